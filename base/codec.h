@@ -1,0 +1,36 @@
+/*
+ * codec.h: the encodings of the mail and OAuth protocols: base64, base64url, xtext, percent-encoding, hex.
+ *
+ * Each appends to a buffer and returns 0, -ENOBUFS or -ENOMEM as buf.h says, and for decoders -EBADMSG when the
+ * input breaks the encoding's rules (nothing is skipped: RFC 4954 section 4 wants foreign characters refused).
+ */
+#ifndef FRANK_BASE_CODEC_H
+#define FRANK_BASE_CODEC_H
+
+#include "base/buf.h"
+
+/* Base64 with padding (RFC 4648 section 4), as SASL uses it. */
+int base64_encode(struct buf *out, const void *data, size_t len);
+int base64_decode(struct buf *out, const char *text, size_t len);
+
+/* The URL-safe alphabet without padding (RFC 4648 section 5; RFC 7636 appendix A). */
+int base64url_encode(struct buf *out, const void *data, size_t len);
+int base64url_decode(struct buf *out, const char *text, size_t len);
+
+/* xtext of RFC 3461 section 4: 0x21-0x7E but '+' and '=' as they are, all else as +HH. */
+int xtext_encode(struct buf *out, const char *text, size_t len);
+int xtext_decode(struct buf *out, const char *text, size_t len);
+
+/* application/x-www-form-urlencoded: unreserved characters of RFC 3986 as they are, all else %HH. The decoder
+ * also takes '+' for a space. */
+int form_encode(struct buf *out, const void *data, size_t len);
+int form_decode(struct buf *out, const char *text, size_t len);
+
+/* Lower-case hexadecimal. */
+int hex_encode(struct buf *out, const void *data, size_t len);
+
+/* Text for a log or a terminal: printable UTF-8 as it is, backslash doubled, all else \xHH; `quotes` also
+ * escapes '"'. */
+int text_escape(struct buf *out, const void *data, size_t len, bool quotes);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * server.h: the SMTP server engine: bytes in, calls and bytes out. It makes no system call and asks no clock.
+ *
+ * Whoever owns the connection feeds what was read to smtp_server_input, writes out smtp_server_output, and is
+ * called back for each step that needs a decision. The engine keeps the grammar, the order of commands, the
+ * recipients' count, PIPELINING, CHUNKING, dot-unstuffing, limits on lines, and refuses smuggling: on an entrance
+ * that is not `lenient`, a bare CR or LF in the content ends the transaction with 550 5.6.11 (RFC 5321 section 2.3.8).
+ *
+ * Used by frankd's queue (Unix socket, loopback, drop files) and by frank-sandbox.
+ */
+#ifndef FRANK_BASE_SMTP_SERVER_H
+#define FRANK_BASE_SMTP_SERVER_H
+
+#include "base/smtp/smtp.h"
+
+struct smtp_server;
+
+/* A decision: accepted, refused with the reply given to smtp_server_refuse, or to be answered later. */
+enum smtp_decision { SMTP_ACCEPT, SMTP_REFUSE, SMTP_LATER };
+
+/*
+ * The owner's decisions. Each may be NULL where marked so. On SMTP_REFUSE the callback has called smtp_server_refuse
+ * first. SMTP_LATER (only where marked) stops the engine until smtp_server_answer is called: input is kept, not
+ * parsed, so later commands wait in order.
+ */
+struct smtp_server_ops {
+	/* MAIL: a new transaction. May say SMTP_LATER. */
+	enum smtp_decision (*mail)(void *arg, const char *sender, const struct smtp_mail_params *params);
+	enum smtp_decision (*rcpt)(void *arg, const char *recipient, const struct smtp_rcpt_params *params);
+	/* DATA or the first BDAT: content follows. */
+	enum smtp_decision (*data)(void *arg);
+	/* A piece of content: CRLF line ends as received, dots unstuffed. Refusing drops the rest of the content. */
+	enum smtp_decision (*content)(void *arg, const char *bytes, size_t len);
+	/* The content is complete. May say SMTP_LATER: the usual case, for a group commit. */
+	enum smtp_decision (*end)(void *arg);
+	/* The transaction is over (RSET, EHLO, refused, answered, connection lost): forget it. */
+	void (*reset)(void *arg);
+	/* AUTH: the engine has framed the exchange; `response` is decoded bytes or NULL at the start without an initial
+	 * response. The owner calls smtp_server_challenge and returns SMTP_LATER to ask for more, or decides.
+	 * NULL: AUTH is not offered. */
+	enum smtp_decision (*auth)(void *arg, const char *mechanism, const char *response, size_t len);
+	/* STARTTLS was answered with 220 and the output must be flushed before TLS begins; the owner calls
+	 * smtp_server_tls_started afterwards. NULL: not offered. */
+	void (*starttls)(void *arg);
+	/* XFRANK <id>: is a message with this submission id stored? NULL: extension not offered. */
+	bool (*known)(void *arg, const char *submission_id);
+	/* HELO or EHLO was given (after the engine checked it). May be NULL. */
+	void (*hello)(void *arg, const char *name);
+};
+
+struct smtp_server_config {
+	const char *hostname;      /* in greeting and EHLO reply; borrowed */
+	const char *software;      /* word behind ESMTP in the greeting; borrowed */
+	const char *auth_mechanisms; /* "XOAUTH2 PLAIN", or NULL; borrowed */
+	unsigned extensions;       /* SMTP_EXT_* offered */
+	uint64_t size_max;         /* octets of a message; 0: no limit */
+	unsigned recipients_max;   /* per transaction; 452 4.5.3 beyond */
+	unsigned bad_commands_max; /* 421 beyond */
+	bool lenient;              /* bare CR and LF in content are passed on (the entrance of programs, repaired later) */
+	bool all_or_nothing;       /* one refused recipient fails the transaction at its end (the shim's entrance) */
+	bool auth_required;        /* MAIL before AUTH is refused with 530 */
+	bool tls_required;         /* AUTH and MAIL before STARTTLS are refused with 530; AUTH is not listed */
+	bool tls_active;           /* implicit TLS: the connection is already inside TLS */
+};
+
+/* `ops` and the strings of `config` are borrowed while the engine lives. The greeting is output at once. NULL: no memory. */
+struct smtp_server *smtp_server_new(const struct smtp_server_config *config, const struct smtp_server_ops *ops, void *arg);
+struct smtp_server *smtp_server_free(struct smtp_server *s);
+
+/* Takes bytes that were read; consumes all of them (at most 64 KiB wait while a decision is pending: feed less when
+ * smtp_server_waiting). Returns 0, or -ENOMEM / -ENOBUFS: close the connection. */
+int smtp_server_input(struct smtp_server *s, const char *bytes, size_t len);
+/* The peer sent its end of file; an unfinished transaction is dropped. */
+void smtp_server_eof(struct smtp_server *s);
+
+/* Bytes to write; smtp_server_wrote removes what was written. */
+const struct buf *smtp_server_output(const struct smtp_server *s);
+void smtp_server_wrote(struct smtp_server *s, size_t len);
+
+/* A decision is pending: do not read more. */
+bool smtp_server_waiting(const struct smtp_server *s);
+/* After the output is written the connection is to be closed (QUIT, 421). */
+bool smtp_server_closing(const struct smtp_server *s);
+/* A transaction is open or a command is half read: idle limits differ. */
+bool smtp_server_idle(const struct smtp_server *s);
+
+/* The reply for SMTP_REFUSE, or for a pending or accepted decision that wants words of its own. `enhanced` such as "5.7.1". */
+void smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, const char *format, ...) PRINTF_LIKE(4, 5);
+/* Ends SMTP_LATER: accept (with the text of smtp_server_reply_text if set) or refuse (after smtp_server_refuse). Goes on with
+ * waiting input. */
+void smtp_server_answer(struct smtp_server *s, enum smtp_decision decision);
+/* Text of the next positive answer to the end of the content, as "queued as 3F2A"; copied. */
+void smtp_server_reply_text(struct smtp_server *s, const char *text);
+/* A SASL challenge: sent as 334 with base64. */
+void smtp_server_challenge(struct smtp_server *s, const void *bytes, size_t len);
+void smtp_server_tls_started(struct smtp_server *s);
+/* Ends the session: 421 with these words, then closing. */
+void smtp_server_close(struct smtp_server *s, const char *enhanced, const char *words);
+
+#endif

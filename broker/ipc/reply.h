@@ -1,0 +1,22 @@
+/*
+ * reply.h: a struct smtp_reply inside a message (field RESULT).
+ *
+ * Octets: u16 code, u8 stage, u8 fault, u8 in_doubt, u8 length of the enhanced code, the enhanced code, then the text.
+ */
+#ifndef FRANK_BROKER_IPC_REPLY_H
+#define FRANK_BROKER_IPC_REPLY_H
+
+#include "base/smtp/smtp.h"
+#include "broker/ipc/message.h"
+
+/* Adds the reply as a field; the text is cut to 2,000 octets. */
+void reply_put(struct message *m, enum field f, const struct smtp_reply *r);
+/* Reads one: 0, -EPROTO for octets that are none, -ENOMEM. The caller clears `ret`. */
+int reply_get(const uint8_t *bytes, size_t len, struct smtp_reply *ret);
+
+/* Bits of FLAGS in JOB. */
+enum { JOB_8BIT = 1, JOB_SMTPUTF8 = 2 };
+/* Bits of FLAGS in JOB_DONE: nothing reached the server, no attempt counts. */
+enum { JOB_UNTRIED = 1 };
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * diagnosis.h: what a reply or a fault means, whose it is to fix, and what to do next.
+ *
+ * ONE table of rules (rules.def) holds every verdict; a matcher walks it. Used by queue to decide, and by frank to explain
+ * offline. Pure: no allocation that outlives the call but the two texts, no system call.
+ */
+#ifndef FRANK_DIAGNOSIS_DIAGNOSIS_H
+#define FRANK_DIAGNOSIS_DIAGNOSIS_H
+
+#include "base/smtp/smtp.h"
+
+enum retry_class {
+	RETRY_TRANSIENT,           /* try this recipient again later */
+	RETRY_PERMANENT_MESSAGE,   /* this message or recipient is refused for good: bounce */
+	RETRY_PERMANENT_ACCOUNT,   /* the account is refused: hold its queue, bounce nothing */
+	RETRY_NEEDS_AUTHORIZATION, /* a person must sign in again or give a new password: hold */
+	RETRY_THROTTLED,           /* slow the account down */
+	RETRY_CONFIGURATION,       /* the administrator's configuration is wrong: hold */
+};
+
+/* "transient", "permanent-message", ... */
+const char *retry_class_name(enum retry_class c);
+
+/* What is known about an outcome; absent strings are NULL. Everything is borrowed for the call. */
+struct diagnosis_facts {
+	const struct smtp_reply *reply;
+	const char *provider;     /* preset's name: "microsoft365", "google", "generic", ... */
+	const char *account;
+	const char *host;
+	unsigned port;
+	const char *tls;          /* starttls | implicit | none */
+	const char *mechanism;    /* XOAUTH2, ... */
+	const char *auth_user;
+	const char *mail_from;
+	const char *grant;
+};
+
+struct diagnosis {
+	const char *cause;        /* slug, constant: "smtp-auth-disabled-mailbox" */
+	const char *fixer;        /* constant: mailbox-owner | tenant-admin | frank-admin | sender-config | provider | network */
+	enum retry_class retry;
+	unsigned delay;           /* seconds until the next try, where the rule says so; 0: the schedule decides */
+	bool known;               /* a rule for this very case; false: only the code's class was understood */
+	char text[1024];          /* one or two sentences: what happened */
+	char next[512];           /* one sentence: the next step */
+};
+
+/* Always fills `ret`. A positive reply is not for this function. */
+void diagnose(const struct diagnosis_facts *facts, struct diagnosis *ret);
+
+#endif
