@@ -126,9 +126,10 @@ struct smtp_mail_params {
 	bool requiretls;
 	enum smtp_ret ret;
 	char envid[101];      /* as on the wire (xtext); "" when absent */
-	/* private to the Unix socket, extension XFRANK: */
+	/* private to the Unix socket, extension XFRANK: MAIL parameters XID=hex, XNAME=xtext, XCALLER */
 	char submission_id[33]; /* hexadecimal; "" when absent */
 	char full_name[257];    /* -F, decoded; "" when absent */
+	bool caller;            /* XCALLER: the sender is to be the calling user's own address */
 };
 
 struct smtp_rcpt_params {
