@@ -1,6 +1,6 @@
 /*
- * buf.c: see buf.h. Growth doubles, from 256 bytes, up to the bound. A wiping buffer never uses realloc, which
- * may leave a copy of the old bytes behind: it allocates, copies, wipes and frees.
+ * buf.c: see buf.h. Growth doubles, from 256 bytes, up to the bound. A wiping buffer never uses
+ * realloc, which may leave a copy of the old bytes behind: it allocates, copies, wipes and frees.
  */
 #include "base/buf.h"
 

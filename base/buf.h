@@ -1,12 +1,13 @@
 /*
  * buf.h: a growable byte buffer with an upper bound.
  *
- * One type holds every run of bytes that grows: command lines, replies, transcripts, packets. It always ends
- * in a NUL that is not counted, so that a buffer known to hold text can be used as a string. A buffer made
- * with BUF_WIPE overwrites its memory before it is given back or moved.
+ * One type holds every run of bytes that grows: command lines, replies, transcripts, packets. It
+ * always ends in a NUL that is not counted, so that a buffer known to hold text can be used as a
+ * string. A buffer made with BUF_WIPE overwrites its memory before it is given back or moved.
  *
- * Functions return 0, or -ENOBUFS when the bound would be passed, or -ENOMEM; after either the buffer holds
- * what it held before. A failed append is remembered in `failed`, so that a run of appends can be checked once.
+ * Functions return 0, or -ENOBUFS when the bound would be passed, or -ENOMEM; after either the
+ * buffer holds what it held before. A failed append is remembered in `failed`, so that a run of
+ * appends can be checked once.
  */
 #ifndef FRANK_BASE_BUF_H
 #define FRANK_BASE_BUF_H
@@ -26,8 +27,14 @@ struct buf {
 	bool failed; /* an append did not fit or memory ran out */
 };
 
-#define BUF_INIT(bound) {.max = (bound)}
-#define BUF_INIT_WIPE(bound) {.max = (bound), .wipe = true}
+#define BUF_INIT(bound)        \
+	{                      \
+		.max = (bound) \
+	}
+#define BUF_INIT_WIPE(bound)                 \
+	{                                    \
+		.max = (bound), .wipe = true \
+	}
 
 /* Starts an empty buffer that may grow to `max` bytes. Allocates nothing. */
 void buf_init(struct buf *b, size_t max);
@@ -54,7 +61,8 @@ void buf_consume(struct buf *b, size_t len);
 /* The text held, or "" for a buffer never appended to. Borrowed until the next change. */
 const char *buf_str(const struct buf *b);
 
-/* Hands the memory to the caller, who frees it with free(); the buffer is empty. NULL only when memory ran out. */
+/* Hands the memory to the caller, who frees it with free(); the buffer is empty. NULL only when
+ * memory ran out. */
 char *buf_take(struct buf *b);
 
 /* Overwrites memory in a way that the compiler keeps. */

@@ -1,7 +1,8 @@
 /*
- * secret.c: see secret.h. Every secret is one anonymous mapping: a header with the reference count and length,
- * then the bytes. A mapping and not the heap, because MADV_DONTDUMP and MADV_WIPEONFORK work on pages.
- * A failing mlock (RLIMIT_MEMLOCK) is accepted: the pages are then still wiped, undumped and not inherited.
+ * secret.c: see secret.h. Every secret is one anonymous mapping: a header with the reference count
+ * and length, then the bytes. A mapping and not the heap, because MADV_DONTDUMP and MADV_WIPEONFORK
+ * work on pages. A failing mlock (RLIMIT_MEMLOCK) is accepted: the pages are then still wiped,
+ * undumped and not inherited.
  */
 #include "base/secret.h"
 
@@ -93,7 +94,8 @@ secret_len(const struct secret *s)
 bool
 secret_equal(const struct secret *a, const struct secret *b)
 {
-	return a != NULL && b != NULL && a->len == b->len && mem_equal_ct(a->bytes, b->bytes, a->len);
+	return a != NULL && b != NULL && a->len == b->len &&
+	       mem_equal_ct(a->bytes, b->bytes, a->len);
 }
 
 bool

@@ -1,6 +1,7 @@
 /*
- * channel.c: see channel.h. Outgoing packets wait in a list of at most QUEUE_MAX messages; the write event is armed only
- * while there are any. Freeing from within a callback is deferred to the end of the callback's dispatch.
+ * channel.c: see channel.h. Outgoing packets wait in a list of at most QUEUE_MAX messages; the
+ * write event is armed only while there are any. Freeing from within a callback is deferred to the
+ * end of the callback's dispatch.
  */
 #include "broker/ipc/channel.h"
 
@@ -33,7 +34,8 @@ static void on_readable(evutil_socket_t sock, short what, void *arg);
 static void on_writable(evutil_socket_t sock, short what, void *arg);
 
 struct channel *
-channel_new(struct event_base *base, int sock, enum role_id self, enum role_id peer, const struct channel_ops *ops, void *arg)
+channel_new(struct event_base *base, int sock, enum role_id self, enum role_id peer,
+    const struct channel_ops *ops, void *arg)
 {
 	struct channel *c = calloc(1, sizeof(*c));
 	int size = 1024 * 1024;
@@ -92,7 +94,8 @@ channel_free(struct channel *c)
 	return NULL;
 }
 
-/* The last thing of a dispatch: does what callbacks left to be done. True when the channel no longer exists. */
+/* The last thing of a dispatch: does what callbacks left to be done. True when the channel no
+ * longer exists. */
 static bool
 leave_dispatch(struct channel *c)
 {
@@ -133,8 +136,10 @@ on_readable(evutil_socket_t sock, short what, void *arg)
 			break;
 		}
 		if (message_check(m, c->peer, c->self, fd >= 0, &why) < 0) {
-			log_line(LOG_LEVEL_ERROR, "A packet breaks the table of messages; its sender is cut off.",
-			    LOG_PAIRS({LOG_ROLE, role_name(c->peer)}, {LOG_OUTCOME, message_type_name(message_type(m))},
+			log_line(LOG_LEVEL_ERROR,
+			    "A packet breaks the table of messages; its sender is cut off.",
+			    LOG_PAIRS({LOG_ROLE, role_name(c->peer)},
+				{LOG_OUTCOME, message_type_name(message_type(m))},
 				{LOG_ERROR, why}));
 			if (fd >= 0)
 				(void)close(fd);

@@ -1,9 +1,10 @@
 /*
- * message.c: see message.h. The table is expanded twice: once into the descriptions of fields, once into those of messages.
+ * message.c: see message.h. The table is expanded twice: once into the descriptions of fields, once
+ * into those of messages.
  *
- * A message is built in a wiping buffer and read in place. message_check walks the packet once and proves that every
- * field lies inside it, is of its type, may come with this message and comes as often as it may; the readers
- * then need no checks of their own.
+ * A message is built in a wiping buffer and read in place. message_check walks the packet once and
+ * proves that every field lies inside it, is of its type, may come with this message and comes as
+ * often as it may; the readers then need no checks of their own.
  */
 #include "broker/ipc/message.h"
 
@@ -54,8 +55,9 @@ enum {
 
 static const struct message_def messages[] = {
 #define FIELD(...)
-#define MESSAGE(name, number, from, to, fd, required, optional, repeated)                                          \
-	{#name, number, ROLE_##from, ROLE_##to, FD_##fd, FIELD_LIST(required), FIELD_LIST(optional), FIELD_LIST(repeated)},
+#define MESSAGE(name, number, from, to, fd, required, optional, repeated)      \
+	{#name, number, ROLE_##from, ROLE_##to, FD_##fd, FIELD_LIST(required), \
+	    FIELD_LIST(optional), FIELD_LIST(repeated)},
 #include "broker/ipc/messages.def"
 #undef FIELD
 #undef MESSAGE
@@ -318,7 +320,8 @@ listed(const uint8_t *list, uint16_t f)
 static bool
 role_fits(uint8_t wanted, enum role_id is)
 {
-	return wanted == (uint8_t)is || (wanted == ROLE_ROLE && is != ROLE_MAIN && is != ROLE_CLIENT);
+	return wanted == (uint8_t)is ||
+	       (wanted == ROLE_ROLE && is != ROLE_MAIN && is != ROLE_CLIENT);
 }
 
 static const char *
@@ -328,14 +331,17 @@ field_is_wrong(uint16_t f, const uint8_t *bytes, size_t len)
 	case TYPE_U64:
 		return len == sizeof(uint64_t) ? NULL : "a number of the wrong size";
 	case TYPE_STR:
-		return len > 0 && memchr(bytes, '\0', len) == bytes + len - 1 ? NULL : "text with a NUL inside or none at its end";
+		return len > 0 && memchr(bytes, '\0', len) == bytes + len - 1
+			   ? NULL
+			   : "text with a NUL inside or none at its end";
 	default:
 		return NULL;
 	}
 }
 
 int
-message_check(const struct message *m, enum role_id from, enum role_id to, bool has_fd, const char **ret_why)
+message_check(
+    const struct message *m, enum role_id from, enum role_id to, bool has_fd, const char **ret_why)
 {
 	const struct message_def *d = find_def((uint16_t)message_type(m));
 	uint8_t seen[FIELDS_MAX] = {0};
@@ -441,8 +447,10 @@ message_read(int sock, struct message **ret, int *ret_fd)
 		char space[CMSG_SPACE(4 * sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = packet, .iov_len = sizeof(packet)};
-	struct msghdr h = {
-	    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
+	struct msghdr h = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.space,
+	    .msg_controllen = sizeof(control.space)};
 	struct message *m = NULL;
 	int fd, r = 1;
 	ssize_t n;

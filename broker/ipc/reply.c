@@ -34,8 +34,8 @@ reply_get(const uint8_t *bytes, size_t len, struct smtp_reply *ret)
 	if (len < REPLY_HEAD)
 		return -EPROTO;
 	enhanced = bytes[5];
-	if (enhanced >= sizeof(ret->enhanced) || len - REPLY_HEAD < enhanced || bytes[2] >= SMTP_STAGE_COUNT ||
-	    bytes[3] >= SMTP_FAULT_COUNT)
+	if (enhanced >= sizeof(ret->enhanced) || len - REPLY_HEAD < enhanced ||
+	    bytes[2] >= SMTP_STAGE_COUNT || bytes[3] >= SMTP_FAULT_COUNT)
 		return -EPROTO;
 	ret->code = bytes[0] << 8 | bytes[1];
 	if (ret->code > 599)
@@ -44,6 +44,7 @@ reply_get(const uint8_t *bytes, size_t len, struct smtp_reply *ret)
 	ret->fault = (enum smtp_fault)bytes[3];
 	ret->in_doubt = bytes[4] != 0;
 	memcpy(ret->enhanced, bytes + REPLY_HEAD, enhanced);
-	ret->text = strndup((const char *)bytes + REPLY_HEAD + enhanced, len - REPLY_HEAD - enhanced);
+	ret->text =
+	    strndup((const char *)bytes + REPLY_HEAD + enhanced, len - REPLY_HEAD - enhanced);
 	return ret->text == NULL ? -ENOMEM : 0;
 }

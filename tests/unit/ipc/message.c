@@ -54,8 +54,9 @@ test_only_the_table(void **state)
 	assert_int_equal(check(m, ROLE_QUEUE, ROLE_KEEPER, false), -EPROTO); /* WANTED is missing */
 	message_put_u64(m, F_WANTED, 1);
 	assert_int_equal(check(m, ROLE_SEND, ROLE_KEEPER, false), -EPROTO); /* not this sender's */
-	assert_int_equal(check(m, ROLE_QUEUE, ROLE_SEND, false), -EPROTO);  /* not this receiver's */
-	assert_int_equal(check(m, ROLE_QUEUE, ROLE_KEEPER, true), -EPROTO); /* no descriptor allowed */
+	assert_int_equal(check(m, ROLE_QUEUE, ROLE_SEND, false), -EPROTO); /* not this receiver's */
+	assert_int_equal(
+	    check(m, ROLE_QUEUE, ROLE_KEEPER, true), -EPROTO); /* no descriptor allowed */
 	message_put_u64(m, F_WANTED, 1);
 	assert_int_equal(check(m, ROLE_QUEUE, ROLE_KEEPER, false), -EPROTO); /* twice */
 }
@@ -137,7 +138,11 @@ test_descriptor(void **state)
 static void
 test_reply_round_trip(void **state)
 {
-	struct smtp_reply r = {.code = 535, .enhanced = "5.7.8", .stage = SMTP_STAGE_AUTH, .text = (char *)"no"}, back;
+	struct smtp_reply r = {.code = 535,
+			      .enhanced = "5.7.8",
+			      .stage = SMTP_STAGE_AUTH,
+			      .text = (char *)"no"},
+			  back;
 	CLEANUP_MESSAGE struct message *m = message_new(M_JOB_DONE);
 	const uint8_t *bytes;
 	size_t at = 0, len;
