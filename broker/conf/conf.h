@@ -1,0 +1,133 @@
+/*
+ * conf.h: the configuration, read whole and checked, as main hands it to the roles.
+ *
+ * Files are parsed by libconfuse; what it lacks stands here: several files into one result,
+ * duplicates found by hash, a section left open, "did you mean", and no `${NAME}` in a string.
+ * Errors are collected, each with file and line, so that one run shows them all. Nothing here
+ * touches a socket or starts anything but `command:` references.
+ */
+#ifndef FRANK_BROKER_CONF_CONF_H
+#define FRANK_BROKER_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/secret.h"
+
+/* Where a value was written, for errors. */
+struct conf_place {
+	const char *file; /* owned by the configuration */
+	unsigned line;
+};
+
+struct conf_strings {
+	char **items; /* owned; NULL where count is 0 */
+	size_t count;
+};
+
+/* A secret by reference: "file:PATH", "credential:NAME" or "command:PATH". Never a literal. */
+struct conf_reference {
+	char *text; /* as written, or NULL for none */
+	struct conf_place place;
+};
+
+enum conf_grant {
+	CONF_GRANT_AUTHORIZATION_CODE,
+	CONF_GRANT_PASSWORD,
+	CONF_GRANT_NONE,
+};
+
+struct conf_account {
+	char *name;
+	struct conf_place place;
+	char *provider; /* the preset's name */
+	char *mailbox;
+	char *auth_user; /* NULL: the mailbox */
+	enum conf_grant grant;
+	char *client_id;
+	struct conf_reference client_secret;
+	char *client_auth; /* post | basic | none */
+	char *issuer, *authorization_endpoint, *token_endpoint, *device_endpoint,
+	    *revocation_endpoint, *userinfo_endpoint;
+	char *scopes;                         /* separated by one space */
+	struct conf_strings extra_parameters; /* "key=value" */
+	char *host;                           /* of `submit` */
+	unsigned port;
+	char *tls;                      /* starttls | implicit | none */
+	struct conf_strings mechanisms; /* lower or upper case as written; checked */
+	char *ca_file;                  /* NULL: the system's */
+	struct conf_reference password;
+	unsigned sessions;
+	unsigned rate; /* messages a minute; 0: no limit */
+	unsigned recipients_max;
+	unsigned min_valid; /* seconds that a token must still live when a session begins */
+	char *redirect_host, *redirect_path;
+	bool verify_identity;
+	bool allow_plaintext_secret;
+};
+
+struct conf_service {
+	char *name;
+	struct conf_place place;
+	bool any_user;
+	uid_t *users;
+	size_t user_count;
+	gid_t *groups;
+	size_t group_count;
+	struct conf_strings accounts, senders, recipients;
+	char *from_policy;              /* rewrite | refuse | keep */
+	char *mode;                     /* deliver | capture */
+	unsigned rate_minute, rate_day; /* 0: no limit */
+	uint64_t size_max;              /* octets; 0: the spool's */
+	unsigned recipients_max;        /* 0: no limit of its own */
+	bool token;
+};
+
+struct conf {
+	char *runtime_dir, *state_dir, *hostname, *mail_name, *postmaster, *admin_group, *log_level;
+	/* spool */
+	uint64_t size_max;                               /* octets */
+	unsigned lifetime, warn_after, keep_transcripts; /* seconds */
+	char *in_doubt;                                  /* retry | hold */
+	/* tokens */
+	struct conf_reference master_key; /* "file:PATH", "credential:NAME", "keyring" */
+	struct conf_account *accounts;
+	size_t account_count;
+	struct conf_service *services;
+	size_t service_count;
+	struct conf_strings files; /* every file that was read */
+};
+
+/* What conf_load is told about its surroundings. */
+struct conf_environment {
+	const char *provider_dir; /* presets: *.conf */
+	bool check_files;         /* also open what the configuration names (ca-file, secrets) */
+};
+
+/*
+ * Reads `path` and everything it includes. Returns 0 with *ret (freed by conf_free); -EINVAL where
+ * there were errors: *ret is NULL. `report` gets one line each, errors first seen first, LF
+ * between: "file:line: error: what; what is allowed" or "file:line: warning: ...". Values of
+ * secrets are never in it. -ENOMEM.
+ */
+int conf_load(
+    const char *path, const struct conf_environment *env, struct conf **ret, struct buf *report);
+struct conf *conf_free(struct conf *c);
+
+/*
+ * Reads what a reference names: a file (trailing newline removed), a credential of systemd
+ * ($CREDENTIALS_DIRECTORY), or the standard output of a command (no shell, no arguments, 10 s, 16
+ * KiB). Blocks; for main only. NULL on failure with a sentence in `why`, which never has the value
+ * in it.
+ */
+struct secret *conf_reference_read(const struct conf_reference *r, struct buf *why);
+
+const char *conf_grant_name(enum conf_grant g);
+
+/* The allowed word nearest to `word` (an edit distance of at most a third of its length, and 2), or
+ * NULL. `allowed` ends in NULL. */
+const char *conf_did_you_mean(const char *word, const char *const *allowed);
+
+#endif
