@@ -46,7 +46,7 @@ typedef int address_visit(void *arg, const struct address_item *item);
  * white space between bare addresses. Addresses without a domain are passed as they stand (for qualification).
  *
  * Returns 0; -EBADMSG with *ret_at set to the offset of what is wrong; -ENOMEM; or what `visit` returned.
- * An empty list is no error.
+ * An empty list is no error. What stands before a fault has been visited: a caller that wants all or nothing collects.
  */
 int address_list_parse(const char *s, size_t len, address_visit *visit, void *arg, size_t *ret_at);
 

@@ -7,6 +7,8 @@
 #ifndef FRANK_BASE_CODEC_H
 #define FRANK_BASE_CODEC_H
 
+#include <stdint.h>
+
 #include "base/buf.h"
 
 /* Base64 with padding (RFC 4648 section 4), as SASL uses it. */
@@ -29,8 +31,12 @@ int form_decode(struct buf *out, const char *text, size_t len);
 /* Lower-case hexadecimal. */
 int hex_encode(struct buf *out, const void *data, size_t len);
 
-/* Text for a log or a terminal: printable UTF-8 as it is, backslash doubled, all else \xHH; `quotes` also
- * escapes '"'. */
+/* The length of the well-formed UTF-8 character (RFC 3629) at `s`, and its code point where `ret_point` is not NULL;
+ * 0 where there is none. */
+size_t utf8_length(const char *s, size_t len, uint32_t *ret_point);
+
+/* Text for a log or a terminal: printable UTF-8 as it is, backslash doubled, all else \xHH (also the
+ * characters that end a line or change its direction); `quotes` also escapes '"'. */
 int text_escape(struct buf *out, const void *data, size_t len, bool quotes);
 
 #endif

@@ -1,0 +1,515 @@
+/*
+ * address.c: see address.h.
+ *
+ * The list parser reads tokens (RFC 5322 section 3.2): words, quoted strings, domain literals and
+ * single specials, white space and comments being skipped but remembered as a gap. What a run of
+ * tokens means is known only at its end: before '<' it is a display name, before ':' the name of a
+ * group, before a separator or the end it is one or more bare addresses. So each element is looked
+ * over once to find its end, then read.
+ *
+ * Where real mail is sloppier than the standard and nothing can be misunderstood, it is taken: dots
+ * and '@' in display names, ';' between addresses, a group that is not closed, an empty "<>". What
+ * could send mail to somebody else is refused.
+ */
+#include "base/address.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/codec.h"
+
+/* ---- addresses of the envelope
+ * ----------------------------------------------------------------------- */
+
+static bool
+is_atext(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       c >= 0x80 || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+}
+
+static bool
+is_utf8_text(const char *s, size_t len)
+{
+	uint32_t point;
+	size_t n;
+
+	for (size_t i = 0; i < len; i += n) {
+		n = utf8_length(s + i, len - i, &point);
+		if (n == 0 || (point >= 0x80 && point < 0xa0))
+			return false;
+	}
+	return true;
+}
+
+/* Length of the quoted string at `s` with its quotes; 0 where it does not end or holds a control
+ * character. */
+static size_t
+quoted_length(const char *s, size_t len)
+{
+	for (size_t i = 1; i < len; i++) {
+		if (s[i] == '"')
+			return i + 1;
+		if (s[i] == '\\' && i + 1 < len)
+			i++;
+		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
+			return 0;
+	}
+	return 0;
+}
+
+/* Length of the local part at `s`; 0 where there is none. */
+static size_t
+local_length(const char *s, size_t len)
+{
+	size_t i = 0;
+
+	if (len > 0 && s[0] == '"')
+		return quoted_length(s, len);
+	while (
+	    i < len && (is_atext((unsigned char)s[i]) || (s[i] == '.' && i > 0 && s[i - 1] != '.')))
+		i++;
+	return i > 0 && s[i - 1] == '.' ? 0 : i;
+}
+
+/* "[192.0.2.1]", "[IPv6:...]" and other literals: printable characters without brackets and
+ * backslash. */
+static bool
+literal_is_valid(const char *s, size_t len)
+{
+	if (len < 3 || s[len - 1] != ']')
+		return false;
+	for (size_t i = 1; i < len - 1; i++)
+		if (s[i] <= ' ' || s[i] == 0x7f || strchr("[]\\", s[i]) != NULL)
+			return false;
+	return true;
+}
+
+/* Labels of letters, digits and inner hyphens. An underscore is no host's, but names with one exist
+ * and are looked up. */
+static bool
+domain_is_valid(const char *s, size_t len)
+{
+	size_t label = 0;
+
+	if (len == 0 || len > ADDRESS_DOMAIN_MAX)
+		return false;
+	if (s[0] == '[')
+		return literal_is_valid(s, len);
+	for (size_t i = 0; i <= len; i++) {
+		unsigned char c = i < len ? (unsigned char)s[i] : '.';
+
+		if (c == '.') {
+			if (label == 0 || label > 63 || s[i - 1] == '-')
+				return false;
+			label = 0;
+			continue;
+		}
+		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+			c == '_' || c >= 0x80 || (c == '-' && label > 0)))
+			return false;
+		label++;
+	}
+	return true;
+}
+
+bool
+address_is_valid(const char *s, size_t len, bool bare_local)
+{
+	size_t local = local_length(s, len);
+
+	if (local == 0 || local > ADDRESS_LOCAL_MAX || !is_utf8_text(s, len))
+		return false;
+	if (local == len)
+		return bare_local;
+	return s[local] == '@' && domain_is_valid(s + local + 1, len - local - 1);
+}
+
+bool
+address_is_utf8(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)s[i] >= 0x80)
+			return true;
+	return false;
+}
+
+const char *
+address_domain(const char *s)
+{
+	const char *domain = NULL;
+	bool quoted = false;
+
+	for (; *s != '\0'; s++) {
+		if (quoted && *s == '\\' && s[1] != '\0')
+			s++;
+		else if (*s == '"')
+			quoted = !quoted;
+		else if (*s == '@' && !quoted)
+			domain = s + 1;
+	}
+	return domain == NULL || *domain == '\0' ? NULL : domain;
+}
+
+bool
+address_equal(const char *a, const char *b)
+{
+	const char *da = address_domain(a), *db = address_domain(b);
+
+	if (da == NULL || db == NULL)
+		return strcmp(a, b) == 0;
+	return da - a == db - b && memcmp(a, b, (size_t)(da - a)) == 0 && strcasecmp(da, db) == 0;
+}
+
+bool
+address_equal_nocase(const char *a, const char *b)
+{
+	return strcasecmp(a, b) == 0;
+}
+
+/* ---- address lists
+ * ----------------------------------------------------------------------------------- */
+
+enum token_type { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_LITERAL, TOKEN_SPECIAL };
+
+struct token {
+	enum token_type type;
+	char special;   /* TOKEN_SPECIAL: one of . @ < > , ; : */
+	bool gap;       /* white space or a comment stands before it */
+	size_t at, len; /* in the text; with quotes or brackets */
+};
+
+struct lexer {
+	const char *s;
+	size_t len, at;
+};
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool
+is_special(const struct token *t, char c)
+{
+	return t->type == TOKEN_SPECIAL && t->special == c;
+}
+
+/* Skips white space and comments, which nest: 0 or -EBADMSG with `at` at the comment that does not
+ * end. */
+static int
+skip_blank(struct lexer *x)
+{
+	size_t depth = 0, start = x->at;
+
+	for (; x->at < x->len; x->at++) {
+		char c = x->s[x->at];
+
+		if (c == '(' && depth++ == 0)
+			start = x->at;
+		else if (depth > 0 && c == ')')
+			depth--;
+		else if (depth > 0 && c == '\\' && x->at + 1 < x->len)
+			x->at++;
+		else if (depth == 0 && !is_space(c) && c != '(')
+			return 0;
+	}
+	if (depth == 0)
+		return 0;
+	x->at = start;
+	return -EBADMSG;
+}
+
+/* Moves behind a token that is closed by `close`. */
+static int
+skip_closed(struct lexer *x, char close)
+{
+	for (size_t i = x->at + 1; i < x->len; i++) {
+		char c = x->s[i];
+
+		if (c == close) {
+			x->at = i + 1;
+			return 0;
+		}
+		if (c == '\\' && i + 1 < x->len)
+			c = x->s[++i];
+		if (((unsigned char)c < ' ' && !is_space(c)) || c == 0x7f)
+			return -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+/* A character of a word: more than atext, since names in headers hold what their writers liked. */
+static bool
+is_word_char(char c)
+{
+	return (unsigned char)c > ' ' && c != 0x7f && strchr("()<>[]:;@\\,.\"", c) == NULL;
+}
+
+/* Reads the next token: 0, or -EBADMSG with x->at at the fault. */
+static int
+next_token(struct lexer *x, struct token *t)
+{
+	size_t before = x->at;
+	int r = skip_blank(x);
+	char c;
+
+	*t = (struct token){.type = TOKEN_END, .gap = x->at > before, .at = x->at};
+	if (r < 0 || x->at == x->len)
+		return r;
+	c = x->s[x->at];
+	if (c == '"' || c == '[') {
+		t->type = c == '"' ? TOKEN_QUOTED : TOKEN_LITERAL;
+		r = skip_closed(x, c == '"' ? '"' : ']');
+	} else if (c != '\0' && strchr(".@<>,;:", c) != NULL) {
+		t->type = TOKEN_SPECIAL;
+		t->special = c;
+		x->at++;
+	} else if (is_word_char(c)) {
+		t->type = TOKEN_WORD;
+		while (x->at < x->len && is_word_char(x->s[x->at]))
+			x->at++;
+	} else {
+		r = -EBADMSG;
+	}
+	t->len = x->at - t->at;
+	return r;
+}
+
+struct parser {
+	struct lexer x;
+	struct buf address, name;
+	bool has_at; /* an '@' stands in the address being built */
+	bool glue;   /* the last token of it was '.' or '@': the next word belongs to it */
+	address_visit *visit;
+	void *arg;
+};
+
+static int
+wrong(struct parser *p, size_t at)
+{
+	p->x.at = at;
+	return -EBADMSG;
+}
+
+/* Appends a token as it stands, without the line ends of folds. */
+static int
+append_token(struct parser *p, struct buf *to, const struct token *t)
+{
+	int r = 0;
+
+	for (size_t i = t->at; i < t->at + t->len && r == 0; i++)
+		if (p->x.s[i] != '\r' && p->x.s[i] != '\n')
+			r = buf_append_char(to, p->x.s[i]);
+	return r;
+}
+
+static int
+append_name(struct parser *p, const struct token *t)
+{
+	size_t i = t->at, end = t->at + t->len;
+	int r = 0;
+
+	if (t->gap && p->name.len > 0)
+		r = buf_append_char(&p->name, ' ');
+	if (t->type != TOKEN_QUOTED)
+		return r < 0 ? r : append_token(p, &p->name, t);
+	for (i++, end--; i < end && r == 0; i++) {
+		if (p->x.s[i] == '\\' && i + 1 < end)
+			i++;
+		if (p->x.s[i] != '\r' && p->x.s[i] != '\n')
+			r = buf_append_char(&p->name, p->x.s[i]);
+	}
+	return r;
+}
+
+/* Adds a token to the address being built. A second '@', a literal that is no domain, or two words
+ * that touch are no address. */
+static int
+add_to_address(struct parser *p, const struct token *t)
+{
+	bool special = t->type == TOKEN_SPECIAL;
+
+	if (is_special(t, '@')) {
+		if (p->has_at || p->address.len == 0 || p->glue)
+			return wrong(p, t->at);
+		p->has_at = true;
+	} else if (special ? p->address.len == 0 || p->glue : p->address.len > 0 && !p->glue) {
+		return wrong(p, t->at);
+	} else if (t->type == TOKEN_LITERAL &&
+		   (!p->has_at || p->address.data[p->address.len - 1] != '@')) {
+		return wrong(p, t->at);
+	} else if (t->type == TOKEN_QUOTED && p->has_at) {
+		return wrong(p, t->at);
+	}
+	p->glue = special;
+	return append_token(p, &p->address, t);
+}
+
+/* Gives the address that was built to the visitor and begins another. */
+static int
+give(struct parser *p, size_t at)
+{
+	struct address_item item = {.address = buf_str(&p->address), .name = buf_str(&p->name)};
+	int r = 0;
+
+	if (p->address.len > 0)
+		r = p->glue ? wrong(p, at) : p->visit(p->arg, &item);
+	buf_clear(&p->address);
+	buf_clear(&p->name);
+	p->has_at = p->glue = false;
+	return r;
+}
+
+/* Bare addresses up to `end`: a word that follows a word begins another address. */
+static int
+parse_bare(struct parser *p, size_t end)
+{
+	struct token t;
+	int r;
+
+	while ((r = next_token(&p->x, &t)) == 0 && t.type != TOKEN_END && t.at < end) {
+		if (t.type != TOKEN_SPECIAL && p->address.len > 0 && !p->glue && t.gap)
+			r = give(p, t.at);
+		if (r == 0)
+			r = add_to_address(p, &t);
+		if (r != 0)
+			return r;
+	}
+	p->x.at = end;
+	return r < 0 ? r : give(p, end);
+}
+
+/* The source route of RFC 822, "@one,@two:": it is ignored (RFC 5321 appendix C). */
+static int
+skip_route(struct parser *p)
+{
+	struct lexer before = p->x;
+	struct token t;
+	int r = next_token(&p->x, &t);
+
+	if (r == 0 && !is_special(&t, '@')) {
+		p->x = before;
+		return 0;
+	}
+	while (r == 0 && !is_special(&t, ':')) {
+		if (t.type == TOKEN_END || t.type == TOKEN_QUOTED ||
+		    (t.type == TOKEN_SPECIAL && strchr("<>;", t.special) != NULL))
+			return wrong(p, t.at);
+		r = next_token(&p->x, &t);
+	}
+	return r;
+}
+
+/* Behind '<': the address, '>' and whatever stands before the next separator, which nobody may take
+ * for an address. */
+static int
+parse_angle(struct parser *p)
+{
+	struct lexer before;
+	struct token t;
+	int r = skip_route(p);
+
+	while (r == 0) {
+		r = next_token(&p->x, &t);
+		if (r < 0 || is_special(&t, '>'))
+			break;
+		if (t.type == TOKEN_END ||
+		    (t.type == TOKEN_SPECIAL && t.special != '.' && t.special != '@'))
+			return wrong(p, t.at);
+		r = add_to_address(p, &t);
+	}
+	if (r == 0)
+		r = give(p, t.at);
+	for (before = p->x; r == 0; before = p->x) {
+		r = next_token(&p->x, &t);
+		if (r < 0)
+			break;
+		if (t.type == TOKEN_END || is_special(&t, ',') || is_special(&t, ';')) {
+			p->x = before;
+			break;
+		}
+		if (t.type == TOKEN_SPECIAL && t.special != '.')
+			return wrong(p, t.at);
+	}
+	return r;
+}
+
+static int
+parse_name(struct parser *p, size_t end)
+{
+	struct token t;
+	int r;
+
+	while ((r = next_token(&p->x, &t)) == 0 && t.at < end) {
+		r = append_name(p, &t);
+		if (r < 0)
+			return r;
+	}
+	/* The name ends where '<' stood. */
+	p->x.at = end + 1;
+	return r;
+}
+
+/* One element, from behind a separator to before the next. */
+static int
+parse_element(struct parser *p)
+{
+	struct lexer start = p->x;
+	bool at_sign = false, empty = true;
+	struct token t;
+	int r;
+
+	for (;;) {
+		r = next_token(&p->x, &t);
+		if (r < 0)
+			return r;
+		if (t.type == TOKEN_END ||
+		    (t.type == TOKEN_SPECIAL && strchr("<>,;:", t.special) != NULL))
+			break;
+		at_sign = at_sign || is_special(&t, '@');
+		empty = false;
+	}
+	if (is_special(&t, '>') || (is_special(&t, ':') && (empty || at_sign)))
+		return wrong(p, t.at);
+	/* A group's name says nothing about who gets the mail; its members follow as elements of
+	 * their own. */
+	if (is_special(&t, ':'))
+		return 0;
+	p->x = start;
+	if (!is_special(&t, '<'))
+		return parse_bare(p, t.at);
+	r = parse_name(p, t.at);
+	return r < 0 ? r : parse_angle(p);
+}
+
+int
+address_list_parse(const char *s, size_t len, address_visit *visit, void *arg, size_t *ret_at)
+{
+	struct parser p = {
+	    .x = {.s = s, .len = len},
+	    .address = BUF_INIT(len),
+	    .name = BUF_INIT(2 * len),
+	    .visit = visit,
+	    .arg = arg,
+	};
+	struct token t;
+	int r = 0;
+
+	while (r == 0 && p.x.at < len) {
+		struct lexer before = p.x;
+
+		r = next_token(&p.x, &t);
+		if (r == 0 && t.type != TOKEN_END && !is_special(&t, ',') && !is_special(&t, ';')) {
+			p.x = before;
+			r = parse_element(&p);
+		}
+	}
+	if (ret_at != NULL)
+		*ret_at = p.x.at;
+	buf_free(&p.address);
+	buf_free(&p.name);
+	return r;
+}

@@ -1,0 +1,114 @@
+/*
+ * header.c: see header.h. A line is known to be a field, or known to be none, as soon as the first
+ * octet that no name may hold was seen, so that the first line of a long body is not searched for
+ * its end.
+ */
+#include "base/header.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Behind the line that begins at `at`, its line end included; 0 where the line does not end within
+ * `len`. */
+static size_t
+line_end(const char *data, size_t len, size_t at)
+{
+	const char *lf = at < len ? memchr(data + at, '\n', len - at) : NULL;
+
+	return lf == NULL ? 0 : (size_t)(lf - data) + 1;
+}
+
+/* Length of the blank line at `at`; 0 where the line is none. */
+static size_t
+blank_line(const char *data, size_t len, size_t at)
+{
+	size_t i = at;
+
+	while (i < len && data[i] == '\r')
+		i++;
+	return i < len && data[i] == '\n' ? i + 1 - at : 0;
+}
+
+/* The colon of the field that begins at `at`: 1 and *ret_name (its length) and *ret_colon; 0 when
+ * the line is no field; -EAGAIN when the octets end before either is known. */
+static int
+find_colon(const char *data, size_t len, size_t at, size_t *ret_name, size_t *ret_colon)
+{
+	size_t i = at;
+
+	while (i < len && data[i] > ' ' && data[i] < 0x7f && data[i] != ':')
+		i++;
+	*ret_name = i - at;
+	while (i < len && is_blank(data[i]) && *ret_name > 0)
+		i++;
+	*ret_colon = i;
+	if (i == len)
+		return -EAGAIN;
+	return data[i] == ':' && *ret_name > 0;
+}
+
+int
+header_next(const char *data, size_t len, bool eof, size_t *at, struct header_field *ret)
+{
+	size_t start = *at, name, colon, end, value_end;
+	int r;
+
+	if (start >= len)
+		return eof ? 0 : -EAGAIN;
+	r = find_colon(data, len, start, &name, &colon);
+	if (r == 0) {
+		end = blank_line(data, len, start);
+		/* A CR at the very end of the octets may be half a blank line. */
+		for (value_end = start;
+		     end == 0 && !eof && value_end < len && data[value_end] == '\r';)
+			value_end++;
+		if (end == 0 && !eof && value_end == len)
+			return -EAGAIN;
+		*at = start + end;
+		return 0;
+	}
+	if (r < 0)
+		return eof ? 0 : r;
+	for (end = colon;;) {
+		size_t next = line_end(data, len, end);
+
+		if (next == 0 && !eof)
+			return -EAGAIN;
+		if (next == 0) {
+			end = value_end = len;
+			break;
+		}
+		end = next;
+		if (end == len && !eof)
+			return -EAGAIN;
+		if (end == len || !is_blank(data[end])) {
+			for (value_end = end - 1;
+			     value_end > colon + 1 && data[value_end - 1] == '\r';)
+				value_end--;
+			break;
+		}
+	}
+	*ret = (struct header_field){
+	    .name = data + start,
+	    .name_len = name,
+	    .value = data + colon + 1,
+	    .value_len = value_end - colon - 1,
+	    .whole = data + start,
+	    .whole_len = end - start,
+	};
+	*at = end;
+	return 1;
+}
+
+bool
+header_is(const struct header_field *f, const char *name)
+{
+	return strlen(name) == f->name_len && strncasecmp(f->name, name, f->name_len) == 0;
+}
