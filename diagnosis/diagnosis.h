@@ -1,8 +1,8 @@
 /*
  * diagnosis.h: what a reply or a fault means, whose it is to fix, and what to do next.
  *
- * ONE table of rules (rules.def) holds every verdict; a matcher walks it. Used by queue to decide, and by frank to explain
- * offline. Pure: no allocation that outlives the call but the two texts, no system call.
+ * ONE table of rules (rules.c, from the files in rules/) holds every verdict; a matcher walks it.
+ * Used by queue to decide, and by frank to explain offline. Pure: no allocation, no system call.
  */
 #ifndef FRANK_DIAGNOSIS_DIAGNOSIS_H
 #define FRANK_DIAGNOSIS_DIAGNOSIS_H
@@ -21,28 +21,44 @@ enum retry_class {
 /* "transient", "permanent-message", ... */
 const char *retry_class_name(enum retry_class c);
 
-/* What is known about an outcome; absent strings are NULL. Everything is borrowed for the call. */
+/*
+ * What is known about an outcome; absent strings are NULL. Everything is borrowed for the call. A
+ * stage of SMTP_STAGE_NONE stands for any. A reply with neither code nor fault is taken for the
+ * words of a fault or of a token endpoint, as a person pastes them.
+ */
 struct diagnosis_facts {
 	const struct smtp_reply *reply;
-	const char *provider;     /* preset's name: "microsoft365", "google", "generic", ... */
+	const char *provider; /* preset's name; where it says nothing ("generic"), host and words of
+				 the reply do */
 	const char *account;
 	const char *host;
 	unsigned port;
-	const char *tls;          /* starttls | implicit | none */
-	const char *mechanism;    /* XOAUTH2, ... */
+	const char *tls;       /* starttls | implicit | none */
+	const char *mechanism; /* XOAUTH2, ... */
 	const char *auth_user;
 	const char *mail_from;
 	const char *grant;
+	const char *ehlo_name; /* the name we announced */
+	const char *challenge; /* JSON of the error challenge of XOAUTH2 or OAUTHBEARER, decoded */
+	/* Of the access token, where it could be read: claims that were decoded, not verified.
+	 * Never the token. */
+	const char *token_audience; /* aud */
+	const char *token_scopes;   /* scp or roles, or the scope that the token endpoint granted;
+				       separated by spaces */
+	const char *token_user;     /* upn, preferred_username or email */
+	bool token_expired;
 };
 
 struct diagnosis {
-	const char *cause;        /* slug, constant: "smtp-auth-disabled-mailbox" */
-	const char *fixer;        /* constant: mailbox-owner | tenant-admin | frank-admin | sender-config | provider | network */
+	const char *cause; /* slug, constant: "smtp-auth-disabled-mailbox" */
+	const char *fixer; /* constant: mailbox-owner | tenant-admin | frank-admin | sender-config |
+			      provider | network */
 	enum retry_class retry;
-	unsigned delay;           /* seconds until the next try, where the rule says so; 0: the schedule decides */
-	bool known;               /* a rule for this very case; false: only the code's class was understood */
-	char text[1024];          /* one or two sentences: what happened */
-	char next[512];           /* one sentence: the next step */
+	unsigned
+	    delay; /* seconds until the next try, where the rule says so; 0: the schedule decides */
+	bool known; /* a rule for this very case; false: only the code's class was understood */
+	char text[1024]; /* one or two sentences: what happened */
+	char next[512];  /* one sentence: the next step */
 };
 
 /* Always fills `ret`. A positive reply is not for this function. */

@@ -1,0 +1,92 @@
+/*
+ * rule.h: one row of the table of verdicts, and the match. Private to this room and its tests.
+ */
+#ifndef FRANK_DIAGNOSIS_RULE_H
+#define FRANK_DIAGNOSIS_RULE_H
+
+#include "diagnosis/diagnosis.h"
+
+enum provider {
+	ANY_PROVIDER = 0,
+	MICROSOFT = 1 << 0,
+	GOOGLE = 1 << 1,
+	SES = 1 << 2,
+	SENDGRID = 1 << 3,
+	MAILGUN = 1 << 4,
+	POSTMARK = 1 << 5,
+	YAHOO = 1 << 6, /* AOL too */
+	ICLOUD = 1 << 7,
+	MAILRU = 1 << 8,
+	YANDEX = 1 << 9,
+	ZOHO = 1 << 10,
+	FASTMAIL = 1 << 11,
+};
+
+/* Whose it is to fix. */
+enum fixer { OWNER, TENANT, FRANK, SENDER, PROVIDER, NETWORK };
+
+/* What must be known besides the reply. */
+enum condition {
+	ALWAYS,
+	BY_PASSWORD,    /* the mechanism or the grant is one of passwords */
+	BY_TOKEN,       /* the mechanism or the grant is one of tokens */
+	APP_ONLY,       /* client credentials: no person signed in */
+	WRONG_AUDIENCE, /* the token's audience is known and is not the mail server's */
+	WRONG_SCOPE,    /* the token's scopes are known and hold none for SMTP */
+	WRONG_USER,     /* the token's user is known and is not the login name */
+	EXPIRED,        /* the token was past its expiry */
+	ON_PORT_25,
+	ON_PORT_TLS,      /* 465 or 2465: TLS from the first octet */
+	ON_PORT_STARTTLS, /* 25, 587, 2525 or 2587 */
+	BARE_NAME,        /* the name in EHLO is known and is no full host name */
+};
+
+/*
+ * A row. Sets of numbers are strings of words: codes "550 554" or a first digit "5"; enhanced codes
+ * "5.7.1 5.7.50*". `words` is a list of fragments separated by '|', each of parts joined by '&'
+ * that must all occur; case does not matter, and a part that begins or ends in a digit does not
+ * match inside a longer number.
+ */
+struct rule {
+	const char *id;       /* as the catalogue numbers it: "M3"; unique */
+	unsigned providers;   /* bits; 0: any */
+	unsigned stages;      /* bits of 1 << enum smtp_stage; 0: any */
+	const char *codes;    /* NULL: any */
+	const char *enhanced; /* NULL: any */
+	const char *words;    /* NULL: any */
+	enum condition when;
+	enum smtp_fault fault; /* not SMTP_FAULT_NONE: a rule for this fault, or for `words` where
+				  neither code nor fault is known */
+	bool saying;           /* of a rule for a fault: `words` must occur as well */
+	const char *cause;
+	enum fixer fixer;
+	enum retry_class retry;
+	unsigned delay;
+	const char *text; /* templates of text.c */
+	const char *next;
+};
+
+extern const struct rule diagnosis_rules[];
+extern const size_t diagnosis_rules_count;
+
+/* What the match found out about the reply on its way. */
+struct diagnosis_match {
+	const struct rule *rule; /* never NULL */
+	int code;                /* of the reply, or of the one quoted within it */
+	const char *enhanced;    /* "" where there is none */
+	char enhanced_inner[12];
+	enum smtp_stage stage;
+	unsigned provider; /* one bit, or 0 */
+	char words[2048];  /* the server's words in one line */
+};
+
+void diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret);
+
+/* Fills in a template of the table; always terminated, cut at a character where it is too long. */
+void diagnosis_text(const char *format, const struct diagnosis_facts *facts,
+    const struct diagnosis_match *match, char *out, size_t size);
+
+/* The name of a provider's bit for people: "Microsoft 365"; "the provider" for none. */
+const char *diagnosis_provider_name(unsigned provider);
+
+#endif

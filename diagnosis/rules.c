@@ -1,0 +1,41 @@
+/*
+ * rules.c: the table of verdicts.
+ *
+ * One array; the files in rules/ are its chapters. The matcher (match.c) decides by how much a row
+ * demands, and only among equals by their order here. The catalogue's numbers: C connection and
+ * TLS, G standards, Y Google, M Microsoft, P other providers, A and O the token endpoints, L our
+ * own side, X the classes that unknown replies fall back to.
+ */
+#include "diagnosis/rule.h"
+
+#define ANY 0
+#define AT(stage) (1u << SMTP_STAGE_##stage)
+#define AT_AUTH (AT(AUTH))
+#define AT_HELLO (AT(CONNECT) | AT(GREETING) | AT(EHLO) | AT(STARTTLS))
+#define AT_DATA (AT(DATA) | AT(EOM))
+#define AT_SENDER (AT(MAIL) | AT_DATA)
+#define AT_ENVELOPE (AT(MAIL) | AT(RCPT) | AT_DATA)
+
+#define RULE(                                                                                    \
+    id, providers, stages, codes, enhanced, words, when, cause, fixer, retry, delay, text, next) \
+	{id, providers, stages, codes, enhanced, words, when, SMTP_FAULT_NONE, false, cause,     \
+	    fixer, RETRY_##retry, delay, text, next},
+#define FAULT(id, fault, stages, words, when, cause, fixer, retry, delay, text, next)     \
+	{id, 0, stages, NULL, NULL, words, when, SMTP_FAULT_##fault, false, cause, fixer, \
+	    RETRY_##retry, delay, text, next},
+#define FAULT_SAYING(id, fault, stages, words, when, cause, fixer, retry, delay, text, next) \
+	{id, 0, stages, NULL, NULL, words, when, SMTP_FAULT_##fault, true, cause, fixer,     \
+	    RETRY_##retry, delay, text, next},
+#define TOKEN(id, providers, words, cause, fixer, retry, delay, text, next)                  \
+	{id, providers, AT(TOKEN), NULL, NULL, words, ALWAYS, SMTP_FAULT_NONE, false, cause, \
+	    fixer, RETRY_##retry, delay, text, next},
+
+const struct rule diagnosis_rules[] = {
+#include "diagnosis/rules/faults.def"
+#include "diagnosis/rules/microsoft.def"
+#include "diagnosis/rules/google.def"
+#include "diagnosis/rules/providers.def"
+#include "diagnosis/rules/token.def"
+#include "diagnosis/rules/generic.def"
+};
+const size_t diagnosis_rules_count = ARRAY_SIZE(diagnosis_rules);
