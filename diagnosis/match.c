@@ -327,10 +327,6 @@ holds(enum condition when, const struct diagnosis_facts *f)
 		return f->token_expired;
 	case ON_PORT_25:
 		return f->port == 25;
-	case ON_PORT_TLS:
-		return f->port == 465 || f->port == 2465;
-	case ON_PORT_STARTTLS:
-		return f->port == 25 || f->port == 587 || f->port == 2525 || f->port == 2587;
 	case BARE_NAME:
 		return f->ehlo_name != NULL && (strchr(f->ehlo_name, '.') == NULL ||
 						   ends_with(f->ehlo_name, ".localdomain", 12) ||
@@ -355,10 +351,13 @@ rank_of_fault(
 }
 
 static enum rank
-rank_of_reply(const struct rule *r, const struct diagnosis_match *m)
+rank_of_reply(
+    const struct rule *r, const struct diagnosis_facts *f, const struct diagnosis_match *m)
 {
-	/* Words pasted without their code still say what they say. */
-	bool bare = m->code == 0 && r->words != NULL;
+	/* Words pasted without their code still say what they say, and a token endpoint's have
+	 * none. */
+	bool bare = m->code == 0 && r->words != NULL &&
+		    (f->reply->fault == SMTP_FAULT_NONE || m->stage == SMTP_STAGE_TOKEN);
 
 	if (r->words != NULL && !has_words(m->words, r->words))
 		return RANK_NONE;
@@ -380,13 +379,22 @@ rank_of_reply(const struct rule *r, const struct diagnosis_match *m)
 static enum rank
 rank_of(const struct rule *r, const struct diagnosis_facts *f, const struct diagnosis_match *m)
 {
+	enum rank rank;
+
 	if (r->providers != 0 && (r->providers & m->provider) == 0)
 		return RANK_NONE;
 	if (r->stages != 0 && m->stage != SMTP_STAGE_NONE && (r->stages & 1u << m->stage) == 0)
 		return RANK_NONE;
 	if (!holds(r->when, f))
 		return RANK_NONE;
-	return r->fault != SMTP_FAULT_NONE ? rank_of_fault(r, f, m) : rank_of_reply(r, m);
+	rank = r->fault != SMTP_FAULT_NONE ? rank_of_fault(r, f, m) : rank_of_reply(r, f, m);
+	/* Where the stage is not known, a bare code is SMTP's, and its class is that of no
+	 * particular stage. */
+	if (m->stage == SMTP_STAGE_NONE &&
+	    ((rank == RANK_CLASS && r->stages != 0) ||
+		(rank == RANK_CODE && r->stages == 1u << SMTP_STAGE_TOKEN)))
+		return RANK_NONE;
+	return rank;
 }
 
 /*

@@ -36,9 +36,7 @@ enum condition {
 	WRONG_USER,     /* the token's user is known and is not the login name */
 	EXPIRED,        /* the token was past its expiry */
 	ON_PORT_25,
-	ON_PORT_TLS,      /* 465 or 2465: TLS from the first octet */
-	ON_PORT_STARTTLS, /* 25, 587, 2525 or 2587 */
-	BARE_NAME,        /* the name in EHLO is known and is no full host name */
+	BARE_NAME, /* the name in EHLO is known and is no full host name */
 };
 
 /*

@@ -126,7 +126,7 @@ diagnosis_text(const char *format, const struct diagnosis_facts *facts,
 {
 	struct writer w = {.out = out, .size = size};
 	size_t segment = 0;
-	bool unknown = false;
+	bool unknown = false, general_first = false;
 
 	out[0] = '\0';
 	while (*format != '\0') {
@@ -143,6 +143,7 @@ diagnosis_text(const char *format, const struct diagnosis_facts *facts,
 		} else if (*format == ']') {
 			if (unknown)
 				w.len = segment;
+			general_first = general_first || (w.len == 0 && format[1] != '{');
 			out[w.len] = '\0';
 			unknown = false;
 			format++;
@@ -150,14 +151,15 @@ diagnosis_text(const char *format, const struct diagnosis_facts *facts,
 			len = strcspn(++format, "}");
 			value = fact(format, len, facts, match, scratch, sizeof(scratch), &general);
 			unknown = unknown || value == NULL;
-			if (value == NULL)
+			if (value == NULL) {
+				general_first = general_first || w.len == 0;
 				value = general;
+			}
 			put(&w, value, strlen(value));
 			format += len + 1;
 		}
 	}
-	/* A sentence may begin with a general word: "the server refused ..." */
-	if (out[0] >= 'a' && out[0] <= 'z' &&
-	    (strncmp(out, "the ", 4) == 0 || strncmp(out, "our ", 4) == 0))
+	/* A sentence may begin with a general word, or behind a segment that was left out. */
+	if (general_first && out[0] >= 'a' && out[0] <= 'z')
 		out[0] = (char)(out[0] - 'a' + 'A');
 }

@@ -1,0 +1,66 @@
+/* Fuzz target: replies of any words, from any provider and at any stage, get a verdict with
+ * terminated texts. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagnosis/diagnosis.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The next string up to a NUL, or NULL at the end. */
+static const char *
+next_string(const char **at, const char *end)
+{
+	const char *s = *at;
+
+	if (s >= end)
+		return NULL;
+	*at = s + strlen(s) + 1;
+	return s;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct smtp_reply reply = {0};
+	struct diagnosis_facts facts = {.reply = &reply};
+	struct diagnosis verdict;
+	const char *at, *end, *s;
+	char *copy;
+
+	if (size < 4)
+		return 0;
+	copy = malloc(size + 1);
+	if (copy == NULL)
+		return 0;
+	memcpy(copy, data, size);
+	copy[size] = '\0';
+	end = copy + size;
+	at = copy + 4;
+	reply.code = data[0] == 0 ? 0 : 200 + data[0] * 2 % 400;
+	reply.stage = (enum smtp_stage)(data[1] % SMTP_STAGE_COUNT);
+	reply.fault =
+	    reply.code != 0 ? SMTP_FAULT_NONE : (enum smtp_fault)(data[2] % SMTP_FAULT_COUNT);
+	facts.port = data[3];
+	facts.token_expired = (data[3] & 1) != 0;
+	if ((s = next_string(&at, end)) != NULL)
+		(void)snprintf(reply.enhanced, sizeof(reply.enhanced), "%s", s);
+	reply.text = (char *)(uintptr_t)next_string(&at, end);
+	facts.provider = next_string(&at, end);
+	facts.host = next_string(&at, end);
+	facts.mechanism = next_string(&at, end);
+	facts.auth_user = next_string(&at, end);
+	facts.mail_from = next_string(&at, end);
+	facts.grant = next_string(&at, end);
+	facts.ehlo_name = next_string(&at, end);
+	facts.token_audience = next_string(&at, end);
+	facts.token_scopes = next_string(&at, end);
+	diagnose(&facts, &verdict);
+	if (verdict.cause == NULL || memchr(verdict.text, '\0', sizeof(verdict.text)) == NULL ||
+	    memchr(verdict.next, '\0', sizeof(verdict.next)) == NULL)
+		abort();
+	free(copy);
+	return 0;
+}

@@ -1,0 +1,350 @@
+/* Unit tests of diagnosis/: every row of the table is reached by evidence of its own, and what
+ * servers really wrote is understood. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "diagnosis/rule.h"
+
+/* What rows.def says of one row: the evidence, and the verdict that it must get. */
+struct row {
+	const char *id, *provider;
+	enum smtp_stage stage;
+	int code;
+	const char *enhanced;
+	enum smtp_fault fault;
+	enum condition when;
+	const char *text, *cause, *fixer;
+	enum retry_class retry;
+	unsigned delay;
+};
+
+#define ROW(id, provider, stage, code, enhanced, fault, when, text, cause, fixer, retry, delay)   \
+	{id, provider, SMTP_STAGE_##stage, code, enhanced, SMTP_FAULT_##fault, when, text, cause, \
+	    fixer, RETRY_##retry, delay},
+static const struct row rows[] = {
+#include "rows.def"
+};
+#undef ROW
+
+static struct diagnosis_facts
+facts_for(const struct smtp_reply *reply, const char *provider, enum condition when)
+{
+	struct diagnosis_facts f = {.reply = reply,
+	    .provider = provider,
+	    .account = "billing",
+	    .auth_user = "a@example.com",
+	    .mail_from = "b@example.com",
+	    .host = "smtp.example.com",
+	    .port = 587,
+	    .tls = "starttls"};
+
+	switch (when) {
+	case BY_PASSWORD:
+		f.mechanism = "LOGIN";
+		break;
+	case BY_TOKEN:
+		f.mechanism = "XOAUTH2";
+		break;
+	case APP_ONLY:
+		f.grant = "client-credentials";
+		break;
+	case WRONG_AUDIENCE:
+		f.token_audience = "https://graph.microsoft.com";
+		break;
+	case WRONG_SCOPE:
+		f.token_scopes = "User.Read openid";
+		break;
+	case WRONG_USER:
+		f.token_user = "c@example.com";
+		break;
+	case EXPIRED:
+		f.token_expired = true;
+		break;
+	case ON_PORT_25:
+		f.port = 25;
+		break;
+	case BARE_NAME:
+		f.ehlo_name = "localhost";
+		break;
+	case ALWAYS:
+		break;
+	}
+	return f;
+}
+
+static struct smtp_reply
+reply_of(int code, const char *enhanced, enum smtp_stage stage, const char *text)
+{
+	struct smtp_reply r = {.code = code, .stage = stage, .text = (char *)(uintptr_t)text};
+
+	(void)snprintf(r.enhanced, sizeof(r.enhanced), "%s", enhanced);
+	return r;
+}
+
+static void
+test_every_row(void **state)
+{
+	size_t reached = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *row = &rows[i];
+		struct smtp_reply reply = reply_of(row->code, row->enhanced, row->stage, row->text);
+		struct diagnosis_facts facts = facts_for(&reply, row->provider, row->when);
+		struct diagnosis_match match;
+		struct diagnosis verdict;
+
+		reply.fault = row->fault;
+		diagnosis_match(&facts, &match);
+		assert_string_equal(match.rule->id, row->id);
+		diagnose(&facts, &verdict);
+		assert_string_equal(verdict.cause, row->cause);
+		assert_string_equal(verdict.fixer, row->fixer);
+		assert_int_equal(verdict.retry, row->retry);
+		assert_int_equal(verdict.delay, row->delay);
+		assert_true(verdict.text[0] != '\0' && verdict.next[0] != '\0');
+		assert_null(strpbrk(verdict.text, "{}[]"));
+		assert_null(strpbrk(verdict.next, "[]"));
+		reached++;
+	}
+	/* no row without a test, and no two of one name */
+	assert_int_equal(reached, diagnosis_rules_count);
+	for (size_t i = 0; i < diagnosis_rules_count; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(diagnosis_rules[i].id, diagnosis_rules[j].id);
+}
+
+/* Words as servers wrote them, and what a support engineer would answer. */
+static void
+test_observed(void **state)
+{
+	static const struct {
+		const char *provider;
+		enum smtp_stage stage;
+		int code;
+		const char *enhanced, *text, *cause;
+		enum retry_class retry;
+	} cases[] = {
+	    {"microsoft365", SMTP_STAGE_AUTH, 535, "5.7.3",
+		"Authentication unsuccessful [BN9PR03CA0794.namprd03.prod.outlook.com]",
+		"login-refused", RETRY_NEEDS_AUTHORIZATION},
+	    {"generic", SMTP_STAGE_AUTH, 535, "5.7.139",
+		"Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. "
+		"Visit https://aka.ms/smtp_auth_disabled "
+		"for more information. [AM0PR02CA0076.eurprd02.prod.outlook.com]",
+		"smtp-auth-disabled-tenant", RETRY_PERMANENT_ACCOUNT},
+	    {"microsoft365", SMTP_STAGE_AUTH, 535, "5.7.139",
+		"Authentication unsuccessful, SmtpClientAuthentication is disabled for the "
+		"Mailbox. Visit https://aka.ms/smtp_auth_disabled",
+		"smtp-auth-disabled-mailbox", RETRY_PERMANENT_ACCOUNT},
+	    {"microsoft365", SMTP_STAGE_AUTH, 535, "5.7.139",
+		"Authentication unsuccessful, user is locked by your organization's security "
+		"defaults policy. Contact your administrator.",
+		"security-defaults-block-password", RETRY_NEEDS_AUTHORIZATION},
+	    {"microsoft365", SMTP_STAGE_MAIL, 530, "5.7.57",
+		"Client not authenticated to send mail. Error: 535 5.7.139 Authentication "
+		"unsuccessful, basic authentication is disabled.",
+		"basic-auth-disabled", RETRY_NEEDS_AUTHORIZATION},
+	    {"microsoft365", SMTP_STAGE_MAIL, 530, "5.7.57",
+		"Client not authenticated to send mail.", "not-authenticated", RETRY_CONFIGURATION},
+	    {"microsoft365", SMTP_STAGE_MAIL, 451, "5.7.3", "STARTTLS is required to send mail",
+		"starttls-required", RETRY_CONFIGURATION},
+	    {"microsoft365", SMTP_STAGE_EOM, 554, "5.2.0",
+		"STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process "
+		"message due to a permanent exception",
+		"daily-quota", RETRY_THROTTLED},
+	    {"microsoft365", SMTP_STAGE_EOM, 554, "5.2.2",
+		"mailbox full; STOREDRV.Submission.Exception:QuotaExceededException; Failed to "
+		"process message",
+		"sender-mailbox-full", RETRY_PERMANENT_ACCOUNT},
+	    {"microsoft365", SMTP_STAGE_EOM, 554, "5.2.252",
+		"SendAsDenied; a@example.com not allowed to send as b@example.com; "
+		"STOREDRV.Submission.Exception:SendAsDeniedException",
+		"send-as-denied", RETRY_PERMANENT_MESSAGE},
+	    {"microsoft365", SMTP_STAGE_EOM, 432, "4.3.2",
+		"STOREDRV.ClientSubmit; sender thread limit exceeded [Hostname=X]",
+		"too-many-connections", RETRY_THROTTLED},
+	    {"google", SMTP_STAGE_AUTH, 535, "5.7.8",
+		"Username and Password not accepted. For more information, go to / 5.7.8  "
+		"https://support.google.com/mail/?p=BadCredentials "
+		"a1sm1 - gsmtp",
+		"password-refused", RETRY_NEEDS_AUTHORIZATION},
+	    {"generic", SMTP_STAGE_AUTH, 534, "5.7.9",
+		"Application-specific password required. For more information, go to / 5.7.9  "
+		"https://support.google.com/mail/?p=InvalidSecondFactor x - gsmtp",
+		"app-password-required", RETRY_NEEDS_AUTHORIZATION},
+	    {"google", SMTP_STAGE_EOM, 550, "5.4.5",
+		"Daily user sending limit exceeded. For more information on Gmail sending limits",
+		"daily-quota", RETRY_THROTTLED},
+	    {"google", SMTP_STAGE_EHLO, 421, "4.7.0",
+		"Try again later, closing connection. (EHLO) x - gsmtp", "bad-helo",
+		RETRY_CONFIGURATION},
+	    {"google", SMTP_STAGE_EOM, 550, "5.7.30",
+		"This message doesn't pass authentication checks (DKIM does not pass)",
+		"dkim-required", RETRY_PERMANENT_ACCOUNT},
+	    {"microsoft365", SMTP_STAGE_AUTH, 550, "5.7.30",
+		"Basic authentication is not supported for Client Submission.",
+		"basic-auth-retired", RETRY_NEEDS_AUTHORIZATION},
+	    {"sendgrid", SMTP_STAGE_MAIL, 403, "",
+		"You are not authorized to send from that email address", "sender-not-verified",
+		RETRY_PERMANENT_ACCOUNT},
+	    {"sendgrid", SMTP_STAGE_AUTH, 451, "",
+		"Authentication failed: Maximum credits exceeded", "plan-quota",
+		RETRY_PERMANENT_ACCOUNT},
+	    {"generic", SMTP_STAGE_RCPT, 454, "4.7.1", "<x@example.org>: Relay access denied",
+		"relay-denied", RETRY_CONFIGURATION},
+	    {"generic", SMTP_STAGE_RCPT, 553, "5.7.1",
+		"<b@example.com>: Sender address rejected: not owned by user a@example.com",
+		"sender-not-owned", RETRY_PERMANENT_MESSAGE},
+	    {"generic", SMTP_STAGE_RCPT, 553, "5.7.1",
+		"<b@example.com>: Sender address rejected: not logged in", "sender-not-owned",
+		RETRY_PERMANENT_MESSAGE},
+	    {"generic", SMTP_STAGE_RCPT, 550, "5.1.1",
+		"<x@example.org>: Recipient address rejected: User unknown", "no-such-recipient",
+		RETRY_PERMANENT_MESSAGE},
+	    {"generic", SMTP_STAGE_AUTH, 535, "5.7.8",
+		"Error: authentication failed: authentication failure", "login-refused",
+		RETRY_NEEDS_AUTHORIZATION},
+	    {"generic", SMTP_STAGE_AUTH, 454, "4.7.0",
+		"Temporary authentication failure: Connection lost to authentication server",
+		"auth-backend-down", RETRY_TRANSIENT},
+	    {"generic", SMTP_STAGE_AUTH, 503, "5.5.1", "Error: authentication not enabled",
+		"auth-not-available", RETRY_CONFIGURATION},
+	    {"generic", SMTP_STAGE_TOKEN, 0, "",
+		"invalid_grant: AADSTS700082: The refresh token has expired due to inactivity.",
+		"refresh-token-expired", RETRY_NEEDS_AUTHORIZATION},
+	    {"microsoft365", SMTP_STAGE_TOKEN, 401, "",
+		"invalid_client: AADSTS7000222: The provided client secret keys for app 'x' are "
+		"expired.",
+		"client-secret-expired", RETRY_CONFIGURATION},
+	    {"microsoft365", SMTP_STAGE_TOKEN, 400, "",
+		"invalid_grant: AADSTS70000: The provided value is not valid", "grant-revoked",
+		RETRY_NEEDS_AUTHORIZATION},
+	    {"google", SMTP_STAGE_TOKEN, 400, "",
+		"invalid_grant: Token has been expired or revoked.", "grant-revoked",
+		RETRY_NEEDS_AUTHORIZATION},
+	    {"generic", SMTP_STAGE_TLS, 0, "", "error:0A00010B:SSL routines::wrong version number",
+		"implicit-tls-on-starttls-port", RETRY_CONFIGURATION},
+	    {"generic", SMTP_STAGE_CONNECT, 0, "",
+		"connect to smtp.example.com port 587: Connection refused", "connection-refused",
+		RETRY_TRANSIENT},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct smtp_reply reply =
+		    reply_of(cases[i].code, cases[i].enhanced, cases[i].stage, cases[i].text);
+		struct diagnosis_facts facts = {.reply = &reply, .provider = cases[i].provider};
+		struct diagnosis verdict;
+
+		diagnose(&facts, &verdict);
+		assert_string_equal(verdict.cause, cases[i].cause);
+		assert_int_equal(verdict.retry, cases[i].retry);
+		assert_true(verdict.known);
+	}
+}
+
+/* A reply that nobody knows is understood by its class, says so, and shows the words. */
+static void
+test_fallback(void **state)
+{
+	static const struct {
+		enum smtp_stage stage;
+		int code;
+		enum retry_class retry;
+	} cases[] = {
+	    {SMTP_STAGE_AUTH, 599, RETRY_PERMANENT_ACCOUNT},
+	    {SMTP_STAGE_MAIL, 599, RETRY_PERMANENT_MESSAGE},
+	    {SMTP_STAGE_RCPT, 599, RETRY_PERMANENT_MESSAGE},
+	    {SMTP_STAGE_EOM, 599, RETRY_PERMANENT_MESSAGE},
+	    {SMTP_STAGE_GREETING, 599, RETRY_CONFIGURATION},
+	    {SMTP_STAGE_EHLO, 599, RETRY_CONFIGURATION},
+	    {SMTP_STAGE_AUTH, 499, RETRY_TRANSIENT},
+	    {SMTP_STAGE_EOM, 499, RETRY_TRANSIENT},
+	    {SMTP_STAGE_NONE, 0, RETRY_TRANSIENT},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct smtp_reply reply =
+		    reply_of(cases[i].code, "", cases[i].stage, "flux capacitor");
+		struct diagnosis_facts facts = {.reply = &reply};
+		struct diagnosis verdict;
+
+		diagnose(&facts, &verdict);
+		assert_int_equal(verdict.retry, cases[i].retry);
+		/* a greeting's 5xx has a row of its own */
+		assert_true(!verdict.known || cases[i].stage == SMTP_STAGE_GREETING);
+		assert_non_null(strstr(verdict.text, "flux capacitor"));
+	}
+}
+
+static void
+test_words_name_what_is_known(void **state)
+{
+	struct smtp_reply reply = reply_of(550, "5.7.60", SMTP_STAGE_EOM,
+	    "SMTP; Client does not have permissions to send as this sender");
+	struct diagnosis_facts facts = {.reply = &reply,
+	    .provider = "microsoft365",
+	    .account = "billing",
+	    .mechanism = "XOAUTH2",
+	    .auth_user = "billing@example.com",
+	    .mail_from = "ceo@example.com"};
+	struct diagnosis verdict;
+
+	diagnose(&facts, &verdict);
+	assert_string_equal(verdict.text,
+	    "Signing in as billing@example.com by XOAUTH2 succeeded; sending as ceo@example.com "
+	    "was refused, because billing@example.com has no "
+	    "Send As permission for it.");
+	facts = (struct diagnosis_facts){.reply = &reply, .provider = "microsoft365"};
+	diagnose(&facts, &verdict);
+	assert_string_equal(verdict.text, "Sending as the sender was refused, because the "
+					  "account's user has no Send As permission for it.");
+
+	reply = (struct smtp_reply){.fault = SMTP_FAULT_TLS_PLAINTEXT, .stage = SMTP_STAGE_TLS};
+	facts = (struct diagnosis_facts){
+	    .reply = &reply, .account = "billing", .host = "smtp.example.com", .port = 587};
+	diagnose(&facts, &verdict);
+	assert_non_null(strstr(verdict.text, "smtp.example.com:587"));
+	assert_non_null(strstr(verdict.next, "account billing"));
+}
+
+/* Texts are cut to their room, at a character. */
+static void
+test_long_words(void **state)
+{
+	static char words[4096];
+	struct smtp_reply reply = reply_of(599, "", SMTP_STAGE_EOM, words);
+	struct diagnosis_facts facts = {.reply = &reply, .auth_user = words};
+	struct diagnosis verdict;
+
+	for (size_t i = 0; i + 2 < sizeof(words); i += 2)
+		memcpy(words + i, "\xC3\xA9", 2);
+	for (size_t at = 0; at < 2; at++) {
+		words[0] = at == 0 ? 'x' : words[0];
+		words[1] = at == 0 ? 'x' : words[1];
+		diagnose(&facts, &verdict);
+		assert_true(strlen(verdict.text) < sizeof(verdict.text));
+		assert_true(strlen(verdict.text) > sizeof(verdict.text) - 3);
+		assert_int_not_equal((unsigned char)verdict.text[strlen(verdict.text) - 1], 0xC3);
+		memmove(words, words + 1, sizeof(words) - 1);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_every_row),
+	    cmocka_unit_test(test_observed),
+	    cmocka_unit_test(test_fallback),
+	    cmocka_unit_test(test_words_name_what_is_known),
+	    cmocka_unit_test(test_long_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
