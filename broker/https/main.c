@@ -74,7 +74,6 @@ main(int argc, char **argv)
 	static const struct role_def def = {
 	    .id = ROLE_FETCH,
 	    .log_name = "frankd[fetch]",
-	    .rights = ROLE_MAY_CONNECT | ROLE_MAY_THREAD | ROLE_MAY_READ_ETC,
 	    .start = start,
 	    .message = on_message,
 	    .peer = on_peer,
