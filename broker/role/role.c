@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
@@ -323,6 +324,15 @@ shut_down(struct role *r)
 }
 
 static void
+set_log_level(const struct role *r, const struct message *m)
+{
+	uint64_t level = message_u64(m, F_LOG_LEVEL, LOG_LEVEL_INFO);
+
+	if (level >= LOG_LEVEL_ERROR && level <= LOG_LEVEL_DEBUG)
+		log_open(r->def->log_name, (enum log_level)level);
+}
+
+static void
 on_main_message(void *arg, struct channel *c, const struct message *m, int fd)
 {
 	struct role *r = arg;
@@ -348,6 +358,8 @@ on_main_message(void *arg, struct channel *c, const struct message *m, int fd)
 		} else if (message_type(m) == M_PEER) {
 			take_peer(r, m, fd);
 		} else {
+			if (message_type(m) == M_CONF_BEGIN)
+				set_log_level(r, m);
 			r->def->message(r, c, m, fd);
 			if (message_type(m) == M_CONF_END && !r->configured)
 				release_sockets(r);
@@ -413,6 +425,8 @@ role_main(const struct role_def *def, void *state, int argc, char **argv)
 		return EX_USAGE;
 	}
 	r.state_path = argv[1];
+	/* fexecve leaves the number of a descriptor as the name that ps shows */
+	(void)prctl(PR_SET_NAME, basename(argv[0]), 0, 0, 0);
 	/* What a library reads once, before files are out of reach. */
 	tzset();
 	log_open(def->log_name, LOG_LEVEL_INFO);

@@ -51,7 +51,9 @@ void role_need(struct role *r, enum role_id peer);
 /* The directory that main opened for this role ("bodies", "tokens", "state", "drop"), or -1:
  * borrowed. Main hands directories over before HELLO, so they are there in `start`. */
 int role_dir(const struct role *r, const char *name);
-/* The path of the state folder, for libraries that open by path (SQLite). */
+/* The path of the directory "state", in which the spool's database stands (a folder of its own
+ * below state-dir, so that Landlock can keep the keys beside it out of reach), for libraries that
+ * open by path (SQLite). */
 const char *role_state_path(const struct role *r);
 
 /* Closes the channel to a peer. The user of an on-demand role (queue of send, keeper of fetch)
