@@ -234,8 +234,8 @@ store_trouble_text(enum store_trouble t)
 	    [STORE_WRONG_KEY] = "The master key that is configured does not open the token store.",
 	    [STORE_SHORT_KEY] = "The master key that is configured has fewer than 16 octets.",
 	    [STORE_KEYS_DAMAGED] = "The file keyslots of the token store is damaged or cut short.",
-	    [STORE_KEYS_FORGED] = "The file keyslots of the token store was put together by "
-				  "somebody who does not have its key.",
+	    [STORE_KEYS_FORGED] = ("The file keyslots of the token store was put together by "
+				   "somebody who does not have its key."),
 	    [STORE_KEYS_NEWER] = "The token store was made by a later release of Frank.",
 	    [STORE_KEYS_MISSING] =
 		"The token store holds sealed records, but its file keyslots is gone.",
@@ -250,15 +250,16 @@ store_trouble_next(enum store_trouble t)
 {
 	static const char *const texts[] = {
 	    [STORE_FINE] = "",
-	    [STORE_WRONG_KEY] = "Put back the key that the store was made with (see the key "
-				"setting of the tokens block), then reload.",
+	    [STORE_WRONG_KEY] = ("Put back the key that the store was made with (see the key "
+				 "setting of the tokens block), then reload."),
 	    [STORE_SHORT_KEY] = "Give a key of 32 random octets, then reload.",
 	    [STORE_KEYS_DAMAGED] = "Put the file keyslots back from a backup, then reload.",
 	    [STORE_KEYS_FORGED] =
 		"Put the file keyslots back from a backup, and find out who wrote this one.",
 	    [STORE_KEYS_NEWER] = "Install that release again.",
-	    [STORE_KEYS_MISSING] = "Put the file keyslots back from a backup. Without it the "
-				   "records cannot be opened: move the folder away to begin anew.",
+	    [STORE_KEYS_MISSING] =
+		("Put the file keyslots back from a backup. Without it the "
+		 "records cannot be opened: move the folder away to begin anew."),
 	    [STORE_UNREADABLE] =
 		"Look at the error, at the disk, and at the folder's owner and mode.",
 	};
@@ -300,8 +301,9 @@ static const char *const status_names[] = {
 static const char *const status_texts[] = {
     [FILE_GOOD] = "The account's sealed record is sound.",
     [FILE_ABSENT] = "Nothing is stored for this account.",
-    [FILE_TORN] = "The last write of the account's sealed record did not finish; the record before "
-		  "it is used.",
+    [FILE_TORN] =
+	("The last write of the account's sealed record did not finish; the record before "
+	 "it is used."),
     [FILE_DAMAGED] =
 	"The account's sealed file is damaged: octets have changed since they were written.",
     [FILE_TRUNCATED] =
