@@ -1,8 +1,8 @@
 /*
  * sasl.h: the octets of the SASL mechanisms that Frank speaks, as client.
  *
- * XOAUTH2 (Google's and Microsoft's pages), OAUTHBEARER (RFC 7628), PLAIN (RFC 4616), LOGIN (no RFC).
- * The functions make raw octets; base64 and framing (RFC 4954) belong to the engines.
+ * XOAUTH2 (Google's and Microsoft's pages), OAUTHBEARER (RFC 7628), PLAIN (RFC 4616), LOGIN (no
+ * RFC). The functions make raw octets; base64 and framing (RFC 4954) belong to the engines.
  */
 #ifndef FRANK_BASE_SMTP_SASL_H
 #define FRANK_BASE_SMTP_SASL_H
@@ -18,16 +18,38 @@ enum sasl_mechanism {
 	SASL_LOGIN = 1 << 3,
 };
 
-enum { SASL_TOKEN_MECHANISMS = SASL_XOAUTH2 | SASL_OAUTHBEARER, SASL_PASSWORD_MECHANISMS = SASL_PLAIN | SASL_LOGIN };
+enum {
+	SASL_TOKEN_MECHANISMS = SASL_XOAUTH2 | SASL_OAUTHBEARER,
+	SASL_PASSWORD_MECHANISMS = SASL_PLAIN | SASL_LOGIN,
+};
 
+/* "XOAUTH2" and so on; "" for SASL_NONE; never NULL. */
 const char *sasl_mechanism_name(enum sasl_mechanism m);
+/* The reverse, without regard to ASCII case; SASL_NONE for a name that is not ours. */
 enum sasl_mechanism sasl_mechanism_by_name(const char *name, size_t len);
 
+/* How many responses of ours the mechanism has: 2 for LOGIN (user, then password, by position and
+ * whatever the prompts say), 1 for the others. */
+unsigned sasl_response_count(enum sasl_mechanism m);
+
+/* May the first response stand on the AUTH line (RFC 4954 section 4)? Not for LOGIN, whose server
+ * speaks first. */
+bool sasl_has_initial_response(enum sasl_mechanism m);
+
 /*
- * Appends the initial (for LOGIN: first) response to `out`, a buffer made with BUF_WIPE. Returns 0, -EINVAL where the user or the
- * secret holds an octet that the mechanism cannot carry, -ENOMEM, -ENOBUFS. `host` and `port` are those connected to
- * (OAUTHBEARER only).
+ * Appends response number `step` (from 0) to `out`, a buffer made with BUF_INIT_WIPE. `host` and
+ * `port` are those connected to (OAUTHBEARER alone uses them; NULL and 0 leave them out).
+ *
+ * Returns 0; -EINVAL where the user or the secret is empty or holds an octet that the mechanism
+ * cannot carry (XOAUTH2, OAUTHBEARER: control characters, in a token also a space; PLAIN, LOGIN:
+ * NUL), or for a step that the mechanism has not; -ENOMEM; -ENOBUFS.
  */
-int sasl_response(enum sasl_mechanism m, const char *user, const struct secret *secret, const char *host, unsigned port, struct buf *out);
+int sasl_response(enum sasl_mechanism m, unsigned step, const char *user,
+    const struct secret *secret, const char *host, unsigned port, struct buf *out);
+
+/* What answers a server's error challenge, so that its final reply follows: the empty string for
+ * XOAUTH2, one octet 0x01 for OAUTHBEARER (RFC 7628 section 3.2.3), NULL for a mechanism that has
+ * none. */
+const char *sasl_error_answer(enum sasl_mechanism m);
 
 #endif
