@@ -190,6 +190,7 @@ raw_kind_name(enum raw_kind kind)
 
 /* ---- errors ---- */
 
+PRINTF_LIKE(4, 0)
 static void
 say(struct raw *raw, struct conf_place at, const char *what, const char *format, va_list ap)
 {
@@ -469,6 +470,7 @@ name_list(enum raw_kind kind, const char **ret, size_t size)
 }
 
 /* libconfuse's error: its one message that can be helped gets help. */
+PRINTF_LIKE(2, 0)
 static void
 on_error(cfg_t *cfg, const char *format, va_list ap)
 {
