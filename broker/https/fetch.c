@@ -158,7 +158,7 @@ say_unusable(
 		    "%s answered %ld and points to %s, which is not followed: a captive portal, a "
 		    "proxy or a wrong address",
 		    authority, a->status, *elsewhere == '\0' ? "another place" : elsewhere);
-	} else if (a->status < 400 && !is_json) {
+	} else if (a->status < 400 && strncmp(instead, "JSON", 4) != 0 && !is_json) {
 		say(j, "%s answered %ld with %s: a captive portal, a proxy or a wrong address",
 		    authority, a->status, instead);
 	} else {

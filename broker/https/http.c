@@ -68,7 +68,8 @@ certificate_fault(long verify)
 {
 	switch (verify) {
 	case 0:
-		return "is for another host name"; /* curl compares names itself */
+	case 1: /* curl compares names itself, and its result then stands at "not checked" */
+		return "is for another host name";
 	case 9:
 		return "is not valid yet: compare this machine's clock";
 	case 10:

@@ -61,13 +61,6 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	fetch_message(((struct state *)role_state(r))->fetch, m, fd);
 }
 
-static void
-on_peer(struct role *r, enum role_id peer, bool up)
-{
-	if (peer == ROLE_KEEPER && !up)
-		role_exit(r, 0);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -76,7 +69,6 @@ main(int argc, char **argv)
 	    .log_name = "frankd[fetch]",
 	    .start = start,
 	    .message = on_message,
-	    .peer = on_peer,
 	};
 	struct state state = {0};
 	int status = role_main(&def, &state, argc, argv);

@@ -93,10 +93,10 @@ reply(struct world *w, struct bufferevent *b)
 		return;
 	}
 	if (strcmp(path, "/other/.well-known/openid-configuration") == 0) {
-		evbuffer_add_printf(
-		    out, "HTTP/1.1 200 "
-			 "OK\r\n\r\n{\"issuer\":\"https://"
-			 "evil.example\",\"token_endpoint\":\"https://evil.example/t\"}");
+		evbuffer_add_printf(out,
+		    "HTTP/1.1 200 "
+		    "OK\r\n\r\n{\"issuer\":\"https://"
+		    "evil.example\",\"token_endpoint\":\"https://evil.example/t\"}");
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
