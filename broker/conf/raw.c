@@ -248,8 +248,8 @@ skip_comment(struct look *k)
 				return true;
 			k->line++;
 		}
-		if (block && k->text[k->at] == '/' && k->text[k->at - 1] == '*' &&
-		    k->text + k->at - p >= 3) {
+		if (block && k->text + k->at - p >= 3 && k->text[k->at] == '/' &&
+		    k->text[k->at - 1] == '*') {
 			k->at++;
 			return true;
 		}
