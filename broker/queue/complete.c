@@ -1,0 +1,813 @@
+/*
+ * complete.c: see complete.h.
+ *
+ * Two stages. The first makes lines of whatever came in: from there on every line ends in CRLF and
+ * no octet is CR, LF or NUL otherwise. The second collects lines until the header section is over,
+ * asks the owner for its plan, writes the header anew, and then passes the body through.
+ *
+ * A line's first octets tell whether it can be a field, so a body without header that is one huge
+ * line is not collected.
+ */
+#include "broker/queue/complete.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/header.h"
+#include "broker/queue/fields.h"
+
+enum {
+	OUT_SIZE = 8192,
+	ADDRESSES_MAX = 64,
+	/* A line of this length that is no field yet will not become one. */
+	NAME_MAX_LEN = 1000,
+};
+
+/* What is known of a field by its name. */
+enum kind {
+	KIND_TEXT,       /* free text */
+	KIND_STRUCTURED, /* left as it is */
+	KIND_ADDRESSES,
+	KIND_FROM,
+	KIND_SENDER,
+	KIND_REPLY_TO,
+	KIND_TO, /* To, Cc: dropped when empty */
+	KIND_DATE,
+	KIND_MESSAGE_ID,
+	KIND_SUBJECT,
+	KIND_MIME,
+	KIND_RECEIVED,
+	KIND_SIGNATURE,
+	KIND_DROPPED,
+};
+
+static const struct {
+	const char *name;
+	enum kind kind;
+} kinds[] = {
+    {"From", KIND_FROM},
+    {"To", KIND_TO},
+    {"Cc", KIND_TO},
+    {"Subject", KIND_SUBJECT},
+    {"Date", KIND_DATE},
+    {"Message-ID", KIND_MESSAGE_ID},
+    {"MIME-Version", KIND_MIME},
+    {"Content-Type", KIND_MIME},
+    {"Bcc", KIND_DROPPED},
+    {"Resent-Bcc", KIND_DROPPED},
+    {"Return-Path", KIND_DROPPED},
+    {"Content-Length", KIND_DROPPED},
+    {"Sender", KIND_SENDER},
+    {"Reply-To", KIND_REPLY_TO},
+    {"Received", KIND_RECEIVED},
+    {"DKIM-Signature", KIND_SIGNATURE},
+    {"Resent-From", KIND_ADDRESSES},
+    {"Resent-Sender", KIND_ADDRESSES},
+    {"Resent-To", KIND_ADDRESSES},
+    {"Resent-Cc", KIND_ADDRESSES},
+    {"Resent-Reply-To", KIND_ADDRESSES},
+    {"Disposition-Notification-To", KIND_ADDRESSES},
+    {"Content-Transfer-Encoding", KIND_STRUCTURED},
+    {"Content-Disposition", KIND_STRUCTURED},
+    {"Content-ID", KIND_STRUCTURED},
+    {"References", KIND_STRUCTURED},
+    {"In-Reply-To", KIND_STRUCTURED},
+    {"Resent-Date", KIND_STRUCTURED},
+    {"Resent-Message-ID", KIND_STRUCTURED},
+    {"ARC-Seal", KIND_STRUCTURED},
+    {"ARC-Message-Signature", KIND_STRUCTURED},
+    {"ARC-Authentication-Results", KIND_STRUCTURED},
+    {"Authentication-Results", KIND_STRUCTURED},
+};
+
+/* What the first walk over the header section finds. */
+struct found {
+	char *from[ADDRESSES_MAX];
+	size_t from_count, first_from_count; /* of all From fields, of the first */
+	char *sender;
+	bool from_seen, from_unreadable, date, message_id, reply_to, signed_by_dkim;
+	unsigned received;
+};
+
+struct complete {
+	const char *mail_name;
+	const struct complete_ops *ops;
+	void *arg;
+	int error;
+	/* lines */
+	size_t crs;      /* CRs seen whose meaning the next octet decides */
+	bool line_begun; /* octets of an unended line were passed on */
+	/* header */
+	struct buf header; /* whole lines, then the one that is being read */
+	size_t line;       /* where that one begins */
+	bool line_known;   /* that one is known to belong to the header section */
+	bool in_body;
+	/* body */
+	uint64_t line_len;
+	unsigned continuation; /* octets that the UTF-8 sequence still lacks */
+	size_t out_len;
+	struct complete_facts facts;
+	char out[OUT_SIZE];
+};
+
+struct complete *
+complete_new(const char *mail_name, const struct complete_ops *ops, void *arg)
+{
+	struct complete *c = malloc(sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	memset(c, 0, offsetof(struct complete, out));
+	c->mail_name = mail_name;
+	c->ops = ops;
+	c->arg = arg;
+	c->header = (struct buf)BUF_INIT(COMPLETE_HEADER_MAX + 2 * NAME_MAX_LEN);
+	c->facts.body_is_utf8 = true;
+	return c;
+}
+
+struct complete *
+complete_free(struct complete *c)
+{
+	if (c != NULL) {
+		buf_free(&c->header);
+		free(c);
+	}
+	return NULL;
+}
+
+/* ---- output ---- */
+
+static int
+flush(struct complete *c)
+{
+	int r = c->out_len == 0 ? 0 : c->ops->write(c->arg, c->out, c->out_len);
+
+	c->facts.size += c->out_len;
+	c->out_len = 0;
+	return r;
+}
+
+static int
+put(struct complete *c, const char *bytes, size_t len)
+{
+	int r = 0;
+
+	if (len > OUT_SIZE - c->out_len)
+		r = flush(c);
+	if (r == 0 && len >= OUT_SIZE) {
+		c->facts.size += len;
+		return c->ops->write(c->arg, bytes, len);
+	}
+	if (r == 0 && len > 0) {
+		memcpy(c->out + c->out_len, bytes, len);
+		c->out_len += len;
+	}
+	return r;
+}
+
+/* ---- the header section: what is in it ---- */
+
+static enum kind
+kind_of(const struct header_field *f)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (header_is(f, kinds[i].name))
+			return kinds[i].kind;
+	return KIND_TEXT;
+}
+
+static bool
+is_empty(const struct header_field *f)
+{
+	for (size_t i = 0; i < f->value_len; i++)
+		if (strchr(" \t\r\n", f->value[i]) == NULL)
+			return false;
+	return true;
+}
+
+static bool
+is_of_addresses(enum kind k)
+{
+	return k == KIND_FROM || k == KIND_SENDER || k == KIND_REPLY_TO || k == KIND_TO ||
+	       k == KIND_ADDRESSES;
+}
+
+/* Is the field left out of the finished message? */
+static bool
+is_dropped(const struct header_field *f, enum kind k)
+{
+	return k == KIND_DROPPED ||
+	       (is_empty(f) && (is_of_addresses(k) || k == KIND_DATE || k == KIND_MESSAGE_ID));
+}
+
+static int
+qualify(struct buf *out, const struct complete *c, const char *address)
+{
+	int r = buf_append_str(out, address);
+
+	if (r == 0 && address_domain(address) == NULL)
+		r = buf_printf(out, "@%s", c->mail_name);
+	return r;
+}
+
+struct collector {
+	const struct complete *c;
+	char **list;
+	size_t count, max;
+};
+
+static int
+collect(void *arg, const struct address_item *item)
+{
+	struct collector *k = arg;
+	CLEANUP_BUF struct buf address = BUF_INIT(2048);
+	int r;
+
+	if (k->count == k->max)
+		return -EBADMSG;
+	r = qualify(&address, k->c, item->address);
+	if (r < 0)
+		return r == -ENOBUFS ? -EBADMSG : r;
+	k->list[k->count] = buf_take(&address);
+	if (k->list[k->count] == NULL)
+		return -ENOMEM;
+	k->count++;
+	return 0;
+}
+
+static int
+find_from(struct complete *c, const struct header_field *f, struct found *found)
+{
+	struct collector k = {c, found->from, found->from_count, ADDRESSES_MAX};
+	size_t before = found->from_count, at;
+	int r = address_list_parse(f->value, f->value_len, collect, &k, &at);
+
+	if (!found->from_seen)
+		found->first_from_count = k.count;
+	found->from_seen = true;
+	found->from_count = k.count;
+	if (r == -EBADMSG || (r == 0 && k.count == before)) {
+		found->from_unreadable = true;
+		return 0;
+	}
+	return r;
+}
+
+static int
+find_sender(struct complete *c, const struct header_field *f, struct found *found)
+{
+	char *one[1];
+	struct collector k = {c, one, 0, 1};
+	size_t at;
+	int r;
+
+	if (found->sender != NULL)
+		return 0;
+	r = address_list_parse(f->value, f->value_len, collect, &k, &at);
+	if (k.count == 1)
+		found->sender = one[0];
+	else if (r != -ENOMEM)
+		found->sender = strdup("");
+	return found->sender == NULL ? -ENOMEM : 0;
+}
+
+static void
+copy_value(char *to, const struct header_field *f)
+{
+	size_t n = 0, i = 0;
+
+	while (i < f->value_len && strchr(" \t\r\n", f->value[i]) != NULL)
+		i++;
+	for (; i < f->value_len && n < COMPLETE_SUBJECT_MAX; i++)
+		if (f->value[i] != '\r' && f->value[i] != '\n')
+			to[n++] = f->value[i];
+	/* Not in the midst of a UTF-8 sequence. */
+	for (; i < f->value_len && n > 0 && ((unsigned char)f->value[i] & 0xc0) == 0x80; i--)
+		n--;
+	to[n] = '\0';
+}
+
+static int
+look_at(struct complete *c, const struct header_field *f, struct found *found)
+{
+	enum kind k = kind_of(f);
+
+	if (is_dropped(f, k))
+		return 0;
+	switch (k) {
+	case KIND_FROM:
+		return find_from(c, f, found);
+	case KIND_SENDER:
+		return find_sender(c, f, found);
+	case KIND_REPLY_TO:
+		found->reply_to = true;
+		break;
+	case KIND_DATE:
+		found->date = true;
+		break;
+	case KIND_MESSAGE_ID:
+		found->message_id = true;
+		copy_value(c->facts.message_id, f);
+		break;
+	case KIND_SUBJECT:
+		if (c->facts.subject[0] == '\0')
+			copy_value(c->facts.subject, f);
+		break;
+	case KIND_MIME:
+		c->facts.mime = true;
+		break;
+	case KIND_RECEIVED:
+		if (++found->received > COMPLETE_RECEIVED_MAX)
+			return -ELOOP;
+		break;
+	case KIND_SIGNATURE:
+		found->signed_by_dkim = true;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+/* ---- the header section: written anew ---- */
+
+struct writer {
+	struct complete *c;
+	const struct complete_plan *plan;
+	const struct found *found;
+	struct buf out;      /* fields ready to be written */
+	struct buf reply_to; /* addresses of a From that was replaced */
+	struct buf later;    /* fields that come behind all others */
+	bool from_written;
+};
+
+struct relist {
+	const struct complete *c;
+	struct buf *out;
+	bool unqualified, first;
+};
+
+static int
+see_unqualified(void *arg, const struct address_item *item)
+{
+	struct relist *l = arg;
+
+	l->unqualified = l->unqualified || address_domain(item->address) == NULL;
+	return 0;
+}
+
+static int
+write_qualified(void *arg, const struct address_item *item)
+{
+	struct relist *l = arg;
+	CLEANUP_BUF struct buf address = BUF_INIT(COMPLETE_HEADER_MAX);
+	int r = qualify(&address, l->c, item->address);
+
+	if (r == 0)
+		r = buf_append_str(l->out, l->first ? " " : ",\r\n ");
+	l->first = false;
+	return r < 0 ? r : fields_mailbox(l->out, item->name, buf_str(&address));
+}
+
+/*
+ * The value of a field of addresses. One that names somebody without a domain is written anew from
+ * what the parser reads in it; every other stays byte for byte but for encoded words.
+ */
+static int
+write_addresses(struct writer *w, const struct header_field *f, struct buf *out)
+{
+	CLEANUP_BUF struct buf list = BUF_INIT(COMPLETE_HEADER_MAX);
+	struct relist l = {w->c, &list, false, true};
+	bool utf8 = false;
+	size_t at;
+	int r = address_list_parse(f->value, f->value_len, see_unqualified, &l, &at);
+
+	if (r == 0 && l.unqualified) {
+		r = address_list_parse(f->value, f->value_len, write_qualified, &l, &at);
+		if (r < 0)
+			return r;
+		r = fields_encode_addresses(out, list.data, list.len, &utf8);
+	} else if (w->found->signed_by_dkim) {
+		r = buf_append(out, f->value, f->value_len);
+	} else {
+		r = fields_encode_addresses(out, f->value, f->value_len, &utf8);
+	}
+	if (utf8)
+		w->c->facts.smtputf8 = true;
+	return r;
+}
+
+/* `Name:value` CRLF, folded where it must be. */
+static int
+write_folded(struct writer *w, struct buf *to, const char *name, size_t name_len, const char *value,
+    size_t len)
+{
+	CLEANUP_BUF struct buf field = BUF_INIT(4 * COMPLETE_HEADER_MAX);
+	int r = buf_append(&field, name, name_len);
+
+	if (r == 0)
+		r = buf_append_char(&field, ':');
+	if (r == 0 && len > 0 && *value != ' ' && *value != '\t' && *value != '\r')
+		r = buf_append_char(&field, ' ');
+	if (r == 0)
+		r = buf_append(&field, value, len);
+	if (r == 0)
+		r = buf_append_str(&field, "\r\n");
+	return r < 0 ? r : fields_fold(to, field.data, field.len, &w->c->facts.header_split);
+}
+
+static int
+write_as(struct writer *w, struct buf *to, const char *name, const struct header_field *f,
+    bool addresses)
+{
+	CLEANUP_BUF struct buf value = BUF_INIT(4 * COMPLETE_HEADER_MAX);
+	int r = addresses ? write_addresses(w, f, &value)
+			  : fields_encode_text(&value, f->value, f->value_len);
+
+	return r < 0 ? r : write_folded(w, to, name, strlen(name), buf_str(&value), value.len);
+}
+
+static int
+first_name(void *arg, const struct address_item *item)
+{
+	int r = buf_append_str(arg, item->name);
+
+	return r < 0 ? r : 1;
+}
+
+/* From with the plan's address and the display name that was there. */
+static int
+write_replaced_from(struct writer *w, const struct header_field *f)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT(COMPLETE_HEADER_MAX);
+	CLEANUP_BUF struct buf value = BUF_INIT(4 * COMPLETE_HEADER_MAX);
+	size_t at;
+	int r = 0;
+
+	if (f != NULL)
+		r = address_list_parse(f->value, f->value_len, first_name, &name, &at);
+	else if (w->plan->full_name != NULL)
+		r = buf_append_str(&name, w->plan->full_name);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	r = fields_mailbox(&value, buf_str(&name), w->plan->from);
+	if (address_is_utf8(w->plan->from, strlen(w->plan->from)))
+		w->c->facts.smtputf8 = true;
+	return r < 0 ? r : write_folded(w, &w->out, "From", 4, buf_str(&value), value.len);
+}
+
+/* A From that does not stay as it is. */
+static int
+write_from(struct writer *w, const struct header_field *f)
+{
+	bool first = !w->from_written;
+	int r;
+
+	w->from_written = true;
+	if (!first)
+		return write_as(w, &w->later, "X-Original-From", f, false);
+	r = write_replaced_from(w, f);
+	if (r < 0 || !w->plan->from_replaced)
+		return r;
+	if (!w->found->reply_to && !w->found->from_unreadable)
+		r = write_as(w, &w->reply_to, "Reply-To", f, true);
+	return r < 0 ? r : write_as(w, &w->later, "X-Original-From", f, false);
+}
+
+static int
+write_field(struct writer *w, const struct header_field *f)
+{
+	enum kind k = kind_of(f);
+	CLEANUP_BUF struct buf value = BUF_INIT(4 * COMPLETE_HEADER_MAX);
+	int r;
+
+	if (is_dropped(f, k))
+		return 0;
+	if (k == KIND_FROM && (w->from_written || w->plan->from != NULL))
+		return write_from(w, f);
+	if (k == KIND_SENDER && w->plan->drop_sender)
+		return write_as(w, &w->later, "X-Original-Sender", f, false);
+	w->from_written = w->from_written || k == KIND_FROM;
+	if (is_of_addresses(k))
+		r = write_addresses(w, f, &value);
+	else if ((k == KIND_TEXT || k == KIND_SUBJECT) && !w->found->signed_by_dkim)
+		r = fields_encode_text(&value, f->value, f->value_len);
+	else
+		r = buf_append(&value, f->value, f->value_len);
+	if (r < 0)
+		return r;
+	if (value.len == f->value_len && memcmp(buf_str(&value), f->value, value.len) == 0)
+		return fields_fold(&w->out, f->whole, f->whole_len, &w->c->facts.header_split);
+	return write_folded(w, &w->out, f->name, f->name_len, buf_str(&value), value.len);
+}
+
+static int
+write_missing(struct writer *w)
+{
+	const struct complete_plan *p = w->plan;
+	int r = 0;
+
+	if (!w->found->from_seen)
+		r = write_replaced_from(w, NULL);
+	if (r == 0 && p->from == NULL && w->found->first_from_count > 1 &&
+	    (w->found->sender == NULL || p->drop_sender))
+		r = buf_printf(&w->out, "Sender: %s\r\n", w->found->from[0]);
+	if (r == 0 && !w->found->date)
+		r = buf_printf(&w->out, "Date: %s\r\n", p->date);
+	if (r == 0 && !w->found->message_id) {
+		struct header_field f = {
+		    .value = p->message_id, .value_len = strlen(p->message_id)};
+
+		r = buf_printf(&w->out, "Message-ID: %s\r\n", p->message_id);
+		copy_value(w->c->facts.message_id, &f);
+	}
+	if (r == 0)
+		r = buf_append(&w->out, buf_str(&w->reply_to), w->reply_to.len);
+	if (r == 0)
+		r = buf_append(&w->out, buf_str(&w->later), w->later.len);
+	return r;
+}
+
+static int
+write_header(struct complete *c, const struct found *found, const struct complete_plan *plan)
+{
+	enum { MAX = 8 * COMPLETE_HEADER_MAX };
+	struct writer w = {c, plan, found, BUF_INIT(MAX), BUF_INIT(MAX), BUF_INIT(MAX), false};
+	struct header_field f;
+	size_t at = 0;
+	int r = 0;
+
+	if (plan->received != NULL)
+		r = buf_printf(&w.out, "Received: %s\r\n", plan->received);
+	while (r == 0 && header_next(c->header.data, c->line, true, &at, &f) == 1)
+		r = write_field(&w, &f);
+	if (r == 0)
+		r = write_missing(&w);
+	if (r == 0)
+		r = put(c, w.out.data, w.out.len);
+	if (r == 0) {
+		c->facts.header_size = w.out.len;
+		for (size_t i = 0; i < w.out.len; i++)
+			if ((unsigned char)w.out.data[i] >= 0x80)
+				c->facts.eight_bit_header = true;
+		r = put(c, "\r\n", 2);
+	}
+	buf_free(&w.out);
+	buf_free(&w.reply_to);
+	buf_free(&w.later);
+	return r;
+}
+
+/* The header section ends where the line begins that is being read. */
+static int
+end_header(struct complete *c)
+{
+	struct found found = {0};
+	struct complete_plan plan = {0};
+	struct header_field f;
+	size_t at = 0;
+	int r = buf_reserve(&c->header, 0);
+
+	while (r == 0 && header_next(c->header.data, c->line, true, &at, &f) == 1)
+		r = look_at(c, &f, &found);
+	if (r == 0) {
+		struct complete_claim claim = {(const char *const *)found.from, found.from_count,
+		    found.from_unreadable, found.sender};
+
+		r = c->ops->plan(c->arg, &claim, &plan);
+	}
+	if (r == 0)
+		r = write_header(c, &found, &plan);
+	for (size_t i = 0; i < found.from_count; i++)
+		free(found.from[i]);
+	free(found.sender);
+	c->in_body = true;
+	return r;
+}
+
+/* ---- the body ---- */
+
+static void
+look_at_body(struct complete *c, const char *bytes, size_t len)
+{
+	struct complete_facts *f = &c->facts;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char b = (unsigned char)bytes[i];
+
+		if (b < 0x80 && c->continuation == 0)
+			continue;
+		f->eight_bit_body = true;
+		if (c->continuation > 0 && (b & 0xc0) == 0x80)
+			c->continuation--;
+		else if (c->continuation == 0 && b >= 0xc2 && b <= 0xf4)
+			c->continuation = b >= 0xf0 ? 3 : b >= 0xe0 ? 2 : 1;
+		else
+			f->body_is_utf8 = false, c->continuation = 0;
+	}
+}
+
+/* Whole or partial lines of the body, CRLF their line ends. */
+static int
+body(struct complete *c, const char *bytes, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		const char *lf = memchr(bytes + at, '\n', len - at);
+		size_t end = lf == NULL ? len : (size_t)(lf - bytes) + 1;
+		uint64_t line = c->line_len + (end - at);
+
+		if (lf != NULL) {
+			line -= 2;
+			c->line_len = 0;
+		} else {
+			c->line_len = line;
+		}
+		if (line > c->facts.longest_line)
+			c->facts.longest_line = line;
+		at = end;
+	}
+	look_at_body(c, bytes, len);
+	return put(c, bytes, len);
+}
+
+/* ---- the header section: where it ends ---- */
+
+static bool
+is_blank(char ch)
+{
+	return ch == ' ' || ch == '\t';
+}
+
+/* Does the line that is being read go on with the header section? `whole`: it is complete. 1 yes, 0
+ * no, -EAGAIN when more of it must be seen. */
+static int
+line_is_header(const struct complete *c, bool whole)
+{
+	const char *line = c->header.data + c->line;
+	size_t len = c->header.len - c->line, at = 0;
+	struct header_field f;
+	int r;
+
+	if (is_blank(*line))
+		return c->line > 0;
+	r = header_next(line, len, whole || len >= NAME_MAX_LEN, &at, &f);
+	if (r == -EAGAIN && memchr(line, ':', len) != NULL)
+		return 1;
+	return r;
+}
+
+/* The line being read is the first of the body; a blank one only separates. */
+static int
+begin_body(struct complete *c, bool whole)
+{
+	bool blank = whole && c->header.len - c->line == 2;
+	int r = end_header(c);
+
+	if (r == 0 && !blank)
+		r = body(c, c->header.data + c->line, c->header.len - c->line);
+	buf_free(&c->header);
+	return r;
+}
+
+/* A piece of one line of the header section; `whole`: it ends in CRLF. */
+static int
+header_piece(struct complete *c, const char *bytes, size_t len, bool whole)
+{
+	int r = buf_append(&c->header, bytes, len);
+
+	if (r == 0 && !c->line_known) {
+		r = line_is_header(c, whole);
+		if (r == 0)
+			return begin_body(c, whole);
+		c->line_known = r == 1;
+	}
+	if (c->line_known && c->header.len > COMPLETE_HEADER_MAX)
+		return -E2BIG;
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	if (whole) {
+		c->line = c->header.len;
+		c->line_known = false;
+	}
+	return 0;
+}
+
+/*
+ * Whole or partial lines, CRLF their line ends, never torn, in either part. While it is not known
+ * whether a line is one of the header section, it is looked at when NAME_MAX_LEN octets of it are
+ * there, however they came.
+ */
+static int
+lines(struct complete *c, const char *bytes, size_t len)
+{
+	int r = 0;
+
+	while (len > 0 && !c->in_body && r == 0) {
+		const char *lf = memchr(bytes, '\n', len);
+		size_t n = lf == NULL ? len : (size_t)(lf - bytes) + 1;
+		size_t seen = c->header.len - c->line;
+
+		if (n > NAME_MAX_LEN)
+			n = NAME_MAX_LEN;
+		if (!c->line_known && seen < NAME_MAX_LEN && n > NAME_MAX_LEN - seen)
+			n = NAME_MAX_LEN - seen;
+		if (bytes[n - 1] == '\r')
+			n++;
+		r = header_piece(c, bytes, n, bytes[n - 1] == '\n');
+		bytes += n;
+		len -= n;
+	}
+	return r < 0 || len == 0 ? r : body(c, bytes, len);
+}
+
+/* ---- lines out of anything ---- */
+
+/* CRs that no LF followed. */
+static int
+bare_crs(struct complete *c)
+{
+	int r = 0;
+
+	for (; c->crs > 0 && r == 0; c->crs--) {
+		c->facts.bare_crs++;
+		c->line_begun = true;
+		r = lines(c, " ", 1);
+	}
+	return r;
+}
+
+/* Length of the run of octets that need no change: text and CRLF. */
+static size_t
+clean_run(const char *bytes, size_t len)
+{
+	size_t i = 0;
+
+	for (; i < len; i++) {
+		if (bytes[i] == '\r') {
+			if (i + 1 == len || bytes[i + 1] != '\n')
+				break;
+			i++;
+		} else if (bytes[i] == '\n' || bytes[i] == '\0') {
+			break;
+		}
+	}
+	return i;
+}
+
+static int
+input(struct complete *c, const char *bytes, size_t len)
+{
+	int r = 0;
+
+	for (size_t at = 0, run; at < len && r == 0; at += run) {
+		run = c->crs > 0 && (bytes[at] == '\r' || bytes[at] == '\n' || bytes[at] == '\0')
+			  ? 0
+			  : clean_run(bytes + at, len - at);
+		if (run > 0) {
+			r = bare_crs(c);
+			if (r == 0)
+				r = lines(c, bytes + at, run);
+			c->line_begun = bytes[at + run - 1] != '\n';
+			continue;
+		}
+		run = 1;
+		if (bytes[at] == '\r') {
+			c->crs++;
+		} else if (bytes[at] == '\0') {
+			c->facts.nuls++;
+		} else {
+			c->crs = 0;
+			c->line_begun = false;
+			r = lines(c, "\r\n", 2);
+		}
+	}
+	return r;
+}
+
+int
+complete_input(struct complete *c, const char *bytes, size_t len)
+{
+	if (c->error == 0)
+		c->error = input(c, bytes, len);
+	return c->error;
+}
+
+int
+complete_end(struct complete *c, struct complete_facts *ret)
+{
+	if (c->error == 0 && (c->line_begun || c->crs > 0)) {
+		c->crs = 0;
+		c->error = lines(c, "\r\n", 2);
+	}
+	if (c->error == 0 && !c->in_body)
+		c->error = end_header(c);
+	if (c->error == 0)
+		c->error = flush(c);
+	if (c->continuation > 0)
+		c->facts.body_is_utf8 = false;
+	*ret = c->facts;
+	return c->error;
+}

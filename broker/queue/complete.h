@@ -1,0 +1,91 @@
+/*
+ * complete.h: turns what a program handed in into a message fit for submission (RFC 6409 section
+ * 8). Pure: octets in, octets out, in pieces of any size; what comes out does not depend on how
+ * they were cut.
+ *
+ * What is done, for every entrance alike:
+ *   - line ends become CRLF: LF, CRLF and CR CR LF (any CRs before an LF) each end one line. A CR
+ *     that no LF follows ends no line and must not reach the wire: it becomes a space;
+ *   - NULs are removed, all other octets kept; the last line is ended;
+ *   - the header section ends at a blank line or at the first line that is no field, which then is
+ * the first line of the body: no line is lost;
+ *   - Bcc, Resent-Bcc, Return-Path and Content-Length are removed, and fields of addresses that
+ *     are empty (From, To, Cc, Sender, Reply-To);
+ *   - From, Date and Message-ID are added where missing; unqualified addresses in fields of
+ *     addresses get the mail domain; a second From becomes X-Original-From, since servers refuse
+ *     two; Sender is added where From has several addresses (RFC 5322 section 3.6.2);
+ *   - where the owner's policy replaces From, the display name stays, the field as it was becomes
+ *     X-Original-From, and its addresses Reply-To unless there is one;
+ *   - words of header text and display names with octets above 0x7F become encoded words, lines
+ *     over 998 octets are folded. A message with a DKIM-Signature is spared the encoding.
+ *
+ * The body is streamed. What can be known only at its end (a line over 998 octets, text without
+ * MIME fields that is not ASCII) is mended by a second pass over the finished message: recode.h.
+ */
+#ifndef FRANK_BROKER_QUEUE_COMPLETE_H
+#define FRANK_BROKER_QUEUE_COMPLETE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { COMPLETE_HEADER_MAX = 256 * 1024, COMPLETE_SUBJECT_MAX = 200, COMPLETE_RECEIVED_MAX = 50 };
+
+struct complete;
+
+/* What the header says of its sender; borrowed for the call. Addresses are qualified. */
+struct complete_claim {
+	const char *const *from; /* of all From fields, in order */
+	size_t from_count;
+	bool from_unreadable; /* there is a From from which no address can be read */
+	const char *sender;   /* of Sender, or NULL */
+};
+
+/* What the owner decides; strings are borrowed until complete_input or complete_end returns. */
+struct complete_plan {
+	const char *from;   /* address for From; NULL: it stays */
+	bool from_replaced; /* the caller's own From is not allowed: keep it as X-Original-From */
+	const char *full_name;  /* display name of a From that is added; may be NULL */
+	bool drop_sender;       /* Sender is not allowed: it becomes X-Original-Sender */
+	const char *date;       /* for a Date that is added */
+	const char *message_id; /* with its angle brackets, for one that is added */
+	const char *received;   /* value of the Received field put in front; NULL: none */
+};
+
+struct complete_ops {
+	/* The header section is complete. 0, or a negative errno that ends the completion. */
+	int (*plan)(void *arg, const struct complete_claim *claim, struct complete_plan *ret);
+	/* A piece of the finished message. 0, or a negative errno likewise. */
+	int (*write)(void *arg, const char *bytes, size_t len);
+};
+
+/* What is known at the end. */
+struct complete_facts {
+	uint64_t size;         /* octets written */
+	uint64_t header_size;  /* of these, before the blank line */
+	uint64_t longest_line; /* of the body, without CRLF */
+	bool eight_bit_body;
+	bool eight_bit_header; /* raw octets above 0x7F are left in it */
+	bool body_is_utf8;
+	bool smtputf8;                          /* an address in the header has octets above 0x7F */
+	bool mime;                              /* has MIME-Version or Content-Type */
+	bool header_split;                      /* a field without white space had to be cut */
+	unsigned nuls;                          /* removed */
+	unsigned bare_crs;                      /* replaced */
+	char subject[COMPLETE_SUBJECT_MAX + 1]; /* decoded no further; for lists */
+	char message_id[COMPLETE_SUBJECT_MAX + 1];
+};
+
+/* `mail_name` qualifies addresses without a domain; borrowed like `ops`. NULL: no memory. */
+struct complete *complete_new(const char *mail_name, const struct complete_ops *ops, void *arg);
+struct complete *complete_free(struct complete *c);
+
+/* Takes the next octets. 0; -E2BIG for a header section over COMPLETE_HEADER_MAX; -ELOOP for a
+ * message that has been through COMPLETE_RECEIVED_MAX hosts; -ENOMEM; what a callback returned.
+ * Errors last. */
+int complete_input(struct complete *c, const char *bytes, size_t len);
+
+/* The input is over. Fills `ret`. */
+int complete_end(struct complete *c, struct complete_facts *ret);
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * policy.c: see policy.h.
+ *
+ * The order of services is the administrator's: a caller that an earlier service takes never falls
+ * through to a later and wider one, so that a narrow rule can be put in front.
+ */
+#include "broker/queue/policy.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/address.h"
+
+static bool
+has_number(const uint32_t *list, size_t count, uint32_t number)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i] == number)
+			return true;
+	return false;
+}
+
+static bool
+service_takes(const struct policy_service *s, const struct policy_caller *c)
+{
+	bool own_socket = s->socket != NULL && *s->socket != '\0';
+	bool names_callers = s->any_user || s->user_count > 0 || s->group_count > 0;
+
+	if (own_socket != (c->socket != NULL) || (own_socket && strcmp(s->socket, c->socket) != 0))
+		return false;
+	if (own_socket && !names_callers)
+		return true;
+	if (c->uid == POLICY_UID_OVERFLOW && !own_socket)
+		return false;
+	if (s->any_user || has_number(s->users, s->user_count, c->uid))
+		return true;
+	for (size_t i = 0; i < c->group_count; i++)
+		if (has_number(s->groups, s->group_count, c->groups[i]))
+			return true;
+	return false;
+}
+
+const struct policy_service *
+policy_match(
+    const struct policy_service *services, size_t count, const struct policy_caller *caller)
+{
+	for (size_t i = 0; i < count; i++)
+		if (service_takes(&services[i], caller))
+			return &services[i];
+	return NULL;
+}
+
+static bool
+is_literal(const char *pattern)
+{
+	return *pattern != '*';
+}
+
+bool
+policy_pattern_match(const struct policy_strings *patterns, const char *address)
+{
+	const char *domain = address_domain(address);
+
+	for (size_t i = 0; i < patterns->count; i++) {
+		const char *p = patterns->items[i];
+
+		if (strcmp(p, "*") == 0)
+			return true;
+		if (is_literal(p) ? address_equal_nocase(p, address)
+				  : p[1] == '@' && domain != NULL && strcasecmp(p + 2, domain) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+policy_recipient_allowed(const struct policy_service *s, const char *address)
+{
+	return s->recipients.count == 0 || policy_pattern_match(&s->recipients, address);
+}
+
+/* What a decision is made from. */
+struct decider {
+	const struct policy_service *s;
+	const struct policy_account *accounts;
+	size_t account_count;
+};
+
+static const struct policy_account *
+account_of(const struct decider *d, const char *address)
+{
+	for (size_t i = 0; address != NULL && *address != '\0' && i < d->account_count; i++)
+		if (d->accounts[i].mailbox != NULL &&
+		    address_equal_nocase(d->accounts[i].mailbox, address))
+			return &d->accounts[i];
+	return NULL;
+}
+
+static bool
+sender_allowed(const struct decider *d, const char *address)
+{
+	if (d->s->from == POLICY_KEEP)
+		return true;
+	if (d->s->senders.count > 0)
+		return policy_pattern_match(&d->s->senders, address);
+	return account_of(d, address) != NULL;
+}
+
+/* The sender of a caller that claims none it may use. NULL: the configuration names none. */
+static const char *
+default_sender(const struct decider *d)
+{
+	for (size_t i = 0; i < d->s->senders.count; i++)
+		if (is_literal(d->s->senders.items[i]))
+			return d->s->senders.items[i];
+	for (size_t i = 0; i < d->account_count; i++)
+		if (d->accounts[i].mailbox != NULL && *d->accounts[i].mailbox != '\0')
+			return d->accounts[i].mailbox;
+	return NULL;
+}
+
+static void
+refuse(struct policy_decision *ret, const char *why, const char *culprit)
+{
+	ret->refused = why;
+	ret->culprit = culprit;
+}
+
+/* The first address of From that may not be used; NULL: all may. */
+static const char *
+forbidden_from(const struct decider *d, const struct policy_claim *claim)
+{
+	if (claim->from_unreadable && d->s->from != POLICY_KEEP)
+		return "(unreadable)";
+	for (size_t i = 0; i < claim->from_count; i++)
+		if (!sender_allowed(d, claim->from[i]))
+			return claim->from[i];
+	return NULL;
+}
+
+/* Fills From and sender. `sender_ok`, `from_ok`: what the caller wrote may stand. */
+static void
+settle(const struct decider *d, const struct policy_claim *claim, bool sender_ok, bool from_ok,
+    struct policy_decision *ret)
+{
+	const char *given =
+	    claim->envelope == POLICY_ENVELOPE_GIVEN && sender_ok ? claim->sender : NULL;
+	const char *written = claim->from_count > 0 && from_ok ? claim->from[0] : NULL;
+	const char *fallback = default_sender(d);
+
+	/* A caller that claims nothing is who it is, where it may be that. */
+	if (claim->from_count == 0 && from_ok && claim->envelope != POLICY_ENVELOPE_GIVEN &&
+	    sender_allowed(d, claim->caller))
+		fallback = claim->caller;
+	if (written == NULL && !(claim->from_unreadable && from_ok))
+		ret->from = given != NULL ? given : fallback;
+	ret->from_replaced = !from_ok;
+	ret->sender_replaced = claim->envelope == POLICY_ENVELOPE_GIVEN && !sender_ok;
+	if (given != NULL)
+		ret->sender = given;
+	else if (claim->envelope == POLICY_ENVELOPE_NULL && d->s->from == POLICY_KEEP)
+		ret->sender = "";
+	else
+		ret->sender = written != NULL ? written : fallback;
+	if (ret->sender == NULL)
+		refuse(ret, "the service has no sender address to use instead", claim->caller);
+}
+
+void
+policy_decide(const struct policy_service *s, const struct policy_account *accounts,
+    size_t account_count, const struct policy_claim *claim, struct policy_decision *ret)
+{
+	struct decider d = {s, accounts, account_count};
+	bool given = claim->envelope == POLICY_ENVELOPE_GIVEN;
+	bool sender_ok = !given || sender_allowed(&d, claim->sender);
+	const char *forbidden = forbidden_from(&d, claim), *from;
+
+	*ret = (struct policy_decision){0};
+	if (s->from == POLICY_REFUSE && !sender_ok)
+		return refuse(ret, "this envelope sender is not allowed", claim->sender);
+	if (s->from == POLICY_REFUSE && forbidden != NULL)
+		return refuse(ret, "this From address is not allowed", forbidden);
+	settle(&d, claim, sender_ok, forbidden == NULL, ret);
+	if (ret->refused != NULL)
+		return;
+	from = ret->from != NULL || claim->from_count == 0 ? ret->from : claim->from[0];
+	ret->account = account_of(&d, ret->sender);
+	if (ret->account == NULL)
+		ret->account = account_of(&d, from);
+	if (ret->account == NULL)
+		ret->account = &accounts[0];
+	if (given)
+		ret->return_to = claim->sender;
+	else if (claim->envelope == POLICY_ENVELOPE_NULL)
+		ret->return_to = "";
+	else if (ret->from == NULL)
+		ret->return_to = from;
+}
+
+/* ---- rates ---- */
+
+static uint64_t
+cost(unsigned capacity, uint64_t period)
+{
+	return period / capacity == 0 ? 1 : period / capacity;
+}
+
+static uint64_t
+spent_now(const struct policy_bucket *b, uint64_t now)
+{
+	uint64_t passed = now > b->at ? now - b->at : 0;
+
+	return b->spent > passed ? b->spent - passed : 0;
+}
+
+uint64_t
+policy_bucket_wait(const struct policy_bucket *b, unsigned capacity, uint64_t period, uint64_t now)
+{
+	uint64_t after;
+
+	if (capacity == 0)
+		return 0;
+	after = spent_now(b, now) + cost(capacity, period);
+	return after > period ? after - period : 0;
+}
+
+void
+policy_bucket_take(
+    struct policy_bucket *b, unsigned capacity, uint64_t period, uint64_t now, unsigned count)
+{
+	if (capacity == 0)
+		return;
+	b->spent = spent_now(b, now) + cost(capacity, period) * count;
+	b->at = now;
+}
+
+void
+policy_bucket_give(struct policy_bucket *b, unsigned capacity, uint64_t period)
+{
+	if (capacity == 0)
+		return;
+	b->spent = b->spent > cost(capacity, period) ? b->spent - cost(capacity, period) : 0;
+}

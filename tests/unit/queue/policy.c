@@ -1,0 +1,280 @@
+/* Unit tests of broker/queue/policy.c: who is served by what, and what becomes of what they claim.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/attr.h"
+#include "broker/queue/policy.h"
+
+static uint32_t cron_users[] = {0, 33};
+static uint32_t web_groups[] = {50, 60};
+
+static const struct policy_service services[] = {
+    {.name = "cron", .users = cron_users, .user_count = 2},
+    {.name = "web", .groups = web_groups, .group_count = 2},
+    {.name = "box", .socket = (char *)"box"},
+    {.name = "picky", .socket = (char *)"picky", .users = cron_users, .user_count = 2},
+    {.name = "all", .any_user = true},
+};
+
+static void
+test_match(void **state)
+{
+	static const struct {
+		uint32_t uid;
+		uint32_t group;
+		const char *socket, *service;
+	} rows[] = {
+	    {0, 0, NULL, "cron"},
+	    {33, 60, NULL, "cron"}, /* the first in file order */
+	    {1000, 60, NULL, "web"},
+	    {1000, 1000, NULL, "all"},
+	    {POLICY_UID_OVERFLOW, 60, NULL, NULL},
+	    {POLICY_UID_OVERFLOW, 60, "box", "box"},
+	    {0, 0, "box", "box"},
+	    {33, 0, "picky", "picky"},
+	    {1000, 0, "picky", NULL}, /* never falls through to the common socket's */
+	    {0, 0, "other", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct policy_caller c = {rows[i].uid, &rows[i].group, 1, rows[i].socket};
+		const struct policy_service *s = policy_match(services, ARRAY_SIZE(services), &c);
+
+		if (rows[i].service == NULL)
+			assert_null(s);
+		else
+			assert_string_equal(s->name, rows[i].service);
+	}
+}
+
+static void
+test_no_service_is_no(void **state)
+{
+	struct policy_caller c = {0};
+
+	assert_null(policy_match(NULL, 0, &c));
+	assert_null(policy_match(services + 1, 1, &c));
+}
+
+static void
+test_patterns(void **state)
+{
+	static const struct {
+		const char *pattern, *address;
+		bool match;
+	} rows[] = {
+	    {"*", "any@where.example", true},
+	    {"*", "", true},
+	    {"*@example.com", "a@example.com", true},
+	    {"*@Example.COM", "a@eXample.com", true},
+	    {"*@example.com", "a@sub.example.com", false},
+	    {"*@example.com", "a@badexample.com", false},
+	    {"*@example.com", "\"x@example.com\"@evil.example", false},
+	    {"*@example.com", "example.com", false},
+	    {"a@example.com", "A@example.com", true},
+	    {"a@example.com", "b@example.com", false},
+	    {"a@example.com", "", false},
+	    {"*example.com", "a@example.com", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *items[] = {(char *)rows[i].pattern};
+		struct policy_strings one = {items, 1};
+
+		if (policy_pattern_match(&one, rows[i].address) != rows[i].match)
+			fail_msg("%s against %s", rows[i].pattern, rows[i].address);
+	}
+	assert_false(policy_pattern_match(&(struct policy_strings){0}, "a@b"));
+}
+
+static const struct policy_account accounts[] = {
+    {"relay", NULL}, {"billing", "billing@example.com"}, {"shop", "shop@example.com"}};
+
+#define GIVEN POLICY_ENVELOPE_GIVEN
+#define CALLER POLICY_ENVELOPE_CALLER
+#define NULL_SENDER POLICY_ENVELOPE_NULL
+
+static void
+test_decide(void **state)
+{
+	static char *senders[] = {
+	    (char *)"*@lists.example", (char *)"billing@example.com", (char *)"shop@example.com"};
+	static char *any[] = {(char *)"*"};
+	static const struct policy_strings none = {0}, listed = {senders, 3}, all = {any, 1};
+	/* what is claimed: envelope, sender, From; then refused?, account, sender, From set,
+	 * return_to */
+	static const struct {
+		enum policy_from from_policy;
+		const struct policy_strings *senders;
+		enum policy_envelope envelope;
+		const char *sender, *from;
+		bool refused;
+		const char *account, *wire, *set, *return_to;
+	} rows[] = {
+	    /* the caller claims nothing */
+	    {POLICY_REWRITE, &listed, CALLER, NULL, NULL, false, "billing", "billing@example.com",
+		"billing@example.com", NULL},
+	    {POLICY_REFUSE, &listed, CALLER, NULL, NULL, false, "billing", "billing@example.com",
+		"billing@example.com", NULL},
+	    {POLICY_KEEP, &listed, CALLER, NULL, NULL, false, "relay", "root@host.example",
+		"root@host.example", NULL},
+	    {POLICY_REFUSE, &all, CALLER, NULL, NULL, false, "relay", "root@host.example",
+		"root@host.example", NULL},
+	    {POLICY_REWRITE, &none, CALLER, NULL, NULL, false, "billing", "billing@example.com",
+		"billing@example.com", NULL},
+	    /* an allowed From is the sender where the envelope was left open */
+	    {POLICY_REWRITE, &listed, CALLER, NULL, "shop@example.com", false, "shop",
+		"shop@example.com", NULL, "shop@example.com"},
+	    {POLICY_REWRITE, &listed, CALLER, NULL, "x@lists.example", false, "relay",
+		"x@lists.example", NULL, "x@lists.example"},
+	    /* another From */
+	    {POLICY_REWRITE, &listed, CALLER, NULL, "evil@else.example", false, "billing",
+		"billing@example.com", "billing@example.com", NULL},
+	    {POLICY_REFUSE, &listed, CALLER, NULL, "evil@else.example", true, NULL, NULL, NULL,
+		NULL},
+	    {POLICY_KEEP, &listed, CALLER, NULL, "evil@else.example", false, "relay",
+		"evil@else.example", NULL, "evil@else.example"},
+	    {POLICY_REWRITE, &none, CALLER, NULL, "SHOP@example.com", false, "shop",
+		"SHOP@example.com", NULL, "SHOP@example.com"},
+	    /* a given envelope sender */
+	    {POLICY_REWRITE, &listed, GIVEN, "shop@example.com", NULL, false, "shop",
+		"shop@example.com", "shop@example.com", "shop@example.com"},
+	    {POLICY_REWRITE, &listed, GIVEN, "shop@example.com", "evil@else.example", false, "shop",
+		"shop@example.com", "shop@example.com", "shop@example.com"},
+	    {POLICY_REWRITE, &listed, GIVEN, "www@host.example", "shop@example.com", false, "shop",
+		"shop@example.com", NULL, "www@host.example"},
+	    {POLICY_REWRITE, &listed, GIVEN, "www@host.example", "x@host.example", false, "billing",
+		"billing@example.com", "billing@example.com", "www@host.example"},
+	    {POLICY_REFUSE, &listed, GIVEN, "www@host.example", "shop@example.com", true, NULL,
+		NULL, NULL, NULL},
+	    {POLICY_REFUSE, &listed, GIVEN, "shop@example.com", "x@host.example", true, NULL, NULL,
+		NULL, NULL},
+	    {POLICY_REFUSE, &listed, GIVEN, "shop@example.com", "x@lists.example", false, "shop",
+		"shop@example.com", NULL, "shop@example.com"},
+	    {POLICY_KEEP, &none, GIVEN, "a@else.example", "billing@example.com", false, "billing",
+		"a@else.example", NULL, "a@else.example"},
+	    /* the null sender: no reports, but providers want an address of the account */
+	    {POLICY_REWRITE, &listed, NULL_SENDER, NULL, "shop@example.com", false, "shop",
+		"shop@example.com", NULL, ""},
+	    {POLICY_REWRITE, &listed, NULL_SENDER, NULL, NULL, false, "billing",
+		"billing@example.com", "billing@example.com", ""},
+	    {POLICY_KEEP, &listed, NULL_SENDER, NULL, "shop@example.com", false, "shop", "", NULL,
+		""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct policy_service s = {
+		    .from = rows[i].from_policy, .senders = *rows[i].senders};
+		struct policy_claim claim = {.envelope = rows[i].envelope,
+		    .sender = rows[i].sender,
+		    .caller = "root@host.example",
+		    .from = &rows[i].from,
+		    .from_count = rows[i].from != NULL};
+		struct policy_decision d;
+
+		policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+		if ((d.refused != NULL) != rows[i].refused)
+			fail_msg("row %zu: %s", i, d.refused == NULL ? "allowed" : d.refused);
+		if (rows[i].refused)
+			continue;
+#define SAME(a, b) ((a) == NULL || (b) == NULL ? (a) == (b) : strcmp((a), (b)) == 0)
+		if (!SAME(d.account->name, rows[i].account) || !SAME(d.sender, rows[i].wire) ||
+		    !SAME(d.from, rows[i].set) || !SAME(d.return_to, rows[i].return_to))
+			fail_msg("row %zu: account %s sender %s from %s return %s", i,
+			    d.account->name, d.sender, d.from == NULL ? "-" : d.from,
+			    d.return_to == NULL ? "-" : d.return_to);
+		assert_int_equal(d.from_replaced, rows[i].from != NULL && rows[i].set != NULL);
+	}
+}
+
+static void
+test_unreadable_from(void **state)
+{
+	struct policy_service s = {.from = POLICY_REFUSE};
+	struct policy_claim claim = {.caller = "root@host.example", .from_unreadable = true};
+	struct policy_decision d;
+
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_non_null(d.refused);
+	s.from = POLICY_REWRITE;
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_null(d.refused);
+	assert_true(d.from_replaced);
+	assert_string_equal(d.from, "billing@example.com");
+	s.from = POLICY_KEEP;
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_null(d.refused);
+	assert_null(d.from);
+	assert_string_equal(d.sender, "root@host.example");
+}
+
+static void
+test_nothing_to_rewrite_to(void **state)
+{
+	static char *pattern[] = {(char *)"*@example.com"};
+	struct policy_service s = {.from = POLICY_REWRITE, .senders = {pattern, 1}};
+	struct policy_claim claim = {.caller = "root@host.example"};
+	struct policy_decision d;
+
+	policy_decide(&s, accounts, 1, &claim, &d);
+	assert_non_null(d.refused);
+}
+
+static void
+test_several_from(void **state)
+{
+	const char *from[] = {"shop@example.com", "evil@else.example"};
+	struct policy_service s = {.from = POLICY_REFUSE};
+	struct policy_claim claim = {
+	    .caller = "root@host.example", .from = from, .from_count = ARRAY_SIZE(from)};
+	struct policy_decision d;
+
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_non_null(d.refused);
+	assert_string_equal(d.culprit, "evil@else.example");
+}
+
+static void
+test_bucket(void **state)
+{
+	struct policy_bucket b = {0};
+	uint64_t now = 1000;
+
+	for (int i = 0; i < 30; i++) {
+		assert_int_equal(policy_bucket_wait(&b, 30, 60000, now), 0);
+		policy_bucket_take(&b, 30, 60000, now, 1);
+	}
+	assert_int_equal(policy_bucket_wait(&b, 30, 60000, now), 2000);
+	assert_int_equal(policy_bucket_wait(&b, 30, 60000, now + 1999), 1);
+	assert_int_equal(policy_bucket_wait(&b, 30, 60000, now + 2000), 0);
+	policy_bucket_give(&b, 30, 60000);
+	assert_int_equal(policy_bucket_wait(&b, 30, 60000, now), 0);
+	assert_int_equal(policy_bucket_wait(&b, 0, 60000, now), 0);
+	/* more than fits was counted already: it takes as long as it takes */
+	b = (struct policy_bucket){0};
+	policy_bucket_take(&b, 10, 60000, now, 20);
+	assert_int_equal(policy_bucket_wait(&b, 10, 60000, now), 66000);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_match),
+	    cmocka_unit_test(test_no_service_is_no),
+	    cmocka_unit_test(test_patterns),
+	    cmocka_unit_test(test_decide),
+	    cmocka_unit_test(test_unreadable_from),
+	    cmocka_unit_test(test_nothing_to_rewrite_to),
+	    cmocka_unit_test(test_several_from),
+	    cmocka_unit_test(test_bucket),
+	};
+
+	return cmocka_run_group_tests_name("queue/policy", tests, NULL, NULL);
+}

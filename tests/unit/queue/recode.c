@@ -1,0 +1,232 @@
+/* Unit tests of broker/queue/recode.c: no line stays too long, and no octet is lost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "broker/queue/recode.h"
+
+enum { LINE_MAX_OCTETS = 998 };
+
+static int
+on_write(void *arg, const char *bytes, size_t len)
+{
+	return buf_append(arg, bytes, len);
+}
+
+static enum recode_way
+recode(enum recode_need need, struct complete_facts *facts, const struct buf *in, size_t piece,
+    struct buf *out)
+{
+	struct recode *r = recode_new(need, facts, on_write, out);
+	enum recode_way way;
+
+	assert_non_null(r);
+	for (size_t at = 0; at < in->len; at += piece)
+		assert_int_equal(
+		    recode_input(r, in->data + at, in->len - at < piece ? in->len - at : piece), 0);
+	assert_int_equal(recode_end(r, facts, &way), 0);
+	(void)recode_free(r);
+	assert_int_equal(facts->size, out->len);
+	return way;
+}
+
+static int
+unhex(char c)
+{
+	const char *at = strchr("0123456789ABCDEF", c);
+
+	assert_non_null(at);
+	return (int)(at - "0123456789ABCDEF");
+}
+
+/* What a reader of quoted-printable makes of it. */
+static void
+decode_qp(const char *s, struct buf *out)
+{
+	for (; *s != '\0'; s++) {
+		if (*s != '=') {
+			assert_int_equal(buf_append_char(out, *s), 0);
+		} else if (s[1] == '\r') {
+			s += 2;
+		} else {
+			assert_int_equal(
+			    buf_append_char(out, (char)(unhex(s[1]) << 4 | unhex(s[2]))), 0);
+			s += 2;
+		}
+	}
+}
+
+static void
+check_lines(const char *message, size_t longest)
+{
+	for (const char *line = message; *line != '\0'; line = strchr(line, '\n') + 1)
+		if (strcspn(line, "\r\n") > longest)
+			fail_msg("a line of %zu octets", strcspn(line, "\r\n"));
+}
+
+static void
+long_message(struct buf *in, const char *header)
+{
+	buf_init(in, 1000000);
+	assert_int_equal(buf_append_str(in, header), 0);
+	assert_int_equal(buf_append_str(in, "\r\nshort \r\n.dot\r\n=\t\r\n"), 0);
+	for (int i = 0; i < 998; i++)
+		assert_int_equal(buf_append_char(in, 'b'), 0);
+	assert_int_equal(buf_append_str(in, "\r\n"), 0);
+	for (int i = 0; i < 1500; i++)
+		assert_int_equal(buf_append_str(in, i % 300 == 7 ? "w " : "\xe2\x98\x83"), 0);
+	assert_int_equal(buf_append_str(in, "\r\nend\r\n"), 0);
+}
+
+static const char *
+body_of(const struct buf *message)
+{
+	return strstr(message->data, "\r\n\r\n") + 4;
+}
+
+static void
+test_quoted_printable_is_lossless(void **state)
+{
+	static const struct {
+		const char *header, *wanted;
+	} rows[] = {
+	    {"From: a@b.example\r\n",
+		"From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+		"charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"},
+	    {"MIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: text/html;\r\n "
+	     "charset=utf-8\r\n",
+		"MIME-Version: 1.0\r\nContent-Type: text/html;\r\n "
+		"charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"},
+	};
+	static const size_t pieces[] = {1, 2, 3, 64, 4095, 4096, 100000};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(pieces); k++) {
+			CLEANUP_BUF struct buf in, out = BUF_INIT(1000000),
+						   back = BUF_INIT(1000000);
+			struct complete_facts facts = {
+			    .longest_line = 4490, .eight_bit_body = true, .body_is_utf8 = true};
+
+			long_message(&in, rows[i].header);
+			assert_int_equal(recode(RECODE_LINES, &facts, &in, pieces[k], &out),
+			    RECODE_WAY_QUOTED_PRINTABLE);
+			assert_memory_equal(out.data, rows[i].wanted, strlen(rows[i].wanted));
+			check_lines(out.data, 76);
+			decode_qp(body_of(&out), &back);
+			assert_string_equal(back.data, body_of(&in));
+			assert_null(strstr(body_of(&out), " \r\n"));
+			assert_false(facts.eight_bit_body);
+			assert_int_equal(facts.header_size, strlen(rows[i].wanted) - 2);
+		}
+}
+
+static void
+test_other_ways(void **state)
+{
+	static const struct {
+		const char *header;
+		enum recode_way way;
+	} rows[] = {
+	    {"Content-Type: multipart/mixed; boundary=x\r\n", RECODE_WAY_SPLIT},
+	    {"Content-Type: text/plain\r\nContent-Transfer-Encoding: x-uuencode\r\n",
+		RECODE_WAY_SPLIT},
+	    {"Content-Transfer-Encoding: BASE64\r\n", RECODE_WAY_REFLOW},
+	    {"Content-Transfer-Encoding:\r\n quoted-printable\r\n", RECODE_WAY_SOFT_BREAKS},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t piece = 1; piece < 3000; piece = piece * 3 + 1) {
+			CLEANUP_BUF struct buf in, out = BUF_INIT(1000000), a = BUF_INIT(1000000),
+						   b = BUF_INIT(1000000);
+			struct complete_facts facts = {.longest_line = 4490};
+
+			long_message(&in, rows[i].header);
+			assert_int_equal(
+			    recode(RECODE_LINES, &facts, &in, piece, &out), rows[i].way);
+			check_lines(out.data, LINE_MAX_OCTETS);
+			assert_true(facts.longest_line <= LINE_MAX_OCTETS);
+			assert_memory_equal(out.data, rows[i].header, strlen(rows[i].header));
+			/* but for line ends (and soft breaks), every octet is there */
+			for (const char *c = in.data; *c != '\0'; c++)
+				if (*c != '\r' && *c != '\n')
+					assert_int_equal(buf_append_char(&a, *c), 0);
+			for (const char *c = out.data; *c != '\0'; c++)
+				if (rows[i].way == RECODE_WAY_SOFT_BREAKS &&
+				    memcmp(c, "=\r\n", 3) == 0)
+					c += 2;
+				else if (*c != '\r' && *c != '\n')
+					assert_int_equal(buf_append_char(&b, *c), 0);
+			assert_string_equal(a.data, b.data);
+		}
+}
+
+static void
+test_soft_breaks_spare_escapes(void **state)
+{
+	for (size_t lead = 0; lead < 12; lead++) {
+		CLEANUP_BUF struct buf in = BUF_INIT(100000), out = BUF_INIT(100000),
+				       a = BUF_INIT(100000), b = BUF_INIT(100000);
+		struct complete_facts facts = {.longest_line = 3000};
+
+		assert_int_equal(
+		    buf_append_str(&in, "Content-Transfer-Encoding: quoted-printable\r\n\r\n"), 0);
+		for (size_t i = 0; i < lead; i++)
+			assert_int_equal(buf_append_char(&in, 'x'), 0);
+		for (int i = 0; i < 1000; i++)
+			assert_int_equal(buf_append_str(&in, "=C3"), 0);
+		assert_int_equal(buf_append_str(&in, "\r\n"), 0);
+		(void)recode(RECODE_LINES, &facts, &in, 100, &out);
+		check_lines(out.data, LINE_MAX_OCTETS);
+		decode_qp(body_of(&in), &a);
+		decode_qp(body_of(&out), &b);
+		assert_string_equal(a.data, b.data);
+	}
+}
+
+static void
+test_label(void **state)
+{
+	static const char text[] = "From: a@b.example\r\n\r\nK\xc3\xb6rper\r\n";
+	struct complete_facts facts = {.eight_bit_body = true, .body_is_utf8 = true};
+	CLEANUP_BUF struct buf in = BUF_INIT(1000), out = BUF_INIT(1000);
+
+	assert_int_equal(recode_needed(&facts), RECODE_LABEL);
+	assert_int_equal(buf_append_str(&in, text), 0);
+	assert_int_equal(recode(RECODE_LABEL, &facts, &in, 1, &out), RECODE_WAY_LABEL);
+	assert_string_equal(out.data,
+	    "From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+	    "charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nK\xc3\xb6rper\r\n");
+	assert_true(facts.eight_bit_body);
+	assert_int_equal(recode_needed(&facts), RECODE_NONE);
+}
+
+static void
+test_needs(void **state)
+{
+	assert_int_equal(recode_needed(&(struct complete_facts){.longest_line = 998}), RECODE_NONE);
+	assert_int_equal(
+	    recode_needed(&(struct complete_facts){.longest_line = 999}), RECODE_LINES);
+	assert_int_equal(
+	    recode_needed(&(struct complete_facts){.eight_bit_body = true, .mime = true}),
+	    RECODE_NONE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_quoted_printable_is_lossless),
+	    cmocka_unit_test(test_other_ways),
+	    cmocka_unit_test(test_soft_breaks_spare_escapes),
+	    cmocka_unit_test(test_label),
+	    cmocka_unit_test(test_needs),
+	};
+
+	return cmocka_run_group_tests_name("queue/recode", tests, NULL, NULL);
+}
