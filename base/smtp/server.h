@@ -20,24 +20,29 @@ enum smtp_decision { SMTP_ACCEPT, SMTP_REFUSE, SMTP_LATER };
 
 /*
  * The owner's decisions. Each may be NULL where marked so. On SMTP_REFUSE the callback has called smtp_server_refuse
- * first. SMTP_LATER (only where marked) stops the engine until smtp_server_answer is called: input is kept, not
- * parsed, so later commands wait in order.
+ * first (else the refusal is a 451 without a reason). SMTP_LATER (not for content) stops the engine until
+ * smtp_server_answer is called, which is done from outside the callbacks: input is kept, not parsed, so later
+ * commands wait in order.
+ *
+ * Every mail() is followed by exactly one reset(), whatever comes of the transaction; smtp_server_free calls it for one that
+ * is open. smtp_server_close may be called in any callback, smtp_server_free in none.
  */
 struct smtp_server_ops {
-	/* MAIL: a new transaction. May say SMTP_LATER. */
+	/* MAIL: a new transaction. */
 	enum smtp_decision (*mail)(void *arg, const char *sender, const struct smtp_mail_params *params);
 	enum smtp_decision (*rcpt)(void *arg, const char *recipient, const struct smtp_rcpt_params *params);
 	/* DATA or the first BDAT: content follows. */
 	enum smtp_decision (*data)(void *arg);
 	/* A piece of content: CRLF line ends as received, dots unstuffed. Refusing drops the rest of the content. */
 	enum smtp_decision (*content)(void *arg, const char *bytes, size_t len);
-	/* The content is complete. May say SMTP_LATER: the usual case, for a group commit. */
+	/* The content is complete. SMTP_LATER is the usual case, for a group commit. */
 	enum smtp_decision (*end)(void *arg);
-	/* The transaction is over (RSET, EHLO, refused, answered, connection lost): forget it. */
+	/* The transaction is over (RSET, EHLO, refused, answered, connection lost): forget it. Also called when an AUTH
+	 * exchange ends without a decision (cancelled, not base64): forget that. */
 	void (*reset)(void *arg);
 	/* AUTH: the engine has framed the exchange; `response` is decoded bytes or NULL at the start without an initial
-	 * response. The owner calls smtp_server_challenge and returns SMTP_LATER to ask for more, or decides.
-	 * NULL: AUTH is not offered. */
+	 * response; `mechanism` is spelled as in the configuration. The owner calls smtp_server_challenge and returns
+	 * SMTP_LATER to ask for more, or decides. NULL: AUTH is not offered. */
 	enum smtp_decision (*auth)(void *arg, const char *mechanism, const char *response, size_t len);
 	/* STARTTLS was answered with 220 and the output must be flushed before TLS begins; the owner calls
 	 * smtp_server_tls_started afterwards. NULL: not offered. */
@@ -46,18 +51,24 @@ struct smtp_server_ops {
 	bool (*known)(void *arg, const char *submission_id);
 	/* HELO or EHLO was given (after the engine checked it). May be NULL. */
 	void (*hello)(void *arg, const char *name);
+	/* XFRANK LIST: appends the listing that mailq prints to the caller, lines ended by LF (answered as the lines of one 250),
+	 * and returns true; false: 451. NULL: 502. */
+	bool (*list)(void *arg, struct buf *out);
+	/* XFRANK FLUSH: what may be tried is tried now; answered 250. NULL: 502. */
+	void (*flush)(void *arg);
 };
 
 struct smtp_server_config {
 	const char *hostname;      /* in greeting and EHLO reply; borrowed */
 	const char *software;      /* word behind ESMTP in the greeting; borrowed */
 	const char *auth_mechanisms; /* "XOAUTH2 PLAIN", or NULL; borrowed */
-	unsigned extensions;       /* SMTP_EXT_* offered */
+	unsigned extensions;       /* SMTP_EXT_* offered; STARTTLS, AUTH and XFRANK need their callback as well */
 	uint64_t size_max;         /* octets of a message; 0: no limit */
-	unsigned recipients_max;   /* per transaction; 452 4.5.3 beyond */
-	unsigned bad_commands_max; /* 421 beyond */
-	bool lenient;              /* bare CR and LF in content are passed on (the entrance of programs, repaired later) */
-	bool all_or_nothing;       /* one refused recipient fails the transaction at its end (the shim's entrance) */
+	unsigned recipients_max;   /* per transaction; 452 4.5.3 beyond; 0: no limit */
+	unsigned bad_commands_max; /* 421 beyond; failed AUTH counts; 0: no limit */
+	bool lenient;              /* the entrance of programs, repaired later: bare CR and LF in content are passed on, content
+				    * ends in LF.LF where the DATA command itself ended in LF, UTF-8 addresses need no SMTPUTF8 */
+	bool all_or_nothing;       /* one refused recipient: DATA or BDAT is refused with its reply (the shim's entrance) */
 	bool auth_required;        /* MAIL before AUTH is refused with 530 */
 	bool tls_required;         /* AUTH and MAIL before STARTTLS are refused with 530; AUTH is not listed */
 	bool tls_active;           /* implicit TLS: the connection is already inside TLS */
@@ -67,24 +78,27 @@ struct smtp_server_config {
 struct smtp_server *smtp_server_new(const struct smtp_server_config *config, const struct smtp_server_ops *ops, void *arg);
 struct smtp_server *smtp_server_free(struct smtp_server *s);
 
-/* Takes bytes that were read; consumes all of them (at most 64 KiB wait while a decision is pending: feed less when
- * smtp_server_waiting). Returns 0, or -ENOMEM / -ENOBUFS: close the connection. */
+/* Takes bytes that were read, at most 64 KiB a call; consumes all of them: what waits for a decision is kept, up to 64 KiB
+ * (feed nothing while smtp_server_waiting). Returns 0, or -ENOMEM / -ENOBUFS: close the connection. After STARTTLS
+ * was answered nothing may come until smtp_server_tls_started: it closes. */
 int smtp_server_input(struct smtp_server *s, const char *bytes, size_t len);
 /* The peer sent its end of file; an unfinished transaction is dropped. */
 void smtp_server_eof(struct smtp_server *s);
 
-/* Bytes to write; smtp_server_wrote removes what was written. */
+/* Bytes to write; smtp_server_wrote removes what was written and goes on with input that waited for it: nothing is
+ * parsed while 16 KiB or more are unwritten. So always write before reading. */
 const struct buf *smtp_server_output(const struct smtp_server *s);
 void smtp_server_wrote(struct smtp_server *s, size_t len);
 
-/* A decision is pending: do not read more. */
+/* A decision, the switch to TLS or unwritten output is pending: do not read more. */
 bool smtp_server_waiting(const struct smtp_server *s);
 /* After the output is written the connection is to be closed (QUIT, 421). */
 bool smtp_server_closing(const struct smtp_server *s);
-/* A transaction is open or a command is half read: idle limits differ. */
+/* True when no transaction is open, no command half read and nothing pending: idle limits differ. */
 bool smtp_server_idle(const struct smtp_server *s);
 
-/* The reply for SMTP_REFUSE, or for a pending or accepted decision that wants words of its own. `enhanced` such as "5.7.1". */
+/* The reply for SMTP_REFUSE, or for a pending or accepted decision that wants words of its own (a 2xx code then).
+ * `enhanced` such as "5.7.1" or NULL; a line feed in the text makes a reply of several lines; 421 closes. */
 void smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, const char *format, ...) PRINTF_LIKE(4, 5);
 /* Ends SMTP_LATER: accept (with the text of smtp_server_reply_text if set) or refuse (after smtp_server_refuse). Goes on with
  * waiting input. */

@@ -51,6 +51,8 @@ struct conf_account {
 	char *client_auth; /* post | basic | none */
 	char *issuer, *authorization_endpoint, *token_endpoint, *device_endpoint,
 	    *revocation_endpoint, *userinfo_endpoint;
+	char *tenant;                         /* fills "{tenant}" in the endpoints; NULL: common */
+	char *transport;                      /* smtp */
 	char *scopes;                         /* separated by one space */
 	struct conf_strings extra_parameters; /* "key=value" */
 	char *host;                           /* of `submit` */
@@ -87,6 +89,7 @@ struct conf_service {
 
 struct conf {
 	char *runtime_dir, *state_dir, *hostname, *mail_name, *postmaster, *admin_group, *log_level;
+	struct conf_strings include; /* patterns */
 	/* spool */
 	uint64_t size_max;                               /* octets */
 	unsigned lifetime, warn_after, keep_transcripts; /* seconds */
@@ -126,8 +129,8 @@ struct secret *conf_reference_read(const struct conf_reference *r, struct buf *w
 
 const char *conf_grant_name(enum conf_grant g);
 
-/* The allowed word nearest to `word` (an edit distance of at most a third of its length, and 2), or
- * NULL. `allowed` ends in NULL. */
+/* The shortest allowed word that begins with `word`, else the nearest to it (an edit distance of at
+ * most a third of its length, and 2), or NULL. `allowed` ends in NULL. */
 const char *conf_did_you_mean(const char *word, const char *const *allowed);
 
 #endif

@@ -1,8 +1,10 @@
 /*
- * role.h: what the main() of every role does, in this order: take the channel to main on descriptor 3, wait for HELLO and
- * compare the message table, confine itself, loop, and end when the channel to main closes or SHUTDOWN is done.
+ * role.h: what the main() of every role does, in this order: take the channel to main on descriptor
+ * 3, wait for HELLO and compare the message table, confine itself, loop, and end when the channel
+ * to main closes or SHUTDOWN is done.
  *
- * A role never opens a path that its confinement does not name; sockets, directories and files are handed to it (LISTEN).
+ * A role never opens a path that its confinement does not name; sockets, directories and files are
+ * handed to it (LISTEN).
  */
 #ifndef FRANK_BROKER_ROLE_ROLE_H
 #define FRANK_BROKER_ROLE_ROLE_H
@@ -10,30 +12,27 @@
 #include <event2/event.h>
 
 #include "broker/ipc/channel.h"
+#include "broker/role/confine.h"
 
 struct role;
 
-/* What a role may touch; everything else is refused by seccomp and Landlock. */
-enum role_right {
-	ROLE_MAY_CONNECT = 1 << 0,    /* make and connect Internet sockets; resolve names */
-	ROLE_MAY_ACCEPT = 1 << 1,     /* accept on sockets handed to it */
-	ROLE_MAY_WRITE_STATE = 1 << 2, /* files below the paths in `writable` */
-	ROLE_MAY_THREAD = 1 << 3,     /* libcurl's resolver */
-	ROLE_MAY_READ_ETC = 1 << 4,   /* resolv.conf, hosts, nsswitch.conf, CA certificates */
-};
-
 struct role_def {
 	enum role_id id;
-	const char *log_name;  /* "frankd[queue]" */
-	unsigned rights;
+	const char *log_name; /* "frankd[queue]" */
 	/* After confinement and before the first message. 0 or negative errno: the role ends. */
 	int (*start)(struct role *r);
-	/* A message from main (not HELLO, PEER, SHUTDOWN, LISTEN) or from a peer. `fd` is the callee's. */
+	/* A message from main (not HELLO, PEER, SHUTDOWN, LISTEN) or from a peer. `fd` is the
+	 * callee's. */
 	void (*message)(struct role *r, struct channel *from, const struct message *m, int fd);
-	/* A socket or directory of main's; `fd` is the callee's. May be NULL. */
+	/* A listening socket of main's (directories are for role_dir); `fd` is the callee's. Called
+	 * first when the first CONF_END was handled. May be NULL for a role that is given none. */
 	void (*listen)(struct role *r, const char *name, const char *service, int fd);
-	/* A channel to a peer opened (`up`) or is gone. role_peer answers accordingly. May be NULL. */
+	/* A channel to a peer opened (`up`) or is gone. role_peer answers accordingly. May be NULL.
+	 */
 	void (*peer)(struct role *r, enum role_id peer, bool up);
+	/* A channel whose queue was full (channel_send gave -EAGAIN) has room again. May be NULL.
+	 */
+	void (*writable)(struct role *r, struct channel *c);
 	/* SHUTDOWN: finish what is begun, then role_exit. NULL: exit at once. */
 	void (*shutdown)(struct role *r);
 };
@@ -49,15 +48,17 @@ struct channel *role_main_channel(const struct role *r);
 struct channel *role_peer(const struct role *r, enum role_id peer);
 void role_need(struct role *r, enum role_id peer);
 
-/* The directory that main opened for this role ("bodies", "tokens", "state", "drop"), or -1: borrowed. Main hands directories over
- * before HELLO, so they are there in `start`. */
+/* The directory that main opened for this role ("bodies", "tokens", "state", "drop"), or -1:
+ * borrowed. Main hands directories over before HELLO, so they are there in `start`. */
 int role_dir(const struct role *r, const char *name);
-/* The path of the state folder, for libraries that open by path (SQLite). */
+/* The path of the directory "state", in which the spool's database stands (a folder of its own
+ * below state-dir, so that Landlock can keep the keys beside it out of reach), for libraries that
+ * open by path (SQLite). */
 const char *role_state_path(const struct role *r);
 
-/* Closes the channel to a peer. The user of an on-demand role (queue of send, keeper of fetch) drops it when it has had no
- * work for it for a minute; the role ends with status 0 when its user's channel closes. So no request can be lost on the way
- * out. */
+/* Closes the channel to a peer. The user of an on-demand role (queue of send, keeper of fetch)
+ * drops it when it has had no work for it for a minute; the role ends with status 0 when its user's
+ * channel closes. So no request can be lost on the way out. */
 void role_drop(struct role *r, enum role_id peer);
 
 /* Ends the loop; role_main returns this status. */

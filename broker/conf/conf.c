@@ -1,0 +1,639 @@
+/*
+ * conf.c: see conf.h. Puts the blocks together: includes, presets below accounts, defaults, and the
+ * checks that need more than one value.
+ *
+ * An account's block is read over its provider's: first the preset of that name from the folder of
+ * presets, then a `provider` block of the same name in the configuration, then the account's own
+ * keys, each overwriting what came before (lists are replaced, not joined).
+ */
+#include "broker/conf/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/smtp/sasl.h"
+#include "broker/conf/readers.h"
+#include "broker/conf/values.h"
+#include "config.h"
+
+enum { DAY = 86400, HOUR = 3600, PROVIDERS_MAX = 1000 };
+
+struct loader {
+	struct raw raw;     /* the administrator's files */
+	struct raw presets; /* the folder of presets */
+	struct conf *conf;
+	const struct conf_environment *env;
+	struct name_set preset_names, provider_names, account_names, service_names;
+	size_t account_room, service_room;
+};
+
+/* ---- freeing ---- */
+
+static void
+account_clear(struct conf_account *a)
+{
+	char **strings[] = {&a->name, &a->provider, &a->mailbox, &a->auth_user, &a->client_id,
+	    &a->client_secret.text, &a->client_auth, &a->tenant, &a->transport, &a->issuer,
+	    &a->authorization_endpoint, &a->token_endpoint, &a->device_endpoint,
+	    &a->revocation_endpoint, &a->userinfo_endpoint, &a->scopes, &a->host, &a->tls,
+	    &a->ca_file, &a->password.text, &a->redirect_host, &a->redirect_path};
+
+	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
+		free(*strings[i]);
+	conf_strings_free(&a->extra_parameters);
+	conf_strings_free(&a->mechanisms);
+}
+
+static void
+service_clear(struct conf_service *s)
+{
+	free(s->name);
+	free(s->users);
+	free(s->groups);
+	free(s->from_policy);
+	free(s->mode);
+	conf_strings_free(&s->accounts);
+	conf_strings_free(&s->senders);
+	conf_strings_free(&s->recipients);
+}
+
+struct conf *
+conf_free(struct conf *c)
+{
+	if (c == NULL)
+		return NULL;
+	for (size_t i = 0; i < c->account_count; i++)
+		account_clear(&c->accounts[i]);
+	for (size_t i = 0; i < c->service_count; i++)
+		service_clear(&c->services[i]);
+	free(c->accounts);
+	free(c->services);
+	free(c->runtime_dir);
+	free(c->state_dir);
+	free(c->hostname);
+	free(c->mail_name);
+	free(c->postmaster);
+	free(c->admin_group);
+	free(c->log_level);
+	free(c->in_doubt);
+	free(c->master_key.text);
+	conf_strings_free(&c->include);
+	conf_strings_free(&c->files);
+	free(c);
+	return NULL;
+}
+
+const char *
+conf_grant_name(enum conf_grant g)
+{
+	static const char *const names[] = {"authorization-code", "password", "none"};
+
+	return names[g];
+}
+
+/* Sets a string that has none. */
+static int
+default_string(char **target, const char *value)
+{
+	if (*target != NULL)
+		return 0;
+	*target = strdup(value);
+	return *target == NULL ? -ENOMEM : 0;
+}
+
+/* ---- presets ---- */
+
+static int
+index_blocks(const struct raw *raw, struct name_set *set)
+{
+	int r = 0;
+
+	for (size_t i = 1; i < raw->count && r == 0; i++)
+		if (raw->blocks[i].kind == RAW_PROVIDER)
+			(void)name_set_add(set, raw->blocks[i].title, &raw->blocks[i], &r);
+	return r;
+}
+
+static int
+read_pattern(struct raw *raw, const char *pattern, struct conf_place place, bool must_match)
+{
+	glob_t found = {0};
+	int r = glob(pattern, 0, NULL, &found), status = 0;
+
+	if (r == GLOB_NOSPACE)
+		status = -ENOMEM;
+	else if (r == GLOB_NOMATCH && must_match && strpbrk(pattern, "*?[") == NULL)
+		raw_error(raw, place, "include: \"%s\" does not exist", pattern);
+	else if (r == GLOB_ABORTED)
+		raw_error(raw, place, "include: a folder of \"%s\" cannot be read: %s", pattern,
+		    strerror(errno));
+	for (size_t i = 0; r == 0 && i < found.gl_pathc && status == 0; i++)
+		status = raw_read_file(raw, found.gl_pathv[i]);
+	globfree(&found);
+	return status;
+}
+
+static int
+read_presets(struct loader *l)
+{
+	CLEANUP_BUF struct buf pattern = BUF_INIT(4096);
+
+	if (l->env->provider_dir == NULL)
+		return 0;
+	if (buf_printf(&pattern, "%s/*.conf", l->env->provider_dir) < 0)
+		return -ENOMEM;
+	return read_pattern(
+	    &l->presets, buf_str(&pattern), (struct conf_place){l->env->provider_dir, 0}, false);
+}
+
+/* ---- accounts ---- */
+
+static const struct raw_block *
+find_provider(struct loader *l, const struct raw_entry *e)
+{
+	const char *name = e->values.items[0];
+	const char *names[PROVIDERS_MAX + 1], *near;
+	size_t n = 0;
+
+	if (name_set_get(&l->preset_names, name) != NULL ||
+	    name_set_get(&l->provider_names, name) != NULL)
+		return name_set_get(&l->preset_names, name);
+	for (size_t i = 0; i < l->presets.count && n < PROVIDERS_MAX; i++)
+		if (l->presets.blocks[i].kind == RAW_PROVIDER)
+			names[n++] = l->presets.blocks[i].title;
+	for (size_t i = 0; i < l->raw.count && n < PROVIDERS_MAX; i++)
+		if (l->raw.blocks[i].kind == RAW_PROVIDER)
+			names[n++] = l->raw.blocks[i].title;
+	names[n] = NULL;
+	near = conf_did_you_mean(name, names);
+	raw_error(&l->raw, e->place, "provider = \"%s\": no such provider%s%s%s", name,
+	    near == NULL ? "" : "; did you mean \"",
+	    near == NULL ? "; use \"generic\" and give submit, tls and auth" : near,
+	    near == NULL ? "" : "\"?");
+	return NULL;
+}
+
+/* Reads a preset's keys, but those that the account has itself: lists would be joined, and errors
+ * be shown twice. */
+static int
+read_below(struct loader *l, const struct raw_block *preset, const struct raw_block *above,
+    const struct raw_block *own, struct conf_account *a)
+{
+	struct raw_block left = {.kind = RAW_ACCOUNT};
+	int r = 0;
+
+	if (preset == NULL)
+		return 0;
+	left.entries = calloc(preset->count + 1, sizeof(*left.entries));
+	if (left.entries == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < preset->count; i++) {
+		const char *key = preset->entries[i].key->name;
+
+		if (raw_find(own, key) == NULL && (above == NULL || raw_find(above, key) == NULL))
+			left.entries[left.count++] = preset->entries[i]; /* borrowed */
+	}
+	r = read_block(&l->raw, &left, account_rules, a);
+	free(left.entries);
+	return r;
+}
+
+/* Puts the tenant where an endpoint says {tenant}. */
+static int
+fill_tenant(char **url, const char *tenant)
+{
+	CLEANUP_BUF struct buf filled = BUF_INIT(4096);
+	const char *at = *url == NULL ? NULL : strstr(*url, "{tenant}");
+
+	if (at == NULL)
+		return 0;
+	if (buf_printf(
+		&filled, "%.*s%s%s", (int)(at - *url), *url, tenant, at + strlen("{tenant}")) < 0)
+		return -ENOMEM;
+	free(*url);
+	*url = buf_take(&filled);
+	return *url == NULL ? -ENOMEM : 0;
+}
+
+/* The mechanisms that carry the grant's kind of credential. */
+static unsigned
+grant_mechanisms(enum conf_grant grant)
+{
+	switch (grant) {
+	case CONF_GRANT_AUTHORIZATION_CODE:
+		return SASL_TOKEN_MECHANISMS;
+	case CONF_GRANT_PASSWORD:
+		return SASL_PASSWORD_MECHANISMS;
+	default:
+		return SASL_NONE;
+	}
+}
+
+static int
+account_defaults(struct conf_account *a)
+{
+	char **urls[] = {&a->issuer, &a->authorization_endpoint, &a->token_endpoint,
+	    &a->device_endpoint, &a->revocation_endpoint, &a->userinfo_endpoint};
+	static const enum sasl_mechanism token[] = {SASL_XOAUTH2, SASL_OAUTHBEARER},
+					 password[] = {SASL_PLAIN, SASL_LOGIN};
+	const enum sasl_mechanism *order = a->grant == CONF_GRANT_PASSWORD ? password : token;
+	unsigned allowed = grant_mechanisms(a->grant);
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(urls) && r == 0; i++)
+		r = fill_tenant(urls[i], a->tenant == NULL ? "common" : a->tenant);
+	if (r < 0 || (r = default_string(&a->provider, "generic")) < 0 ||
+	    (r = default_string(
+		 &a->tls, a->port == 465 || a->port == 2465 ? "implicit" : "starttls")) < 0 ||
+	    (r = default_string(&a->redirect_host, "127.0.0.1")) < 0 ||
+	    (r = default_string(&a->redirect_path, "/")) < 0)
+		return r;
+	if (a->sessions == 0)
+		a->sessions = 2;
+	if (a->recipients_max == 0 || a->recipients_max > 100)
+		a->recipients_max = 100;
+	/* of a preset's mechanisms those count that the grant can use */
+	for (size_t i = 0; i < a->mechanisms.count; i++) {
+		const char *m = a->mechanisms.items[i];
+
+		if (((unsigned)sasl_mechanism_by_name(m, strlen(m)) & allowed) != 0)
+			a->mechanisms.items[kept++] = a->mechanisms.items[i];
+		else
+			free(a->mechanisms.items[i]);
+	}
+	a->mechanisms.count = kept;
+	if (kept == 0 && a->grant != CONF_GRANT_NONE)
+		for (int i = 0; i < 2 && r == 0; i++)
+			r = conf_strings_add(&a->mechanisms, sasl_mechanism_name(order[i]));
+	if (r == 0 && a->client_secret.text != NULL)
+		r = default_string(&a->client_auth, "post");
+	return r;
+}
+
+static void
+need(struct raw *raw, const struct conf_account *a, const void *value, const char *key,
+    const char *why)
+{
+	if (value == NULL)
+		raw_error(raw, a->place, "account \"%s\" needs %s: %s", a->name, key, why);
+}
+
+/* What an account must have, by its grant. */
+static void
+account_check(struct raw *raw, const struct conf_account *a, const struct raw_block *own)
+{
+	const struct raw_entry *auth = raw_find(own, "auth");
+	bool oauth = a->grant == CONF_GRANT_AUTHORIZATION_CODE;
+
+	need(raw, a, a->host, "submit",
+	    "the submission server as \"HOST:PORT\"; a provider's preset has it");
+	if (raw_find(own, "grant") == NULL)
+		raw_error(raw, a->place,
+		    "account \"%s\" needs grant: authorization-code, password or none; it is never "
+		    "guessed",
+		    a->name);
+	if (a->grant != CONF_GRANT_NONE)
+		need(raw, a, a->mailbox, "mailbox", "the address whose credential this is");
+	if (oauth) {
+		need(raw, a, a->client_id, "client-id",
+		    "the id of the application registered at the provider");
+		need(raw, a, a->scopes, "scopes", "what to ask the provider for");
+		if (a->issuer == NULL &&
+		    (a->authorization_endpoint == NULL || a->token_endpoint == NULL))
+			raw_error(raw, a->place,
+			    "account \"%s\" needs issuer, or authorization-endpoint and "
+			    "token-endpoint",
+			    a->name);
+		if (a->password.text != NULL)
+			raw_error(raw, a->password.place,
+			    "password: grant = \"authorization-code\" uses none; set grant = "
+			    "\"password\" or remove it");
+	}
+	for (size_t i = 0; auth != NULL && i < auth->values.count; i++) {
+		const char *m = auth->values.items[i];
+		unsigned bit = sasl_mechanism_by_name(m, strlen(m));
+
+		if (bit != SASL_NONE && (bit & grant_mechanisms(a->grant)) == 0)
+			raw_error(raw, auth->place,
+			    "auth: \"%s\" does not go with grant = \"%s\"; %s", m,
+			    conf_grant_name(a->grant),
+			    oauth ? "a token is never sent as a password: use xoauth2, oauthbearer"
+				  : "a password is never sent as a token: use plain, login");
+	}
+	if (strcmp(a->tls, "none") == 0 && a->grant != CONF_GRANT_NONE &&
+	    !(a->allow_plaintext_secret && a->host != NULL && value_is_loopback(a->host)))
+		raw_error(raw, a->place,
+		    "account \"%s\": tls = \"none\" would send its credential in clear; allowed on "
+		    "loopback only, with allow-plaintext-secret = true",
+		    a->name);
+	if (a->client_auth != NULL && strcmp(a->client_auth, "none") == 0 &&
+	    a->client_secret.text != NULL)
+		raw_error(raw, a->client_secret.place,
+		    "client-secret: client-auth = \"none\" never sends it; remove one of the two");
+}
+
+static void
+check_secret_file(struct loader *l, const struct conf_reference *ref)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(4096);
+	struct stat st;
+
+	if (ref->text == NULL || !l->env->check_files || strcmp(ref->text, "keyring") == 0)
+		return;
+	if (strncmp(ref->text, "file:", 5) == 0 && stat(ref->text + 5, &st) == 0 &&
+	    (st.st_mode & (S_IRGRP | S_IROTH)) != 0)
+		raw_warning(&l->raw, ref->place, "%s can be read by %s; make it 0600",
+		    ref->text + 5, (st.st_mode & S_IROTH) != 0 ? "everybody" : "its group");
+	if (strncmp(ref->text, "command:", 8) != 0) {
+		struct secret *s = conf_reference_read(ref, &why);
+
+		if (s == NULL)
+			raw_error(&l->raw, ref->place, "%s", buf_str(&why));
+		(void)secret_free(s);
+	}
+}
+
+static int
+check_title(struct loader *l, const struct raw_block *b, struct name_set *names)
+{
+	const struct raw_block *first;
+	int r;
+
+	if (b->title == NULL || !value_name(b->title)) {
+		raw_error(&l->raw, b->place,
+		    "%s \"%s\": wants a name of letters, digits, '.', '_' and '-', at most 64",
+		    raw_kind_name(b->kind), b->title == NULL ? "" : b->title);
+		return 0;
+	}
+	first = name_set_add(names, b->title, b, &r);
+	if (first != NULL)
+		raw_error(&l->raw, b->place, "%s \"%s\" is there twice; %s:%u has it too",
+		    raw_kind_name(b->kind), b->title, first->place.file, first->place.line);
+	return r;
+}
+
+static int
+add_account(struct loader *l, const struct raw_block *b)
+{
+	struct conf *c = l->conf;
+	const struct raw_entry *provider = raw_find(b, "provider");
+	const struct raw_block *preset = NULL, *block = NULL;
+	struct conf_account *a;
+	int r = check_title(l, b, &l->account_names);
+
+	if (r < 0)
+		return r;
+	if (c->account_count == l->account_room) {
+		size_t room = l->account_room == 0 ? 16 : l->account_room * 2;
+
+		a = reallocarray(c->accounts, room, sizeof(*a));
+		if (a == NULL)
+			return -ENOMEM;
+		c->accounts = a;
+		l->account_room = room;
+	}
+	a = &c->accounts[c->account_count++];
+	*a = (struct conf_account){
+	    .place = b->place, .verify_identity = true, .grant = CONF_GRANT_NONE};
+	a->name = strdup(b->title == NULL ? "" : b->title);
+	if (a->name == NULL)
+		return -ENOMEM;
+	if (provider != NULL && provider->values.count == 1) {
+		preset = find_provider(l, provider);
+		block = name_set_get(&l->provider_names, provider->values.items[0]);
+	}
+	if ((r = read_below(l, preset, block, b, a)) < 0 ||
+	    (r = read_below(l, block, NULL, b, a)) < 0 ||
+	    (r = read_block(&l->raw, b, account_rules, a)) < 0 || (r = account_defaults(a)) < 0)
+		return r;
+	account_check(&l->raw, a, b);
+	check_secret_file(l, &a->client_secret);
+	check_secret_file(l, &a->password);
+	if (a->ca_file != NULL && l->env->check_files && access(a->ca_file, R_OK) < 0)
+		raw_error(&l->raw, a->place, "account \"%s\": ca-file %s cannot be read: %s",
+		    a->name, a->ca_file, strerror(errno));
+	return 0;
+}
+
+/* ---- services ---- */
+
+static int
+add_service(struct loader *l, const struct raw_block *b)
+{
+	struct conf *c = l->conf;
+	struct conf_service *s;
+	int r = check_title(l, b, &l->service_names);
+
+	if (r < 0)
+		return r;
+	if (c->service_count == l->service_room) {
+		size_t room = l->service_room == 0 ? 16 : l->service_room * 2;
+
+		s = reallocarray(c->services, room, sizeof(*s));
+		if (s == NULL)
+			return -ENOMEM;
+		c->services = s;
+		l->service_room = room;
+	}
+	s = &c->services[c->service_count++];
+	*s = (struct conf_service){.place = b->place};
+	s->name = strdup(b->title == NULL ? "" : b->title);
+	if (s->name == NULL)
+		return -ENOMEM;
+	if ((r = read_block(&l->raw, b, service_rules, s)) < 0 ||
+	    (r = default_string(&s->from_policy, "rewrite")) < 0)
+		return r;
+	return default_string(&s->mode, "deliver");
+}
+
+/* Account names that services give: after all accounts are known, whatever the order of the files.
+ */
+static void
+check_service(struct loader *l, const struct conf_service *s, const struct raw_block *b)
+{
+	const struct raw_entry *accounts = raw_find(b, "accounts");
+
+	if (!s->any_user && s->user_count == 0 && s->group_count == 0 &&
+	    raw_find(b, "users") == NULL && raw_find(b, "groups") == NULL)
+		raw_error(&l->raw, s->place,
+		    "service \"%s\" needs users or groups: who it is for; users = {\"*\"} is "
+		    "everybody",
+		    s->name);
+	if (s->accounts.count == 0 && strcmp(s->mode, "capture") != 0)
+		raw_error(&l->raw, s->place,
+		    "service \"%s\" needs accounts: whose credentials it may use", s->name);
+	for (size_t i = 0; i < s->accounts.count; i++) {
+		const char *names[PROVIDERS_MAX + 1], *near;
+		size_t n = 0;
+
+		if (name_set_get(&l->account_names, s->accounts.items[i]) != NULL)
+			continue;
+		for (; n < l->conf->account_count && n < PROVIDERS_MAX; n++)
+			names[n] = l->conf->accounts[n].name;
+		names[n] = NULL;
+		near = conf_did_you_mean(s->accounts.items[i], names);
+		raw_error(&l->raw, accounts->place, "accounts: no account is named \"%s\"%s%s%s",
+		    s->accounts.items[i], near == NULL ? "" : "; did you mean \"",
+		    near == NULL ? "" : near, near == NULL ? "" : "\"?");
+	}
+}
+
+/* ---- the whole ---- */
+
+static int
+conf_defaults(struct conf *c)
+{
+	char host[256] = "localhost";
+	int r;
+
+	if (gethostname(host, sizeof(host) - 1) < 0 || !value_host(host, strlen(host)))
+		memcpy(host, "localhost", sizeof("localhost"));
+	if ((r = default_string(&c->runtime_dir, FRANK_RUNTIME_DIR)) < 0 ||
+	    (r = default_string(&c->state_dir, FRANK_STATE_DIR)) < 0 ||
+	    (r = default_string(&c->hostname, host)) < 0 ||
+	    (r = default_string(&c->admin_group, "frank-admin")) < 0 ||
+	    (r = default_string(&c->log_level, "info")) < 0)
+		return r;
+	if (c->mail_name == NULL) {
+		FILE *f = fopen("/etc/mailname", "re");
+		char line[256] = "";
+
+		if (f != NULL) {
+			if (fgets(line, sizeof(line), f) != NULL)
+				line[strcspn(line, " \t\r\n")] = '\0';
+			(void)fclose(f);
+		}
+		if ((r = default_string(
+			 &c->mail_name, value_host(line, strlen(line)) ? line : c->hostname)) < 0)
+			return r;
+	}
+	if ((r = default_string(&c->in_doubt, "retry")) < 0)
+		return r;
+	c->size_max = c->size_max == 0 ? 50 * 1024 * 1024 : c->size_max;
+	c->lifetime = c->lifetime == 0 ? 5 * DAY : c->lifetime;
+	c->warn_after = c->warn_after == 0 ? 4 * HOUR : c->warn_after;
+	c->keep_transcripts = c->keep_transcripts == 0 ? 14 * DAY : c->keep_transcripts;
+	if (c->master_key.text == NULL) {
+		CLEANUP_BUF struct buf path = BUF_INIT(4096);
+
+		if (buf_printf(&path, "file:%s/master.key", c->state_dir) < 0)
+			return -ENOMEM;
+		c->master_key.text = buf_take(&path);
+	}
+	return c->master_key.text == NULL ? -ENOMEM : 0;
+}
+
+/* Reads the files that `include` names, in the order of the patterns, each pattern's files sorted.
+ */
+static int
+read_includes(struct loader *l, const char *main_file)
+{
+	const struct raw_entry *include = raw_find(&l->raw.blocks[0], "include");
+	const char *slash = strrchr(main_file, '/');
+	size_t count = include == NULL ? 0 : include->values.count;
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		CLEANUP_BUF struct buf path = BUF_INIT(4096);
+		const char *pattern = include->values.items[i];
+
+		if (pattern[0] == '/' || slash == NULL)
+			r = buf_append_str(&path, pattern);
+		else
+			r = buf_printf(
+			    &path, "%.*s/%s", (int)(slash - main_file), main_file, pattern);
+		if (r == 0)
+			r = read_pattern(&l->raw, buf_str(&path), include->place, true);
+		include = raw_find(&l->raw.blocks[0], "include");
+	}
+	return r;
+}
+
+static int
+make_conf(struct loader *l)
+{
+	struct raw *raw = &l->raw;
+	const struct raw_block *seen[RAW_KIND_COUNT] = {0};
+	int r = read_block(raw, &raw->blocks[0], top_rules, l->conf);
+
+	for (size_t i = 1; i < raw->count && r == 0; i++) {
+		const struct raw_block *b = &raw->blocks[i];
+
+		switch (b->kind) {
+		case RAW_ACCOUNT:
+			r = add_account(l, b);
+			break;
+		case RAW_SERVICE:
+			r = add_service(l, b);
+			break;
+		case RAW_SPOOL:
+		case RAW_TOKENS:
+			if (seen[b->kind] != NULL)
+				raw_error(raw, b->place, "%s is there twice; %s:%u has it too",
+				    raw_kind_name(b->kind), seen[b->kind]->place.file,
+				    seen[b->kind]->place.line);
+			seen[b->kind] = b;
+			r = read_block(
+			    raw, b, b->kind == RAW_SPOOL ? spool_rules : tokens_rules, l->conf);
+			break;
+		default:
+			break;
+		}
+	}
+	if (r == 0)
+		r = conf_defaults(l->conf);
+	for (size_t i = 1, s = 0; i < raw->count && r == 0; i++)
+		if (raw->blocks[i].kind == RAW_SERVICE)
+			check_service(l, &l->conf->services[s++], &raw->blocks[i]);
+	if (r == 0 && l->conf->lifetime < l->conf->warn_after)
+		raw_warning(raw, (struct conf_place){raw->files.items[0], 0},
+		    "spool: warn-after is longer than lifetime: no warning will be sent");
+	return r;
+}
+
+int
+conf_load(
+    const char *path, const struct conf_environment *env, struct conf **ret, struct buf *report)
+{
+	struct loader l = {.env = env};
+	int r;
+
+	*ret = NULL;
+	l.conf = calloc(1, sizeof(*l.conf));
+	r = l.conf == NULL ? -ENOMEM : raw_init(&l.raw, report);
+	if (r == 0)
+		r = raw_init(&l.presets, report);
+	if (r == 0)
+		r = raw_read_file(&l.raw, path);
+	if (r == 0)
+		r = read_includes(&l, path);
+	if (r == 0)
+		r = read_presets(&l);
+	if (r == 0)
+		r = index_blocks(&l.presets, &l.preset_names);
+	if (r == 0)
+		r = index_blocks(&l.raw, &l.provider_names);
+	if (r == 0 && l.raw.errors == 0 && l.presets.errors == 0)
+		r = make_conf(&l);
+	if (r == 0 && (l.raw.errors > 0 || l.presets.errors > 0))
+		r = -EINVAL;
+	if (r == 0) {
+		l.conf->files = l.raw.files;
+		l.raw.files = (struct conf_strings){0};
+		*ret = TAKE_PTR(l.conf);
+	}
+	name_set_free(&l.preset_names);
+	name_set_free(&l.provider_names);
+	name_set_free(&l.account_names);
+	name_set_free(&l.service_names);
+	raw_free(&l.raw);
+	raw_free(&l.presets);
+	(void)conf_free(l.conf);
+	return r;
+}

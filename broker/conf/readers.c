@@ -1,0 +1,601 @@
+/*
+ * readers.c: see readers.h. The tables at the end come from keys.def, as does the schema that raw.c
+ * gives to libconfuse.
+ */
+#include "broker/conf/readers.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/address.h"
+#include "base/smtp/sasl.h"
+#include "broker/conf/values.h"
+
+/* ---- pieces ---- */
+
+static const char *
+only(const struct raw_entry *e)
+{
+	return e->values.count == 0 ? "" : e->values.items[0];
+}
+
+static int
+set_string(char **target, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	free(*target);
+	*target = copy;
+	return 0;
+}
+
+static int
+wrong(struct raw *raw, const struct raw_entry *e, const char *value, const char *allowed)
+{
+	raw_error(raw, e->place, "%s = \"%s\": %s", e->key->name, value, allowed);
+	return 0;
+}
+
+/* One of a few words; the error lists them, with the nearest first. */
+static int
+read_word(struct raw *raw, const struct raw_entry *e, char **target, const char *const *words)
+{
+	CLEANUP_BUF struct buf list = BUF_INIT(512);
+	const char *value = only(e), *near;
+
+	for (const char *const *w = words; *w != NULL; w++) {
+		if (strcasecmp(value, *w) == 0)
+			return set_string(target, *w);
+		(void)buf_printf(&list, "%s%s", list.len == 0 ? "" : ", ", *w);
+	}
+	near = conf_did_you_mean(value, words);
+	if (near != NULL)
+		raw_error(raw, e->place, "%s = \"%s\": did you mean \"%s\"? Allowed are %s",
+		    e->key->name, value, near, buf_str(&list));
+	else
+		raw_error(raw, e->place, "%s = \"%s\": allowed are %s", e->key->name, value,
+		    buf_str(&list));
+	return 0;
+}
+
+static bool
+is_plain_text(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			return false;
+	return true;
+}
+
+/* ---- readers of single values ---- */
+
+static int
+read_string(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (*only(e) == '\0' || !is_plain_text(only(e)))
+		return wrong(
+		    raw, e, "", "wants a text that is not empty and has no control character");
+	return set_string(target, only(e));
+}
+
+static int
+read_path(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (*only(e) != '/' || !is_plain_text(only(e)))
+		return wrong(raw, e, only(e), "wants an absolute path");
+	return set_string(target, only(e));
+}
+
+static int
+read_host(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (!value_host(only(e), strlen(only(e))))
+		return wrong(raw, e, only(e), "wants a host name, such as \"mail.example.com\"");
+	return set_string(target, only(e));
+}
+
+static int
+read_address(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (!address_is_valid(only(e), strlen(only(e)), false))
+		return wrong(
+		    raw, e, only(e), "wants one mail address, such as \"billing@example.com\"");
+	return set_string(target, only(e));
+}
+
+static int
+read_name(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (!value_name(only(e)))
+		return wrong(raw, e, only(e),
+		    "wants a name of letters, digits, '.', '_' and '-', at most 64");
+	return set_string(target, only(e));
+}
+
+static int
+read_log_level(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"error", "warning", "notice", "info", "debug", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_client_auth(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"post", "basic", "none", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_tls(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"starttls", "implicit", "none", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_transport(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"smtp", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_from_policy(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"rewrite", "refuse", "keep", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_mode(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"deliver", "capture", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_in_doubt(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"retry", "hold", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_redirect_host(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"127.0.0.1", "localhost", "[::1]", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_redirect_path(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (*only(e) != '/' || strpbrk(only(e), "?# \t\"<>\\") != NULL || !is_plain_text(only(e)))
+		return wrong(
+		    raw, e, only(e), "wants the path of an address, such as \"/callback\"");
+	return set_string(target, only(e));
+}
+
+static int
+read_tenant(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (*only(e) == '\0' || !value_host(only(e), strlen(only(e))))
+		return wrong(raw, e, only(e),
+		    "wants a tenant's domain or id, or common, organizations or consumers");
+	return set_string(target, only(e));
+}
+
+static int
+read_url(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	/* "{tenant}" is filled in later: braces are no problem to the check */
+	if (!value_url(only(e)))
+		return wrong(raw, e, only(e),
+		    "wants an https:// address (http:// to this machine's loopback only)");
+	return set_string(target, only(e));
+}
+
+static int
+read_boolean(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (!value_boolean(only(e), target))
+		return wrong(raw, e, only(e), "wants true or false");
+	return 0;
+}
+
+static int
+read_duration(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (!value_duration(only(e), target))
+		return wrong(raw, e, only(e), "wants a duration such as \"30m\", \"4h\" or \"5d\"");
+	return 0;
+}
+
+static int
+read_size(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (!value_size(only(e), target))
+		return wrong(raw, e, only(e), "wants a size such as \"500K\" or \"50M\"");
+	return 0;
+}
+
+static int
+read_number(
+    struct raw *raw, const struct raw_entry *e, void *target, uint64_t most, const char *allowed)
+{
+	uint64_t n;
+
+	if (!value_number(only(e), 1, most, &n))
+		return wrong(raw, e, only(e), allowed);
+	*(unsigned *)target = (unsigned)n;
+	return 0;
+}
+
+static int
+read_sessions(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	return read_number(raw, e, target, 100, "wants a number from 1 to 100");
+}
+
+static int
+read_count(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	return read_number(raw, e, target, 100000, "wants a number from 1 to 100000");
+}
+
+static int
+read_grant(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"authorization-code", "password", "none", NULL};
+	static const char *const planned[] = {
+	    "device-code", "client-credentials", "service-account"};
+	char *word = NULL;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(planned); i++)
+		if (strcasecmp(only(e), planned[i]) == 0)
+			return wrong(raw, e, only(e),
+			    "this version cannot use this grant; it knows authorization-code, "
+			    "password and none");
+	r = read_word(raw, e, &word, words);
+	for (int g = 0; word != NULL && words[g] != NULL; g++)
+		if (strcmp(word, words[g]) == 0)
+			*(enum conf_grant *)target = (enum conf_grant)g;
+	free(word);
+	return r;
+}
+
+static int
+set_reference(
+    struct raw *raw, const struct raw_entry *e, struct conf_reference *target, bool keyring)
+{
+	static const char *const schemes[] = {"file:/", "credential:", "command:/"};
+
+	target->place = e->place;
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (strncmp(only(e), schemes[i], strlen(schemes[i])) == 0 &&
+		    only(e)[strlen(schemes[i])] != '\0')
+			return set_string(&target->text, only(e));
+	if (keyring && strcmp(only(e), "keyring") == 0)
+		return set_string(&target->text, only(e));
+	/* the value may be the secret itself: it is not shown */
+	raw_error(raw, e->place,
+	    "%s: a secret never stands in the configuration; give \"file:/PATH\", "
+	    "\"credential:NAME\"%s%s",
+	    e->key->name, keyring ? ", \"command:/PATH\" or \"keyring\"" : " or \"command:/PATH\"",
+	    keyring ? "" : ", or leave the key out and run: frank secret set ACCOUNT");
+	return 0;
+}
+
+static int
+read_reference(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	return set_reference(raw, e, target, false);
+}
+
+static int
+read_key_reference(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	return set_reference(raw, e, target, true);
+}
+
+static int
+read_endpoint(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	struct conf_account *a =
+	    (struct conf_account *)((char *)target - offsetof(struct conf_account, host));
+	const char *host;
+	size_t len;
+
+	if (!value_endpoint(only(e), &host, &len, &a->port))
+		return wrong(raw, e, only(e), "wants HOST:PORT, such as \"smtp.example.com:587\"");
+	free(a->host);
+	a->host = strndup(host, len);
+	return a->host == NULL ? -ENOMEM : 0;
+}
+
+static int
+read_rate_minute(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	bool day;
+
+	if (!value_rate(only(e), target, &day) || day)
+		return wrong(raw, e, only(e), "wants messages a minute, such as \"30/min\"");
+	return 0;
+}
+
+/* ---- readers of lists ---- */
+
+static int
+read_strings(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++)
+		if (conf_strings_add(target, e->values.items[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int
+read_scopes(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	CLEANUP_BUF struct buf all = BUF_INIT(8192);
+
+	for (size_t i = 0; i < e->values.count; i++) {
+		if (strpbrk(e->values.items[i], "\"\\\t\r\n") != NULL)
+			return wrong(raw, e, e->values.items[i],
+			    "wants scopes without quotes, backslashes or line ends");
+		if (buf_printf(&all, "%s%s", i == 0 ? "" : " ", e->values.items[i]) < 0)
+			return -ENOMEM;
+	}
+	return set_string(target, buf_str(&all));
+}
+
+static int
+read_parameters(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++) {
+		const char *item = e->values.items[i], *equals = strchr(item, '=');
+
+		if (equals == NULL || equals == item || !is_plain_text(item))
+			return wrong(raw, e, item, "wants \"name=value\" in each");
+		if (conf_strings_add(target, item) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+read_mechanisms(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++) {
+		const char *item = e->values.items[i];
+
+		if (sasl_mechanism_by_name(item, strlen(item)) == SASL_NONE) {
+			(void)wrong(raw, e, item, "allowed are xoauth2, oauthbearer, plain, login");
+			continue;
+		}
+		if (conf_strings_add(target,
+			sasl_mechanism_name(sasl_mechanism_by_name(item, strlen(item)))) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+read_patterns(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++) {
+		if (!value_address_pattern(e->values.items[i])) {
+			(void)wrong(raw, e, e->values.items[i],
+			    "wants an address, \"*@example.com\" or \"*\"");
+			continue;
+		}
+		if (conf_strings_add(target, e->values.items[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+read_rates(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	struct conf_service *s =
+	    (struct conf_service *)((char *)target - offsetof(struct conf_service, rate_minute));
+
+	for (size_t i = 0; i < e->values.count; i++) {
+		unsigned n;
+		bool day;
+
+		if (!value_rate(e->values.items[i], &n, &day))
+			return wrong(raw, e, e->values.items[i],
+			    "wants \"30/min\", \"1000/day\" or both as a list");
+		if (day)
+			s->rate_day = n;
+		else
+			s->rate_minute = n;
+	}
+	return 0;
+}
+
+static int
+read_users(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	struct conf_service *s =
+	    (struct conf_service *)((char *)target - offsetof(struct conf_service, users));
+
+	for (size_t i = 0; i < e->values.count; i++) {
+		const char *item = e->values.items[i];
+		const struct passwd *pw;
+		uint64_t uid;
+		uid_t *users;
+
+		if (strcmp(item, "*") == 0) {
+			s->any_user = true;
+			continue;
+		}
+		if (!value_number(item, 0, UINT32_MAX - 1, &uid)) {
+			pw = getpwnam(item);
+			if (pw == NULL) {
+				(void)wrong(raw, e, item,
+				    "this machine has no such user; give a login name, a uid or "
+				    "\"*\"");
+				continue;
+			}
+			uid = pw->pw_uid;
+		}
+		users = reallocarray(s->users, s->user_count + 1, sizeof(*users));
+		if (users == NULL)
+			return -ENOMEM;
+		users[s->user_count++] = (uid_t)uid;
+		s->users = users;
+	}
+	return 0;
+}
+
+static int
+read_groups(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	struct conf_service *s =
+	    (struct conf_service *)((char *)target - offsetof(struct conf_service, groups));
+
+	for (size_t i = 0; i < e->values.count; i++) {
+		const char *item = e->values.items[i];
+		const struct group *gr;
+		uint64_t gid;
+		gid_t *groups;
+
+		if (!value_number(item, 0, UINT32_MAX - 1, &gid)) {
+			gr = getgrnam(item);
+			if (gr == NULL) {
+				(void)wrong(raw, e, item,
+				    "this machine has no such group; give a group's name or a gid");
+				continue;
+			}
+			gid = gr->gr_gid;
+		}
+		groups = reallocarray(s->groups, s->group_count + 1, sizeof(*groups));
+		if (groups == NULL)
+			return -ENOMEM;
+		groups[s->group_count++] = (gid_t)gid;
+		s->groups = groups;
+	}
+	return 0;
+}
+
+/* ---- the tables ---- */
+
+#define IGNORE(...)
+#define TOP IGNORE
+#define ACCOUNT IGNORE
+#define SERVICE IGNORE
+#define SPOOL IGNORE
+#define TOKENS IGNORE
+#define RULE(type, key, reader, member) {key, read_##reader, offsetof(struct type, member)},
+
+#undef TOP
+#define TOP(key, list, reader, member) RULE(conf, key, reader, member)
+const struct key_rule top_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef TOP
+#define TOP IGNORE
+
+#undef ACCOUNT
+#define ACCOUNT(key, list, reader, member) RULE(conf_account, key, reader, member)
+const struct key_rule account_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef ACCOUNT
+#define ACCOUNT(key, list, reader, member) {key, list},
+static const struct raw_key account_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef ACCOUNT
+#define ACCOUNT IGNORE
+
+#undef SERVICE
+#define SERVICE(key, list, reader, member) RULE(conf_service, key, reader, member)
+const struct key_rule service_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef SERVICE
+#define SERVICE(key, list, reader, member) {key, list},
+static const struct raw_key service_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef SERVICE
+#define SERVICE IGNORE
+
+#undef SPOOL
+#define SPOOL(key, list, reader, member) RULE(conf, key, reader, member)
+const struct key_rule spool_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef SPOOL
+#define SPOOL(key, list, reader, member) {key, list},
+static const struct raw_key spool_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef SPOOL
+#define SPOOL IGNORE
+
+#undef TOKENS
+#define TOKENS(key, list, reader, member) RULE(conf, key, reader, member)
+const struct key_rule tokens_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef TOKENS
+#define TOKENS(key, list, reader, member) {key, list},
+static const struct raw_key tokens_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef TOKENS
+#define TOKENS IGNORE
+
+#undef TOP
+#define TOP(key, list, reader, member) {key, list},
+static const struct raw_key top_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+
+const struct raw_key *const raw_keys[RAW_KIND_COUNT] = {
+    [RAW_TOP] = top_keys,
+    [RAW_ACCOUNT] = account_keys,
+    [RAW_SERVICE] = service_keys,
+    [RAW_PROVIDER] = account_keys,
+    [RAW_SPOOL] = spool_keys,
+    [RAW_TOKENS] = tokens_keys,
+};
+
+int
+read_block(struct raw *raw, const struct raw_block *b, const struct key_rule *rules, void *target)
+{
+	for (size_t i = 0; b != NULL && i < b->count; i++) {
+		const struct raw_entry *e = &b->entries[i];
+
+		for (const struct key_rule *rule = rules; rule->name != NULL; rule++) {
+			int r;
+
+			if (strcmp(rule->name, e->key->name) != 0)
+				continue;
+			r = rule->read(raw, e, (char *)target + rule->offset);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,198 @@
+/*
+ * reference.c: reads the secrets that the configuration names: a file, a credential of systemd, the
+ * output of a command.
+ *
+ * Main reads them, before the roles get their parts. A command runs without a shell and without
+ * arguments, with an empty environment but for PATH, and has ten seconds.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "broker/conf/conf.h"
+
+enum { REFERENCE_MAX = 16 * 1024, COMMAND_SECONDS = 10 };
+
+/* Reads to the end of the file, or to `deadline` (CLOCK_MONOTONIC seconds; 0: none). 0 or negative
+ * errno. */
+static int
+read_all(int fd, struct buf *out, time_t deadline)
+{
+	char piece[4096];
+	int r = 0;
+
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		struct timespec now;
+		ssize_t n;
+
+		if (deadline != 0) {
+			(void)clock_gettime(CLOCK_MONOTONIC, &now);
+			if (now.tv_sec >= deadline ||
+			    poll(&p, 1, (int)(deadline - now.tv_sec) * 1000) == 0) {
+				r = -ETIMEDOUT;
+				break;
+			}
+		}
+		n = read(fd, piece, sizeof(piece));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			r = n < 0 ? -errno : 0;
+			break;
+		}
+		r = buf_append(out, piece, (size_t)n);
+		if (r < 0)
+			break;
+	}
+	mem_wipe(piece, sizeof(piece));
+	return r;
+}
+
+static int
+from_file(const char *path, struct buf *out, struct buf *why)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		r = -errno;
+		(void)buf_printf(why, "%s cannot be read: %s", path, strerror(errno));
+		return r;
+	}
+	r = S_ISREG(st.st_mode) ? read_all(fd, out, 0) : -EINVAL;
+	if (r < 0)
+		(void)buf_printf(why, "%s cannot be read: %s", path,
+		    r == -EINVAL    ? "it is no regular file"
+		    : r == -ENOBUFS ? "it is larger than 16 KiB"
+				    : strerror(-r));
+	return r;
+}
+
+static int
+from_credential(const char *name, struct buf *out, struct buf *why)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	CLEANUP_BUF struct buf path = BUF_INIT(4096);
+
+	if (dir == NULL) {
+		(void)buf_printf(why,
+		    "credential \"%s\": no credentials were passed to this service; add "
+		    "LoadCredential= or LoadCredentialEncrypted= to its unit",
+		    name);
+		return -ENOENT;
+	}
+	if (strchr(name, '/') != NULL || name[0] == '.' ||
+	    buf_printf(&path, "%s/%s", dir, name) < 0) {
+		(void)buf_append_str(why, "a credential's name has no '/' and no leading '.'");
+		return -EINVAL;
+	}
+	return from_file(buf_str(&path), out, why);
+}
+
+static int
+spawn(const char *path, int out, pid_t *pid)
+{
+	char *const argv[] = {(char *)(uintptr_t)path, NULL};
+	char *const env[] = {
+	    (char *)(uintptr_t) "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	    NULL};
+	posix_spawn_file_actions_t actions;
+	int r = posix_spawn_file_actions_init(&actions);
+
+	if (r != 0)
+		return -r;
+	if ((r = posix_spawn_file_actions_addopen(
+		 &actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)) == 0 &&
+	    (r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO)) == 0)
+		r = posix_spawn(pid, path, &actions, NULL, argv, env);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+static int
+from_command(const char *path, struct buf *out, struct buf *why)
+{
+	struct timespec now;
+	int ends[2], status = 0, r;
+	pid_t pid;
+
+	if (path[0] != '/') {
+		(void)buf_append_str(
+		    why, "a command is given by its absolute path, without arguments");
+		return -EINVAL;
+	}
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	r = spawn(path, ends[1], &pid);
+	(void)close(ends[1]);
+	if (r < 0) {
+		(void)close(ends[0]);
+		(void)buf_printf(why, "command %s cannot be run: %s", path, strerror(-r));
+		return r;
+	}
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	r = read_all(ends[0], out, now.tv_sec + COMMAND_SECONDS);
+	(void)close(ends[0]);
+	if (r < 0)
+		(void)kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r == -ETIMEDOUT)
+		(void)buf_printf(
+		    why, "command %s did not end within %d seconds", path, COMMAND_SECONDS);
+	else if (r < 0)
+		(void)buf_printf(why, "command %s: %s", path,
+		    r == -ENOBUFS ? "it printed more than 16 KiB" : strerror(-r));
+	else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+		(void)buf_printf(why, "command %s failed with %s %d", path,
+		    WIFEXITED(status) ? "exit status" : "signal",
+		    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+		r = -EIO;
+	}
+	return r;
+}
+
+struct secret *
+conf_reference_read(const struct conf_reference *ref, struct buf *why)
+{
+	static const struct {
+		const char *scheme;
+		int (*read)(const char *rest, struct buf *out, struct buf *why);
+	} schemes[] = {
+	    {"file:", from_file}, {"credential:", from_credential}, {"command:", from_command}};
+	CLEANUP_BUF struct buf out = BUF_INIT_WIPE(REFERENCE_MAX);
+	struct secret *s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		size_t len = strlen(schemes[i].scheme);
+
+		if (strncmp(ref->text, schemes[i].scheme, len) != 0)
+			continue;
+		if (schemes[i].read(ref->text + len, &out, why) < 0)
+			return NULL;
+		if (out.len > 0 && out.data[out.len - 1] == '\n')
+			out.len--;
+		if (out.len > 0 && out.data[out.len - 1] == '\r')
+			out.len--;
+		if (out.len == 0) {
+			(void)buf_printf(why, "%s is empty", ref->text);
+			return NULL;
+		}
+		s = secret_new(out.data, out.len);
+		if (s == NULL)
+			(void)buf_append_str(why, "no memory");
+		return s;
+	}
+	(void)buf_append_str(
+	    why, "a secret is given as \"file:PATH\", \"credential:NAME\" or \"command:PATH\"");
+	return NULL;
+}

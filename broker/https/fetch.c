@@ -1,0 +1,518 @@
+/*
+ * fetch.c: see fetch.h.
+ *
+ * A job is one request of the keeper's and at most one HTTP transfer at a time:
+ *
+ *   TOKEN_REQUEST with an endpoint    ask ────────────────────────────────▶ answer
+ *   TOKEN_REQUEST without one         discover (cache, addresses in turn) ─▶ ask ─▶ answer
+ *   DISCOVER                          discover ───────────────────────────▶ answer
+ *   USERINFO                          ask ────────────────────────────────▶ answer
+ *
+ * Redirects are followed while discovering, within the origin; a token endpoint that redirects is a
+ * fault, for what was posted there is for nobody else.
+ */
+#include "broker/https/fetch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "broker/https/accounts.h"
+#include "broker/https/discovery-cache.h"
+#include "broker/https/document.h"
+#include "broker/https/http.h"
+#include "broker/https/request.h"
+#include "broker/https/url.h"
+
+enum { JOBS_MAX = 1024, REDIRECTS_MAX = 3, SENTENCE_MAX = 900 };
+
+struct fetch {
+	struct http *http;
+	struct accounts *accounts;
+	struct discovery_cache *cache;
+	const struct fetch_ops *ops;
+	void *arg;
+	struct job *jobs;
+	unsigned job_count;
+};
+
+struct job {
+	struct fetch *fetch;
+	struct job *next;
+	struct request *request;
+	struct buf address; /* of the document that is being asked for */
+	unsigned candidate; /* which of discovery_address's */
+	unsigned redirects;
+	char sentence[SENTENCE_MAX]; /* why discovery got nowhere so far; then the fault that is
+					answered */
+};
+
+static int64_t
+seconds_since_boot(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec;
+}
+
+/* ---- the end of a job ---- */
+
+static void
+job_free(struct job *j)
+{
+	struct fetch *f = j->fetch;
+
+	for (struct job **p = &f->jobs; *p != NULL; p = &(*p)->next) {
+		if (*p == j) {
+			*p = j->next;
+			f->job_count--;
+			break;
+		}
+	}
+	(void)request_free(j->request);
+	buf_free(&j->address);
+	free(j);
+}
+
+static void
+deliver(struct fetch *f, const struct request *r, const struct answer_head *head, struct message *m)
+{
+	const struct answer_head too_long = {.status = head->status,
+	    .date = -1,
+	    .retry_after = -1,
+	    .now = head->now,
+	    .fault = "the answer is too long for Frank"};
+	int e = f->ops->answer(f->arg, m);
+
+	if (e == -EMSGSIZE)
+		e = f->ops->answer(f->arg, request_fault(r, &too_long));
+	if (e < 0)
+		log_error("An answer for the keeper was lost: %s", strerror(-e));
+}
+
+static void
+log_outcome(const struct request *r, const char *outcome, const char *error)
+{
+	char authority[URL_AUTHORITY_MAX];
+	const char *address = r->endpoint == NULL || *r->endpoint == '\0' ? r->issuer : r->endpoint;
+
+	url_authority(address == NULL ? "" : address, authority, sizeof(authority));
+	log_line(error == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE,
+	    r->type == M_TOKEN_REQUEST ? "Asked for a token."
+	    : r->type == M_DISCOVER    ? "Asked for the authorization server's metadata."
+				       : "Asked who signed in.",
+	    LOG_PAIRS({LOG_ACCOUNT, r->account}, {LOG_ENDPOINT, authority}, {LOG_OUTCOME, outcome},
+		{LOG_ERROR, error}));
+}
+
+static struct answer_head
+head_of(const struct http_answer *a)
+{
+	struct answer_head head = {.date = -1, .retry_after = -1, .now = time(NULL)};
+
+	if (a != NULL) {
+		head.status = a->status;
+		head.date = a->date;
+		head.retry_after = a->retry_after;
+	}
+	return head;
+}
+
+/* Answers with the sentence that stands in the job, and ends it. */
+static void
+fail(struct job *j, const struct http_answer *a)
+{
+	struct answer_head head = head_of(a);
+
+	head.fault = j->sentence;
+	log_outcome(j->request, "fault", j->sentence);
+	deliver(j->fetch, j->request, &head, request_fault(j->request, &head));
+	job_free(j);
+}
+
+static void PRINTF_LIKE(2, 3) say(struct job *j, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(j->sentence, sizeof(j->sentence), format, ap);
+	va_end(ap);
+}
+
+/* Why an answer with a status is of no use: a redirect, a page, another document. */
+static void
+say_unusable(
+    struct job *j, const char *url, const struct http_answer *a, const char *instead, bool is_json)
+{
+	char authority[URL_AUTHORITY_MAX], elsewhere[URL_AUTHORITY_MAX];
+
+	url_authority(url, authority, sizeof(authority));
+	if (a->status == 407) {
+		say(j, "%s answered 407: a proxy on the way wants a sign-in of its own", authority);
+	} else if (a->status >= 300 && a->status < 400) {
+		url_authority(a->location == NULL ? "" : a->location, elsewhere, sizeof(elsewhere));
+		say(j,
+		    "%s answered %ld and points to %s, which is not followed: a captive portal, a "
+		    "proxy or a wrong address",
+		    authority, a->status, *elsewhere == '\0' ? "another place" : elsewhere);
+	} else if (a->status < 400 && strncmp(instead, "JSON", 4) != 0 && !is_json) {
+		say(j, "%s answered %ld with %s: a captive portal, a proxy or a wrong address",
+		    authority, a->status, instead);
+	} else {
+		say(j, "%s answered %ld with %s", authority, a->status, instead);
+	}
+}
+
+/* ---- asking ---- */
+
+static void
+on_token_answer(struct job *j, const struct http_answer *a)
+{
+	struct answer_head head = head_of(a);
+	struct token_answer t;
+
+	if (token_answer_parse(a->status, a->body, a->body_len, &t) < 0) {
+		say(j, "memory ran out");
+		fail(j, a);
+		return;
+	}
+	if (t.fault != NULL || (a->status >= 300 && a->status < 400)) {
+		say_unusable(j, j->request->endpoint, a, t.fault, t.is_json);
+		token_answer_clear(&t);
+		fail(j, a);
+		return;
+	}
+	log_outcome(j->request, t.error == NULL ? "token" : "refused", t.error);
+	deliver(j->fetch, j->request, &head, request_token_answer(j->request, &head, &t));
+	token_answer_clear(&t);
+	job_free(j);
+}
+
+static void
+on_userinfo_answer(struct job *j, const struct http_answer *a)
+{
+	CLEANUP_DOCUMENT json_t *d = NULL;
+	struct answer_head head = head_of(a);
+	struct identity identity = {0};
+	const char *instead;
+
+	d = document_parse(a->body, a->body_len, &instead);
+	if (d == NULL || a->status != 200) {
+		say_unusable(
+		    j, j->request->endpoint, a, d == NULL ? instead : "an error", d != NULL);
+		fail(j, a);
+		return;
+	}
+	if (identity_read(d, &identity) < 0) {
+		say(j, "memory ran out");
+		fail(j, a);
+	} else {
+		log_outcome(j->request, "identity", NULL);
+		deliver(j->fetch, j->request, &head,
+		    request_userinfo_answer(j->request, &head, &identity));
+		job_free(j);
+	}
+	identity_clear(&identity);
+}
+
+static void
+on_answer(void *arg, const struct http_answer *a)
+{
+	struct job *j = arg;
+
+	if (a->fault != NULL) {
+		say(j, "%s", a->fault);
+		fail(j, a);
+	} else if (j->request->type == M_TOKEN_REQUEST) {
+		on_token_answer(j, a);
+	} else {
+		on_userinfo_answer(j, a);
+	}
+}
+
+/* Sends a request of the job's; with `ask` the one that bears its form and credentials. On failure
+ * the job is answered and gone. */
+static void
+start_transfer(struct job *j, const char *url, http_done *done, bool ask)
+{
+	const struct request *r = j->request;
+	struct http_request q = {.url = url};
+	int e;
+
+	if (accounts_ca(j->fetch->accounts, r->account, &q.ca) < 0) {
+		say(j, "the account's ca-file could not be read");
+		fail(j, NULL);
+		return;
+	}
+	if (ask && r->type == M_TOKEN_REQUEST)
+		q.body = &r->form;
+	if (ask && r->authorization.len > 0)
+		q.authorization = buf_str(&r->authorization);
+	e = http_start(j->fetch->http, &q, done, j);
+	if (e < 0) {
+		say(j, "the request could not be made: %s", strerror(-e));
+		fail(j, NULL);
+	}
+}
+
+static void
+ask(struct job *j)
+{
+	const char *refusal = url_refusal(j->request->endpoint);
+
+	if (refusal != NULL) {
+		say(j, "the %s endpoint is not usable: %s",
+		    j->request->type == M_TOKEN_REQUEST ? "token" : "userinfo", refusal);
+		fail(j, NULL);
+		return;
+	}
+	start_transfer(j, j->request->endpoint, on_answer, true);
+}
+
+/* ---- discovering ---- */
+
+static void on_document(void *arg, const struct http_answer *a);
+
+static void
+discovered(struct job *j, const struct discovery *d, const struct http_answer *a)
+{
+	struct answer_head head = head_of(a);
+
+	if (j->request->type == M_TOKEN_REQUEST) {
+		free(j->request->endpoint);
+		j->request->endpoint = strdup(d->token_endpoint);
+		if (j->request->endpoint == NULL) {
+			say(j, "memory ran out");
+			fail(j, NULL);
+			return;
+		}
+		ask(j);
+		return;
+	}
+	log_outcome(j->request, a == NULL ? "cached" : "metadata", NULL);
+	deliver(j->fetch, j->request, &head, request_discovered(j->request, &head, d));
+	job_free(j);
+}
+
+/* Asks at the job's next address, or gives up. */
+static void
+next_candidate(struct job *j)
+{
+	int r = discovery_address(j->request->issuer, j->candidate++, &j->address);
+	char authority[URL_AUTHORITY_MAX];
+
+	j->redirects = 0;
+	if (r == 1) {
+		start_transfer(j, buf_str(&j->address), on_document, false);
+		return;
+	}
+	if (*j->sentence == '\0') {
+		url_authority(j->request->issuer, authority, sizeof(authority));
+		say(j,
+		    "%s offers no metadata for the issuer %s: name the endpoints in the "
+		    "configuration",
+		    authority, j->request->issuer);
+	}
+	fail(j, NULL);
+}
+
+static bool
+follow(struct job *j, const struct http_answer *a)
+{
+	CLEANUP_FREE char *to = NULL;
+
+	if (a->status < 300 || a->status >= 400 || a->location == NULL ||
+	    j->redirects++ >= REDIRECTS_MAX || url_refusal(a->location) != NULL ||
+	    !url_same_origin(a->location, buf_str(&j->address)))
+		return false;
+	to = strdup(a->location); /* the answer's is gone when the transfer is */
+	if (to == NULL)
+		return false;
+	buf_clear(&j->address);
+	if (buf_append_str(&j->address, to) < 0)
+		return false;
+	start_transfer(j, buf_str(&j->address), on_document, false);
+	return true;
+}
+
+static void
+read_metadata(struct job *j, const struct http_answer *a)
+{
+	struct fetch *f = j->fetch;
+	struct discovery d;
+	const char *why;
+	int r = discovery_parse(a->body, a->body_len, j->request->issuer, &d, &why);
+
+	if (r == 0) {
+		discovery_cache_put(
+		    f->cache, j->request->account, j->request->issuer, &d, seconds_since_boot());
+		discovered(j, &d, a);
+		discovery_clear(&d);
+		return;
+	}
+	if (r == -ENOMEM)
+		why = "could not be read: memory ran out";
+	say(j, "%s %s", buf_str(&j->address), why);
+	next_candidate(j);
+}
+
+static void
+on_document(void *arg, const struct http_answer *a)
+{
+	struct job *j = arg;
+
+	if (a->fault != NULL) {
+		say(j, "%s", a->fault);
+		fail(j, a);
+	} else if (a->status == 429 || a->status >= 500) {
+		say(j, "%s answered %ld", buf_str(&j->address), a->status);
+		fail(j, a);
+	} else if (a->status == 200) {
+		read_metadata(j, a);
+	} else if (!follow(j, a)) {
+		next_candidate(j);
+	}
+}
+
+static void
+discover(struct job *j)
+{
+	const char *issuer = j->request->issuer, *refusal;
+	const struct discovery *known;
+
+	refusal = issuer == NULL || *issuer == '\0'
+		      ? "the account names neither an issuer nor a token endpoint"
+		      : url_refusal(issuer);
+	if (refusal != NULL) {
+		say(j, "the issuer is not usable: %s", refusal);
+		fail(j, NULL);
+		return;
+	}
+	known =
+	    discovery_cache_get(j->fetch->cache, j->request->account, issuer, seconds_since_boot());
+	if (known != NULL)
+		discovered(j, known, NULL);
+	else
+		next_candidate(j);
+}
+
+/* ---- messages ---- */
+
+/* Answers a request that could not be taken in. */
+static void
+refuse(struct fetch *f, const struct message *m, const char *why)
+{
+	const struct request r = {.type = message_type(m), .id = message_u64(m, F_ID, 0)};
+	struct answer_head head = head_of(NULL);
+
+	head.fault = why;
+	deliver(f, &r, &head, request_fault(&r, &head));
+}
+
+static void
+on_request(struct fetch *f, const struct message *m)
+{
+	struct job *j;
+
+	if (f->job_count >= JOBS_MAX) {
+		refuse(f, m, "too many requests to authorization servers are under way");
+		return;
+	}
+	j = calloc(1, sizeof(*j));
+	if (j == NULL) {
+		refuse(f, m, "memory ran out");
+		return;
+	}
+	j->fetch = f;
+	j->address = (struct buf)BUF_INIT(2 * URL_MAX);
+	j->request = request_new(m);
+	if (j->request == NULL) {
+		refuse(f, m,
+		    errno == EINVAL ? "the request holds a malformed parameter" : strerror(errno));
+		free(j);
+		return;
+	}
+	j->next = f->jobs;
+	f->jobs = j;
+	f->job_count++;
+	if (*j->request->endpoint == '\0' && j->request->type != M_USERINFO)
+		discover(j);
+	else
+		ask(j);
+}
+
+static void
+on_account(struct fetch *f, const struct message *m, int fd)
+{
+	int r;
+
+	if (fd < 0)
+		return;
+	r = accounts_add(f->accounts, message_str(m, F_ACCOUNT), fd);
+	if (r < 0)
+		log_line(LOG_LEVEL_ERROR, "The account's ca-file could not be read.",
+		    LOG_PAIRS({LOG_ACCOUNT, message_str(m, F_ACCOUNT)}, {LOG_ERROR, strerror(-r)}));
+}
+
+void
+fetch_message(struct fetch *f, const struct message *m, int fd)
+{
+	CLEANUP_CLOSE int taken = fd;
+
+	switch (message_type(m)) {
+	case M_CONF_BEGIN:
+		accounts_begin(f->accounts);
+		break;
+	case M_CONF_ACCOUNT:
+		on_account(f, m, taken);
+		break;
+	case M_CONF_END:
+		accounts_end(f->accounts);
+		discovery_cache_clear(f->cache);
+		break;
+	case M_TOKEN_REQUEST:
+	case M_DISCOVER:
+	case M_USERINFO:
+		on_request(f, m);
+		break;
+	default:
+		break; /* services are none of this role's business */
+	}
+}
+
+struct fetch *
+fetch_new(struct event_base *base, const struct fetch_ops *ops, void *arg)
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	f->ops = ops;
+	f->arg = arg;
+	f->http = http_new(base);
+	f->accounts = accounts_new();
+	f->cache = discovery_cache_new();
+	if (f->http == NULL || f->accounts == NULL || f->cache == NULL) {
+		(void)fetch_free(f);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return f;
+}
+
+struct fetch *
+fetch_free(struct fetch *f)
+{
+	if (f == NULL)
+		return NULL;
+	(void)http_free(f->http);
+	while (f->jobs != NULL)
+		job_free(f->jobs);
+	(void)accounts_free(f->accounts);
+	(void)discovery_cache_free(f->cache);
+	free(f);
+	return NULL;
+}

@@ -1,0 +1,487 @@
+/*
+ * http.c: see http.h.
+ *
+ * curl tells which sockets to watch (watch_socket) and when to be woken (set_timer); libevent's
+ * events for them end in curl_multi_socket_action. A finished transfer is taken out of the multi
+ * handle, then its owner is called.
+ *
+ * curl's error buffer is not used: sentences are made here from the result code, so that nothing of
+ * a request or an answer can slip into a log through them.
+ */
+#include "broker/https/http.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <curl/curl.h>
+
+#include "broker/https/document.h"
+#include "broker/https/http-time.h"
+#include "broker/https/url.h"
+#include "broker/https/wipe-alloc.h"
+#include "config.h"
+
+struct http {
+	struct event_base *base;
+	CURLM *multi;
+	struct event *timer;
+	struct event *start; /* runs transfers that wait, outside of any callback of curl's */
+	struct http_transfer *waiting, **waiting_last;
+	struct http_transfer *active;
+	unsigned active_count;
+};
+
+struct http_transfer {
+	struct http *http;
+	struct http_transfer *next;
+	CURL *easy;
+	struct curl_slist *headers;
+	char authority[URL_AUTHORITY_MAX];
+	char fault[URL_AUTHORITY_MAX + 256];
+	struct buf request; /* the form */
+	struct buf body;    /* the answer */
+	bool too_big;
+	http_done *done;
+	void *arg;
+};
+
+static void
+transfer_free(struct http_transfer *t)
+{
+	if (t->easy != NULL)
+		curl_easy_cleanup(t->easy);
+	curl_slist_free_all(t->headers);
+	buf_free(&t->request);
+	buf_free(&t->body);
+	free(t);
+}
+
+/* ---- what went wrong ---- */
+
+/* Verification results of OpenSSL (openssl-verify(1) lists the numbers), which is what Debian's
+ * libcurl is built with. */
+static const char *
+certificate_fault(long verify)
+{
+	switch (verify) {
+	case 0:
+	case 1: /* curl compares names itself, and its result then stands at "not checked" */
+		return "is for another host name";
+	case 9:
+		return "is not valid yet: compare this machine's clock";
+	case 10:
+		return "has expired; or this machine's clock is wrong";
+	case 18:
+	case 19:
+		return "is self-signed; name its authority with ca-file if it is meant to be "
+		       "trusted";
+	case 2:
+	case 20:
+	case 21:
+		return "is from an unknown authority; name it with ca-file if it is meant to be "
+		       "trusted";
+	default:
+		return "is not accepted";
+	}
+}
+
+static void
+describe_fault(struct http_transfer *t, CURLcode code)
+{
+	curl_off_t connected = 0;
+	long number = 0;
+
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+		(void)snprintf(
+		    t->fault, sizeof(t->fault), "the name %s could not be resolved", t->authority);
+		break;
+	case CURLE_COULDNT_CONNECT:
+		(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
+		(void)snprintf(t->fault, sizeof(t->fault), "no connection to %s: %s", t->authority,
+		    number == 0 ? "refused or unreachable" : strerror((int)number));
+		break;
+	case CURLE_OPERATION_TIMEDOUT:
+		(void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
+		if (connected == 0)
+			(void)snprintf(t->fault, sizeof(t->fault),
+			    "no connection to %s within %d s", t->authority, HTTP_CONNECT_SECONDS);
+		else
+			(void)snprintf(t->fault, sizeof(t->fault), "%s did not answer within %d s",
+			    t->authority, HTTP_TOTAL_SECONDS);
+		break;
+	case CURLE_PEER_FAILED_VERIFICATION:
+		(void)curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &number);
+		(void)snprintf(t->fault, sizeof(t->fault), "the certificate of %s %s", t->authority,
+		    certificate_fault(number));
+		break;
+	case CURLE_SSL_CACERT_BADFILE:
+		(void)snprintf(t->fault, sizeof(t->fault),
+		    "the CA certificates for %s could not be read", t->authority);
+		break;
+	case CURLE_SSL_CONNECT_ERROR:
+		(void)snprintf(t->fault, sizeof(t->fault), "no TLS session with %s could be made",
+		    t->authority);
+		break;
+	case CURLE_GOT_NOTHING:
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+	case CURLE_PARTIAL_FILE:
+		(void)snprintf(t->fault, sizeof(t->fault),
+		    "%s closed the connection before its answer was complete", t->authority);
+		break;
+	default:
+		(void)snprintf(t->fault, sizeof(t->fault), "%s: %s", t->authority,
+		    t->too_big ? "the answer is longer than 256 kB" : curl_easy_strerror(code));
+		break;
+	}
+}
+
+/* ---- finished transfers ---- */
+
+static const char *
+header_value(CURL *easy, const char *name)
+{
+	struct curl_header *header;
+
+	return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+		   ? header->value
+		   : NULL;
+}
+
+static void
+finish(struct http_transfer *t, CURLcode code)
+{
+	struct http_answer answer = {.date = -1, .retry_after = -1};
+	char *location = NULL;
+
+	if (code == CURLE_OK) {
+		(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+		(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &location);
+		answer.body = buf_str(&t->body);
+		answer.body_len = t->body.len;
+		answer.location = location;
+		answer.date = http_date(header_value(t->easy, "Date"));
+		answer.retry_after =
+		    http_retry_after(header_value(t->easy, "Retry-After"), answer.date, time(NULL));
+	} else {
+		describe_fault(t, code);
+		answer.fault = t->fault;
+	}
+	t->done(t->arg, &answer);
+}
+
+static void
+detach(struct http_transfer *t)
+{
+	struct http *h = t->http;
+
+	(void)curl_multi_remove_handle(h->multi, t->easy);
+	for (struct http_transfer **p = &h->active; *p != NULL; p = &(*p)->next) {
+		if (*p == t) {
+			*p = t->next;
+			h->active_count--;
+			break;
+		}
+	}
+}
+
+static void
+wake(struct http *h)
+{
+	const struct timeval now = {0};
+
+	if (h->waiting != NULL && h->active_count < HTTP_ACTIVE_MAX)
+		(void)event_add(h->start, &now);
+}
+
+static void
+collect(struct http *h)
+{
+	struct CURLMsg *m;
+	int left;
+
+	while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
+		struct http_transfer *t = NULL;
+		CURLcode code = m->data.result;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		detach(t);
+		finish(t, code);
+		transfer_free(t);
+	}
+	wake(h);
+}
+
+/* ---- the loop ---- */
+
+static void
+act(struct http *h, curl_socket_t sock, int what)
+{
+	int running;
+
+	(void)curl_multi_socket_action(h->multi, sock, what, &running);
+	collect(h);
+}
+
+static void
+on_socket(evutil_socket_t sock, short what, void *arg)
+{
+	act(arg, sock,
+	    (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+}
+
+static void
+on_timer(evutil_socket_t sock, short what, void *arg)
+{
+	act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int
+watch_socket(CURL *easy, curl_socket_t sock, int what, void *arg, void *of_socket)
+{
+	struct http *h = arg;
+	struct event *e = of_socket;
+
+	if (e != NULL)
+		event_free(e);
+	e = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		e = event_new(h->base, sock,
+		    (short)((what & CURL_POLL_IN ? EV_READ : 0) |
+			    (what & CURL_POLL_OUT ? EV_WRITE : 0) | EV_PERSIST),
+		    on_socket, h);
+		if (e == NULL || event_add(e, NULL) < 0) {
+			if (e != NULL)
+				event_free(e);
+			(void)curl_multi_assign(h->multi, sock, NULL);
+			return -1;
+		}
+	}
+	(void)curl_multi_assign(h->multi, sock, e);
+	return 0;
+}
+
+static int
+set_timer(CURLM *multi, long ms, void *arg)
+{
+	struct http *h = arg;
+	struct timeval after = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+
+	return ms < 0 ? event_del(h->timer) : event_add(h->timer, &after);
+}
+
+static void
+on_start(evutil_socket_t sock, short what, void *arg)
+{
+	struct http *h = arg;
+
+	while (h->waiting != NULL && h->active_count < HTTP_ACTIVE_MAX) {
+		struct http_transfer *t = h->waiting;
+
+		h->waiting = t->next;
+		if (h->waiting == NULL)
+			h->waiting_last = &h->waiting;
+		t->next = h->active;
+		h->active = t;
+		h->active_count++;
+		if (curl_multi_add_handle(h->multi, t->easy) != CURLM_OK) {
+			detach(t);
+			finish(t, CURLE_OUT_OF_MEMORY);
+			transfer_free(t);
+		}
+	}
+}
+
+int
+http_init(void)
+{
+	return curl_global_init_mem(CURL_GLOBAL_ALL, wipe_malloc, wipe_free, wipe_realloc,
+		   wipe_strdup, wipe_calloc) == CURLE_OK
+		   ? 0
+		   : -ENOMEM;
+}
+
+struct http *
+http_new(struct event_base *base)
+{
+	struct http *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	h->base = base;
+	h->waiting_last = &h->waiting;
+	h->multi = curl_multi_init();
+	h->timer = event_new(base, -1, 0, on_timer, h);
+	h->start = event_new(base, -1, 0, on_start, h);
+	if (h->multi == NULL || h->timer == NULL || h->start == NULL) {
+		errno = ENOMEM;
+		return http_free(h);
+	}
+	(void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	return h;
+}
+
+struct http *
+http_free(struct http *h)
+{
+	if (h == NULL)
+		return NULL;
+	while (h->active != NULL) {
+		struct http_transfer *t = h->active;
+
+		detach(t);
+		transfer_free(t);
+	}
+	while (h->waiting != NULL) {
+		struct http_transfer *t = h->waiting;
+
+		h->waiting = t->next;
+		transfer_free(t);
+	}
+	if (h->multi != NULL)
+		(void)curl_multi_cleanup(h->multi);
+	if (h->timer != NULL)
+		event_free(h->timer);
+	if (h->start != NULL)
+		event_free(h->start);
+	free(h);
+	return NULL;
+}
+
+/* ---- a request ---- */
+
+static size_t
+take_body(char *data, size_t size, size_t count, void *arg)
+{
+	struct http_transfer *t = arg;
+
+	/* anything but size * count ends the transfer */
+	if (buf_append(&t->body, data, size * count) < 0) {
+		t->too_big = true;
+		return 0;
+	}
+	return size * count;
+}
+
+static int
+set_headers(struct http_transfer *t, const struct http_request *q)
+{
+	/* "Expect:" takes away the pause that curl makes before a long POST */
+	const char *lines[] = {"Accept: application/json", "Expect:", q->authorization};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct curl_slist *more;
+
+		if (lines[i] == NULL)
+			continue;
+		more = curl_slist_append(t->headers, lines[i]);
+		if (more == NULL)
+			return -ENOMEM;
+		t->headers = more;
+	}
+	return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+static int
+set_body(struct http_transfer *t, const struct http_request *q)
+{
+	int r;
+
+	if (q->body == NULL)
+		return 0;
+	r = buf_append(&t->request, q->body->data, q->body->len);
+	if (r < 0)
+		return r;
+	if (curl_easy_setopt(t->easy, CURLOPT_POST, 1L) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, buf_str(&t->request)) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->request.len) !=
+		CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L) != CURLE_OK)
+		return -ENOMEM;
+	return 0;
+}
+
+static int
+set_trust(struct http_transfer *t, const struct http_request *q)
+{
+	struct curl_blob blob;
+
+	if (curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) !=
+	    CURLE_OK)
+		return -EINVAL;
+	if (q->ca == NULL)
+		return 0;
+	blob = (struct curl_blob){.data = q->ca->data, .len = q->ca->len, .flags = CURL_BLOB_COPY};
+	if (curl_easy_setopt(t->easy, CURLOPT_CAINFO_BLOB, &blob) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL) != CURLE_OK)
+		return -ENOMEM;
+	return 0;
+}
+
+static int
+set_options(struct http_transfer *t, const struct http_request *q)
+{
+	const char *scheme = strncasecmp(q->url, "https:", 6) == 0 ? "https" : "http";
+	CURL *e = t->easy;
+
+	/* CURLOPT_PROXY "": the proxies of the environment are not ours */
+	if (curl_easy_setopt(e, CURLOPT_URL, q->url) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_PRIVATE, t) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, scheme) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_PROXY, "") != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_SECONDS) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_TIMEOUT, (long)HTTP_TOTAL_SECONDS) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_USERAGENT, "Frank/" FRANK_VERSION) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_WRITEDATA, t) != CURLE_OK)
+		return -EINVAL;
+	return 0;
+}
+
+int
+http_start(struct http *h, const struct http_request *q, http_done *done, void *arg)
+{
+	struct http_transfer *t;
+	int r;
+
+	if (url_refusal(q->url) != NULL)
+		return -EINVAL;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return -ENOMEM;
+	t->http = h;
+	t->done = done;
+	t->arg = arg;
+	t->body = (struct buf)BUF_INIT_WIPE(DOCUMENT_MAX);
+	t->request = (struct buf)BUF_INIT_WIPE(DOCUMENT_MAX);
+	url_authority(q->url, t->authority, sizeof(t->authority));
+	t->easy = curl_easy_init();
+	r = t->easy == NULL ? -ENOMEM : set_options(t, q);
+	if (r == 0)
+		r = set_headers(t, q);
+	if (r == 0)
+		r = set_body(t, q);
+	if (r == 0)
+		r = set_trust(t, q);
+	if (r < 0) {
+		transfer_free(t);
+		return r;
+	}
+	*h->waiting_last = t;
+	h->waiting_last = &t->next;
+	wake(h);
+	return 0;
+}

@@ -1,0 +1,157 @@
+/* token-answer.c: see token-answer.h. */
+#include "broker/https/token-answer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "broker/https/document.h"
+
+void
+token_answer_clear(struct token_answer *a)
+{
+	free(a->error);
+	free(a->description);
+	free(a->token_type);
+	free(a->scope);
+	(void)secret_free(a->access_token);
+	(void)secret_free(a->refresh_token);
+	id_token_clear(&a->id);
+	*a = (struct token_answer){.expires_in = -1, .id.expires = -1};
+}
+
+static int64_t
+life_of_digits(const char *s)
+{
+	int64_t life = 0;
+
+	if (*s == '\0' || s[strspn(s, "0123456789")] != '\0')
+		return -1;
+	for (; *s != '\0' && life < TOKEN_ANSWER_LIFE_MAX; s++)
+		life = life * 10 + (*s - '0');
+	return life;
+}
+
+/* Compared as a double, so that 1e300 and the like never reach an integer. */
+static int64_t
+life_of_number(double seconds)
+{
+	if (seconds < 0)
+		return 0;
+	return seconds < TOKEN_ANSWER_LIFE_MAX ? (int64_t)seconds : TOKEN_ANSWER_LIFE_MAX;
+}
+
+static int64_t
+read_life(const json_t *d)
+{
+	const json_t *value = json_object_get(d, "expires_in");
+	int64_t life = -1;
+
+	if (json_is_string(value))
+		life = life_of_digits(json_string_value(value));
+	else if (json_is_number(value))
+		life = life_of_number(json_number_value(value));
+	return life < TOKEN_ANSWER_LIFE_MAX ? life : TOKEN_ANSWER_LIFE_MAX;
+}
+
+/* A token as RFC 6749 appendix A.12 allows it, and without the space, which no server uses and RFC
+ * 6750 forbids. */
+static int
+read_token(const json_t *d, const char *key, struct secret **ret, const char **ret_fault)
+{
+	const char *s = document_text(d, key);
+	struct secret *token;
+
+	if (s == NULL)
+		return 0;
+	if (strlen(s) > TOKEN_ANSWER_TOKEN_MAX) {
+		*ret_fault = "a token that is longer than 24 kB";
+		return 0;
+	}
+	token = secret_new(s, strlen(s));
+	if (token == NULL)
+		return -ENOMEM;
+	if (!secret_is_printable(token, false)) {
+		(void)secret_free(token);
+		*ret_fault = "a token that holds forbidden characters";
+		return 0;
+	}
+	*ret = token;
+	return 0;
+}
+
+static int
+read_text(const json_t *d, const char *key, size_t max, char **ret)
+{
+	const char *s = document_text(d, key);
+
+	if (s == NULL)
+		return 0;
+	*ret = document_plain(s, max);
+	return *ret == NULL ? -ENOMEM : 0;
+}
+
+static int
+read_error(const json_t *d, struct token_answer *a)
+{
+	int r = read_text(d, "error", 100, &a->error);
+
+	return r < 0 ? r
+		     : read_text(d, "error_description", TOKEN_ANSWER_TEXT_MAX, &a->description);
+}
+
+static int
+read_id(const json_t *d, struct token_answer *a)
+{
+	const char *jwt = document_text(d, "id_token");
+	int r;
+
+	if (jwt == NULL)
+		return 0;
+	r = id_token_parse(jwt, strlen(jwt), &a->id);
+	a->has_id = r == 0;
+	return r == -ENOMEM ? r : 0;
+}
+
+static int
+read_success(const json_t *d, struct token_answer *a)
+{
+	int r = read_token(d, "access_token", &a->access_token, &a->fault);
+
+	if (r == 0)
+		r = read_token(d, "refresh_token", &a->refresh_token, &a->fault);
+	if (r == 0)
+		r = read_text(d, "token_type", 64, &a->token_type);
+	if (r == 0)
+		r = read_text(d, "scope", 8192, &a->scope);
+	if (r == 0)
+		r = read_id(d, a);
+	a->expires_in = read_life(d);
+	if (a->fault == NULL && a->access_token == NULL)
+		a->fault = "neither an access token nor an error";
+	if (a->fault == NULL && a->token_type != NULL && strcasecmp(a->token_type, "Bearer") != 0)
+		a->fault = "a token that is no bearer token";
+	return r;
+}
+
+int
+token_answer_parse(long status, const char *body, size_t len, struct token_answer *ret)
+{
+	CLEANUP_DOCUMENT json_t *d = NULL;
+	int r = 0;
+
+	*ret = (struct token_answer){.expires_in = -1, .id.expires = -1};
+	d = document_parse(body, len, &ret->fault);
+	if (d == NULL)
+		return 0;
+	ret->is_json = true;
+	if (document_text(d, "error") != NULL)
+		r = read_error(d, ret);
+	else if (status >= 200 && status < 300)
+		r = read_success(d, ret);
+	else
+		ret->fault = "JSON that names no error";
+	if (r < 0)
+		token_answer_clear(ret);
+	return r;
+}

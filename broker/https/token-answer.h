@@ -1,0 +1,46 @@
+/*
+ * token-answer.h: the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2): octets in, a
+ * struct out.
+ *
+ * Pure: no system call, no clock. Tolerant where servers in the field differ, strict where a secret
+ * could go astray: expires_in may be a number, a string of digits or absent; token_type may be
+ * absent, but is never another than Bearer; an `error` counts whatever the HTTP status is; an empty
+ * refresh_token is none.
+ */
+#ifndef FRANK_BROKER_HTTPS_TOKEN_ANSWER_H
+#define FRANK_BROKER_HTTPS_TOKEN_ANSWER_H
+
+#include "broker/https/id-token.h"
+
+/* A token that is longer fits neither an AUTH command (RFC 4954 section 4: 12,288 octets) nor a
+ * packet. */
+enum {
+	TOKEN_ANSWER_TOKEN_MAX = 24 * 1024,
+	TOKEN_ANSWER_TEXT_MAX = 1000,
+	TOKEN_ANSWER_LIFE_MAX = 365 * 24 * 60 * 60
+};
+
+struct token_answer {
+	/* what came instead of an answer, as it goes on from "answered 200 with"; a constant; NULL:
+	 * one of the two below */
+	const char *fault;
+	bool is_json; /* at least it was a JSON object */
+
+	char *error; /* OAuth error code; NULL on success */
+	char *description;
+
+	struct secret *access_token;
+	struct secret *refresh_token; /* NULL: none given */
+	char *token_type;             /* as the server spelt it; NULL: absent */
+	char *scope;                  /* NULL: absent */
+	int64_t expires_in; /* seconds, 0..TOKEN_ANSWER_LIFE_MAX; -1: absent or nonsense */
+	struct id_token id; /* empty where no readable ID token came */
+	bool has_id;
+};
+
+/* Reads a body that came with this HTTP status. 0 with `ret` filled, which the caller clears;
+ * -ENOMEM. */
+int token_answer_parse(long status, const char *body, size_t len, struct token_answer *ret);
+void token_answer_clear(struct token_answer *a);
+
+#endif

@@ -1,0 +1,13 @@
+/*
+ * landlock.h: the step of confine.c that governs files. Needs no_new_privs.
+ */
+#ifndef FRANK_BROKER_ROLE_LANDLOCK_H
+#define FRANK_BROKER_ROLE_LANDLOCK_H
+
+#include <stddef.h>
+
+/* Leaves the process the files that `rights` and `dirs` (borrowed) name. 0, also where the kernel
+ * has no Landlock; negative errno. */
+int confine_files(unsigned rights, const int *dirs, size_t count);
+
+#endif

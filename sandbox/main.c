@@ -1,0 +1,495 @@
+/*
+ * main.c: frank-sandbox. Reads its options, makes its folder, starts both servers, writes
+ * `ready.json` and says so in one line.
+ *
+ * The folder, of mode 0700:
+ *   ca.pem, ca.key       the test authority, made at the first start
+ *   ready.json           ports, addresses and paths; there while the program runs
+ *   admin.key            what /admin wants, new at every start
+ *   ADDRESS.password     a password made up for an account that was given none
+ *   mail/ADDRESS/Maildir what arrived
+ * Grants and tokens live as long as the program: after a restart every account has to be authorized
+ * again.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "config.h"
+#include "sandbox/ca.h"
+#include "sandbox/submission.h"
+#include "sandbox/web.h"
+
+enum { FILE_MAX = 4096 };
+
+struct options {
+	const char *dir;
+	unsigned web_port, starttls_port, implicit_port;
+	struct grants_config grants;
+	bool quiet;
+};
+
+struct program {
+	struct sandbox sandbox;
+	struct options options;
+	int dir;
+	char path[PATH_MAX]; /* of the folder, absolute */
+};
+
+static const char usage[] =
+    "Usage: frank-sandbox --dir DIR [OPTION...]\n"
+    "A mail provider for trials on loopback: authorization server, submission server, inbox.\n\n"
+    "  --dir DIR                  private folder for the test CA, the mail and ready.json\n"
+    "  --account ADDRESS[:FILE]   an account; its password is the first line of FILE, else one is "
+    "made up\n"
+    "  --client ID[:FILE]         a client (default: frank, without a secret); FILE holds its "
+    "secret\n"
+    "  --issuer-port N            port of the authorization server (0: a free one)\n"
+    "  --submission-port N        port with STARTTLS (0: a free one)\n"
+    "  --submissions-port N       port with implicit TLS (0: a free one)\n"
+    "  --access-token-life SEC    default 3600\n"
+    "  --refresh-token-life SEC   default 90 days, from the last use\n"
+    "  --access-token-bytes N     length of access tokens before encoding, 24 to 4096 (default "
+    "32)\n"
+    "  --no-rotation              a refresh token stays the same when it is used\n"
+    "  --quiet                    no log\n"
+    "  --help, --version\n";
+
+/* The first line of a file, as a secret. NULL with errno. */
+static struct secret *
+read_secret(int dir, const char *path)
+{
+	char bytes[FILE_MAX];
+	int fd CLEANUP_CLOSE = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+	struct secret *s = NULL;
+	size_t len = 0;
+
+	if (n < 0)
+		return NULL;
+	while (len < (size_t)n && bytes[len] != '\n' && bytes[len] != '\r')
+		len++;
+	if (len > 0)
+		s = secret_new(bytes, len);
+	else
+		errno = ENODATA;
+	mem_wipe(bytes, sizeof(bytes));
+	return s;
+}
+
+/* Makes a secret up and writes it into the folder with mode 0600. NULL with errno. */
+static struct secret *
+make_secret(int dir, const char *name)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT_WIPE(128);
+	int fd CLEANUP_CLOSE = -1;
+	ssize_t n;
+
+	if (sandbox_random_text(&text, 18) < 0 || buf_append_char(&text, '\n') < 0) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return NULL;
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return NULL;
+	n = write(fd, text.data, text.len);
+	if (n != (ssize_t)text.len) {
+		errno = n < 0 ? errno : EIO;
+		return NULL;
+	}
+	return secret_new(text.data, text.len - 1);
+}
+
+/* "NAME" or "NAME:FILE": splits in place. An address has no colon outside quotes that a trial would
+ * use. */
+static char *
+split_file(char *text)
+{
+	char *colon = strchr(text, ':');
+
+	if (colon == NULL)
+		return NULL;
+	*colon = '\0';
+	return colon + 1;
+}
+
+static bool
+add_account(struct program *p, const char *text)
+{
+	struct sandbox *s = &p->sandbox;
+	struct sandbox_account *a = &s->accounts[s->account_count];
+	char copy[PATH_MAX], name[ADDRESS_MAX + 16];
+	const char *file;
+
+	if (strlen(text) >= sizeof(copy) || s->account_count == SANDBOX_ACCOUNTS_MAX) {
+		(void)fprintf(stderr, "frank-sandbox: too many accounts, or too long: %s\n", text);
+		return false;
+	}
+	(void)snprintf(copy, sizeof(copy), "%s", text);
+	file = split_file(copy);
+	if (!address_is_valid(copy, strlen(copy), false) || strchr(copy, '/') != NULL) {
+		(void)fprintf(stderr,
+		    "frank-sandbox: --account wants an address, as in billing@example.test: %s\n",
+		    copy);
+		return false;
+	}
+	(void)snprintf(a->address, sizeof(a->address), "%.*s", ADDRESS_MAX, copy);
+	(void)snprintf(name, sizeof(name), "%s.password", a->address);
+	a->password = file != NULL ? read_secret(AT_FDCWD, file) : read_secret(p->dir, name);
+	if (a->password == NULL && file == NULL && errno == ENOENT)
+		a->password = make_secret(p->dir, name);
+	if (a->password == NULL) {
+		(void)fprintf(stderr, "frank-sandbox: no password for %s: %s: %s\n", a->address,
+		    file != NULL ? file : name, strerror(errno));
+		return false;
+	}
+	s->account_count++;
+	return true;
+}
+
+static bool
+add_client(struct sandbox *s, const char *text)
+{
+	struct sandbox_client *c = &s->clients[s->client_count];
+	char copy[PATH_MAX];
+	const char *file;
+
+	if (strlen(text) >= sizeof(copy) || s->client_count == SANDBOX_CLIENTS_MAX) {
+		(void)fprintf(stderr, "frank-sandbox: too many clients, or too long: %s\n", text);
+		return false;
+	}
+	(void)snprintf(copy, sizeof(copy), "%s", text);
+	file = split_file(copy);
+	if (copy[0] == '\0' || strlen(copy) >= sizeof(c->id)) {
+		(void)fprintf(stderr,
+		    "frank-sandbox: --client wants a name of at most %zu octets\n",
+		    sizeof(c->id) - 1);
+		return false;
+	}
+	(void)snprintf(c->id, sizeof(c->id), "%.*s", (int)sizeof(c->id) - 1, copy);
+	c->secret = file == NULL ? NULL : read_secret(AT_FDCWD, file);
+	if (file != NULL && c->secret == NULL) {
+		(void)fprintf(stderr, "frank-sandbox: no secret for client %s: %s: %s\n", c->id,
+		    file, strerror(errno));
+		return false;
+	}
+	s->client_count++;
+	return true;
+}
+
+static bool
+number(const char *option, const char *text, unsigned least, unsigned most, unsigned *ret)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno == 0 && end != text && *end == '\0' && text[0] != '-' && n >= least &&
+	    n <= most) {
+		*ret = (unsigned)n;
+		return true;
+	}
+	(void)fprintf(stderr, "frank-sandbox: --%s wants a number from %u to %u, not %s\n", option,
+	    least, most, text);
+	return false;
+}
+
+/* The folder comes first: accounts may keep their passwords in it. */
+static bool
+open_dir(struct program *p)
+{
+	struct stat st;
+
+	if (p->options.dir == NULL) {
+		(void)fprintf(stderr, "frank-sandbox: --dir is missing\n%s", usage);
+		return false;
+	}
+	if (mkdir(p->options.dir, 0700) < 0 && errno != EEXIST) {
+		(void)fprintf(stderr, "frank-sandbox: %s: %s\n", p->options.dir, strerror(errno));
+		return false;
+	}
+	p->dir = open(p->options.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->dir < 0 || realpath(p->options.dir, p->path) == NULL || fstat(p->dir, &st) < 0) {
+		(void)fprintf(stderr, "frank-sandbox: %s: %s\n", p->options.dir, strerror(errno));
+		return false;
+	}
+	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
+		(void)fprintf(stderr,
+		    "frank-sandbox: %s must belong to you and to nobody else (chmod 700)\n",
+		    p->options.dir);
+		return false;
+	}
+	if (mkdirat(p->dir, "mail", 0700) < 0 && errno != EEXIST)
+		p->sandbox.mail = -1;
+	else
+		p->sandbox.mail = openat(p->dir, "mail", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->sandbox.mail < 0)
+		(void)fprintf(
+		    stderr, "frank-sandbox: %s/mail: %s\n", p->options.dir, strerror(errno));
+	return p->sandbox.mail >= 0;
+}
+
+enum {
+	OPT_DIR = 256,
+	OPT_ACCOUNT,
+	OPT_CLIENT,
+	OPT_WEB,
+	OPT_STARTTLS,
+	OPT_IMPLICIT,
+	OPT_ACCESS,
+	OPT_REFRESH,
+	OPT_BYTES,
+	OPT_KEEP,
+	OPT_QUIET,
+	OPT_HELP,
+	OPT_VERSION
+};
+
+static const struct option long_options[] = {
+    {"dir", required_argument, NULL, OPT_DIR},
+    {"account", required_argument, NULL, OPT_ACCOUNT},
+    {"client", required_argument, NULL, OPT_CLIENT},
+    {"issuer-port", required_argument, NULL, OPT_WEB},
+    {"submission-port", required_argument, NULL, OPT_STARTTLS},
+    {"submissions-port", required_argument, NULL, OPT_IMPLICIT},
+    {"access-token-life", required_argument, NULL, OPT_ACCESS},
+    {"refresh-token-life", required_argument, NULL, OPT_REFRESH},
+    {"access-token-bytes", required_argument, NULL, OPT_BYTES},
+    {"no-rotation", no_argument, NULL, OPT_KEEP},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+/* First pass: everything but accounts and clients, which need the folder. Returns -1 to go on, else
+ * an exit status. */
+static int
+read_options(struct options *o, int argc, char **argv)
+{
+	bool ok = true;
+	int c;
+
+	while (ok && (c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		switch (c) {
+		case OPT_DIR:
+			o->dir = optarg;
+			break;
+		case OPT_ACCOUNT:
+		case OPT_CLIENT:
+			break;
+		case OPT_WEB:
+			ok = number("issuer-port", optarg, 0, 65535, &o->web_port);
+			break;
+		case OPT_STARTTLS:
+			ok = number("submission-port", optarg, 0, 65535, &o->starttls_port);
+			break;
+		case OPT_IMPLICIT:
+			ok = number("submissions-port", optarg, 0, 65535, &o->implicit_port);
+			break;
+		case OPT_ACCESS:
+			ok = number(
+			    "access-token-life", optarg, 1, 7 * 86400, &o->grants.access_life);
+			break;
+		case OPT_REFRESH:
+			ok = number(
+			    "refresh-token-life", optarg, 1, 400 * 86400, &o->grants.refresh_life);
+			break;
+		case OPT_BYTES:
+			ok =
+			    number("access-token-bytes", optarg, 24, 4096, &o->grants.access_bytes);
+			break;
+		case OPT_KEEP:
+			o->grants.rotate = false;
+			break;
+		case OPT_QUIET:
+			o->quiet = true;
+			break;
+		case OPT_HELP:
+			return fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
+		case OPT_VERSION:
+			return puts("frank-sandbox " FRANK_VERSION) < 0 ? EX_IOERR : EX_OK;
+		default:
+			ok = false;
+		}
+	}
+	if (ok && optind < argc) {
+		(void)fprintf(stderr, "frank-sandbox: %s: takes options only\n", argv[optind]);
+		ok = false;
+	}
+	return ok ? -1 : EX_USAGE;
+}
+
+static bool
+read_accounts(struct program *p, int argc, char **argv)
+{
+	int c;
+
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		if ((c == OPT_ACCOUNT && !add_account(p, optarg)) ||
+		    (c == OPT_CLIENT && !add_client(&p->sandbox, optarg)))
+			return false;
+	if (p->sandbox.account_count == 0 && !add_account(p, "someone@example.test"))
+		return false;
+	return p->sandbox.client_count > 0 || add_client(&p->sandbox, "frank");
+}
+
+static int
+fill_random(void *bytes, size_t len)
+{
+	return RAND_bytes(bytes, (int)len) == 1 ? 0 : -EIO;
+}
+
+/* Everything a script needs to know, in one file that appears whole. */
+static bool
+write_ready(const struct program *p)
+{
+	const struct sandbox *s = &p->sandbox;
+	json_t *accounts = json_array(), *ready;
+	int fd CLEANUP_CLOSE = -1;
+	bool ok = accounts != NULL;
+	size_t i;
+
+	for (i = 0; ok && i < s->account_count; i++)
+		ok = json_array_append_new(accounts, json_string(s->accounts[i].address)) == 0;
+	ready = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "pid",
+	    (int)getpid(), "issuer", s->issuer, "client_id", s->clients[0].id, "scopes",
+	    "openid offline_access email mail.send", "host", "localhost", "submission_port",
+	    (int)p->options.starttls_port, "submissions_port", (int)p->options.implicit_port, "ca",
+	    json_sprintf("%s/ca.pem", p->path), "mail", json_sprintf("%s/mail", p->path),
+	    "accounts", accounts);
+	ok = ok && ready != NULL && (unlinkat(p->dir, "ready.json.tmp", 0) == 0 || errno == ENOENT);
+	if (ok)
+		fd =
+		    openat(p->dir, "ready.json.tmp", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	ok = ok && fd >= 0 && json_dumpfd(ready, fd, JSON_INDENT(2)) == 0 &&
+	     write(fd, "\n", 1) == 1 &&
+	     renameat(p->dir, "ready.json.tmp", p->dir, "ready.json") == 0;
+	json_decref(ready);
+	return ok;
+}
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+	(void)event_base_loopbreak(arg);
+}
+
+static int
+serve(struct program *p)
+{
+	struct sandbox *s = &p->sandbox;
+	struct event *term = evsignal_new(s->base, SIGTERM, on_signal, s->base),
+		     *intr = evsignal_new(s->base, SIGINT, on_signal, s->base);
+	struct web *web = NULL;
+	struct submission *submission = NULL;
+	int error = -ENOMEM, status = EX_OSERR;
+
+	if (term != NULL && intr != NULL && event_add(term, NULL) == 0 &&
+	    event_add(intr, NULL) == 0) {
+		web = web_start(s, &p->options.web_port, &error);
+		if (web != NULL)
+			submission = submission_start(
+			    s, &p->options.starttls_port, &p->options.implicit_port, &error);
+	}
+	if (submission == NULL) {
+		(void)fprintf(stderr, "frank-sandbox: cannot listen: %s\n", strerror(-error));
+	} else if (!write_ready(p)) {
+		(void)fprintf(
+		    stderr, "frank-sandbox: cannot write ready.json: %s\n", strerror(errno));
+	} else {
+		(void)printf("frank-sandbox ready: issuer %s, submission localhost:%u (STARTTLS) "
+			     "and localhost:%u (TLS), see %s/ready.json\n",
+		    s->issuer, p->options.starttls_port, p->options.implicit_port, p->path);
+		status =
+		    fflush(stdout) == 0 && event_base_dispatch(s->base) >= 0 ? EX_OK : EX_OSERR;
+		(void)unlinkat(p->dir, "ready.json", 0);
+		(void)unlinkat(p->dir, "admin.key", 0);
+	}
+	(void)submission_stop(submission);
+	(void)web_stop(web);
+	if (term != NULL)
+		event_free(term);
+	if (intr != NULL)
+		event_free(intr);
+	return status;
+}
+
+static int
+start(struct program *p)
+{
+	struct sandbox *s = &p->sandbox;
+	const char *why = "no memory";
+
+	s->base = event_base_new();
+	s->grants = grants_new(&p->options.grants, fill_random);
+	s->key = jwt_key_new();
+	s->admin_key = make_secret(p->dir, "admin.key");
+	s->tls = ca_server_context(p->dir, &why);
+	if (s->base != NULL && s->grants != NULL && s->key != NULL && s->admin_key != NULL &&
+	    s->tls != NULL)
+		return serve(p);
+	(void)fprintf(stderr, "frank-sandbox: cannot start: %s\n", why);
+	return EX_OSERR;
+}
+
+static void
+clean_up(struct program *p)
+{
+	struct sandbox *s = &p->sandbox;
+	size_t i;
+
+	(void)grants_free(s->grants);
+	(void)jwt_key_free(s->key);
+	(void)secret_free(s->admin_key);
+	SSL_CTX_free(s->tls);
+	if (s->base != NULL)
+		event_base_free(s->base);
+	for (i = 0; i < s->account_count; i++)
+		(void)secret_free(s->accounts[i].password);
+	for (i = 0; i < s->client_count; i++)
+		(void)secret_free(s->clients[i].secret);
+	if (s->mail >= 0)
+		(void)close(s->mail);
+	if (p->dir >= 0)
+		(void)close(p->dir);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct program program = {
+	    .dir = -1,
+	    .sandbox.mail = -1,
+	    .options.grants = {.code_life = 60,
+		.access_life = 3600,
+		.refresh_life = 90 * 86400,
+		.access_bytes = 32,
+		.rotate = true},
+	};
+	int status = read_options(&program.options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	log_open("frank-sandbox", program.options.quiet ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return EX_OSERR;
+	status = EX_USAGE;
+	if (open_dir(&program) && read_accounts(&program, argc, argv))
+		status = start(&program);
+	clean_up(&program);
+	return status;
+}

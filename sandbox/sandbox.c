@@ -1,0 +1,106 @@
+/*
+ * sandbox.c: see sandbox.h.
+ */
+#include "sandbox/sandbox.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/codec.h"
+
+const struct sandbox_account *
+sandbox_account(const struct sandbox *s, const char *address)
+{
+	size_t i;
+
+	for (i = 0; i < s->account_count; i++)
+		if (address_equal_nocase(s->accounts[i].address, address))
+			return &s->accounts[i];
+	return NULL;
+}
+
+const struct sandbox_client *
+sandbox_client(const struct sandbox *s, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < s->client_count; i++)
+		if (strcmp(s->clients[i].id, id) == 0)
+			return &s->clients[i];
+	return NULL;
+}
+
+bool
+sandbox_secret_fits(const struct secret *secret, const char *text)
+{
+	size_t len = strlen(text);
+
+	return secret != NULL && secret_len(secret) == len &&
+	       mem_equal_ct(secret_bytes(secret), text, len);
+}
+
+bool
+sandbox_password_fits(const struct sandbox *s, const char *address, const char *password)
+{
+	const struct sandbox_account *a = sandbox_account(s, address);
+
+	return a != NULL && sandbox_secret_fits(a->password, password);
+}
+
+int
+sandbox_random_text(struct buf *out, size_t bytes)
+{
+	unsigned char raw[64];
+	int r;
+
+	if (bytes > sizeof(raw) || RAND_bytes(raw, (int)bytes) != 1)
+		return -EIO;
+	r = base64url_encode(out, raw, bytes);
+	mem_wipe(raw, sizeof(raw));
+	return r;
+}
+
+static int
+listen_at(const struct sockaddr *address, socklen_t len)
+{
+	int fd CLEANUP_CLOSE =
+	    socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (address->sa_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -errno;
+	if (bind(fd, address, len) < 0 || listen(fd, 128) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int
+sandbox_listen(unsigned *port, int fds[2])
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)*port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	socklen_t len = sizeof(v4);
+
+	fds[1] = -1;
+	fds[0] = listen_at((const struct sockaddr *)&v4, sizeof(v4));
+	if (fds[0] < 0)
+		return fds[0];
+	if (getsockname(fds[0], (struct sockaddr *)&v4, &len) < 0)
+		return -errno;
+	*port = ntohs(v4.sin_port);
+	v6.sin6_port = v4.sin_port;
+	/* a machine without IPv6, or another program on that port: 127.0.0.1 is enough */
+	fds[1] = listen_at((const struct sockaddr *)&v6, sizeof(v6));
+	if (fds[1] < 0)
+		fds[1] = -1;
+	return 0;
+}

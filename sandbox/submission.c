@@ -1,0 +1,530 @@
+/*
+ * submission.c: see submission.h.
+ *
+ * A session owns a bufferevent and a server engine. What is read goes into the engine, what the
+ * engine has to say goes into the bufferevent's output; the engine calls back for decisions, and
+ * all of them are made at once. At STARTTLS the plain bufferevent is replaced when its output is
+ * flushed, and whatever it had read beyond the command is thrown away with it (CVE-2011-0411).
+ *
+ * Refusals that a trial can call up, by the local part of a recipient: nouser@ 550, full@ 452,
+ * greylist@ 450, blocked@ 554.
+ */
+#include "sandbox/submission.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/listener.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/smtp/server.h"
+#include "sandbox/maildir.h"
+#include "sandbox/sasl.h"
+
+enum {
+	MESSAGE_MAX = 35 * 1024 * 1024,
+	RECIPIENTS_MAX = 100,
+	SESSIONS_MAX = 256,
+	IDLE_SECONDS = 300
+};
+
+struct recipient {
+	STAILQ_ENTRY(recipient) link;
+	char address[];
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;
+	struct submission *server;
+	struct bufferevent *bev;
+	struct smtp_server *engine;
+	bool tls, wants_tls;
+	struct sasl_exchange exchange;
+	const struct sandbox_account *account; /* signed in */
+	enum sasl_mechanism mechanism;
+	char hello[256];
+	char sender[ADDRESS_MAX + 1];
+	STAILQ_HEAD(, recipient) recipients;
+	struct maildir_message *message;
+};
+
+struct submission {
+	struct sandbox *sandbox;
+	struct evconnlistener *listeners[4];
+	size_t listener_count;
+	unsigned sessions;
+	struct smtp_server_config config, config_tls;
+	TAILQ_HEAD(, session) list;
+};
+
+/* ---- decisions
+ * ------------------------------------------------------------------------------------ */
+
+static void
+on_reset(void *arg)
+{
+	struct session *s = arg;
+	struct recipient *r;
+
+	while ((r = STAILQ_FIRST(&s->recipients)) != NULL) {
+		STAILQ_REMOVE_HEAD(&s->recipients, link);
+		free(r);
+	}
+	s->message = maildir_end(s->message);
+	s->sender[0] = '\0';
+	s->exchange.mechanism = SASL_NONE; /* an exchange that was cancelled is over too */
+}
+
+static void
+on_hello(void *arg, const char *name)
+{
+	struct session *s = arg;
+
+	(void)snprintf(s->hello, sizeof(s->hello), "%s", name);
+}
+
+static bool
+check_token(void *arg, const char *user, const char *token)
+{
+	struct session *s = arg;
+	struct grant_access access;
+
+	return grants_check(s->server->sandbox->grants, token, (uint64_t)time(NULL), &access) &&
+	       scope_has(access.scope, "mail.send") && address_equal_nocase(access.account, user);
+}
+
+static bool
+check_password(void *arg, const char *user, const char *password)
+{
+	struct session *s = arg;
+
+	return sandbox_password_fits(s->server->sandbox, user, password);
+}
+
+static enum smtp_decision
+on_auth(void *arg, const char *mechanism, const char *response, size_t len)
+{
+	static const struct sasl_checks checks = {.token = check_token, .password = check_password};
+	struct session *s = arg;
+	struct sandbox_stats *stats = &s->server->sandbox->stats;
+	enum sasl_mechanism used;
+	const char *name;
+
+	if (s->exchange.mechanism == SASL_NONE && !sasl_exchange_begin(&s->exchange, mechanism)) {
+		smtp_server_refuse(s->engine, 504, "5.5.4", "this mechanism is not offered");
+		return SMTP_REFUSE;
+	}
+	used = s->exchange.mechanism;
+	name = sasl_mechanism_name(used);
+	switch (sasl_exchange_step(&s->exchange, &checks, s, response, len)) {
+	case SASL_NEXT_CHALLENGE:
+		smtp_server_challenge(
+		    s->engine, s->exchange.challenge, strlen(s->exchange.challenge));
+		return SMTP_LATER;
+	case SASL_NEXT_OK:
+		stats->auth_ok++;
+		s->mechanism = used;
+		s->account = sandbox_account(s->server->sandbox, s->exchange.user);
+		log_line(LOG_LEVEL_INFO, "signed in",
+		    LOG_PAIRS({LOG_ACCOUNT, s->account->address}, {LOG_MECHANISM, name}));
+		return SMTP_ACCEPT;
+	case SASL_NEXT_REFUSED:
+		stats->auth_refused++;
+		log_line(LOG_LEVEL_NOTICE, "sign-in refused",
+		    LOG_PAIRS({LOG_ACCOUNT, s->exchange.user}, {LOG_MECHANISM, name}));
+		smtp_server_refuse(s->engine, 535, "5.7.8",
+		    "Authentication failed: the %s",
+		    used & SASL_TOKEN_MECHANISMS ? "token is wrong, expired or revoked" : "user name or password is wrong");
+		return SMTP_REFUSE;
+	case SASL_NEXT_BAD:
+		break;
+	}
+	stats->auth_refused++;
+	smtp_server_refuse(s->engine, 501, "5.5.2", "The response does not follow %s", name);
+	return SMTP_REFUSE;
+}
+
+static enum smtp_decision
+on_mail(void *arg, const char *sender, const struct smtp_mail_params *params)
+{
+	struct session *s = arg;
+
+	/* the null sender of a bounce is anybody's */
+	if (sender[0] != '\0' && !address_equal_nocase(sender, s->account->address)) {
+		smtp_server_refuse(s->engine, 553, "5.7.1",
+		    "<%s>: Sender address rejected: not owned by user %s", sender,
+		    s->account->address);
+		return SMTP_REFUSE;
+	}
+	(void)snprintf(s->sender, sizeof(s->sender), "%s", sender);
+	return SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+on_rcpt(void *arg, const char *address, const struct smtp_rcpt_params *params)
+{
+	static const struct {
+		const char *start;
+		int code;
+		const char *enhanced, *words;
+	} refusals[] = {
+	    {"nouser@", 550, "5.1.1", "No such user here"},
+	    {"full@", 452, "4.2.2", "Mailbox full"},
+	    {"greylist@", 450, "4.7.1", "Greylisted, try again later"},
+	    {"blocked@", 554, "5.7.1", "Not accepted"},
+	};
+	struct session *s = arg;
+	struct recipient *r;
+	size_t i, len = strlen(address);
+
+	for (i = 0; i < ARRAY_SIZE(refusals); i++) {
+		if (strncasecmp(address, refusals[i].start, strlen(refusals[i].start)) == 0) {
+			smtp_server_refuse(s->engine, refusals[i].code, refusals[i].enhanced,
+			    "<%s>: %s", address, refusals[i].words);
+			return SMTP_REFUSE;
+		}
+	}
+	r = malloc(sizeof(*r) + len + 1);
+	if (r == NULL) {
+		smtp_server_refuse(s->engine, 451, "4.3.0", "No memory");
+		return SMTP_REFUSE;
+	}
+	memcpy(r->address, address, len + 1);
+	STAILQ_INSERT_TAIL(&s->recipients, r, link);
+	return SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+refuse_disk(struct session *s, int error)
+{
+	log_error("cannot write to the Maildirs: %s", strerror(-error));
+	smtp_server_refuse(s->engine, 452, "4.3.1", "The message cannot be written");
+	return SMTP_REFUSE;
+}
+
+static enum smtp_decision
+on_data(void *arg)
+{
+	struct session *s = arg;
+	struct buf trace CLEANUP_BUF = BUF_INIT(4096);
+	char date[64];
+	struct tm tm;
+	time_t now = time(NULL);
+	int r = maildir_begin(s->server->sandbox->mail, &s->message);
+
+	if (r == 0 && (gmtime_r(&now, &tm) == NULL ||
+			  strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &tm) == 0))
+		r = -EOVERFLOW;
+	if (r == 0)
+		r = buf_printf(&trace,
+		    "Return-Path: <%s>\r\nReceived: from %s (localhost [127.0.0.1])\r\n\tby "
+		    "localhost (frank-sandbox) with ESMTPSA id %s\r\n"
+		    "\t(SASL %s as %s);\r\n\t%s\r\nX-Frank-Sandbox-Mechanism: "
+		    "%s\r\nX-Frank-Sandbox-Account: %s\r\n",
+		    s->sender, s->hello, maildir_name(s->message),
+		    sasl_mechanism_name(s->mechanism), s->account->address, date,
+		    sasl_mechanism_name(s->mechanism), s->account->address);
+	if (r == 0)
+		r = maildir_write(s->message, trace.data, trace.len);
+	return r < 0 ? refuse_disk(s, r) : SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+on_content(void *arg, const char *bytes, size_t len)
+{
+	struct session *s = arg;
+	int r = maildir_write(s->message, bytes, len);
+
+	return r < 0 ? refuse_disk(s, r) : SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+on_end(void *arg)
+{
+	struct session *s = arg;
+	struct recipient *to;
+	struct buf text CLEANUP_BUF = BUF_INIT(256);
+	int r = maildir_commit(s->message);
+
+	STAILQ_FOREACH(to, &s->recipients, link)
+	if (r == 0)
+		r = maildir_link(s->message, to->address);
+	if (r < 0)
+		return refuse_disk(s, r);
+	s->server->sandbox->stats.messages++;
+	STAILQ_FOREACH(to, &s->recipients, link)
+	{
+		s->server->sandbox->stats.recipients++;
+		log_line(LOG_LEVEL_INFO, "message stored",
+		    LOG_PAIRS({LOG_QUEUE_ID, maildir_name(s->message)},
+			{LOG_ACCOUNT, s->account->address}, {LOG_RECIPIENT, to->address},
+			{LOG_MECHANISM, sasl_mechanism_name(s->mechanism)}));
+	}
+	if (buf_printf(&text, "Ok: stored as %s", maildir_name(s->message)) == 0)
+		smtp_server_reply_text(s->engine, buf_str(&text));
+	return SMTP_ACCEPT;
+}
+
+static void
+on_starttls(void *arg)
+{
+	struct session *s = arg;
+
+	s->wants_tls = true;
+}
+
+static const struct smtp_server_ops ops = {
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .data = on_data,
+    .content = on_content,
+    .end = on_end,
+    .reset = on_reset,
+    .auth = on_auth,
+    .starttls = on_starttls,
+    .hello = on_hello,
+};
+
+/* ---- the connection
+ * ------------------------------------------------------------------------------- */
+
+static void on_read(struct bufferevent *bev, void *arg);
+static void on_written(struct bufferevent *bev, void *arg);
+static void on_event(struct bufferevent *bev, short what, void *arg);
+
+static void
+session_end(struct session *s)
+{
+	TAILQ_REMOVE(&s->server->list, s, link);
+	s->server->sessions--;
+	(void)smtp_server_free(s->engine);
+	on_reset(s);
+	if (s->bev != NULL)
+		bufferevent_free(s->bev);
+	mem_wipe(s, sizeof(*s));
+	free(s);
+}
+
+static int
+watch(struct session *s)
+{
+	static const struct timeval limit = {.tv_sec = IDLE_SECONDS};
+
+	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
+	bufferevent_set_timeouts(s->bev, &limit, &limit);
+	return bufferevent_enable(s->bev, EV_READ | EV_WRITE);
+}
+
+static struct bufferevent *
+tls_bufferevent(struct submission *server, evutil_socket_t fd)
+{
+	SSL *ssl = SSL_new(server->sandbox->tls);
+	struct bufferevent *bev = NULL;
+
+	if (ssl != NULL)
+		bev = bufferevent_openssl_socket_new(server->sandbox->base, fd, ssl,
+		    BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	if (bev == NULL)
+		SSL_free(ssl);
+	else
+		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	return bev;
+}
+
+/* Puts TLS in the place of the plain connection. False: the session has ended. */
+static bool
+begin_tls(struct session *s)
+{
+	evutil_socket_t fd = bufferevent_getfd(s->bev);
+
+	(void)bufferevent_disable(s->bev, EV_READ | EV_WRITE);
+	(void)bufferevent_setfd(s->bev, -1);
+	bufferevent_free(s->bev);
+	s->wants_tls = false;
+	s->tls = true;
+	s->bev = tls_bufferevent(s->server, fd);
+	if (s->bev == NULL) {
+		(void)evutil_closesocket(fd);
+		session_end(s);
+		return false;
+	}
+	smtp_server_tls_started(s->engine);
+	if (watch(s) < 0) {
+		session_end(s);
+		return false;
+	}
+	return true;
+}
+
+/* Moves what the engine has to say into the connection; ends the session where that was the last
+ * word. */
+static void
+pump(struct session *s)
+{
+	const struct buf *out = smtp_server_output(s->engine);
+	struct evbuffer *to = bufferevent_get_output(s->bev);
+
+	if (out->len > 0) {
+		if (evbuffer_add(to, out->data, out->len) < 0) {
+			session_end(s);
+			return;
+		}
+		smtp_server_wrote(s->engine, out->len);
+	}
+	if (evbuffer_get_length(to) > 0)
+		return;
+	if (smtp_server_closing(s->engine))
+		session_end(s);
+	else if (s->wants_tls)
+		(void)begin_tls(s);
+}
+
+static void
+on_read(struct bufferevent *bev, void *arg)
+{
+	struct session *s = arg;
+	char bytes[16 * 1024];
+	int n = 1;
+
+	while (n > 0 && !s->wants_tls && !smtp_server_closing(s->engine)) {
+		n = evbuffer_remove(bufferevent_get_input(bev), bytes, sizeof(bytes));
+		if (n > 0 && smtp_server_input(s->engine, bytes, (size_t)n) < 0) {
+			mem_wipe(bytes, sizeof(bytes));
+			session_end(s);
+			return;
+		}
+	}
+	mem_wipe(bytes, sizeof(bytes));
+	pump(s);
+}
+
+static void
+on_written(struct bufferevent *bev, void *arg)
+{
+	pump(arg);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
+		smtp_server_eof(s->engine);
+		session_end(s);
+	}
+}
+
+static void
+accept_session(struct submission *server, evutil_socket_t fd, bool tls)
+{
+	struct session *s = server->sessions < SESSIONS_MAX ? calloc(1, sizeof(*s)) : NULL;
+
+	if (s == NULL) {
+		(void)evutil_closesocket(fd);
+		return;
+	}
+	s->server = server;
+	s->tls = tls;
+	STAILQ_INIT(&s->recipients);
+	TAILQ_INSERT_HEAD(&server->list, s, link);
+	server->sessions++;
+	s->bev = tls ? tls_bufferevent(server, fd)
+		     : bufferevent_socket_new(server->sandbox->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (s->bev == NULL)
+		(void)evutil_closesocket(fd);
+	s->engine = smtp_server_new(tls ? &server->config_tls : &server->config, &ops, s);
+	if (s->bev == NULL || s->engine == NULL || watch(s) < 0)
+		session_end(s);
+	else
+		pump(s);
+}
+
+static void
+on_plain(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *from, int len, void *arg)
+{
+	accept_session(arg, fd, false);
+}
+
+static void
+on_implicit(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *from, int len, void *arg)
+{
+	accept_session(arg, fd, true);
+}
+
+static int
+listen_on(struct submission *s, unsigned *port, evconnlistener_cb accepted)
+{
+	int fds[2];
+	size_t i;
+	int r = sandbox_listen(port, fds);
+
+	for (i = 0; r == 0 && i < ARRAY_SIZE(fds); i++) {
+		struct evconnlistener *l;
+
+		if (fds[i] < 0)
+			continue;
+		l = evconnlistener_new(s->sandbox->base, accepted, s,
+		    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fds[i]);
+		if (l == NULL) {
+			(void)close(fds[i]);
+			r = -ENOMEM;
+		} else {
+			s->listeners[s->listener_count++] = l;
+		}
+	}
+	return r;
+}
+
+struct submission *
+submission_start(
+    struct sandbox *sandbox, unsigned *starttls_port, unsigned *implicit_port, int *ret_error)
+{
+	struct submission *s = calloc(1, sizeof(*s));
+
+	*ret_error = -ENOMEM;
+	if (s == NULL)
+		return NULL;
+	s->sandbox = sandbox;
+	TAILQ_INIT(&s->list);
+	s->config = (struct smtp_server_config){
+	    .hostname = "localhost",
+	    .software = "frank-sandbox",
+	    .auth_mechanisms = "XOAUTH2 OAUTHBEARER PLAIN LOGIN",
+	    .extensions = SMTP_EXT_PIPELINING | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |
+			  SMTP_EXT_CHUNKING | SMTP_EXT_SIZE | SMTP_EXT_ENHANCED | SMTP_EXT_AUTH |
+			  SMTP_EXT_STARTTLS,
+	    .size_max = MESSAGE_MAX,
+	    .recipients_max = RECIPIENTS_MAX,
+	    .bad_commands_max = 20,
+	    .auth_required = true,
+	    .tls_required = true,
+	};
+	s->config_tls = s->config;
+	s->config_tls.tls_active = true;
+	*ret_error = listen_on(s, starttls_port, on_plain);
+	if (*ret_error == 0)
+		*ret_error = listen_on(s, implicit_port, on_implicit);
+	return *ret_error == 0 ? s : submission_stop(s);
+}
+
+struct submission *
+submission_stop(struct submission *s)
+{
+	struct session *session;
+	size_t i;
+
+	if (s == NULL)
+		return NULL;
+	for (i = 0; i < s->listener_count; i++)
+		evconnlistener_free(s->listeners[i]);
+	while ((session = TAILQ_FIRST(&s->list)) != NULL)
+		session_end(session);
+	free(s);
+	return NULL;
+}

@@ -1,0 +1,313 @@
+/* Unit tests of base/address.c: envelope addresses, and address lists as real headers spell them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/address.h"
+
+#define TEN "0123456789"
+#define SIXTY TEN TEN TEN TEN TEN TEN
+
+static void
+test_valid(void **state)
+{
+	static const char *const good[] = {
+	    "a@b",
+	    "a.b@c.d",
+	    "user+tag=x@example.com",
+	    "\"john,doe\"@example.org",
+	    "\"a\\\"b\"@c",
+	    "\"\"@c",
+	    "a@[192.0.2.1]",
+	    "a@[IPv6:2001:db8::1]",
+	    "!#$%&'*+-/=?^_`{|}~@x",
+	    "a@b_c.d",
+	    "a@1.2",
+	    "\xc3\xa4@\xc3\xb6.de",
+	    SIXTY "0123@x",
+	    "a@x-y.z",
+	};
+	static const char *const bad[] = {
+	    "",
+	    "@",
+	    "@b",
+	    "a@",
+	    "a b@c",
+	    "a@b c",
+	    ".a@b",
+	    "a.@b",
+	    "a..b@c",
+	    "a@b..c",
+	    "a@.b",
+	    "a@b.",
+	    "a@-b",
+	    "a@b-",
+	    "a@b-.c",
+	    "a@@b",
+	    "a@b@c",
+	    "\"a@b",
+	    "\"a\nb\"@c",
+	    "\"a\\\"@c",
+	    "a@[",
+	    "a@[]",
+	    "a@[1.2.3.4",
+	    "a@[1]x",
+	    "a@[a[b]",
+	    "a<b@c",
+	    "a@b>",
+	    "a\r@b",
+	    "a@b\n",
+	    "a\x7f@b",
+	    "\xc3@b",
+	    "a@\xff",
+	    SIXTY "01234@x",
+	    "a@" SIXTY "0123.x",
+	    "\xc2\x85@b",
+	    "a,b@c",
+	    "(c)a@b",
+	    "\"a\"b@c",
+	};
+	static const char *const local[] = {"root", "a.b", "\"a b\"", "\xc3\xa4"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		if (!address_is_valid(good[i], strlen(good[i]), false) ||
+		    !address_is_valid(good[i], strlen(good[i]), true))
+			fail_msg("%s", good[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (address_is_valid(bad[i], strlen(bad[i]), false) ||
+		    address_is_valid(bad[i], strlen(bad[i]), true))
+			fail_msg("%s", bad[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(local); i++) {
+		assert_true(address_is_valid(local[i], strlen(local[i]), true));
+		assert_false(address_is_valid(local[i], strlen(local[i]), false));
+	}
+	assert_false(address_is_valid("a@b\0c", 5, true));
+	assert_false(address_is_valid("a\0b", 3, true));
+}
+
+static void
+test_domain_limit(void **state)
+{
+	char address[600] = "a@";
+
+	for (size_t i = 2; i < sizeof(address); i++)
+		address[i] = i % 2 == 0 ? 'x' : '.';
+	assert_true(address_is_valid(address, 2 + 255, false));
+	assert_false(address_is_valid(address, 2 + 257, false));
+}
+
+static void
+test_parts(void **state)
+{
+	assert_string_equal(address_domain("a@b.c"), "b.c");
+	assert_string_equal(address_domain("\"a@x\"@b.c"), "b.c");
+	assert_string_equal(address_domain("\"a\\\"@x\"@b.c"), "b.c");
+	assert_null(address_domain("root"));
+	assert_null(address_domain("a@"));
+	assert_null(address_domain("\"a@b\""));
+	assert_null(address_domain(""));
+	assert_true(address_equal("a@B.c", "a@b.C"));
+	assert_false(address_equal("A@b.c", "a@b.c"));
+	assert_false(address_equal("a@b.c", "a@b.cd"));
+	assert_false(address_equal("aa@b", "a@bb"));
+	assert_true(address_equal("root", "root"));
+	assert_false(address_equal("root", "Root"));
+	assert_false(address_equal("root", "root@x"));
+	assert_true(address_equal_nocase("Me@B.c", "me@b.C"));
+	assert_true(address_is_utf8("\xc3\xa4@b", 4));
+	assert_false(address_is_utf8("a@b", 3));
+}
+
+static int
+collect(void *arg, const struct address_item *item)
+{
+	struct buf *b = arg;
+
+	(void)buf_append_str(b, item->address);
+	if (item->name[0] != '\0')
+		(void)buf_printf(b, "{%s}", item->name);
+	return buf_append_char(b, '|');
+}
+
+/* Parses an exact copy, so that the sanitizer sees a read behind its end. */
+static int
+parse(const char *s, size_t len, struct buf *out, size_t *ret_at)
+{
+	char *copy = malloc(len == 0 ? 1 : len);
+	int r;
+
+	assert_non_null(copy);
+	memcpy(copy, s, len);
+	r = address_list_parse(copy, len, collect, out, ret_at);
+	free(copy);
+	return r;
+}
+
+static void
+test_lists(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+	    {"", ""},
+	    {" \r\n\t", ""},
+	    {",, ;,", ""},
+	    {"(nobody)", ""},
+	    {"a@b", "a@b|"},
+	    {"a@b,c@d", "a@b|c@d|"},
+	    {"a@b c@d\te", "a@b|c@d|e|"},
+	    {"root, www-data", "root|www-data|"},
+	    {"<a@b>", "a@b|"},
+	    {"< a@b >", "a@b|"},
+	    {"A B <a@b>", "a@b{A B}|"},
+	    {"\"Doe, Jane\" <jane@x>, pat@x (Pat, the builder),\r\n \"Smith \\\"Jr, X\\\" "
+	     "<y@bad>\" <smith@x>",
+		"jane@x{Doe, Jane}|pat@x|smith@x{Smith \"Jr, X\" <y@bad>}|"},
+	    {"\"john,doe\"@example.org, Carol (a (nested, comma) b) <carol@x>",
+		"\"john,doe\"@example.org|carol@x{Carol}|"},
+	    {"(c (d\\) e) f) a@b (g)", "a@b|"},
+	    {"undisclosed-recipients:;", ""},
+	    {"undisclosed-recipients:", ""},
+	    {"Undisclosed recipients <>", ""},
+	    {"Friends: ann@x, \"Ben, B\" <ben@x>; , solo@x", "ann@x|ben@x{Ben, B}|solo@x|"},
+	    {"A:;B: b@x;", "b@x|"},
+	    {"<@relay1.example,@relay2.example:joe@x>,\r\n Pat <@relay:pat@x>, ,, tail@x,",
+		"joe@x|pat@x{Pat}|tail@x|"},
+	    {"a@b; c@d", "a@b|c@d|"},
+	    {"joe . doe @ x . y", "joe.doe@x.y|"},
+	    {"joe@x.org <joe@x.org>", "joe@x.org{joe@x.org}|"},
+	    {"J. R. Ewing <jr@x>", "jr@x{J. R. Ewing}|"},
+	    {"[Bug 12] tracker <bugs@x>", "bugs@x{[Bug 12] tracker}|"},
+	    {"=?utf-8?q?J=C3=BCrgen?= <j@x>", "j@x{=?utf-8?q?J=C3=BCrgen?=}|"},
+	    {"Zo\xc3\xab <z@x>, \xc3\xa4@\xc3\xb6", "z@x{Zo\xc3\xab}|\xc3\xa4@\xc3\xb6|"},
+	    {"a@[192.0.2.1], b@[IPv6:::1]", "a@[192.0.2.1]|b@[IPv6:::1]|"},
+	    {"\"a b\"@c", "\"a b\"@c|"},
+	    {"\"a b\"", "\"a b\"|"},
+	    {"Pat <p@x> (Pat) Smith, q@x", "p@x{Pat}|q@x|"},
+	    {"\"folded\r\n name\" <a@b>", "a@b{folded name}|"},
+	    {"Pat\r\n\t<a@b>", "a@b{Pat}|"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CLEANUP_BUF struct buf out = BUF_INIT(10000);
+		size_t at;
+
+		assert_int_equal(parse(rows[i].in, strlen(rows[i].in), &out, &at), 0);
+		assert_string_equal(buf_str(&out), rows[i].out);
+	}
+}
+
+static void
+test_faults(void **state)
+{
+	static const struct {
+		const char *in;
+		size_t at;
+	} rows[] = {
+	    {"a@b, (open", 5},
+	    {"a@b (", 4},
+	    {"\"open", 0},
+	    {"a@b \"open\\\"", 4},
+	    {"<a@b", 4},
+	    {"<a@b, c@d>", 4},
+	    {"<a <b>>", 3},
+	    {"a@b>", 3},
+	    {"<a b@c>", 3},
+	    {"<@relay>", 7},
+	    {"<@relay:", 8},
+	    {"@b", 0},
+	    {"a@", 2},
+	    {"a@,b", 2},
+	    {"a@b@c", 3},
+	    {"a..b@c", 2},
+	    {".a", 0},
+	    {"a@\"b\"", 2},
+	    {"[1.2.3.4]", 0},
+	    {"\"a\"b@c", 3},
+	    {"a\\b", 1},
+	    {"a\x01", 1},
+	    {"a@b\x7f", 3},
+	    {"<p@x> <q@x>", 6},
+	    {"<p@x> q@x", 7},
+	    {": a@b", 0},
+	    {"a@b: c@d;", 3},
+	    {"a)b", 1},
+	    {"a]b", 1},
+	    {"\"a\x02\"", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CLEANUP_BUF struct buf out = BUF_INIT(10000);
+		size_t at = 999;
+
+		if (parse(rows[i].in, strlen(rows[i].in), &out, &at) != -EBADMSG ||
+		    at != rows[i].at)
+			fail_msg("%s: at %zu", rows[i].in, at);
+	}
+}
+
+static void
+test_nul_and_null(void **state)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT(100);
+	size_t at;
+
+	assert_int_equal(parse("a\0b", 3, &out, &at), -EBADMSG);
+	assert_int_equal(at, 1);
+	assert_int_equal(address_list_parse("a,\x01", 3, collect, &out, NULL), -EBADMSG);
+}
+
+static int
+stop_at_second(void *arg, const struct address_item *item)
+{
+	return ++*(int *)arg == 2 ? 42 : 0;
+}
+
+static void
+test_visitor_stops(void **state)
+{
+	int seen = 0;
+	size_t at;
+
+	assert_int_equal(address_list_parse("a, b, c", 7, stop_at_second, &seen, &at), 42);
+	assert_int_equal(seen, 2);
+}
+
+/* A list cut anywhere is parsed or refused, never read behind its end. */
+static void
+test_cut(void **state)
+{
+	static const char list[] = "F: <@r,@s:a@b>, \"q\\\"\" <c@[d]>; (x(y)) e . f @ g, h i@j";
+
+	for (size_t cut = 0; cut < sizeof(list); cut++) {
+		CLEANUP_BUF struct buf out = BUF_INIT(10000);
+		size_t at = 0;
+		int r = parse(list, cut, &out, &at);
+
+		assert_true(r == 0 || r == -EBADMSG);
+		assert_true(at <= cut);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_valid),
+	    cmocka_unit_test(test_domain_limit),
+	    cmocka_unit_test(test_parts),
+	    cmocka_unit_test(test_lists),
+	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_nul_and_null),
+	    cmocka_unit_test(test_visitor_stops),
+	    cmocka_unit_test(test_cut),
+	};
+
+	return cmocka_run_group_tests_name("base/address", tests, NULL, NULL);
+}

@@ -1,0 +1,361 @@
+/* Unit tests of broker/conf: what a configuration means, and the exact words for what is wrong with
+ * one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "broker/conf/conf.h"
+#include "broker/conf/values.h"
+
+static char folder[] = "/tmp/frank-conf-XXXXXX";
+
+static int
+make_folder(void **state)
+{
+	return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int
+remove_folder(void **state)
+{
+	char command[64];
+
+	(void)snprintf(command, sizeof(command), "rm -r %s", folder);
+	return system(command);
+}
+
+static void
+write_file(const char *name, const char *text, mode_t mode)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static int
+load(const char *text, struct conf **ret, struct buf *report)
+{
+	struct conf_environment env = {.provider_dir = PROVIDER_DIR};
+	char path[128];
+
+	write_file("frank.conf", text, 0600);
+	(void)snprintf(path, sizeof(path), "%s/frank.conf", folder);
+	return conf_load(path, &env, ret, report);
+}
+
+#define ACCOUNT                                                                                    \
+	"account \"a\" {\n provider = \"microsoft365\"\n mailbox = \"b@example.com\"\n client-id " \
+	"= \"id\"\n"                                                                               \
+	" grant = \"authorization-code\"\n}\n"
+
+static void
+test_preset_below_account(void **state)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	struct conf *c;
+	const struct conf_account *a;
+
+	assert_int_equal(
+	    load(ACCOUNT "service \"s\" {\n users = {\"root\", \"1234\"}\n accounts = {\"a\"}\n"
+			 " senders = {\"b@example.com\"}\n rate = {\"30/min\", \"1000/day\"}\n}\n",
+		&c, &report),
+	    0);
+	assert_string_equal(buf_str(&report), "");
+	a = &c->accounts[0];
+	assert_string_equal(a->host, "smtp.office365.com");
+	assert_int_equal(a->port, 587);
+	assert_string_equal(a->tls, "starttls");
+	assert_string_equal(
+	    a->token_endpoint, "https://login.microsoftonline.com/common/oauth2/v2.0/token");
+	assert_int_equal(a->mechanisms.count, 1); /* LOGIN is the password's */
+	assert_string_equal(a->mechanisms.items[0], "XOAUTH2");
+	assert_int_equal(a->sessions, 3);
+	assert_int_equal(a->rate, 30);
+	assert_int_equal(c->services[0].user_count, 2);
+	assert_int_equal(c->services[0].users[0], 0);
+	assert_int_equal(c->services[0].users[1], 1234);
+	assert_int_equal(c->services[0].rate_minute, 30);
+	assert_int_equal(c->services[0].rate_day, 1000);
+	assert_string_equal(c->services[0].from_policy, "rewrite");
+	(void)conf_free(c);
+}
+
+static void
+test_own_keys_over_the_preset(void **state)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	struct conf *c;
+
+	assert_int_equal(
+	    load("provider \"google\" { sessions = 7 }\naccount \"g\" {\n provider = \"google\"\n "
+		 "mailbox = \"x@gmail.com\"\n"
+		 " grant = \"password\"\n submit = \"[::1]:2525\"\n tls = \"starttls\"\n}\n",
+		&c, &report),
+	    0);
+	assert_string_equal(c->accounts[0].host, "::1");
+	assert_int_equal(c->accounts[0].port, 2525);
+	assert_int_equal(c->accounts[0].sessions, 7);
+	assert_int_equal(c->accounts[0].mechanisms.count, 2);
+	assert_string_equal(c->accounts[0].mechanisms.items[0], "PLAIN");
+	(void)conf_free(c);
+}
+
+struct bad {
+	const char *text;
+	const char *error; /* after "FOLDER/frank.conf:" */
+};
+
+static const struct bad bads[] = {
+    {"acount \"a\" {\n}\n",
+	"1: error: \"acount\" is no word of the top level; did you mean \"account\"?"},
+    {"account \"a\" {\n mailbx = \"x\"\n}\n",
+	"2: error: \"mailbx\" is no word of this block; did you mean \"mailbox\"?"},
+    {"account \"a\" {\n mailbox = \"x@y.z\"\n",
+	"1: error: the block that opens here is never closed with }"},
+    {"# {\naccount \"a\" { /* } */ mailbox = \"}\"\n",
+	"2: error: the block that opens here is never closed with }"},
+    {"account \"a\" {\n mailbox = \"x\n}\n",
+	"2: error: a string that begins here is never closed with \""},
+    {"account \"a\" {\n mailbox = \"${HOME}\"\n}\n",
+	"2: error: \"${\" would be replaced from the environment"},
+    {"account \"a\" {\n mailbox = \"x@y.z\"\n mailbox = \"z@y.z\"\n}\n",
+	"3: error: \"mailbox\" is set twice; line 2 has it too"},
+    {"account \"a\" {\n auth = {\"plain\", \"login\"}\n auth = {\"plain\"}\n}\n",
+	"3: error: \"auth\" is set twice; line 2 has it too"},
+    {"account \"a\" {\n mailbox = \"nobody\"\n}\n",
+	"2: error: mailbox = \"nobody\": wants one mail address"},
+    {"account \"a\" {\n grant = \"authorisation-code\"\n}\n",
+	"2: error: grant = \"authorisation-code\": did you mean \"authorization-code\"?"},
+    {"account \"a\" {\n grant = \"device-code\"\n}\n",
+	"2: error: grant = \"device-code\": this version cannot use this grant"},
+    {"account \"a\" {\n submit = \"host\"\n}\n", "2: error: submit = \"host\": wants HOST:PORT"},
+    {"account \"a\" {\n submit = \"::1:25\"\n}\n",
+	"2: error: submit = \"::1:25\": wants HOST:PORT"},
+    {"account \"a\" {\n tls = \"ssl\"\n}\n",
+	"2: error: tls = \"ssl\": allowed are starttls, implicit, none"},
+    {"account \"a\" {\n auth = {\"xoauth\"}\n}\n",
+	"2: error: auth = \"xoauth\": allowed are xoauth2, oauthbearer, plain, login"},
+    {"account \"a\" {\n provider = \"microsoft\"\n}\n",
+	"2: error: provider = \"microsoft\": no such provider; did you mean \"microsoft365\"?"},
+    {"account \"a\" {\n token-endpoint = \"http://x.example/\"\n}\n",
+	"2: error: token-endpoint = \"http://x.example/\": wants an https:// address"},
+    {"account \"../a\" {\n}\n", "1: error: account \"../a\": wants a name"},
+    {ACCOUNT ACCOUNT, "7: error: account \"a\" is there twice; "},
+    {"account \"a\" {\n submit = \"h:25\"\n}\n", "1: error: account \"a\" needs grant"},
+    {"account \"a\" {\n submit = \"h:25\"\n mailbox = \"x@y.z\"\n grant = \"password\"\n tls = "
+     "\"none\"\n}\n",
+	"1: error: account \"a\": tls = \"none\" would send its credential in clear"},
+    {"account \"a\" {\n submit = \"h:25\"\n mailbox = \"x@y.z\"\n grant = \"password\"\n auth = "
+     "{\"xoauth2\"}\n}\n",
+	"5: error: auth: \"xoauth2\" does not go with grant = \"password\"; a password is never "
+	"sent as a token"},
+    {ACCOUNT "service \"s\" {\n users = {\"*\"}\n accounts = {\"aa\"}\n}\n",
+	"9: error: accounts: no account is named \"aa\"; did you mean \"a\"?"},
+    {ACCOUNT "service \"s\" {\n users = {\"no-such-user\"}\n accounts = {\"a\"}\n}\n",
+	"8: error: users = \"no-such-user\": this machine has no such user"},
+    {"service \"s\" {\n mode = \"capture\"\n}\n", "1: error: service \"s\" needs users or groups"},
+    {"spool {\n lifetime = \"5 days\"\n}\n", "2: error: lifetime = \"5 days\": wants a duration"},
+    {"spool {\n}\nspool {\n}\n", "3: error: spool is there twice; "},
+    {"state-dir = \"relative\"\n", "1: error: state-dir = \"relative\": wants an absolute path"},
+    {"include = {\"/nonexistent/frank.conf\"}\n",
+	"1: error: include: \"/nonexistent/frank.conf\" does not exist"},
+};
+
+static void
+test_errors(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bads); i++) {
+		CLEANUP_BUF struct buf report = BUF_INIT(65536);
+		char wanted[512];
+		struct conf *c;
+
+		if (load(bads[i].text, &c, &report) != -EINVAL)
+			fail_msg("accepted: %s", bads[i].text);
+		assert_null(c);
+		(void)snprintf(wanted, sizeof(wanted), "%s/frank.conf:%s", folder, bads[i].error);
+		if (strstr(buf_str(&report), wanted) == NULL)
+			fail_msg("wanted: %s\ngot: %s", wanted, buf_str(&report));
+	}
+}
+
+static void
+test_a_secret_is_never_shown(void **state)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	struct conf *c;
+
+	assert_int_equal(
+	    load("account \"a\" {\n client-secret = \"hunter2\"\n}\n", &c, &report), -EINVAL);
+	assert_non_null(strstr(buf_str(&report),
+	    ":2: error: client-secret: a secret never stands in the configuration"));
+	assert_null(strstr(buf_str(&report), "hunter2"));
+}
+
+static void
+test_several_errors_in_one_run(void **state)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	struct conf *c;
+	unsigned lines = 0;
+
+	assert_int_equal(load("account \"a\" {\n tls = \"x\"\n submit = \"y\"\n mailbox = \"z\"\n "
+			      "grant = \"w\"\n}\n",
+			     &c, &report),
+	    -EINVAL);
+	for (const char *p = buf_str(&report); (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	assert_true(lines >= 4);
+}
+
+static void
+test_includes_and_duplicates_across_files(void **state)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	char text[256];
+	struct conf *c;
+
+	write_file("10-a.inc", ACCOUNT, 0600);
+	write_file("20-b.inc", "service \"s\" {\n users = {\"*\"}\n accounts = {\"a\"}\n}\n", 0600);
+	(void)snprintf(text, sizeof(text), "include = {\"*.inc\"}\n");
+	assert_int_equal(load(text, &c, &report), 0);
+	assert_int_equal(c->account_count, 1);
+	assert_int_equal(c->service_count, 1);
+	assert_true(c->services[0].any_user);
+	assert_int_equal(c->files.count, 3);
+	(void)conf_free(c);
+	(void)snprintf(text, sizeof(text), "include = {\"*.inc\"}\n%s", ACCOUNT);
+	assert_int_equal(load(text, &c, &report), -EINVAL);
+	assert_non_null(
+	    strstr(buf_str(&report), "10-a.inc:1: error: account \"a\" is there twice; "));
+}
+
+static void
+test_references(void **state)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(4096);
+	char text[128];
+	struct conf_reference ref = {.text = text};
+	struct secret *s;
+
+	write_file("secret", "hunter2\n", 0600);
+	(void)snprintf(text, sizeof(text), "file:%s/secret", folder);
+	s = conf_reference_read(&ref, &why);
+	assert_non_null(s);
+	assert_memory_equal(secret_bytes(s), "hunter2", 8);
+	assert_int_equal(secret_len(s), 7);
+	s = secret_free(s);
+	(void)snprintf(text, sizeof(text), "file:%s/missing", folder);
+	assert_null(conf_reference_read(&ref, &why));
+	assert_non_null(strstr(buf_str(&why), "No such file"));
+	write_file("command", "#!/bin/sh\necho from-command\n", 0700);
+	(void)snprintf(text, sizeof(text), "command:%s/command", folder);
+	s = conf_reference_read(&ref, &why);
+	assert_non_null(s);
+	assert_memory_equal(secret_bytes(s), "from-command", 12);
+	s = secret_free(s);
+	write_file("fails", "#!/bin/sh\nexit 3\n", 0700);
+	(void)snprintf(text, sizeof(text), "command:%s/fails", folder);
+	assert_null(conf_reference_read(&ref, &why));
+	assert_non_null(strstr(buf_str(&why), "exit status 3"));
+	(void)snprintf(text, sizeof(text), "credential:none");
+	assert_null(conf_reference_read(&ref, &why));
+}
+
+static void
+test_values(void **state)
+{
+	unsigned n;
+	uint64_t size;
+	bool day;
+	const char *host;
+	size_t len;
+
+	assert_true(value_duration("5d", &n) && n == 432000);
+	assert_true(value_duration("90", &n) && n == 90);
+	assert_false(value_duration("5x", &n));
+	assert_false(value_duration("99999999999d", &n));
+	assert_true(value_size("50M", &size) && size == 52428800);
+	assert_false(value_size("-1", &size));
+	assert_true(value_rate("30/min", &n, &day) && n == 30 && !day);
+	assert_true(value_rate("1000/day", &n, &day) && day);
+	assert_false(value_rate("0/min", &n, &day));
+	assert_true(
+	    value_endpoint("smtp.example.com:587", &host, &len, &n) && n == 587 && len == 16);
+	assert_false(value_endpoint("smtp.example.com:70000", &host, &len, &n));
+	assert_false(value_endpoint(":25", &host, &len, &n));
+	assert_true(value_url("https://login.example.com/{tenant}/token"));
+	assert_true(value_url("http://127.0.0.1:8080/x"));
+	assert_true(value_url("http://[::1]:8080/x"));
+	assert_false(value_url("http://login.example.com/"));
+	assert_false(value_url("https://user@login.example.com/"));
+	assert_false(value_url("ftp://x/"));
+	assert_true(value_address_pattern("*@example.com"));
+	assert_false(value_address_pattern("*@"));
+	assert_false(value_address_pattern("x"));
+}
+
+/* Ten thousand accounts take no more than twenty times what a thousand take: nothing is quadratic.
+ */
+static double
+seconds_for(unsigned accounts)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	CLEANUP_BUF struct buf text = BUF_INIT(16 * 1024 * 1024);
+	struct timespec start, end;
+	struct conf *c;
+
+	for (unsigned i = 0; i < accounts; i++)
+		assert_int_equal(buf_printf(&text,
+				     "account \"a%u\" {\n provider = \"google\"\n mailbox = "
+				     "\"a%u@example.com\"\n client-id = \"id\"\n"
+				     " grant = \"authorization-code\"\n}\n",
+				     i, i),
+		    0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	assert_int_equal(load(buf_str(&text), &c, &report), 0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_int_equal(c->account_count, accounts);
+	(void)conf_free(c);
+	return (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+}
+
+static void
+test_many_accounts_are_not_quadratic(void **state)
+{
+	double few = seconds_for(1000), many = seconds_for(10000);
+
+	print_message("1,000 accounts: %.3f s; 10,000 accounts: %.3f s\n", few, many);
+	assert_true(many < few * 20 + 0.05);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_preset_below_account),
+	    cmocka_unit_test(test_own_keys_over_the_preset),
+	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_a_secret_is_never_shown),
+	    cmocka_unit_test(test_several_errors_in_one_run),
+	    cmocka_unit_test(test_includes_and_duplicates_across_files),
+	    cmocka_unit_test(test_references),
+	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_many_accounts_are_not_quadratic),
+	};
+
+	return cmocka_run_group_tests_name("conf", tests, make_folder, remove_folder);
+}

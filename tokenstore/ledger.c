@@ -1,0 +1,220 @@
+/*
+ * ledger.c: see ledger.h.
+ *
+ * File "ledger": entries of 64 octets, in the order of their accounts' first write, each rewritten
+ * in place:
+ *
+ *       0      32  the account (slot_account_tag)
+ *      32       8  sequence, little-endian
+ *      40       8  zero
+ *      48      16  first octets of HMAC-SHA256 over octets 0 to 47 and the store's id
+ *
+ * Key: HKDF-SHA256(master key, store id, "frank ledger 1"). In memory: a hash table with open
+ * addressing; an account's tag is a hash already. A table never gets more than three quarters full.
+ */
+#include "tokenstore/ledger.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+enum {
+	ENTRY = 64,
+	ENTRY_MAC = 16,
+	FIRST_ROOM = 64,
+	ENTRIES_MAX = 4 * 1024 * 1024,
+	READ_AT_ONCE = 256
+};
+
+struct entry {
+	uint8_t account[SEAL_HASH];
+	uint64_t sequence;
+	uint64_t zero;
+	uint8_t mac[ENTRY_MAC];
+};
+_Static_assert(sizeof(struct entry) == ENTRY, "the entry's layout is the format");
+
+struct place {
+	uint8_t account[SEAL_HASH];
+	uint64_t sequence; /* 0: a free place of the table */
+	uint32_t index;    /* in the file */
+};
+
+struct ledger {
+	const struct file_ops *ops;
+	int fd;
+	struct secret *key;
+	uint8_t store_id[STORE_ID];
+	struct place *table;
+	size_t room, used;
+	uint32_t entries; /* in the file, sound or not */
+};
+
+static int
+entry_mac(const struct ledger *l, const struct entry *e, uint8_t ret[ENTRY_MAC])
+{
+	uint8_t input[offsetof(struct entry, mac) + STORE_ID], mac[SEAL_HASH];
+	int r;
+
+	memcpy(input, e, offsetof(struct entry, mac));
+	memcpy(input + offsetof(struct entry, mac), l->store_id, STORE_ID);
+	r = seal_hmac(secret_bytes(l->key), input, sizeof(input), mac);
+	memcpy(ret, mac, ENTRY_MAC);
+	return r;
+}
+
+/* The place of an account, or the free one where it belongs. */
+static struct place *
+find_place(struct place *table, size_t room, const uint8_t account[SEAL_HASH])
+{
+	uint64_t hash;
+
+	memcpy(&hash, account, sizeof(hash));
+	for (size_t i = hash % room;; i = (i + 1) % room)
+		if (table[i].sequence == 0 || memcmp(table[i].account, account, SEAL_HASH) == 0)
+			return &table[i];
+}
+
+static int
+make_room(struct ledger *l)
+{
+	size_t room = l->room == 0 ? FIRST_ROOM : l->room * 2;
+	struct place *table;
+
+	if (l->room != 0 && l->used + 1 <= l->room / 4 * 3)
+		return 0;
+	table = calloc(room, sizeof(*table));
+	if (table == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->room; i++)
+		if (l->table[i].sequence != 0)
+			*find_place(table, room, l->table[i].account) = l->table[i];
+	free(l->table);
+	l->table = table;
+	l->room = room;
+	return 0;
+}
+
+static int
+remember(struct ledger *l, const uint8_t account[SEAL_HASH], uint64_t sequence, uint32_t index,
+    struct place **ret)
+{
+	struct place *p;
+	int r = make_room(l);
+
+	if (r < 0)
+		return r;
+	p = find_place(l->table, l->room, account);
+	if (p->sequence == 0) {
+		memcpy(p->account, account, SEAL_HASH);
+		p->index = index;
+		l->used++;
+	}
+	if (sequence > p->sequence)
+		p->sequence = sequence;
+	*ret = p;
+	return 0;
+}
+
+static int
+load(struct ledger *l, unsigned *ret_bad)
+{
+	struct entry entries[READ_AT_ONCE];
+	struct place *p;
+
+	for (;;) {
+		ssize_t n = file_read_full(
+		    l->ops, l->fd, entries, sizeof(entries), (off_t)l->entries * ENTRY);
+
+		if (n < 0)
+			return (int)n;
+		for (size_t i = 0; i < (size_t)n / ENTRY; i++, l->entries++) {
+			uint8_t mac[ENTRY_MAC];
+			int r = entry_mac(l, &entries[i], mac);
+
+			if (r < 0)
+				return r;
+			if (entries[i].sequence == 0 ||
+			    !mem_equal_ct(mac, entries[i].mac, ENTRY_MAC)) {
+				(*ret_bad)++;
+				continue;
+			}
+			r = remember(
+			    l, entries[i].account, le64toh(entries[i].sequence), l->entries, &p);
+			if (r < 0)
+				return r;
+		}
+		if ((size_t)n < sizeof(entries) || l->entries >= ENTRIES_MAX)
+			return 0;
+	}
+}
+
+int
+ledger_open(const struct file_ops *ops, int dir, const struct secret *master,
+    const uint8_t store_id[STORE_ID], struct ledger **ret, unsigned *ret_bad)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+	int r;
+
+	*ret_bad = 0;
+	if (l == NULL)
+		return -ENOMEM;
+	l->ops = ops;
+	memcpy(l->store_id, store_id, STORE_ID);
+	l->fd = ops->openat(ops->arg, dir, "ledger", O_RDWR | O_CREAT, 0600);
+	l->key = secret_new_zero(SEAL_KEY);
+	r = l->fd < 0 ? l->fd : l->key == NULL ? -ENOMEM : 0;
+	if (r == 0)
+		r = seal_hkdf(secret_bytes(master), secret_len(master), store_id, STORE_ID,
+		    "frank ledger 1", secret_fill(l->key), SEAL_KEY);
+	if (r == 0)
+		r = make_room(l);
+	if (r == 0)
+		r = load(l, ret_bad);
+	if (r < 0) {
+		(void)ledger_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+struct ledger *
+ledger_free(struct ledger *l)
+{
+	if (l != NULL) {
+		if (l->fd >= 0)
+			(void)l->ops->close(l->ops->arg, l->fd);
+		(void)secret_free(l->key);
+		free(l->table);
+		free(l);
+	}
+	return NULL;
+}
+
+uint64_t
+ledger_get(const struct ledger *l, const uint8_t account[SEAL_HASH])
+{
+	return find_place(l->table, l->room, account)->sequence;
+}
+
+int
+ledger_set(struct ledger *l, const uint8_t account[SEAL_HASH], uint64_t sequence)
+{
+	struct entry e = {.sequence = htole64(sequence)};
+	struct place *p;
+	int r = remember(l, account, sequence, l->entries, &p);
+
+	if (r < 0)
+		return r;
+	if (p->index == l->entries)
+		l->entries++;
+	memcpy(e.account, account, SEAL_HASH);
+	r = entry_mac(l, &e, e.mac);
+	if (r < 0)
+		return r;
+	return file_write_full(l->ops, l->fd, &e, sizeof(e), (off_t)p->index * ENTRY);
+}

@@ -1,0 +1,757 @@
+/*
+ * store.c: see store.h. Formats: slot.c, credential.c, keyslots.c, ledger.c.
+ *
+ * The directory:
+ *
+ *     keyslots          the wrapped master key
+ *     ledger            how often each account was written
+ *     NAME.cred         an account: two slots, of 16 KiB each or of 48 KiB each, and nothing else
+ *     NAME.cred.new     a file being written whole, before it is renamed
+ *     NAME.cred.aside-N kept because it could not be explained; the store never looks at it again
+ *
+ * NAME is the account's name; octets other than letters, digits, '-', '_', '@' and '.' (not first)
+ * are %HH. Where that is longer than 200 octets it is "%h" and the account's tag in hexadecimal.
+ *
+ * Rules of writing:
+ *   - Sequence n+1 goes into the slot that does not hold n, in one pwrite of the whole slot, then
+ * fdatasync. Only after that is n+1 the last record. A write that failed is repeated into the same
+ * slot, never into the other.
+ *   - A first record, a record too large for the slots, and one that must not touch the present
+ * file are written as a whole new file: both slots written (the other one as zeros, so that its
+ * blocks exist), fdatasync, rename, fsync of the directory.
+ *   - A file that is set aside first gets a second name by link(2), then rename(2) replaces its
+ * first: at no moment is the name without a file, and nothing is deleted.
+ *
+ * Judging a file: the record is the authentic one with the highest sequence. The other slot may
+ * hold the record before it, zeros, or a torn write. The ledger's sequence is at most that of the
+ * last durable record; where it is higher than what is found, a damaged slot explains it (then the
+ * one that is left is used) or an older copy was put back (then nothing is used: its refresh token
+ * has probably been replaced since, and presenting it could end the newer one).
+ */
+#include "tokenstore/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "tokenstore/ledger.h"
+
+enum { NAME_LONGEST = 200, NAME_SIZE = NAME_LONGEST + 8, ASIDE_MAX = 1000 };
+
+struct store {
+	const struct file_ops *ops;
+	int dir;
+	struct secret *master;
+	uint8_t store_id[STORE_ID], key_id[STORE_KEY_ID];
+	struct ledger *ledger;
+	unsigned ledger_bad;
+	int ledger_error;
+};
+
+struct store_account {
+	struct store *store;
+	struct slot_keys keys;
+	char file[NAME_SIZE];
+	enum file_status status;
+	size_t slot_size; /* of the file on disk; 0: none to write into */
+	unsigned slot;    /* that holds the last record */
+	uint64_t sequence, generation;
+	uint8_t mark[SLOT_MARK]; /* of the last record */
+	bool seen;               /* slot and mark are of a record on disk */
+	bool kept;               /* the present file already has its second name */
+	bool unsynced;           /* the present file was renamed, and the directory not synced */
+	struct secret *payload;
+};
+
+/* ---- the store ---- */
+
+static int
+is_record(void *arg, const char *name)
+{
+	return strstr(name, ".cred") != NULL;
+}
+
+static int
+make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kind,
+    const struct secret *provider, uint64_t wall, struct buf *ret)
+{
+	uint8_t random[KEYSLOTS_RANDOM];
+	int fd, r = ops->random(ops->arg, random, sizeof(random));
+
+	if (r == 0)
+		r = keyslots_create(kind, provider, random, wall, ret);
+	mem_wipe(random, sizeof(random));
+	if (r < 0)
+		return r;
+	fd = ops->openat(ops->arg, dir, "keyslots.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0)
+		return fd;
+	r = file_write_full(ops, fd, ret->data, ret->len, 0);
+	if (r == 0)
+		r = ops->fdatasync(ops->arg, fd);
+	(void)ops->close(ops->arg, fd);
+	if (r == 0)
+		r = ops->renameat(ops->arg, dir, "keyslots.new", "keyslots");
+	if (r == 0)
+		r = ops->syncdir(ops->arg, dir);
+	return r;
+}
+
+/* 0 with the file's octets, -ENOENT, or negative errno. A file too long is read one octet further
+ * than any sound one. */
+static int
+read_keyslots(const struct file_ops *ops, int dir, struct buf *ret)
+{
+	int fd = ops->openat(ops->arg, dir, "keyslots", O_RDONLY, 0);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = buf_reserve(ret, KEYSLOTS_FILE_MAX + 1);
+	if (n == 0)
+		n = file_read_full(ops, fd, ret->data, KEYSLOTS_FILE_MAX + 1, 0);
+	(void)ops->close(ops->arg, fd);
+	if (n < 0)
+		return (int)n;
+	ret->len = (size_t)n;
+	return 0;
+}
+
+static int
+read_or_make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kind,
+    const struct secret *provider, uint64_t wall, struct buf *ret, bool *ret_new,
+    enum store_trouble *ret_trouble)
+{
+	int r = read_keyslots(ops, dir, ret);
+
+	if (r != -ENOENT)
+		return r;
+	r = ops->list(ops->arg, dir, is_record, NULL);
+	if (r > 0) {
+		*ret_trouble = STORE_KEYS_MISSING;
+		return -ENOKEY;
+	}
+	if (r < 0)
+		return r;
+	if (secret_len(provider) < KEYSLOT_PROVIDER_MIN) {
+		*ret_trouble = STORE_SHORT_KEY;
+		return -EKEYREJECTED;
+	}
+	buf_clear(ret);
+	r = make_keyslots(ops, dir, kind, provider, wall, ret);
+	*ret_new = r == 0;
+	return r;
+}
+
+static int
+open_keyslots(struct store *s, const struct buf *file, const struct secret *provider,
+    enum store_trouble *ret_trouble)
+{
+	static const struct {
+		enum store_trouble trouble;
+		int error;
+	} meaning[] = {
+	    [KEYSLOTS_GOOD] = {STORE_FINE, 0},
+	    [KEYSLOTS_WRONG_KEY] = {STORE_WRONG_KEY, -EKEYREJECTED},
+	    [KEYSLOTS_DAMAGED] = {STORE_KEYS_DAMAGED, -EBADMSG},
+	    [KEYSLOTS_FORGED] = {STORE_KEYS_FORGED, -EBADMSG},
+	    [KEYSLOTS_NEWER] = {STORE_KEYS_NEWER, -ENOTSUP},
+	    [KEYSLOTS_FAILED] = {STORE_UNREADABLE, -ENOMEM},
+	};
+	enum keyslots_verdict v = keyslots_open(
+	    (const uint8_t *)buf_str(file), file->len, provider, &s->master, s->store_id);
+
+	*ret_trouble = meaning[v].trouble;
+	return meaning[v].error;
+}
+
+int
+store_open(const struct file_ops *ops, int dir, enum keyslot_kind kind,
+    const struct secret *provider, uint64_t wall, struct store **ret, bool *ret_new,
+    enum store_trouble *ret_trouble)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT_WIPE(KEYSLOTS_FILE_MAX + 1);
+	struct store *s = calloc(1, sizeof(*s));
+	int r;
+
+	*ret_new = false;
+	*ret_trouble = STORE_UNREADABLE;
+	if (s == NULL)
+		return -ENOMEM;
+	s->ops = ops;
+	s->dir = dir;
+	r = read_or_make_keyslots(ops, dir, kind, provider, wall, &file, ret_new, ret_trouble);
+	if (r == 0)
+		r = open_keyslots(s, &file, provider, ret_trouble);
+	if (r == 0) {
+		*ret_trouble = STORE_UNREADABLE;
+		r = seal_hkdf(secret_bytes(s->master), MASTER_KEY, s->store_id, STORE_ID,
+		    "frank key id 1", s->key_id, STORE_KEY_ID);
+	}
+	if (r == 0)
+		r = ledger_open(ops, dir, s->master, s->store_id, &s->ledger, &s->ledger_bad);
+	if (r < 0) {
+		(void)store_free(s);
+		return r;
+	}
+	*ret_trouble = STORE_FINE;
+	*ret = s;
+	return 0;
+}
+
+struct store *
+store_free(struct store *s)
+{
+	if (s != NULL) {
+		(void)ledger_free(s->ledger);
+		(void)secret_free(s->master);
+		free(s);
+	}
+	return NULL;
+}
+
+int
+store_try_key(const struct store *s, const struct secret *provider)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT_WIPE(KEYSLOTS_FILE_MAX + 1);
+	struct store probe = {0};
+	enum store_trouble trouble;
+	int r = read_keyslots(s->ops, s->dir, &file);
+
+	if (r == 0)
+		r = open_keyslots(&probe, &file, provider, &trouble);
+	(void)secret_free(probe.master);
+	return r;
+}
+
+const char *
+store_trouble_text(enum store_trouble t)
+{
+	static const char *const texts[] = {
+	    [STORE_FINE] = "The token store is open.",
+	    [STORE_WRONG_KEY] = "The master key that is configured does not open the token store.",
+	    [STORE_SHORT_KEY] = "The master key that is configured has fewer than 16 octets.",
+	    [STORE_KEYS_DAMAGED] = "The file keyslots of the token store is damaged or cut short.",
+	    [STORE_KEYS_FORGED] = ("The file keyslots of the token store was put together by "
+				   "somebody who does not have its key."),
+	    [STORE_KEYS_NEWER] = "The token store was made by a later release of Frank.",
+	    [STORE_KEYS_MISSING] =
+		"The token store holds sealed records, but its file keyslots is gone.",
+	    [STORE_UNREADABLE] = "The token store cannot be read.",
+	};
+
+	return texts[t];
+}
+
+const char *
+store_trouble_next(enum store_trouble t)
+{
+	static const char *const texts[] = {
+	    [STORE_FINE] = "",
+	    [STORE_WRONG_KEY] = ("Put back the key that the store was made with (see the key "
+				 "setting of the tokens block), then reload."),
+	    [STORE_SHORT_KEY] = "Give a key of 32 random octets, then reload.",
+	    [STORE_KEYS_DAMAGED] = "Put the file keyslots back from a backup, then reload.",
+	    [STORE_KEYS_FORGED] =
+		"Put the file keyslots back from a backup, and find out who wrote this one.",
+	    [STORE_KEYS_NEWER] = "Install that release again.",
+	    [STORE_KEYS_MISSING] =
+		("Put the file keyslots back from a backup. Without it the "
+		 "records cannot be opened: move the folder away to begin anew."),
+	    [STORE_UNREADABLE] =
+		"Look at the error, at the disk, and at the folder's owner and mode.",
+	};
+
+	return texts[t];
+}
+
+unsigned
+store_ledger_bad(const struct store *s)
+{
+	return s->ledger_bad;
+}
+
+int
+store_ledger_error(struct store *s)
+{
+	int r = s->ledger_error;
+
+	s->ledger_error = 0;
+	return r;
+}
+
+/* ---- reading an account ---- */
+
+static const char *const status_names[] = {
+    [FILE_GOOD] = "good",
+    [FILE_ABSENT] = "absent",
+    [FILE_TORN] = "torn",
+    [FILE_DAMAGED] = "damaged",
+    [FILE_TRUNCATED] = "truncated",
+    [FILE_SWAPPED] = "swapped",
+    [FILE_OTHER_STORE] = "other-store",
+    [FILE_OTHER_KEY] = "other-key",
+    [FILE_ROLLED_BACK] = "rolled-back",
+    [FILE_LOST] = "lost",
+    [FILE_UNREADABLE] = "unreadable",
+};
+
+static const char *const status_texts[] = {
+    [FILE_GOOD] = "The account's sealed record is sound.",
+    [FILE_ABSENT] = "Nothing is stored for this account.",
+    [FILE_TORN] =
+	("The last write of the account's sealed record did not finish; the record before "
+	 "it is used."),
+    [FILE_DAMAGED] =
+	"The account's sealed file is damaged: octets have changed since they were written.",
+    [FILE_TRUNCATED] =
+	"The account's sealed file was cut short or does not have a size that Frank writes.",
+    [FILE_SWAPPED] = "The account's sealed file belongs to another account.",
+    [FILE_OTHER_STORE] = "The account's sealed file belongs to another token store.",
+    [FILE_OTHER_KEY] = "The account's sealed file was sealed under another master key.",
+    [FILE_ROLLED_BACK] =
+	"The account's sealed file is older than what was last written: an old copy was put back.",
+    [FILE_LOST] = "The account's sealed file is gone: it was written before.",
+    [FILE_UNREADABLE] = "The account's sealed file cannot be read from the disk.",
+};
+
+const char *
+file_status_name(enum file_status s)
+{
+	return status_names[s];
+}
+
+const char *
+file_status_text(enum file_status s)
+{
+	return status_texts[s];
+}
+
+static void
+file_name(const char *account, const uint8_t tag[SEAL_HASH], char ret[NAME_SIZE])
+{
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_@.";
+	static const char hex[] = "0123456789abcdef";
+	size_t at = 0;
+
+	for (const char *p = account; *p != '\0' && at <= NAME_LONGEST; p++) {
+		if (strchr(plain, *p) != NULL && !(*p == '.' && p == account)) {
+			ret[at++] = *p;
+		} else {
+			ret[at++] = '%';
+			ret[at++] = hex[(unsigned char)*p >> 4];
+			ret[at++] = hex[(unsigned char)*p & 15];
+		}
+	}
+	if (at > NAME_LONGEST) {
+		ret[0] = '%';
+		ret[1] = 'h';
+		at = 2;
+		for (size_t i = 0; i < SEAL_HASH; i++) {
+			ret[at++] = hex[tag[i] >> 4];
+			ret[at++] = hex[tag[i] & 15];
+		}
+	}
+	memcpy(ret + at, ".cred", sizeof(".cred"));
+}
+
+/* Reads both slots of the open file. 0 with their octets (the caller's) and size; -ENODATA for a
+ * size we never write. */
+static int
+read_slots(struct store *s, int fd, uint8_t **ret, size_t *ret_slot_size)
+{
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	int64_t size = s->ops->size(s->ops->arg, fd);
+	ssize_t n;
+
+	if (size < 0)
+		return (int)size;
+	if (size != 2 * SLOT_SMALL && size != 2 * SLOT_LARGE)
+		return -ENODATA;
+	bytes = malloc((size_t)size);
+	if (bytes == NULL)
+		return -ENOMEM;
+	n = file_read_full(s->ops, fd, bytes, (size_t)size, 0);
+	if (n < 0)
+		return (int)n;
+	if (n != size)
+		return -ENODATA;
+	*ret_slot_size = (size_t)size / 2;
+	*ret = TAKE_PTR(bytes);
+	return 0;
+}
+
+/* A status that a slot's verdict forces upon the whole file, or FILE_GOOD. */
+static enum file_status
+foreign_status(enum slot_verdict v)
+{
+	switch (v) {
+	case SLOT_SWAPPED:
+		return FILE_SWAPPED;
+	case SLOT_OTHER_STORE:
+		return FILE_OTHER_STORE;
+	case SLOT_OTHER_KEY:
+		return FILE_OTHER_KEY;
+	default:
+		return FILE_GOOD;
+	}
+}
+
+static enum file_status
+judge_pair(
+    const enum slot_verdict v[2], const struct slot_content c[2], uint64_t noted, int *ret_best)
+{
+	bool good0 = v[0] == SLOT_GOOD, good1 = v[1] == SLOT_GOOD;
+	int best = good0 && good1 ? c[1].sequence > c[0].sequence : good0 ? 0 : good1 ? 1 : -1;
+	enum slot_verdict other;
+
+	*ret_best = -1;
+	for (int i = 0; i < 2; i++)
+		if (foreign_status(v[i]) != FILE_GOOD)
+			return foreign_status(v[i]);
+	if (best < 0)
+		return FILE_DAMAGED;
+	other = v[!best];
+	if (other == SLOT_DAMAGED) {
+		*ret_best = best;
+		return FILE_DAMAGED;
+	}
+	if (c[best].sequence < noted)
+		return FILE_ROLLED_BACK;
+	*ret_best = best;
+	return other == SLOT_TORN ? FILE_TORN : FILE_GOOD;
+}
+
+static void
+judge(struct store_account *a, const uint8_t *bytes, size_t slot_size)
+{
+	uint64_t noted = ledger_get(a->store->ledger, a->keys.account);
+	struct slot_content c[2];
+	enum slot_verdict v[2];
+	int best;
+
+	for (unsigned i = 0; i < 2; i++)
+		v[i] = slot_unpack(&a->keys, i, bytes + i * slot_size, slot_size, &c[i]);
+	if (v[0] == SLOT_FAILED || v[1] == SLOT_FAILED) {
+		a->status = FILE_UNREADABLE;
+	} else {
+		a->status = judge_pair(v, c, noted, &best);
+		if (best >= 0) {
+			a->slot_size = slot_size;
+			a->slot = (unsigned)best;
+			a->sequence = c[best].sequence;
+			a->generation = c[best].generation;
+			memcpy(a->mark, c[best].mark, SLOT_MARK);
+			a->seen = true;
+			a->payload = TAKE_PTR(c[best].payload);
+		}
+	}
+	(void)secret_free(c[0].payload);
+	(void)secret_free(c[1].payload);
+	if (noted > a->sequence)
+		a->sequence = noted;
+}
+
+static void
+read_account(struct store_account *a)
+{
+	const struct file_ops *ops = a->store->ops;
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	size_t slot_size = 0;
+	int fd = ops->openat(ops->arg, a->store->dir, a->file, O_RDONLY, 0), r;
+
+	a->sequence = ledger_get(a->store->ledger, a->keys.account);
+	if (fd == -ENOENT) {
+		a->status = a->sequence > 0 ? FILE_LOST : FILE_ABSENT;
+		return;
+	}
+	a->status = FILE_UNREADABLE;
+	if (fd < 0)
+		return;
+	r = read_slots(a->store, fd, &bytes, &slot_size);
+	(void)ops->close(ops->arg, fd);
+	if (r == -ENODATA)
+		a->status = FILE_TRUNCATED;
+	else if (r == 0)
+		judge(a, bytes, slot_size);
+}
+
+int
+store_account_open(struct store *s, const char *account, struct store_account **ret)
+{
+	struct store_account *a = calloc(1, sizeof(*a));
+	int r = -ENOMEM;
+
+	if (a != NULL) {
+		a->store = s;
+		a->keys.master = s->master;
+		memcpy(a->keys.store_id, s->store_id, STORE_ID);
+		memcpy(a->keys.key_id, s->key_id, STORE_KEY_ID);
+		r = slot_account_tag(s->store_id, account, a->keys.account);
+	}
+	if (r < 0) {
+		free(a);
+		return -ENOMEM;
+	}
+	file_name(account, a->keys.account, a->file);
+	read_account(a);
+	*ret = a;
+	return 0;
+}
+
+struct store_account *
+store_account_free(struct store_account *a)
+{
+	if (a != NULL) {
+		(void)secret_free(a->payload);
+		free(a);
+	}
+	return NULL;
+}
+
+enum file_status
+store_account_status(const struct store_account *a)
+{
+	return a->status;
+}
+
+const char *
+store_account_file(const struct store_account *a)
+{
+	return a->file;
+}
+
+uint64_t
+store_account_generation(const struct store_account *a)
+{
+	return a->generation;
+}
+
+struct secret *
+store_account_take(struct store_account *a)
+{
+	return TAKE_PTR(a->payload);
+}
+
+/* ---- writing an account ---- */
+
+/* Is the last record still where and what it was? */
+static int
+check_unchanged(const struct store_account *a, int fd)
+{
+	const struct file_ops *ops = a->store->ops;
+	int64_t size = ops->size(ops->arg, fd);
+	uint8_t mark[SLOT_MARK];
+	ssize_t n;
+
+	if (size < 0)
+		return (int)size;
+	if ((size_t)size != 2 * a->slot_size)
+		return -ESTALE;
+	n = file_read_full(ops, fd, mark, sizeof(mark),
+	    (off_t)(a->slot * a->slot_size + a->slot_size - SLOT_MARK));
+	if (n < 0)
+		return (int)n;
+	return n == sizeof(mark) && memcmp(mark, a->mark, sizeof(mark)) == 0 ? 0 : -ESTALE;
+}
+
+/* One new record as the octets of a slot. `ret` has room for slot_size. */
+static int
+pack(struct store_account *a, unsigned slot, uint64_t generation, const struct secret *payload,
+    size_t slot_size, uint8_t *ret, uint8_t ret_mark[SLOT_MARK])
+{
+	const struct file_ops *ops = a->store->ops;
+	uint8_t salt[SLOT_SALT];
+	int r = ops->random(ops->arg, salt, sizeof(salt));
+
+	if (r == 0)
+		r = ops->random(ops->arg, ret_mark, SLOT_MARK);
+	if (r == 0)
+		r = slot_pack(&a->keys, slot, a->sequence + 1, generation, payload, salt, ret_mark,
+		    ret, slot_size);
+	return r;
+}
+
+/* The record of this sequence and mark is on disk now, in this slot. */
+static void
+note_written(struct store_account *a, unsigned slot, size_t slot_size, uint64_t generation,
+    const uint8_t mark[SLOT_MARK])
+{
+	a->status = FILE_GOOD;
+	a->slot = slot;
+	a->slot_size = slot_size;
+	a->sequence++;
+	a->generation = generation;
+	memcpy(a->mark, mark, SLOT_MARK);
+	a->seen = true;
+	a->kept = false;
+}
+
+static int
+write_in_place(
+    struct store_account *a, uint64_t generation, const struct secret *payload, uint8_t *bytes)
+{
+	const struct file_ops *ops = a->store->ops;
+	unsigned slot = !a->slot;
+	uint8_t mark[SLOT_MARK];
+	int fd, r;
+
+	fd = ops->openat(ops->arg, a->store->dir, a->file, O_RDWR, 0);
+	if (fd < 0)
+		return fd == -ENOENT ? -ESTALE : fd;
+	r = check_unchanged(a, fd);
+	if (r == 0)
+		r = pack(a, slot, generation, payload, a->slot_size, bytes, mark);
+	if (r == 0)
+		r = file_write_full(ops, fd, bytes, a->slot_size, (off_t)(slot * a->slot_size));
+	if (r == 0)
+		r = ops->fdatasync(ops->arg, fd);
+	(void)ops->close(ops->arg, fd);
+	if (r == 0)
+		note_written(a, slot, a->slot_size, generation, mark);
+	return r;
+}
+
+/* Gives the present file a second name. */
+static int
+set_aside(struct store_account *a)
+{
+	const struct file_ops *ops = a->store->ops;
+	char name[NAME_SIZE + 16];
+
+	if (a->kept)
+		return 0;
+	for (unsigned i = 1; i < ASIDE_MAX; i++) {
+		int r;
+
+		(void)snprintf(name, sizeof(name), "%s.aside-%u", a->file, i);
+		r = ops->linkat(ops->arg, a->store->dir, a->file, name);
+		if (r == -EEXIST)
+			continue;
+		a->kept = r == 0;
+		return r == -ENOENT ? 0 : r;
+	}
+	return -EMFILE;
+}
+
+static int
+write_whole(struct store_account *a, uint64_t generation, const struct secret *payload,
+    size_t slot_size, uint8_t *bytes, bool keep)
+{
+	const struct file_ops *ops = a->store->ops;
+	char name[NAME_SIZE + 8];
+	uint8_t mark[SLOT_MARK];
+	int fd, r = pack(a, 0, generation, payload, slot_size, bytes, mark);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(name, sizeof(name), "%s.new", a->file);
+	fd = ops->openat(ops->arg, a->store->dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0)
+		return fd;
+	memset(bytes + slot_size, 0, slot_size);
+	r = file_write_full(ops, fd, bytes, 2 * slot_size, 0);
+	if (r == 0)
+		r = ops->fdatasync(ops->arg, fd);
+	(void)ops->close(ops->arg, fd);
+	if (r == 0 && keep)
+		r = set_aside(a);
+	if (r == 0)
+		r = ops->renameat(ops->arg, a->store->dir, name, a->file);
+	if (r < 0)
+		return r;
+	note_written(a, 0, slot_size, generation, mark);
+	a->unsynced = true;
+	return 0;
+}
+
+/* Makes the present file's name durable. */
+static int
+sync_name(struct store_account *a)
+{
+	int r = a->unsynced ? a->store->ops->syncdir(a->store->ops->arg, a->store->dir) : 0;
+
+	if (r == 0)
+		a->unsynced = false;
+	return r;
+}
+
+/* The present file, where it was seen, must still be the one that was seen, before another takes
+ * its name. */
+static int
+check_before_replacing(struct store_account *a)
+{
+	const struct file_ops *ops = a->store->ops;
+	int fd = ops->openat(ops->arg, a->store->dir, a->file, O_RDONLY, 0), r;
+
+	if (fd == -ENOENT)
+		return a->seen ? -ESTALE : 0;
+	if (fd < 0)
+		return fd;
+	r = a->seen ? check_unchanged(a, fd) : -ESTALE;
+	(void)ops->close(ops->arg, fd);
+	return r;
+}
+
+/* May the account be written, and must the file that is there be kept under another name? */
+static int
+how_to_write(const struct store_account *a, bool replace, bool *ret_keep)
+{
+	switch (a->status) {
+	case FILE_GOOD:
+	case FILE_TORN:
+	case FILE_ABSENT:
+		*ret_keep = false;
+		return 0;
+	case FILE_DAMAGED:
+		*ret_keep = true;
+		return a->seen || replace ? 0 : -EUCLEAN;
+	case FILE_UNREADABLE:
+		return -EUCLEAN;
+	default:
+		*ret_keep = true;
+		return replace ? 0 : -EUCLEAN;
+	}
+}
+
+int
+store_account_write(
+    struct store_account *a, uint64_t generation, const struct secret *payload, bool replace)
+{
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	size_t need = secret_len(payload),
+	       slot_size = need > slot_capacity(SLOT_SMALL) ? SLOT_LARGE : SLOT_SMALL;
+	bool keep = false;
+	int r = how_to_write(a, replace, &keep);
+
+	if (r < 0)
+		return r;
+	if (need > slot_capacity(SLOT_LARGE))
+		return -E2BIG;
+	if (a->slot_size > slot_size)
+		slot_size = a->slot_size;
+	bytes = malloc(2 * slot_size);
+	if (bytes == NULL)
+		return -ENOMEM;
+	r = sync_name(a);
+	if (r < 0)
+		return r;
+	if (a->seen && !keep && slot_size == a->slot_size) {
+		r = write_in_place(a, generation, payload, bytes);
+	} else {
+		r = keep ? 0 : check_before_replacing(a);
+		if (r == 0)
+			r = write_whole(a, generation, payload, slot_size, bytes, keep);
+		if (r == 0)
+			r = sync_name(a);
+	}
+	if (r < 0)
+		return r;
+	r = ledger_set(a->store->ledger, a->keys.account, a->sequence);
+	if (r < 0)
+		a->store->ledger_error = r;
+	return 0;
+}

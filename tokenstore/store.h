@@ -1,0 +1,97 @@
+/*
+ * store.h: sealed records on disk, one file per account, below one directory.
+ *
+ * A record is written in the place of the one before the last, so that the last stays whole
+ * whatever happens; once the file is there, a write needs no new block and no new name (on file
+ * systems that overwrite in place: ext4, xfs; a copy-on-write file system may still run out of
+ * space). Nothing that cannot be explained is ever written over: it is set aside under another
+ * name, and only when its account gets a new credential.
+ *
+ * Not thread-safe; calls block on the disk. One process has the directory for itself (the state
+ * folder's lock).
+ */
+#ifndef FRANK_TOKENSTORE_STORE_H
+#define FRANK_TOKENSTORE_STORE_H
+
+#include "base/secret.h"
+#include "tokenstore/file-ops.h"
+#include "tokenstore/keyslots.h"
+
+struct store;
+
+enum store_trouble {
+	STORE_FINE,
+	STORE_WRONG_KEY,    /* the provider's key opens no key slot */
+	STORE_SHORT_KEY,    /* it gave fewer than KEYSLOT_PROVIDER_MIN octets */
+	STORE_KEYS_DAMAGED, /* keyslots: changed or cut short */
+	STORE_KEYS_FORGED,
+	STORE_KEYS_NEWER,
+	STORE_KEYS_MISSING, /* records are there and no keyslots */
+	STORE_UNREADABLE,   /* the disk, memory: see the errno */
+};
+
+/*
+ * Opens the store in `dir` (borrowed), or makes a new one where the directory holds no record.
+ * `ops` is borrowed. `kind` and `wall` describe the first key slot of a new store; *ret_new tells
+ * that one was made. 0, or negative errno with *ret_trouble.
+ */
+int store_open(const struct file_ops *ops, int dir, enum keyslot_kind kind,
+    const struct secret *provider, uint64_t wall, struct store **ret, bool *ret_new,
+    enum store_trouble *ret_trouble);
+struct store *store_free(struct store *s);
+
+/* Would this key open the store? For a reload: 0, -EKEYREJECTED, other negative errno. */
+int store_try_key(const struct store *s, const struct secret *provider);
+
+/* A sentence for a person and a next step. */
+const char *store_trouble_text(enum store_trouble t);
+const char *store_trouble_next(enum store_trouble t);
+
+/* Entries of the ledger that were not authentic when the store was opened. */
+unsigned store_ledger_bad(const struct store *s);
+
+enum file_status {
+	FILE_GOOD,
+	FILE_ABSENT,      /* no file, and none was ever written */
+	FILE_TORN,        /* the last write did not finish; the one before it is whole and used */
+	FILE_DAMAGED,     /* octets changed: the other record is used, where there is one */
+	FILE_TRUNCATED,   /* not of a size that the store writes */
+	FILE_SWAPPED,     /* the file of another account */
+	FILE_OTHER_STORE, /* of another token store */
+	FILE_OTHER_KEY,   /* sealed under another master key */
+	FILE_ROLLED_BACK, /* older than what was last written: a copy was put back */
+	FILE_LOST,        /* was written once and is not there any more */
+	FILE_UNREADABLE,  /* the disk says no */
+};
+
+/* "good", "torn", ... and a sentence for a person; never NULL. */
+const char *file_status_name(enum file_status s);
+const char *file_status_text(enum file_status s);
+
+struct store_account;
+
+/* Reads and judges an account's file. 0 with *ret, whatever the verdict; negative errno only for
+ * want of memory. */
+int store_account_open(struct store *s, const char *account, struct store_account **ret);
+struct store_account *store_account_free(struct store_account *a);
+
+enum file_status store_account_status(const struct store_account *a);
+const char *store_account_file(const struct store_account *a);
+uint64_t store_account_generation(const struct store_account *a);
+
+/* The record that may be used, or NULL; the caller's. Gives it once. */
+struct secret *store_account_take(struct store_account *a);
+
+/*
+ * Writes the next record and returns when it is durable. Where the file on disk is not what was
+ * last seen there: -ESTALE, nothing written. Where its status forbids to write over it: -EUCLEAN,
+ * unless `replace` (a new credential was given): then the file is first kept under another name,
+ * NAME.aside-N. After any error the last durable record stands, and the call may be repeated.
+ */
+int store_account_write(
+    struct store_account *a, uint64_t generation, const struct secret *payload, bool replace);
+
+/* An error of the ledger since the last call (the records are not affected), or 0. */
+int store_ledger_error(struct store *s);
+
+#endif
