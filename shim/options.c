@@ -1,0 +1,291 @@
+/*
+ * options.c: the argument vector of sendmail.
+ *
+ * The rules are those of Sendmail 8's getopt: letters may be grouped behind one '-', a value stands
+ *in the same word or in the next, "--" ends the options; -q and -d take a value only within their
+ *word. Beyond it, as real callers need:
+ *
+ *	-f and -r without an address (at the end, or before another option) mean the null sender:
+ *losing the mail would be worse. The last -f or -r counts. Exim's -oM options take the next word.
+ *	An unknown long option is refused: it belongs to another program, and the caller means
+ *something that we do not know.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "shim/shim.h"
+
+/* Letters that take no value, and those that do. b, e, f, F, i, I, N, o, O, q, d, r, R, t, V and B
+ * have meanings of their own. */
+static const char plain[] = "cEGJmnsTUvx";
+static const char valued[] = "AChDLMpQX";
+
+struct words {
+	char **argv;
+	int argc, at;
+};
+
+/* The value of an option: the rest of its word, else the next word; NULL where there is none. */
+static const char *
+value_of(struct words *w, const char *rest)
+{
+	if (*rest != '\0')
+		return rest;
+	if (w->at + 1 >= w->argc)
+		return NULL;
+	return w->argv[++w->at];
+}
+
+static const char *
+sender_value(struct words *w, const char *rest)
+{
+	if (*rest == '\0' && w->at + 1 < w->argc && w->argv[w->at + 1][0] == '-')
+		return "";
+	rest = value_of(w, rest);
+	return rest == NULL || strcmp(rest, "<>") == 0 ? "" : rest;
+}
+
+static int
+wrong(struct options *o, const char *what, const char *word)
+{
+	o->wrong = what;
+	o->wrong_word = word;
+	return EX_USAGE;
+}
+
+static int
+parse_mode(struct options *o, const char *value)
+{
+	/* Exim spells variants of -bp with more letters. */
+	switch (value != NULL && (value[1] == '\0' || value[0] == 'p') ? value[0] : '\0') {
+	case 'm':
+		o->mode = MODE_DELIVER;
+		return 0;
+	case 's':
+		o->mode = MODE_SMTP;
+		return 0;
+	case 'p':
+		o->mode = MODE_LIST;
+		return 0;
+	case 'i':
+		o->mode = MODE_ALIASES;
+		return 0;
+	case 'v':
+	case 't':
+		o->mode = MODE_VERIFY;
+		return 0;
+	case 'd':
+	case 'D':
+		o->mode = MODE_DAEMON;
+		return 0;
+	default:
+		return wrong(o, "this mode does not exist here: -b", value != NULL ? value : "");
+	}
+}
+
+static void
+parse_error_mode(struct options *o, const char *value)
+{
+	if (value != NULL)
+		o->quiet = value[0] == 'q';
+}
+
+/* Sendmail's reading of a boolean: nothing or a yes means true. */
+static bool
+is_true(const char *value)
+{
+	return *value == '\0' || strchr("tTyY1", *value) != NULL;
+}
+
+/* -o: one letter and its value. */
+static void
+parse_short_option(struct options *o, struct words *w, const char *value)
+{
+	static const char *const exim[] = {"Ma", "Maa", "Mai", "Mas", "Mi", "Mm", "Mr", "Ms", "Mt"};
+
+	if (value[0] == 'i')
+		o->ignore_dots = is_true(value + 1);
+	else if (value[0] == 'e')
+		parse_error_mode(o, value + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(exim); i++)
+		if (strcmp(value, exim[i]) == 0 && w->at + 1 < w->argc)
+			w->at++;
+}
+
+/* -O: a name, '=' and a value. */
+static void
+parse_long_option(struct options *o, const char *value)
+{
+	size_t name = strcspn(value, "=");
+	const char *setting = value[name] == '=' ? value + name + 1 : "";
+
+	if (name == 10 && strncasecmp(value, "IgnoreDots", name) == 0)
+		o->ignore_dots = is_true(setting);
+	else if (name == 9 && strncasecmp(value, "ErrorMode", name) == 0)
+		parse_error_mode(o, setting);
+}
+
+/* -N never, or success, failure, delay in any number. */
+static int
+parse_notify(struct options *o, const char *value)
+{
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} words[] = {{"never", SMTP_NOTIFY_NEVER}, {"success", SMTP_NOTIFY_SUCCESS},
+	    {"failure", SMTP_NOTIFY_FAILURE}, {"delay", SMTP_NOTIFY_DELAY}};
+	const char *s = value != NULL ? value : "";
+
+	o->notify = 0;
+	do {
+		size_t len = strcspn(s, ","), i = 0;
+
+		while (i < ARRAY_SIZE(words) &&
+		       (strlen(words[i].word) != len || strncasecmp(words[i].word, s, len) != 0))
+			i++;
+		if (i == ARRAY_SIZE(words))
+			return wrong(o,
+			    "-N takes never, or a list of success, failure, delay, and not: ",
+			    value != NULL ? value : "");
+		o->notify |= words[i].bit;
+		s += len;
+	} while (*s++ == ',');
+	if ((o->notify & SMTP_NOTIFY_NEVER) != 0 && o->notify != SMTP_NOTIFY_NEVER)
+		return wrong(o, "-N never goes with nothing else: ", value);
+	return 0;
+}
+
+static int
+parse_return(struct options *o, const char *value)
+{
+	if (value != NULL && strcasecmp(value, "hdrs") == 0)
+		o->ret = SMTP_RET_HDRS;
+	else if (value != NULL && strcasecmp(value, "full") == 0)
+		o->ret = SMTP_RET_FULL;
+	else
+		return wrong(o, "-R takes full or hdrs, and not: ", value != NULL ? value : "");
+	return 0;
+}
+
+static void
+parse_body(struct options *o, const char *value)
+{
+	if (value != NULL && strcasecmp(value, "8BITMIME") == 0)
+		o->body = "8BITMIME";
+	else if (value != NULL && strcasecmp(value, "7BIT") == 0)
+		o->body = "7BIT";
+}
+
+/* An option that takes a value: behind it the word is over. */
+static int
+parse_valued(struct options *o, struct words *w, char letter, const char *rest)
+{
+	const char *value;
+
+	if (letter == 'f' || letter == 'r') {
+		o->sender = sender_value(w, rest);
+		return 0;
+	}
+	value = value_of(w, rest);
+	switch (letter) {
+	case 'b':
+		return parse_mode(o, value);
+	case 'B':
+		parse_body(o, value);
+		return 0;
+	case 'e':
+		parse_error_mode(o, value);
+		return 0;
+	case 'F':
+		o->full_name = value;
+		return 0;
+	case 'N':
+		return parse_notify(o, value);
+	case 'o':
+		if (value != NULL)
+			parse_short_option(o, w, value);
+		return 0;
+	case 'O':
+		if (value != NULL)
+			parse_long_option(o, value);
+		return 0;
+	case 'R':
+		return parse_return(o, value);
+	case 'V':
+		o->envid = value;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* One word of options, behind its '-'. */
+static int
+parse_word(struct options *o, struct words *w, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if (strchr("bBefFNoOrRV", *s) != NULL || strchr(valued, *s) != NULL)
+			return parse_valued(o, w, *s, s + 1);
+		switch (*s) {
+		case 'q':
+			/* -q, -q30m, -qf, -qRdomain ... */
+			o->mode = o->mode == MODE_DELIVER ? MODE_FLUSH : o->mode;
+			return 0;
+		case 'd':
+			return 0;
+		case 't':
+			o->extract = true;
+			break;
+		case 'i':
+			o->ignore_dots = true;
+			break;
+		case 'I':
+			o->mode = MODE_ALIASES;
+			break;
+		default:
+			if (strchr(plain, *s) == NULL)
+				return wrong(o, "unknown option ", w->argv[w->at]);
+		}
+	}
+	return 0;
+}
+
+static enum shim_mode
+mode_by_name(const char *argv0)
+{
+	const char *slash = argv0 != NULL ? strrchr(argv0, '/') : NULL;
+	const char *name = slash != NULL ? slash + 1 : argv0;
+
+	if (name != NULL && strcmp(name, "mailq") == 0)
+		return MODE_LIST;
+	if (name != NULL && strcmp(name, "newaliases") == 0)
+		return MODE_ALIASES;
+	return MODE_DELIVER;
+}
+
+int
+options_parse(int argc, char **argv, struct options *ret)
+{
+	struct words w = {.argv = argv, .argc = argc, .at = 1};
+	bool options_over = false;
+	int r;
+
+	*ret =
+	    (struct options){.mode = mode_by_name(argc > 0 ? argv[0] : NULL), .recipients = argv};
+	for (; w.at < argc; w.at++) {
+		char *word = argv[w.at];
+
+		if (options_over || word[0] != '-' || word[1] == '\0') {
+			argv[ret->recipient_count++] = word;
+		} else if (strcmp(word, "--") == 0) {
+			options_over = true;
+		} else if (word[1] == '-') {
+			return wrong(ret, "unknown option ", word);
+		} else {
+			r = parse_word(ret, &w, word + 1);
+			if (r != 0)
+				return r;
+		}
+	}
+	return 0;
+}

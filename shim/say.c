@@ -1,0 +1,48 @@
+/* say.c: words for a person, without stdio. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shim/shim.h"
+
+int
+write_all(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+void
+say(const char *words, ...)
+{
+	static const char prefix[] = "sendmail: ";
+	char line[1024];
+	size_t len = sizeof(prefix) - 1;
+	va_list ap;
+
+	memcpy(line, prefix, len);
+	va_start(ap, words);
+	for (; words != NULL; words = va_arg(ap, const char *)) {
+		for (; *words != '\0' && len < sizeof(line) - 1; words++) {
+			unsigned char c = (unsigned char)*words;
+
+			line[len++] = c < ' ' || c == 0x7f ? '?' : (char)c;
+		}
+	}
+	va_end(ap);
+	line[len++] = '\n';
+	/* A caller that reads no standard error must not turn an exit status into a signal. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)write_all(STDERR_FILENO, line, len);
+}

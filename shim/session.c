@@ -1,0 +1,257 @@
+/*
+ * session.c: the client's side of one connection to the Unix socket.
+ *
+ * Everything is pipelined: commands are written without waiting, replies are counted as they come,
+ * and the first refusal ends the session. The socket never blocks: while it takes no more octets,
+ * replies are read, so that neither side can wait for the other for good, however many recipients
+ * or chunks are under way.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include "shim/shim.h"
+
+/* How long an answer may take. The daemon answers once the message is on disk. */
+enum { REPLY_PATIENCE = 5 * 60 * 1000 };
+
+static int
+connect_once(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error, high;
+
+	if (fd < 0)
+		return -errno;
+	/* A caller that closed its standard files must not find its words of error in the session.
+	 */
+	if (fd <= STDERR_FILENO) {
+		high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		(void)close(fd);
+		if (high < 0)
+			return -EMFILE;
+		fd = high;
+	}
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		return fd;
+	error = errno;
+	(void)close(fd);
+	return -error;
+}
+
+int
+session_open(struct session *s, const char *path, unsigned patience)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	unsigned pause = 20;
+
+	s->fd = -1;
+	s->replies = 0;
+	s->refusal = 0;
+	s->closed = false;
+	s->held = 0;
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path));
+	for (;;) {
+		int fd = connect_once(&address);
+		struct timespec t;
+
+		if (fd >= 0) {
+			s->fd = fd;
+			return 0;
+		}
+		if ((fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN) || patience == 0)
+			return fd;
+		pause = pause < patience ? pause : patience;
+		t = (struct timespec){
+		    .tv_sec = pause / 1000, .tv_nsec = (long)(pause % 1000) * 1000000};
+		(void)nanosleep(&t, NULL);
+		patience -= pause;
+		pause = pause < 200 ? pause * 2 : pause;
+	}
+}
+
+void
+session_close(struct session *s)
+{
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	s->fd = -1;
+}
+
+/* The enhanced code that a text begins with, "5.1.1 "; its length, or 0. */
+static size_t
+enhanced_length(const char *text, size_t len)
+{
+	size_t i = 0, dots = 0;
+
+	while (i < len && ((text[i] >= '0' && text[i] <= '9') || text[i] == '.'))
+		dots += text[i++] == '.';
+	return dots == 2 && i >= 5 && i < sizeof(((struct session *)0)->enhanced) ? i : 0;
+}
+
+static void
+keep_refusal(struct session *s, int code, const char *text, size_t len)
+{
+	size_t enhanced = enhanced_length(text, len);
+
+	s->refusal = code;
+	s->refused = s->replies;
+	memcpy(s->enhanced, text, enhanced);
+	s->enhanced[enhanced] = '\0';
+	if (len > sizeof(s->text) - 1)
+		len = sizeof(s->text) - 1;
+	memcpy(s->text, text, len);
+	s->text[len] = '\0';
+}
+
+/* One line of a reply, without its line end. A line that is none is a refusal, too: whoever speaks
+ * there is no SMTP server. */
+static void
+take_line(struct session *s, const char *line, size_t len)
+{
+	int code = 0;
+
+	for (size_t i = 0; i < 3 && i < len && line[i] >= '0' && line[i] <= '9'; i++)
+		code = code * 10 + (line[i] - '0');
+	if (code < 200 || (len > 3 && line[3] != ' ' && line[3] != '-')) {
+		if (s->refusal == 0)
+			keep_refusal(s, 421, "the socket speaks no SMTP",
+			    strlen("the socket speaks no SMTP"));
+		return;
+	}
+	line += len > 3 ? 4 : 3;
+	len -= len > 3 ? 4 : 3;
+	if (code < 400 && s->line != NULL)
+		s->line(s->arg, s->replies, line, len);
+	if (code >= 400 && s->refusal == 0)
+		keep_refusal(s, code, line, len);
+	if (line[-1] != '-')
+		s->replies++;
+}
+
+static void
+take_input(struct session *s)
+{
+	char *line = s->input, *lf;
+
+	while ((lf = memchr(line, '\n', (size_t)(s->input + s->held - line))) != NULL) {
+		take_line(s, line, (size_t)(lf - line) - (lf > line && lf[-1] == '\r'));
+		line = lf + 1;
+	}
+	s->held -= (size_t)(line - s->input);
+	memmove(s->input, line, s->held);
+	/* A line that fills the buffer says nothing more behind it that matters. */
+	if (s->held == sizeof(s->input))
+		s->held--;
+}
+
+/* Reads what is there. 0, or -EAGAIN when nothing is, or -ECONNRESET at the end. */
+static int
+read_replies(struct session *s)
+{
+	ssize_t n;
+
+	do
+		n = recv(s->fd, s->input + s->held, sizeof(s->input) - s->held, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return -EAGAIN;
+	if (n <= 0) {
+		s->closed = true;
+		return -ECONNRESET;
+	}
+	s->held += (size_t)n;
+	take_input(s);
+	return 0;
+}
+
+static int
+wait_for(struct session *s, short events, short *ret)
+{
+	struct pollfd p = {.fd = s->fd, .events = events};
+	int n;
+
+	do
+		n = poll(&p, 1, REPLY_PATIENCE);
+	while (n < 0 && errno == EINTR);
+	*ret = p.revents;
+	return n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
+}
+
+int
+session_send(struct session *s, const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	while (a_len + b_len > 0 && s->refusal == 0) {
+		struct iovec v[2] = {{(void *)(uintptr_t)a, a_len}, {(void *)(uintptr_t)b, b_len}};
+		struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
+		ssize_t n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
+		short ready;
+		int r;
+
+		if (n >= 0) {
+			size_t of_a = (size_t)n < a_len ? (size_t)n : a_len;
+
+			a += of_a;
+			a_len -= of_a;
+			b += (size_t)n - of_a;
+			b_len -= (size_t)n - of_a;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN) {
+			/* The peer may have said why before it closed. */
+			while (read_replies(s) == 0 && s->refusal == 0)
+				;
+			s->closed = true;
+			return s->refusal != 0 ? 0 : -ECONNRESET;
+		}
+		r = wait_for(s, POLLIN | POLLOUT, &ready);
+		if (r == 0 && (ready & POLLIN) != 0)
+			r = read_replies(s);
+		if (r < 0 && r != -EAGAIN)
+			return r;
+	}
+	return 0;
+}
+
+int
+session_wait(struct session *s, unsigned replies)
+{
+	while (s->replies < replies && s->refusal == 0) {
+		short ready;
+		int r = wait_for(s, POLLIN, &ready);
+
+		if (r == 0)
+			r = read_replies(s);
+		if (r < 0 && r != -EAGAIN)
+			return s->refusal != 0 ? 0 : r;
+	}
+	return 0;
+}
+
+int
+session_exit_status(int code, const char *enhanced)
+{
+	const char *subject = enhanced[0] != '\0' && enhanced[1] == '.' ? enhanced + 2 : "";
+
+	if (code < 400)
+		return EX_OK;
+	if (code < 500)
+		return EX_TEMPFAIL;
+	if (code == 552 || strncmp(subject, "6.", 2) == 0 || strcmp(subject, "3.4") == 0)
+		return EX_DATAERR;
+	if (strncmp(subject, "1.", 2) == 0)
+		return EX_NOUSER;
+	if (strncmp(subject, "7.", 2) == 0)
+		return EX_NOPERM;
+	if (strcmp(subject, "3.5") == 0)
+		return EX_CONFIG;
+	return EX_UNAVAILABLE;
+}

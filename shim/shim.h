@@ -1,0 +1,198 @@
+/*
+ * shim.h: sendmail, as programs call it: arguments and standard input turned into SMTP on Frank's
+ * Unix socket.
+ *
+ * The program holds no rights, reads no configuration and asks no name service: who is calling,
+ * what may be sent and how the message is completed is decided behind the socket. It links libc and
+ * a few files of base, statically, and uses neither stdio nor locale, since starting it is most of
+ * its work.
+ */
+#ifndef FRANK_SHIM_SHIM_H
+#define FRANK_SHIM_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sysexits.h>
+
+#include "base/buf.h"
+#include "base/smtp/smtp.h"
+
+/* ---- options.c: the argument vector ---- */
+
+enum shim_mode {
+	MODE_DELIVER, /* -bm */
+	MODE_SMTP,    /* -bs */
+	MODE_LIST,    /* -bp, mailq */
+	MODE_ALIASES, /* -bi, -I, newaliases */
+	MODE_FLUSH,   /* -q */
+	MODE_VERIFY,  /* -bv, -bt */
+	MODE_DAEMON,  /* -bd, -bD */
+};
+
+struct options {
+	enum shim_mode mode;
+	bool extract;          /* -t: recipients from the header */
+	bool ignore_dots;      /* -i: a line of one dot is text */
+	bool quiet;            /* -oeq: say nothing, the exit status is enough */
+	const char *sender;    /* -f, -r as given, "" for the null sender; NULL: not given */
+	const char *full_name; /* -F; NULL: not given */
+	const char *body;      /* "8BITMIME" or "7BIT"; NULL: not given */
+	unsigned notify;       /* enum smtp_notify; 0: not given */
+	enum smtp_ret ret;
+	const char *envid; /* -V as given; NULL: not given */
+	char **recipients; /* the words that are no options: within argv */
+	size_t recipient_count;
+	/* what is wrong, when options_parse says so */
+	const char *wrong;
+	const char *wrong_word;
+};
+
+/*
+ * Reads the options of Sendmail 8, and Postfix's and Exim's common ones; what has no meaning here
+ * is accepted and ignored, and no word is ever taken for the name of a file to open. Options may
+ * stand behind recipients. argv is reordered: the recipients come first. The strings of *ret point
+ * into argv.
+ *
+ * Returns 0, or EX_USAGE with ret->wrong set.
+ */
+int options_parse(int argc, char **argv, struct options *ret);
+
+/* ---- recipients.c: a set of addresses, in the order in which they came ---- */
+
+enum { RECIPIENTS_BYTES_MAX = 16 * 1024 * 1024 };
+
+struct recipients {
+	struct buf text; /* each followed by a NUL */
+	size_t count;
+	size_t *slots; /* hash table of offsets into text, plus one; 0: free */
+	size_t slot_count;
+};
+
+#define RECIPIENTS_INIT                                \
+	{                                              \
+		.text = BUF_INIT(RECIPIENTS_BYTES_MAX) \
+	}
+
+/* Adds the mailboxes of an RFC 5322 list that are not there yet (address_equal). 0, -EBADMSG for
+ * what is no address, -ENOMEM or -ENOBUFS. */
+int recipients_add_list(struct recipients *r, const char *list, size_t len);
+/* Adds those of To, Cc and Bcc of a header section, or of their Resent- counterparts where there is
+ * one of these (RFC 5322 section 3.6.6). Same results; with -EBADMSG *ret_field names the field. */
+int recipients_add_header(
+    struct recipients *r, const char *header, size_t len, const char **ret_field);
+/* The address at an offset that starts with 0, and the offset of the next; NULL at the end. */
+const char *recipients_next(const struct recipients *r, size_t *at);
+void recipients_free(struct recipients *r);
+
+/* ---- input.c: standard input, with the dots of the sendmail convention ---- */
+
+enum { INPUT_CHUNK = 64 * 1024, INPUT_HEADER_MAX = 1024 * 1024 };
+
+struct input {
+	int fd;
+	char *data; /* content that is ready: data[0..len) */
+	size_t len;
+	size_t held; /* octets behind `len` that wait for their line to go on: at most ".\r" */
+	size_t cap;
+	char *grown; /* data, once it was allocated */
+	bool dots; /* a line of one dot ends the message, and ".." at the start of a line stands for
+		      "." */
+	bool at_line_start;
+	bool eof;
+};
+
+/* `first` is the caller's buffer of INPUT_CHUNK octets. */
+void input_init(struct input *in, int fd, char *first, bool dots);
+/* Reads until the buffer is full or the input has ended (after a closing dot the rest is read and
+ * dropped). 0 or negative errno. */
+int input_fill(struct input *in);
+/* Fills, and makes the buffer larger, until the whole header section is in it: 0, -EMSGSIZE where
+ * it passes INPUT_HEADER_MAX, another negative errno. *ret_len is the section's length. */
+int input_fill_header(struct input *in, size_t *ret_len);
+/* Forgets the content that is ready. */
+void input_consume(struct input *in);
+void input_free(struct input *in);
+
+/* Takes data[len..len+held+fresh) in: what is decided becomes content. Exposed for tests. */
+void input_take(struct input *in, size_t fresh);
+
+/* ---- submit.c: one message, all the way to a promise ---- */
+
+/* Where to go: from the environment, else what was built in. */
+struct places {
+	const char *socket; /* FRANK_SUBMIT_SOCKET */
+	const char *drop;   /* FRANK_DROP_DIR; NULL: none */
+};
+
+/* Hands in the message on `in`, and returns the exit status. */
+int submit(const struct options *o, const struct places *where, const struct recipients *to,
+    const char *sender, struct input *in);
+
+/* ---- session.c: SMTP as a client of the Unix socket, pipelined ---- */
+
+enum { SESSION_TEXT_MAX = 512, SESSION_READ = 4096 };
+
+struct session {
+	int fd;
+	unsigned replies;  /* complete replies so far: greeting, EHLO, ... */
+	int refusal;       /* code of the first reply that is neither 2xx nor 3xx; 0: none */
+	unsigned refused;  /* which reply that was, counted from 0 */
+	bool closed;       /* the peer has closed, or the connection broke */
+	char enhanced[12]; /* of the refusal */
+	char text[SESSION_TEXT_MAX]; /* of the refusal, first line, printable */
+	/* Called with each line of a positive reply: its number, the text behind the code. May be
+	 * NULL. */
+	void (*line)(void *arg, unsigned reply, const char *text, size_t len);
+	void *arg;
+	size_t held; /* of an incomplete line */
+	char input[SESSION_READ];
+};
+
+/* Connects; while nobody listens it tries again for about `patience` milliseconds. 0 with s->fd
+ * open, or negative errno. */
+int session_open(struct session *s, const char *path, unsigned patience);
+/* Sends all of it, reading replies whenever they come; stops early when one is a refusal. 0,
+ * -ECONNRESET, -ETIMEDOUT. */
+int session_send(struct session *s, const char *a, size_t a_len, const char *b, size_t b_len);
+/* Waits until `replies` replies were read, one refuses, or the connection ends. 0, -ECONNRESET,
+ * -ETIMEDOUT. */
+int session_wait(struct session *s, unsigned replies);
+void session_close(struct session *s);
+
+/* The exit status for a refusal. */
+int session_exit_status(int code, const char *enhanced);
+
+/* ---- drop.c: the directory for messages while the daemon is down ---- */
+
+struct drop {
+	int directory;
+	int file;
+	char name[64];
+};
+
+/* Begins a file for submission `id`. 0 or negative errno. */
+int drop_open(struct drop *d, const char *directory, const char *id);
+int drop_write(struct drop *d, const char *bytes, size_t len);
+/* 0 once the file is durable under its final name. Closes in any case, and leaves nothing behind on
+ * an error. */
+int drop_commit(struct drop *d);
+void drop_abandon(struct drop *d);
+
+/* ---- modes.c: what is not one message ---- */
+
+int mode_smtp(const struct places *where);
+int mode_list(const struct places *where);
+int mode_flush(const struct places *where);
+int mode_verify(const struct options *o, const struct places *where, const struct recipients *to,
+    const char *sender);
+
+/* ---- say.c ---- */
+
+/* One line on standard error, "sendmail: " and the words; control characters become '?'. The list
+ * ends with NULL. */
+void say(const char *words, ...) __attribute__((sentinel));
+/* Writes all of it: 0 or negative errno. */
+int write_all(int fd, const char *bytes, size_t len);
+
+#endif
