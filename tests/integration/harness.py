@@ -107,6 +107,8 @@ class Ground:
     def __init__(self):
         self.was_up = subprocess.run([GROUND_HOME + '/ground', 'status'], capture_output=True).returncode == 0
         if not self.was_up:
+            import secrets as random_text
+            os.environ['GROUND_PASSWORD'] = random_text.token_urlsafe(18)  # one that can be searched for
             subprocess.run([GROUND_HOME + '/ground', 'up'], check=True, stdout=subprocess.DEVNULL)
         self.load()
         self.faults = []

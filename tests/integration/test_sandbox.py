@@ -23,7 +23,9 @@ class Sandbox:
         self.log.close()
 
     def password(self, address):
-        return open(f'{self.dir}/{address}.password').read().strip()
+        text = open(f'{self.dir}/{address}.password').read().strip()
+        secrets.add(text)
+        return text
 
     def admin(self, path, **form):
         key = open(self.dir + '/admin.key').read().strip()

@@ -1,0 +1,133 @@
+"""The daemon's life: stop, reload, a second one, a role that dies, the configuration's errors."""
+from harness import *
+
+
+def run(ground, options):
+    sink = Fault('smtp', '--tls', 'none', '--mode', 'slow_dot=300')
+    relay = lambda port: {'provider': 'generic', 'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'127.0.0.1:{port}', 'tls': 'none'}
+    f = Frank('life', {'a': relay(sink.port)})
+    if not check('frankd starts', f.start(), f.log()[-800:]):
+        return
+    sigterm(f, sink)
+    second(f)
+    reload(f, sink)
+    roles(f, sink)
+    limits(f)
+    f.stop()
+    down(f, sink)
+    errors(f)
+    sink.stop()
+
+
+def ids(sink):
+    return [m['id'] for m in sink.messages()]
+
+
+def hand_in(f, n, tag):
+    """n messages with ids of their own; the ids whose sendmail exited 0."""
+    out = []
+    for i in range(n):
+        mid = f'<{tag}-{i}-{time.time_ns():x}@life>'
+        r = f.sendmail('-i', '-f', 'billing@example.test', 'x@example.test', body=f'Subject: {tag}\nMessage-ID: {mid}\n\nx\n')
+        if r.returncode == 0:
+            out.append(mid)
+    return out
+
+
+def sigterm(f, sink):
+    sent = hand_in(f, 20, 'term')
+    seconds = f.stop()
+    check(f'SIGTERM with mail in flight ends all within 5 s ({seconds} s)', seconds is not None and seconds < 5, seconds)
+    check('the sockets are gone', not f.listening())
+    check('it starts again', f.start(), f.log()[-800:])
+    check('and everything taken in arrives, once', wait_for(lambda: set(sent) <= set(ids(sink)), 40, 0.2) and len(ids(sink)) == len(set(ids(sink))), (len(sent), len(ids(sink)), len(set(ids(sink)))))
+
+
+def second(f):
+    r = subprocess.run([program('frankd'), '-c', f.conf_file, '--foreground'], capture_output=True, text=True, env=f.env, timeout=20)
+    check('a second frankd says so and ends', r.returncode != 0 and re.search(r'already|another|running|lock', r.stdout + r.stderr, re.I), r)
+    check('the first one goes on', f.listening())
+
+
+def reload(f, sink):
+    other = Fault('smtp', '--tls', 'none')
+    good = open(f.conf_file).read()
+    f.accounts['b'] = dict(f.accounts['a'], mailbox='b@example.test', submit=f'127.0.0.1:{other.port}')
+    f.write_conf()
+    r = f.frank('reload')
+    check('frank reload takes a new account', r.returncode == 0, r)
+    f.send('b@example.test', 'x@example.test', 'reload')
+    check('and mail goes its way', wait_for(lambda: other.stats()['messages'] == 1, 15, 0.1), f.shown() + f.log()[-500:])
+    with open(f.conf_file, 'a') as c:
+        c.write('account "broken" {\n    mailboks = "x@example.test"\n')
+    r = f.frank('reload')
+    check('a broken configuration is refused with file and line, and a guess', r.returncode != 0 and re.search(r'frank\.conf:\d+', r.stdout + r.stderr) and 'mailbox' in r.stdout + r.stderr, r)
+    before = other.stats()['messages']
+    f.send('b@example.test', 'x@example.test', 'reload2')
+    check('the old one stays in force', wait_for(lambda: other.stats()['messages'] == before + 1, 15, 0.1), f.shown())
+    with open(f.conf_file, 'w') as c:
+        c.write(good)
+    os.kill(f.p.pid, signal.SIGHUP)
+    check('SIGHUP takes the first one back', wait_for(lambda: not f.account('b'), 10, 0.2), f.json('status'))
+    del f.accounts['b']
+    other.stop()
+
+
+def role_pids(f):
+    """{program: pid} of the roles."""
+    out = {}
+    for pid in f.pids():
+        with contextlib.suppress(OSError):
+            out[os.path.basename(os.readlink(f'/proc/{pid}/exe'))] = pid
+    return out
+
+
+def roles(f, sink):
+    for name in ('frank-queue', 'frank-keeper', 'frank-send'):
+        sent = hand_in(f, 5, name)
+        pid = wait_for(lambda: role_pids(f).get(name), 10, 0.02)
+        if not check(f'{name}: is a process of its own', pid, role_pids(f)):
+            continue
+        os.kill(pid, signal.SIGKILL)
+        back = wait_for(lambda: role_pids(f).get(name) not in (None, pid) or name == 'frank-send', 20, 0.1)
+        check(f'{name}: killed, it is there again', back and wait_for(f.listening, 15), f.log()[-600:])
+        sent += hand_in(f, 3, name)
+        check(f'{name}: nothing is lost', wait_for(lambda: set(sent) <= set(ids(sink)), 60, 0.3), (len(sent), len(set(sent) & set(ids(sink))), f.shown(), f.log()[-500:]))
+    check('the log names what died', 'frank-queue' in f.log() or 'queue' in f.log(), f.log()[-500:])
+
+
+def limits(f):
+    bad = []
+    for name, pid in role_pids(f).items():
+        status = open(f'/proc/{pid}/status').read()
+        core = re.search(r'Max core file size\s+(\S+)', open(f'/proc/{pid}/limits').read())[1]
+        if name != 'frankd' and ('Seccomp:\t2' not in status or 'NoNewPrivs:\t1' not in status):
+            bad.append((name, 'not confined'))
+        if core != '0':
+            bad.append((name, 'core files', core))
+    check('every role is confined and leaves no core file', not bad, bad)
+
+
+def down(f, sink):
+    """With the daemon down, what sendmail took is in the drop directory, and is delivered once it is back."""
+    t = time.monotonic()
+    sent = hand_in(f, 3, 'down')
+    check(f'daemon down: sendmail takes mail all the same ({(time.monotonic() - t) / 3:.1f} s each)', len(sent) == 3, os.listdir(f.path('state/drop')) if os.path.isdir(f.path('state/drop')) else 'no drop directory')
+    check('daemon down: it comes back', f.start(), f.log()[-500:])
+    check('daemon down: the dropped messages are delivered, once', wait_for(lambda: set(sent) <= set(ids(sink)), 30, 0.2) and len(ids(sink)) == len(set(ids(sink))), f.log()[-600:])
+    f.stop()
+
+
+def errors(f):
+    path = f.path('wrong.conf')
+    for name, text, want in (
+            ('an unknown key gets a guess', 'account "a" {\n    mailbox = "a@example.test"\n    gramt = "none"\n}\n', r'wrong\.conf:3: .*gramt.*grant'),
+            ('an open section', 'account "a" {\n    mailbox = "a@example.test"\n', r'wrong\.conf:\d+: '),
+            ('a wrong value names the allowed ones', 'account "a" {\n    mailbox = "a@example.test"\n    grant = "non"\n    submit = "localhost:25"\n    tls = "none"\n}\n', r'wrong\.conf:3: .*password'),
+            ('a literal secret', 'account "a" {\n    mailbox = "a@example.test"\n    grant = "password"\n    submit = "localhost:25"\n    password = "hunter2"\n}\n', r'wrong\.conf:5: '),
+            ('a service with an unknown account', 'service "s" {\n    users = {"*"}\n    accounts = {"nobody"}\n}\n', r'wrong\.conf:3: .*nobody')):
+        with open(path, 'w') as c:
+            c.write(text)
+        r = subprocess.run([program('frankd'), '-c', path, '--check'], capture_output=True, text=True, env=f.env)
+        check('--check: ' + name, r.returncode != 0 and re.search(want, r.stdout + r.stderr), r.stdout + r.stderr)
+        check('--check: the value of a secret is not repeated', 'hunter2' not in r.stdout + r.stderr, '')
