@@ -21,7 +21,7 @@
 #include "base/buf.h"
 #include "base/codec.h"
 
-enum { LOG_LINE_MAX = 16 * 1024, LOG_SENTENCE_MAX = 2048 };
+enum { LOG_LINE_MAX = 32 * 1024, LOG_SENTENCE_MAX = 2048, LOG_VALUE_MAX = 2048 };
 
 static const char journal_path[] = "/run/systemd/journal/socket";
 
@@ -98,7 +98,11 @@ log_fd(void)
 static void
 append_escaped(struct buf *line, const char *value, bool quotes)
 {
-	(void)text_escape(line, value, strlen(value), quotes);
+	size_t len = strnlen(value, LOG_VALUE_MAX);
+
+	(void)text_escape(line, value, len, quotes);
+	if (value[len] != '\0')
+		(void)buf_append_str(line, "...");
 }
 
 static bool
