@@ -85,9 +85,13 @@ static int
 read_xtext(char *to, size_t size, const char *value, size_t len)
 {
 	CLEANUP_BUF struct buf plain = BUF_INIT(size);
+	int r;
 
-	if (len == 0 || len >= size || xtext_decode(&plain, value, len) < 0)
+	if (len == 0 || len >= size)
 		return 501;
+	r = xtext_decode(&plain, value, len);
+	if (r < 0)
+		return r == -ENOMEM ? 451 : 501;
 	for (size_t i = 0; i < plain.len; i++)
 		if ((unsigned char)plain.data[i] < 0x20 || plain.data[i] == 0x7f)
 			return 501;
@@ -265,6 +269,7 @@ read_orcpt(void *params, const char *value, size_t len)
 	const char *semicolon = memchr(value, ';', len);
 	char address[sizeof(p->orcpt)];
 	size_t type;
+	int code;
 
 	if (semicolon == NULL || semicolon == value || len >= sizeof(p->orcpt))
 		return 501;
@@ -272,8 +277,9 @@ read_orcpt(void *params, const char *value, size_t len)
 	for (size_t i = 0; i < type; i++)
 		if ((unsigned char)value[i] <= 0x20 || (unsigned char)value[i] >= 0x7f)
 			return 501;
-	if (read_xtext(address, sizeof(address), semicolon + 1, len - type - 1) != 0)
-		return 501;
+	code = read_xtext(address, sizeof(address), semicolon + 1, len - type - 1);
+	if (code != 0)
+		return code;
 	memcpy(p->orcpt, value, len);
 	p->orcpt[len] = '\0';
 	return 0;

@@ -423,12 +423,50 @@ command_help(struct smtp_server *s, const char *argument, size_t len)
 }
 
 static void
+xfrank_list(struct smtp_server *s)
+{
+	CLEANUP_BUF struct buf listing = BUF_INIT(SERVER_LISTING_MAX);
+
+	if (s->ops->list == NULL) {
+		server_bad(s, 502, "5.5.1", "LIST is not offered");
+		return;
+	}
+	if (!s->ops->list(s->arg, &listing) || listing.failed) {
+		server_reply(s, 451, "4.3.0", "The listing cannot be had now");
+		return;
+	}
+	if (listing.len > 0 && listing.data[listing.len - 1] == '\n')
+		listing.data[listing.len - 1] = '\0';
+	/* Without an enhanced code: the lines are printed as they are. */
+	server_reply(s, 250, NULL, buf_str(&listing));
+}
+
+static void
+xfrank_flush(struct smtp_server *s)
+{
+	if (s->ops->flush == NULL) {
+		server_bad(s, 502, "5.5.1", "FLUSH is not offered");
+		return;
+	}
+	s->ops->flush(s->arg);
+	server_reply(s, 250, "2.0.0", "Trying");
+}
+
+static void
 command_xfrank(struct smtp_server *s, const char *argument, size_t len)
 {
 	char id[33];
 
 	if ((server_extensions(s) & SMTP_EXT_XFRANK) == 0) {
 		server_bad(s, 500, "5.5.1", "Command not recognized");
+		return;
+	}
+	if (len == 4 && strncasecmp(argument, "LIST", len) == 0) {
+		xfrank_list(s);
+		return;
+	}
+	if (len == 5 && strncasecmp(argument, "FLUSH", len) == 0) {
+		xfrank_flush(s);
 		return;
 	}
 	if (len != sizeof(id) - 1 || strspn(argument, "0123456789abcdef") < len) {

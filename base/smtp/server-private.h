@@ -11,7 +11,8 @@ enum {
 	SERVER_LINE_MAX = 2048,        /* a command without CRLF; AUTH has its own bound */
 	SERVER_INPUT_MAX = 64 * 1024,  /* what waits for a decision */
 	SERVER_OUTPUT_HIGH = 16 * 1024, /* with so much unwritten, nothing more is parsed */
-	SERVER_OUTPUT_MAX = 256 * 1024,
+	SERVER_LISTING_MAX = 1024 * 1024, /* of XFRANK LIST */
+	SERVER_OUTPUT_MAX = 8 * SERVER_LISTING_MAX, /* where each line of it is short */
 	SERVER_WORDS_MAX = 512,
 };
 

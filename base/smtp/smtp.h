@@ -169,7 +169,7 @@ enum smtp_extension {
  * extensions not in `extensions` are refused.
  *
  * Returns 0, or the reply code to give: 501 with *ret_why for bad syntax, 555 for an unknown parameter, 553 for
- * a bad address. *ret_why is a constant string.
+ * a bad address, 451 where memory ran out. *ret_why is a constant string.
  */
 int smtp_mail_parse(const char *argument, size_t len, unsigned extensions, char *ret_address,
     struct smtp_mail_params *ret, const char **ret_why);

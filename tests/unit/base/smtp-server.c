@@ -208,6 +208,24 @@ on_hello(void *arg, const char *name)
 	note(arg, "hello %s\n", name);
 }
 
+static bool
+on_list(void *arg, struct buf *out)
+{
+	struct owner *o = arg;
+
+	note(o, "list\n");
+	if (o->data_refused)
+		return false;
+	return buf_append_str(
+		   out, o->content_refused ? "" : "3F2A  you@b.test\n\n-- 1 Request.\n") == 0;
+}
+
+static void
+on_flush(void *arg)
+{
+	note(arg, "flush\n");
+}
+
 static const struct smtp_server_ops ops = {
     .mail = on_mail,
     .rcpt = on_rcpt,
@@ -219,6 +237,8 @@ static const struct smtp_server_ops ops = {
     .starttls = on_starttls,
     .known = on_known,
     .hello = on_hello,
+    .list = on_list,
+    .flush = on_flush,
 };
 
 static const struct smtp_server_config strict = {
@@ -451,6 +471,13 @@ test_session(void **state)
 			   "id\r\n" MAIL_OK,
 		"hello a.test\nknown " ID "\nknown b0123456789abcdef0123456789abcde\nmail  " ID
 		"\n"},
+	    {"mailq", "XFRANK list\r\nXFRANK FLUSH\r\n",
+		"250-3F2A  you@b.test\r\n250-\r\n250 -- 1 Request.\r\n250 2.0.0 Trying\r\n",
+		"list\nflush\n"},
+	    {"mailq, nothing", "XFRANK LIST\r\n", "250 \r\n", "list\n",
+		.owner = {.content_refused = true}},
+	    {"mailq, trouble", "XFRANK LIST\r\n", "451 4.3.0 The listing cannot be had now\r\n",
+		"list\n", .owner = {.data_refused = true}},
 	};
 
 	run_all(cases, ARRAY_SIZE(cases));
