@@ -1,0 +1,166 @@
+/* arguments.c: see arguments.h. */
+#include "admin/arguments.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/attr.h"
+
+const struct option_def option_defs[OPTION_COUNT] = {
+    [OPTION_ACCOUNT] = {"--account", "ACCOUNT", "only messages of this account"},
+    [OPTION_ALL] = {"--all", NULL, "every message instead of one"},
+    [OPTION_CONTEXT] = {"--context", "JSON",
+	"what else is known: host, port, tls, mechanism, xoauth2_user, token_claims, mail_from, "
+	"ehlo_name"},
+    [OPTION_EXPLAIN] = {"--explain", "REPLY", "explain a server's reply, without asking anyone"},
+    [OPTION_HELP] = {"--help", NULL, "explain the verb"},
+    [OPTION_JSON] = {"--json", NULL, "print JSON for a program"},
+    [OPTION_MIN_VALID] = {"--min-valid", "SECONDS", "a token that lives at least that long"},
+    [OPTION_NO_BROWSER] = {"--no-browser", NULL,
+	"print the address to open on the first line of standard output"},
+    [OPTION_PASTE] = {"--paste", NULL,
+	"read the address at which the browser ended (for machines without a browser)"},
+    [OPTION_PORT] = {"--port", "N", "listen on this port instead of a free one"},
+    [OPTION_PROVIDER] = {"--provider", "PROVIDER", "the provider whose reply it is"},
+    [OPTION_REJECTED] = {"--rejected", NULL,
+	"the last token was refused by a server: renew it first"},
+    [OPTION_SERVICE] = {"--service", "SERVICE", "only messages of this service"},
+    [OPTION_STAGE] = {"--stage", "STAGE", "connect, tls, ehlo, auth, mail, rcpt, data or token"},
+    [OPTION_VERSION] = {"--version", NULL, "print the version"},
+};
+
+static int
+find_option(const char *name, size_t len)
+{
+	for (int i = 0; i < OPTION_COUNT; i++)
+		if (strlen(option_defs[i].name) == len &&
+		    memcmp(option_defs[i].name, name, len) == 0)
+			return i;
+	if (len == 2 && memcmp(name, "-h", 2) == 0)
+		return OPTION_HELP;
+	return -1;
+}
+
+/* Takes the option at argv[*at], and its value where that is the next argument. */
+static int
+take_option(int argc, char *const *argv, struct arguments *ret, int *at)
+{
+	const char *arg = argv[*at], *equals = strchr(arg, '=');
+	int o = find_option(arg, equals == NULL ? strlen(arg) : (size_t)(equals - arg));
+
+	if (o < 0)
+		return ARGUMENTS_UNKNOWN;
+	if (ret->values[o] != NULL)
+		return ARGUMENTS_TWICE;
+	if (option_defs[o].value == NULL) {
+		ret->values[o] = "";
+		return equals == NULL ? 0 : ARGUMENTS_VALUE_TOO_MUCH;
+	}
+	if (equals != NULL) {
+		ret->values[o] = equals + 1;
+		return 0;
+	}
+	if (*at + 1 >= argc)
+		return ARGUMENTS_NO_VALUE;
+	ret->values[o] = argv[++*at];
+	return 0;
+}
+
+int
+arguments_parse(int argc, char *const *argv, struct arguments *ret, int *ret_at)
+{
+	bool words_only = false;
+
+	*ret = (struct arguments){0};
+	for (int at = 1; at < argc; at++) {
+		int fault = 0;
+
+		*ret_at = at;
+		if (!words_only && strcmp(argv[at], "--") == 0)
+			words_only = true;
+		else if (!words_only && argv[at][0] == '-' && argv[at][1] != '\0')
+			fault = take_option(argc, argv, ret, &at);
+		else if (ret->count == ARGUMENTS_WORDS_MAX)
+			fault = ARGUMENTS_TOO_MANY;
+		else
+			ret->words[ret->count++] = argv[at];
+		if (fault != 0)
+			return fault;
+	}
+	return 0;
+}
+
+int
+arguments_number(
+    const struct arguments *a, enum option o, uint64_t least, uint64_t most, uint64_t *ret)
+{
+	const char *s = a->values[o];
+	uint64_t value = 0;
+
+	if (s == NULL)
+		return -ENOENT;
+	if (*s == '\0' || strlen(s) > 18 || s[strspn(s, "0123456789")] != '\0')
+		return -EINVAL;
+	for (; *s != '\0'; s++)
+		value = value * 10 + (uint64_t)(*s - '0');
+	if (value < least || value > most)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+/* ---- did you mean ---- */
+
+enum { SUGGEST_MAX = 32 };
+
+static unsigned
+least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Edits from `a` to `b`, neighbours swapped counting as one (optimal string alignment). Both at
+ * most SUGGEST_MAX long. */
+static unsigned
+distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned d[SUGGEST_MAX + 1][SUGGEST_MAX + 1];
+
+	for (unsigned i = 0; i <= a_len; i++)
+		d[i][0] = i;
+	for (unsigned j = 0; j <= b_len; j++)
+		d[0][j] = j;
+	for (size_t i = 1; i <= a_len; i++) {
+		for (size_t j = 1; j <= b_len; j++) {
+			d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1,
+			    d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+		}
+	}
+	return d[a_len][b_len];
+}
+
+const char *
+arguments_suggest(const char *word, const char *const *names, size_t count)
+{
+	size_t len = strlen(word);
+	unsigned best = 3;
+	const char *found = NULL;
+
+	if (len == 0 || len > SUGGEST_MAX)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		size_t n = strlen(names[i]);
+		unsigned d;
+
+		if (n > SUGGEST_MAX)
+			continue;
+		d = distance(word, len, names[i], n);
+		if (d < best && d * 3 <= (n > len ? n : len)) {
+			best = d;
+			found = names[i];
+		}
+	}
+	return found;
+}

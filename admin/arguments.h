@@ -1,0 +1,76 @@
+/*
+ * arguments.h: the command line of frank: words and options, in any order.
+ *
+ * Every option is in one table (arguments.c) and has one meaning everywhere; a verb says which of
+ * them it takes. "--" ends options; "--port 7000" and "--port=7000" are the same. Pure.
+ */
+#ifndef FRANK_ADMIN_ARGUMENTS_H
+#define FRANK_ADMIN_ARGUMENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option {
+	OPTION_ACCOUNT,
+	OPTION_ALL,
+	OPTION_CONTEXT,
+	OPTION_EXPLAIN,
+	OPTION_HELP,
+	OPTION_JSON,
+	OPTION_MIN_VALID,
+	OPTION_NO_BROWSER,
+	OPTION_PASTE,
+	OPTION_PORT,
+	OPTION_PROVIDER,
+	OPTION_REJECTED,
+	OPTION_SERVICE,
+	OPTION_STAGE,
+	OPTION_VERSION,
+	OPTION_COUNT,
+};
+#define OPTION_BIT(option) (1u << (option))
+
+struct option_def {
+	const char *name;  /* "--port" */
+	const char *value; /* what its value is called; NULL: it takes none */
+	const char *help;
+};
+extern const struct option_def option_defs[OPTION_COUNT];
+
+enum { ARGUMENTS_WORDS_MAX = 32 };
+
+struct arguments {
+	const char *words[ARGUMENTS_WORDS_MAX];
+	size_t count;
+	const char *values[OPTION_COUNT]; /* NULL: not given; "" for an option without a value */
+};
+
+enum arguments_fault {
+	ARGUMENTS_UNKNOWN = 1,
+	ARGUMENTS_NO_VALUE,
+	ARGUMENTS_VALUE_TOO_MUCH,
+	ARGUMENTS_TWICE,
+	ARGUMENTS_TOO_MANY
+};
+
+/* Takes argv[1..] apart; strings are borrowed. 0, or an enum arguments_fault with *ret_at set to
+ * the argument's index. */
+int arguments_parse(int argc, char *const *argv, struct arguments *ret, int *ret_at);
+
+static inline bool
+arguments_has(const struct arguments *a, enum option o)
+{
+	return a->values[o] != NULL;
+}
+
+/* The option's decimal value. 0; -ENOENT where it was not given; -EINVAL where it is no number from
+ * `least` to `most`. */
+int arguments_number(
+    const struct arguments *a, enum option o, uint64_t least, uint64_t most, uint64_t *ret);
+
+/* Of `count` names the one that `word` was likely meant to be: at most two letters wrong, missing,
+ * too many or swapped, and not more than a third of it; NULL where none is near. */
+const char *arguments_suggest(const char *word, const char *const *names, size_t count);
+
+#endif

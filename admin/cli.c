@@ -1,0 +1,187 @@
+/* cli.c: see cli.h: speaking to people and programs. */
+#include "admin/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/codec.h"
+
+int
+cli_print_json(json_t *value, int status)
+{
+	int r = value == NULL ? -1 : json_dumpf(value, stdout, JSON_INDENT(2));
+
+	json_decref(value);
+	if (r < 0)
+		return EX_OSERR;
+	(void)putchar('\n');
+	return status;
+}
+
+int
+cli_json_fields(json_t *object, const struct message *m, const struct column *columns, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		json_t *value;
+
+		if (!message_has(m, columns[i].field))
+			continue;
+		if (columns[i].number)
+			value = json_integer((json_int_t)message_u64(m, columns[i].field, 0));
+		else
+			value = json_string(message_str(m, columns[i].field));
+		/* text that is not UTF-8 cannot be a JSON string: replies of servers are escaped by
+		 * queue, the rest is ours */
+		if (value == NULL)
+			continue;
+		if (json_object_set_new(object, columns[i].key, value) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void
+print_escaped(FILE *f, const char *text)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT(256 * 1024);
+
+	(void)text_escape(&b, text, strlen(text), false);
+	(void)fputs(buf_str(&b), f);
+}
+
+static int
+fail_json(int status, const char *next, const char *sentence)
+{
+	json_t *o = json_pack("{s:s, s:i}", "error", sentence, "exit", status);
+
+	if (o != NULL && next != NULL)
+		(void)json_object_set_new(o, "next", json_string(next));
+	return cli_print_json(o, status);
+}
+
+int
+cli_fail(const struct cli *cli, int status, const char *next, const char *format, ...)
+{
+	CLEANUP_BUF struct buf sentence = BUF_INIT(16 * 1024);
+	va_list ap;
+
+	va_start(ap, format);
+	(void)buf_vprintf(&sentence, format, ap);
+	va_end(ap);
+	if (cli->json)
+		return fail_json(status, next, buf_str(&sentence));
+	(void)fputs("frank: ", stderr);
+	print_escaped(stderr, buf_str(&sentence));
+	(void)fputc('\n', stderr);
+	if (next != NULL) {
+		(void)fputs("Next: ", stderr);
+		print_escaped(stderr, next);
+		(void)fputc('\n', stderr);
+	}
+	return status;
+}
+
+/* Columns of UTF-8 text: octets that begin a character. Wide characters are not worth a table here.
+ */
+static unsigned
+columns_of(const char *s)
+{
+	unsigned n = 0;
+
+	for (; *s != '\0'; s++)
+		if (((unsigned char)*s & 0xc0) != 0x80)
+			n++;
+	return n;
+}
+
+void
+cli_put(const struct cli *cli, enum colour colour, const char *text, unsigned width)
+{
+	static const char *const codes[] = {
+	    "", "\033[32m", "\033[33m", "\033[31m", "\033[2m", "\033[1m"};
+	CLEANUP_BUF struct buf b = BUF_INIT(256 * 1024);
+	bool coloured = cli->colour && colour != COLOUR_NONE;
+	unsigned n;
+
+	if (text != NULL)
+		(void)text_escape(&b, text, strlen(text), false);
+	if (coloured)
+		(void)fputs(codes[colour], stdout);
+	(void)fputs(buf_str(&b), stdout);
+	if (coloured)
+		(void)fputs("\033[0m", stdout);
+	n = columns_of(buf_str(&b));
+	if (width > n)
+		(void)printf("%*s", (int)(width - n), "");
+	else if (width > 0)
+		(void)putchar(' ');
+}
+
+void
+cli_put_lines(const struct cli *cli, const char *text, unsigned indent)
+{
+	while (text != NULL && *text != '\0') {
+		size_t len = strcspn(text, "\n");
+		CLEANUP_BUF struct buf line = BUF_INIT(64 * 1024);
+
+		(void)text_escape(&line, text, len, false);
+		(void)printf("%*s%s\n", (int)indent, "", buf_str(&line));
+		text += len + (text[len] == '\n');
+	}
+}
+
+enum colour
+cli_state_colour(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum colour colour;
+	} table[] = {
+	    {"active", COLOUR_GOOD},
+	    {"delivered", COLOUR_GOOD},
+	    {"none", COLOUR_NONE},
+	    {"password", COLOUR_GOOD},
+	    {"refreshing", COLOUR_GOOD},
+	    {"queued", COLOUR_NONE},
+	    {"sending", COLOUR_NONE},
+	    {"authorizing", COLOUR_WARN},
+	    {"deferred", COLOUR_WARN},
+	    {"throttled", COLOUR_WARN},
+	    {"held", COLOUR_WARN},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (strcmp(table[i].state, state) == 0)
+			return table[i].colour;
+	return COLOUR_BAD;
+}
+
+void
+cli_relative_time(uint64_t when, uint64_t now, char *ret, size_t size)
+{
+	uint64_t away = when > now ? when - now : now - when;
+	const char *before = when > now ? "in " : "", *after = when > now ? "" : " ago";
+
+	if (away < 5)
+		(void)snprintf(ret, size, "now");
+	else if (away < 120)
+		(void)snprintf(ret, size, "%s%u s%s", before, (unsigned)away, after);
+	else if (away < 120 * 60)
+		(void)snprintf(ret, size, "%s%u min%s", before, (unsigned)(away / 60), after);
+	else if (away < 48 * 3600)
+		(void)snprintf(ret, size, "%s%u h%s", before, (unsigned)(away / 3600), after);
+	else
+		(void)snprintf(ret, size, "%s%u days%s", before, (unsigned)(away / 86400), after);
+}
+
+void
+cli_size(uint64_t octets, char *ret, size_t size)
+{
+	if (octets < 1000)
+		(void)snprintf(ret, size, "%u", (unsigned)octets);
+	else if (octets < 1000 * 1000)
+		(void)snprintf(ret, size, "%.1fk", (double)octets / 1e3);
+	else
+		(void)snprintf(ret, size, "%.1fM", (double)octets / 1e6);
+}

@@ -1,0 +1,145 @@
+/*
+ * link.c: see cli.h: a blocking connection to frankd. A short-lived command needs no event loop;
+ * SO_RCVTIMEO bounds every wait.
+ */
+#include "admin/cli.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+static const char *
+path_of(const struct link *l)
+{
+	return l->peer == ROLE_KEEPER ? l->cli->keeper : l->cli->control;
+}
+
+static int
+fail_connect(const struct link *l, int error)
+{
+	const struct cli *cli = l->cli;
+	const char *path = path_of(l);
+
+	switch (error) {
+	case ENOENT:
+	case ECONNREFUSED:
+		return cli_fail(cli, EX_UNAVAILABLE,
+		    "start it (systemctl start frank), or name its socket in FRANK_CONTROL_SOCKET",
+		    "frankd is not running: %s: %s", path, strerror(error));
+	case EACCES:
+	case EPERM:
+		return cli_fail(cli, EX_NOPERM, "ask an administrator of this machine", "%s: %s",
+		    path, strerror(error));
+	default:
+		return cli_fail(cli, EX_UNAVAILABLE, NULL, "%s: %s", path, strerror(error));
+	}
+}
+
+int
+link_open(struct link *l, const struct cli *cli, enum role_id peer, unsigned patience)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const struct timeval limit = {.tv_sec = patience};
+	const char *path;
+
+	*l = (struct link){.cli = cli, .peer = peer, .sock = -1};
+	path = path_of(l);
+	if (strlen(path) >= sizeof(a.sun_path))
+		return cli_fail(
+		    cli, EX_CONFIG, NULL, "%s: the path is too long for a socket", path);
+	memcpy(a.sun_path, path, strlen(path));
+	l->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (l->sock < 0)
+		return cli_fail(cli, EX_OSERR, NULL, "no socket can be made: %s", strerror(errno));
+	if (connect(l->sock, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    setsockopt(l->sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+		return fail_connect(l, errno);
+	return EX_OK;
+}
+
+static int
+fail_talk(const struct link *l, int r)
+{
+	const char *path = path_of(l);
+
+	switch (r) {
+	case -EAGAIN:
+		return cli_fail(l->cli, EX_TEMPFAIL, "look at the log of frankd",
+		    "frankd does not answer on %s", path);
+	case -EPROTO:
+		return cli_fail(l->cli, EX_PROTOCOL,
+		    "install frank and frankd of one version, and restart frankd",
+		    "frankd answered on %s in a way that this frank does not understand", path);
+	case 0:
+	case -EPIPE:
+	case -ECONNRESET:
+		return cli_fail(l->cli, EX_TEMPFAIL, "look at the log of frankd, and try again",
+		    "frankd closed the connection to %s without an answer", path);
+	default:
+		return cli_fail(l->cli, EX_OSERR, NULL, "%s: %s", path, strerror(-r));
+	}
+}
+
+int
+link_send(struct link *l, struct message *m)
+{
+	CLEANUP_MESSAGE struct message *taken = m;
+	int r = taken == NULL ? -ENOMEM : message_write(l->sock, taken, -1);
+
+	return r < 0 ? fail_talk(l, r) : EX_OK;
+}
+
+int
+link_receive(struct link *l, struct message **ret)
+{
+	CLEANUP_CLOSE int fd = -1;
+	const char *why;
+	int r = message_read(l->sock, ret, &fd);
+
+	if (r <= 0)
+		return fail_talk(l, r);
+	r = message_check(*ret, l->peer, ROLE_CLIENT, fd >= 0, &why);
+	if (r < 0) {
+		*ret = message_free(*ret);
+		return fail_talk(l, -EPROTO);
+	}
+	return EX_OK;
+}
+
+int
+link_done(const struct cli *cli, const struct message *m)
+{
+	const char *error = message_str(m, F_ERROR), *next = NULL;
+	int status = (int)message_u64(m, F_EXIT, error == NULL ? EX_OK : EX_SOFTWARE);
+
+	if (message_type(m) == M_KEEPER_DONE)
+		next = message_str(m, F_NEXT);
+	return error == NULL
+		   ? status
+		   : cli_fail(cli, status == EX_OK ? EX_SOFTWARE : status, next, "%s", error);
+}
+
+int
+link_list(
+    struct link *l, struct message *request, link_row *row, void *arg, struct message **ret_done)
+{
+	int status = link_send(l, request);
+
+	while (status == EX_OK) {
+		CLEANUP_MESSAGE struct message *m = NULL;
+
+		status = link_receive(l, &m);
+		if (status != EX_OK)
+			break;
+		if (message_type(m) == M_QUEUE_DONE || message_type(m) == M_KEEPER_DONE) {
+			if (ret_done == NULL)
+				return link_done(l->cli, m);
+			*ret_done = TAKE_PTR(m);
+			return EX_OK;
+		}
+		status = row == NULL ? EX_OK : row(arg, m);
+	}
+	return status;
+}

@@ -1,0 +1,287 @@
+/*
+ * main.c: frank, the command for people: the table of its verbs and what finds one in it.
+ *
+ * frank speaks to the roles over their sockets and links neither libcurl nor libcrypto nor an event
+ * loop: starting it costs what starting a small tool costs, since other programs call `frank token`
+ * for every message they send.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/verbs.h"
+#include "config.h"
+
+static int verb_help(const struct cli *cli, const struct arguments *args);
+
+struct verb {
+	const char *word,
+	    *second; /* second: NULL for a verb of one word, "" for what the first alone means */
+	const char *arguments; /* for people */
+	unsigned least, most;  /* words behind the verb */
+	unsigned options;
+	verb_run *run;
+	const char *summary;
+};
+
+#define OPT(name) OPTION_BIT(OPTION_##name)
+
+static const struct verb verbs[] = {
+    {"secret", "set", "ACCOUNT", 1, 1, OPT(JSON), verb_secret_set,
+	"store a password, asked for or read from standard input"},
+    {"token", NULL, "ACCOUNT", 1, 1, OPT(JSON) | OPT(MIN_VALID) | OPT(REJECTED), verb_token,
+	"print an access token for another program"},
+    {"status", NULL, "", 0, 0, OPT(JSON), verb_status, "how the accounts and services are"},
+    {"check", NULL, "[ACCOUNT]", 0, 1,
+	OPT(JSON) | OPT(EXPLAIN) | OPT(PROVIDER) | OPT(STAGE) | OPT(CONTEXT), verb_check,
+	"what is wrong with an account, or what a server's reply means"},
+    {"queue", "", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE), verb_queue_list,
+	"list the messages that wait"},
+    {"queue", "list", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE), verb_queue_list,
+	"the same"},
+    {"queue", "show", "ID", 1, 1, OPT(JSON), verb_queue_show, "all about one message"},
+    {"queue", "retry", "ID", 0, 1, OPT(JSON) | OPT(ALL) | OPT(ACCOUNT), verb_queue_act, "try now"},
+    {"queue", "hold", "ID", 0, 1, OPT(JSON) | OPT(ALL) | OPT(ACCOUNT), verb_queue_act,
+	"keep, and do not try"},
+    {"queue", "release", "ID", 0, 1, OPT(JSON) | OPT(ALL) | OPT(ACCOUNT), verb_queue_act,
+	"end a hold"},
+    {"queue", "delete", "ID", 0, 1, OPT(JSON) | OPT(ALL) | OPT(ACCOUNT), verb_queue_act,
+	"throw away"},
+    {"transcript", NULL, "ID", 1, 1, OPT(JSON), verb_transcript,
+	"what was said with the server, attempt by attempt"},
+    {"account", "", "", 0, 0, OPT(JSON), verb_account_list, "list the accounts"},
+    {"account", "list", "", 0, 0, OPT(JSON), verb_account_list, "the same"},
+    {"service", "", "", 0, 0, OPT(JSON), verb_service_list, "list the services"},
+    {"service", "list", "", 0, 0, OPT(JSON), verb_service_list, "the same"},
+    {"reload", NULL, "", 0, 0, OPT(JSON), verb_reload, "read the configuration anew"},
+    {"help", NULL, "[VERB]", 0, 2, 0, verb_help, "explain a verb"},
+};
+
+/* ---- help ---- */
+
+static void
+print_verb(FILE *f, const struct verb *v)
+{
+	char name[64];
+	bool two = v->second != NULL && *v->second != '\0';
+
+	(void)snprintf(name, sizeof(name), "%s%s%s%s%s", v->word, two ? " " : "",
+	    two ? v->second : "", *v->arguments != '\0' ? " " : "", v->arguments);
+	(void)fprintf(f, "  %-22s %s\n", name, v->summary);
+}
+
+static void
+print_options(FILE *f, unsigned options)
+{
+	for (int o = 0; o < OPTION_COUNT; o++) {
+		char name[64];
+
+		if ((options & OPTION_BIT(o)) == 0)
+			continue;
+		(void)snprintf(name, sizeof(name), "%s%s%s", option_defs[o].name,
+		    option_defs[o].value == NULL ? "" : " ",
+		    option_defs[o].value == NULL ? "" : option_defs[o].value);
+		(void)fprintf(f, "  %-22s %s\n", name, option_defs[o].help);
+	}
+}
+
+static void
+print_overview(FILE *f)
+{
+	(void)fputs("frank: keeps the credentials of mail accounts and sends mail with them\n\n"
+		    "usage: frank VERB [ARGUMENT...] [OPTION...]\n\n",
+	    f);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(verbs[i].summary, "the same") != 0)
+			print_verb(f, &verbs[i]);
+	(void)fputs(
+	    "\nfrank VERB --help explains the verb's options; frank(1) explains everything.\n", f);
+}
+
+/* All verbs that begin with this word. False where there is none. */
+static bool
+print_group(FILE *f, const char *word)
+{
+	unsigned options = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(verbs[i].word, word) == 0) {
+			if (options == 0)
+				(void)fputs("usage: frank VERB [ARGUMENT...] [OPTION...]\n\n", f);
+			print_verb(f, &verbs[i]);
+			options |= verbs[i].options | OPT(HELP);
+		}
+	}
+	if (options == 0)
+		return false;
+	(void)fputc('\n', f);
+	print_options(f, options);
+	return true;
+}
+
+static int
+verb_help(const struct cli *cli, const struct arguments *args)
+{
+	if (args->count < 2) {
+		print_overview(stdout);
+		return EX_OK;
+	}
+	if (print_group(stdout, args->words[1]))
+		return EX_OK;
+	return cli_fail(cli, EX_USAGE, "frank help", "there is no verb %s", args->words[1]);
+}
+
+/* ---- finding the verb ---- */
+
+static int
+fail_unknown(const struct cli *cli, const char *first, const char *word)
+{
+	const char *names[ARRAY_SIZE(verbs)], *near;
+	char hint[128];
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (first == NULL)
+			names[count++] = verbs[i].word;
+		else if (strcmp(verbs[i].word, first) == 0 && verbs[i].second != NULL &&
+			 *verbs[i].second != '\0')
+			names[count++] = verbs[i].second;
+	}
+	near = arguments_suggest(word, names, count);
+	if (near != NULL)
+		(void)snprintf(hint, sizeof(hint), "did you mean: frank %s%s%s",
+		    first == NULL ? "" : first, first == NULL ? "" : " ", near);
+	return cli_fail(cli, EX_USAGE, near == NULL ? "frank help" : hint,
+	    "there is no verb %s%s%s", first == NULL ? "" : first, first == NULL ? "" : " ", word);
+}
+
+static const struct verb *
+find_verb(const struct arguments *a, const char **ret_known)
+{
+	const struct verb *alone = NULL;
+
+	*ret_known = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const struct verb *v = &verbs[i];
+
+		if (strcmp(v->word, a->words[0]) != 0)
+			continue;
+		if (v->second == NULL)
+			return v;
+		*ret_known = v->word;
+		if (*v->second == '\0')
+			alone = v;
+		else if (a->count > 1 && strcmp(v->second, a->words[1]) == 0)
+			return v;
+	}
+	return a->count == 1 ? alone : NULL;
+}
+
+static int
+fail_arguments(const struct cli *cli, int fault, const char *arg)
+{
+	const char *names[OPTION_COUNT], *near;
+	char hint[64];
+
+	switch (fault) {
+	case ARGUMENTS_NO_VALUE:
+		return cli_fail(cli, EX_USAGE, NULL, "%s wants a value", arg);
+	case ARGUMENTS_VALUE_TOO_MUCH:
+		return cli_fail(
+		    cli, EX_USAGE, NULL, "%.*s takes no value", (int)strcspn(arg, "="), arg);
+	case ARGUMENTS_TWICE:
+		return cli_fail(
+		    cli, EX_USAGE, NULL, "%.*s is given twice", (int)strcspn(arg, "="), arg);
+	case ARGUMENTS_TOO_MANY:
+		return cli_fail(cli, EX_USAGE, NULL, "too many words");
+	default:
+		for (int i = 0; i < OPTION_COUNT; i++)
+			names[i] = option_defs[i].name;
+		near = arguments_suggest(arg, names, OPTION_COUNT);
+		if (near != NULL)
+			(void)snprintf(hint, sizeof(hint), "did you mean: %s", near);
+		return cli_fail(cli, EX_USAGE, near == NULL ? "frank help" : hint,
+		    "there is no option %s", arg);
+	}
+}
+
+static int
+run_verb(const struct cli *cli, const struct verb *v, const struct arguments *a)
+{
+	size_t words = a->count - 1 - (v->second != NULL && *v->second != '\0');
+	char usage[160];
+
+	if (arguments_has(a, OPTION_HELP)) {
+		(void)print_group(stdout, v->word);
+		return EX_OK;
+	}
+	(void)snprintf(usage, sizeof(usage), "frank %s%s%s %s", v->word,
+	    v->second == NULL ? "" : " ", v->second == NULL ? "" : v->second, v->arguments);
+	for (int o = 0; o < OPTION_COUNT; o++)
+		if (arguments_has(a, (enum option)o) && (v->options & OPTION_BIT(o)) == 0)
+			return cli_fail(cli, EX_USAGE, usage, "%s does not go with this verb",
+			    option_defs[o].name);
+	if (words < v->least || words > v->most)
+		return cli_fail(cli, EX_USAGE, usage,
+		    words < v->least ? "a word is missing" : "a word is too much");
+	return v->run(cli, a);
+}
+
+/* control.sock is where FRANK_CONTROL_SOCKET says, or compiled in; keeper.sock is beside it. The
+ * variable gives no right that a caller had not: whoever can name a socket could connect to it. */
+static void
+find_sockets(struct cli *cli)
+{
+	const char *control = getenv("FRANK_CONTROL_SOCKET"), *slash;
+
+	if (control == NULL || *control == '\0')
+		control = FRANK_CONTROL_SOCKET;
+	cli->control = control;
+	slash = strrchr(control, '/');
+	(void)buf_append(
+	    &cli->keeper_path, control, slash == NULL ? 0 : (size_t)(slash + 1 - control));
+	(void)buf_append_str(&cli->keeper_path, "keeper.sock");
+	cli->keeper = buf_str(&cli->keeper_path);
+}
+
+static int
+run(struct cli *cli, int argc, char **argv)
+{
+	struct arguments a;
+	const struct verb *v;
+	const char *known, *no_colour = getenv("NO_COLOR");
+	int at = 0, fault = arguments_parse(argc, argv, &a, &at);
+
+	cli->json = arguments_has(&a, OPTION_JSON);
+	cli->colour = isatty(STDOUT_FILENO) && (no_colour == NULL || *no_colour == '\0');
+	if (fault != 0)
+		return fail_arguments(cli, fault, argv[at]);
+	if (arguments_has(&a, OPTION_VERSION)) {
+		(void)puts("frank " FRANK_VERSION);
+		return EX_OK;
+	}
+	if (a.count == 0) {
+		print_overview(arguments_has(&a, OPTION_HELP) ? stdout : stderr);
+		return arguments_has(&a, OPTION_HELP) ? EX_OK : EX_USAGE;
+	}
+	find_sockets(cli);
+	v = find_verb(&a, &known);
+	if (v == NULL && known != NULL && a.count == 1) {
+		(void)print_group(arguments_has(&a, OPTION_HELP) ? stdout : stderr, known);
+		return arguments_has(&a, OPTION_HELP) ? EX_OK : EX_USAGE;
+	}
+	if (v == NULL)
+		return fail_unknown(cli, known, a.words[known == NULL ? 0 : 1]);
+	return run_verb(cli, v, &a);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = {.keeper_path = BUF_INIT(4096)};
+	int status = run(&cli, argc, argv);
+
+	buf_free(&cli.keeper_path);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EX_OK)
+		status = EX_IOERR;
+	return status;
+}

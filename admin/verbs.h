@@ -1,0 +1,26 @@
+/* verbs.h: what frank can do: each returns an exit status, errors having been said. One file per
+ * group. */
+#ifndef FRANK_ADMIN_VERBS_H
+#define FRANK_ADMIN_VERBS_H
+
+#include "admin/cli.h"
+
+typedef int verb_run(const struct cli *cli, const struct arguments *args);
+
+verb_run verb_secret_set; /* verb-secret.c */
+verb_run verb_token;      /* verb-token.c */
+verb_run verb_status;     /* verb-status.c */
+verb_run verb_account_list;
+verb_run verb_service_list;
+verb_run verb_queue_list; /* verb-queue.c */
+verb_run verb_queue_show;
+verb_run verb_queue_act; /* words[1] is the action */
+verb_run verb_transcript;
+verb_run verb_check;  /* verb-check.c */
+verb_run verb_reload; /* verb-reload.c */
+
+/* What queue and keeper know of one account, as `frank status --json` prints it: *ret is the
+ * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
+int status_of_account(const struct cli *cli, const char *account, json_t **ret);
+
+#endif
