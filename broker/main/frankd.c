@@ -1,0 +1,503 @@
+/*
+ * frankd.c: the daemon's main(): options, configuration, folders, sockets; then it only supervises
+ * (supervise.h) and acts on signals. It reads nothing that comes from outside but its
+ * configuration, and two kinds of question from queue.
+ *
+ * SIGHUP reloads, SIGTERM and SIGINT stop, a second one at once. Exit status: 0; 64 usage; 78
+ * configuration; 69 another frankd has the state folder or a socket; 71 the system refused
+ * something; 70 a role died before all were ready.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+#include <event2/event.h>
+
+#include "base/log.h"
+#include "broker/main/folders.h"
+#include "broker/main/key.h"
+#include "broker/main/notify.h"
+#include "broker/main/programs.h"
+#include "broker/main/settings.h"
+#include "broker/main/sockets.h"
+#include "broker/main/supervise.h"
+#include "broker/main/words.h"
+#include "broker/role/confine.h"
+#include "config.h"
+
+enum { REPORT_MAX = 256 * 1024 };
+
+struct options {
+	const char *config;
+	bool check, one_user, foreground;
+};
+
+struct frankd {
+	struct options options;
+	char config[PATH_MAX], provider_dir[PATH_MAX];
+	struct conf_environment environment;
+	struct settings *settings;
+	uint64_t generation;
+	struct folders folders;
+	struct sockets sockets;
+	struct programs programs;
+	struct event_base *base;
+	struct event *hangup, *terminate, *interrupt;
+	struct supervisor *supervisor;
+	int launcher; /* pipe to the process that the shell waits for, or -1 */
+	bool stopped;
+	int status;
+};
+
+static const char usage_text[] =
+    "usage: frankd [-c FILE] [--check] [--user] [--foreground]\n"
+    "\n"
+    "The Frank daemon: takes mail from programs and submits it with credentials that only it "
+    "holds.\n"
+    "\n"
+    "  -c, --config FILE  read this configuration (default: " FRANK_CONFIG_FILE ")\n"
+    "      --check        check the configuration and every file it names; start nothing\n"
+    "      --user         run every role as the user who starts it, with folders of their own\n"
+    "      --foreground   stay in the foreground and log to standard error\n"
+    "      --help         print this\n"
+    "      --version      print the version\n"
+    "\n"
+    "See frankd(8) and frank.conf(5).\n";
+
+/* ---- options ---- */
+
+/* Returns -1 to go on, else the exit status. */
+static int
+parse_options(struct options *o, int argc, char **argv)
+{
+	enum { CHECK = 256, ONE_USER, FOREGROUND, HELP, VERSION };
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"check", no_argument, NULL, CHECK},
+	    {"user", no_argument, NULL, ONE_USER},
+	    {"foreground", no_argument, NULL, FOREGROUND},
+	    {"help", no_argument, NULL, HELP},
+	    {"version", no_argument, NULL, VERSION},
+	    {NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case CHECK:
+			o->check = true;
+			break;
+		case ONE_USER:
+			o->one_user = true;
+			break;
+		case FOREGROUND:
+			o->foreground = true;
+			break;
+		case HELP:
+			return fputs(usage_text, stdout) < 0 ? EX_IOERR : EX_OK;
+		case VERSION:
+			return printf("frankd %s\n", FRANK_VERSION) < 0 ? EX_IOERR : EX_OK;
+		default:
+			(void)fputs("Try 'frankd --help'.\n", stderr);
+			return EX_USAGE;
+		}
+	}
+	if (optind < argc) {
+		(void)fprintf(stderr,
+		    "frankd: it takes no argument \"%s\".\nTry 'frankd --help'.\n", argv[optind]);
+		return EX_USAGE;
+	}
+	return -1;
+}
+
+/* Absolute, because a daemon in the background stands in the root folder when it reloads. */
+static int
+find_config(struct frankd *d)
+{
+	const char *path = d->options.config == NULL ? FRANK_CONFIG_FILE : d->options.config;
+
+	if (realpath(path, d->config) != NULL)
+		return 0;
+	log_error("The configuration %s cannot be read: %s.", path, strerror(errno));
+	return -errno;
+}
+
+/* ---- configuration ---- */
+
+/* One log line for each line of a report. */
+static void
+log_report(const struct buf *report, enum log_level level)
+{
+	const char *s = buf_str(report);
+
+	while (*s != '\0') {
+		size_t len = strcspn(s, "\n");
+		CLEANUP_FREE char *line = strndup(s, len);
+		bool warning = line != NULL && strstr(line, ": warning: ") != NULL;
+
+		if (line != NULL && len > 0)
+			log_line(
+			    warning ? LOG_LEVEL_WARNING : level, line, LOG_PAIRS({LOG_END, NULL}));
+		s += len + (s[len] == '\n');
+	}
+}
+
+static int
+check(const struct frankd *d)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(REPORT_MAX);
+	struct settings *s = NULL;
+	int r = settings_load(d->config, &d->environment, 1, &s, &report);
+
+	(void)fputs(buf_str(&report), stderr);
+	if (r < 0) {
+		(void)fprintf(stderr, "%s: not usable.\n", d->config);
+		return EX_CONFIG;
+	}
+	(void)printf("%s: %zu accounts, %zu services: good.\n", d->config,
+	    settings_conf(s)->account_count, settings_conf(s)->service_count);
+	(void)settings_free(s);
+	return EX_OK;
+}
+
+static int
+load_first(struct frankd *d)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(REPORT_MAX);
+	int r = settings_load(d->config, &d->environment, ++d->generation, &d->settings, &report);
+
+	log_report(&report, LOG_LEVEL_ERROR);
+	if (r < 0) {
+		log_error(
+		    "The configuration %s is not usable, so frankd does not start.", d->config);
+		return r;
+	}
+	log_open("frankd", log_level_by_name(settings_conf(d->settings)->log_level));
+	return 0;
+}
+
+/* Where things live cannot change under running roles. */
+static int
+check_places(const struct frankd *d, const struct settings *next, struct buf *why)
+{
+	const struct conf *old = settings_conf(d->settings), *new = settings_conf(next);
+
+	if (strcmp(old->runtime_dir, new->runtime_dir) == 0 &&
+	    strcmp(old->state_dir, new->state_dir) == 0)
+		return 0;
+	(void)buf_printf(why, "runtime-dir and state-dir change only by a restart of frankd.\n");
+	return -EINVAL;
+}
+
+static int
+reload(void *arg, struct buf *why)
+{
+	struct frankd *d = arg;
+	struct settings *next = NULL, *old = d->settings;
+	int r;
+
+	notify_reloading();
+	r = settings_load(d->config, &d->environment, d->generation + 1, &next, why);
+	if (r == 0)
+		r = check_places(d, next, why);
+	if (r == 0)
+		r = key_read(next, &d->folders, d->programs.keyring, why);
+	if (r < 0) {
+		log_report(why, LOG_LEVEL_ERROR);
+		log_error("The new configuration is not usable; the old one stays in force.");
+		(void)settings_free(next);
+	} else {
+		log_report(why, LOG_LEVEL_WARNING);
+		d->generation++;
+		d->settings = next;
+		log_open("frankd", log_level_by_name(settings_conf(next)->log_level));
+		supervisor_reconfigure(d->supervisor, next);
+		(void)settings_free(old);
+		(void)malloc_trim(0);
+		log_notice("Configuration %llu is in force: %zu accounts, %zu services.",
+		    (unsigned long long)d->generation, settings_conf(next)->account_count,
+		    settings_conf(next)->service_count);
+	}
+	notify_send("READY=1");
+	return r;
+}
+
+/* ---- start ---- */
+
+/* Logs what went wrong and turns it into an exit status. */
+static int
+give_up(const char *doing, const struct buf *why, int err)
+{
+	if (why->len > 0)
+		log_error("%s: %s", doing, buf_str(why));
+	else
+		log_error("%s: %s.", doing, strerror(-err));
+	return err == -EBUSY || err == -EADDRINUSE ? EX_UNAVAILABLE : EX_OSERR;
+}
+
+static int
+open_places(struct frankd *d)
+{
+	const struct conf *c = settings_conf(d->settings);
+	CLEANUP_BUF struct buf why = BUF_INIT(4096);
+	int r = folders_open(&d->folders, c->state_dir, &why);
+
+	if (r == 0)
+		r = folders_prepare(&d->folders, d->options.one_user, &why);
+	if (r == 0)
+		r = folder_make(c->runtime_dir, &why);
+	if (r == 0)
+		r = programs_open(&d->programs, &why);
+	if (r == 0)
+		r = sockets_open(&d->sockets, c->runtime_dir, &why);
+	if (r < 0)
+		return give_up("frankd cannot start", &why, r);
+	r = key_read(d->settings, &d->folders, d->programs.keyring, &why);
+	if (r < 0) {
+		log_error("frankd cannot start: %s", buf_str(&why));
+		return EX_CONFIG;
+	}
+	return -1;
+}
+
+/* Undumpable, and as many descriptors as the system allows: a role may be handed thousands of
+ * certificate files. */
+static void
+harden(const struct frankd *d)
+{
+	const struct rlimit none = {0, 0};
+	struct rlimit files;
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (confine_landlock_version() == 0)
+		log_warning("This kernel has no Landlock: the roles are kept apart by their users "
+			    "and by seccomp alone.");
+	if (geteuid() == 0 && !d->options.one_user &&
+	    identity_of(ROLE_KEEPER, false, &d->folders.owner).uid == 0)
+		log_warning(
+		    "The users frank, frank-keeper and frank-net do not exist, and root owns the "
+		    "state folder: the "
+		    "roles run as root without its privileges. sysusers.d makes the users.");
+}
+
+/* ---- background ---- */
+
+/* The process that the shell waits for ends when the daemon is ready, or with its status. -1: this
+ * is the daemon. */
+static int
+go_background(struct frankd *d)
+{
+	unsigned char status;
+	int ends[2], left;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+		log_error("frankd cannot go to the background: %s.", strerror(errno));
+		return EX_OSERR;
+	}
+	if (pid == 0) {
+		(void)close(ends[0]);
+		d->launcher = fcntl(ends[1], F_DUPFD_CLOEXEC, 10);
+		(void)close(ends[1]);
+		(void)setsid();
+		return -1;
+	}
+	(void)close(ends[1]);
+	while ((left = (int)read(ends[0], &status, 1)) < 0 && errno == EINTR)
+		continue;
+	return left == 1 ? status : EX_SOFTWARE;
+}
+
+static void
+tell_launcher(struct frankd *d, int status)
+{
+	unsigned char octet = (unsigned char)status;
+
+	if (d->launcher < 0)
+		return;
+	(void)!write(d->launcher, &octet, 1);
+	(void)close(TAKE_FD(d->launcher));
+}
+
+static void
+leave_terminal(const struct frankd *d)
+{
+	if (dup2(d->programs.null, STDIN_FILENO) < 0 || dup2(d->programs.null, STDOUT_FILENO) < 0 ||
+	    chdir("/") < 0)
+		log_warning("The terminal cannot be left: %s.", strerror(errno));
+}
+
+/* ---- the loop ---- */
+
+static void
+on_ready(void *arg)
+{
+	struct frankd *d = arg;
+	const struct conf *c = settings_conf(d->settings);
+
+	log_notice("frankd %s is ready: %zu accounts, %zu services, sockets in %s.", FRANK_VERSION,
+	    c->account_count, c->service_count, c->runtime_dir);
+	notify_send("READY=1");
+	if (d->launcher >= 0)
+		leave_terminal(d);
+	tell_launcher(d, EX_OK);
+	(void)malloc_trim(0);
+}
+
+static void
+on_stopped(void *arg, int status)
+{
+	struct frankd *d = arg;
+
+	d->stopped = true;
+	d->status = status;
+	(void)event_base_loopbreak(d->base);
+}
+
+static void
+on_hangup(evutil_socket_t number, short what, void *arg)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(REPORT_MAX);
+
+	(void)reload(arg, &why);
+}
+
+static void
+on_terminate(evutil_socket_t number, short what, void *arg)
+{
+	struct frankd *d = arg;
+
+	notify_send("STOPPING=1");
+	log_notice("frankd stops.");
+	supervisor_stop(d->supervisor, EX_OK);
+}
+
+static int
+make_loop(struct frankd *d)
+{
+	d->base = event_base_new();
+	if (d->base == NULL)
+		return -ENOMEM;
+	d->hangup = evsignal_new(d->base, SIGHUP, on_hangup, d);
+	d->terminate = evsignal_new(d->base, SIGTERM, on_terminate, d);
+	d->interrupt = evsignal_new(d->base, SIGINT, on_terminate, d);
+	if (d->hangup == NULL || d->terminate == NULL || d->interrupt == NULL ||
+	    event_add(d->hangup, NULL) < 0 || event_add(d->terminate, NULL) < 0 ||
+	    event_add(d->interrupt, NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int
+supervise(struct frankd *d)
+{
+	const struct supervisor_def def = {
+	    .base = d->base,
+	    .programs = &d->programs,
+	    .folders = &d->folders,
+	    .sockets = &d->sockets,
+	    .one_user = d->options.one_user,
+	    .ready = on_ready,
+	    .stopped = on_stopped,
+	    .reload = reload,
+	    .arg = d,
+	};
+
+	d->supervisor = supervisor_new(&def, d->settings);
+	if (d->supervisor == NULL) {
+		log_error("The roles cannot be supervised: %s.", strerror(errno));
+		return EX_OSERR;
+	}
+	if (!d->stopped)
+		(void)event_base_dispatch(d->base);
+	return d->status;
+}
+
+static int
+run(struct frankd *d)
+{
+	int r = find_config(d);
+
+	if (r < 0)
+		return EX_CONFIG;
+	if (d->options.check)
+		return check(d);
+	r = load_first(d);
+	if (r < 0)
+		return EX_CONFIG;
+	r = open_places(d);
+	if (r >= 0)
+		return r;
+	harden(d);
+	if (make_loop(d) < 0) {
+		log_error("The event loop cannot be made.");
+		return EX_OSERR;
+	}
+	return supervise(d);
+}
+
+static void
+clear(struct frankd *d)
+{
+	(void)supervisor_free(d->supervisor);
+	if (d->hangup != NULL)
+		event_free(d->hangup);
+	if (d->terminate != NULL)
+		event_free(d->terminate);
+	if (d->interrupt != NULL)
+		event_free(d->interrupt);
+	if (d->base != NULL)
+		event_base_free(d->base);
+	(void)settings_free(d->settings);
+	sockets_close(&d->sockets);
+	folders_close(&d->folders);
+	programs_close(&d->programs);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct frankd d = {
+	    .folders = FOLDERS_INIT,
+	    .sockets = SOCKETS_INIT,
+	    .programs = {.fds = {-1, -1, -1, -1, -1, -1}, .null = -1},
+	    .launcher = -1,
+	};
+	int status = parse_options(&d.options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	log_open("frankd", LOG_LEVEL_INFO);
+	(void)signal(SIGPIPE, SIG_IGN);
+	programs_provider_dir(d.provider_dir, sizeof(d.provider_dir));
+	d.environment =
+	    (struct conf_environment){.provider_dir = d.provider_dir, .check_files = true};
+	/* under a service manager the daemon is where it belongs already */
+	if (!d.options.check && !d.options.foreground && getenv("NOTIFY_SOCKET") == NULL) {
+		status = go_background(&d);
+		if (status >= 0)
+			return status;
+	}
+	notify_open();
+	status = run(&d);
+	clear(&d);
+	tell_launcher(&d, status);
+	return status;
+}

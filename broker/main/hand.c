@@ -1,0 +1,265 @@
+/*
+ * hand.c: see hand.h. A message that the channel has no room for is freed by it and built again
+ * later.
+ */
+#include "broker/main/hand.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "broker/main/words.h"
+
+enum { SECONDS_A_DAY = 24 * 3600 };
+
+void
+hand_start(struct hand *h, const struct settings *s)
+{
+	*h = (struct hand){.settings = s};
+}
+
+static bool
+is_core(enum role_id role)
+{
+	return role == ROLE_QUEUE || role == ROLE_KEEPER;
+}
+
+static void
+put_list(struct message *m, enum field f, const struct conf_strings *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		message_put_str(m, f, list->items[i]);
+}
+
+/* Where the group does not exist, root and frankd's own user administer alone. */
+static void
+put_admin_group(struct message *m, const char *name)
+{
+	const struct group *g = name == NULL ? NULL : getgrnam(name);
+
+	if (g != NULL)
+		message_put_u64(m, F_ADMIN_GID, g->gr_gid);
+}
+
+static struct message *
+make_begin(const struct settings *s, enum role_id role)
+{
+	const struct conf *c = settings_conf(s);
+	struct message *m = message_new(M_CONF_BEGIN);
+
+	message_put_u64(m, F_GENERATION, settings_generation(s));
+	message_put_str(m, F_HOSTNAME, c->hostname);
+	message_put_u64(m, F_LOG_LEVEL, log_level_by_name(c->log_level));
+	if (is_core(role)) {
+		message_put_str(m, F_STATE_DIR, c->state_dir);
+		put_admin_group(m, c->admin_group);
+	}
+	if (role == ROLE_KEEPER) {
+		message_put_str(m, F_MASTER_KEY_FROM, settings_key_from(s));
+		message_put_secret(m, F_KEY, settings_key(s));
+	}
+	if (role == ROLE_QUEUE) {
+		message_put_str(m, F_MAIL_NAME, c->mail_name);
+		message_put_str(m, F_POSTMASTER, c->postmaster);
+		message_put_u64(m, F_SIZE_LIMIT, c->size_max);
+		message_put_u64(m, F_LIFETIME, c->lifetime);
+		message_put_u64(m, F_WARN_AFTER, c->warn_after);
+		message_put_u64(m, F_TRANSCRIPT_DAYS,
+		    (c->keep_transcripts + SECONDS_A_DAY - 1) / SECONDS_A_DAY);
+		message_put_str(m, F_IN_DOUBT, c->in_doubt);
+	}
+	return m;
+}
+
+static void
+put_oauth(struct message *m, const struct conf_account *a)
+{
+	message_put_str(m, F_ISSUER, a->issuer);
+	message_put_str(m, F_AUTHORIZATION_ENDPOINT, a->authorization_endpoint);
+	message_put_str(m, F_TOKEN_ENDPOINT, a->token_endpoint);
+	message_put_str(m, F_DEVICE_ENDPOINT, a->device_endpoint);
+	message_put_str(m, F_REVOCATION_ENDPOINT, a->revocation_endpoint);
+	message_put_str(m, F_USERINFO_ENDPOINT, a->userinfo_endpoint);
+}
+
+static void
+put_keeping(struct message *m, const struct settings *s, const struct conf_account *a)
+{
+	message_put_str(m, F_CLIENT_ID, a->client_id);
+	message_put_str(m, F_CLIENT_AUTH, a->client_auth);
+	message_put_secret(m, F_CLIENT_SECRET, settings_secret(s, &a->client_secret));
+	message_put_secret(m, F_PASSWORD, settings_secret(s, &a->password));
+	message_put_str(m, F_SCOPES, a->scopes);
+	message_put_str(m, F_REDIRECT_HOST, a->redirect_host);
+	message_put_str(m, F_REDIRECT_PATH, a->redirect_path);
+	message_put_u64(m, F_VERIFY_IDENTITY, a->verify_identity);
+	put_list(m, F_EXTRA_PARAMETERS, &a->extra_parameters);
+}
+
+static void
+put_submission(struct message *m, const struct conf_account *a)
+{
+	message_put_str(m, F_MAILBOX, a->mailbox);
+	message_put_str(m, F_AUTH_USER, a->auth_user);
+	message_put_str(m, F_HOST, a->host);
+	message_put_u64(m, F_PORT, a->port);
+	message_put_str(m, F_TLS, a->tls);
+	message_put_u64(m, F_SESSIONS, a->sessions);
+	message_put_u64(m, F_RATE, a->rate);
+	message_put_u64(m, F_RECIPIENTS_MAX, a->recipients_max);
+	message_put_u64(m, F_MIN_VALID, a->min_valid);
+	message_put_u64(m, F_SECRET_WITHOUT_TLS, a->allow_plaintext_secret);
+	put_list(m, F_MECHANISM, &a->mechanisms);
+}
+
+static struct message *
+make_account(const struct settings *s, const struct conf_account *a, enum role_id role)
+{
+	struct message *m = message_new(M_CONF_ACCOUNT);
+
+	message_put_str(m, F_ACCOUNT, a->name);
+	message_put_str(m, F_GRANT, conf_grant_name(a->grant));
+	message_put_str(m, F_PROVIDER, a->provider);
+	if (role == ROLE_KEEPER || role == ROLE_FETCH)
+		put_oauth(m, a);
+	if (role == ROLE_KEEPER)
+		put_keeping(m, s, a);
+	if (role != ROLE_FETCH)
+		put_submission(m, a);
+	return m;
+}
+
+static struct message *
+make_service(const struct conf_service *v)
+{
+	struct message *m = message_new(M_CONF_SERVICE);
+
+	message_put_str(m, F_SERVICE, v->name);
+	message_put_str(m, F_FROM_POLICY, v->from_policy);
+	message_put_str(m, F_MODE, v->mode);
+	message_put_u64(m, F_ANY_USER, v->any_user);
+	message_put_u64(m, F_RATE, v->rate_minute);
+	message_put_u64(m, F_RATE_DAY, v->rate_day);
+	message_put_u64(m, F_SIZE_LIMIT, v->size_max);
+	message_put_u64(m, F_RECIPIENTS_MAX, v->recipients_max);
+	message_put_u64(m, F_TOKEN_ALLOWED, v->token);
+	for (size_t i = 0; i < v->user_count; i++)
+		message_put_u64(m, F_USER, v->users[i]);
+	for (size_t i = 0; i < v->group_count; i++)
+		message_put_u64(m, F_GROUP, v->groups[i]);
+	put_list(m, F_ACCOUNT, &v->accounts);
+	put_list(m, F_SENDERS, &v->senders);
+	put_list(m, F_RECIPIENTS, &v->recipients);
+	return m;
+}
+
+static struct message *
+make_end(const struct settings *s)
+{
+	struct message *m = message_new(M_CONF_END);
+
+	message_put_u64(m, F_GENERATION, settings_generation(s));
+	return m;
+}
+
+/* The next message of the phase, and whether there is one. */
+static bool
+next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_fd)
+{
+	const struct conf *c = settings_conf(h->settings);
+	const struct conf_account *a;
+
+	*ret_fd = -1;
+	switch (h->phase) {
+	case HAND_BEGIN:
+		if (h->at > 0)
+			return false;
+		*ret = make_begin(h->settings, role);
+		return true;
+	case HAND_ACCOUNTS:
+		if (h->at >= c->account_count)
+			return false;
+		a = &c->accounts[h->at];
+		*ret = make_account(h->settings, a, role);
+		if (!is_core(role))
+			*ret_fd = settings_ca_file(h->settings, a->ca_file);
+		return true;
+	case HAND_SERVICES:
+		if (!is_core(role) || h->at >= c->service_count)
+			return false;
+		*ret = make_service(&c->services[h->at]);
+		return true;
+	case HAND_END:
+		if (h->at > 0)
+			return false;
+		*ret = make_end(h->settings);
+		return true;
+	case HAND_DONE:
+		break;
+	}
+	return false;
+}
+
+int
+hand_run(struct hand *h, enum role_id role, struct channel *c)
+{
+	while (h->phase != HAND_DONE) {
+		struct message *m;
+		int fd, r;
+
+		if (!next_message(h, role, &m, &fd)) {
+			h->phase++;
+			h->at = 0;
+			continue;
+		}
+		if (fd < -1) {
+			(void)message_free(m);
+			return fd;
+		}
+		r = channel_send(c, m, fd);
+		if (r < 0)
+			return r;
+		h->at++;
+	}
+	return 0;
+}
+
+static int
+check_one(struct message *m, const char *kind, const char *name, const struct conf_place *place,
+    struct buf *report)
+{
+	int r = message_error(m);
+
+	(void)message_free(m);
+	if (r == -EMSGSIZE) {
+		(void)buf_printf(report,
+		    "%s:%u: error: %s \"%s\" is too large; its lists together may have about 60 "
+		    "KB\n",
+		    place->file, place->line, kind, name);
+		return -EINVAL;
+	}
+	return r;
+}
+
+int
+hand_check(const struct settings *s, struct buf *report)
+{
+	const struct conf *c = settings_conf(s);
+	int r = 0;
+
+	for (size_t i = 0; i < c->account_count && r != -ENOMEM; i++) {
+		const struct conf_account *a = &c->accounts[i];
+		int one = check_one(
+		    make_account(s, a, ROLE_KEEPER), "account", a->name, &a->place, report);
+
+		r = one < 0 ? one : r;
+	}
+	for (size_t i = 0; i < c->service_count && r != -ENOMEM; i++) {
+		const struct conf_service *v = &c->services[i];
+		int one = check_one(make_service(v), "service", v->name, &v->place, report);
+
+		r = one < 0 ? one : r;
+	}
+	return r;
+}

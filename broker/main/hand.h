@@ -1,0 +1,33 @@
+/*
+ * hand.h: hands the configuration to a role, as the messages CONF_BEGIN to CONF_END.
+ *
+ * Each role gets what it needs and no more: only the keeper gets secrets, only the network roles
+ * get certificate files, and the services go to those that answer callers.
+ */
+#ifndef FRANK_BROKER_MAIN_HAND_H
+#define FRANK_BROKER_MAIN_HAND_H
+
+#include "broker/ipc/channel.h"
+#include "broker/main/settings.h"
+
+enum hand_phase { HAND_BEGIN, HAND_ACCOUNTS, HAND_SERVICES, HAND_END, HAND_DONE };
+
+/* How far the handing to one role has come. */
+struct hand {
+	const struct settings *settings; /* borrowed */
+	enum hand_phase phase;
+	size_t at;
+};
+
+/* Begins from the start, also when an older configuration is half handed over. */
+void hand_start(struct hand *h, const struct settings *s);
+
+/* Sends until all is sent (0) or the channel is full (-EAGAIN: to be called again when it is
+ * writable). Other negative errno: the role cannot have it. */
+int hand_run(struct hand *h, enum role_id role, struct channel *c);
+
+/* Does every account and service fit into a message? 0; -EINVAL with a sentence each in `report`;
+ * -ENOMEM. */
+int hand_check(const struct settings *s, struct buf *report);
+
+#endif

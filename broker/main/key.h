@@ -1,0 +1,19 @@
+/*
+ * key.h: what opens the token store, from the place that `tokens { key = ... }` names.
+ */
+#ifndef FRANK_BROKER_MAIN_KEY_H
+#define FRANK_BROKER_MAIN_KEY_H
+
+#include "broker/main/folders.h"
+#include "broker/main/settings.h"
+
+/*
+ * Reads the key into the settings. A key file that does not exist is made (32 random octets as
+ * base64, mode 0600, on disk before it is used), but only while the token folder is empty: a new
+ * key beside old tokens would open none of them. 0; negative errno with a sentence in `why`. May
+ * block on a person who unlocks a keyring.
+ */
+int key_read(
+    struct settings *s, const struct folders *f, const char *keyring_program, struct buf *why);
+
+#endif

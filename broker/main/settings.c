@@ -1,0 +1,223 @@
+/*
+ * settings.c: see settings.h. Many accounts share a client secret or a certificate file, so each
+ * distinct one is held once, in an array sorted by its text.
+ */
+#include "broker/main/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/main/hand.h"
+
+struct held_secret {
+	const struct conf_reference *reference; /* the first of its text */
+	struct secret *secret;
+};
+
+struct held_file {
+	const char *path;
+	int fd;
+};
+
+struct settings {
+	struct conf *conf;
+	uint64_t generation;
+	struct held_secret *secrets;
+	size_t secret_count;
+	struct held_file *files;
+	size_t file_count;
+	struct secret *key;
+	const char *key_from;
+};
+
+const struct conf *
+settings_conf(const struct settings *s)
+{
+	return s->conf;
+}
+
+uint64_t
+settings_generation(const struct settings *s)
+{
+	return s->generation;
+}
+
+void
+settings_set_key(struct settings *s, struct secret *key, const char *from)
+{
+	(void)secret_free(s->key);
+	s->key = key;
+	s->key_from = from;
+}
+
+const struct secret *
+settings_key(const struct settings *s)
+{
+	return s->key;
+}
+
+const char *
+settings_key_from(const struct settings *s)
+{
+	return s->key_from;
+}
+
+struct settings *
+settings_free(struct settings *s)
+{
+	if (s == NULL)
+		return NULL;
+	for (size_t i = 0; i < s->secret_count; i++)
+		(void)secret_free(s->secrets[i].secret);
+	for (size_t i = 0; i < s->file_count; i++)
+		if (s->files[i].fd >= 0)
+			(void)close(s->files[i].fd);
+	free(s->secrets);
+	free(s->files);
+	(void)secret_free(s->key);
+	(void)conf_free(s->conf);
+	free(s);
+	return NULL;
+}
+
+static int
+compare_secrets(const void *a, const void *b)
+{
+	const struct held_secret *x = a, *y = b;
+
+	return strcmp(x->reference->text, y->reference->text);
+}
+
+static int
+compare_files(const void *a, const void *b)
+{
+	const struct held_file *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+const struct secret *
+settings_secret(const struct settings *s, const struct conf_reference *reference)
+{
+	const struct held_secret wanted = {.reference = reference}, *found;
+
+	if (reference->text == NULL || s->secret_count == 0)
+		return NULL;
+	found = bsearch(&wanted, s->secrets, s->secret_count, sizeof(wanted), compare_secrets);
+	return found == NULL ? NULL : found->secret;
+}
+
+/* Opened anew, because a descriptor that several roles got would be read from one position by all.
+ */
+int
+settings_ca_file(const struct settings *s, const char *path)
+{
+	const struct held_file wanted = {.path = path}, *found;
+	char name[64];
+	int fd;
+
+	if (path == NULL)
+		return -1;
+	found = s->file_count == 0
+		    ? NULL
+		    : bsearch(&wanted, s->files, s->file_count, sizeof(wanted), compare_files);
+	if (found == NULL)
+		return -ENOENT;
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", found->fd);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+read_secrets(struct settings *s, struct buf *report)
+{
+	struct held_secret *all = calloc(s->conf->account_count * 2 + 1, sizeof(*all));
+	size_t count = 0, kept = 0;
+	int r = 0;
+
+	if (all == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->conf->account_count; i++) {
+		const struct conf_account *a = &s->conf->accounts[i];
+
+		if (a->client_secret.text != NULL)
+			all[count++].reference = &a->client_secret;
+		if (a->password.text != NULL)
+			all[count++].reference = &a->password;
+	}
+	qsort(all, count, sizeof(*all), compare_secrets);
+	s->secrets = all;
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP_BUF struct buf why = BUF_INIT(1024);
+		const struct conf_reference *ref = all[i].reference;
+
+		if (kept > 0 && compare_secrets(&all[kept - 1], &all[i]) == 0)
+			continue;
+		all[kept].reference = ref;
+		all[kept].secret = conf_reference_read(ref, &why);
+		if (all[kept].secret == NULL) {
+			(void)buf_printf(report, "%s:%u: error: %s\n", ref->place.file,
+			    ref->place.line, buf_str(&why));
+			r = -EINVAL;
+		}
+		s->secret_count = ++kept;
+	}
+	return r;
+}
+
+static int
+open_files(struct settings *s, struct buf *report)
+{
+	struct held_file *all = calloc(s->conf->account_count + 1, sizeof(*all));
+	size_t count = 0, kept = 0;
+	int r = 0;
+
+	if (all == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->conf->account_count; i++)
+		if (s->conf->accounts[i].ca_file != NULL)
+			all[count++].path = s->conf->accounts[i].ca_file;
+	qsort(all, count, sizeof(*all), compare_files);
+	s->files = all;
+	for (size_t i = 0; i < count; i++) {
+		if (kept > 0 && compare_files(&all[kept - 1], &all[i]) == 0)
+			continue;
+		all[kept].path = all[i].path;
+		all[kept].fd = open(all[i].path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (all[kept].fd < 0) {
+			(void)buf_printf(report,
+			    "error: the certificate file %s cannot be read: %s\n", all[i].path,
+			    strerror(errno));
+			r = -EINVAL;
+		}
+		s->file_count = ++kept;
+	}
+	return r;
+}
+
+int
+settings_load(const char *path, const struct conf_environment *env, uint64_t generation,
+    struct settings **ret, struct buf *report)
+{
+	struct settings *s = calloc(1, sizeof(*s));
+	int r, files, packets;
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->generation = generation;
+	r = conf_load(path, env, &s->conf, report);
+	if (r == 0) {
+		r = read_secrets(s, report);
+		files = open_files(s, report);
+		packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);
+		r = r < 0 ? r : files < 0 ? files : packets;
+	}
+	if (r < 0) {
+		(void)settings_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}

@@ -1,0 +1,769 @@
+/*
+ * supervise.c: see supervise.h.
+ *
+ * A child is gone when it was waited for; its channel may close before. Phases of the whole:
+ *
+ *   STARTING   until queue and keeper said READY for the first time; one that dies now ends frankd,
+ * since whatever it died of would come again RUNNING RENEWING   one of the set died: the others are
+ * told to end, and when all are gone the set starts after a delay STOPPING_NETWORK, STOPPING_SET,
+ * STOPPING_KILL   see supervisor_stop
+ *
+ * Delays after deaths double from a quarter of a second to a minute, and begin anew after a minute
+ * of peace.
+ */
+#include "broker/main/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "broker/main/hand.h"
+
+enum {
+	DELAY_FIRST = 250, /* ms */
+	DELAY_MAX = 60 * 1000,
+	PEACE = 60 * 1000,
+	NETWORK_GRACE = 3000, /* of the 5 s that stopping may take */
+	SET_GRACE = 1500,
+	RENEW_GRACE = 3000,
+	LINGER_GRACE = 2000, /* between the end of a channel and that of its process */
+};
+
+enum phase { STARTING, RUNNING, RENEWING, STOPPING_NETWORK, STOPPING_SET, STOPPING_KILL, STOPPED };
+
+struct child {
+	struct supervisor *supervisor;
+	enum role_id role;
+	pid_t pid; /* 0: no process */
+	struct channel *channel;
+	bool ready, wanted;
+	struct hand hand;
+	int waiting_peers[ROLE_COUNT]; /* ends of channels that go out after the configuration; -1:
+					  none */
+	struct event *kill_timer, *start_timer;
+	unsigned deaths; /* in a row */
+	uint64_t started, not_before;
+};
+
+struct supervisor {
+	struct supervisor_def def;
+	const struct settings *settings;
+	enum phase phase;
+	struct child children[ROLE_COUNT];
+	struct event *child_signal, *timer; /* of the phase */
+	unsigned deaths;
+	uint64_t started;
+	int status;
+};
+
+static const enum role_id all_roles[] = {ROLE_QUEUE, ROLE_KEEPER, ROLE_FETCH, ROLE_SEND};
+
+/* Who works with whom. The first of an on-demand role's rows names its user. */
+static const struct {
+	enum role_id a, b;
+} wires[] = {
+    {ROLE_KEEPER, ROLE_QUEUE},
+    {ROLE_FETCH, ROLE_KEEPER},
+    {ROLE_SEND, ROLE_QUEUE},
+    {ROLE_SEND, ROLE_KEEPER},
+};
+
+static void start_set(struct supervisor *s);
+static void start_child(struct child *c);
+
+static bool
+is_of_set(enum role_id role)
+{
+	return role == ROLE_QUEUE || role == ROLE_KEEPER;
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void
+arm(struct event *timer, uint64_t ms)
+{
+	const struct timeval tv = {
+	    .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+
+	(void)event_add(timer, &tv);
+}
+
+/* The delay before the next start, after `deaths` in a row. */
+static uint64_t
+delay_after(unsigned deaths)
+{
+	uint64_t delay = DELAY_FIRST;
+
+	for (unsigned i = 1; i < deaths && delay < DELAY_MAX; i++)
+		delay *= 2;
+	return delay > DELAY_MAX ? DELAY_MAX : delay;
+}
+
+static unsigned
+count_death(unsigned deaths, uint64_t started)
+{
+	return now_ms() - started > PEACE ? 1 : deaths + 1;
+}
+
+static bool
+stopping(const struct supervisor *s)
+{
+	return s->phase >= STOPPING_NETWORK;
+}
+
+/* ---- messages to a child ---- */
+
+/* A child that cannot be written to, though its channel holds two thousand messages, is stuck. */
+static void
+tell(struct child *c, struct message *m, int fd)
+{
+	int r;
+
+	if (c->channel == NULL) {
+		(void)message_free(m);
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	r = channel_send(c->channel, m, fd);
+	if (r < 0 && r != -EPIPE && c->pid > 0) {
+		log_error(
+		    "%s takes no messages (%s); it is ended.", role_name(c->role), strerror(-r));
+		(void)kill(c->pid, SIGKILL);
+	}
+}
+
+static void
+tell_peer(struct child *c, enum role_id peer, int fd)
+{
+	struct message *m = message_new(M_PEER);
+
+	message_put_u64(m, F_ROLE, peer);
+	tell(c, m, fd);
+}
+
+static void
+tell_listen(struct child *c, const char *name, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	struct message *m;
+
+	if (copy < 0) {
+		log_error(
+		    "%s cannot be given \"%s\": %s.", role_name(c->role), name, strerror(errno));
+		return;
+	}
+	m = message_new(M_LISTEN);
+	message_put_str(m, F_NAME, name);
+	tell(c, m, copy);
+}
+
+static void
+tell_shutdown(struct child *c)
+{
+	if (c->pid > 0)
+		tell(c, message_new(M_SHUTDOWN), -1);
+}
+
+/* Goes on with the configuration; peers follow when it is out. */
+static void
+hand_on(struct child *c)
+{
+	int r = c->channel == NULL ? 0 : hand_run(&c->hand, c->role, c->channel);
+
+	if (r == -EAGAIN)
+		return;
+	if (r < 0 && r != -EPIPE) {
+		log_error(
+		    "%s cannot be given the configuration: %s.", role_name(c->role), strerror(-r));
+		(void)kill(c->pid, SIGKILL);
+		return;
+	}
+	for (int peer = 0; peer < ROLE_COUNT; peer++)
+		if (c->waiting_peers[peer] >= 0)
+			tell_peer(c, (enum role_id)peer, TAKE_FD(c->waiting_peers[peer]));
+}
+
+static void
+give_peer(struct child *c, enum role_id peer, int fd)
+{
+	if (c->hand.phase == HAND_DONE) {
+		tell_peer(c, peer, fd);
+		return;
+	}
+	if (c->waiting_peers[peer] >= 0)
+		(void)close(c->waiting_peers[peer]);
+	c->waiting_peers[peer] = fd;
+}
+
+/* Connects two children that run. */
+static void
+wire(struct supervisor *s, enum role_id a, enum role_id b)
+{
+	struct child *x = &s->children[a], *y = &s->children[b];
+	int ends[2];
+
+	if (x->pid == 0 || y->pid == 0)
+		return;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+		log_error("%s and %s cannot be connected: %s.", role_name(a), role_name(b),
+		    strerror(errno));
+		return;
+	}
+	give_peer(x, b, ends[0]);
+	give_peer(y, a, ends[1]);
+}
+
+/* The directories and sockets of a role. */
+static void
+give_rooms(struct child *c)
+{
+	const struct folders *f = c->supervisor->def.folders;
+	const struct sockets *k = c->supervisor->def.sockets;
+
+	if (c->role == ROLE_QUEUE) {
+		tell_listen(c, "state", f->fds[FOLDER_SPOOL]);
+		tell_listen(c, "bodies", f->fds[FOLDER_BODIES]);
+		tell_listen(c, "drop", f->fds[FOLDER_DROP]);
+		tell_listen(c, socket_name(SOCKET_SUBMIT), k->fds[SOCKET_SUBMIT]);
+		tell_listen(c, socket_name(SOCKET_CONTROL), k->fds[SOCKET_CONTROL]);
+	} else if (c->role == ROLE_KEEPER) {
+		tell_listen(c, "tokens", f->fds[FOLDER_TOKENS]);
+		tell_listen(c, socket_name(SOCKET_KEEPER), k->fds[SOCKET_KEEPER]);
+	}
+}
+
+/* ---- messages from a child ---- */
+
+static void
+set_is_ready(struct supervisor *s)
+{
+	if (!s->children[ROLE_QUEUE].ready || !s->children[ROLE_KEEPER].ready ||
+	    s->phase != STARTING)
+		return;
+	s->phase = RUNNING;
+	s->def.ready(s->def.arg);
+}
+
+/*
+ * The user of an on-demand role asks when it has no channel to it. A process that still runs then
+ * has lost its user and is on its way out: the next one is started when it is gone.
+ */
+static void
+start_wanted(struct supervisor *s, enum role_id user, enum role_id role)
+{
+	struct child *c;
+	uint64_t now = now_ms();
+	bool its_user = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wires); i++)
+		if (wires[i].a == role && wires[i].b == user && !is_of_set(role)) {
+			its_user = true;
+			break;
+		}
+	if (!its_user) {
+		log_error("%s asks for a role that it has no use for.", role_name(user));
+		return;
+	}
+	if (s->phase != RUNNING && s->phase != STARTING)
+		return;
+	c = &s->children[role];
+	if (c->pid > 0) {
+		c->wanted = true;
+		arm(c->kill_timer, LINGER_GRACE);
+	} else if (now < c->not_before) {
+		arm(c->start_timer, c->not_before - now);
+	} else {
+		start_child(c);
+	}
+}
+
+static void
+answer_reload(struct child *c, uint64_t id)
+{
+	struct supervisor *s = c->supervisor;
+	CLEANUP_BUF struct buf why = BUF_INIT(32 * 1024);
+	struct message *m;
+	int r = s->def.reload(s->def.arg, &why);
+
+	m = message_new(M_RELOAD_RESULT);
+	message_put_u64(m, F_ID, id);
+	if (r < 0)
+		message_put_str(m, F_ERROR, why.len > 0 ? buf_str(&why) : strerror(-r));
+	tell(c, m, -1);
+}
+
+static void
+on_message(void *arg, struct channel *channel, const struct message *m, int fd)
+{
+	struct child *c = arg;
+
+	switch (message_type(m)) {
+	case M_READY:
+		c->ready = true;
+		set_is_ready(c->supervisor);
+		break;
+	case M_NEED_ROLE: {
+		uint64_t role = message_u64(m, F_ROLE, ROLE_COUNT);
+
+		start_wanted(
+		    c->supervisor, c->role, role < ROLE_COUNT ? (enum role_id)role : ROLE_CLIENT);
+		break;
+	}
+	case M_USER_QUERY:
+		tell(c, identity_answer((uid_t)message_u64(m, F_UID, UINT32_MAX)), -1);
+		break;
+	case M_RELOAD:
+		answer_reload(c, message_u64(m, F_ID, 0));
+		break;
+	default:
+		break;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static void
+on_closed(void *arg, struct channel *channel)
+{
+	struct child *c = arg;
+
+	c->channel = channel_free(c->channel);
+	if (c->pid > 0)
+		arm(c->kill_timer, LINGER_GRACE);
+}
+
+static void
+on_writable(void *arg, struct channel *channel)
+{
+	hand_on(arg);
+}
+
+static const struct channel_ops child_ops = {
+    .message = on_message,
+    .closed = on_closed,
+    .writable = on_writable,
+};
+
+/* ---- starting ---- */
+
+static void
+on_kill_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *c = arg;
+
+	if (c->pid <= 0)
+		return;
+	log_warning("%s does not end by itself; it is killed.", role_name(c->role));
+	(void)kill(c->pid, SIGKILL);
+}
+
+static void
+on_start_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *c = arg;
+
+	if (c->pid == 0 && c->supervisor->phase == RUNNING)
+		start_child(c);
+}
+
+/* 0 when a process runs and its channel stands; what it is to know follows. */
+static int
+run_child(struct child *c)
+{
+	struct supervisor *s = c->supervisor;
+	struct identity who = identity_of(c->role, s->def.one_user, &s->def.folders->owner);
+	CLEANUP_FREE char *state_path = NULL;
+	int ends[2];
+
+	if (asprintf(&state_path, "%s%s", s->def.folders->path,
+		c->role == ROLE_QUEUE ? "/spool" : "") < 0) {
+		state_path = NULL;
+		return -ENOMEM;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	c->pid = programs_run(s->def.programs, c->role, &who, ends[1], state_path);
+	(void)close(ends[1]);
+	if (c->pid < 0) {
+		int err = c->pid;
+
+		c->pid = 0;
+		(void)close(ends[0]);
+		return err;
+	}
+	c->started = now_ms();
+	c->ready = c->wanted = false;
+	c->channel = channel_new(s->def.base, ends[0], ROLE_MAIN, c->role, &child_ops, c);
+	if (c->channel == NULL) {
+		(void)kill(c->pid, SIGKILL);
+		return -errno;
+	}
+	return 0;
+}
+
+static void
+introduce(struct child *c)
+{
+	struct message *m;
+
+	give_rooms(c);
+	m = message_new(M_HELLO);
+	message_put_bytes(m, F_TABLE, message_table_hash, MESSAGE_TABLE_HASH);
+	tell(c, m, -1);
+	hand_start(&c->hand, c->supervisor->settings);
+	hand_on(c);
+}
+
+static void
+start_child(struct child *c)
+{
+	struct supervisor *s = c->supervisor;
+	int r = run_child(c);
+
+	if (r < 0) {
+		log_error("%s cannot be started: %s.", role_name(c->role), strerror(-r));
+		if (c->pid == 0 && !is_of_set(c->role)) {
+			c->deaths = count_death(c->deaths, c->started);
+			arm(c->start_timer, delay_after(c->deaths));
+		}
+		return;
+	}
+	introduce(c);
+	for (size_t i = 0; i < ARRAY_SIZE(wires); i++)
+		if (wires[i].a == c->role || wires[i].b == c->role)
+			wire(s, wires[i].a, wires[i].b);
+}
+
+static bool
+anyone_left(const struct supervisor *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
+		if (s->children[all_roles[i]].pid > 0)
+			return true;
+	return false;
+}
+
+/* ---- ends ---- */
+
+static void
+finish(struct supervisor *s)
+{
+	(void)event_del(s->timer);
+	s->phase = STOPPED;
+	s->def.stopped(s->def.arg, s->status);
+}
+
+static void
+kill_all(struct supervisor *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
+		if (s->children[all_roles[i]].pid > 0)
+			(void)kill(s->children[all_roles[i]].pid, SIGKILL);
+}
+
+static void
+stop_set(struct supervisor *s)
+{
+	s->phase = STOPPING_SET;
+	tell_shutdown(&s->children[ROLE_QUEUE]);
+	tell_shutdown(&s->children[ROLE_KEEPER]);
+	arm(s->timer, SET_GRACE);
+}
+
+static bool
+network_is_gone(const struct supervisor *s)
+{
+	return s->children[ROLE_FETCH].pid == 0 && s->children[ROLE_SEND].pid == 0;
+}
+
+static void
+renew(struct supervisor *s)
+{
+	s->phase = RENEWING;
+	s->deaths = count_death(s->deaths, s->started);
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++) {
+		struct child *c = &s->children[all_roles[i]];
+
+		(void)event_del(c->start_timer);
+		tell_shutdown(c);
+	}
+	arm(s->timer, RENEW_GRACE);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervisor *s = arg;
+
+	switch (s->phase) {
+	case RENEWING:
+		if (anyone_left(s))
+			kill_all(s);
+		else
+			start_set(s);
+		break;
+	case STOPPING_NETWORK:
+		stop_set(s);
+		break;
+	case STOPPING_SET:
+		s->phase = STOPPING_KILL;
+		kill_all(s);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+log_end(const struct child *c, int status)
+{
+	char how[64];
+
+	if (WIFSIGNALED(status))
+		(void)snprintf(how, sizeof(how), "signal %d (%s)", WTERMSIG(status),
+		    strsignal(WTERMSIG(status)));
+	else
+		(void)snprintf(how, sizeof(how), "status %d", WEXITSTATUS(status));
+	log_line(LOG_LEVEL_ERROR,
+	    is_of_set(c->role) ? "A role died; queue and keeper are started anew." : "A role died.",
+	    LOG_PAIRS({LOG_ROLE, role_name(c->role)}, {LOG_ERROR, how}));
+}
+
+static void
+network_role_ended(struct child *c, int status)
+{
+	bool well = WIFEXITED(status) && WEXITSTATUS(status) == EX_OK;
+
+	if (well) {
+		c->deaths = 0;
+		c->not_before = 0;
+	} else {
+		log_end(c, status);
+		c->deaths = count_death(c->deaths, c->started);
+		c->not_before = now_ms() + delay_after(c->deaths);
+	}
+	if (!c->wanted)
+		return;
+	if (well)
+		start_child(c);
+	else
+		arm(c->start_timer, delay_after(c->deaths));
+}
+
+static void
+set_role_ended(struct child *c, int status)
+{
+	struct supervisor *s = c->supervisor;
+
+	log_end(c, status);
+	if (s->phase == STARTING) {
+		log_error("The roles cannot start, so frankd ends.");
+		supervisor_stop(s, EX_SOFTWARE);
+	} else {
+		renew(s);
+	}
+}
+
+static void
+forget_process(struct child *c)
+{
+	c->pid = 0;
+	c->ready = false;
+	c->channel = channel_free(c->channel);
+	(void)event_del(c->kill_timer);
+	for (int peer = 0; peer < ROLE_COUNT; peer++)
+		if (c->waiting_peers[peer] >= 0)
+			(void)close(TAKE_FD(c->waiting_peers[peer]));
+}
+
+static void
+child_ended(struct child *c, int status)
+{
+	struct supervisor *s = c->supervisor;
+
+	forget_process(c);
+	switch (s->phase) {
+	case STARTING:
+	case RUNNING:
+		if (is_of_set(c->role))
+			set_role_ended(c, status);
+		else
+			network_role_ended(c, status);
+		break;
+	case RENEWING:
+		if (!anyone_left(s)) {
+			uint64_t delay = delay_after(s->deaths);
+
+			log_notice("Queue and keeper are started anew in %" PRIu64 " ms.", delay);
+			arm(s->timer, delay);
+		}
+		break;
+	case STOPPING_NETWORK:
+		if (network_is_gone(s))
+			stop_set(s);
+		break;
+	case STOPPING_SET:
+	case STOPPING_KILL:
+	case STOPPED:
+		break;
+	}
+	if (stopping(s) && s->phase != STOPPED && !anyone_left(s))
+		finish(s);
+}
+
+static void
+on_child_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct supervisor *s = arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++) {
+		struct child *c = &s->children[all_roles[i]];
+		int status;
+
+		if (c->pid > 0 && waitpid(c->pid, &status, WNOHANG) == c->pid)
+			child_ended(c, status);
+	}
+}
+
+/* ---- the whole ---- */
+
+static void
+start_set(struct supervisor *s)
+{
+	if (s->phase == RENEWING)
+		s->phase = RUNNING;
+	s->started = now_ms();
+	start_child(&s->children[ROLE_KEEPER]);
+	start_child(&s->children[ROLE_QUEUE]);
+	if (s->children[ROLE_KEEPER].pid > 0 && s->children[ROLE_QUEUE].pid > 0)
+		return;
+	/* no process to be made: what was logged may pass */
+	if (s->phase == STARTING) {
+		supervisor_stop(s, EX_OSERR);
+		return;
+	}
+	renew(s);
+	if (!anyone_left(s))
+		arm(s->timer, delay_after(s->deaths));
+}
+
+void
+supervisor_reconfigure(struct supervisor *s, const struct settings *settings)
+{
+	s->settings = settings;
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++) {
+		struct child *c = &s->children[all_roles[i]];
+
+		if (c->pid > 0) {
+			hand_start(&c->hand, settings);
+			hand_on(c);
+		}
+	}
+}
+
+void
+supervisor_stop(struct supervisor *s, int status)
+{
+	if (s->phase == STOPPED)
+		return;
+	if (stopping(s)) {
+		s->phase = STOPPING_KILL;
+		kill_all(s);
+		return;
+	}
+	s->status = status;
+	s->phase = STOPPING_NETWORK;
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
+		(void)event_del(s->children[all_roles[i]].start_timer);
+	if (!anyone_left(s)) {
+		finish(s);
+		return;
+	}
+	tell_shutdown(&s->children[ROLE_FETCH]);
+	tell_shutdown(&s->children[ROLE_SEND]);
+	if (network_is_gone(s))
+		stop_set(s);
+	else
+		arm(s->timer, NETWORK_GRACE);
+}
+
+static int
+child_init(struct supervisor *s, enum role_id role)
+{
+	struct child *c = &s->children[role];
+
+	c->supervisor = s;
+	c->role = role;
+	for (int peer = 0; peer < ROLE_COUNT; peer++)
+		c->waiting_peers[peer] = -1;
+	c->kill_timer = evtimer_new(s->def.base, on_kill_timer, c);
+	c->start_timer = evtimer_new(s->def.base, on_start_timer, c);
+	return c->kill_timer == NULL || c->start_timer == NULL ? -ENOMEM : 0;
+}
+
+struct supervisor *
+supervisor_new(const struct supervisor_def *def, const struct settings *settings)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+	int r = 0;
+
+	if (s == NULL)
+		return NULL;
+	s->def = *def;
+	s->settings = settings;
+	s->timer = evtimer_new(def->base, on_timer, s);
+	s->child_signal = evsignal_new(def->base, SIGCHLD, on_child_signal, s);
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles) && r == 0; i++)
+		r = child_init(s, all_roles[i]);
+	if (r < 0 || s->timer == NULL || s->child_signal == NULL ||
+	    event_add(s->child_signal, NULL) < 0) {
+		errno = ENOMEM;
+		return supervisor_free(s);
+	}
+	start_set(s);
+	return s;
+}
+
+static void
+event_free_if(struct event *e)
+{
+	if (e != NULL)
+		event_free(e);
+}
+
+struct supervisor *
+supervisor_free(struct supervisor *s)
+{
+	if (s == NULL)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++) {
+		struct child *c = &s->children[all_roles[i]];
+
+		c->channel = channel_free(c->channel);
+		event_free_if(c->kill_timer);
+		event_free_if(c->start_timer);
+		for (int peer = 0; peer < ROLE_COUNT && c->supervisor != NULL; peer++)
+			if (c->waiting_peers[peer] >= 0)
+				(void)close(c->waiting_peers[peer]);
+	}
+	event_free_if(s->timer);
+	event_free_if(s->child_signal);
+	free(s);
+	return NULL;
+}

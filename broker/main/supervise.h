@@ -1,0 +1,52 @@
+/*
+ * supervise.h: the roles at work: started, wired to each other, given the configuration, started
+ * anew when they die, stopped.
+ *
+ * Queue and keeper are the set: they run always, and when one dies the whole set is started anew.
+ * Fetch and send are started when their user (keeper, queue) asks and end by themselves.
+ */
+#ifndef FRANK_BROKER_MAIN_SUPERVISE_H
+#define FRANK_BROKER_MAIN_SUPERVISE_H
+
+#include <event2/event.h>
+
+#include "broker/main/folders.h"
+#include "broker/main/programs.h"
+#include "broker/main/settings.h"
+#include "broker/main/sockets.h"
+
+struct supervisor;
+
+/* What supervision needs of main; all pointers are borrowed for good. */
+struct supervisor_def {
+	struct event_base *base;
+	const struct programs *programs;
+	const struct folders *folders;
+	const struct sockets *sockets;
+	bool one_user;
+	/* The set is ready for the first time. */
+	void (*ready)(void *arg);
+	/* All roles are gone; nothing happens any more. `status` is what main should end with. */
+	void (*stopped)(void *arg, int status);
+	/* Queue passes on a person's wish. Fills `why` on failure. */
+	int (*reload)(void *arg, struct buf *why);
+	void *arg;
+};
+
+/* Starts the set. NULL with errno. */
+struct supervisor *supervisor_new(
+    const struct supervisor_def *def, const struct settings *settings);
+/* Takes NULL; returns NULL. */
+struct supervisor *supervisor_free(struct supervisor *s);
+
+/* Gives every running role a new configuration; those started later get it too. The caller may free
+ * the old one. */
+void supervisor_reconfigure(struct supervisor *s, const struct settings *settings);
+
+/*
+ * Stops: the network roles finish what they are at, then queue and keeper, then whoever is left is
+ * killed; within 5 s. A second call kills at once.
+ */
+void supervisor_stop(struct supervisor *s, int status);
+
+#endif
