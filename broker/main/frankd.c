@@ -54,7 +54,7 @@ struct frankd {
 	struct event *hangup, *terminate, *interrupt;
 	struct supervisor *supervisor;
 	int launcher; /* pipe to the process that the shell waits for, or -1 */
-	bool stopped;
+	bool ready, stopped;
 	int status;
 };
 
@@ -208,7 +208,8 @@ reload(void *arg, struct buf *why)
 	struct settings *next = NULL, *old = d->settings;
 	int r;
 
-	notify_reloading();
+	if (d->ready)
+		notify_reloading();
 	r = settings_load(d->config, &d->environment, d->generation + 1, &next, why);
 	if (r == 0)
 		r = check_places(d, next, why);
@@ -230,7 +231,8 @@ reload(void *arg, struct buf *why)
 		    (unsigned long long)d->generation, settings_conf(next)->account_count,
 		    settings_conf(next)->service_count);
 	}
-	notify_send("READY=1");
+	if (d->ready)
+		notify_send("READY=1");
 	return r;
 }
 
@@ -354,6 +356,7 @@ on_ready(void *arg)
 
 	log_notice("frankd %s is ready: %zu accounts, %zu services, sockets in %s.", FRANK_VERSION,
 	    c->account_count, c->service_count, c->runtime_dir);
+	d->ready = true;
 	notify_send("READY=1");
 	if (d->launcher >= 0)
 		leave_terminal(d);

@@ -1,0 +1,176 @@
+/*
+ * A role for the test of frankd's supervision: it logs what it is given and does what signals say.
+ * USR1: asks for its network role. USR2: lets go of it. Which role it is, its name says
+ * (frank-queue, ...).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "broker/role/role.h"
+
+static const struct {
+	const char *program, *log_name;
+	enum role_id id, needs;
+} roles[] = {
+    {"frank-queue", "frankd[queue]", ROLE_QUEUE, ROLE_SEND},
+    {"frank-keeper", "frankd[keeper]", ROLE_KEEPER, ROLE_FETCH},
+    {"frank-https", "frankd[fetch]", ROLE_FETCH, ROLE_MAIN},
+    {"frank-send", "frankd[send]", ROLE_SEND, ROLE_MAIN},
+};
+
+struct fake {
+	size_t which;
+	unsigned accounts, services, secrets, files;
+	struct event *usr1, *usr2, *winch, *hup;
+	struct role *role;
+};
+
+static void
+on_usr1(evutil_socket_t number, short what, void *arg)
+{
+	struct fake *f = arg;
+
+	role_need(f->role, roles[f->which].needs);
+}
+
+static void
+on_usr2(evutil_socket_t number, short what, void *arg)
+{
+	struct fake *f = arg;
+
+	role_drop(f->role, roles[f->which].needs);
+}
+
+static void
+on_winch(evutil_socket_t number, short what, void *arg)
+{
+	on_usr2(number, what, arg);
+	on_usr1(number, what, arg);
+}
+
+static void
+on_hup(evutil_socket_t number, short what, void *arg)
+{
+	struct fake *f = arg;
+	struct message *m = message_new(M_RELOAD);
+
+	message_put_u64(m, F_ID, 7);
+	(void)channel_send(role_main_channel(f->role), m, -1);
+}
+
+static int
+start(struct role *r)
+{
+	struct fake *f = role_state(r);
+	static const char *const dirs[] = {"state", "bodies", "drop", "tokens"};
+
+	f->role = r;
+	f->usr1 = evsignal_new(role_base(r), SIGUSR1, on_usr1, f);
+	f->usr2 = evsignal_new(role_base(r), SIGUSR2, on_usr2, f);
+	f->hup = evsignal_new(role_base(r), SIGHUP, on_hup, f);
+	f->winch = evsignal_new(role_base(r), SIGWINCH, on_winch, f);
+	if (f->usr1 == NULL || f->winch == NULL || event_add(f->winch, NULL) < 0 ||
+	    f->hup == NULL || event_add(f->hup, NULL) < 0 || f->usr2 == NULL ||
+	    event_add(f->usr1, NULL) < 0 || event_add(f->usr2, NULL) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		struct stat st;
+
+		if (role_dir(r, dirs[i]) >= 0 && fstat(role_dir(r, dirs[i]), &st) == 0)
+			log_info("dir %s %04o", dirs[i], (unsigned)st.st_mode & 07777);
+	}
+	log_info("started uid=%d state=%s", (int)getuid(), role_state_path(r));
+	return 0;
+}
+
+static void
+count(struct fake *f, const struct message *m, int fd)
+{
+	switch (message_type(m)) {
+	case M_CONF_BEGIN:
+		f->accounts = f->services = f->files = 0;
+		f->secrets = message_has(m, F_KEY);
+		break;
+	case M_CONF_ACCOUNT:
+		f->accounts++;
+		f->secrets += message_has(m, F_PASSWORD) + message_has(m, F_CLIENT_SECRET);
+		f->files += fd >= 0;
+		break;
+	case M_CONF_SERVICE:
+		f->services++;
+		break;
+	case M_CONF_END:
+		log_info("configuration %d: accounts=%u services=%u secrets=%u files=%u",
+		    (int)message_u64(m, F_GENERATION, 0), f->accounts, f->services, f->secrets,
+		    f->files);
+		break;
+	case M_RELOAD_RESULT:
+		log_info("reload: %s", message_has(m, F_ERROR) ? message_str(m, F_ERROR) : "good");
+		break;
+	case M_USER_ANSWER:
+		log_info("user %d is %s", (int)message_u64(m, F_UID, 0),
+		    message_has(m, F_USER_NAME) ? message_str(m, F_USER_NAME) : "unknown");
+		break;
+	default:
+		log_info("message %s", message_type_name(message_type(m)));
+	}
+}
+
+static void
+on_message(struct role *r, struct channel *from, const struct message *m, int fd)
+{
+	count(role_state(r), m, fd);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static void
+on_listen(struct role *r, const char *name, const char *service, int fd)
+{
+	log_info("listen %s", name);
+	if (strcmp(name, "submit") == 0) {
+		struct message *m = message_new(M_USER_QUERY);
+
+		message_put_u64(m, F_UID, 0);
+		(void)channel_send(role_main_channel(r), m, -1);
+	}
+	(void)close(fd);
+}
+
+static void
+on_peer(struct role *r, enum role_id peer, bool up)
+{
+	log_info("peer %s %s", role_name(peer), up ? "up" : "down");
+}
+
+static void
+on_shutdown(struct role *r)
+{
+	log_info("shutdown");
+	role_exit(r, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct fake f = {0};
+	struct role_def def = {
+	    .start = start,
+	    .message = on_message,
+	    .listen = on_listen,
+	    .peer = on_peer,
+	    .shutdown = on_shutdown,
+	};
+	int status;
+
+	while (f.which < 3 && strcmp(basename(argv[0]), roles[f.which].program) != 0)
+		f.which++;
+	def.id = roles[f.which].id;
+	def.log_name = roles[f.which].log_name;
+	status = role_main(&def, &f, argc, argv);
+	return status;
+}

@@ -1,0 +1,330 @@
+"""frankd's supervision, with roles that only log: supervise.py FRANKD FAKE_ROLE
+
+Starts a private frankd beside four copies of the fake role and looks at what the roles were given, what happens when one dies,
+and how it all stops."""
+import glob
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+FRANKD, FAKE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+
+CONF = '''
+runtime-dir = "{dir}/run"
+state-dir = "{dir}/state"
+account "relay" {{
+    provider = "generic"
+    mailbox = "a@example.test"
+    grant = "password"
+    password = "file:{dir}/password"
+    submit = "localhost:2525"
+    ca-file = "{dir}/ca.pem"
+}}
+account "none" {{
+    provider = "generic"
+    mailbox = "b@example.test"
+    grant = "none"
+    submit = "localhost:2525"
+}}
+service "all" {{
+    users = {{"*"}}
+    accounts = {{"relay", "none"}}
+    senders = {{"*"}}
+}}
+'''
+
+
+def wait_for(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    return condition()
+
+
+class Supervision(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix='frank-supervise-')
+        os.chmod(self.dir, 0o755)
+        self.bin = os.path.join(self.dir, 'bin')
+        os.mkdir(self.bin)
+        shutil.copy(FRANKD, self.bin)
+        for name in ('frank-queue', 'frank-keeper', 'frank-https', 'frank-send'):
+            shutil.copy(FAKE, os.path.join(self.bin, name))
+        self.log = os.path.join(self.dir, 'log')
+        self.write('log', '')
+        self.write('password', 'not-for-the-log\n', 0o600)
+        self.write('ca.pem', '-----BEGIN CERTIFICATE-----\n')
+        self.write('frank.conf', CONF.format(dir=self.dir))
+        self.p = None
+
+    def tearDown(self):
+        if self.p and self.p.poll() is None:
+            self.p.kill()
+            self.p.wait(10)
+        if sys.exc_info()[0] or os.environ.get('KEEP'):
+            print(self.dir, file=sys.stderr)
+        else:
+            shutil.rmtree(self.dir)
+
+    def write(self, name, text, mode=0o644):
+        path = os.path.join(self.dir, name)
+        with open(path, 'w') as f:
+            f.write(text)
+        os.chmod(path, mode)
+
+    def command(self, *args):
+        return [os.path.join(self.bin, 'frankd'), '-c', os.path.join(self.dir, 'frank.conf'), *args]
+
+    def start(self, *args, env=None):
+        count = len(re.findall('is ready', self.text()))
+        with open(self.log, 'ab') as log:
+            self.p = subprocess.Popen(self.command('--foreground', *args), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=log, env={**os.environ, **(env or {})})
+        self.assertTrue(self.saw('is ready', count + 1), self.text())
+
+    @staticmethod
+    def read(path):
+        with open(path, errors='replace') as f:
+            return f.read()
+
+    def text(self):
+        return self.read(self.log)
+
+    def saw(self, pattern, times=1, seconds=10):
+        return wait_for(lambda: len(re.findall(pattern, self.text())) >= times, seconds)
+
+    def role(self, name):
+        """The pid of a role, or 0."""
+        for path in glob.glob('/proc/[0-9]*/stat'):
+            try:
+                with open(path) as f:
+                    stat = f.read()
+            except OSError:
+                continue
+            pid, comm = stat.split(' ', 1)[0], stat[stat.index('(') + 1:stat.rindex(')')]
+            rest = stat[stat.rindex(')') + 2:].split()
+            if comm == name and rest[0] != 'Z' and int(rest[1]) == self.p.pid:
+                return int(pid)
+        return 0
+
+    def stop(self):
+        begin = time.monotonic()
+        self.p.send_signal(signal.SIGTERM)
+        self.assertEqual(self.p.wait(10), 0, self.text())
+        self.assertLess(time.monotonic() - begin, 5)
+
+    def test_each_role_gets_its_part(self):
+        self.start()
+        self.assertTrue(self.saw('peer (queue|keeper) up', 2))
+        self.assertTrue(self.saw('user 0 is root'))
+        text = self.text()
+        # the keeper: the key and the password, no certificate; the queue: neither
+        self.assertRegex(text, r'\[keeper\]: configuration 1: accounts=2 services=1 secrets=2 files=0')
+        self.assertRegex(text, r'\[queue\]: configuration 1: accounts=2 services=1 secrets=0 files=0')
+        self.assertRegex(text, r'\[keeper\]: dir tokens 0700')
+        self.assertRegex(text, r'\[queue\]: dir state 0700')
+        self.assertRegex(text, r'\[queue\]: dir bodies 0700')
+        self.assertRegex(text, r'\[queue\]: dir drop 3733')
+        self.assertNotRegex(text, r'\[keeper\]: dir (state|bodies|drop)')
+        self.assertRegex(text, r'\[queue\]: listen submit')
+        self.assertRegex(text, r'\[queue\]: listen control')
+        self.assertRegex(text, r'\[keeper\]: listen keeper')
+        self.assertNotIn('not-for-the-log', text)
+        os.kill(self.role('frank-queue'), signal.SIGUSR1)
+        self.assertTrue(self.saw(r'\[send\]: peer queue up'), self.text())
+        self.assertTrue(self.saw(r'\[send\]: peer keeper up'))
+        self.assertTrue(self.saw(r'\[send\]: configuration \d+: accounts=2 services=0 secrets=0 files=1'), self.text())
+        os.kill(self.role('frank-keeper'), signal.SIGUSR1)
+        self.assertTrue(self.saw(r'\[fetch\]: peer keeper up'))
+        self.assertTrue(self.saw(r'\[fetch\]: configuration \d+: accounts=2 services=0 secrets=0 files=1'), self.text())
+        self.assertNotRegex(self.text(), r'\[fetch\]: peer queue')
+        self.stop()
+        self.assertEqual(self.role('frank-queue'), 0)
+        for name in ('submit', 'control', 'keeper'):
+            self.assertFalse(os.path.exists(f'{self.dir}/run/{name}.sock'))
+
+    def test_key_is_made_once(self):
+        self.start()
+        path = f'{self.dir}/state/master.key'
+        key = self.read(path)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.assertEqual(len(key), 45)
+        self.assertTrue(self.saw('Back it up'))
+        self.assertNotIn(key.strip(), self.text())
+        self.stop()
+        self.start()
+        self.assertEqual(self.read(path), key)
+        self.stop()
+        self.assertEqual(self.text().count('Back it up'), 1)
+        # never a new key beside what only the old one opens
+        os.unlink(path)
+        self.write('state/tokens/relay', 'sealed')
+        p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 78)
+        self.assertIn('backup', p.stderr)
+        self.assertFalse(os.path.exists(path))
+
+    def test_one_of_the_set_dies(self):
+        self.start()
+        for name in ('frank-queue', 'frank-keeper'):
+            before = [self.role('frank-queue'), self.role('frank-keeper')]
+            self.assertTrue(all(before))
+            count = len(re.findall(r'peer keeper up', self.text()))
+            os.kill(self.role(name), signal.SIGKILL)
+            self.assertTrue(self.saw('peer keeper up', count + 1), self.text())
+            now = [self.role('frank-queue'), self.role('frank-keeper')]
+            self.assertTrue(all(now))
+            self.assertFalse(set(before) & set(now))
+        self.assertEqual(len(re.findall('A role died', self.text())), 2)
+        self.stop()
+
+    def test_network_role(self):
+        self.start()
+        queue = self.role('frank-queue')
+        os.kill(queue, signal.SIGUSR1)
+        self.assertTrue(self.saw(r'\[queue\]: peer send up'))
+        first = self.role('frank-send')
+        # it dies: the set stays, and it comes back when it is asked for
+        os.kill(first, signal.SIGKILL)
+        self.assertTrue(self.saw(r'\[queue\]: peer send down'))
+        self.assertTrue(self.saw(r'\[keeper\]: peer send down'))
+        os.kill(queue, signal.SIGUSR1)
+        self.assertTrue(self.saw(r'\[queue\]: peer send up', 2), self.text())
+        self.assertEqual(self.role('frank-queue'), queue)
+        # let go of, it ends; asked for at the same moment, the next one comes
+        for i in range(5):
+            before = self.role('frank-send')
+            self.assertTrue(before)
+            os.kill(queue, signal.SIGWINCH)
+            self.assertTrue(self.saw(r'\[queue\]: peer send up', 3 + i), self.text())
+            self.assertNotIn(self.role('frank-send'), (0, before))
+        os.kill(queue, signal.SIGUSR2)
+        self.assertTrue(wait_for(lambda: self.role('frank-send') == 0))
+        self.assertEqual(len(re.findall('A role died', self.text())), 1)
+        self.stop()
+
+    def test_second_frankd(self):
+        self.start()
+        p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 69)
+        self.assertIn(f'process {self.p.pid}', p.stderr)
+        self.assertTrue(self.role('frank-queue'))
+        self.stop()
+
+    def test_reload_whole_or_not_at_all(self):
+        self.start()
+        os.kill(self.role('frank-queue'), signal.SIGHUP)
+        self.assertTrue(self.saw(r'reload: good'))
+        self.write('frank.conf', CONF.format(dir=self.dir) + 'account "more" { nonsense = 1 }\n')
+        os.kill(self.role('frank-queue'), signal.SIGHUP)
+        self.assertTrue(self.saw('reload: .*frank.conf:[0-9]+: error: .*nonsense'), self.text())
+        self.p.send_signal(signal.SIGHUP)
+        self.assertTrue(self.saw('the old one stays in force', 2), self.text())
+        self.assertIn('nonsense', self.text())
+        self.write('frank.conf', CONF.format(dir=self.dir).replace(f'{self.dir}/state', f'{self.dir}/elsewhere'))
+        self.p.send_signal(signal.SIGHUP)
+        self.assertTrue(self.saw('change only by a restart'), self.text())
+        self.write('frank.conf', CONF.format(dir=self.dir).replace('account "none"', 'account "third"').replace(
+            'accounts = {"relay", "none"}', 'accounts = {"relay"}'))
+        self.p.send_signal(signal.SIGHUP)
+        self.assertTrue(self.saw('Configuration 3 is in force'), self.text())
+        self.assertTrue(self.saw(r'\[queue\]: configuration 3: accounts=2 services=1'))
+        self.assertEqual(len(re.findall('Configuration [0-9]+ is in force', self.text())), 2)
+        self.stop()
+
+    def test_large_configuration(self):
+        self.write('frank.conf', CONF.format(dir=self.dir) + ''.join(
+            f'account "a{i}" {{\n provider = "generic"\n mailbox = "a{i}@example.test"\n grant = "none"\n submit = "localhost:2525"\n}}\n'
+            for i in range(10000)))
+        begin = time.monotonic()
+        self.start()
+        self.assertTrue(self.saw(r'\[queue\]: configuration 1: accounts=10002'), self.text())
+        self.assertTrue(self.saw(r'\[keeper\]: configuration 1: accounts=10002'))
+        self.assertTrue(self.saw(r'\[queue\]: peer keeper up'))
+        self.assertLess(time.monotonic() - begin, 30)
+        self.stop()
+
+    def test_check_starts_nothing(self):
+        p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+        self.assertEqual((p.returncode, p.stderr), (0, ''), p.stderr)
+        self.assertFalse(os.path.exists(f'{self.dir}/state'))
+        self.assertFalse(os.path.exists(f'{self.dir}/run'))
+        os.unlink(f'{self.dir}/ca.pem')
+        p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 78)
+        self.assertIn('ca.pem', p.stderr)
+
+    def test_background(self):
+        with open(self.log, 'ab') as log:
+            p = subprocess.run(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=20)
+        self.assertEqual(p.returncode, 0, self.text())
+        self.assertIn('is ready', self.text())
+        pid = int(self.read(f'{self.dir}/state/frankd.lock'))
+        os.kill(pid, signal.SIGTERM)
+        self.assertTrue(wait_for(lambda: not os.path.exists(f'{self.dir}/run/submit.sock')))
+        self.write('frank.conf', 'nonsense = 1\n')
+        self.assertEqual(subprocess.run(self.command(), capture_output=True, timeout=20).returncode, 78)
+
+    def test_service_manager(self):
+        path = f'{self.dir}/notify'
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(path)
+            s.settimeout(10)
+            self.start(env={'NOTIFY_SOCKET': path})
+            self.assertEqual(s.recv(100), b'READY=1')
+            self.p.send_signal(signal.SIGHUP)
+            self.assertRegex(s.recv(100), rb'^RELOADING=1\nMONOTONIC_USEC=[0-9]+$')
+            self.assertEqual(s.recv(100), b'READY=1')
+            self.stop()
+            self.assertEqual(s.recv(100), b'STOPPING=1')
+
+    def test_socket_activation(self):
+        os.mkdir(f'{self.dir}/run')
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as keeper, socket.socket(socket.AF_UNIX) as submit:
+            # handed over in another order than frankd makes them
+            keeper.bind(f'{self.dir}/run/keeper.sock')
+            submit.bind(f'{self.dir}/run/submit.sock')
+            inode = os.stat(f'{self.dir}/run/submit.sock').st_ino
+            keeper.listen()
+            submit.listen()
+
+            def hand_over():
+                os.dup2(keeper.fileno(), 13)
+                os.dup2(submit.fileno(), 14)
+                os.dup2(13, 3)
+                os.dup2(14, 4)
+                os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2')
+
+            log = os.open(self.log, os.O_WRONLY | os.O_APPEND)
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    hand_over()
+                    os.dup2(log, 2)
+                    os.execv(self.command()[0], self.command('--foreground'))
+                finally:
+                    os._exit(127)
+            os.close(log)
+            self.assertTrue(self.saw('is ready'), self.text())
+            self.assertTrue(self.saw('listen', 3))
+            os.kill(pid, signal.SIGTERM)
+            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        # systemd's stay, frankd's own goes
+        self.assertEqual(os.stat(f'{self.dir}/run/submit.sock').st_ino, inode)
+        self.assertTrue(os.path.exists(f'{self.dir}/run/keeper.sock'))
+        self.assertFalse(os.path.exists(f'{self.dir}/run/control.sock'))
+        self.assertNotIn('none of the sockets', self.text())
+
+
+if __name__ == '__main__':
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
