@@ -1,0 +1,68 @@
+/*
+ * spool-internal.h: what the files of the spool share: spool.c opens, commits and mends;
+ * spool-write.c and spool-read.c hold one function per statement.
+ */
+#ifndef FRANK_BROKER_QUEUE_SPOOL_INTERNAL_H
+#define FRANK_BROKER_QUEUE_SPOOL_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "broker/queue/spool.h"
+
+/* Prepared once, kept while the spool is open. */
+enum spool_statement {
+	STATEMENT_BEGIN,
+	STATEMENT_COMMIT,
+	STATEMENT_ROLLBACK,
+	STATEMENT_BODY_WANTED,
+	STATEMENT_INSERT_MESSAGE,
+	STATEMENT_INSERT_BODY,
+	STATEMENT_INSERT_RECIPIENT,
+	STATEMENT_UPDATE_RECIPIENT,
+	STATEMENT_UPDATE_MESSAGE,
+	STATEMENT_FINISH_MESSAGE,
+	STATEMENT_DELETE_MESSAGE,
+	STATEMENT_DELETE_BODY,
+	STATEMENT_DELETE_RECIPIENTS,
+	STATEMENT_DELETE_ATTEMPTS,
+	STATEMENT_INSERT_ATTEMPT,
+	STATEMENT_INSERT_EVENT,
+	STATEMENT_SAVE_ACCOUNT,
+	STATEMENT_OLD,
+	STATEMENT_DELETE_EVENTS,
+	STATEMENT_LOAD_MESSAGE,
+	STATEMENT_LOAD_RECIPIENTS,
+	STATEMENT_LOAD_BODY,
+	STATEMENT_KNOWN,
+	STATEMENT_DUE,
+	STATEMENT_LANES,
+	STATEMENT_OPEN,
+	STATEMENT_ATTEMPTS,
+	STATEMENT_LOAD_ACCOUNT,
+	STATEMENT_COUNT_SINCE,
+	SPOOL_STATEMENTS,
+};
+
+struct spool {
+	sqlite3 *db;
+	int bodies;
+	uint64_t last_id;
+	bool open; /* a transaction is */
+	int log_pages;
+	sqlite3_stmt *statements[SPOOL_STATEMENTS];
+};
+
+/* An SQLite result as a negative errno; 0 for OK, ROW and DONE. */
+int spool_errno(int code);
+/* The statement, prepared at its first use; NULL with the error in the database handle. */
+sqlite3_stmt *spool_prepare(struct spool *s, enum spool_statement n, const char *sql);
+/* Runs a statement that gives no rows, and makes it ready again. NULL gives the handle's error. */
+int spool_step(struct spool *s, sqlite3_stmt *st);
+/* NULL and "" are stored as NULL. The text is borrowed until the step. */
+void spool_bind_text(sqlite3_stmt *st, int n, const char *text);
+/* `none` is stored as NULL. */
+void spool_bind_time(sqlite3_stmt *st, int n, int64_t when, int64_t none);
+/* The 16 octets of a submission id in hexadecimal. False for "" and for what is none. */
+bool spool_submission_bytes(const char *text, unsigned char *bytes);
+
+#endif

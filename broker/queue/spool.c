@@ -1,0 +1,523 @@
+/*
+ * spool.c: see spool.h; the tables are described in spool-schema.h.
+ *
+ * Crash rules. A message is stored when the transaction with its rows is committed; a body in a
+ * file is synced, name and content, before that. So a row never names a body that is not there; a
+ * file without a row is left over from a crash or a refusal and is removed at start. A finished
+ * message's body goes with the transaction that finishes it, its file after that.
+ *
+ * The database is locked exclusively for as long as it is open: nobody else needs it, the lock
+ * costs a system call per transaction otherwise, and the log's index then lies in plain memory.
+ */
+#include "broker/queue/spool-internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "broker/queue/spool-schema.h"
+
+enum {
+	APPLICATION_ID = 0x46726e6b, /* "Frnk" */
+	/* Pages of the log after which it is moved into the database: 8 MB. */
+	LOG_PAGES_MAX = 2048,
+	BUSY_MS = 5000,
+};
+
+static const char *const state_names[SPOOL_STATE_COUNT] = {
+    "queued", "sending", "delivered", "deferred", "bounced", "failed", "held", "captured"};
+
+const char *
+spool_state_name(enum spool_state state)
+{
+	return (unsigned)state < SPOOL_STATE_COUNT ? state_names[state] : "unknown";
+}
+
+const char *
+spool_id_text(uint64_t id, char *buffer)
+{
+	(void)snprintf(buffer, SPOOL_ID_LEN, "%" PRIX64, id);
+	return buffer;
+}
+
+int
+spool_id_parse(const char *text, uint64_t *ret)
+{
+	uint64_t id = 0;
+	size_t n = 0;
+
+	for (; text[n] != '\0'; n++) {
+		static const char digits[] = "0123456789ABCDEFabcdef";
+		const char *at = strchr(digits, text[n]);
+
+		if (at == NULL || n >= SPOOL_ID_LEN - 1)
+			return -EINVAL;
+		id = id << 4 | (uint64_t)(at - digits < 16 ? at - digits : at - digits - 6);
+	}
+	if (n == 0 || id > INT64_MAX)
+		return -EINVAL;
+	*ret = id;
+	return 0;
+}
+
+void
+spool_message_clear(struct spool_message *m)
+{
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->count; i++) {
+		free(m->recipients[i].address);
+		smtp_reply_clear(&m->recipients[i].reply);
+	}
+	free(m->recipients);
+	free(m->account);
+	free(m->service);
+	free(m->sender);
+	free(m->return_to);
+	free(m->envid);
+	free(m->subject);
+	free(m->message_id);
+	free(m->body);
+	*m = (struct spool_message){0};
+}
+
+struct spool_message *
+spool_message_free(struct spool_message *m)
+{
+	spool_message_clear(m);
+	free(m);
+	return NULL;
+}
+
+enum spool_state
+spool_message_state(const struct spool_message *m)
+{
+	/* What a person must know first. */
+	static const enum spool_state order[] = {SPOOL_SENDING, SPOOL_HELD, SPOOL_FAILED,
+	    SPOOL_DEFERRED, SPOOL_QUEUED, SPOOL_BOUNCED, SPOOL_CAPTURED};
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		for (size_t n = 0; n < m->count; n++)
+			if (m->recipients[n].state == order[i])
+				return order[i];
+	return SPOOL_DELIVERED;
+}
+
+/* ---- SQLite ---- */
+
+int
+spool_errno(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_CANTOPEN:
+		return -EACCES;
+	default:
+		return -EIO;
+	}
+}
+
+static int
+run(struct spool *s, const char *sql)
+{
+	return spool_errno(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+}
+
+sqlite3_stmt *
+spool_prepare(struct spool *s, enum spool_statement n, const char *sql)
+{
+	if (s->statements[n] == NULL &&
+	    sqlite3_prepare_v3(
+		s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->statements[n], NULL) != SQLITE_OK)
+		return NULL;
+	return s->statements[n];
+}
+
+int
+spool_step(struct spool *s, sqlite3_stmt *st)
+{
+	int code;
+
+	if (st == NULL)
+		return spool_errno(sqlite3_errcode(s->db));
+	code = sqlite3_step(st);
+	(void)sqlite3_reset(st);
+	(void)sqlite3_clear_bindings(st);
+	return spool_errno(code);
+}
+
+void
+spool_bind_text(sqlite3_stmt *st, int n, const char *text)
+{
+	if (text != NULL && *text != '\0')
+		(void)sqlite3_bind_text(st, n, text, -1, SQLITE_STATIC);
+}
+
+void
+spool_bind_time(sqlite3_stmt *st, int n, int64_t when, int64_t none)
+{
+	if (when != none)
+		(void)sqlite3_bind_int64(st, n, when);
+}
+
+static int
+number(struct spool *s, const char *sql, int64_t *ret)
+{
+	sqlite3_stmt *st;
+	int code = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+
+	if (code != SQLITE_OK)
+		return spool_errno(code);
+	code = sqlite3_step(st);
+	*ret = code == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+	(void)sqlite3_finalize(st);
+	return spool_errno(code);
+}
+
+static int
+on_log_grown(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	((struct spool *)arg)->log_pages = pages;
+	return SQLITE_OK;
+}
+
+/* ---- opening ---- */
+
+static int
+say(struct buf *why, int r, const char *path, const char *what)
+{
+	(void)buf_printf(why, "%s: %s: %s", path, what, strerror(-r));
+	return r;
+}
+
+/* The first complaint of SQLite's own check, or "ok". */
+static int
+check(struct spool *s, const char *path, struct buf *why)
+{
+	sqlite3_stmt *st;
+	int code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL), r = 0;
+	const char *text;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(st);
+	text = code == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+	if (text == NULL) {
+		r = code == SQLITE_ROW ? -ENOMEM : spool_errno(code);
+		(void)say(why, r, path, "the spool cannot be checked");
+	} else if (strcmp(text, "ok") != 0) {
+		(void)buf_printf(why,
+		    "%s: the spool is damaged (%s). Nothing was changed. Keep a copy, then "
+		    "`sqlite3 spool.db "
+		    ".recover` saves what can be read.",
+		    path, text);
+		r = -EBADMSG;
+	}
+	(void)sqlite3_finalize(st);
+	return r;
+}
+
+static int
+migrate(struct spool *s, const char *path, struct buf *why)
+{
+	int64_t version;
+	int r = number(s, "PRAGMA user_version", &version);
+
+	if (r == 0 && version > (int64_t)ARRAY_SIZE(spool_migrations)) {
+		(void)buf_printf(why, "%s: made by a newer version of Frank", path);
+		return -EPROTO;
+	}
+	while (r == 0 && version < (int64_t)ARRAY_SIZE(spool_migrations)) {
+		char pragma[64];
+
+		r = run(s, "BEGIN IMMEDIATE");
+		if (r == 0)
+			r = run(s, spool_migrations[version]);
+		(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d", (int)++version);
+		if (r == 0)
+			r = run(s, pragma);
+		if (r == 0)
+			r = run(s, "COMMIT");
+	}
+	return r < 0 ? say(why, r, path, "the spool's tables cannot be made") : 0;
+}
+
+static int
+settle(struct spool *s, const char *path, struct buf *why)
+{
+	char application[64];
+	int64_t clean, top;
+	int r;
+
+	(void)sqlite3_busy_timeout(s->db, BUSY_MS);
+	(void)sqlite3_extended_result_codes(s->db, 1);
+	(void)snprintf(
+	    application, sizeof(application), "PRAGMA application_id=%d", APPLICATION_ID);
+	/* The exclusive lock comes before the log's first use: no shared memory is made then. FAST:
+	 * what was deleted is overwritten where that costs no write of its own. */
+	r = run(s,
+	    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+	    "PRAGMA cache_size=-1024; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
+	    "PRAGMA secure_delete=FAST; PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=0;"
+	    "PRAGMA cell_size_check=ON; BEGIN IMMEDIATE; COMMIT;");
+	if (r < 0)
+		return say(why, r, path,
+		    r == -EBUSY ? "the spool is in use" : "the spool cannot be opened");
+	r = migrate(s, path, why);
+	if (r < 0)
+		return r;
+	(void)run(s, application);
+	(void)sqlite3_wal_hook(s->db, on_log_grown, s);
+	r = number(s, "SELECT value FROM meta WHERE key='clean'", &clean);
+	if (r == 0 && !clean) {
+		r = check(s, path, why);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0)
+		r = number(s, "SELECT max(id) FROM message", &top);
+	if (r == 0)
+		r = run(s, "UPDATE meta SET value=0 WHERE key='clean'");
+	s->last_id = r == 0 ? (uint64_t)top : 0;
+	return r < 0 ? say(why, r, path, "the spool cannot be used") : 0;
+}
+
+int
+spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
+{
+	struct spool *s = calloc(1, sizeof(*s));
+	CLEANUP_BUF struct buf path = BUF_INIT(4096);
+	CLEANUP_CLOSE int fd = -1;
+	int r;
+
+	*ret = NULL;
+	if (s == NULL || buf_printf(&path, "%s/spool.db", dir) < 0) {
+		free(s);
+		return -ENOMEM;
+	}
+	/* Made here for its mode, which SQLite gives to its other files as well. */
+	fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		r = say(why, -errno, path.data, "the spool cannot be opened");
+		free(s);
+		return r;
+	}
+	s->bodies = bodies;
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	r = spool_errno(
+	    sqlite3_open_v2(path.data, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+	r = r < 0 ? say(why, r, path.data, "the spool cannot be opened")
+		  : settle(s, path.data, why);
+	if (r < 0) {
+		(void)sqlite3_close(s->db);
+		free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+struct spool *
+spool_close(struct spool *s)
+{
+	if (s == NULL)
+		return NULL;
+	if (s->open)
+		spool_rollback(s);
+	(void)run(s, "UPDATE meta SET value=1 WHERE key='clean'");
+	for (size_t i = 0; i < SPOOL_STATEMENTS; i++)
+		(void)sqlite3_finalize(s->statements[i]);
+	(void)sqlite3_close(s->db);
+	free(s);
+	return NULL;
+}
+
+uint64_t
+spool_new_id(struct spool *s, int64_t now_us)
+{
+	uint64_t id = now_us > 0 ? (uint64_t)now_us : 0;
+
+	s->last_id = id > s->last_id ? id : s->last_id + 1;
+	return s->last_id;
+}
+
+/* ---- transactions ---- */
+
+int
+spool_begin(struct spool *s)
+{
+	int r = spool_step(s, spool_prepare(s, STATEMENT_BEGIN, "BEGIN IMMEDIATE"));
+
+	s->open = r == 0;
+	return r;
+}
+
+int
+spool_commit(struct spool *s)
+{
+	int r = spool_step(s, spool_prepare(s, STATEMENT_COMMIT, "COMMIT"));
+
+	if (r < 0)
+		spool_rollback(s);
+	s->open = false;
+	return r;
+}
+
+void
+spool_rollback(struct spool *s)
+{
+	/* SQLite rolls back by itself on some errors. */
+	if (!sqlite3_get_autocommit(s->db))
+		(void)spool_step(s, spool_prepare(s, STATEMENT_ROLLBACK, "ROLLBACK"));
+	s->open = false;
+}
+
+void
+spool_checkpoint(struct spool *s, bool idle)
+{
+	if (s->log_pages == 0 || (!idle && s->log_pages < LOG_PAGES_MAX))
+		return;
+	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) ==
+	    SQLITE_OK)
+		s->log_pages = 0;
+	if (idle)
+		(void)sqlite3_db_release_memory(s->db);
+}
+
+/* ---- bodies in files ---- */
+
+static const char *
+body_name(uint64_t id, char *buffer)
+{
+	return spool_id_text(id, buffer);
+}
+
+int
+spool_body_create(struct spool *s, uint64_t id)
+{
+	char name[SPOOL_ID_LEN];
+	int fd = openat(s->bodies, body_name(id, name),
+	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int
+spool_body_sync(int fd)
+{
+	return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int
+spool_bodies_sync(struct spool *s)
+{
+	return fsync(s->bodies) < 0 ? -errno : 0;
+}
+
+int
+spool_body_open(struct spool *s, uint64_t id)
+{
+	char name[SPOOL_ID_LEN];
+	int fd = openat(s->bodies, body_name(id, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void
+spool_body_remove(struct spool *s, uint64_t id)
+{
+	char name[SPOOL_ID_LEN];
+
+	(void)unlinkat(s->bodies, body_name(id, name), 0);
+}
+
+/* ---- after a crash ---- */
+
+/* Is the file of the body of a message that is open, or captured? */
+static bool
+body_is_wanted(struct spool *s, uint64_t id)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_BODY_WANTED,
+	    "SELECT 1 FROM message WHERE id=?1 AND done IS NULL AND flags & 4 <> 0");
+	bool wanted;
+
+	if (st == NULL)
+		return true;
+	(void)sqlite3_bind_int64(st, 1, (sqlite3_int64)id);
+	wanted = sqlite3_step(st) != SQLITE_DONE;
+	(void)sqlite3_reset(st);
+	return wanted;
+}
+
+static void
+remove_orphans(struct spool *s)
+{
+	int fd = openat(s->bodies, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (d == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		uint64_t id;
+
+		if (spool_id_parse(e->d_name, &id) == 0 && !body_is_wanted(s, id))
+			spool_body_remove(s, id);
+	}
+	(void)closedir(d);
+}
+
+int
+spool_recover(struct spool *s, int64_t now, unsigned *ret_interrupted)
+{
+	static const char sending[] =
+	    "message IN (SELECT id FROM message WHERE done IS NULL) AND state=1";
+	char sql[1024];
+	int64_t count = 0;
+	int r = spool_begin(s);
+
+	(void)snprintf(
+	    sql, sizeof(sql), "SELECT count(DISTINCT message) FROM recipient WHERE %s", sending);
+	if (r == 0)
+		r = number(s, sql, &count);
+	(void)snprintf(sql, sizeof(sql),
+	    "INSERT INTO attempt (message, at, outcome) SELECT DISTINCT message, %" PRId64
+	    ", 'interrupted' FROM recipient WHERE %s;"
+	    "UPDATE message SET next=%" PRId64
+	    " WHERE id IN (SELECT message FROM recipient WHERE %s AND interrupted < %d);"
+	    "UPDATE recipient SET interrupted=interrupted+1, next=%" PRId64
+	    ", state=CASE WHEN interrupted < %d THEN 0 ELSE 6 END WHERE %s;",
+	    now, sending, now, sending, SCHEDULE_INTERRUPTED_MAX - 1, now,
+	    SCHEDULE_INTERRUPTED_MAX - 1, sending);
+	if (r == 0 && count > 0)
+		r = run(s, sql);
+	if (r == 0)
+		r = spool_commit(s);
+	else
+		spool_rollback(s);
+	*ret_interrupted = (unsigned)count;
+	if (r == 0)
+		remove_orphans(s);
+	return r;
+}

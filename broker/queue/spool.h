@@ -1,0 +1,215 @@
+/*
+ * spool.h: the messages on disk: an SQLite database and a folder of large bodies.
+ *
+ * Everything that changes the spool stands between spool_begin and spool_commit. A commit is one
+ * fsync (WAL, synchronous=FULL), whatever the number of messages in it: so the owner collects what
+ * one turn of its event loop brought, writes it in one transaction, and answers everybody
+ * afterwards.
+ *
+ * Results are 0 or negative errno: -ENOSPC (disk full), -EIO, -ENOMEM, -EBADMSG (the file is
+ * damaged), -ENOENT (no such message). After an error the transaction is to be rolled back: nothing
+ * of it is stored. Calls block for the disk only.
+ */
+#ifndef FRANK_BROKER_QUEUE_SPOOL_H
+#define FRANK_BROKER_QUEUE_SPOOL_H
+
+#include "base/buf.h"
+#include "base/smtp/smtp.h"
+#include "broker/queue/schedule.h"
+
+/* Bodies of up to this many octets lie in the database, and travel inside a job. */
+enum { SPOOL_INLINE_MAX = 30 * 1024 };
+#define SPOOL_NEVER INT64_MAX
+
+struct spool;
+
+/* Numbers that are on disk: never reused. */
+enum spool_state {
+	SPOOL_QUEUED = 0,    /* waits for its first try */
+	SPOOL_SENDING = 1,   /* handed to a network role */
+	SPOOL_DELIVERED = 2, /* taken by the provider */
+	SPOOL_DEFERRED = 3,  /* tried, waits */
+	SPOOL_BOUNCED = 4,   /* refused for good, and somebody was told */
+	SPOOL_FAILED = 5,    /* refused for good, and nobody can be told: a person must look */
+	SPOOL_HELD = 6,      /* waits for a person */
+	SPOOL_CAPTURED = 7,  /* stored, never sent */
+	SPOOL_STATE_COUNT = 8,
+};
+
+/* "queued", "sending", ... */
+const char *spool_state_name(enum spool_state state);
+
+/* Bits of a message's flags; on disk. */
+enum {
+	SPOOL_8BIT = 1,
+	SPOOL_SMTPUTF8 = 2,
+	SPOOL_BODY_FILE = 4, /* the body is bodies/<id> */
+	SPOOL_REPORT = 8,    /* a bounce or warning of ours: none is made about it */
+	SPOOL_CAPTURE = 16,
+	SPOOL_WARNED = 32, /* the sender was told of the delay */
+};
+
+struct spool_recipient {
+	char *address;
+	struct smtp_rcpt_params params;
+	enum spool_state state;
+	unsigned attempts;       /* that counted */
+	unsigned interrupted;    /* ended by a crash */
+	int64_t next;            /* queued, deferred: not before */
+	int64_t at;              /* of the last outcome; 0: none */
+	struct smtp_reply reply; /* the last outcome */
+};
+
+struct spool_message {
+	uint64_t id;
+	char submission[33]; /* 32 hexadecimal digits, or "" */
+	char *account, *service;
+	int64_t uid;     /* who handed it in; -1: we ourselves */
+	char *sender;    /* of the envelope; "" for the null sender */
+	char *return_to; /* whom reports go to; "": nobody; NULL: the postmaster */
+	char *envid;     /* xtext or "" */
+	char *subject, *message_id;
+	int64_t received, expires;
+	int64_t next; /* earliest try of any recipient; SPOOL_NEVER: none is to be tried */
+	int64_t done; /* when nothing was left to do; 0: open */
+	uint64_t size, header_size;
+	unsigned flags;
+	enum smtp_ret ret;
+	struct spool_recipient *recipients;
+	size_t count;
+	char *body; /* small ones, where loaded or about to be stored; NULL otherwise */
+	size_t body_len;
+};
+
+/* Frees what it holds; the struct is empty. Takes NULL. */
+void spool_message_clear(struct spool_message *m);
+struct spool_message *spool_message_free(struct spool_message *m);
+
+/* The state that a list shows for the whole message. */
+enum spool_state spool_message_state(const struct spool_message *m);
+
+/* "3F2A..." as people and logs see it; the buffer holds at least SPOOL_ID_LEN. */
+enum { SPOOL_ID_LEN = 17 };
+const char *spool_id_text(uint64_t id, char *buffer);
+/* The reverse: 0, or -EINVAL. */
+int spool_id_parse(const char *text, uint64_t *ret);
+
+/* ---- the whole ---- */
+
+/*
+ * Opens DIR/spool.db, makes or migrates it, and checks it where it was not closed properly.
+ * `bodies` is a descriptor of the folder of bodies, borrowed while open. On error `why` has a
+ * sentence for a person.
+ */
+int spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why);
+/* Checkpoints and closes. Takes NULL; returns NULL. */
+struct spool *spool_close(struct spool *s);
+
+/*
+ * After a crash: recipients that were being sent are queued again, and held at the third time;
+ * files of bodies that no message has are removed. Own transaction. *ret_interrupted counts
+ * messages.
+ */
+int spool_recover(struct spool *s, int64_t now, unsigned *ret_interrupted);
+
+/* An identity that no message has had: microseconds since 1970, moved on where taken. */
+uint64_t spool_new_id(struct spool *s, int64_t now_us);
+
+int spool_begin(struct spool *s);
+int spool_commit(struct spool *s);
+void spool_rollback(struct spool *s);
+
+/* Moves the log into the database when it has grown, or at all with `idle` (then memory is given
+ * back as well). Not within a transaction. */
+void spool_checkpoint(struct spool *s, bool idle);
+
+/* ---- bodies in files ---- */
+
+/* Creates the file of a message's body; the caller writes it, then calls spool_body_sync. Returns a
+ * descriptor or negative errno. */
+int spool_body_create(struct spool *s, uint64_t id);
+/* The file's content reaches the disk; its name does with spool_bodies_sync, before the commit that
+ * refers to it. */
+int spool_body_sync(int fd);
+int spool_bodies_sync(struct spool *s);
+/* Read-only. */
+int spool_body_open(struct spool *s, uint64_t id);
+void spool_body_remove(struct spool *s, uint64_t id);
+
+/* ---- writing: within a transaction ---- */
+
+/* Stores a message, its recipients, and its body unless that is in a file. 1 where a message with
+ * its submission id is stored already: nothing was done. */
+int spool_insert(struct spool *s, const struct spool_message *m);
+/* Writes one recipient's state, attempts, times and reply. */
+int spool_update_recipient(struct spool *s, uint64_t id, size_t n, const struct spool_recipient *r);
+/* Writes next, expires and flags. */
+int spool_update_message(struct spool *s, const struct spool_message *m);
+/* Nothing is left to do. The body goes; the rest stays as history where `keep`. The caller removes
+ * the body's file after the commit. */
+int spool_finish(struct spool *s, const struct spool_message *m, int64_t now, bool keep);
+/* Removes the message with all that belongs to it. */
+int spool_delete(struct spool *s, uint64_t id);
+
+struct spool_attempt {
+	int64_t at;
+	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
+	const char *outcome;                                 /* a word or a reply */
+};
+int spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a);
+
+/* A decision worth remembering: account states, bounces, what people did. `id` 0: about no message.
+ */
+int spool_add_event(struct spool *s, int64_t at, const char *kind, uint64_t id, const char *account,
+    const char *text);
+
+/* What must outlive us of an account's state. */
+struct spool_account {
+	struct schedule_account schedule;
+	struct smtp_reply reply; /* that made it so; owned */
+};
+int spool_save_account(struct spool *s, const char *name, const struct spool_account *a);
+
+/* Removes history older than `before`, at most some hundred messages: *ret_more says to call again.
+ * Ids of removed bodies' files are unlinked at once: they belong to nothing that a reader could
+ * want. */
+int spool_purge(struct spool *s, int64_t before, bool *ret_more);
+
+/* ---- reading ---- */
+
+/* -ENOENT where there is none. With `body`, a small body is loaded as well. */
+int spool_load(struct spool *s, uint64_t id, bool body, struct spool_message *ret);
+
+/* Is a message with this submission id stored? 1, 0, or negative errno. */
+int spool_known(struct spool *s, const char *submission);
+
+/* Ids of messages of the lane (account, service) that are due, earliest first: at most `max`.
+ * Returns their number. *ret_next is when the earliest of those not returned is due (SPOOL_NEVER:
+ * none waits). */
+int spool_due(struct spool *s, const char *account, const char *service, int64_t now, uint64_t *ids,
+    size_t max, int64_t *ret_next);
+
+/* Every lane with open messages: how many, and when the next is due. A non-zero return stops. */
+typedef int spool_lane_visit(
+    void *arg, const char *account, const char *service, uint64_t open, int64_t next);
+int spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg);
+
+/* Ids of all open messages, oldest first; the caller frees *ret. */
+int spool_open_ids(struct spool *s, uint64_t **ret, size_t *ret_count);
+
+/* Attempts of a message, oldest first. */
+struct spool_attempt_row {
+	int64_t at;
+	const char *endpoint, *tls, *mechanism, *transcript,
+	    *outcome; /* "" where absent; borrowed */
+};
+typedef int spool_attempt_visit(void *arg, const struct spool_attempt_row *a);
+int spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, void *arg);
+
+/* -ENOENT where nothing is known of it; the caller clears ret->reply. */
+int spool_load_account(struct spool *s, const char *name, struct spool_account *ret);
+
+/* Messages of this service that were stored at or after `since`. */
+int spool_count_since(struct spool *s, const char *service, int64_t since, unsigned *ret);
+
+#endif
