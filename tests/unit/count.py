@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""Runs `meson test` in a build folder and counts single cmocka tests: `ok`/`FAIL` a program, then `N passed, N failed`."""
+"""count.py BUILD [NAME | -NAME]...: runs `meson test` in a build folder, all tests, only those named, or all but those with a minus.
+
+Counts single cmocka tests, or what a program's own line `N passed, N failed` says; `ok`/`FAIL` a program, then the sum.
+"""
 import json, os, re, subprocess, sys
 
 build = sys.argv[1]
+names = [a for a in sys.argv[2:] if not a.startswith('-')]
+if not names:
+    every = json.loads(subprocess.run(['meson', 'introspect', '--tests', build], stdout=subprocess.PIPE, check=True).stdout)
+    names = [t['name'] for t in every if '-' + t['name'] not in sys.argv[2:]]
 log = os.path.join(build, 'meson-logs', 'testlog.json')
 if os.path.exists(log):
     os.unlink(log)
-r = subprocess.run(['meson', 'test', '-C', build, '--no-rebuild', '--timeout-multiplier', '4'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+r = subprocess.run(['meson', 'test', '-C', build, '--no-rebuild', '--timeout-multiplier', '4', *names], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 passed = failed = 0
 if not os.path.exists(log):
     print(r.stdout[-3000:])
@@ -18,6 +25,9 @@ else:
         out = (t.get('stdout') or '') + (t.get('stderr') or '')
         good = sum(map(int, re.findall(r'\[  PASSED  \] (\d+) test', out)))
         bad = sum(map(int, re.findall(r'\[  FAILED  \] (\d+) test', out)))
+        own = re.findall(r'^(\d+) passed, (\d+) failed', out, re.M)
+        if not good and not bad and own:
+            good, bad = map(int, own[-1])
         ok = t['result'] in ('OK', 'EXPECTEDFAIL')
         if not good and not bad:  # a program that does not count: it is one test
             good = int(ok)
