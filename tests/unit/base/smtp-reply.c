@@ -133,8 +133,8 @@ test_refused(void **state)
 	    "+50 x",
 	    "250-a\r\n251 b",
 	    "250-a\r\n\r\n",
-	    "\xb2"
-	    "50 x",
+	    ("\xb2"
+	     "50 x"),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
