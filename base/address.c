@@ -23,10 +23,15 @@
  * ----------------------------------------------------------------------- */
 
 static bool
+is_alnum(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+static bool
 is_atext(unsigned char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       c >= 0x80 || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+	return is_alnum(c) || c >= 0x80 || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
 static bool
@@ -73,15 +78,15 @@ local_length(const char *s, size_t len)
 	return i > 0 && s[i - 1] == '.' ? 0 : i;
 }
 
-/* "[192.0.2.1]", "[IPv6:...]" and other literals: printable characters without brackets and
- * backslash. */
+/* "[192.0.2.1]", "[IPv6:...]". RFC 5321 would allow nearly every character in a literal of a kind
+ * yet to be defined; a quote or a bracket there only serves to confuse whoever splits a command. */
 static bool
 literal_is_valid(const char *s, size_t len)
 {
 	if (len < 3 || s[len - 1] != ']')
 		return false;
 	for (size_t i = 1; i < len - 1; i++)
-		if (s[i] <= ' ' || s[i] == 0x7f || strchr("[]\\", s[i]) != NULL)
+		if (!is_alnum((unsigned char)s[i]) && (s[i] == '\0' || strchr(".:-", s[i]) == NULL))
 			return false;
 	return true;
 }
@@ -106,8 +111,7 @@ domain_is_valid(const char *s, size_t len)
 			label = 0;
 			continue;
 		}
-		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-			c == '_' || c >= 0x80 || (c == '-' && label > 0)))
+		if (!is_alnum(c) && c != '_' && c < 0x80 && (c != '-' || label == 0))
 			return false;
 		label++;
 	}
@@ -222,21 +226,23 @@ skip_blank(struct lexer *x)
 	return -EBADMSG;
 }
 
-/* Moves behind a token that is closed by `close`. */
+/* Moves behind a token that is closed by `close`. A line end in it is part of a fold and is dropped
+ * later, so none may stand behind a backslash, which would then quote what follows. */
 static int
 skip_closed(struct lexer *x, char close)
 {
+	bool escaped = false;
+
 	for (size_t i = x->at + 1; i < x->len; i++) {
 		char c = x->s[i];
 
-		if (c == close) {
+		if (c == close && !escaped) {
 			x->at = i + 1;
 			return 0;
 		}
-		if (c == '\\' && i + 1 < x->len)
-			c = x->s[++i];
-		if (((unsigned char)c < ' ' && !is_space(c)) || c == 0x7f)
+		if (((unsigned char)c < ' ' && (escaped || !is_space(c))) || c == 0x7f)
 			return -EBADMSG;
+		escaped = c == '\\' && !escaped;
 	}
 	return -EBADMSG;
 }

@@ -59,6 +59,8 @@ test_valid(void **state)
 	    "a@[1.2.3.4",
 	    "a@[1]x",
 	    "a@[a[b]",
+	    "a@[a\"b]",
+	    "a@[a>b]",
 	    "a<b@c",
 	    "a@b>",
 	    "a\r@b",
@@ -240,6 +242,7 @@ test_faults(void **state)
 	    {"a)b", 1},
 	    {"a]b", 1},
 	    {"\"a\x02\"", 0},
+	    {"\"a\\\r\n \"@b", 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
