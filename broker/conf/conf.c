@@ -487,15 +487,17 @@ check_service(struct loader *l, const struct conf_service *s, const struct raw_b
 /* ---- the whole ---- */
 
 static int
-conf_defaults(struct conf *c)
+conf_defaults(struct conf *c, const struct conf_environment *env)
 {
+	const char *runtime_dir = env->runtime_dir == NULL ? FRANK_RUNTIME_DIR : env->runtime_dir;
+	const char *state_dir = env->state_dir == NULL ? FRANK_STATE_DIR : env->state_dir;
 	char host[256] = "localhost";
 	int r;
 
 	if (gethostname(host, sizeof(host) - 1) < 0 || !value_host(host, strlen(host)))
 		memcpy(host, "localhost", sizeof("localhost"));
-	if ((r = default_string(&c->runtime_dir, FRANK_RUNTIME_DIR)) < 0 ||
-	    (r = default_string(&c->state_dir, FRANK_STATE_DIR)) < 0 ||
+	if ((r = default_string(&c->runtime_dir, runtime_dir)) < 0 ||
+	    (r = default_string(&c->state_dir, state_dir)) < 0 ||
 	    (r = default_string(&c->hostname, host)) < 0 ||
 	    (r = default_string(&c->admin_group, "frank-admin")) < 0 ||
 	    (r = default_string(&c->log_level, "info")) < 0)
@@ -587,7 +589,7 @@ make_conf(struct loader *l)
 		}
 	}
 	if (r == 0)
-		r = conf_defaults(l->conf);
+		r = conf_defaults(l->conf, l->env);
 	for (size_t i = 1, s = 0; i < raw->count && r == 0; i++)
 		if (raw->blocks[i].kind == RAW_SERVICE)
 			check_service(l, &l->conf->services[s++], &raw->blocks[i]);

@@ -107,6 +107,8 @@ struct conf {
 struct conf_environment {
 	const char *provider_dir; /* presets: *.conf */
 	bool check_files;         /* also open what the configuration names (ca-file, secrets) */
+	/* Where the configuration says nothing; NULL: what the build says. */
+	const char *runtime_dir, *state_dir;
 };
 
 /*

@@ -26,6 +26,7 @@
 #include "broker/main/folders.h"
 #include "broker/main/key.h"
 #include "broker/main/notify.h"
+#include "broker/main/places.h"
 #include "broker/main/programs.h"
 #include "broker/main/settings.h"
 #include "broker/main/sockets.h"
@@ -43,6 +44,7 @@ struct options {
 
 struct frankd {
 	struct options options;
+	struct places places;
 	char config[PATH_MAX], provider_dir[PATH_MAX];
 	struct conf_environment environment;
 	struct settings *settings;
@@ -64,7 +66,8 @@ static const char usage_text[] =
     "The Frank daemon: takes mail from programs and submits it with credentials that only it "
     "holds.\n"
     "\n"
-    "  -c, --config FILE  read this configuration (default: " FRANK_CONFIG_FILE ")\n"
+    "  -c, --config FILE  read this configuration (default: " FRANK_CONFIG_FILE ";\n"
+    "                     with --user ~/.config/frank/frank.conf)\n"
     "      --check        check the configuration and every file it names; start nothing\n"
     "      --user         run every role as the user who starts it, with folders of their own\n"
     "      --foreground   stay in the foreground and log to standard error\n"
@@ -126,7 +129,7 @@ parse_options(struct options *o, int argc, char **argv)
 static int
 find_config(struct frankd *d)
 {
-	const char *path = d->options.config == NULL ? FRANK_CONFIG_FILE : d->options.config;
+	const char *path = d->options.config == NULL ? d->places.config : d->options.config;
 
 	if (realpath(path, d->config) != NULL)
 		return 0;
@@ -489,9 +492,16 @@ main(int argc, char **argv)
 		return status;
 	log_open("frankd", LOG_LEVEL_INFO);
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (places_find(&d.places, d.options.one_user) < 0) {
+		log_error(
+		    "You have no home folder; set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME.");
+		return EX_CONFIG;
+	}
 	programs_provider_dir(d.provider_dir, sizeof(d.provider_dir));
-	d.environment =
-	    (struct conf_environment){.provider_dir = d.provider_dir, .check_files = true};
+	d.environment = (struct conf_environment){.provider_dir = d.provider_dir,
+	    .check_files = true,
+	    .runtime_dir = d.places.runtime,
+	    .state_dir = d.places.state};
 	/* under a service manager the daemon is where it belongs already */
 	if (!d.options.check && !d.options.foreground && getenv("NOTIFY_SOCKET") == NULL) {
 		status = go_background(&d);

@@ -264,6 +264,20 @@ class Supervision(unittest.TestCase):
         self.assertEqual(p.returncode, 78)
         self.assertIn('ca.pem', p.stderr)
 
+    def test_one_user(self):
+        home = f'{self.dir}/home'
+        os.makedirs(f'{home}/.config/frank')
+        text = '\n'.join(line for line in CONF.format(dir=self.dir).split('\n') if not line.startswith(('runtime-dir', 'state-dir')))
+        self.write('home/.config/frank/frank.conf', text)
+        env = {k: v for k, v in os.environ.items() if not k.startswith('XDG_')}
+        env.update(HOME=home, XDG_RUNTIME_DIR=f'{self.dir}/runtime')
+        with open(self.log, 'ab') as log:
+            self.p = subprocess.Popen([os.path.join(self.bin, 'frankd'), '--user', '--foreground'], stdin=subprocess.DEVNULL, stderr=log, env=env)
+        self.assertTrue(self.saw('is ready'), self.text())
+        self.assertTrue(os.path.exists(f'{self.dir}/runtime/frank/submit.sock'))
+        self.assertTrue(os.path.exists(f'{home}/.local/state/frank/master.key'))
+        self.stop()
+
     def test_background(self):
         with open(self.log, 'ab') as log:
             p = subprocess.run(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=20)
