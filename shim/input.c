@@ -94,6 +94,12 @@ read_some(int fd, char *to, size_t len)
 	return n;
 }
 
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* The caller goes on writing behind the closing dot: let it, so that it gets no SIGPIPE. */
 static void
 drain(int fd)
@@ -102,6 +108,31 @@ drain(int fd)
 
 	while (read_some(fd, scrap, sizeof(scrap)) > 0)
 		;
+}
+
+/*
+ * The line that mbox files put before a message, "From sender Mon Jan  1 00:00:00 2024", as git
+ * format-patch writes and mail filters pass on: it is no header field, and no text either. A text
+ * that begins with the word has no time of day in that line.
+ */
+static size_t
+from_line_length(const char *s, size_t len)
+{
+	const char *lf = len > 5 && memcmp(s, "From ", 5) == 0 ? memchr(s, '\n', len) : NULL;
+
+	for (const char *c = s + 6; lf != NULL && c + 1 < lf; c++)
+		if (*c == ':' && is_digit(c[-1]) && is_digit(c[1]))
+			return (size_t)(lf - s) + 1;
+	return 0;
+}
+
+static void
+drop_from_line(struct input *in)
+{
+	size_t line = from_line_length(in->data, in->len);
+
+	in->len -= line;
+	memmove(in->data, in->data + line, in->len + in->held);
 }
 
 int
@@ -118,6 +149,9 @@ input_fill(struct input *in)
 		if (in->eof && n > 0)
 			drain(in->fd);
 	}
+	if (!in->begun)
+		drop_from_line(in);
+	in->begun = true;
 	return 0;
 }
 
@@ -144,16 +178,9 @@ static int
 measure_header(const struct input *in, size_t *ret_len)
 {
 	struct header_field f;
-	const char *lf;
 	size_t at = 0;
 	int r;
 
-	if (in->len >= 5 && memcmp(in->data, "From ", 5) == 0) {
-		lf = memchr(in->data, '\n', in->len);
-		if (lf == NULL && !in->eof)
-			return -EAGAIN;
-		at = lf == NULL ? in->len : (size_t)(lf - in->data) + 1;
-	}
 	while ((r = header_next(in->data, in->len, in->eof, &at, &f)) == 1)
 		;
 	*ret_len = at;

@@ -85,18 +85,6 @@ recipients_add_list(struct recipients *r, const char *list, size_t len)
 	return address_list_parse(list, len, add, r, &at);
 }
 
-/* Behind the line that mbox files begin with, which is no field. */
-static size_t
-skip_from_line(const char *header, size_t len)
-{
-	const char *end;
-
-	if (len < 5 || memcmp(header, "From ", 5) != 0)
-		return 0;
-	end = memchr(header, '\n', len);
-	return end == NULL ? len : (size_t)(end - header) + 1;
-}
-
 static const char *
 recipient_field(const struct header_field *f, bool resent)
 {
@@ -112,9 +100,10 @@ recipient_field(const struct header_field *f, bool resent)
 }
 
 static bool
-is_resent(const char *header, size_t len, size_t at)
+is_resent(const char *header, size_t len)
 {
 	struct header_field f;
+	size_t at = 0;
 
 	while (header_next(header, len, true, &at, &f) == 1)
 		if (recipient_field(&f, true) != NULL)
@@ -125,9 +114,9 @@ is_resent(const char *header, size_t len, size_t at)
 int
 recipients_add_header(struct recipients *r, const char *header, size_t len, const char **ret_field)
 {
-	size_t at = skip_from_line(header, len);
-	bool resent = is_resent(header, len, at);
+	bool resent = is_resent(header, len);
 	struct header_field f;
+	size_t at = 0;
 	int error = 0;
 
 	while (error == 0 && header_next(header, len, true, &at, &f) == 1) {

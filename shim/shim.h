@@ -99,6 +99,7 @@ struct input {
 	bool dots; /* a line of one dot ends the message, and ".." at the start of a line stands for
 		      "." */
 	bool at_line_start;
+	bool begun; /* the first octets were read, and a line "From ..." of mbox files dropped */
 	bool eof;
 };
 

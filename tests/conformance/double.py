@@ -1,4 +1,4 @@
-"""A recording SMTP server on a Unix socket, as the shim meets it: PIPELINING, CHUNKING, DSN, XFRANK.
+"""A recording SMTP server, on a Unix socket as the shim meets it, or on a port: PIPELINING, CHUNKING, DSN, XFRANK.
 
 It stores nothing: what it was given is in `messages` (dictionaries) and `commands` (lines). It stands for the daemon where
 a test is about what the shim says, or needs a fault that the real daemon does not make.
@@ -22,11 +22,16 @@ class Double:
         self.flushed = 0
         self.stored = {}
         self.open_sessions = 0
-        if os.path.exists(path):
-            os.unlink(path)
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.bind(path)
-        os.chmod(path, 0o666)
+        if path is None:
+            # a port on loopback: the server that the daemon submits to
+            self.socket = socket.create_server(('127.0.0.1', 0))
+            self.port = self.socket.getsockname()[1]
+        else:
+            if os.path.exists(path):
+                os.unlink(path)
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.bind(path)
+            os.chmod(path, 0o666)
         self.socket.listen(128)
         self.thread = threading.Thread(target=self.accept, daemon=True)
         self.thread.start()
@@ -45,7 +50,7 @@ class Double:
         except OSError:
             pass
         self.socket.close()
-        if os.path.exists(self.path):
+        if self.path and os.path.exists(self.path):
             os.unlink(self.path)
 
     def session(self, peer):
