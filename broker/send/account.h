@@ -1,0 +1,57 @@
+/*
+ * account.h: what the configuration says of an account, as far as sending goes.
+ *
+ * A table is collected from CONF_BEGIN to CONF_END and taken whole. An account whose settings are
+ * the same as before is the same object, so that its sessions live on over a reload; one that
+ * changed is a new object, and whoever holds the old one keeps it until its work is done.
+ */
+#ifndef FRANK_BROKER_SEND_ACCOUNT_H
+#define FRANK_BROKER_SEND_ACCOUNT_H
+
+#include <openssl/ssl.h>
+
+#include "base/smtp/client.h"
+#include "broker/ipc/message.h"
+
+struct pool;
+
+struct account {
+	unsigned refs;
+	bool retired; /* no longer in the table: no new session */
+	char *name, *host;
+	unsigned port;
+	enum smtp_tls tls;
+	unsigned
+	    mechanisms; /* that the configuration and the kind of credential allow; 0: no AUTH */
+	enum sasl_mechanism order[SMTP_CLIENT_MECHANISMS];
+	bool secret_without_tls;
+	unsigned sessions;    /* at most, >= 1 */
+	unsigned min_valid;   /* seconds; 0: not said */
+	struct buf ca;        /* PEM of its own CA file; empty: the system's */
+	bool ca_broken;       /* there is a file, and it cannot be read */
+	SSL_CTX *tls_context; /* made when first needed */
+	struct pool *pool;    /* its jobs and sessions, while there are any */
+};
+
+struct account *account_ref(struct account *a);
+/* Takes NULL; returns NULL. */
+struct account *account_unref(struct account *a);
+
+struct account_table;
+
+struct account_table *account_table_new(void);
+struct account_table *account_table_free(struct account_table *t);
+
+/* CONF_BEGIN, CONF_ACCOUNT, CONF_END. `ca_fd` (-1: none) is borrowed. -ENOMEM: the configuration
+ * cannot be taken; the present one stays. */
+void account_table_begin(struct account_table *t);
+int account_table_add(struct account_table *t, const struct message *m, int ca_fd);
+/* `retired` is called for each account that is no longer as it was, with what took its place or
+ * NULL; before that, the account is still alive. */
+void account_table_end(struct account_table *t,
+    void (*retired)(void *arg, struct account *old, struct account *now), void *arg);
+
+/* Borrowed; NULL for an unknown name. */
+struct account *account_find(const struct account_table *t, const char *name);
+
+#endif

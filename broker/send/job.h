@@ -1,0 +1,43 @@
+/*
+ * job.h: one message for some of its recipients, as queue asked for it, and the answer to that.
+ */
+#ifndef FRANK_BROKER_SEND_JOB_H
+#define FRANK_BROKER_SEND_JOB_H
+
+#include "base/smtp/client.h"
+#include "broker/ipc/message.h"
+
+struct job {
+	struct job *next;
+	struct smtp_client_job spec; /* borrows from this object; id is the number below */
+	uint64_t id;                 /* queue's */
+	char *strings;               /* all the text in one block */
+	struct smtp_client_recipient *recipients;
+	char *body;        /* in `strings` or mapped */
+	size_t mapped;     /* octets of the mapping; 0: none */
+	unsigned requeued; /* sessions that ended before they took it */
+};
+
+/* Makes a job of JOB. `fd` (-1: none) is borrowed: a body in a file is mapped. NULL with errno:
+ * ENOMEM, EPROTO for a message without recipients or without a body, or why the file cannot be
+ * mapped. */
+struct job *job_new(const struct message *m, int fd);
+/* Takes NULL; returns NULL. */
+struct job *job_free(struct job *j);
+
+/* What is known of the session that a job was done by, or was to be done by. NULLs are left out. */
+struct job_session {
+	const char *endpoint, *tls, *mechanism;
+	const char *transcript; /* the session's part */
+	bool dsn;               /* DSN is offered */
+};
+
+/*
+ * JOB_DONE. `replies`: one per recipient, or where `one` is set a single one for all. `transcript`
+ * is the job's own part, or NULL. Texts are cut so that all fits in a packet. NULL when memory is
+ * out.
+ */
+struct message *job_done(const struct job *j, const struct smtp_reply *replies, bool one,
+    bool untried, const struct job_session *session, const char *transcript);
+
+#endif

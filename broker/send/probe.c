@@ -1,0 +1,89 @@
+/* probe.c: see probe.h. Whether the answer would lead to a session is not looked at, so nothing is
+ * verified. */
+#include "broker/send/probe.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "broker/send/tls.h"
+
+enum { PATIENCE = 5 };
+
+struct probe {
+	int fd;
+	SSL_CTX *context;
+	SSL *ssl;
+	struct event *event;
+	void (*done)(void *arg, bool tls);
+	void *arg;
+};
+
+struct probe *
+probe_free(struct probe *p)
+{
+	if (p == NULL)
+		return NULL;
+	if (p->event != NULL)
+		event_free(p->event);
+	SSL_free(p->ssl);
+	SSL_CTX_free(p->context);
+	if (p->fd >= 0)
+		(void)close(p->fd);
+	free(p);
+	return NULL;
+}
+
+static void
+on_event(evutil_socket_t sock, short what, void *arg)
+{
+	struct timeval patience = {.tv_sec = PATIENCE};
+	struct probe *p = arg;
+	char banner[8];
+	int answer =
+	    (what & EV_TIMEOUT) != 0 ? -ETIMEDOUT : tls_peek(p->fd, banner, sizeof(banner));
+
+	if (answer == -EAGAIN) {
+		/* Connected: say hello; how the handshake goes on does not matter. */
+		(void)SSL_do_handshake(p->ssl);
+		if (event_assign(p->event, event_get_base(p->event), p->fd, EV_READ, on_event, p) ==
+			0 &&
+		    event_add(p->event, &patience) == 0)
+			return;
+	}
+	p->done(p->arg, answer == 1);
+	(void)probe_free(p);
+}
+
+static bool
+set_up(struct probe *p, struct event_base *base, const struct address *address)
+{
+	struct timeval patience = {.tv_sec = PATIENCE};
+
+	p->fd = socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (p->fd < 0 ||
+	    (connect(p->fd, (const struct sockaddr *)&address->sockaddr, address->len) < 0 &&
+		errno != EINPROGRESS))
+		return false;
+	p->context = SSL_CTX_new(TLS_client_method());
+	p->ssl = p->context == NULL ? NULL : SSL_new(p->context);
+	if (p->ssl == NULL || SSL_set_fd(p->ssl, p->fd) != 1)
+		return false;
+	SSL_set_connect_state(p->ssl);
+	p->event = event_new(base, p->fd, EV_WRITE, on_event, p);
+	return p->event != NULL && event_add(p->event, &patience) == 0;
+}
+
+struct probe *
+probe_new(struct event_base *base, const struct address *address, void (*done)(void *arg, bool tls),
+    void *arg)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->fd = -1;
+	p->done = done;
+	p->arg = arg;
+	return set_up(p, base, address) ? p : probe_free(p);
+}

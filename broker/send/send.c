@@ -1,0 +1,233 @@
+/* send.c: see send.h. */
+#include "broker/send/send.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "broker/ipc/reply.h"
+#include "broker/send/pool.h"
+#include "broker/send/session.h"
+
+enum { SHUTDOWN_PATIENCE = 3 };
+
+uint64_t
+send_now(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void
+on_deadline(evutil_socket_t sock, short what, void *arg)
+{
+	struct send *s = arg;
+
+	for (struct pool *p = s->pools; p != NULL; p = p->next)
+		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
+			session_abort(x);
+}
+
+struct send *
+send_new(struct event_base *base, const struct send_ops *ops, void *arg)
+{
+	struct send *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->base = base;
+	s->ops = ops;
+	s->arg = arg;
+	s->accounts = account_table_new();
+	s->resolver = resolver_new(base);
+	s->deadline = event_new(base, -1, 0, on_deadline, s);
+	if (s->accounts == NULL || s->resolver == NULL || s->deadline == NULL) {
+		errno = ENOMEM;
+		return send_free(s);
+	}
+	return s;
+}
+
+struct send *
+send_free(struct send *s)
+{
+	if (s == NULL)
+		return NULL;
+	while (s->pools != NULL)
+		pool_free(s->pools);
+	if (s->deadline != NULL)
+		event_free(s->deadline);
+	(void)resolver_free(s->resolver);
+	(void)account_table_free(s->accounts);
+	free(s->hostname);
+	free(s->next_hostname);
+	free(s);
+	return NULL;
+}
+
+/* ---- the configuration ---- */
+
+static void
+on_retired(void *arg, struct account *old, struct account *now)
+{
+	struct send *s = arg;
+	struct pool *p = old->pool, *to;
+
+	if (p == NULL)
+		return;
+	to = now == NULL ? NULL : pool_of(s, now);
+	pool_move(p, to);
+	pool_retire(p);
+	pool_release(p);
+}
+
+static void
+begin_configuration(struct send *s, const struct message *m)
+{
+	const char *hostname = message_str(m, F_HOSTNAME);
+
+	free(s->next_hostname);
+	s->next_hostname = hostname == NULL ? NULL : strdup(hostname);
+	account_table_begin(s->accounts);
+}
+
+static void
+end_configuration(struct send *s)
+{
+	free(s->hostname);
+	s->hostname = s->next_hostname;
+	s->next_hostname = NULL;
+	account_table_end(s->accounts, on_retired, s);
+}
+
+/* ---- jobs ---- */
+
+/* The answer to a job that cannot even wait. */
+static void
+refuse_job(struct send *s, const struct message *m, bool untried, const char *words)
+{
+	const struct smtp_reply reply = {
+	    .fault = SMTP_FAULT_LOCAL, .text = (char *)(uintptr_t)words};
+	struct message *done = message_new(M_JOB_DONE);
+	const char *rcpt;
+	size_t at = 0;
+
+	message_put_u64(done, F_ID, message_u64(m, F_ID, 0));
+	message_put_u64(done, F_FLAGS, untried ? JOB_UNTRIED : 0);
+	while (done != NULL && message_next_str(m, F_RCPT, &at, &rcpt))
+		reply_put(done, F_RESULT, &reply);
+	if (done != NULL)
+		s->ops->to_queue(s->arg, done);
+}
+
+static void
+take_job(struct send *s, const struct message *m, int fd)
+{
+	struct account *a = account_find(s->accounts, message_str(m, F_ACCOUNT));
+	struct job *j;
+	struct pool *p;
+
+	if (s->shutting_down || a == NULL) {
+		refuse_job(s, m, true,
+		    a == NULL ? "The account is not configured." : "Frank is stopping.");
+		return;
+	}
+	if (a->host[0] == '\0') {
+		refuse_job(s, m, false, "The account has no submission server.");
+		return;
+	}
+	j = job_new(m, fd);
+	if (j == NULL) {
+		refuse_job(s, m, false,
+		    errno == EPROTO ? "The job is without recipients or content."
+				    : "The content cannot be read.");
+		return;
+	}
+	j->spec.id = ++s->last_id;
+	p = pool_of(s, a);
+	if (p == NULL) {
+		(void)job_free(j);
+		refuse_job(s, m, false, "Out of memory.");
+		return;
+	}
+	pool_submit(p, j);
+	pool_release(p);
+}
+
+static void
+take_credential(struct send *s, const struct message *m)
+{
+	const struct account *a = account_find(s->accounts, message_str(m, F_ACCOUNT));
+	uint64_t id = message_u64(m, F_ID, 0);
+
+	/* Most often the account's own pool; one that changed meanwhile is looked for everywhere.
+	 */
+	if (a != NULL && a->pool != NULL)
+		for (struct session *x = a->pool->sessions; x != NULL; x = session_next(x))
+			if (session_credential(x, id, m))
+				return;
+	for (struct pool *p = s->pools; p != NULL; p = p->next)
+		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
+			if (session_credential(x, id, m))
+				return;
+}
+
+void
+send_message(struct send *s, const struct message *m, int fd)
+{
+	CLEANUP_CLOSE int taken = fd;
+
+	switch (message_type(m)) {
+	case M_CONF_BEGIN:
+		begin_configuration(s, m);
+		break;
+	case M_CONF_ACCOUNT:
+		if (account_table_add(s->accounts, m, taken) < 0)
+			log_error("The configuration cannot be taken: out of memory.");
+		break;
+	case M_CONF_END:
+		end_configuration(s);
+		break;
+	case M_JOB:
+		take_job(s, m, taken);
+		break;
+	case M_CREDENTIAL:
+	case M_CREDENTIAL_FAILED:
+		take_credential(s, m);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+send_keeper_up(struct send *s, bool up)
+{
+	for (struct pool *p = s->pools; p != NULL; p = p->next)
+		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
+			session_keeper_up(x, up);
+}
+
+void
+send_shut_down(struct send *s)
+{
+	struct timeval patience = {.tv_sec = SHUTDOWN_PATIENCE};
+
+	if (s->shutting_down)
+		return;
+	s->shutting_down = true;
+	for (struct pool *p = s->pools, *next; p != NULL; p = next) {
+		next = p->next;
+		pool_move(p, NULL);
+		pool_retire(p);
+		if (p->sessions == NULL)
+			pool_free(p);
+	}
+	(void)event_add(s->deadline, &patience);
+	if (s->pools == NULL)
+		s->ops->idle(s->arg);
+}

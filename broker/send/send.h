@@ -1,0 +1,40 @@
+/*
+ * send.h: the send role: jobs from queue, credentials from keeper, sessions to submission servers.
+ *
+ * Knows no channel: whoever owns it hands it messages and takes its own (main.c in the program, a
+ * double in the tests).
+ */
+#ifndef FRANK_BROKER_SEND_SEND_H
+#define FRANK_BROKER_SEND_SEND_H
+
+#include <event2/event.h>
+
+#include "broker/ipc/message.h"
+
+struct send;
+
+struct send_ops {
+	/* JOB_DONE. The message is taken. */
+	void (*to_queue)(void *arg, struct message *m);
+	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now; send_keeper_up tells
+	 * when there is. */
+	bool (*to_keeper)(void *arg, struct message *m);
+	/* After send_shut_down: every job is answered and every session closed. */
+	void (*idle)(void *arg);
+};
+
+/* `ops` is borrowed for good. NULL with errno. */
+struct send *send_new(struct event_base *base, const struct send_ops *ops, void *arg);
+/* Closes sessions as they stand; jobs get no answer. Takes NULL; returns NULL. */
+struct send *send_free(struct send *s);
+
+/* CONF_*, JOB, CREDENTIAL, CREDENTIAL_FAILED; others are passed over. `fd` (-1: none) is taken. */
+void send_message(struct send *s, const struct message *m, int fd);
+
+/* The keeper is there, or gone: what it was asked and has not answered fails for now. */
+void send_keeper_up(struct send *s, bool up);
+
+/* Begins no more; answers waiting jobs as untried; gives those on their way up to three seconds. */
+void send_shut_down(struct send *s);
+
+#endif
