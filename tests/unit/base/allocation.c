@@ -143,6 +143,22 @@ work_address(void)
 }
 
 static int
+work_empty_reply(void)
+{
+	struct smtp_reply_parser p = {0};
+	struct smtp_reply r = {0};
+	int e = smtp_reply_parser_line(&p, "250", 3);
+
+	if (e == 1)
+		e = smtp_reply_parser_take(&p, SMTP_STAGE_RCPT, &r);
+	if (e == 0)
+		assert_string_equal(r.text, "");
+	smtp_reply_parser_free(&p);
+	smtp_reply_clear(&r);
+	return e;
+}
+
+static int
 work_reply(void)
 {
 	struct smtp_reply_parser p = {0};
@@ -280,6 +296,7 @@ test_all(void **state)
 	assert_true(until_it_works(work_codec) > 2);
 	assert_true(until_it_works(work_address) >= 2);
 	assert_true(until_it_works(work_reply) >= 3);
+	assert_true(until_it_works(work_empty_reply) >= 1);
 	assert_true(until_it_works(work_server) >= 6);
 }
 

@@ -687,6 +687,15 @@ test_auth(void **state)
 		"hello a\n"},
 	    {"in a transaction", BEGIN "AUTH PLAIN YQ==\r\n", BEGIN_OUT "503 5.5.1 Not now\r\n",
 		BEGIN_LOG},
+	    {"required for MAIL", HELO MAIL "AUTH PLAIN YQ==\r\n" MAIL,
+		HELO_OUT "530 5.7.0 Authentication required\r\n235 2.7.0 Authentication "
+			 "successful\r\n" MAIL_OK,
+		"hello a\nauth PLAIN :a\nmail me@a.test\n",
+		.config = {.hostname = "mx.test",
+		    .software = "Frank",
+		    .auth_mechanisms = "PLAIN",
+		    .extensions = ALL,
+		    .auth_required = true}},
 	    {"required",
 		HELO MAIL "AUTH PLAIN YQ==\r\nSTARTTLS\r\n" EHLO MAIL "AUTH PLAIN YQ==\r\n" MAIL,
 		HELO_OUT "530 5.7.0 STARTTLS comes first\r\n530 5.7.0 STARTTLS comes first\r\n554 "
