@@ -331,26 +331,34 @@ append_name(struct parser *p, const struct token *t)
 	return r;
 }
 
-/* Adds a token to the address being built. A second '@', a literal that is no domain, or two words
- * that touch are no address. */
+/* May the token go on with the address being built? */
+static bool
+fits(const struct parser *p, const struct token *t)
+{
+	bool empty = p->address.len == 0;
+
+	switch (t->type) {
+	case TOKEN_SPECIAL:
+		return !empty && !p->glue && !(t->special == '@' && p->has_at);
+	case TOKEN_LITERAL:
+		return p->has_at && p->address.data[p->address.len - 1] == '@';
+	case TOKEN_QUOTED:
+		return !p->has_at && (empty || p->glue);
+	case TOKEN_WORD:
+		return empty || p->glue;
+	case TOKEN_END:
+		break;
+	}
+	return false;
+}
+
 static int
 add_to_address(struct parser *p, const struct token *t)
 {
-	bool special = t->type == TOKEN_SPECIAL;
-
-	if (is_special(t, '@')) {
-		if (p->has_at || p->address.len == 0 || p->glue)
-			return wrong(p, t->at);
-		p->has_at = true;
-	} else if (special ? p->address.len == 0 || p->glue : p->address.len > 0 && !p->glue) {
+	if (!fits(p, t))
 		return wrong(p, t->at);
-	} else if (t->type == TOKEN_LITERAL &&
-		   (!p->has_at || p->address.data[p->address.len - 1] != '@')) {
-		return wrong(p, t->at);
-	} else if (t->type == TOKEN_QUOTED && p->has_at) {
-		return wrong(p, t->at);
-	}
-	p->glue = special;
+	p->has_at = p->has_at || is_special(t, '@');
+	p->glue = t->type == TOKEN_SPECIAL;
 	return append_token(p, &p->address, t);
 }
 
