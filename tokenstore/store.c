@@ -536,6 +536,14 @@ store_account_take(struct store_account *a)
 	return TAKE_PTR(a->payload);
 }
 
+void
+store_account_distrust(struct store_account *a)
+{
+	a->status = FILE_DAMAGED;
+	a->seen = false;
+	a->kept = false;
+}
+
 /* ---- writing an account ---- */
 
 /* Is the last record still where and what it was? */

@@ -82,6 +82,10 @@ uint64_t store_account_generation(const struct store_account *a);
 /* The record that may be used, or NULL; the caller's. Gives it once. */
 struct secret *store_account_take(struct store_account *a);
 
+/* The record was authentic and could not be understood: from now on the file counts as one that must
+ * not be written over. */
+void store_account_distrust(struct store_account *a);
+
 /*
  * Writes the next record and returns when it is durable. Where the file on disk is not what was
  * last seen there: -ESTALE, nothing written. Where its status forbids to write over it: -EUCLEAN,

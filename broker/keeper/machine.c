@@ -307,12 +307,13 @@ machine_load(
 	return 0;
 }
 
-/* Does the record that is to be written now say that a refresh was begun? */
+/* Does a record that is written now say that a refresh was begun? */
 static bool
 bears_intent(const struct machine *m)
 {
-	return m->writing == WRITE_INTENT ||
-	       (m->writing == WRITE_PLAIN && (m->interrupted || m->refreshing));
+	if (m->writing == WRITE_INTENT || m->writing == WRITE_PAIR)
+		return m->writing == WRITE_INTENT;
+	return m->interrupted || m->refreshing || m->intent_on_disk;
 }
 
 static int64_t
@@ -529,7 +530,7 @@ static void
 fail_transient(struct machine *m, struct machine_now now, const struct machine_answer *a)
 {
 	/* A fault may have struck before or after the server took the refresh token. */
-	if (a->facts.fault != NULL || a->facts.status >= 500)
+	if (!a->unsent && (a->facts.fault != NULL || a->facts.status >= 500))
 		m->interrupted = true;
 	if (m->standing == MACHINE_ACTIVE)
 		say_facts(m, ANSWER_TRANSIENT, &a->facts);
@@ -555,7 +556,7 @@ fail_for_good(
 		(void)buf_append_str(&m->text,
 		    " A refresh was interrupted before: the server had probably replaced "
 		    "the token, and its answer never arrived.");
-	m->interrupted = false;
+	m->interrupted = m->intent_on_disk = false;
 	m->not_before = now.boot + ANSWERED_MIN;
 	machine_enter(
 	    m, c == ANSWER_NEEDS_USER ? MACHINE_NEEDS_AUTHORIZATION : MACHINE_CLIENT_ERROR);
@@ -685,7 +686,7 @@ machine_answer(
 		succeed(m, now, a);
 	} else if (m->stale) {
 		m->not_before = now.boot + (a->facts.status != 0 ? ANSWERED_MIN : BACKOFF_FIRST);
-		m->interrupted |= a->facts.fault != NULL;
+		m->interrupted |= !a->unsent && a->facts.fault != NULL;
 		m->demand = true;
 	} else if (c == ANSWER_NEEDS_USER || c == ANSWER_CLIENT) {
 		fail_for_good(m, now, c, a);
@@ -826,6 +827,16 @@ machine_client_refused(
 		return;
 	say(m, text, next);
 	machine_enter(m, MACHINE_CLIENT_ERROR);
+	settle(m, now);
+}
+
+void
+machine_client_accepted(struct machine *m, struct machine_now now)
+{
+	if (m->standing != MACHINE_CLIENT_ERROR || m->refreshing)
+		return;
+	say_nothing(m);
+	machine_enter(m, MACHINE_ACTIVE);
 	settle(m, now);
 }
 

@@ -63,6 +63,7 @@ struct machine_answer {
 	uint64_t retry_after; /* seconds; 0: not told */
 	const char *scope;    /* granted; NULL: not told */
 	const char *lacking;  /* a scope that was asked for and not granted, or NULL */
+	bool unsent;          /* the request never left: the server knows nothing of it */
 };
 
 /* `account` is copied; `vault` is borrowed. `random` gives 32 random bits. NULL when memory is out.
@@ -125,6 +126,9 @@ void machine_probe(struct machine *m, struct machine_now now);
 /* Another account with the same client was refused for it. */
 void machine_client_refused(
     struct machine *m, struct machine_now now, const char *text, const char *next);
+
+/* It was accepted again. */
+void machine_client_accepted(struct machine *m, struct machine_now now);
 
 /* The wall clock was set: what is on disk must be said anew. */
 void machine_clock_jumped(struct machine *m);

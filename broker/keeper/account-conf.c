@@ -1,0 +1,281 @@
+/*
+ * account-conf.c: see account-conf.h.
+ */
+#include "broker/keeper/account-conf.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+struct account_conf *
+account_conf_free(struct account_conf *c)
+{
+	if (c == NULL)
+		return NULL;
+	free(c->name);
+	free(c->grant_name);
+	free(c->provider);
+	free(c->mailbox);
+	free(c->auth_user);
+	free(c->client_id);
+	free(c->client_auth);
+	free(c->issuer);
+	free(c->authorization_endpoint);
+	free(c->token_endpoint);
+	free(c->userinfo_endpoint);
+	free(c->scopes);
+	free(c->host);
+	free(c->redirect_host);
+	free(c->redirect_path);
+	for (size_t i = 0; i < c->extra_count; i++)
+		free(c->extra[i]);
+	free(c->extra);
+	(void)sealed_free(c->client_secret);
+	(void)sealed_free(c->password);
+	free(c);
+	return NULL;
+}
+
+/* Empty text counts as none. */
+static int
+take_text(const struct message *m, enum field f, char **ret)
+{
+	const char *s = message_str(m, f);
+
+	if (s == NULL || *s == '\0')
+		return 0;
+	*ret = strdup(s);
+	return *ret == NULL ? -ENOMEM : 0;
+}
+
+static int
+take_secret(struct vault *v, const struct message *m, enum field f, struct sealed **ret)
+{
+	CLEANUP_SECRET struct secret *s = NULL;
+
+	if (!message_has(m, f))
+		return 0;
+	s = message_secret(m, f);
+	*ret = vault_seal(v, s);
+	return *ret == NULL ? -ENOMEM : 0;
+}
+
+static int
+take_extra(struct account_conf *c, const struct message *m)
+{
+	size_t at = 0, count = 0;
+	const char *s;
+
+	while (message_next_str(m, F_EXTRA_PARAMETERS, &at, &s))
+		count++;
+	if (count == 0)
+		return 0;
+	c->extra = calloc(count, sizeof(*c->extra));
+	if (c->extra == NULL)
+		return -ENOMEM;
+	for (at = 0; message_next_str(m, F_EXTRA_PARAMETERS, &at, &s); c->extra_count++) {
+		c->extra[c->extra_count] = strdup(s);
+		if (c->extra[c->extra_count] == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+take_grant(struct account_conf *c, const struct message *m)
+{
+	static const char *const names[] = {"none", "password", "authorization-code"};
+
+	c->grant_name = strdup(message_str(m, F_GRANT));
+	if (c->grant_name == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], c->grant_name) == 0) {
+			c->grant = (enum account_grant)i;
+			return 0;
+		}
+	return -ENOTSUP;
+}
+
+struct account_conf *
+account_conf_new(struct vault *v, const struct message *m)
+{
+	struct account_conf *c = calloc(1, sizeof(*c));
+	const struct {
+		enum field field;
+		char **to;
+	} texts[] = {
+	    {F_ACCOUNT, &c->name},
+	    {F_PROVIDER, &c->provider},
+	    {F_MAILBOX, &c->mailbox},
+	    {F_AUTH_USER, &c->auth_user},
+	    {F_CLIENT_ID, &c->client_id},
+	    {F_CLIENT_AUTH, &c->client_auth},
+	    {F_ISSUER, &c->issuer},
+	    {F_AUTHORIZATION_ENDPOINT, &c->authorization_endpoint},
+	    {F_TOKEN_ENDPOINT, &c->token_endpoint},
+	    {F_USERINFO_ENDPOINT, &c->userinfo_endpoint},
+	    {F_SCOPES, &c->scopes},
+	    {F_HOST, &c->host},
+	    {F_REDIRECT_HOST, &c->redirect_host},
+	    {F_REDIRECT_PATH, &c->redirect_path},
+	};
+	int r = c == NULL ? -ENOMEM : take_grant(c, m);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
+		r = take_text(m, texts[i].field, texts[i].to);
+	if (r == 0)
+		r = take_extra(c, m);
+	if (r == 0)
+		r = take_secret(v, m, F_CLIENT_SECRET, &c->client_secret);
+	if (r == 0)
+		r = take_secret(v, m, F_PASSWORD, &c->password);
+	if (r == 0 && c->name == NULL)
+		r = -ENOTSUP;
+	if (r < 0) {
+		(void)account_conf_free(c);
+		errno = -r;
+		return NULL;
+	}
+	c->verify_identity = message_u64(m, F_VERIFY_IDENTITY, 1) != 0;
+	c->min_valid = message_u64(m, F_MIN_VALID, 0);
+	return c;
+}
+
+const char *
+account_conf_login(const struct account_conf *c)
+{
+	return c->auth_user != NULL ? c->auth_user : c->mailbox != NULL ? c->mailbox : "";
+}
+
+bool
+text_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+sealed_same(const struct vault *v, const struct sealed *a, const struct sealed *b)
+{
+	CLEANUP_SECRET struct secret *x = vault_open(v, a), *y = vault_open(v, b);
+
+	return a == NULL || b == NULL ? a == b : secret_equal(x, y);
+}
+
+bool
+account_conf_same(const struct vault *v, const struct account_conf *a, const struct account_conf *b)
+{
+	return a->grant == b->grant && text_same(a->mailbox, b->mailbox) &&
+	       text_same(a->auth_user, b->auth_user) && text_same(a->client_id, b->client_id) &&
+	       text_same(a->client_auth, b->client_auth) && text_same(a->issuer, b->issuer) &&
+	       text_same(a->authorization_endpoint, b->authorization_endpoint) &&
+	       text_same(a->token_endpoint, b->token_endpoint) &&
+	       text_same(a->userinfo_endpoint, b->userinfo_endpoint) &&
+	       text_same(a->scopes, b->scopes) && text_same(a->host, b->host) &&
+	       a->verify_identity == b->verify_identity &&
+	       sealed_same(v, a->client_secret, b->client_secret) &&
+	       sealed_same(v, a->password, b->password);
+}
+
+/* Octets of "https://host:port". */
+static size_t
+place_len(const char *url)
+{
+	const char *after = strstr(url, "://");
+
+	return after == NULL ? strlen(url) : (size_t)(after + 3 - url) + strcspn(after + 3, "/?#");
+}
+
+bool
+url_same_place(const char *a, const char *b)
+{
+	size_t len = place_len(a);
+
+	return len == place_len(b) && strncasecmp(a, b, len) == 0;
+}
+
+/* ---- scopes ---- */
+
+/* The next scope at *at, moving past it; NULL at the end. */
+static const char *
+next_scope(const char **at, size_t *len)
+{
+	const char *start = *at + strspn(*at, " ");
+
+	*len = strcspn(start, " ");
+	*at = start + *len;
+	return *len == 0 ? NULL : start;
+}
+
+static bool
+is_one_of(const char *scope, size_t len, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		if (strlen(*list) == len && strncasecmp(*list, scope, len) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_about_the_person(const char *scope, size_t len)
+{
+	static const char *const list[] = {"openid", "email", "profile", "address", "phone", NULL};
+
+	return is_one_of(scope, len, list);
+}
+
+static bool
+is_for_mail(const char *scope, size_t len)
+{
+	static const char *const list[] = {"offline_access", NULL};
+	static const char everything[] = "/.default";
+	size_t n = sizeof(everything) - 1;
+
+	return !is_about_the_person(scope, len) && !is_one_of(scope, len, list) &&
+	       !(len >= n && strncasecmp(scope + len - n, everything, n) == 0);
+}
+
+static bool
+is_granted(const char *scope, size_t len, const char *granted)
+{
+	const char *got;
+	size_t n;
+
+	while ((got = next_scope(&granted, &n)) != NULL)
+		if (n == len && strncasecmp(got, scope, len) == 0)
+			return true;
+	return false;
+}
+
+bool
+scope_lacking(const char *asked, const char *granted, struct buf *ret)
+{
+	const char *scope;
+	size_t len;
+
+	if (asked == NULL || granted == NULL)
+		return false;
+	while ((scope = next_scope(&asked, &len)) != NULL)
+		if (is_for_mail(scope, len) && !is_granted(scope, len, granted)) {
+			(void)buf_append(ret, scope, len);
+			return true;
+		}
+	return false;
+}
+
+int
+scope_for_refresh(const char *asked, struct buf *ret)
+{
+	const char *scope;
+	size_t len;
+	int r = 0;
+
+	while (asked != NULL && r == 0 && (scope = next_scope(&asked, &len)) != NULL) {
+		if (is_about_the_person(scope, len))
+			continue;
+		if (ret->len > 0)
+			(void)buf_append_char(ret, ' ');
+		r = buf_append(ret, scope, len);
+	}
+	return ret->failed ? -ENOMEM : r;
+}

@@ -1,0 +1,65 @@
+/*
+ * account-conf.h: what the configuration says of one account, as far as its credential is
+ * concerned.
+ */
+#ifndef FRANK_BROKER_KEEPER_ACCOUNT_CONF_H
+#define FRANK_BROKER_KEEPER_ACCOUNT_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "broker/ipc/message.h"
+#include "broker/keeper/vault.h"
+
+enum account_grant { GRANT_NONE, GRANT_PASSWORD, GRANT_AUTHORIZATION_CODE };
+
+/* Strings are owned; NULL where the configuration says nothing. */
+struct account_conf {
+	char *name;
+	char *grant_name;
+	enum account_grant grant;
+	char *provider, *mailbox, *auth_user;
+	char *client_id, *client_auth;
+	char *issuer, *authorization_endpoint, *token_endpoint, *userinfo_endpoint;
+	char *scopes;
+	char *host; /* of the submission server */
+	char *redirect_host, *redirect_path;
+	char **extra; /* "key=value" of the authorization request */
+	size_t extra_count;
+	bool verify_identity;
+	uint64_t min_valid;
+	/* Given by reference: they count before whatever is in the store. */
+	struct sealed *client_secret, *password;
+};
+
+/* Reads CONF_ACCOUNT. NULL when memory is out, or (-ENOTSUP in errno) for a grant that is not
+ * known. */
+struct account_conf *account_conf_new(struct vault *v, const struct message *m);
+/* Takes NULL; returns NULL. */
+struct account_conf *account_conf_free(struct account_conf *c);
+
+/* The name under which a login happens: auth-user, else mailbox, else "". */
+const char *account_conf_login(const struct account_conf *c);
+
+/* Do both ask the same of the same servers for the same person? If not, a token got for one is not
+ * used for the other. */
+bool account_conf_same(
+    const struct vault *v, const struct account_conf *a, const struct account_conf *b);
+
+/* Equal strings, NULL being equal to NULL alone. */
+bool text_same(const char *a, const char *b);
+
+/* Scheme, host and port of two addresses are equal. */
+bool url_same_place(const char *a, const char *b);
+
+/* The first scope of `asked` that names a right to mail and is not in `granted`, cut out into
+ * `ret`; false where none is lacking. Scopes that ask who somebody is (openid, email, profile,
+ * address, phone) or for a refresh token (offline_access) may be left out or renamed by servers, as
+ * may ".default" ones. */
+bool scope_lacking(const char *asked, const char *granted, struct buf *ret);
+
+/* The scopes to name when refreshing: all but those that ask who somebody is. */
+int scope_for_refresh(const char *asked, struct buf *ret);
+
+#endif

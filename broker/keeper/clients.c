@@ -1,0 +1,604 @@
+/*
+ * clients.c: keeper.sock, and who may do what there.
+ *
+ * Who calls is told by the kernel: uid by SO_PEERCRED, groups by SO_PEERGROUPS. An administrator is
+ * uid 0, the uid of this process or a member of the configured group. Everybody else gets an access
+ * token if a service of the configuration has `token = true`, matches the caller and names the
+ * account, and sees the state of just those accounts. A uid that has no name in this user namespace
+ * (65534) is nobody. Each answer with or about a token leaves a line in the log.
+ *
+ * A client asks one thing at a time: while one is under way its channel is not read.
+ */
+#include "broker/keeper/keeper.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+
+enum {
+	CLIENTS_MAX = 512,
+	CLIENTS_PER_UID = 64,
+	GROUPS_MAX = 1024,
+	IDLE_LONGEST = 15 * 60, /* seconds; longer than an attempt to sign in may take */
+	UNMAPPED = 65534,
+};
+
+struct client {
+	struct client *next;
+	struct keeper *keeper;
+	struct channel *channel;
+	uid_t uid;
+	gid_t *groups;
+	size_t group_count;
+	bool admin, busy, rows;
+	char *row_after, *row_only; /* the last account told of; the only one asked for */
+	struct event *idle;
+};
+
+uid_t
+client_uid(const struct client *c)
+{
+	return c->uid;
+}
+
+/* ---- the end of a client, and of what it asked ---- */
+
+static void
+client_free(struct client *c)
+{
+	struct keeper *k = c->keeper;
+
+	for (struct client **p = &k->clients; *p != NULL; p = &(*p)->next)
+		if (*p == c) {
+			*p = c->next;
+			k->client_count--;
+			break;
+		}
+	keeper_forget(k, c);
+	authorize_forget_client(k, c);
+	if (c->idle != NULL)
+		event_free(c->idle);
+	(void)channel_free(c->channel);
+	free(c->groups);
+	free(c->row_after);
+	free(c->row_only);
+	free(c);
+}
+
+void
+client_release(struct client *c)
+{
+	c->busy = false;
+	channel_pause(c->channel, false);
+}
+
+static void
+client_occupy(struct client *c)
+{
+	c->busy = true;
+	channel_pause(c->channel, true);
+}
+
+int
+client_send(struct client *c, struct message *m)
+{
+	return channel_send(c->channel, m, -1);
+}
+
+void
+client_done(struct client *c, int exit, const char *error, const char *next, const char *text)
+{
+	struct message *m = message_new(M_KEEPER_DONE);
+
+	message_put_str(m, F_ERROR, error);
+	if (exit != 0)
+		message_put_u64(m, F_EXIT, (uint64_t)exit);
+	if (next != NULL && *next != '\0')
+		message_put_str(m, F_NEXT, next);
+	if (text != NULL && *text != '\0')
+		message_put_str(m, F_TEXT, text);
+	(void)client_send(c, m);
+	client_release(c);
+}
+
+static void
+audit(const struct client *c, const char *account, const char *service, const char *what,
+    const char *outcome)
+{
+	char uid[24];
+
+	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)c->uid);
+	log_line(LOG_LEVEL_INFO, what,
+	    LOG_PAIRS({LOG_ACCOUNT, account}, {LOG_UID, uid}, {LOG_SERVICE, service},
+		{LOG_OUTCOME, outcome}));
+}
+
+/* ---- who may ---- */
+
+static bool
+is_member(const struct client *c, gid_t gid)
+{
+	for (size_t i = 0; i < c->group_count; i++)
+		if (c->groups[i] == gid)
+			return true;
+	return false;
+}
+
+static bool
+service_matches(const struct token_service *s, const struct client *c)
+{
+	if (c->uid == UNMAPPED)
+		return false;
+	if (s->any_user)
+		return true;
+	for (size_t i = 0; i < s->user_count; i++)
+		if (s->users[i] == c->uid)
+			return true;
+	for (size_t i = 0; i < s->group_count; i++)
+		if (is_member(c, s->groups[i]))
+			return true;
+	return false;
+}
+
+/* The name of the service that lets the client have tokens of this account, or NULL. */
+static const char *
+service_for(const struct client *c, const char *account)
+{
+	const struct keeper *k = c->keeper;
+
+	for (size_t i = 0; i < k->service_count; i++) {
+		const struct token_service *s = &k->services[i];
+
+		if (!service_matches(s, c))
+			continue;
+		for (size_t n = 0; n < s->account_count; n++)
+			if (strcmp(s->accounts[n], account) == 0)
+				return s->name;
+	}
+	return NULL;
+}
+
+static bool
+may_have_token(const struct client *c, const char *account, const char **ret_service)
+{
+	*ret_service = service_for(c, account);
+	return c->admin || *ret_service != NULL;
+}
+
+static void
+find_out_admin(struct client *c)
+{
+	uint64_t gid = c->keeper->admin_gid;
+
+	c->admin = c->uid == 0 || c->uid == getuid() ||
+		   (gid != UINT64_MAX && c->uid != UNMAPPED && is_member(c, (gid_t)gid));
+}
+
+/* ---- what they ask ---- */
+
+static void
+refuse(struct client *c, const char *account, const char *what)
+{
+	audit(c, account, NULL, what, "refused");
+	client_done(c, EX_NOPERM,
+	    "This needs an administrator of Frank: root, the user Frank runs as, or a member of "
+	    "its admin-group.",
+	    "Call it with sudo, or ask an administrator.", NULL);
+}
+
+static void
+no_such_account(struct client *c)
+{
+	client_done(c, EX_CONFIG, "The configuration has no account of that name.",
+	    "See the names: frank status", NULL);
+}
+
+static void
+give_token(struct client *c, const struct account *a, const char *service)
+{
+	CLEANUP_SECRET struct secret *s = machine_access_token(a->machine);
+	int64_t until = machine_expires_at(a->machine, keeper_now(c->keeper));
+	struct message *m;
+
+	if (s == NULL) {
+		client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+		return;
+	}
+	m = message_new(M_TOKEN);
+	message_put_secret(m, F_SECRET, s);
+	if (until > 0)
+		message_put_u64(m, F_UNTIL, (uint64_t)until);
+	(void)client_send(c, m);
+	audit(c, a->conf->name, service, "An access token was asked for.", "given");
+	client_release(c);
+}
+
+static void
+refuse_token(struct client *c, const char *account)
+{
+	audit(c, account, NULL, "An access token was asked for.", "refused");
+	client_done(c, EX_NOPERM, "You may not have tokens of this account.",
+	    "A service with token = true that names the account and its callers allows it.", NULL);
+}
+
+void
+client_decide(struct keeper *k, const struct waiter *w, bool granted)
+{
+	struct client *c = w->client;
+	const char *service;
+	struct account_view v;
+
+	/* A reload while it waited may have taken the right away. */
+	if (!may_have_token(c, w->account->conf->name, &service)) {
+		refuse_token(c, w->account->conf->name);
+		return;
+	}
+	if (granted) {
+		give_token(c, w->account, service);
+		return;
+	}
+	account_view(w->account, &v);
+	audit(c, w->account->conf->name, w->service, "An access token was asked for.", v.state);
+	client_done(c, v.usable ? EX_TEMPFAIL : EX_UNAVAILABLE,
+	    v.text.len > 0 ? buf_str(&v.text) : "No access token can be had at the moment.",
+	    buf_str(&v.next), NULL);
+	account_view_clear(&v);
+}
+
+static void
+token_get(struct client *c, const struct message *m)
+{
+	const char *name = message_str(m, F_ACCOUNT), *service;
+	struct account *a = keeper_find(c->keeper, name);
+
+	if (!may_have_token(c, name, &service)) {
+		refuse_token(c, name);
+	} else if (a == NULL) {
+		no_such_account(c);
+	} else if (a->conf->grant != GRANT_AUTHORIZATION_CODE) {
+		client_done(c, EX_CONFIG, "This account has no access token: its grant is another.",
+		    NULL, NULL);
+	} else {
+		client_occupy(c);
+		if (keeper_wait(c->keeper, a, c, 0, service, message_u64(m, F_MIN_VALID, 0),
+			message_u64(m, F_REJECTED, 0)) < 0)
+			client_done(c, EX_TEMPFAIL, "Too many wait for a token of this account.",
+			    "Try again in a moment.", NULL);
+	}
+}
+
+static void
+say_secret_failed(struct client *c, const struct account *a, int r)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(1024);
+
+	if (r == -EPERM) {
+		client_done(c, EX_CONFIG,
+		    "The configuration refers to this secret (file:, credential: or command:), and "
+		    "that counts first.",
+		    "Change it there, or take the reference out of the configuration.", NULL);
+	} else if (r == -ENOKEY) {
+		client_done(c, EX_CONFIG, store_trouble_text(a->trouble),
+		    store_trouble_next(a->trouble), NULL);
+	} else {
+		(void)buf_printf(&text, "The token store cannot be written: %s.", strerror(-r));
+		client_done(c, EX_IOERR, buf_str(&text),
+		    "Nothing has changed. Mend the disk and try again.", NULL);
+	}
+}
+
+static void
+secret_set(struct client *c, const struct message *m)
+{
+	const char *name = message_str(m, F_ACCOUNT);
+	struct account *a = keeper_find(c->keeper, name);
+	CLEANUP_SECRET struct secret *s = message_secret(m, F_SECRET);
+	int r;
+
+	if (!c->admin) {
+		refuse(c, name, "A secret was to be stored.");
+		return;
+	}
+	if (a == NULL) {
+		no_such_account(c);
+		return;
+	}
+	if (a->conf->grant == GRANT_NONE) {
+		client_done(
+		    c, EX_CONFIG, "This account needs no secret: its grant is none.", NULL, NULL);
+		return;
+	}
+	if (s == NULL || secret_len(s) == 0 || !secret_is_printable(s, true)) {
+		client_done(c, EX_DATAERR,
+		    "The secret is empty, or holds a control character or a line break.",
+		    "Give it on one line.", NULL);
+		return;
+	}
+	r = account_set_secret(a, s);
+	keeper_run(c->keeper, a);
+	audit(c, name, NULL, "A secret was to be stored.", r == 0 ? "stored" : "failed");
+	if (r < 0)
+		say_secret_failed(c, a, r);
+	else
+		client_done(c, 0, NULL, NULL,
+		    a->conf->grant == GRANT_PASSWORD ? "The password is stored, sealed."
+						     : "The client secret is stored, sealed.");
+}
+
+/* ---- rows ---- */
+
+static struct message *
+make_row(const struct client *c, const struct account *a)
+{
+	struct machine_now now = keeper_now(c->keeper);
+	struct message *m = message_new(M_ROW_CREDENTIAL);
+	bool oauth = a->conf->grant == GRANT_AUTHORIZATION_CODE;
+	struct account_view v;
+
+	account_view(a, &v);
+	message_put_str(m, F_ACCOUNT, a->conf->name);
+	message_put_str(m, F_STATE, v.state);
+	message_put_str(m, F_GRANT, a->conf->grant_name);
+	if (authorize_is_under_way(c->keeper, a))
+		(void)buf_printf(
+		    &v.text, "%sSomebody is signing in right now.", v.text.len > 0 ? " " : "");
+	if (v.text.len > 0)
+		message_put_str(m, F_TEXT, buf_str(&v.text));
+	if (v.next.len > 0)
+		message_put_str(m, F_NEXT, buf_str(&v.next));
+	if (oauth && machine_refreshed_at(a->machine) > 0)
+		message_put_u64(m, F_TIME, (uint64_t)machine_refreshed_at(a->machine));
+	if (oauth && machine_expires_at(a->machine, now) > 0)
+		message_put_u64(m, F_UNTIL, (uint64_t)machine_expires_at(a->machine, now));
+	if (oauth)
+		message_put_str(m, F_SCOPE, machine_scope(a->machine));
+	if (oauth)
+		message_put_str(m, F_IDENTITY, a->record.identity);
+	message_put_str(m, F_REDIRECT_HOST, a->conf->redirect_host);
+	message_put_str(m, F_REDIRECT_PATH, a->conf->redirect_path);
+	account_view_clear(&v);
+	return m;
+}
+
+/* Rows until the channel is full, then later the rest: in the order of names, so that a reload in
+ * between does no harm. */
+static void
+send_rows(struct client *c)
+{
+	const struct accounts *all = &c->keeper->accounts;
+
+	for (size_t i = 0; i < all->count; i++) {
+		const struct account *a = all->items[i];
+		const char *service;
+		int r;
+
+		if (c->row_after != NULL && strcmp(a->conf->name, c->row_after) <= 0)
+			continue;
+		if (c->row_only != NULL && strcmp(a->conf->name, c->row_only) != 0)
+			continue;
+		if (!may_have_token(c, a->conf->name, &service))
+			continue;
+		r = client_send(c, make_row(c, a));
+		if (r == -EAGAIN)
+			return; /* on_writable goes on */
+		if (r < 0)
+			break;
+		free(c->row_after);
+		c->row_after = strdup(a->conf->name);
+		if (c->row_after == NULL)
+			break;
+	}
+	c->rows = false;
+	free(c->row_after);
+	free(c->row_only);
+	c->row_after = c->row_only = NULL;
+	client_done(c, 0, NULL, NULL, NULL);
+}
+
+static void
+keeper_status(struct client *c, const struct message *m)
+{
+	const char *only = message_str(m, F_ACCOUNT), *service;
+
+	if (only != NULL &&
+	    (keeper_find(c->keeper, only) == NULL || !may_have_token(c, only, &service))) {
+		no_such_account(c);
+		return;
+	}
+	c->row_only = only == NULL ? NULL : strdup(only);
+	if (only != NULL && c->row_only == NULL) {
+		client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+		return;
+	}
+	c->rows = true;
+	client_occupy(c);
+	send_rows(c);
+}
+
+/* ---- the channel ---- */
+
+static void
+set_idle(struct client *c)
+{
+	struct timeval t = {.tv_sec = IDLE_LONGEST};
+
+	(void)evtimer_add(c->idle, &t);
+}
+
+static void
+on_message(void *arg, struct channel *channel, const struct message *m, int fd)
+{
+	struct client *c = arg;
+
+	if (fd >= 0)
+		(void)close(fd);
+	set_idle(c);
+	switch (message_type(m)) {
+	case M_TOKEN_GET:
+		token_get(c, m);
+		break;
+	case M_SECRET_SET:
+		secret_set(c, m);
+		break;
+	case M_KEEPER_STATUS:
+		keeper_status(c, m);
+		break;
+	case M_AUTHORIZE:
+	case M_AUTHORIZE_CALLBACK:
+		if (!c->admin) {
+			refuse(c, message_str(m, F_ACCOUNT), "Somebody wanted to sign in.");
+		} else if (message_type(m) == M_AUTHORIZE) {
+			client_occupy(c);
+			authorize_start(c->keeper, c, m);
+		} else {
+			client_occupy(c);
+			authorize_callback(c->keeper, c, m);
+		}
+		break;
+	default:
+		break; /* the table allows nothing else */
+	}
+}
+
+static void
+on_closed(void *arg, struct channel *channel)
+{
+	client_free(arg);
+}
+
+static void
+on_writable(void *arg, struct channel *channel)
+{
+	struct client *c = arg;
+
+	if (c->rows)
+		send_rows(c);
+}
+
+static void
+on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *c = arg;
+
+	if (c->busy)
+		set_idle(c);
+	else
+		client_free(c);
+}
+
+static const struct channel_ops client_ops = {
+    .message = on_message, .closed = on_closed, .writable = on_writable};
+
+static int
+read_peer(struct client *c, int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	gid_t groups[GROUPS_MAX];
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	c->uid = cred.uid;
+	len = sizeof(groups);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+		len = 0; /* more than GROUPS_MAX, or an old kernel: then the one group counts */
+	c->group_count = len / sizeof(*groups) + 1;
+	c->groups = calloc(c->group_count, sizeof(*c->groups));
+	if (c->groups == NULL)
+		return -ENOMEM;
+	memcpy(c->groups, groups, len);
+	c->groups[c->group_count - 1] = cred.gid;
+	find_out_admin(c);
+	return 0;
+}
+
+static size_t
+count_of(const struct keeper *k, uid_t uid)
+{
+	size_t n = 0;
+
+	for (const struct client *c = k->clients; c != NULL; c = c->next)
+		n += c->uid == uid;
+	return n;
+}
+
+/* Takes the connection. */
+static void
+take_client(struct keeper *k, int fd)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	int taken CLEANUP_CLOSE = fd;
+
+	if (c == NULL)
+		return;
+	c->keeper = k;
+	if (read_peer(c, taken) < 0 || k->client_count >= CLIENTS_MAX ||
+	    (c->uid != 0 && count_of(k, c->uid) >= CLIENTS_PER_UID)) {
+		free(c->groups);
+		free(c);
+		return;
+	}
+	c->idle = evtimer_new(role_base(k->role), on_idle, c);
+	if (c->idle != NULL)
+		c->channel = channel_new(
+		    role_base(k->role), TAKE_FD(taken), ROLE_KEEPER, ROLE_CLIENT, &client_ops, c);
+	if (c->channel == NULL) {
+		if (c->idle != NULL)
+			event_free(c->idle);
+		free(c->groups);
+		free(c);
+		return;
+	}
+	set_idle(c);
+	c->next = k->clients;
+	k->clients = c;
+	k->client_count++;
+}
+
+static void
+on_accept(evutil_socket_t sock, short what, void *arg)
+{
+	int fd = accept4(sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		take_client(arg, fd);
+}
+
+void
+clients_listen(struct keeper *k, int fd)
+{
+	int taken CLEANUP_CLOSE = fd;
+
+	if (k->listener != NULL)
+		return; /* main hands the socket over once */
+	(void)evutil_make_socket_nonblocking(taken);
+	k->listener = event_new(role_base(k->role), taken, EV_READ | EV_PERSIST, on_accept, k);
+	if (k->listener == NULL || event_add(k->listener, NULL) < 0)
+		log_error("keeper.sock cannot be served.");
+	else
+		k->listen_fd = TAKE_FD(taken);
+}
+
+void
+clients_reloaded(struct keeper *k)
+{
+	for (struct client *c = k->clients; c != NULL; c = c->next)
+		find_out_admin(c);
+}
+
+void
+clients_clear(struct keeper *k)
+{
+	if (k->listener != NULL)
+		event_free(k->listener);
+	k->listener = NULL;
+	if (k->listen_fd >= 0)
+		(void)close(k->listen_fd);
+	k->listen_fd = -1;
+	while (k->clients != NULL)
+		client_free(k->clients);
+}

@@ -1,0 +1,177 @@
+/*
+ * keeper.h: the keeper role: the secrets, who gets them, and what is asked of authorization servers
+ * for them.
+ *
+ * Internal to broker/keeper: the parts of the role and what they share.
+ *
+ *     keeper.c      life of the role, the configuration, queue and send
+ *     requests.c    requests to the fetch role
+ *     clients.c     keeper.sock: who asks, and what they may
+ *     authorize.c   a person signing in
+ */
+#ifndef FRANK_BROKER_KEEPER_KEEPER_H
+#define FRANK_BROKER_KEEPER_KEEPER_H
+
+#include <sys/types.h>
+
+#include "broker/keeper/account.h"
+#include "broker/role/role.h"
+
+struct keeper;
+struct attempt;
+struct request;
+struct client;
+
+/* The services of the configuration, as far as tokens are concerned. */
+struct token_service {
+	char *name;
+	bool any_user;
+	uid_t *users;
+	size_t user_count;
+	gid_t *groups;
+	size_t group_count;
+	char **accounts;
+	size_t account_count;
+};
+
+struct accounts {
+	struct account **items; /* sorted by name */
+	size_t count;
+};
+
+/* A configuration on its way in. */
+struct incoming_conf {
+	struct account_conf **accounts;
+	size_t account_count, account_room;
+	struct token_service *services;
+	size_t service_count;
+	char *key_from;
+	struct secret *key;
+	uint64_t admin_gid; /* UINT64_MAX: none */
+	bool begun, failed;
+};
+
+/* Somebody who waits for a token. */
+struct waiter {
+	struct waiter *next;
+	uint64_t id;             /* as the machine knows it */
+	struct account *account; /* borrowed */
+	struct client *client;   /* NULL: send */
+	uint64_t send_id;        /* of CREDENTIAL_GET */
+	char *service;           /* who let a client have it, for the audit line */
+};
+
+struct keeper {
+	struct role *role;
+	const struct file_ops *files;
+	int dir;
+	struct vault *vault;
+	struct store *store;
+	enum store_trouble trouble;
+	struct account_ops account_ops;
+	struct accounts accounts;
+	struct token_service *services;
+	size_t service_count;
+	uint64_t admin_gid;
+	struct incoming_conf incoming;
+	struct waiter *waiters;
+	uint64_t last_waiter;
+	int64_t clock_offset; /* wall minus boot, in seconds; 0: not yet known */
+	bool states_due;      /* some account's state is still to be told to the queue */
+	bool stopping;
+	struct event *stop_timer;
+
+	/* requests.c */
+	struct request *requests, **last_request;
+	uint64_t last_request_id;
+	struct event *fetch_timer;
+	/* clients.c */
+	struct client *clients;
+	size_t client_count;
+	struct event *listener;
+	int listen_fd;
+	/* authorize.c */
+	struct attempt *attempts;
+};
+
+extern const struct role_def keeper_role;
+
+/* Prepares a zeroed keeper; `files` is borrowed. 0 or negative errno. */
+int keeper_init(struct keeper *k, const struct file_ops *files);
+/* Lets go of everything. */
+void keeper_clear(struct keeper *k);
+
+struct machine_now keeper_now(struct keeper *k);
+struct account *keeper_find(const struct keeper *k, const char *name);
+/* After an event for an account: its actions, its timer. */
+void keeper_run(struct keeper *k, struct account *a);
+
+/* Lets somebody wait for a token of `a`. 0 or negative errno. `service` may be NULL. */
+int keeper_wait(struct keeper *k, struct account *a, struct client *client, uint64_t send_id,
+    const char *service, uint64_t min_valid, uint64_t rejected);
+/* Forgets whoever waits for this client; NULL: for send. */
+void keeper_forget(struct keeper *k, const struct client *client);
+
+/* ---- requests.c ---- */
+
+/*
+ * `answer` is the fetch role's, NULL where none came: `fault` then says why, and `sent` whether the
+ * request may have reached anybody. Called exactly once for each request that was not cancelled.
+ */
+typedef void request_done(void *arg, uint64_t tag, struct keeper *k, const struct message *answer,
+    const char *fault, bool sent);
+
+uint64_t request_id(struct keeper *k);
+/* Sends `m` (taken; made with the id) as soon as the fetch role is there. `arg` and `tag` are
+ * handed to `done`. */
+void request_start(
+    struct keeper *k, uint64_t id, struct message *m, request_done *done, void *arg, uint64_t tag);
+/* Whoever asked wants no answer any more. */
+void requests_cancel(struct keeper *k, void *arg);
+bool requests_idle(const struct keeper *k);
+void requests_answer(struct keeper *k, const struct message *m);
+void requests_peer(struct keeper *k, bool up);
+void requests_clear(struct keeper *k);
+
+/* Reads TOKEN_ANSWER. Secrets are new and the caller's: answer_clear. */
+struct token_answer {
+	struct machine_answer answer;
+	struct secret *access_token, *refresh_token;
+	struct buf lacking;
+};
+void token_answer_read(const struct message *m, const char *fault, bool sent, const char *scopes,
+    struct token_answer *ret);
+void token_answer_clear(struct token_answer *t);
+
+/* A TOKEN_REQUEST without its parameters. NULL when memory is out. */
+struct message *token_request_new(const struct account *a, uint64_t id, const char *endpoint);
+/* Adds "key=value". */
+void token_request_put(struct message *m, const char *key, const void *value, size_t len);
+
+/* ---- clients.c ---- */
+
+void clients_listen(struct keeper *k, int fd);
+void clients_clear(struct keeper *k);
+/* The machine decided for one who waits. */
+void client_decide(struct keeper *k, const struct waiter *w, bool granted);
+/* The end of what a client asked. NULL strings are left out; `exit` 0 is success. */
+void client_done(struct client *c, int exit, const char *error, const char *next, const char *text);
+int client_send(struct client *c, struct message *m);
+uid_t client_uid(const struct client *c);
+/* No attempt of this client is under way any more. */
+void client_release(struct client *c);
+/* The accounts were exchanged. */
+void clients_reloaded(struct keeper *k);
+
+/* ---- authorize.c ---- */
+
+void authorize_start(struct keeper *k, struct client *c, const struct message *m);
+void authorize_callback(struct keeper *k, struct client *c, const struct message *m);
+/* A client is gone, or an account: what it began goes on without it, or ends. */
+void authorize_forget_client(struct keeper *k, const struct client *c);
+void authorize_forget_account(struct keeper *k, const struct account *a);
+void authorize_clear(struct keeper *k);
+/* Is somebody signing in for this account right now? */
+bool authorize_is_under_way(const struct keeper *k, const struct account *a);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * main.c: the program frank-keeper. libcrypto is readied before the role confines itself, since it
+ * loads what it needs at its first use. Nothing is freed at the end: the event loop is gone by
+ * then, and the kernel wipes.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "broker/keeper/keeper.h"
+#include "tokenstore/seal.h"
+
+int
+main(int argc, char **argv)
+{
+	static struct keeper keeper;
+	int r = seal_init();
+
+	if (r == 0)
+		r = keeper_init(&keeper, &file_ops_system);
+	if (r < 0) {
+		(void)fprintf(stderr, "frank-keeper: libcrypto cannot be used: %s\n", strerror(-r));
+		return EX_OSERR;
+	}
+	return role_main(&keeper_role, &keeper, argc, argv);
+}
