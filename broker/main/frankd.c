@@ -286,7 +286,9 @@ harden(const struct frankd *d)
 	struct rlimit files;
 
 	(void)setrlimit(RLIMIT_CORE, &none);
+#ifndef FRANK_SANITIZED /* LeakSanitizer looks into the process as a debugger does */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);

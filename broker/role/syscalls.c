@@ -336,6 +336,44 @@ fill(scmp_filter_ctx filter, unsigned rights)
 	return r;
 }
 
+static int
+load(scmp_filter_ctx filter, int filled)
+{
+	int r = filled;
+
+	/* a search by halves is an extra: without it the filter is as strict */
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	return r;
+}
+
+/*
+ * What libc tries as a matter of course at every thread and every name it looks up (a name service cache, the kernel's addresses)
+ * would fill the audit log with lines that mean nothing. Of two filters that refuse, the one added last decides whether it is
+ * logged: so these refusals are in a second filter, which also closes the door behind itself.
+ */
+static int
+refuse_quietly(unsigned rights)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int r;
+
+	if (filter == NULL)
+		return -ENOMEM;
+	r = ADD_LIST(filter, SCMP_ACT_ERRNO(ENOSYS), too_new);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(seccomp), 0);
+	if (r == 0 && (rights & ROLE_MAY_CONNECT) != 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	if (r == 0 && (rights & ROLE_MAY_CONNECT) != 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, AF_NETLINK));
+	return load(filter, r);
+}
+
 int
 confine_syscalls(unsigned rights)
 {
@@ -344,14 +382,14 @@ confine_syscalls(unsigned rights)
 
 	if (filter == NULL)
 		return -ENOMEM;
-	/* the log and the search by halves are extras: without them the filter is as strict */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	r = fill(filter, rights);
 	if (r == 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
-	return r;
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(seccomp), 0);
+	if (r == 0)
+		r = ADD_IF(filter, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
+	r = load(filter, r);
+	return r < 0 ? r : refuse_quietly(rights);
 }
 
 #endif

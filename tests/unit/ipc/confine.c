@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,6 +24,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -227,6 +229,13 @@ allow_core_files(void)
 }
 
 static int
+add_filter(void)
+{
+	return result(
+	    syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &(uint32_t){SECCOMP_RET_ALLOW}));
+}
+
+static int
 change_user(void)
 {
 	return result(setuid(65534));
@@ -297,6 +306,7 @@ static const struct attempt attempts[] = {
     {"make executable memory", executable_memory, 0, true},
     {"become dumpable again", become_dumpable, 0, true},
     {"allow itself core files", allow_core_files, 0, true},
+    {"change its own filter", add_filter, 0, true},
     {"change its user", change_user, 0, false},
 };
 
