@@ -50,6 +50,13 @@ print_escaped(FILE *f, const char *text)
 	(void)fputs(buf_str(&b), f);
 }
 
+void
+cli_note(const char *text)
+{
+	print_escaped(stderr, text);
+	(void)fputc('\n', stderr);
+}
+
 static int
 fail_json(int status, const char *next, const char *sentence)
 {

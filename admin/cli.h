@@ -37,6 +37,9 @@ struct cli {
 int cli_fail(const struct cli *cli, int status, const char *next, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
+/* Says text from outside on standard error, escaped, as a line of its own. */
+void cli_note(const char *text);
+
 enum colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_WARN, COLOUR_BAD, COLOUR_DIM, COLOUR_BOLD };
 
 /* Prints text from outside on standard output, escaped, padded with spaces to `width` columns (0:

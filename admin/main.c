@@ -26,6 +26,8 @@ struct verb {
 #define OPT(name) OPTION_BIT(OPTION_##name)
 
 static const struct verb verbs[] = {
+    {"authorize", NULL, "ACCOUNT", 1, 1, OPT(NO_BROWSER) | OPT(PASTE) | OPT(PORT), verb_authorize,
+	"sign in to the account's provider in a browser"},
     {"secret", "set", "ACCOUNT", 1, 1, OPT(JSON), verb_secret_set,
 	"store a password, asked for or read from standard input"},
     {"token", NULL, "ACCOUNT", 1, 1, OPT(JSON) | OPT(MIN_VALID) | OPT(REJECTED), verb_token,

@@ -7,6 +7,7 @@
 
 typedef int verb_run(const struct cli *cli, const struct arguments *args);
 
+verb_run verb_authorize;  /* verb-authorize.c */
 verb_run verb_secret_set; /* verb-secret.c */
 verb_run verb_token;      /* verb-token.c */
 verb_run verb_status;     /* verb-status.c */

@@ -1,0 +1,62 @@
+/*
+ * loopback.h: the listener to which the browser comes back (RFC 8252 section 7.3): on 127.0.0.1 and
+ * [::1] alone, one port.
+ *
+ * What a browser may do before and beside the one request that counts is borne: favicons and other
+ * paths get 404, a Host that is not this machine 403 (DNS rebinding), connections that say nothing
+ * are dropped in time, a callback that comes twice gets the one outcome. The owner polls the
+ * descriptors, takes one callback at a time and says what became of it.
+ */
+#ifndef FRANK_ADMIN_LOOPBACK_H
+#define FRANK_ADMIN_LOOPBACK_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin/page.h"
+
+enum {
+	LOOPBACK_CONNECTIONS = 16,
+	LOOPBACK_FDS = LOOPBACK_CONNECTIONS + 2,
+	LOOPBACK_IDLE_MS = 20000,
+	LOOPBACK_CLOSE_MS = 1000
+};
+
+struct loopback;
+
+/* May a redirect address name this host: 127.0.0.1, localhost, ::1 or [::1]? */
+bool loopback_is_host(const char *host);
+
+/*
+ * Listens on `port`, or on a free one where it is 0. `path` is that of the redirect address, ""
+ * counting as "/". IPv6 is left out where the machine has none. 0 with *ret; negative errno
+ * (-EADDRINUSE).
+ */
+int loopback_open(struct loopback **ret, unsigned port, const char *path);
+/* Takes NULL; returns NULL. */
+struct loopback *loopback_free(struct loopback *l);
+unsigned loopback_port(const struct loopback *l);
+
+/* Fills up to LOOPBACK_FDS entries; returns how many. *timeout_ms is lowered to when something is
+ * to be dropped. */
+size_t loopback_prepare(struct loopback *l, struct pollfd *fds, int64_t now_ms, int *timeout_ms);
+/* After poll(), with the same entries. */
+void loopback_handle(struct loopback *l, const struct pollfd *fds, size_t count, int64_t now_ms);
+
+/* The query of a callback that nobody decided on yet, or NULL; borrowed until the next
+ * loopback_handle. The owner takes one at a time: it calls again when loopback_ignore has answered
+ * for this one. */
+const char *loopback_callback(struct loopback *l);
+
+/* The callback taken last was not ours: its browser, if it is still there, is told so, and waiting
+ * goes on. */
+void loopback_ignore(struct loopback *l, const char *text);
+
+/* The sign-in is over: every callback is sent on to a page that says how. */
+void loopback_finish(
+    struct loopback *l, enum page_kind kind, const char *title, const char *text, const char *next);
+/* After loopback_finish: did every browser that was sent on get the page, and close? */
+bool loopback_is_done(const struct loopback *l);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * page.h: what the browser shows at the end of a sign-in: small static pages, with nothing to load
+ * and no script. Pure.
+ */
+#ifndef FRANK_ADMIN_PAGE_H
+#define FRANK_ADMIN_PAGE_H
+
+#include "base/buf.h"
+
+enum page_kind { PAGE_GOOD, PAGE_BAD, PAGE_WAIT };
+
+/*
+ * Appends a whole HTTP response: status line, headers and the page. Texts are escaped; `next` may
+ * be NULL. The headers forbid scripts, frames, storing and sending the address on. 0, -ENOMEM,
+ * -ENOBUFS.
+ */
+int page_response(struct buf *out, int status, enum page_kind kind, const char *title,
+    const char *text, const char *next);
+
+/*
+ * Appends a response that sends the browser on to `path`, so that the address with the code in it
+ * is not the one that stays in its address bar and history. 0, -ENOMEM, -ENOBUFS.
+ */
+int page_redirect(struct buf *out, const char *path);
+
+#endif

@@ -1,0 +1,504 @@
+/*
+ * verb-authorize.c: `frank authorize`: a person signs in, the keeper gets the tokens.
+ *
+ *   keeper ── which redirect host and path? ──▶ listen ──▶ AUTHORIZE ──▶ address ──▶ browser, or a
+ * person browser, or a pasted line ──▶ query of the callback ──▶ AUTHORIZE_CALLBACK ──▶ not ours:
+ * wait on; else the outcome
+ *
+ * State, verifier and tokens stay in the keeper. What passes through here is the address (state and
+ * challenge) and the callback (the one-shot code): neither is written to a log, a file or an
+ * argument, but for the address in that of the browser (browser.h).
+ */
+#include "admin/verbs.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#include "admin/browser.h"
+#include "admin/loopback.h"
+#include "admin/paste.h"
+#include "admin/terminal.h"
+
+enum {
+	KEEPER_PATIENCE = 90,
+	SIGN_IN_MS = 10 * 60 * 1000,
+	LAST_PAGE_MS = 3000, /* how long a browser may take to fetch the last page */
+	BROWSER_CHECK_MS = 1000,
+	POLL_SIGNALS = LOOPBACK_FDS,
+	POLL_KEEPER,
+	POLL_INPUT,
+	POLL_COUNT,
+};
+
+struct sign_in {
+	const struct cli *cli;
+	const char *account;
+	struct link link;
+	struct loopback *loopback;
+	char host[256], path[256]; /* of the redirect address */
+	bool paste, quiet;
+	struct buf url;
+	uint8_t attempt[64];
+	size_t attempt_len;
+	struct terminal terminal;
+	struct buf line;
+	int signals;
+	pid_t browser;
+	bool asked, asked_paste; /* a callback is with the keeper; it was pasted */
+	int64_t end;             /* when to give up */
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec * (int64_t)1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- before ---- */
+
+static int
+take_credential(void *arg, const struct message *m)
+{
+	struct sign_in *s = arg;
+	const char *host = message_str(m, F_REDIRECT_HOST), *path = message_str(m, F_REDIRECT_PATH),
+		   *grant = message_str(m, F_GRANT);
+
+	if (message_type(m) != M_ROW_CREDENTIAL ||
+	    strcmp(message_str(m, F_ACCOUNT), s->account) != 0)
+		return EX_OK;
+	if (grant != NULL && strcmp(grant, "password") == 0)
+		return cli_fail(s->cli, EX_USAGE, "frank secret set stores it",
+		    "%s signs in with a password, not in a browser", s->account);
+	if (grant != NULL && strcmp(grant, "none") == 0)
+		return cli_fail(s->cli, EX_USAGE, NULL, "%s needs no credential (grant = \"none\")",
+		    s->account);
+	if (host != NULL)
+		(void)snprintf(s->host, sizeof(s->host), "%s", host);
+	if (path != NULL)
+		(void)snprintf(s->path, sizeof(s->path), "%s", path);
+	return EX_OK;
+}
+
+static int
+ask_redirect(struct sign_in *s)
+{
+	struct message *m = message_new(M_KEEPER_STATUS);
+
+	(void)snprintf(s->host, sizeof(s->host), "127.0.0.1");
+	(void)snprintf(s->path, sizeof(s->path), "/");
+	message_put_str(m, F_ACCOUNT, s->account);
+	return link_list(&s->link, m, take_credential, s, NULL);
+}
+
+static int
+open_listener(struct sign_in *s, unsigned port)
+{
+	int r;
+
+	if (!loopback_is_host(s->host))
+		return cli_fail(s->cli, EX_CONFIG,
+		    "set it to 127.0.0.1 or localhost, as the client is registered",
+		    "redirect-host = \"%s\" of %s is not this machine, so the browser cannot come "
+		    "back",
+		    s->host, s->account);
+	if (strpbrk(s->path, "?#") != NULL || (*s->path != '/' && *s->path != '\0'))
+		return cli_fail(s->cli, EX_CONFIG, NULL, "redirect-path = \"%s\" of %s is no path",
+		    s->path, s->account);
+	r = loopback_open(&s->loopback, port, s->path);
+	if (r == -EADDRINUSE)
+		return cli_fail(s->cli, EX_UNAVAILABLE, "take another --port, or none",
+		    "port %u is in use on this machine", port);
+	if (r < 0)
+		return cli_fail(
+		    s->cli, EX_OSERR, NULL, "no port can be listened on: %s", strerror(-r));
+	return EX_OK;
+}
+
+/* What comes from frankd goes to a terminal and to xdg-open: printable, and a web address, never an
+ * option. */
+static int
+keep_url(struct sign_in *s, const struct message *m)
+{
+	CLEANUP_SECRET struct secret *url = message_secret(m, F_URL);
+	const uint8_t *attempt = message_bytes(m, F_ATTEMPT, &s->attempt_len);
+
+	if (url == NULL)
+		return cli_fail(s->cli, EX_OSERR, NULL, "memory ran out");
+	if (!secret_is_printable(url, false) || s->attempt_len > sizeof(s->attempt) ||
+	    (strncmp((const char *)secret_bytes(url), "https://", 8) != 0 &&
+		strncmp((const char *)secret_bytes(url), "http://", 7) != 0))
+		return cli_fail(s->cli, EX_PROTOCOL, NULL, "frankd gave an address that is none");
+	memcpy(s->attempt, attempt, s->attempt_len);
+	if (buf_append(&s->url, secret_bytes(url), secret_len(url)) < 0)
+		return cli_fail(s->cli, EX_OSERR, NULL, "memory ran out");
+	return EX_OK;
+}
+
+static int
+ask_url(struct sign_in *s)
+{
+	CLEANUP_MESSAGE struct message *answer = NULL;
+	struct message *m = message_new(M_AUTHORIZE);
+	bool bare_six = strcmp(s->host, "::1") == 0;
+	char uri[640];
+	int status;
+
+	(void)snprintf(uri, sizeof(uri), "http://%s%s%s:%u%s", bare_six ? "[" : "", s->host,
+	    bare_six ? "]" : "", loopback_port(s->loopback), s->path);
+	message_put_str(m, F_ACCOUNT, s->account);
+	message_put_str(m, F_REDIRECT_URI, uri);
+	status = link_send(&s->link, m);
+	if (status == EX_OK)
+		status = link_receive(&s->link, &answer);
+	if (status != EX_OK)
+		return status;
+	if (message_type(answer) == M_AUTHORIZE_URL)
+		return keep_url(s, answer);
+	status = message_type(answer) == M_KEEPER_DONE ? link_done(s->cli, answer) : EX_OK;
+	return status != EX_OK ? status
+			       : cli_fail(s->cli, EX_PROTOCOL, NULL, "frankd gave no address");
+}
+
+/* ---- telling the person ---- */
+
+static void
+prompt_paste(const struct sign_in *s)
+{
+	(void)fputs(isatty(STDIN_FILENO)
+			? "Paste the address at which the browser ended (it is not shown): "
+			: "Reading the address at which the browser ended from standard input.\n",
+	    stderr);
+}
+
+static void
+print_url(const struct sign_in *s, FILE *f)
+{
+	(void)fprintf(f, "%s\n", buf_str(&s->url));
+	(void)fflush(f);
+}
+
+static void
+present(struct sign_in *s, bool no_browser)
+{
+	bool desktop = !no_browser && !s->paste && browser_is_there();
+
+	if (no_browser || s->paste) {
+		/* first and alone on standard output, for programs */
+		print_url(s, stdout);
+	} else {
+		(void)fprintf(stderr,
+		    desktop
+			? "Sign in to %s in the browser that opens now. If none does, open:\n\n  "
+			: "To sign in to %s, open this address in a browser on this machine:\n\n  ",
+		    s->account);
+		print_url(s, stderr);
+		(void)fputc('\n', stderr);
+	}
+	if (desktop)
+		s->browser = browser_open(buf_str(&s->url));
+	if (!desktop && !no_browser && !s->paste && isatty(STDIN_FILENO)) {
+		(void)fprintf(stderr,
+		    "Where the browser is on another machine, it will end at an address on port %u "
+		    "that does not load.\n",
+		    loopback_port(s->loopback));
+		s->paste = true;
+	}
+	if (s->paste) {
+		terminal_hide(&s->terminal, STDIN_FILENO);
+		prompt_paste(s);
+	} else if (!s->quiet) {
+		(void)fputs(
+		    "Waiting for the sign-in, ten minutes at most; Ctrl-C gives up.\n", stderr);
+	}
+}
+
+static void
+check_browser(struct sign_in *s)
+{
+	if (s->browser > 0 && browser_failed(s->browser)) {
+		(void)fputs(
+		    "No browser could be opened. Open the address above yourself.\n", stderr);
+		s->browser = 0;
+	}
+}
+
+/* ---- the callback ---- */
+
+static int
+send_callback(struct sign_in *s, const char *query, size_t len, bool pasted)
+{
+	struct message *m = message_new(M_AUTHORIZE_CALLBACK);
+
+	message_put_bytes(m, F_ATTEMPT, s->attempt, s->attempt_len);
+	message_put_bytes(m, F_CALLBACK, query, len);
+	s->asked = true;
+	s->asked_paste = pasted;
+	return link_send(&s->link, m);
+}
+
+static int
+take_line(struct sign_in *s)
+{
+	const char *query;
+	size_t len;
+	int status = EX_OK;
+
+	if (isatty(STDIN_FILENO))
+		(void)fputc('\n', stderr);
+	if (!s->line.failed && paste_query(buf_str(&s->line), s->line.len, &query, &len)) {
+		status = send_callback(s, query, len, true);
+	} else if (s->line.len > 0) {
+		(void)fputs(
+		    "That is not the whole address: it must hold \"code=\" and \"state=\".\n",
+		    stderr);
+		prompt_paste(s);
+	}
+	buf_clear(&s->line);
+	return status;
+}
+
+/* One octet at a time: what stands behind the line end is for whoever reads standard input next. */
+static int
+read_input(struct sign_in *s)
+{
+	char c;
+	ssize_t n = read(STDIN_FILENO, &c, 1);
+	enum terminal_line got;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return EX_OK;
+	got = n <= 0 ? TERMINAL_END : terminal_take(&s->line, &c, 1);
+	mem_wipe(&c, 1);
+	if (got == TERMINAL_LINE || (got == TERMINAL_END && s->line.len > 0))
+		return take_line(s);
+	if (got == TERMINAL_END)
+		return cli_fail(s->cli, EX_DATAERR, "run frank authorize again",
+		    "no address was pasted; nothing was changed");
+	return EX_OK;
+}
+
+static int
+take_ignored(struct sign_in *s, const struct message *m)
+{
+	s->asked = false;
+	if (s->asked_paste) {
+		cli_note(message_str(m, F_TEXT));
+		prompt_paste(s);
+	} else {
+		loopback_ignore(s->loopback, message_str(m, F_TEXT));
+	}
+	return EX_OK;
+}
+
+/* ---- waiting ---- */
+
+static size_t
+prepare(struct sign_in *s, struct pollfd *fds, int *timeout)
+{
+	size_t count = loopback_prepare(s->loopback, fds, now_ms(), timeout);
+
+	for (; count < LOOPBACK_FDS; count++)
+		fds[count] = (struct pollfd){.fd = -1};
+	fds[POLL_SIGNALS] = (struct pollfd){.fd = s->signals, .events = POLLIN};
+	fds[POLL_KEEPER] = (struct pollfd){.fd = s->link.sock, .events = POLLIN};
+	/* a pasted line waits while the keeper looks at another callback */
+	fds[POLL_INPUT] =
+	    (struct pollfd){.fd = s->paste && !s->asked ? STDIN_FILENO : -1, .events = POLLIN};
+	return POLL_COUNT;
+}
+
+static int
+poll_once(struct sign_in *s, struct pollfd *fds, int64_t until)
+{
+	int64_t left = until - now_ms();
+	int timeout = left < 0 ? 0 : (int)left;
+	size_t count = prepare(s, fds, &timeout);
+
+	if (s->browser > 0 && timeout > BROWSER_CHECK_MS)
+		timeout = BROWSER_CHECK_MS;
+	if (poll(fds, count, timeout) < 0 && errno != EINTR)
+		return cli_fail(s->cli, EX_OSERR, NULL, "poll: %s", strerror(errno));
+	if (fds[POLL_SIGNALS].revents != 0) {
+		struct signalfd_siginfo info = {0};
+
+		if (read(s->signals, &info, sizeof(info)) < 0)
+			info.ssi_signo = SIGINT;
+		terminal_restore(&s->terminal);
+		(void)fputs("\nGiven up; nothing was changed.\n", stderr);
+		return 128 + (int)info.ssi_signo;
+	}
+	loopback_handle(s->loopback, fds, LOOPBACK_FDS, now_ms());
+	check_browser(s);
+	return EX_OK;
+}
+
+/* Until the keeper has decided: its last message is the caller's. */
+static int
+wait_outcome(struct sign_in *s, struct message **ret)
+{
+	while (now_ms() < s->end) {
+		CLEANUP_MESSAGE struct message *m = NULL;
+		struct pollfd fds[POLL_COUNT];
+		const char *query;
+		int status = poll_once(s, fds, s->end);
+
+		if (status == EX_OK && fds[POLL_KEEPER].revents != 0) {
+			status = link_receive(&s->link, &m);
+			if (status == EX_OK && message_type(m) == M_KEEPER_DONE) {
+				*ret = TAKE_PTR(m);
+				return EX_OK;
+			}
+			if (status == EX_OK && message_type(m) == M_AUTHORIZE_IGNORED)
+				status = take_ignored(s, m);
+		}
+		if (status == EX_OK && fds[POLL_INPUT].revents != 0 && !s->asked)
+			status = read_input(s);
+		query = s->asked ? NULL : loopback_callback(s->loopback);
+		if (status == EX_OK && query != NULL)
+			status = send_callback(s, query, strlen(query), false);
+		if (status != EX_OK)
+			return status;
+	}
+	return cli_fail(s->cli, EX_TEMPFAIL, "run frank authorize again",
+	    "nobody signed in within ten minutes; nothing was changed");
+}
+
+/* Lets the browser have the page that says how it ended. */
+static void
+show_end(struct sign_in *s, const struct message *done)
+{
+	const char *error = message_str(done, F_ERROR), *next = message_str(done, F_NEXT);
+	int64_t until = now_ms() + LAST_PAGE_MS;
+	struct pollfd fds[POLL_COUNT];
+
+	if (error == NULL)
+		loopback_finish(s->loopback, PAGE_GOOD, "Signed in",
+		    "Frank may now send mail for this account.",
+		    next != NULL ? next : "You can close this window.");
+	else
+		loopback_finish(s->loopback, PAGE_BAD, "It did not work", error,
+		    next != NULL ? next : "Look at the terminal in which you started this.");
+	s->paste = false;
+	while (!s->asked_paste && !loopback_is_done(s->loopback) && now_ms() < until)
+		if (poll_once(s, fds, until) != EX_OK)
+			break;
+}
+
+/* ---- after ---- */
+
+static int
+print_credential(void *arg, const struct message *m)
+{
+	struct sign_in *s = arg;
+	const char *identity = message_str(m, F_IDENTITY);
+	uint64_t until = message_u64(m, F_UNTIL, 0);
+	char when[64];
+
+	if (message_type(m) != M_ROW_CREDENTIAL ||
+	    strcmp(message_str(m, F_ACCOUNT), s->account) != 0)
+		return EX_OK;
+	if (identity != NULL) {
+		(void)fputs("Signed in as ", stdout);
+		cli_put(s->cli, COLOUR_BOLD, identity, 0);
+		(void)fputs(".\n", stdout);
+	}
+	if (until > 0) {
+		cli_relative_time(until, (uint64_t)time(NULL), when, sizeof(when));
+		(void)printf("The access token ends %s; Frank renews it by itself.\n", when);
+	}
+	return EX_OK;
+}
+
+static int
+report(struct sign_in *s, const struct message *done)
+{
+	struct message *m;
+	int status = link_done(s->cli, done);
+
+	if (status != EX_OK)
+		return status;
+	cli_put(s->cli, COLOUR_GOOD, s->account, 0);
+	(void)fputs(" is authorized.\n", stdout);
+	m = message_new(M_KEEPER_STATUS);
+	message_put_str(m, F_ACCOUNT, s->account);
+	status = link_list(&s->link, m, print_credential, s, NULL);
+	(void)fputs("Next: send a message through it, and look at frank queue.\n", stdout);
+	return status;
+}
+
+static int
+sign_in(struct sign_in *s, const struct arguments *args, unsigned port)
+{
+	CLEANUP_MESSAGE struct message *done = NULL;
+	int status = link_open(&s->link, s->cli, ROLE_KEEPER, KEEPER_PATIENCE);
+
+	if (status == EX_OK)
+		status = ask_redirect(s);
+	if (status == EX_OK)
+		status = open_listener(s, port);
+	if (status == EX_OK)
+		status = ask_url(s);
+	if (status != EX_OK)
+		return status;
+	present(s, arguments_has(args, OPTION_NO_BROWSER));
+	s->end = now_ms() + SIGN_IN_MS;
+	status = wait_outcome(s, &done);
+	terminal_restore(&s->terminal);
+	if (status != EX_OK)
+		return status;
+	show_end(s, done);
+	return report(s, done);
+}
+
+static int
+catch_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+int
+verb_authorize(const struct cli *cli, const struct arguments *args)
+{
+	struct sign_in s = {
+	    .cli = cli,
+	    .account = args->words[1],
+	    .link = LINK_INIT,
+	    .paste = arguments_has(args, OPTION_PASTE),
+	    .quiet = !isatty(STDERR_FILENO),
+	    .url = BUF_INIT_WIPE(16 * 1024),
+	    .line = BUF_INIT_WIPE(PASTE_MAX),
+	    .terminal = {.fd = -1},
+	};
+	uint64_t port = 0;
+	int status;
+
+	if (arguments_number(args, OPTION_PORT, 1, 65535, &port) == -EINVAL)
+		return cli_fail(cli, EX_USAGE, NULL, "--port wants a number from 1 to 65535");
+	s.signals = catch_signals();
+	if (s.signals < 0)
+		return cli_fail(
+		    cli, EX_OSERR, NULL, "signals cannot be waited for: %s", strerror(errno));
+	status = sign_in(&s, args, (unsigned)port);
+	terminal_restore(&s.terminal);
+	(void)loopback_free(s.loopback);
+	cleanup_link(&s.link);
+	(void)close(s.signals);
+	buf_free(&s.url);
+	buf_free(&s.line);
+	return status;
+}
