@@ -117,6 +117,9 @@ class Supervision(unittest.TestCase):
                 return int(pid)
         return 0
 
+    def set(self):
+        return [self.role('frank-queue'), self.role('frank-keeper')]
+
     def stop(self):
         begin = time.monotonic()
         self.p.send_signal(signal.SIGTERM)
@@ -177,14 +180,12 @@ class Supervision(unittest.TestCase):
     def test_one_of_the_set_dies(self):
         self.start()
         for name in ('frank-queue', 'frank-keeper'):
-            before = [self.role('frank-queue'), self.role('frank-keeper')]
+            before = self.set()
             self.assertTrue(all(before))
             count = len(re.findall(r'peer keeper up', self.text()))
             os.kill(self.role(name), signal.SIGKILL)
             self.assertTrue(self.saw('peer keeper up', count + 1), self.text())
-            now = [self.role('frank-queue'), self.role('frank-keeper')]
-            self.assertTrue(all(now))
-            self.assertFalse(set(before) & set(now))
+            self.assertTrue(wait_for(lambda: all(self.set()) and not set(before) & set(self.set())))
         self.assertEqual(len(re.findall('A role died', self.text())), 2)
         self.stop()
 
@@ -193,7 +194,7 @@ class Supervision(unittest.TestCase):
         queue = self.role('frank-queue')
         os.kill(queue, signal.SIGUSR1)
         self.assertTrue(self.saw(r'\[queue\]: peer send up'))
-        first = self.role('frank-send')
+        first = wait_for(lambda: self.role('frank-send'))
         # it dies: the set stays, and it comes back when it is asked for
         os.kill(first, signal.SIGKILL)
         self.assertTrue(self.saw(r'\[queue\]: peer send down'))
@@ -203,11 +204,11 @@ class Supervision(unittest.TestCase):
         self.assertEqual(self.role('frank-queue'), queue)
         # let go of, it ends; asked for at the same moment, the next one comes
         for i in range(5):
-            before = self.role('frank-send')
+            before = wait_for(lambda: self.role('frank-send'))
             self.assertTrue(before)
             os.kill(queue, signal.SIGWINCH)
             self.assertTrue(self.saw(r'\[queue\]: peer send up', 3 + i), self.text())
-            self.assertNotIn(self.role('frank-send'), (0, before))
+            self.assertTrue(wait_for(lambda: self.role('frank-send') not in (0, before)))
         os.kill(queue, signal.SIGUSR2)
         self.assertTrue(wait_for(lambda: self.role('frank-send') == 0))
         self.assertEqual(len(re.findall('A role died', self.text())), 1)
