@@ -162,8 +162,16 @@ on_writable(evutil_socket_t sock, short what, void *arg)
 
 		if (r == -EAGAIN)
 			return;
-		if (r < 0)
+		if (r == -EPIPE)
 			break; /* the reading side learns of the end and tells the owner */
+		if (r < 0) {
+			log_line(LOG_LEVEL_ERROR, "A packet cannot be sent; the channel is closed.",
+			    LOG_PAIRS({LOG_ROLE, role_name(c->peer)}, {LOG_ERROR, strerror(-r)}));
+			c->dispatching = true;
+			close_channel(c);
+			(void)leave_dispatch(c);
+			return;
+		}
 		c->first = w->next;
 		if (c->first == NULL)
 			c->last = &c->first;
