@@ -234,6 +234,9 @@ class Frank:
         os.chmod(self.dir, 0o755)
         for sub in ('run', 'state'):
             os.mkdir(os.path.join(self.dir, sub), 0o755)
+        if os.getuid() == 0:  # started as root, the roles become the owner of the state folder
+            nobody = pwd.getpwnam('nobody')
+            os.chown(os.path.join(self.dir, 'state'), nobody.pw_uid, nobody.pw_gid)
         self.accounts, self.services, self.top, self.spool = accounts, services, top or {}, spool
         self.p, self.starts = None, 0
         self.conf_file, self.log_file = os.path.join(self.dir, 'frank.conf'), os.path.join(self.dir, 'frankd.log')
