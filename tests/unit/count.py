@@ -28,6 +28,10 @@ else:
         own = re.findall(r'^(\d+) passed, (\d+) failed', out, re.M)
         if not good and not bad and own:
             good, bad = map(int, own[-1])
+        ran = re.findall(r'^Ran (\d+) tests?', out, re.M)  # Python's unittest
+        if not good and not bad and ran:
+            bad = sum(map(int, re.findall(r'(?:failures|errors)=(\d+)', out)))
+            good = sum(map(int, ran)) - bad
         ok = t['result'] in ('OK', 'EXPECTEDFAIL')
         if not good and not bad:  # a program that does not count: it is one test
             good = int(ok)
