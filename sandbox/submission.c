@@ -137,9 +137,9 @@ on_auth(void *arg, const char *mechanism, const char *response, size_t len)
 		stats->auth_refused++;
 		log_line(LOG_LEVEL_NOTICE, "sign-in refused",
 		    LOG_PAIRS({LOG_ACCOUNT, s->exchange.user}, {LOG_MECHANISM, name}));
-		smtp_server_refuse(s->engine, 535, "5.7.8",
-		    "Authentication failed: the %s",
-		    used & SASL_TOKEN_MECHANISMS ? "token is wrong, expired or revoked" : "user name or password is wrong");
+		smtp_server_refuse(s->engine, 535, "5.7.8", "Authentication failed: the %s",
+		    used & SASL_TOKEN_MECHANISMS ? "token is wrong, expired or revoked"
+						 : "user name or password is wrong");
 		return SMTP_REFUSE;
 	case SASL_NEXT_BAD:
 		break;
