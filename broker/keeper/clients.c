@@ -263,12 +263,15 @@ token_get(struct client *c, const struct message *m)
 		client_done(c, EX_CONFIG, "This account has no access token: its grant is another.",
 		    NULL, NULL);
 	} else {
-		/* A command knows no generation: it means the token that was given out last. */
-		uint64_t rejected = message_has(m, F_REJECTED) ? machine_generation(a->machine) : 0;
+		/* A command knows no generation: it means the token that was given out last. Said
+		 * too often it is not heard, or whoever may have a token could keep it from all
+		 * others. */
+		bool rejected =
+		    message_has(m, F_REJECTED) && machine_can_force(a->machine, keeper_now(c->keeper));
 
 		client_occupy(c);
 		if (keeper_wait(c->keeper, a, c, 0, service, message_u64(m, F_MIN_VALID, 0),
-			rejected) < 0)
+			rejected ? machine_generation(a->machine) : 0) < 0)
 			client_done(c, EX_TEMPFAIL, "Too many wait for a token of this account.",
 			    "Try again in a moment.", NULL);
 	}

@@ -437,6 +437,12 @@ reject(struct machine *m)
 	m->not_before = max64(m->not_before, m->forced_at + ANSWERED_MIN);
 }
 
+bool
+machine_can_force(const struct machine *m, struct machine_now now)
+{
+	return now.boot >= m->forced_at + ANSWERED_MIN;
+}
+
 int
 machine_want(struct machine *m, struct machine_now now, uint64_t waiter, uint64_t min_valid,
     uint64_t rejected)

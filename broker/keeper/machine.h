@@ -90,6 +90,9 @@ struct secret *machine_access_token(const struct machine *m);
 
 /* ---- events ---- */
 
+/* Is a refresh for a refused token not too soon after the last one? */
+bool machine_can_force(const struct machine *m, struct machine_now now);
+
 /* Somebody wants a token that lives `min_valid` seconds more. `rejected`: the generation of one
  * that a server refused, or 0. Sooner or later MACHINE_GRANT or MACHINE_REFUSE names `waiter`. 0,
  * -EBUSY with too many waiting, -ENOMEM. */
