@@ -155,17 +155,28 @@ pick_environment(char **to, size_t count)
 	to[kept] = NULL;
 }
 
+/* Until exec the child has main's handlers, which would write into main's event loop: so they go before signals may
+ * come. */
+static void
+forget_signals(void)
+{
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		(void)signal(number, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static _Noreturn void
 become_role(const struct programs *p, enum role_id role, const struct identity *who, int channel,
     const char *state_path)
 {
 	char *argv[] = {(char *)names[role], (char *)state_path, NULL};
 	char *environment[ARRAY_SIZE(passed_on) + 1];
-	sigset_t none;
 	int r;
 
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	forget_signals();
 	(void)umask(077);
 	pick_environment(environment, ARRAY_SIZE(environment));
 	r = dup2(p->null, STDIN_FILENO) < 0 || dup2(p->null, STDOUT_FILENO) < 0 ||
@@ -188,12 +199,19 @@ pid_t
 programs_run(const struct programs *p, enum role_id role, const struct identity *who, int channel,
     const char *state_path)
 {
-	pid_t pid = fork();
+	sigset_t all, before;
+	pid_t pid;
+	int err;
 
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	err = errno;
 	if (pid == 0) {
 		int up = fcntl(channel, F_DUPFD_CLOEXEC, FIRST_FREE);
 
 		become_role(p, role, who, up, state_path);
 	}
-	return pid < 0 ? -errno : pid;
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid < 0 ? -err : pid;
 }
