@@ -34,7 +34,8 @@ enum {
 	NETWORK_GRACE = 3000, /* of the 5 s that stopping may take */
 	SET_GRACE = 1500,
 	RENEW_GRACE = 3000,
-	LINGER_GRACE = 2000, /* between the end of a channel and that of its process */
+	REPORT_MAX = 32 * 1024, /* octets of a reload's errors: they go into one message */
+	LINGER_GRACE = 2000,    /* between the end of a channel and that of its process */
 };
 
 enum phase { STARTING, RUNNING, RENEWING, STOPPING_NETWORK, STOPPING_SET, STOPPING_KILL, STOPPED };
@@ -297,7 +298,7 @@ static void
 answer_reload(struct child *c, uint64_t id)
 {
 	struct supervisor *s = c->supervisor;
-	CLEANUP_BUF struct buf why = BUF_INIT(32 * 1024);
+	CLEANUP_BUF struct buf why = BUF_INIT(REPORT_MAX);
 	struct message *m;
 	int r = s->def.reload(s->def.arg, &why);
 

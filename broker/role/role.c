@@ -31,7 +31,6 @@ struct dir {
 
 /* A listening socket that waits for the configuration. */
 struct held_socket {
-	struct held_socket *next;
 	char *name, *service;
 	int fd;
 };
@@ -47,6 +46,7 @@ struct role {
 	struct dir dirs[DIRS_MAX];
 	size_t dir_count;
 	struct held_socket *held;
+	size_t held_count;
 	bool started, configured;
 	int status;
 };
@@ -191,39 +191,30 @@ take_peer(struct role *r, const struct message *m, int fd)
 		r->def->peer(r, (enum role_id)peer, true);
 }
 
-static struct held_socket *
-held_free(struct held_socket *h)
+static void
+held_clear(struct held_socket *h)
 {
-	if (h == NULL)
-		return NULL;
 	if (h->fd >= 0)
 		(void)close(h->fd);
 	free(h->name);
 	free(h->service);
-	free(h);
-	return NULL;
 }
 
 static int
 hold_socket(struct role *r, const char *name, const char *service, int fd)
 {
-	struct held_socket *h = calloc(1, sizeof(*h)), **last = &r->held;
+	struct held_socket *grown = reallocarray(r->held, r->held_count + 1, sizeof(*grown)), *h;
 
-	if (h == NULL) {
+	if (grown == NULL) {
 		(void)close(fd);
 		return -ENOMEM;
 	}
+	r->held = grown;
+	h = &grown[r->held_count++];
 	h->fd = fd;
 	h->name = strdup(name);
 	h->service = service == NULL ? NULL : strdup(service);
-	if (h->name == NULL || (service != NULL && h->service == NULL)) {
-		(void)held_free(h);
-		return -ENOMEM;
-	}
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = h;
-	return 0;
+	return h->name == NULL || (service != NULL && h->service == NULL) ? -ENOMEM : 0;
 }
 
 static int
@@ -264,16 +255,22 @@ take_listen(struct role *r, const struct message *m, int fd)
 }
 
 static void
+drop_sockets(struct role *r)
+{
+	for (size_t i = 0; i < r->held_count; i++)
+		held_clear(&r->held[i]);
+	free(r->held);
+	r->held = NULL;
+	r->held_count = 0;
+}
+
+static void
 release_sockets(struct role *r)
 {
 	r->configured = true;
-	while (r->held != NULL) {
-		struct held_socket *h = r->held;
-
-		r->held = h->next;
-		r->def->listen(r, h->name, h->service, TAKE_FD(h->fd));
-		(void)held_free(h);
-	}
+	for (size_t i = 0; i < r->held_count; i++)
+		r->def->listen(r, r->held[i].name, r->held[i].service, TAKE_FD(r->held[i].fd));
+	drop_sockets(r);
 }
 
 static int
@@ -402,12 +399,7 @@ role_free(struct role *r)
 		(void)close(r->dirs[i].fd);
 		free(r->dirs[i].name);
 	}
-	while (r->held != NULL) {
-		struct held_socket *h = r->held;
-
-		r->held = h->next;
-		(void)held_free(h);
-	}
+	drop_sockets(r);
 	if (r->base != NULL)
 		event_base_free(r->base);
 }

@@ -214,6 +214,35 @@ class Supervision(unittest.TestCase):
         self.assertEqual(len(re.findall('A role died', self.text())), 1)
         self.stop()
 
+    def test_killed(self):
+        self.start()
+        roles = self.set()
+        self.p.kill()
+        self.p.wait(10)
+        self.assertTrue(wait_for(lambda: not any(os.path.exists(f'/proc/{pid}') for pid in roles)))
+        self.assertTrue(os.path.exists(f'{self.dir}/run/submit.sock'))
+        self.start()
+        self.stop()
+
+    def test_role_that_does_not_end(self):
+        self.start()
+        os.kill(self.role('frank-queue'), signal.SIGUSR1)
+        send = wait_for(lambda: self.role('frank-send'))
+        self.assertTrue(send)
+        os.kill(send, signal.SIGSTOP)
+        os.kill(self.role('frank-keeper'), signal.SIGSTOP)
+        self.stop()
+        self.assertEqual(self.set(), [0, 0])
+
+    def test_never_ready(self):
+        with open(os.path.join(self.bin, 'frank-keeper'), 'wb') as f:
+            f.write(b'no program')
+        begin = time.monotonic()
+        p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 70, p.stderr)
+        self.assertIn('frank-keeper cannot be started', p.stderr)
+        self.assertLess(time.monotonic() - begin, 5)
+
     def test_second_frankd(self):
         self.start()
         p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
@@ -252,6 +281,9 @@ class Supervision(unittest.TestCase):
         self.assertTrue(self.saw(r'\[queue\]: configuration 1: accounts=10002'), self.text())
         self.assertTrue(self.saw(r'\[keeper\]: configuration 1: accounts=10002'))
         self.assertTrue(self.saw(r'\[queue\]: peer keeper up'))
+        os.kill(self.role('frank-queue'), signal.SIGUSR1)
+        self.assertTrue(self.saw(r'\[send\]: peer queue up'), self.text())
+        self.assertRegex(self.text(), r'\[send\]: configuration 1: accounts=10002')
         self.assertLess(time.monotonic() - begin, 30)
         self.stop()
 
