@@ -193,7 +193,8 @@ refuse(struct client *c, const char *account, const char *what)
 static void
 no_such_account(struct client *c)
 {
-	client_done(c, EX_CONFIG, "The configuration has no account of that name.",
+	client_done(c, EX_CONFIG,
+	    "The configuration has no account of that name, or you may not see it.",
 	    "See the names: frank status", NULL);
 }
 
@@ -266,8 +267,8 @@ token_get(struct client *c, const struct message *m)
 		/* A command knows no generation: it means the token that was given out last. Said
 		 * too often it is not heard, or whoever may have a token could keep it from all
 		 * others. */
-		bool rejected =
-		    message_has(m, F_REJECTED) && machine_can_force(a->machine, keeper_now(c->keeper));
+		bool rejected = message_has(m, F_REJECTED) &&
+				machine_can_force(a->machine, keeper_now(c->keeper));
 
 		client_occupy(c);
 		if (keeper_wait(c->keeper, a, c, 0, service, message_u64(m, F_MIN_VALID, 0),

@@ -391,14 +391,14 @@ fail_credential(struct keeper *k, uint64_t id, const char *name, const char *sta
 	send_to_send(k, m);
 }
 
-/* `transient` where the account stands well and a token merely cannot be had now. */
+/* "unreachable" where the account stands well and a token merely cannot be had now. */
 static void
 refuse_credential(struct keeper *k, const struct account *a, uint64_t id)
 {
 	struct account_view v;
 
 	account_view(a, &v);
-	fail_credential(k, id, a->conf->name, v.usable ? "transient" : v.state,
+	fail_credential(k, id, a->conf->name, v.usable ? "unreachable" : v.state,
 	    v.text.len > 0 ? buf_str(&v.text) : "No access token can be had at the moment.",
 	    v.until);
 	audit_send(a, v.state);
@@ -441,7 +441,7 @@ ops_decide(void *arg, struct account *a, uint64_t waiter, bool granted)
 			    machine_expires_at(a->machine, keeper_now(k)));
 		else
 			fail_credential(
-			    k, w->send_id, a->conf->name, "transient", "Memory ran out.", 0);
+			    k, w->send_id, a->conf->name, "unreachable", "Memory ran out.", 0);
 	} else {
 		refuse_credential(k, a, w->send_id);
 	}
@@ -479,7 +479,7 @@ credential_get(struct keeper *k, const struct message *m)
 	case CREDENTIAL_TOKEN:
 		if (keeper_wait(k, a, NULL, id, NULL, message_u64(m, F_MIN_VALID, 0),
 			message_u64(m, F_REJECTED, 0)) < 0)
-			fail_credential(k, id, name, "transient",
+			fail_credential(k, id, name, "unreachable",
 			    "Too many wait for a token of this account.", 0);
 	}
 }

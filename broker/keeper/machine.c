@@ -408,6 +408,8 @@ settle(struct machine *m, struct machine_now now)
 			continue;
 		if (usable(m, now) && m->expires - now.boot >= want) {
 			w->granted = true;
+		} else if (m->suspended) {
+			w->granted = false;
 		} else if (m->refreshing || (m->writing == WRITE_PAIR && m->write_failures == 0)) {
 			continue;
 		} else if (can_ask(m, now)) {

@@ -1,0 +1,1313 @@
+/*
+ * Unit tests of the keeper role between fakes: the configuration, lending, signing in, tokens for clients, reloads, a
+ * fetch role that comes and goes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+
+#include "base/codec.h"
+#include "base/log.h"
+#include "tests/unit/keeper/fake-role.h"
+#include "tests/unit/tokenstore/faulty.h"
+#include "tokenstore/seal.h"
+
+enum { OTHER_UID = 4242, OTHER_GID = 4343 };
+
+struct world {
+	char path[64];
+	int dir;
+	struct keeper keeper;
+	struct role role;
+	struct faulty faults;
+	struct file_ops files;
+	int client;                                /* our end of a connection to keeper.sock; -1 */
+	char state[128], challenge[64], nonce[64]; /* out of the last AUTHORIZE_URL */
+	struct secret *key;
+	/* what the next configuration says */
+	const char *mailbox, *host, *issuer, *token_endpoint, *userinfo, *scopes, *client_secret,
+	    *password, *client_id;
+	bool no_billing, unverified, no_token_service;
+	uint64_t generation;
+};
+
+/* ---- the surroundings ---- */
+
+static void
+open_role(struct world *w)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd;
+
+	fake_role_open(&w->role, &w->keeper, w->dir, &w->files);
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.sock", w->path);
+	(void)unlink(addr.sun_path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(chmod(addr.sun_path, 0666), 0);
+	assert_int_equal(listen(fd, 10), 0);
+	keeper_role.listen(&w->role, "keeper", NULL, fd);
+}
+
+static void
+conf_begin(struct world *w)
+{
+	struct message *m = message_new(M_CONF_BEGIN);
+
+	message_put_u64(m, F_GENERATION, ++w->generation);
+	message_put_str(m, F_MASTER_KEY_FROM, "key-file");
+	message_put_secret(m, F_KEY, w->key);
+	fake_role_say(&w->role, ROLE_MAIN, m);
+}
+
+static void
+conf_billing(struct world *w)
+{
+	struct message *m = message_new(M_CONF_ACCOUNT);
+
+	message_put_str(m, F_ACCOUNT, "billing");
+	message_put_str(m, F_GRANT, "authorization-code");
+	message_put_str(m, F_MAILBOX, w->mailbox);
+	message_put_str(m, F_CLIENT_ID, w->client_id);
+	if (w->client_secret != NULL)
+		message_put_bytes(m, F_CLIENT_SECRET, w->client_secret, strlen(w->client_secret));
+	message_put_str(m, F_CLIENT_AUTH, "post");
+	message_put_str(m, F_ISSUER, w->issuer);
+	message_put_str(m, F_TOKEN_ENDPOINT, w->token_endpoint);
+	if (w->token_endpoint != NULL)
+		message_put_str(
+		    m, F_AUTHORIZATION_ENDPOINT, "https://as.example/authorize?tenant=1");
+	message_put_str(m, F_USERINFO_ENDPOINT, w->userinfo);
+	message_put_str(m, F_SCOPES, w->scopes);
+	message_put_str(m, F_HOST, "smtp.example");
+	message_put_str(m, F_EXTRA_PARAMETERS, "prompt=select account");
+	message_put_str(m, F_EXTRA_PARAMETERS, "state=forged");
+	if (w->unverified)
+		message_put_u64(m, F_VERIFY_IDENTITY, 0);
+	fake_role_say(&w->role, ROLE_MAIN, m);
+}
+
+static void
+conf_others(struct world *w)
+{
+	struct message *m = message_new(M_CONF_ACCOUNT);
+
+	message_put_str(m, F_ACCOUNT, "scanner");
+	message_put_str(m, F_GRANT, "password");
+	message_put_str(m, F_MAILBOX, "scanner@example.com");
+	message_put_str(m, F_HOST, w->host);
+	if (w->password != NULL)
+		message_put_bytes(m, F_PASSWORD, w->password, strlen(w->password));
+	fake_role_say(&w->role, ROLE_MAIN, m);
+	m = message_new(M_CONF_ACCOUNT);
+	message_put_str(m, F_ACCOUNT, "relay");
+	message_put_str(m, F_GRANT, "none");
+	fake_role_say(&w->role, ROLE_MAIN, m);
+	if (w->no_token_service)
+		return;
+	m = message_new(M_CONF_SERVICE);
+	message_put_str(m, F_SERVICE, "mutt");
+	message_put_str(m, F_FROM_POLICY, "refuse");
+	message_put_str(m, F_MODE, "deliver");
+	message_put_u64(m, F_TOKEN_ALLOWED, 1);
+	message_put_u64(m, F_USER, OTHER_UID);
+	message_put_str(m, F_ACCOUNT, "billing");
+	fake_role_say(&w->role, ROLE_MAIN, m);
+	m = message_new(M_CONF_SERVICE); /* matches, and gives no tokens */
+	message_put_str(m, F_SERVICE, "cron");
+	message_put_str(m, F_FROM_POLICY, "refuse");
+	message_put_str(m, F_MODE, "deliver");
+	message_put_u64(m, F_ANY_USER, 1);
+	message_put_str(m, F_ACCOUNT, "scanner");
+	fake_role_say(&w->role, ROLE_MAIN, m);
+}
+
+static void
+configure(struct world *w)
+{
+	struct message *m;
+
+	conf_begin(w);
+	if (!w->no_billing)
+		conf_billing(w);
+	conf_others(w);
+	m = message_new(M_CONF_END);
+	message_put_u64(m, F_GENERATION, w->generation);
+	fake_role_say(&w->role, ROLE_MAIN, m);
+}
+
+static void
+disconnect_client(struct world *w)
+{
+	if (w->client >= 0)
+		close(w->client);
+	w->client = -1;
+	fake_role_pump(&w->role);
+}
+
+/* Connects as another user where `uid` is not 0 (which needs root). */
+static void
+connect_client(struct world *w, uid_t uid)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	disconnect_client(w);
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.sock", w->path);
+	w->client = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (uid != 0) {
+		assert_int_equal(setegid(OTHER_GID), 0);
+		assert_int_equal(seteuid(uid), 0);
+	}
+	assert_int_equal(connect(w->client, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	if (uid != 0) {
+		assert_int_equal(seteuid(0), 0);
+		assert_int_equal(setegid(0), 0);
+	}
+	fake_role_pump(&w->role);
+}
+
+static void
+say(struct world *w, struct message *m)
+{
+	assert_int_equal(message_write(w->client, m, -1), 0);
+	(void)message_free(m);
+	fake_role_pump(&w->role);
+}
+
+static struct message *
+hear(struct world *w)
+{
+	struct message *m = NULL;
+	const char *why;
+	int fd = -1;
+
+	fake_role_pump(&w->role);
+	if (message_read(w->client, &m, &fd) != 1)
+		return NULL;
+	assert_int_equal(message_check(m, ROLE_KEEPER, ROLE_CLIENT, fd >= 0, &why), 0);
+	return m;
+}
+
+static struct message *
+expect(struct world *w, enum message_type type)
+{
+	struct message *m = hear(w);
+
+	if (m == NULL)
+		fail_msg("nothing came, and %s was expected", message_type_name(type));
+	if (message_type(m) != type)
+		fail_msg("%s came, and %s was expected: %s", message_type_name(message_type(m)),
+		    message_type_name(type),
+		    message_type(m) == M_KEEPER_DONE && message_str(m, F_ERROR) != NULL
+			? message_str(m, F_ERROR)
+			: "");
+	return m;
+}
+
+static void
+expect_done(struct world *w, int exit, const char *part)
+{
+	CLEANUP_MESSAGE struct message *m = expect(w, M_KEEPER_DONE);
+	const char *text = message_str(m, exit == 0 ? F_TEXT : F_ERROR);
+
+	if ((int)message_u64(m, F_EXIT, 0) != exit)
+		fail_msg("exit %d instead of %d: %s", (int)message_u64(m, F_EXIT, 0), exit,
+		    text == NULL ? "" : text);
+	if (part != NULL && (text == NULL || strstr(text, part) == NULL))
+		fail_msg("\"%s\" is not in \"%s\"", part, text == NULL ? "" : text);
+}
+
+/* Drains what queue was told; the last state of the account. */
+static void
+last_state(struct world *w, const char *account, char state[64], char text[512])
+{
+	struct message *m;
+
+	state[0] = text[0] = '\0';
+	while ((m = fake_role_hear(&w->role, ROLE_QUEUE)) != NULL) {
+		if (message_type(m) == M_ACCOUNT_STATE &&
+		    strcmp(message_str(m, F_ACCOUNT), account) == 0) {
+			const char *t = message_str(m, F_TEXT);
+
+			(void)snprintf(state, 64, "%s", message_str(m, F_STATE));
+			(void)snprintf(text, 512, "%s", t == NULL ? "" : t);
+		}
+		(void)message_free(m);
+	}
+}
+
+static void
+expect_state(struct world *w, const char *account, const char *want, const char *part)
+{
+	char state[64], text[512];
+
+	last_state(w, account, state, text);
+	assert_string_equal(state, want);
+	if (part != NULL && strstr(text, part) == NULL)
+		fail_msg("\"%s\" is not in \"%s\"", part, text);
+}
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	(void)snprintf(w->path, sizeof(w->path), "%s/frank-keeper-XXXXXX",
+	    getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	assert_non_null(mkdtemp(w->path));
+	w->dir = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	w->key = secret_new("0123456789abcdef0123456789abcdef", 32);
+	w->client = -1;
+	w->mailbox = "billing@example.com";
+	w->client_id = "client-1";
+	w->host = "smtp.example";
+	w->token_endpoint = "https://as.example/token";
+	w->scopes = "openid email https://mail.example/send offline_access";
+	w->faults.error = EIO;
+	w->files = faulty_ops(&w->faults);
+	open_role(w);
+	configure(w);
+	fake_role_connect(&w->role, ROLE_QUEUE);
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+	DIR *d = fdopendir(dup(w->dir));
+	struct dirent *e;
+	char sock[96];
+
+	disconnect_client(w);
+	fake_role_close(&w->role);
+	rewinddir(d);
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			(void)unlinkat(w->dir, e->d_name, 0);
+	closedir(d);
+	close(w->dir);
+	rmdir(w->path);
+	(void)snprintf(sock, sizeof(sock), "%s.sock", w->path);
+	unlink(sock);
+	(void)secret_free(w->key);
+	free(w);
+	return 0;
+}
+
+static void
+restart(struct world *w)
+{
+	disconnect_client(w);
+	fake_role_close(&w->role);
+	memset(&w->keeper, 0, sizeof(w->keeper));
+	open_role(w);
+	configure(w);
+	fake_role_connect(&w->role, ROLE_QUEUE);
+}
+
+/* ---- signing in ---- */
+
+/* The value of a parameter of the address, decoded; "" where it is not there. */
+static void
+url_value(const char *url, const char *key, char *to, size_t size)
+{
+	struct buf out CLEANUP_BUF = BUF_INIT(4096);
+	const char *at = strchr(url, '?');
+	size_t len = strlen(key);
+
+	to[0] = '\0';
+	for (; at != NULL; at = strchr(at, '&')) {
+		at++;
+		if (strncmp(at, key, len) != 0 || at[len] != '=')
+			continue;
+		assert_int_equal(form_decode(&out, at + len + 1, strcspn(at + len + 1, "&")), 0);
+		(void)snprintf(to, size, "%s", buf_str(&out));
+		return;
+	}
+}
+
+static void
+ask_authorize(struct world *w)
+{
+	struct message *m = message_new(M_AUTHORIZE);
+
+	message_put_str(m, F_ACCOUNT, "billing");
+	message_put_str(m, F_REDIRECT_URI, "http://127.0.0.1:4711/");
+	say(w, m);
+}
+
+/* Reads AUTHORIZE_URL; the attempt's name into `id`. */
+static void
+take_url(struct world *w, uint8_t id[16])
+{
+	CLEANUP_MESSAGE struct message *m = expect(w, M_AUTHORIZE_URL);
+	CLEANUP_SECRET struct secret *url = message_secret(m, F_URL);
+	const char *text = (const char *)secret_bytes(url);
+	const uint8_t *bytes;
+	char value[512];
+	size_t len;
+
+	bytes = message_bytes(m, F_ATTEMPT, &len);
+	assert_int_equal(len, 16);
+	memcpy(id, bytes, 16);
+	url_value(text, "state", w->state, sizeof(w->state));
+	url_value(text, "code_challenge", w->challenge, sizeof(w->challenge));
+	url_value(text, "nonce", w->nonce, sizeof(w->nonce));
+	assert_int_equal(strlen(w->state), 43);
+	assert_int_equal(strlen(w->challenge), 43);
+	url_value(text, "redirect_uri", value, sizeof(value));
+	assert_string_equal(value, "http://127.0.0.1:4711/");
+	url_value(text, "code_challenge_method", value, sizeof(value));
+	assert_string_equal(value, "S256");
+	url_value(text, "login_hint", value, sizeof(value));
+	assert_string_equal(value, w->mailbox);
+	url_value(text, "prompt", value, sizeof(value));
+	assert_string_equal(value, "select account");
+	assert_null(strstr(text, "forged"));
+	assert_null(strchr(text, '+'));
+	assert_null(strchr(strchr(text, '?') + 1, '?'));
+}
+
+static void send_callback(struct world *w, const uint8_t id[16], const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+static void
+send_callback(struct world *w, const uint8_t id[16], const char *format, ...)
+{
+	struct message *m = message_new(M_AUTHORIZE_CALLBACK);
+	char query[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(query, sizeof(query), format, ap);
+	va_end(ap);
+	message_put_bytes(m, F_ATTEMPT, id, 16);
+	message_put_bytes(m, F_CALLBACK, query, strlen(query));
+	say(w, m);
+}
+
+/* The value of a PARAMETER of a token request. */
+static void
+parameter(const struct message *m, const char *key, char *to, size_t size)
+{
+	const uint8_t *bytes;
+	size_t at = 0, len, n = strlen(key);
+
+	to[0] = '\0';
+	while (message_next(m, F_PARAMETER, &at, &bytes, &len))
+		if (len > n && memcmp(bytes, key, n) == 0 && bytes[n] == '=')
+			(void)snprintf(
+			    to, size, "%.*s", (int)(len - n - 1), (const char *)bytes + n + 1);
+}
+
+static struct message *
+answer_new(enum message_type type, uint64_t id)
+{
+	struct message *m = message_new(type);
+
+	message_put_u64(m, F_ID, id);
+	return m;
+}
+
+static struct message *
+tokens_new(uint64_t id, const char *access, const char *refresh, uint64_t life)
+{
+	struct message *m = answer_new(M_TOKEN_ANSWER, id);
+
+	message_put_u64(m, F_HTTP_STATUS, 200);
+	message_put_bytes(m, F_ACCESS_TOKEN, access, strlen(access));
+	if (refresh != NULL)
+		message_put_bytes(m, F_REFRESH_TOKEN, refresh, strlen(refresh));
+	message_put_u64(m, F_EXPIRES_IN, life);
+	return m;
+}
+
+static void
+put_id_token(struct world *w, struct message *m, const char *identity)
+{
+	message_put_str(m, F_ID_ISSUER, w->issuer == NULL ? "https://as.example" : w->issuer);
+	message_put_str(m, F_ID_AUDIENCE, w->client_id);
+	message_put_bytes(m, F_NONCE, w->nonce, strlen(w->nonce));
+	message_put_str(m, F_IDENTITY, "sub-123");
+	message_put_str(m, F_IDENTITY, identity);
+}
+
+/* The exchange that must come now; its id. Checks that the verifier belongs to the challenge. */
+static uint64_t
+take_exchange(struct world *w)
+{
+	CLEANUP_MESSAGE struct message *m = fake_role_expect(&w->role, ROLE_FETCH, M_TOKEN_REQUEST);
+	struct buf challenge CLEANUP_BUF = BUF_INIT(64);
+	uint8_t hash[SEAL_HASH];
+	char value[512];
+
+	parameter(m, "grant_type", value, sizeof(value));
+	assert_string_equal(value, "authorization_code");
+	parameter(m, "redirect_uri", value, sizeof(value));
+	assert_string_equal(value, "http://127.0.0.1:4711/");
+	parameter(m, "code", value, sizeof(value));
+	assert_string_equal(value, "4/0A+b");
+	parameter(m, "code_verifier", value, sizeof(value));
+	assert_int_equal(seal_sha256(value, strlen(value), NULL, 0, hash), 0);
+	assert_int_equal(base64url_encode(&challenge, hash, sizeof(hash)), 0);
+	assert_string_equal(buf_str(&challenge), w->challenge);
+	return message_u64(m, F_ID, 0);
+}
+
+static void
+sign_in(struct world *w, const char *access, const char *refresh, uint64_t life)
+{
+	struct message *m;
+	uint8_t id[16];
+
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "state=%s&code=4%%2F0A%%2Bb", w->state);
+	m = tokens_new(take_exchange(w), access, refresh, life);
+	put_id_token(w, m, "Billing@Example.com");
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, 0, "Signed in as Billing@Example.com");
+}
+
+/* Asks for a token as the client; then TOKEN must come with this one. */
+static void
+ask_token(struct world *w, uint64_t min_valid)
+{
+	struct message *m = message_new(M_TOKEN_GET);
+
+	message_put_str(m, F_ACCOUNT, "billing");
+	if (min_valid > 0)
+		message_put_u64(m, F_MIN_VALID, min_valid);
+	say(w, m);
+}
+
+static void
+expect_token(struct world *w, const char *want)
+{
+	CLEANUP_MESSAGE struct message *m = expect(w, M_TOKEN);
+	CLEANUP_SECRET struct secret *s = message_secret(m, F_SECRET);
+
+	assert_string_equal((const char *)secret_bytes(s), want);
+}
+
+static uint64_t
+take_refresh(struct world *w, const char *want)
+{
+	CLEANUP_MESSAGE struct message *m = fake_role_expect(&w->role, ROLE_FETCH, M_TOKEN_REQUEST);
+	char value[512];
+
+	parameter(m, "grant_type", value, sizeof(value));
+	assert_string_equal(value, "refresh_token");
+	parameter(m, "refresh_token", value, sizeof(value));
+	assert_string_equal(value, want);
+	parameter(m, "scope", value, sizeof(value));
+	assert_string_equal(value, "https://mail.example/send offline_access");
+	return message_u64(m, F_ID, 0);
+}
+
+static void
+lend(struct world *w, const char *account, bool wanted)
+{
+	struct message *m = message_new(M_LEND);
+
+	message_put_str(m, F_ACCOUNT, account);
+	message_put_u64(m, F_WANTED, wanted);
+	fake_role_say(&w->role, ROLE_QUEUE, m);
+}
+
+static void
+ask_credential(struct world *w, const char *account, uint64_t id, uint64_t rejected)
+{
+	struct message *m = message_new(M_CREDENTIAL_GET);
+
+	message_put_u64(m, F_ID, id);
+	message_put_str(m, F_ACCOUNT, account);
+	if (rejected != 0)
+		message_put_u64(m, F_REJECTED, rejected);
+	fake_role_say(&w->role, ROLE_SEND, m);
+}
+
+static uint64_t
+expect_credential(
+    struct world *w, uint64_t id, const char *kind, const char *user, const char *secret)
+{
+	CLEANUP_MESSAGE struct message *m = fake_role_expect(&w->role, ROLE_SEND, M_CREDENTIAL);
+	CLEANUP_SECRET struct secret *s = message_secret(m, F_SECRET);
+
+	assert_int_equal(message_u64(m, F_ID, 0), id);
+	assert_string_equal(message_str(m, F_KIND), kind);
+	assert_string_equal(message_str(m, F_USER_NAME), user);
+	if (secret == NULL)
+		assert_null(s);
+	else
+		assert_string_equal((const char *)secret_bytes(s), secret);
+	return message_u64(m, F_GENERATION, 0);
+}
+
+static void
+expect_credential_failed(struct world *w, uint64_t id, const char *state)
+{
+	CLEANUP_MESSAGE struct message *m =
+	    fake_role_expect(&w->role, ROLE_SEND, M_CREDENTIAL_FAILED);
+
+	assert_int_equal(message_u64(m, F_ID, 0), id);
+	assert_string_equal(message_str(m, F_STATE), state);
+}
+
+/* ---- the tests ---- */
+
+static void
+test_states_at_the_start(void **state)
+{
+	struct world *w = *state;
+	struct message *m;
+	unsigned seen = 0;
+
+	while ((m = fake_role_hear(&w->role, ROLE_QUEUE)) != NULL) {
+		const char *account = message_str(m, F_ACCOUNT);
+
+		seen++;
+		assert_string_equal(message_str(m, F_STATE),
+		    strcmp(account, "relay") == 0 ? "active" : "needs-authorization");
+		if (strcmp(account, "billing") == 0)
+			assert_non_null(strstr(message_str(m, F_NEXT), "frank authorize billing"));
+		if (strcmp(account, "scanner") == 0)
+			assert_non_null(strstr(message_str(m, F_NEXT), "frank secret set scanner"));
+		(void)message_free(m);
+	}
+	assert_int_equal(seen, 3);
+}
+
+static void
+test_sign_in_and_send(void **state)
+{
+	struct world *w = *state;
+	uint64_t generation;
+
+	sign_in(w, "access-1", "refresh-1", 3600);
+	expect_state(w, "billing", "active", "");
+	fake_role_connect(&w->role, ROLE_SEND);
+	ask_credential(w, "billing", 7, 0);
+	expect_credential_failed(w, 7, "configuration"); /* not lent */
+	lend(w, "billing", true);
+	ask_credential(w, "billing", 8, 0);
+	generation = expect_credential(w, 8, "token", "billing@example.com", "access-1");
+	/* Refused by the server: one refresh. */
+	ask_credential(w, "billing", 9, generation);
+	fake_role_say(&w->role, ROLE_FETCH,
+	    tokens_new(take_refresh(w, "refresh-1"), "access-2", "refresh-2", 3600));
+	assert_true(
+	    expect_credential(w, 9, "token", "billing@example.com", "access-2") > generation);
+	lend(w, "billing", false);
+	ask_credential(w, "billing", 10, 0);
+	expect_credential_failed(w, 10, "configuration");
+	/* Everything is there after a restart. */
+	restart(w);
+	expect_state(w, "billing", "active", "");
+	connect_client(w, 0);
+	ask_token(w, 0);
+	expect_token(w, "access-2");
+}
+
+static void
+test_fifty_clients_one_request(void **state)
+{
+	struct world *w = *state;
+	struct message *m;
+	int clients[50];
+	uint64_t id;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		w->client = -1;
+		connect_client(w, 0);
+		clients[i] = w->client;
+		ask_token(w, 0);
+	}
+	id = take_refresh(w, "refresh-1");
+	assert_null(fake_role_hear(&w->role, ROLE_FETCH));
+	m = tokens_new(id, "access-2", "refresh-2", 3600);
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		w->client = clients[i];
+		expect_token(w, "access-2");
+		disconnect_client(w);
+	}
+}
+
+static void
+test_passwords(void **state)
+{
+	struct world *w = *state;
+	struct message *m = message_new(M_SECRET_SET);
+
+	fake_role_connect(&w->role, ROLE_SEND);
+	lend(w, "scanner", true);
+	lend(w, "relay", true);
+	ask_credential(w, "relay", 1, 0);
+	(void)expect_credential(w, 1, "none", "", NULL);
+	ask_credential(w, "scanner", 2, 0);
+	expect_credential_failed(w, 2, "needs-authorization");
+	connect_client(w, 0);
+	message_put_str(m, F_ACCOUNT, "scanner");
+	message_put_bytes(m, F_SECRET, "pass word", 9);
+	say(w, m);
+	expect_done(w, 0, "stored");
+	expect_state(w, "scanner", "active", NULL);
+	ask_credential(w, "scanner", 3, 0);
+	(void)expect_credential(w, 3, "password", "scanner@example.com", "pass word");
+	restart(w);
+	expect_state(w, "scanner", "active", NULL);
+	/* It was given for one server and is not shown to another. */
+	w->host = "smtp.elsewhere.example";
+	configure(w);
+	expect_state(w, "scanner", "needs-authorization", "smtp.elsewhere.example");
+	fake_role_connect(&w->role, ROLE_SEND);
+	lend(w, "scanner", true);
+	ask_credential(w, "scanner", 4, 0);
+	expect_credential_failed(w, 4, "needs-authorization");
+	w->host = "SMTP.example";
+	configure(w);
+	expect_state(w, "scanner", "active", NULL);
+	/* One that the configuration refers to counts first, and then none is taken. */
+	w->password = "from-a-file";
+	configure(w);
+	ask_credential(w, "scanner", 5, 0);
+	(void)expect_credential(w, 5, "password", "scanner@example.com", "from-a-file");
+	connect_client(w, 0);
+	m = message_new(M_SECRET_SET);
+	message_put_str(m, F_ACCOUNT, "scanner");
+	message_put_bytes(m, F_SECRET, "other", 5);
+	say(w, m);
+	expect_done(w, EX_CONFIG, "refers to this secret");
+}
+
+static void
+test_bad_secrets(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *account, *secret;
+		int exit;
+	} cases[] = {
+	    {"scanner", "", EX_DATAERR},
+	    {"scanner", "two\nlines", EX_DATAERR},
+	    {"nobody", "x", EX_CONFIG},
+	    {"relay", "x", EX_CONFIG},
+	};
+
+	connect_client(w, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct message *m = message_new(M_SECRET_SET);
+
+		message_put_str(m, F_ACCOUNT, cases[i].account);
+		message_put_bytes(m, F_SECRET, cases[i].secret, strlen(cases[i].secret));
+		say(w, m);
+		expect_done(w, cases[i].exit, NULL);
+	}
+}
+
+static void
+test_client_secret_is_sent(void **state)
+{
+	struct world *w = *state;
+	struct message *m = message_new(M_SECRET_SET);
+	uint8_t id[16];
+
+	connect_client(w, 0);
+	message_put_str(m, F_ACCOUNT, "billing");
+	message_put_bytes(m, F_SECRET, "client~secret", 13);
+	say(w, m);
+	expect_done(w, 0, "client secret");
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "state=%s&code=x", w->state);
+	m = fake_role_expect(&w->role, ROLE_FETCH, M_TOKEN_REQUEST);
+	assert_string_equal(message_str(m, F_CLIENT_AUTH), "post");
+	{
+		CLEANUP_SECRET struct secret *s = message_secret(m, F_CLIENT_SECRET);
+
+		assert_string_equal((const char *)secret_bytes(s), "client~secret");
+	}
+	(void)message_free(m);
+}
+
+/* Refusals at the end of a sign-in: each says why, and stores nothing. */
+static void
+refused_sign_in(struct world *w, struct message *(*answer)(struct world *, uint64_t), int exit,
+    const char *part)
+{
+	uint8_t id[16];
+
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "state=%s&code=4%%2F0A%%2Bb", w->state);
+	fake_role_say(&w->role, ROLE_FETCH, answer(w, take_exchange(w)));
+	expect_done(w, exit, part);
+	ask_token(w, 0);
+	expect_done(w, EX_UNAVAILABLE, "Nobody has signed in");
+}
+
+static struct message *
+answer_stranger(struct world *w, uint64_t id)
+{
+	struct message *m = tokens_new(id, "a", "r", 3600);
+
+	put_id_token(w, m, "mallory@example.com");
+	return m;
+}
+
+static struct message *
+answer_no_refresh_token(struct world *w, uint64_t id)
+{
+	struct message *m = tokens_new(id, "a", NULL, 3600);
+
+	put_id_token(w, m, w->mailbox);
+	return m;
+}
+
+static struct message *
+answer_narrow(struct world *w, uint64_t id)
+{
+	struct message *m = tokens_new(id, "a", "r", 3600);
+
+	message_put_str(m, F_SCOPE, "openid https://mail.example/read");
+	put_id_token(w, m, w->mailbox);
+	return m;
+}
+
+static struct message *
+answer_wrong_nonce(struct world *w, uint64_t id)
+{
+	w->nonce[0] ^= 1;
+	return answer_no_refresh_token(w, id);
+}
+
+static struct message *
+answer_wrong_nonce_with_refresh(struct world *w, uint64_t id)
+{
+	struct message *m = tokens_new(id, "a", "r", 3600);
+
+	w->nonce[0] ^= 1;
+	put_id_token(w, m, w->mailbox);
+	return m;
+}
+
+static struct message *
+answer_other_audience(struct world *w, uint64_t id)
+{
+	struct message *m = tokens_new(id, "a", "r", 3600);
+
+	message_put_str(m, F_ID_ISSUER, "https://as.example");
+	message_put_str(m, F_ID_AUDIENCE, "client-2");
+	message_put_bytes(m, F_NONCE, w->nonce, strlen(w->nonce));
+	message_put_str(m, F_IDENTITY, w->mailbox);
+	return m;
+}
+
+static struct message *
+answer_nobody(struct world *w, uint64_t id)
+{
+	return tokens_new(id, "a", "r", 3600);
+}
+
+static struct message *
+answer_invalid_grant(struct world *w, uint64_t id)
+{
+	struct message *m = answer_new(M_TOKEN_ANSWER, id);
+
+	message_put_u64(m, F_HTTP_STATUS, 400);
+	message_put_str(m, F_OAUTH_ERROR, "invalid_grant");
+	message_put_str(m, F_TEXT, "AADSTS70008: the code has expired");
+	return m;
+}
+
+static struct message *
+answer_fault(struct world *w, uint64_t id)
+{
+	struct message *m = answer_new(M_TOKEN_ANSWER, id);
+
+	message_put_str(m, F_FAULT, "as.example cannot be reached");
+	return m;
+}
+
+static void
+test_refused_sign_ins(void **state)
+{
+	struct world *w = *state;
+
+	refused_sign_in(w, answer_stranger, EX_NOPERM,
+	    "signed in, but this account is for billing@example.com");
+	refused_sign_in(w, answer_no_refresh_token, EX_CONFIG, "no refresh token");
+	refused_sign_in(w, answer_narrow, EX_NOPERM, "https://mail.example/send was not granted");
+	refused_sign_in(w, answer_wrong_nonce, EX_CONFIG, NULL);
+	refused_sign_in(
+	    w, answer_wrong_nonce_with_refresh, EX_PROTOCOL, "does not belong to this sign-in");
+	refused_sign_in(w, answer_other_audience, EX_PROTOCOL, "another client");
+	refused_sign_in(w, answer_nobody, EX_CONFIG, "does not say who signed in");
+	refused_sign_in(w, answer_invalid_grant, EX_NOPERM, "AADSTS70008");
+	refused_sign_in(w, answer_fault, EX_TEMPFAIL, "cannot be reached");
+	w->issuer = "https://other.example";
+	configure(w);
+	w->issuer = NULL; /* the token says https://as.example */
+	refused_sign_in(w, answer_stranger, EX_PROTOCOL, "another than the account's issuer");
+}
+
+static void
+test_userinfo(void **state)
+{
+	struct world *w = *state;
+	CLEANUP_MESSAGE struct message *asked = NULL;
+	struct message *m;
+	uint8_t id[16];
+
+	w->userinfo = "https://as.example/me";
+	configure(w);
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "state=%s&code=4%%2F0A%%2Bb", w->state);
+	fake_role_say(
+	    &w->role, ROLE_FETCH, tokens_new(take_exchange(w), "access-1", "refresh-1", 3600));
+	asked = fake_role_expect(&w->role, ROLE_FETCH, M_USERINFO);
+	assert_string_equal(message_str(asked, F_USERINFO_ENDPOINT), "https://as.example/me");
+	m = answer_new(M_USERINFO_ANSWER, message_u64(asked, F_ID, 0));
+	message_put_u64(m, F_HTTP_STATUS, 200);
+	message_put_str(m, F_IDENTITY, "billing@example.com");
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, 0, "billing@example.com");
+	ask_token(w, 0);
+	expect_token(w, "access-1");
+}
+
+static void
+test_unverified(void **state)
+{
+	struct world *w = *state;
+	uint8_t id[16];
+
+	w->unverified = true;
+	configure(w);
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "state=%s&code=4%%2F0A%%2Bb", w->state);
+	fake_role_say(
+	    &w->role, ROLE_FETCH, tokens_new(take_exchange(w), "access-1", "refresh-1", 3600));
+	expect_done(w, 0, "Signed in.");
+}
+
+static void
+test_wrong_callbacks(void **state)
+{
+	struct world *w = *state;
+	struct message *m;
+	uint8_t id[16], other[16] = {0};
+
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "code=x");
+	m = message_free(expect(w, M_AUTHORIZE_IGNORED));
+	send_callback(w, id, "code=x&state=guess");
+	m = message_free(expect(w, M_AUTHORIZE_IGNORED));
+	send_callback(w, other, "code=x&state=%s", w->state);
+	expect_done(w, EX_TEMPFAIL, "not waited for");
+	/* The right one still counts, and once. */
+	send_callback(w, id, "state=%s&code=4%%2F0A%%2Bb", w->state);
+	m = tokens_new(take_exchange(w), "access-1", "refresh-1", 3600);
+	put_id_token(w, m, w->mailbox);
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, 0, NULL);
+	send_callback(w, id, "state=%s&code=4%%2F0A%%2Bb", w->state);
+	expect_done(w, EX_TEMPFAIL, "not waited for");
+	/* The person says no. */
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "error=access_denied&error_description=No%%21%%0a&state=%s", w->state);
+	expect_done(w, EX_NOPERM, "access_denied: No!");
+	/* Nothing of that touched what was there. */
+	ask_token(w, 0);
+	expect_token(w, "access-1");
+}
+
+static void
+test_two_attempts_and_five(void **state)
+{
+	struct world *w = *state;
+	char first_state[128], first_challenge[64], first_nonce[64];
+	struct message *m;
+	uint8_t first[16], id[16];
+	int first_client;
+
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, first);
+	memcpy(first_state, w->state, sizeof(first_state));
+	memcpy(first_challenge, w->challenge, sizeof(first_challenge));
+	memcpy(first_nonce, w->nonce, sizeof(first_nonce));
+	first_client = w->client;
+	w->client = -1;
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, id);
+	/* The state of one attempt is nothing to the other. */
+	send_callback(w, id, "code=x&state=%s", first_state);
+	m = message_free(expect(w, M_AUTHORIZE_IGNORED));
+	disconnect_client(w);
+	w->client = first_client;
+	memcpy(w->challenge, first_challenge, sizeof(first_challenge));
+	memcpy(w->nonce, first_nonce, sizeof(first_nonce));
+	send_callback(w, first, "state=%s&code=4%%2F0A%%2Bb", first_state);
+	m = tokens_new(take_exchange(w), "access-1", "refresh-1", 3600);
+	put_id_token(w, m, w->mailbox);
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, 0, NULL);
+	/* With the one whose client left there are five: the oldest goes. */
+	for (int i = 0; i < 4; i++) {
+		ask_authorize(w);
+		take_url(w, id);
+	}
+	send_callback(w, id, "code=x&state=wrong");
+	m = message_free(expect(w, M_AUTHORIZE_IGNORED));
+}
+
+static void
+test_discovery(void **state)
+{
+	struct world *w = *state;
+	CLEANUP_MESSAGE struct message *asked = NULL;
+	struct message *m;
+	uint8_t id[16];
+
+	w->issuer = "https://as.example";
+	w->token_endpoint = NULL;
+	configure(w);
+	connect_client(w, 0);
+	ask_authorize(w);
+	asked = fake_role_expect(&w->role, ROLE_FETCH, M_DISCOVER);
+	assert_string_equal(message_str(asked, F_ISSUER), "https://as.example");
+	m = answer_new(M_DISCOVERED, message_u64(asked, F_ID, 0));
+	message_put_str(m, F_ISSUER, "https://as.example");
+	message_put_str(m, F_AUTHORIZATION_ENDPOINT, "https://as.example/auth");
+	message_put_str(m, F_TOKEN_ENDPOINT, "https://as.example/tok");
+	message_put_u64(m, F_ISS_REQUIRED, 1);
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	take_url(w, id);
+	send_callback(
+	    w, id, "state=%s&code=x", w->state); /* without iss, which this server always sends */
+	expect_done(w, EX_PROTOCOL, "issuer");
+	ask_authorize(w);
+	asked = message_free(asked);
+	asked = fake_role_expect(&w->role, ROLE_FETCH, M_DISCOVER);
+	m = answer_new(M_DISCOVERED, message_u64(asked, F_ID, 0));
+	message_put_str(m, F_FAULT, "as.example answered 503");
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, EX_TEMPFAIL, "503");
+}
+
+static void
+test_who_may(void **state)
+{
+	struct world *w = *state;
+	struct message *m;
+
+	if (geteuid() != 0)
+		skip();
+	sign_in(w, "access-1", "refresh-1", 3600);
+	connect_client(w, OTHER_UID);
+	ask_token(w, 0);
+	expect_token(w, "access-1");
+	ask_authorize(w);
+	expect_done(w, EX_NOPERM, "administrator");
+	m = message_new(M_SECRET_SET);
+	message_put_str(m, F_ACCOUNT, "scanner");
+	message_put_bytes(m, F_SECRET, "x", 1);
+	say(w, m);
+	expect_done(w, EX_NOPERM, "administrator");
+	say(w, message_new(M_KEEPER_STATUS)); /* one's own accounts only */
+	m = expect(w, M_ROW_CREDENTIAL);
+	assert_string_equal(message_str(m, F_ACCOUNT), "billing");
+	assert_string_equal(message_str(m, F_IDENTITY), "Billing@Example.com");
+	m = message_free(m);
+	expect_done(w, 0, NULL);
+	connect_client(w, OTHER_UID + 1);
+	ask_token(w, 0);
+	expect_done(w, EX_NOPERM, "may not");
+	say(w, message_new(M_KEEPER_STATUS));
+	expect_done(w, 0, NULL);
+	connect_client(w, 65534);
+	ask_token(w, 0);
+	expect_done(w, EX_NOPERM, "may not");
+	/* Taken away by a reload. */
+	w->no_token_service = true;
+	configure(w);
+	connect_client(w, OTHER_UID);
+	ask_token(w, 0);
+	expect_done(w, EX_NOPERM, "may not");
+	connect_client(w, 0);
+	ask_token(w, 0);
+	expect_token(w, "access-1");
+}
+
+static void
+test_status_rows(void **state)
+{
+	struct world *w = *state;
+	static const char *const names[] = {"billing", "relay", "scanner"};
+
+	connect_client(w, 0);
+	say(w, message_new(M_KEEPER_STATUS));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		CLEANUP_MESSAGE struct message *m = expect(w, M_ROW_CREDENTIAL);
+
+		assert_string_equal(message_str(m, F_ACCOUNT), names[i]);
+	}
+	expect_done(w, 0, NULL);
+}
+
+static void
+test_reload_to_another_person(void **state)
+{
+	struct world *w = *state;
+	uint64_t id;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	id = take_refresh(w, "refresh-1");
+	/* While the request is under way the account becomes somebody else's. */
+	w->mailbox = "sales@example.com";
+	configure(w);
+	expect_done(
+	    w, EX_UNAVAILABLE, "billing@example.com; the account now names sales@example.com");
+	fake_role_say(&w->role, ROLE_FETCH, tokens_new(id, "access-2", "refresh-2", 3600));
+	ask_token(w, 0);
+	expect_done(w, EX_UNAVAILABLE, "sales@example.com");
+	expect_state(w, "billing", "needs-authorization", "sales@example.com");
+	/* Put back, nothing was lost: the rotated token was kept. */
+	w->mailbox = "billing@example.com";
+	configure(w);
+	ask_token(w, 0);
+	fake_role_say(
+	    &w->role, ROLE_FETCH, tokens_new(take_refresh(w, "refresh-2"), "access-3", NULL, 3600));
+	expect_token(w, "access-3");
+	w->client_id = "client-2";
+	configure(w);
+	ask_token(w, 0);
+	expect_done(w, EX_UNAVAILABLE, "client-2");
+}
+
+static void
+test_account_taken_out(void **state)
+{
+	struct world *w = *state;
+	uint64_t id;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	id = take_refresh(w, "refresh-1");
+	w->no_billing = true;
+	configure(w);
+	expect_done(w, EX_TEMPFAIL, NULL);
+	fake_role_say(&w->role, ROLE_FETCH, tokens_new(id, "access-2", "refresh-2", 3600));
+	ask_token(w, 0);
+	expect_done(w, EX_CONFIG, "no account");
+	/* Back again: what is on disk says that a refresh was begun. */
+	w->no_billing = false;
+	configure(w);
+	ask_token(w, 0);
+	fake_role_say(&w->role, ROLE_FETCH, answer_invalid_grant(w, take_refresh(w, "refresh-1")));
+	expect_done(w, EX_UNAVAILABLE, "A refresh was interrupted before");
+}
+
+static void
+test_fetch_dies_in_the_middle(void **state)
+{
+	struct world *w = *state;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	(void)take_refresh(w, "refresh-1");
+	fake_role_disconnect(&w->role, ROLE_FETCH);
+	expect_done(w, EX_TEMPFAIL, "ended in the middle");
+	expect_state(w, "billing", "active", "ended in the middle");
+}
+
+static void
+test_disk_fails_at_the_pair(void **state)
+{
+	struct world *w = *state;
+	uint64_t id;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	id = take_refresh(w, "refresh-1");
+	w->faults = (struct faulty){.error = EIO, .at = 1, .for_good = true};
+	fake_role_say(&w->role, ROLE_FETCH, tokens_new(id, "access-2", "refresh-2", 3600));
+	expect_done(w, EX_TEMPFAIL, "cannot be written");
+	expect_state(w, "billing", "active", "in memory only");
+	w->faults = (struct faulty){.error = EIO};
+	fake_role_wait(&w->role, 1200);
+	ask_token(w, 0);
+	expect_token(w, "access-2");
+	expect_state(w, "billing", "active", "");
+	restart(w);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	expect_token(w, "access-2");
+}
+
+static void
+test_stop_waits_for_a_refresh(void **state)
+{
+	struct world *w = *state;
+	uint64_t id;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	id = take_refresh(w, "refresh-1");
+	keeper_role.shutdown(&w->role);
+	assert_int_equal(w->role.exited, -1);
+	fake_role_say(&w->role, ROLE_FETCH, tokens_new(id, "access-2", "refresh-2", 3600));
+	assert_int_equal(w->role.exited, 0);
+	restart(w);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	expect_token(w, "access-2");
+}
+
+static void
+test_wrong_master_key(void **state)
+{
+	struct world *w = *state;
+
+	sign_in(w, "access-1", "refresh-1", 3600);
+	(void)secret_free(w->key);
+	w->key = secret_new("another master key, not the one..", 32);
+	restart(w);
+	expect_state(w, "billing", "configuration", "does not open the token store");
+	connect_client(w, 0);
+	ask_authorize(w);
+	expect_done(w, EX_CONFIG, "does not open");
+	(void)secret_free(w->key);
+	w->key = secret_new("0123456789abcdef0123456789abcdef", 32);
+	configure(w); /* a reload is enough */
+	expect_state(w, "billing", "active", "");
+}
+
+static void
+test_invalid_client_stops_them_all(void **state)
+{
+	struct world *w = *state;
+	struct message *m;
+	uint64_t id;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	id = take_refresh(w, "refresh-1");
+	m = answer_new(M_TOKEN_ANSWER, id);
+	message_put_u64(m, F_HTTP_STATUS, 401);
+	message_put_str(m, F_OAUTH_ERROR, "invalid_client");
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, EX_UNAVAILABLE, "invalid_client");
+	expect_state(w, "billing", "client-error", "invalid_client");
+	/* A new secret mends it. */
+	m = message_new(M_SECRET_SET);
+	message_put_str(m, F_ACCOUNT, "billing");
+	message_put_bytes(m, F_SECRET, "new", 3);
+	say(w, m);
+	expect_done(w, 0, NULL);
+	expect_state(w, "billing", "active", "");
+	ask_token(w, 0);
+	fake_role_say(
+	    &w->role, ROLE_FETCH, tokens_new(take_refresh(w, "refresh-1"), "access-2", NULL, 3600));
+	expect_token(w, "access-2");
+}
+
+/* Nothing that is secret lies in the folder in the clear. */
+static void
+test_sealed_on_disk(void **state)
+{
+	struct world *w = *state;
+	DIR *d;
+	struct dirent *e;
+	unsigned files = 0;
+
+	sign_in(w, "access-in-the-clear", "refresh-in-the-clear", 3600);
+	d = fdopendir(dup(w->dir));
+	rewinddir(d);
+	while ((e = readdir(d)) != NULL) {
+		static char bytes[200000];
+		int fd = openat(w->dir, e->d_name, O_RDONLY);
+		ssize_t n = e->d_name[0] == '.' ? 0 : read(fd, bytes, sizeof(bytes));
+
+		close(fd);
+		files += n > 0;
+		assert_null(memmem(bytes, n > 0 ? (size_t)n : 0, "in-the-clear", 12));
+	}
+	closedir(d);
+	assert_int_equal(files, 3);
+}
+
+#define ROLE_TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    ROLE_TEST(test_states_at_the_start),
+	    ROLE_TEST(test_sign_in_and_send),
+	    ROLE_TEST(test_fifty_clients_one_request),
+	    ROLE_TEST(test_passwords),
+	    ROLE_TEST(test_bad_secrets),
+	    ROLE_TEST(test_client_secret_is_sent),
+	    ROLE_TEST(test_refused_sign_ins),
+	    ROLE_TEST(test_userinfo),
+	    ROLE_TEST(test_unverified),
+	    ROLE_TEST(test_wrong_callbacks),
+	    ROLE_TEST(test_two_attempts_and_five),
+	    ROLE_TEST(test_discovery),
+	    ROLE_TEST(test_who_may),
+	    ROLE_TEST(test_status_rows),
+	    ROLE_TEST(test_reload_to_another_person),
+	    ROLE_TEST(test_account_taken_out),
+	    ROLE_TEST(test_fetch_dies_in_the_middle),
+	    ROLE_TEST(test_disk_fails_at_the_pair),
+	    ROLE_TEST(test_stop_waits_for_a_refresh),
+	    ROLE_TEST(test_wrong_master_key),
+	    ROLE_TEST(test_invalid_client_stops_them_all),
+	    ROLE_TEST(test_sealed_on_disk),
+	};
+
+	log_open("keeper", LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,255 @@
+/* Unit tests of the keeper's small rules: PKCE, the authorization address, classes of errors, scopes, the vault. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/keeper/account-conf.h"
+#include "broker/keeper/attempt.h"
+#include "broker/keeper/classify.h"
+
+/* RFC 7636 appendix B. */
+static void
+test_pkce_vector(void **state)
+{
+	static const char verifier[] = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+	CLEANUP_SECRET struct secret *s = secret_new(verifier, sizeof(verifier) - 1);
+	struct buf challenge CLEANUP_BUF = BUF_INIT(64);
+
+	assert_int_equal(attempt_challenge(s, &challenge), 0);
+	assert_string_equal(buf_str(&challenge), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+}
+
+/* The octets of the same appendix, so the encoding of the verifier is pinned as well. */
+static void
+test_verifier_of_random_octets(void **state)
+{
+	static const uint8_t octets[32] = {116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125,
+	    216, 173, 187, 186, 22, 212, 37, 77, 105, 214, 191, 240, 91, 88, 5, 88, 83, 132, 141,
+	    121};
+	uint8_t random[3 * ATTEMPT_RANDOM] = {0};
+	struct attempt_secrets s;
+
+	memcpy(random + ATTEMPT_RANDOM, octets, sizeof(octets));
+	assert_int_equal(attempt_secrets_make(random, &s), 0);
+	assert_string_equal(
+	    (const char *)secret_bytes(s.verifier), "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+	assert_int_equal(secret_len(s.state), 43);
+	attempt_secrets_clear(&s);
+}
+
+static void
+url_of(const struct account_conf *c, const char *endpoint, struct buf *url)
+{
+	uint8_t random[3 * ATTEMPT_RANDOM] = {0};
+	struct attempt_secrets s;
+
+	assert_int_equal(attempt_secrets_make(random, &s), 0);
+	assert_int_equal(attempt_url(c, endpoint, "http://localhost:1/", &s, url), 0);
+	attempt_secrets_clear(&s);
+}
+
+static void
+test_url(void **state)
+{
+	char *extra[] = {(char *)"access_type=offline", (char *)"prompt=consent",
+	    (char *)"client_id=other", (char *)"empty=", (char *)"nonsense"};
+	struct account_conf c = {.client_id = (char *)"id&1",
+	    .mailbox = (char *)"a+b@example.com",
+	    .scopes = (char *)"https://mail.google.com/ x",
+	    .extra = extra,
+	    .extra_count = ARRAY_SIZE(extra)};
+	struct buf url CLEANUP_BUF = BUF_INIT_WIPE(4096);
+
+	url_of(&c, "https://as.example/auth#fragment", &url);
+	assert_string_equal(buf_str(&url),
+	    "https://as.example/"
+	    "auth?response_type=code&client_id=id%261&redirect_uri=http%3A%2F%2Flocalhost%3A1%2F"
+	    "&scope=https%3A%2F%2Fmail.google.com%2F%20x&state="
+	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	    "&code_challenge=DwBzhbb51LfusnSGBa_hqYSgo7-j8BTQnip4TOnlzRo&code_challenge_method=S256"
+	    "&access_type=offline&prompt=consent&login_hint=a%2Bb%40example.com");
+	buf_clear(&url);
+	c.auth_user = (char *)"delegate@example.com";
+	c.scopes = (char *)"email openid";
+	c.extra_count = 0;
+	url_of(&c, "https://as.example/auth?p=1", &url);
+	assert_non_null(strstr(buf_str(&url), "auth?p=1&response_type=code&"));
+	assert_non_null(strstr(buf_str(&url), "&nonce=AAAA"));
+	assert_non_null(strstr(buf_str(&url), "&login_hint=delegate%40example.com"));
+	buf_clear(&url);
+	extra[0] = (char *)"login_hint=";
+	c.extra_count = 1;
+	url_of(&c, "https://as.example/auth", &url);
+	assert_null(strstr(buf_str(&url), "login_hint"));
+}
+
+static void
+test_classes(void **state)
+{
+	static const struct {
+		const char *fault, *error;
+		uint64_t status;
+		enum answer_class refresh, authorization;
+	} cases[] = {
+	    {NULL, NULL, 200, ANSWER_GOOD, ANSWER_GOOD},
+	    {"timeout", NULL, 0, ANSWER_TRANSIENT, ANSWER_TRANSIENT},
+	    {"HTML", NULL, 200, ANSWER_TRANSIENT, ANSWER_TRANSIENT},
+	    {NULL, "invalid_grant", 400, ANSWER_NEEDS_USER, ANSWER_REFUSED},
+	    {NULL, "invalid_grant", 503, ANSWER_TRANSIENT, ANSWER_TRANSIENT},
+	    {NULL, "interaction_required", 400, ANSWER_NEEDS_USER, ANSWER_NEEDS_USER},
+	    {NULL, "login_required", 400, ANSWER_NEEDS_USER, ANSWER_NEEDS_USER},
+	    {NULL, "consent_required", 400, ANSWER_NEEDS_USER, ANSWER_NEEDS_USER},
+	    {NULL, "access_denied", 400, ANSWER_NEEDS_USER, ANSWER_REFUSED},
+	    {NULL, "invalid_client", 401, ANSWER_CLIENT, ANSWER_CLIENT},
+	    {NULL, "unauthorized_client", 400, ANSWER_CLIENT, ANSWER_CLIENT},
+	    {NULL, "invalid_request", 400, ANSWER_CLIENT, ANSWER_CLIENT},
+	    {NULL, "invalid_scope", 400, ANSWER_CLIENT, ANSWER_CLIENT},
+	    {NULL, "unsupported_grant_type", 400, ANSWER_CLIENT, ANSWER_CLIENT},
+	    {NULL, "invalid_resource", 400, ANSWER_CLIENT, ANSWER_CLIENT},
+	    {NULL, "admin_policy_enforced", 400, ANSWER_CLIENT, ANSWER_CLIENT},
+	    {NULL, "temporarily_unavailable", 400, ANSWER_TRANSIENT, ANSWER_TRANSIENT},
+	    {NULL, "server_error", 400, ANSWER_TRANSIENT, ANSWER_TRANSIENT},
+	    {NULL, "rate_limit_exceeded", 403, ANSWER_TRANSIENT, ANSWER_TRANSIENT},
+	    {NULL, "invalid_client", 429, ANSWER_TRANSIENT, ANSWER_TRANSIENT},
+	    {NULL, "never_heard_of", 400, ANSWER_TRANSIENT, ANSWER_TRANSIENT},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct answer_facts f = {
+		    .fault = cases[i].fault, .error = cases[i].error, .status = cases[i].status};
+		struct buf text CLEANUP_BUF = BUF_INIT(1024), next CLEANUP_BUF = BUF_INIT(1024);
+
+		assert_int_equal(classify_refresh(&f), cases[i].refresh);
+		assert_int_equal(classify_authorization(&f), cases[i].authorization);
+		classify_text(&f, NULL, &text);
+		classify_next(classify_refresh(&f), &f, "billing", &next);
+		assert_true(text.len > 10 && next.len > 10);
+	}
+}
+
+static void
+test_texts_are_tame(void **state)
+{
+	char longest[5000];
+	struct answer_facts f = {
+	    .error = "invalid_grant", .text = "\033[31mred\n\"x\"", .status = 403};
+	struct buf text CLEANUP_BUF = BUF_INIT(2048);
+
+	classify_text(&f, NULL, &text);
+	assert_string_equal(buf_str(&text),
+	    "The authorization server answered invalid_grant (HTTP 403): \\x1b[31mred\\x0a\"x\"");
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	f.text = longest;
+	buf_clear(&text);
+	classify_text(&f, "as.example", &text);
+	assert_true(text.len < 400 && !text.failed);
+}
+
+static void
+test_whole_client(void **state)
+{
+	struct answer_facts f = {.error = "invalid_client", .status = 401};
+
+	assert_true(classify_is_client(&f));
+	f.error = "invalid_scope";
+	assert_false(classify_is_client(&f));
+}
+
+static void
+test_scopes(void **state)
+{
+	static const struct {
+		const char *asked, *granted, *lacking, *refresh;
+	} cases[] = {
+	    {"https://mail.google.com/ openid email",
+		"openid https://www.googleapis.com/auth/userinfo.email https://mail.google.com/",
+		NULL, "https://mail.google.com/"},
+	    {"https://mail.google.com/ openid", "openid", "https://mail.google.com/",
+		"https://mail.google.com/"},
+	    {"https://outlook.office.com/SMTP.Send offline_access",
+		"https://outlook.office.com/smtp.send", NULL,
+		"https://outlook.office.com/SMTP.Send offline_access"},
+	    {"https://outlook.office365.com/.default",
+		"https://outlook.office365.com/SMTP.SendAsApp", NULL,
+		"https://outlook.office365.com/.default"},
+	    {"a b", "ab", "a", "a b"},
+	    {"a b", " b  a ", NULL, "a b"},
+	    {"a", "", "a", "a"},
+	    {"a", NULL, NULL, "a"}, /* not told: as asked */
+	    {"openid profile", "", NULL, ""},
+	    {NULL, "x", NULL, ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct buf lacking CLEANUP_BUF = BUF_INIT(100), refresh CLEANUP_BUF = BUF_INIT(100);
+
+		assert_int_equal(scope_lacking(cases[i].asked, cases[i].granted, &lacking),
+		    cases[i].lacking != NULL);
+		assert_string_equal(
+		    buf_str(&lacking), cases[i].lacking == NULL ? "" : cases[i].lacking);
+		assert_int_equal(scope_for_refresh(cases[i].asked, &refresh), 0);
+		assert_string_equal(buf_str(&refresh), cases[i].refresh);
+	}
+}
+
+static void
+test_places(void **state)
+{
+	assert_true(url_same_place("https://a.example/token", "https://A.example/v2/token?x"));
+	assert_false(url_same_place("https://a.example/token", "http://a.example/token"));
+	assert_false(url_same_place("https://a.example/token", "https://a.example:8443/token"));
+	assert_false(url_same_place("https://a.example/token", "https://a.example.evil/token"));
+}
+
+static int
+some_random(void *arg, void *to, size_t len)
+{
+	memset(to, 42, len);
+	return 0;
+}
+
+static void
+test_vault(void **state)
+{
+	struct vault *v = vault_new(some_random, NULL), *other = vault_new(some_random, NULL);
+	CLEANUP_SECRET struct secret *s = secret_new("a refresh token", 15),
+				     *empty = secret_new("", 0);
+	CLEANUP_SEALED struct sealed *one = vault_seal(v, s), *two = vault_seal(v, s),
+				     *none = vault_seal(v, NULL), *nil = vault_seal(v, empty);
+	CLEANUP_SECRET struct secret *open = vault_open(v, one), *open_nil = vault_open(v, nil);
+
+	assert_true(secret_equal(s, open));
+	assert_int_equal(secret_len(open_nil), 0);
+	assert_null(none);
+	assert_null(vault_open(v, NULL));
+	/* Sealed twice, it looks different each time, and the text is not in it. */
+	assert_memory_not_equal(
+	    (const char *)one + sizeof(uint64_t), (const char *)two + sizeof(uint64_t), 15 + 32);
+	assert_null(memmem(one, 15 + 32, "refresh", 7));
+	(void)vault_free(v);
+	(void)vault_free(other);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_pkce_vector),
+	    cmocka_unit_test(test_verifier_of_random_octets),
+	    cmocka_unit_test(test_url),
+	    cmocka_unit_test(test_classes),
+	    cmocka_unit_test(test_texts_are_tame),
+	    cmocka_unit_test(test_whole_client),
+	    cmocka_unit_test(test_scopes),
+	    cmocka_unit_test(test_places),
+	    cmocka_unit_test(test_vault),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
