@@ -365,6 +365,9 @@ refuse_quietly(unsigned rights)
 	r = ADD_LIST(filter, SCMP_ACT_ERRNO(ENOSYS), too_new);
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(seccomp), 0);
+	/* SQLite gives its files the owner of the database, where it runs as root */
+	if (r == 0 && (rights & ROLE_MAY_WRITE_STATE) != 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fchown), 0);
 	if (r == 0 && (rights & ROLE_MAY_CONNECT) != 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
 		    SCMP_A0(SCMP_CMP_EQ, AF_UNIX));

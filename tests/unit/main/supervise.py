@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -371,6 +372,56 @@ class Supervision(unittest.TestCase):
         self.assertTrue(os.path.exists(f'{self.dir}/run/keeper.sock'))
         self.assertFalse(os.path.exists(f'{self.dir}/run/control.sock'))
         self.assertNotIn('none of the sockets', self.text())
+
+
+class RoleAlone(unittest.TestCase):
+    """What a role does with a main that breaks the rules. Packets are written by hand: see message.h."""
+
+    HELLO, TABLE, CONF_END, GENERATION = 1, 2, 13, 4
+
+    @staticmethod
+    def packet(number, *fields):
+        return struct.pack('=HH', number, 0) + b''.join(struct.pack('=HHI', f, 0, len(v)) + v for f, v in fields)
+
+    def run_role(self, *packets):
+        """The exit status and what the role answered."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            os.set_inheritable(theirs.fileno(), True)
+            p = subprocess.Popen(['/bin/sh', '-c', f'exec "$0" /tmp 3<&{theirs.fileno()}', FAKE], stdin=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True, pass_fds=[theirs.fileno()])
+            theirs.close()
+            for packet in packets:
+                ours.send(packet)
+            ours.settimeout(1)
+            answer = b''
+            try:
+                answer = ours.recv(1000)
+            except OSError:
+                pass
+            ours.close()
+            text = p.communicate(timeout=10)[1]
+        return p.returncode, answer, text
+
+    def test_another_build(self):
+        status, answer, text = self.run_role(self.packet(self.HELLO, (self.TABLE, b'12345678')))
+        self.assertEqual((status, answer), (70, b''))
+        self.assertIn('another build', text)
+
+    def test_configuration_before_hello(self):
+        status, answer, text = self.run_role(self.packet(self.CONF_END, (self.GENERATION, b'12345678')))
+        self.assertEqual((status, answer), (70, b''), text)
+
+    def test_main_is_gone(self):
+        self.assertEqual(self.run_role()[0], 69)
+
+    def test_noise(self):
+        self.assertEqual(self.run_role(b'noise')[0], 69)
+
+    def test_by_hand(self):
+        p = subprocess.run([FAKE], capture_output=True, text=True, timeout=10)
+        self.assertEqual(p.returncode, 64)
+        self.assertIn('started by frankd', p.stderr)
 
 
 if __name__ == '__main__':
