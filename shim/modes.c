@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -52,12 +53,10 @@ pump(struct pipe_end *p)
 static int
 relay(int socket)
 {
-	static struct pipe_end up, down;
+	struct pipe_end up = {.from = STDIN_FILENO, .to = socket};
+	struct pipe_end down = {.from = socket, .to = STDOUT_FILENO};
 	int r = 0;
 
-	up.from = STDIN_FILENO;
-	up.to = down.from = socket;
-	down.to = STDOUT_FILENO;
 	/* The session is over when the daemon says so: after QUIT, or when it has seen the end of
 	 * ours. */
 	while (r == 0 && !down.over) {
@@ -97,6 +96,8 @@ mode_smtp(const struct places *where)
 		(void)write_all(STDOUT_FILENO, sorry, sizeof(sorry) - 1);
 		return r == -EACCES ? EX_NOPERM : EX_TEMPFAIL;
 	}
+	/* a session that the daemon ends is no reason to die before its last words were passed on */
+	(void)signal(SIGPIPE, SIG_IGN);
 	r = relay(s.fd);
 	session_close(&s);
 	return r < 0 ? EX_IOERR : EX_OK;

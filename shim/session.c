@@ -17,8 +17,10 @@
 
 #include "shim/shim.h"
 
-/* How long an answer may take. The daemon answers once the message is on disk. */
-enum { REPLY_PATIENCE = 5 * 60 * 1000 };
+enum {
+	REPLY_PATIENCE = 5 * 60 * 1000, /* the daemon answers once the message is on disk */
+	BUSY_PATIENCE = 30 * 1000,
+};
 
 static int
 connect_once(const struct sockaddr_un *address)
@@ -43,11 +45,19 @@ connect_once(const struct sockaddr_un *address)
 	return -error;
 }
 
+static void
+sleep_ms(unsigned ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	(void)nanosleep(&t, NULL);
+}
+
 int
 session_open(struct session *s, const char *path, unsigned patience)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	unsigned pause = 20;
+	unsigned pause = 20, busy = BUSY_PATIENCE, *left;
 
 	s->fd = -1;
 	s->replies = 0;
@@ -59,19 +69,23 @@ session_open(struct session *s, const char *path, unsigned patience)
 	memcpy(address.sun_path, path, strlen(path));
 	for (;;) {
 		int fd = connect_once(&address);
-		struct timespec t;
 
 		if (fd >= 0) {
 			s->fd = fd;
 			return 0;
 		}
-		if ((fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN) || patience == 0)
+		/* EAGAIN is a daemon with more callers than it could greet yet: worth waiting for. */
+		if (fd == -EAGAIN && patience > 0)
+			left = &busy;
+		else if ((fd == -ENOENT || fd == -ECONNREFUSED))
+			left = &patience;
+		else
 			return fd;
-		pause = pause < patience ? pause : patience;
-		t = (struct timespec){
-		    .tv_sec = pause / 1000, .tv_nsec = (long)(pause % 1000) * 1000000};
-		(void)nanosleep(&t, NULL);
-		patience -= pause;
+		if (*left == 0)
+			return fd;
+		pause = pause < *left ? pause : *left;
+		sleep_ms(pause);
+		*left -= pause;
 		pause = pause < 200 ? pause * 2 : pause;
 	}
 }

@@ -347,6 +347,25 @@ report_input(const struct submission *s)
 	return report(s, EX_IOERR, "standard input could not be read", "nothing was stored");
 }
 
+/* There is no daemon, and the message could not be left for it either. */
+static int
+report_down(const struct submission *s, int why, const char *drop, int drop_why)
+{
+	if (s->quiet)
+		return EX_TEMPFAIL;
+	if (drop == NULL)
+		say(s->where->socket, ": ", strerror(-why),
+		    "; the mail system is down and nothing was stored: start frankd and send it "
+		    "again",
+		    NULL);
+	else
+		say(s->where->socket, ": ", strerror(-why), "; ", drop, ": ", strerror(-drop_why),
+		    "; the mail system is down and nothing was stored: start frankd and send it "
+		    "again",
+		    NULL);
+	return EX_TEMPFAIL;
+}
+
 /* Leaves the message, with what is still to be read, in the drop directory. */
 static int
 drop_message(struct submission *s, int why)
@@ -354,9 +373,7 @@ drop_message(struct submission *s, int why)
 	int input_error = 0, r;
 
 	if (s->where->drop == NULL)
-		return report(s, EX_TEMPFAIL, strerror(-why),
-		    "the mail system is down and nothing was stored: start frankd and send it "
-		    "again");
+		return report_down(s, why, NULL, 0);
 	r = drop_open(&s->drop, s->where->drop, s->id);
 	if (r == 0) {
 		s->dropping = true;
@@ -368,12 +385,7 @@ drop_message(struct submission *s, int why)
 	}
 	if (input_error < 0)
 		return report_input(s);
-	if (r < 0)
-		return report(s, EX_TEMPFAIL, strerror(-r),
-		    "the mail system is down, the drop directory did not take the message and "
-		    "nothing was stored: start frankd and send it "
-		    "again");
-	return EX_OK;
+	return r < 0 ? report_down(s, why, s->where->drop, r) : EX_OK;
 }
 
 /* The connection broke: find out what is stored, and see to it that the message is. -1: try again.
