@@ -445,6 +445,9 @@ run(struct frankd *d)
 
 	if (r < 0)
 		return EX_CONFIG;
+	if (access(d->provider_dir, X_OK) < 0)
+		log_warning("The providers' presets are not to be had: %s: %s.", d->provider_dir,
+		    strerror(errno));
 	if (d->options.check)
 		return check(d);
 	r = load_first(d);
