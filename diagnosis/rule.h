@@ -55,11 +55,11 @@ struct rule {
 	enum condition when;
 	enum smtp_fault fault; /* not SMTP_FAULT_NONE: a rule for this fault, or for `words` where
 				  neither code nor fault is known */
-	bool saying;           /* of a rule for a fault: `words` must occur as well */
 	const char *cause;
 	enum fixer fixer;
 	enum retry_class retry;
 	unsigned delay;
+	bool saying;           /* of a rule for a fault: `words` must occur as well */
 	const char *text; /* templates of text.c */
 	const char *next;
 };

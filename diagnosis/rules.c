@@ -13,22 +13,20 @@
 #define AT_AUTH (AT(AUTH))
 #define AT_HELLO (AT(CONNECT) | AT(GREETING) | AT(EHLO) | AT(STARTTLS))
 #define AT_DATA (AT(DATA) | AT(EOM))
-#define AT_SENDER (AT(MAIL) | AT_DATA)
-#define AT_ENVELOPE (AT(MAIL) | AT(RCPT) | AT_DATA)
 
 #define RULE(                                                                                    \
     id, providers, stages, codes, enhanced, words, when, cause, fixer, retry, delay, text, next) \
-	{id, providers, stages, codes, enhanced, words, when, SMTP_FAULT_NONE, false, cause,     \
-	    fixer, RETRY_##retry, delay, text, next},
-#define FAULT(id, fault, stages, words, when, cause, fixer, retry, delay, text, next)     \
-	{id, 0, stages, NULL, NULL, words, when, SMTP_FAULT_##fault, false, cause, fixer, \
-	    RETRY_##retry, delay, text, next},
-#define FAULT_SAYING(id, fault, stages, words, when, cause, fixer, retry, delay, text, next) \
-	{id, 0, stages, NULL, NULL, words, when, SMTP_FAULT_##fault, true, cause, fixer,     \
-	    RETRY_##retry, delay, text, next},
+	{id, providers, stages, codes, enhanced, words, when, SMTP_FAULT_NONE, cause, fixer,     \
+	    RETRY_##retry, delay, false, text, next},
+#define FAULT(id, fault, stages, words, when, cause, fixer, retry, delay, text, next)             \
+	{id, 0, stages, NULL, NULL, words, when, SMTP_FAULT_##fault, cause, fixer, RETRY_##retry, \
+	    delay, false, text, next},
+#define FAULT_SAYING(id, fault, stages, words, when, cause, fixer, retry, delay, text, next)      \
+	{id, 0, stages, NULL, NULL, words, when, SMTP_FAULT_##fault, cause, fixer, RETRY_##retry, \
+	    delay, true, text, next},
 #define TOKEN(id, providers, words, cause, fixer, retry, delay, text, next)                  \
-	{id, providers, AT(TOKEN), NULL, NULL, words, ALWAYS, SMTP_FAULT_NONE, false, cause, \
-	    fixer, RETRY_##retry, delay, text, next},
+	{id, providers, AT(TOKEN), NULL, NULL, words, ALWAYS, SMTP_FAULT_NONE, cause, fixer, \
+	    RETRY_##retry, delay, false, text, next},
 
 const struct rule diagnosis_rules[] = {
 #include "diagnosis/rules/faults.def"

@@ -33,12 +33,9 @@ say(const char *words, ...)
 
 	memcpy(line, prefix, len);
 	va_start(ap, words);
-	for (; words != NULL; words = va_arg(ap, const char *)) {
-		for (; *words != '\0' && len < sizeof(line) - 1; words++) {
-			unsigned char c = (unsigned char)*words;
-
-			line[len++] = c < ' ' || c == 0x7f ? '?' : (char)c;
-		}
+	for (const char *w = words; w != NULL; w = va_arg(ap, const char *)) {
+		for (; *w != '\0' && len < sizeof(line) - 1; w++)
+			line[len++] = (unsigned char)*w < ' ' || *w == 0x7f ? '?' : *w;
 	}
 	va_end(ap);
 	line[len++] = '\n';

@@ -170,21 +170,15 @@ write_head(struct submission *s, const struct options *o, const char *sender)
 static size_t
 write_bdat(char *out, size_t len, bool last)
 {
-	char digits[20];
-	size_t n = 0, at = 5;
+	char digits[20], *at = stpcpy(out, "BDAT ");
+	size_t n = 0;
 
-	memcpy(out, "BDAT ", 5);
 	do
 		digits[n++] = (char)('0' + len % 10);
 	while ((len /= 10) > 0);
 	while (n > 0)
-		out[at++] = digits[--n];
-	if (last) {
-		memcpy(out + at, " LAST", 5);
-		at += 5;
-	}
-	memcpy(out + at, "\r\n", 2);
-	return at + 2;
+		*at++ = digits[--n];
+	return (size_t)(stpcpy(at, last ? " LAST\r\n" : "\r\n") - out);
 }
 
 static int
