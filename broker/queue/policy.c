@@ -40,14 +40,15 @@ service_takes(const struct policy_service *s, const struct policy_caller *c)
 	return false;
 }
 
-const struct policy_service *
+size_t
 policy_match(
-    const struct policy_service *services, size_t count, const struct policy_caller *caller)
+    const struct policy_service *const *services, size_t count, const struct policy_caller *caller)
 {
-	for (size_t i = 0; i < count; i++)
-		if (service_takes(&services[i], caller))
-			return &services[i];
-	return NULL;
+	size_t i = 0;
+
+	while (i < count && !service_takes(services[i], caller))
+		i++;
+	return i;
 }
 
 static bool

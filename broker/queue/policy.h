@@ -55,10 +55,10 @@ struct policy_caller {
  * matches only a service with a socket of its own. */
 enum { POLICY_UID_OVERFLOW = 65534 };
 
-/* The first service that is for this caller, or NULL. A service with its own socket takes callers
+/* The index of the first service that is for this caller, or `count`. A service with its own socket takes callers
  * of that socket alone, all of them where it names no user and no group. */
-const struct policy_service *policy_match(
-    const struct policy_service *services, size_t count, const struct policy_caller *caller);
+size_t policy_match(
+    const struct policy_service *const *services, size_t count, const struct policy_caller *caller);
 
 /* Does one of the patterns match? Never for an empty list. */
 bool policy_pattern_match(const struct policy_strings *patterns, const char *address);

@@ -38,6 +38,24 @@ copy_enhanced(sqlite3_stmt *st, int column, struct smtp_reply *reply)
 }
 
 static int
+read_params(const char *text, struct spool_recipient *ret, int r)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT(2048);
+	struct smtp_rcpt_params params;
+	char address[ADDRESS_MAX + 1];
+	const char *why;
+
+	if (buf_printf(&line, "TO:<x@example.com>%s", text) < 0 ||
+	    smtp_rcpt_parse(line.data, line.len, SMTP_EXT_DSN, address, &params, &why) != 0)
+		return r;
+	ret->notify = params.notify;
+	if (params.orcpt[0] == '\0')
+		return r;
+	ret->orcpt = strdup(params.orcpt);
+	return ret->orcpt == NULL ? -ENOMEM : r;
+}
+
+static int
 read_recipient(sqlite3_stmt *st, struct spool_recipient *ret)
 {
 	const char *params = (const char *)sqlite3_column_text(st, 1);
@@ -58,17 +76,7 @@ read_recipient(sqlite3_stmt *st, struct spool_recipient *ret)
 	copy_enhanced(st, 8, &ret->reply);
 	if (ret->at != 0)
 		ret->reply.text = copy_text(st, 12, &r);
-	if (params != NULL) {
-		CLEANUP_BUF struct buf line = BUF_INIT(2048);
-		char address[ADDRESS_MAX + 1];
-		const char *why;
-
-		if (buf_printf(&line, "TO:<x@example.com>%s", params) < 0 ||
-		    smtp_rcpt_parse(line.data, line.len, SMTP_EXT_DSN | SMTP_EXT_SMTPUTF8, address,
-			&ret->params, &why) != 0)
-			ret->params = (struct smtp_rcpt_params){0};
-	}
-	return r;
+	return params == NULL ? r : read_params(params, ret, r);
 }
 
 static int
@@ -227,6 +235,28 @@ spool_due(struct spool *s, const char *account, const char *service, int64_t now
 	}
 	(void)sqlite3_reset(st);
 	return code == SQLITE_ROW || code == SQLITE_DONE ? n : spool_errno(code);
+}
+
+int
+spool_overdue(struct spool *s, const char *account, const char *service, int64_t now, int64_t warn,
+    uint64_t *ids, size_t max)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_OVERDUE,
+	    "SELECT id FROM message WHERE account=?1 AND service=?2 AND done IS NULL AND next > 0"
+	    " AND (expires < ?3 OR (id < ?4 AND flags & 40 = 0)) LIMIT ?5");
+	int code, n = 0;
+
+	if (st == NULL)
+		return spool_step(s, NULL);
+	(void)sqlite3_bind_text(st, 1, account, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(st, 2, service, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 3, now);
+	(void)sqlite3_bind_int64(st, 4, warn * 1000000);
+	(void)sqlite3_bind_int64(st, 5, (sqlite3_int64)max);
+	while ((code = sqlite3_step(st)) == SQLITE_ROW)
+		ids[n++] = (uint64_t)sqlite3_column_int64(st, 0);
+	(void)sqlite3_reset(st);
+	return code == SQLITE_DONE ? n : spool_errno(code);
 }
 
 int

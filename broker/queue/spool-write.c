@@ -84,7 +84,8 @@ insert_recipient(struct spool *s, uint64_t id, size_t n, const struct spool_reci
 	    "INSERT INTO recipient (message, n, address, params, state, attempts, interrupted, "
 	    "next)"
 	    " VALUES (?1,?2,?3,?4,?5,0,0,?6)");
-	int e = smtp_rcpt_params_format(&params, &r->params);
+	struct smtp_rcpt_params wire = spool_rcpt_params(r);
+	int e = smtp_rcpt_params_format(&params, &wire);
 
 	if (e < 0)
 		return e;

@@ -71,6 +71,7 @@ spool_message_clear(struct spool_message *m)
 		return;
 	for (size_t i = 0; i < m->count; i++) {
 		free(m->recipients[i].address);
+		free(m->recipients[i].orcpt);
 		smtp_reply_clear(&m->recipients[i].reply);
 	}
 	free(m->recipients);
@@ -91,6 +92,15 @@ spool_message_free(struct spool_message *m)
 	spool_message_clear(m);
 	free(m);
 	return NULL;
+}
+
+struct smtp_rcpt_params
+spool_rcpt_params(const struct spool_recipient *r)
+{
+	struct smtp_rcpt_params p = {.notify = r->notify};
+
+	(void)snprintf(p.orcpt, sizeof(p.orcpt), "%s", r->orcpt == NULL ? "" : r->orcpt);
+	return p;
 }
 
 enum spool_state

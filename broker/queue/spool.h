@@ -51,7 +51,8 @@ enum {
 
 struct spool_recipient {
 	char *address;
-	struct smtp_rcpt_params params;
+	unsigned notify; /* bits of enum smtp_notify; 0: absent */
+	char *orcpt;     /* "rfc822;xtext"; NULL: absent */
 	enum spool_state state;
 	unsigned attempts;       /* that counted */
 	unsigned interrupted;    /* ended by a crash */
@@ -84,6 +85,9 @@ struct spool_message {
 /* Frees what it holds; the struct is empty. Takes NULL. */
 void spool_message_clear(struct spool_message *m);
 struct spool_message *spool_message_free(struct spool_message *m);
+
+/* The parameters of RCPT for this recipient. */
+struct smtp_rcpt_params spool_rcpt_params(const struct spool_recipient *r);
 
 /* The state that a list shows for the whole message. */
 enum spool_state spool_message_state(const struct spool_message *m);
@@ -188,6 +192,11 @@ int spool_known(struct spool *s, const char *submission);
  * none waits). */
 int spool_due(struct spool *s, const char *account, const char *service, int64_t now, uint64_t *ids,
     size_t max, int64_t *ret_next);
+
+/* Ids of the lane's waiting messages that expired before `now`, or were stored before `warn` and no warning was sent: at most
+ * `max`. Returns their number. */
+int spool_overdue(struct spool *s, const char *account, const char *service, int64_t now,
+    int64_t warn, uint64_t *ids, size_t max);
 
 /* Every lane with open messages: how many, and when the next is due. A non-zero return stops. */
 typedef int spool_lane_visit(

@@ -282,8 +282,8 @@ test_message_comes_back(void **state)
 
 	(void)snprintf(m.submission, sizeof(m.submission), "00112233445566778899aAbBcCdDeEfF");
 	m.return_to = strdup("boss@example.com");
-	m.recipients[1].params.notify = SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY;
-	(void)snprintf(m.recipients[1].params.orcpt, 20, "rfc822;a+2Bb@c");
+	m.recipients[1].notify = SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY;
+	m.recipients[1].orcpt = strdup("rfc822;a+2Bb@c");
 	id = store(p, &m);
 	assert_int_equal(spool_load(p->spool, id, true, &back), 0);
 	assert_string_equal(back.account, "billing");
@@ -298,9 +298,9 @@ test_message_comes_back(void **state)
 	assert_int_equal(back.done, 0);
 	assert_int_equal(back.count, 3);
 	assert_string_equal(back.recipients[2].address, "r2@example.org");
-	assert_int_equal(back.recipients[1].params.notify, SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY);
-	assert_string_equal(back.recipients[1].params.orcpt, "rfc822;a+2Bb@c");
-	assert_int_equal(back.recipients[0].params.notify, 0);
+	assert_int_equal(back.recipients[1].notify, SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY);
+	assert_string_equal(back.recipients[1].orcpt, "rfc822;a+2Bb@c");
+	assert_int_equal(back.recipients[0].notify, 0);
 	assert_int_equal(back.body_len, 12);
 	assert_memory_equal(back.body, "A: b\r\n\r\nhi\r\n", 12);
 	assert_int_equal(spool_message_state(&back), SPOOL_QUEUED);

@@ -1,0 +1,267 @@
+/*
+ * action.c: what people do to messages and accounts: retry, hold, release, delete.
+ *
+ * Each action is a transaction of its own, after what the turn has collected is written: so the spool shows the truth, and
+ * what is said to be done is done. A message being sent can be neither held nor deleted: its server may have it already.
+ */
+#include "broker/queue/action.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static const char *const names[] = {
+    [ACTION_RETRY] = "retry",
+    [ACTION_HOLD] = "hold",
+    [ACTION_RELEASE] = "release",
+    [ACTION_DELETE] = "delete",
+};
+
+int
+action_by_name(const char *name, enum action *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], name) == 0) {
+			*ret = (enum action)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static bool
+waits(const struct spool_recipient *r)
+{
+	return r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED;
+}
+
+static void
+try_now(struct spool_recipient *r, int64_t now)
+{
+	if (!waits(r))
+		r->state = r->attempts == 0 ? SPOOL_QUEUED : SPOOL_DEFERRED;
+	r->next = now;
+}
+
+/* Does the action change this recipient? */
+static bool
+apply(enum action action, struct spool_recipient *r, int64_t now)
+{
+	switch (action) {
+	case ACTION_RETRY:
+		if (!waits(r) && r->state != SPOOL_FAILED)
+			return false;
+		try_now(r, now);
+		return true;
+	case ACTION_HOLD:
+		if (!waits(r))
+			return false;
+		r->state = SPOOL_HELD;
+		r->next = SPOOL_NEVER;
+		return true;
+	case ACTION_RELEASE:
+		if (r->state != SPOOL_HELD && r->state != SPOOL_FAILED)
+			return false;
+		r->interrupted = 0;
+		try_now(r, now);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* After being held, there must be time to try. */
+static void
+give_time(const struct queue *q, struct spool_message *m, int64_t now)
+{
+	int64_t left = q->settings->lifetime < SCHEDULE_AFTER_HOLD ? q->settings->lifetime
+								   : SCHEDULE_AFTER_HOLD;
+
+	if (m->expires < now + left)
+		m->expires = now + left;
+}
+
+static int
+change(struct queue *q, enum action action, struct spool_message *m, bool *ret_changed)
+{
+	int64_t now = queue_now(q);
+	int r = 0;
+
+	*ret_changed = false;
+	m->next = SPOOL_NEVER;
+	for (size_t i = 0; i < m->count && r == 0; i++) {
+		struct spool_recipient *p = &m->recipients[i];
+
+		if (apply(action, p, now)) {
+			*ret_changed = true;
+			r = spool_update_recipient(q->spool, m->id, i, p);
+		}
+		if (waits(p) && p->next < m->next)
+			m->next = p->next;
+	}
+	if (action == ACTION_RELEASE)
+		give_time(q, m, now);
+	return r < 0 || !*ret_changed ? r : spool_update_message(q->spool, m);
+}
+
+static void
+tell(const struct spool_message *m, enum action action, int64_t by)
+{
+	char id[SPOOL_ID_LEN], uid[24];
+
+	(void)snprintf(uid, sizeof(uid), "%" PRId64, by);
+	log_line(LOG_LEVEL_NOTICE, "A person acts on a message.",
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
+		{LOG_UID, uid}, {LOG_OUTCOME, names[action]}));
+}
+
+/* One message, within a transaction: 1 done, 0 nothing to do, -EBUSY being sent, or an error. */
+static int
+act_on_message(struct queue *q, enum action action, struct spool_message *m, int64_t by)
+{
+	bool changed = true;
+	int r;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (m->recipients[i].state == SPOOL_SENDING)
+			return action == ACTION_RETRY ? 0 : -EBUSY;
+	r = action == ACTION_DELETE ? spool_delete(q->spool, m->id)
+				    : change(q, action, m, &changed);
+	if (r < 0 || !changed)
+		return r;
+	tell(m, action, by);
+	return 1;
+}
+
+/* A person wants it tried: whatever was learned of the account is put to the test. */
+static void
+wake_account(struct queue *q, struct account *a)
+{
+	struct channel *keeper = role_peer(q->role, ROLE_KEEPER);
+	struct message *m;
+
+	schedule_account_retry(&a->schedule, queue_now(q));
+	if (keeper == NULL || a->schedule.keeper == SCHEDULE_ACTIVE)
+		return;
+	m = message_new(M_PROBE);
+	message_put_str(m, F_ACCOUNT, a->name);
+	(void)channel_send(keeper, m, -1);
+}
+
+static void
+after_commit(struct queue *q, enum action action, const struct spool_message *m)
+{
+	struct account *a = account_by_name(q, m->account);
+
+	if (action == ACTION_DELETE && (m->flags & SPOOL_BODY_FILE) != 0)
+		spool_body_remove(q->spool, m->id);
+	if (a == NULL || action == ACTION_DELETE || m->next == SPOOL_NEVER)
+		return;
+	if (a->configured)
+		dispatch_wait(q, a, m->service, m->next);
+	if (action == ACTION_RETRY || action == ACTION_RELEASE)
+		wake_account(q, a);
+}
+
+static bool
+is_of(const struct spool_message *m, const struct action_scope *scope)
+{
+	return (scope->uid < 0 || m->uid == scope->uid) &&
+	       (scope->account == NULL || strcmp(m->account, scope->account) == 0);
+}
+
+/* In steps, so that memory stays small and the log of the database short. */
+static int
+act_on_ids(struct queue *q, enum action action, const struct action_scope *scope,
+    const uint64_t *ids, size_t count, unsigned *ret_done)
+{
+	struct spool_message *changed = calloc(count + 1, sizeof(*changed));
+	size_t n = 0;
+	int r = changed == NULL ? -ENOMEM : spool_begin(q->spool);
+	bool one = scope->id != 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		struct spool_message *m = &changed[n];
+		int e = spool_load(q->spool, ids[i], false, m);
+
+		if (e == 0)
+			e = is_of(m, scope) ? act_on_message(q, action, m, scope->by)
+					    : (one ? -EPERM : 0);
+		if (e == 1)
+			n++;
+		else
+			spool_message_clear(m);
+		if (e < 0 && (one || (e != -EBUSY && e != -ENOENT)))
+			r = e;
+	}
+	if (r == 0)
+		r = spool_commit(q->spool);
+	else
+		spool_rollback(q->spool);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			after_commit(q, action, &changed[i]);
+		spool_message_clear(&changed[i]);
+	}
+	free(changed);
+	*ret_done += r == 0 ? (unsigned)n : 0;
+	return r;
+}
+
+int
+action_on_messages(
+    struct queue *q, enum action action, const struct action_scope *scope, unsigned *ret_done)
+{
+	enum { STEP = 500 };
+	CLEANUP_FREE uint64_t *ids = NULL;
+	size_t count = 0;
+	int r = 0;
+
+	*ret_done = 0;
+	if (!turn_flush(q) && turn_is_stuck(q))
+		return -ENOSPC;
+	if (scope->id != 0)
+		r = act_on_ids(q, action, scope, &scope->id, 1, ret_done);
+	else
+		r = spool_open_ids(q->spool, &ids, &count);
+	for (size_t at = 0; at < count && r == 0; at += STEP)
+		r = act_on_ids(
+		    q, action, scope, ids + at, count - at < STEP ? count - at : STEP, ret_done);
+	dispatch_run(q);
+	return r;
+}
+
+int
+action_on_account(struct queue *q, enum action action, const char *name)
+{
+	struct account *a = account_by_name(q, name);
+
+	if (a == NULL || !a->configured)
+		return -ENOENT;
+	if (action == ACTION_HOLD || action == ACTION_RELEASE) {
+		bool held = action == ACTION_HOLD;
+
+		if (a->schedule.held != held) {
+			a->schedule.held = held;
+			account_changed(q, a);
+		}
+	}
+	if (action == ACTION_RETRY || action == ACTION_RELEASE)
+		wake_account(q, a);
+	dispatch_run(q);
+	return 0;
+}
+
+void
+action_flush(struct queue *q, int64_t uid)
+{
+	struct action_scope scope = {.uid = uid, .by = uid < 0 ? 0 : uid};
+	unsigned done;
+	int r = action_on_messages(q, ACTION_RETRY, &scope, &done);
+
+	if (r < 0)
+		log_line(LOG_LEVEL_ERROR, "The queue cannot be flushed.",
+		    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
+}

@@ -1,0 +1,717 @@
+/*
+ * control.c: control.sock, where `frank` asks about messages and accounts and acts on them (messages.def, CLIENT to QUEUE).
+ *
+ * Administrators (uid 0, our own uid, the configured group) see and do everything; others see the mail they handed in
+ * and may retry or delete it, and see the accounts that a service of theirs sends through.
+ *
+ * An answer may be longer than a channel takes at once, so each request is a cursor over rows: it sends until the channel
+ * is full and goes on when there is room. One request at a time per client; the next is read after it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "broker/queue/action.h"
+
+enum { CLIENTS_MAX = 64, ROWS_PER_TURN = 256 };
+
+enum cursor_kind {
+	CURSOR_NONE,
+	CURSOR_LIST,
+	CURSOR_SHOW,
+	CURSOR_ACCOUNTS,
+	CURSOR_SERVICES,
+	CURSOR_RELOAD
+};
+
+struct client {
+	struct client *next;
+	struct control *control;
+	struct channel *channel;
+	struct event *more;
+	uint32_t uid;
+	uint32_t *groups;
+	size_t group_count;
+	bool admin;
+	/* the request being answered */
+	enum cursor_kind kind;
+	uint64_t *ids; /* CURSOR_LIST, CURSOR_SHOW */
+	size_t count, at;
+	size_t row; /* of the message at `at`: 0 itself, then its recipients, then its attempts */
+	uint64_t most, sent;
+	char *account, *service; /* filters */
+	uint64_t *waiting;       /* CURSOR_ACCOUNTS: open messages per account */
+	uint64_t reload;
+};
+
+struct control {
+	struct queue *q;
+	struct event *readable;
+	struct client *clients;
+	size_t count;
+	uint64_t reloads;
+	int fd;
+};
+
+static void step(struct client *c);
+
+bool
+control_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups, size_t count)
+{
+	if (uid == 0 || uid == (uint32_t)geteuid())
+		return true;
+	for (size_t i = 0; q->settings->has_admin_gid && i < count; i++)
+		if (groups[i] == q->settings->admin_gid)
+			return true;
+	return false;
+}
+
+/* ---- answers ---- */
+
+static void
+end_request(struct client *c)
+{
+	c->kind = CURSOR_NONE;
+	free(c->ids);
+	free(c->account);
+	free(c->service);
+	free(c->waiting);
+	c->ids = NULL;
+	c->account = c->service = NULL;
+	c->waiting = NULL;
+	c->count = c->at = c->row = 0;
+	c->sent = 0;
+	channel_pause(c->channel, false);
+}
+
+/* The last packet of an answer. */
+static int
+send_done(struct client *c, const char *error, int status, const char *text)
+{
+	struct message *m = message_new(M_QUEUE_DONE);
+
+	message_put_str(m, F_ERROR, error);
+	message_put_u64(m, F_EXIT, (uint64_t)status);
+	message_put_u64(m, F_COUNT, c->sent);
+	message_put_str(m, F_TEXT, text);
+	return channel_send(c->channel, m, -1);
+}
+
+static void
+fail(struct client *c, const char *error, int status)
+{
+	(void)send_done(c, error, status, NULL);
+	end_request(c);
+}
+
+/* ---- rows ---- */
+
+static int
+row_message(struct client *c, const struct spool_message *m)
+{
+	struct message *out = message_new(M_ROW_MESSAGE);
+	char id[SPOOL_ID_LEN];
+
+	message_put_str(out, F_QUEUE_ID, spool_id_text(m->id, id));
+	message_put_str(out, F_SENDER, m->sender);
+	message_put_u64(out, F_SIZE, m->size);
+	message_put_u64(out, F_TIME, (uint64_t)m->received);
+	message_put_str(out, F_STATE, spool_state_name(spool_message_state(m)));
+	message_put_str(out, F_ACCOUNT, m->account);
+	message_put_str(out, F_SERVICE, m->service);
+	if (m->uid >= 0)
+		message_put_u64(out, F_UID, (uint64_t)m->uid);
+	if (m->next != SPOOL_NEVER)
+		message_put_u64(out, F_UNTIL, (uint64_t)m->next);
+	message_put_str(out, F_SUBJECT, m->subject);
+	if (*m->envid != '\0')
+		message_put_str(out, F_ENVID, m->envid);
+	return channel_send(c->channel, out, -1);
+}
+
+static int
+row_recipient(struct client *c, const struct spool_message *m, const struct spool_recipient *r)
+{
+	const struct account *a = account_by_name(c->control->q, m->account);
+	struct message *out = message_new(M_ROW_RECIPIENT);
+	CLEANUP_BUF struct buf reply = BUF_INIT(4096);
+
+	outcome_reply_text(&r->reply, &reply);
+	message_put_str(out, F_RCPT, r->address);
+	message_put_str(out, F_STATE, spool_state_name(r->state));
+	message_put_u64(out, F_ATTEMPTS, r->attempts);
+	if (r->next != SPOOL_NEVER)
+		message_put_u64(out, F_UNTIL, (uint64_t)r->next);
+	if (reply.len > 0)
+		message_put_str(out, F_REPLY, buf_str(&reply));
+	if (reply.len > 0 && a != NULL && (r->reply.code < 200 || r->reply.code >= 300)) {
+		struct diagnosis d;
+
+		outcome_diagnose(a, m, &r->reply, &d);
+		message_put_str(out, F_CAUSE, d.cause);
+		message_put_str(out, F_FIXER, d.fixer);
+		message_put_str(out, F_RETRY, retry_class_name(d.retry));
+		message_put_str(out, F_TEXT, d.text);
+		message_put_str(out, F_NEXT, d.next);
+	}
+	return channel_send(c->channel, out, -1);
+}
+
+struct attempt_cursor {
+	struct client *client;
+	size_t skip, seen;
+};
+
+static void
+put_given(struct message *m, enum field f, const char *text)
+{
+	if (*text != '\0')
+		message_put_str(m, f, text);
+}
+
+static int
+row_attempt(void *arg, const struct spool_attempt_row *a)
+{
+	struct attempt_cursor *x = arg;
+	struct message *out;
+	int r;
+
+	if (x->seen++ < x->skip)
+		return 0;
+	out = message_new(M_ROW_ATTEMPT);
+	message_put_u64(out, F_TIME, (uint64_t)a->at);
+	put_given(out, F_ENDPOINT, a->endpoint);
+	put_given(out, F_TLS, a->tls);
+	put_given(out, F_MECHANISM, a->mechanism);
+	put_given(out, F_TRANSCRIPT, a->transcript);
+	put_given(out, F_REPLY, a->outcome);
+	r = channel_send(x->client->channel, out, -1);
+	if (r == 0)
+		x->client->row++;
+	return r;
+}
+
+static bool
+is_shown(const struct client *c, const struct spool_message *m)
+{
+	return (c->admin || m->uid == (int64_t)c->uid) &&
+	       (c->account == NULL || strcmp(c->account, m->account) == 0) &&
+	       (c->service == NULL || strcmp(c->service, m->service) == 0);
+}
+
+/* The rows of the message at the cursor, from c->row on: 0 when all are sent. */
+static int
+rows_of_message(struct client *c)
+{
+	struct queue *q = c->control->q;
+	struct spool_message m;
+	int r = spool_load(q->spool, c->ids[c->at], false, &m);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (is_shown(c, &m)) {
+		if (c->row == 0) {
+			r = row_message(c, &m);
+			c->row += r == 0;
+		}
+		while (r == 0 && c->row <= m.count) {
+			r = row_recipient(c, &m, &m.recipients[c->row - 1]);
+			c->row += r == 0;
+		}
+		if (r == 0 && c->kind == CURSOR_SHOW) {
+			struct attempt_cursor x = {c, c->row - 1 - m.count, 0};
+
+			r = spool_each_attempt(q->spool, m.id, row_attempt, &x);
+		}
+		c->sent += r == 0;
+	}
+	spool_message_clear(&m);
+	return r;
+}
+
+static void
+put_why(const struct account *a, struct message *out)
+{
+	enum schedule_state state = schedule_account_state(&a->schedule);
+	struct diagnosis d;
+
+	if (state == SCHEDULE_ACTIVE)
+		return;
+	if (state == SCHEDULE_HELD) {
+		message_put_str(out, F_TEXT, "A person holds this account.");
+		message_put_str(out, F_NEXT, "Release it when it may send again.");
+		return;
+	}
+	if (state == a->schedule.keeper && a->schedule.keeper != SCHEDULE_ACTIVE) {
+		message_put_str(out, F_TEXT, a->keeper_text);
+		message_put_str(out, F_NEXT, a->keeper_next);
+		return;
+	}
+	message_put_u64(out, F_TIME, (uint64_t)a->schedule.since);
+	message_put_u64(out, F_UNTIL, (uint64_t)a->schedule.until);
+	if (a->reply.code == 0 && a->reply.fault == SMTP_FAULT_NONE)
+		return;
+	outcome_diagnose(a, NULL, &a->reply, &d);
+	message_put_str(out, F_CAUSE, d.cause);
+	message_put_str(out, F_FIXER, d.fixer);
+	message_put_str(out, F_TEXT, d.text);
+	message_put_str(out, F_NEXT, d.next);
+}
+
+/* May this client see the account? */
+static bool
+sees_account(const struct client *c, const struct account *a)
+{
+	const struct queue *q = c->control->q;
+	struct policy_caller who = {c->uid, c->groups, c->group_count, NULL};
+	size_t i;
+
+	if (c->admin)
+		return true;
+	i = policy_match(q->policies, q->service_count, &who);
+	for (size_t k = 0; i < q->service_count && k < q->services[i]->account_count; k++)
+		if (q->services[i]->accounts[k] == a)
+			return true;
+	return false;
+}
+
+static int
+row_account(struct client *c, const struct account *a, uint64_t waiting)
+{
+	struct message *out = message_new(M_ROW_ACCOUNT);
+	char endpoint[300];
+
+	(void)snprintf(endpoint, sizeof(endpoint), "%s:%u", a->conf.host, a->conf.port);
+	message_put_str(out, F_ACCOUNT, a->name);
+	message_put_str(out, F_STATE, schedule_state_name(schedule_account_state(&a->schedule)));
+	put_given(out, F_PROVIDER, a->conf.provider);
+	put_given(out, F_MAILBOX, a->conf.mailbox);
+	put_given(out, F_GRANT, a->conf.grant);
+	message_put_str(out, F_ENDPOINT, endpoint);
+	message_put_u64(out, F_COUNT, waiting);
+	put_why(a, out);
+	return channel_send(c->channel, out, -1);
+}
+
+static int
+row_service(struct client *c, const struct service *v)
+{
+	struct message *out = message_new(M_ROW_SERVICE);
+	CLEANUP_BUF struct buf text = BUF_INIT(4096);
+
+	for (size_t i = 0; i < v->account_count; i++)
+		(void)buf_printf(&text, "%s%s", i > 0 ? ", " : "accounts: ", v->accounts[i]->name);
+	message_put_str(out, F_SERVICE, v->name);
+	message_put_str(out, F_MODE, v->policy.capture ? "capture" : "deliver");
+	if (text.len > 0)
+		message_put_str(out, F_TEXT, buf_str(&text));
+	return channel_send(c->channel, out, -1);
+}
+
+/* One step of a status: an account or a service. */
+static int
+row_of_status(struct client *c)
+{
+	struct queue *q = c->control->q;
+	int r = 0;
+
+	if (c->kind == CURSOR_ACCOUNTS) {
+		const struct account *a = q->accounts[c->at];
+
+		if (a->configured && sees_account(c, a))
+			r = row_account(c, a, c->waiting[c->at]);
+	} else if (c->admin) {
+		r = row_service(c, q->services[c->at]);
+	}
+	return r;
+}
+
+/* ---- cursors ---- */
+
+/* What follows when a cursor is through: true when something does. */
+static bool
+next_part(struct client *c)
+{
+	if (c->kind != CURSOR_ACCOUNTS)
+		return false;
+	c->kind = CURSOR_SERVICES;
+	c->at = 0;
+	c->count = c->control->q->service_count;
+	return true;
+}
+
+static void
+finish(struct client *c)
+{
+	bool missing = c->kind == CURSOR_SHOW && c->sent == 0;
+	int r = missing ? send_done(c, "There is no such message.", EX_NOINPUT, NULL)
+			: send_done(c, NULL, EX_OK, NULL);
+
+	if (r != -EAGAIN)
+		end_request(c);
+}
+
+/* Sends rows until the channel is full or the turn is used up. */
+static void
+step(struct client *c)
+{
+	static const struct timeval now = {0, 0};
+	int r = 0;
+
+	for (int i = 0; i < ROWS_PER_TURN && c->kind != CURSOR_NONE && c->kind != CURSOR_RELOAD;
+	     i++) {
+		if (c->at >= c->count || (c->most > 0 && c->sent >= c->most)) {
+			if (!next_part(c)) {
+				finish(c);
+				return;
+			}
+			continue;
+		}
+		r = c->kind == CURSOR_LIST || c->kind == CURSOR_SHOW ? rows_of_message(c)
+								     : row_of_status(c);
+		if (r == -EAGAIN)
+			return; /* on_writable goes on */
+		if (r < 0) {
+			fail(c, "The spool cannot be read.", EX_IOERR);
+			return;
+		}
+		c->at++;
+		c->row = 0;
+	}
+	if (c->kind != CURSOR_NONE && c->kind != CURSOR_RELOAD)
+		(void)event_add(c->more, &now);
+}
+
+/* ---- requests ---- */
+
+static char *
+copy_field(const struct message *m, enum field f)
+{
+	const char *text = message_str(m, f);
+
+	return text == NULL ? NULL : strdup(text);
+}
+
+static void
+ask_list(struct client *c, const struct message *m)
+{
+	if (spool_open_ids(c->control->q->spool, &c->ids, &c->count) < 0) {
+		fail(c, "The spool cannot be read.", EX_IOERR);
+		return;
+	}
+	c->account = copy_field(m, F_ACCOUNT);
+	c->service = copy_field(m, F_SERVICE);
+	c->most = message_u64(m, F_COUNT, 0);
+	c->kind = CURSOR_LIST;
+}
+
+static void
+ask_show(struct client *c, const struct message *m)
+{
+	uint64_t id;
+
+	c->ids = calloc(1, sizeof(*c->ids));
+	if (c->ids == NULL || spool_id_parse(message_str(m, F_QUEUE_ID), &id) < 0) {
+		fail(c, "This is no queue id.", EX_USAGE);
+		return;
+	}
+	c->ids[0] = id;
+	c->count = 1;
+	c->most = 0;
+	c->kind = CURSOR_SHOW;
+}
+
+static int
+count_lane(void *arg, const char *account, const char *service, uint64_t open, int64_t next)
+{
+	struct client *c = arg;
+	struct queue *q = c->control->q;
+	struct account *a = account_by_name(q, account);
+
+	for (size_t i = 0; a != NULL && i < q->account_count; i++)
+		if (q->accounts[i] == a)
+			c->waiting[i] += open;
+	return 0;
+}
+
+static void
+ask_status(struct client *c)
+{
+	struct queue *q = c->control->q;
+
+	c->waiting = calloc(q->account_count + 1, sizeof(*c->waiting));
+	if (c->waiting == NULL || spool_each_lane(q->spool, count_lane, c) < 0) {
+		fail(c, "The spool cannot be read.", EX_IOERR);
+		return;
+	}
+	c->count = q->account_count;
+	c->most = 0;
+	c->kind = CURSOR_ACCOUNTS;
+}
+
+static void
+answer_action(struct client *c, int r, unsigned done)
+{
+	char text[64];
+
+	switch (r) {
+	case 0:
+		c->sent = done;
+		(void)snprintf(text, sizeof(text), "%u message%s", done, done == 1 ? "" : "s");
+		(void)send_done(c, NULL, EX_OK, text);
+		end_request(c);
+		break;
+	case -ENOENT:
+		fail(c, "There is no such message or account.", EX_NOINPUT);
+		break;
+	case -EPERM:
+		fail(c, "This message is not yours.", EX_NOPERM);
+		break;
+	case -EBUSY:
+		fail(c, "The message is being sent right now; try again in a moment.", EX_TEMPFAIL);
+		break;
+	default:
+		fail(c, "The spool cannot be written.", EX_IOERR);
+		break;
+	}
+}
+
+static void
+act(struct client *c, const struct message *m)
+{
+	struct queue *q = c->control->q;
+	const char *id = message_str(m, F_QUEUE_ID), *account = message_str(m, F_ACCOUNT);
+	struct action_scope scope = {
+	    .account = account, .uid = c->admin ? -1 : (int64_t)c->uid, .by = c->uid};
+	enum action action;
+	unsigned done = 0;
+	int r = 0;
+
+	if (action_by_name(message_str(m, F_ACTION), &action) < 0) {
+		fail(c, "There is no such action.", EX_USAGE);
+		return;
+	}
+	if (id != NULL && spool_id_parse(id, &scope.id) < 0) {
+		fail(c, "This is no queue id.", EX_USAGE);
+		return;
+	}
+	if (!c->admin && (action == ACTION_HOLD || action == ACTION_RELEASE ||
+			     (account != NULL && id == NULL))) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	/* An account as a whole: its own state, and for retry and delete its messages as well. */
+	if (account != NULL && id == NULL && action != ACTION_DELETE)
+		r = action_on_account(q, action, account);
+	if (r == 0 &&
+	    (account == NULL || id != NULL || action == ACTION_RETRY || action == ACTION_DELETE))
+		r = action_on_messages(q, action, &scope, &done);
+	answer_action(c, r, done);
+}
+
+static void
+ask_reload(struct client *c)
+{
+	struct control *k = c->control;
+	struct message *m;
+
+	if (!c->admin) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	c->reload = ++k->reloads;
+	c->kind = CURSOR_RELOAD;
+	m = message_new(M_RELOAD);
+	message_put_u64(m, F_ID, c->reload);
+	if (channel_send(role_main_channel(k->q->role), m, -1) < 0)
+		fail(c, "frankd cannot be asked.", EX_UNAVAILABLE);
+}
+
+void
+control_reload_result(struct control *k, const struct message *m)
+{
+	const char *error = message_str(m, F_ERROR);
+	uint64_t id = message_u64(m, F_ID, 0);
+
+	for (struct client *c = k->clients; c != NULL; c = c->next) {
+		if (c->kind != CURSOR_RELOAD || c->reload != id)
+			continue;
+		if (error != NULL) {
+			fail(c, error, EX_CONFIG);
+		} else {
+			(void)send_done(c, NULL, EX_OK, "The new configuration is in force.");
+			end_request(c);
+		}
+		return;
+	}
+}
+
+/* ---- clients ---- */
+
+static void
+client_free(struct client *c)
+{
+	struct control *k = c->control;
+
+	for (struct client **at = &k->clients; *at != NULL; at = &(*at)->next)
+		if (*at == c) {
+			*at = c->next;
+			k->count--;
+			break;
+		}
+	free(c->ids);
+	free(c->account);
+	free(c->service);
+	free(c->waiting);
+	free(c->groups);
+	if (c->more != NULL)
+		event_free(c->more);
+	(void)channel_free(c->channel);
+	free(c);
+}
+
+static void
+on_message(void *arg, struct channel *channel, const struct message *m, int fd)
+{
+	struct client *c = arg;
+
+	if (fd >= 0)
+		(void)close(fd);
+	channel_pause(channel, true);
+	c->sent = 0;
+	switch (message_type(m)) {
+	case M_QUEUE_LIST:
+		ask_list(c, m);
+		break;
+	case M_QUEUE_SHOW:
+		ask_show(c, m);
+		break;
+	case M_QUEUE_ACT:
+		act(c, m);
+		break;
+	case M_STATUS:
+		ask_status(c);
+		break;
+	case M_CLIENT_RELOAD:
+		ask_reload(c);
+		break;
+	default:
+		fail(c, "This is not answered here.", EX_PROTOCOL);
+		break;
+	}
+	step(c);
+}
+
+static void
+on_closed(void *arg, struct channel *channel)
+{
+	client_free(arg);
+}
+
+static void
+on_writable(void *arg, struct channel *channel)
+{
+	step(arg);
+}
+
+static void
+on_more(evutil_socket_t fd, short what, void *arg)
+{
+	step(arg);
+}
+
+static const struct channel_ops client_ops = {
+    .message = on_message, .closed = on_closed, .writable = on_writable};
+
+static int
+take_identity(struct client *c, int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred), size = 0;
+	gid_t *groups = NULL;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	/* Asked with no room, the kernel says how much it takes. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno != ERANGE)
+		return -errno;
+	groups = calloc(size / sizeof(gid_t) + 1, sizeof(*groups));
+	c->groups = calloc(size / sizeof(gid_t) + 1, sizeof(*c->groups));
+	if (groups == NULL || c->groups == NULL ||
+	    (size > 0 && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)) {
+		free(groups);
+		return -ENOMEM;
+	}
+	c->uid = cred.uid;
+	c->groups[c->group_count++] = cred.gid;
+	for (size_t i = 0; i < size / sizeof(gid_t); i++)
+		c->groups[c->group_count++] = groups[i];
+	free(groups);
+	c->admin = control_is_admin(c->control->q, c->uid, c->groups, c->group_count);
+	return 0;
+}
+
+static void
+serve(struct control *k, int fd)
+{
+	struct client *c = k->count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+
+	if (c == NULL) {
+		(void)close(fd);
+		return;
+	}
+	c->control = k;
+	if (take_identity(c, fd) < 0) {
+		(void)close(fd);
+		free(c->groups);
+		free(c);
+		return;
+	}
+	c->next = k->clients;
+	k->clients = c;
+	k->count++;
+	c->more = evtimer_new(k->q->base, on_more, c);
+	c->channel = channel_new(k->q->base, fd, ROLE_QUEUE, ROLE_CLIENT, &client_ops, c);
+	if (c->more == NULL || c->channel == NULL)
+		client_free(c);
+}
+
+static void
+on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (client >= 0)
+		serve(arg, client);
+}
+
+struct control *
+control_new(struct queue *q)
+{
+	struct control *k = calloc(1, sizeof(*k));
+
+	if (k != NULL) {
+		k->q = q;
+		k->fd = -1;
+	}
+	return k;
+}
+
+int
+control_listen(struct control *k, int fd)
+{
+	if (k->readable != NULL) {
+		(void)close(fd);
+		return -EBUSY;
+	}
+	k->fd = fd;
+	(void)evutil_make_socket_nonblocking(fd);
+	k->readable = event_new(k->q->base, fd, EV_READ | EV_PERSIST, on_accept, k);
+	return k->readable == NULL || event_add(k->readable, NULL) < 0 ? -ENOMEM : 0;
+}

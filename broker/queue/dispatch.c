@@ -1,0 +1,705 @@
+/*
+ * dispatch.c: who is sent when: lanes, jobs, the network role, and lending accounts to it.
+ *
+ * A lane is what waits of one account and one service; lanes are served in turn, a few messages each, so that neither a
+ * busy service nor a busy account keeps others waiting. What is due stays in the spool until there is room for it: at
+ * most JOBS_PER_SESSION jobs for each session of the account, JOBS_MAX in all.
+ *
+ * Before a job leaves, the spool says that its recipients are being sent. A message that is handed in while its account
+ * has room is stored in that state, so its sending costs no commit of its own.
+ */
+#include "broker/queue/queue.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "broker/ipc/reply.h"
+
+enum {
+	SLOT_BITS = 10,
+	QUANTUM = 32,          /* messages taken from a lane in one turn */
+	PACKET_RESERVE = 4096, /* of a packet, for everything but body and recipients */
+	MINUTE_MS = 60 * 1000,
+	LOOK_SECONDS = 20,
+	DISK_RETRY_SECONDS = 5,
+};
+
+_Static_assert(JOBS_MAX <= 1 << SLOT_BITS, "a job's slot must fit its id");
+
+/* ---- jobs ---- */
+
+static struct job *
+job_free(struct job *j)
+{
+	if (j != NULL) {
+		free(j->index);
+		free(j);
+	}
+	return NULL;
+}
+
+void
+dispatch_release(struct queue *q, struct job *j)
+{
+	struct account *a = j->delivery->account;
+
+	q->dispatch.jobs[j->id & ((1 << SLOT_BITS) - 1)] = NULL;
+	q->dispatch.outstanding--;
+	if (--a->outstanding == 0)
+		a->idle_since = queue_now(q);
+	if (q->dispatch.outstanding == 0)
+		q->dispatch.idle_since = queue_now(q);
+	j->index = NULL;
+	(void)job_free(j);
+}
+
+static struct job *
+job_new(struct queue *q, struct delivery *d, size_t most)
+{
+	struct dispatch *x = &q->dispatch;
+	struct job *j = calloc(1, sizeof(*j));
+	size_t slot = 0;
+
+	if (j == NULL)
+		return NULL;
+	j->index = calloc(most, sizeof(*j->index));
+	if (j->index == NULL)
+		return job_free(j);
+	while (x->jobs[slot] != NULL)
+		slot++;
+	x->jobs[slot] = j;
+	j->id = ++x->sequence << SLOT_BITS | slot;
+	j->delivery = d;
+	j->round = d->account->schedule.round;
+	x->outstanding++;
+	d->account->outstanding++;
+	d->jobs++;
+	return j;
+}
+
+static struct job *
+job_by_id(const struct queue *q, uint64_t id)
+{
+	size_t slot = id & ((1 << SLOT_BITS) - 1);
+	struct job *j = slot < JOBS_MAX ? q->dispatch.jobs[slot] : NULL;
+
+	return j != NULL && j->id == id ? j : NULL;
+}
+
+static unsigned
+room_of(const struct queue *q, const struct account *a, int64_t now)
+{
+	unsigned most =
+	    schedule_account_room(&a->schedule, now, a->conf.sessions * JOBS_PER_SESSION);
+	unsigned room = most > a->outstanding ? most - a->outstanding : 0;
+	unsigned all = JOBS_MAX - q->dispatch.outstanding;
+
+	return room < all ? room : all;
+}
+
+static uint64_t
+rate_wait(const struct account *a)
+{
+	return policy_bucket_wait(&a->rate, a->conf.rate, MINUTE_MS, queue_now_ms());
+}
+
+/* What a recipient takes of a packet. */
+static size_t
+recipient_size(const struct spool_recipient *r)
+{
+	return strlen(r->address) + (r->orcpt == NULL ? 0 : strlen(r->orcpt)) + 100;
+}
+
+static bool
+is_due(const struct spool_recipient *r, int64_t now)
+{
+	return (r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED) && r->next <= now;
+}
+
+/*
+ * Makes jobs for the recipients that are due, as many as there is room for; these become SENDING. The rest waits in the
+ * spool for the end of this delivery. False: no memory (what was made stays).
+ */
+static bool
+plan_jobs(struct queue *q, struct delivery *d, int64_t now)
+{
+	struct spool_message *m = d->message;
+	size_t body = (m->flags & SPOOL_BODY_FILE) != 0 ? 0 : m->body_len;
+	size_t most = JOB_RECIPIENTS_MAX, size = 0;
+	unsigned room = room_of(q, d->account, now);
+	struct job *j = NULL, **last = &d->unsent;
+
+	if (d->account->conf.recipients_max > 0 && d->account->conf.recipients_max < most)
+		most = d->account->conf.recipients_max;
+	for (size_t i = 0; i < m->count; i++) {
+		struct spool_recipient *r = &m->recipients[i];
+
+		if (!is_due(r, now))
+			continue;
+		size += recipient_size(r);
+		if (j == NULL || j->count == most || size > MESSAGE_MAX - PACKET_RESERVE - body) {
+			if (room-- == 0)
+				return true;
+			j = job_new(q, d, most);
+			if (j == NULL)
+				return false;
+			*last = j;
+			last = &j->next;
+			size = recipient_size(r);
+		}
+		j->index[j->count++] = i;
+		r->state = SPOOL_SENDING;
+		r->next = SPOOL_NEVER;
+	}
+	return true;
+}
+
+static void
+delivery_free(struct delivery *d)
+{
+	(void)spool_message_free(d->message);
+	free(d);
+}
+
+void
+dispatch_forget(struct queue *q, struct delivery *d)
+{
+	while (d->unsent != NULL) {
+		struct job *j = d->unsent;
+
+		d->unsent = j->next;
+		free(j->index);
+		dispatch_release(q, j);
+	}
+	delivery_free(d);
+}
+
+/* ---- sending ---- */
+
+static struct message *
+make_job(const struct job *j)
+{
+	const struct spool_message *m = j->delivery->message;
+	struct message *out = message_new(M_JOB);
+	char id[SPOOL_ID_LEN];
+
+	message_put_u64(out, F_ID, j->id);
+	message_put_str(out, F_ACCOUNT, m->account);
+	message_put_str(out, F_SENDER, m->sender);
+	message_put_u64(out, F_SIZE, m->size);
+	message_put_u64(out, F_FLAGS,
+	    ((m->flags & SPOOL_8BIT) != 0 ? JOB_8BIT : 0) |
+		((m->flags & SPOOL_SMTPUTF8) != 0 ? JOB_SMTPUTF8 : 0));
+	message_put_str(out, F_QUEUE_ID, spool_id_text(m->id, id));
+	if (m->ret != SMTP_RET_NONE)
+		message_put_str(out, F_RET, m->ret == SMTP_RET_FULL ? "FULL" : "HDRS");
+	if (m->envid != NULL && *m->envid != '\0')
+		message_put_str(out, F_ENVID, m->envid);
+	for (size_t i = 0; i < j->count; i++) {
+		const struct spool_recipient *r = &m->recipients[j->index[i]];
+		struct smtp_rcpt_params wire = spool_rcpt_params(r);
+		CLEANUP_BUF struct buf params = BUF_INIT(1024);
+
+		(void)smtp_rcpt_params_format(&params, &wire);
+		message_put_str(out, F_RCPT, r->address);
+		message_put_str(out, F_RCPT_PARAMS, buf_str(&params));
+	}
+	if ((m->flags & SPOOL_BODY_FILE) == 0)
+		message_put_bytes(out, F_BODY, m->body == NULL ? "" : m->body, m->body_len);
+	return out;
+}
+
+static void
+lend(struct queue *q, struct account *a, bool wanted)
+{
+	struct channel *keeper = role_peer(q->role, ROLE_KEEPER);
+	struct message *m;
+
+	if (a->lent == wanted || keeper == NULL)
+		return;
+	m = message_new(M_LEND);
+	message_put_str(m, F_ACCOUNT, a->name);
+	message_put_u64(m, F_WANTED, wanted);
+	if (channel_send(keeper, m, -1) == 0)
+		a->lent = wanted;
+}
+
+/* 0, or negative errno: the job did not leave. */
+static int
+send_job(struct queue *q, struct job *j)
+{
+	const struct spool_message *m = j->delivery->message;
+	struct channel *to = role_peer(q->role, ROLE_SEND);
+	int fd = -1;
+
+	if (to == NULL)
+		return -EPIPE;
+	if ((m->flags & SPOOL_BODY_FILE) != 0) {
+		fd = spool_body_open(q->spool, m->id);
+		if (fd < 0)
+			return fd;
+	}
+	lend(q, j->delivery->account, true);
+	return channel_send(to, make_job(j), fd);
+}
+
+/* The job did not leave. Without a network role it waits for one; another fault is ours, and waits as a refusal would. */
+static void
+job_stays(struct queue *q, struct job *j, int r)
+{
+	struct smtp_reply fault = {.fault = SMTP_FAULT_LOCAL, .text = strerror(-r)};
+	struct smtp_reply results[JOB_RECIPIENTS_MAX];
+	struct outcome o = {.untried = r == -EPIPE};
+
+	for (size_t i = 0; i < j->count; i++)
+		results[i] = fault;
+	if (r != -EPIPE) {
+		o.results = results;
+		log_line(LOG_LEVEL_ERROR, "A job cannot be handed to the network role.",
+		    LOG_PAIRS({LOG_ACCOUNT, j->delivery->account->name}, {LOG_ERROR, fault.text}));
+	}
+	outcome_record(q, j, &o);
+}
+
+void
+dispatch_begin(struct queue *q, struct delivery *d)
+{
+	static const struct timeval look = {LOOK_SECONDS, 0};
+	struct job *j = d->unsent;
+
+	d->unsent = NULL;
+	/* The last of them may be its delivery's end. */
+	while (j != NULL) {
+		struct job *next = j->next;
+		int r = send_job(q, j);
+
+		if (r < 0)
+			job_stays(q, j, r);
+		j = next;
+	}
+	if (!event_pending(q->dispatch.idle, EV_TIMEOUT, NULL))
+		(void)event_add(q->dispatch.idle, &look);
+}
+
+void
+dispatch_job_done(struct queue *q, const struct message *m)
+{
+	struct job *j = job_by_id(q, message_u64(m, F_ID, 0));
+	uint64_t flags = message_u64(m, F_FLAGS, 0);
+	struct outcome o = {.untried = (flags & JOB_UNTRIED) != 0,
+	    .dsn_passed = (flags & JOB_DSN_PASSED) != 0,
+	    .endpoint = message_str(m, F_ENDPOINT),
+	    .tls = message_str(m, F_TLS),
+	    .mechanism = message_str(m, F_MECHANISM),
+	    .transcript = message_str(m, F_TRANSCRIPT)};
+	struct smtp_reply results[JOB_RECIPIENTS_MAX] = {0};
+	const uint8_t *bytes;
+	size_t at = 0, len, count = 0;
+	bool broken = false;
+
+	if (j == NULL) {
+		log_warning("The network role reports on a job that nobody gave it.");
+		return;
+	}
+	while (message_next(m, F_RESULT, &at, &bytes, &len) && !broken) {
+		broken = count == JOB_RECIPIENTS_MAX || reply_get(bytes, len, &results[count]) < 0;
+		count += !broken;
+	}
+	if (!broken && count == j->count)
+		o.results = results;
+	else if (broken || count > 0 || !o.untried)
+		o.interrupted = true;
+	outcome_record(q, j, &o);
+	for (size_t i = 0; i < count; i++)
+		smtp_reply_clear(&results[i]);
+}
+
+/* ---- lanes ---- */
+
+static struct lane *
+lane_of(struct queue *q, struct account *a, const char *service)
+{
+	struct dispatch *x = &q->dispatch;
+	struct lane *l;
+
+	for (size_t i = 0; i < x->lane_count; i++)
+		if (x->lanes[i].account == a && strcmp(x->lanes[i].service, service) == 0)
+			return &x->lanes[i];
+	if (x->lane_count == x->lane_room) {
+		size_t room = x->lane_room == 0 ? 8 : x->lane_room * 2;
+		struct lane *more = reallocarray(x->lanes, room, sizeof(*more));
+
+		if (more == NULL)
+			return NULL;
+		x->lanes = more;
+		x->lane_room = room;
+	}
+	l = &x->lanes[x->lane_count];
+	*l = (struct lane){.account = a, .service = strdup(service), .next = SPOOL_NEVER};
+	if (l->service == NULL)
+		return NULL;
+	x->lane_count++;
+	return l;
+}
+
+void
+dispatch_wait(struct queue *q, struct account *a, const char *service, int64_t next)
+{
+	struct lane *l = lane_of(q, a, service);
+
+	if (l == NULL)
+		log_error("Out of memory: a message waits in the spool until the next reload.");
+	else if (next < l->next)
+		l->next = next;
+}
+
+static int
+load_lane(void *arg, const char *account, const char *service, uint64_t open, int64_t next)
+{
+	struct queue *q = arg;
+	struct account *a = account_by_name(q, account);
+
+	if (a != NULL && a->configured && next != SPOOL_NEVER)
+		dispatch_wait(q, a, service, next);
+	return 0;
+}
+
+static void
+forget_lanes(struct dispatch *x, bool all)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < x->lane_count; i++) {
+		if (!all && x->lanes[i].next != SPOOL_NEVER) {
+			x->lanes[kept++] = x->lanes[i];
+			continue;
+		}
+		free(x->lanes[i].service);
+	}
+	x->lane_count = kept;
+}
+
+int
+dispatch_load(struct queue *q)
+{
+	forget_lanes(&q->dispatch, true);
+	return spool_each_lane(q->spool, load_lane, q);
+}
+
+/* ---- taking from the spool ---- */
+
+struct start {
+	struct op op;
+	struct delivery *delivery;
+	bool begun; /* there is something to send */
+};
+
+static int
+start_write(struct queue *q, struct op *op)
+{
+	struct start *s = (struct start *)op;
+	const struct spool_message *m = s->delivery->message;
+	int r = spool_update_message(q->spool, m);
+
+	for (const struct job *j = s->delivery->unsent; j != NULL && r == 0; j = j->next)
+		for (size_t i = 0; i < j->count && r == 0; i++)
+			r = spool_update_recipient(
+			    q->spool, m->id, j->index[i], &m->recipients[j->index[i]]);
+	return r;
+}
+
+static void
+start_done(struct queue *q, struct op *op, int r)
+{
+	struct start *s = (struct start *)op;
+	struct delivery *d = s->delivery;
+
+	q->dispatch.starts--;
+	if (r == 0 && s->begun) {
+		dispatch_begin(q, d);
+	} else {
+		int64_t next = r < 0 ? queue_now(q) + DISK_RETRY_SECONDS : d->message->next;
+
+		if (next != SPOOL_NEVER)
+			dispatch_wait(q, d->account, d->message->service, next);
+		dispatch_forget(q, d);
+	}
+	free(s);
+}
+
+static int64_t
+earliest(const struct spool_message *m)
+{
+	int64_t next = SPOOL_NEVER;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct spool_recipient *r = &m->recipients[i];
+
+		if ((r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED) && r->next < next)
+			next = r->next;
+	}
+	return next;
+}
+
+/* Takes one message out of the spool: negative errno where that failed. */
+static int
+take_message(struct queue *q, struct account *a, uint64_t id, int64_t now)
+{
+	struct start *s = calloc(1, sizeof(*s));
+	struct delivery *d = calloc(1, sizeof(*d));
+	int r = -ENOMEM;
+
+	if (d != NULL)
+		d->message = calloc(1, sizeof(*d->message));
+	if (s != NULL && d != NULL && d->message != NULL)
+		r = spool_load(q->spool, id, true, d->message);
+	if (r < 0) {
+		if (d != NULL)
+			delivery_free(d);
+		free(s);
+		return r;
+	}
+	d->account = a;
+	if (!plan_jobs(q, d, now)) {
+		dispatch_forget(q, d);
+		free(s);
+		return -ENOMEM;
+	}
+	*s = (struct start){
+	    .op = {.write = start_write, .done = start_done}, .delivery = d, .begun = d->jobs > 0};
+	d->message->next = s->begun ? SPOOL_NEVER : earliest(d->message);
+	policy_bucket_take(&a->rate, a->conf.rate, MINUTE_MS, queue_now_ms(), 1);
+	q->dispatch.starts++;
+	turn_add(q, &s->op);
+	return 0;
+}
+
+static void
+take_from_lane(struct queue *q, struct lane *l, int64_t now)
+{
+	struct account *a = l->account;
+	uint64_t ids[QUANTUM];
+	unsigned room = room_of(q, a, now);
+	int n;
+
+	if (a->conf.rate > 0)
+		room = 1; /* the bucket is asked before each */
+	n = spool_due(
+	    q->spool, a->name, l->service, now, ids, room < QUANTUM ? room : QUANTUM, &l->next);
+	for (int i = 0; i < n; i++) {
+		int r = take_message(q, a, ids[i], now);
+
+		if (r < 0 && r != -ENOENT) {
+			n = r;
+			break;
+		}
+	}
+	if (n < 0) {
+		log_line(LOG_LEVEL_ERROR, "The spool cannot be read.",
+		    LOG_PAIRS({LOG_ACCOUNT, a->name}, {LOG_ERROR, strerror(-n)}));
+		l->next = now + DISK_RETRY_SECONDS;
+	}
+}
+
+struct readiness {
+	struct queue *q;
+	int64_t now;
+};
+
+static bool
+lane_is_ready(void *arg, size_t i)
+{
+	const struct readiness *x = arg;
+	const struct lane *l = &x->q->dispatch.lanes[i];
+
+	return !l->served && l->next <= x->now && l->account->configured &&
+	       room_of(x->q, l->account, x->now) > 0 && rate_wait(l->account) == 0;
+}
+
+/* When a lane may become ready by time alone. */
+static int64_t
+lane_wake(const struct queue *q, const struct lane *l, int64_t now)
+{
+	int64_t wake = schedule_account_wake(&l->account->schedule, now);
+	uint64_t rate = rate_wait(l->account);
+
+	if (!l->account->configured || l->next == SPOOL_NEVER)
+		return SPOOL_NEVER;
+	if (schedule_account_room(&l->account->schedule, now, 1) == 0)
+		return wake > l->next ? wake : l->next;
+	if (l->next <= now && rate > 0)
+		return now + (int64_t)(rate / 1000) + 1;
+	/* Due, and no room: the next outcome makes some. */
+	return l->next <= now ? SPOOL_NEVER : l->next;
+}
+
+static void
+set_timer(struct queue *q, int64_t now)
+{
+	int64_t wake = SPOOL_NEVER;
+	struct timeval wait = {0, 0};
+
+	for (size_t i = 0; i < q->dispatch.lane_count; i++) {
+		int64_t at = lane_wake(q, &q->dispatch.lanes[i], now);
+
+		if (at < wake)
+			wake = at;
+	}
+	(void)event_del(q->dispatch.timer);
+	if (wake == SPOOL_NEVER)
+		return;
+	wait.tv_sec = wake > now ? (time_t)(wake - now) : 1;
+	(void)event_add(q->dispatch.timer, &wait);
+}
+
+void
+dispatch_run(struct queue *q)
+{
+	struct readiness x = {q, queue_now(q)};
+	struct dispatch *d = &q->dispatch;
+	bool can = !q->stopping && !turn_is_stuck(q) && role_peer(q->role, ROLE_KEEPER) != NULL;
+	size_t i;
+
+	/* What was taken is not marked in the spool yet and would be found again. */
+	if (d->starts > 0)
+		return;
+	while (can && d->outstanding < JOBS_MAX) {
+		i = schedule_take_turn(&d->turn, d->lane_count, lane_is_ready, &x);
+		if (i == d->lane_count)
+			break;
+		if (role_peer(q->role, ROLE_SEND) == NULL) {
+			role_need(q->role, ROLE_SEND);
+			break;
+		}
+		take_from_lane(q, &d->lanes[i], x.now);
+		/* More of it would be found only after the commit. */
+		d->lanes[i].served = true;
+	}
+	for (i = 0; i < d->lane_count; i++)
+		d->lanes[i].served = false;
+	forget_lanes(d, false);
+	set_timer(q, x.now);
+}
+
+struct delivery *
+dispatch_promise(struct queue *q, struct account *a, struct spool_message *m)
+{
+	int64_t now = queue_now(q);
+	struct delivery *d;
+
+	if (a == NULL || !a->configured || q->stopping || turn_is_stuck(q) ||
+	    role_peer(q->role, ROLE_SEND) == NULL || role_peer(q->role, ROLE_KEEPER) == NULL ||
+	    room_of(q, a, now) == 0 || rate_wait(a) > 0)
+		return NULL;
+	/* Those who waited longer come first. */
+	for (size_t i = 0; i < q->dispatch.lane_count; i++)
+		if (q->dispatch.lanes[i].account == a && q->dispatch.lanes[i].next <= now)
+			return NULL;
+	d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return NULL;
+	d->message = m;
+	d->account = a;
+	if (!plan_jobs(q, d, now) || d->jobs == 0) {
+		d->message = NULL;
+		for (size_t i = 0; i < m->count; i++) {
+			m->recipients[i].state = SPOOL_QUEUED;
+			m->recipients[i].next = now;
+		}
+		dispatch_forget(q, d);
+		return NULL;
+	}
+	m->next = SPOOL_NEVER;
+	policy_bucket_take(&a->rate, a->conf.rate, MINUTE_MS, queue_now_ms(), 1);
+	return d;
+}
+
+/* ---- peers and time ---- */
+
+/* All jobs that were sent come to this end. */
+static unsigned
+end_all(struct queue *q, const struct outcome *o)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < JOBS_MAX; i++) {
+		struct job *j = q->dispatch.jobs[i];
+		bool unsent = false;
+
+		if (j == NULL)
+			continue;
+		for (const struct job *u = j->delivery->unsent; u != NULL; u = u->next)
+			unsent = unsent || u == j;
+		if (unsent)
+			continue; /* waits for its commit; dispatch_begin will see */
+		count++;
+		outcome_record(q, j, o);
+	}
+	return count;
+}
+
+static void
+interrupt_all(struct queue *q)
+{
+	struct outcome crash = {.interrupted = !q->stopping, .untried = q->stopping};
+	unsigned count = end_all(q, &crash);
+
+	if (count > 0)
+		log_warning("The network role ended with %u jobs under way.", count);
+}
+
+void
+dispatch_put_back(struct queue *q)
+{
+	static const struct outcome untried = {.untried = true};
+
+	(void)end_all(q, &untried);
+}
+
+void
+dispatch_peer(struct queue *q, enum role_id peer, bool up)
+{
+	if (peer == ROLE_KEEPER && !up)
+		for (size_t i = 0; i < q->account_count; i++)
+			q->accounts[i]->lent = false;
+	if (peer == ROLE_SEND && !up)
+		interrupt_all(q);
+	if (peer == ROLE_SEND && up)
+		q->dispatch.idle_since = queue_now(q);
+	dispatch_run(q);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	dispatch_run(arg);
+}
+
+/* Accounts without work are lent no more; without any work the network role may go. */
+static void
+on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval look = {LOOK_SECONDS, 0};
+	struct queue *q = arg;
+	int64_t before = queue_now(q) - SEND_IDLE_SECONDS;
+
+	for (size_t i = 0; i < q->account_count; i++) {
+		struct account *a = q->accounts[i];
+
+		if (a->lent && a->outstanding == 0 && a->idle_since <= before)
+			lend(q, a, false);
+	}
+	if (q->dispatch.outstanding == 0 && q->dispatch.idle_since <= before)
+		role_drop(q->role, ROLE_SEND);
+	if (role_peer(q->role, ROLE_SEND) != NULL)
+		(void)event_add(q->dispatch.idle, &look);
+}
+
+int
+dispatch_init(struct queue *q)
+{
+	q->dispatch.timer = evtimer_new(q->base, on_timer, q);
+	q->dispatch.idle = evtimer_new(q->base, on_idle, q);
+	return q->dispatch.timer == NULL || q->dispatch.idle == NULL ? -ENOMEM : 0;
+}

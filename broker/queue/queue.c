@@ -1,0 +1,345 @@
+/*
+ * queue.c: the role: what main and the other roles say, the clock, the end.
+ *
+ * The clock shows wall time as it was when the role began, moved on by CLOCK_BOOTTIME: what is on disk is wall time, and
+ * nothing waits for years, or fires all at once, because somebody set the clock.
+ */
+#include "broker/queue/queue.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "broker/queue/role.h"
+
+enum {
+	SWEEP_SECONDS = 60,
+	CHECKPOINT_SECONDS = 5,
+	STOP_SECONDS = 3,
+};
+
+static int64_t
+clock_us(clockid_t id)
+{
+	struct timespec t;
+
+	return clock_gettime(id, &t) < 0 ? 0 : (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t
+queue_now_us(const struct queue *q)
+{
+	return q->clock_us + clock_us(CLOCK_BOOTTIME);
+}
+
+int64_t
+queue_now(const struct queue *q)
+{
+	return queue_now_us(q) / 1000000;
+}
+
+uint64_t
+queue_now_ms(void)
+{
+	return (uint64_t)(clock_us(CLOCK_BOOTTIME) / 1000);
+}
+
+uint32_t
+queue_random(void)
+{
+	uint32_t random;
+
+	/* For jitter alone: what the clock gives will do. */
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		random = (uint32_t)clock_us(CLOCK_BOOTTIME);
+	return random;
+}
+
+/* ---- configuration ---- */
+
+static void
+take_settings(struct queue *q)
+{
+	struct settings *old = q->settings;
+	bool first = old == NULL;
+
+	settings_complete(q->coming);
+	q->settings = q->coming;
+	q->coming = NULL;
+	if (runtime_take(q, q->settings) < 0 || dispatch_load(q) < 0) {
+		log_error("The configuration cannot be taken: out of memory, or the spool cannot "
+			  "be read.");
+		role_exit(q->role, EX_OSERR);
+		return;
+	}
+	(void)settings_free(old);
+	if (first && q->drop != NULL)
+		drop_scan(q->drop);
+	dispatch_run(q);
+}
+
+static void
+collect_settings(struct queue *q, const struct message *m)
+{
+	int r = 0;
+
+	switch (message_type(m)) {
+	case M_CONF_BEGIN:
+		(void)settings_free(q->coming);
+		q->coming = settings_new(m);
+		r = q->coming == NULL ? -ENOMEM : 0;
+		break;
+	case M_CONF_END:
+		if (q->coming != NULL)
+			take_settings(q);
+		break;
+	default:
+		r = q->coming == NULL ? -EPROTO : settings_add(q->coming, m);
+		break;
+	}
+	if (r == 0)
+		return;
+	log_error("The configuration cannot be taken: %s.", strerror(-r));
+	role_exit(q->role, EX_SOFTWARE);
+}
+
+/* ---- messages ---- */
+
+static void
+take_account_state(struct queue *q, const struct message *m)
+{
+	struct account *a = account_by_name(q, message_str(m, F_ACCOUNT));
+	const char *text = message_str(m, F_TEXT), *next = message_str(m, F_NEXT);
+
+	if (a == NULL)
+		return;
+	free(a->keeper_text);
+	free(a->keeper_next);
+	a->keeper_text = text == NULL ? NULL : strdup(text);
+	a->keeper_next = next == NULL ? NULL : strdup(next);
+	if (schedule_account_keeper(&a->schedule, schedule_state_by_name(message_str(m, F_STATE))))
+		account_changed(q, a);
+	dispatch_run(q);
+}
+
+static void
+on_message(struct role *r, struct channel *from, const struct message *m, int fd)
+{
+	struct queue *q = role_state(r);
+
+	if (fd >= 0)
+		(void)close(fd);
+	switch (message_type(m)) {
+	case M_CONF_BEGIN:
+	case M_CONF_ACCOUNT:
+	case M_CONF_SERVICE:
+	case M_CONF_END:
+		collect_settings(q, m);
+		break;
+	case M_USER_ANSWER:
+		users_answer(q, m);
+		break;
+	case M_RELOAD_RESULT:
+		control_reload_result(q->control, m);
+		break;
+	case M_ACCOUNT_STATE:
+		take_account_state(q, m);
+		break;
+	case M_JOB_DONE:
+		dispatch_job_done(q, m);
+		break;
+	default:
+		log_warning(
+		    "A message %s is not for the queue.", message_type_name(message_type(m)));
+		break;
+	}
+}
+
+static void
+on_listen(struct role *r, const char *name, const char *service, int fd)
+{
+	struct queue *q = role_state(r);
+	int e;
+
+	if (strcmp(name, "submit") == 0) {
+		e = connections_listen(q->connections, fd, service);
+	} else if (strcmp(name, "control") == 0) {
+		e = control_listen(q->control, fd);
+	} else {
+		(void)close(fd);
+		e = -EINVAL;
+	}
+	if (e < 0)
+		log_line(LOG_LEVEL_ERROR, "A socket cannot be served.",
+		    LOG_PAIRS({LOG_FILE, name}, {LOG_SERVICE, service}, {LOG_ERROR, strerror(-e)}));
+}
+
+static void
+on_peer(struct role *r, enum role_id peer, bool up)
+{
+	dispatch_peer(role_state(r), peer, up);
+}
+
+/* ---- time ---- */
+
+static void
+purge(struct queue *q)
+{
+	bool more = false;
+	int e = spool_begin(q->spool);
+
+	if (e == 0)
+		e = spool_purge(q->spool, queue_now(q) - q->settings->keep_history, &more);
+	if (e == 0)
+		e = spool_commit(q->spool);
+	else
+		spool_rollback(q->spool);
+	if (e < 0)
+		log_warning("Old history cannot be removed: %s.", strerror(-e));
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct queue *q = arg;
+
+	if (q->settings == NULL)
+		return;
+	(void)turn_flush(q);
+	outcome_sweep(q);
+	purge(q);
+	dispatch_run(q);
+}
+
+static void
+on_checkpoint(evutil_socket_t fd, short what, void *arg)
+{
+	struct queue *q = arg;
+
+	if (q->dispatch.outstanding == 0 && connections_count(q->connections) == 0)
+		spool_checkpoint(q->spool, true);
+}
+
+/* ---- start and end ---- */
+
+static int
+open_spool(struct queue *q)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(2048);
+	unsigned interrupted;
+	int e = spool_open(role_state_path(q->role), role_dir(q->role, "bodies"), &q->spool, &why);
+
+	if (e < 0) {
+		log_error("%s", buf_str(&why));
+		return e;
+	}
+	e = spool_recover(q->spool, queue_now(q), &interrupted);
+	if (e < 0) {
+		log_error("The spool cannot be mended after a crash: %s.", strerror(-e));
+		return e;
+	}
+	if (interrupted > 0)
+		log_warning(
+		    "%u messages were being sent when the last run ended; they are tried again.",
+		    interrupted);
+	return 0;
+}
+
+static int
+start_timers(struct queue *q)
+{
+	static const struct timeval sweep = {SWEEP_SECONDS, 0},
+				    checkpoint = {CHECKPOINT_SECONDS, 0};
+
+	q->sweep = event_new(q->base, -1, EV_PERSIST, on_sweep, q);
+	q->checkpoint = event_new(q->base, -1, EV_PERSIST, on_checkpoint, q);
+	if (q->sweep == NULL || q->checkpoint == NULL || event_add(q->sweep, &sweep) < 0 ||
+	    event_add(q->checkpoint, &checkpoint) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int
+on_start(struct role *r)
+{
+	struct queue *q = role_state(r);
+	int drop = role_dir(r, "drop"), e;
+
+	q->role = r;
+	q->base = role_base(r);
+	q->clock_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_BOOTTIME);
+	(void)umask(077);
+	e = open_spool(q);
+	if (e == 0)
+		e = turn_init(q);
+	if (e == 0)
+		e = dispatch_init(q);
+	if (e == 0)
+		e = start_timers(q);
+	if (e < 0)
+		return e;
+	q->users = users_new();
+	q->connections = connections_new(q);
+	q->control = control_new(q);
+	if (drop >= 0)
+		q->drop = drop_new(q, drop);
+	return q->users == NULL || q->connections == NULL || q->control == NULL ? -ENOMEM : 0;
+}
+
+void
+queue_close(struct queue *q)
+{
+	if (q->spool != NULL && q->turn.last != NULL)
+		turn_write_last(q);
+	q->spool = spool_close(q->spool);
+}
+
+/* What is under way may end: messages being handed in and jobs. Then, or when time is over, what is left is put back:
+ * nobody crashed, so it does not count as interrupted. */
+static void
+on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval again = {0, 50000};
+	struct queue *q = arg;
+
+	(void)turn_flush(q);
+	if ((q->dispatch.outstanding > 0 || connections_count(q->connections) > 0) &&
+	    queue_now(q) < q->stop_at) {
+		connections_stop(q->connections);
+		(void)event_add(q->stop, &again);
+		return;
+	}
+	dispatch_put_back(q);
+	(void)turn_flush(q);
+	role_exit(q->role, EX_OK);
+}
+
+static void
+on_shutdown(struct role *r)
+{
+	static const struct timeval now = {0, 0};
+	struct queue *q = role_state(r);
+
+	if (q->stopping)
+		return;
+	q->stopping = true;
+	q->stop_at = queue_now(q) + STOP_SECONDS;
+	connections_stop(q->connections);
+	q->stop = evtimer_new(q->base, on_stop, q);
+	if (q->stop == NULL || event_add(q->stop, &now) < 0)
+		role_exit(r, EX_OK);
+}
+
+const struct role_def queue_role = {
+    .id = ROLE_QUEUE,
+    .log_name = "frankd[queue]",
+    .start = on_start,
+    .message = on_message,
+    .listen = on_listen,
+    .peer = on_peer,
+    .shutdown = on_shutdown,
+};

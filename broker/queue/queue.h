@@ -1,0 +1,299 @@
+/*
+ * queue.h: the role as its parts see it. Private to this folder.
+ *
+ *   queue.c       the role: start, configuration, peers, end   runtime.c  accounts and services as they run
+ *   connection.c  submit sockets        drop.c   the drop directory
+ *   submission.c  one SMTP session, whatever carries it: policy, completion, storing
+ *   users.c       names and groups of callers, asked of main
+ *   turn.c        group commit: what one turn of the loop brought is one transaction
+ *   dispatch.c    lanes, jobs to send   outcome.c  what came of them
+ *   report.c      bounces and warnings  control.c  control.sock    listing.c  mailq's list    action.c  what people do
+ *
+ * A message's way: submission.c builds a struct spool_message and hands it to turn.c, which stores it and says so; the
+ * session answers 250, and dispatch.c sends jobs, at once or when their time comes. A delivery lives from then until the
+ * last of its jobs is recorded.
+ */
+#ifndef FRANK_BROKER_QUEUE_QUEUE_H
+#define FRANK_BROKER_QUEUE_QUEUE_H
+
+#include <event2/event.h>
+
+#include "broker/ipc/channel.h"
+#include "broker/queue/settings.h"
+#include "broker/queue/spool.h"
+#include "broker/role/role.h"
+#include "diagnosis/diagnosis.h"
+
+enum {
+	JOBS_MAX = 1000,       /* outstanding in all */
+	JOBS_PER_SESSION = 20, /* so that send can pipeline */
+	JOB_RECIPIENTS_MAX = 100,
+	SEND_IDLE_SECONDS = 60, /* without work before the role is dropped */
+};
+
+struct queue;
+struct submission;
+struct connections;
+struct drop;
+struct users;
+struct control;
+
+/* ---- runtime of what the configuration names ---- */
+
+/* Lives until the role ends, also when a new configuration no longer has it. */
+struct account {
+	char *name;
+	struct settings_account conf; /* as it was configured last */
+	bool configured;
+	struct schedule_account schedule;
+	struct smtp_reply reply;         /* what made the schedule's state; for people */
+	char *keeper_text, *keeper_next; /* what the keeper says; may be NULL */
+	struct policy_bucket rate;
+	unsigned outstanding; /* jobs promised or sent */
+	bool lent;
+	int64_t idle_since; /* no job since; meaningful while lent */
+};
+
+/* Likewise. */
+struct service {
+	char *name;
+	struct policy_service policy;
+	struct account **accounts;    /* those of the policy that exist, in its order */
+	struct policy_account *names; /* the same for policy_decide */
+	size_t account_count;
+	struct policy_bucket minute, day;
+};
+
+/* Messages of one account and service that wait: when the first is due. */
+struct lane {
+	struct account *account;
+	char *service;
+	int64_t next;
+	bool served; /* in this run of dispatch_run */
+};
+
+/* ---- group commit ---- */
+
+/* Something to be written with the turn. Embedded as the first member of what it belongs to. */
+struct op {
+	struct op *next;
+	/* Within the transaction; may be called again after a failure. */
+	int (*write)(struct queue *q, struct op *op);
+	/* After the commit (r 0) or when it is given up (r < 0). Owns `op` from now on. */
+	void (*done)(struct queue *q, struct op *op, int r);
+	bool must; /* never given up: it happened, and has to be on record */
+};
+
+struct turn {
+	struct op *first, **last;
+	struct op *kept, **kept_last; /* could not be written: `must` */
+	struct event *commit, *retry;
+	bool queued, stuck, sync_bodies;
+};
+
+/* Queues the operation for the transaction at the end of this turn. */
+void turn_add(struct queue *q, struct op *op);
+/* Writes what is queued now. True when nothing is left over. */
+bool turn_flush(struct queue *q);
+/* The disk does not take what has to be recorded: nothing new must begin. */
+bool turn_is_stuck(const struct queue *q);
+int turn_init(struct queue *q);
+/* At the end of the process: what is left is written, and nobody is told. */
+void turn_write_last(struct queue *q);
+
+/* ---- jobs ---- */
+
+/* A message from the moment its recipients are to be sent until what came of all of them is on disk. */
+struct delivery {
+	struct spool_message *message; /* owned */
+	struct account *account;
+	struct job *unsent; /* until dispatch_begin */
+	unsigned jobs;      /* not yet answered */
+	unsigned records;   /* outcomes not yet on disk */
+};
+
+struct job {
+	struct job *next; /* unsent */
+	uint64_t id;
+	struct delivery *delivery;
+	unsigned round; /* of the account's state when it was planned */
+	size_t *index;  /* its recipients */
+	size_t count;
+};
+
+struct dispatch {
+	struct job *jobs[JOBS_MAX]; /* by the low part of their ids */
+	uint64_t sequence;
+	unsigned outstanding; /* planned or sent */
+	unsigned starts;      /* deliveries taken from the spool whose start is not on disk yet */
+	struct lane *lanes;
+	size_t lane_count, lane_room, turn;
+	struct event *timer; /* something becomes due */
+	struct event *idle;  /* looks for what is not needed any more */
+	int64_t idle_since;
+};
+
+int dispatch_init(struct queue *q);
+/* Reads from the spool what waits, after start and after a new configuration. */
+int dispatch_load(struct queue *q);
+/* Hands out what is due and fits, and sets the timer. */
+void dispatch_run(struct queue *q);
+/* A message of this account and service is to be tried at `next`. */
+void dispatch_wait(struct queue *q, struct account *a, const char *service, int64_t next);
+/* May a message that is just being stored be sent at once? Then its recipients become SENDING, room for its jobs is kept, and
+ * the delivery is returned, to be begun by dispatch_begin once it is on disk or dropped by dispatch_forget. `m` is taken then.
+ * NULL: it waits in the spool. */
+struct delivery *dispatch_promise(struct queue *q, struct account *a, struct spool_message *m);
+void dispatch_begin(struct queue *q, struct delivery *d);
+void dispatch_forget(struct queue *q, struct delivery *d);
+/* The job was answered, or never will be: its slot and its account's room are free. The index stays the caller's. */
+void dispatch_release(struct queue *q, struct job *j);
+void dispatch_peer(struct queue *q, enum role_id peer, bool up);
+/* Jobs that will not be waited for: their recipients wait again, and the try does not count. */
+void dispatch_put_back(struct queue *q);
+void dispatch_job_done(struct queue *q, const struct message *m);
+
+/* outcome.c: what came of a job, which is taken. `results` has one per recipient, or is NULL for a try that was interrupted
+ * (`interrupted`) or did not begin. */
+struct outcome {
+	const struct smtp_reply *results;
+	bool untried, interrupted, dsn_passed;
+	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
+};
+void outcome_record(struct queue *q, struct job *j, const struct outcome *o);
+/* Messages that wait for longer than their lifetime, or long enough for a warning. */
+void outcome_sweep(struct queue *q);
+
+/* What diagnose() is told about a reply of this account. `m` may be NULL. */
+void outcome_diagnose(const struct account *a, const struct spool_message *m,
+    const struct smtp_reply *reply, struct diagnosis *ret);
+/* "550 5.1.1 no such user", or a fault's name and words; "" for none. */
+void outcome_reply_text(const struct smtp_reply *reply, struct buf *out);
+
+/* runtime.c: a complete configuration is taken: accounts and services of the same names go on. 0 or -ENOMEM. */
+int runtime_take(struct queue *q, struct settings *s);
+/* The account's state goes to disk, to the log and to the events. */
+void account_changed(struct queue *q, struct account *a);
+struct account *account_by_name(struct queue *q, const char *name);
+struct service *service_by_name(struct queue *q, const char *name);
+
+/* ---- reports ---- */
+
+enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_RELAYED };
+
+/*
+ * The report on recipients of `m` (indices in `which`), ready to be stored; NULL where none is to be made or memory is
+ * out. Whether one is wanted at all is report_wanted's business.
+ */
+struct spool_message *report_make(struct queue *q, const struct account *a,
+    const struct spool_message *m, enum report_kind kind, const size_t *which, size_t count);
+/* Does somebody get a report of this kind on this recipient? */
+bool report_wanted(const struct queue *q, const struct spool_message *m,
+    const struct spool_recipient *r, enum report_kind kind);
+
+/* ---- callers ---- */
+
+struct user {
+	uint32_t uid;
+	char *name, *full_name; /* name "": unknown */
+	uint32_t *groups;
+	size_t group_count;
+};
+
+typedef void users_ready(void *arg, const struct user *u);
+
+struct users *users_new(void);
+/* What is known of this uid, or NULL: then `ready` is called once it is (never from within this call). */
+const struct user *users_get(struct queue *q, uint32_t uid, users_ready *ready, void *arg);
+/* `arg` will not be called. */
+void users_forget(struct queue *q, void *arg);
+void users_answer(struct queue *q, const struct message *m);
+
+/* ---- entrances ---- */
+
+/* Who is at the other end. */
+struct caller {
+	uint32_t uid;
+	uint32_t *groups; /* owned by whoever made it */
+	size_t group_count;
+	bool
+	    groups_by_name; /* `groups` is unknown: those of the user database count (drop files) */
+	const char *socket; /* service whose socket it is; NULL: the common one */
+};
+
+struct submission_ops {
+	/* A decision that was awaited is made: there may be output, and input is taken again. */
+	void (*proceed)(void *arg);
+};
+
+/* `caller` and `ops` are borrowed while it lives. */
+struct submission *submission_new(
+    struct queue *q, const struct caller *caller, const struct submission_ops *ops, void *arg);
+struct submission *submission_free(struct submission *s);
+struct smtp_server *submission_engine(struct submission *s);
+/* Outcome of the last transaction: its reply's code (250 stored, 4xx, 5xx), 0 before any. `words` may be NULL. */
+int submission_result(const struct submission *s, const char **words);
+/* Messages stored. */
+unsigned submission_stored(const struct submission *s);
+
+struct connections *connections_new(struct queue *q);
+/* Takes the listening socket. */
+int connections_listen(struct connections *c, int fd, const char *service);
+/* Takes nothing more; those in the midst of a message may finish. */
+void connections_stop(struct connections *c);
+size_t connections_count(const struct connections *c);
+
+struct drop *drop_new(struct queue *q, int dir);
+/* Looks for files now. */
+void drop_scan(struct drop *d);
+
+struct control *control_new(struct queue *q);
+int control_listen(struct control *c, int fd);
+void control_reload_result(struct control *c, const struct message *m);
+bool control_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups, size_t count);
+
+/* What mailq prints to this caller. False where memory or the disk fails. */
+bool listing_make(struct queue *q, uint32_t uid, bool all, struct buf *out);
+
+/* ---- actions of people: action.h, and XFRANK FLUSH ---- */
+
+/* What may be tried is tried now. `uid` -1: of everybody. */
+void action_flush(struct queue *q, int64_t uid);
+
+/* ---- the role ---- */
+
+struct queue {
+	struct role *role;
+	struct event_base *base;
+	struct spool *spool;
+	struct settings *settings,
+	    *coming;               /* in force (its lists are moved out); being collected */
+	struct account **accounts; /* sorted by name */
+	size_t account_count;
+	struct service **services; /* those configured, in file order, then those that were */
+	size_t service_count, service_total;
+	const struct policy_service **policies; /* of those configured, for policy_match */
+	struct turn turn;
+	struct dispatch dispatch;
+	struct users *users;
+	struct connections *connections;
+	struct drop *drop;
+	struct control *control;
+	struct event *sweep, *checkpoint, *stop;
+	int64_t clock_us; /* added to CLOCK_BOOTTIME it gives wall time as it was at the start */
+	bool stopping;
+	int64_t stop_at; /* when stopping: not later */
+};
+
+/* Seconds and microseconds of a clock that shows wall time at start, and does not jump after that. */
+int64_t queue_now(const struct queue *q);
+int64_t queue_now_us(const struct queue *q);
+/* Milliseconds of CLOCK_BOOTTIME. */
+uint64_t queue_now_ms(void);
+uint32_t queue_random(void);
+/* The time of day as Date has it, local offset and all. */
+int queue_date(struct buf *out);
+/* "local@domain": a name without a domain gets the mail domain. NULL: no memory. */
+char *queue_qualify(const struct queue *q, const char *address);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * report.c: makes messages of ours about messages of others: bounces, warnings of delay, "relayed".
+ *
+ * They go out through the same account, from its mailbox: a submission server takes no null sender and no address
+ * that is not the account's. None is ever made about a report.
+ */
+#include "broker/queue/queue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/codec.h"
+#include "base/log.h"
+#include "broker/queue/bounce.h"
+
+enum {
+	WHOLE_DEFAULT =
+	    16 * 1024, /* originals of up to this size come back whole unless asked otherwise */
+	WHOLE_MAX = 256 * 1024, /* even where RET=FULL asks for it */
+	HEADERS_MAX = 256 * 1024,
+	REPORT_MAX = 2 * 1024 * 1024,
+};
+
+/* To whom: NULL for nobody. */
+static const char *
+return_address(const struct queue *q, const struct spool_message *m)
+{
+	const char *to = m->return_to == NULL ? q->settings->postmaster : m->return_to;
+
+	return *to == '\0' ? NULL : to;
+}
+
+/* Whose it is: an account without a mailbox (a relay) takes any sender. NULL: no memory. */
+static char *
+own_address(const struct queue *q, const struct account *a)
+{
+	if (a->conf.mailbox != NULL && *a->conf.mailbox != '\0')
+		return strdup(a->conf.mailbox);
+	return *q->settings->postmaster != '\0' ? strdup(q->settings->postmaster)
+						: queue_qualify(q, "postmaster");
+}
+
+bool
+report_wanted(const struct queue *q, const struct spool_message *m, const struct spool_recipient *r,
+    enum report_kind kind)
+{
+	static const unsigned bits[] = {
+	    SMTP_NOTIFY_FAILURE, SMTP_NOTIFY_DELAY, SMTP_NOTIFY_SUCCESS};
+
+	if ((m->flags & SPOOL_REPORT) != 0 || return_address(q, m) == NULL)
+		return false;
+	if (r->notify == 0)
+		return kind != REPORT_RELAYED;
+	return (r->notify & bits[kind]) != 0;
+}
+
+/* The original or its beginning. */
+static int
+read_original(struct queue *q, const struct spool_message *m, size_t len, struct buf *out)
+{
+	int fd, r;
+
+	if ((m->flags & SPOOL_BODY_FILE) == 0)
+		return m->body == NULL
+			   ? -ENOENT
+			   : buf_append(out, m->body, len < m->body_len ? len : m->body_len);
+	fd = spool_body_open(q->spool, m->id);
+	if (fd < 0)
+		return fd;
+	r = buf_reserve(out, len);
+	while (r == 0 && out->len < len) {
+		ssize_t n = read(fd, out->data + out->len, len - out->len);
+
+		if (n <= 0) {
+			r = n < 0 ? -errno : 0;
+			break;
+		}
+		out->len += (size_t)n;
+	}
+	if (r == 0)
+		out->data[out->len] = '\0';
+	(void)close(fd);
+	return r;
+}
+
+static bool
+wants_whole(const struct spool_message *m)
+{
+	if (m->ret == SMTP_RET_HDRS)
+		return false;
+	return m->size <= (m->ret == SMTP_RET_FULL ? WHOLE_MAX : WHOLE_DEFAULT);
+}
+
+static int
+random_hex(struct buf *out)
+{
+	unsigned char bytes[16];
+
+	return getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes)
+		   ? hex_encode(out, bytes, sizeof(bytes))
+		   : -EIO;
+}
+
+struct texts {
+	struct diagnosis *diagnoses;
+	struct bounce_recipient *recipients;
+};
+
+static int
+fill_recipients(struct queue *q, const struct account *a, const struct spool_message *m,
+    enum report_kind kind, const size_t *which, size_t count, struct texts *ret)
+{
+	ret->diagnoses = calloc(count, sizeof(*ret->diagnoses));
+	ret->recipients = calloc(count, sizeof(*ret->recipients));
+	if (ret->diagnoses == NULL || ret->recipients == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const struct spool_recipient *r = &m->recipients[which[i]];
+		struct bounce_recipient *b = &ret->recipients[i];
+		bool failed = (r->reply.code != 0 || r->reply.fault != SMTP_FAULT_NONE) &&
+			      kind != REPORT_RELAYED;
+
+		*b = (struct bounce_recipient){
+		    .address = r->address, .orcpt = r->orcpt, .reply = &r->reply, .at = r->at};
+		if (failed) {
+			outcome_diagnose(a, m, &r->reply, &ret->diagnoses[i]);
+			b->text = ret->diagnoses[i].text;
+			b->next = ret->diagnoses[i].next;
+		}
+		b->expired = kind == REPORT_FAILED && queue_now(q) >= m->expires &&
+			     (!failed || ret->diagnoses[i].retry != RETRY_PERMANENT_MESSAGE);
+	}
+	return 0;
+}
+
+static int
+write_report(struct queue *q, const struct account *a, const char *from,
+    const struct spool_message *m, enum report_kind kind, const struct texts *texts, size_t count,
+    struct buf *out, struct buf *id)
+{
+	CLEANUP_BUF struct buf date = BUF_INIT(64), boundary = BUF_INIT(64),
+			       original = BUF_INIT(HEADERS_MAX + WHOLE_MAX);
+	const char *domain = address_domain(from);
+	char queue_id[SPOOL_ID_LEN];
+	time_t now = time(NULL);
+	struct tm tm = {0};
+	struct bounce b = {.kind = (enum bounce_kind)kind,
+	    .hostname = q->settings->hostname,
+	    .from = from,
+	    .to = return_address(q, m),
+	    .envid = m->envid == NULL ? "" : m->envid,
+	    .remote = a->conf.host,
+	    .subject = m->subject,
+	    .original_id = m->message_id == NULL ? "" : m->message_id,
+	    .queue_id = spool_id_text(m->id, queue_id),
+	    .arrival = m->received,
+	    .retry_until = m->expires,
+	    .recipients = texts->recipients,
+	    .count = count,
+	    .headers_only = !wants_whole(m) || kind != REPORT_FAILED,
+	    .eight_bit = (m->flags & SPOOL_8BIT) != 0};
+	size_t len = b.headers_only ? (m->header_size < HEADERS_MAX ? m->header_size : HEADERS_MAX)
+				    : m->size;
+	int r = queue_date(&date);
+
+	if (localtime_r(&now, &tm) != NULL)
+		b.offset = (int)(tm.tm_gmtoff / 60);
+	if (r == 0)
+		r = random_hex(&boundary);
+	if (r == 0)
+		r = buf_append_char(id, '<');
+	if (r == 0)
+		r = random_hex(id);
+	if (r == 0)
+		r = buf_printf(id, "@%s>", domain == NULL ? q->settings->hostname : domain);
+	if (r == 0)
+		r = read_original(q, m, len, &original);
+	if (r < 0)
+		return r;
+	b.date = buf_str(&date);
+	b.boundary = buf_str(&boundary);
+	b.message_id = buf_str(id);
+	b.original = buf_str(&original);
+	b.original_len = original.len;
+	return bounce_write(out, &b);
+}
+
+/* The report as a message of the spool; its body goes to a file where it is large. */
+static int
+make_message(struct queue *q, const struct account *a, const char *from,
+    const struct spool_message *m, struct buf *text, const struct buf *id,
+    struct spool_message *ret)
+{
+	const char *end = strstr(buf_str(text), "\r\n\r\n");
+	int fd, r;
+
+	*ret = (struct spool_message){
+	    .id = spool_new_id(q->spool, queue_now_us(q)),
+	    .account = strdup(a->name),
+	    .service = strdup(m->service),
+	    .uid = m->uid,
+	    .sender = strdup(from),
+	    .return_to = strdup(""),
+	    .envid = strdup(""),
+	    .subject = strdup("Mail delivery report"),
+	    .message_id = strdup(buf_str(id)),
+	    .received = queue_now(q),
+	    .expires = queue_now(q) + q->settings->lifetime,
+	    .next = queue_now(q),
+	    .size = text->len,
+	    .header_size = end == NULL ? 0 : (uint64_t)(end + 2 - text->data),
+	    .flags = SPOOL_REPORT | (m->flags & (SPOOL_8BIT | SPOOL_SMTPUTF8)),
+	    .recipients = calloc(1, sizeof(struct spool_recipient)),
+	};
+	if (ret->recipients == NULL)
+		return -ENOMEM;
+	ret->count = 1;
+	ret->recipients[0].address = strdup(return_address(q, m));
+	ret->recipients[0].notify = SMTP_NOTIFY_NEVER;
+	ret->recipients[0].next = ret->next;
+	if (ret->account == NULL || ret->service == NULL || ret->sender == NULL ||
+	    ret->return_to == NULL || ret->envid == NULL || ret->subject == NULL ||
+	    ret->message_id == NULL || ret->recipients[0].address == NULL)
+		return -ENOMEM;
+	if (text->len <= SPOOL_INLINE_MAX) {
+		ret->body_len = text->len;
+		ret->body = buf_take(text);
+		return ret->body == NULL ? -ENOMEM : 0;
+	}
+	fd = spool_body_create(q->spool, ret->id);
+	if (fd < 0)
+		return fd;
+	ret->flags |= SPOOL_BODY_FILE;
+	q->turn.sync_bodies = true;
+	r = write(fd, text->data, text->len) == (ssize_t)text->len ? spool_body_sync(fd) : -EIO;
+	(void)close(fd);
+	if (r < 0)
+		spool_body_remove(q->spool, ret->id);
+	return r;
+}
+
+struct spool_message *
+report_make(struct queue *q, const struct account *a, const struct spool_message *m,
+    enum report_kind kind, const size_t *which, size_t count)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX), id = BUF_INIT(512);
+	struct spool_message *report = calloc(1, sizeof(*report));
+	struct texts texts = {0};
+	char queue_id[SPOOL_ID_LEN], own_id[SPOOL_ID_LEN];
+	CLEANUP_FREE char *from = own_address(q, a);
+	int r = report == NULL || from == NULL ? -ENOMEM : 0;
+
+	if (r == 0)
+		r = fill_recipients(q, a, m, kind, which, count, &texts);
+	if (r == 0)
+		r = write_report(q, a, from, m, kind, &texts, count, &text, &id);
+	if (r == 0)
+		r = make_message(q, a, from, m, &text, &id, report);
+	free(texts.diagnoses);
+	free(texts.recipients);
+	if (r < 0) {
+		log_line(LOG_LEVEL_ERROR, "A report to the sender cannot be made.",
+		    LOG_PAIRS(
+			{LOG_QUEUE_ID, spool_id_text(m->id, queue_id)}, {LOG_ERROR, strerror(-r)}));
+		return spool_message_free(report);
+	}
+	log_line(LOG_LEVEL_INFO, "A report to the sender is queued.",
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, queue_id)},
+		{LOG_RECIPIENT, report->recipients[0].address},
+		{LOG_OUTCOME, spool_id_text(report->id, own_id)}));
+	return report;
+}

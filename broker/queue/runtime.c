@@ -1,0 +1,226 @@
+/*
+ * runtime.c: accounts and services as they run. Each lives until the role ends: what is under way may point to it, and a
+ * rate limit or a refusal is not forgotten because somebody edited the configuration. One that is no longer configured
+ * takes and sends nothing more; its mail stays in the spool.
+ */
+#include "broker/queue/queue.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+
+enum { DAY = 24 * 3600, DAY_MS = DAY * 1000 };
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct account *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+struct account *
+account_by_name(struct queue *q, const char *name)
+{
+	const struct account key = {.name = (char *)(uintptr_t)name}, *at = &key;
+	struct account **found = q->account_count == 0 ? NULL
+						       : bsearch(&at, q->accounts, q->account_count,
+							     sizeof(*q->accounts), compare);
+
+	return found == NULL ? NULL : *found;
+}
+
+struct service *
+service_by_name(struct queue *q, const char *name)
+{
+	for (size_t i = 0; i < q->service_total; i++)
+		if (strcmp(q->services[i]->name, name) == 0)
+			return q->services[i];
+	return NULL;
+}
+
+/* What the spool remembers of the account. */
+static void
+restore_account(struct queue *q, struct account *a)
+{
+	struct spool_account kept;
+
+	if (spool_load_account(q->spool, a->name, &kept) < 0)
+		return;
+	a->schedule = kept.schedule;
+	a->schedule.keeper = SCHEDULE_ACTIVE;
+	a->reply = kept.reply;
+	/* A clock that was wrong before must not make it wait for years. */
+	if (a->schedule.until > queue_now(q) + DAY)
+		a->schedule.until = queue_now(q);
+}
+
+static int
+add_account(struct queue *q, struct settings_account *conf)
+{
+	struct account **all =
+	    reallocarray(q->accounts, q->account_count + 1, sizeof(*q->accounts));
+	struct account *a;
+
+	if (all == NULL)
+		return -ENOMEM;
+	q->accounts = all;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return -ENOMEM;
+	a->name = strdup(conf->name);
+	if (a->name == NULL) {
+		free(a);
+		return -ENOMEM;
+	}
+	restore_account(q, a);
+	q->accounts[q->account_count++] = a;
+	return 0;
+}
+
+static int
+take_accounts(struct queue *q, struct settings *s)
+{
+	size_t before = q->account_count;
+	int r = 0;
+
+	for (size_t i = 0; i < s->account_count && r == 0; i++) {
+		struct account key = {.name = s->accounts[i].name}, *at = &key;
+
+		if (before == 0 ||
+		    bsearch(&at, q->accounts, before, sizeof(*q->accounts), compare) == NULL)
+			r = add_account(q, &s->accounts[i]);
+	}
+	if (q->account_count > 0)
+		qsort(q->accounts, q->account_count, sizeof(*q->accounts), compare);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < q->account_count; i++)
+		q->accounts[i]->configured = false;
+	for (size_t i = 0; i < s->account_count; i++) {
+		struct account *a = account_by_name(q, s->accounts[i].name);
+		struct settings_account old = a->conf;
+
+		/* The old strings go with the new settings. */
+		a->conf = s->accounts[i];
+		s->accounts[i] = old;
+		a->configured = true;
+	}
+	return 0;
+}
+
+/* Messages of the last day count against the day's limit, also those of before a restart. */
+static void
+restore_rate(struct queue *q, struct service *v)
+{
+	unsigned count;
+
+	if (v->policy.rate_day > 0 &&
+	    spool_count_since(q->spool, v->name, (int64_t)time(NULL) - DAY, &count) == 0)
+		policy_bucket_take(&v->day, v->policy.rate_day, DAY_MS, queue_now_ms(),
+		    count < v->policy.rate_day ? count : v->policy.rate_day);
+}
+
+static struct service *
+new_service(const char *name)
+{
+	struct service *v = calloc(1, sizeof(*v));
+
+	if (v != NULL)
+		v->name = strdup(name);
+	if (v != NULL && v->name == NULL) {
+		free(v);
+		return NULL;
+	}
+	return v;
+}
+
+/* The accounts that the policy names. */
+static int
+resolve(struct queue *q, struct service *v)
+{
+	size_t count = v->policy.accounts.count;
+	struct account **accounts = calloc(count + 1, sizeof(struct account *));
+	struct policy_account *names = calloc(count + 1, sizeof(*names));
+	size_t n = 0;
+
+	if (accounts == NULL || names == NULL) {
+		free(accounts);
+		free(names);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct account *a = account_by_name(q, v->policy.accounts.items[i]);
+
+		if (a == NULL || !a->configured)
+			continue;
+		accounts[n] = a;
+		names[n++] = (struct policy_account){a->name, a->conf.mailbox};
+	}
+	free(v->accounts);
+	free(v->names);
+	v->accounts = accounts;
+	v->names = names;
+	v->account_count = n;
+	return 0;
+}
+
+static int
+take_services(struct queue *q, struct settings *s)
+{
+	size_t room = s->service_count + q->service_total + 1, n = 0;
+	struct service **all = calloc(room, sizeof(struct service *));
+	const struct policy_service **policies = calloc(room, sizeof(*policies));
+	int r = all == NULL || policies == NULL ? -ENOMEM : 0;
+
+	for (size_t i = 0; i < s->service_count && r == 0; i++) {
+		struct service *v = service_by_name(q, s->services[i].name);
+		bool is_new = v == NULL;
+		struct policy_service old;
+
+		if (is_new)
+			v = new_service(s->services[i].name);
+		if (v == NULL) {
+			r = -ENOMEM;
+			break;
+		}
+		old = v->policy;
+		v->policy = s->services[i];
+		s->services[i] = old;
+		policies[n] = &v->policy;
+		all[n++] = v;
+		if (is_new)
+			restore_rate(q, v);
+		r = resolve(q, v);
+	}
+	if (r < 0) {
+		free(all);
+		free(policies);
+		return r;
+	}
+	for (size_t i = 0; i < q->service_total; i++) {
+		bool still = false;
+
+		for (size_t k = 0; k < s->service_count; k++)
+			still = still || all[k] == q->services[i];
+		if (!still)
+			all[n++] = q->services[i];
+	}
+	free(q->services);
+	free(q->policies);
+	q->services = all;
+	q->policies = policies;
+	q->service_count = s->service_count;
+	q->service_total = n;
+	return 0;
+}
+
+int
+runtime_take(struct queue *q, struct settings *s)
+{
+	int r = take_accounts(q, s);
+
+	return r < 0 ? r : take_services(q, s);
+}

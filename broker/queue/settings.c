@@ -1,0 +1,258 @@
+/*
+ * settings.c: see settings.h.
+ */
+#include "broker/queue/settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	DAY = 24 * 3600,
+	LIFETIME_DEFAULT = 5 * DAY,
+	WARN_AFTER_DEFAULT = 4 * 3600,
+	HISTORY_DAYS_DEFAULT = 14,
+	SIZE_DEFAULT = 50 * 1024 * 1024,
+	SESSIONS_DEFAULT = 1,
+};
+
+/* A copy of a field's text, "" where it is absent. */
+static char *
+copy(const struct message *m, enum field f)
+{
+	const char *text = message_str(m, f);
+
+	return strdup(text == NULL ? "" : text);
+}
+
+struct settings *
+settings_new(const struct message *m)
+{
+	struct settings *s = calloc(1, sizeof(*s));
+	const char *in_doubt = message_str(m, F_IN_DOUBT);
+
+	if (s == NULL)
+		return NULL;
+	s->generation = message_u64(m, F_GENERATION, 0);
+	s->hostname = copy(m, F_HOSTNAME);
+	s->mail_name = message_has(m, F_MAIL_NAME) ? copy(m, F_MAIL_NAME) : copy(m, F_HOSTNAME);
+	s->postmaster = copy(m, F_POSTMASTER);
+	s->size_max = message_u64(m, F_SIZE_LIMIT, SIZE_DEFAULT);
+	s->lifetime = (int64_t)message_u64(m, F_LIFETIME, LIFETIME_DEFAULT);
+	s->warn_after = (int64_t)message_u64(m, F_WARN_AFTER, WARN_AFTER_DEFAULT);
+	s->keep_history = (int64_t)message_u64(m, F_TRANSCRIPT_DAYS, HISTORY_DAYS_DEFAULT) * DAY;
+	s->hold_in_doubt = in_doubt != NULL && strcmp(in_doubt, "hold") == 0;
+	s->has_admin_gid = message_has(m, F_ADMIN_GID);
+	s->admin_gid = (uint32_t)message_u64(m, F_ADMIN_GID, 0);
+	if (s->hostname == NULL || s->mail_name == NULL || s->postmaster == NULL)
+		return settings_free(s);
+	return s;
+}
+
+static void
+free_strings(struct policy_strings *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		free(l->items[i]);
+	free(l->items);
+}
+
+void
+settings_service_clear(struct policy_service *v)
+{
+	free(v->name);
+	free(v->socket);
+	free(v->users);
+	free(v->groups);
+	free_strings(&v->accounts);
+	free_strings(&v->senders);
+	free_strings(&v->recipients);
+}
+
+void
+settings_account_clear(struct settings_account *a)
+{
+	free(a->name);
+	free(a->provider);
+	free(a->mailbox);
+	free(a->auth_user);
+	free(a->grant);
+	free(a->host);
+	free(a->tls);
+}
+
+struct settings *
+settings_free(struct settings *s)
+{
+	if (s == NULL)
+		return NULL;
+	for (size_t i = 0; i < s->account_count; i++)
+		settings_account_clear(&s->accounts[i]);
+	for (size_t i = 0; i < s->service_count; i++)
+		settings_service_clear(&s->services[i]);
+	free(s->accounts);
+	free(s->services);
+	free(s->hostname);
+	free(s->mail_name);
+	free(s->postmaster);
+	free(s);
+	return NULL;
+}
+
+/* Room for one more of `size` octets, zeroed: arrays double at the powers of two. */
+static void *
+grow(void *array, size_t count, size_t size)
+{
+	char *more = array;
+
+	if ((count & (count - 1)) == 0) {
+		more = reallocarray(array, count == 0 ? 1 : count * 2, size);
+		if (more == NULL)
+			return NULL;
+	}
+	memset(more + count * size, 0, size);
+	return more;
+}
+
+static int
+add_account(struct settings *s, const struct message *m)
+{
+	struct settings_account *all = grow(s->accounts, s->account_count, sizeof(*all)), *a;
+
+	if (all == NULL)
+		return -ENOMEM;
+	s->accounts = all;
+	a = &all[s->account_count++];
+	a->name = copy(m, F_ACCOUNT);
+	a->provider = copy(m, F_PROVIDER);
+	a->mailbox = copy(m, F_MAILBOX);
+	a->auth_user = copy(m, F_AUTH_USER);
+	a->grant = copy(m, F_GRANT);
+	a->host = copy(m, F_HOST);
+	a->tls = copy(m, F_TLS);
+	a->port = (unsigned)message_u64(m, F_PORT, 0);
+	a->sessions = (unsigned)message_u64(m, F_SESSIONS, SESSIONS_DEFAULT);
+	if (a->sessions == 0)
+		a->sessions = SESSIONS_DEFAULT;
+	a->rate = (unsigned)message_u64(m, F_RATE, 0);
+	a->recipients_max = (unsigned)message_u64(m, F_RECIPIENTS_MAX, 0);
+	return a->name != NULL && a->provider != NULL && a->mailbox != NULL &&
+		       a->auth_user != NULL && a->grant != NULL && a->host != NULL && a->tls != NULL
+		   ? 0
+		   : -ENOMEM;
+}
+
+static int
+take_strings(const struct message *m, enum field f, struct policy_strings *ret)
+{
+	const char *text;
+	size_t at = 0;
+
+	while (message_next_str(m, f, &at, &text)) {
+		char **all = grow(ret->items, ret->count, sizeof(*all));
+
+		if (all == NULL)
+			return -ENOMEM;
+		ret->items = all;
+		all[ret->count] = strdup(text);
+		if (all[ret->count] == NULL)
+			return -ENOMEM;
+		ret->count++;
+	}
+	return 0;
+}
+
+static int
+take_numbers(const struct message *m, enum field f, uint32_t **ret, size_t *ret_count)
+{
+	uint64_t number;
+	size_t at = 0;
+
+	while (message_next_u64(m, f, &at, &number)) {
+		uint32_t *all = grow(*ret, *ret_count, sizeof(*all));
+
+		if (all == NULL)
+			return -ENOMEM;
+		*ret = all;
+		all[(*ret_count)++] = (uint32_t)number;
+	}
+	return 0;
+}
+
+static int
+from_policy(const char *text, enum policy_from *ret)
+{
+	if (strcmp(text, "rewrite") == 0)
+		*ret = POLICY_REWRITE;
+	else if (strcmp(text, "refuse") == 0)
+		*ret = POLICY_REFUSE;
+	else if (strcmp(text, "keep") == 0)
+		*ret = POLICY_KEEP;
+	else
+		return -EPROTO;
+	return 0;
+}
+
+static int
+add_service(struct settings *s, const struct message *m)
+{
+	struct policy_service *all = grow(s->services, s->service_count, sizeof(*all)), *v;
+	const char *socket = message_str(m, F_SOCKET_NAME);
+	int r;
+
+	if (all == NULL)
+		return -ENOMEM;
+	s->services = all;
+	v = &all[s->service_count++];
+	v->name = copy(m, F_SERVICE);
+	if (socket != NULL && *socket != '\0')
+		v->socket = strdup(socket);
+	if (v->name == NULL || (socket != NULL && *socket != '\0' && v->socket == NULL))
+		return -ENOMEM;
+	v->capture = strcmp(message_str(m, F_MODE), "capture") == 0;
+	v->any_user = message_u64(m, F_ANY_USER, 0) != 0;
+	v->rate_minute = (unsigned)message_u64(m, F_RATE, 0);
+	v->rate_day = (unsigned)message_u64(m, F_RATE_DAY, 0);
+	v->recipients_max = (unsigned)message_u64(m, F_RECIPIENTS_MAX, 0);
+	v->size_max = message_u64(m, F_SIZE_LIMIT, 0);
+	r = from_policy(message_str(m, F_FROM_POLICY), &v->from);
+	if (r == 0)
+		r = take_numbers(m, F_USER, &v->users, &v->user_count);
+	if (r == 0)
+		r = take_numbers(m, F_GROUP, &v->groups, &v->group_count);
+	if (r == 0)
+		r = take_strings(m, F_ACCOUNT, &v->accounts);
+	if (r == 0)
+		r = take_strings(m, F_SENDERS, &v->senders);
+	if (r == 0)
+		r = take_strings(m, F_RECIPIENTS, &v->recipients);
+	return r;
+}
+
+int
+settings_add(struct settings *s, const struct message *m)
+{
+	switch (message_type(m)) {
+	case M_CONF_ACCOUNT:
+		return add_account(s, m);
+	case M_CONF_SERVICE:
+		return add_service(s, m);
+	default:
+		return -EPROTO;
+	}
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct settings_account *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+void
+settings_complete(struct settings *s)
+{
+	if (s->account_count > 0)
+		qsort(s->accounts, s->account_count, sizeof(*s->accounts), compare);
+}

@@ -1,0 +1,46 @@
+/*
+ * settings.h: queue's part of the configuration, collected from main's messages and taken whole.
+ */
+#ifndef FRANK_BROKER_QUEUE_SETTINGS_H
+#define FRANK_BROKER_QUEUE_SETTINGS_H
+
+#include "broker/ipc/message.h"
+#include "broker/queue/policy.h"
+
+struct settings_account {
+	char *name;
+	char *provider, *mailbox, *auth_user, *grant, *host, *tls; /* "" where absent */
+	unsigned port;
+	unsigned sessions;       /* at least 1 */
+	unsigned rate;           /* messages a minute; 0: no limit */
+	unsigned recipients_max; /* of a message; 0: no limit of its own */
+};
+
+struct settings {
+	uint64_t generation;
+	char *hostname, *mail_name;
+	char *postmaster; /* "": nobody */
+	uint64_t size_max;
+	int64_t lifetime, warn_after, keep_history; /* seconds */
+	bool hold_in_doubt;
+	bool has_admin_gid;
+	uint32_t admin_gid;
+	struct settings_account *accounts; /* sorted by name once complete */
+	size_t account_count;
+	struct policy_service *services; /* in file order */
+	size_t service_count;
+};
+
+/* From CONF_BEGIN. NULL: no memory. */
+struct settings *settings_new(const struct message *begin);
+/* CONF_ACCOUNT, CONF_SERVICE: 0, -ENOMEM, -EPROTO. */
+int settings_add(struct settings *s, const struct message *m);
+/* CONF_END: sorts. */
+void settings_complete(struct settings *s);
+struct settings *settings_free(struct settings *s);
+
+/* Free what the struct holds; the struct is not to be used again. */
+void settings_account_clear(struct settings_account *a);
+void settings_service_clear(struct policy_service *v);
+
+#endif

@@ -1,0 +1,968 @@
+/*
+ * submission.c: one SMTP session of a caller, whatever carries it: what base/smtp/server.h asks is decided here.
+ *
+ * MAIL finds the service that is for this caller, which takes a question to main for a caller not known yet. Content streams
+ * through complete.h into memory, or into the file of its body once it is larger than SPOOL_INLINE_MAX; policy decides about
+ * the sender when the header section is complete. The end of the content hands the message to the turn; the answer comes
+ * when it is on disk. Nothing is kept of a transaction that is refused.
+ */
+#include "broker/queue/queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/codec.h"
+#include "base/log.h"
+#include "base/smtp/server.h"
+#include "broker/queue/complete.h"
+#include "broker/queue/fields.h"
+#include "broker/queue/recode.h"
+
+enum {
+	RECIPIENTS_MAX = 10000,
+	BAD_COMMANDS_MAX = 50,
+	MINUTE_MS = 60 * 1000,
+	DAY_MS = 24 * 3600 * 1000,
+	COPY_SIZE = 64 * 1024,
+};
+
+/* Where the finished message goes. */
+struct body {
+	struct queue *q;
+	uint64_t id;
+	struct buf small;
+	int fd; /* -1 while it is small */
+	uint64_t size;
+};
+
+/* What complete.h borrows while it writes the header. */
+struct plan_texts {
+	struct buf date, id, received;
+};
+
+struct transaction {
+	struct service *service;
+	struct complete *complete;
+	struct complete_facts facts;
+	struct body body;
+	struct spool_message *message;
+	size_t recipient_room;
+	enum policy_envelope envelope;
+	char *sender;    /* given, qualified */
+	char *caller;    /* the calling user's own address */
+	char *full_name; /* -F, or the user's own */
+	struct plan_texts texts;
+	bool duplicate; /* stored already: its content is dropped */
+	/* why its content is refused */
+	int code;
+	char enhanced[12], words[400];
+};
+
+/* A message on its way to the disk. */
+struct accept {
+	struct op op;
+	struct submission *from; /* NULL: the caller is gone */
+	struct spool_message *message;
+	struct account *account;
+	struct service *service;
+	struct delivery *delivery; /* promised, or NULL */
+	bool stored;
+};
+
+struct submission {
+	struct queue *q;
+	const struct caller *caller;
+	const struct submission_ops *ops;
+	void *arg;
+	struct smtp_server *engine;
+	char *hostname; /* outlives the configuration it came from */
+	struct transaction *t;
+	struct accept *accepting;
+	/* MAIL that waits for the user's name */
+	bool asking;
+	char sender[ADDRESS_MAX + 1];
+	struct smtp_mail_params params;
+	/* outcome of the last transaction */
+	int result;
+	char result_words[400];
+	unsigned stored;
+};
+
+/* ---- the body ---- */
+
+static int
+write_all(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int
+body_write(void *arg, const char *bytes, size_t len)
+{
+	struct body *b = arg;
+	int r = 0;
+
+	b->size += len;
+	if (b->fd < 0 && b->small.len + len <= SPOOL_INLINE_MAX)
+		return buf_append(&b->small, bytes, len);
+	if (b->fd < 0) {
+		b->fd = spool_body_create(b->q->spool, b->id);
+		if (b->fd < 0)
+			return b->fd;
+		r = write_all(b->fd, buf_str(&b->small), b->small.len);
+		buf_free(&b->small);
+	}
+	return r < 0 ? r : write_all(b->fd, bytes, len);
+}
+
+static void
+body_init(struct body *b, struct queue *q)
+{
+	*b = (struct body){.q = q, .id = spool_new_id(q->spool, queue_now_us(q)), .fd = -1};
+	buf_init(&b->small, SPOOL_INLINE_MAX);
+}
+
+/* `keep`: the file belongs to a message now. */
+static void
+body_clear(struct body *b, bool keep)
+{
+	buf_free(&b->small);
+	if (b->fd >= 0) {
+		(void)close(b->fd);
+		if (!keep)
+			spool_body_remove(b->q->spool, b->id);
+	}
+	b->fd = -1;
+}
+
+/* Passes the body through a recoder. */
+static int
+body_recode(const struct body *b, struct recode *r)
+{
+	char *bytes;
+	off_t at = 0;
+	int e = 0;
+
+	if (b->fd < 0)
+		return recode_input(r, buf_str(&b->small), b->small.len);
+	bytes = malloc(COPY_SIZE);
+	if (bytes == NULL)
+		return -ENOMEM;
+	while (e == 0) {
+		ssize_t n = pread(b->fd, bytes, COPY_SIZE, at);
+
+		if (n < 0)
+			e = -errno;
+		if (n <= 0)
+			break;
+		at += n;
+		e = recode_input(r, bytes, (size_t)n);
+	}
+	free(bytes);
+	return e;
+}
+
+/* ---- transactions ---- */
+
+static struct transaction *
+transaction_free(struct transaction *t)
+{
+	if (t == NULL)
+		return NULL;
+	(void)complete_free(t->complete);
+	body_clear(&t->body, false);
+	(void)spool_message_free(t->message);
+	free(t->sender);
+	free(t->caller);
+	free(t->full_name);
+	buf_free(&t->texts.date);
+	buf_free(&t->texts.id);
+	buf_free(&t->texts.received);
+	free(t);
+	return NULL;
+}
+
+char *
+queue_qualify(const struct queue *q, const char *address)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT(2 * ADDRESS_MAX + 2);
+	int r = buf_append_str(&out, address);
+
+	if (r == 0 && address_domain(address) == NULL)
+		r = buf_printf(&out, "@%s", q->settings->mail_name);
+	return r < 0 ? NULL : buf_take(&out);
+}
+
+/* A user's own address: a name that is no local part is quoted by nobody, so the uid stands for it. */
+static char *
+address_of_user(const struct queue *q, const struct user *u)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "uid%" PRIu32, u->uid);
+	return queue_qualify(
+	    q, address_is_valid(u->name, strlen(u->name), true) && address_domain(u->name) == NULL
+		   ? u->name
+		   : name);
+}
+
+static struct transaction *
+transaction_new(struct submission *s, struct service *service, const char *sender,
+    const struct smtp_mail_params *p, const struct user *u)
+{
+	struct queue *q = s->q;
+	struct transaction *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->service = service;
+	body_init(&t->body, q);
+	buf_init(&t->texts.date, 64);
+	buf_init(&t->texts.id, 512);
+	buf_init(&t->texts.received, 1024);
+	t->message = calloc(1, sizeof(*t->message));
+	t->caller = address_of_user(q, u);
+	t->full_name = strdup(p->full_name[0] != '\0' ? p->full_name : u->full_name);
+	t->envelope = p->caller         ? POLICY_ENVELOPE_CALLER
+		      : *sender == '\0' ? POLICY_ENVELOPE_NULL
+					: POLICY_ENVELOPE_GIVEN;
+	t->sender = t->envelope == POLICY_ENVELOPE_GIVEN ? queue_qualify(q, sender) : strdup("");
+	if (t->message == NULL || t->caller == NULL || t->full_name == NULL || t->sender == NULL)
+		return transaction_free(t);
+	t->message->id = t->body.id;
+	t->message->service = strdup(service->name);
+	t->message->envid = strdup(p->envid);
+	if (t->message->service == NULL || t->message->envid == NULL)
+		return transaction_free(t);
+	t->message->uid = u->uid;
+	t->message->ret = p->ret;
+	if (p->smtputf8)
+		t->message->flags |= SPOOL_SMTPUTF8;
+	(void)snprintf(
+	    t->message->submission, sizeof(t->message->submission), "%s", p->submission_id);
+	t->duplicate = p->submission_id[0] != '\0' && spool_known(q->spool, p->submission_id) == 1;
+	return t;
+}
+
+static void
+note(struct submission *s, int code, const char *words)
+{
+	s->result = code;
+	(void)snprintf(s->result_words, sizeof(s->result_words), "%s", words);
+}
+
+static enum smtp_decision
+refuse(struct submission *s, int code, const char *enhanced, const char *words)
+{
+	note(s, code, words);
+	smtp_server_refuse(s->engine, code, enhanced, "%s", words);
+	return SMTP_REFUSE;
+}
+
+/* One audit line per refusal. */
+static enum smtp_decision
+refuse_and_log(struct submission *s, const struct service *service, const char *address, int code,
+    const char *enhanced, const char *words)
+{
+	char uid[16];
+
+	(void)snprintf(uid, sizeof(uid), "%" PRIu32, s->caller->uid);
+	log_line(LOG_LEVEL_NOTICE, "A message is refused.",
+	    LOG_PAIRS({LOG_OUTCOME, words}, {LOG_UID, uid},
+		{LOG_SERVICE, service == NULL ? NULL : service->name}, {LOG_SENDER, address}));
+	return refuse(s, code, enhanced, words);
+}
+
+/* ---- MAIL ---- */
+
+static struct service *
+service_for(const struct submission *s, const struct user *u)
+{
+	const struct queue *q = s->q;
+	const struct caller *c = s->caller;
+	struct policy_caller who = {c->uid, c->groups_by_name ? u->groups : c->groups,
+	    c->groups_by_name ? u->group_count : c->group_count, c->socket};
+	size_t i = policy_match(q->policies, q->service_count, &who);
+
+	return i < q->service_count ? q->services[i] : NULL;
+}
+
+/* Milliseconds until the service takes one more message. */
+static uint64_t
+rate_wait(const struct service *v)
+{
+	uint64_t now = queue_now_ms();
+	uint64_t minute = policy_bucket_wait(&v->minute, v->policy.rate_minute, MINUTE_MS, now);
+	uint64_t day = policy_bucket_wait(&v->day, v->policy.rate_day, DAY_MS, now);
+
+	return minute > day ? minute : day;
+}
+
+static enum smtp_decision
+mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_params *p,
+    const struct user *u)
+{
+	struct service *v = service_for(s, u);
+	uint64_t wait;
+
+	if (v == NULL)
+		return refuse_and_log(s, NULL, p->caller ? u->name : sender, 550, "5.7.1",
+		    "No service is configured for this user: ask the administrator of this host");
+	if (v->account_count == 0)
+		return refuse_and_log(
+		    s, v, sender, 550, "5.7.1", "The service has no account to send through");
+	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
+		return refuse_and_log(
+		    s, v, sender, 552, "5.3.4", "The message is larger than this service may send");
+	wait = rate_wait(v);
+	if (wait > 0)
+		return refuse_and_log(s, v, sender, 450, "4.7.1",
+		    "The service sends more than its rate allows: try again later");
+	s->t = transaction_new(s, v, sender, p, u);
+	if (s->t == NULL)
+		return refuse(s, 452, "4.3.0", "Out of memory");
+	return SMTP_ACCEPT;
+}
+
+static void
+on_user(void *arg, const struct user *u)
+{
+	struct submission *s = arg;
+
+	s->asking = false;
+	smtp_server_answer(s->engine, mail_with_user(s, s->sender, &s->params, u));
+	s->ops->proceed(s->arg);
+}
+
+static enum smtp_decision
+on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
+{
+	struct submission *s = arg;
+	const struct user *u;
+
+	note(s, 0, "");
+	if (s->q->stopping)
+		return refuse(s, 421, "4.3.2", "Frank is stopping: try again later");
+	u = users_get(s->q, s->caller->uid, on_user, s);
+	if (u != NULL)
+		return mail_with_user(s, sender, p, u);
+	s->asking = true;
+	(void)snprintf(s->sender, sizeof(s->sender), "%s", sender);
+	s->params = *p;
+	return SMTP_LATER;
+}
+
+/* ---- RCPT ---- */
+
+static int
+add_recipient(struct transaction *t, char *address, const struct smtp_rcpt_params *p)
+{
+	struct spool_message *m = t->message;
+	struct spool_recipient *r;
+
+	if (m->count == t->recipient_room) {
+		size_t room = t->recipient_room == 0 ? 1 : t->recipient_room * 4;
+		struct spool_recipient *more = reallocarray(m->recipients, room, sizeof(*more));
+
+		if (more == NULL)
+			return -ENOMEM;
+		m->recipients = more;
+		t->recipient_room = room;
+	}
+	r = &m->recipients[m->count];
+	*r = (struct spool_recipient){.notify = p->notify};
+	if (p->orcpt[0] != '\0') {
+		r->orcpt = strdup(p->orcpt);
+		if (r->orcpt == NULL)
+			return -ENOMEM;
+	}
+	r->address = address;
+	m->count++;
+	return 0;
+}
+
+static enum smtp_decision
+on_rcpt(void *arg, const char *recipient, const struct smtp_rcpt_params *p)
+{
+	struct submission *s = arg;
+	const struct policy_service *v = &s->t->service->policy;
+	char *address = queue_qualify(s->q, recipient);
+	enum smtp_decision d;
+
+	if (address == NULL)
+		return refuse(s, 452, "4.3.0", "Out of memory");
+	if (!address_is_valid(address, strlen(address), false))
+		d = refuse(s, 553, "5.1.3", "This is no address");
+	else if (!policy_recipient_allowed(v, address))
+		d = refuse_and_log(s, s->t->service, address, 550, "5.7.1",
+		    "This service may not send to this recipient");
+	else if (v->recipients_max > 0 && s->t->message->count >= v->recipients_max)
+		d = refuse(
+		    s, 550, "5.5.3", "More recipients than this service may address at once");
+	else if (add_recipient(s->t, address, p) < 0)
+		d = refuse(s, 452, "4.3.0", "Out of memory");
+	else
+		return SMTP_ACCEPT;
+	free(address);
+	return d;
+}
+
+/* ---- content ---- */
+
+static void
+refuse_content(
+    struct transaction *t, int code, const char *enhanced, const char *words, const char *detail)
+{
+	t->code = code;
+	(void)snprintf(t->enhanced, sizeof(t->enhanced), "%s", enhanced);
+	(void)snprintf(t->words, sizeof(t->words), "%s%s%s", words, detail == NULL ? "" : ": ",
+	    detail == NULL ? "" : detail);
+}
+
+static int
+random_id(struct buf *out, const char *domain, int64_t now)
+{
+	unsigned char bytes[16];
+	int r = getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) ? 0 : -EIO;
+
+	if (r == 0)
+		r = buf_append_char(out, '<');
+	if (r == 0)
+		r = hex_encode(out, bytes, sizeof(bytes));
+	return r < 0 ? r : buf_printf(out, ".%" PRId64 "@%s>", now, domain);
+}
+
+int
+queue_date(struct buf *out)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (localtime_r(&now, &tm) == NULL)
+		tm.tm_gmtoff = 0;
+	return fields_date(out, now, (int)(tm.tm_gmtoff / 60));
+}
+
+static int
+fill_texts(struct submission *s, const char *domain, struct plan_texts *x)
+{
+	const struct settings *c = s->q->settings;
+	char id[SPOOL_ID_LEN];
+	int r = queue_date(&x->date);
+
+	if (r == 0)
+		r = random_id(&x->id, domain == NULL ? c->mail_name : domain, (int64_t)time(NULL));
+	if (r == 0)
+		r = buf_printf(&x->received, "by %s (Frank) id %s; %s", c->hostname,
+		    spool_id_text(s->t->message->id, id), buf_str(&x->date));
+	return r;
+}
+
+static void
+log_rewrites(const struct submission *s, const struct policy_decision *d)
+{
+	char uid[16], id[SPOOL_ID_LEN];
+
+	if (!d->from_replaced && !d->sender_replaced)
+		return;
+	(void)snprintf(uid, sizeof(uid), "%" PRIu32, s->caller->uid);
+	log_line(LOG_LEVEL_INFO, "The sender is rewritten.",
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(s->t->message->id, id)},
+		{LOG_SERVICE, s->t->service->name}, {LOG_UID, uid}, {LOG_SENDER, d->sender},
+		{LOG_OUTCOME, d->from_replaced ? "From" : "envelope"}));
+}
+
+static char *
+copy_or_null(const char *text)
+{
+	return text == NULL ? NULL : strdup(text);
+}
+
+/* The header section is there: who may this be from? */
+static int
+decide_sender(struct submission *s, const struct complete_claim *claim, struct policy_decision *d)
+{
+	struct transaction *t = s->t;
+	struct policy_claim c = {.envelope = t->envelope,
+	    .sender = t->sender,
+	    .caller = t->caller,
+	    .from = claim->from,
+	    .from_count = claim->from_count,
+	    .from_unreadable = claim->from_unreadable};
+
+	if (t->service->account_count == 0) {
+		refuse_content(t, 550, "5.7.1", "The service has no account to send through", NULL);
+		return -EPERM;
+	}
+	policy_decide(&t->service->policy, t->service->names, t->service->account_count, &c, d);
+	if (d->refused != NULL) {
+		refuse_content(t, 550, "5.7.1", d->refused, d->culprit);
+		return -EPERM;
+	}
+	t->message->account = strdup(d->account->name);
+	t->message->sender = strdup(d->sender);
+	t->message->return_to = copy_or_null(d->return_to);
+	if (t->message->account == NULL || t->message->sender == NULL ||
+	    (d->return_to != NULL && t->message->return_to == NULL))
+		return -ENOMEM;
+	log_rewrites(s, d);
+	return 0;
+}
+
+static bool
+sender_field_allowed(const struct transaction *t, const char *sender)
+{
+	const struct policy_service *p = &t->service->policy;
+
+	if (sender == NULL || p->from == POLICY_KEEP || policy_pattern_match(&p->senders, sender))
+		return true;
+	for (size_t i = 0; i < t->service->account_count; i++)
+		if (t->service->names[i].mailbox != NULL &&
+		    address_equal_nocase(t->service->names[i].mailbox, sender))
+			return true;
+	return false;
+}
+
+static int
+on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret)
+{
+	struct submission *s = arg;
+	struct plan_texts *x = &s->t->texts;
+	struct policy_decision d;
+	const char *domain;
+	int r = decide_sender(s, claim, &d);
+
+	if (r < 0)
+		return r;
+	domain = address_domain(d.from != NULL          ? d.from
+				: claim->from_count > 0 ? claim->from[0]
+							: "");
+	r = fill_texts(s, domain, x);
+	if (r < 0)
+		return r;
+	*ret = (struct complete_plan){
+	    .from = d.from,
+	    .from_replaced = d.from_replaced,
+	    .full_name = s->t->full_name,
+	    .drop_sender = !sender_field_allowed(s->t, claim->sender),
+	    .date = buf_str(&x->date),
+	    .message_id = buf_str(&x->id),
+	    .received = buf_str(&x->received),
+	};
+	return 0;
+}
+
+static int
+on_write(void *arg, const char *bytes, size_t len)
+{
+	struct submission *s = arg;
+
+	return body_write(&s->t->body, bytes, len);
+}
+
+static const struct complete_ops complete_ops = {on_plan, on_write};
+
+/* What an errno of the completion means to the caller. */
+static void
+refuse_error(struct transaction *t, int r)
+{
+	if (t->code != 0)
+		return;
+	switch (r) {
+	case -E2BIG:
+		refuse_content(t, 552, "5.3.4", "The header section is too large", NULL);
+		break;
+	case -ELOOP:
+		refuse_content(
+		    t, 554, "5.4.6", "The message goes in circles: too many Received fields", NULL);
+		break;
+	case -ENOMEM:
+	case -ENOBUFS:
+		refuse_content(t, 452, "4.3.0", "Out of memory", NULL);
+		break;
+	case -ENOSPC:
+	case -EDQUOT:
+		refuse_content(t, 452, "4.3.1", "The disk is full", NULL);
+		break;
+	default:
+		refuse_content(t, 451, "4.3.0", "The message cannot be stored", strerror(-r));
+		break;
+	}
+}
+
+static enum smtp_decision
+refuse_because(struct submission *s, int r)
+{
+	struct transaction *t = s->t;
+
+	refuse_error(t, r);
+	return refuse_and_log(s, t->service,
+	    t->envelope == POLICY_ENVELOPE_GIVEN ? t->sender : t->caller, t->code, t->enhanced,
+	    t->words);
+}
+
+static enum smtp_decision
+on_data(void *arg)
+{
+	struct submission *s = arg;
+
+	s->t->complete = complete_new(s->q->settings->mail_name, &complete_ops, s);
+	return s->t->complete == NULL ? refuse_because(s, -ENOMEM) : SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+on_content(void *arg, const char *bytes, size_t len)
+{
+	struct submission *s = arg;
+	struct transaction *t = s->t;
+	int r = t->duplicate ? 0 : complete_input(t->complete, bytes, len);
+
+	if (r == 0 && t->service->policy.size_max > 0 &&
+	    t->body.size > t->service->policy.size_max) {
+		refuse_content(
+		    t, 552, "5.3.4", "The message is larger than this service may send", NULL);
+		r = -EFBIG;
+	}
+	return r < 0 ? refuse_because(s, r) : SMTP_ACCEPT;
+}
+
+/* The second pass, where the first one's facts ask for it: into a new body that replaces the old. */
+static int
+mend(struct submission *s, enum recode_need need)
+{
+	struct transaction *t = s->t;
+	struct body old = t->body;
+	struct recode *recode;
+	enum recode_way way;
+	char id[SPOOL_ID_LEN];
+	int r;
+
+	body_init(&t->body, s->q);
+	recode = recode_new(need, &t->facts, on_write, s);
+	r = recode == NULL ? -ENOMEM : body_recode(&old, recode);
+	if (r == 0)
+		r = recode_end(recode, &t->facts, &way);
+	(void)recode_free(recode);
+	body_clear(&old, false);
+	if (r == 0 && way == RECODE_WAY_SPLIT)
+		log_line(LOG_LEVEL_NOTICE,
+		    "A line of more than 998 octets in a message of several parts was split.",
+		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
+	t->message->id = t->body.id;
+	return r;
+}
+
+static int
+complete_message(struct submission *s)
+{
+	struct transaction *t = s->t;
+	struct spool_message *m = t->message;
+	int r = complete_end(t->complete, &t->facts);
+	enum recode_need need = recode_needed(&t->facts);
+
+	if (r == 0 && need != RECODE_NONE)
+		r = mend(s, need);
+	if (r < 0)
+		return r;
+	m->size = t->facts.size;
+	m->header_size = t->facts.header_size;
+	if (t->facts.eight_bit_body || t->facts.eight_bit_header)
+		m->flags |= SPOOL_8BIT;
+	if (t->facts.smtputf8 || address_is_utf8(m->sender, strlen(m->sender)))
+		m->flags |= SPOOL_SMTPUTF8;
+	for (size_t i = 0; i < m->count && (m->flags & SPOOL_SMTPUTF8) == 0; i++)
+		if (address_is_utf8(m->recipients[i].address, strlen(m->recipients[i].address)))
+			m->flags |= SPOOL_SMTPUTF8;
+	m->subject = strdup(t->facts.subject);
+	m->message_id = strdup(t->facts.message_id);
+	if (m->subject == NULL || m->message_id == NULL)
+		return -ENOMEM;
+	if (t->body.fd >= 0) {
+		m->flags |= SPOOL_BODY_FILE;
+		return spool_body_sync(t->body.fd);
+	}
+	m->body_len = t->body.small.len;
+	m->body = buf_take(&t->body.small);
+	return m->body == NULL ? -ENOMEM : 0;
+}
+
+/* ---- storing ---- */
+
+static int
+accept_write(struct queue *q, struct op *op)
+{
+	struct accept *a = (struct accept *)op;
+	int r = spool_insert(q->spool, a->delivery != NULL ? a->delivery->message : a->message);
+
+	a->stored = r == 0;
+	return r < 0 ? r : 0;
+}
+
+static void
+answer(struct accept *a, const struct spool_message *m, int r)
+{
+	struct submission *s = a->from;
+	char id[SPOOL_ID_LEN], words[64];
+
+	s->accepting = NULL;
+	if (r < 0) {
+		(void)refuse(s, 452, "4.3.1",
+		    r == -ENOSPC ? "The disk is full" : "The spool cannot be written");
+		smtp_server_answer(s->engine, SMTP_REFUSE);
+	} else {
+		(void)snprintf(words, sizeof(words), "%s as %s",
+		    a->stored ? "queued" : "queued before, not", spool_id_text(m->id, id));
+		note(s, 250, words);
+		s->stored += a->stored;
+		smtp_server_reply_text(s->engine, words);
+		smtp_server_answer(s->engine, SMTP_ACCEPT);
+	}
+	s->ops->proceed(s->arg);
+}
+
+static void
+log_stored(const struct spool_message *m)
+{
+	char id[SPOOL_ID_LEN], uid[24];
+
+	(void)snprintf(uid, sizeof(uid), "%" PRId64, m->uid);
+	log_line(LOG_LEVEL_INFO,
+	    (m->flags & SPOOL_CAPTURE) != 0 ? "A message is captured." : "A message is queued.",
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
+		{LOG_SERVICE, m->service}, {LOG_UID, uid}, {LOG_SENDER, m->sender},
+		{LOG_RECIPIENT, m->count == 1 ? m->recipients[0].address : NULL}));
+}
+
+static void
+accept_done(struct queue *q, struct op *op, int r)
+{
+	struct accept *a = (struct accept *)op;
+	struct spool_message *m = a->delivery != NULL ? a->delivery->message : a->message;
+	bool in_file = (m->flags & SPOOL_BODY_FILE) != 0;
+
+	if (r == 0 && a->stored)
+		log_stored(m);
+	else if (in_file)
+		spool_body_remove(q->spool, m->id);
+	if (r < 0 || !a->stored) {
+		policy_bucket_give(&a->service->minute, a->service->policy.rate_minute, MINUTE_MS);
+		policy_bucket_give(&a->service->day, a->service->policy.rate_day, DAY_MS);
+	}
+	if (a->from != NULL)
+		answer(a, m, r);
+	if (a->delivery != NULL && r == 0 && a->stored)
+		dispatch_begin(q, a->delivery);
+	else if (a->delivery != NULL)
+		dispatch_forget(q, a->delivery);
+	else if (r == 0 && a->stored && a->account != NULL && m->next != SPOOL_NEVER)
+		dispatch_wait(q, a->account, m->service, m->next);
+	(void)spool_message_free(a->message);
+	free(a);
+}
+
+/* Its first states: captured, sent at once, or waiting. */
+static void
+settle_states(struct submission *s, struct accept *a)
+{
+	struct queue *q = s->q;
+	struct spool_message *m = a->message;
+	int64_t now = queue_now(q);
+
+	m->received = (int64_t)(m->id / 1000000);
+	m->expires = now + q->settings->lifetime;
+	m->next = now;
+	for (size_t i = 0; i < m->count; i++)
+		m->recipients[i].next = now;
+	if (s->t->service->policy.capture) {
+		m->flags |= SPOOL_CAPTURE;
+		m->next = SPOOL_NEVER;
+		for (size_t i = 0; i < m->count; i++) {
+			m->recipients[i].state = SPOOL_CAPTURED;
+			m->recipients[i].next = SPOOL_NEVER;
+		}
+		return;
+	}
+	a->delivery = dispatch_promise(q, a->account, m);
+	if (a->delivery != NULL)
+		a->message = NULL;
+}
+
+static enum smtp_decision
+store(struct submission *s)
+{
+	struct transaction *t = s->t;
+	struct accept *a = calloc(1, sizeof(*a));
+	uint64_t now = queue_now_ms();
+
+	if (a == NULL)
+		return refuse_because(s, -ENOMEM);
+	policy_bucket_take(&t->service->minute, t->service->policy.rate_minute, MINUTE_MS, now, 1);
+	policy_bucket_take(&t->service->day, t->service->policy.rate_day, DAY_MS, now, 1);
+	a->op = (struct op){.write = accept_write, .done = accept_done};
+	a->from = s;
+	a->message = t->message;
+	t->message = NULL;
+	a->service = t->service;
+	a->account = account_by_name(s->q, a->message->account);
+	if (t->body.fd >= 0)
+		s->q->turn.sync_bodies = true;
+	body_clear(&t->body, true);
+	settle_states(s, a);
+	s->accepting = a;
+	turn_add(s->q, &a->op);
+	return SMTP_LATER;
+}
+
+static enum smtp_decision
+on_end(void *arg)
+{
+	struct submission *s = arg;
+	struct transaction *t = s->t;
+	int r;
+
+	if (t->duplicate) {
+		note(s, 250, "queued before");
+		smtp_server_reply_text(s->engine, "queued before");
+		return SMTP_ACCEPT;
+	}
+	r = complete_message(s);
+	if (r == 0 && rate_wait(t->service) > 0) {
+		refuse_content(t, 450, "4.7.1",
+		    "The service sends more than its rate allows: try again later", NULL);
+		r = -EAGAIN;
+	}
+	return r < 0 ? refuse_because(s, r) : store(s);
+}
+
+static void
+on_reset(void *arg)
+{
+	struct submission *s = arg;
+
+	s->t = transaction_free(s->t);
+}
+
+/* ---- the rest of the protocol ---- */
+
+static bool
+on_known(void *arg, const char *submission_id)
+{
+	struct submission *s = arg;
+
+	return spool_known(s->q->spool, submission_id) == 1;
+}
+
+static bool
+on_list(void *arg, struct buf *out)
+{
+	struct submission *s = arg;
+	const struct caller *c = s->caller;
+
+	return listing_make(
+	    s->q, c->uid, control_is_admin(s->q, c->uid, c->groups, c->group_count), out);
+}
+
+static void
+on_flush(void *arg)
+{
+	struct submission *s = arg;
+	const struct caller *c = s->caller;
+
+	action_flush(
+	    s->q, control_is_admin(s->q, c->uid, c->groups, c->group_count) ? -1 : (int64_t)c->uid);
+}
+
+static const struct smtp_server_ops engine_ops = {
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .data = on_data,
+    .content = on_content,
+    .end = on_end,
+    .reset = on_reset,
+    .known = on_known,
+    .list = on_list,
+    .flush = on_flush,
+};
+
+struct submission *
+submission_new(
+    struct queue *q, const struct caller *caller, const struct submission_ops *ops, void *arg)
+{
+	struct submission *s = calloc(1, sizeof(*s));
+	struct smtp_server_config config = {
+	    .software = "Frank",
+	    .extensions = SMTP_EXT_PIPELINING | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |
+			  SMTP_EXT_DSN | SMTP_EXT_CHUNKING | SMTP_EXT_XFRANK | SMTP_EXT_SIZE |
+			  SMTP_EXT_ENHANCED,
+	    .size_max = q->settings->size_max,
+	    .recipients_max = RECIPIENTS_MAX,
+	    .bad_commands_max = BAD_COMMANDS_MAX,
+	    .lenient = true,
+	    .all_or_nothing = true,
+	};
+
+	if (s == NULL)
+		return NULL;
+	s->q = q;
+	s->caller = caller;
+	s->ops = ops;
+	s->arg = arg;
+	s->hostname = strdup(q->settings->hostname);
+	config.hostname = s->hostname;
+	if (s->hostname != NULL)
+		s->engine = smtp_server_new(&config, &engine_ops, s);
+	return s->engine == NULL ? submission_free(s) : s;
+}
+
+struct submission *
+submission_free(struct submission *s)
+{
+	if (s == NULL)
+		return NULL;
+	if (s->asking)
+		users_forget(s->q, s);
+	if (s->accepting != NULL)
+		s->accepting->from = NULL;
+	(void)smtp_server_free(s->engine);
+	(void)transaction_free(s->t);
+	free(s->hostname);
+	free(s);
+	return NULL;
+}
+
+struct smtp_server *
+submission_engine(struct submission *s)
+{
+	return s->engine;
+}
+
+int
+submission_result(const struct submission *s, const char **words)
+{
+	if (words != NULL)
+		*words = s->result_words;
+	return s->result;
+}
+
+unsigned
+submission_stored(const struct submission *s)
+{
+	return s->stored;
+}
