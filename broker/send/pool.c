@@ -295,17 +295,19 @@ has_ready_session(const struct pool *p)
 	return false;
 }
 
-/* A session could not be opened. */
+/* A session could not be opened. While others may yet be, or are, the jobs wait for those, and it is not
+ * replaced: the last to fail decides. */
 static void
 opening_failed(struct pool *p, struct session *s, const struct smtp_reply *why)
 {
 	if (session_retry(s) > 0 && !p->account->retired && !p->send->shutting_down &&
 	    waiting_count(p) > 0 && open_one(p, session_retry(s)))
 		return;
-	if (has_ready_session(p)) {
+	if (has_ready_session(p) || p->opening > 0) {
 		p->limit = p->count;
 		p->limit_until = send_now() + LIMIT_LASTS;
-	} else if (p->opening == 0) {
+	} else {
+		p->limit = 0;
 		answer_all(p, s, why, false);
 	}
 }
