@@ -32,7 +32,7 @@ static int
 complain(const struct options *o, int status, const char *what, const char *about)
 {
 	if (!o->quiet)
-		say(what, about, NULL);
+		say(what, about);
 	return status;
 }
 

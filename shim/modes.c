@@ -168,7 +168,7 @@ mode_list(const struct places *where)
 		return EX_UNAVAILABLE;
 	}
 	if (s.refusal != 0) {
-		say("queue report unavailable: ", s.text, NULL);
+		say("queue report unavailable: ", s.text);
 		return session_exit_status(s.refusal, s.enhanced);
 	}
 	return p.error < 0 ? EX_IOERR : EX_OK;
@@ -233,7 +233,7 @@ mode_verify(const struct options *o, const struct places *where, const struct re
 
 	if (to->count == 0) {
 		if (!o->quiet)
-			say("no address to verify", NULL);
+			say("no address to verify");
 		return EX_USAGE;
 	}
 	while ((address = recipients_next(to, &at)) != NULL) {

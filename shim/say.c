@@ -1,7 +1,6 @@
 /* say.c: words for a person, without stdio. */
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,20 +23,16 @@ write_all(int fd, const char *bytes, size_t len)
 }
 
 void
-say(const char *words, ...)
+say_words(const char *const *words)
 {
 	static const char prefix[] = "sendmail: ";
 	char line[1024];
 	size_t len = sizeof(prefix) - 1;
-	va_list ap;
 
 	memcpy(line, prefix, len);
-	va_start(ap, words);
-	for (const char *w = words; w != NULL; w = va_arg(ap, const char *)) {
-		for (; *w != '\0' && len < sizeof(line) - 1; w++)
+	for (; *words != NULL; words++)
+		for (const char *w = *words; *w != '\0' && len < sizeof(line) - 1; w++)
 			line[len++] = (unsigned char)*w < ' ' || *w == 0x7f ? '?' : *w;
-	}
-	va_end(ap);
 	line[len++] = '\n';
 	/* A caller that reads no standard error must not turn an exit status into a signal. */
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -190,9 +190,9 @@ int mode_verify(const struct options *o, const struct places *where, const struc
 
 /* ---- say.c ---- */
 
-/* One line on standard error, "sendmail: " and the words; control characters become '?'. The list
- * ends with NULL. */
-void say(const char *words, ...) __attribute__((sentinel));
+/* One line on standard error, "sendmail: " and the words; control characters become '?'. */
+#define say(...) say_words((const char *const[]){__VA_ARGS__, NULL})
+void say_words(const char *const *words);
 /* Writes all of it: 0 or negative errno. */
 int write_all(int fd, const char *bytes, size_t len);
 

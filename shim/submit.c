@@ -322,8 +322,7 @@ report_refusal(const struct submission *s)
 	if (!s->quiet)
 		say(address != NULL ? address : "message", ": ", code, session->text,
 		    session->refusal < 500 ? " (nothing was stored: send it again later)"
-					   : " (nothing was stored)",
-		    NULL);
+					   : " (nothing was stored)");
 	return session_exit_status(session->refusal, session->enhanced);
 }
 
