@@ -164,7 +164,7 @@ mode_list(const struct places *where)
 	flush(&p);
 	if (r < 0) {
 		say("queue report unavailable: the mail system is down (", strerror(-r),
-		    "); start frankd", NULL);
+		    "); start frankd");
 		return EX_UNAVAILABLE;
 	}
 	if (s.refusal != 0) {
@@ -207,7 +207,7 @@ verify_one(struct printer *p, const struct places *where, const char *sender, co
 	session_close(&s);
 	buf_free(&question);
 	if (r < 0) {
-		say("the mail system is down (", strerror(-r), "); start frankd", NULL);
+		say("the mail system is down (", strerror(-r), "); start frankd");
 		return EX_TEMPFAIL;
 	}
 	print(p, address, strlen(address));

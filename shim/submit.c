@@ -330,7 +330,7 @@ static int
 report(const struct submission *s, int status, const char *what, const char *next)
 {
 	if (!s->quiet)
-		say(what, "; ", next, NULL);
+		say(what, "; ", next);
 	return status;
 }
 
@@ -344,18 +344,16 @@ report_input(const struct submission *s)
 static int
 report_down(const struct submission *s, int why, const char *drop, int drop_why)
 {
+	static const char next[] =
+	    "; the mail system is down and nothing was stored: start frankd and send it again";
+
 	if (s->quiet)
 		return EX_TEMPFAIL;
 	if (drop == NULL)
-		say(s->where->socket, ": ", strerror(-why),
-		    "; the mail system is down and nothing was stored: start frankd and send it "
-		    "again",
-		    NULL);
+		say(s->where->socket, ": ", strerror(-why), next);
 	else
 		say(s->where->socket, ": ", strerror(-why), "; ", drop, ": ", strerror(-drop_why),
-		    "; the mail system is down and nothing was stored: start frankd and send it "
-		    "again",
-		    NULL);
+		    next);
 	return EX_TEMPFAIL;
 }
 
