@@ -52,6 +52,7 @@ struct account {
 	bool lent, state_due, listed;
 	char *told; /* the last state that the queue was told, with its text */
 	void *timer;
+	struct account *next_retired;
 };
 
 /* Takes `conf`. NULL when memory is out (then `conf` is freed). Nothing is read yet. */

@@ -4,10 +4,12 @@
  *
  * Internal to broker/keeper: the parts of the role and what they share.
  *
- *     keeper.c      life of the role, the configuration, queue and send
- *     requests.c    requests to the fetch role
- *     clients.c     keeper.sock: who asks, and what they may
- *     authorize.c   a person signing in
+ *     keeper.c         life of the role, refreshing, what queue is told
+ *     configuration.c  the accounts and services
+ *     lending.c        who waits for a credential, and what send gets
+ *     requests.c       requests to the fetch role
+ *     clients.c        keeper.sock: who asks, and what they may
+ *     authorize.c      a person signing in
  */
 #ifndef FRANK_BROKER_KEEPER_KEEPER_H
 #define FRANK_BROKER_KEEPER_KEEPER_H
@@ -70,6 +72,7 @@ struct keeper {
 	enum store_trouble trouble;
 	struct account_ops account_ops;
 	struct accounts accounts;
+	struct account *retired; /* taken out of the configuration in the middle of a refresh */
 	struct token_service *services;
 	size_t service_count;
 	uint64_t admin_gid;
@@ -111,6 +114,21 @@ int keeper_wait(struct keeper *k, struct account *a, struct client *client, uint
     const char *service, uint64_t min_valid, uint64_t rejected);
 /* Forgets whoever waits for this client; NULL: for send. */
 void keeper_forget(struct keeper *k, const struct client *client);
+
+/* What a machine's decision about one who waits (account_ops) leads to. */
+void keeper_decide(void *arg, struct account *a, uint64_t waiter, bool granted);
+/* CREDENTIAL_GET. */
+void lending_get(struct keeper *k, const struct message *m);
+/* Tells queue how every account stands. */
+void keeper_tell_all(struct keeper *k);
+
+/* ---- configuration.c ---- */
+
+/* False for a message that is not of the configuration. */
+bool configuration_message(struct keeper *k, const struct message *m);
+/* Frees an account that was retired and is not refreshing any more. */
+void configuration_end_retired(struct keeper *k, struct account *a);
+void configuration_clear(struct keeper *k);
 
 /* ---- requests.c ---- */
 

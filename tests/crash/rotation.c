@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "broker/ipc/message.h"
 #include "broker/keeper/account.h"
 #include "tests/unit/tokenstore/faulty.h"
@@ -485,6 +486,7 @@ main(void)
 	char path[128];
 	int dir;
 
+	log_open("crash-rotation", LOG_LEVEL_ERROR);
 	(void)snprintf(path, sizeof(path), "%s/frank-crash-XXXXXX",
 	    getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	CHECK(mkdtemp(path) != NULL, "%s", path);

@@ -1133,12 +1133,37 @@ test_account_taken_out(void **state)
 	fake_role_say(&w->role, ROLE_FETCH, tokens_new(id, "access-2", "refresh-2", 3600));
 	ask_token(w, 0);
 	expect_done(w, EX_CONFIG, "no account");
-	/* Back again: what is on disk says that a refresh was begun. */
+	/* Back again: the answer that came meanwhile was stored. */
 	w->no_billing = false;
 	configure(w);
 	ask_token(w, 0);
-	fake_role_say(&w->role, ROLE_FETCH, answer_invalid_grant(w, take_refresh(w, "refresh-1")));
-	expect_done(w, EX_UNAVAILABLE, "A refresh was interrupted before");
+	expect_token(w, "access-2");
+	restart(w);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	expect_token(w, "access-2");
+}
+
+/* Taken out and put back before the answer: the same account goes on. */
+static void
+test_account_taken_out_and_put_back(void **state)
+{
+	struct world *w = *state;
+	uint64_t id;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	id = take_refresh(w, "refresh-1");
+	w->no_billing = true;
+	configure(w);
+	expect_done(w, EX_TEMPFAIL, NULL);
+	w->no_billing = false;
+	configure(w);
+	ask_token(w, 0);
+	fake_role_say(&w->role, ROLE_FETCH, tokens_new(id, "access-2", "refresh-2", 3600));
+	expect_token(w, "access-2");
 }
 
 static void
@@ -1300,6 +1325,7 @@ main(void)
 	    ROLE_TEST(test_status_rows),
 	    ROLE_TEST(test_reload_to_another_person),
 	    ROLE_TEST(test_account_taken_out),
+	    ROLE_TEST(test_account_taken_out_and_put_back),
 	    ROLE_TEST(test_fetch_dies_in_the_middle),
 	    ROLE_TEST(test_disk_fails_at_the_pair),
 	    ROLE_TEST(test_stop_waits_for_a_refresh),
