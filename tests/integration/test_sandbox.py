@@ -163,6 +163,8 @@ def under_frank(s):
     got = wait_for(lambda: [m for m in s.inbox('inbox@example.test') if mark in m], 20, 0.1)
     check('under frank: arrived by XOAUTH2, with a token of 2.7 KB', got and 'X-Frank-Sandbox-Mechanism: XOAUTH2' in got[0], f.shown() + f.log()[-800:])
     s.admin('revoke', account='billing@example.test')
+    f.stop()  # a session that is open already outlives the consent, at a provider too
+    check('under frank: starts again', f.start(), f.log()[-800:])
     mark = marker('revoked')
     f.send('billing@example.test', 'inbox@example.test', mark)
     held = wait_for(lambda: f.account('a').get('state') == 'needs-authorization', 20, 0.2)
