@@ -409,7 +409,9 @@ message_write(int sock, const struct message *m, int fd)
 	}
 	while (sendmsg(sock, &h, MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+			return errno == EWOULDBLOCK  ? -EAGAIN
+			       : errno == ECONNRESET ? -EPIPE
+						     : -errno;
 	return 0;
 }
 
@@ -455,8 +457,10 @@ message_read(int sock, struct message **ret, int *ret_fd)
 	int fd, r = 1;
 	ssize_t n;
 
+	/* An end that is closed with packets unread resets the connection. That is told once and ahead
+	 * of what this end sent last, which still waits here. */
 	while ((n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC)) < 0)
-		if (errno != EINTR)
+		if (errno != EINTR && errno != ECONNRESET)
 			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	fd = take_fds(&h);
 	if (n == 0) {

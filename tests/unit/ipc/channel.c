@@ -146,6 +146,34 @@ test_what_was_queued_comes_before_the_end(void **state)
 	assert_null(keeper.channel);
 }
 
+/* The kernel tells of the unread packets before it hands out the answers. */
+static void
+test_answers_of_an_end_that_left_packets_unread(void **state)
+{
+	struct end queue, keeper;
+
+	make_pair(&queue, &keeper);
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_int_equal(channel_send(queue.channel, lend(i), -1), 0);
+	assert_int_equal(channel_send(keeper.channel, message_new(M_RELOAD_RESULT), -1), 0);
+	queue.channel = channel_free(queue.channel);
+	turn();
+	turn();
+	assert_int_equal(keeper.messages, 3);
+	assert_int_equal(keeper.closed, 1);
+	/* the same where this end finds out by writing */
+	make_pair(&queue, &keeper);
+	assert_int_equal(channel_send(queue.channel, lend(1), -1), 0);
+	assert_int_equal(channel_send(keeper.channel, message_new(M_RELOAD_RESULT), -1), 0);
+	queue.channel = channel_free(queue.channel);
+	assert_int_equal(
+	    channel_send(keeper.channel, message_new(M_RELOAD_RESULT), -1), -EPIPE);
+	turn();
+	turn();
+	assert_int_equal(keeper.messages, 1);
+	assert_int_equal(keeper.closed, 1);
+}
+
 static void
 test_descriptor(void **state)
 {
@@ -294,6 +322,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_order_and_back_pressure),
 	    cmocka_unit_test(test_what_was_queued_comes_before_the_end),
+	    cmocka_unit_test(test_answers_of_an_end_that_left_packets_unread),
 	    cmocka_unit_test(test_descriptor),
 	    cmocka_unit_test(test_rule_breakers),
 	    cmocka_unit_test(test_freed_in_its_own_callback),
