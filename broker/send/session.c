@@ -6,89 +6,30 @@
  * drive(). Whatever others ask of a session (a job, an end) is noted, and the loop is asked to
  * drive it later, so that jobs that come together are written together.
  */
-#include "broker/send/session.h"
+#include "broker/send/session-internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "broker/send/probe.h"
-#include "broker/send/tls.h"
 
 enum {
-	CONNECT_PATIENCE = 30 * 1000,  /* for the last address */
-	CONNECT_IMPATIENCE = 5 * 1000, /* where there is another to try */
-	GREETING_DOUBT = 5 * 1000, /* silence on a plain connection after which TLS is suspected */
+	GREETING_DOUBT =
+	    5 * 1000, /* ms of silence on a plain connection after which TLS is suspected */
 	IDLE_MAX = 60 * 1000,
 	AGE_MAX = 5 * 60 * 1000,
-	MAILS_MAX = 1000,
-	WINDOW = 16,
-	WINDOW_BYTES = 256 * 1024,
-	MIN_VALID_USUAL = 60,
 	READS_PER_TURN = 64,
 	READ_SIZE = 16 * 1024,
 	PRELUDE_MAX = 1024,
 };
 
-enum state { STATE_RESOLVING, STATE_CONNECTING, STATE_HANDSHAKE, STATE_RUNNING };
-
-struct session {
-	struct session *next;
-	struct pool *pool;
-	struct send *send;
-	struct account *account;
-	enum state state;
-	bool opened, ended, broken, retry_fits;
-	struct smtp_reply why; /* once ended */
-
-	/* the connection */
-	struct lookup *lookup;
-	struct address addresses[RESOLVER_ADDRESSES_MAX];
-	size_t address_count, address_at;
-	enum smtp_fault connect_fault; /* the most telling so far */
-	char connect_words[320];
-	int fd;
-	struct event *readable, *writable, *timer, *kick;
-	uint64_t timer_at; /* when the timer goes off; 0: not armed */
-	uint64_t connect_by, connected_at, opened_at, idle_since;
-	SSL *ssl;
-	struct tls_trouble trouble;
-	bool hello_seen; /* the server's first octets in the handshake are TLS */
-	struct probe *probe;
-	bool probed;
-	struct smtp_client *client;
-
-	/* jobs given to the engine, in order */
-	struct job *jobs, **last_job;
-	uint64_t load;
-
-	/* the credential */
-	uint64_t request; /* asked of keeper; 0: not */
-	bool to_ask;      /* when there is a keeper */
-	bool engine_waits;
-	uint64_t rejected; /* generation that a server refused, to be said in the next request */
-	bool renewed;      /* the last refusal is final */
-	struct secret *secret;
-	char *user;
-	uint64_t generation;
-
-	/* for people */
-	char endpoint[400], tls_text[128];
-	enum sasl_mechanism mechanism;
-	struct buf prelude, transcript;
-};
-
-static void drive(struct session *s);
-
 /* ---- facts ---- */
 
-static void PRINTF_LIKE(2, 3) note(struct session *s, const char *format, ...)
+void
+session_note(struct session *s, const char *format, ...)
 {
 	va_list ap;
 
@@ -178,25 +119,16 @@ session_free(struct session *s)
 	free(s);
 }
 
-/* Before there is an engine: the session is over. */
-static void
-give_up(struct session *s, enum smtp_stage stage, enum smtp_fault fault, const char *words)
+void
+session_fail(struct session *s, enum smtp_stage stage, enum smtp_fault fault, const char *words)
 {
-	if (s->ended)
-		return;
-	s->ended = true;
-	s->why = (struct smtp_reply){.stage = stage, .fault = fault, .text = strdup(words)};
-	note(s, "%s", words);
-}
-
-/* The same at any time. */
-static void
-fail(struct session *s, enum smtp_stage stage, enum smtp_fault fault, const char *words)
-{
-	if (s->client != NULL)
+	if (s->client != NULL) {
 		smtp_client_lost(s->client, stage, fault, words);
-	else
-		give_up(s, stage, fault, words);
+	} else if (!s->ended) {
+		s->ended = true;
+		s->why = (struct smtp_reply){.stage = stage, .fault = fault, .text = strdup(words)};
+		session_note(s, "%s", words);
+	}
 }
 
 static void
@@ -247,404 +179,6 @@ finish(struct session *s)
 	pool_session_ended(p, s, s->opened, &s->why);
 	session_free(s);
 	pool_release(p);
-}
-
-/* ---- the credential ---- */
-
-static void
-ask_keeper(struct session *s)
-{
-	struct message *m = message_new(M_CREDENTIAL_GET);
-	uint64_t id = ++s->send->last_id;
-
-	message_put_u64(m, F_ID, id);
-	message_put_str(m, F_ACCOUNT, s->account->name);
-	message_put_u64(
-	    m, F_MIN_VALID, s->account->min_valid > 0 ? s->account->min_valid : MIN_VALID_USUAL);
-	if (s->rejected > 0)
-		message_put_u64(m, F_REJECTED, s->rejected);
-	s->to_ask = m != NULL && !s->send->ops->to_keeper(s->send->arg, m);
-	s->request = s->to_ask ? 0 : id;
-}
-
-static void
-give_credential(struct session *s)
-{
-	s->engine_waits = false;
-	smtp_client_credential(s->client, s->user, s->secret, send_now());
-}
-
-static void
-credential_failed(struct session *s, enum smtp_fault fault, const char *words)
-{
-	if (s->client != NULL)
-		smtp_client_fail(s->client, SMTP_STAGE_TOKEN, fault, words);
-	else
-		give_up(s, SMTP_STAGE_TOKEN, fault, words);
-}
-
-/* A state in which only a person or an administrator can help, as against one that passes. */
-static bool
-state_is_final(const char *state)
-{
-	static const char *const passing[] = {"active", "refreshing", "throttled", "unreachable"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
-		if (strcmp(state, passing[i]) == 0)
-			return false;
-	return true;
-}
-
-static void
-take_credential(struct session *s, const struct message *m)
-{
-	const char *kind = message_str(m, F_KIND);
-	unsigned wanted = strcmp(kind, "token") == 0      ? SASL_TOKEN_MECHANISMS
-			  : strcmp(kind, "password") == 0 ? SASL_PASSWORD_MECHANISMS
-							  : 0;
-	uint64_t generation = message_u64(m, F_GENERATION, 0);
-
-	(void)secret_free(s->secret);
-	free(s->user);
-	s->secret = message_secret(m, F_SECRET);
-	s->user = strdup(message_str(m, F_USER_NAME));
-	s->generation = generation;
-	if (s->secret == NULL || s->user == NULL || (s->account->mechanisms & wanted) == 0) {
-		credential_failed(s, SMTP_FAULT_NO_CREDENTIAL,
-		    "The credential is of another kind than the account's mechanisms need.");
-	} else if (s->rejected > 0 && generation == s->rejected) {
-		credential_failed(s, SMTP_FAULT_CREDENTIAL_LATER,
-		    "The server refused the token, and there is no newer one yet.");
-	} else if (s->engine_waits) {
-		give_credential(s);
-	}
-}
-
-bool
-session_credential(struct session *s, uint64_t id, const struct message *m)
-{
-	if (id != s->request || id == 0)
-		return false;
-	s->request = 0;
-	if (s->ended)
-		return true;
-	if (message_type(m) == M_CREDENTIAL)
-		take_credential(s, m);
-	else
-		credential_failed(s,
-		    state_is_final(message_str(m, F_STATE)) ? SMTP_FAULT_NO_CREDENTIAL
-							    : SMTP_FAULT_CREDENTIAL_LATER,
-		    message_str(m, F_ERROR));
-	drive(s);
-	return true;
-}
-
-void
-session_keeper_up(struct session *s, bool up)
-{
-	if (up && s->to_ask) {
-		ask_keeper(s);
-	} else if (!up && s->request != 0) {
-		s->request = 0;
-		credential_failed(s, SMTP_FAULT_CREDENTIAL_LATER,
-		    "The keeper of credentials ended before it answered.");
-		event_active(s->kick, EV_TIMEOUT, 0);
-	}
-}
-
-static void
-on_credential_wanted(struct session *s, enum sasl_mechanism mechanism)
-{
-	s->mechanism = mechanism;
-	s->engine_waits = true;
-	if (s->secret != NULL)
-		give_credential(s);
-	else if (s->request == 0 && !s->to_ask)
-		ask_keeper(s);
-}
-
-/* The server refused. A token may have been revoked or expired on the way: one newer one is tried,
- * where the refusal is not one that passes by itself. */
-static void
-on_auth_failed(struct session *s, const struct smtp_reply *reply)
-{
-	bool token = (s->mechanism & SASL_TOKEN_MECHANISMS) != 0;
-
-	log_line(LOG_LEVEL_NOTICE, "The submission server refused the credential.",
-	    LOG_PAIRS({LOG_ACCOUNT, s->account->name}, {LOG_ENDPOINT, s->endpoint},
-		{LOG_MECHANISM, sasl_mechanism_name(s->mechanism)}, {LOG_REPLY, reply->text}));
-	if (token && reply->code >= 500 && !s->renewed) {
-		s->renewed = s->retry_fits = true;
-		s->rejected = s->generation;
-		s->secret = secret_free(s->secret);
-		s->engine_waits = true;
-		ask_keeper(s);
-		return;
-	}
-	s->retry_fits = false;
-	if (smtp_reply_copy(&s->why, reply) < 0)
-		s->why = (struct smtp_reply){.code = reply->code, .stage = reply->stage};
-	smtp_client_quit(s->client, send_now());
-}
-
-/* ---- the connection ---- */
-
-static void
-note_connect_failure(struct session *s, int error)
-{
-	char address[64];
-	enum smtp_fault fault = error == ECONNREFUSED ? SMTP_FAULT_REFUSED
-				: error == ETIMEDOUT  ? SMTP_FAULT_CONNECT_TIMEOUT
-						      : SMTP_FAULT_UNREACHABLE;
-
-	address_text(&s->addresses[s->address_at], address, sizeof(address));
-	/* A network without a way to one kind of address says less than a host that answers. */
-	if (s->connect_fault == SMTP_FAULT_NONE || s->connect_fault == SMTP_FAULT_UNREACHABLE) {
-		s->connect_fault = fault;
-		(void)snprintf(s->connect_words, sizeof(s->connect_words),
-		    "No connection to %s port %u: %s.", address, s->account->port,
-		    fault == SMTP_FAULT_CONNECT_TIMEOUT ? "no answer" : strerror(error));
-	}
-	note(s, "%s port %u: %s", address, s->account->port, strerror(error));
-}
-
-static void
-close_socket(struct session *s)
-{
-	if (s->readable != NULL)
-		event_free(s->readable);
-	if (s->writable != NULL)
-		event_free(s->writable);
-	s->readable = s->writable = NULL;
-	if (s->fd >= 0)
-		(void)close(s->fd);
-	s->fd = -1;
-}
-
-static void on_io(evutil_socket_t sock, short what, void *arg);
-
-static int
-open_socket(struct session *s, const struct address *a)
-{
-	int one = 1;
-
-	s->fd = socket(a->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (s->fd < 0)
-		return -errno;
-	/* Output is gathered before it is written, so holding it back (RFC 896) only costs time. */
-	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	s->readable = event_new(s->send->base, s->fd, EV_READ | EV_PERSIST, on_io, s);
-	s->writable = event_new(s->send->base, s->fd, EV_WRITE, on_io, s);
-	if (s->readable == NULL || s->writable == NULL || event_add(s->writable, NULL) < 0)
-		return -ENOMEM;
-	return connect(s->fd, (const struct sockaddr *)&a->sockaddr, a->len) < 0 &&
-		       errno != EINPROGRESS
-		   ? -errno
-		   : 0;
-}
-
-/* Begins to connect to the address at address_at, or one behind it. */
-static void
-connect_next(struct session *s)
-{
-	for (; s->address_at < s->address_count; s->address_at++) {
-		bool more = s->address_at + 1 < s->address_count;
-		int r = open_socket(s, &s->addresses[s->address_at]);
-
-		if (r == 0) {
-			s->state = STATE_CONNECTING;
-			s->connect_by = send_now() + (more ? CONNECT_IMPATIENCE : CONNECT_PATIENCE);
-			return;
-		}
-		note_connect_failure(s, -r);
-		close_socket(s);
-	}
-	give_up(s, SMTP_STAGE_CONNECT, s->connect_fault, s->connect_words);
-}
-
-static void
-connect_failed(struct session *s, int error)
-{
-	note_connect_failure(s, error);
-	close_socket(s);
-	s->address_at++;
-	connect_next(s);
-}
-
-/* A name with a dot, or the address that the server sees (RFC 5321 section 4.1.3). */
-static void
-hello_name(const struct session *s, char *to, size_t size)
-{
-	struct address own = {.len = sizeof(own.sockaddr)};
-	char address[64];
-
-	if (s->send->hostname != NULL && strchr(s->send->hostname, '.') != NULL) {
-		(void)snprintf(to, size, "%s", s->send->hostname);
-		return;
-	}
-	if (getsockname(s->fd, (struct sockaddr *)&own.sockaddr, &own.len) < 0) {
-		(void)snprintf(to, size, "[127.0.0.1]");
-		return;
-	}
-	address_text(&own, address, sizeof(address));
-	(void)snprintf(
-	    to, size, own.sockaddr.ss_family == AF_INET6 ? "[IPv6:%s]" : "[%s]", address);
-}
-
-static void
-connected(struct session *s)
-{
-	const struct account *a = s->account;
-	const struct address *address = &s->addresses[s->address_at];
-	char name[300], text[64];
-	struct smtp_client_config config = {
-	    .host = a->host,
-	    .port = a->port,
-	    .ehlo_name = name,
-	    .tls = a->tls,
-	    .mechanisms = a->mechanisms,
-	    .secret_without_tls = a->secret_without_tls && address_is_loopback(address),
-	    .window = WINDOW,
-	    .window_bytes = WINDOW_BYTES,
-	    .mails_max = MAILS_MAX,
-	};
-
-	memcpy(config.order, a->order, sizeof(config.order));
-	hello_name(s, name, sizeof(name));
-	address_text(address, text, sizeof(text));
-	(void)snprintf(s->endpoint, sizeof(s->endpoint), "%s:%u [%s]", a->host, a->port, text);
-	note(s, "connected to %s", s->endpoint);
-	s->connected_at = send_now();
-	s->state = STATE_RUNNING;
-	s->client = smtp_client_new(&config, s->connected_at);
-	if (s->client == NULL || event_add(s->readable, NULL) < 0)
-		give_up(s, SMTP_STAGE_CONNECT, SMTP_FAULT_LOCAL, "Out of memory.");
-}
-
-static void
-connect_result(struct session *s)
-{
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		error = errno;
-	if (error != 0)
-		connect_failed(s, error);
-	else
-		connected(s);
-}
-
-static void
-on_resolved(void *arg, const struct address *addresses, size_t count, enum smtp_fault fault,
-    const char *words)
-{
-	struct session *s = arg;
-
-	s->lookup = NULL;
-	if (count == 0) {
-		give_up(s, SMTP_STAGE_DNS, fault, words);
-	} else {
-		memcpy(s->addresses, addresses, count * sizeof(*addresses));
-		s->address_count = count;
-		connect_next(s);
-	}
-	drive(s);
-}
-
-/* ---- TLS ---- */
-
-static SSL_CTX *
-tls_context(struct account *a, char *why, size_t size)
-{
-	if (a->ca_broken) {
-		(void)snprintf(why, size, "The account's ca-file cannot be read.");
-		return NULL;
-	}
-	if (a->tls_context == NULL)
-		a->tls_context = tls_context_new(&a->ca, why, size);
-	return a->tls_context;
-}
-
-static void
-tls_failed(struct session *s)
-{
-	enum smtp_fault fault = s->trouble.fault;
-
-	/* Behind STARTTLS it is no matter of the port. */
-	if (fault == SMTP_FAULT_TLS_PLAINTEXT && s->account->tls == SMTP_TLS_STARTTLS)
-		fault = SMTP_FAULT_TLS;
-	fail(s, SMTP_STAGE_TLS, fault, s->trouble.words);
-}
-
-/* The server's first octets, before TLS takes them: words in clear are better reported as what they
- * say. */
-static bool
-hello_is_tls(struct session *s)
-{
-	char banner[256];
-	int r;
-
-	if (s->hello_seen)
-		return true;
-	r = tls_peek(s->fd, banner, sizeof(banner));
-	s->hello_seen = r == 1;
-	if (r != 0)
-		return true;
-	s->trouble.fault = SMTP_FAULT_TLS_PLAINTEXT;
-	(void)snprintf(s->trouble.words, sizeof(s->trouble.words),
-	    "The server answered the TLS hello in plain text: %s", banner);
-	return false;
-}
-
-static void
-shake_hands(struct session *s)
-{
-	bool wants_write = false;
-	int r = hello_is_tls(s) ? tls_handshake(s->ssl, &s->trouble, &wants_write) : -1;
-
-	if (r < 0) {
-		tls_failed(s);
-	} else if (r == 0) {
-		if (wants_write)
-			(void)event_add(s->writable, NULL);
-	} else {
-		tls_describe(s->ssl, s->tls_text, sizeof(s->tls_text));
-		s->state = STATE_RUNNING;
-		smtp_client_tls_done(s->client, s->tls_text, send_now());
-	}
-}
-
-static void
-start_tls(struct session *s)
-{
-	char why[160];
-	SSL_CTX *context = tls_context(s->account, why, sizeof(why));
-
-	if (context == NULL) {
-		fail(s, SMTP_STAGE_TLS, SMTP_FAULT_LOCAL, why);
-		return;
-	}
-	s->ssl = tls_new(context, s->fd, s->account->host, &s->trouble);
-	if (s->ssl == NULL) {
-		fail(s, SMTP_STAGE_TLS, SMTP_FAULT_LOCAL, "TLS cannot be set up: out of memory.");
-		return;
-	}
-	s->state = STATE_HANDSHAKE;
-	shake_hands(s);
-}
-
-static void
-on_probed(void *arg, bool tls)
-{
-	struct session *s = arg;
-
-	s->probe = NULL;
-	if (tls && !smtp_client_is_greeted(s->client))
-		smtp_client_lost(s->client, SMTP_STAGE_TLS, SMTP_FAULT_TLS_SILENT,
-		    "The server says nothing in plain text on this port: it wants TLS from the "
-		    "first octet.");
-	drive(s);
 }
 
 /* ---- octets ---- */
@@ -809,16 +343,16 @@ take_events(struct session *s)
 	while (!s->ended && s->client != NULL && smtp_client_next(s->client, &e)) {
 		switch (e.type) {
 		case SMTP_CLIENT_START_TLS:
-			start_tls(s);
+			session_start_tls(s);
 			break;
 		case SMTP_CLIENT_CREDENTIAL:
-			on_credential_wanted(s, e.mechanism);
+			session_on_credential_wanted(s, e.mechanism);
 			break;
 		case SMTP_CLIENT_READY:
 			on_ready(s, e.mechanism);
 			break;
 		case SMTP_CLIENT_AUTH_FAILED:
-			on_auth_failed(s, e.reply);
+			session_on_auth_failed(s, e.reply);
 			break;
 		case SMTP_CLIENT_JOB_DONE:
 			on_job_done(s, &e);
@@ -874,7 +408,7 @@ look_at_clock(struct session *s)
 
 	if (s->state == STATE_CONNECTING) {
 		if (now >= s->connect_by)
-			connect_failed(s, ETIMEDOUT);
+			session_connect_timeout(s);
 		return;
 	}
 	if (s->client == NULL)
@@ -882,7 +416,7 @@ look_at_clock(struct session *s)
 	if (!s->probed && s->account->tls != SMTP_TLS_IMPLICIT &&
 	    !smtp_client_is_greeted(s->client) && now >= s->connected_at + GREETING_DOUBT) {
 		s->probed = true;
-		s->probe = probe_new(s->send->base, &s->addresses[s->address_at], on_probed, s);
+		session_probe(s);
 	}
 	if (s->opened && (now >= s->opened_at + AGE_MAX ||
 			     (s->jobs == NULL && now >= s->idle_since + IDLE_MAX))) {
@@ -899,13 +433,13 @@ on_timer(evutil_socket_t sock, short what, void *arg)
 
 	s->timer_at = 0;
 	look_at_clock(s);
-	drive(s);
+	session_drive(s);
 }
 
 /* ---- the loop ---- */
 
-static void
-drive(struct session *s)
+void
+session_drive(struct session *s)
 {
 	do
 		take_events(s);
@@ -916,18 +450,18 @@ drive(struct session *s)
 		arm_timer(s);
 }
 
-static void
-on_io(evutil_socket_t sock, short what, void *arg)
+void
+session_on_io(evutil_socket_t sock, short what, void *arg)
 {
 	struct session *s = arg;
 
 	if (s->state == STATE_CONNECTING)
-		connect_result(s);
+		session_connect_result(s);
 	else if (s->state == STATE_HANDSHAKE)
-		shake_hands(s);
+		session_shake_hands(s);
 	else
 		read_some(s);
-	drive(s);
+	session_drive(s);
 }
 
 static void
@@ -937,7 +471,7 @@ on_kick(evutil_socket_t sock, short what, void *arg)
 
 	if ((what & EV_READ) != 0 && s->state == STATE_RUNNING && !s->ended)
 		read_some(s);
-	drive(s);
+	session_drive(s);
 }
 
 /* ---- what others ask ---- */
@@ -946,6 +480,7 @@ struct session *
 session_new(struct pool *p, uint64_t rejected)
 {
 	struct session *s = calloc(1, sizeof(*s));
+	bool made = false;
 
 	if (s == NULL)
 		return NULL;
@@ -963,14 +498,13 @@ session_new(struct pool *p, uint64_t rejected)
 	s->timer = event_new(s->send->base, -1, 0, on_timer, s);
 	s->kick = event_new(s->send->base, -1, 0, on_kick, s);
 	if (s->timer != NULL && s->kick != NULL)
-		s->lookup = resolver_lookup(
-		    s->send->resolver, p->account->host, p->account->port, on_resolved, s);
-	if (s->lookup == NULL) {
+		made = session_resolve(s);
+	if (!made) {
 		session_free(s);
 		return NULL;
 	}
 	if (s->account->mechanisms != 0)
-		ask_keeper(s);
+		session_ask_keeper(s);
 	return s;
 }
 
@@ -978,7 +512,7 @@ uint64_t
 session_load(const struct session *s, size_t len, bool *room)
 {
 	*room = s->opened && !s->ended && smtp_client_room(s->client) > 0 &&
-		(s->jobs == NULL || s->load + len <= WINDOW_BYTES);
+		(s->jobs == NULL || s->load + len <= SESSION_WINDOW_BYTES);
 	return s->load;
 }
 
@@ -1002,7 +536,7 @@ session_quit(struct session *s)
 	if (s->client != NULL)
 		smtp_client_quit(s->client, send_now());
 	else
-		give_up(s, SMTP_STAGE_CONNECT, SMTP_FAULT_CLOSED,
+		session_fail(s, SMTP_STAGE_CONNECT, SMTP_FAULT_CLOSED,
 		    "The session is not needed any more.");
 	event_active(s->kick, EV_TIMEOUT, 0);
 }
@@ -1010,7 +544,7 @@ session_quit(struct session *s)
 void
 session_abort(struct session *s)
 {
-	fail(
+	session_fail(
 	    s, SMTP_STAGE_NONE, SMTP_FAULT_CLOSED, "Frank was stopped before the server answered.");
 	event_active(s->kick, EV_TIMEOUT, 0);
 }

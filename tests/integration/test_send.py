@@ -197,7 +197,10 @@ def faults(ground):
     check('the error challenge of XOAUTH2 gets an empty line', f.stats()['last_challenge_answer'] == '')
     Sent(*args[:-1], 'oauthbearer', secret=token, second=token + '-2')
     check('that of OAUTHBEARER gets AQ==', f.stats()['last_challenge_answer'] == 'AQ==')
+    s = Sent(*args, '--no-keeper', secret=token)
+    check('the keeper ends before it answers', s.only('credential-later/token', 6), s.text)
     none_lost(f, args, token)
+    life(f, args, token)
     f.stop()
     f = Fault('smtp', '--tls', 'none')
     s = Sent(*real(ground, '--tls', 'starttls', '--port', f.port, '--to', TO), *token_args(), secret=token)
@@ -214,12 +217,34 @@ def none_lost(f, args, token):
             s = Sent(*args, '--count', 50, '--sessions', sessions, '--retry', secret=token)
             got = f.stats()['messages']
             check(f'{mode}, {sessions} sessions: every message once', s.only('250 2.0.0/eom', 100) and got == 50, (s.outcomes, got))
+    f.mode('slow_dot=20')
+    http(f.control + '/reset', b'')
+    s = Sent(*args, '--count', 60, '--sessions', 3, secret=token)
+    check('work for many sessions, and three are allowed', s.only('250 2.0.0/eom', 120) and f.stats()['connections'] == 3, (s.text, f.stats()['connections']))
     f.mode('421_after=40')  # commands of all sessions together: after that, nobody gets in
     http(f.control + '/reset', b'')
     s = Sent(*args, '--count', 50, '--sessions', 3, secret=token)
     st = f.stats()
     check('nobody gets in any more: all is answered, and the server is left alone', s.facts.get('answered') == '50 of 50' and st['connections'] < 12 and
           2 * st['messages'] == s.outcomes.get('250 2.0.0/eom', 0), (s.outcomes, st['connections'], st['messages']))
+
+
+def life(f, args, token):
+    """The end of the role, and a new configuration, in the midst of work."""
+    for mode, wanted in (('hang_after_dot', {'closed/eom in-doubt': 2, '.* untried ': 4}), ('ehlo=hang', {'.* untried ': 6}), ('mail=hang', {'.*closed/mail': 2, '.* untried ': 4})):
+        f.mode(mode)
+        s = Sent(*args, '--shutdown', 300, secret=token)
+        check(f'told to end while the server hangs ({mode})', s.facts.get('exit') == '0' and s.facts.get('answered') == '3 of 3' and s.took < 4.5 and
+              sum(s.outcomes.values()) == 6 and sum(n for o, n in s.outcomes.items() if 'untried' in o) == wanted['.* untried '], (s.took, s.text))
+    for how, connections in (('same', 1), ('changed', 2)):
+        f.mode('slow_dot=10')
+        http(f.control + '/reset', b'')
+        s = Sent(*args, '--count', 20, '--outstanding', 4, '--reload', how, secret=token)
+        check(f'a new configuration, {how}: nothing is lost', s.only('250 2.0.0/eom', 40) and f.stats()['messages'] == 20, s.text)
+        check(f'a new configuration, {how}: sessions stay where nothing changed', f.stats()['connections'] == connections, f.stats()['connections'])
+    s = Sent(*args, '--count', 20, '--outstanding', 4, '--reload', 'gone', secret=token)
+    check('the account is gone: what is on its way is finished, the rest is untried', s.facts.get('answered') == '20 of 20' and
+          all(re.match('250 2.0.0/eom|local/none untried', o) for o in s.outcomes), s.text)
 
 
 def run(ground, options):

@@ -6,12 +6,15 @@
  * [--mech M]... [--grant G]
  *   [--user U] [--from A] [--to A]... [--count N] [--size OCTETS] [--sessions N] [--outstanding N]
  * [--file] [--pause MS]
- *   [--hostname NAME] [--no-credential STATE] [--retry] [--transcript]
+ *   [--hostname NAME] [--no-credential STATE] [--retry] [--transcript] [--shutdown MS] [--reload same|changed|gone]
+ *   [--no-keeper]
  *
- * The secret is $DRIVER_SECRET, the one given after a refusal $DRIVER_SECRET_2. --outstanding
- * bounds the jobs given at once (all), --pause waits before every job, --file hands bodies over as
- * descriptors, --retry gives untried jobs again. Prints one line `NUMBER OUTCOME` per kind of
- * outcome, then facts as `name: value`. Exit status 0 when every job was answered.
+ * The secret is $DRIVER_SECRET, the one given after a refusal $DRIVER_SECRET_2. --outstanding bounds the jobs given at once
+ * (all), --pause waits before every job, --file hands bodies over as descriptors, --retry gives untried jobs again. --shutdown
+ * tells the program to end, so long after the jobs were given; --reload configures it anew when half of them are
+ * answered: as before, changed, or without the account. --no-keeper
+ * closes the keeper's channel at the first request.
+ * Prints one line `NUMBER OUTCOME` per kind of outcome, then facts as `name: value`. Exit status 0 when every job was answered.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,10 +37,11 @@
 enum { OUTCOMES_MAX = 64, RCPTS_MAX = 100 };
 
 struct options {
-	const char *host, *tls, *ca, *grant, *user, *from, *hostname, *no_credential;
+	const char *host, *tls, *ca, *grant, *user, *from, *hostname, *no_credential, *reload;
 	const char *mechanisms[4], *to[RCPTS_MAX];
 	unsigned port, mechanism_count, to_count, count, size, sessions, outstanding, pause;
-	bool file, retry, transcript;
+	unsigned shut_down;
+	bool file, retry, transcript, no_keeper;
 };
 
 struct outcome {
@@ -48,6 +52,8 @@ struct outcome {
 struct driver {
 	struct options o;
 	int main_sock, queue_sock, keeper_sock;
+	unsigned generation;
+	double shut_down_at;
 	pid_t pid;
 	char *body;
 	int body_fd;
@@ -123,26 +129,19 @@ make_peer(struct driver *d, enum role_id role)
 }
 
 static void
-configure(struct driver *d)
+configure_account(struct driver *d, bool changed)
 {
 	const struct options *o = &d->o;
-	struct message *m = message_new(M_HELLO);
+	struct message *m = message_new(M_CONF_ACCOUNT);
 	int ca = -1;
 
-	message_put_bytes(m, F_TABLE, message_table_hash, MESSAGE_TABLE_HASH);
-	put(d->main_sock, m, -1);
-	m = message_new(M_CONF_BEGIN);
-	message_put_u64(m, F_GENERATION, 1);
-	message_put_str(m, F_HOSTNAME, o->hostname);
-	put(d->main_sock, m, -1);
-	m = message_new(M_CONF_ACCOUNT);
 	message_put_str(m, F_ACCOUNT, "trial");
 	message_put_str(m, F_GRANT, o->grant);
 	message_put_str(m, F_HOST, o->host);
 	message_put_u64(m, F_PORT, o->port);
 	message_put_str(m, F_TLS, o->tls);
 	message_put_u64(m, F_SESSIONS, o->sessions);
-	message_put_u64(m, F_SECRET_WITHOUT_TLS, 1);
+	message_put_u64(m, F_SECRET_WITHOUT_TLS, !changed);
 	for (unsigned i = 0; i < o->mechanism_count; i++)
 		message_put_str(m, F_MECHANISM, o->mechanisms[i]);
 	if (o->ca != NULL && (ca = open(o->ca, O_RDONLY | O_CLOEXEC)) < 0)
@@ -150,9 +149,32 @@ configure(struct driver *d)
 	put(d->main_sock, m, ca);
 	if (ca >= 0)
 		(void)close(ca);
-	m = message_new(M_CONF_END);
-	message_put_u64(m, F_GENERATION, 1);
+}
+
+/* `how`: same, changed, gone. */
+static void
+configure(struct driver *d, const char *how)
+{
+	struct message *m = message_new(M_CONF_BEGIN);
+
+	message_put_u64(m, F_GENERATION, ++d->generation);
+	message_put_str(m, F_HOSTNAME, d->o.hostname);
 	put(d->main_sock, m, -1);
+	if (strcmp(how, "gone") != 0)
+		configure_account(d, strcmp(how, "changed") == 0);
+	m = message_new(M_CONF_END);
+	message_put_u64(m, F_GENERATION, d->generation);
+	put(d->main_sock, m, -1);
+}
+
+static void
+introduce(struct driver *d)
+{
+	struct message *m = message_new(M_HELLO);
+
+	message_put_bytes(m, F_TABLE, message_table_hash, MESSAGE_TABLE_HASH);
+	put(d->main_sock, m, -1);
+	configure(d, "same");
 	d->queue_sock = make_peer(d, ROLE_QUEUE);
 	d->keeper_sock = make_peer(d, ROLE_KEEPER);
 }
@@ -300,6 +322,11 @@ take_request(struct driver *d, const struct message *get)
 
 	d->credentials++;
 	d->rejected += rejected;
+	if (d->o.no_keeper) {
+		(void)close(d->keeper_sock);
+		d->keeper_sock = -1;
+		return;
+	}
 	if (d->o.no_credential != NULL || secret == NULL) {
 		refuse_credential(d, get,
 		    d->o.no_credential != NULL ? d->o.no_credential : "needs-authorization");
@@ -349,6 +376,27 @@ take_one(struct driver *d, int sock, enum role_id to)
 	return true;
 }
 
+/* What is to happen in the midst of it. Returns how long to wait for it at most, in ms. */
+static int
+disturb(struct driver *d)
+{
+	double now = seconds();
+
+	if (d->o.reload != NULL && d->answered >= d->o.count / 2) {
+		configure(d, d->o.reload);
+		d->o.reload = NULL;
+	}
+	if (d->o.shut_down == 0 || d->given < d->o.count)
+		return -1;
+	if (d->shut_down_at == 0)
+		d->shut_down_at = now + d->o.shut_down / 1000.0;
+	if (now < d->shut_down_at)
+		return (int)((d->shut_down_at - now) * 1000) + 1;
+	put(d->main_sock, message_new(M_SHUTDOWN), -1);
+	d->o.shut_down = 0;
+	return -1;
+}
+
 static void
 run(struct driver *d)
 {
@@ -358,10 +406,11 @@ run(struct driver *d)
 
 	while (d->answered < d->o.count) {
 		give_jobs(d);
-		if (poll(p, 3, -1) < 0)
+		p[1].fd = d->keeper_sock;
+		if (poll(p, 3, disturb(d)) < 0)
 			die("poll");
 		for (int i = 0; i < 3; i++)
-			if (p[i].revents != 0 && !take_one(d, p[i].fd, roles[i]))
+			if (p[i].revents != 0 && p[i].fd >= 0 && !take_one(d, p[i].fd, roles[i]))
 				return;
 	}
 }
@@ -392,7 +441,8 @@ parse(struct options *o, int argc, char **argv)
 	    {"to", 1, NULL, 'r'}, {"count", 1, NULL, 'n'}, {"size", 1, NULL, 's'},
 	    {"sessions", 1, NULL, 'x'}, {"outstanding", 1, NULL, 'o'}, {"file", 0, NULL, 'F'},
 	    {"pause", 1, NULL, 'P'}, {"hostname", 1, NULL, 'H'}, {"no-credential", 1, NULL, 'N'},
-	    {"retry", 0, NULL, 'R'}, {"transcript", 0, NULL, 'T'}, {NULL, 0, NULL, 0}};
+	    {"retry", 0, NULL, 'R'}, {"transcript", 0, NULL, 'T'}, {"shutdown", 1, NULL, 'S'},
+	    {"reload", 1, NULL, 'L'}, {"no-keeper", 0, NULL, 'K'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -458,6 +508,15 @@ parse(struct options *o, int argc, char **argv)
 		case 'T':
 			o->transcript = true;
 			break;
+		case 'S':
+			o->shut_down = number;
+			break;
+		case 'L':
+			o->reload = optarg;
+			break;
+		case 'K':
+			o->no_keeper = true;
+			break;
 		default:
 			exit(2);
 		}
@@ -490,7 +549,7 @@ main(int argc, char **argv)
 	parse(&d.o, argc - 1, argv + 1);
 	make_body(&d);
 	start(&d, argv[1]);
-	configure(&d);
+	introduce(&d);
 	began = seconds();
 	run(&d);
 	began = seconds() - began;
