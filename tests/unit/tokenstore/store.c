@@ -252,6 +252,7 @@ test_torn_at_each_offset(void **state)
 	for (size_t at = 1; at < SLOT_SMALL; at++) {
 		CLEANUP_SECRET struct secret *payload = NULL;
 		struct store_account *a;
+		bool header, sealed;
 		enum file_status status;
 
 		memcpy(torn, before, sizeof(torn));
@@ -263,8 +264,11 @@ test_torn_at_each_offset(void **state)
 		a = open_account(s, "billing");
 		status = store_account_status(a);
 		payload = store_account_take(a);
-		assert_int_equal(status,
-		    at < SLOT_HEADER || at >= SLOT_SMALL - SLOT_MARK ? FILE_DAMAGED : FILE_TORN);
+		/* By chance octets of both records may be equal, so that a part is whole before the
+		 * tear gets to its end. */
+		header = memcmp(torn, after, SLOT_HEADER) == 0;
+		sealed = memcmp(torn, after, SLOT_SMALL - SLOT_MARK) == 0;
+		assert_int_equal(status, header && !sealed ? FILE_TORN : FILE_DAMAGED);
 		assert_string_equal((const char *)secret_bytes(payload), "two");
 		(void)store_account_free(a);
 	}
