@@ -155,6 +155,7 @@ cli_state_colour(const char *state)
 	    {"authorizing", COLOUR_WARN},
 	    {"deferred", COLOUR_WARN},
 	    {"throttled", COLOUR_WARN},
+	    {"unreachable", COLOUR_WARN},
 	    {"held", COLOUR_WARN},
 	};
 

@@ -218,9 +218,9 @@ status_of_state(const char *state)
 	static const struct {
 		const char *state;
 		int status;
-	} table[] = {{"active", EX_OK}, {"throttled", EX_TEMPFAIL}, {"held", EX_TEMPFAIL},
-	    {"needs-authorization", EX_NOPERM}, {"refused", EX_NOPERM}, {"client-error", EX_CONFIG},
-	    {"configuration", EX_CONFIG}};
+	} table[] = {{"active", EX_OK}, {"throttled", EX_TEMPFAIL}, {"unreachable", EX_TEMPFAIL},
+	    {"held", EX_TEMPFAIL}, {"needs-authorization", EX_NOPERM}, {"refused", EX_NOPERM},
+	    {"client-error", EX_CONFIG}, {"configuration", EX_CONFIG}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].state, state) == 0)

@@ -126,11 +126,24 @@ row_message(struct client *c, const struct spool_message *m)
 	if (m->uid >= 0)
 		message_put_u64(out, F_UID, (uint64_t)m->uid);
 	if (m->next != SPOOL_NEVER)
-		message_put_u64(out, F_UNTIL, (uint64_t)m->next);
+		message_put_u64(out, F_UNTIL, (uint64_t)m->expires);
 	message_put_str(out, F_SUBJECT, m->subject);
 	if (*m->envid != '\0')
 		message_put_str(out, F_ENVID, m->envid);
 	return channel_send(c->channel, out, -1);
+}
+
+/* When the recipient is tried next, as far as time alone decides it; SPOOL_NEVER where a person has to. */
+static int64_t
+next_try(const struct account *a, const struct spool_recipient *r)
+{
+	const struct schedule_account *s = a == NULL ? NULL : &a->schedule;
+
+	if (s == NULL || r->next == SPOOL_NEVER)
+		return r->next;
+	if (s->held || s->keeper != SCHEDULE_ACTIVE)
+		return SPOOL_NEVER;
+	return s->server == SCHEDULE_ACTIVE || r->next > s->until ? r->next : s->until;
 }
 
 static int
@@ -144,8 +157,8 @@ row_recipient(struct client *c, const struct spool_message *m, const struct spoo
 	message_put_str(out, F_RCPT, r->address);
 	message_put_str(out, F_STATE, spool_state_name(r->state));
 	message_put_u64(out, F_ATTEMPTS, r->attempts);
-	if (r->next != SPOOL_NEVER)
-		message_put_u64(out, F_UNTIL, (uint64_t)r->next);
+	if (next_try(a, r) != SPOOL_NEVER)
+		message_put_u64(out, F_UNTIL, (uint64_t)next_try(a, r));
 	if (reply.len > 0)
 		message_put_str(out, F_REPLY, buf_str(&reply));
 	if (reply.len > 0 && a != NULL && (r->reply.code < 200 || r->reply.code >= 300)) {

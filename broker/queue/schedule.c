@@ -36,7 +36,7 @@ schedule_retry_delay(unsigned attempts, uint32_t random)
 
 static const char *const state_names[SCHEDULE_STATE_COUNT] = {
     [SCHEDULE_ACTIVE] = "active",
-    [SCHEDULE_UNREACHABLE] = "active",
+    [SCHEDULE_UNREACHABLE] = "unreachable",
     [SCHEDULE_THROTTLED] = "throttled",
     [SCHEDULE_REFUSED] = "refused",
     [SCHEDULE_NEEDS_AUTHORIZATION] = "needs-authorization",

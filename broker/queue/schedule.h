@@ -41,7 +41,7 @@ enum schedule_recipient {
 
 enum schedule_state {
 	SCHEDULE_ACTIVE,
-	SCHEDULE_UNREACHABLE, /* active, but the server could not be spoken to */
+	SCHEDULE_UNREACHABLE, /* the server could not be spoken to: tried again by itself */
 	SCHEDULE_THROTTLED,
 	SCHEDULE_REFUSED,
 	SCHEDULE_NEEDS_AUTHORIZATION,
@@ -51,7 +51,7 @@ enum schedule_state {
 	SCHEDULE_STATE_COUNT,
 };
 
-/* The word that people see: "active" also for SCHEDULE_UNREACHABLE. */
+/* The word that people see. */
 const char *schedule_state_name(enum schedule_state state);
 /* The reverse; SCHEDULE_NEEDS_AUTHORIZATION for a word not known, which holds and asks a person. */
 enum schedule_state schedule_state_by_name(const char *name);

@@ -51,7 +51,7 @@ def run(ground, options):
         check(f'{name}: status says why', re.search(want, status), status)
         if held is not None:
             state = f.account(name).get('state')
-            check(f'{name}: {"the account is held" if held else "it is tried again"}', (state not in ('active', None)) == held, (state, m))
+            check(f'{name}: {"the account is held" if held else "it is tried again"}', (state not in ('active', 'unreachable', None)) == held, (state, m))
     distinct = {re.sub(r'[\w.-]+@[\w.-]+|localhost:\d+|127\.0\.0\.1:\d+|\d+', '', v.replace(n, '')) for n, v in lines.items()}
     check('each failure has a line of its own', len(distinct) == len(cases), '\n'.join(sorted(distinct)))
     check('nothing arrived that should not have, and nothing bounced', not any(marks[n] in t for n in cases for t in ground.messages('failures@example.test')) and
