@@ -136,7 +136,7 @@ test_throttle_and_unreachable(void **state)
 	for (int i = 0; i < 20; i++)
 		(void)schedule_account_result(&a, a.round, &gone, 0, 0);
 	assert_int_equal(a.until, 15 * 48);
-	assert_string_equal(schedule_state_name(schedule_account_state(&a)), "active");
+	assert_string_equal(schedule_state_name(schedule_account_state(&a)), "unreachable");
 }
 
 static void
