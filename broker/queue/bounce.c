@@ -48,7 +48,6 @@ append_wrapped(struct buf *out, const char *indent, const char *text)
 
 	while (*text != '\0' && r == 0) {
 		size_t len = strlen(text), most = TEXT_WIDTH - strlen(indent), n = len;
-		CLEANUP_BUF struct buf line = BUF_INIT(TEXT_WIDTH + 1);
 
 		if (len > most) {
 			n = most;
