@@ -74,6 +74,17 @@ keep_aside(struct drop *d, const char *name, const char *why)
 	    "A file in the drop directory is no message that can be sent; kept aside.", aside, why);
 }
 
+/* Links, fifos, devices: nothing that anybody's mail is in. */
+static void
+remove_oddity(struct drop *d, const char *name)
+{
+	bool gone = unlinkat(d->dir, name, 0) == 0;
+
+	tell(d, LOG_LEVEL_ERROR,
+	    "What lies in the drop directory under this name is no regular file.", name,
+	    gone ? "it was removed" : "it cannot be removed");
+}
+
 /* ---- one file ---- */
 
 static void
@@ -183,10 +194,17 @@ begin_file(struct drop *d, const char *name)
 {
 	const char *why;
 
-	d->fd = openat(d->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (d->fd < 0 && errno == ENOENT)
+	struct stat st;
+
+	if (fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return true;
-	d->caller = (struct caller){.uid = POLICY_UID_OVERFLOW};
+	d->caller = (struct caller){.uid = st.st_uid};
+	if (!S_ISREG(st.st_mode)) {
+		remove_oddity(d, name);
+		return true;
+	}
+	/* What is opened may be another file than was looked at: it is looked at again. */
+	d->fd = openat(d->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	why = d->fd < 0 ? strerror(errno) : check_file(d);
 	if (why != NULL) {
 		keep_aside(d, name, why);

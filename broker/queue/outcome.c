@@ -419,7 +419,7 @@ record_new(struct queue *q, struct delivery *d, size_t *index, size_t count)
 	if (rec == NULL)
 		return NULL;
 	*rec = (struct record){
-	    .op = {.write = record_write, .done = record_done, .must = true},
+	    .op = {.write = record_write, .done = record_done, .must = true, .patient = true},
 	    .delivery = d,
 	    .index = index,
 	    .count = count,

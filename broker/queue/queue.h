@@ -81,14 +81,17 @@ struct op {
 	int (*write)(struct queue *q, struct op *op);
 	/* After the commit (r 0) or when it is given up (r < 0). Owns `op` from now on. */
 	void (*done)(struct queue *q, struct op *op, int r);
-	bool must; /* never given up: it happened, and has to be on record */
+	bool must;    /* never given up: it happened, and has to be on record */
+	bool patient; /* may wait some milliseconds for company */
 };
 
 struct turn {
 	struct op *first, **last;
 	struct op *kept, **kept_last; /* could not be written: `must` */
 	struct event *commit, *retry;
-	bool queued, stuck, sync_bodies;
+	unsigned patient;   /* operations that may wait */
+	bool queued, hurry; /* a commit is to come; without delay */
+	bool stuck, sync_bodies;
 };
 
 /* Queues the operation for the transaction at the end of this turn. */

@@ -213,10 +213,11 @@ schedule_account_keeper(struct schedule_account *a, enum schedule_state state)
 void
 schedule_account_retry(struct schedule_account *a, int64_t now)
 {
-	if (a->server == SCHEDULE_ACTIVE)
+	a->failures = 0;
+	/* One that is trying already goes on, and its result counts. */
+	if (a->server == SCHEDULE_ACTIVE || a->until <= now)
 		return;
 	a->until = now;
-	a->failures = 0;
 	a->round++;
 }
 

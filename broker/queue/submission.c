@@ -757,9 +757,7 @@ accept_done(struct queue *q, struct op *op, int r)
 	struct spool_message *m = a->delivery != NULL ? a->delivery->message : a->message;
 	bool in_file = (m->flags & SPOOL_BODY_FILE) != 0;
 
-	if (r == 0 && a->stored)
-		log_stored(m);
-	else if (in_file)
+	if (in_file && (r < 0 || !a->stored))
 		spool_body_remove(q->spool, m->id);
 	if (r < 0 || !a->stored) {
 		policy_bucket_give(&a->service->minute, a->service->policy.rate_minute, MINUTE_MS);
@@ -767,6 +765,8 @@ accept_done(struct queue *q, struct op *op, int r)
 	}
 	if (a->from != NULL)
 		answer(a, m, r);
+	if (r == 0 && a->stored)
+		log_stored(m);
 	if (a->delivery != NULL && r == 0 && a->stored)
 		dispatch_begin(q, a->delivery);
 	else if (a->delivery != NULL)

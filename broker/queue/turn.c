@@ -3,8 +3,9 @@
  * to begin) is queued here, written in one transaction with one fsync, and answered after it.
  *
  * The commit runs from a timer of zero length: libevent runs timers that are due after the sockets that are ready, so
- * whatever came in during the last commit is in the next one. Nobody waits for company: alone, a message is committed
- * at once.
+ * whatever came in during the last commit is in the next one. A message handed in waits for no company: it is committed
+ * at once. A result, for which nobody waits, lets a few milliseconds pass, so that it shares the commit of the next
+ * message instead of standing in its way.
  *
  * When the disk fails, what can be refused is refused (452 to the caller, who still has its message); what happened
  * already (a result) is kept and tried again until it is on record, and nothing new is begun meanwhile.
@@ -16,7 +17,7 @@
 
 #include "base/log.h"
 
-enum { RETRY_SECONDS = 2 };
+enum { RETRY_SECONDS = 2, SOON_US = 3000, PATIENT_MAX = 64 };
 
 static void
 list_add(struct op ***last, struct op *op)
@@ -135,7 +136,8 @@ turn_flush(struct queue *q)
 	q->turn.last = &q->turn.first;
 	q->turn.kept = NULL;
 	q->turn.kept_last = &q->turn.kept;
-	q->turn.queued = false;
+	q->turn.queued = q->turn.hurry = false;
+	q->turn.patient = 0;
 	if (first != NULL)
 		commit(q, first);
 	return q->turn.first == NULL && q->turn.kept == NULL;
@@ -161,13 +163,15 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 void
 turn_add(struct queue *q, struct op *op)
 {
-	static const struct timeval now = {0, 0};
+	static const struct timeval now = {0, 0}, soon = {0, SOON_US};
+	bool hurry = !op->patient || ++q->turn.patient >= PATIENT_MAX;
 
 	list_add(&q->turn.last, op);
-	if (!q->turn.queued) {
-		q->turn.queued = true;
-		(void)event_add(q->turn.commit, &now);
-	}
+	if (q->turn.hurry || (q->turn.queued && !hurry))
+		return;
+	q->turn.queued = true;
+	q->turn.hurry = hurry;
+	(void)event_add(q->turn.commit, hurry ? &now : &soon);
 }
 
 bool

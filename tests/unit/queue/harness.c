@@ -1,0 +1,516 @@
+/*
+ * harness.c: see harness.h. The role runs in a child that calls role_main itself, so that no path to a program is needed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/queue/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "broker/ipc/reply.h"
+#include "broker/queue/role.h"
+
+enum { PATIENCE_MS = 10000 };
+
+static int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &t), 0);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int
+open_dir(const struct harness *h, const char *name, mode_t mode)
+{
+	char path[100];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", h->dir, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chmod(path, mode), 0);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void
+socket_path(const struct harness *h, const char *name, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	(void)snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/%s", h->dir, name);
+}
+
+static int
+listen_at(const struct harness *h, const char *name, int type)
+{
+	struct sockaddr_un a;
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	socket_path(h, name, &a);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(chmod(a.sun_path, 0666), 0);
+	assert_int_equal(listen(fd, 100), 0);
+	return fd;
+}
+
+void
+harness_init(struct harness *h)
+{
+	*h = (struct harness){.to_main = -1,
+	    .keeper = -1,
+	    .send = -1,
+	    .from_policy = "keep",
+	    .mode = "deliver",
+	    .in_doubt = "retry",
+	    .senders = "*",
+	    .lifetime = 432000,
+	    .history_days = 14};
+	(void)snprintf(h->dir, sizeof(h->dir), "/tmp/frank-queue-XXXXXX");
+	assert_non_null(mkdtemp(h->dir));
+	assert_int_equal(chmod(h->dir, 0755), 0);
+	h->dirs[0] = open_dir(h, "state", 0700);
+	h->dirs[1] = open_dir(h, "bodies", 0700);
+	h->dirs[2] = open_dir(h, "drop", 03733);
+	h->submit = listen_at(h, "submit.sock", SOCK_STREAM);
+	h->control = listen_at(h, "control.sock", SOCK_SEQPACKET);
+}
+
+static void
+say(int sock, struct message *m, int fd)
+{
+	assert_int_equal(message_write(sock, m, fd), 0);
+	(void)message_free(m);
+}
+
+static void
+hand(struct harness *h, const char *name, int fd)
+{
+	struct message *m = message_new(M_LISTEN);
+
+	message_put_str(m, F_NAME, name);
+	say(h->to_main, m, fd);
+}
+
+void
+harness_configure(struct harness *h)
+{
+	struct message *m = message_new(M_CONF_BEGIN);
+
+	message_put_u64(m, F_GENERATION, ++h->generation);
+	message_put_str(m, F_HOSTNAME, "host.example");
+	message_put_str(m, F_MAIL_NAME, "mail.example");
+	message_put_str(m, F_POSTMASTER, "postmaster@example.com");
+	message_put_u64(m, F_SIZE_LIMIT, 10000000);
+	message_put_u64(m, F_LIFETIME, h->lifetime);
+	message_put_u64(m, F_TRANSCRIPT_DAYS, h->history_days);
+	message_put_str(m, F_IN_DOUBT, h->in_doubt);
+	say(h->to_main, m, -1);
+	m = message_new(M_CONF_ACCOUNT);
+	message_put_str(m, F_ACCOUNT, "acct");
+	message_put_str(m, F_GRANT, "password");
+	message_put_str(m, F_PROVIDER, "generic");
+	message_put_str(m, F_MAILBOX, "box@example.com");
+	message_put_str(m, F_HOST, "smtp.example.com");
+	message_put_u64(m, F_PORT, 587);
+	message_put_str(m, F_TLS, "starttls");
+	message_put_u64(m, F_SESSIONS, 1);
+	say(h->to_main, m, -1);
+	m = message_new(M_CONF_SERVICE);
+	message_put_str(m, F_SERVICE, "svc");
+	message_put_str(m, F_FROM_POLICY, h->from_policy);
+	message_put_str(m, F_MODE, h->mode);
+	message_put_u64(m, F_ANY_USER, 1);
+	message_put_u64(m, F_RATE, h->rate);
+	message_put_str(m, F_ACCOUNT, "acct");
+	message_put_str(m, F_SENDERS, h->senders);
+	say(h->to_main, m, -1);
+	m = message_new(M_CONF_END);
+	message_put_u64(m, F_GENERATION, h->generation);
+	say(h->to_main, m, -1);
+	/* Callers come by other sockets: it must be read before them. */
+	if (h->generation > 1)
+		harness_serve(h, 100);
+}
+
+/* A new channel to a peer: our end. */
+static int
+give_peer(struct harness *h, enum role_id peer)
+{
+	struct message *m = message_new(M_PEER);
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	message_put_u64(m, F_ROLE, peer);
+	say(h->to_main, m, pair[1]);
+	close(pair[1]);
+	return pair[0];
+}
+
+static void
+run_role(struct harness *h, int channel)
+{
+	static struct queue queue;
+	char state[100], *argv[] = {(char *)"frank-queue", state, NULL};
+	int status;
+
+	(void)snprintf(state, sizeof(state), "%s/state", h->dir);
+	if (channel != 3 && (dup2(channel, 3) < 0 || close(channel) < 0))
+		_exit(99);
+	for (int fd = 4; fd < 256; fd++)
+		(void)close(fd);
+	if (getenv("FRANK_TEST_VERBOSE") == NULL) {
+		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+		(void)dup2(null, STDERR_FILENO);
+	}
+	status = role_main(&queue_role, &queue, 2, argv);
+	queue_close(&queue);
+	_exit(status);
+}
+
+void
+harness_start(struct harness *h)
+{
+	CLEANUP_MESSAGE struct message *ready = NULL;
+	struct message *hello = message_new(M_HELLO);
+	int pair[2], fd;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	h->pid = fork();
+	assert_true(h->pid >= 0);
+	if (h->pid == 0)
+		run_role(h, pair[1]);
+	close(pair[1]);
+	h->to_main = pair[0];
+	h->send_wanted = false;
+	h->lent = 0;
+	hand(h, "state", h->dirs[0]);
+	hand(h, "bodies", h->dirs[1]);
+	hand(h, "drop", h->dirs[2]);
+	hand(h, "submit", h->submit);
+	hand(h, "control", h->control);
+	message_put_bytes(hello, F_TABLE, message_table_hash, MESSAGE_TABLE_HASH);
+	say(h->to_main, hello, -1);
+	assert_int_equal(message_read(h->to_main, &ready, &fd), 1);
+	assert_int_equal(message_type(ready), M_READY);
+	harness_configure(h);
+	h->keeper = give_peer(h, ROLE_KEEPER);
+}
+
+void
+harness_give_send(struct harness *h)
+{
+	if (h->send >= 0)
+		close(h->send);
+	h->send = give_peer(h, ROLE_SEND);
+	h->send_wanted = false;
+}
+
+static void
+close_all(struct harness *h)
+{
+	int *fds[] = {&h->to_main, &h->keeper, &h->send};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+	h->pid = 0;
+}
+
+void
+harness_kill(struct harness *h)
+{
+	if (h->pid > 0) {
+		assert_int_equal(kill(h->pid, SIGKILL), 0);
+		assert_int_equal(waitpid(h->pid, NULL, 0), h->pid);
+	}
+	close_all(h);
+}
+
+int
+harness_stop(struct harness *h)
+{
+	int status;
+
+	say(h->to_main, message_new(M_SHUTDOWN), -1);
+	for (int64_t end = now_ms() + PATIENCE_MS; now_ms() < end;) {
+		pid_t done = waitpid(h->pid, &status, WNOHANG);
+
+		if (done == h->pid) {
+			close_all(h);
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		}
+		(void)poll(NULL, 0, 10);
+	}
+	harness_kill(h);
+	return -1;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
+{
+	return remove(path);
+}
+
+void
+harness_free(struct harness *h)
+{
+	harness_kill(h);
+	close(h->submit);
+	close(h->control);
+	for (size_t i = 0; i < ARRAY_SIZE(h->dirs); i++)
+		close(h->dirs[i]);
+	assert_int_equal(nftw(h->dir, remove_one, 10, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* ---- main and keeper ---- */
+
+static void
+answer_main(struct harness *h)
+{
+	CLEANUP_MESSAGE struct message *m = NULL;
+	struct message *out;
+	char name[32];
+	int fd;
+
+	if (message_read(h->to_main, &m, &fd) != 1)
+		return;
+	switch (message_type(m)) {
+	case M_NEED_ROLE:
+		assert_int_equal(message_u64(m, F_ROLE, 0), ROLE_SEND);
+		h->send_wanted = true;
+		break;
+	case M_USER_QUERY:
+		out = message_new(M_USER_ANSWER);
+		message_put_u64(out, F_UID, message_u64(m, F_UID, 0));
+		(void)snprintf(name, sizeof(name), "user%u", (unsigned)message_u64(m, F_UID, 0));
+		message_put_str(out, F_USER_NAME, name);
+		message_put_str(out, F_FULL_NAME, "Full Name");
+		say(h->to_main, out, -1);
+		break;
+	case M_RELOAD:
+		out = message_new(M_RELOAD_RESULT);
+		message_put_u64(out, F_ID, message_u64(m, F_ID, 0));
+		message_put_str(out, F_ERROR, "line 3 is wrong");
+		say(h->to_main, out, -1);
+		break;
+	default:
+		fail_msg("main got %s", message_type_name(message_type(m)));
+	}
+}
+
+static void
+answer_keeper(struct harness *h)
+{
+	CLEANUP_MESSAGE struct message *m = NULL;
+	int fd;
+
+	if (message_read(h->keeper, &m, &fd) != 1)
+		return;
+	if (message_type(m) == M_LEND)
+		h->lent += message_u64(m, F_WANTED, 0) != 0 ? 1 : (unsigned)-1;
+}
+
+/* Serves main and keeper until `fd` is readable or `ms` are over: is it? */
+static bool
+wait_for(struct harness *h, int fd, int ms)
+{
+	int64_t end = now_ms() + ms;
+
+	for (;;) {
+		struct pollfd p[] = {
+		    {h->to_main, POLLIN, 0}, {h->keeper, POLLIN, 0}, {fd, POLLIN, 0}};
+		int64_t left = end - now_ms();
+
+		if (poll(p, 3, left > 0 ? (int)left : 0) <= 0)
+			return false;
+		if ((p[0].revents & POLLIN) != 0)
+			answer_main(h);
+		if ((p[1].revents & POLLIN) != 0)
+			answer_keeper(h);
+		if (fd >= 0 && p[2].revents != 0)
+			return true;
+		if (((p[0].revents | p[1].revents) & POLLHUP) != 0)
+			return false;
+	}
+}
+
+void
+harness_serve(struct harness *h, int ms)
+{
+	(void)wait_for(h, -1, ms);
+}
+
+void
+harness_account_state(struct harness *h, const char *state)
+{
+	struct message *m = message_new(M_ACCOUNT_STATE);
+
+	message_put_str(m, F_ACCOUNT, "acct");
+	message_put_str(m, F_STATE, state);
+	message_put_str(m, F_TEXT, "The password is wrong.");
+	message_put_str(m, F_NEXT, "Give another.");
+	say(h->keeper, m, -1);
+}
+
+/* ---- callers ---- */
+
+static int
+connect_as(struct harness *h, uid_t uid, const char *name, int type)
+{
+	struct sockaddr_un a;
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	socket_path(h, name, &a);
+	if (uid != 0)
+		assert_int_equal(seteuid(uid), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	if (uid != 0)
+		assert_int_equal(seteuid(0), 0);
+	return fd;
+}
+
+char *
+harness_submit(struct harness *h, uid_t uid, const char *bytes, size_t len)
+{
+	struct buf replies = BUF_INIT(4 * 1024 * 1024);
+	int fd = connect_as(h, uid, "submit.sock", SOCK_STREAM);
+	size_t written = 0;
+	char piece[4096];
+	ssize_t n;
+
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (written < len) {
+		n = send(fd, bytes + written, len - written, MSG_NOSIGNAL);
+		if (n > 0)
+			written += (size_t)n;
+		else if (errno == EAGAIN)
+			harness_serve(h, 1);
+		else
+			break;
+	}
+	(void)shutdown(fd, SHUT_WR);
+	while (wait_for(h, fd, PATIENCE_MS)) {
+		n = recv(fd, piece, sizeof(piece), 0);
+		if (n < 0 && errno == EAGAIN)
+			continue;
+		if (n <= 0)
+			break;
+		assert_int_equal(buf_append(&replies, piece, (size_t)n), 0);
+	}
+	close(fd);
+	return buf_take(&replies);
+}
+
+int
+harness_mail(struct harness *h, const char *mail, const char *recipients, const char *text)
+{
+	CLEANUP_BUF struct buf in = BUF_INIT(16 * 1024 * 1024);
+	CLEANUP_FREE char *replies = NULL, *copy = strdup(recipients);
+	char *rest = copy, *one;
+	const char *last = NULL;
+
+	assert_int_equal(buf_printf(&in, "EHLO test\r\nMAIL FROM:%s\r\n", mail), 0);
+	while ((one = strsep(&rest, " ")) != NULL)
+		assert_int_equal(buf_printf(&in, "RCPT TO:<%s>\r\n", one), 0);
+	assert_int_equal(buf_printf(&in, "BDAT %zu LAST\r\n", strlen(text)), 0);
+	assert_int_equal(buf_append_str(&in, text), 0);
+	assert_int_equal(buf_append_str(&in, "QUIT\r\n"), 0);
+	replies = harness_submit(h, 0, in.data, in.len);
+	for (char *line = replies; *line != '\0'; line = strchr(line, '\n') + 1)
+		if (strncmp(line, "221", 3) != 0 && (last == NULL || *last == '2'))
+			last = line;
+	return last == NULL ? 0 : (int)strtol(last, NULL, 10);
+}
+
+/* ---- send ---- */
+
+struct message *
+harness_job(struct harness *h, int ms, int *ret_fd)
+{
+	struct message *m = NULL;
+	int fd = -1;
+
+	if (h->send < 0) {
+		for (int64_t end = now_ms() + ms; !h->send_wanted && now_ms() < end;)
+			harness_serve(h, 5);
+		if (!h->send_wanted)
+			return NULL;
+		harness_give_send(h);
+	}
+	if (!wait_for(h, h->send, ms) || message_read(h->send, &m, &fd) != 1)
+		return NULL;
+	assert_int_equal(message_type(m), M_JOB);
+	if (ret_fd != NULL)
+		*ret_fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	return m;
+}
+
+void
+harness_job_done(struct harness *h, const struct message *job, const struct smtp_reply *r)
+{
+	struct message *m = message_new(M_JOB_DONE);
+	const char *address;
+	size_t at = 0;
+
+	message_put_u64(m, F_ID, message_u64(job, F_ID, 0));
+	message_put_u64(m, F_FLAGS, 0);
+	message_put_str(m, F_ENDPOINT, "smtp.example.com:587");
+	message_put_str(m, F_MECHANISM, "PLAIN");
+	message_put_str(m, F_TRANSCRIPT, "S: 220 hello\nC: EHLO host.example\n");
+	while (message_next_str(job, F_RCPT, &at, &address))
+		reply_put(m, F_RESULT, r);
+	say(h->send, m, -1);
+}
+
+/* ---- control ---- */
+
+struct message *
+harness_ask(struct harness *h, uid_t uid, struct message *request,
+    void (*row)(void *arg, const struct message *m), void *arg)
+{
+	int fd = connect_as(h, uid, "control.sock", SOCK_SEQPACKET), passed;
+
+	say(fd, request, -1);
+	for (;;) {
+		struct message *m = NULL;
+		const char *why;
+
+		if (!wait_for(h, fd, PATIENCE_MS) || message_read(fd, &m, &passed) != 1) {
+			close(fd);
+			return NULL;
+		}
+		assert_int_equal(message_check(m, ROLE_QUEUE, ROLE_CLIENT, false, &why), 0);
+		if (message_type(m) == M_QUEUE_DONE) {
+			close(fd);
+			return m;
+		}
+		if (row != NULL)
+			row(arg, m);
+		(void)message_free(m);
+	}
+}

@@ -1,0 +1,63 @@
+/*
+ * harness.h: the queue role as a process of its own, confined as always, with main, keeper and send played by the test over
+ * socketpairs. Everything lies in a folder below /tmp.
+ */
+#ifndef FRANK_TESTS_QUEUE_HARNESS_H
+#define FRANK_TESTS_QUEUE_HARNESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/smtp/smtp.h"
+#include "broker/ipc/message.h"
+
+struct harness {
+	char dir[64];
+	pid_t pid;
+	int to_main, keeper, send; /* our ends; -1: closed */
+	int submit, control;       /* listening sockets */
+	int dirs[3];               /* state, bodies, drop */
+	uint64_t generation;
+	bool send_wanted; /* NEED_ROLE came */
+	unsigned lent;    /* accounts lent, by the keeper's books */
+	/* what the configuration says */
+	const char *from_policy, *mode, *in_doubt, *senders;
+	unsigned rate, lifetime, history_days;
+};
+
+/* Makes the folder and the sockets. Settings may be changed before harness_start. */
+void harness_init(struct harness *h);
+void harness_start(struct harness *h);
+/* kill -9, and waits. */
+void harness_kill(struct harness *h);
+/* SHUTDOWN; returns the exit status. */
+int harness_stop(struct harness *h);
+void harness_free(struct harness *h);
+
+/* Sends a configuration: account "acct" (box@example.com), service "svc" for everybody. */
+void harness_configure(struct harness *h);
+/* Gives the role its send, as main does when it is asked. */
+void harness_give_send(struct harness *h);
+/* Acts as main and keeper for so many milliseconds. */
+void harness_serve(struct harness *h, int ms);
+
+/* Hands `bytes` to the submit socket as `uid` and collects all replies up to the end, acting as main meanwhile. The caller
+ * frees. */
+char *harness_submit(struct harness *h, uid_t uid, const char *bytes, size_t len);
+/* One message of that kind, through ESMTP with BDAT; `mail` are parameters of MAIL. Returns the code of the first refusal, else of the last reply but QUIT's. */
+int harness_mail(struct harness *h, const char *mail, const char *recipients, const char *text);
+
+/* The next JOB, or NULL within `ms`; *ret_fd may be NULL. */
+struct message *harness_job(struct harness *h, int ms, int *ret_fd);
+/* Answers it, the same for all recipients. */
+void harness_job_done(struct harness *h, const struct message *job, const struct smtp_reply *r);
+
+/* Asks control.sock as `uid`; calls `row` for each packet up to QUEUE_DONE, which is returned. */
+struct message *harness_ask(struct harness *h, uid_t uid, struct message *request,
+    void (*row)(void *arg, const struct message *m), void *arg);
+
+/* Tells an account's state as the keeper does. */
+void harness_account_state(struct harness *h, const char *state);
+
+#endif

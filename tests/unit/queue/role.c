@@ -1,0 +1,875 @@
+/*
+ * The queue role as a process: what callers hand in reaches send as a job, what send reports reaches the spool, the caller and
+ * control.sock; and what nobody may lose is there after a crash. Needs root, to be several callers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "broker/ipc/reply.h"
+#include "tests/unit/queue/harness.h"
+
+enum { SHORT = 300, LONG = 5000 };
+
+static const struct smtp_reply ok = {
+    .code = 250, .enhanced = "2.0.0", .stage = SMTP_STAGE_EOM, .text = (char *)"Ok: queued"};
+static const struct smtp_reply later = {
+    .code = 450, .enhanced = "4.2.0", .stage = SMTP_STAGE_RCPT, .text = (char *)"greylisted"};
+static const struct smtp_reply never = {
+    .code = 550, .enhanced = "5.1.1", .stage = SMTP_STAGE_RCPT, .text = (char *)"no such user"};
+static const struct smtp_reply bad_login = {.code = 535,
+    .enhanced = "5.7.8",
+    .stage = SMTP_STAGE_AUTH,
+    .text = (char *)"authentication failed"};
+static const struct smtp_reply doubt = {.fault = SMTP_FAULT_CLOSED,
+    .stage = SMTP_STAGE_EOM,
+    .in_doubt = true,
+    .text = (char *)"closed"};
+
+static int
+setup(void **state)
+{
+	struct harness *h = calloc(1, sizeof(*h));
+
+	if (geteuid() != 0)
+		skip();
+	harness_init(h);
+	*state = h;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	harness_free(*state);
+	free(*state);
+	return 0;
+}
+
+/* ---- what the control socket shows ---- */
+
+struct shown {
+	unsigned messages, recipients, attempts;
+	char id[32], sender[100], state[32], rcpt_state[32], reply[200], cause[64],
+	    account_state[32];
+	unsigned tries;
+	bool has_transcript;
+};
+
+static void
+keep(char *to, size_t size, const struct message *m, enum field f)
+{
+	const char *text = message_str(m, f);
+
+	(void)snprintf(to, size, "%s", text == NULL ? "" : text);
+}
+
+static void
+take_row(void *arg, const struct message *m)
+{
+	struct shown *s = arg;
+
+	switch (message_type(m)) {
+	case M_ROW_MESSAGE:
+		s->messages++;
+		keep(s->id, sizeof(s->id), m, F_QUEUE_ID);
+		keep(s->sender, sizeof(s->sender), m, F_SENDER);
+		keep(s->state, sizeof(s->state), m, F_STATE);
+		break;
+	case M_ROW_RECIPIENT:
+		s->recipients++;
+		keep(s->rcpt_state, sizeof(s->rcpt_state), m, F_STATE);
+		keep(s->reply, sizeof(s->reply), m, F_REPLY);
+		keep(s->cause, sizeof(s->cause), m, F_CAUSE);
+		s->tries = (unsigned)message_u64(m, F_ATTEMPTS, 0);
+		break;
+	case M_ROW_ATTEMPT:
+		s->attempts++;
+		s->has_transcript = message_has(m, F_TRANSCRIPT);
+		break;
+	case M_ROW_ACCOUNT:
+		keep(s->account_state, sizeof(s->account_state), m, F_STATE);
+		break;
+	default:
+		break;
+	}
+}
+
+static struct shown
+list(struct harness *h, uid_t uid)
+{
+	struct shown s = {0};
+
+	(void)message_free(harness_ask(h, uid, message_new(M_QUEUE_LIST), take_row, &s));
+	return s;
+}
+
+static struct shown
+show(struct harness *h, const char *id)
+{
+	struct message *m = message_new(M_QUEUE_SHOW);
+	struct shown s = {0};
+
+	message_put_str(m, F_QUEUE_ID, id);
+	(void)message_free(harness_ask(h, 0, m, take_row, &s));
+	return s;
+}
+
+static struct shown
+status(struct harness *h)
+{
+	struct shown s = {0};
+
+	(void)message_free(harness_ask(h, 0, message_new(M_STATUS), take_row, &s));
+	return s;
+}
+
+static unsigned
+act(struct harness *h, uid_t uid, const char *action, const char *id, const char *account)
+{
+	struct message *m = message_new(M_QUEUE_ACT), *done;
+	unsigned status;
+
+	message_put_str(m, F_ACTION, action);
+	message_put_str(m, F_QUEUE_ID, id);
+	message_put_str(m, F_ACCOUNT, account);
+	done = harness_ask(h, uid, m, NULL, NULL);
+	assert_non_null(done);
+	status = (unsigned)message_u64(done, F_EXIT, 99);
+	(void)message_free(done);
+	return status;
+}
+
+static void
+copy_id(const struct message *job, char *id)
+{
+	(void)snprintf(id, 32, "%s", message_str(job, F_QUEUE_ID));
+}
+
+/* Waits until the outcome is on record. */
+static struct shown
+settled(struct harness *h, const char *id, const char *state)
+{
+	struct shown s = {0};
+
+	for (int i = 0; i < 100; i++) {
+		s = show(h, id);
+		if (strcmp(s.state, state) == 0)
+			return s;
+		harness_serve(h, 20);
+	}
+	fail_msg("%s is %s and not %s", id, s.state, state);
+	return s;
+}
+
+/* ---- the tests ---- */
+
+static void
+test_a_message_goes_through(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *second = NULL;
+	const uint8_t *body;
+	const char *rcpt;
+	struct shown s;
+	size_t len, at = 0;
+	char id[32];
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<> XCALLER XNAME=Reporter", "a@example.org bob",
+			     "Subject: hi\nBcc: x@y.example\n\nline\n"),
+	    250);
+	assert_string_equal(list(h, 0).state, "queued");
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	assert_int_equal(h->lent, 1);
+	assert_string_equal(message_str(job, F_ACCOUNT), "acct");
+	assert_string_equal(message_str(job, F_SENDER), "user0@mail.example");
+	assert_true(message_next_str(job, F_RCPT, &at, &rcpt));
+	assert_string_equal(rcpt, "a@example.org");
+	assert_true(message_next_str(job, F_RCPT, &at, &rcpt));
+	assert_string_equal(rcpt, "bob@mail.example");
+	body = message_bytes(job, F_BODY, &len);
+	assert_int_equal(len, message_u64(job, F_SIZE, 0));
+	assert_non_null(strstr((const char *)body, "From: Reporter <user0@mail.example>\r\n"));
+	assert_non_null(strstr((const char *)body, "\r\n\r\nline\r\n"));
+	assert_null(strstr((const char *)body, "Bcc"));
+	copy_id(job, id);
+	assert_string_equal(show(h, id).state, "sending");
+	harness_job_done(h, job, &ok);
+	s = settled(h, id, "delivered");
+	assert_int_equal(s.attempts, 1);
+	assert_true(s.has_transcript);
+	assert_int_equal(list(h, 0).messages, 0);
+
+	/* send is there and the account has room: the next one leaves with its own commit */
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	second = harness_job(h, LONG, NULL);
+	assert_non_null(second);
+	assert_string_equal(message_str(second, F_SENDER), "x@example.com");
+	harness_job_done(h, second, &ok);
+	harness_serve(h, 50);
+	assert_int_equal(harness_stop(h), 0);
+}
+
+static void
+test_large_bodies_travel_as_files(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL;
+	CLEANUP_BUF struct buf text = BUF_INIT(1000000);
+	char path[200], id[32], piece[100];
+	struct stat st;
+	int fd = -1;
+
+	assert_int_equal(buf_append_str(&text, "Subject: big\n\n"), 0);
+	for (int i = 0; i < 2000; i++)
+		assert_int_equal(
+		    buf_append_str(&text, "0123456789012345678901234567890123456789\n"), 0);
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", text.data), 250);
+	harness_kill(h);
+	harness_start(h); /* it is on disk */
+	job = harness_job(h, LONG, &fd);
+	assert_non_null(job);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, message_u64(job, F_SIZE, 0));
+	assert_int_equal(pread(fd, piece, sizeof(piece), 0), sizeof(piece));
+	assert_memory_equal(piece, "Received: ", 10);
+	assert_int_equal(write(fd, "x", 1), -1);
+	close(fd);
+	copy_id(job, id);
+	(void)snprintf(path, sizeof(path), "%s/bodies/%s", h->dir, id);
+	assert_int_equal(access(path, F_OK), 0);
+	harness_job_done(h, job, &ok);
+	(void)settled(h, id, "delivered");
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void
+test_deferred_then_by_hand(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *again = NULL;
+	struct shown s;
+	char id[32];
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	copy_id(job, id);
+	harness_job_done(h, job, &later);
+	s = settled(h, id, "deferred");
+	assert_string_equal(s.reply, "450 4.2.0 greylisted");
+	assert_int_equal(s.tries, 1);
+	assert_null(harness_job(h, SHORT, NULL));
+	/* over a restart as well */
+	harness_kill(h);
+	harness_start(h);
+	assert_string_equal(show(h, id).state, "deferred");
+	assert_int_equal(act(h, 0, "retry", id, NULL), EX_OK);
+	again = harness_job(h, LONG, NULL);
+	assert_non_null(again);
+	assert_string_equal(message_str(again, F_QUEUE_ID), id);
+}
+
+static void
+test_refused_mail_bounces(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *bounce = NULL;
+	const uint8_t *body;
+	const char *rcpt;
+	size_t at = 0, len;
+	char id[32], report[32];
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com> ENVID=E+3D1 RET=HDRS", "gone@example.org",
+			     "Subject: hi\n\nsecret\n"),
+	    250);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	copy_id(job, id);
+	harness_job_done(h, job, &never);
+	bounce = harness_job(h, LONG, NULL);
+	assert_non_null(bounce);
+	assert_string_equal(message_str(bounce, F_SENDER), "box@example.com");
+	assert_true(message_next_str(bounce, F_RCPT, &at, &rcpt));
+	assert_string_equal(rcpt, "x@example.com");
+	body = message_bytes(bounce, F_BODY, &len);
+	assert_non_null(strstr((const char *)body, "\r\nAuto-Submitted: auto-replied\r\n"));
+	assert_non_null(strstr((const char *)body, "\r\nOriginal-Envelope-Id: E=1\r\n"));
+	assert_non_null(
+	    strstr((const char *)body, "\r\nFinal-Recipient: rfc822; gone@example.org\r\n"
+				       "Action: failed\r\nStatus: 5.1.1\r\n"));
+	assert_non_null(strstr((const char *)body, "Content-Type: text/rfc822-headers"));
+	assert_non_null(strstr((const char *)body, "\r\nSubject: hi\r\n"));
+	assert_null(strstr((const char *)body, "secret"));
+	assert_string_equal(settled(h, id, "bounced").rcpt_state, "bounced");
+
+	/* a report that is refused is reported to nobody, and stays for a person */
+	copy_id(bounce, report);
+	harness_job_done(h, bounce, &never);
+	(void)settled(h, report, "failed");
+	assert_null(harness_job(h, SHORT, NULL));
+	assert_int_equal(list(h, 0).messages, 1);
+	assert_int_equal(act(h, 0, "delete", report, NULL), EX_OK);
+	assert_int_equal(list(h, 0).messages, 0);
+}
+
+static void
+test_nobody_is_told_who_does_not_want_it(void **state)
+{
+	static const char *const mails[] = {"<>", "<x@example.com>"};
+	static const char *const rcpts[] = {"a@example.org", "a@example.org> NOTIFY=NEVER"};
+	struct harness *h = *state;
+
+	harness_start(h);
+	for (size_t i = 0; i < ARRAY_SIZE(mails); i++) {
+		CLEANUP_MESSAGE struct message *job = NULL;
+		char in[300], id[32];
+		CLEANUP_FREE char *replies = NULL;
+
+		(void)snprintf(in, sizeof(in),
+		    "EHLO x\r\nMAIL FROM:%s\r\nRCPT TO:<%s%s\r\nBDAT 3 LAST\r\n\nx\nQUIT\r\n",
+		    mails[i], rcpts[i], i == 0 ? ">" : "");
+		replies = harness_submit(h, 0, in, strlen(in));
+		job = harness_job(h, LONG, NULL);
+		if (job == NULL)
+			fail_msg("%s", replies);
+		copy_id(job, id);
+		harness_job_done(h, job, &never);
+		(void)settled(h, id, "bounced");
+		assert_null(harness_job(h, SHORT, NULL));
+	}
+}
+
+static void
+test_login_failure_holds_the_account(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *again = NULL;
+	char id[32];
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	copy_id(job, id);
+	harness_job_done(h, job, &bad_login);
+	(void)settled(h, id, "queued"); /* no try counted, nothing bounced */
+	assert_string_equal(status(h).account_state, "needs-authorization");
+	assert_int_equal(harness_mail(h, "<x@example.com>", "b@example.org", "\nx\n"), 250);
+	assert_null(harness_job(h, SHORT, NULL));
+	assert_int_equal(list(h, 0).messages, 2);
+	/* it is remembered */
+	harness_kill(h);
+	harness_start(h);
+	assert_string_equal(status(h).account_state, "needs-authorization");
+	assert_null(harness_job(h, SHORT, NULL));
+	/* the keeper says that there is a new credential */
+	harness_account_state(h, "needs-authorization");
+	harness_serve(h, 50);
+	harness_account_state(h, "active");
+	again = harness_job(h, LONG, NULL);
+	assert_non_null(again);
+	assert_string_equal(status(h).account_state, "active");
+}
+
+static void
+test_person_tries_a_refused_account(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *probe = NULL, *rest = NULL;
+
+	harness_start(h);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	for (int i = 0; i < 3; i++) {
+		CLEANUP_MESSAGE struct message *j = harness_job(h, LONG, NULL);
+
+		assert_non_null(j);
+		harness_job_done(h, j, &bad_login);
+	}
+	harness_serve(h, 100);
+	assert_int_equal(act(h, 0, "retry", NULL, "acct"), EX_OK);
+	/* one alone sees whether the trouble is over */
+	probe = harness_job(h, LONG, NULL);
+	assert_non_null(probe);
+	assert_null(harness_job(h, SHORT, NULL));
+	harness_job_done(h, probe, &ok);
+	job = harness_job(h, LONG, NULL);
+	rest = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	assert_non_null(rest);
+}
+
+static void
+test_crash_of_send(void **state)
+{
+	struct harness *h = *state;
+	char id[32] = "";
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	for (int i = 1; i <= 3; i++) {
+		CLEANUP_MESSAGE struct message *job = harness_job(h, LONG, NULL);
+
+		assert_non_null(job);
+		copy_id(job, id);
+		close(h->send);
+		h->send = -1;
+		(void)settled(h, id, i < 3 ? "queued" : "held");
+		if (i < 3)
+			assert_int_equal(act(h, 0, "retry", id, NULL), EX_OK);
+	}
+	assert_null(harness_job(h, SHORT, NULL));
+	assert_int_equal(show(h, id).attempts, 3);
+	assert_int_equal(act(h, 0, "release", id, NULL), EX_OK);
+	assert_non_null(harness_job(h, LONG, NULL));
+}
+
+static void
+test_crash_of_queue_in_flight(void **state)
+{
+	struct harness *h = *state;
+	char id[32] = "";
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	for (int i = 1; i <= 3; i++) {
+		CLEANUP_MESSAGE struct message *job = harness_job(h, LONG, NULL);
+
+		assert_non_null(job);
+		copy_id(job, id);
+		harness_kill(h);
+		harness_start(h);
+	}
+	assert_string_equal(show(h, id).state, "held");
+}
+
+static void
+test_in_doubt(void **state)
+{
+	struct harness *h = *state;
+
+	for (int hold = 0; hold < 2; hold++) {
+		CLEANUP_MESSAGE struct message *job = NULL;
+		char id[32];
+
+		h->in_doubt = hold ? "hold" : "retry";
+		harness_start(h);
+		assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+		job = harness_job(h, LONG, NULL);
+		assert_non_null(job);
+		copy_id(job, id);
+		harness_job_done(h, job, &doubt);
+		(void)settled(h, id, hold ? "held" : "deferred");
+		assert_int_equal(act(h, 0, "delete", id, NULL), EX_OK);
+		harness_kill(h);
+	}
+}
+
+static void
+test_lifetime_is_over(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *bounce = NULL;
+	const uint8_t *body;
+	size_t len;
+	char id[32];
+
+	h->lifetime = 1;
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	copy_id(job, id);
+	harness_serve(h, 1100);
+	harness_job_done(h, job, &later);
+	(void)settled(h, id, "bounced");
+	bounce = harness_job(h, LONG, NULL);
+	assert_non_null(bounce);
+	body = message_bytes(bounce, F_BODY, &len);
+	assert_non_null(strstr((const char *)body, "Status: 4.4.7"));
+}
+
+static void
+test_all_or_nothing(void **state)
+{
+	struct harness *h = *state;
+
+	harness_start(h);
+	assert_int_equal(
+	    harness_mail(h, "<x@example.com>", "a@example.org bad@@example", "\nx\n"), 553);
+	assert_int_equal(list(h, 0).messages, 0);
+}
+
+static void
+test_a_submission_once(void **state)
+{
+	static const char id[] = "00112233445566778899aabbccddeeff";
+	struct harness *h = *state;
+	char mail[200], in[200];
+	CLEANUP_FREE char *before = NULL, *after = NULL;
+
+	harness_start(h);
+	(void)snprintf(mail, sizeof(mail), "<x@example.com> XID=%s", id);
+	(void)snprintf(in, sizeof(in), "EHLO x\r\nXFRANK %s\r\nQUIT\r\n", id);
+	before = harness_submit(h, 0, in, strlen(in));
+	assert_non_null(strstr(before, "\n550 5.1.0"));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(harness_mail(h, mail, "a@example.org", "\nx\n"), 250);
+		if (i == 1) {
+			harness_kill(h);
+			harness_start(h);
+		}
+	}
+	after = harness_submit(h, 0, in, strlen(in));
+	assert_null(strstr(after, "\n550"));
+	assert_int_equal(list(h, 0).messages, 1);
+}
+
+static void
+test_policy(void **state)
+{
+	struct harness *h = *state;
+
+	h->from_policy = "refuse";
+	h->senders = "box@example.com";
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<evil@example.com>", "a@example.org", "\nx\n"), 550);
+	assert_int_equal(
+	    harness_mail(h, "<> XCALLER", "a@example.org", "From: evil@example.com\n\nx\n"), 550);
+	assert_int_equal(list(h, 0).messages, 0);
+	assert_int_equal(
+	    harness_mail(h, "<> XCALLER", "a@example.org", "From: box@example.com\n\nx\n"), 250);
+	assert_int_equal(list(h, 0).messages, 1);
+	assert_string_equal(list(h, 0).sender, "box@example.com");
+}
+
+static void
+test_rate_and_reload(void **state)
+{
+	struct harness *h = *state;
+
+	h->rate = 2;
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 450);
+	/* a new configuration does not forget what was sent, but may allow more */
+	harness_configure(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 450);
+	h->rate = 0;
+	harness_configure(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+}
+
+static void
+test_capture(void **state)
+{
+	struct harness *h = *state;
+
+	h->mode = "capture";
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	assert_string_equal(list(h, 0).state, "captured");
+	assert_null(harness_job(h, SHORT, NULL));
+	assert_false(h->send_wanted);
+}
+
+static void
+test_others_see_their_own(void **state)
+{
+	static const char in[] = "EHLO x\r\nMAIL FROM:<> XCALLER\r\nRCPT TO:<a@example.org>\r\n"
+				 "BDAT 3 LAST\r\n\nx\nQUIT\r\n";
+	struct harness *h = *state;
+	CLEANUP_FREE char *replies = NULL;
+	CLEANUP_MESSAGE struct message *done = NULL;
+	struct shown s;
+
+	harness_start(h);
+	replies = harness_submit(h, 1234, in, strlen(in));
+	assert_non_null(strstr(replies, "\n250 2.0.0 queued as"));
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	assert_int_equal(list(h, 0).messages, 2);
+	assert_int_equal(list(h, 4321).messages, 0);
+	s = list(h, 1234);
+	assert_int_equal(s.messages, 1);
+	assert_string_equal(s.sender, "user1234@mail.example");
+	assert_int_equal(act(h, 4321, "delete", s.id, NULL), EX_NOPERM);
+	assert_int_equal(act(h, 1234, "hold", s.id, NULL), EX_NOPERM);
+	assert_int_equal(act(h, 1234, "hold", NULL, "acct"), EX_NOPERM);
+	assert_int_equal(act(h, 1234, "delete", s.id, NULL), EX_OK);
+	assert_int_equal(act(h, 1234, "delete", s.id, NULL), EX_NOINPUT);
+	assert_int_equal(list(h, 0).messages, 1);
+	done = harness_ask(h, 1234, message_new(M_CLIENT_RELOAD), NULL, NULL);
+	assert_int_equal(message_u64(done, F_EXIT, 0), EX_NOPERM);
+}
+
+static void
+test_hold_and_release(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *reload = NULL;
+	char id[32];
+
+	harness_start(h);
+	assert_int_equal(act(h, 0, "hold", NULL, "acct"), EX_OK);
+	assert_string_equal(status(h).account_state, "held");
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	(void)snprintf(id, sizeof(id), "%s", list(h, 0).id);
+	assert_null(harness_job(h, SHORT, NULL));
+	harness_kill(h);
+	harness_start(h);
+	assert_string_equal(status(h).account_state, "held");
+	assert_int_equal(act(h, 0, "hold", id, NULL), EX_OK);
+	assert_int_equal(act(h, 0, "release", NULL, "acct"), EX_OK);
+	assert_null(harness_job(h, SHORT, NULL));
+	assert_string_equal(show(h, id).state, "held");
+	assert_int_equal(act(h, 0, "release", id, NULL), EX_OK);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	assert_int_equal(act(h, 0, "delete", id, NULL), EX_TEMPFAIL);
+	assert_int_equal(act(h, 0, "explode", id, NULL), EX_USAGE);
+	assert_int_equal(act(h, 0, "retry", "zz", NULL), EX_USAGE);
+	reload = harness_ask(h, 0, message_new(M_CLIENT_RELOAD), NULL, NULL);
+	assert_string_equal(message_str(reload, F_ERROR), "line 3 is wrong");
+	assert_int_equal(message_u64(reload, F_EXIT, 0), EX_CONFIG);
+}
+
+static void
+test_many_recipients(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_BUF struct buf all = BUF_INIT(100000);
+	unsigned jobs = 0, recipients = 0;
+	char id[32] = "";
+
+	for (int i = 0; i < 250; i++)
+		assert_int_equal(buf_printf(&all, "%sr%d@example.org", i > 0 ? " " : "", i), 0);
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", all.data, "\nx\n"), 250);
+	while (recipients < 250) {
+		CLEANUP_MESSAGE struct message *job = harness_job(h, LONG, NULL);
+		const char *rcpt;
+		size_t at = 0, n = 0;
+
+		assert_non_null(job);
+		copy_id(job, id);
+		while (message_next_str(job, F_RCPT, &at, &rcpt))
+			n++;
+		assert_in_range(n, 1, 100);
+		recipients += (unsigned)n;
+		jobs++;
+		harness_job_done(h, job, jobs == 2 ? &later : &ok);
+	}
+	assert_int_equal(jobs, 3);
+	(void)settled(h, id, "deferred");
+	assert_int_equal(show(h, id).attempts, 3);
+	assert_int_equal(act(h, 0, "retry", id, NULL), EX_OK);
+	{
+		CLEANUP_MESSAGE struct message *job = harness_job(h, LONG, NULL);
+
+		assert_non_null(job); /* only those that were deferred */
+		harness_job_done(h, job, &ok);
+		(void)settled(h, id, "delivered");
+	}
+}
+
+static void
+drop_file(struct harness *h, const char *name, uid_t uid, const char *bytes)
+{
+	int fd = openat(h->dirs[2], name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+	assert_int_equal(fchown(fd, uid, 0), 0);
+	close(fd);
+}
+
+static bool
+dropped(const struct harness *h, const char *name)
+{
+	return faccessat(h->dirs[2], name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+#define DROP_MAIL(id) "EHLO x\r\nMAIL FROM:<> XCALLER XID=" id "\r\nRCPT TO:<a@example.org>\r\n"
+#define DROP_BODY "BDAT 3 LAST\r\n\nx\n"
+
+static void
+test_drop_directory(void **state)
+{
+	struct harness *h = *state;
+	char path[200];
+
+	drop_file(h, "good.drop", 1234,
+	    DROP_MAIL("00112233445566778899aabbccddee01") DROP_BODY "QUIT\r\n");
+	drop_file(h, "again.drop", 1234,
+	    DROP_MAIL("00112233445566778899aabbccddee01") DROP_BODY "QUIT\r\n");
+	drop_file(h, "noquit.drop", 1234, DROP_MAIL("00112233445566778899aabbccddee02") DROP_BODY);
+	drop_file(h, "cut.drop", 1234,
+	    DROP_MAIL("00112233445566778899aabbccddee03") "BDAT 99 LAST\r\nQUIT\r\n");
+	drop_file(h, "refused.drop", 1234, "EHLO x\r\nMAIL FROM:<x@@y>\r\nQUIT\r\n");
+	drop_file(h, ".new.tmp", 1234, "EHLO x\r\n");
+	drop_file(h, "linked.drop", 1234,
+	    DROP_MAIL("00112233445566778899aabbccddee04") DROP_BODY "QUIT\r\n");
+	assert_int_equal(linkat(h->dirs[2], "linked.drop", h->dirs[2], "other", 0), 0);
+	assert_int_equal(symlinkat("/etc/passwd", h->dirs[2], "sym.drop"), 0);
+	(void)snprintf(path, sizeof(path), "%s/drop/fifo.drop", h->dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	harness_start(h);
+	for (int i = 0; i < 100 && (dropped(h, "good.drop") || dropped(h, "again.drop")); i++)
+		harness_serve(h, 20);
+	harness_serve(h, 200);
+	assert_false(dropped(h, "good.drop"));
+	assert_false(dropped(h, "again.drop"));
+	assert_true(dropped(h, "noquit.drop.refused"));
+	assert_true(dropped(h, "cut.drop.refused"));
+	assert_true(dropped(h, "refused.drop.refused"));
+	assert_true(dropped(h, "linked.drop.refused"));
+	assert_false(dropped(h, "sym.drop"));
+	assert_false(dropped(h, "fifo.drop"));
+	assert_true(dropped(h, ".new.tmp"));
+	assert_int_equal(list(h, 0).messages, 1);
+	assert_int_equal(list(h, 1234).messages, 1);
+	assert_string_equal(list(h, 0).sender, "user1234@mail.example");
+}
+
+static void
+test_mailq(void **state)
+{
+	static const char in[] = "EHLO x\r\nXFRANK LIST\r\nQUIT\r\n";
+	struct harness *h = *state;
+	CLEANUP_FREE char *empty = NULL, *full = NULL;
+
+	harness_start(h);
+	empty = harness_submit(h, 0, in, strlen(in));
+	assert_non_null(strstr(empty, "Mail queue is empty"));
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	full = harness_submit(h, 0, in, strlen(in));
+	assert_non_null(strstr(full, "----Queue ID-----"));
+	assert_non_null(strstr(full, " x@example.com\r\n"));
+	assert_non_null(strstr(full, " a@example.org\r\n"));
+	assert_non_null(strstr(full, "-- 1 Kbytes in 1 Request."));
+}
+
+static void
+test_history_may_be_off(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL;
+	struct shown s = {0};
+	char id[32];
+
+	h->history_days = 0;
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	copy_id(job, id);
+	harness_job_done(h, job, &ok);
+	for (int i = 0; i < 100; i++) {
+		s = show(h, id);
+		if (s.messages == 0)
+			break;
+		harness_serve(h, 20);
+	}
+	assert_int_equal(s.messages, 0);
+}
+
+static void
+test_success_is_reported_where_asked(void **state)
+{
+	static const char in[] =
+	    "EHLO x\r\nMAIL FROM:<x@example.com>\r\nRCPT TO:<a@example.org> "
+	    "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;o@example.net\r\nBDAT 3 LAST\r\n\nx\nQUIT\r\n";
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *report = NULL;
+	CLEANUP_FREE char *replies = NULL;
+	const char *params;
+	const uint8_t *body;
+	size_t at = 0, len;
+
+	harness_start(h);
+	replies = harness_submit(h, 0, in, strlen(in));
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	assert_true(message_next_str(job, F_RCPT_PARAMS, &at, &params));
+	assert_string_equal(params, " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;o@example.net");
+	harness_job_done(h, job, &ok);
+	report = harness_job(h, LONG, NULL);
+	assert_non_null(report);
+	body = message_bytes(report, F_BODY, &len);
+	assert_non_null(
+	    strstr((const char *)body, "Original-Recipient: rfc822; o@example.net\r\n"));
+	assert_non_null(strstr((const char *)body, "Action: relayed\r\nStatus: 2.0.0\r\n"));
+}
+
+static void
+test_shutdown_puts_back(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL;
+	char id[32];
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	copy_id(job, id);
+	assert_int_equal(harness_stop(h), 0);
+	harness_start(h);
+	assert_string_equal(show(h, id).state, "queued");
+	assert_int_equal(show(h, id).attempts, 0); /* nobody crashed */
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_a_message_goes_through),
+	    TEST(test_large_bodies_travel_as_files),
+	    TEST(test_deferred_then_by_hand),
+	    TEST(test_refused_mail_bounces),
+	    TEST(test_nobody_is_told_who_does_not_want_it),
+	    TEST(test_login_failure_holds_the_account),
+	    TEST(test_person_tries_a_refused_account),
+	    TEST(test_crash_of_send),
+	    TEST(test_crash_of_queue_in_flight),
+	    TEST(test_in_doubt),
+	    TEST(test_lifetime_is_over),
+	    TEST(test_all_or_nothing),
+	    TEST(test_a_submission_once),
+	    TEST(test_policy),
+	    TEST(test_rate_and_reload),
+	    TEST(test_capture),
+	    TEST(test_others_see_their_own),
+	    TEST(test_hold_and_release),
+	    TEST(test_many_recipients),
+	    TEST(test_drop_directory),
+	    TEST(test_mailq),
+	    TEST(test_history_may_be_off),
+	    TEST(test_success_is_reported_where_asked),
+	    TEST(test_shutdown_puts_back),
+	};
+
+	return cmocka_run_group_tests_name("queue/role", tests, NULL, NULL);
+}
