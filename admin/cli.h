@@ -25,7 +25,8 @@ struct cli {
 	bool colour;         /* standard output is a terminal and NO_COLOR is not set */
 	const char *control; /* path of control.sock */
 	const char *keeper;  /* path of keeper.sock, beside it */
-	struct buf keeper_path;
+	const char *submit;  /* path of submit.sock, beside it */
+	struct buf keeper_path, submit_path;
 };
 
 /* ---- saying ---- */

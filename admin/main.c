@@ -36,6 +36,8 @@ static const struct verb verbs[] = {
     {"check", NULL, "[ACCOUNT]", 0, 1,
 	OPT(JSON) | OPT(EXPLAIN) | OPT(PROVIDER) | OPT(STAGE) | OPT(CONTEXT), verb_check,
 	"what is wrong with an account, or what a server's reply means"},
+    {"test", NULL, "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
+	"send a test message and follow it"},
     {"queue", "", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE), verb_queue_list,
 	"list the messages that wait"},
     {"queue", "list", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE), verb_queue_list,
@@ -52,6 +54,11 @@ static const struct verb verbs[] = {
 	"what was said with the server, attempt by attempt"},
     {"account", "", "", 0, 0, OPT(JSON), verb_account_list, "list the accounts"},
     {"account", "list", "", 0, 0, OPT(JSON), verb_account_list, "the same"},
+    {"account", "hold", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act,
+	"keep its mail, and do not try"},
+    {"account", "release", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act, "end a hold"},
+    {"account", "retry", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act,
+	"try its mail and its sign-in now"},
     {"service", "", "", 0, 0, OPT(JSON), verb_service_list, "list the services"},
     {"service", "list", "", 0, 0, OPT(JSON), verb_service_list, "the same"},
     {"reload", NULL, "", 0, 0, OPT(JSON), verb_reload, "read the configuration anew"},
@@ -228,21 +235,29 @@ run_verb(const struct cli *cli, const struct verb *v, const struct arguments *a)
 	return v->run(cli, a);
 }
 
-/* control.sock is where FRANK_CONTROL_SOCKET says, or compiled in; keeper.sock is beside it. The
- * variable gives no right that a caller had not: whoever can name a socket could connect to it. */
+/* The path of a socket in the folder of control.sock. */
+static const char *
+beside(const char *control, const char *name, struct buf *path)
+{
+	const char *slash = strrchr(control, '/');
+
+	(void)buf_append(path, control, slash == NULL ? 0 : (size_t)(slash + 1 - control));
+	(void)buf_append_str(path, name);
+	return buf_str(path);
+}
+
+/* control.sock is where FRANK_CONTROL_SOCKET says, or compiled in; the others are beside it. The variable gives no right that a
+ * caller had not: whoever can name a socket could connect to it. */
 static void
 find_sockets(struct cli *cli)
 {
-	const char *control = getenv("FRANK_CONTROL_SOCKET"), *slash;
+	const char *control = getenv("FRANK_CONTROL_SOCKET");
 
 	if (control == NULL || *control == '\0')
 		control = FRANK_CONTROL_SOCKET;
 	cli->control = control;
-	slash = strrchr(control, '/');
-	(void)buf_append(
-	    &cli->keeper_path, control, slash == NULL ? 0 : (size_t)(slash + 1 - control));
-	(void)buf_append_str(&cli->keeper_path, "keeper.sock");
-	cli->keeper = buf_str(&cli->keeper_path);
+	cli->keeper = beside(control, "keeper.sock", &cli->keeper_path);
+	cli->submit = beside(control, "submit.sock", &cli->submit_path);
 }
 
 static int
@@ -279,10 +294,11 @@ run(struct cli *cli, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct cli cli = {.keeper_path = BUF_INIT(4096)};
+	struct cli cli = {.keeper_path = BUF_INIT(4096), .submit_path = BUF_INIT(4096)};
 	int status = run(&cli, argc, argv);
 
 	buf_free(&cli.keeper_path);
+	buf_free(&cli.submit_path);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EX_OK)
 		status = EX_IOERR;
 	return status;

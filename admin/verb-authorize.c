@@ -429,7 +429,7 @@ report(struct sign_in *s, const struct message *done)
 	m = message_new(M_KEEPER_STATUS);
 	message_put_str(m, F_ACCOUNT, s->account);
 	status = link_list(&s->link, m, print_credential, s, NULL);
-	(void)fputs("Next: send a message through it, and look at frank queue.\n", stdout);
+	(void)printf("Next: frank test %s\n", s->account);
 	return status;
 }
 

@@ -267,9 +267,10 @@ check_account(const struct cli *cli, const char *account)
 	put_line(cli, "signed in", credential, "identity");
 	put_line(cli, "meaning", credential, "text");
 	put_line(cli, "next step", credential, "next");
-	(void)puts(
+	(void)printf(
 	    "\nThis is what frankd knows from its own attempts; the server was not asked anew.\n"
-	    "To ask it: send a message from a service that uses this account, then: frank queue");
+	    "To ask it: frank test %s\n",
+	    account);
 	json_decref(o);
 	return status;
 }

@@ -214,8 +214,8 @@ print_attempt(const struct cli *cli, const json_t *a, bool transcript)
 	(void)putchar('\n');
 }
 
-static void
-print_message(const struct cli *cli, const json_t *m)
+void
+queue_print(const struct cli *cli, const json_t *m)
 {
 	const json_t *attempts = json_object_get(m, "attempts"), *a;
 	const char *sender = text_of(m, "sender"), *state = text_of(m, "state");
@@ -236,7 +236,7 @@ print_message(const struct cli *cli, const json_t *m)
 		put_field(cli, "from uid", uid);
 	}
 	put_time(cli, "accepted", number_of(m, "time"));
-	put_time(cli, "kept until", number_of(m, "until"));
+	put_time(cli, "next try", number_of(m, "until"));
 	(void)putchar('\n');
 	print_recipients(cli, m, true);
 	if (json_array_size(attempts) > 0)
@@ -267,96 +267,133 @@ verb_queue_list(const struct cli *cli, const struct arguments *args)
 	return status;
 }
 
-static int
-show(const struct cli *cli, const char *id, json_t **ret)
+int
+queue_load(const struct cli *cli, const char *id, json_t **ret)
 {
 	struct message *request = message_new(M_QUEUE_SHOW);
+	json_t *messages;
 	int status;
 
+	*ret = NULL;
 	message_put_str(request, F_QUEUE_ID, id);
-	status = gather(cli, request, ret);
-	if (status == EX_OK && json_array_size(*ret) == 0)
-		status = cli_fail(cli, EX_NOUSER, "frank queue lists those that are",
-		    "no message %s is in the queue", id);
+	status = gather(cli, request, &messages);
+	if (status == EX_OK) {
+		*ret = json_incref(json_array_get(messages, 0));
+		if (*ret == NULL)
+			status = cli_fail(cli, EX_NOUSER, "frank queue lists those that are",
+			    "no message %s is in the queue", id);
+	}
+	json_decref(messages);
 	return status;
 }
 
 int
 verb_queue_show(const struct cli *cli, const struct arguments *args)
 {
-	json_t *messages;
-	int status = show(cli, args->words[2], &messages);
+	json_t *message;
+	int status = queue_load(cli, args->words[2], &message);
 
-	if (status == EX_OK && cli->json)
-		status = cli_print_json(json_incref(json_array_get(messages, 0)), EX_OK);
-	else if (status == EX_OK)
-		print_message(cli, json_array_get(messages, 0));
-	json_decref(messages);
-	return status;
+	if (status != EX_OK)
+		return status;
+	if (cli->json)
+		return cli_print_json(message, EX_OK);
+	queue_print(cli, message);
+	json_decref(message);
+	return EX_OK;
 }
 
 int
 verb_transcript(const struct cli *cli, const struct arguments *args)
 {
-	json_t *messages, *attempts, *a;
-	int status = show(cli, args->words[1], &messages);
+	json_t *message, *attempts, *a;
+	int status = queue_load(cli, args->words[1], &message);
 	size_t i;
 
-	attempts = json_object_get(json_array_get(messages, 0), "attempts");
-	if (status == EX_OK && cli->json) {
+	if (status != EX_OK)
+		return status;
+	attempts = json_object_get(message, "attempts");
+	if (cli->json) {
 		status = cli_print_json(
 		    json_pack("{s:s, s:O*}", "id", args->words[1], "attempts", attempts), EX_OK);
-	} else if (status == EX_OK) {
+	} else {
 		if (json_array_size(attempts) == 0)
 			(void)puts("It was not tried yet.");
 		json_array_foreach(attempts, i, a) print_attempt(cli, a, true);
 	}
-	json_decref(messages);
+	json_decref(message);
 	return status;
 }
 
-static int
-print_acted(const struct cli *cli, const char *action, uint64_t count)
+/* ---- doing something ---- */
+
+static const char *
+done_word(const char *action)
 {
 	static const struct {
 		const char *action, *done;
-	} words[] = {{"retry", "will be tried now"}, {"delete", "deleted"}, {"hold", "held"},
+	} words[] = {{"retry", "tried again now"}, {"delete", "deleted"}, {"hold", "held"},
 	    {"release", "released"}};
-	const char *done = action;
 
-	if (cli->json)
-		return cli_print_json(
-		    json_pack("{s:s, s:I}", "action", action, "count", (json_int_t)count), EX_OK);
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i].action, action) == 0)
-			done = words[i].done;
-	(void)printf(
-	    "%llu message%s %s.\n", (unsigned long long)count, count == 1 ? "" : "s", done);
+			return words[i].done;
+	return action;
+}
+
+static int
+print_acted(const struct cli *cli, const char *action, const char *account, uint64_t count)
+{
+	if (cli->json)
+		return cli_print_json(json_pack("{s:s, s:s*, s:I}", "action", action, "account",
+					  account, "count", (json_int_t)count),
+		    EX_OK);
+	if (account != NULL)
+		(void)printf("%s is %s.\n", account, done_word(action));
+	if (account == NULL || count > 0)
+		(void)printf("%llu message%s %s.\n", (unsigned long long)count,
+		    count == 1 ? " is" : "s are", done_word(action));
 	return EX_OK;
 }
 
-int
-verb_queue_act(const struct cli *cli, const struct arguments *args)
+/* On a message (`id`), on an account and where it makes sense its messages (`account`), or on everything that the caller may
+ * touch (neither). */
+static int
+act(const struct cli *cli, const char *action, const char *id, const char *account)
 {
 	CLEANUP_LINK struct link l = LINK_INIT;
 	CLEANUP_MESSAGE struct message *done = NULL;
-	const char *action = args->words[1], *id = args->count > 2 ? args->words[2] : NULL;
 	struct message *m;
-	int status;
+	int status = link_open(&l, cli, ROLE_QUEUE, QUEUE_PATIENCE);
 
-	/* one of the two, so that nobody deletes everything by leaving a word out */
-	if ((id != NULL) == arguments_has(args, OPTION_ALL))
-		return cli_fail(
-		    cli, EX_USAGE, NULL, "queue %s wants the ID of a message, or --all", action);
-	status = link_open(&l, cli, ROLE_QUEUE, QUEUE_PATIENCE);
 	if (status != EX_OK)
 		return status;
 	m = message_new(M_QUEUE_ACT);
 	message_put_str(m, F_ACTION, action);
 	message_put_str(m, F_QUEUE_ID, id);
-	message_put_str(m, F_ACCOUNT, args->values[OPTION_ACCOUNT]);
+	message_put_str(m, F_ACCOUNT, account);
 	status = link_list(&l, m, NULL, NULL, &done);
 	if (status == EX_OK)
 		status = link_done(cli, done);
-	return status != EX_OK ? status : print_acted(cli, action, message_u64(done, F_COUNT, 1));
+	return status != EX_OK ? status
+			       : print_acted(cli, action, account, message_u64(done, F_COUNT, 1));
+}
+
+int
+verb_queue_act(const struct cli *cli, const struct arguments *args)
+{
+	const char *action = args->words[1], *id = args->count > 2 ? args->words[2] : NULL;
+
+	/* one of the two, so that nobody deletes everything by leaving a word out */
+	if ((id != NULL) == arguments_has(args, OPTION_ALL))
+		return cli_fail(
+		    cli, EX_USAGE, NULL, "queue %s wants the ID of a message, or --all", action);
+	if (id != NULL && arguments_has(args, OPTION_ACCOUNT))
+		return cli_fail(cli, EX_USAGE, NULL, "--account goes with --all");
+	return act(cli, action, id, args->values[OPTION_ACCOUNT]);
+}
+
+int
+verb_account_act(const struct cli *cli, const struct arguments *args)
+{
+	return act(cli, args->words[1], NULL, args->words[2]);
 }

@@ -211,7 +211,7 @@ print_accounts(const struct cli *cli, const json_t *accounts)
 	const json_t *o;
 
 	if (json_array_size(accounts) == 0) {
-		(void)puts("No account is configured.");
+		(void)puts("No account is configured, or none that you may see.");
 		return;
 	}
 	cli_put(cli, COLOUR_DIM, "ACCOUNT", name);
@@ -251,23 +251,15 @@ print_services(const struct cli *cli, const json_t *services)
 	size_t i;
 	const json_t *o;
 
-	if (json_array_size(services) == 0) {
-		(void)puts("No service is configured: nobody may send.");
-		return;
-	}
+	if (json_array_size(services) == 0)
+		return; /* none, or not for this caller's eyes */
 	cli_put(cli, COLOUR_DIM, "SERVICE", name);
 	cli_put(cli, COLOUR_DIM, "MODE", mode);
-	cli_put(cli, COLOUR_DIM, "ACCEPTED", 10);
 	(void)putchar('\n');
 	json_array_foreach(services, i, o)
 	{
-		char count[24];
-
-		(void)snprintf(
-		    count, sizeof(count), "%llu", (unsigned long long)number_of(o, "accepted"));
 		cli_put(cli, COLOUR_BOLD, text_of(o, "service"), name);
 		cli_put(cli, COLOUR_NONE, text_of(o, "mode"), mode);
-		cli_put(cli, COLOUR_NONE, count, 10);
 		cli_put(cli, COLOUR_NONE, text_of(o, "text"), 0);
 		(void)putchar('\n');
 	}
@@ -292,7 +284,7 @@ show(const struct cli *cli, bool accounts, bool services)
 	} else if (status == EX_OK) {
 		if (accounts)
 			print_accounts(cli, g.accounts);
-		if (accounts && services)
+		if (accounts && json_array_size(g.services) > 0 && services)
 			(void)putchar('\n');
 		if (services)
 			print_services(cli, g.services);

@@ -15,13 +15,20 @@ verb_run verb_account_list;
 verb_run verb_service_list;
 verb_run verb_queue_list; /* verb-queue.c */
 verb_run verb_queue_show;
-verb_run verb_queue_act; /* words[1] is the action */
+verb_run verb_queue_act;   /* words[1] is the action */
+verb_run verb_account_act; /* words[1] is the action */
 verb_run verb_transcript;
 verb_run verb_check;  /* verb-check.c */
+verb_run verb_test;   /* verb-test.c */
 verb_run verb_reload; /* verb-reload.c */
 
 /* What queue and keeper know of one account, as `frank status --json` prints it: *ret is the
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
 int status_of_account(const struct cli *cli, const char *account, json_t **ret);
+
+/* One message of the queue as `frank queue show --json` prints it: *ret is the caller's. EX_OK, or the exit status after saying why
+ * not; and the same for people. verb-queue.c */
+int queue_load(const struct cli *cli, const char *id, json_t **ret);
+void queue_print(const struct cli *cli, const json_t *message);
 
 #endif

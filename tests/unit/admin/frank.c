@@ -213,10 +213,10 @@ serve_one(int listener, bool keeper)
 }
 
 static int
-listen_at(const char *name)
+listen_at(const char *name, int type)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%.60s/%s", folder, name);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
@@ -224,17 +224,48 @@ listen_at(const char *name)
 	return fd;
 }
 
-static pid_t servers[2];
+/* submit.sock: agrees to everything but the recipient refused@. */
+static void
+serve_submission(int listener)
+{
+	int sock = accept(listener, NULL, NULL);
+	FILE *in = fdopen(sock, "r");
+	char line[1024];
+
+	dprintf(sock, "220 frank ESMTP\r\n");
+	while (in != NULL && fgets(line, sizeof(line), in) != NULL) {
+		unsigned long octets;
+
+		if (sscanf(line, "BDAT %lu LAST", &octets) == 1) {
+			while (octets-- > 0)
+				(void)fgetc(in);
+			dprintf(sock, "250 2.0.0 queued as 3F2A\r\n");
+		} else if (strstr(line, "refused@") != NULL) {
+			dprintf(sock, "550 5.7.1 no service\r\n");
+		} else {
+			dprintf(sock, "250-2.1.0 fine\r\n250 2.1.0 indeed\r\n");
+		}
+	}
+	if (in != NULL)
+		(void)fclose(in);
+}
+
+static pid_t servers[3];
+
+static const char *const sockets[] = {"control.sock", "keeper.sock", "submit.sock"};
 
 static pid_t
-serve(const char *name, bool keeper)
+serve(size_t which)
 {
-	int listener = listen_at(name);
+	int listener = listen_at(sockets[which], which == 2 ? SOCK_STREAM : SOCK_SEQPACKET);
 	pid_t pid = fork();
 
-	if (pid == 0)
-		for (;;)
-			serve_one(listener, keeper);
+	while (pid == 0) {
+		if (which == 2)
+			serve_submission(listener);
+		else
+			serve_one(listener, which == 1);
+	}
 	close(listener);
 	return pid;
 }
@@ -250,24 +281,26 @@ setup(void **state)
 	(void)setenv("FRANK_CONTROL_SOCKET", path, 1);
 	(void)unsetenv("DISPLAY");
 	(void)unsetenv("WAYLAND_DISPLAY");
-	servers[0] = serve("control.sock", false);
-	servers[1] = serve("keeper.sock", true);
-	return servers[0] > 0 && servers[1] > 0 ? 0 : -1;
+	for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
+		servers[i] = serve(i);
+		if (servers[i] < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int
 teardown(void **state)
 {
-	static const char *const names[] = {"control.sock", "keeper.sock"};
 	char path[128];
 	int status, bad = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
 		(void)kill(servers[i], SIGTERM);
 		(void)waitpid(servers[i], &status, 0);
 		/* it ended because it was told to, not over a packet that it did not know */
 		bad |= !WIFSIGNALED(status);
-		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, sockets[i]);
 		(void)unlink(path);
 	}
 	(void)rmdir(folder);
@@ -412,9 +445,12 @@ test_queue(void **state)
 	assert_int_equal(RUN(NULL, "queue", "delete"), EX_USAGE);
 	assert_int_equal(RUN(NULL, "queue", "delete", "3F2A", "--all"), EX_USAGE);
 	assert_int_equal(RUN(NULL, "queue", "delete", "3F2A"), 0);
-	assert_string_equal(out, "1 message deleted.\n");
+	assert_string_equal(out, "1 message is deleted.\n");
 	assert_int_equal(RUN(NULL, "queue", "retry", "--all"), 0);
-	assert_string_equal(out, "3 messages will be tried now.\n");
+	assert_string_equal(out, "3 messages are tried again now.\n");
+	assert_int_equal(RUN(NULL, "queue", "delete", "3F2A", "--account", "billing"), EX_USAGE);
+	assert_int_equal(RUN(NULL, "account", "hold", "billing"), 0);
+	assert_memory_equal(out, "billing is held.\n", 17);
 	assert_int_equal(RUN(NULL, "reload"), EX_CONFIG);
 	assert_non_null(strstr(err, "frank.conf:12"));
 }
@@ -533,6 +569,19 @@ test_authorize_waits(void **state)
 }
 
 static void
+test_test(void **state)
+{
+	assert_int_equal(RUN(NULL, "test", "billing", "a@example.org"), EX_TEMPFAIL);
+	assert_non_null(strstr(out, "3F2A"));
+	assert_non_null(strstr(out, "kept and tried again"));
+	assert_int_equal(RUN(NULL, "test", "billing", "refused@example.org"), EX_NOPERM);
+	assert_non_null(strstr(err, "550 5.7.1 no service"));
+	assert_int_equal(RUN(NULL, "test", "billing", "a@b>\r\nRCPT TO:<c@d"), EX_USAGE);
+	assert_int_equal(RUN(NULL, "test", "alerts"), EX_CONFIG); /* no mailbox */
+	assert_int_equal(RUN(NULL, "test", "nobody"), EX_NOUSER);
+}
+
+static void
 test_no_frankd(void **state)
 {
 	const char *before = getenv("FRANK_CONTROL_SOCKET");
@@ -559,6 +608,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_explain),
 	    cmocka_unit_test(test_authorize_by_paste),
 	    cmocka_unit_test(test_authorize_waits),
+	    cmocka_unit_test(test_test),
 	    cmocka_unit_test(test_no_frankd),
 	};
 

@@ -1,0 +1,255 @@
+/*
+ * verb-test.c: `frank test`: a message from the account's mailbox, handed in where every program hands in its own, and followed until its
+ * fate is known. So it passes the rules for services like any other, and the caller needs one that lets it.
+ */
+#include "admin/verbs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "base/smtp/smtp.h"
+
+enum { SUBMIT_PATIENCE = 60, FOLLOW_SECONDS = 120, FOLLOW_PAUSE_MS = 300, ID_MAX = 64 };
+
+/* ---- handing it in ---- */
+
+struct session {
+	const struct cli *cli;
+	int sock;
+	FILE *in; /* owns the socket */
+};
+
+static int
+open_session(struct session *s, const struct cli *cli)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const struct timeval limit = {.tv_sec = SUBMIT_PATIENCE};
+	CLEANUP_CLOSE int sock = -1;
+
+	*s = (struct session){.cli = cli};
+	if (strlen(cli->submit) >= sizeof(a.sun_path))
+		return cli_fail(
+		    cli, EX_CONFIG, NULL, "%s: the path is too long for a socket", cli->submit);
+	memcpy(a.sun_path, cli->submit, strlen(cli->submit));
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sock < 0 || connect(sock, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+		return cli_fail(cli, EX_UNAVAILABLE, "start it (systemctl start frank)",
+		    "frankd takes no mail: %s: %s", cli->submit, strerror(errno));
+	s->in = fdopen(sock, "r");
+	if (s->in == NULL)
+		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
+	s->sock = TAKE_FD(sock);
+	return EX_OK;
+}
+
+static int
+read_reply(struct session *s, struct smtp_reply *ret)
+{
+	struct smtp_reply_parser p = {0};
+	char line[SMTP_REPLY_LINE_MAX];
+	int r = 0;
+
+	while (r == 0) {
+		if (fgets(line, sizeof(line), s->in) == NULL)
+			r = -EPIPE;
+		else
+			r = smtp_reply_parser_line(&p, line, strcspn(line, "\r\n"));
+	}
+	if (r > 0)
+		r = smtp_reply_parser_take(&p, SMTP_STAGE_NONE, ret);
+	smtp_reply_parser_free(&p);
+	return r < 0 ? cli_fail(s->cli, EX_TEMPFAIL, "look at the log of frankd",
+			   "frankd broke the session off")
+		     : EX_OK;
+}
+
+/* Writes one command (NULL: none) and wants a reply of 2xx. *ret_text (may be NULL) is the caller's. */
+static int
+command(struct session *s, const char *text, char **ret_text)
+{
+	struct smtp_reply reply = {0};
+	int status;
+
+	if (text != NULL &&
+	    send(s->sock, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text))
+		return cli_fail(s->cli, EX_TEMPFAIL, "look at the log of frankd",
+		    "frankd broke the session off");
+	status = read_reply(s, &reply);
+	if (status == EX_OK && (reply.code < 200 || reply.code >= 300))
+		status = cli_fail(s->cli, reply.code >= 500 ? EX_NOPERM : EX_TEMPFAIL,
+		    "see which service is yours: frank service list; the configuration says what "
+		    "it may send",
+		    "frankd did not take the message: %d %s %s", reply.code, reply.enhanced,
+		    reply.text == NULL ? "" : reply.text);
+	if (status == EX_OK && ret_text != NULL)
+		*ret_text = TAKE_PTR(reply.text);
+	smtp_reply_clear(&reply);
+	return status;
+}
+
+static bool
+is_plain(const char *address)
+{
+	return address[strcspn(address, "<> \t\r\n")] == '\0' && *address != '\0';
+}
+
+static int
+hand_in(struct session *s, const char *sender, const char *recipient, char **ret_text)
+{
+	CLEANUP_BUF struct buf content = BUF_INIT(8192), line = BUF_INIT(16 * 1024);
+	int status = command(s, NULL, NULL);
+
+	(void)buf_printf(&content,
+	    "From: %s\r\nTo: %s\r\nSubject: Test message from Frank\r\nAuto-Submitted: "
+	    "auto-generated\r\n"
+	    "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
+	    "This message was sent by `frank test`. That it arrived shows that the account "
+	    "works.\r\n",
+	    sender, recipient);
+	if (status == EX_OK)
+		status = command(s, "EHLO frank\r\n", NULL);
+	(void)buf_printf(&line, "MAIL FROM:<%s>\r\n", sender);
+	if (status == EX_OK)
+		status = command(s, buf_str(&line), NULL);
+	buf_clear(&line);
+	(void)buf_printf(&line, "RCPT TO:<%s>\r\n", recipient);
+	if (status == EX_OK)
+		status = command(s, buf_str(&line), NULL);
+	buf_clear(&line);
+	(void)buf_printf(&line, "BDAT %zu LAST\r\n%s", content.len, buf_str(&content));
+	if (status == EX_OK)
+		status = command(s, buf_str(&line), ret_text);
+	return status;
+}
+
+/* "queued as 5F3A": the words behind "as" are the message's name. */
+static int
+submit(const struct cli *cli, const char *sender, const char *recipient, char *ret_id, size_t size)
+{
+	CLEANUP_FREE char *text = NULL;
+	const char *as;
+	struct session s;
+	int status = open_session(&s, cli);
+
+	if (status == EX_OK)
+		status = hand_in(&s, sender, recipient, &text);
+	if (s.in != NULL)
+		(void)fclose(s.in);
+	if (status != EX_OK)
+		return status;
+	as = text == NULL ? NULL : strstr(text, " as ");
+	if (as == NULL)
+		return cli_fail(cli, EX_PROTOCOL, "look at frank queue",
+		    "the message was taken, but its name was not told");
+	(void)snprintf(ret_id, size, "%.*s", (int)strcspn(as + 4, " "), as + 4);
+	return EX_OK;
+}
+
+/* ---- following it ---- */
+
+static const char *
+state_of(const json_t *message)
+{
+	const json_t *recipient = json_array_get(json_object_get(message, "recipients"), 0);
+	const char *state = json_string_value(json_object_get(recipient, "state"));
+
+	return state == NULL ? "" : state;
+}
+
+static bool
+is_under_way(const char *state)
+{
+	return strcmp(state, "queued") == 0 || strcmp(state, "sending") == 0;
+}
+
+static int
+follow(const struct cli *cli, const char *id, json_t **ret)
+{
+	const struct timespec pause = {.tv_nsec = FOLLOW_PAUSE_MS * 1000000L};
+	bool show = !cli->json && isatty(STDERR_FILENO);
+	int status = EX_OK;
+
+	for (int i = 0; i < FOLLOW_SECONDS * 1000 / FOLLOW_PAUSE_MS; i++) {
+		json_decref(*ret);
+		*ret = NULL;
+		status = queue_load(cli, id, ret);
+		if (status != EX_OK || !is_under_way(state_of(*ret)))
+			break;
+		if (show)
+			(void)fprintf(stderr, "\r%s: %s... ", id, state_of(*ret));
+		(void)nanosleep(&pause, NULL);
+	}
+	if (show)
+		(void)fputs("\r\033[K", stderr);
+	return status;
+}
+
+static int
+conclude(const struct cli *cli, const char *account, json_t *message)
+{
+	static const struct {
+		const char *state, *words;
+		int status;
+	} ends[] = {
+	    {"delivered", "The provider took the message.", EX_OK},
+	    {"bounced", "The message was refused for good, and a report went to its sender.",
+		EX_UNAVAILABLE},
+	    {"failed", "The message was refused for good.", EX_UNAVAILABLE},
+	    {"deferred", "The message is kept and tried again.", EX_TEMPFAIL},
+	};
+	const char *state = state_of(message), *words = "The message is kept.";
+	const char *used = json_string_value(json_object_get(message, "account"));
+	int status = EX_TEMPFAIL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (strcmp(ends[i].state, state) == 0) {
+			words = ends[i].words;
+			status = ends[i].status;
+		}
+	}
+	if (cli->json)
+		return cli_print_json(message, status);
+	queue_print(cli, message);
+	if (used != NULL && strcmp(used, account) != 0)
+		(void)printf("The service sent it through %s, not through %s.\n", used, account);
+	(void)puts(words);
+	if (status != EX_OK)
+		(void)printf("Next: frank transcript %s shows what was said.\n",
+		    json_string_value(json_object_get(message, "id")));
+	json_decref(message);
+	return status;
+}
+
+int
+verb_test(const struct cli *cli, const struct arguments *args)
+{
+	const char *account = args->words[1], *mailbox, *recipient;
+	json_t *known = NULL, *message = NULL;
+	char id[ID_MAX];
+	int status = status_of_account(cli, account, &known);
+
+	if (status != EX_OK)
+		return status;
+	mailbox = json_string_value(json_object_get(known, "mailbox"));
+	recipient = args->count > 2 ? args->words[2] : mailbox;
+	if (mailbox == NULL || !is_plain(mailbox))
+		status = cli_fail(cli, EX_CONFIG, "give it one in the configuration",
+		    "%s has no mailbox to send from", account);
+	else if (!is_plain(recipient))
+		status = cli_fail(cli, EX_USAGE, NULL, "%s is no address", recipient);
+	if (status == EX_OK)
+		status = submit(cli, mailbox, recipient, id, sizeof(id));
+	json_decref(known);
+	if (status == EX_OK)
+		status = follow(cli, id, &message);
+	if (status != EX_OK) {
+		json_decref(message);
+		return status;
+	}
+	return conclude(cli, account, message);
+}
