@@ -19,8 +19,7 @@
 
 #include "base/codec.h"
 
-/* ---- addresses of the envelope
- * ----------------------------------------------------------------------- */
+/* ---- addresses of the envelope ---- */
 
 static bool
 is_alnum(unsigned char c)
@@ -172,8 +171,7 @@ address_equal_nocase(const char *a, const char *b)
 	return strcasecmp(a, b) == 0;
 }
 
-/* ---- address lists
- * ----------------------------------------------------------------------------------- */
+/* ---- address lists ---- */
 
 enum token_type { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_LITERAL, TOKEN_SPECIAL };
 

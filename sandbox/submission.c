@@ -62,8 +62,7 @@ struct submission {
 	TAILQ_HEAD(, session) list;
 };
 
-/* ---- decisions
- * ------------------------------------------------------------------------------------ */
+/* ---- decisions ---- */
 
 static void
 on_reset(void *arg)
@@ -290,8 +289,7 @@ static const struct smtp_server_ops ops = {
     .hello = on_hello,
 };
 
-/* ---- the connection
- * ------------------------------------------------------------------------------- */
+/* ---- the connection ---- */
 
 static void on_read(struct bufferevent *bev, void *arg);
 static void on_written(struct bufferevent *bev, void *arg);

@@ -67,8 +67,7 @@ smtp_command_parse(const char *line, size_t len, struct smtp_command *ret)
 	ret->argument_len = len - verb;
 }
 
-/* ---- parameters
- * -------------------------------------------------------------------------------------- */
+/* ---- parameters ---- */
 
 /* Reads a value into the parameters: 0, or the reply code to give. */
 typedef int parameter_read(void *params, const char *value, size_t len);
@@ -357,8 +356,7 @@ read_parameters(const struct parameter *table, size_t rows, const char *s, const
 	return code;
 }
 
-/* ---- addresses
- * --------------------------------------------------------------------------------------- */
+/* ---- addresses ---- */
 
 /* The first '>' outside quotes, or NULL. */
 static const char *

@@ -14,8 +14,7 @@
 #include "base/address.h"
 #include "base/codec.h"
 
-/* ---- greeting
- * ---------------------------------------------------------------------------------------- */
+/* ---- greeting ---- */
 
 /* The extensions offered now: some need a callback of the owner, some depend on TLS. */
 unsigned
@@ -105,8 +104,7 @@ command_helo(struct smtp_server *s, const char *argument, size_t len)
 	hello(s, argument, len, false);
 }
 
-/* ---- envelope
- * ---------------------------------------------------------------------------------------- */
+/* ---- envelope ---- */
 
 /* Replies to an argument that the grammar refused. */
 static void
@@ -253,8 +251,7 @@ end_decided(struct smtp_server *s, bool accepted)
 	server_end_transaction(s);
 }
 
-/* ---- STARTTLS and AUTH
- * ------------------------------------------------------------------------------- */
+/* ---- STARTTLS and AUTH ---- */
 
 static void
 command_starttls(struct smtp_server *s, const char *argument, size_t len)
@@ -387,8 +384,7 @@ auth_decided(struct smtp_server *s, bool accepted)
 		server_reply(s, 421, "4.7.0", "Too many errors");
 }
 
-/* ---- the rest
- * ---------------------------------------------------------------------------------------- */
+/* ---- the rest ---- */
 
 static void
 command_noop(struct smtp_server *s, const char *argument, size_t len)

@@ -79,8 +79,7 @@ check_turn(const struct smtp_server *s, struct server_words *ret)
 		server_words_set(ret, 554, "5.5.1", "No valid recipients");
 }
 
-/* ---- DATA
- * -------------------------------------------------------------------------------------------- */
+/* ---- DATA ---- */
 
 void
 server_data_command(struct smtp_server *s, size_t argument_len)
@@ -180,8 +179,7 @@ server_data_input(struct smtp_server *s, const char *bytes, size_t len)
 	return len;
 }
 
-/* ---- BDAT
- * -------------------------------------------------------------------------------------------- */
+/* ---- BDAT ---- */
 
 /* "size [LAST]" */
 static bool

@@ -16,8 +16,7 @@
 
 #include "base/codec.h"
 
-/* ---- replies
- * ----------------------------------------------------------------------------------------- */
+/* ---- replies ---- */
 
 static void
 reply_line(
@@ -106,8 +105,7 @@ server_end_transaction(struct smtp_server *s)
 		s->ops->reset(s->arg);
 }
 
-/* ---- input
- * ------------------------------------------------------------------------------------------- */
+/* ---- input ---- */
 
 static bool
 blocked(const struct smtp_server *s)
@@ -239,8 +237,7 @@ smtp_server_input(struct smtp_server *s, const char *bytes, size_t len)
 	return s->error;
 }
 
-/* ---- the rest of the interface
- * ------------------------------------------------------------------------ */
+/* ---- the rest of the interface ---- */
 
 struct smtp_server *
 smtp_server_new(
