@@ -20,8 +20,34 @@
 
 enum { REFERENCE_MAX = 16 * 1024, COMMAND_SECONDS = 10 };
 
-/* Reads to the end of the file, or to `deadline` (CLOCK_MONOTONIC seconds; 0: none). 0 or negative
- * errno. */
+static time_t
+seconds_now(void)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* Waits for something to read, to `deadline` (of seconds_now). A signal ends no wait: a read that
+ * blocks would know no deadline. */
+static int
+wait_readable(int fd, time_t deadline)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	for (;;) {
+		time_t now = seconds_now();
+		int n = now >= deadline ? 0 : poll(&p, 1, (int)(deadline - now) * 1000);
+
+		if (n >= 0)
+			return n == 0 ? -ETIMEDOUT : 0;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+/* Reads to the end of the file, or to `deadline` (0: none). 0 or negative errno. */
 static int
 read_all(int fd, struct buf *out, time_t deadline)
 {
@@ -29,18 +55,10 @@ read_all(int fd, struct buf *out, time_t deadline)
 	int r = 0;
 
 	for (;;) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		struct timespec now;
 		ssize_t n;
 
-		if (deadline != 0) {
-			(void)clock_gettime(CLOCK_MONOTONIC, &now);
-			if (now.tv_sec >= deadline ||
-			    poll(&p, 1, (int)(deadline - now.tv_sec) * 1000) == 0) {
-				r = -ETIMEDOUT;
-				break;
-			}
-		}
+		if (deadline != 0 && (r = wait_readable(fd, deadline)) < 0)
+			break;
 		n = read(fd, piece, sizeof(piece));
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -118,11 +136,30 @@ spawn(const char *path, int out, pid_t *pid)
 	return -r;
 }
 
+/* Waits for the end of a process, and kills it at `deadline`: -ETIMEDOUT. */
+static int
+reap(pid_t pid, time_t deadline, int *status)
+{
+	const struct timespec pause = {.tv_nsec = 1000 * 1000};
+	pid_t got;
+
+	while ((got = waitpid(pid, status, WNOHANG)) == 0) {
+		if (seconds_now() >= deadline) {
+			(void)kill(pid, SIGKILL);
+			while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+				;
+			return -ETIMEDOUT;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	return got < 0 ? -errno : 0;
+}
+
 static int
 from_command(const char *path, struct buf *out, struct buf *why)
 {
-	struct timespec now;
-	int ends[2], status = 0, r;
+	time_t deadline = seconds_now() + COMMAND_SECONDS;
+	int ends[2], status = 0, r, ended;
 	pid_t pid;
 
 	if (path[0] != '/') {
@@ -139,13 +176,10 @@ from_command(const char *path, struct buf *out, struct buf *why)
 		(void)buf_printf(why, "command %s cannot be run: %s", path, strerror(-r));
 		return r;
 	}
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	r = read_all(ends[0], out, now.tv_sec + COMMAND_SECONDS);
+	r = read_all(ends[0], out, deadline);
 	(void)close(ends[0]);
-	if (r < 0)
-		(void)kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	ended = reap(pid, r < 0 ? 0 : deadline, &status);
+	r = r < 0 ? r : ended;
 	if (r == -ETIMEDOUT)
 		(void)buf_printf(
 		    why, "command %s did not end within %d seconds", path, COMMAND_SECONDS);

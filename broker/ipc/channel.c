@@ -27,7 +27,7 @@ struct channel {
 	struct event *readable, *writable;
 	struct waiting *first, **last;
 	size_t count;
-	bool was_full, paused, gone, dispatching, freed;
+	bool told_to_wait, paused, gone, dispatching, freed;
 };
 
 static void on_readable(evutil_socket_t sock, short what, void *arg);
@@ -179,8 +179,8 @@ on_writable(evutil_socket_t sock, short what, void *arg)
 		waiting_free(w);
 	}
 	(void)event_del(c->writable);
-	if (c->was_full && c->count <= QUEUE_MAX / 2) {
-		c->was_full = false;
+	if (c->told_to_wait && c->count <= QUEUE_MAX / 2) {
+		c->told_to_wait = false;
 		if (c->ops->writable != NULL) {
 			c->dispatching = true;
 			c->ops->writable(c->arg, c);
@@ -207,7 +207,7 @@ channel_send(struct channel *c, struct message *m, int fd)
 			return r;
 	}
 	if (c->count >= QUEUE_MAX) {
-		c->was_full = true;
+		c->told_to_wait = true;
 		return -EAGAIN;
 	}
 	w = calloc(1, sizeof(*w));
@@ -220,6 +220,15 @@ channel_send(struct channel *c, struct message *m, int fd)
 	if (c->count++ == 0)
 		(void)event_add(c->writable, NULL);
 	return 0;
+}
+
+bool
+channel_is_busy(struct channel *c)
+{
+	if (c->count <= QUEUE_MAX / 2)
+		return false;
+	c->told_to_wait = true;
+	return true;
 }
 
 void

@@ -20,8 +20,8 @@ struct channel_ops {
 	void (*message)(void *arg, struct channel *c, const struct message *m, int fd);
 	/* The other end is gone or broke the rules. The callee frees the channel. */
 	void (*closed)(void *arg, struct channel *c);
-	/* The queue of outgoing packets went from full (-EAGAIN was returned) to at most half full.
-	 * May be NULL. */
+	/* The queue of outgoing packets went from full (-EAGAIN was returned) or busy to at most half
+	 * full. May be NULL. */
 	void (*writable)(void *arg, struct channel *c);
 };
 
@@ -38,6 +38,10 @@ struct channel *channel_free(struct channel *c);
  * sent: keep state and wait for `writable`); the writers' error; -EPIPE.
  */
 int channel_send(struct channel *c, struct message *m, int fd);
+
+/* Is the queue more than half full? `writable` is then called when it no longer is. Who has much to
+ * send asks before each message, so that there stays room for an answer that must not be lost. */
+bool channel_is_busy(struct channel *c);
 
 /* Stops and restarts reading, for back-pressure. */
 void channel_pause(struct channel *c, bool paused);

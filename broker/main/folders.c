@@ -94,9 +94,23 @@ folders_open(struct folders *f, const char *path, struct buf *why)
 	return take_lock(f, why);
 }
 
+/* A file that is somebody else's stays so: it would be a link that the earlier user laid to it. */
+static int
+give_file(int dir, const char *name, uid_t from, const struct identity *to)
+{
+	CLEANUP_CLOSE int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid == from && fchownat(fd, "", to->uid, to->gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	return 0;
+}
+
 /* Files that belong to the user of an earlier installation go to the present one. */
 static int
-give_files(int dir, const struct identity *to)
+give_files(int dir, uid_t from, const struct identity *to)
 {
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
@@ -111,8 +125,7 @@ give_files(int dir, const struct identity *to)
 	while (r == 0 && (e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (fchownat(dir, e->d_name, to->uid, to->gid, AT_SYMLINK_NOFOLLOW) < 0)
-			r = -errno;
+		r = give_file(dir, e->d_name, from, to);
 	}
 	(void)closedir(d);
 	return r;
@@ -130,7 +143,7 @@ give_folder(int fd, const struct folder_def *def, const struct identity *to)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (geteuid() == 0 && (st.st_uid != to->uid || st.st_gid != to->gid)) {
-		r = (def->mode & S_IWOTH) != 0 ? 0 : give_files(fd, to);
+		r = (def->mode & S_IWOTH) != 0 ? 0 : give_files(fd, st.st_uid, to);
 		if (r < 0)
 			return r;
 		if (fchown(fd, to->uid, to->gid) < 0)

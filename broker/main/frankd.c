@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sysexits.h>
 
 #include <event2/event.h>
@@ -35,7 +37,7 @@
 #include "broker/role/confine.h"
 #include "config.h"
 
-enum { REPORT_MAX = 256 * 1024 };
+enum { REPORT_MAX = 256 * 1024, INHERITED_MAX = 1024 };
 
 struct options {
 	const char *config;
@@ -277,14 +279,21 @@ open_places(struct frankd *d)
 	return -1;
 }
 
-/* Undumpable, and as many descriptors as the system allows: a role may be handed thousands of
- * certificate files. */
+/*
+ * Whatever the starter left behind must not matter: its umask would shut users out of the folder of
+ * the sockets, and its descriptors would reach the roles. Undumpable before a secret is read, and
+ * as many descriptors as the system allows: thousands of certificate files may be configured.
+ */
 static void
-harden(const struct frankd *d)
+harden(void)
 {
 	const struct rlimit none = {0, 0};
 	struct rlimit files;
 
+	(void)umask(022);
+	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0) /* Linux 5.11 */
+		for (int fd = 3; fd < INHERITED_MAX; fd++)
+			(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	(void)setrlimit(RLIMIT_CORE, &none);
 #ifndef FRANK_SANITIZED /* LeakSanitizer looks into the process as a debugger does */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -293,6 +302,11 @@ harden(const struct frankd *d)
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
+}
+
+static void
+warn_of_weakness(const struct frankd *d)
+{
 	if (confine_landlock_version() == 0)
 		log_warning("This kernel has no Landlock: the roles are kept apart by their users "
 			    "and by seccomp alone.");
@@ -456,7 +470,7 @@ run(struct frankd *d)
 	r = open_places(d);
 	if (r >= 0)
 		return r;
-	harden(d);
+	warn_of_weakness(d);
 	if (make_loop(d) < 0) {
 		log_error("The event loop cannot be made.");
 		return EX_OSERR;
@@ -497,6 +511,8 @@ main(int argc, char **argv)
 		return status;
 	log_open("frankd", LOG_LEVEL_INFO);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN); /* until the loop takes it: what it asks for is being done */
+	harden();
 	if (places_find(&d.places, d.options.one_user) < 0) {
 		log_error(
 		    "You have no home folder; set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME.");
@@ -508,7 +524,8 @@ main(int argc, char **argv)
 	    .runtime_dir = d.places.runtime,
 	    .state_dir = d.places.state};
 	/* under a service manager the daemon is where it belongs already */
-	if (!d.options.check && !d.options.foreground && getenv("NOTIFY_SOCKET") == NULL) {
+	if (!d.options.check && !d.options.foreground && getenv("NOTIFY_SOCKET") == NULL &&
+	    getenv("LISTEN_PID") == NULL) {
 		status = go_background(&d);
 		if (status >= 0)
 			return status;
@@ -516,6 +533,7 @@ main(int argc, char **argv)
 	notify_open();
 	status = run(&d);
 	clear(&d);
-	tell_launcher(&d, status);
+	/* one that was stopped before it was ready has not started well */
+	tell_launcher(&d, status == EX_OK ? EX_UNAVAILABLE : status);
 	return status;
 }

@@ -208,6 +208,9 @@ hand_run(struct hand *h, enum role_id role, struct channel *c)
 		struct message *m;
 		int fd, r;
 
+		/* What main has to answer meanwhile goes by the same channel. */
+		if (channel_is_busy(c))
+			return -EAGAIN;
 		if (!next_message(h, role, &m, &fd)) {
 			h->phase++;
 			h->at = 0;

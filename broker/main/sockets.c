@@ -61,8 +61,10 @@ remove_stale(const struct sockaddr_un *address, int type, struct buf *why)
 		(void)buf_printf(why, "%s is in the way: it is no socket", address->sun_path);
 		return -EEXIST;
 	}
+	/* only this says that nobody is there: a living socket of another type, or one that may not
+	 * be asked, stays */
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-	    errno == EAGAIN) {
+	    errno != ECONNREFUSED) {
 		(void)buf_printf(why, "another program answers at %s", address->sun_path);
 		return -EADDRINUSE;
 	}

@@ -131,6 +131,30 @@ test_order_and_back_pressure(void **state)
 }
 
 static void
+test_busy_leaves_room(void **state)
+{
+	struct end queue, keeper;
+	uint64_t sent = 0;
+
+	make_pair(&queue, &keeper);
+	channel_pause(keeper.channel, true);
+	while (!channel_is_busy(queue.channel)) {
+		assert_int_equal(channel_send(queue.channel, lend(sent + 1), -1), 0);
+		sent++;
+	}
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(channel_send(queue.channel, lend(++sent), -1), 0);
+	channel_pause(keeper.channel, false);
+	do
+		turn();
+	while (keeper.messages < sent);
+	assert_int_equal(queue.writable, 1);
+	assert_false(channel_is_busy(queue.channel));
+	(void)channel_free(queue.channel);
+	(void)channel_free(keeper.channel);
+}
+
+static void
 test_what_was_queued_comes_before_the_end(void **state)
 {
 	struct end queue, keeper;
@@ -321,6 +345,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_order_and_back_pressure),
+	    cmocka_unit_test(test_busy_leaves_room),
 	    cmocka_unit_test(test_what_was_queued_comes_before_the_end),
 	    cmocka_unit_test(test_answers_of_an_end_that_left_packets_unread),
 	    cmocka_unit_test(test_descriptor),

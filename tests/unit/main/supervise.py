@@ -5,6 +5,7 @@ and how it all stops."""
 import glob
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -286,6 +287,79 @@ class Supervision(unittest.TestCase):
         self.assertTrue(self.saw(r'\[send\]: peer queue up'), self.text())
         self.assertRegex(self.text(), r'\[send\]: configuration 1: accounts=10002')
         self.assertLess(time.monotonic() - begin, 30)
+        self.stop()
+
+    def test_answer_beside_a_large_configuration(self):
+        """On one processor the role reads nothing while main fills its channel, and the answer to the reload comes last."""
+        self.write('frank.conf', CONF.format(dir=self.dir) + ''.join(
+            f'account "a{i}" {{\n mailbox = "a{i}@example.test"\n grant = "none"\n submit = "localhost:2525"\n}}\n' for i in range(10000)))
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(allowed)})
+        try:
+            self.start()
+            self.assertTrue(self.saw(r'\[queue\]: configuration 1: accounts=10002', seconds=30), self.text())
+            os.kill(self.role('frank-queue'), signal.SIGHUP)
+            self.assertTrue(self.saw('reload: good', seconds=30), self.text())
+            self.assertTrue(self.saw(r'\[queue\]: configuration 2: accounts=10002'), self.text())
+            self.assertNotIn('A role died', self.text())
+            self.stop()
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+    def test_what_the_starter_left(self):
+        """Its umask, its open files and its low limit of them."""
+        accounts = ''
+        for i in range(100):
+            self.write(f'ca{i}.pem', '-----BEGIN CERTIFICATE-----\n')
+            accounts += (f'account "a{i}" {{\n mailbox = "a{i}@example.test"\n grant = "none"\n submit = "localhost:2525"\n'
+                         f' ca-file = "{self.dir}/ca{i}.pem"\n}}\n')
+        self.write('frank.conf', CONF.format(dir=self.dir) + accounts)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        before = os.umask(0o077)
+        null = os.open('/dev/null', os.O_RDONLY)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+            with open(self.log, 'ab') as log:
+                self.p = subprocess.Popen(self.command('--foreground'), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                          stderr=log, pass_fds=[null])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            os.umask(before)
+            os.close(null)
+        self.assertTrue(self.saw('is ready'), self.text())
+        self.assertEqual(os.stat(f'{self.dir}/run').st_mode & 0o777, 0o755)
+        self.assertEqual(os.stat(f'{self.dir}/state').st_mode & 0o777, 0o755)
+        for name in ('frank-queue', 'frank-keeper'):
+            folder = f'/proc/{self.role(name)}/fd'
+            self.assertEqual([fd for fd in os.listdir(folder) if int(fd) > 2 and os.readlink(f'{folder}/{fd}') == '/dev/null'], [])
+        self.stop()
+
+    def test_socket_in_the_way(self):
+        os.mkdir(f'{self.dir}/run')
+        path = f'{self.dir}/run/submit.sock'
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(path)
+            inode = os.stat(path).st_ino
+            p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
+            self.assertEqual(p.returncode, 69, p.stderr)
+            self.assertEqual(os.stat(path).st_ino, inode)
+        self.start()  # nobody is there any more
+        self.stop()
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root gives files away')
+    def test_foreign_file_stays_foreign(self):
+        """Who had the folder before may have laid a link to a file that was never his."""
+        bodies = f'{self.dir}/state/bodies'
+        os.makedirs(bodies)
+        for path, owner in ((bodies, 65533), (f'{bodies}/own', 65533), (f'{bodies}/link', 65532)):
+            if path != bodies:
+                open(path, 'w').close()
+            os.chown(path, owner, owner)
+        os.chown(f'{self.dir}/state', 65534, 65534)
+        self.start()
+        self.assertEqual(os.stat(f'{bodies}/own').st_uid, os.stat(bodies).st_uid)
+        self.assertNotEqual(os.stat(bodies).st_uid, 65533)
+        self.assertEqual(os.stat(f'{bodies}/link').st_uid, 65532)
         self.stop()
 
     def test_check_starts_nothing(self):
