@@ -329,6 +329,9 @@ account_configure(struct account *a, struct account_conf *conf)
 	if (!same) {
 		a->conf_serial++;
 		machine_renew(a->machine, now_of(a));
+	} else {
+		/* Whoever reloads may have mended the client at the provider. */
+		machine_client_accepted(a->machine, now_of(a));
 	}
 	check_binding(a);
 	return !same;

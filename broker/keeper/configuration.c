@@ -296,10 +296,10 @@ swap_accounts(struct keeper *k)
 		if (old.items[i]->listed)
 			drop_account(k, old.items[i]);
 	free(old.items);
-	for (size_t i = 0; i < k->accounts.count; i++) {
-		k->accounts.items[i]->listed = true;
+	for (size_t i = 0; i < k->accounts.count; i++)
 		keeper_run(k, k->accounts.items[i]);
-	}
+	for (size_t i = 0; i < k->accounts.count; i++)
+		k->accounts.items[i]->listed = true;
 }
 
 static void

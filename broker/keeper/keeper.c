@@ -232,9 +232,9 @@ ops_changed(void *arg, struct account *a)
 	account_view(a, &v);
 	log_state(a, &v);
 	account_view_clear(&v);
-	a->state_due = true;
-	if (a->listed)
-		tell_due_states(k);
+	/* Those that could not be told before go first, in on_writable. */
+	a->state_due = k->states_due || !a->listed || !tell_state(k, a);
+	k->states_due |= a->state_due && a->listed;
 }
 
 /* ---- refreshing ---- */

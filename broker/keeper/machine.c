@@ -46,6 +46,8 @@ enum {
 	GRANT_AGAIN = 60 * SECOND,
 	IDLE_REFRESH = 7 * 24 * 3600,    /* seconds */
 	INTERRUPTED_CHECK = 30 * SECOND, /* how soon an interrupted rotation is looked into */
+	CLIENT_AGAIN =
+	    6 * 3600 * SECOND, /* a refused client may have been mended at the provider */
 	TEXT_MAX = 1000,
 };
 
@@ -92,6 +94,7 @@ struct machine {
 	int64_t not_before;
 	bool demand; /* somebody was sent away: try by itself */
 	bool probing;
+	int64_t probe_at; /* when a refused client is tried again */
 
 	enum writing writing;
 	unsigned write_failures;
@@ -126,7 +129,7 @@ machine_new(
 	m->vault = vault;
 	m->random = random;
 	m->random_arg = random_arg;
-	m->idle_at = MACHINE_NEVER;
+	m->idle_at = m->probe_at = MACHINE_NEVER;
 	m->forced_at = m->rotated_at = INT64_MIN / 2;
 	m->not_before = INT64_MIN / 2;
 	buf_init(&m->text, TEXT_MAX);
@@ -296,7 +299,13 @@ machine_load(
 		say(m, c->condition_text == NULL ? "" : c->condition_text, "");
 		if (m->standing == MACHINE_NEEDS_AUTHORIZATION)
 			(void)buf_printf(&m->next, "Sign in again: frank authorize %s", m->account);
+		else
+			(void)buf_append_str(&m->next,
+			    "Check client-id, the client secret and scopes, then: frank reload");
 	}
+	/* Somebody may have restarted because it is mended. */
+	if (m->standing == MACHINE_CLIENT_ERROR)
+		m->probe_at = now.boot + jitter(m, INTERRUPTED_CHECK);
 	idle_for = max64(now.wall - max64(m->refreshed_wall, m->authorized_wall), 0);
 	plan_idle(m, now.boot - min64(idle_for, IDLE_REFRESH) * SECOND);
 	m->idle_at = max64(m->idle_at, now.boot + jitter(m, 600 * SECOND));
@@ -542,6 +551,8 @@ fail_transient(struct machine *m, struct machine_now now, const struct machine_a
 		m->interrupted = true;
 	if (m->standing == MACHINE_ACTIVE)
 		say_facts(m, ANSWER_TRANSIENT, &a->facts);
+	else if (m->standing == MACHINE_CLIENT_ERROR)
+		m->probe_at = now.boot + CLIENT_AGAIN;
 	back_off(m, now, a->facts.status != 0, failure_hash(&a->facts), a->retry_after);
 }
 
@@ -568,6 +579,8 @@ fail_for_good(
 	m->not_before = now.boot + ANSWERED_MIN;
 	machine_enter(
 	    m, c == ANSWER_NEEDS_USER ? MACHINE_NEEDS_AUTHORIZATION : MACHINE_CLIENT_ERROR);
+	if (c == ANSWER_CLIENT)
+		m->probe_at = now.boot + CLIENT_AGAIN + jitter(m, CLIENT_AGAIN / 10);
 	write_now(m, now, WRITE_PLAIN);
 }
 
@@ -780,7 +793,13 @@ machine_written(struct machine *m, struct machine_now now, int error)
 void
 machine_tick(struct machine *m, struct machine_now now)
 {
-	bool due = m->demand || m->probing || now.boot >= m->idle_at;
+	bool due;
+
+	if (m->standing == MACHINE_CLIENT_ERROR && now.boot >= m->probe_at) {
+		m->probing = true;
+		m->probe_at = MACHINE_NEVER;
+	}
+	due = m->demand || m->probing || now.boot >= m->idle_at;
 
 	if (due && can_ask(m, now))
 		begin(m, now);
@@ -903,6 +922,8 @@ machine_deadline(const struct machine *m)
 
 	if (m->suspended || m->refreshing || m->refresh == NULL || m->writing == WRITE_PAIR)
 		return at;
+	if (m->standing == MACHINE_CLIENT_ERROR)
+		at = min64(at, m->probe_at);
 	if (m->standing != MACHINE_ACTIVE)
 		return m->probing ? min64(at, m->not_before) : at;
 	if (m->demand)

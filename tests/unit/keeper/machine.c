@@ -490,15 +490,26 @@ test_invalid_client(void **state)
 	assert_int_equal(machine_state(w->m), MACHINE_CLIENT_ERROR);
 	want(w, 2, 0, 0);
 	assert_int_equal(w->refused, 2);
-	pass(w, (int64_t)24 * 3600 * 1000);
+	pass(w, (int64_t)5 * 3600 * 1000);
 	assert_int_equal(w->asked, 1);
+	pass(w, (int64_t)2 * 3600 * 1000); /* four times a day somebody may have mended it */
+	assert_int_equal(w->asked, 2);
+	answer_error(w, "invalid_client", 401, 0);
+	assert_int_equal(machine_state(w->m), MACHINE_CLIENT_ERROR);
 	/* A new client secret. */
 	machine_renew(w->m, w->now);
 	run(w);
 	assert_int_equal(machine_state(w->m), MACHINE_ACTIVE);
 	want(w, 3, 0, 0);
-	assert_int_equal(w->asked, 2);
+	assert_int_equal(w->asked, 3);
+	answer_error(w, "invalid_client", 401, 0);
+	/* A restart tries once, without anybody asking. */
+	restart(w);
+	assert_int_equal(machine_state(w->m), MACHINE_CLIENT_ERROR);
+	pass(w, 31 * 1000);
+	assert_int_equal(w->asked, 4);
 	answer_tokens(w, "access-2", NULL, 3600);
+	want(w, 4, 0, 0);
 	assert_int_equal(w->granted, 1);
 }
 
