@@ -7,12 +7,14 @@
  * answered.
  *
  * When a session ends, a job is
+ *
  *   in doubt   if all of its content was handed to the connection and no reply to it came, unless a
- * 421 answered an earlier command: then the server says that it went no further; untried    if the
- * server cannot have taken it and it was not the job at which the session ended; or if it was, but
- * none of its commands was answered while jobs before it on this session were: then the session
- *              ended between two messages. That one is given to another session at once makes no
- * loop, since every such session has done a job; failed     else.
+ *              421 answered an earlier command: then the server says that it went no further;
+ *   untried    if the server cannot have taken it and it was not the job at which the session
+ *              ended; or if it was, but none of its commands was answered while jobs before it on
+ *              this session were: then the session ended between two messages. To give that one to
+ *              another session at once makes no loop, since every such session has done a job;
+ *   failed     else.
  */
 #include "base/smtp/client-internal.h"
 

@@ -3,10 +3,12 @@
  *
  * Rotation, the only place where a crash can cost a person's consent:
  *
- *     begin           the credential with intent = 1 is written (complete: it carries the refresh
- * token that is about to be sent) written         ask answer          new refresh token, and the
- * one before as previous_token; intent = 0: written written         only now the access token is
- * given away
+ *   begin     the credential with intent = 1 is written; it is complete, with the refresh token
+ *             that is about to be sent
+ *   written   ask
+ *   answer    the new refresh token, with the one before as previous_token and intent = 0, is
+ *             written
+ *   written   only now the access token is given away
  *
  * A crash before the second write leaves an intent on disk. The refresh token in it may have been
  * used up; it is tried, and if the server refuses it the text says what happened. Where the second
