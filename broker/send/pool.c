@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "broker/send/session.h"
 
 enum {
@@ -126,10 +125,7 @@ answer(struct pool *p, const struct session *s, struct job *j, const struct smtp
 	if (s != NULL)
 		facts = session_facts(s);
 	m = job_done(j, replies, one, untried, &facts, transcript);
-	if (m == NULL)
-		log_error("The outcome of a job cannot be told: out of memory.");
-	else
-		p->send->ops->to_queue(p->send->arg, m);
+	p->send->ops->to_queue(p->send->arg, m);
 	(void)job_free(j);
 }
 

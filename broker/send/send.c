@@ -120,8 +120,7 @@ refuse_job(struct send *s, const struct message *m, bool untried, const char *wo
 	message_put_u64(done, F_FLAGS, untried ? JOB_UNTRIED : 0);
 	while (done != NULL && message_next_str(m, F_RCPT, &at, &rcpt))
 		reply_put(done, F_RESULT, &reply);
-	if (done != NULL)
-		s->ops->to_queue(s->arg, done);
+	s->ops->to_queue(s->arg, done);
 }
 
 static void
