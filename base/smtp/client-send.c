@@ -127,20 +127,11 @@ client_job_set_patience(struct smtp_client *c, struct job *j)
 
 /* ---- steps ---- */
 
-/* May the first command of `j` go out now, `before` being the job in front of it (NULL: none is
- * unfinished)? */
-static bool
-may_begin(const struct smtp_client *c, const struct job *j, const struct job *before)
-{
-	if (before == NULL)
-		return true;
-	return c->proven && c->bytes_in_flight + j->spec.body_len <= c->config.window_bytes;
-}
-
 static bool
 begin(struct smtp_client *c, struct job *j, const struct job *before)
 {
-	if (!may_begin(c, j, before))
+	/* Behind another job's: as far as the window in octets goes. */
+	if (before != NULL && c->bytes_in_flight + j->spec.body_len > c->config.window_bytes)
 		return false;
 	j->begun = true;
 	j->start = c->produced;

@@ -290,6 +290,12 @@ take_answer(struct driver *d, const struct message *m)
 		smtp_reply_clear(&r);
 		results++;
 	}
+	if (untried && results == 0) {
+		const struct smtp_reply nothing = {0};
+
+		for (; results < d->o.to_count; results++)
+			count_outcome(d, &nothing, true);
+	}
 	if (results != d->o.to_count) {
 		(void)fprintf(
 		    stderr, "send-driver: %u results for %u recipients\n", results, d->o.to_count);
