@@ -21,8 +21,7 @@ enum {
 	OUT_LOW = 16 * 1024,  /* when no more than this is left of it: what TLS takes at once */
 	CONTENT_PIECE = 16 * 1024,
 	EAGER_MAX = 64 * 1024, /* content up to this size follows its envelope at once */
-	IDLE_DOUBT =
-	    2000, /* ms without a reply after which a server is asked before it gets content */
+	IDLE_DOUBT = 2000,     /* ms without a reply: the server is asked before it gets content */
 	COMMAND_ROOM = 2048,
 	PARAMS_MAX = 1000,
 	ENVID_MAX = 100,
