@@ -10,9 +10,10 @@
  *
  *   in doubt   if all of its content was handed to the connection and no reply to it came, unless a
  *              421 answered an earlier command: then the server says that it went no further;
- *   untried    if none of its commands was answered, and either none was sent or jobs before it on
- *              this session were done: then the session ended between two messages. That it is given
- *              to another session at once makes no loop, since every such session has done a job;
+ *   untried    if the server cannot have taken it and it was not the job at which the session
+ *              ended; or if it was, but none of its commands was answered while jobs before it on
+ *              this session were: then the session ended between two messages. To give that one to
+ *              another session at once makes no loop, since every such session has done a job;
  *   failed     else.
  */
 #include "base/smtp/client-internal.h"
@@ -430,9 +431,10 @@ client_stage(const struct smtp_client *c)
 	}
 }
 
-/* Ends one job of a session that is over (see the head of this file). */
+/* Ends one job of a session that is over (see the head of this file). `first`: the session ended at
+ * it. */
 static void
-abandon_job(struct smtp_client *c, struct job *j)
+abandon_job(struct smtp_client *c, struct job *j, bool first)
 {
 	bool maybe_taken =
 	    j->content_done && c->written >= j->end && c->closing.code != 421 && j->got < j->sent;
@@ -443,7 +445,8 @@ abandon_job(struct smtp_client *c, struct job *j)
 	if (reached)
 		r.stage = job_stage(c, j);
 	job_decide(j, &r);
-	j->untried = !maybe_taken && !j->answered && (!reached || c->jobs_done > 0);
+	if (!maybe_taken)
+		j->untried = !first || !reached || (c->jobs_done > 0 && !j->answered);
 	if (c->closing.code == 0)
 		client_note_format(c, j, true, "%s%s",
 		    c->closing.text == NULL ? "The session ended." : c->closing.text,
@@ -453,6 +456,8 @@ abandon_job(struct smtp_client *c, struct job *j)
 void
 client_close(struct smtp_client *c, struct smtp_reply *why)
 {
+	bool first = true;
+
 	if (c->phase == PHASE_CLOSED) {
 		smtp_reply_clear(why);
 		return;
@@ -465,7 +470,8 @@ client_close(struct smtp_client *c, struct smtp_reply *why)
 	while (c->jobs != NULL) {
 		struct job *j = take_first(c);
 
-		abandon_job(c, j);
+		abandon_job(c, j, first);
+		first = false;
 		report_job(c, j);
 	}
 	c->phase = PHASE_CLOSED;

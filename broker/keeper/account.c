@@ -522,8 +522,10 @@ account_adopt(struct account *a, const struct machine_answer *answer, const char
 	record_clear(r);
 	*r = fresh;
 	a->replace = true;
+	a->given = now_of(a).wall;
 	check_binding(a);
 	account_run(a);
+	a->ops->changed(a->ops->arg, a);
 	return machine_is_unwritten(a->machine) ? a->write_error : 0;
 }
 
@@ -590,6 +592,7 @@ account_set_secret(struct account *a, const struct secret *s)
 	e = password ? set_password(a, sealed) : set_client_secret(a, sealed);
 	a->replace = false;
 	if (e == 0) {
+		a->given = now_of(a).wall;
 		machine_renew(a->machine, now_of(a));
 		account_run(a);
 		a->ops->changed(a->ops->arg, a);

@@ -47,6 +47,7 @@ struct account {
 	bool replace;         /* the next write may set an unexplained file aside */
 	bool running;         /* account_run is at work: no recursion */
 	int write_error;      /* of the last write, or 0 */
+	int64_t given;        /* when a person last gave a credential; 0: not since this role began */
 
 	/* the role's */
 	bool lent, state_due, listed;

@@ -348,11 +348,8 @@ configuration_message(struct keeper *k, const struct message *m)
 void
 configuration_clear(struct keeper *k)
 {
-	for (struct account *a = k->retired, *next; a != NULL; a = next) {
-		next = a->next_retired;
-		end_account(k, a);
-	}
-	k->retired = NULL;
+	while (k->retired != NULL)
+		end_account(k, take_retired(k, k->retired->conf->name));
 	for (size_t i = 0; i < k->accounts.count; i++)
 		end_account(k, k->accounts.items[i]);
 	free(k->accounts.items);

@@ -114,6 +114,7 @@ take_account_state(struct queue *q, const struct message *m)
 {
 	struct account *a = account_by_name(q, message_str(m, F_ACCOUNT));
 	const char *text = message_str(m, F_TEXT), *next = message_str(m, F_NEXT);
+	bool changed;
 
 	if (a == NULL)
 		return;
@@ -121,7 +122,10 @@ take_account_state(struct queue *q, const struct message *m)
 	free(a->keeper_next);
 	a->keeper_text = text == NULL ? NULL : strdup(text);
 	a->keeper_next = next == NULL ? NULL : strdup(next);
-	if (schedule_account_keeper(&a->schedule, schedule_state_by_name(message_str(m, F_STATE))))
+	changed =
+	    schedule_account_keeper(&a->schedule, schedule_state_by_name(message_str(m, F_STATE)));
+	changed |= schedule_account_renewed(&a->schedule, (int64_t)message_u64(m, F_TIME, 0));
+	if (changed)
 		account_changed(q, a);
 	dispatch_run(q);
 }

@@ -193,6 +193,31 @@ schedule_account_result(struct schedule_account *a, unsigned round,
 	return changed;
 }
 
+static bool
+is_of_credential(enum schedule_state s)
+{
+	return s == SCHEDULE_NEEDS_AUTHORIZATION || s == SCHEDULE_REFUSED;
+}
+
+static void
+forget_server(struct schedule_account *a)
+{
+	a->server = SCHEDULE_ACTIVE;
+	a->failures = 0;
+	a->until = 0;
+	a->round++;
+}
+
+bool
+schedule_account_renewed(struct schedule_account *a, int64_t when)
+{
+	enum schedule_state before = schedule_account_state(a);
+
+	if (when >= a->since && is_of_credential(a->server))
+		forget_server(a);
+	return before != schedule_account_state(a);
+}
+
 bool
 schedule_account_keeper(struct schedule_account *a, enum schedule_state state)
 {
@@ -200,13 +225,8 @@ schedule_account_keeper(struct schedule_account *a, enum schedule_state state)
 	bool usable_again = a->keeper != SCHEDULE_ACTIVE && state == SCHEDULE_ACTIVE;
 
 	a->keeper = state;
-	if (usable_again &&
-	    (a->server == SCHEDULE_NEEDS_AUTHORIZATION || a->server == SCHEDULE_REFUSED)) {
-		a->server = SCHEDULE_ACTIVE;
-		a->failures = 0;
-		a->until = 0;
-		a->round++;
-	}
+	if (usable_again && is_of_credential(a->server))
+		forget_server(a);
 	return before != schedule_account_state(a);
 }
 

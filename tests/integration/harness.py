@@ -101,6 +101,17 @@ def http(url, data=None, headers={}, cafile=None, timeout=20):
         return 0, str(e)
 
 
+def browse(url):
+    """A loopback page, its redirects followed as a browser does: (status, text) of the last one."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as r:
+            return r.status, r.read().decode(errors='replace')
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode(errors='replace')
+    except (OSError, urllib.error.URLError) as e:
+        return 0, str(e)
+
+
 class Ground:
     """The real servers of tests/ground, brought up once for a run."""
 
@@ -229,7 +240,7 @@ class Frank:
 
     all = []  # every one of a run, for the search for secrets and for the end
 
-    def __init__(self, name, accounts, services=None, top=None, spool=None, tokens=None):
+    def __init__(self, name, accounts, services=None, top=None, spool=None):
         self.dir = tempfile.mkdtemp(prefix=f'frank-{name}-', dir=RUN_DIR)
         os.chmod(self.dir, 0o755)
         for sub in ('run', 'state'):
@@ -237,7 +248,7 @@ class Frank:
         if os.getuid() == 0:  # started as root, the roles become the owner of the state folder
             nobody = pwd.getpwnam('nobody')
             os.chown(os.path.join(self.dir, 'state'), nobody.pw_uid, nobody.pw_gid)
-        self.accounts, self.services, self.top, self.spool, self.tokens = accounts, services, top or {}, spool, tokens
+        self.accounts, self.services, self.top, self.spool = accounts, services, top or {}, spool
         self.p, self.starts = None, 0
         self.conf_file, self.log_file = os.path.join(self.dir, 'frank.conf'), os.path.join(self.dir, 'frankd.log')
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(('GROUND', 'FRANK'))}
@@ -257,8 +268,6 @@ class Frank:
         text = ''.join(f'{k} = {quote(v)}\n' for k, v in top.items())
         if self.spool:
             text += block('spool', None, self.spool)
-        if self.tokens:
-            text += block('tokens', None, self.tokens)
         text += ''.join(block('account', n, a) for n, a in self.accounts.items())
         text += ''.join(block('service', n, s) for n, s in services.items())
         with open(self.conf_file, 'w') as f:
@@ -378,7 +387,7 @@ class Frank:
         p, url = self.begin_authorize(account, *args)
         try:
             back = ground.sign_in(url, login)
-            http(back)
+            browse(back)
             out, err = p.communicate(timeout=60)
         except Exception as e:  # the command's own words are what matters then
             p.kill()
@@ -422,11 +431,6 @@ def begin(run_dir):
     RUN_DIR = run_dir
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
     watcher.start()
-
-
-def harness_dir():
-    """The folder of this run."""
-    return RUN_DIR
 
 
 def end():

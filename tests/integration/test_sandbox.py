@@ -151,7 +151,7 @@ def under_frank(s):
     s.admin('set', access_token_bytes=2048)  # as long as some big providers' tokens are
     p, url = f.begin_authorize('a')
     try:
-        http(sign_in(s, url, 'billing@example.test'))
+        browse(sign_in(s, url, 'billing@example.test'))
     finally:
         try:
             out, err = p.communicate(timeout=30)
@@ -170,7 +170,7 @@ def under_frank(s):
     held = wait_for(lambda: f.account('a').get('state') == 'needs-authorization', 20, 0.2)
     check('under frank: a revoked consent holds the account', held and len(f.queue()) == 1, (f.json('status'), f.queue()))
     p, url = f.begin_authorize('a')
-    http(sign_in(s, url, 'billing@example.test'))
+    browse(sign_in(s, url, 'billing@example.test'))
     p.communicate(timeout=30)
     check('under frank: after a new consent the held message goes', wait_for(lambda: [m for m in s.inbox('inbox@example.test') if mark in m], 30, 0.2), f.shown() + f.log()[-800:])
     f.stop()

@@ -59,7 +59,7 @@ def fake_authorize(f):
     """Plays the browser's part where the token endpoint takes any code."""
     p, url = f.begin_authorize('a')
     q = {k: v[0] for k, v in urllib.parse.parse_qs(urllib.parse.urlsplit(url).query).items()}
-    s, t = http(q.get('redirect_uri', '') + '?' + urllib.parse.urlencode(dict(code='any-code-will-do-here', state=q.get('state', ''))))
+    s, t = browse(q.get('redirect_uri', '') + '?' + urllib.parse.urlencode(dict(code='any-code-will-do-here', state=q.get('state', ''))))
     try:
         out, err = p.communicate(timeout=20)
     except subprocess.TimeoutExpired:

@@ -167,6 +167,18 @@ test_person_and_keeper(void **state)
 	assert_int_equal(schedule_account_room(&a, 0, 60), 0);
 	schedule_account_retry(&a, 0);
 	assert_int_equal(schedule_account_room(&a, 0, 60), 1);
+
+	/* nor where the keeper never noticed that the old one was refused; but one given before the
+	 * refusal is the one that was refused */
+	a = (struct schedule_account){0};
+	(void)schedule_account_result(&a, a.round, &no, 100, 0);
+	assert_false(schedule_account_renewed(&a, 99));
+	assert_int_equal(schedule_account_state(&a), SCHEDULE_NEEDS_AUTHORIZATION);
+	assert_true(schedule_account_renewed(&a, 100));
+	assert_int_equal(schedule_account_state(&a), SCHEDULE_ACTIVE);
+	assert_int_equal(schedule_account_room(&a, 100, 60), 60);
+	(void)schedule_account_result(&a, a.round, &config, 200, 0);
+	assert_false(schedule_account_renewed(&a, 300));
 }
 
 static void
