@@ -542,7 +542,9 @@ log_end(const struct child *c, int status)
 	else
 		(void)snprintf(how, sizeof(how), "status %d", WEXITSTATUS(status));
 	log_line(LOG_LEVEL_ERROR,
-	    is_of_set(c->role) ? "A role died; queue and keeper are started anew." : "A role died.",
+	    is_of_set(c->role) && c->supervisor->phase != STARTING
+		? "A role died; queue and keeper are started anew."
+		: "A role died.",
 	    LOG_PAIRS({LOG_ROLE, role_name(c->role)}, {LOG_ERROR, how}));
 }
 

@@ -346,6 +346,14 @@ class Supervision(unittest.TestCase):
         self.start()  # nobody is there any more
         self.stop()
 
+    def test_lock_is_no_link(self):
+        os.mkdir(f'{self.dir}/state')
+        self.write('precious', 'kept')
+        os.link(f'{self.dir}/precious', f'{self.dir}/state/frankd.lock')
+        p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 71, p.stderr)
+        self.assertEqual(self.read(f'{self.dir}/precious'), 'kept')
+
     @unittest.skipUnless(os.geteuid() == 0, 'only root gives files away')
     def test_foreign_file_stays_foreign(self):
         """Who had the folder before may have laid a link to a file that was never his."""
