@@ -40,7 +40,8 @@ static const struct {
 	const char *path, *reply;
 } pages[] = {
     {"/token", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Sun, 06 Nov 1994 "
-	       "08:49:37 GMT\r\n\r\n"
+	       "08:49:37 GMT\r\n"
+	       "Content-Length: 63\r\n\r\n"
 	       "{\"access_token\":\"at-1\",\"token_type\":\"Bearer\",\"expires_in\":3600}"},
     {"/refused", "HTTP/1.1 400 Bad "
 		 "Request\r\n\r\n{\"error\":\"invalid_grant\",\"error_description\":\"rt-secret-1 "
@@ -108,10 +109,19 @@ reply(struct world *w, struct bufferevent *b)
 	evbuffer_add_printf(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
 }
 
+static void on_read(struct bufferevent *b, void *arg);
+static void on_event(struct bufferevent *b, short what, void *arg);
+
+/* The good answer keeps its connection, which a client could use again; the others end it. */
 static void
 on_written(struct bufferevent *b, void *arg)
 {
-	bufferevent_free(b); /* every reply ends its connection */
+	struct world *w = arg;
+
+	if (strstr(w->last, " /token ") != NULL)
+		bufferevent_setcb(b, on_read, NULL, on_event, w);
+	else
+		bufferevent_free(b);
 }
 
 static void
@@ -137,6 +147,7 @@ on_read(struct bufferevent *b, void *arg)
 	if (len < (size_t)(end + 4 - data) + want)
 		return;
 	(void)snprintf(w->last, sizeof(w->last), "%.*s", (int)len, data);
+	(void)evbuffer_drain(in, len);
 	w->requests++;
 	bufferevent_setcb(b, NULL, on_written, on_event, w);
 	reply(w, b);

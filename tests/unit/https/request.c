@@ -68,6 +68,9 @@ test_form(void **state)
 	add(m, "grant_type=refresh_token");
 	expect_form(m, "grant_type=refresh_token",
 	    "Authorization: Basic YnJva2VyLWJhc2ljOmIlNDBzaWMlM0ElMjBzZWNyZXQlMkYlMkIlMjU=");
+	m = token_request("my id:1", "basic", "s");
+	add(m, "a=b");
+	expect_form(m, "a=b", "Authorization: Basic bXklMjBpZCUzQTE6cw==");
 	/* a public client; a secret that is there all the same is not sent */
 	m = token_request("id-1", "none", "never-sent");
 	add(m, "grant_type=authorization_code");
