@@ -246,8 +246,8 @@ beside(const char *control, const char *name, struct buf *path)
 	return buf_str(path);
 }
 
-/* control.sock is where FRANK_CONTROL_SOCKET says, or compiled in; the others are beside it. The variable gives no right that a
- * caller had not: whoever can name a socket could connect to it. */
+/* control.sock is where FRANK_CONTROL_SOCKET says, or compiled in; the others are beside it. The
+ * variable gives no right that a caller had not: whoever can name a socket could connect to it. */
 static void
 find_sockets(struct cli *cli)
 {

@@ -1,9 +1,10 @@
 /*
  * verb-authorize.c: `frank authorize`: a person signs in, the keeper gets the tokens.
  *
- *   keeper ── which redirect host and path? ──▶ listen ──▶ AUTHORIZE ──▶ address ──▶ browser, or a
- * person browser, or a pasted line ──▶ query of the callback ──▶ AUTHORIZE_CALLBACK ──▶ not ours:
- * wait on; else the outcome
+ *   keeper:   which redirect host and path? ──▶ listen ──▶ AUTHORIZE ──▶ the address
+ *   address:  to the browser, or to a person
+ *   callback: the browser's request, or a pasted line ──▶ AUTHORIZE_CALLBACK ──▶ not ours: wait on
+ *                                                                            └─▶ the outcome
  *
  * State, verifier and tokens stay in the keeper. What passes through here is the address (state and
  * challenge) and the callback (the one-shot code): neither is written to a log, a file or an

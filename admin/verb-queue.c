@@ -355,8 +355,8 @@ print_acted(const struct cli *cli, const char *action, const char *account, uint
 	return EX_OK;
 }
 
-/* On a message (`id`), on an account and where it makes sense its messages (`account`), or on everything that the caller may
- * touch (neither). */
+/* On a message (`id`), on an account and where it makes sense its messages (`account`), or on
+ * everything that the caller may touch (neither). */
 static int
 act(const struct cli *cli, const char *action, const char *id, const char *account)
 {

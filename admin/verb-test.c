@@ -1,6 +1,7 @@
 /*
- * verb-test.c: `frank test`: a message from the account's mailbox, handed in where every program hands in its own, and followed until its
- * fate is known. So it passes the rules for services like any other, and the caller needs one that lets it.
+ * verb-test.c: `frank test`: a message from the account's mailbox, handed in where every program
+ * hands in its own, and followed until its fate is known. So it passes the rules for services like
+ * any other, and the caller needs one that lets it.
  */
 #include "admin/verbs.h"
 
@@ -68,7 +69,8 @@ read_reply(struct session *s, struct smtp_reply *ret)
 		     : EX_OK;
 }
 
-/* Writes one command (NULL: none) and wants a reply of 2xx. *ret_text (may be NULL) is the caller's. */
+/* Writes one command (NULL: none) and wants a reply of 2xx. *ret_text (may be NULL) is the
+ * caller's. */
 static int
 command(struct session *s, const char *text, char **ret_text)
 {

@@ -1,6 +1,6 @@
 /*
- * Fuzz target: the HTTP request at the end of a sign-in, and a pasted address. The first octet says where the rest is cut in two; the
- * cut must not matter.
+ * Fuzz target: the HTTP request at the end of a sign-in, and a pasted address. The first octet says
+ * where the rest is cut in two; the cut must not matter.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /*
- * Tests of the program frank against a frankd made of a table: a child answers at control.sock and keeper.sock what queue and keeper
- * would, every packet checked against messages.def. usage: test-admin-frank FRANK
+ * Tests of the program frank against a frankd made of a table: a child answers at control.sock and
+ * keeper.sock what queue and keeper would, every packet checked against messages.def. usage:
+ * test-admin-frank FRANK
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -546,7 +547,8 @@ test_authorize_by_paste(void **state)
 	assert_non_null(strstr(err, "frank secret set"));
 }
 
-/* The address is there, alone on its line, while the command still waits; a signal ends it cleanly. */
+/* The address is there, alone on its line, while the command still waits; a signal ends it cleanly.
+ */
 static void
 test_authorize_waits(void **state)
 {

@@ -1,4 +1,5 @@
-/* Unit tests of admin/http-get.c, paste.c and terminal.c: what a browser or a person gives at the end of a sign-in. */
+/* Unit tests of admin/http-get.c, paste.c and terminal.c: what a browser or a person gives at the
+ * end of a sign-in. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* Unit tests of admin/loopback.c and page.c: what browsers do at the end of a sign-in, over real sockets. */
+/* Unit tests of admin/loopback.c and page.c: what browsers do at the end of a sign-in, over real
+ * sockets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
