@@ -7,6 +7,16 @@
 
 #include "base/codec.h"
 
+enum {
+	TEXT_MAX = 256 * 1024,
+	LINE_MAX_SHOWN = 64 * 1024,
+	SENTENCE_MAX = 16 * 1024,
+	TWO_MINUTES = 120,
+	TWO_HOURS = 2 * 3600,
+	TWO_DAYS = 2 * 86400,
+	MEGA = 1000 * 1000,
+};
+
 int
 cli_print_json(json_t *value, int status)
 {
@@ -44,7 +54,7 @@ cli_json_fields(json_t *object, const struct message *m, const struct column *co
 static void
 print_escaped(FILE *f, const char *text)
 {
-	CLEANUP_BUF struct buf b = BUF_INIT(256 * 1024);
+	CLEANUP_BUF struct buf b = BUF_INIT(TEXT_MAX);
 
 	(void)text_escape(&b, text, strlen(text), false);
 	(void)fputs(buf_str(&b), f);
@@ -70,7 +80,7 @@ fail_json(int status, const char *next, const char *sentence)
 int
 cli_fail(const struct cli *cli, int status, const char *next, const char *format, ...)
 {
-	CLEANUP_BUF struct buf sentence = BUF_INIT(16 * 1024);
+	CLEANUP_BUF struct buf sentence = BUF_INIT(SENTENCE_MAX);
 	va_list ap;
 
 	va_start(ap, format);
@@ -107,7 +117,7 @@ cli_put(const struct cli *cli, enum colour colour, const char *text, unsigned wi
 {
 	static const char *const codes[] = {
 	    "", "\033[32m", "\033[33m", "\033[31m", "\033[2m", "\033[1m"};
-	CLEANUP_BUF struct buf b = BUF_INIT(256 * 1024);
+	CLEANUP_BUF struct buf b = BUF_INIT(TEXT_MAX);
 	bool coloured = cli->colour && colour != COLOUR_NONE;
 	unsigned n;
 
@@ -130,7 +140,7 @@ cli_put_lines(const struct cli *cli, const char *text, unsigned indent)
 {
 	while (text != NULL && *text != '\0') {
 		size_t len = strcspn(text, "\n");
-		CLEANUP_BUF struct buf line = BUF_INIT(64 * 1024);
+		CLEANUP_BUF struct buf line = BUF_INIT(LINE_MAX_SHOWN);
 
 		(void)text_escape(&line, text, len, false);
 		(void)printf("%*s%s\n", (int)indent, "", buf_str(&line));
@@ -173,11 +183,11 @@ cli_relative_time(uint64_t when, uint64_t now, char *ret, size_t size)
 
 	if (away < 5)
 		(void)snprintf(ret, size, "now");
-	else if (away < 120)
+	else if (away < TWO_MINUTES)
 		(void)snprintf(ret, size, "%s%u s%s", before, (unsigned)away, after);
-	else if (away < 120 * 60)
+	else if (away < TWO_HOURS)
 		(void)snprintf(ret, size, "%s%u min%s", before, (unsigned)(away / 60), after);
-	else if (away < 48 * 3600)
+	else if (away < TWO_DAYS)
 		(void)snprintf(ret, size, "%s%u h%s", before, (unsigned)(away / 3600), after);
 	else
 		(void)snprintf(ret, size, "%s%u days%s", before, (unsigned)(away / 86400), after);
@@ -188,7 +198,7 @@ cli_size(uint64_t octets, char *ret, size_t size)
 {
 	if (octets < 1000)
 		(void)snprintf(ret, size, "%u", (unsigned)octets);
-	else if (octets < 1000 * 1000)
+	else if (octets < MEGA)
 		(void)snprintf(ret, size, "%.1fk", (double)octets / 1e3);
 	else
 		(void)snprintf(ret, size, "%.1fM", (double)octets / 1e6);

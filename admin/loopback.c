@@ -58,7 +58,7 @@ loopback_is_host(const char *host)
 static int
 listen_on(int family, unsigned port)
 {
-	struct sockaddr_in six_or_four = {.sin_family = AF_INET,
+	struct sockaddr_in four = {.sin_family = AF_INET,
 	    .sin_port = htons((uint16_t)port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct sockaddr_in6 six = {.sin6_family = AF_INET6,
@@ -66,7 +66,7 @@ listen_on(int family, unsigned port)
 	    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	bool is_six = family == AF_INET6;
 	const struct sockaddr *a =
-	    is_six ? (const struct sockaddr *)&six : (const struct sockaddr *)&six_or_four;
+	    is_six ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
 	CLEANUP_CLOSE int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const int on = 1;
 
@@ -76,7 +76,7 @@ listen_on(int family, unsigned port)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (port != 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, a, is_six ? sizeof(six) : sizeof(six_or_four)) < 0 ||
+	if (bind(fd, a, is_six ? sizeof(six) : sizeof(four)) < 0 ||
 	    listen(fd, LOOPBACK_CONNECTIONS) < 0)
 		return -errno;
 	return TAKE_FD(fd);
@@ -133,7 +133,7 @@ loopback_open(struct loopback **ret, unsigned port, const char *path)
 	if (l == NULL)
 		return -ENOMEM;
 	l->listeners[0] = l->listeners[1] = -1;
-	l->end = (struct buf)BUF_INIT(64 * 1024);
+	l->end = (struct buf)BUF_INIT(PAGE_MAX);
 	l->path = strdup(*path == '\0' ? "/" : path);
 	/* a free port of the one family may be taken in the other */
 	for (int tries = 0; l->path != NULL && tries < 20; tries++) {
@@ -218,7 +218,7 @@ take_connections(struct loopback *l, int listener, int64_t now)
 		*c = (struct connection){.state = READING,
 		    .fd = fd,
 		    .in = HTTP_GET_INIT,
-		    .out = BUF_INIT(64 * 1024),
+		    .out = BUF_INIT(PAGE_MAX),
 		    .deadline = now + LOOPBACK_IDLE_MS};
 	}
 }

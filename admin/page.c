@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { TEXT_MAX = 1500 }; /* three of them, each octet escaped, fit in half a PAGE_MAX */
+
 static const char style[] =
     ":root{color-scheme:light dark}"
     "body{margin:0;min-height:100vh;display:grid;place-items:center;font:17px/1.5 "
@@ -45,11 +47,11 @@ reason(int status)
 }
 
 /* Text from outside (an error_description) becomes text on the page, never markup; control
- * characters are dropped. */
+ * characters are dropped, and what is longer than anybody reads is cut. */
 static void
 put_text(struct buf *b, const char *text)
 {
-	for (; *text != '\0'; text++) {
+	for (const char *end = text + strnlen(text, TEXT_MAX); text < end; text++) {
 		switch (*text) {
 		case '&':
 			(void)buf_append_str(b, "&amp;");
@@ -101,7 +103,7 @@ int
 page_response(struct buf *out, int status, enum page_kind kind, const char *title, const char *text,
     const char *next)
 {
-	CLEANUP_BUF struct buf body = BUF_INIT(64 * 1024);
+	CLEANUP_BUF struct buf body = BUF_INIT(PAGE_MAX / 2);
 
 	put_page(&body, kind, title, text, next);
 	(void)buf_printf(out,

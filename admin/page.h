@@ -7,6 +7,9 @@
 
 #include "base/buf.h"
 
+/* A response fits in that, whatever its texts are. */
+enum { PAGE_MAX = 64 * 1024 };
+
 enum page_kind { PAGE_GOOD, PAGE_BAD, PAGE_WAIT };
 
 /*

@@ -481,7 +481,7 @@ verb_authorize(const struct cli *cli, const struct arguments *args)
 	    .link = LINK_INIT,
 	    .paste = arguments_has(args, OPTION_PASTE),
 	    .quiet = !isatty(STDERR_FILENO),
-	    .url = BUF_INIT_WIPE(16 * 1024),
+	    .url = BUF_INIT_WIPE(PASTE_MAX),
 	    .line = BUF_INIT_WIPE(PASTE_MAX),
 	    .terminal = {.fd = -1},
 	};

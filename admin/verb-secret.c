@@ -13,7 +13,8 @@
 
 enum { SECRET_PATIENCE = 30 };
 
-/* The terminal must be put back by whatever ends the command. */
+/* The terminal must be put back by whatever ends the command; tcsetattr is one of the functions
+ * that a handler may call (signal-safety(7)). */
 static struct terminal *hidden;
 
 static void

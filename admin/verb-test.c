@@ -14,7 +14,13 @@
 
 #include "base/smtp/smtp.h"
 
-enum { SUBMIT_PATIENCE = 60, FOLLOW_SECONDS = 120, FOLLOW_PAUSE_MS = 300, ID_MAX = 64 };
+enum {
+	SUBMIT_PATIENCE = 60,
+	FOLLOW_SECONDS = 120,
+	FOLLOW_PAUSE_MS = 300,
+	ID_MAX = 64,
+	TEST_MAX = 16 * 1024
+};
 
 /* ---- handing it in ---- */
 
@@ -103,7 +109,7 @@ is_plain(const char *address)
 static int
 hand_in(struct session *s, const char *sender, const char *recipient, char **ret_text)
 {
-	CLEANUP_BUF struct buf content = BUF_INIT(8192), line = BUF_INIT(16 * 1024);
+	CLEANUP_BUF struct buf content = BUF_INIT(TEST_MAX), line = BUF_INIT(TEST_MAX);
 	int status = command(s, NULL, NULL);
 
 	(void)buf_printf(&content,

@@ -26,7 +26,7 @@
 #include "broker/https/request.h"
 #include "broker/https/url.h"
 
-enum { JOBS_MAX = 1024, REDIRECTS_MAX = 3, SENTENCE_MAX = 900 };
+enum { JOBS_MAX = 1024, REDIRECTS_MAX = 3, SENTENCE_MAX = 900, ADDRESS_MAX = 2 * URL_MAX };
 
 struct fetch {
 	struct http *http;
@@ -322,17 +322,12 @@ next_candidate(struct job *j)
 static bool
 follow(struct job *j, const struct http_answer *a)
 {
-	CLEANUP_FREE char *to = NULL;
-
 	if (a->status < 300 || a->status >= 400 || a->location == NULL ||
 	    j->redirects++ >= REDIRECTS_MAX || url_refusal(a->location) != NULL ||
 	    !url_same_origin(a->location, buf_str(&j->address)))
 		return false;
-	to = strdup(a->location); /* the answer's is gone when the transfer is */
-	if (to == NULL)
-		return false;
 	buf_clear(&j->address);
-	if (buf_append_str(&j->address, to) < 0)
+	if (buf_append_str(&j->address, a->location) < 0)
 		return false;
 	start_transfer(j, buf_str(&j->address), on_document, false);
 	return true;
@@ -427,7 +422,7 @@ on_request(struct fetch *f, const struct message *m)
 		return;
 	}
 	j->fetch = f;
-	j->address = (struct buf)BUF_INIT(2 * URL_MAX);
+	j->address = (struct buf)BUF_INIT(ADDRESS_MAX);
 	j->request = request_new(m);
 	if (j->request == NULL) {
 		refuse(f, m,

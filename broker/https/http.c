@@ -338,7 +338,8 @@ http_free(struct http *h)
 	while (h->active != NULL) {
 		struct http_transfer *t = h->active;
 
-		detach(t);
+		h->active = t->next;
+		(void)curl_multi_remove_handle(h->multi, t->easy);
 		transfer_free(t);
 	}
 	while (h->waiting != NULL) {

@@ -7,7 +7,7 @@
 #include "broker/https/document.h"
 #include "broker/https/form.h"
 
-enum { SHORTEST_REDACTED = 6 };
+enum { SHORTEST_REDACTED = 6, REDACTED_MAX = 16 * 1024 };
 
 struct request *
 request_free(struct request *r)
@@ -170,7 +170,7 @@ char *
 request_redact(const struct request *r, const char *text)
 {
 	static const char stand_in[] = "[redacted]";
-	CLEANUP_BUF struct buf out = BUF_INIT_WIPE(16 * 1024);
+	CLEANUP_BUF struct buf out = BUF_INIT_WIPE(REDACTED_MAX);
 	const char *end = text + strlen(text);
 
 	while (text < end) {

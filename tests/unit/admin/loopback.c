@@ -257,6 +257,15 @@ test_page(void **state)
 	assert_int_equal(told, strlen(body));
 	assert_non_null(strstr(b.data, "Cache-Control: no-store\r\n"));
 	assert_non_null(strstr(b.data, "Referrer-Policy: no-referrer\r\n"));
+	{
+		CLEANUP_BUF struct buf huge = BUF_INIT(PAGE_MAX), page = BUF_INIT(PAGE_MAX);
+
+		for (int i = 0; i < PAGE_MAX; i++)
+			(void)buf_append_char(&huge, '"');
+		assert_int_equal(
+		    page_response(&page, 200, PAGE_BAD, huge.data, huge.data, huge.data), 0);
+		assert_non_null(strstr(page.data, "</html>"));
+	}
 	assert_null(strstr(b.data, "http://"));
 	assert_null(strstr(b.data, "https://"));
 }
