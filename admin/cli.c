@@ -51,13 +51,21 @@ cli_json_fields(json_t *object, const struct message *m, const struct column *co
 	return 0;
 }
 
+/* Line by line: a report of several errors stays one line each. A newline at the end is the caller's. */
 static void
 print_escaped(FILE *f, const char *text)
 {
-	CLEANUP_BUF struct buf b = BUF_INIT(TEXT_MAX);
+	for (;;) {
+		CLEANUP_BUF struct buf b = BUF_INIT(TEXT_MAX);
+		size_t len = strcspn(text, "\n");
 
-	(void)text_escape(&b, text, strlen(text), false);
-	(void)fputs(buf_str(&b), f);
+		(void)text_escape(&b, text, len, false);
+		(void)fputs(buf_str(&b), f);
+		if (text[len] == '\0' || text[len + 1] == '\0')
+			return;
+		(void)fputc('\n', f);
+		text += len + 1;
+	}
 }
 
 void
