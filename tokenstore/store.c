@@ -39,6 +39,7 @@
 #include "tokenstore/ledger.h"
 
 enum { NAME_LONGEST = 200, NAME_SIZE = NAME_LONGEST + 8, ASIDE_MAX = 1000 };
+enum { FILE_SMALL = 2 * SLOT_SMALL, FILE_LARGE = 2 * SLOT_LARGE };
 
 struct store {
 	const struct file_ops *ops;
@@ -369,7 +370,7 @@ read_slots(struct store *s, int fd, uint8_t **ret, size_t *ret_slot_size)
 
 	if (size < 0)
 		return (int)size;
-	if (size != 2 * SLOT_SMALL && size != 2 * SLOT_LARGE)
+	if (size != FILE_SMALL && size != FILE_LARGE)
 		return -ENODATA;
 	bytes = malloc((size_t)size);
 	if (bytes == NULL)

@@ -21,8 +21,7 @@ enum {
 	OUT_LOW = 16 * 1024,  /* when no more than this is left of it: what TLS takes at once */
 	CONTENT_PIECE = 16 * 1024,
 	EAGER_MAX = 64 * 1024, /* content up to this size follows its envelope at once */
-	IDLE_DOUBT =
-	    2000, /* ms without a reply after which a server is asked before it gets content */
+	IDLE_DOUBT = 2000,     /* ms without a reply: the server is asked before it gets content */
 	COMMAND_ROOM = 2048,
 	PARAMS_MAX = 1000,
 	ENVID_MAX = 100,
@@ -127,20 +126,11 @@ client_job_set_patience(struct smtp_client *c, struct job *j)
 
 /* ---- steps ---- */
 
-/* May the first command of `j` go out now, `before` being the job in front of it (NULL: none is
- * unfinished)? */
-static bool
-may_begin(const struct smtp_client *c, const struct job *j, const struct job *before)
-{
-	if (before == NULL)
-		return true;
-	return c->proven && c->bytes_in_flight + j->spec.body_len <= c->config.window_bytes;
-}
-
 static bool
 begin(struct smtp_client *c, struct job *j, const struct job *before)
 {
-	if (!may_begin(c, j, before))
+	/* Behind another job's: as far as the window in octets goes. */
+	if (before != NULL && c->bytes_in_flight + j->spec.body_len > c->config.window_bytes)
 		return false;
 	j->begun = true;
 	j->start = c->produced;

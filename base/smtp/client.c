@@ -10,10 +10,9 @@
  *
  *   in doubt   if all of its content was handed to the connection and no reply to it came, unless a
  *              421 answered an earlier command: then the server says that it went no further;
- *   untried    if the server cannot have taken it and it was not the job at which the session
- *              ended; or if it was, but none of its commands was answered while jobs before it on
- *              this session were: then the session ended between two messages. To give that one to
- *              another session at once makes no loop, since every such session has done a job;
+ *   untried    if none of its commands was answered, and either none was sent or jobs before it on
+ *              this session were done: then the session ended between two messages. That it is given
+ *              to another session at once makes no loop, since every such session has done a job;
  *   failed     else.
  */
 #include "base/smtp/client-internal.h"
@@ -431,10 +430,9 @@ client_stage(const struct smtp_client *c)
 	}
 }
 
-/* Ends one job of a session that is over (see the head of this file). `first`: the session ended at
- * it. */
+/* Ends one job of a session that is over (see the head of this file). */
 static void
-abandon_job(struct smtp_client *c, struct job *j, bool first)
+abandon_job(struct smtp_client *c, struct job *j)
 {
 	bool maybe_taken =
 	    j->content_done && c->written >= j->end && c->closing.code != 421 && j->got < j->sent;
@@ -445,8 +443,7 @@ abandon_job(struct smtp_client *c, struct job *j, bool first)
 	if (reached)
 		r.stage = job_stage(c, j);
 	job_decide(j, &r);
-	if (!maybe_taken)
-		j->untried = !first || !reached || (c->jobs_done > 0 && !j->answered);
+	j->untried = !maybe_taken && !j->answered && (!reached || c->jobs_done > 0);
 	if (c->closing.code == 0)
 		client_note_format(c, j, true, "%s%s",
 		    c->closing.text == NULL ? "The session ended." : c->closing.text,
@@ -456,8 +453,6 @@ abandon_job(struct smtp_client *c, struct job *j, bool first)
 void
 client_close(struct smtp_client *c, struct smtp_reply *why)
 {
-	bool first = true;
-
 	if (c->phase == PHASE_CLOSED) {
 		smtp_reply_clear(why);
 		return;
@@ -470,8 +465,7 @@ client_close(struct smtp_client *c, struct smtp_reply *why)
 	while (c->jobs != NULL) {
 		struct job *j = take_first(c);
 
-		abandon_job(c, j, first);
-		first = false;
+		abandon_job(c, j);
 		report_job(c, j);
 	}
 	c->phase = PHASE_CLOSED;

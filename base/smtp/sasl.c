@@ -1,10 +1,11 @@
 /*
  * sasl.c: see sasl.h.
  *
- * XOAUTH2:      user=USER ^A auth=Bearer TOKEN ^A ^A
- * OAUTHBEARER:  n,a=USER, ^A host=HOST ^A port=PORT ^A auth=Bearer TOKEN ^A ^A     (',' and '=' in
- * USER as =2C, =3D) PLAIN:        NUL USER NUL PASSWORD (no authorization identity) LOGIN: USER,
- * then PASSWORD
+ *   XOAUTH2      user=USER ^A auth=Bearer TOKEN ^A ^A
+ *   OAUTHBEARER  n,a=USER, ^A host=HOST ^A port=PORT ^A auth=Bearer TOKEN ^A ^A
+ *                (',' and '=' in USER as =2C and =3D)
+ *   PLAIN        NUL USER NUL PASSWORD   (no authorization identity)
+ *   LOGIN        USER, then PASSWORD
  *
  * XOAUTH2 has no escape at all, so a user or token that could end its field early is refused.
  */

@@ -27,7 +27,7 @@ attempt_secrets_make(const uint8_t random[3 * ATTEMPT_RANDOM], struct attempt_se
 	*ret = (struct attempt_secrets){0};
 	if (make_one(random, &ret->state) < 0 ||
 	    make_one(random + ATTEMPT_RANDOM, &ret->verifier) < 0 ||
-	    make_one(random + 2 * ATTEMPT_RANDOM, &ret->nonce) < 0) {
+	    make_one(random + (size_t)2 * ATTEMPT_RANDOM, &ret->nonce) < 0) {
 		attempt_secrets_clear(ret);
 		return -ENOMEM;
 	}

@@ -348,8 +348,11 @@ configuration_message(struct keeper *k, const struct message *m)
 void
 configuration_clear(struct keeper *k)
 {
-	while (k->retired != NULL)
-		end_account(k, take_retired(k, k->retired->conf->name));
+	for (struct account *a = k->retired, *next; a != NULL; a = next) {
+		next = a->next_retired;
+		end_account(k, a);
+	}
+	k->retired = NULL;
 	for (size_t i = 0; i < k->accounts.count; i++)
 		end_account(k, k->accounts.items[i]);
 	free(k->accounts.items);

@@ -15,9 +15,10 @@
 #include "base/log.h"
 
 enum {
-	CLOCK_JUMP = 30,      /* seconds by which the clocks must part to count as set */
-	TIMER_LONGEST = 3600, /* seconds; libevent's clock stands still while the machine sleeps */
-	STOP_LONGEST = 3,     /* seconds that a request in flight is waited for at the end */
+	CLOCK_JUMP = 30, /* seconds by which the clocks must part to count as set */
+	TIMER_LONGEST =
+	    3600 * 1000,        /* ms; libevent's clock stands still while the machine sleeps */
+	STOP_LONGEST = 3,       /* seconds that a request in flight is waited for at the end */
 	SKEW_WORTH_SAYING = 60, /* seconds */
 };
 
@@ -93,8 +94,8 @@ set_account_timer(struct keeper *k, struct account *a)
 	}
 	if (a->timer == NULL)
 		a->timer = evtimer_new(role_base(k->role), on_account_timer, a);
-	if (in > TIMER_LONGEST * 1000)
-		in = TIMER_LONGEST * 1000;
+	if (in > TIMER_LONGEST)
+		in = TIMER_LONGEST;
 	t = (struct timeval){.tv_sec = in / 1000, .tv_usec = in % 1000 * 1000};
 	if (a->timer != NULL)
 		(void)evtimer_add(a->timer, &t);

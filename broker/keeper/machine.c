@@ -47,6 +47,7 @@ enum {
 	JUST_ROTATED = 600 * SECOND,
 	GRANT_AGAIN = 60 * SECOND,
 	IDLE_REFRESH = 7 * 24 * 3600,    /* seconds */
+	IDLE_SPREAD = 600 * SECOND,      /* after a start, not all at once */
 	INTERRUPTED_CHECK = 30 * SECOND, /* how soon an interrupted rotation is looked into */
 	CLIENT_AGAIN =
 	    6 * 3600 * SECOND, /* a refused client may have been mended at the provider */
@@ -310,7 +311,7 @@ machine_load(
 		m->probe_at = now.boot + jitter(m, INTERRUPTED_CHECK);
 	idle_for = max64(now.wall - max64(m->refreshed_wall, m->authorized_wall), 0);
 	plan_idle(m, now.boot - min64(idle_for, IDLE_REFRESH) * SECOND);
-	m->idle_at = max64(m->idle_at, now.boot + jitter(m, 600 * SECOND));
+	m->idle_at = max64(m->idle_at, now.boot + jitter(m, IDLE_SPREAD));
 	if (c->intent != 0) {
 		m->intent_on_disk = m->interrupted = true;
 		m->idle_at = now.boot + jitter(m, INTERRUPTED_CHECK);

@@ -15,7 +15,8 @@
 #include "base/log.h"
 
 enum { IN_FLIGHT_MAX = 256 };
-enum { REQUEST_LONGEST = 180, START_LONGEST = 30, IDLE_LONGEST = 60 }; /* seconds */
+enum { REQUEST_LONGEST = 180000, START_LONGEST = 30000 }; /* ms */
+enum { IDLE_LONGEST = 60 };                               /* seconds */
 
 struct request {
 	struct request *next;
@@ -202,10 +203,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		role_drop(k->role, ROLE_FETCH);
 		return;
 	}
-	if (up && now - k->requests->since > REQUEST_LONGEST * 1000) {
+	if (up && now - k->requests->since > REQUEST_LONGEST) {
 		log_error("The fetch role does not answer; it is ended.");
 		role_drop(k->role, ROLE_FETCH);
-	} else if (!up && now - k->requests->since > START_LONGEST * 1000) {
+	} else if (!up && now - k->requests->since > START_LONGEST) {
 		fail_all(k, false, "the process that talks to it could not be started");
 	}
 	if (k->requests != NULL)

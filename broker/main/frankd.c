@@ -159,6 +159,20 @@ log_report(const struct buf *report, enum log_level level)
 	}
 }
 
+/* What would be found only when frankd starts. */
+static int
+check_start(const struct settings *s, struct buf *report)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(4096);
+	int r = sockets_check(settings_conf(s)->runtime_dir, &why);
+
+	if (r == 0)
+		r = key_check(s, &why);
+	if (r < 0)
+		(void)buf_printf(report, "error: %s\n", buf_str(&why));
+	return r;
+}
+
 static int
 check(const struct frankd *d)
 {
@@ -166,8 +180,11 @@ check(const struct frankd *d)
 	struct settings *s = NULL;
 	int r = settings_load(d->config, &d->environment, 1, &s, &report);
 
+	if (r == 0)
+		r = check_start(s, &report);
 	(void)fputs(buf_str(&report), stderr);
 	if (r < 0) {
+		(void)settings_free(s);
 		(void)fprintf(stderr, "%s: not usable.\n", d->config);
 		return EX_CONFIG;
 	}

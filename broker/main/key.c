@@ -177,6 +177,41 @@ from_keyring(const char *program, const char *store, struct buf *why)
 	return s;
 }
 
+/* A key file that is not there yet is made; its folder is not, unless it is below state-dir. */
+static int
+check_absent_file(const char *path, const char *state_dir, struct buf *why)
+{
+	const char *slash = strrchr(path, '/');
+	CLEANUP_FREE char *folder =
+	    slash == NULL ? NULL : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+
+	if (folder == NULL || begins(path, state_dir) || access(folder, F_OK) == 0)
+		return 0;
+	(void)buf_printf(
+	    why, "The key file %s cannot be made: %s: %s", path, folder, strerror(errno));
+	return -EINVAL;
+}
+
+int
+key_check(const struct settings *s, struct buf *why)
+{
+	const struct conf *c = settings_conf(s);
+	const struct conf_reference *ref = &c->master_key;
+	const char *path = begins(ref->text, file_prefix) ? ref->text + strlen(file_prefix) : NULL;
+	struct secret *key;
+
+	if (strcmp(ref->text, keyring_word) == 0 ||
+	    (begins(ref->text, credential_prefix) && getenv("CREDENTIALS_DIRECTORY") == NULL))
+		return 0;
+	if (path != NULL && access(path, F_OK) < 0 && errno == ENOENT)
+		return check_absent_file(path, c->state_dir, why);
+	key = conf_reference_read(ref, why);
+	if (key == NULL)
+		return -EINVAL;
+	(void)secret_free(key);
+	return 0;
+}
+
 int
 key_read(struct settings *s, const struct folders *f, const char *keyring_program, struct buf *why)
 {

@@ -16,4 +16,8 @@
 int key_read(
     struct settings *s, const struct folders *f, const char *keyring_program, struct buf *why);
 
+/* What can be said of it without making a key or asking a desktop: 0; -EINVAL with a sentence in
+ * `why`. A credential is there only in the service, so it counts only where there are any. */
+int key_check(const struct settings *s, struct buf *why);
+
 #endif

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "broker/main/hand.h"
 
@@ -182,6 +183,8 @@ open_files(struct settings *s, struct buf *report)
 	qsort(all, count, sizeof(*all), compare_files);
 	s->files = all;
 	for (size_t i = 0; i < count; i++) {
+		struct stat st;
+
 		if (kept > 0 && compare_files(&all[kept - 1], &all[i]) == 0)
 			continue;
 		all[kept].path = all[i].path;
@@ -190,6 +193,12 @@ open_files(struct settings *s, struct buf *report)
 			(void)buf_printf(report,
 			    "error: the certificate file %s cannot be read: %s\n", all[i].path,
 			    strerror(errno));
+			r = -EINVAL;
+		} else if (fstat(all[kept].fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+			   st.st_size == 0) {
+			(void)buf_printf(report,
+			    "error: the certificate file %s is empty or no regular file\n",
+			    all[i].path);
 			r = -EINVAL;
 		}
 		s->file_count = ++kept;

@@ -161,6 +161,17 @@ take_all_activated(struct sockets *s, const struct sockaddr_un addresses[SOCKET_
 }
 
 int
+sockets_check(const char *runtime_dir, struct buf *why)
+{
+	struct sockaddr_un address;
+	int r = 0;
+
+	for (int id = 0; id < SOCKET_COUNT && r == 0; id++)
+		r = make_address(&address, runtime_dir, (enum socket_id)id, why);
+	return r;
+}
+
+int
 sockets_open(struct sockets *s, const char *runtime_dir, struct buf *why)
 {
 	struct sockaddr_un addresses[SOCKET_COUNT];

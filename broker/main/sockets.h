@@ -21,6 +21,9 @@ struct sockets {
 /* "submit", "control", "keeper": the NAME of LISTEN. */
 const char *socket_name(enum socket_id id);
 
+/* Do the sockets' paths fit into an address? 0; -ENAMETOOLONG with a sentence in `why`. */
+int sockets_check(const char *runtime_dir, struct buf *why);
+
 /* Opens all. Whoever may connect may do so: what he may then do is decided by his credentials. 0;
  * negative errno with a sentence in `why`. */
 int sockets_open(struct sockets *s, const char *runtime_dir, struct buf *why);

@@ -59,17 +59,6 @@ struct control {
 
 static void step(struct client *c);
 
-bool
-control_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups, size_t count)
-{
-	if (uid == 0 || uid == (uint32_t)geteuid())
-		return true;
-	for (size_t i = 0; q->settings->has_admin_gid && i < count; i++)
-		if (groups[i] == q->settings->admin_gid)
-			return true;
-	return false;
-}
-
 /* ---- answers ---- */
 
 static void
@@ -666,7 +655,7 @@ take_identity(struct client *c, int fd)
 	for (size_t i = 0; i < size / sizeof(gid_t); i++)
 		c->groups[c->group_count++] = groups[i];
 	free(groups);
-	c->admin = control_is_admin(c->control->q, c->uid, c->groups, c->group_count);
+	c->admin = caller_is_admin(c->control->q, c->uid, c->groups, c->group_count);
 	return 0;
 }
 

@@ -224,6 +224,9 @@ struct caller {
 	const char *socket; /* service whose socket it is; NULL: the common one */
 };
 
+/* uid 0, our own uid, or in the configured group. */
+bool caller_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups, size_t count);
+
 struct submission_ops {
 	/* A decision that was awaited is made: there may be output, and input is taken again. */
 	void (*proceed)(void *arg);
@@ -253,7 +256,6 @@ void drop_scan(struct drop *d);
 struct control *control_new(struct queue *q);
 int control_listen(struct control *c, int fd);
 void control_reload_result(struct control *c, const struct message *m);
-bool control_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups, size_t count);
 
 /* What mailq prints to this caller. False where memory or the disk fails. */
 bool listing_make(struct queue *q, uint32_t uid, bool all, struct buf *out);

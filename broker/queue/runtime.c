@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -223,4 +224,15 @@ runtime_take(struct queue *q, struct settings *s)
 	int r = take_accounts(q, s);
 
 	return r < 0 ? r : take_services(q, s);
+}
+
+bool
+caller_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups, size_t count)
+{
+	if (uid == 0 || uid == (uint32_t)geteuid())
+		return true;
+	for (size_t i = 0; q->settings->has_admin_gid && i < count; i++)
+		if (groups[i] == q->settings->admin_gid)
+			return true;
+	return false;
 }

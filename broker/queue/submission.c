@@ -876,7 +876,7 @@ on_list(void *arg, struct buf *out)
 	const struct caller *c = s->caller;
 
 	return listing_make(
-	    s->q, c->uid, control_is_admin(s->q, c->uid, c->groups, c->group_count), out);
+	    s->q, c->uid, caller_is_admin(s->q, c->uid, c->groups, c->group_count), out);
 }
 
 static void
@@ -886,7 +886,7 @@ on_flush(void *arg)
 	const struct caller *c = s->caller;
 
 	action_flush(
-	    s->q, control_is_admin(s->q, c->uid, c->groups, c->group_count) ? -1 : (int64_t)c->uid);
+	    s->q, caller_is_admin(s->q, c->uid, c->groups, c->group_count) ? -1 : (int64_t)c->uid);
 }
 
 static const struct smtp_server_ops engine_ops = {

@@ -21,8 +21,7 @@ struct account {
 	char *name, *host;
 	unsigned port;
 	enum smtp_tls tls;
-	unsigned
-	    mechanisms; /* that the configuration and the kind of credential allow; 0: no AUTH */
+	unsigned mechanisms; /* that configuration and kind of credential allow; 0: no AUTH */
 	enum sasl_mechanism order[SMTP_CLIENT_MECHANISMS];
 	bool secret_without_tls;
 	unsigned sessions;    /* at most, >= 1 */

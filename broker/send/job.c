@@ -223,7 +223,7 @@ job_done(const struct job *j, const struct smtp_reply *replies, bool one, bool u
 	text_max = text_max > RESULT_HEAD + TEXT_LEAST ? text_max - RESULT_HEAD : TEXT_LEAST;
 	if (text_max > TEXT_MAX)
 		text_max = TEXT_MAX;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; replies != NULL && i < count; i++)
 		put_result(m, &replies[one ? 0 : i], text_max);
 	if (message_error(m) < 0)
 		return message_free(m);

@@ -33,9 +33,9 @@ struct job_session {
 };
 
 /*
- * JOB_DONE. `replies`: one per recipient, or where `one` is set a single one for all. `transcript`
- * is the job's own part, or NULL. Texts are cut so that all fits in a packet. NULL when memory is
- * out.
+ * JOB_DONE. `replies`: one per recipient, or where `one` is set a single one for all, or NULL where
+ * there is nothing to say: untried for no fault of the server's. `transcript` is the job's own part,
+ * or NULL. Texts are cut so that all fits in a packet. NULL when memory is out.
  */
 struct message *job_done(const struct job *j, const struct smtp_reply *replies, bool one,
     bool untried, const struct job_session *session, const char *transcript);

@@ -3,6 +3,7 @@
  * queue lets go of it.
  */
 #include <errno.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "base/log.h"
@@ -25,10 +26,10 @@ to_queue(void *arg, struct message *m)
 		(void)message_free(m);
 	else
 		r = channel_send(queue, m, -1);
-	if (r == -EAGAIN) {
-		/* An outcome that cannot be told would be a message sent twice; queue learns of our
-		 * end. */
-		log_error("The queue does not read its answers.");
+	if (r < 0 && r != -EPIPE) {
+		/* Queue would wait for ever for an outcome that cannot be told; of our end it
+		 * learns. */
+		log_error("An outcome cannot be told to the queue: %s.", strerror(-r));
 		role_exit(s->role, EX_SOFTWARE);
 	}
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "broker/send/session.h"
 
 enum {
@@ -126,10 +125,7 @@ answer(struct pool *p, const struct session *s, struct job *j, const struct smtp
 	if (s != NULL)
 		facts = session_facts(s);
 	m = job_done(j, replies, one, untried, &facts, transcript);
-	if (m == NULL)
-		log_error("The outcome of a job cannot be told: out of memory.");
-	else
-		p->send->ops->to_queue(p->send->arg, m);
+	p->send->ops->to_queue(p->send->arg, m);
 	(void)job_free(j);
 }
 
@@ -238,14 +234,10 @@ pool_submit(struct pool *p, struct job *j)
 void
 pool_move(struct pool *p, struct pool *to)
 {
-	const struct smtp_reply gone = {.stage = SMTP_STAGE_NONE,
-	    .fault = SMTP_FAULT_LOCAL,
-	    .text = (char *)(uintptr_t) "The message was not sent: Frank was stopped, or the "
-					"account is no longer configured."};
 	struct job *j;
 
 	if (to == NULL) {
-		answer_all(p, NULL, &gone, true);
+		answer_all(p, NULL, NULL, true);
 		return;
 	}
 	while ((j = list_take(next_list(p))) != NULL)
@@ -266,12 +258,15 @@ void
 pool_job_done(struct pool *p, const struct session *s, struct job *j,
     const struct smtp_reply *replies, bool untried, const char *transcript)
 {
-	if (untried && j->requeued < REQUEUED_MAX && !p->account->retired &&
-	    !p->send->shutting_down) {
+	bool ending = p->account->retired || p->send->shutting_down;
+
+	if (untried && j->requeued < REQUEUED_MAX && !ending) {
 		j->requeued++;
 		list_put(&p->again, j);
 		return; /* the session's end dispatches */
 	}
+	if (untried && ending)
+		replies = NULL;
 	answer(p, s, j, replies, false, untried, transcript);
 	pool_dispatch(p);
 }

@@ -106,9 +106,9 @@ end_configuration(struct send *s)
 
 /* ---- jobs ---- */
 
-/* The answer to a job that cannot even wait. */
+/* The answer to a job that cannot even wait; without words it is untried. */
 static void
-refuse_job(struct send *s, const struct message *m, bool untried, const char *words)
+refuse_job(struct send *s, const struct message *m, const char *words)
 {
 	const struct smtp_reply reply = {
 	    .fault = SMTP_FAULT_LOCAL, .text = (char *)(uintptr_t)words};
@@ -117,11 +117,10 @@ refuse_job(struct send *s, const struct message *m, bool untried, const char *wo
 	size_t at = 0;
 
 	message_put_u64(done, F_ID, message_u64(m, F_ID, 0));
-	message_put_u64(done, F_FLAGS, untried ? JOB_UNTRIED : 0);
-	while (done != NULL && message_next_str(m, F_RCPT, &at, &rcpt))
+	message_put_u64(done, F_FLAGS, words == NULL ? JOB_UNTRIED : 0);
+	while (done != NULL && words != NULL && message_next_str(m, F_RCPT, &at, &rcpt))
 		reply_put(done, F_RESULT, &reply);
-	if (done != NULL)
-		s->ops->to_queue(s->arg, done);
+	s->ops->to_queue(s->arg, done);
 }
 
 static void
@@ -132,17 +131,16 @@ take_job(struct send *s, const struct message *m, int fd)
 	struct pool *p;
 
 	if (s->shutting_down || a == NULL) {
-		refuse_job(s, m, true,
-		    a == NULL ? "The account is not configured." : "Frank is stopping.");
+		refuse_job(s, m, NULL);
 		return;
 	}
 	if (a->host[0] == '\0') {
-		refuse_job(s, m, false, "The account has no submission server.");
+		refuse_job(s, m, "The account has no submission server.");
 		return;
 	}
 	j = job_new(m, fd);
 	if (j == NULL) {
-		refuse_job(s, m, false,
+		refuse_job(s, m,
 		    errno == EPROTO ? "The job is without recipients or content."
 				    : "The content cannot be read.");
 		return;
@@ -151,7 +149,7 @@ take_job(struct send *s, const struct message *m, int fd)
 	p = pool_of(s, a);
 	if (p == NULL) {
 		(void)job_free(j);
-		refuse_job(s, m, false, "Out of memory.");
+		refuse_job(s, m, "Out of memory.");
 		return;
 	}
 	pool_submit(p, j);

@@ -14,7 +14,8 @@
 struct send;
 
 struct send_ops {
-	/* JOB_DONE. The message is taken. */
+	/* JOB_DONE. The message is taken; NULL where memory was out for it: then this role must end,
+	 * which queue takes for an interrupted attempt. */
 	void (*to_queue)(void *arg, struct message *m);
 	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now; send_keeper_up tells
 	 * when there is. */

@@ -240,7 +240,7 @@ class Frank:
 
     all = []  # every one of a run, for the search for secrets and for the end
 
-    def __init__(self, name, accounts, services=None, top=None, spool=None):
+    def __init__(self, name, accounts, services=None, top=None, spool=None, tokens=None):
         self.dir = tempfile.mkdtemp(prefix=f'frank-{name}-', dir=RUN_DIR)
         os.chmod(self.dir, 0o755)
         for sub in ('run', 'state'):
@@ -248,7 +248,7 @@ class Frank:
         if os.getuid() == 0:  # started as root, the roles become the owner of the state folder
             nobody = pwd.getpwnam('nobody')
             os.chown(os.path.join(self.dir, 'state'), nobody.pw_uid, nobody.pw_gid)
-        self.accounts, self.services, self.top, self.spool = accounts, services, top or {}, spool
+        self.accounts, self.services, self.top, self.spool, self.tokens = accounts, services, top or {}, spool, tokens
         self.p, self.starts = None, 0
         self.conf_file, self.log_file = os.path.join(self.dir, 'frank.conf'), os.path.join(self.dir, 'frankd.log')
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(('GROUND', 'FRANK'))}
@@ -268,6 +268,8 @@ class Frank:
         text = ''.join(f'{k} = {quote(v)}\n' for k, v in top.items())
         if self.spool:
             text += block('spool', None, self.spool)
+        if self.tokens:
+            text += block('tokens', None, self.tokens)
         text += ''.join(block('account', n, a) for n, a in self.accounts.items())
         text += ''.join(block('service', n, s) for n, s in services.items())
         with open(self.conf_file, 'w') as f:
@@ -431,6 +433,11 @@ def begin(run_dir):
     RUN_DIR = run_dir
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
     watcher.start()
+
+
+def harness_dir():
+    """The folder of this run."""
+    return RUN_DIR
 
 
 def end():

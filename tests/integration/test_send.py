@@ -231,11 +231,11 @@ def none_lost(f, args, token):
 
 def life(f, args, token):
     """The end of the role, and a new configuration, in the midst of work."""
-    for mode, wanted in (('hang_after_dot', {'closed/eom in-doubt': 2, '.* untried ': 4}), ('ehlo=hang', {'.* untried ': 6}), ('mail=hang', {'.*closed/mail': 2, '.* untried ': 4})):
+    for mode, wanted in (('hang_after_dot', {'closed/eom in-doubt': 2, '/none untried': 4}), ('ehlo=hang', {'/none untried': 6}), ('mail=hang', {'.*closed/mail': 2, '/none untried': 4})):
         f.mode(mode)
         s = Sent(*args, '--shutdown', 300, secret=token)
         check(f'told to end while the server hangs ({mode})', s.facts.get('exit') == '0' and s.facts.get('answered') == '3 of 3' and s.took < 4.5 and
-              sum(s.outcomes.values()) == 6 and sum(n for o, n in s.outcomes.items() if 'untried' in o) == wanted['.* untried '], (s.took, s.text))
+              sum(s.outcomes.values()) == 6 and sum(n for o, n in s.outcomes.items() if 'untried' in o) == wanted['/none untried'], (s.took, s.text))
     for how, connections in (('same', 1), ('changed', 2)):
         f.mode('slow_dot=10')
         http(f.control + '/reset', b'')
@@ -244,7 +244,7 @@ def life(f, args, token):
         check(f'a new configuration, {how}: sessions stay where nothing changed', f.stats()['connections'] == connections, f.stats()['connections'])
     s = Sent(*args, '--count', 20, '--outstanding', 4, '--reload', 'gone', secret=token)
     check('the account is gone: what is on its way is finished, the rest is untried', s.facts.get('answered') == '20 of 20' and
-          all(re.match('250 2.0.0/eom|local/none untried', o) for o in s.outcomes), s.text)
+          all(re.match('250 2.0.0/eom|/none untried', o) for o in s.outcomes), s.text)
 
 
 def run(ground, options):

@@ -2,19 +2,25 @@
  * driver.c: plays main, queue and keeper to the real program frank-send, confined as it always is,
  * so that it can be tried against any server without the rest of Frank.
  *
- * usage: send-driver PROGRAM [--host H] [--port N] [--tls starttls|implicit|none] [--ca FILE]
- * [--mech M]... [--grant G]
- *   [--user U] [--from A] [--to A]... [--count N] [--size OCTETS] [--sessions N] [--outstanding N]
- * [--file] [--pause MS]
- *   [--hostname NAME] [--no-credential STATE] [--retry] [--transcript] [--shutdown MS] [--reload same|changed|gone]
- *   [--no-keeper]
+ * usage: send-driver PROGRAM [options]
  *
- * The secret is $DRIVER_SECRET, the one given after a refusal $DRIVER_SECRET_2. --outstanding bounds the jobs given at once
- * (all), --pause waits before every job, --file hands bodies over as descriptors, --retry gives untried jobs again. --shutdown
- * tells the program to end, so long after the jobs were given; --reload configures it anew when half of them are
- * answered: as before, changed, or without the account. --no-keeper
- * closes the keeper's channel at the first request.
- * Prints one line `NUMBER OUTCOME` per kind of outcome, then facts as `name: value`. Exit status 0 when every job was answered.
+ *   --host H --port N --tls starttls|implicit|none --ca FILE --mech M... --grant G --user U
+ *   --sessions N --hostname NAME      the account
+ *   --from A --to A... --size OCTETS  the message
+ *   --count N --outstanding N         how many of it; at once at most (1000)
+ *   --pause MS                        before every job but the first
+ *   --file                            bodies are handed over as descriptors
+ *   --retry                           jobs that come back untried are given again
+ *   --no-credential STATE             the keeper has none, and is in this state
+ *   --no-keeper                       the keeper's channel closes at the first request
+ *   --reload same|changed|gone        when half of the jobs are answered: the configuration anew,
+ *                                     as before, with another account, or without it
+ *   --shutdown MS                     tells the program to end, so long after the last job was given
+ *   --transcript                      prints the last one
+ *
+ * The secret is $DRIVER_SECRET, the one given after a refusal $DRIVER_SECRET_2. Prints one line
+ * `NUMBER OUTCOME` per kind of outcome, then facts as `name: value`. Exit status 0 when every job
+ * was answered.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -289,6 +295,12 @@ take_answer(struct driver *d, const struct message *m)
 		count_outcome(d, &r, untried);
 		smtp_reply_clear(&r);
 		results++;
+	}
+	if (untried && results == 0) {
+		const struct smtp_reply nothing = {0};
+
+		for (; results < d->o.to_count; results++)
+			count_outcome(d, &nothing, true);
 	}
 	if (results != d->o.to_count) {
 		(void)fprintf(

@@ -380,6 +380,19 @@ class Supervision(unittest.TestCase):
         self.assertEqual(p.returncode, 78)
         self.assertIn('ca.pem', p.stderr)
 
+    def test_check_finds_what_a_start_would(self):
+        good = CONF.format(dir=self.dir)
+        for text, said in (
+                (good.replace(f'{self.dir}/run', f'{self.dir}/' + 'long' * 30), 'is too long'),
+                (good + f'tokens {{ key = "file:{self.dir}/none/key" }}\n', 'none/key cannot be made'),
+                (good + 'tokens { key = "command:/bin/false" }\n', 'exit status 1'),
+                (good.replace('ca.pem', ''), 'no regular file'),
+                (good.replace(f'{self.dir}/ca.pem', '/dev/null'), 'no regular file')):
+            self.write('frank.conf', text)
+            p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+            self.assertEqual(p.returncode, 78, text)
+            self.assertIn(said, p.stderr)
+
     def test_one_user(self):
         home = f'{self.dir}/home'
         os.makedirs(f'{home}/.config/frank')

@@ -10,9 +10,10 @@
  *   C!               whatever was written so far is of no interest
  *   E: text          the next event is this one (see event_text in script.c)
  *   E=               there is no event waiting
- *   A: action        tls | token USER SECRET | submit ID RECIPIENTS BODY [flags] | quit | lost |
- * fail | wait MS | write N (the connection takes N octets only) T: text          the transcript of
- * the job reported last has this in it t: text          the session's transcript has this in it
+ *   A: action        tls | token USER SECRET | submit ID RECIPIENTS BODY [flags] | quit | lost
+ *                    | fail | wait MS | write N (the connection takes N octets only)
+ *   T: text          the transcript of the job reported last has this in it
+ *   t: text          the session's transcript has this in it
  *
  * It is played many times: lines one by one, all that the server says in a row at once, and with
  * the server's octets cut at every place; the engine must do the same each time. After each run

@@ -134,44 +134,59 @@ test_implicit_tls(void **state)
 			     "E: READY XOAUTH2\n");
 }
 
-/* RFC 4954 section 4: the command line may have 512 octets with CRLF. "AUTH XOAUTH2 " and CRLF
- * leave 497, so 496 of base64: 372 octets, 20 of which are framing. */
+/* What the AUTH line is for a secret of `len` octets: its length with CRLF. */
+static size_t
+auth_line(unsigned mechanism, size_t len)
+{
+	struct smtp_client_config config = script_config();
+	CLEANUP_SECRET struct secret *s = secret_new_zero(len);
+	const char *out;
+	size_t out_len, written;
+	struct smtp_client_event e;
+	struct smtp_client *c;
+	char offer[64];
+
+	memset(secret_fill(s), 'a', len);
+	config.tls = SMTP_TLS_IMPLICIT;
+	config.mechanisms = mechanism;
+	c = smtp_client_new(&config, 0);
+	smtp_client_tls_done(c, "TLS", 0);
+	smtp_client_input(c, "220 x\r\n", 7, 0);
+	assert_non_null(smtp_client_output(c, &written));
+	smtp_client_wrote(c, written, 0);
+	(void)snprintf(
+	    offer, sizeof(offer), "250-x\r\n250 AUTH %s\r\n", sasl_mechanism_name(mechanism));
+	smtp_client_input(c, offer, strlen(offer), 0);
+	smtp_client_credential(c, "u", s, 0);
+	out = smtp_client_output(c, &written);
+	assert_non_null(out);
+	assert_memory_equal(out + written - 2, "\r\n", 2);
+	smtp_client_wrote(c, written, 0);
+	if (written < 64) {
+		/* the response then comes on a line of its own */
+		smtp_client_input(c, "334 \r\n", 6, 0);
+		out = smtp_client_output(c, &out_len);
+		assert_true(out != NULL && out_len > 490);
+	}
+	while (smtp_client_next(c, &e))
+		assert_int_not_equal(e.type, SMTP_CLIENT_CLOSED);
+	(void)smtp_client_free(c);
+	return written;
+}
+
+/* RFC 4954 section 4: the command line may have 512 octets with CRLF. "AUTH XOAUTH2 " and CRLF leave 497, so 496
+ * of base64: 372 octets, 20 of which are framing and one the user. "AUTH PLAIN " leaves 499: 372 octets as well. */
 static void
 test_length_of_the_auth_line(void **state)
 {
-	for (size_t len = 345; len < 360; len++) {
-		struct smtp_client_config config = script_config();
-		struct smtp_client *c;
-		struct smtp_client_event e;
-		CLEANUP_SECRET struct secret *s = secret_new_zero(len);
-		const char hello[] = "220 x\r\n250-x\r\n250 AUTH XOAUTH2\r\n", *out;
-		size_t out_len;
-		bool fits = len + strlen("u") <= 352;
+	for (size_t len = 340; len < 380; len++) {
+		size_t line = auth_line(SASL_XOAUTH2, len);
 
-		memset(secret_fill(s), 'a', len);
-		config.tls = SMTP_TLS_IMPLICIT;
-		c = smtp_client_new(&config, 0);
-		smtp_client_tls_done(c, "TLS", 0);
-		smtp_client_input(c, hello, 7, 0);
-		out = smtp_client_output(c, &out_len);
-		smtp_client_wrote(c, out_len, 0);
-		smtp_client_input(c, hello + 7, sizeof(hello) - 8, 0);
-		smtp_client_credential(c, "u", s, 0);
-		out = smtp_client_output(c, &out_len);
-		assert_non_null(out);
-		if (fits) {
-			assert_true(out_len > 490 && out_len <= 512);
-		} else {
-			assert_int_equal(out_len, strlen("AUTH XOAUTH2\r\n"));
-			smtp_client_wrote(c, out_len, 0);
-			smtp_client_input(c, "334 \r\n", 6, 0);
-			out = smtp_client_output(c, &out_len);
-			assert_true(out_len > 497);
-			assert_memory_equal(out, "dXNlcj11AWF1dGg9QmVhcmVyI", 24);
-		}
-		while (smtp_client_next(c, &e))
-			assert_int_not_equal(e.type, SMTP_CLIENT_CLOSED);
-		(void)smtp_client_free(c);
+		assert_int_equal(
+		    line, len <= 351 ? 15 + (len + 21 + 2) / 3 * 4 : strlen("AUTH XOAUTH2\r\n"));
+		line = auth_line(SASL_PLAIN, len);
+		assert_int_equal(
+		    line, len <= 369 ? 13 + (len + 3 + 2) / 3 * 4 : strlen("AUTH PLAIN\r\n"));
 	}
 }
 
@@ -197,6 +212,51 @@ plain_config(void)
 	config.tls = SMTP_TLS_NONE;
 	config.mechanisms = 0;
 	return config;
+}
+
+/* Dots are doubled at the start of a line, and only there, also where content is taken in pieces. */
+static void
+test_dots_between_pieces(void **state)
+{
+	enum { PIECE = 16 * 1024 };
+	static char body[2 * PIECE + 2];
+
+	for (int line_start = 0; line_start < 2; line_start++) {
+		struct smtp_client_config config = plain_config();
+		struct smtp_client *c;
+		struct smtp_client_recipient to = {.address = "r@b.test", .params = ""};
+		struct smtp_client_job job = {.sender = "",
+		    .envid = "",
+		    .recipients = &to,
+		    .recipient_count = 1,
+		    .body = body,
+		    .body_len = sizeof(body)};
+		struct smtp_client_event e;
+		size_t len, got = 0;
+		const char *replies[] = {
+		    "220 x\r\n", "250 x\r\n", "250 x\r\n", "250 x\r\n", "354 x\r\n"};
+
+		memset(body, 'x', sizeof(body));
+		body[PIECE] = '.';
+		memcpy(body + sizeof(body) - 2, "\r\n", 2);
+		if (line_start)
+			memcpy(body + PIECE - 2, "\r\n", 2);
+		c = smtp_client_new(&config, 0);
+		for (size_t i = 0; i < ARRAY_SIZE(replies); i++) {
+			while (smtp_client_output(c, &len) != NULL)
+				smtp_client_wrote(c, len, 0);
+			smtp_client_input(c, replies[i], strlen(replies[i]), 0);
+			while (smtp_client_next(c, &e))
+				if (e.type == SMTP_CLIENT_READY)
+					assert_int_equal(smtp_client_submit(c, &job, 0), 0);
+		}
+		while (smtp_client_output(c, &len) != NULL) {
+			got += len;
+			smtp_client_wrote(c, len, 0);
+		}
+		assert_int_equal(got, sizeof(body) + (size_t)line_start + 3);
+		(void)smtp_client_free(c);
+	}
 }
 
 /* One command at a time; the message is dot-stuffed. */
@@ -382,6 +442,7 @@ main(void)
 	    cmocka_unit_test(test_implicit_tls),
 	    cmocka_unit_test(test_length_of_the_auth_line),
 	    cmocka_unit_test(test_two_line_form_by_choice_of_the_server),
+	    cmocka_unit_test(test_dots_between_pieces),
 	    cmocka_unit_test(test_lock_step),
 	    cmocka_unit_test(test_parameters_where_offered),
 	    cmocka_unit_test(test_no_parameters_where_not_offered),

@@ -1,0 +1,77 @@
+# bash completion for frank(1). Names of accounts and messages come from frankd where it runs.
+
+_frank_names() { # field, verb...: the values of a field of frank's JSON
+	local field=$1
+	shift
+	frank "$@" --json 2>/dev/null | sed -n "s/^ *\"$field\": \"\\(.*\\)\",\\{0,1\\}\$/\\1/p" | sort -u
+}
+
+_frank() {
+	local cur prev verb second words cword i options
+	_init_completion -n = 2>/dev/null || {
+		cur=${COMP_WORDS[COMP_CWORD]}
+		prev=${COMP_WORDS[COMP_CWORD - 1]}
+		words=("${COMP_WORDS[@]}")
+		cword=$COMP_CWORD
+	}
+	for ((i = 1; i < cword; i++)); do
+		case ${words[i]} in
+		--account | --context | --explain | --min-valid | --port | --provider | --service | --stage) ((i++)) ;;
+		-*) ;;
+		*) if [[ -z $verb ]]; then verb=${words[i]}; elif [[ -z $second ]]; then second=${words[i]}; fi ;;
+		esac
+	done
+	case $prev in
+	--account)
+		COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur"))
+		return
+		;;
+	--service)
+		COMPREPLY=($(compgen -W "$(_frank_names service service list)" -- "$cur"))
+		return
+		;;
+	--stage)
+		COMPREPLY=($(compgen -W 'connect tls ehlo auth mail rcpt data token' -- "$cur"))
+		return
+		;;
+	--provider)
+		COMPREPLY=($(compgen -W 'microsoft365 google generic' -- "$cur"))
+		return
+		;;
+	--context | --explain | --min-valid | --port) return ;;
+	esac
+	case $verb in
+	'') options='--help --version' ;;
+	authorize) options='--no-browser --paste --port --help' ;;
+	token) options='--json --min-valid --rejected --help' ;;
+	check) options='--json --explain --provider --stage --context --help' ;;
+	queue)
+		case $second in
+		'' | list) options='--json --account --service --help' ;;
+		show) options='--json --help' ;;
+		*) options='--json --all --account --help' ;;
+		esac
+		;;
+	*) options='--json --help' ;;
+	esac
+	if [[ $cur == -* ]]; then
+		COMPREPLY=($(compgen -W "$options" -- "$cur"))
+		return
+	fi
+	case $verb/$second in
+	/) COMPREPLY=($(compgen -W 'account authorize check help queue reload secret service status test token transcript' -- "$cur")) ;;
+	queue/) COMPREPLY=($(compgen -W 'list show retry hold release delete' -- "$cur")) ;;
+	secret/) COMPREPLY=($(compgen -W 'set' -- "$cur")) ;;
+	account/) COMPREPLY=($(compgen -W 'list hold release retry' -- "$cur")) ;;
+	service/) COMPREPLY=($(compgen -W 'list' -- "$cur")) ;;
+	help/) COMPREPLY=($(compgen -W 'account authorize check queue reload secret service status test token transcript' -- "$cur")) ;;
+	authorize/ | token/ | check/ | test/ | secret/set | account/hold | account/release | account/retry)
+		COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur"))
+		;;
+	transcript/ | queue/show | queue/retry | queue/hold | queue/release | queue/delete)
+		COMPREPLY=($(compgen -W "$(_frank_names id queue list)" -- "$cur"))
+		;;
+	esac
+}
+
+complete -F _frank frank

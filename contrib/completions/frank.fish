@@ -1,0 +1,58 @@
+# fish completion for frank(1). Names of accounts and messages come from frankd where it runs.
+
+function __frank_names --description 'The values of a field of frank\'s JSON'
+	set -l field $argv[1]
+	frank $argv[2..-1] --json 2>/dev/null | string match -rg '^ *"'$field'": "(.*)",?$' | sort -u
+end
+
+function __frank_wants --description 'Is the next word the one behind these?'
+	set -l given (commandline -opc)[2..-1]
+	set -l given (string match -v -- '-*' $given)
+	test (count $given) -eq (count $argv); and test "$given" = "$argv"
+end
+
+complete -c frank -f
+complete -c frank -n '__frank_wants' -a authorize -d 'sign in to an account in a browser'
+complete -c frank -n '__frank_wants' -a secret -d 'store a password'
+complete -c frank -n '__frank_wants' -a token -d 'print an access token for another program'
+complete -c frank -n '__frank_wants' -a status -d 'how the accounts and services are'
+complete -c frank -n '__frank_wants' -a check -d 'what is wrong with an account, or what a reply means'
+complete -c frank -n '__frank_wants' -a test -d 'send a test message and follow it'
+complete -c frank -n '__frank_wants' -a queue -d 'the messages that wait'
+complete -c frank -n '__frank_wants' -a transcript -d 'what was said with the server'
+complete -c frank -n '__frank_wants' -a account -d 'list, hold, release or retry accounts'
+complete -c frank -n '__frank_wants' -a service -d 'list the services'
+complete -c frank -n '__frank_wants' -a reload -d 'read the configuration anew'
+complete -c frank -n '__frank_wants' -a help -d 'explain a verb'
+
+for verb in authorize token check test
+	complete -c frank -n "__frank_wants $verb" -a '(__frank_names account account list)'
+end
+complete -c frank -n '__frank_wants transcript' -a '(__frank_names id queue list)'
+complete -c frank -n '__frank_wants secret' -a set
+complete -c frank -n '__frank_wants secret set' -a '(__frank_names account account list)'
+complete -c frank -n '__frank_wants account' -a 'list hold release retry'
+complete -c frank -n '__frank_wants service' -a list
+complete -c frank -n '__frank_wants queue' -a 'list show retry hold release delete'
+for verb in hold release retry
+	complete -c frank -n "__frank_wants account $verb" -a '(__frank_names account account list)'
+end
+for verb in show retry hold release delete
+	complete -c frank -n "__frank_wants queue $verb" -a '(__frank_names id queue list)'
+end
+
+complete -c frank -l help -d 'explain the verb'
+complete -c frank -n '__frank_wants' -l version -d 'print the version'
+complete -c frank -n '__fish_seen_subcommand_from status queue token check test transcript account service reload secret' -l json -d 'print JSON for a program'
+complete -c frank -n '__fish_seen_subcommand_from authorize' -l no-browser -d 'print the address to open'
+complete -c frank -n '__fish_seen_subcommand_from authorize' -l paste -d 'read the address at which the browser ended'
+complete -c frank -n '__fish_seen_subcommand_from authorize' -l port -x -d 'listen on this port'
+complete -c frank -n '__fish_seen_subcommand_from token' -l min-valid -x -d 'a token that lives at least that many seconds'
+complete -c frank -n '__fish_seen_subcommand_from token' -l rejected -d 'the last token was refused'
+complete -c frank -n '__fish_seen_subcommand_from check' -l explain -x -d 'explain a reply'
+complete -c frank -n '__fish_seen_subcommand_from check' -l provider -x -a 'microsoft365 google generic' -d 'whose reply it is'
+complete -c frank -n '__fish_seen_subcommand_from check' -l stage -x -a 'connect tls ehlo auth mail rcpt data token' -d 'where in the session'
+complete -c frank -n '__fish_seen_subcommand_from check' -l context -x -d 'what else is known, as JSON'
+complete -c frank -n '__fish_seen_subcommand_from queue' -l all -d 'every message'
+complete -c frank -n '__fish_seen_subcommand_from queue' -l account -x -a '(__frank_names account account list)' -d 'of this account'
+complete -c frank -n '__fish_seen_subcommand_from queue' -l service -x -a '(__frank_names service service list)' -d 'of this service'

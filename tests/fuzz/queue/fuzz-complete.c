@@ -1,0 +1,158 @@
+/*
+ * fuzz-complete: any octets, in any splits, make the same message; and it is one that the wire can take: CRLF line ends
+ * alone, no NUL, no line over 998 octets, one From, Date and Message-ID, no Bcc. The first octets of the input choose the
+ * plan and the split.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/header.h"
+#include "broker/queue/recode.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct run {
+	unsigned flags;
+	struct buf out;
+};
+
+static int
+on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret)
+{
+	const struct run *run = arg;
+	bool replace = (run->flags & 1) != 0;
+
+	*ret = (struct complete_plan){
+	    .from = replace || (claim->from_count == 0 && !claim->from_unreadable)
+			? "me@example.com"
+			: NULL,
+	    .from_replaced = replace && (claim->from_count > 0 || claim->from_unreadable),
+	    .full_name = (run->flags & 2) != 0 ? "M\xc3\xbcller, \"X\"" : NULL,
+	    .drop_sender = (run->flags & 4) != 0,
+	    .date = "Mon, 23 Nov 2026 10:00:00 +0000",
+	    .message_id = "<1@example.com>",
+	    .received = (run->flags & 8) != 0 ? "by host" : NULL,
+	};
+	return 0;
+}
+
+static int
+on_write(void *arg, const char *bytes, size_t len)
+{
+	return buf_append(&((struct run *)arg)->out, bytes, len);
+}
+
+static int
+write_to(void *arg, const char *bytes, size_t len)
+{
+	return buf_append(arg, bytes, len);
+}
+
+static const struct complete_ops ops = {on_plan, on_write};
+
+static int
+complete_in(struct run *run, const char *in, size_t len, size_t piece, struct complete_facts *facts)
+{
+	struct complete *c = complete_new("mail.example", &ops, run);
+
+	if (c == NULL)
+		abort();
+	buf_init(&run->out, 64 * 1024 * 1024);
+	for (size_t at = 0; at < len; at += piece)
+		if (complete_input(c, in + at, len - at < piece ? len - at : piece) < 0)
+			break;
+	{
+		int r = complete_end(c, facts);
+
+		(void)complete_free(c);
+		return r;
+	}
+}
+
+static void
+recode_in(const struct buf *in, size_t piece, struct complete_facts facts, struct buf *out)
+{
+	struct recode *r = recode_new(recode_needed(&facts), &facts, write_to, out);
+	enum recode_way way;
+
+	if (r == NULL)
+		abort();
+	for (size_t at = 0; at < in->len; at += piece)
+		if (recode_input(r, in->data + at, in->len - at < piece ? in->len - at : piece) < 0)
+			abort();
+	if (recode_end(r, &facts, &way) < 0 || facts.size != out->len)
+		abort();
+	(void)recode_free(r);
+}
+
+static void
+check(const struct buf *out)
+{
+	unsigned from = 0, date = 0, id = 0;
+	struct header_field f;
+	size_t line = 0, at = 0;
+
+	for (size_t i = 0; i < out->len; i++) {
+		char c = out->data[i];
+
+		if (c == '\0' || (c == '\n' && (i == 0 || out->data[i - 1] != '\r')) ||
+		    (c == '\r' && (i + 1 == out->len || out->data[i + 1] != '\n')))
+			abort();
+		line = c == '\n' ? 0 : line + 1;
+		if (line > 999)
+			abort();
+	}
+	while (header_next(out->data, out->len, true, &at, &f) == 1) {
+		from += header_is(&f, "From");
+		date += header_is(&f, "Date");
+		id += header_is(&f, "Message-ID");
+		if (header_is(&f, "Bcc") || header_is(&f, "Return-Path"))
+			abort();
+	}
+	if (from != 1 || date < 1 || id < 1)
+		abort();
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct run a, b;
+	struct complete_facts facts_a, facts_b;
+	const char *in = (const char *)data + 2;
+	size_t len, piece;
+	int r;
+
+	if (size < 2)
+		return 0;
+	len = size - 2;
+	piece = (size_t)data[1] + 1;
+	a.flags = b.flags = data[0];
+	r = complete_in(&a, in, len, len + 1, &facts_a);
+	if (complete_in(&b, in, len, piece, &facts_b) != r)
+		abort();
+	if (r == 0) {
+		if (a.out.len != b.out.len || memcmp(a.out.data, b.out.data, a.out.len) != 0 ||
+		    facts_a.size != a.out.len || facts_a.longest_line != facts_b.longest_line ||
+		    facts_a.eight_bit_body != facts_b.eight_bit_body ||
+		    facts_a.body_is_utf8 != facts_b.body_is_utf8)
+			abort();
+		if (recode_needed(&facts_a) == RECODE_NONE) {
+			check(&a.out);
+		} else {
+			struct buf x = BUF_INIT(256 * 1024 * 1024), y = BUF_INIT(256 * 1024 * 1024);
+
+			recode_in(&a.out, a.out.len, facts_a, &x);
+			recode_in(&a.out, piece, facts_a, &y);
+			if (x.len != y.len || memcmp(x.data, y.data, x.len) != 0)
+				abort();
+			check(&x);
+			buf_free(&x);
+			buf_free(&y);
+		}
+	}
+	buf_free(&a.out);
+	buf_free(&b.out);
+	return 0;
+}

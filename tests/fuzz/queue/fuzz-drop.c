@@ -1,0 +1,248 @@
+/*
+ * fuzz-drop: the content of a drop file, or of a submit connection, through the engine, policy, completion and a real
+ * spool in a folder of its own. What was answered 250 must be in the spool, as often as it was answered.
+ */
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/smtp/server.h"
+#include "broker/queue/queue.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- the role as far as a submission sees it: no other role is there ---- */
+
+static struct channel *to_main;
+
+struct channel *
+role_main_channel(const struct role *r)
+{
+	return to_main;
+}
+
+struct channel *
+role_peer(const struct role *r, enum role_id peer)
+{
+	return NULL;
+}
+
+void
+role_need(struct role *r, enum role_id peer)
+{
+}
+
+void
+role_drop(struct role *r, enum role_id peer)
+{
+}
+
+int64_t
+queue_now_us(const struct queue *q)
+{
+	return 1795514400000000;
+}
+
+int64_t
+queue_now(const struct queue *q)
+{
+	return queue_now_us(q) / 1000000;
+}
+
+uint64_t
+queue_now_ms(void)
+{
+	return 1000000;
+}
+
+uint32_t
+queue_random(void)
+{
+	return 4;
+}
+
+static struct queue queue;
+static char folder[] = "/tmp/fuzz-drop-XXXXXX";
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
+{
+	return remove(path);
+}
+
+static void
+clean(void)
+{
+	queue.spool = spool_close(queue.spool);
+	(void)nftw(folder, remove_one, 10, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+configure(void)
+{
+	struct message *m = message_new(M_CONF_BEGIN);
+
+	message_put_u64(m, F_GENERATION, 1);
+	message_put_str(m, F_HOSTNAME, "host.example");
+	message_put_u64(m, F_SIZE_LIMIT, 1000000);
+	queue.settings = settings_new(m);
+	(void)message_free(m);
+	m = message_new(M_CONF_ACCOUNT);
+	message_put_str(m, F_ACCOUNT, "acct");
+	message_put_str(m, F_GRANT, "none");
+	message_put_str(m, F_MAILBOX, "box@example.com");
+	if (settings_add(queue.settings, m) < 0)
+		abort();
+	(void)message_free(m);
+	m = message_new(M_CONF_SERVICE);
+	message_put_str(m, F_SERVICE, "svc");
+	message_put_str(m, F_FROM_POLICY, "rewrite");
+	message_put_str(m, F_MODE, "deliver");
+	message_put_u64(m, F_ANY_USER, 1);
+	message_put_str(m, F_ACCOUNT, "acct");
+	message_put_str(m, F_SENDERS, "*@example.com");
+	message_put_str(m, F_SENDERS, "box@example.com");
+	if (settings_add(queue.settings, m) < 0)
+		abort();
+	(void)message_free(m);
+	settings_complete(queue.settings);
+	if (runtime_take(&queue, queue.settings) < 0)
+		abort();
+}
+
+static void
+on_user(void *arg, const struct user *u)
+{
+}
+
+/* The caller is known from then on. */
+static void
+know_user(void)
+{
+	struct message *m = message_new(M_USER_ANSWER);
+
+	message_put_u64(m, F_UID, 1000);
+	message_put_str(m, F_USER_NAME, "alice");
+	message_put_str(m, F_FULL_NAME, "Alice, A.");
+	if (users_get(&queue, 1000, on_user, NULL) != NULL)
+		abort();
+	users_answer(&queue, m);
+	(void)message_free(m);
+}
+
+static void
+on_message(void *arg, struct channel *c, const struct message *m, int fd)
+{
+}
+
+static void
+on_closed(void *arg, struct channel *c)
+{
+}
+
+static const struct channel_ops channel_ops = {.message = on_message, .closed = on_closed};
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	int pair[2];
+	struct buf why = BUF_INIT(1000);
+	char bodies[100];
+
+	log_open("fuzz", LOG_LEVEL_ERROR);
+	if (mkdtemp(folder) == NULL)
+		abort();
+	(void)snprintf(bodies, sizeof(bodies), "%s/bodies", folder);
+	if (mkdir(bodies, 0700) < 0)
+		abort();
+	queue.base = event_base_new();
+	if (spool_open(
+		folder, open(bodies, O_RDONLY | O_DIRECTORY | O_CLOEXEC), &queue.spool, &why) < 0)
+		abort();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		abort();
+	to_main = channel_new(queue.base, pair[0], ROLE_QUEUE, ROLE_MAIN, &channel_ops, NULL);
+	if (to_main == NULL)
+		abort();
+	queue.users = users_new();
+	if (queue.base == NULL || queue.users == NULL || turn_init(&queue) < 0 ||
+	    dispatch_init(&queue) < 0)
+		abort();
+	configure();
+	know_user();
+	(void)atexit(clean);
+	return 0;
+}
+
+static void
+on_proceed(void *arg)
+{
+}
+
+static const struct submission_ops ops = {on_proceed};
+
+/* Feeds everything, committing whenever the session waits for it. */
+static void
+feed(struct submission *s, const char *bytes, size_t len, size_t piece)
+{
+	struct smtp_server *e = submission_engine(s);
+
+	for (size_t at = 0; at < len && !smtp_server_closing(e);) {
+		size_t n = len - at < piece ? len - at : piece;
+
+		while (smtp_server_output(e)->len > 0)
+			smtp_server_wrote(e, smtp_server_output(e)->len);
+		if (smtp_server_waiting(e)) {
+			(void)turn_flush(&queue);
+			continue;
+		}
+		if (smtp_server_input(e, bytes + at, n) < 0)
+			return;
+		at += n;
+	}
+	for (int i = 0; i < 1000 && smtp_server_waiting(e); i++) {
+		while (smtp_server_output(e)->len > 0)
+			smtp_server_wrote(e, smtp_server_output(e)->len);
+		(void)turn_flush(&queue);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct caller caller = {.uid = 1000};
+	struct submission *s;
+	uint64_t *ids;
+	size_t count;
+
+	if (size < 1)
+		return 0;
+	s = submission_new(&queue, &caller, &ops, NULL);
+	if (s == NULL)
+		abort();
+	feed(s, (const char *)data + 1, size - 1, (size_t)data[0] * 16 + 1);
+	(void)turn_flush(&queue);
+	if (spool_open_ids(queue.spool, &ids, &count) < 0 || count != submission_stored(s))
+		abort();
+	(void)submission_free(s);
+	(void)turn_flush(&queue);
+	if (spool_begin(queue.spool) < 0)
+		abort();
+	for (size_t i = 0; i < count; i++)
+		if (spool_delete(queue.spool, ids[i]) < 0)
+			abort();
+	if (spool_commit(queue.spool) < 0)
+		abort();
+	for (size_t i = 0; i < count; i++)
+		spool_body_remove(queue.spool, ids[i]);
+	free(ids);
+	return 0;
+}
