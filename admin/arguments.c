@@ -157,7 +157,7 @@ arguments_suggest(const char *word, const char *const *names, size_t count)
 		if (n > SUGGEST_MAX)
 			continue;
 		d = distance(word, len, names[i], n);
-		if (d < best && d * 3 <= (n > len ? n : len)) {
+		if (d < best && (size_t)d * 3 <= (n > len ? n : len)) {
 			best = d;
 			found = names[i];
 		}

@@ -85,7 +85,7 @@ listen_on(int family, unsigned port)
 static int
 port_of(int fd, unsigned *ret)
 {
-	struct sockaddr_in a;
+	struct sockaddr_in a = {0};
 	socklen_t len = sizeof(a);
 
 	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)

@@ -324,7 +324,7 @@ status_of_account(const struct cli *cli, const char *account, json_t **ret)
 		*ret = json_incref(json_object_get(g.by_name, account));
 		if (*ret == NULL)
 			status = cli_fail(cli, EX_NOUSER, "frank account list shows those that are",
-			    "no account %s is configured", account);
+			    "no account %s is configured, or none that you may see", account);
 	}
 	gathered_clear(&g);
 	return status;

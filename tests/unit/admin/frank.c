@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -570,6 +571,41 @@ test_authorize_waits(void **state)
 	assert_non_null(strstr(err, "nothing was changed"));
 }
 
+/* A desktop: xdg-open gets the address and nothing else; where it fails, the person is told. */
+static void
+test_authorize_opens(void **state)
+{
+	static const char *const ends[] = {"exit 0", "exit 3"};
+	char script[128], opened[128], *before = strdup(getenv("PATH"));
+	pid_t pid;
+	FILE *f;
+
+	(void)snprintf(script, sizeof(script), "%s/xdg-open", folder);
+	(void)snprintf(opened, sizeof(opened), "%s/opened", folder);
+	(void)setenv("PATH", folder, 1);
+	(void)setenv("DISPLAY", ":0", 1);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		f = fopen(script, "we");
+		assert_non_null(f);
+		assert_true(fprintf(f, "#!/bin/sh\necho \"$# $1\" >%s\n%s\n", opened, ends[i]) > 0);
+		assert_int_equal(fclose(f), 0);
+		assert_int_equal(chmod(script, 0755), 0);
+		pid = spawn((const char *const[]){"frank", "authorize", "billing", NULL}, NULL);
+		(void)sleep(2);
+		(void)kill(pid, SIGTERM);
+		assert_int_equal(finish(pid), 128 + SIGTERM);
+		read_file(opened, out, sizeof(out));
+		assert_memory_equal(out, "1 https://login.example.com/", 28);
+		assert_int_equal(strstr(err, "No browser could be opened") != NULL, i == 1);
+		assert_non_null(strstr(err, "https://login.example.com/"));
+		(void)unlink(opened);
+	}
+	(void)unlink(script);
+	(void)unsetenv("DISPLAY");
+	(void)setenv("PATH", before, 1);
+	free(before);
+}
+
 static void
 test_test(void **state)
 {
@@ -610,6 +646,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_explain),
 	    cmocka_unit_test(test_authorize_by_paste),
 	    cmocka_unit_test(test_authorize_waits),
+	    cmocka_unit_test(test_authorize_opens),
 	    cmocka_unit_test(test_test),
 	    cmocka_unit_test(test_no_frankd),
 	};
