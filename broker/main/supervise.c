@@ -474,8 +474,10 @@ static void
 kill_all(struct supervisor *s)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
-		if (s->children[all_roles[i]].pid > 0)
+		if (s->children[all_roles[i]].pid > 0) {
+			log_warning("%s has not ended; it is killed.", role_name(all_roles[i]));
 			(void)kill(s->children[all_roles[i]].pid, SIGKILL);
+		}
 }
 
 static void

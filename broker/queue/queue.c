@@ -19,7 +19,7 @@
 enum {
 	SWEEP_SECONDS = 60,
 	CHECKPOINT_SECONDS = 5,
-	STOP_SECONDS = 3,
+	STOP_MS = 1000, /* main kills after 1500, and what is put back at the end would not be */
 };
 
 static int64_t
@@ -312,7 +312,7 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 
 	(void)turn_flush(q);
 	if ((q->dispatch.outstanding > 0 || connections_count(q->connections) > 0) &&
-	    queue_now(q) < q->stop_at) {
+	    queue_now_ms() < q->stop_at) {
 		connections_stop(q->connections);
 		(void)event_add(q->stop, &again);
 		return;
@@ -331,7 +331,7 @@ on_shutdown(struct role *r)
 	if (q->stopping)
 		return;
 	q->stopping = true;
-	q->stop_at = queue_now(q) + STOP_SECONDS;
+	q->stop_at = queue_now_ms() + STOP_MS;
 	connections_stop(q->connections);
 	q->stop = evtimer_new(q->base, on_stop, q);
 	if (q->stop == NULL || event_add(q->stop, &now) < 0)

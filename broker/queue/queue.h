@@ -287,7 +287,7 @@ struct queue {
 	struct event *sweep, *checkpoint, *stop;
 	int64_t clock_us; /* added to CLOCK_BOOTTIME it gives wall time as it was at the start */
 	bool stopping;
-	int64_t stop_at; /* when stopping: not later */
+	uint64_t stop_at; /* of queue_now_ms; when stopping: not later */
 };
 
 /* Seconds and microseconds of a clock that shows wall time at start, and does not jump after that. */
