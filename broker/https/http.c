@@ -96,8 +96,8 @@ describe_fault(struct http_transfer *t, CURLcode code)
 
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
-		(void)snprintf(
-		    t->fault, sizeof(t->fault), "the name %s could not be resolved", t->authority);
+		(void)snprintf(t->fault, sizeof(t->fault), "the name %.*s could not be resolved",
+		    (int)strcspn(t->authority, ":"), t->authority);
 		break;
 	case CURLE_COULDNT_CONNECT:
 		(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
