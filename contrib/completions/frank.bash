@@ -35,7 +35,7 @@ _frank() {
 		return
 		;;
 	--provider)
-		COMPREPLY=($(compgen -W 'microsoft365 google generic' -- "$cur"))
+		COMPREPLY=($(compgen -W 'amazon-ses aol fastmail generic google icloud mailgun mailru microsoft365 microsoft365-china microsoft365-gcc-high outlook postmark sendgrid yahoo yandex zoho' -- "$cur"))
 		return
 		;;
 	--context | --explain | --min-valid | --port) return ;;

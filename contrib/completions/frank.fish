@@ -50,7 +50,7 @@ complete -c frank -n '__fish_seen_subcommand_from authorize' -l port -x -d 'list
 complete -c frank -n '__fish_seen_subcommand_from token' -l min-valid -x -d 'a token that lives at least that many seconds'
 complete -c frank -n '__fish_seen_subcommand_from token' -l rejected -d 'the last token was refused'
 complete -c frank -n '__fish_seen_subcommand_from check' -l explain -x -d 'explain a reply'
-complete -c frank -n '__fish_seen_subcommand_from check' -l provider -x -a 'microsoft365 google generic' -d 'whose reply it is'
+complete -c frank -n '__fish_seen_subcommand_from check' -l provider -x -a 'amazon-ses aol fastmail generic google icloud mailgun mailru microsoft365 microsoft365-china microsoft365-gcc-high outlook postmark sendgrid yahoo yandex zoho' -d 'whose reply it is'
 complete -c frank -n '__fish_seen_subcommand_from check' -l stage -x -a 'connect tls ehlo auth mail rcpt data token' -d 'where in the session'
 complete -c frank -n '__fish_seen_subcommand_from check' -l context -x -d 'what else is known, as JSON'
 complete -c frank -n '__fish_seen_subcommand_from queue' -l all -d 'every message'
