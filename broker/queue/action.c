@@ -151,7 +151,7 @@ wake_account(struct queue *q, struct account *a)
 }
 
 static void
-after_commit(struct queue *q, enum action action, const struct spool_message *m)
+after_commit(struct queue *q, enum action action, const struct spool_message *m, bool by_admin)
 {
 	struct account *a = account_by_name(q, m->account);
 
@@ -161,7 +161,8 @@ after_commit(struct queue *q, enum action action, const struct spool_message *m)
 		return;
 	if (a->configured)
 		dispatch_wait(q, a, m->service, m->next);
-	if (action == ACTION_RETRY || action == ACTION_RELEASE)
+	/* Others may hurry their mail, but not a server that refuses the account. */
+	if (by_admin && (action == ACTION_RETRY || action == ACTION_RELEASE))
 		wake_account(q, a);
 }
 
@@ -202,7 +203,7 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 		spool_rollback(q->spool);
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
-			after_commit(q, action, &changed[i]);
+			after_commit(q, action, &changed[i], scope->uid < 0);
 		spool_message_clear(&changed[i]);
 	}
 	free(changed);

@@ -311,6 +311,7 @@ row_service(struct client *c, const struct service *v)
 		(void)buf_printf(&text, "%s%s", i > 0 ? ", " : "accounts: ", v->accounts[i]->name);
 	message_put_str(out, F_SERVICE, v->name);
 	message_put_str(out, F_MODE, v->policy.capture ? "capture" : "deliver");
+	message_put_u64(out, F_COUNT, v->accepted);
 	if (text.len > 0)
 		message_put_str(out, F_TEXT, buf_str(&text));
 	return channel_send(c->channel, out, -1);

@@ -7,6 +7,7 @@
 #include "broker/queue/queue.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -17,7 +18,8 @@
 #include "broker/queue/role.h"
 
 enum {
-	SWEEP_SECONDS = 60,
+	SWEEP_SECONDS = 120,
+	PURGES_PER_SWEEP = 20,
 	CHECKPOINT_SECONDS = 5,
 	STOP_MS = 1000, /* main kills after 1500, and what is put back at the end would not be */
 };
@@ -77,6 +79,9 @@ take_settings(struct queue *q)
 		return;
 	}
 	(void)settings_free(old);
+	/* Whoever edits the configuration has mended something: the next message shows. */
+	for (size_t i = 0; i < q->account_count && !first; i++)
+		schedule_account_retry(&q->accounts[i]->schedule, queue_now(q));
 	if (first && q->drop != NULL)
 		drop_scan(q->drop);
 	dispatch_run(q);
@@ -193,15 +198,18 @@ on_peer(struct role *r, enum role_id peer, bool up)
 static void
 purge(struct queue *q)
 {
-	bool more = false;
-	int e = spool_begin(q->spool);
+	bool more = true;
+	int e = 0;
 
-	if (e == 0)
-		e = spool_purge(q->spool, queue_now(q) - q->settings->keep_history, &more);
-	if (e == 0)
-		e = spool_commit(q->spool);
-	else
-		spool_rollback(q->spool);
+	for (int i = 0; i < PURGES_PER_SWEEP && more && e == 0; i++) {
+		e = spool_begin(q->spool);
+		if (e == 0)
+			e = spool_purge(q->spool, queue_now(q) - q->settings->keep_history, &more);
+		if (e == 0)
+			e = spool_commit(q->spool);
+		else
+			spool_rollback(q->spool);
+	}
 	if (e < 0)
 		log_warning("Old history cannot be removed: %s.", strerror(-e));
 }
@@ -224,8 +232,9 @@ on_checkpoint(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
 
-	if (q->dispatch.outstanding == 0 && connections_count(q->connections) == 0)
-		spool_checkpoint(q->spool, true);
+	if (q->dispatch.outstanding == 0 && connections_count(q->connections) == 0 &&
+	    spool_checkpoint(q->spool, true))
+		(void)malloc_trim(0);
 }
 
 /* ---- start and end ---- */

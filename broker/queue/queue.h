@@ -62,6 +62,7 @@ struct service {
 	struct policy_account *names; /* the same for policy_decide */
 	size_t account_count;
 	struct policy_bucket minute, day;
+	uint64_t accepted; /* messages since the role began */
 };
 
 /* Messages of one account and service that wait: when the first is due. */

@@ -402,16 +402,17 @@ spool_rollback(struct spool *s)
 	s->open = false;
 }
 
-void
+bool
 spool_checkpoint(struct spool *s, bool idle)
 {
 	if (s->log_pages == 0 || (!idle && s->log_pages < LOG_PAGES_MAX))
-		return;
+		return false;
 	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) ==
 	    SQLITE_OK)
 		s->log_pages = 0;
 	if (idle)
 		(void)sqlite3_db_release_memory(s->db);
+	return true;
 }
 
 /* ---- bodies in files ---- */

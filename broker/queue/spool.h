@@ -124,8 +124,9 @@ int spool_commit(struct spool *s);
 void spool_rollback(struct spool *s);
 
 /* Moves the log into the database when it has grown, or at all with `idle` (then memory is given
- * back as well). Not within a transaction. */
-void spool_checkpoint(struct spool *s, bool idle);
+ * back as well). Not within a transaction. Returns whether there was
+ * anything to move. */
+bool spool_checkpoint(struct spool *s, bool idle);
 
 /* ---- bodies in files ---- */
 

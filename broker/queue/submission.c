@@ -253,8 +253,6 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 		return transaction_free(t);
 	t->message->uid = u->uid;
 	t->message->ret = p->ret;
-	if (p->smtputf8)
-		t->message->flags |= SPOOL_SMTPUTF8;
 	(void)snprintf(
 	    t->message->submission, sizeof(t->message->submission), "%s", p->submission_id);
 	t->duplicate = p->submission_id[0] != '\0' && spool_known(q->spool, p->submission_id) == 1;
@@ -325,7 +323,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 	if (v == NULL)
 		return refuse_and_log(s, NULL, p->caller ? u->name : sender, 550, "5.7.1",
 		    "No service is configured for this user: ask the administrator of this host");
-	if (v->account_count == 0)
+	if (v->account_count == 0 && !v->policy.capture)
 		return refuse_and_log(
 		    s, v, sender, 550, "5.7.1", "The service has no account to send through");
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
@@ -499,7 +497,9 @@ copy_or_null(const char *text)
 static int
 decide_sender(struct submission *s, const struct complete_claim *claim, struct policy_decision *d)
 {
+	static const struct policy_account nameless = {.name = "", .mailbox = ""};
 	struct transaction *t = s->t;
+	struct policy_service p = t->service->policy;
 	struct policy_claim c = {.envelope = t->envelope,
 	    .sender = t->sender,
 	    .caller = t->caller,
@@ -507,11 +507,18 @@ decide_sender(struct submission *s, const struct complete_claim *claim, struct p
 	    .from_count = claim->from_count,
 	    .from_unreadable = claim->from_unreadable};
 
-	if (t->service->account_count == 0) {
+	if (t->service->account_count == 0 && !t->service->policy.capture) {
 		refuse_content(t, 550, "5.7.1", "The service has no account to send through", NULL);
 		return -EPERM;
 	}
-	policy_decide(&t->service->policy, t->service->names, t->service->account_count, &c, d);
+	if (t->service->account_count > 0) {
+		policy_decide(&p, t->service->names, t->service->account_count, &c, d);
+	} else {
+		/* What is captured needs no account; where no sender is named either, all may be. */
+		if (p.senders.count == 0)
+			p.from = POLICY_KEEP;
+		policy_decide(&p, &nameless, 1, &c, d);
+	}
 	if (d->refused != NULL) {
 		refuse_content(t, 550, "5.7.1", d->refused, d->culprit);
 		return -EPERM;
@@ -745,8 +752,9 @@ log_stored(const struct spool_message *m)
 	(void)snprintf(uid, sizeof(uid), "%" PRId64, m->uid);
 	log_line(LOG_LEVEL_INFO,
 	    (m->flags & SPOOL_CAPTURE) != 0 ? "A message is captured." : "A message is queued.",
-	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
-		{LOG_SERVICE, m->service}, {LOG_UID, uid}, {LOG_SENDER, m->sender},
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)},
+		{LOG_ACCOUNT, *m->account == '\0' ? NULL : m->account}, {LOG_SERVICE, m->service},
+		{LOG_UID, uid}, {LOG_SENDER, m->sender},
 		{LOG_RECIPIENT, m->count == 1 ? m->recipients[0].address : NULL}));
 }
 
@@ -765,8 +773,10 @@ accept_done(struct queue *q, struct op *op, int r)
 	}
 	if (a->from != NULL)
 		answer(a, m, r);
-	if (r == 0 && a->stored)
+	if (r == 0 && a->stored) {
+		a->service->accepted++;
 		log_stored(m);
+	}
 	if (a->delivery != NULL && r == 0 && a->stored)
 		dispatch_begin(q, a->delivery);
 	else if (a->delivery != NULL)

@@ -151,7 +151,7 @@ on_commit(evutil_socket_t fd, short what, void *arg)
 	(void)turn_flush(q);
 	dispatch_run(q);
 	/* Sending what dispatch_run took waits for its own commit. After answering, there is time for the log. */
-	spool_checkpoint(q->spool, false);
+	(void)spool_checkpoint(q->spool, false);
 }
 
 static void
