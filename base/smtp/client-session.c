@@ -501,7 +501,7 @@ static void
 keep_challenge(struct smtp_client *c)
 {
 	CLEANUP_BUF struct buf json = BUF_INIT(SMTP_REPLY_LINE_MAX),
-			       shown = BUF_INIT(4 * SMTP_REPLY_LINE_MAX);
+			       shown = BUF_INIT((size_t)4 * SMTP_REPLY_LINE_MAX);
 	struct auth *a = &c->auth;
 	size_t len = c->parser.text.len / 4 * 4;
 

@@ -59,7 +59,7 @@ smtp_client_new(const struct smtp_client_config *config, uint64_t now)
 	c->transcript = (struct buf)BUF_INIT(SMTP_CLIENT_TRANSCRIPT_MAX);
 	for (unsigned i = 0; i < ARRAY_SIZE(c->auth.raw); i++) {
 		c->auth.raw[i] = (struct buf)BUF_INIT_WIPE(SECRET_MAX + 4096);
-		c->auth.encoded[i] = (struct buf)BUF_INIT_WIPE(2 * SECRET_MAX);
+		c->auth.encoded[i] = (struct buf)BUF_INIT_WIPE((size_t)2 * SECRET_MAX);
 	}
 	c->last = &c->jobs;
 	c->done_last = &c->done;
@@ -156,16 +156,13 @@ client_note(struct smtp_client *c, struct job *j, bool must, const char *prefix,
 void
 client_note_format(struct smtp_client *c, struct job *j, bool must, const char *format, ...)
 {
-	char text[TRANSCRIPT_LINE];
+	CLEANUP_BUF struct buf text = BUF_INIT(8 * TRANSCRIPT_LINE);
 	va_list ap;
-	int len;
 
 	va_start(ap, format);
-	len = vsnprintf(text, sizeof(text), format, ap);
+	(void)buf_vprintf(&text, format, ap);
 	va_end(ap);
-	if (len > 0)
-		client_note(c, j, must, "* ", text,
-		    (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+	client_note(c, j, must, "* ", buf_str(&text), text.len);
 }
 
 const char *

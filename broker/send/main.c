@@ -74,8 +74,12 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 static void
 on_peer(struct role *r, enum role_id peer, bool up)
 {
+	struct state *s = role_state(r);
+
 	if (peer == ROLE_KEEPER)
-		send_keeper_up(((struct state *)role_state(r))->send, up);
+		send_keeper_up(s->send, up);
+	else if (!up)
+		send_hang_up(s->send); /* without queue there is no more work */
 }
 
 static void

@@ -229,3 +229,11 @@ send_shut_down(struct send *s)
 	if (s->pools == NULL)
 		s->ops->idle(s->arg);
 }
+
+void
+send_hang_up(struct send *s)
+{
+	for (struct pool *p = s->pools; p != NULL; p = p->next)
+		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
+			session_hang_up(x);
+}

@@ -38,4 +38,7 @@ void send_keeper_up(struct send *s, bool up);
 /* Begins no more; answers waiting jobs as untried; gives those on their way up to three seconds. */
 void send_shut_down(struct send *s);
 
+/* The process ends now: idle servers are told, and nothing is waited for. */
+void send_hang_up(struct send *s);
+
 #endif

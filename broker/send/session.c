@@ -548,3 +548,12 @@ session_abort(struct session *s)
 	    s, SMTP_STAGE_NONE, SMTP_FAULT_CLOSED, "Frank was stopped before the server answered.");
 	event_active(s->kick, EV_TIMEOUT, 0);
 }
+
+void
+session_hang_up(struct session *s)
+{
+	if (!s->opened || s->ended || s->jobs != NULL)
+		return;
+	smtp_client_quit(s->client, send_now());
+	say_goodbye(s);
+}

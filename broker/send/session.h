@@ -31,6 +31,9 @@ void session_quit(struct session *s);
 /* Ends it now: what is on its way is answered as lost. */
 void session_abort(struct session *s);
 
+/* The process ends now: says QUIT to a server that stands idle, and waits for nothing. */
+void session_hang_up(struct session *s);
+
 /* An answer of the keeper for the request `id`: true if it was this session's. */
 bool session_credential(struct session *s, uint64_t id, const struct message *m);
 /* The keeper is there (what could not be asked is asked) or gone. */

@@ -115,6 +115,9 @@ def ways_to_the_server(ground, small):
     check('a refused connection', s.only('connection-refused/connect', 1), s.text)
     s = Sent('--host', 'no-such-host.invalid', '--tls', 'none', '--port', 25, timeout=90)
     check('a name that does not exist', s.only('(no-host|dns-failure)/dns', 1), s.text)
+    s = Sent(*real(ground, '--tls', 'starttls', '--port', ground.starttls, '--to', TO, '--hostname', 'box'), *token_args(), secret=small)
+    check('a host without a full name gives its address', s.only('250 2.0.0/eom', 1) and 'C: EHLO [127.0.0.1]\n' in s.transcript, s.text)
+    several_addresses()
     folder = os.path.dirname(ground.ca)
     for name, fault in (('expired', 'certificate-expired'), ('host', 'certificate-name'), ('selfsigned', 'certificate-untrusted')):
         for tls in ('implicit', 'starttls'):
@@ -123,6 +126,25 @@ def ways_to_the_server(ground, small):
             check(f'a certificate: {name}, {tls}', s.only(f'{fault}/tls', 1), s.text)
             check(f'a certificate: {name}, {tls}: nothing was said', f.stats()['auth_ok'] + f.stats()['auth_fail'] == 0)
             f.stop()
+
+
+def several_addresses():
+    """A name with two addresses, the first of which refuses: /etc/hosts in a mount namespace."""
+    if os.geteuid() != 0:
+        check.skip('a second address is tried', 'needs root')
+        return
+    f = Fault('smtp', '--tls', 'none')
+    with tempfile.NamedTemporaryFile('w', delete=False) as hosts:
+        hosts.write('127.0.0.2 two.example.test\n127.0.0.1 two.example.test\n')
+    argv = [os.path.join(build_dir(), 'tests/send/send-driver'), os.path.join(build_dir(), 'broker/frank-send'), '--host', 'two.example.test', '--port', str(f.port),
+            '--transcript']
+    r = subprocess.run(['unshare', '-m', 'sh', '-c', f'mount --bind {hosts.name} /etc/hosts && exec "$@"', 'sh', *argv], capture_output=True, text=True, timeout=60)
+    os.unlink(hosts.name)
+    check('a second address is tried where the first refuses', '1 250 2.0.0/eom' in r.stdout and f'* 127.0.0.2 port {f.port}: Connection refused' in r.stdout and
+          f'endpoint: two.example.test:{f.port} [127.0.0.1]' in r.stdout, r.stdout + r.stderr)
+    stats = wait_for(lambda: f.stats() if f.stats()['commands_by_verb'].get('QUIT') else None, 3) or f.stats()
+    check('the server is told QUIT when the role is let go', stats['commands_by_verb'].get('QUIT') == 1, stats)
+    f.stop()
 
 
 # mode of the fault injector, outcomes of three messages to two recipients
