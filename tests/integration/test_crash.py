@@ -14,7 +14,7 @@ def run(ground, options):
     f = Frank('crash', {'a': {'provider': 'generic', 'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'127.0.0.1:{sink.port}', 'tls': 'none', 'sessions': 4}})
     if not check('frankd starts', f.start(), f.log()[-800:]):
         return
-    todo, accepted, refused, lock = list(range(messages)), [], {}, threading.Lock()
+    todo, accepted, not_stored, refused, lock = list(range(messages)), [], [], {}, threading.Lock()
     over = threading.Event()
 
     def caller():
@@ -23,7 +23,8 @@ def run(ground, options):
                 if not todo:
                     return
                 i = todo.pop()
-            mid = f'<crash-{i}@crash>'
+            time.sleep(random.uniform(0, 0.35))  # so that mail comes in all the while
+            mid = f'<crash-{i}-{time.monotonic_ns():x}@crash>'
             body = f'From: billing@example.test\nTo: x@example.test\nSubject: {i}\nMessage-ID: {mid}\n\n' + 'x' * random.choice((10, 2000, 90000)) + '\n'
             try:
                 status = f.sendmail('-i', '-f', 'billing@example.test', 'x@example.test', body=re.sub('x{900}', 'x' * 900 + '\n', body), timeout=120).returncode
@@ -36,6 +37,7 @@ def run(ground, options):
                     refused[status] = refused.get(status, 0) + 1
                     if status == 75:  # not stored: the caller tries again, as a program would
                         todo.append(i)
+                        not_stored.append(mid)
 
     threads = [threading.Thread(target=caller, daemon=True) for _ in range(8)]
     for t in threads:
@@ -63,6 +65,7 @@ def run(ground, options):
     check('crash: the kills were made while mail came in', done == kills or not todo, (done, kills))
     check('crash: every message was handed in', len(set(accepted)) == messages, (len(set(accepted)), messages, refused))
     check('crash: every message whose sendmail exited 0 arrived', not lost, (lost[:5], f.shown()[:1500], f.log()[-800:]))
+    check('crash: none arrived whose sendmail said that it was not stored', not set(not_stored) & set(got), set(not_stored) & set(got))
     check('crash: duplicates are no more than kills could make', twice <= done * 8, (twice, done))
     held = [m for m in f.queue()]
     check('crash: nothing is left in the queue', not held, held[:3])

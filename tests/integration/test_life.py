@@ -59,7 +59,7 @@ def reload(f, sink):
     f.send('b@example.test', 'x@example.test', 'reload')
     check('and mail goes its way', wait_for(lambda: other.stats()['messages'] == 1, 15, 0.1), f.shown() + f.log()[-500:])
     with open(f.conf_file, 'a') as c:
-        c.write('account "broken" {\n    mailboks = "x@example.test"\n')
+        c.write('account "broken" {\n    mailboks = "x@example.test"\n}\n')
     r = f.frank('reload')
     check('a broken configuration is refused with file and line, and a guess', r.returncode != 0 and re.search(r'frank\.conf:\d+', r.stdout + r.stderr) and 'mailbox' in r.stdout + r.stderr, r)
     before = other.stats()['messages']
@@ -114,7 +114,7 @@ def down(f, sink):
     sent = hand_in(f, 3, 'down')
     check(f'daemon down: sendmail takes mail all the same ({(time.monotonic() - t) / 3:.1f} s each)', len(sent) == 3, os.listdir(f.path('state/drop')) if os.path.isdir(f.path('state/drop')) else 'no drop directory')
     check('daemon down: it comes back', f.start(), f.log()[-500:])
-    check('daemon down: the dropped messages are delivered, once', wait_for(lambda: set(sent) <= set(ids(sink)), 30, 0.2) and len(ids(sink)) == len(set(ids(sink))), f.log()[-600:])
+    check('daemon down: the dropped messages are delivered, once', wait_for(lambda: set(sent) <= set(ids(sink)), 30, 0.2) and len([i for i in ids(sink) if i in sent]) == 3, f.log()[-600:])
     f.stop()
 
 
