@@ -232,6 +232,13 @@ channel_is_busy(struct channel *c)
 }
 
 void
+channel_poll(struct channel *c)
+{
+	if (!c->gone && !c->paused && !c->dispatching)
+		on_readable(c->sock, EV_READ, c);
+}
+
+void
 channel_pause(struct channel *c, bool paused)
 {
 	if (c->paused == paused || c->gone)

@@ -43,6 +43,10 @@ int channel_send(struct channel *c, struct message *m, int fd);
  * send asks before each message, so that there stays room for an answer that must not be lost. */
 bool channel_is_busy(struct channel *c);
 
+/* Handles what has arrived and was not read yet, now: for a decision that must not be older than what the peer has said
+ * before. May end in `closed`. */
+void channel_poll(struct channel *c);
+
 /* Stops and restarts reading, for back-pressure. */
 void channel_pause(struct channel *c, bool paused);
 

@@ -171,6 +171,10 @@ lending_get(struct keeper *k, const struct message *m)
 	uint64_t id = message_u64(m, F_ID, 0);
 	CLEANUP_SECRET struct secret *s = NULL;
 
+	/* queue lends an account before it hands over a job: its word may wait in its channel. */
+	if (a != NULL && !a->lent && role_peer(k->role, ROLE_QUEUE) != NULL)
+		channel_poll(role_peer(k->role, ROLE_QUEUE));
+	a = keeper_find(k, name);
 	if (a == NULL || !a->lent) {
 		log_line(LOG_LEVEL_WARNING,
 		    "The send role asks for an account that is not lent to it.",

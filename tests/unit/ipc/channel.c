@@ -130,6 +130,43 @@ test_order_and_back_pressure(void **state)
 	(void)channel_free(keeper.channel);
 }
 
+static struct channel *polled;
+
+static void
+poll_the_other(struct end *e)
+{
+	channel_poll(polled);
+}
+
+/* What arrived on another channel is handled within a callback, and only where its owner lets it. */
+static void
+test_poll_within_a_callback(void **state)
+{
+	struct end first[2], other[2];
+
+	make_pair(&first[0], &first[1]);
+	make_pair(&other[0], &other[1]);
+	polled = other[1].channel;
+	assert_int_equal(channel_send(other[0].channel, lend(7), -1), 0);
+	channel_poll(polled);
+	assert_int_equal(other[1].messages, 1);
+	channel_pause(polled, true);
+	assert_int_equal(channel_send(other[0].channel, lend(8), -1), 0);
+	assert_int_equal(channel_send(first[0].channel, lend(1), -1), 0);
+	first[1].then = poll_the_other;
+	turn();
+	assert_int_equal(first[1].messages, 1);
+	assert_int_equal(other[1].messages, 1);
+	channel_pause(polled, false);
+	poll_the_other(&first[1]);
+	assert_int_equal(other[1].last, 8);
+	other[0].channel = channel_free(other[0].channel);
+	poll_the_other(&first[1]);
+	assert_int_equal(other[1].closed, 1);
+	(void)channel_free(first[0].channel);
+	(void)channel_free(first[1].channel);
+}
+
 static void
 test_busy_leaves_room(void **state)
 {
@@ -190,8 +227,7 @@ test_answers_of_an_end_that_left_packets_unread(void **state)
 	assert_int_equal(channel_send(queue.channel, lend(1), -1), 0);
 	assert_int_equal(channel_send(keeper.channel, message_new(M_RELOAD_RESULT), -1), 0);
 	queue.channel = channel_free(queue.channel);
-	assert_int_equal(
-	    channel_send(keeper.channel, message_new(M_RELOAD_RESULT), -1), -EPIPE);
+	assert_int_equal(channel_send(keeper.channel, message_new(M_RELOAD_RESULT), -1), -EPIPE);
 	turn();
 	turn();
 	assert_int_equal(keeper.messages, 1);
@@ -345,6 +381,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_order_and_back_pressure),
+	    cmocka_unit_test(test_poll_within_a_callback),
 	    cmocka_unit_test(test_busy_leaves_room),
 	    cmocka_unit_test(test_what_was_queued_comes_before_the_end),
 	    cmocka_unit_test(test_answers_of_an_end_that_left_packets_unread),
