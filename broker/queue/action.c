@@ -1,8 +1,9 @@
 /*
  * action.c: what people do to messages and accounts: retry, hold, release, delete.
  *
- * Each action is a transaction of its own, after what the turn has collected is written: so the spool shows the truth, and
- * what is said to be done is done. A message being sent can be neither held nor deleted: its server may have it already.
+ * Each action is a transaction of its own, after what the turn has collected is written: so the
+ * spool shows the truth, and what is said to be done is done. A message being sent can be neither
+ * held nor deleted: its server may have it already.
  */
 #include "broker/queue/action.h"
 

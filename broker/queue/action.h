@@ -18,7 +18,8 @@ struct action_scope {
 	int64_t by;          /* who acts, for the log */
 };
 
-/* Acts on messages; *ret_done counts those that changed. -ENOENT, -EPERM and -EBUSY (it is being sent) only where one was named; -ENOSPC. */
+/* Acts on messages; *ret_done counts those that changed. -ENOENT, -EPERM and -EBUSY (it is being
+ * sent) only where one was named; -ENOSPC. */
 int action_on_messages(
     struct queue *q, enum action action, const struct action_scope *scope, unsigned *ret_done);
 

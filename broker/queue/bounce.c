@@ -1,6 +1,6 @@
 /*
- * bounce.c: see bounce.h. Three parts: words for a person; message/delivery-status with one block for the message and one
- * per recipient; the message or its header section.
+ * bounce.c: see bounce.h. Three parts: words for a person; message/delivery-status with one block
+ * for the message and one per recipient; the message or its header section.
  */
 #include "broker/queue/bounce.h"
 

@@ -1,5 +1,6 @@
 /*
- * bounce.h: writes reports about a message: multipart/report with a delivery status (RFC 3464, RFC 6522). Pure.
+ * bounce.h: writes reports about a message: multipart/report with a delivery status (RFC 3464, RFC
+ * 6522). Pure.
  */
 #ifndef FRANK_BROKER_QUEUE_BOUNCE_H
 #define FRANK_BROKER_QUEUE_BOUNCE_H
@@ -45,7 +46,8 @@ struct bounce {
 /* Appends the whole report, CRLF line ends. 0, -ENOMEM, -ENOBUFS. */
 int bounce_write(struct buf *out, const struct bounce *b);
 
-/* The enhanced status code of a report (RFC 3463), its class agreeing with the kind. `ret` holds 12 octets. */
+/* The enhanced status code of a report (RFC 3463), its class agreeing with the kind. `ret` holds 12
+ * octets. */
 void bounce_status(enum bounce_kind kind, const struct bounce_recipient *r, char *ret);
 
 #endif

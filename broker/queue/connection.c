@@ -1,10 +1,11 @@
 /*
- * connection.c: the submit sockets. Who calls is what the kernel says of the peer: uid by SO_PEERCRED, groups by
- * SO_PEERGROUPS; never the pid, which may be somebody else's by now.
+ * connection.c: the submit sockets. Who calls is what the kernel says of the peer: uid by
+ * SO_PEERCRED, groups by SO_PEERGROUPS; never the pid, which may be somebody else's by now.
  *
- * A caller that writes its whole session at once is read as soon as it is accepted, and answered after the commit: its
- * socket never enters the event loop. Connections are bounded per uid, and in all; when all places are taken, the one that
- * has been silent longest outside a transaction makes room, so that callers who say nothing keep nobody out.
+ * A caller that writes its whole session at once is read as soon as it is accepted, and answered
+ * after the commit: its socket never enters the event loop. Connections are bounded per uid, and in
+ * all; when all places are taken, the one that has been silent longest outside a transaction makes
+ * room, so that callers who say nothing keep nobody out.
  */
 #include "broker/queue/queue.h"
 

@@ -1,11 +1,14 @@
 /*
- * control.c: control.sock, where `frank` asks about messages and accounts and acts on them (messages.def, CLIENT to QUEUE).
+ * control.c: control.sock, where `frank` asks about messages and accounts and acts on them
+ * (messages.def, CLIENT to QUEUE).
  *
- * Administrators (uid 0, our own uid, the configured group) see and do everything; others see the mail they handed in
- * and may retry or delete it, and see the accounts that a service of theirs sends through.
+ * Administrators (uid 0, our own uid, the configured group) see and do everything; others see the
+ * mail they handed in and may retry or delete it, and see the accounts that a service of theirs
+ * sends through.
  *
- * An answer may be longer than a channel takes at once, so each request is a cursor over rows: it sends until the channel
- * is full and goes on when there is room. One request at a time per client; the next is read after it.
+ * An answer may be longer than a channel takes at once, so each request is a cursor over rows: it
+ * sends until the channel is full and goes on when there is room. One request at a time per client;
+ * the next is read after it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -122,7 +125,8 @@ row_message(struct client *c, const struct spool_message *m)
 	return channel_send(c->channel, out, -1);
 }
 
-/* When the recipient is tried next, as far as time alone decides it; SPOOL_NEVER where a person has to. */
+/* When the recipient is tried next, as far as time alone decides it; SPOOL_NEVER where a person has
+ * to. */
 static int64_t
 next_try(const struct account *a, const struct spool_recipient *r)
 {

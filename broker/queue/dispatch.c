@@ -1,12 +1,13 @@
 /*
  * dispatch.c: who is sent when: lanes, jobs, the network role, and lending accounts to it.
  *
- * A lane is what waits of one account and one service; lanes are served in turn, a few messages each, so that neither a
- * busy service nor a busy account keeps others waiting. What is due stays in the spool until there is room for it: at
- * most JOBS_PER_SESSION jobs for each session of the account, JOBS_MAX in all.
+ * A lane is what waits of one account and one service; lanes are served in turn, a few messages
+ * each, so that neither a busy service nor a busy account keeps others waiting. What is due stays
+ * in the spool until there is room for it: at most JOBS_PER_SESSION jobs for each session of the
+ * account, JOBS_MAX in all.
  *
- * Before a job leaves, the spool says that its recipients are being sent. A message that is handed in while its account
- * has room is stored in that state, so its sending costs no commit of its own.
+ * Before a job leaves, the spool says that its recipients are being sent. A message that is handed
+ * in while its account has room is stored in that state, so its sending costs no commit of its own.
  */
 #include "broker/queue/queue.h"
 
@@ -118,8 +119,8 @@ is_due(const struct spool_recipient *r, int64_t now)
 }
 
 /*
- * Makes jobs for the recipients that are due, as many as there is room for; these become SENDING. The rest waits in the
- * spool for the end of this delivery. False: no memory (what was made stays).
+ * Makes jobs for the recipients that are due, as many as there is room for; these become SENDING.
+ * The rest waits in the spool for the end of this delivery. False: no memory (what was made stays).
  */
 static bool
 plan_jobs(struct queue *q, struct delivery *d, int64_t now)
@@ -244,7 +245,8 @@ send_job(struct queue *q, struct job *j)
 	return channel_send(to, make_job(j), fd);
 }
 
-/* The job did not leave. Without a network role it waits for one; another fault is ours, and waits as a refusal would. */
+/* The job did not leave. Without a network role it waits for one; another fault is ours, and waits
+ * as a refusal would. */
 static void
 job_stays(struct queue *q, struct job *j, int r)
 {

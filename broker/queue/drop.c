@@ -1,12 +1,13 @@
 /*
  * drop.c: the drop directory, where the shim leaves messages while frankd is down.
  *
- * A file NAME.drop is the very byte stream that would have gone to the socket, from EHLO to QUIT; whoever owns it is the caller. Anybody
- * may write into the directory, so nothing in it is trusted: a file is opened without following links, must be regular
- * and have one name only, and is fed to the same engine as a connection. It was written under another name and renamed
- * when complete; one that does not end in QUIT is not. What is stored is unlinked after the commit; a crash in between
- * is harmless, since its submission id is known then. What is refused for good is kept aside under another name, for its
- * owner; what is refused for now stays for the next look.
+ * A file NAME.drop is the very byte stream that would have gone to the socket, from EHLO to QUIT;
+ * whoever owns it is the caller. Anybody may write into the directory, so nothing in it is trusted:
+ * a file is opened without following links, must be regular and have one name only, and is fed to
+ * the same engine as a connection. It was written under another name and renamed when complete; one
+ * that does not end in QUIT is not. What is stored is unlinked after the commit; a crash in between
+ * is harmless, since its submission id is known then. What is refused for good is kept aside under
+ * another name, for its owner; what is refused for now stays for the next look.
  */
 #include "broker/queue/queue.h"
 

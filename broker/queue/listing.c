@@ -1,6 +1,7 @@
 /*
- * listing.c: what mailq prints, in the form that Postfix made common and monitors read (with long queue ids): one line per message with id,
- * size, time and sender; the reason in parentheses; its recipients; a closing line with the sum.
+ * listing.c: what mailq prints, in the form that Postfix made common and monitors read (with long
+ * queue ids): one line per message with id, size, time and sender; the reason in parentheses; its
+ * recipients; a closing line with the sum.
  *
  *   ----Queue ID----- --Size-- ----Arrival Time---- --Sender/Recipient------
  *   6123A4F5E6B78*        2048 Mon Nov 23 10:00:00  sender@example.com

@@ -1,9 +1,10 @@
 /*
- * outcome.c: what came of a job: for each recipient, for the account, and for whoever sent the message.
+ * outcome.c: what came of a job: for each recipient, for the account, and for whoever sent the
+ * message.
  *
- * What a reply means is said by diagnose() alone, what follows from it by schedule.h. An outcome is queued for the turn as
- * an operation that is never given up: the server has acted, so the spool has to know. Reports are stored in the transaction
- * that makes them necessary.
+ * What a reply means is said by diagnose() alone, what follows from it by schedule.h. An outcome is
+ * queued for the turn as an operation that is never given up: the server has acted, so the spool
+ * has to know. Reports are stored in the transaction that makes them necessary.
  */
 #include "broker/queue/queue.h"
 
@@ -256,7 +257,8 @@ apply_verdict(struct queue *q, const struct spool_message *m, struct spool_recip
 	case SCHEDULE_REQUEUED:
 		r->state = r->attempts == 0 ? SPOOL_QUEUED : SPOOL_DEFERRED;
 		r->next = now;
-		/* A server that cannot be reached uses up the message's time; a credential does not. */
+		/* A server that cannot be reached uses up the message's time; a credential does
+		 * not. */
 		if (v->account == SCHEDULE_UNREACHABLE && now >= m->expires)
 			defer(q, m, r, 0);
 		break;
@@ -440,7 +442,8 @@ record_queue(struct queue *q, struct record *rec, bool dsn_passed)
 	turn_add(q, &rec->op);
 }
 
-/* Results of the recipients; *ret_account is what they say of the account, with the reply that says it. */
+/* Results of the recipients; *ret_account is what they say of the account, with the reply that says
+ * it. */
 static void
 apply_results(struct queue *q, struct job *j, const struct smtp_reply *results,
     struct schedule_verdict *ret_account, const struct smtp_reply **ret_reply)

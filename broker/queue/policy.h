@@ -55,8 +55,8 @@ struct policy_caller {
  * matches only a service with a socket of its own. */
 enum { POLICY_UID_OVERFLOW = 65534 };
 
-/* The index of the first service that is for this caller, or `count`. A service with its own socket takes callers
- * of that socket alone, all of them where it names no user and no group. */
+/* The index of the first service that is for this caller, or `count`. A service with its own socket
+ * takes callers of that socket alone, all of them where it names no user and no group. */
 size_t policy_match(
     const struct policy_service *const *services, size_t count, const struct policy_caller *caller);
 

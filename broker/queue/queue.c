@@ -1,8 +1,9 @@
 /*
  * queue.c: the role: what main and the other roles say, the clock, the end.
  *
- * The clock shows wall time as it was when the role began, moved on by CLOCK_BOOTTIME: what is on disk is wall time, and
- * nothing waits for years, or fires all at once, because somebody set the clock.
+ * The clock shows wall time as it was when the role began, moved on by CLOCK_BOOTTIME: what is on
+ * disk is wall time, and nothing waits for years, or fires all at once, because somebody set the
+ * clock.
  */
 #include "broker/queue/queue.h"
 
@@ -311,8 +312,8 @@ queue_close(struct queue *q)
 	q->spool = spool_close(q->spool);
 }
 
-/* What is under way may end: messages being handed in and jobs. Then, or when time is over, what is left is put back:
- * nobody crashed, so it does not count as interrupted. */
+/* What is under way may end: messages being handed in and jobs. Then, or when time is over, what is
+ * left is put back: nobody crashed, so it does not count as interrupted. */
 static void
 on_stop(evutil_socket_t fd, short what, void *arg)
 {

@@ -1,17 +1,25 @@
 /*
  * queue.h: the role as its parts see it. Private to this folder.
  *
- *   queue.c       the role: start, configuration, peers, end   runtime.c  accounts and services as they run
- *   connection.c  submit sockets        drop.c   the drop directory
- *   submission.c  one SMTP session, whatever carries it: policy, completion, storing
+ *   queue.c       the role: start, configuration, peers, end
+ *   runtime.c     accounts and services as they run
+ *   connection.c  the submit sockets
+ *   drop.c        the drop directory
+ *   submission.c  one SMTP session, whatever carries it: policy, completion
+ *   body.c        where a message lies while it is handed in
+ *   store.c       its way to the disk
  *   users.c       names and groups of callers, asked of main
  *   turn.c        group commit: what one turn of the loop brought is one transaction
- *   dispatch.c    lanes, jobs to send   outcome.c  what came of them
- *   report.c      bounces and warnings  control.c  control.sock    listing.c  mailq's list    action.c  what people do
+ *   dispatch.c    lanes, jobs to send
+ *   outcome.c     what came of them
+ *   report.c      bounces and warnings
+ *   control.c     control.sock
+ *   action.c      what people do to messages and accounts
+ *   listing.c     mailq's list
  *
- * A message's way: submission.c builds a struct spool_message and hands it to turn.c, which stores it and says so; the
- * session answers 250, and dispatch.c sends jobs, at once or when their time comes. A delivery lives from then until the
- * last of its jobs is recorded.
+ * A message's way: submission.c builds a struct spool_message and hands it to turn.c, which stores
+ * it and says so; the session answers 250, and dispatch.c sends jobs, at once or when their time
+ * comes. A delivery lives from then until the last of its jobs is recorded.
  */
 #ifndef FRANK_BROKER_QUEUE_QUEUE_H
 #define FRANK_BROKER_QUEUE_QUEUE_H
@@ -37,6 +45,7 @@ struct connections;
 struct drop;
 struct users;
 struct control;
+struct store;
 
 /* ---- runtime of what the configuration names ---- */
 
@@ -107,7 +116,8 @@ void turn_write_last(struct queue *q);
 
 /* ---- jobs ---- */
 
-/* A message from the moment its recipients are to be sent until what came of all of them is on disk. */
+/* A message from the moment its recipients are to be sent until what came of all of them is on
+ * disk. */
 struct delivery {
 	struct spool_message *message; /* owned */
 	struct account *account;
@@ -144,21 +154,22 @@ int dispatch_load(struct queue *q);
 void dispatch_run(struct queue *q);
 /* A message of this account and service is to be tried at `next`. */
 void dispatch_wait(struct queue *q, struct account *a, const char *service, int64_t next);
-/* May a message that is just being stored be sent at once? Then its recipients become SENDING, room for its jobs is kept, and
- * the delivery is returned, to be begun by dispatch_begin once it is on disk or dropped by dispatch_forget. `m` is taken then.
- * NULL: it waits in the spool. */
+/* May a message that is just being stored be sent at once? Then its recipients become SENDING, room
+ * for its jobs is kept, and the delivery is returned, to be begun by dispatch_begin once it is on
+ * disk or dropped by dispatch_forget. `m` is taken then. NULL: it waits in the spool. */
 struct delivery *dispatch_promise(struct queue *q, struct account *a, struct spool_message *m);
 void dispatch_begin(struct queue *q, struct delivery *d);
 void dispatch_forget(struct queue *q, struct delivery *d);
-/* The job was answered, or never will be: its slot and its account's room are free. The index stays the caller's. */
+/* The job was answered, or never will be: its slot and its account's room are free. The index stays
+ * the caller's. */
 void dispatch_release(struct queue *q, struct job *j);
 void dispatch_peer(struct queue *q, enum role_id peer, bool up);
 /* Jobs that will not be waited for: their recipients wait again, and the try does not count. */
 void dispatch_put_back(struct queue *q);
 void dispatch_job_done(struct queue *q, const struct message *m);
 
-/* outcome.c: what came of a job, which is taken. `results` has one per recipient, or is NULL for a try that was interrupted
- * (`interrupted`) or did not begin. */
+/* outcome.c: what came of a job, which is taken. `results` has one per recipient, or is NULL for a
+ * try that was interrupted (`interrupted`) or did not begin. */
 struct outcome {
 	const struct smtp_reply *results;
 	bool untried, interrupted, dsn_passed;
@@ -174,7 +185,8 @@ void outcome_diagnose(const struct account *a, const struct spool_message *m,
 /* "550 5.1.1 no such user", or a fault's name and words; "" for none. */
 void outcome_reply_text(const struct smtp_reply *reply, struct buf *out);
 
-/* runtime.c: a complete configuration is taken: accounts and services of the same names go on. 0 or -ENOMEM. */
+/* runtime.c: a complete configuration is taken: accounts and services of the same names go on. 0 or
+ * -ENOMEM. */
 int runtime_take(struct queue *q, struct settings *s);
 /* The account's state goes to disk, to the log and to the events. */
 void account_changed(struct queue *q, struct account *a);
@@ -186,8 +198,8 @@ struct service *service_by_name(struct queue *q, const char *name);
 enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_RELAYED };
 
 /*
- * The report on recipients of `m` (indices in `which`), ready to be stored; NULL where none is to be made or memory is
- * out. Whether one is wanted at all is report_wanted's business.
+ * The report on recipients of `m` (indices in `which`), ready to be stored; NULL where none is to
+ * be made or memory is out. Whether one is wanted at all is report_wanted's business.
  */
 struct spool_message *report_make(struct queue *q, const struct account *a,
     const struct spool_message *m, enum report_kind kind, const size_t *which, size_t count);
@@ -207,7 +219,8 @@ struct user {
 typedef void users_ready(void *arg, const struct user *u);
 
 struct users *users_new(void);
-/* What is known of this uid, or NULL: then `ready` is called once it is (never from within this call). */
+/* What is known of this uid, or NULL: then `ready` is called once it is (never from within this
+ * call). */
 const struct user *users_get(struct queue *q, uint32_t uid, users_ready *ready, void *arg);
 /* `arg` will not be called. */
 void users_forget(struct queue *q, void *arg);
@@ -238,7 +251,8 @@ struct submission *submission_new(
     struct queue *q, const struct caller *caller, const struct submission_ops *ops, void *arg);
 struct submission *submission_free(struct submission *s);
 struct smtp_server *submission_engine(struct submission *s);
-/* Outcome of the last transaction: its reply's code (250 stored, 4xx, 5xx), 0 before any. `words` may be NULL. */
+/* Outcome of the last transaction: its reply's code (250 stored, 4xx, 5xx), 0 before any. `words`
+ * may be NULL. */
 int submission_result(const struct submission *s, const char **words);
 /* Messages stored. */
 unsigned submission_stored(const struct submission *s);
@@ -291,7 +305,8 @@ struct queue {
 	uint64_t stop_at; /* of queue_now_ms; when stopping: not later */
 };
 
-/* Seconds and microseconds of a clock that shows wall time at start, and does not jump after that. */
+/* Seconds and microseconds of a clock that shows wall time at start, and does not jump after that.
+ * */
 int64_t queue_now(const struct queue *q);
 int64_t queue_now_us(const struct queue *q);
 /* Milliseconds of CLOCK_BOOTTIME. */

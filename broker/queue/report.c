@@ -1,8 +1,8 @@
 /*
  * report.c: makes messages of ours about messages of others: bounces, warnings of delay, "relayed".
  *
- * They go out through the same account, from its mailbox: a submission server takes no null sender and no address
- * that is not the account's. None is ever made about a report.
+ * They go out through the same account, from its mailbox: a submission server takes no null sender
+ * and no address that is not the account's. None is ever made about a report.
  */
 #include "broker/queue/queue.h"
 
@@ -155,7 +155,6 @@ write_report(struct queue *q, const struct account *a, const char *from,
 	    .to = return_address(q, m),
 	    .envid = m->envid == NULL ? "" : m->envid,
 	    .remote = a->conf.host,
-	    .subject = m->subject,
 	    .original_id = m->message_id == NULL ? "" : m->message_id,
 	    .queue_id = spool_id_text(m->id, queue_id),
 	    .arrival = m->received,
@@ -214,11 +213,14 @@ make_message(struct queue *q, const struct account *a, const char *from,
 	    .next = queue_now(q),
 	    .size = text->len,
 	    .header_size = end == NULL ? 0 : (uint64_t)(end + 2 - text->data),
-	    .flags = SPOOL_REPORT | (m->flags & (SPOOL_8BIT | SPOOL_SMTPUTF8)),
+	    .flags = SPOOL_REPORT | (m->flags & SPOOL_SMTPUTF8),
 	    .recipients = calloc(1, sizeof(struct spool_recipient)),
 	};
 	if (ret->recipients == NULL)
 		return -ENOMEM;
+	for (size_t i = 0; i < text->len; i++)
+		if ((unsigned char)text->data[i] >= 0x80)
+			ret->flags |= SPOOL_8BIT;
 	ret->count = 1;
 	ret->recipients[0].address = strdup(return_address(q, m));
 	ret->recipients[0].notify = SMTP_NOTIFY_NEVER;

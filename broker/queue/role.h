@@ -8,8 +8,8 @@
 
 extern const struct role_def queue_role;
 
-/* After the loop, whose events are gone: what has to be on record is written, and the spool is closed. The process ends, and its
- * memory with it. */
+/* After the loop, whose events are gone: what has to be on record is written, and the spool is
+ * closed. The process ends, and its memory with it. */
 void queue_close(struct queue *q);
 
 #endif

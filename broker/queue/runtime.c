@@ -1,7 +1,8 @@
 /*
- * runtime.c: accounts and services as they run. Each lives until the role ends: what is under way may point to it, and a
- * rate limit or a refusal is not forgotten because somebody edited the configuration. One that is no longer configured
- * takes and sends nothing more; its mail stays in the spool.
+ * runtime.c: accounts and services as they run. Each lives until the role ends: what is under way
+ * may point to it, and a rate limit or a refusal is not forgotten because somebody edited the
+ * configuration. One that is no longer configured takes and sends nothing more; its mail stays in
+ * the spool.
  */
 #include "broker/queue/queue.h"
 

@@ -99,8 +99,8 @@ bool schedule_account_result(struct schedule_account *a, unsigned round,
  * Returns true when the account's state changed. */
 bool schedule_account_keeper(struct schedule_account *a, enum schedule_state state);
 
-/* A person gave a new credential at `when`: what a server said of one before it is forgotten. Returns
- * true when the account's state changed. */
+/* A person gave a new credential at `when`: what a server said of one before it is forgotten.
+ * Returns true when the account's state changed. */
 bool schedule_account_renewed(struct schedule_account *a, int64_t when);
 
 /* A person asks to try now: the next message goes out alone, whatever was learned before. */

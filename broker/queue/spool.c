@@ -277,7 +277,8 @@ settle(struct spool *s, const char *path, struct buf *why)
 	int64_t clean, top;
 	int r, keep = 1;
 
-	/* A log that stays is overwritten in place: no write of it makes the file system's own journal grow. */
+	/* A log that stays is overwritten in place: no write of it makes the file system's own
+	 * journal grow. */
 	(void)sqlite3_file_control(s->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 	(void)sqlite3_busy_timeout(s->db, BUSY_MS);
 	(void)sqlite3_extended_result_codes(s->db, 1);

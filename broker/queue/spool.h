@@ -194,8 +194,8 @@ int spool_known(struct spool *s, const char *submission);
 int spool_due(struct spool *s, const char *account, const char *service, int64_t now, uint64_t *ids,
     size_t max, int64_t *ret_next);
 
-/* Ids of the lane's waiting messages that expired before `now`, or were stored before `warn` and no warning was sent: at most
- * `max`. Returns their number. */
+/* Ids of the lane's waiting messages that expired before `now`, or were stored before `warn` and no
+ * warning was sent: at most `max`. Returns their number. */
 int spool_overdue(struct spool *s, const char *account, const char *service, int64_t now,
     int64_t warn, uint64_t *ids, size_t max);
 

@@ -1,10 +1,12 @@
 /*
- * submission.c: one SMTP session of a caller, whatever carries it: what base/smtp/server.h asks is decided here.
+ * submission.c: one SMTP session of a caller, whatever carries it: what base/smtp/server.h asks is
+ * decided here.
  *
- * MAIL finds the service that is for this caller, which takes a question to main for a caller not known yet. Content streams
- * through complete.h into memory, or into the file of its body once it is larger than SPOOL_INLINE_MAX; policy decides about
- * the sender when the header section is complete. The end of the content hands the message to the turn; the answer comes
- * when it is on disk. Nothing is kept of a transaction that is refused.
+ * MAIL finds the service that is for this caller, which takes a question to main for a caller not
+ * known yet. Content streams through complete.h into memory, or into the file of its body once it
+ * is larger than SPOOL_INLINE_MAX; policy decides about the sender when the header section is
+ * complete. The end of the content hands the message to the turn; the answer comes when it is on
+ * disk. Nothing is kept of a transaction that is refused.
  */
 #include "broker/queue/queue.h"
 
@@ -21,25 +23,14 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/smtp/server.h"
+#include "broker/queue/body.h"
 #include "broker/queue/complete.h"
 #include "broker/queue/fields.h"
-#include "broker/queue/recode.h"
+#include "broker/queue/store.h"
 
 enum {
 	RECIPIENTS_MAX = 10000,
 	BAD_COMMANDS_MAX = 50,
-	MINUTE_MS = 60 * 1000,
-	DAY_MS = 24 * 3600 * 1000,
-	COPY_SIZE = 64 * 1024,
-};
-
-/* Where the finished message goes. */
-struct body {
-	struct queue *q;
-	uint64_t id;
-	struct buf small;
-	int fd; /* -1 while it is small */
-	uint64_t size;
 };
 
 /* What complete.h borrows while it writes the header. */
@@ -65,17 +56,6 @@ struct transaction {
 	char enhanced[12], words[400];
 };
 
-/* A message on its way to the disk. */
-struct accept {
-	struct op op;
-	struct submission *from; /* NULL: the caller is gone */
-	struct spool_message *message;
-	struct account *account;
-	struct service *service;
-	struct delivery *delivery; /* promised, or NULL */
-	bool stored;
-};
-
 struct submission {
 	struct queue *q;
 	const struct caller *caller;
@@ -84,7 +64,7 @@ struct submission {
 	struct smtp_server *engine;
 	char *hostname; /* outlives the configuration it came from */
 	struct transaction *t;
-	struct accept *accepting;
+	struct store *storing; /* the commit that is awaited */
 	/* MAIL that waits for the user's name */
 	bool asking;
 	char sender[ADDRESS_MAX + 1];
@@ -94,90 +74,6 @@ struct submission {
 	char result_words[400];
 	unsigned stored;
 };
-
-/* ---- the body ---- */
-
-static int
-write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int
-body_write(void *arg, const char *bytes, size_t len)
-{
-	struct body *b = arg;
-	int r = 0;
-
-	b->size += len;
-	if (b->fd < 0 && b->small.len + len <= SPOOL_INLINE_MAX)
-		return buf_append(&b->small, bytes, len);
-	if (b->fd < 0) {
-		b->fd = spool_body_create(b->q->spool, b->id);
-		if (b->fd < 0)
-			return b->fd;
-		r = write_all(b->fd, buf_str(&b->small), b->small.len);
-		buf_free(&b->small);
-	}
-	return r < 0 ? r : write_all(b->fd, bytes, len);
-}
-
-static void
-body_init(struct body *b, struct queue *q)
-{
-	*b = (struct body){.q = q, .id = spool_new_id(q->spool, queue_now_us(q)), .fd = -1};
-	buf_init(&b->small, SPOOL_INLINE_MAX);
-}
-
-/* `keep`: the file belongs to a message now. */
-static void
-body_clear(struct body *b, bool keep)
-{
-	buf_free(&b->small);
-	if (b->fd >= 0) {
-		(void)close(b->fd);
-		if (!keep)
-			spool_body_remove(b->q->spool, b->id);
-	}
-	b->fd = -1;
-}
-
-/* Passes the body through a recoder. */
-static int
-body_recode(const struct body *b, struct recode *r)
-{
-	char *bytes;
-	off_t at = 0;
-	int e = 0;
-
-	if (b->fd < 0)
-		return recode_input(r, buf_str(&b->small), b->small.len);
-	bytes = malloc(COPY_SIZE);
-	if (bytes == NULL)
-		return -ENOMEM;
-	while (e == 0) {
-		ssize_t n = pread(b->fd, bytes, COPY_SIZE, at);
-
-		if (n < 0)
-			e = -errno;
-		if (n <= 0)
-			break;
-		at += n;
-		e = recode_input(r, bytes, (size_t)n);
-	}
-	free(bytes);
-	return e;
-}
 
 /* ---- transactions ---- */
 
@@ -210,7 +106,8 @@ queue_qualify(const struct queue *q, const char *address)
 	return r < 0 ? NULL : buf_take(&out);
 }
 
-/* A user's own address: a name that is no local part is quoted by nobody, so the uid stands for it. */
+/* A user's own address: a name that is no local part is quoted by nobody, so the uid stands for it.
+ * */
 static char *
 address_of_user(const struct queue *q, const struct user *u)
 {
@@ -302,17 +199,6 @@ service_for(const struct submission *s, const struct user *u)
 	return i < q->service_count ? q->services[i] : NULL;
 }
 
-/* Milliseconds until the service takes one more message. */
-static uint64_t
-rate_wait(const struct service *v)
-{
-	uint64_t now = queue_now_ms();
-	uint64_t minute = policy_bucket_wait(&v->minute, v->policy.rate_minute, MINUTE_MS, now);
-	uint64_t day = policy_bucket_wait(&v->day, v->policy.rate_day, DAY_MS, now);
-
-	return minute > day ? minute : day;
-}
-
 static enum smtp_decision
 mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_params *p,
     const struct user *u)
@@ -329,7 +215,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
 		return refuse_and_log(
 		    s, v, sender, 552, "5.3.4", "The message is larger than this service may send");
-	wait = rate_wait(v);
+	wait = store_rate_wait(v);
 	if (wait > 0)
 		return refuse_and_log(s, v, sender, 450, "4.7.1",
 		    "The service sends more than its rate allows: try again later");
@@ -514,7 +400,8 @@ decide_sender(struct submission *s, const struct complete_claim *claim, struct p
 	if (t->service->account_count > 0) {
 		policy_decide(&p, t->service->names, t->service->account_count, &c, d);
 	} else {
-		/* What is captured needs no account; where no sender is named either, all may be. */
+		/* What is captured needs no account; where no sender is named either, all may be.
+		 * */
 		if (p.senders.count == 0)
 			p.from = POLICY_KEEP;
 		policy_decide(&p, &nameless, 1, &c, d);
@@ -650,7 +537,8 @@ on_content(void *arg, const char *bytes, size_t len)
 	return r < 0 ? refuse_because(s, r) : SMTP_ACCEPT;
 }
 
-/* The second pass, where the first one's facts ask for it: into a new body that replaces the old. */
+/* The second pass, where the first one's facts ask for it: into a new body that replaces the old.
+ * */
 static int
 mend(struct submission *s, enum recode_need need)
 {
@@ -710,133 +598,40 @@ complete_message(struct submission *s)
 	return m->body == NULL ? -ENOMEM : 0;
 }
 
-/* ---- storing ---- */
-
-static int
-accept_write(struct queue *q, struct op *op)
-{
-	struct accept *a = (struct accept *)op;
-	int r = spool_insert(q->spool, a->delivery != NULL ? a->delivery->message : a->message);
-
-	a->stored = r == 0;
-	return r < 0 ? r : 0;
-}
+/* ---- the end of a message ---- */
 
 static void
-answer(struct accept *a, const struct spool_message *m, int r)
+on_stored(void *arg, const struct spool_message *m, int r, bool is_new)
 {
-	struct submission *s = a->from;
+	struct submission *s = arg;
 	char id[SPOOL_ID_LEN], words[64];
 
-	s->accepting = NULL;
+	s->storing = NULL;
 	if (r < 0) {
 		(void)refuse(s, 452, "4.3.1",
 		    r == -ENOSPC ? "The disk is full" : "The spool cannot be written");
 		smtp_server_answer(s->engine, SMTP_REFUSE);
 	} else {
-		(void)snprintf(words, sizeof(words), "%s as %s",
-		    a->stored ? "queued" : "queued before, not", spool_id_text(m->id, id));
+		(void)snprintf(words, sizeof(words), "queued%s%s", is_new ? " as " : " before",
+		    is_new ? spool_id_text(m->id, id) : "");
 		note(s, 250, words);
-		s->stored += a->stored;
+		s->stored += is_new;
 		smtp_server_reply_text(s->engine, words);
 		smtp_server_answer(s->engine, SMTP_ACCEPT);
 	}
 	s->ops->proceed(s->arg);
 }
 
-static void
-log_stored(const struct spool_message *m)
-{
-	char id[SPOOL_ID_LEN], uid[24];
-
-	(void)snprintf(uid, sizeof(uid), "%" PRId64, m->uid);
-	log_line(LOG_LEVEL_INFO,
-	    (m->flags & SPOOL_CAPTURE) != 0 ? "A message is captured." : "A message is queued.",
-	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)},
-		{LOG_ACCOUNT, *m->account == '\0' ? NULL : m->account}, {LOG_SERVICE, m->service},
-		{LOG_UID, uid}, {LOG_SENDER, m->sender},
-		{LOG_RECIPIENT, m->count == 1 ? m->recipients[0].address : NULL}));
-}
-
-static void
-accept_done(struct queue *q, struct op *op, int r)
-{
-	struct accept *a = (struct accept *)op;
-	struct spool_message *m = a->delivery != NULL ? a->delivery->message : a->message;
-	bool in_file = (m->flags & SPOOL_BODY_FILE) != 0;
-
-	if (in_file && (r < 0 || !a->stored))
-		spool_body_remove(q->spool, m->id);
-	if (r < 0 || !a->stored) {
-		policy_bucket_give(&a->service->minute, a->service->policy.rate_minute, MINUTE_MS);
-		policy_bucket_give(&a->service->day, a->service->policy.rate_day, DAY_MS);
-	}
-	if (a->from != NULL)
-		answer(a, m, r);
-	if (r == 0 && a->stored) {
-		a->service->accepted++;
-		log_stored(m);
-	}
-	if (a->delivery != NULL && r == 0 && a->stored)
-		dispatch_begin(q, a->delivery);
-	else if (a->delivery != NULL)
-		dispatch_forget(q, a->delivery);
-	else if (r == 0 && a->stored && a->account != NULL && m->next != SPOOL_NEVER)
-		dispatch_wait(q, a->account, m->service, m->next);
-	(void)spool_message_free(a->message);
-	free(a);
-}
-
-/* Its first states: captured, sent at once, or waiting. */
-static void
-settle_states(struct submission *s, struct accept *a)
-{
-	struct queue *q = s->q;
-	struct spool_message *m = a->message;
-	int64_t now = queue_now(q);
-
-	m->received = (int64_t)(m->id / 1000000);
-	m->expires = now + q->settings->lifetime;
-	m->next = now;
-	for (size_t i = 0; i < m->count; i++)
-		m->recipients[i].next = now;
-	if (s->t->service->policy.capture) {
-		m->flags |= SPOOL_CAPTURE;
-		m->next = SPOOL_NEVER;
-		for (size_t i = 0; i < m->count; i++) {
-			m->recipients[i].state = SPOOL_CAPTURED;
-			m->recipients[i].next = SPOOL_NEVER;
-		}
-		return;
-	}
-	a->delivery = dispatch_promise(q, a->account, m);
-	if (a->delivery != NULL)
-		a->message = NULL;
-}
-
 static enum smtp_decision
 store(struct submission *s)
 {
 	struct transaction *t = s->t;
-	struct accept *a = calloc(1, sizeof(*a));
-	uint64_t now = queue_now_ms();
 
-	if (a == NULL)
+	s->storing = store_message(s->q, t->service, t->message, on_stored, s);
+	if (s->storing == NULL)
 		return refuse_because(s, -ENOMEM);
-	policy_bucket_take(&t->service->minute, t->service->policy.rate_minute, MINUTE_MS, now, 1);
-	policy_bucket_take(&t->service->day, t->service->policy.rate_day, DAY_MS, now, 1);
-	a->op = (struct op){.write = accept_write, .done = accept_done};
-	a->from = s;
-	a->message = t->message;
 	t->message = NULL;
-	a->service = t->service;
-	a->account = account_by_name(s->q, a->message->account);
-	if (t->body.fd >= 0)
-		s->q->turn.sync_bodies = true;
 	body_clear(&t->body, true);
-	settle_states(s, a);
-	s->accepting = a;
-	turn_add(s->q, &a->op);
 	return SMTP_LATER;
 }
 
@@ -853,7 +648,7 @@ on_end(void *arg)
 		return SMTP_ACCEPT;
 	}
 	r = complete_message(s);
-	if (r == 0 && rate_wait(t->service) > 0) {
+	if (r == 0 && store_rate_wait(t->service) > 0) {
 		refuse_content(t, 450, "4.7.1",
 		    "The service sends more than its rate allows: try again later", NULL);
 		r = -EAGAIN;
@@ -948,8 +743,8 @@ submission_free(struct submission *s)
 		return NULL;
 	if (s->asking)
 		users_forget(s->q, s);
-	if (s->accepting != NULL)
-		s->accepting->from = NULL;
+	if (s->storing != NULL)
+		store_forget(s->storing);
 	(void)smtp_server_free(s->engine);
 	(void)transaction_free(s->t);
 	free(s->hostname);

@@ -1,14 +1,17 @@
 /*
- * turn.c: group commit. What arrives in one turn of the event loop (messages handed in, results of jobs, deliveries about
- * to begin) is queued here, written in one transaction with one fsync, and answered after it.
+ * turn.c: group commit. What arrives in one turn of the event loop (messages handed in, results of
+ * jobs, deliveries about to begin) is queued here, written in one transaction with one fsync, and
+ * answered after it.
  *
- * The commit runs from a timer of zero length: libevent runs timers that are due after the sockets that are ready, so
- * whatever came in during the last commit is in the next one. A message handed in waits for no company: it is committed
- * at once. A result, for which nobody waits, lets a few milliseconds pass, so that it shares the commit of the next
- * message instead of standing in its way.
+ * The commit runs from a timer of zero length: libevent runs timers that are due after the sockets
+ * that are ready, so whatever came in during the last commit is in the next one. A message handed
+ * in waits for no company: it is committed at once. A result, for which nobody waits, lets a few
+ * milliseconds pass, so that it shares the commit of the next message instead of standing in its
+ * way.
  *
- * When the disk fails, what can be refused is refused (452 to the caller, who still has its message); what happened
- * already (a result) is kept and tried again until it is on record, and nothing new is begun meanwhile.
+ * When the disk fails, what can be refused is refused (452 to the caller, who still has its
+ * message); what happened already (a result) is kept and tried again until it is on record, and
+ * nothing new is begun meanwhile.
  */
 #include "broker/queue/queue.h"
 
@@ -150,7 +153,8 @@ on_commit(evutil_socket_t fd, short what, void *arg)
 
 	(void)turn_flush(q);
 	dispatch_run(q);
-	/* Sending what dispatch_run took waits for its own commit. After answering, there is time for the log. */
+	/* Sending what dispatch_run took waits for its own commit. After answering, there is time
+	 * for the log. */
 	(void)spool_checkpoint(q->spool, false);
 }
 

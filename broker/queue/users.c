@@ -1,6 +1,6 @@
 /*
- * users.c: names and groups of callers. The user database is out of this process's reach (and may ask the network), so
- * main is asked by uid; answers are kept for some minutes.
+ * users.c: names and groups of callers. The user database is out of this process's reach (and may
+ * ask the network), so main is asked by uid; answers are kept for some minutes.
  */
 #include "broker/queue/queue.h"
 

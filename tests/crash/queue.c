@@ -1,7 +1,8 @@
 /*
- * Kills the queue role with SIGKILL at random moments while callers hand in messages and send delivers them, then asserts:
- * what was answered 250 is delivered, whatever happened in between; a message is delivered twice only where the kill
- * fell between the server's answer and the record of it. Prints the counts.
+ * Kills the queue role with SIGKILL at random moments while callers hand in messages and send
+ * delivers them, then asserts: what was answered 250 is delivered, whatever happened in between; a
+ * message is delivered twice only where the kill fell between the server's answer and the record of
+ * it. Prints the counts.
  *
  * usage: crash-queue [ROUNDS [SEED]]
  */
@@ -74,7 +75,8 @@ hand_in(const struct sockaddr_un *where, unsigned id)
 	return strstr(replies, "queued as") != NULL || strstr(replies, "queued before") != NULL;
 }
 
-/* Hands in messages until killed; tells of each that was taken. One that was not is tried once more, as the shim does. */
+/* Hands in messages until killed; tells of each that was taken. One that was not is tried once
+ * more, as the shim does. */
 static void
 call(const struct sockaddr_un *where, unsigned first, int tell)
 {

@@ -1,7 +1,7 @@
 /*
- * fuzz-complete: any octets, in any splits, make the same message; and it is one that the wire can take: CRLF line ends
- * alone, no NUL, no line over 998 octets, one From, Date and Message-ID, no Bcc. The first octets of the input choose the
- * plan and the split.
+ * fuzz-complete: any octets, in any splits, make the same message; and it is one that the wire can
+ * take: CRLF line ends alone, no NUL, no line over 998 octets, one From, Date and Message-ID, no
+ * Bcc. The first octets of the input choose the plan and the split.
  */
 #include <stdint.h>
 #include <stdlib.h>

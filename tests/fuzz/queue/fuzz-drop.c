@@ -1,6 +1,7 @@
 /*
- * fuzz-drop: the content of a drop file, or of a submit connection, through the engine, policy, completion and a real
- * spool in a folder of its own. What was answered 250 must be in the spool, as often as it was answered.
+ * fuzz-drop: the content of a drop file, or of a submit connection, through the engine, policy,
+ * completion and a real spool in a folder of its own. What was answered 250 must be in the spool,
+ * as often as it was answered.
  */
 #include <fcntl.h>
 #include <ftw.h>

@@ -1,6 +1,6 @@
 /*
- * tests/conformance/messages through the completion: each message as the shim passes it on, in several splits, with what
- * expected.tsv says must be added, must be gone, and must still be there.
+ * tests/conformance/messages through the completion: each message as the shim passes it on, in
+ * several splits, with what expected.tsv says must be added, must be gone, and must still be there.
  */
 #include <setjmp.h>
 #include <stdarg.h>

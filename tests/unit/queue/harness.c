@@ -1,5 +1,6 @@
 /*
- * harness.c: see harness.h. The role runs in a child that calls role_main itself, so that no path to a program is needed.
+ * harness.c: see harness.h. The role runs in a child that calls role_main itself, so that no path
+ * to a program is needed.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
- * harness.h: the queue role as a process of its own, confined as always, with main, keeper and send played by the test over
- * socketpairs. Everything lies in a folder below /tmp.
+ * harness.h: the queue role as a process of its own, confined as always, with main, keeper and send
+ * played by the test over socketpairs. Everything lies in a folder below /tmp.
  */
 #ifndef FRANK_TESTS_QUEUE_HARNESS_H
 #define FRANK_TESTS_QUEUE_HARNESS_H
@@ -42,10 +42,11 @@ void harness_give_send(struct harness *h);
 /* Acts as main and keeper for so many milliseconds. */
 void harness_serve(struct harness *h, int ms);
 
-/* Hands `bytes` to the submit socket as `uid` and collects all replies up to the end, acting as main meanwhile. The caller
- * frees. */
+/* Hands `bytes` to the submit socket as `uid` and collects all replies up to the end, acting as
+ * main meanwhile. The caller frees. */
 char *harness_submit(struct harness *h, uid_t uid, const char *bytes, size_t len);
-/* One message of that kind, through ESMTP with BDAT; `mail` are parameters of MAIL. Returns the code of the first refusal, else of the last reply but QUIT's. */
+/* One message of that kind, through ESMTP with BDAT; `mail` are parameters of MAIL. Returns the
+ * code of the first refusal, else of the last reply but QUIT's. */
 int harness_mail(struct harness *h, const char *mail, const char *recipients, const char *text);
 
 /* The next JOB, or NULL within `ms`; *ret_fd may be NULL. */

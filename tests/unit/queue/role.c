@@ -1,6 +1,7 @@
 /*
- * The queue role as a process: what callers hand in reaches send as a job, what send reports reaches the spool, the caller and
- * control.sock; and what nobody may lose is there after a crash. Needs root, to be several callers.
+ * The queue role as a process: what callers hand in reaches send as a job, what send reports
+ * reaches the spool, the caller and control.sock; and what nobody may lose is there after a crash.
+ * Needs root, to be several callers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -840,7 +841,8 @@ test_shutdown_puts_back(void **state)
 	assert_int_equal(show(h, id).attempts, 0); /* nobody crashed */
 }
 
-/* A disk that is full: callers keep their mail, results wait, and nothing that was taken is lost. */
+/* A disk that is full: callers keep their mail, results wait, and nothing that was taken is lost.
+ * */
 static void
 test_full_disk(void **state)
 {
