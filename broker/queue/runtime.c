@@ -207,8 +207,11 @@ take_services(struct queue *q, struct settings *s)
 
 		for (size_t k = 0; k < s->service_count; k++)
 			still = still || all[k] == q->services[i];
-		if (!still)
-			all[n++] = q->services[i];
+		if (still)
+			continue;
+		/* What names its accounts goes with their configuration. */
+		q->services[i]->account_count = 0;
+		all[n++] = q->services[i];
 	}
 	free(q->services);
 	free(q->policies);

@@ -62,7 +62,7 @@ struct submission {
 	const struct submission_ops *ops;
 	void *arg;
 	struct smtp_server *engine;
-	char *hostname; /* outlives the configuration it came from */
+	char *hostname, *mail_name; /* outlive the configuration they came from */
 	struct transaction *t;
 	struct store *storing; /* the commit that is awaited */
 	/* MAIL that waits for the user's name */
@@ -517,7 +517,7 @@ on_data(void *arg)
 {
 	struct submission *s = arg;
 
-	s->t->complete = complete_new(s->q->settings->mail_name, &complete_ops, s);
+	s->t->complete = complete_new(s->mail_name, &complete_ops, s);
 	return s->t->complete == NULL ? refuse_because(s, -ENOMEM) : SMTP_ACCEPT;
 }
 
@@ -730,8 +730,9 @@ submission_new(
 	s->ops = ops;
 	s->arg = arg;
 	s->hostname = strdup(q->settings->hostname);
+	s->mail_name = strdup(q->settings->mail_name);
 	config.hostname = s->hostname;
-	if (s->hostname != NULL)
+	if (s->hostname != NULL && s->mail_name != NULL)
 		s->engine = smtp_server_new(&config, &engine_ops, s);
 	return s->engine == NULL ? submission_free(s) : s;
 }
@@ -748,6 +749,7 @@ submission_free(struct submission *s)
 	(void)smtp_server_free(s->engine);
 	(void)transaction_free(s->t);
 	free(s->hostname);
+	free(s->mail_name);
 	free(s);
 	return NULL;
 }

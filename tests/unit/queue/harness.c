@@ -80,6 +80,7 @@ harness_init(struct harness *h)
 	*h = (struct harness){.to_main = -1,
 	    .keeper = -1,
 	    .send = -1,
+	    .service = "svc",
 	    .from_policy = "keep",
 	    .mode = "deliver",
 	    .in_doubt = "retry",
@@ -137,7 +138,7 @@ harness_configure(struct harness *h)
 	message_put_u64(m, F_SESSIONS, 1);
 	say(h->to_main, m, -1);
 	m = message_new(M_CONF_SERVICE);
-	message_put_str(m, F_SERVICE, "svc");
+	message_put_str(m, F_SERVICE, h->service);
 	message_put_str(m, F_FROM_POLICY, h->from_policy);
 	message_put_str(m, F_MODE, h->mode);
 	message_put_u64(m, F_ANY_USER, 1);
@@ -393,13 +394,36 @@ connect_as(struct harness *h, uid_t uid, const char *name, int type)
 	return fd;
 }
 
+int
+harness_connect(struct harness *h, uid_t uid)
+{
+	return connect_as(h, uid, "submit.sock", SOCK_STREAM);
+}
+
+char *
+harness_replies(struct harness *h, int fd)
+{
+	struct buf replies = BUF_INIT(4 * 1024 * 1024);
+	char piece[4096];
+	ssize_t n;
+
+	while (wait_for(h, fd, PATIENCE_MS)) {
+		n = recv(fd, piece, sizeof(piece), 0);
+		if (n < 0 && errno == EAGAIN)
+			continue;
+		if (n <= 0)
+			break;
+		assert_int_equal(buf_append(&replies, piece, (size_t)n), 0);
+	}
+	close(fd);
+	return buf_take(&replies);
+}
+
 char *
 harness_submit(struct harness *h, uid_t uid, const char *bytes, size_t len)
 {
-	struct buf replies = BUF_INIT(4 * 1024 * 1024);
-	int fd = connect_as(h, uid, "submit.sock", SOCK_STREAM);
+	int fd = harness_connect(h, uid);
 	size_t written = 0;
-	char piece[4096];
 	ssize_t n;
 
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -413,16 +437,7 @@ harness_submit(struct harness *h, uid_t uid, const char *bytes, size_t len)
 			break;
 	}
 	(void)shutdown(fd, SHUT_WR);
-	while (wait_for(h, fd, PATIENCE_MS)) {
-		n = recv(fd, piece, sizeof(piece), 0);
-		if (n < 0 && errno == EAGAIN)
-			continue;
-		if (n <= 0)
-			break;
-		assert_int_equal(buf_append(&replies, piece, (size_t)n), 0);
-	}
-	close(fd);
-	return buf_take(&replies);
+	return harness_replies(h, fd);
 }
 
 int

@@ -22,7 +22,7 @@ struct harness {
 	bool send_wanted; /* NEED_ROLE came */
 	unsigned lent;    /* accounts lent, by the keeper's books */
 	/* what the configuration says */
-	const char *from_policy, *mode, *in_doubt, *senders;
+	const char *service, *from_policy, *mode, *in_doubt, *senders;
 	unsigned rate, lifetime, history_days;
 };
 
@@ -45,6 +45,10 @@ void harness_serve(struct harness *h, int ms);
 /* Hands `bytes` to the submit socket as `uid` and collects all replies up to the end, acting as
  * main meanwhile. The caller frees. */
 char *harness_submit(struct harness *h, uid_t uid, const char *bytes, size_t len);
+/* A connection to the submit socket as `uid`: what goes there is the test's business. */
+int harness_connect(struct harness *h, uid_t uid);
+/* All replies up to the end, acting as main meanwhile; closes it. The caller frees. */
+char *harness_replies(struct harness *h, int fd);
 /* One message of that kind, through ESMTP with BDAT; `mail` are parameters of MAIL. Returns the
  * code of the first refusal, else of the last reply but QUIT's. */
 int harness_mail(struct harness *h, const char *mail, const char *recipients, const char *text);

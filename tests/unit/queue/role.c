@@ -582,6 +582,56 @@ test_rate_and_reload(void **state)
 	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
 }
 
+/* Begins a message, has `reloads` new configurations taken, ends the message; the replies. */
+static char *
+reload_within_a_message(struct harness *h, unsigned reloads)
+{
+	static const char begin[] = "EHLO x\r\nMAIL FROM:<> XCALLER\r\nRCPT TO:<a@example.org>\r\n"
+				    "BDAT 9\r\nTo: root\n";
+	static const char end[] = "BDAT 3 LAST\r\n\nx\nQUIT\r\n";
+	int fd = harness_connect(h, 0);
+
+	assert_int_equal(write(fd, begin, strlen(begin)), strlen(begin));
+	harness_serve(h, 100);
+	while (reloads-- > 0)
+		harness_configure(h);
+	assert_int_equal(write(fd, end, strlen(end)), strlen(end));
+	return harness_replies(h, fd);
+}
+
+static void
+test_reload_within_a_message(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL;
+	CLEANUP_FREE char *replies = NULL;
+	const uint8_t *body;
+	size_t len;
+
+	harness_start(h);
+	replies = reload_within_a_message(h, 2);
+	assert_non_null(strstr(replies, "queued as"));
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	body = message_bytes(job, F_BODY, &len);
+	assert_non_null(strstr((const char *)body, "\r\nTo: root@mail.example\r\n"));
+}
+
+static void
+test_service_goes_within_a_message(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_FREE char *replies = NULL;
+
+	h->senders = "box@example.com";
+	harness_start(h);
+	h->service = "another";
+	replies = reload_within_a_message(h, 2);
+	assert_non_null(strstr(replies, "250"));
+	assert_non_null(strstr(replies, "550 5.7.1 The service has no account"));
+	assert_int_equal(list(h, 0).messages, 0);
+}
+
 static void
 test_capture(void **state)
 {
@@ -917,6 +967,8 @@ main(void)
 	    TEST(test_a_submission_once),
 	    TEST(test_policy),
 	    TEST(test_rate_and_reload),
+	    TEST(test_reload_within_a_message),
+	    TEST(test_service_goes_within_a_message),
 	    TEST(test_capture),
 	    TEST(test_others_see_their_own),
 	    TEST(test_hold_and_release),
