@@ -518,12 +518,13 @@ spool_recover(struct spool *s, int64_t now, unsigned *ret_interrupted)
 	(void)snprintf(sql, sizeof(sql),
 	    "INSERT INTO attempt (message, at, outcome) SELECT DISTINCT message, %" PRId64
 	    ", 'interrupted' FROM recipient WHERE %s;"
-	    "UPDATE message SET next=%" PRId64
-	    " WHERE id IN (SELECT message FROM recipient WHERE %s AND interrupted < %d);"
+	    "UPDATE message SET next=NULL WHERE id IN (SELECT message FROM recipient WHERE %s);"
 	    "UPDATE recipient SET interrupted=interrupted+1, next=%" PRId64
-	    ", state=CASE WHEN interrupted < %d THEN 0 ELSE 6 END WHERE %s;",
-	    now, sending, now, sending, SCHEDULE_INTERRUPTED_MAX - 1, now,
-	    SCHEDULE_INTERRUPTED_MAX - 1, sending);
+	    ", state=CASE WHEN interrupted < %d THEN 0 ELSE 6 END WHERE %s;"
+	    /* Recipients that were not being sent waited for the end of their siblings' try. */
+	    "UPDATE message SET next=(SELECT min(next) FROM recipient WHERE message=id"
+	    " AND state IN (0, 3)) WHERE done IS NULL AND next IS NULL;",
+	    now, sending, sending, now, SCHEDULE_INTERRUPTED_MAX - 1, sending);
 	if (r == 0 && count > 0)
 		r = run(s, sql);
 	if (r == 0)

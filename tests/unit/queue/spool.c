@@ -489,6 +489,38 @@ test_crash_in_flight(void **state)
 	assert_int_equal(interrupted, 0);
 }
 
+/* One recipient is held after its third crash, the other waits on: its time must not be lost with the message's. */
+static void
+test_crash_leaves_siblings_waiting(void **state)
+{
+	struct place *p = *state;
+	struct spool_message m = message(p->spool, 2), back;
+	unsigned interrupted;
+	uint64_t id;
+
+	m.next = SPOOL_NEVER;
+	m.recipients[0].state = SPOOL_SENDING;
+	m.recipients[0].next = SPOOL_NEVER;
+	m.recipients[0].interrupted = 2;
+	m.recipients[1].state = SPOOL_DEFERRED;
+	m.recipients[1].next = 500;
+	id = m.id;
+	assert_int_equal(spool_begin(p->spool), 0);
+	assert_int_equal(spool_insert(p->spool, &m), 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(spool_update_recipient(p->spool, id, i, &m.recipients[i]), 0);
+	assert_int_equal(spool_commit(p->spool), 0);
+	spool_message_clear(&m);
+	crash(p);
+	assert_int_equal(spool_recover(p->spool, 100, &interrupted), 0);
+	assert_int_equal(interrupted, 1);
+	assert_int_equal(spool_load(p->spool, id, false, &back), 0);
+	assert_int_equal(back.recipients[0].state, SPOOL_HELD);
+	assert_int_equal(back.recipients[1].state, SPOOL_DEFERRED);
+	assert_int_equal(back.next, 500);
+	spool_message_clear(&back);
+}
+
 static void
 test_bodies_in_files(void **state)
 {
@@ -731,6 +763,7 @@ main(void)
 	    TEST(test_due),
 	    TEST(test_results_and_history),
 	    TEST(test_crash_in_flight),
+	    TEST(test_crash_leaves_siblings_waiting),
 	    TEST(test_bodies_in_files),
 	    TEST(test_accounts),
 	    TEST(test_ids),
