@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -891,6 +893,43 @@ test_shutdown_puts_back(void **state)
 	assert_int_equal(show(h, id).attempts, 0); /* nobody crashed */
 }
 
+/* Callers who connect and say nothing keep nobody out. */
+static void
+test_silent_callers(void **state)
+{
+	enum { SILENT = 700, EACH = 100 };
+	struct harness *h = *state;
+	struct rlimit files = {4096, 4096};
+	int fds[SILENT];
+
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	harness_start(h);
+	for (int i = 0; i < SILENT; i++) {
+		fds[i] = harness_connect(h, (uid_t)(2000 + i / EACH));
+		if (i % 50 == 0)
+			harness_serve(h, 5);
+	}
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	/* one uid alone may not take all places */
+	for (int i = 0; i < SILENT; i++)
+		close(fds[i]);
+	harness_serve(h, 50);
+	for (int i = 0; i < 200; i++)
+		fds[i] = harness_connect(h, 3000);
+	harness_serve(h, 100);
+	{
+		char words[200] = "";
+
+		assert_true(recv(fds[199], words, sizeof(words) - 1, MSG_DONTWAIT) > 0);
+		assert_memory_equal(words, "421 4.3.2", 9);
+		assert_true(recv(fds[0], words, sizeof(words) - 1, MSG_DONTWAIT) > 0);
+		assert_memory_equal(words, "220 ", 4);
+	}
+	for (int i = 0; i < 200; i++)
+		close(fds[i]);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+}
+
 /* A disk that is full: callers keep their mail, results wait, and nothing that was taken is lost.
  * */
 static void
@@ -979,6 +1018,7 @@ main(void)
 	    TEST(test_success_is_reported_where_asked),
 	    TEST(test_shutdown_puts_back),
 	    TEST(test_full_disk),
+	    TEST(test_silent_callers),
 	};
 
 	return cmocka_run_group_tests_name("queue/role", tests, NULL, NULL);
