@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "broker/ipc/file.h"
+
 struct account {
 	char *name;
 	struct buf ca;
@@ -53,28 +55,6 @@ accounts_begin(struct accounts *a)
 	set_clear(&a->next);
 }
 
-/* pread: the descriptor's offset is shared with the other roles that main gave it to. */
-static int
-read_whole(int fd, struct buf *b)
-{
-	for (;;) {
-		ssize_t n;
-		int r = buf_reserve(b, 4096);
-
-		if (r < 0)
-			return r;
-		n = pread(fd, b->data + b->len, 4096, (off_t)b->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return b->len > 0 ? 0 : -ENODATA;
-		b->len += (size_t)n;
-		b->data[b->len] = '\0';
-	}
-}
-
 int
 accounts_add(struct accounts *a, const char *name, int ca_fd)
 {
@@ -90,7 +70,7 @@ accounts_add(struct accounts *a, const char *name, int ca_fd)
 	if (new->name == NULL)
 		return -ENOMEM;
 	a->next.count++;
-	r = read_whole(ca_fd, &new->ca);
+	r = file_read_whole(ca_fd, &new->ca);
 	new->broken = r < 0;
 	return r;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "broker/ipc/file.h"
 #include "broker/send/pool.h"
 
 enum { CA_MAX = 4 * 1024 * 1024, SESSIONS_USUAL = 4, SESSIONS_MOST = 64 };
@@ -62,28 +63,6 @@ account_table_free(struct account_table *t)
 		free(t);
 	}
 	return NULL;
-}
-
-/* pread: the descriptor's offset is shared with the other roles that main gave it to. */
-static int
-read_whole(int fd, struct buf *b)
-{
-	for (;;) {
-		ssize_t n;
-		int r = buf_reserve(b, 4096);
-
-		if (r < 0)
-			return r;
-		n = pread(fd, b->data + b->len, 4096, (off_t)b->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return b->len > 0 ? 0 : -ENODATA;
-		b->len += (size_t)n;
-		b->data[b->len] = '\0';
-	}
 }
 
 static enum smtp_tls
@@ -183,7 +162,7 @@ account_table_add(struct account_table *t, const struct message *m, int ca_fd)
 	if (a == NULL)
 		return t->error = -ENOMEM;
 	if (ca_fd >= 0)
-		a->ca_broken = read_whole(ca_fd, &a->ca) < 0;
+		a->ca_broken = file_read_whole(ca_fd, &a->ca) < 0;
 	t->next.items[t->next.count++] = a;
 	return 0;
 }
