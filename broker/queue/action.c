@@ -77,8 +77,7 @@ apply(enum action action, struct spool_recipient *r, int64_t now)
 static void
 give_time(const struct queue *q, struct spool_message *m, int64_t now)
 {
-	int64_t left = q->settings->lifetime < SCHEDULE_AFTER_HOLD ? q->settings->lifetime
-								   : SCHEDULE_AFTER_HOLD;
+	int64_t left = schedule_after_hold(q->settings->lifetime);
 
 	if (m->expires < now + left)
 		m->expires = now + left;
@@ -248,6 +247,8 @@ action_on_account(struct queue *q, enum action action, const char *name)
 		if (a->schedule.held != held) {
 			a->schedule.held = held;
 			account_changed(q, a);
+			/* What is taken out of the spool next has its new lifetime. */
+			(void)turn_flush(q);
 		}
 	}
 	if (action == ACTION_RETRY || action == ACTION_RELEASE)

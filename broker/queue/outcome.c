@@ -75,10 +75,19 @@ outcome_reply_text(const struct smtp_reply *r, struct buf *out)
 
 /* ---- accounts ---- */
 
+bool
+account_is_at_fault(const struct account *a)
+{
+	enum schedule_state s = schedule_account_state(&a->schedule);
+
+	return s != SCHEDULE_ACTIVE && s != SCHEDULE_UNREACHABLE && s != SCHEDULE_THROTTLED;
+}
+
 struct account_op {
 	struct op op;
 	struct account *account;
 	int64_t at;
+	int64_t keep_until; /* its mail is not given up before; 0: as it was */
 };
 
 static int
@@ -90,6 +99,8 @@ account_write(struct queue *q, struct op *op)
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
 	int r = spool_save_account(q->spool, a->name, &kept);
 
+	if (r == 0 && x->keep_until > 0)
+		r = spool_prolong(q->spool, a->name, x->keep_until);
 	outcome_reply_text(&a->reply, &why);
 	return r < 0 ? r
 		     : spool_add_event(q->spool, x->at,
@@ -139,13 +150,17 @@ void
 account_changed(struct queue *q, struct account *a)
 {
 	struct account_op *x = calloc(1, sizeof(*x));
+	bool was_at_fault = a->at_fault;
 
+	a->at_fault = account_is_at_fault(a);
 	log_account(a);
 	if (x == NULL)
 		return;
-	*x = (struct account_op){.op = {.write = account_write, .done = account_written},
+	*x = (struct account_op){.op = {.write = account_write, .done = account_written, .must = true},
 	    .account = a,
 	    .at = queue_now(q)};
+	if (was_at_fault && !a->at_fault)
+		x->keep_until = queue_now(q) + schedule_after_hold(q->settings->lifetime);
 	turn_add(q, &x->op);
 }
 
@@ -523,14 +538,6 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 
 /* ---- what waited too long ---- */
 
-static bool
-own_fault(const struct account *a)
-{
-	enum schedule_state s = schedule_account_state(&a->schedule);
-
-	return s != SCHEDULE_ACTIVE && s != SCHEDULE_UNREACHABLE && s != SCHEDULE_THROTTLED;
-}
-
 /* All recipients that wait, as the record of a delivery without jobs. */
 static struct record *
 take_waiting(struct queue *q, uint64_t id)
@@ -544,7 +551,7 @@ take_waiting(struct queue *q, uint64_t id)
 	if (d != NULL && d->message != NULL && spool_load(q->spool, id, true, d->message) == 0) {
 		d->account = account_by_name(q, d->message->account);
 		index = calloc(d->message->count + 1, sizeof(*index));
-		if (index != NULL && d->account != NULL && !own_fault(d->account))
+		if (index != NULL && d->account != NULL && !account_is_at_fault(d->account))
 			rec = record_new(q, d, index, 0);
 	}
 	if (rec == NULL) {
@@ -596,7 +603,7 @@ outcome_sweep(struct queue *q)
 	for (size_t i = 0; i < q->dispatch.lane_count; i++) {
 		const struct lane *l = &q->dispatch.lanes[i];
 		uint64_t ids[OVERDUE_STEP];
-		int n = own_fault(l->account) ? 0
+		int n = account_is_at_fault(l->account) ? 0
 					      : spool_overdue(q->spool, l->account->name,
 						    l->service, now, warn, ids, OVERDUE_STEP);
 

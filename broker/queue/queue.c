@@ -131,8 +131,11 @@ take_account_state(struct queue *q, const struct message *m)
 	changed =
 	    schedule_account_keeper(&a->schedule, schedule_state_by_name(message_str(m, F_STATE)));
 	changed |= schedule_account_renewed(&a->schedule, (int64_t)message_u64(m, F_TIME, 0));
-	if (changed)
+	if (changed) {
 		account_changed(q, a);
+		/* What is taken out of the spool next has its new lifetime. */
+		(void)turn_flush(q);
+	}
 	dispatch_run(q);
 }
 

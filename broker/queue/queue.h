@@ -54,6 +54,7 @@ struct account {
 	char *name;
 	struct settings_account conf; /* as it was configured last */
 	bool configured;
+	bool at_fault; /* its mail waits for a person, and the waiting is not the messages' */
 	struct schedule_account schedule;
 	struct smtp_reply reply;         /* what made the schedule's state; for people */
 	char *keeper_text, *keeper_next; /* what the keeper says; may be NULL */
@@ -190,6 +191,8 @@ void outcome_reply_text(const struct smtp_reply *reply, struct buf *out);
 int runtime_take(struct queue *q, struct settings *s);
 /* The account's state goes to disk, to the log and to the events. */
 void account_changed(struct queue *q, struct account *a);
+/* Does its mail wait for a person to mend something, however long that takes? */
+bool account_is_at_fault(const struct account *a);
 struct account *account_by_name(struct queue *q, const char *name);
 struct service *service_by_name(struct queue *q, const char *name);
 

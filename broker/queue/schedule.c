@@ -32,6 +32,12 @@ schedule_retry_delay(unsigned attempts, uint32_t random)
 	return schedule_jitter(retry_delays[i], random);
 }
 
+int64_t
+schedule_after_hold(int64_t lifetime)
+{
+	return lifetime < 24 * HOUR ? lifetime : 24 * HOUR;
+}
+
 /* ---- outcomes ---- */
 
 static const char *const state_names[SCHEDULE_STATE_COUNT] = {

@@ -19,9 +19,9 @@
 enum { SCHEDULE_INTERRUPTED_MAX = 3 };
 /* A try whose content may have been taken is repeated after this many seconds. */
 enum { SCHEDULE_IN_DOUBT_DELAY = 300 };
-/* A message that was held has at least this many seconds left when it is let go, or its lifetime.
- */
-enum { SCHEDULE_AFTER_HOLD = 24 * 3600 };
+/* A message that was held, or whose account could not send, has at least so many seconds left when
+ * it may go: a day, or its lifetime where that is shorter. */
+int64_t schedule_after_hold(int64_t lifetime);
 
 /* Seconds until the next try of a recipient that `attempts` tries (1..) did not reach. */
 int64_t schedule_retry_delay(unsigned attempts, uint32_t random);

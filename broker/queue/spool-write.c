@@ -146,13 +146,26 @@ int
 spool_update_message(struct spool *s, const struct spool_message *m)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_UPDATE_MESSAGE,
-	    "UPDATE message SET next=?2, expires=?3, flags=?4 WHERE id=?1");
+	    "UPDATE message SET next=?2, expires=max(expires, ?3), flags=?4 WHERE id=?1");
 
 	if (st != NULL) {
 		(void)sqlite3_bind_int64(st, 1, (sqlite3_int64)m->id);
 		spool_bind_time(st, 2, m->next, SPOOL_NEVER);
 		(void)sqlite3_bind_int64(st, 3, m->expires);
 		(void)sqlite3_bind_int64(st, 4, m->flags);
+	}
+	return spool_step(s, st);
+}
+
+int
+spool_prolong(struct spool *s, const char *account, int64_t expires)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_PROLONG,
+	    "UPDATE message SET expires=?2 WHERE account=?1 AND done IS NULL AND expires < ?2");
+
+	if (st != NULL) {
+		(void)sqlite3_bind_text(st, 1, account, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(st, 2, expires);
 	}
 	return spool_step(s, st);
 }

@@ -148,8 +148,10 @@ void spool_body_remove(struct spool *s, uint64_t id);
 int spool_insert(struct spool *s, const struct spool_message *m);
 /* Writes one recipient's state, attempts, times and reply. */
 int spool_update_recipient(struct spool *s, uint64_t id, size_t n, const struct spool_recipient *r);
-/* Writes next, expires and flags. */
+/* Writes next, flags, and expires where it is later than what is stored. */
 int spool_update_message(struct spool *s, const struct spool_message *m);
+/* No open message of the account expires before `expires`. */
+int spool_prolong(struct spool *s, const char *account, int64_t expires);
 /* Nothing is left to do. The body goes; the rest stays as history where `keep`. The caller removes
  * the body's file after the commit. */
 int spool_finish(struct spool *s, const struct spool_message *m, int64_t now, bool keep);

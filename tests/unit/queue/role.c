@@ -512,6 +512,28 @@ test_lifetime_is_over(void **state)
 	assert_non_null(strstr((const char *)body, "Status: 4.4.7"));
 }
 
+/* Time in which the account could not send is not the message's: it is tried, and not given up. */
+static void
+test_lifetime_does_not_run_out_on_the_account(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL;
+	char id[32];
+
+	h->lifetime = 2;
+	harness_start(h);
+	harness_account_state(h, "needs-authorization");
+	harness_serve(h, 100);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	harness_serve(h, 3100);
+	harness_account_state(h, "active");
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	copy_id(job, id);
+	harness_job_done(h, job, &later);
+	(void)settled(h, id, "deferred");
+}
+
 static void
 test_all_or_nothing(void **state)
 {
@@ -1002,6 +1024,7 @@ main(void)
 	    TEST(test_crash_of_queue_in_flight),
 	    TEST(test_in_doubt),
 	    TEST(test_lifetime_is_over),
+	    TEST(test_lifetime_does_not_run_out_on_the_account),
 	    TEST(test_all_or_nothing),
 	    TEST(test_a_submission_once),
 	    TEST(test_policy),
