@@ -259,18 +259,16 @@ find_from(struct complete *c, const struct header_field *f, struct found *found)
 static int
 find_sender(struct complete *c, const struct header_field *f, struct found *found)
 {
-	char *one[1];
+	char *one[1] = {NULL};
 	struct collector k = {c, one, 0, 1};
 	size_t at;
-	int r;
+	int r = -EBADMSG; /* a second Sender leaves it open which of them counts */
 
-	if (found->sender != NULL)
-		return 0;
-	r = address_list_parse(f->value, f->value_len, collect, &k, &at);
-	if (k.count == 1)
-		found->sender = one[0];
-	else if (r != -ENOMEM)
-		found->sender = strdup("");
+	if (found->sender == NULL)
+		r = address_list_parse(f->value, f->value_len, collect, &k, &at);
+	free(found->sender);
+	found->sender = r == 0 && k.count == 1 ? TAKE_PTR(one[0]) : strdup("");
+	free(one[0]);
 	return found->sender == NULL ? -ENOMEM : 0;
 }
 

@@ -38,7 +38,7 @@ struct complete_claim {
 	const char *const *from; /* of all From fields, in order */
 	size_t from_count;
 	bool from_unreadable; /* there is a From from which no address can be read */
-	const char *sender;   /* of Sender, or NULL */
+	const char *sender;   /* of Sender; "": it is not one address; NULL: there is none */
 };
 
 /* What the owner decides; strings are borrowed until complete_input or complete_end returns. */

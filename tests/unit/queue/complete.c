@@ -250,6 +250,9 @@ test_claims(void **state)
 	    {"From: undisclosed:;\n\n", "?"},
 	    {"X: y\n\nFrom: a@b.example\n", ""},
 	    {"Sender: <<\n\n", "/"},
+	    {"Sender: a@b.example, c@d.example\n\n", "/"},
+	    {"Sender: a@b.example junk\n\n", "/"},
+	    {"Sender: a@b.example\nSender: c@d.example\n\n", "/"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
