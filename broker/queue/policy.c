@@ -139,6 +139,20 @@ forbidden_from(const struct decider *d, const struct policy_claim *claim)
 	return NULL;
 }
 
+/* May a report, and what was said with it, go to this address? Not where the caller could not have
+ * written itself, but for addresses that are the service's own. */
+static bool
+report_allowed(const struct decider *d, const char *address)
+{
+	if (policy_recipient_allowed(d->s, address) || account_of(d, address) != NULL)
+		return true;
+	for (size_t i = 0; i < d->s->senders.count; i++)
+		if (is_literal(d->s->senders.items[i]) &&
+		    address_equal_nocase(d->s->senders.items[i], address))
+			return true;
+	return false;
+}
+
 /* Fills From and sender. `sender_ok`, `from_ok`: what the caller wrote may stand. */
 static void
 settle(const struct decider *d, const struct policy_claim *claim, bool sender_ok, bool from_ok,
@@ -196,6 +210,9 @@ policy_decide(const struct policy_service *s, const struct policy_account *accou
 		ret->return_to = "";
 	else if (ret->from == NULL)
 		ret->return_to = from;
+	if (ret->return_to != NULL && *ret->return_to != '\0' &&
+	    !report_allowed(&d, ret->return_to))
+		ret->return_to = NULL;
 }
 
 /* ---- rates ---- */

@@ -108,6 +108,9 @@ struct policy_decision {
  * one where that was given and is allowed, else the first address of `senders` that is no pattern,
  * else the mailbox of the service's first account. The account is the one whose mailbox is the
  * final sender, else the one whose mailbox is the final From, else the first.
+ *
+ * Reports go to the sender that was claimed, also where another was put in its place; to the
+ * postmaster where the service may not send to it and it is neither in `senders` nor a mailbox.
  */
 void policy_decide(const struct policy_service *s, const struct policy_account *accounts,
     size_t account_count, const struct policy_claim *claim, struct policy_decision *ret);

@@ -112,6 +112,38 @@ static const struct policy_account accounts[] = {
 #define CALLER POLICY_ENVELOPE_CALLER
 #define NULL_SENDER POLICY_ENVELOPE_NULL
 
+/* Who may send to few must not reach the others by having mail returned to them. */
+static void
+test_reports_keep_to_the_recipients(void **state)
+{
+	static char *recipients[] = {(char *)"*@ops.example"};
+	static char *senders[] = {(char *)"*", (char *)"cron@host.example"};
+	static const struct {
+		const char *claimed, *return_to;
+	} rows[] = {
+	    {"evil@else.example", NULL},
+	    {"me@ops.example", "me@ops.example"},
+	    {"Cron@host.example", "Cron@host.example"},
+	    {"shop@example.com", "shop@example.com"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct policy_service s = {.from = POLICY_KEEP,
+		    .recipients = {recipients, 1},
+		    .senders = {senders, 2}};
+		struct policy_claim claim = {
+		    .envelope = GIVEN, .sender = rows[i].claimed, .caller = "root@host.example"};
+		struct policy_decision d;
+
+		policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+		assert_null(d.refused);
+		if (rows[i].return_to == NULL)
+			assert_null(d.return_to);
+		else
+			assert_string_equal(d.return_to, rows[i].return_to);
+	}
+}
+
 static void
 test_decide(void **state)
 {
@@ -282,6 +314,7 @@ main(void)
 	    cmocka_unit_test(test_no_service_is_no),
 	    cmocka_unit_test(test_patterns),
 	    cmocka_unit_test(test_decide),
+	    cmocka_unit_test(test_reports_keep_to_the_recipients),
 	    cmocka_unit_test(test_unreadable_from),
 	    cmocka_unit_test(test_nothing_to_rewrite_to),
 	    cmocka_unit_test(test_several_from),
