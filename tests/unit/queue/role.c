@@ -425,6 +425,7 @@ test_person_tries_a_refused_account(void **state)
 static void
 test_crash_of_send(void **state)
 {
+	CLEANUP_MESSAGE struct message *last = NULL;
 	struct harness *h = *state;
 	char id[32] = "";
 
@@ -444,7 +445,8 @@ test_crash_of_send(void **state)
 	assert_null(harness_job(h, SHORT, NULL));
 	assert_int_equal(show(h, id).attempts, 3);
 	assert_int_equal(act(h, 0, "release", id, NULL), EX_OK);
-	assert_non_null(harness_job(h, LONG, NULL));
+	last = harness_job(h, LONG, NULL);
+	assert_non_null(last);
 }
 
 static void
