@@ -23,6 +23,10 @@ enum {
 	ADDRESSES_MAX = 64,
 	/* A line of this length that is no field yet will not become one. */
 	NAME_MAX_LEN = 1000,
+	/* Encoded words make a field, and a header section, longer. */
+	FIELD_MAX = 4 * COMPLETE_HEADER_MAX,
+	WRITTEN_MAX = 8 * COMPLETE_HEADER_MAX,
+	READ_MAX = COMPLETE_HEADER_MAX + 2 * NAME_MAX_LEN,
 };
 
 /* What is known of a field by its name. */
@@ -123,7 +127,7 @@ complete_new(const char *mail_name, const struct complete_ops *ops, void *arg)
 	c->mail_name = mail_name;
 	c->ops = ops;
 	c->arg = arg;
-	c->header = (struct buf)BUF_INIT(COMPLETE_HEADER_MAX + 2 * NAME_MAX_LEN);
+	c->header = (struct buf)BUF_INIT(READ_MAX);
 	c->facts.body_is_utf8 = true;
 	return c;
 }
@@ -403,7 +407,7 @@ static int
 write_folded(struct writer *w, struct buf *to, const char *name, size_t name_len, const char *value,
     size_t len)
 {
-	CLEANUP_BUF struct buf field = BUF_INIT(4 * COMPLETE_HEADER_MAX);
+	CLEANUP_BUF struct buf field = BUF_INIT(FIELD_MAX);
 	int r = buf_append(&field, name, name_len);
 
 	if (r == 0)
@@ -421,7 +425,7 @@ static int
 write_as(struct writer *w, struct buf *to, const char *name, const struct header_field *f,
     bool addresses)
 {
-	CLEANUP_BUF struct buf value = BUF_INIT(4 * COMPLETE_HEADER_MAX);
+	CLEANUP_BUF struct buf value = BUF_INIT(FIELD_MAX);
 	int r = addresses ? write_addresses(w, f, &value)
 			  : fields_encode_text(&value, f->value, f->value_len);
 
@@ -441,7 +445,7 @@ static int
 write_replaced_from(struct writer *w, const struct header_field *f)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT(COMPLETE_HEADER_MAX);
-	CLEANUP_BUF struct buf value = BUF_INIT(4 * COMPLETE_HEADER_MAX);
+	CLEANUP_BUF struct buf value = BUF_INIT(FIELD_MAX);
 	size_t at;
 	int r = 0;
 
@@ -479,7 +483,7 @@ static int
 write_field(struct writer *w, const struct header_field *f)
 {
 	enum kind k = kind_of(f);
-	CLEANUP_BUF struct buf value = BUF_INIT(4 * COMPLETE_HEADER_MAX);
+	CLEANUP_BUF struct buf value = BUF_INIT(FIELD_MAX);
 	int r;
 
 	if (is_dropped(f, k))
@@ -532,8 +536,8 @@ write_missing(struct writer *w)
 static int
 write_header(struct complete *c, const struct found *found, const struct complete_plan *plan)
 {
-	enum { MAX = 8 * COMPLETE_HEADER_MAX };
-	struct writer w = {c, plan, found, BUF_INIT(MAX), BUF_INIT(MAX), BUF_INIT(MAX), false};
+	struct writer w = {c, plan, found, BUF_INIT(WRITTEN_MAX), BUF_INIT(WRITTEN_MAX),
+	    BUF_INIT(WRITTEN_MAX), false};
 	struct header_field f;
 	size_t at = 0;
 	int r = 0;

@@ -394,7 +394,7 @@ add_report(struct queue *q, struct record *rec, enum report_kind kind,
 	const struct queue *q, const struct spool_message *m, const struct spool_recipient *r))
 {
 	const struct spool_message *m = rec->delivery->message;
-	size_t *which = calloc(rec->count, sizeof(*which)), n = 0;
+	size_t *which = calloc(rec->count + 1, sizeof(*which)), n = 0;
 
 	if (which == NULL)
 		return;

@@ -14,7 +14,14 @@
 #include "base/header.h"
 #include "broker/queue/fields.h"
 
-enum { OUT_SIZE = 4096, QP_LINE_MAX = 76, SPLIT_AT = 990 };
+enum {
+	OUT_SIZE = 4096,
+	QP_LINE_MAX = 76,
+	SPLIT_AT = 990,
+	COLLECT_MAX = FIELDS_LINE_MAX + 2, /* a line that may stay, and its CRLF */
+	/* Completing may have made it longer than what came in: encoded words. */
+	HEADER_MAX = 8 * COMPLETE_HEADER_MAX,
+};
 
 struct recode {
 	enum recode_need need;
@@ -56,9 +63,8 @@ recode_new(enum recode_need need, const struct complete_facts *facts,
 	r->facts = *facts;
 	r->write = write;
 	r->arg = arg;
-	/* Completing may have made the header longer than what came in: encoded words. */
-	r->header = (struct buf)BUF_INIT(8 * COMPLETE_HEADER_MAX);
-	r->line = (struct buf)BUF_INIT(2 * FIELDS_LINE_MAX);
+	r->header = (struct buf)BUF_INIT(HEADER_MAX);
+	r->line = (struct buf)BUF_INIT(COLLECT_MAX);
 	return r;
 }
 
@@ -311,8 +317,8 @@ cut_input(struct recode *r, const char *bytes, size_t len)
 		size_t n = lf == NULL ? len - i : (size_t)(lf - bytes) + 1 - i;
 		int e;
 
-		if (r->line.len + n > FIELDS_LINE_MAX + 2 && n > FIELDS_LINE_MAX + 2 - r->line.len)
-			n = FIELDS_LINE_MAX + 2 - r->line.len;
+		if (r->line.len + n > COLLECT_MAX && n > COLLECT_MAX - r->line.len)
+			n = COLLECT_MAX - r->line.len;
 		e = buf_append(&r->line, bytes + i, n);
 		if (e < 0)
 			return e;
@@ -320,7 +326,7 @@ cut_input(struct recode *r, const char *bytes, size_t len)
 		if (r->line.data[r->line.len - 1] == '\n') {
 			e = put_line(r, r->line.data, r->line.len - 2);
 			buf_clear(&r->line);
-		} else if (r->line.len == FIELDS_LINE_MAX + 2) {
+		} else if (r->line.len == COLLECT_MAX) {
 			size_t cut = cut_at(r);
 
 			if (r->way == RECODE_WAY_SOFT_BREAKS) {

@@ -255,10 +255,13 @@ report_make(struct queue *q, const struct account *a, const struct spool_message
 	struct texts texts = {0};
 	char queue_id[SPOOL_ID_LEN], own_id[SPOOL_ID_LEN];
 	CLEANUP_FREE char *from = own_address(q, a);
-	int r = report == NULL || from == NULL ? -ENOMEM : 0;
+	int r;
 
-	if (r == 0)
-		r = fill_recipients(q, a, m, kind, which, count, &texts);
+	if (report == NULL || from == NULL) {
+		free(report);
+		return NULL;
+	}
+	r = fill_recipients(q, a, m, kind, which, count, &texts);
 	if (r == 0)
 		r = write_report(q, a, from, m, kind, &texts, count, &text, &id);
 	if (r == 0)

@@ -11,7 +11,7 @@
 
 enum { MINUTE = 60, HOUR = 3600 };
 
-static const int64_t retry_delays[] = {
+static const int retry_delays[] = {
     1 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 1 * HOUR, 2 * HOUR, 4 * HOUR};
 
 int64_t
@@ -143,7 +143,7 @@ schedule_account_wake(const struct schedule_account *a, int64_t now)
 }
 
 static int64_t
-grow(int64_t first, int64_t most, unsigned failures)
+grow(int first, int most, unsigned failures)
 {
 	int64_t wait = first;
 

@@ -305,7 +305,7 @@ old_ids(struct spool *s, int64_t before, uint64_t *ids)
 int
 spool_purge(struct spool *s, int64_t before, bool *ret_more)
 {
-	uint64_t ids[PURGE_STEP];
+	uint64_t ids[PURGE_STEP] = {0};
 	int n = old_ids(s, before, ids), r = 0;
 	sqlite3_stmt *st;
 

@@ -195,6 +195,7 @@ number(struct spool *s, const char *sql, int64_t *ret)
 	sqlite3_stmt *st;
 	int code = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
 
+	*ret = 0;
 	if (code != SQLITE_OK)
 		return spool_errno(code);
 	code = sqlite3_step(st);
