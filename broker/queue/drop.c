@@ -39,6 +39,7 @@ struct drop {
 	unsigned looks;
 	char *names[NAMES_MAX];
 	size_t count, at;
+	size_t waiting; /* found in looks that took all they may, and refused for now */
 	/* the file being read */
 	char *name; /* NULL: none */
 	int fd;
@@ -112,6 +113,7 @@ finish_file(struct drop *d)
 			    d->name, strerror(errno));
 	} else if (code >= 400 && code < 500) {
 		tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", d->name, words);
+		d->waiting++;
 	} else {
 		keep_aside(d, d->name, code == 0 ? "it holds no whole message" : words);
 	}
@@ -179,6 +181,9 @@ check_file(struct drop *d)
 		return "it is no regular file";
 	if (st.st_nlink != 1)
 		return "it has several names";
+	/* It may have been moved here by one who could write it, and does not own it. */
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return "others than its owner may write it";
 	if ((uint64_t)st.st_size > d->q->settings->size_max + ENVELOPE_MAX)
 		return "it is larger than any message may be";
 	if (st.st_size < (off_t)sizeof(tail) ||
@@ -206,6 +211,13 @@ begin_file(struct drop *d, const char *name)
 	}
 	/* What is opened may be another file than was looked at: it is looked at again. */
 	d->fd = openat(d->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (d->fd < 0 && errno != EACCES && errno != ELOOP) {
+		/* Out of descriptors, memory, or a failing disk: for now. */
+		if (errno != ENOENT)
+			tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", name,
+			    strerror(errno));
+		return true;
+	}
 	why = d->fd < 0 ? strerror(errno) : check_file(d);
 	if (why != NULL) {
 		keep_aside(d, name, why);
@@ -267,6 +279,7 @@ collect(struct drop *d)
 	int fd = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *all = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
+	size_t skip;
 
 	if (all == NULL) {
 		if (fd >= 0)
@@ -275,12 +288,20 @@ collect(struct drop *d)
 		    LOG_PAIRS({LOG_ERROR, strerror(errno)}));
 		return;
 	}
+	/* Many that wait must not keep those behind them from being seen. */
+	if (d->count < NAMES_MAX)
+		d->waiting = 0;
+	skip = d->waiting;
 	d->count = d->at = 0;
 	while (d->count < NAMES_MAX && (e = readdir(all)) != NULL) {
 		if (ends_in(e->d_name, ".tmp"))
 			look_at_unfinished(d, e->d_name);
 		if (e->d_name[0] == '.' || !ends_in(e->d_name, ".drop"))
 			continue;
+		if (skip > 0) {
+			skip--;
+			continue;
+		}
 		d->names[d->count] = strdup(e->d_name);
 		d->count += d->names[d->count] != NULL;
 	}
@@ -303,6 +324,8 @@ drop_scan(struct drop *d)
 	d->looks = 0;
 	d->seen = st.st_mtim;
 	collect(d);
+	if (d->count == NAMES_MAX)
+		d->looks = RETRY_LOOKS; /* there may be more */
 	next_file(d);
 }
 
