@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "broker/queue/action.h"
 
-enum { CLIENTS_MAX = 64, ROWS_PER_TURN = 256 };
+enum { CLIENTS_MAX = 64, CLIENTS_PER_UID = 8, ROWS_PER_TURN = 256 };
 
 enum cursor_kind {
 	CURSOR_NONE,
@@ -664,6 +664,17 @@ take_identity(struct client *c, int fd)
 	return 0;
 }
 
+/* So that nobody who keeps connections open keeps administrators out. */
+static bool
+has_too_many(const struct control *k, const struct client *c)
+{
+	size_t n = 0;
+
+	for (const struct client *other = k->clients; other != NULL; other = other->next)
+		n += other->uid == c->uid;
+	return !c->admin && n >= CLIENTS_PER_UID;
+}
+
 static void
 serve(struct control *k, int fd)
 {
@@ -674,7 +685,7 @@ serve(struct control *k, int fd)
 		return;
 	}
 	c->control = k;
-	if (take_identity(c, fd) < 0) {
+	if (take_identity(c, fd) < 0 || has_too_many(k, c)) {
 		(void)close(fd);
 		free(c->groups);
 		free(c);

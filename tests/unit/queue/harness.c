@@ -400,6 +400,12 @@ harness_connect(struct harness *h, uid_t uid)
 	return connect_as(h, uid, "submit.sock", SOCK_STREAM);
 }
 
+int
+harness_connect_control(struct harness *h, uid_t uid)
+{
+	return connect_as(h, uid, "control.sock", SOCK_SEQPACKET);
+}
+
 char *
 harness_replies(struct harness *h, int fd)
 {

@@ -47,6 +47,8 @@ void harness_serve(struct harness *h, int ms);
 char *harness_submit(struct harness *h, uid_t uid, const char *bytes, size_t len);
 /* A connection to the submit socket as `uid`: what goes there is the test's business. */
 int harness_connect(struct harness *h, uid_t uid);
+/* A connection to the control socket. */
+int harness_connect_control(struct harness *h, uid_t uid);
 /* All replies up to the end, acting as main meanwhile; closes it. The caller frees. */
 char *harness_replies(struct harness *h, int fd);
 /* One message of that kind, through ESMTP with BDAT; `mail` are parameters of MAIL. Returns the

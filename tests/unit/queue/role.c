@@ -701,6 +701,24 @@ test_others_see_their_own(void **state)
 }
 
 static void
+test_nobody_keeps_administrators_out(void **state)
+{
+	struct harness *h = *state;
+	struct message *done;
+	int fds[70];
+
+	harness_start(h);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = harness_connect_control(h, 1234);
+	harness_serve(h, 100);
+	done = harness_ask(h, 0, message_new(M_QUEUE_LIST), NULL, NULL);
+	assert_non_null(done);
+	(void)message_free(done);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+
+static void
 test_hold_and_release(void **state)
 {
 	struct harness *h = *state;
@@ -808,6 +826,9 @@ test_drop_directory(void **state)
 	drop_file(h, "linked.drop", 1234,
 	    DROP_MAIL("00112233445566778899aabbccddee04") DROP_BODY "QUIT\r\n");
 	assert_int_equal(linkat(h->dirs[2], "linked.drop", h->dirs[2], "other", 0), 0);
+	drop_file(h, "shared.drop", 1234,
+	    DROP_MAIL("00112233445566778899aabbccddee05") DROP_BODY "QUIT\r\n");
+	assert_int_equal(fchmodat(h->dirs[2], "shared.drop", 0660, 0), 0);
 	assert_int_equal(symlinkat("/etc/passwd", h->dirs[2], "sym.drop"), 0);
 	(void)snprintf(path, sizeof(path), "%s/drop/fifo.drop", h->dir);
 	assert_int_equal(mkfifo(path, 0600), 0);
@@ -821,6 +842,7 @@ test_drop_directory(void **state)
 	assert_true(dropped(h, "cut.drop.refused"));
 	assert_true(dropped(h, "refused.drop.refused"));
 	assert_true(dropped(h, "linked.drop.refused"));
+	assert_true(dropped(h, "shared.drop.refused"));
 	assert_false(dropped(h, "sym.drop"));
 	assert_false(dropped(h, "fifo.drop"));
 	assert_true(dropped(h, ".new.tmp"));
@@ -1035,6 +1057,7 @@ main(void)
 	    TEST(test_service_goes_within_a_message),
 	    TEST(test_capture),
 	    TEST(test_others_see_their_own),
+	    TEST(test_nobody_keeps_administrators_out),
 	    TEST(test_hold_and_release),
 	    TEST(test_many_recipients),
 	    TEST(test_drop_directory),
