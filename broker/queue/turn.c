@@ -105,12 +105,13 @@ commit(struct queue *q, struct op *first)
 	}
 	log_line(LOG_LEVEL_WARNING, "A transaction of the spool failed.",
 	    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
-	q->turn.sync_bodies = false;
 	must = split_must(&first);
 	if (must != NULL) {
 		int again = first == NULL ? r : write_all(q, must);
 
 		if (again == 0) {
+			q->turn.sync_bodies = false;
+			q->turn.stuck = false;
 			finish_all(q, must, 0);
 		} else {
 			tell_stuck(q, again);
