@@ -8,14 +8,18 @@
 #include "broker/keeper/keeper.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sysexits.h>
 #include <time.h>
 
 #include "base/log.h"
 
 enum {
-	CLOCK_JUMP = 30, /* seconds by which the clocks must part to count as set */
+	LOCK_STEP = 50,   /* ms */
+	LOCK_WAIT = 5000, /* ms */
+	CLOCK_JUMP = 30,  /* seconds by which the clocks must part to count as set */
 	TIMER_LONGEST =
 	    3600 * 1000,        /* ms; libevent's clock stands still while the machine sleeps */
 	STOP_LONGEST = 3,       /* seconds that a request in flight is waited for at the end */
@@ -333,16 +337,39 @@ keeper_clear(struct keeper *k)
 	k->vault = vault_free(k->vault);
 }
 
+/*
+ * Two keepers on one store would refresh the same tokens, which a server takes for theft. main's lock does not bar that: where
+ * main was killed, the keeper it had may be ending still while the next one starts. So each keeper locks the folder, and waits
+ * for the one before. 0, or negative errno where that does not end.
+ */
+static int
+lock_store(int dir)
+{
+	for (int waited = 0;; waited += LOCK_STEP) {
+		if (flock(dir, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK || waited >= LOCK_WAIT)
+			return -errno;
+		(void)poll(NULL, 0, LOCK_STEP);
+	}
+}
+
 static int
 start(struct role *r)
 {
 	struct keeper *k = role_state(r);
+	int lock;
 
 	k->role = r;
 	k->dir = role_dir(r, "tokens");
-	if (k->dir < 0)
+	if (k->dir < 0) {
 		log_error("The folder of the token store was not handed over.");
-	return 0;
+		return 0;
+	}
+	lock = lock_store(k->dir);
+	if (lock < 0)
+		log_error("The token store is in use by another keeper: %s.", strerror(-lock));
+	return lock;
 }
 
 static void
