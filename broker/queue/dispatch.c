@@ -19,6 +19,8 @@
 
 enum {
 	SLOT_BITS = 10,
+	FIRST_JOBS = 4,
+	FIRST_JOBS_PER_SESSION = 2,
 	QUANTUM = 32,          /* messages taken from a lane in one turn */
 	PACKET_RESERVE = 4096, /* of a packet, for everything but body and recipients */
 	MINUTE_MS = 60 * 1000,
@@ -88,11 +90,33 @@ job_by_id(const struct queue *q, uint64_t id)
 	return j != NULL && j->id == id ? j : NULL;
 }
 
+/*
+ * How many jobs of the account may be outstanding. Few until the network role has shown that it
+ * delivers them, since all that are outstanding count as interrupted when it dies.
+ */
+static unsigned
+window_of(const struct account *a)
+{
+	unsigned most = a->conf.sessions * JOBS_PER_SESSION;
+	unsigned least = a->conf.sessions * FIRST_JOBS_PER_SESSION;
+
+	if (least < FIRST_JOBS)
+		least = FIRST_JOBS;
+	if (a->window < least)
+		return least;
+	return a->window < most ? a->window : most;
+}
+
+void
+dispatch_widen(struct account *a)
+{
+	a->window = window_of(a) + 2;
+}
+
 static unsigned
 room_of(const struct queue *q, const struct account *a, int64_t now)
 {
-	unsigned most =
-	    schedule_account_room(&a->schedule, now, a->conf.sessions * JOBS_PER_SESSION);
+	unsigned most = schedule_account_room(&a->schedule, now, window_of(a));
 	unsigned room = most > a->outstanding ? most - a->outstanding : 0;
 	unsigned all = JOBS_MAX - q->dispatch.outstanding;
 
@@ -665,8 +689,11 @@ dispatch_peer(struct queue *q, enum role_id peer, bool up)
 	if (peer == ROLE_KEEPER && !up)
 		for (size_t i = 0; i < q->account_count; i++)
 			q->accounts[i]->lent = false;
-	if (peer == ROLE_SEND && !up)
+	if (peer == ROLE_SEND && !up) {
 		interrupt_all(q);
+		for (size_t i = 0; i < q->account_count; i++)
+			q->accounts[i]->window = 0;
+	}
 	if (peer == ROLE_SEND && up)
 		q->dispatch.idle_since = queue_now(q);
 	dispatch_run(q);

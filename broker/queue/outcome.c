@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 
-enum { INTERRUPTED_DELAY = 30, OVERDUE_STEP = 100, REPORTS_MAX = 3 };
+enum { OVERDUE_STEP = 100, REPORTS_MAX = 3 };
 
 /* Outcomes on their way to the disk. */
 struct record {
@@ -156,7 +156,8 @@ account_changed(struct queue *q, struct account *a)
 	log_account(a);
 	if (x == NULL)
 		return;
-	*x = (struct account_op){.op = {.write = account_write, .done = account_written, .must = true},
+	*x = (struct account_op){
+	    .op = {.write = account_write, .done = account_written, .must = true},
 	    .account = a,
 	    .at = queue_now(q)};
 	if (was_at_fault && !a->at_fault)
@@ -286,7 +287,7 @@ apply_interruption(struct queue *q, struct spool_recipient *r)
 	int64_t delay;
 
 	r->interrupted++;
-	delay = schedule_jitter((int64_t)INTERRUPTED_DELAY * r->interrupted, queue_random());
+	delay = schedule_interrupted_delay(r->interrupted, queue_random());
 	r->state = r->interrupted >= SCHEDULE_INTERRUPTED_MAX ? SPOOL_HELD : SPOOL_QUEUED;
 	r->next = r->state == SPOOL_HELD ? SPOOL_NEVER : queue_now(q) + delay;
 }
@@ -478,6 +479,8 @@ apply_results(struct queue *q, struct job *j, const struct smtp_reply *results,
 		(void)smtp_reply_copy(&r->reply, &results[i]);
 		apply_verdict(q, m, r, &v);
 		log_recipient(j->delivery, r);
+		if (v.recipient == SCHEDULE_DELIVERED)
+			dispatch_widen(j->delivery->account);
 		if (i == 0 ||
 		    (v.account != SCHEDULE_ACTIVE && ret_account->account == SCHEDULE_ACTIVE)) {
 			*ret_account = v;
@@ -603,9 +606,10 @@ outcome_sweep(struct queue *q)
 	for (size_t i = 0; i < q->dispatch.lane_count; i++) {
 		const struct lane *l = &q->dispatch.lanes[i];
 		uint64_t ids[OVERDUE_STEP];
-		int n = account_is_at_fault(l->account) ? 0
-					      : spool_overdue(q->spool, l->account->name,
-						    l->service, now, warn, ids, OVERDUE_STEP);
+		int n = account_is_at_fault(l->account)
+			    ? 0
+			    : spool_overdue(q->spool, l->account->name, l->service, now, warn, ids,
+				  OVERDUE_STEP);
 
 		for (int k = 0; k < n; k++)
 			overdue(q, ids[k]);

@@ -60,6 +60,7 @@ struct account {
 	char *keeper_text, *keeper_next; /* what the keeper says; may be NULL */
 	struct policy_bucket rate;
 	unsigned outstanding; /* jobs promised or sent */
+	unsigned window;      /* how many may be, as far as successes have shown; 0: none yet */
 	bool lent;
 	int64_t idle_since; /* no job since; meaningful while lent */
 };
@@ -161,6 +162,8 @@ void dispatch_wait(struct queue *q, struct account *a, const char *service, int6
 struct delivery *dispatch_promise(struct queue *q, struct account *a, struct spool_message *m);
 void dispatch_begin(struct queue *q, struct delivery *d);
 void dispatch_forget(struct queue *q, struct delivery *d);
+/* A message got through: more of the account's may be under way at once. */
+void dispatch_widen(struct account *a);
 /* The job was answered, or never will be: its slot and its account's room are free. The index stays
  * the caller's. */
 void dispatch_release(struct queue *q, struct job *j);

@@ -38,6 +38,13 @@ schedule_after_hold(int64_t lifetime)
 	return lifetime < 24 * HOUR ? lifetime : 24 * HOUR;
 }
 
+int64_t
+schedule_interrupted_delay(unsigned interrupted, uint32_t random)
+{
+	return interrupted < 2 ? random % 3
+			       : SCHEDULE_INTERRUPTED_DELAY + random % SCHEDULE_INTERRUPTED_DELAY;
+}
+
 /* ---- outcomes ---- */
 
 static const char *const state_names[SCHEDULE_STATE_COUNT] = {

@@ -17,6 +17,9 @@
 
 /* Interrupted tries (a process died in the midst) after which a recipient is held. */
 enum { SCHEDULE_INTERRUPTED_MAX = 3 };
+/* Crashes come in bursts: after the second, a recipient waits this many seconds, and up to as many
+ * more, so that it does not stand in the way of the third with all that was in flight beside it. */
+enum { SCHEDULE_INTERRUPTED_DELAY = 20 };
 /* A try whose content may have been taken is repeated after this many seconds. */
 enum { SCHEDULE_IN_DOUBT_DELAY = 300 };
 /* A message that was held, or whose account could not send, has at least so many seconds left when
@@ -28,6 +31,9 @@ int64_t schedule_retry_delay(unsigned attempts, uint32_t random);
 
 /* `delay` seconds with 20 % of jitter either way. */
 int64_t schedule_jitter(int64_t delay, uint32_t random);
+
+/* Seconds until the next try after the `interrupted`th (1..) crash. */
+int64_t schedule_interrupted_delay(unsigned interrupted, uint32_t random);
 
 /* ---- what an outcome means for the recipient and for the account ---- */
 

@@ -521,11 +521,13 @@ spool_recover(struct spool *s, int64_t now, unsigned *ret_interrupted)
 	    ", 'interrupted' FROM recipient WHERE %s;"
 	    "UPDATE message SET next=NULL WHERE id IN (SELECT message FROM recipient WHERE %s);"
 	    "UPDATE recipient SET interrupted=interrupted+1, next=%" PRId64
-	    ", state=CASE WHEN interrupted < %d THEN 0 ELSE 6 END WHERE %s;"
+	    "+CASE WHEN interrupted > 0 THEN %d + message %% %d ELSE 0 END, state=CASE WHEN "
+	    "interrupted < %d THEN 0 ELSE 6 END WHERE %s;"
 	    /* Recipients that were not being sent waited for the end of their siblings' try. */
 	    "UPDATE message SET next=(SELECT min(next) FROM recipient WHERE message=id"
 	    " AND state IN (0, 3)) WHERE done IS NULL AND next IS NULL;",
-	    now, sending, sending, now, SCHEDULE_INTERRUPTED_MAX - 1, sending);
+	    now, sending, sending, now, SCHEDULE_INTERRUPTED_DELAY, SCHEDULE_INTERRUPTED_DELAY,
+	    SCHEDULE_INTERRUPTED_MAX - 1, sending);
 	if (r == 0 && count > 0)
 		r = run(s, sql);
 	if (r == 0)

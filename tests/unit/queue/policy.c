@@ -128,9 +128,8 @@ test_reports_keep_to_the_recipients(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct policy_service s = {.from = POLICY_KEEP,
-		    .recipients = {recipients, 1},
-		    .senders = {senders, 2}};
+		struct policy_service s = {
+		    .from = POLICY_KEEP, .recipients = {recipients, 1}, .senders = {senders, 2}};
 		struct policy_claim claim = {
 		    .envelope = GIVEN, .sender = rows[i].claimed, .caller = "root@host.example"};
 		struct policy_decision d;

@@ -474,8 +474,9 @@ test_crash_in_flight(void **state)
 		assert_int_equal(back.recipients[0].interrupted, i);
 		assert_int_equal(back.recipients[1].interrupted, 0);
 		assert_int_equal(back.recipients[0].state, i < 3 ? SPOOL_QUEUED : SPOOL_HELD);
+		/* the second time it waits until the burst of crashes is over */
 		if (i < 3)
-			assert_int_equal(back.next, 100 + i);
+			assert_in_range(back.next, i == 1 ? 101 : 122, i == 1 ? 101 : 141);
 		back.recipients[0].state = SPOOL_SENDING;
 		if (i < 3) {
 			assert_int_equal(spool_begin(p->spool), 0);
