@@ -545,7 +545,8 @@ find_id_flaw(const struct attempt *t, const struct message *m)
 	size_t at = 0;
 
 	if (issuer == NULL)
-		return NULL; /* there was none */
+		return message_has(m, F_IDENTITY) ? "The ID token does not name its issuer."
+						  : NULL; /* there was none */
 	if (t->issuer != NULL && !callback_issuer_fits(t->issuer, issuer, strlen(issuer)))
 		return "The ID token was issued by another than the account's issuer.";
 	while (message_next_str(m, F_ID_AUDIENCE, &at, &audience))

@@ -822,6 +822,16 @@ answer_other_audience(struct world *w, uint64_t id)
 	return m;
 }
 
+/* Neither issuer nor audience nor nonce: an ID token that could be anybody's. */
+static struct message *
+answer_without_issuer(struct world *w, uint64_t id)
+{
+	struct message *m = tokens_new(id, "a", "r", 3600);
+
+	message_put_str(m, F_IDENTITY, w->mailbox);
+	return m;
+}
+
 static struct message *
 answer_nobody(struct world *w, uint64_t id)
 {
@@ -864,6 +874,7 @@ test_refused_sign_ins(void **state)
 	refused_sign_in(w, answer_nobody, EX_CONFIG, "does not say who signed in");
 	refused_sign_in(w, answer_invalid_grant, EX_NOPERM, "AADSTS70008");
 	refused_sign_in(w, answer_fault, EX_TEMPFAIL, "cannot be reached");
+	refused_sign_in(w, answer_without_issuer, EX_PROTOCOL, "does not name its issuer");
 	w->issuer = "https://other.example";
 	configure(w);
 	w->issuer = NULL; /* the token says https://as.example */
