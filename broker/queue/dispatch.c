@@ -386,8 +386,14 @@ load_lane(void *arg, const char *account, const char *service, uint64_t open, in
 	struct queue *q = arg;
 	struct account *a = account_by_name(q, account);
 
-	if (a != NULL && a->configured && next != SPOOL_NEVER)
+	if (next == SPOOL_NEVER)
+		return 0;
+	if (a != NULL && a->configured)
 		dispatch_wait(q, a, service, next);
+	else
+		log_line(LOG_LEVEL_WARNING,
+		    "Mail waits for an account that is not configured; it stays in the spool.",
+		    LOG_PAIRS({LOG_ACCOUNT, account}, {LOG_SERVICE, service}));
 	return 0;
 }
 
