@@ -11,14 +11,16 @@
  * message_open serves both "what of this lane is due" and "all that is open"; finished messages
  *              are not in it.
  * body         the finished message (CRLF line ends, not dot-stuffed) of up to 30 KiB; larger ones
- * are files bodies/<id in hexadecimal>, synced before the row is written. Apart from `message`, so
- * that dropping it leaves that row alone. recipient    one row each, beside its siblings. `state`:
- * enum spool_state. `code`, `enhanced`, `stage`, `fault`, `in_doubt`, `reply`: the last outcome,
- * struct smtp_reply. `params`: the parameters of RCPT as they go on the wire. attempt      one row
- * per try of a message in one session, with the redacted transcript. event        decisions worth
- * remembering. account      what must outlive a restart of an account's state: held by a person,
- * refused, throttled (struct schedule_account). meta         `clean`: 1 while the database is
- * closed properly.
+ *              are files bodies/<id in hexadecimal>, synced before the row is written. Apart from
+ *              `message`, so that dropping it leaves that row alone.
+ * recipient    one row each, beside its siblings. `state`: enum spool_state. `code`, `enhanced`,
+ *              `stage`, `fault`, `in_doubt`, `reply`: the last outcome, struct smtp_reply.
+ *              `params`: the parameters of RCPT as they go on the wire.
+ * attempt      one row per try of a message in one session, with the redacted transcript.
+ * event        decisions worth remembering.
+ * account      what must outlive a restart of an account's state: held by a person, refused,
+ *              throttled (struct schedule_account).
+ * meta         `clean`: 1 while the database is closed properly.
  */
 #ifndef FRANK_BROKER_QUEUE_SPOOL_SCHEMA_H
 #define FRANK_BROKER_QUEUE_SPOOL_SCHEMA_H
