@@ -367,6 +367,16 @@ fold_at(const char *line, size_t max)
 	return 0;
 }
 
+/* Does the line hold white space alone? */
+static bool
+is_blank_line(const char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!is_space(line[i]))
+			return false;
+	return true;
+}
+
 /* One line without its line end, folded as often as it needs. */
 static int
 fold_line(struct buf *out, const char *line, size_t len, bool *ret_split)
@@ -374,6 +384,9 @@ fold_line(struct buf *out, const char *line, size_t len, bool *ret_split)
 	size_t space = 0; /* a cut put a space before what is left */
 	int r = 0;
 
+	/* White space at the end would become a line of its own. */
+	while (len > 0 && is_blank(line[len - 1]))
+		len--;
 	while (len + space > FIELDS_LINE_MAX && r == 0) {
 		size_t cut = fold_at(line, FIELDS_LINE_MAX - space);
 		bool hard = cut == 0;
@@ -403,7 +416,9 @@ fields_fold(struct buf *out, const char *field, size_t len, bool *ret_split)
 		const char *lf = memchr(field + at, '\n', len - at);
 		size_t whole = lf == NULL ? len - at : (size_t)(lf - field) + 1 - at;
 
-		if (whole <= FIELDS_LINE_MAX + 2)
+		if (at > 0 && is_blank_line(field + at, whole))
+			r = 0; /* some take it for the end of the header section */
+		else if (whole <= FIELDS_LINE_MAX + 2)
 			r = buf_append(out, field + at, whole);
 		else
 			r = fold_line(out, field + at, whole - 2, ret_split);

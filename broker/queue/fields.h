@@ -37,7 +37,8 @@ int fields_encode_addresses(struct buf *out, const char *value, size_t len, bool
 /*
  * Appends a field, line ends included, so that no line is over FIELDS_LINE_MAX octets: longer ones
  * are folded before white space. *ret_split becomes true where there was none and a line was cut,
- * which inserts a space. `field` has CRLF line ends, and ends in one.
+ * which inserts a space. Lines of white space alone, which RFC 5322 section 3.2.2 forbids, are left
+ * out. `field` has CRLF line ends, and ends in one.
  */
 int fields_fold(struct buf *out, const char *field, size_t len, bool *ret_split);
 

@@ -151,6 +151,9 @@ test_messages(void **state)
 	    {"DKIM-Signature: v=1\nFrom: a@b.example\nSubject: \xe2\x98\x83\n\n",
 		"DKIM-Signature: v=1\r\nFrom: a@b.example\r\nSubject: \xe2\x98\x83\r\n" ADDED_DATE
 		    ADDED_ID "\r\n"},
+	    /* a fold that holds nothing */
+	    {"From: a@b.example\n \t\nSubject: x\n\t\n y\n \n\nb\n",
+		"From: a@b.example\r\nSubject: x\r\n y\r\n" ADDED_DATE ADDED_ID "\r\nb\r\n"},
 	    /* two From fields, several authors */
 	    {"From: a@b.example\nFrom: c@d.example\n\n",
 		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "X-Original-From: c@d.example\r\n\r\n"},

@@ -152,7 +152,7 @@ check_fold(const char *word, size_t repeat, const char *lead, bool split)
 	assert_int_equal(buf_append_str(&in, lead), 0);
 	for (size_t i = 0; i < repeat; i++)
 		assert_int_equal(buf_append_str(&in, word), 0);
-	assert_int_equal(buf_append_str(&in, "\r\n"), 0);
+	assert_int_equal(buf_append_str(&in, ".\r\n"), 0);
 	assert_int_equal(fields_fold(&out, in.data, in.len, &got), 0);
 	assert_int_equal(got, split);
 	for (const char *line = out.data; *line != '\0'; line = strchr(line, '\n') + 1)
@@ -172,12 +172,28 @@ static void
 test_folds(void **state)
 {
 	check_fold("short ", 10, "Subject: ", false);
+	check_fold("x", 900, "Subject: ", false);
 	check_fold(" <id@example.com>", 500, "References:", false);
-	check_fold("x", 997, "R: ", false); /* the only place is behind the colon */
+	check_fold("x", 996, "R: ", false); /* the only place is behind the colon */
 	check_fold("x", 5000, "Subject: ", true);
 	check_fold("\xe2\x98\x83", 1500, "Subject: ", true);
 	check_fold("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx ",
 	    40, "Subject: ", false);
+}
+
+static void
+test_no_line_of_white_space(void **state)
+{
+	CLEANUP_BUF struct buf in = BUF_INIT(10000), out = BUF_INIT(10000);
+	bool split = false;
+
+	assert_int_equal(buf_append_str(&in, "Subject: x"), 0);
+	for (int i = 0; i < 2500; i++)
+		assert_int_equal(buf_append_char(&in, i % 2 ? ' ' : '\t'), 0);
+	assert_int_equal(buf_append_str(&in, "\r\n \t\r\n y\r\n \r\n"), 0);
+	assert_int_equal(fields_fold(&out, in.data, in.len, &split), 0);
+	assert_string_equal(out.data, "Subject: x\r\n y\r\n");
+	assert_false(split);
 }
 
 int
@@ -190,6 +206,7 @@ main(void)
 	    cmocka_unit_test(test_long_words_are_cut_between_characters),
 	    cmocka_unit_test(test_addresses),
 	    cmocka_unit_test(test_folds),
+	    cmocka_unit_test(test_no_line_of_white_space),
 	};
 
 	return cmocka_run_group_tests_name("queue/fields", tests, NULL, NULL);
