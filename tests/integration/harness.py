@@ -405,6 +405,9 @@ def alive(pid):
         return False
 
 
+PROGRAMS = ('frankd', 'frank', 'frank-queue', 'frank-keeper', 'frank-https', 'frank-send', 'sendmail', 'mailq', 'frank-sandbox')
+
+
 class Watcher(threading.Thread):
     """Reads command lines and environments of the programs under test, again and again, for the search for secrets."""
 
@@ -414,15 +417,17 @@ class Watcher(threading.Thread):
 
     def run(self):
         while not self.done:
-            mine = build_dir()
             for d in glob.glob('/proc/[0-9]*'):
                 with contextlib.suppress(OSError):
-                    exe = os.readlink(d + '/exe')
-                    if not exe.startswith(mine) or exe.startswith(mine + '/tests/'):
+                    line = open(d + '/cmdline', 'rb').read()
+                    if os.path.basename(line.split(b'\0')[0]).decode(errors='replace') not in PROGRAMS:
                         continue
-                    parts = [open(f'{d}/{part}', 'rb').read() for part in ('cmdline', 'environ')]
-                    if b'DRIVER_SECRET=' not in parts[1]:  # a role that a test's driver started, with the driver's environment
-                        self.seen.update(parts)
+                    try:
+                        environ = open(d + '/environ', 'rb').read()
+                    except PermissionError:  # undumpable, and we are not root: nobody else can read it either
+                        environ = b''
+                    if b'DRIVER_SECRET=' not in environ:  # a role that a test's driver started, with the driver's environment
+                        self.seen.update((line, environ))
             time.sleep(0.1)
 
 

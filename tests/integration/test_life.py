@@ -77,8 +77,8 @@ def role_pids(f):
     """{program: pid} of the roles."""
     out = {}
     for pid in f.pids():
-        with contextlib.suppress(OSError):
-            out[os.path.basename(os.readlink(f'/proc/{pid}/exe'))] = pid
+        with contextlib.suppress(OSError):  # not by exe: that of an undumpable process is root's to see
+            out[os.path.basename(open(f'/proc/{pid}/cmdline').read().split('\0')[0])] = pid
     return out
 
 
