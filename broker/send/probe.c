@@ -34,6 +34,18 @@ probe_free(struct probe *p)
 	return NULL;
 }
 
+/* Connected: sends the hello. The handshake does not read the answer, which is only looked at: it writes to memory. */
+static bool
+say_hello(struct probe *p)
+{
+	char *hello;
+	long len;
+
+	(void)SSL_do_handshake(p->ssl);
+	len = BIO_get_mem_data(SSL_get_wbio(p->ssl), &hello);
+	return len > 0 && write(p->fd, hello, (size_t)len) == len;
+}
+
 static void
 on_event(evutil_socket_t sock, short what, void *arg)
 {
@@ -44,9 +56,8 @@ on_event(evutil_socket_t sock, short what, void *arg)
 	    (what & EV_TIMEOUT) != 0 ? -ETIMEDOUT : tls_peek(p->fd, banner, sizeof(banner));
 
 	if (answer == -EAGAIN) {
-		/* Connected: say hello; how the handshake goes on does not matter. */
-		(void)SSL_do_handshake(p->ssl);
-		if (event_assign(p->event, event_get_base(p->event), p->fd, EV_READ, on_event, p) ==
+		if (say_hello(p) &&
+		    event_assign(p->event, event_get_base(p->event), p->fd, EV_READ, on_event, p) ==
 			0 &&
 		    event_add(p->event, &patience) == 0)
 			return;
@@ -59,6 +70,7 @@ static bool
 set_up(struct probe *p, struct event_base *base, const struct address *address)
 {
 	struct timeval patience = {.tv_sec = PATIENCE};
+	BIO *out;
 
 	p->fd = socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->fd < 0 ||
@@ -67,8 +79,12 @@ set_up(struct probe *p, struct event_base *base, const struct address *address)
 		return false;
 	p->context = SSL_CTX_new(TLS_client_method());
 	p->ssl = p->context == NULL ? NULL : SSL_new(p->context);
-	if (p->ssl == NULL || SSL_set_fd(p->ssl, p->fd) != 1)
+	out = BIO_new(BIO_s_mem());
+	if (p->ssl == NULL || out == NULL) {
+		(void)BIO_free(out);
 		return false;
+	}
+	SSL_set_bio(p->ssl, NULL, out);
 	SSL_set_connect_state(p->ssl);
 	p->event = event_new(base, p->fd, EV_WRITE, on_event, p);
 	return p->event != NULL && event_add(p->event, &patience) == 0;
