@@ -9,14 +9,13 @@ class Sent:
     """One run of the driver."""
 
     def __init__(self, *args, secret=None, second=None, timeout=60):
-        env = {k: v for k, v in os.environ.items() if not k.startswith('DRIVER_')}
-        for name, value in (('DRIVER_SECRET', secret), ('DRIVER_SECRET_2', second)):
+        env = {k: v for k, v in os.environ.items() if not k.startswith('GROUND')}
+        for value in (secret, second):
             if value is not None:
-                env[name] = value
                 secrets.add(value)
         argv = [os.path.join(build_dir(), 'tests/send/send-driver'), os.path.join(build_dir(), 'broker/frank-send'), '--transcript', *map(str, args)]
         self.began = time.monotonic()
-        r = subprocess.run(argv, env=env, capture_output=True, text=True, errors='replace', timeout=timeout)
+        r = subprocess.run(argv, env=env, input=f'{secret or ""}\n{second or ""}\n', capture_output=True, text=True, errors='replace', timeout=timeout)
         self.took = time.monotonic() - self.began
         self.log = r.stderr
         head, _, self.transcript = r.stdout.partition('---- the last transcript\n')

@@ -18,8 +18,8 @@
  *   --shutdown MS                     tells the program to end, so long after the last job was given
  *   --transcript                      prints the last one
  *
- * The secret is $DRIVER_SECRET, the one given after a refusal $DRIVER_SECRET_2. Prints one line
- * `NUMBER OUTCOME` per kind of outcome, then facts as `name: value`. Exit status 0 when every job
+ * Standard input has the secret in its first line and the one given after a refusal in its second; an
+ * empty line is none. Prints one line `NUMBER OUTCOME` per kind of outcome, then facts as `name: value`. Exit status 0 when every job
  * was answered.
  */
 #include <errno.h>
@@ -57,6 +57,7 @@ struct outcome {
 
 struct driver {
 	struct options o;
+	char secrets[2][8192]; /* "" for none */
 	int main_sock, queue_sock, keeper_sock;
 	unsigned generation;
 	double shut_down_at;
@@ -329,7 +330,7 @@ static void
 take_request(struct driver *d, const struct message *get)
 {
 	bool rejected = message_has(get, F_REJECTED);
-	const char *secret = getenv(rejected ? "DRIVER_SECRET_2" : "DRIVER_SECRET");
+	const char *secret = d->secrets[rejected];
 	struct message *m;
 
 	d->credentials++;
@@ -339,7 +340,7 @@ take_request(struct driver *d, const struct message *get)
 		d->keeper_sock = -1;
 		return;
 	}
-	if (d->o.no_credential != NULL || secret == NULL) {
+	if (d->o.no_credential != NULL || *secret == '\0') {
 		refuse_credential(d, get,
 		    d->o.no_credential != NULL ? d->o.no_credential : "needs-authorization");
 		return;
@@ -559,6 +560,11 @@ main(int argc, char **argv)
 		return 2;
 	}
 	parse(&d.o, argc - 1, argv + 1);
+	for (int i = 0; i < 2; i++) {
+		if (fgets(d.secrets[i], sizeof(d.secrets[i]), stdin) == NULL)
+			break;
+		d.secrets[i][strcspn(d.secrets[i], "\n")] = '\0';
+	}
 	make_body(&d);
 	start(&d, argv[1]);
 	introduce(&d);
