@@ -24,6 +24,7 @@
 #include "broker/https/http.h"
 
 struct world {
+	unsigned open; /* connections of the server */
 	struct event_base *base;
 	struct evconnlistener *listener;
 	struct fetch *fetch;
@@ -109,6 +110,13 @@ reply(struct world *w, struct bufferevent *b)
 	evbuffer_add_printf(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
 }
 
+static void
+hang_up(struct world *w, struct bufferevent *b)
+{
+	w->open--;
+	bufferevent_free(b);
+}
+
 static void on_read(struct bufferevent *b, void *arg);
 static void on_event(struct bufferevent *b, short what, void *arg);
 
@@ -121,13 +129,13 @@ on_written(struct bufferevent *b, void *arg)
 	if (strstr(w->last, " /token ") != NULL)
 		bufferevent_setcb(b, on_read, NULL, on_event, w);
 	else
-		bufferevent_free(b);
+		hang_up(w, b);
 }
 
 static void
 on_event(struct bufferevent *b, short what, void *arg)
 {
-	bufferevent_free(b);
+	hang_up(arg, b);
 }
 
 static void
@@ -152,7 +160,7 @@ on_read(struct bufferevent *b, void *arg)
 	bufferevent_setcb(b, NULL, on_written, on_event, w);
 	reply(w, b);
 	if (evbuffer_get_length(bufferevent_get_output(b)) == 0)
-		bufferevent_free(b);
+		hang_up(w, b);
 }
 
 static void
@@ -162,6 +170,7 @@ on_accept(struct evconnlistener *l, evutil_socket_t s, struct sockaddr *a, int l
 	struct bufferevent *b = bufferevent_socket_new(w->base, s, BEV_OPT_CLOSE_ON_FREE);
 
 	w->connections++;
+	w->open++;
 	bufferevent_setcb(b, on_read, NULL, on_event, w);
 	(void)bufferevent_enable(b, EV_READ | EV_WRITE);
 }
@@ -212,8 +221,10 @@ teardown(void **state)
 	(void)fetch_free(w->fetch);
 	evconnlistener_free(w->listener);
 	/* the server's side of the connections that were kept notices that they are closed */
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 200 && w->open > 0; i++) {
 		(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
+		(void)usleep(10 * 1000);
+	}
 	event_base_free(w->base);
 	(void)message_free(w->answer);
 	free(w);
