@@ -188,7 +188,7 @@ check(const struct frankd *d)
 		(void)fprintf(stderr, "%s: not usable.\n", d->config);
 		return EX_CONFIG;
 	}
-	(void)printf("%s: %zu accounts, %zu services: good.\n", d->config,
+	(void)printf("%s: good (accounts: %zu, services: %zu).\n", d->config,
 	    settings_conf(s)->account_count, settings_conf(s)->service_count);
 	(void)settings_free(s);
 	return EX_OK;
