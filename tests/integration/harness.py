@@ -40,6 +40,11 @@ class Checks:
 check = Checks()
 
 
+def clean_env():
+    """The environment for a program under test: without what the tests know."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(('GROUND', 'FRANK'))}
+
+
 class Secrets:
     """Every secret that a run used, to be looked for at its end where it must not be."""
 
@@ -251,7 +256,7 @@ class Frank:
         self.accounts, self.services, self.top, self.spool, self.tokens = accounts, services, top or {}, spool, tokens
         self.p, self.starts = None, 0
         self.conf_file, self.log_file = os.path.join(self.dir, 'frank.conf'), os.path.join(self.dir, 'frankd.log')
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(('GROUND', 'FRANK'))}
+        self.env = clean_env()
         self.env.update(FRANK_SUBMIT_SOCKET=self.path('run/submit.sock'), FRANK_CONTROL_SOCKET=self.path('run/control.sock'),
                         FRANK_DROP_DIR=self.path('state/drop'))
         self.write_conf()
@@ -413,21 +418,22 @@ class Watcher(threading.Thread):
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.seen, self.done = set(), False
+        self.seen, self.done = {}, False  # content: (program, part)
 
     def run(self):
         while not self.done:
             for d in glob.glob('/proc/[0-9]*'):
                 with contextlib.suppress(OSError):
                     line = open(d + '/cmdline', 'rb').read()
-                    if os.path.basename(line.split(b'\0')[0]).decode(errors='replace') not in PROGRAMS:
+                    name = os.path.basename(line.split(b'\0')[0]).decode(errors='replace')
+                    if name not in PROGRAMS:
                         continue
                     try:
                         environ = open(d + '/environ', 'rb').read()
                     except PermissionError:  # undumpable, and we are not root: nobody else can read it either
                         environ = b''
-                    if b'DRIVER_SECRET=' not in environ:  # a role that a test's driver started, with the driver's environment
-                        self.seen.update((line, environ))
+                    self.seen.setdefault(line, (name, 'command line'))
+                    self.seen.setdefault(environ, (name, 'environment'))
             time.sleep(0.1)
 
 

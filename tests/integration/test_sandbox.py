@@ -9,7 +9,7 @@ class Sandbox:
         import harness
         self.dir = tempfile.mkdtemp(prefix='sandbox-', dir=harness.RUN_DIR)
         self.log = open(os.path.join(self.dir, '..', os.path.basename(self.dir) + '.log'), 'ab')
-        self.p = subprocess.Popen([program('frank-sandbox'), '--dir', self.dir, '--client', CLIENT, *args], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.p = subprocess.Popen([program('frank-sandbox'), '--dir', self.dir, '--client', CLIENT, *args], env=clean_env(), stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.line = self.p.stdout.readline()
         self.ready = json.load(open(self.dir + '/ready.json')) if self.line else {}
 

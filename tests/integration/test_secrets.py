@@ -7,10 +7,10 @@ def run(ground, options):
     secrets.add(ground.password)
     ground.remember()
     harness.watcher.done = True
-    seen = b'\0'.join(harness.watcher.seen)
+    where = sorted({place for data, place in harness.watcher.seen.items() if secrets.found_in(data)})
     check(f'the search is armed ({len(secrets.values)} secrets)', len(secrets.values) >= 5 and secrets.found_in(b'x' + next(iter(secrets.values)) + b'y'))
     check('command lines and environments were watched', len(harness.watcher.seen) > 5, len(harness.watcher.seen))
-    check('none in a command line or an environment', not secrets.found_in(seen), len(secrets.found_in(seen)))
+    check('none in a command line or an environment', not where, where)
     files = size = 0
     bad = []
     for f in Frank.all:

@@ -9,7 +9,7 @@ class Sent:
     """One run of the driver."""
 
     def __init__(self, *args, secret=None, second=None, timeout=60):
-        env = {k: v for k, v in os.environ.items() if not k.startswith('GROUND')}
+        env = clean_env()
         for value in (secret, second):
             if value is not None:
                 secrets.add(value)
@@ -137,7 +137,7 @@ def several_addresses():
         hosts.write('127.0.0.2 two.example.test\n127.0.0.1 two.example.test\n')
     argv = [os.path.join(build_dir(), 'tests/send/send-driver'), os.path.join(build_dir(), 'broker/frank-send'), '--host', 'two.example.test', '--port', str(f.port),
             '--transcript']
-    r = subprocess.run(['unshare', '-m', 'sh', '-c', f'mount --bind {hosts.name} /etc/hosts && exec "$@"', 'sh', *argv], capture_output=True, text=True, timeout=60)
+    r = subprocess.run(['unshare', '-m', 'sh', '-c', f'mount --bind {hosts.name} /etc/hosts && exec "$@"', 'sh', *argv], env=clean_env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     os.unlink(hosts.name)
     check('a second address is tried where the first refuses', '1 250 2.0.0/eom' in r.stdout and f'* 127.0.0.2 port {f.port}: Connection refused' in r.stdout and
           f'endpoint: two.example.test:{f.port} [127.0.0.1]' in r.stdout, r.stdout + r.stderr)
