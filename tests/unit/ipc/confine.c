@@ -337,6 +337,16 @@ succeeds(const struct attempt *a, enum role_id role, bool confined)
 	return WEXITSTATUS(status) == GOT_IT;
 }
 
+/* Who started the test took the right away already, as sudo does with core files. */
+static bool
+limited(const struct attempt *a)
+{
+	struct rlimit limit;
+
+	return a->try == allow_core_files && getrlimit(RLIMIT_CORE, &limit) == 0 &&
+	       limit.rlim_max == 0;
+}
+
 static void
 test_roles(void **state)
 {
@@ -345,7 +355,7 @@ test_roles(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {
 		const struct attempt *a = &attempts[i];
 
-		if (a->possible && !succeeds(a, ROLE_QUEUE, false))
+		if (a->possible && !limited(a) && !succeeds(a, ROLE_QUEUE, false))
 			fail_msg("even a free process cannot %s: the test proves nothing", a->name);
 		for (size_t r = 0; r < ARRAY_SIZE(roles); r++) {
 			bool may = (role_rights(roles[r]) & a->unless) != 0;
