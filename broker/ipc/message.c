@@ -18,7 +18,7 @@
 const uint8_t message_table_hash[MESSAGE_TABLE_HASH] = MESSAGES_HASH;
 
 enum field_type { TYPE_U64, TYPE_STR, TYPE_BYTES, TYPE_SECRET };
-enum { FIELDS_MAX = 160, ROLE_ROLE = ROLE_COUNT };
+enum { FIELDS_MAX = 512, ROLE_ROLE = ROLE_COUNT };
 enum fd_rule { FD_NO, FD_MAY, FD_MUST };
 
 struct field_def {
@@ -38,7 +38,7 @@ struct message_def {
 	const char *name;
 	uint16_t number;
 	uint8_t from, to, fd;
-	const uint8_t *required, *optional, *repeated; /* end in 0 after the leading 0 of NONE */
+	const uint16_t *required, *optional, *repeated; /* end in 0 after the leading 0 of NONE */
 };
 
 /* The table's lists name fields without their prefix: here, and here alone, those are numbers. */
@@ -50,7 +50,7 @@ enum {
 #undef MESSAGE
 };
 
-#define NUMBERS(...) ((const uint8_t[]){__VA_ARGS__, NONE})
+#define NUMBERS(...) ((const uint16_t[]){__VA_ARGS__, NONE})
 #define FIELD_LIST(list) NUMBERS list
 
 static const struct message_def messages[] = {
@@ -309,7 +309,7 @@ message_secret(const struct message *m, enum field f)
 /* ---- the check ---- */
 
 static bool
-listed(const uint8_t *list, uint16_t f)
+listed(const uint16_t *list, uint16_t f)
 {
 	for (list++; *list != F_NONE; list++)
 		if (*list == f)
@@ -375,7 +375,7 @@ message_check(
 	if (at != m->packet.len)
 		return -EPROTO;
 	*ret_why = "a required field is missing";
-	for (const uint8_t *need = d->required + 1; *need != F_NONE; need++)
+	for (const uint16_t *need = d->required + 1; *need != F_NONE; need++)
 		if (!seen[*need])
 			return -EPROTO;
 	*ret_why = NULL;
