@@ -12,6 +12,7 @@
  *it after all makes no second one.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -22,6 +23,8 @@
 enum {
 	DOWN_PATIENCE = 2000, /* milliseconds for a daemon that is starting */
 	ASK_PATIENCE = 20000, /* for one that was lost with our message in it */
+	ASK_TRIES = 20,       /* of one that is lost again before it has answered */
+	ASK_PAUSE = 100,      /* milliseconds between them */
 	TRIES = 3,
 	HEAD_MAX = 4 * RECIPIENTS_BYTES_MAX,
 	FULL_NAME_MAX = 128,     /* octets of -F that are passed on */
@@ -282,9 +285,9 @@ transact(struct submission *s)
 	return r == 0 ? STORED : LOST;
 }
 
-/* Asks whether the message is stored: 1, 0, or negative errno when there is no answer. */
+/* 1, 0, or negative errno: -ECONNRESET when the connection broke before there was an answer. */
 static int
-ask(struct submission *s)
+ask_once(struct submission *s)
 {
 	struct buf question = BUF_INIT(128);
 	int r;
@@ -303,6 +306,19 @@ ask(struct submission *s)
 									   : -ECONNRESET;
 	session_close(&s->session);
 	buf_free(&question);
+	return r;
+}
+
+/* Asks whether the message is stored: 1, 0, or negative errno when nobody answers. */
+static int
+ask(struct submission *s)
+{
+	int r = ask_once(s);
+
+	for (int i = 1; i < ASK_TRIES && r == -ECONNRESET; i++) {
+		(void)poll(NULL, 0, ASK_PAUSE);
+		r = ask_once(s);
+	}
 	return r;
 }
 
