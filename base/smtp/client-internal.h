@@ -67,9 +67,10 @@ struct auth {
 	size_t secret_at;      /* where the secret begins in the last of `raw` */
 	char said[2][320];     /* what the transcript says instead */
 	unsigned count, next;  /* responses there are; the next to be sent */
-	bool challenged;       /* the error challenge was answered */
-	bool cancelled;        /* `*` was sent */
-	char challenge[512];   /* the error challenge decoded and escaped, for people */
+	struct scram *scram; /* of a SCRAM login; the second response is made from the challenge */
+	bool challenged;     /* the error challenge was answered */
+	bool cancelled;      /* `*` was sent */
+	char challenge[512]; /* the error challenge decoded and escaped, for people */
 };
 
 struct smtp_client {
@@ -90,7 +91,8 @@ struct smtp_client {
 	uint64_t size_max, recipients_max, mails_left;
 
 	struct auth auth;
-	struct buf in; /* an unfinished line */
+	struct scram_binding binding; /* of the TLS connection; type NULL: none */
+	struct buf in;                /* an unfinished line */
 	struct smtp_reply_parser parser;
 	struct buf out;
 	size_t out_at;              /* written so far of `out` */

@@ -199,13 +199,19 @@ ready(struct smtp_client *c)
 	}
 }
 
+/* The order where the account has none of its own: what gives the server least comes first. */
+static const enum sasl_mechanism usual[] = {SASL_XOAUTH2, SASL_OAUTHBEARER, SASL_SCRAM_SHA_256_PLUS,
+    SASL_SCRAM_SHA_256, SASL_PLAIN, SASL_LOGIN};
+
 static enum sasl_mechanism
 choose_mechanism(const struct smtp_client *c)
 {
-	static const enum sasl_mechanism usual[] = {
-	    SASL_XOAUTH2, SASL_OAUTHBEARER, SASL_PLAIN, SASL_LOGIN};
 	unsigned fit = c->config.mechanisms & c->offered_mechanisms & ~c->auth.tried;
 
+	if (c->config.scram == NULL)
+		fit &= ~(unsigned)SASL_SCRAM_MECHANISMS;
+	if (c->binding.type == NULL)
+		fit &= ~(unsigned)SASL_SCRAM_SHA_256_PLUS;
 	for (size_t i = 0; i < ARRAY_SIZE(c->config.order) && c->config.order[i] != SASL_NONE; i++)
 		if ((fit & c->config.order[i]) != 0)
 			return c->config.order[i];
@@ -218,16 +224,14 @@ choose_mechanism(const struct smtp_client *c)
 static void
 fail_without_mechanism(struct smtp_client *c)
 {
-	static const enum sasl_mechanism all[] = {
-	    SASL_XOAUTH2, SASL_OAUTHBEARER, SASL_PLAIN, SASL_LOGIN};
 	CLEANUP_BUF struct buf words = BUF_INIT(4096);
 
 	(void)buf_append_str(&words, "The server offers AUTH ");
 	(void)text_escape(&words, c->auth_list, strlen(c->auth_list), false);
 	(void)buf_append_str(&words, "; the account can use");
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		if ((c->config.mechanisms & all[i]) != 0)
-			(void)buf_printf(&words, " %s", sasl_mechanism_name(all[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		if ((c->config.mechanisms & usual[i]) != 0)
+			(void)buf_printf(&words, " %s", sasl_mechanism_name(usual[i]));
 	client_fault(c, SMTP_STAGE_AUTH, SMTP_FAULT_NO_MECHANISM, buf_str(&words));
 }
 
@@ -335,6 +339,12 @@ starttls_reply(struct smtp_client *c)
 }
 
 void
+smtp_client_binding(struct smtp_client *c, const struct scram_binding *binding)
+{
+	c->binding = *binding;
+}
+
+void
 smtp_client_tls_done(struct smtp_client *c, const char *description, uint64_t now)
 {
 	if (c->phase != PHASE_TLS)
@@ -357,6 +367,7 @@ client_auth_wipe(struct smtp_client *c)
 		buf_free(&c->auth.raw[i]);
 		buf_free(&c->auth.encoded[i]);
 	}
+	c->auth.scram = scram_free(c->auth.scram);
 	c->auth.count = c->auth.next = 0;
 	c->auth.challenged = c->auth.cancelled = false;
 	c->auth.challenge[0] = '\0';
@@ -391,6 +402,13 @@ client_blank_secrets(const struct smtp_client *c, char *text, size_t len)
 	if (a->count == 0)
 		return;
 	last = a->count - 1;
+	if (a->scram != NULL) {
+		const struct secret *password = scram_password(a->scram);
+
+		/* The proof is good for this login only; the password was never said. */
+		blank_runs(text, len, (const char *)secret_bytes(password), secret_len(password));
+		return;
+	}
 	/* The user, first of two responses, is no secret. */
 	blank_runs(text, len, a->encoded[last].data, a->encoded[last].len);
 	blank_runs(text, len, a->raw[last].data + a->secret_at, a->raw[last].len - a->secret_at);
@@ -404,7 +422,10 @@ describe_responses(struct auth *a, const char *user, size_t secret_len)
 
 	(void)text_escape(&escaped, user, strnlen(user, 256), false);
 	(void)snprintf(shown, sizeof(shown), "%s", buf_str(&escaped));
-	if ((a->mechanism & SASL_TOKEN_MECHANISMS) != 0) {
+	if (a->scram != NULL) {
+		(void)snprintf(a->said[0], sizeof(a->said[0]), "<user=%s, nonce>", shown);
+		(void)snprintf(a->said[1], sizeof(a->said[1]), "<proof>");
+	} else if ((a->mechanism & SASL_TOKEN_MECHANISMS) != 0) {
 		(void)snprintf(a->said[0], sizeof(a->said[0]), "<user=%s, token %zu octets>", shown,
 		    secret_len);
 	} else if (a->count == 1) {
@@ -415,9 +436,53 @@ describe_responses(struct auth *a, const char *user, size_t secret_len)
 	}
 }
 
+/* What the server may conclude about our binding (scram.h). */
+static enum scram_use
+scram_use(const struct smtp_client *c)
+{
+	bool can_bind =
+	    c->binding.type != NULL && (c->config.mechanisms & SASL_SCRAM_SHA_256_PLUS) != 0;
+
+	if (c->auth.mechanism == SASL_SCRAM_SHA_256_PLUS)
+		return SCRAM_BOUND;
+	return can_bind && (c->offered_mechanisms & SASL_SCRAM_SHA_256_PLUS) == 0 ? SCRAM_OFFERED
+										  : SCRAM_UNBOUND;
+}
+
+/* The next response of SCRAM, behind what the server said. As scram_respond. */
+static int
+prepare_scram(struct smtp_client *c, const char *challenge, size_t len, const char **ret_why)
+{
+	struct auth *a = &c->auth;
+	unsigned i = a->count;
+	int r = scram_respond(a->scram, challenge, len, &a->raw[i], ret_why);
+
+	if (r == 0)
+		r = base64_encode(&a->encoded[i], a->raw[i].data, a->raw[i].len);
+	if (r == 0)
+		a->count++;
+	return r;
+}
+
+/* The first response: the others come from what the server says. */
+static int
+begin_scram(struct smtp_client *c, const char *user, struct secret *secret)
+{
+	const char *why;
+	int r;
+
+	c->auth.scram = scram_new(c->config.scram, scram_use(c), &c->binding, user, secret);
+	if (c->auth.scram == NULL)
+		return -errno;
+	r = prepare_scram(c, NULL, 0, &why);
+	if (r == 0)
+		describe_responses(&c->auth, user, secret_len(secret));
+	return r;
+}
+
 /* Makes all responses. 0; -EINVAL, -EMSGSIZE: the mechanism cannot carry them; -ENOMEM. */
 static int
-prepare_responses(struct smtp_client *c, const char *user, const struct secret *secret)
+prepare_responses(struct smtp_client *c, const char *user, struct secret *secret)
 {
 	struct auth *a = &c->auth;
 	unsigned count = sasl_response_count(a->mechanism), last = count - 1;
@@ -427,6 +492,8 @@ prepare_responses(struct smtp_client *c, const char *user, const struct secret *
 	int r = 0;
 
 	client_auth_wipe(c);
+	if ((a->mechanism & SASL_SCRAM_MECHANISMS) != 0)
+		return begin_scram(c, user, secret);
 	for (unsigned i = 0; i < count && r == 0; i++) {
 		r = sasl_response(
 		    a->mechanism, i, user, secret, c->host, c->config.port, &a->raw[i]);
@@ -459,8 +526,7 @@ send_response(struct smtp_client *c, const char *command)
 }
 
 void
-smtp_client_credential(
-    struct smtp_client *c, const char *user, const struct secret *secret, uint64_t now)
+smtp_client_credential(struct smtp_client *c, const char *user, struct secret *secret, uint64_t now)
 {
 	const char *name = sasl_mechanism_name(c->auth.mechanism);
 	char command[32], words[160];
@@ -514,6 +580,46 @@ keep_challenge(struct smtp_client *c)
 	client_note_format(c, NULL, true, "the challenge says %s", a->challenge);
 }
 
+/* An empty line, which lets the server go on to its final reply. */
+static void
+answer_nothing(struct smtp_client *c)
+{
+	client_note(c, NULL, true, "C: ", "", 0);
+	(void)client_put(c, "\r\n", 2);
+}
+
+static void
+answer_scram(struct smtp_client *c)
+{
+	CLEANUP_BUF struct buf challenge = BUF_INIT(SMTP_REPLY_LINE_MAX);
+	struct auth *a = &c->auth;
+	const char *why;
+	int r;
+
+	if (base64_decode(&challenge, buf_str(&c->parser.text), c->parser.text.len) < 0)
+		buf_clear(&challenge); /* no message of SCRAM either */
+	if (challenge.len >= 2 && memcmp(challenge.data, "e=", 2) == 0 && !a->challenged) {
+		keep_challenge(c);
+		a->challenged = true;
+		answer_nothing(c);
+		return;
+	}
+	r = a->count < ARRAY_SIZE(a->raw)
+		? prepare_scram(c, buf_str(&challenge), challenge.len, &why)
+		: scram_respond(a->scram, buf_str(&challenge), challenge.len, &a->raw[1], &why);
+	if (r == -EBADMSG) {
+		client_fault(c, SMTP_STAGE_AUTH, SMTP_FAULT_PROTOCOL, why);
+	} else if (r < 0) {
+		client_fault(c, SMTP_STAGE_AUTH, SMTP_FAULT_LOCAL, NULL);
+	} else if (scram_is_proven(a->scram)) {
+		client_note_format(
+		    c, NULL, true, "the server proved that it knows the password too");
+		answer_nothing(c);
+	} else {
+		send_response(c, "");
+	}
+}
+
 static void
 answer_challenge(struct smtp_client *c)
 {
@@ -522,11 +628,12 @@ answer_challenge(struct smtp_client *c)
 
 	if (a->next < a->count) {
 		send_response(c, "");
+	} else if (a->scram != NULL && !a->challenged) {
+		answer_scram(c);
 	} else if (answer != NULL && *answer == '\0') {
 		keep_challenge(c);
 		a->challenged = true;
-		client_note(c, NULL, true, "C: ", "", 0);
-		(void)client_put(c, "\r\n", 2);
+		answer_nothing(c);
 	} else if (answer != NULL) {
 		CLEANUP_BUF struct buf encoded = BUF_INIT(64);
 
@@ -599,6 +706,10 @@ auth_reply(struct smtp_client *c)
 		auth_refused(c);
 	} else if (code >= 300) {
 		answer_challenge(c);
+	} else if (c->auth.scram != NULL && !scram_is_proven(c->auth.scram)) {
+		client_fault(c, SMTP_STAGE_AUTH, SMTP_FAULT_PROTOCOL,
+		    "The server accepts the login without having proved that it knows the "
+		    "password.");
 	} else {
 		c->awaiting = false;
 		smtp_reply_parser_free(&c->parser);

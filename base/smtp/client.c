@@ -678,9 +678,9 @@ take_line(struct smtp_client *c, const char *line, size_t len)
 
 	if (len > 0 && line[len - 1] == '\r')
 		len--;
-	if (c->phase == PHASE_AUTH) {
+	if (c->phase == PHASE_AUTH && !(c->auth.scram != NULL && line[0] == '3')) {
 		/* A challenge may be longer than any reply. Its beginning is enough to know it for
-		 * what it is. */
+		 * what it is. Those of SCRAM are taken as they are, and shown by nobody. */
 		if (len > SMTP_REPLY_LINE_MAX - 2)
 			len = SMTP_REPLY_LINE_MAX - 2;
 		memcpy(shown, line, len);

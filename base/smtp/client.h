@@ -25,13 +25,14 @@
 
 #include "base/secret.h"
 #include "base/smtp/sasl.h"
+#include "base/smtp/scram.h"
 #include "base/smtp/smtp.h"
 
 struct smtp_client;
 
 enum smtp_tls { SMTP_TLS_STARTTLS, SMTP_TLS_IMPLICIT, SMTP_TLS_NONE };
 
-enum { SMTP_CLIENT_TRANSCRIPT_MAX = 8 * 1024, SMTP_CLIENT_MECHANISMS = 4 };
+enum { SMTP_CLIENT_TRANSCRIPT_MAX = 8 * 1024, SMTP_CLIENT_MECHANISMS = 6 };
 
 struct smtp_client_config {
 	const char *host; /* the configured name (OAUTHBEARER, transcript); copied */
@@ -43,6 +44,7 @@ struct smtp_client_config {
 	enum sasl_mechanism
 	    order[SMTP_CLIENT_MECHANISMS]; /* preference; ends at the first SASL_NONE */
 	bool secret_without_tls;           /* loopback, when the configuration says so */
+	const struct scram_crypto *scram;  /* borrowed for good; NULL: no SCRAM */
 	unsigned window;                   /* messages in flight at most, >= 1 */
 	uint64_t window_bytes; /* content in flight at most; one message is always allowed */
 	unsigned mails_max;    /* messages of one session at most; 0: only the server's own limit
@@ -122,9 +124,13 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *ret);
 
 /* TLS is up; `description` such as "TLSv1.3 TLS_AES_256_GCM_SHA384" goes to the transcript. */
 void smtp_client_tls_done(struct smtp_client *c, const char *description, uint64_t now);
-/* Answers CREDENTIAL or AUTH_FAILED. `user` and `secret` are borrowed for the call. */
+/* What ties a login to the TLS connection, for SCRAM-SHA-256-PLUS; before smtp_client_tls_done.
+ * Copied. Without it -PLUS is not used. */
+void smtp_client_binding(struct smtp_client *c, const struct scram_binding *binding);
+/* Answers CREDENTIAL or AUTH_FAILED. `user` is borrowed for the call; of `secret` a reference may be
+ * kept until the login is over. */
 void smtp_client_credential(
-    struct smtp_client *c, const char *user, const struct secret *secret, uint64_t now);
+    struct smtp_client *c, const char *user, struct secret *secret, uint64_t now);
 /* Ends the session for a reason of the owner's. A QUIT is left in the output where the protocol
  * allows one: write it if the connection takes it, and close. */
 void smtp_client_fail(

@@ -23,6 +23,8 @@ static const struct {
     {SASL_OAUTHBEARER, "OAUTHBEARER"},
     {SASL_PLAIN, "PLAIN"},
     {SASL_LOGIN, "LOGIN"},
+    {SASL_SCRAM_SHA_256, "SCRAM-SHA-256"},
+    {SASL_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS"},
 };
 
 const char *
@@ -136,7 +138,8 @@ sasl_response(enum sasl_mechanism m, unsigned step, const char *user, const stru
 	size_t fixed = 64 + (host == NULL ? 0 : strlen(host)); /* keywords, port, separators */
 	int r;
 
-	if (step >= sasl_response_count(m) || user[0] == '\0' || secret_len(secret) == 0)
+	if (step >= sasl_response_count(m) || user[0] == '\0' || secret_len(secret) == 0 ||
+	    (m & SASL_SCRAM_MECHANISMS) != 0)
 		return -EINVAL;
 	if (token && (has_control(user) || !secret_is_printable(secret, false)))
 		return -EINVAL;

@@ -240,8 +240,11 @@ account_defaults(struct conf_account *a)
 	char **urls[] = {&a->issuer, &a->authorization_endpoint, &a->token_endpoint,
 	    &a->device_endpoint, &a->revocation_endpoint, &a->userinfo_endpoint};
 	static const enum sasl_mechanism token[] = {SASL_XOAUTH2, SASL_OAUTHBEARER},
-					 password[] = {SASL_PLAIN, SASL_LOGIN};
-	const enum sasl_mechanism *order = a->grant == CONF_GRANT_PASSWORD ? password : token;
+					 password[] = {SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_256,
+					     SASL_PLAIN, SASL_LOGIN};
+	bool is_password = a->grant == CONF_GRANT_PASSWORD;
+	const enum sasl_mechanism *order = is_password ? password : token;
+	size_t order_count = is_password ? ARRAY_SIZE(password) : ARRAY_SIZE(token);
 	unsigned allowed = grant_mechanisms(a->grant);
 	size_t kept = 0;
 	int r = 0;
@@ -269,7 +272,7 @@ account_defaults(struct conf_account *a)
 	}
 	a->mechanisms.count = kept;
 	if (kept == 0 && a->grant != CONF_GRANT_NONE)
-		for (int i = 0; i < 2 && r == 0; i++)
+		for (size_t i = 0; i < order_count && r == 0; i++)
 			r = conf_strings_add(&a->mechanisms, sasl_mechanism_name(order[i]));
 	if (r == 0 && a->client_secret.text != NULL)
 		r = default_string(&a->client_auth, "post");
@@ -324,7 +327,8 @@ account_check(struct raw *raw, const struct conf_account *a, const struct raw_bl
 			    "auth: \"%s\" does not go with grant = \"%s\"; %s", m,
 			    conf_grant_name(a->grant),
 			    oauth ? "a token is never sent as a password: use xoauth2, oauthbearer"
-				  : "a password is never sent as a token: use plain, login");
+				  : "a password is never sent as a token: use scram-sha-256-plus, "
+				    "scram-sha-256, plain, login");
 	}
 	if (strcmp(a->tls, "none") == 0 && a->grant != CONF_GRANT_NONE &&
 	    !(a->allow_plaintext_secret && a->host != NULL && value_is_loopback(a->host)))

@@ -385,7 +385,9 @@ read_mechanisms(struct raw *raw, const struct raw_entry *e, void *target)
 		const char *item = e->values.items[i];
 
 		if (sasl_mechanism_by_name(item, strlen(item)) == SASL_NONE) {
-			(void)wrong(raw, e, item, "allowed are xoauth2, oauthbearer, plain, login");
+			(void)wrong(raw, e, item,
+			    "allowed are xoauth2, oauthbearer, scram-sha-256-plus, "
+			    "scram-sha-256, plain, login");
 			continue;
 		}
 		if (conf_strings_add(target,

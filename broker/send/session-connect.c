@@ -2,6 +2,7 @@
  * session-connect.c: from a name to a connection, and from there to TLS. Addresses are tried in turn, the next as soon as
  * one fails or is silent for a few seconds.
  */
+#include "broker/send/crypto.h"
 #include "broker/send/session-internal.h"
 
 #include <arpa/inet.h>
@@ -132,6 +133,7 @@ connected(struct session *s)
 	    .tls = a->tls,
 	    .mechanisms = a->mechanisms,
 	    .secret_without_tls = a->secret_without_tls && address_is_loopback(address),
+	    .scram = &crypto_for_scram,
 	    .window = WINDOW,
 	    .window_bytes = SESSION_WINDOW_BYTES,
 	    .mails_max = MAILS_MAX,
@@ -243,6 +245,7 @@ hello_is_tls(struct session *s)
 void
 session_shake_hands(struct session *s)
 {
+	struct scram_binding binding;
 	bool wants_write = false;
 	int r = hello_is_tls(s) ? tls_handshake(s->ssl, &s->trouble, &wants_write) : -1;
 
@@ -254,6 +257,8 @@ session_shake_hands(struct session *s)
 	} else {
 		tls_describe(s->ssl, s->tls_text, sizeof(s->tls_text));
 		s->state = STATE_RUNNING;
+		if (tls_binding(s->ssl, &binding))
+			smtp_client_binding(s->client, &binding);
 		smtp_client_tls_done(s->client, s->tls_text, send_now());
 	}
 }

@@ -297,3 +297,47 @@ tls_describe(const SSL *ssl, char *to, size_t size)
 {
 	(void)snprintf(to, size, "%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
 }
+
+/* ---- channel binding ---- */
+
+/* The hash of the server's certificate by the hash of its signature, SHA-256 instead of MD5 and
+ * SHA-1; a signature without a hash of its own (Ed25519) has none (RFC 5929 section 4.1). */
+static bool
+bind_to_certificate(SSL *ssl, struct scram_binding *ret)
+{
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+	int hash = NID_undef;
+	unsigned len = 0;
+	const EVP_MD *md;
+
+	if (certificate == NULL ||
+	    X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) != 1 || hash == NID_undef)
+		return false;
+	md = hash == NID_md5 || hash == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(hash);
+	if (md == NULL || EVP_MD_get_size(md) > SCRAM_BINDING_MAX ||
+	    X509_digest(certificate, md, ret->data, &len) != 1)
+		return false;
+	ret->type = "tls-server-end-point";
+	ret->len = len;
+	return true;
+}
+
+bool
+tls_binding(SSL *ssl, struct scram_binding *ret)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	static const unsigned char context[1];
+	bool bound;
+
+	*ret = (struct scram_binding){0};
+	if (SSL_version(ssl) < TLS1_3_VERSION) {
+		bound = bind_to_certificate(ssl, ret);
+	} else {
+		ret->type = "tls-exporter";
+		ret->len = 32;
+		bound = SSL_export_keying_material(
+			    ssl, ret->data, ret->len, label, sizeof(label) - 1, context, 0, 1) == 1;
+	}
+	ERR_clear_error();
+	return bound;
+}

@@ -11,6 +11,7 @@
 #include <openssl/ssl.h>
 
 #include "base/buf.h"
+#include "base/smtp/scram.h"
 #include "base/smtp/smtp.h"
 
 /* Trusts the certificates of `ca` (PEM), or the system's where it is empty. NULL with a sentence in
@@ -38,6 +39,12 @@ int tls_handshake(SSL *ssl, struct tls_trouble *trouble, bool *ret_write);
 /* Do the first octets that wait at `fd` belong to TLS? 1 yes, 0 no (up to `size` of them, as text,
  * are in `banner`), -EAGAIN where nothing waits, -EPIPE at the end. */
 int tls_peek(int fd, char *banner, size_t size);
+
+/*
+ * What a login can be tied to on this connection (behind the handshake): tls-exporter with TLS 1.3
+ * (RFC 9266 section 2), else tls-server-end-point (RFC 5929 section 4). False: nothing.
+ */
+bool tls_binding(SSL *ssl, struct scram_binding *ret);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384". */
 void tls_describe(const SSL *ssl, char *to, size_t size);

@@ -58,8 +58,8 @@ def token_args(mechanism='xoauth2'):
 
 def matrix(ground, small, big):
     for tls, port in (('starttls', ground.starttls), ('implicit', ground.implicit)):
-        for mechanism in ('xoauth2', 'oauthbearer', 'plain', 'login'):
-            password = mechanism in ('plain', 'login')
+        for mechanism in ('xoauth2', 'oauthbearer', 'plain', 'login', 'scram-sha-256'):
+            password = mechanism in ('plain', 'login', 'scram-sha-256')
             for what, value in (('', ground.password),) if password else ((' with a short token', small), (' with a token of 2.7 KB', big)):
                 s = Sent(*real(ground, '--to', TO, '--tls', tls, '--port', port, '--count', 20, '--sessions', 2), '--grant',
                          'password' if password else 'authorization-code', '--mech', mechanism, secret=value)

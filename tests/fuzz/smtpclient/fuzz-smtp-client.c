@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/smtp/client.h"
+#include "fuzz-toys.h"
 
 #define SECRET "S3cretS3cretS3cret"
 #define SECRET_BASE64 \
@@ -68,12 +69,14 @@ check_text(const char *text)
 static void
 take_events(struct owner *o)
 {
+	static const struct scram_binding binding = {.type = "tls-exporter", .len = 3};
 	struct smtp_client_event e;
 
 	while (smtp_client_next(o->client, &e)) {
 		require(!o->closed);
 		switch (e.type) {
 		case SMTP_CLIENT_START_TLS:
+			smtp_client_binding(o->client, &binding);
 			smtp_client_tls_done(o->client, "TLS", o->now);
 			break;
 		case SMTP_CLIENT_CREDENTIAL:
@@ -158,6 +161,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    memmem(data, size, "S3cret", 6) != NULL || memmem(data, size, "UzNjcmV0", 8) != NULL;
 	config.tls = (enum smtp_tls)(data[0] % 3);
 	config.mechanisms = (data[0] >> 2) & 15;
+	config.scram = &toy_crypto;
+	if ((config.mechanisms & SASL_LOGIN) != 0)
+		config.mechanisms |= SASL_SCRAM_MECHANISMS;
 	config.secret_without_tls = (data[0] & 0x40) != 0;
 	config.mails_max = (data[0] & 0x80) != 0 ? 3 : 0;
 	o.secret = secret_new(SECRET, strlen(SECRET));
