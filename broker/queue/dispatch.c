@@ -674,7 +674,8 @@ end_all(struct queue *q, const struct outcome *o)
 static void
 interrupt_all(struct queue *q)
 {
-	struct outcome crash = {.interrupted = !q->stopping, .untried = q->stopping};
+	struct outcome crash = {
+	    .interrupted = !q->stopping, .untried = q->stopping, .unanswered = true};
 	unsigned count = end_all(q, &crash);
 
 	if (count > 0)
@@ -684,9 +685,9 @@ interrupt_all(struct queue *q)
 void
 dispatch_put_back(struct queue *q)
 {
-	static const struct outcome untried = {.untried = true};
+	static const struct outcome unanswered = {.untried = true, .unanswered = true};
 
-	(void)end_all(q, &untried);
+	(void)end_all(q, &unanswered);
 }
 
 void

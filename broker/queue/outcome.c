@@ -281,12 +281,30 @@ apply_verdict(struct queue *q, const struct spool_message *m, struct spool_recip
 	}
 }
 
+/* The job was handed over, and nobody says what became of it. */
+static void
+hold_in_doubt(struct queue *q, struct spool_recipient *r)
+{
+	r->state = SPOOL_HELD;
+	r->next = SPOOL_NEVER;
+	r->at = queue_now(q);
+	smtp_reply_clear(&r->reply);
+	r->reply = (struct smtp_reply){.fault = SMTP_FAULT_LOCAL,
+	    .stage = SMTP_STAGE_EOM,
+	    .in_doubt = true,
+	    .text = strdup(SPOOL_IN_DOUBT_WORDS)};
+}
+
 static void
 apply_interruption(struct queue *q, struct spool_recipient *r)
 {
 	int64_t delay;
 
 	r->interrupted++;
+	if (q->settings->hold_in_doubt) {
+		hold_in_doubt(q, r);
+		return;
+	}
 	delay = schedule_interrupted_delay(r->interrupted, queue_random());
 	r->state = r->interrupted >= SCHEDULE_INTERRUPTED_MAX ? SPOOL_HELD : SPOOL_QUEUED;
 	r->next = r->state == SPOOL_HELD ? SPOOL_NEVER : queue_now(q) + delay;
@@ -514,6 +532,9 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 
 			if (o->interrupted) {
 				apply_interruption(q, r);
+				log_recipient(d, r);
+			} else if (o->unanswered && q->settings->hold_in_doubt) {
+				hold_in_doubt(q, r);
 				log_recipient(d, r);
 			} else {
 				r->state = r->attempts == 0 ? SPOOL_QUEUED : SPOOL_DEFERRED;

@@ -1,19 +1,13 @@
 /*
- * queue.c: the role: what main and the other roles say, the clock, the end.
- *
- * The clock shows wall time as it was when the role began, moved on by CLOCK_BOOTTIME: what is on
- * disk is wall time, and nothing waits for years, or fires all at once, because somebody set the
- * clock.
+ * queue.c: the role: what main and the other roles say, timers, the end.
  */
 #include "broker/queue/queue.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "broker/queue/role.h"
@@ -21,48 +15,30 @@
 enum {
 	SWEEP_SECONDS = 120,
 	PURGES_PER_SWEEP = 20,
-	CHECKPOINT_SECONDS = 5,
+	TICK_SECONDS = 5,
 	STOP_MS = 1000, /* main kills after 1500, and what is put back at the end would not be */
 };
 
-static int64_t
-clock_us(clockid_t id)
-{
-	struct timespec t;
-
-	return clock_gettime(id, &t) < 0 ? 0 : (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-int64_t
-queue_now_us(const struct queue *q)
-{
-	return q->clock_us + clock_us(CLOCK_BOOTTIME);
-}
-
-int64_t
-queue_now(const struct queue *q)
-{
-	return queue_now_us(q) / 1000000;
-}
-
-uint64_t
-queue_now_ms(void)
-{
-	return (uint64_t)(clock_us(CLOCK_BOOTTIME) / 1000);
-}
-
-uint32_t
-queue_random(void)
-{
-	uint32_t random;
-
-	/* For jitter alone: what the clock gives will do. */
-	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		random = (uint32_t)clock_us(CLOCK_BOOTTIME);
-	return random;
-}
-
 /* ---- configuration ---- */
+
+/* Before anything of the spool is looked at: what the last run left under way. Here, not at the
+ * start, because the configuration says what is to become of it. */
+static int
+recover_spool(struct queue *q, const struct settings *s)
+{
+	unsigned interrupted;
+	int e = spool_recover(q->spool, queue_now(q), s->hold_in_doubt, &interrupted);
+
+	if (e < 0) {
+		log_error("The spool cannot be mended after a crash: %s.", strerror(-e));
+		return e;
+	}
+	if (interrupted > 0)
+		log_warning("%u messages were being sent when the last run ended; they are %s.",
+		    interrupted,
+		    s->hold_in_doubt ? "held, since they may have arrived" : "tried again");
+	return 0;
+}
 
 static void
 take_settings(struct queue *q)
@@ -73,6 +49,10 @@ take_settings(struct queue *q)
 	settings_complete(q->coming);
 	q->settings = q->coming;
 	q->coming = NULL;
+	if (first && recover_spool(q, q->settings) < 0) {
+		role_exit(q->role, EX_OSERR);
+		return;
+	}
 	if (runtime_take(q, q->settings) < 0 || dispatch_load(q) < 0) {
 		log_error("The configuration cannot be taken: out of memory, or the spool cannot "
 			  "be read.");
@@ -232,10 +212,12 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_checkpoint(evutil_socket_t fd, short what, void *arg)
+on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
 
+	if (q->settings != NULL)
+		clock_follow(q);
 	if (q->dispatch.outstanding == 0 && connections_count(q->connections) == 0 &&
 	    spool_checkpoint(q->spool, true))
 		(void)malloc_trim(0);
@@ -247,35 +229,22 @@ static int
 open_spool(struct queue *q)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(2048);
-	unsigned interrupted;
 	int e = spool_open(role_state_path(q->role), role_dir(q->role, "bodies"), &q->spool, &why);
 
-	if (e < 0) {
+	if (e < 0)
 		log_error("%s", buf_str(&why));
-		return e;
-	}
-	e = spool_recover(q->spool, queue_now(q), &interrupted);
-	if (e < 0) {
-		log_error("The spool cannot be mended after a crash: %s.", strerror(-e));
-		return e;
-	}
-	if (interrupted > 0)
-		log_warning(
-		    "%u messages were being sent when the last run ended; they are tried again.",
-		    interrupted);
-	return 0;
+	return e;
 }
 
 static int
 start_timers(struct queue *q)
 {
-	static const struct timeval sweep = {SWEEP_SECONDS, 0},
-				    checkpoint = {CHECKPOINT_SECONDS, 0};
+	static const struct timeval sweep = {SWEEP_SECONDS, 0}, tick = {TICK_SECONDS, 0};
 
 	q->sweep = event_new(q->base, -1, EV_PERSIST, on_sweep, q);
-	q->checkpoint = event_new(q->base, -1, EV_PERSIST, on_checkpoint, q);
-	if (q->sweep == NULL || q->checkpoint == NULL || event_add(q->sweep, &sweep) < 0 ||
-	    event_add(q->checkpoint, &checkpoint) < 0)
+	q->tick = event_new(q->base, -1, EV_PERSIST, on_tick, q);
+	if (q->sweep == NULL || q->tick == NULL || event_add(q->sweep, &sweep) < 0 ||
+	    event_add(q->tick, &tick) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -288,11 +257,12 @@ on_start(struct role *r)
 
 	q->role = r;
 	q->base = role_base(r);
-	q->clock_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_BOOTTIME);
 	(void)umask(077);
 	e = open_spool(q);
-	if (e == 0)
-		e = turn_init(q);
+	if (e < 0)
+		return e;
+	clock_start(q);
+	e = turn_init(q);
 	if (e == 0)
 		e = dispatch_init(q);
 	if (e == 0)

@@ -9,6 +9,7 @@
  *   body.c        where a message lies while it is handed in
  *   store.c       its way to the disk
  *   users.c       names and groups of callers, asked of main
+ *   clock.c       wall time, and what follows when it is set
  *   turn.c        group commit: what one turn of the loop brought is one transaction
  *   dispatch.c    lanes, jobs to send
  *   outcome.c     what came of them
@@ -173,10 +174,11 @@ void dispatch_put_back(struct queue *q);
 void dispatch_job_done(struct queue *q, const struct message *m);
 
 /* outcome.c: what came of a job, which is taken. `results` has one per recipient, or is NULL for a
- * try that was interrupted (`interrupted`) or did not begin. */
+ * try that was interrupted (`interrupted`) or did not begin (`untried`). `unanswered`: it was handed
+ * over, so that with in-doubt = "hold" it counts as begun. */
 struct outcome {
 	const struct smtp_reply *results;
-	bool untried, interrupted, dsn_passed;
+	bool untried, interrupted, unanswered, dsn_passed;
 	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
 };
 void outcome_record(struct queue *q, struct job *j, const struct outcome *o);
@@ -286,6 +288,14 @@ bool listing_make(struct queue *q, uint32_t uid, bool all, struct buf *out);
 /* What may be tried is tried now. `uid` -1: of everybody. */
 void action_flush(struct queue *q, int64_t uid);
 
+/* ---- the clock ---- */
+
+struct clock {
+	int64_t offset_us; /* added to CLOCK_BOOTTIME it gives wall time */
+	int64_t since;     /* when this run began, by the clock as it is now, in seconds */
+	uint64_t first;    /* the id from which on messages are of this run */
+};
+
 /* ---- the role ---- */
 
 struct queue {
@@ -305,16 +315,19 @@ struct queue {
 	struct connections *connections;
 	struct drop *drop;
 	struct control *control;
-	struct event *sweep, *checkpoint, *stop;
-	int64_t clock_us; /* added to CLOCK_BOOTTIME it gives wall time as it was at the start */
+	struct event *sweep, *tick, *stop;
+	struct clock clock;
 	bool stopping;
 	uint64_t stop_at; /* of queue_now_ms; when stopping: not later */
 };
 
-/* Seconds and microseconds of a clock that shows wall time at start, and does not jump after that.
- * */
+/* Seconds and microseconds of wall time, by a clock that jumps in clock_follow alone. */
 int64_t queue_now(const struct queue *q);
 int64_t queue_now_us(const struct queue *q);
+/* With the spool open. */
+void clock_start(struct queue *q);
+/* Looks whether the system's clock was set, and if so goes after it with all that waits. */
+void clock_follow(struct queue *q);
 /* Milliseconds of CLOCK_BOOTTIME. */
 uint64_t queue_now_ms(void);
 uint32_t queue_random(void);

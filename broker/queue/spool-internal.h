@@ -1,6 +1,7 @@
 /*
  * spool-internal.h: what the files of the spool share: spool.c opens, commits and mends;
- * spool-write.c and spool-read.c hold one function per statement.
+ * spool-write.c and spool-read.c hold one function per statement, spool-mend.c what follows crashes
+ * and steps of the clock.
  */
 #ifndef FRANK_BROKER_QUEUE_SPOOL_INTERNAL_H
 #define FRANK_BROKER_QUEUE_SPOOL_INTERNAL_H
@@ -60,6 +61,10 @@ int spool_errno(int code);
 sqlite3_stmt *spool_prepare(struct spool *s, enum spool_statement n, const char *sql);
 /* Runs a statement that gives no rows, and makes it ready again. NULL gives the handle's error. */
 int spool_step(struct spool *s, sqlite3_stmt *st);
+/* SQL that is run once, of one or several statements without rows. */
+int spool_run(struct spool *s, const char *sql);
+/* The one number that a query gives; 0 where it gives no row or NULL. */
+int spool_number(struct spool *s, const char *sql, int64_t *ret);
 /* NULL and "" are stored as NULL. The text is borrowed until the step. */
 void spool_bind_text(sqlite3_stmt *st, int n, const char *text);
 /* `none` is stored as NULL. */

@@ -11,7 +11,6 @@
  */
 #include "broker/queue/spool-internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -146,8 +145,8 @@ spool_errno(int code)
 	}
 }
 
-static int
-run(struct spool *s, const char *sql)
+int
+spool_run(struct spool *s, const char *sql)
 {
 	return spool_errno(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
 }
@@ -189,8 +188,8 @@ spool_bind_time(sqlite3_stmt *st, int n, int64_t when, int64_t none)
 		(void)sqlite3_bind_int64(st, n, when);
 }
 
-static int
-number(struct spool *s, const char *sql, int64_t *ret)
+int
+spool_number(struct spool *s, const char *sql, int64_t *ret)
 {
 	sqlite3_stmt *st;
 	int code = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
@@ -250,7 +249,7 @@ static int
 migrate(struct spool *s, const char *path, struct buf *why)
 {
 	int64_t version;
-	int r = number(s, "PRAGMA user_version", &version);
+	int r = spool_number(s, "PRAGMA user_version", &version);
 
 	if (r == 0 && version > (int64_t)ARRAY_SIZE(spool_migrations)) {
 		(void)buf_printf(why, "%s: made by a newer version of Frank", path);
@@ -259,14 +258,14 @@ migrate(struct spool *s, const char *path, struct buf *why)
 	while (r == 0 && version < (int64_t)ARRAY_SIZE(spool_migrations)) {
 		char pragma[64];
 
-		r = run(s, "BEGIN IMMEDIATE");
+		r = spool_run(s, "BEGIN IMMEDIATE");
 		if (r == 0)
-			r = run(s, spool_migrations[version]);
+			r = spool_run(s, spool_migrations[version]);
 		(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d", (int)++version);
 		if (r == 0)
-			r = run(s, pragma);
+			r = spool_run(s, pragma);
 		if (r == 0)
-			r = run(s, "COMMIT");
+			r = spool_run(s, "COMMIT");
 	}
 	return r < 0 ? say(why, r, path, "the spool's tables cannot be made") : 0;
 }
@@ -287,7 +286,7 @@ settle(struct spool *s, const char *path, struct buf *why)
 	    application, sizeof(application), "PRAGMA application_id=%d", APPLICATION_ID);
 	/* The exclusive lock comes before the log's first use: no shared memory is made then. FAST:
 	 * what was deleted is overwritten where that costs no write of its own. */
-	r = run(s,
+	r = spool_run(s,
 	    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 	    "PRAGMA cache_size=-1024; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
 	    "PRAGMA secure_delete=FAST; PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=0;"
@@ -298,18 +297,18 @@ settle(struct spool *s, const char *path, struct buf *why)
 	r = migrate(s, path, why);
 	if (r < 0)
 		return r;
-	(void)run(s, application);
+	(void)spool_run(s, application);
 	(void)sqlite3_wal_hook(s->db, on_log_grown, s);
-	r = number(s, "SELECT value FROM meta WHERE key='clean'", &clean);
+	r = spool_number(s, "SELECT value FROM meta WHERE key='clean'", &clean);
 	if (r == 0 && !clean) {
 		r = check(s, path, why);
 		if (r < 0)
 			return r;
 	}
 	if (r == 0)
-		r = number(s, "SELECT max(id) FROM message", &top);
+		r = spool_number(s, "SELECT max(id) FROM message", &top);
 	if (r == 0)
-		r = run(s, "UPDATE meta SET value=0 WHERE key='clean'");
+		r = spool_run(s, "UPDATE meta SET value=0 WHERE key='clean'");
 	s->last_id = r == 0 ? (uint64_t)top : 0;
 	return r < 0 ? say(why, r, path, "the spool cannot be used") : 0;
 }
@@ -356,7 +355,7 @@ spool_close(struct spool *s)
 		return NULL;
 	if (s->open)
 		spool_rollback(s);
-	(void)run(s, "UPDATE meta SET value=1 WHERE key='clean'");
+	(void)spool_run(s, "UPDATE meta SET value=1 WHERE key='clean'");
 	for (size_t i = 0; i < SPOOL_STATEMENTS; i++)
 		(void)sqlite3_finalize(s->statements[i]);
 	(void)sqlite3_close(s->db);
@@ -462,80 +461,4 @@ spool_body_remove(struct spool *s, uint64_t id)
 	char name[SPOOL_ID_LEN];
 
 	(void)unlinkat(s->bodies, body_name(id, name), 0);
-}
-
-/* ---- after a crash ---- */
-
-/* Is the file of the body of a message that is open, or captured? */
-static bool
-body_is_wanted(struct spool *s, uint64_t id)
-{
-	sqlite3_stmt *st = spool_prepare(s, STATEMENT_BODY_WANTED,
-	    "SELECT 1 FROM message WHERE id=?1 AND done IS NULL AND flags & 4 <> 0");
-	bool wanted;
-
-	if (st == NULL)
-		return true;
-	(void)sqlite3_bind_int64(st, 1, (sqlite3_int64)id);
-	wanted = sqlite3_step(st) != SQLITE_DONE;
-	(void)sqlite3_reset(st);
-	return wanted;
-}
-
-static void
-remove_orphans(struct spool *s)
-{
-	int fd = openat(s->bodies, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-
-	if (d == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
-		return;
-	}
-	while ((e = readdir(d)) != NULL) {
-		uint64_t id;
-
-		if (spool_id_parse(e->d_name, &id) == 0 && !body_is_wanted(s, id))
-			spool_body_remove(s, id);
-	}
-	(void)closedir(d);
-}
-
-int
-spool_recover(struct spool *s, int64_t now, unsigned *ret_interrupted)
-{
-	static const char sending[] =
-	    "message IN (SELECT id FROM message WHERE done IS NULL) AND state=1";
-	char sql[1024];
-	int64_t count = 0;
-	int r = spool_begin(s);
-
-	(void)snprintf(
-	    sql, sizeof(sql), "SELECT count(DISTINCT message) FROM recipient WHERE %s", sending);
-	if (r == 0)
-		r = number(s, sql, &count);
-	(void)snprintf(sql, sizeof(sql),
-	    "INSERT INTO attempt (message, at, outcome) SELECT DISTINCT message, %" PRId64
-	    ", 'interrupted' FROM recipient WHERE %s;"
-	    "UPDATE message SET next=NULL WHERE id IN (SELECT message FROM recipient WHERE %s);"
-	    "UPDATE recipient SET interrupted=interrupted+1, next=%" PRId64
-	    "+CASE WHEN interrupted > 0 THEN %d + message %% %d ELSE 0 END, state=CASE WHEN "
-	    "interrupted < %d THEN 0 ELSE 6 END WHERE %s;"
-	    /* Recipients that were not being sent waited for the end of their siblings' try. */
-	    "UPDATE message SET next=(SELECT min(next) FROM recipient WHERE message=id"
-	    " AND state IN (0, 3)) WHERE done IS NULL AND next IS NULL;",
-	    now, sending, sending, now, SCHEDULE_INTERRUPTED_DELAY, SCHEDULE_INTERRUPTED_DELAY,
-	    SCHEDULE_INTERRUPTED_MAX - 1, sending);
-	if (r == 0 && count > 0)
-		r = run(s, sql);
-	if (r == 0)
-		r = spool_commit(s);
-	else
-		spool_rollback(s);
-	*ret_interrupted = (unsigned)count;
-	if (r == 0)
-		remove_orphans(s);
-	return r;
 }

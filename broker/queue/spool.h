@@ -110,11 +110,26 @@ int spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 struct spool *spool_close(struct spool *s);
 
 /*
- * After a crash: recipients that were being sent are queued again, and held at the third time;
- * files of bodies that no message has are removed. Own transaction. *ret_interrupted counts
- * messages.
+ * After a crash: recipients that were being sent are queued again, and held at the third time, or
+ * with `hold` at once, as in doubt; files of bodies that no message has are removed. Own
+ * transaction. *ret_interrupted counts messages.
  */
-int spool_recover(struct spool *s, int64_t now, unsigned *ret_interrupted);
+int spool_recover(struct spool *s, int64_t now, bool hold, unsigned *ret_interrupted);
+/* Why such a recipient is held. */
+#define SPOOL_IN_DOUBT_WORDS "a process of Frank ended while the message was being sent"
+
+/*
+ * The clock was set: times that this run wrote move along, so that no wait grows or ends, and no
+ * lifetime is over, because of it; times of earlier runs stay, but nothing waits beyond `latest`.
+ * Own transaction, that reads every open message. Ids stay.
+ */
+struct spool_step {
+	uint64_t first;       /* the id from which on messages are of this run */
+	int64_t since, until; /* this run, by the clock as it was, in seconds */
+	int64_t delta;        /* by so many seconds */
+	int64_t latest;       /* by the clock as it is now */
+};
+int spool_shift(struct spool *s, const struct spool_step *step);
 
 /* An identity that no message has had: microseconds since 1970, moved on where taken. */
 uint64_t spool_new_id(struct spool *s, int64_t now_us);

@@ -468,7 +468,7 @@ test_crash_in_flight(void **state)
 	id = store(p, &m);
 	for (unsigned i = 1; i <= 3; i++) {
 		crash(p);
-		assert_int_equal(spool_recover(p->spool, 100 + i, &interrupted), 0);
+		assert_int_equal(spool_recover(p->spool, 100 + i, false, &interrupted), 0);
 		assert_int_equal(interrupted, 1);
 		assert_int_equal(spool_load(p->spool, id, false, &back), 0);
 		assert_int_equal(back.recipients[0].interrupted, i);
@@ -486,7 +486,7 @@ test_crash_in_flight(void **state)
 		}
 		spool_message_clear(&back);
 	}
-	assert_int_equal(spool_recover(p->spool, 200, &interrupted), 0);
+	assert_int_equal(spool_recover(p->spool, 200, false, &interrupted), 0);
 	assert_int_equal(interrupted, 0);
 }
 
@@ -513,13 +513,90 @@ test_crash_leaves_siblings_waiting(void **state)
 	assert_int_equal(spool_commit(p->spool), 0);
 	spool_message_clear(&m);
 	crash(p);
-	assert_int_equal(spool_recover(p->spool, 100, &interrupted), 0);
+	assert_int_equal(spool_recover(p->spool, 100, false, &interrupted), 0);
 	assert_int_equal(interrupted, 1);
 	assert_int_equal(spool_load(p->spool, id, false, &back), 0);
 	assert_int_equal(back.recipients[0].state, SPOOL_HELD);
 	assert_int_equal(back.recipients[1].state, SPOOL_DEFERRED);
 	assert_int_equal(back.next, 500);
 	spool_message_clear(&back);
+}
+
+static void
+test_crash_in_doubt(void **state)
+{
+	struct place *p = *state;
+	struct spool_message m = message(p->spool, 2), back;
+	unsigned interrupted;
+	uint64_t id;
+
+	m.next = SPOOL_NEVER;
+	m.recipients[0].state = SPOOL_SENDING;
+	m.recipients[0].next = SPOOL_NEVER;
+	id = store(p, &m);
+	crash(p);
+	assert_int_equal(spool_recover(p->spool, 100, true, &interrupted), 0);
+	assert_int_equal(interrupted, 1);
+	assert_int_equal(spool_load(p->spool, id, false, &back), 0);
+	assert_int_equal(back.recipients[0].state, SPOOL_HELD);
+	assert_int_equal(back.recipients[0].next, SPOOL_NEVER);
+	assert_int_equal(back.recipients[0].at, 100);
+	assert_true(back.recipients[0].reply.in_doubt);
+	assert_string_equal(back.recipients[0].reply.text, SPOOL_IN_DOUBT_WORDS);
+	assert_int_equal(back.recipients[1].state, SPOOL_QUEUED);
+	spool_message_clear(&back);
+}
+
+/* The times of one message: what the clock's step must and must not move. */
+static void
+test_clock_steps(void **state)
+{
+	static const struct {
+		bool own;
+		int64_t at, next;
+		struct spool_step step;
+		int64_t wanted_next, wanted_at;
+	} rows[] = {
+	    /* handed in by this run */
+	    {true, 0, 500, {0, 400, 450, 1000, 9000}, 1500, 0},
+	    {true, 0, 500, {0, 400, 450, -200, 9000}, 300, 0},
+	    /* tried by this run */
+	    {false, 420, 500, {0, 400, 450, 1000, 9000}, 1500, 1420},
+	    /* neither: before it, or after it by a clock that was wrong then */
+	    {false, 300, 500, {0, 400, 450, 1000, 9000}, 500, 300},
+	    {false, 460, 500, {0, 400, 450, 1000, 9000}, 500, 460},
+	    /* waits longer than any schedule says */
+	    {false, 300, 500, {0, 400, 450, -10, 440}, 440, 300},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct place *p = *state;
+		struct spool_message m = message(p->spool, 1), back;
+		struct spool_step step = rows[i].step;
+		int64_t expires = m.expires;
+		uint64_t id;
+
+		step.first = m.id + !rows[i].own;
+		m.next = m.recipients[0].next = rows[i].next;
+		m.recipients[0].state = SPOOL_DEFERRED;
+		m.recipients[0].at = rows[i].at;
+		id = m.id;
+		assert_int_equal(spool_begin(p->spool), 0);
+		assert_int_equal(spool_insert(p->spool, &m), 0);
+		assert_int_equal(spool_update_recipient(p->spool, id, 0, &m.recipients[0]), 0);
+		assert_int_equal(spool_commit(p->spool), 0);
+		spool_message_clear(&m);
+		assert_int_equal(spool_shift(p->spool, &step), 0);
+		assert_int_equal(spool_load(p->spool, id, false, &back), 0);
+		assert_int_equal(back.recipients[0].next, rows[i].wanted_next);
+		assert_int_equal(back.next, rows[i].wanted_next);
+		assert_int_equal(back.recipients[0].at, rows[i].wanted_at);
+		assert_int_equal(back.expires, expires + (rows[i].own ? step.delta : 0));
+		spool_message_clear(&back);
+		assert_int_equal(spool_begin(p->spool), 0);
+		assert_int_equal(spool_delete(p->spool, id), 0);
+		assert_int_equal(spool_commit(p->spool), 0);
+	}
 }
 
 static void
@@ -544,7 +621,7 @@ test_bodies_in_files(void **state)
 	m.flags = SPOOL_BODY_FILE;
 	(void)store(p, &m);
 	crash(p);
-	assert_int_equal(spool_recover(p->spool, 0, &interrupted), 0);
+	assert_int_equal(spool_recover(p->spool, 0, false, &interrupted), 0);
 	fd = spool_body_open(p->spool, id);
 	assert_true(fd >= 0);
 	assert_int_equal(read(fd, bytes, sizeof(bytes)), 5);
@@ -729,7 +806,7 @@ fail_every_operation(struct place *p, bool lasting, int code)
 		(void)spool_checkpoint(p->spool, true);
 		fail_at(0, false, 0);
 		crash(p);
-		assert_int_equal(spool_recover(p->spool, 9, &interrupted), 0);
+		assert_int_equal(spool_recover(p->spool, 9, false, &interrupted), 0);
 		count_stored(p, ids[0], ids[1], ids[2], &finished, &new);
 		assert_true(finished);
 		assert_int_equal(new, 2);
@@ -764,6 +841,8 @@ main(void)
 	    TEST(test_due),
 	    TEST(test_results_and_history),
 	    TEST(test_crash_in_flight),
+	    TEST(test_crash_in_doubt),
+	    TEST(test_clock_steps),
 	    TEST(test_crash_leaves_siblings_waiting),
 	    TEST(test_bodies_in_files),
 	    TEST(test_accounts),
