@@ -36,6 +36,7 @@ enum kind {
 	KIND_ADDRESSES,
 	KIND_FROM,
 	KIND_SENDER,
+	KIND_RESENT, /* by whom */
 	KIND_REPLY_TO,
 	KIND_TO, /* To, Cc: dropped when empty */
 	KIND_DATE,
@@ -67,8 +68,8 @@ static const struct {
     {"Reply-To", KIND_REPLY_TO},
     {"Received", KIND_RECEIVED},
     {"DKIM-Signature", KIND_SIGNATURE},
-    {"Resent-From", KIND_ADDRESSES},
-    {"Resent-Sender", KIND_ADDRESSES},
+    {"Resent-From", KIND_RESENT},
+    {"Resent-Sender", KIND_RESENT},
     {"Resent-To", KIND_ADDRESSES},
     {"Resent-Cc", KIND_ADDRESSES},
     {"Resent-Reply-To", KIND_ADDRESSES},
@@ -91,6 +92,9 @@ struct found {
 	char *from[ADDRESSES_MAX];
 	size_t from_count, first_from_count; /* of all From fields, of the first */
 	char *sender;
+	char *resent[ADDRESSES_MAX];
+	size_t resent_count;
+	bool resent_unreadable;
 	bool from_seen, from_unreadable, date, message_id, reply_to, signed_by_dkim;
 	unsigned received;
 };
@@ -195,8 +199,8 @@ is_empty(const struct header_field *f)
 static bool
 is_of_addresses(enum kind k)
 {
-	return k == KIND_FROM || k == KIND_SENDER || k == KIND_REPLY_TO || k == KIND_TO ||
-	       k == KIND_ADDRESSES;
+	return k == KIND_FROM || k == KIND_SENDER || k == KIND_RESENT || k == KIND_REPLY_TO ||
+	       k == KIND_TO || k == KIND_ADDRESSES;
 }
 
 /* Is the field left out of the finished message? */
@@ -276,6 +280,21 @@ find_sender(struct complete *c, const struct header_field *f, struct found *foun
 	return found->sender == NULL ? -ENOMEM : 0;
 }
 
+static int
+find_resent(struct complete *c, const struct header_field *f, struct found *found)
+{
+	struct collector k = {c, found->resent, found->resent_count, ADDRESSES_MAX};
+	size_t before = found->resent_count, at;
+	int r = address_list_parse(f->value, f->value_len, collect, &k, &at);
+
+	found->resent_count = k.count;
+	if (r == -EBADMSG || (r == 0 && k.count == before)) {
+		found->resent_unreadable = true;
+		return 0;
+	}
+	return r;
+}
+
 static void
 copy_value(char *to, const struct header_field *f)
 {
@@ -304,6 +323,8 @@ look_at(struct complete *c, const struct header_field *f, struct found *found)
 		return find_from(c, f, found);
 	case KIND_SENDER:
 		return find_sender(c, f, found);
+	case KIND_RESENT:
+		return find_resent(c, f, found);
 	case KIND_REPLY_TO:
 		found->reply_to = true;
 		break;
@@ -343,7 +364,7 @@ struct writer {
 	struct buf out;      /* fields ready to be written */
 	struct buf reply_to; /* addresses of a From that was replaced */
 	struct buf later;    /* fields that come behind all others */
-	bool from_written;
+	bool from_written, resent_written;
 };
 
 struct relist {
@@ -440,9 +461,10 @@ first_name(void *arg, const struct address_item *item)
 	return r < 0 ? r : 1;
 }
 
-/* From with the plan's address and the display name that was there. */
+/* The field `field` with this address, and the display name that was there or is known. */
 static int
-write_replaced_from(struct writer *w, const struct header_field *f)
+write_replaced(
+    struct writer *w, const char *field, const char *address, const struct header_field *f)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT(COMPLETE_HEADER_MAX);
 	CLEANUP_BUF struct buf value = BUF_INIT(FIELD_MAX);
@@ -455,10 +477,29 @@ write_replaced_from(struct writer *w, const struct header_field *f)
 		r = buf_append_str(&name, w->plan->full_name);
 	if (r < 0 && r != -EBADMSG)
 		return r;
-	r = fields_mailbox(&value, buf_str(&name), w->plan->from);
-	if (address_is_utf8(w->plan->from, strlen(w->plan->from)))
+	r = fields_mailbox(&value, buf_str(&name), address);
+	if (address_is_utf8(address, strlen(address)))
 		w->c->facts.smtputf8 = true;
-	return r < 0 ? r : write_folded(w, &w->out, "From", 4, buf_str(&value), value.len);
+	return r < 0 ? r
+		     : write_folded(w, &w->out, field, strlen(field), buf_str(&value), value.len);
+}
+
+/* The resent fields are not the caller's to write. Blocks of them stand in front of each other, the
+ * latest first (RFC 5322 section 3.6.6): that one is now by whoever may send. */
+static int
+write_resent(struct writer *w, const struct header_field *f)
+{
+	bool from = header_is(f, "Resent-From");
+	int r = 0;
+
+	if (from && !w->resent_written) {
+		w->resent_written = true;
+		r = write_replaced(w, "Resent-From", w->plan->resent_from, f);
+	}
+	if (r < 0)
+		return r;
+	return write_as(
+	    w, &w->later, from ? "X-Original-Resent-From" : "X-Original-Resent-Sender", f, false);
 }
 
 /* A From that does not stay as it is. */
@@ -471,7 +512,7 @@ write_from(struct writer *w, const struct header_field *f)
 	w->from_written = true;
 	if (!first)
 		return write_as(w, &w->later, "X-Original-From", f, false);
-	r = write_replaced_from(w, f);
+	r = write_replaced(w, "From", w->plan->from, f);
 	if (r < 0 || !w->plan->from_replaced)
 		return r;
 	if (!w->found->reply_to && !w->found->from_unreadable)
@@ -492,6 +533,8 @@ write_field(struct writer *w, const struct header_field *f)
 		return write_from(w, f);
 	if (k == KIND_SENDER && w->plan->drop_sender)
 		return write_as(w, &w->later, "X-Original-Sender", f, false);
+	if (k == KIND_RESENT && w->plan->resent_from != NULL)
+		return write_resent(w, f);
 	w->from_written = w->from_written || k == KIND_FROM;
 	if (is_of_addresses(k))
 		r = write_addresses(w, f, &value);
@@ -513,7 +556,7 @@ write_missing(struct writer *w)
 	int r = 0;
 
 	if (!w->found->from_seen)
-		r = write_replaced_from(w, NULL);
+		r = write_replaced(w, "From", w->plan->from, NULL);
 	if (r == 0 && p->from == NULL && w->found->first_from_count > 1 &&
 	    (w->found->sender == NULL || p->drop_sender))
 		r = buf_printf(&w->out, "Sender: %s\r\n", w->found->from[0]);
@@ -537,7 +580,7 @@ static int
 write_header(struct complete *c, const struct found *found, const struct complete_plan *plan)
 {
 	struct writer w = {c, plan, found, BUF_INIT(WRITTEN_MAX), BUF_INIT(WRITTEN_MAX),
-	    BUF_INIT(WRITTEN_MAX), false};
+	    BUF_INIT(WRITTEN_MAX), false, false};
 	struct header_field f;
 	size_t at = 0;
 	int r = 0;
@@ -577,7 +620,8 @@ end_header(struct complete *c)
 		r = look_at(c, &f, &found);
 	if (r == 0) {
 		struct complete_claim claim = {(const char *const *)found.from, found.from_count,
-		    found.from_unreadable, found.sender};
+		    found.from_unreadable, found.sender, (const char *const *)found.resent,
+		    found.resent_count, found.resent_unreadable};
 
 		r = c->ops->plan(c->arg, &claim, &plan);
 	}
@@ -585,6 +629,8 @@ end_header(struct complete *c)
 		r = write_header(c, &found, &plan);
 	for (size_t i = 0; i < found.from_count; i++)
 		free(found.from[i]);
+	for (size_t i = 0; i < found.resent_count; i++)
+		free(found.resent[i]);
 	free(found.sender);
 	c->in_body = true;
 	return r;

@@ -15,7 +15,8 @@
  *     addresses get the mail domain; a second From becomes X-Original-From, since servers refuse
  *     two; Sender is added where From has several addresses (RFC 5322 section 3.6.2);
  *   - where the owner's policy replaces From, the display name stays, the field as it was becomes
- *     X-Original-From, and its addresses Reply-To unless there is one;
+ *     X-Original-From, and its addresses Reply-To unless there is one; Resent-From and
+ *     Resent-Sender, which name a sender as well (RFC 5322 section 3.6.6), likewise;
  *   - words of header text and display names with octets above 0x7F become encoded words, lines
  *     over 998 octets are folded. A message with a DKIM-Signature is spared the encoding.
  *
@@ -37,19 +38,25 @@ struct complete;
 struct complete_claim {
 	const char *const *from; /* of all From fields, in order */
 	size_t from_count;
-	bool from_unreadable; /* there is a From from which no address can be read */
-	const char *sender;   /* of Sender; "": it is not one address; NULL: there is none */
+	bool from_unreadable;      /* there is a From from which no address can be read */
+	const char *sender;        /* of Sender; "": it is not one address; NULL: there is none */
+	const char *const *resent; /* of all Resent-From and Resent-Sender fields, in order */
+	size_t resent_count;
+	bool resent_unreadable;
 };
 
 /* What the owner decides; strings are borrowed until complete_input or complete_end returns. */
 struct complete_plan {
 	const char *from;   /* address for From; NULL: it stays */
 	bool from_replaced; /* the caller's own From is not allowed: keep it as X-Original-From */
-	const char *full_name;  /* display name of a From that is added; may be NULL */
-	bool drop_sender;       /* Sender is not allowed: it becomes X-Original-Sender */
-	const char *date;       /* for a Date that is added */
-	const char *message_id; /* with its angle brackets, for one that is added */
-	const char *received;   /* value of the Received field put in front; NULL: none */
+	const char *full_name;   /* display name of a From that is added; may be NULL */
+	bool drop_sender;        /* Sender is not allowed: it becomes X-Original-Sender */
+	const char *resent_from; /* somebody in the resent fields is not allowed: the first
+				    Resent-From gets this address, and all of them and of
+				    Resent-Sender become X-Original-...; NULL: they stay */
+	const char *date;        /* for a Date that is added */
+	const char *message_id;  /* with its angle brackets, for one that is added */
+	const char *received;    /* value of the Received field put in front; NULL: none */
 };
 
 struct complete_ops {

@@ -425,6 +425,9 @@ sender_field_allowed(const struct transaction *t, const char *sender)
 {
 	const struct policy_service *p = &t->service->policy;
 
+	/* What is captured by a service that names nobody may be from anybody. */
+	if (p->senders.count == 0 && t->service->account_count == 0)
+		return true;
 	if (sender == NULL || p->from == POLICY_KEEP || policy_pattern_match(&p->senders, sender))
 		return true;
 	for (size_t i = 0; i < t->service->account_count; i++)
@@ -434,15 +437,51 @@ sender_field_allowed(const struct transaction *t, const char *sender)
 	return false;
 }
 
+/* The first address of the resent fields that may not be used; NULL: all may. */
+static const char *
+forbidden_resent(const struct transaction *t, const struct complete_claim *claim)
+{
+	if (t->service->policy.from == POLICY_KEEP)
+		return NULL;
+	for (size_t i = 0; i < claim->resent_count; i++)
+		if (!sender_field_allowed(t, claim->resent[i]))
+			return claim->resent[i];
+	return claim->resent_unreadable ? "(unreadable)" : NULL;
+}
+
+/* Who resent the message is its sender as well (RFC 5322 section 3.6.6). */
+static int
+decide_resent(struct transaction *t, const struct complete_claim *claim,
+    const struct policy_decision *d, const char **ret)
+{
+	const char *forbidden = forbidden_resent(t, claim);
+
+	*ret = NULL;
+	if (forbidden == NULL)
+		return 0;
+	if (t->service->policy.from == POLICY_REFUSE) {
+		refuse_content(
+		    t, 550, "5.7.1", "this Resent-From or Resent-Sender is not allowed", forbidden);
+		return -EPERM;
+	}
+	/* Where it stays, every address of From is one that may be used. */
+	*ret = d->from != NULL || claim->from_count == 0 ? d->from : claim->from[0];
+	if (*ret == NULL)
+		*ret = d->sender;
+	return 0;
+}
+
 static int
 on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret)
 {
 	struct submission *s = arg;
 	struct plan_texts *x = &s->t->texts;
 	struct policy_decision d;
-	const char *domain;
+	const char *domain, *resent_from = NULL;
 	int r = decide_sender(s, claim, &d);
 
+	if (r == 0)
+		r = decide_resent(s->t, claim, &d, &resent_from);
 	if (r < 0)
 		return r;
 	domain = address_domain(d.from != NULL          ? d.from
@@ -456,6 +495,7 @@ on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret
 	    .from_replaced = d.from_replaced,
 	    .full_name = s->t->full_name,
 	    .drop_sender = !sender_field_allowed(s->t, claim->sender),
+	    .resent_from = resent_from,
 	    .date = buf_str(&x->date),
 	    .message_id = buf_str(&x->id),
 	    .received = buf_str(&x->received),

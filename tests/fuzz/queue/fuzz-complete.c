@@ -31,6 +31,7 @@ on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret
 	    .from_replaced = replace && (claim->from_count > 0 || claim->from_unreadable),
 	    .full_name = (run->flags & 2) != 0 ? "M\xc3\xbcller, \"X\"" : NULL,
 	    .drop_sender = (run->flags & 4) != 0,
+	    .resent_from = (run->flags & 16) != 0 ? "me@example.com" : NULL,
 	    .date = "Mon, 23 Nov 2026 10:00:00 +0000",
 	    .message_id = "<1@example.com>",
 	    .received = (run->flags & 8) != 0 ? "by host" : NULL,

@@ -241,6 +241,34 @@ test_sender_and_received(void **state)
 }
 
 static void
+test_resent_by_another(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+	    {"Resent-Date: d\nResent-From: \"E. Vil\" <evil@else.example>\nResent-Sender: "
+	     "s@else.example\n"
+	     "Resent-To: a@b.example\nResent-From: older@else.example\nFrom: a@b.example\n\n",
+		"Resent-Date: d\r\nResent-From: \"E. Vil\" <billing@example.com>\r\n"
+		"Resent-To: a@b.example\r\nFrom: a@b.example\r\n" ADDED_DATE ADDED_ID
+		"X-Original-Resent-From: \"E. Vil\" <evil@else.example>\r\n"
+		"X-Original-Resent-Sender: s@else.example\r\n"
+		"X-Original-Resent-From: older@else.example\r\n\r\n"},
+	    {"Resent-From: <<\nFrom: a@b.example\n\n",
+		"Resent-From: billing@example.com\r\nFrom: a@b.example\r\n" ADDED_DATE ADDED_ID
+		"X-Original-Resent-From: <<\r\n\r\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct complete_plan plan = plain;
+
+		plan.resent_from = "billing@example.com";
+		expect(
+		    &plan, rows[i].in, strlen(rows[i].in), rows[i].out, strlen(rows[i].out), NULL);
+	}
+}
+
+static void
 test_claims(void **state)
 {
 	static const struct {
@@ -387,6 +415,7 @@ main(void)
 	    cmocka_unit_test(test_rewritten_from),
 	    cmocka_unit_test(test_sender_and_received),
 	    cmocka_unit_test(test_claims),
+	    cmocka_unit_test(test_resent_by_another),
 	    cmocka_unit_test(test_facts),
 	    cmocka_unit_test(test_utf8_or_not),
 	    cmocka_unit_test(test_bounds),
