@@ -163,9 +163,12 @@ static int
 prepare_one(struct folders *f, enum folder which, bool one_user, struct buf *why)
 {
 	const struct folder_def *def = &defs[which];
-	struct identity to = identity_of(def->role, one_user, &f->owner);
-	int fd, r;
+	struct identity to;
+	int fd, r = identity_of(def->role, one_user, &f->owner, &to);
 
+	if (r < 0)
+		return complain(
+		    why, "the user database does not say who owns the folder", def->name, -r);
 	if (mkdirat(f->state, def->name, 0700) < 0 && errno != EEXIST)
 		return complain(why, "cannot make the folder", def->name, errno);
 	fd = openat(f->state, def->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -324,11 +324,13 @@ harden(void)
 static void
 warn_of_weakness(const struct frankd *d)
 {
+	struct identity keeper;
+
 	if (confine_landlock_version() == 0)
 		log_warning("This kernel has no Landlock: the roles are kept apart by their users "
 			    "and by seccomp alone.");
 	if (geteuid() == 0 && !d->options.one_user &&
-	    identity_of(ROLE_KEEPER, false, &d->folders.owner).uid == 0)
+	    identity_of(ROLE_KEEPER, false, &d->folders.owner, &keeper) == 0 && keeper.uid == 0)
 		log_warning(
 		    "The users frank, frank-keeper and frank-net do not exist, and root owns the "
 		    "state folder: the "

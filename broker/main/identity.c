@@ -8,11 +8,17 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 
-enum { GROUPS_MAX = 512, FULL_NAME_MAX = 256 };
+enum {
+	GROUPS_MAX = 512,
+	FULL_NAME_MAX = 256,
+	USER_ROW_FIRST = 1024, /* octets for one row of the user database */
+	USER_ROW_MAX = 256 * 1024,
+};
 
 static const char *const user_names[ROLE_COUNT] = {
     [ROLE_QUEUE] = "frank",
@@ -21,18 +27,44 @@ static const char *const user_names[ROLE_COUNT] = {
     [ROLE_SEND] = "frank-net",
 };
 
-struct identity
-identity_of(enum role_id role, bool one_user, const struct identity *owner)
+/* Unlike getpwnam, getpwnam_r tells "there is no such user" (0 and no result) from a database that
+ * does not answer (an error). *ret_found: ret is filled. 0 or negative errno. */
+static int
+find_user(const char *name, struct identity *ret, bool *ret_found)
 {
-	struct identity own = {.uid = geteuid(), .gid = getegid()};
-	const struct passwd *p;
+	size_t size = USER_ROW_FIRST;
+	struct passwd row, *found = NULL;
+	int r;
 
-	if (own.uid != 0 || one_user)
-		return own;
-	p = getpwnam(user_names[role]);
-	if (p != NULL)
-		return (struct identity){.uid = p->pw_uid, .gid = p->pw_gid, .drop = true};
-	return (struct identity){.uid = owner->uid, .gid = owner->gid, .drop = owner->uid != 0};
+	do {
+		CLEANUP_FREE char *room = malloc(size);
+
+		if (room == NULL)
+			return -ENOMEM;
+		r = getpwnam_r(name, &row, room, size, &found);
+		size *= 4;
+	} while (r == ERANGE && size <= USER_ROW_MAX);
+	*ret_found = r == 0 && found != NULL;
+	if (*ret_found)
+		*ret = (struct identity){.uid = row.pw_uid, .gid = row.pw_gid, .drop = true};
+	/* what some services of nsswitch.conf say where the user, or their own file, is absent */
+	return r == ENOENT || r == ESRCH ? 0 : -r;
+}
+
+int
+identity_of(enum role_id role, bool one_user, const struct identity *owner, struct identity *ret)
+{
+	bool found;
+	int r;
+
+	*ret = (struct identity){.uid = geteuid(), .gid = getegid()};
+	if (ret->uid != 0 || one_user)
+		return 0;
+	r = find_user(user_names[role], ret, &found);
+	if (r < 0 || found)
+		return r;
+	*ret = (struct identity){.uid = owner->uid, .gid = owner->gid, .drop = owner->uid != 0};
+	return 0;
 }
 
 int

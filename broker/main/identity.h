@@ -18,9 +18,11 @@ struct identity {
 /*
  * The user of a role: where main runs as root and not for one user alone, `frank` (queue),
  * `frank-keeper` or `frank-net` (the network roles), or where that user does not exist `owner`, the
- * owner of the state folder. Else main's own.
+ * owner of the state folder. Else main's own. 0; negative errno where the user database does not
+ * answer: a role then must not run as anybody, since the spool and the tokens belong to its user.
  */
-struct identity identity_of(enum role_id role, bool one_user, const struct identity *owner);
+int identity_of(
+    enum role_id role, bool one_user, const struct identity *owner, struct identity *ret);
 
 /* Changes the calling process, a child about to become a role. 0 or negative errno. */
 int identity_become(const struct identity *i);

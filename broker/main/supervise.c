@@ -388,10 +388,16 @@ static int
 run_child(struct child *c)
 {
 	struct supervisor *s = c->supervisor;
-	struct identity who = identity_of(c->role, s->def.one_user, &s->def.folders->owner);
 	CLEANUP_FREE char *state_path = NULL;
-	int ends[2];
+	struct identity who;
+	int ends[2], r;
 
+	r = identity_of(c->role, s->def.one_user, &s->def.folders->owner, &who);
+	if (r < 0) {
+		log_error("The user database does not say which user %s runs as: %s.",
+		    role_name(c->role), strerror(-r));
+		return r;
+	}
 	if (asprintf(&state_path, "%s%s", s->def.folders->path,
 		c->role == ROLE_QUEUE ? "/spool" : "") < 0) {
 		state_path = NULL;
