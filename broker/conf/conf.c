@@ -28,7 +28,8 @@ struct loader {
 	struct raw presets; /* the folder of presets */
 	struct conf *conf;
 	const struct conf_environment *env;
-	struct name_set preset_names, provider_names, account_names, service_names;
+	struct name_set preset_names, provider_names, account_names, service_names, listener_names,
+	    listen_addresses;
 	size_t account_room, service_room;
 };
 
@@ -62,11 +63,25 @@ service_clear(struct conf_service *s)
 	conf_strings_free(&s->recipients);
 }
 
+static void
+listener_clear(struct conf_listener *n)
+{
+	free(n->name);
+	free(n->tls);
+	free(n->auth);
+	free(n->certificate.text);
+	free(n->key.text);
+	conf_strings_free(&n->addresses);
+}
+
 struct conf *
 conf_free(struct conf *c)
 {
 	if (c == NULL)
 		return NULL;
+	for (size_t i = 0; i < c->listener_count; i++)
+		listener_clear(&c->listeners[i]);
+	free(c->listeners);
 	for (size_t i = 0; i < c->account_count; i++)
 		account_clear(&c->accounts[i]);
 	for (size_t i = 0; i < c->service_count; i++)
@@ -342,10 +357,24 @@ account_check(struct raw *raw, const struct conf_account *a, const struct raw_bl
 		    "client-secret: client-auth = \"none\" never sends it; remove one of the two");
 }
 
+/* What a reference names is there, as far as can be told without running a command. */
+static void
+check_readable(struct loader *l, const struct conf_reference *ref)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(4096);
+	struct secret *s;
+
+	if (ref->text == NULL || !l->env->check_files || strncmp(ref->text, "command:", 8) == 0)
+		return;
+	s = conf_reference_read(ref, &why);
+	if (s == NULL)
+		raw_error(&l->raw, ref->place, "%s", buf_str(&why));
+	(void)secret_free(s);
+}
+
 static void
 check_secret_file(struct loader *l, const struct conf_reference *ref)
 {
-	CLEANUP_BUF struct buf why = BUF_INIT(4096);
 	struct stat st;
 
 	if (ref->text == NULL || !l->env->check_files || strcmp(ref->text, "keyring") == 0)
@@ -354,13 +383,7 @@ check_secret_file(struct loader *l, const struct conf_reference *ref)
 	    (st.st_mode & (S_IRGRP | S_IROTH)) != 0)
 		raw_warning(&l->raw, ref->place, "%s can be read by %s; make it 0600",
 		    ref->text + 5, (st.st_mode & S_IROTH) != 0 ? "everybody" : "its group");
-	if (strncmp(ref->text, "command:", 8) != 0) {
-		struct secret *s = conf_reference_read(ref, &why);
-
-		if (s == NULL)
-			raw_error(&l->raw, ref->place, "%s", buf_str(&why));
-		(void)secret_free(s);
-	}
+	check_readable(l, ref);
 }
 
 static int
@@ -463,12 +486,15 @@ check_service(struct loader *l, const struct conf_service *s, const struct raw_b
 {
 	const struct raw_entry *accounts = raw_find(b, "accounts");
 
-	if (!s->any_user && s->user_count == 0 && s->group_count == 0 &&
-	    raw_find(b, "users") == NULL && raw_find(b, "groups") == NULL)
+	if (!s->any_user && s->user_count == 0 && s->group_count == 0 && !s->socket &&
+	    !s->password && raw_find(b, "users") == NULL && raw_find(b, "groups") == NULL)
 		raw_error(&l->raw, s->place,
 		    "service \"%s\" needs users or groups: who it is for; users = {\"*\"} is "
-		    "everybody",
+		    "everybody; or socket = true or password = true",
 		    s->name);
+	if (!s->socket && (s->socket_mode != 0 || s->has_socket_group))
+		raw_error(&l->raw, s->place,
+		    "service \"%s\": socket-mode and socket-group go with socket = true", s->name);
 	if (s->accounts.count == 0 && strcmp(s->mode, "capture") != 0)
 		raw_error(&l->raw, s->place,
 		    "service \"%s\" needs accounts: whose credentials it may use", s->name);
@@ -486,6 +512,80 @@ check_service(struct loader *l, const struct conf_service *s, const struct raw_b
 		    s->accounts.items[i], near == NULL ? "" : "; did you mean \"",
 		    near == NULL ? "" : near, near == NULL ? "" : "\"?");
 	}
+}
+
+/* ---- listeners ---- */
+
+/* The rules that keep a listener from being a relay for whoever can reach it. */
+static void
+check_listener(struct loader *l, const struct conf_listener *n)
+{
+	bool tls = strcmp(n->tls, "none") != 0;
+	char address[VALUE_ADDRESS_MAX];
+
+	if (n->addresses.count == 0)
+		raw_error(&l->raw, n->place,
+		    "listener \"%s\" needs address: where it listens, such as \"127.0.0.1:2525\"",
+		    n->name);
+	for (size_t i = 0; i < n->addresses.count; i++) {
+		bool loopback = false;
+
+		(void)value_listen_address(n->addresses.items[i], address, &loopback);
+		if (!loopback && !n->remote)
+			raw_error(&l->raw, n->place,
+			    "listener \"%s\": %s is no loopback address: other machines could "
+			    "reach "
+			    "it; where that is meant, say remote = true",
+			    n->name, n->addresses.items[i]);
+	}
+	if (n->remote && (!tls || strcmp(n->auth, "required") != 0))
+		raw_error(&l->raw, n->place,
+		    "listener \"%s\": remote = true wants TLS (certificate and key) and auth = "
+		    "\"required\": nothing else tells callers of other machines apart",
+		    n->name);
+	if (tls && n->certificate.text == NULL)
+		raw_error(&l->raw, n->place,
+		    "listener \"%s\": tls = \"%s\" needs certificate: the PEM file of the "
+		    "certificate and its chain",
+		    n->name, n->tls);
+	if (!tls && n->certificate.text != NULL)
+		raw_error(&l->raw, n->place,
+		    "listener \"%s\": tls = \"none\" uses no certificate; remove one of the two",
+		    n->name);
+}
+
+static int
+add_listener(struct loader *l, const struct raw_block *b)
+{
+	struct conf *c = l->conf;
+	struct conf_listener *n = reallocarray(c->listeners, c->listener_count + 1, sizeof(*n));
+	int r = check_title(l, b, &l->listener_names);
+
+	if (n == NULL)
+		return -ENOMEM;
+	c->listeners = n;
+	n = &c->listeners[c->listener_count++];
+	*n = (struct conf_listener){.place = b->place};
+	n->name = strdup(b->title == NULL ? "" : b->title);
+	if (n->name == NULL)
+		return -ENOMEM;
+	if (r < 0 || (r = read_block(&l->raw, b, listener_rules, n)) < 0 ||
+	    (r = default_string(&n->tls, n->certificate.text == NULL ? "none" : "starttls")) < 0 ||
+	    (r = default_string(&n->auth, n->remote ? "required" : "optional")) < 0)
+		return r;
+	/* one file may hold both */
+	if (n->certificate.text != NULL && n->key.text == NULL) {
+		n->key.place = n->certificate.place;
+		r = default_string(&n->key.text, n->certificate.text);
+	}
+	for (size_t i = 0; i < n->addresses.count && r == 0; i++)
+		if (name_set_add(&l->listen_addresses, n->addresses.items[i], c, &r) != NULL)
+			raw_error(&l->raw, n->place, "address: %s is listened at twice",
+			    n->addresses.items[i]);
+	check_listener(l, n);
+	check_secret_file(l, &n->key);
+	check_readable(l, &n->certificate);
+	return r;
 }
 
 /* ---- the whole ---- */
@@ -578,6 +678,9 @@ make_conf(struct loader *l)
 		case RAW_SERVICE:
 			r = add_service(l, b);
 			break;
+		case RAW_LISTENER:
+			r = add_listener(l, b);
+			break;
 		case RAW_SPOOL:
 		case RAW_TOKENS:
 			if (seen[b->kind] != NULL)
@@ -638,6 +741,8 @@ conf_load(
 	name_set_free(&l.provider_names);
 	name_set_free(&l.account_names);
 	name_set_free(&l.service_names);
+	name_set_free(&l.listener_names);
+	name_set_free(&l.listen_addresses);
 	raw_free(&l.raw);
 	raw_free(&l.presets);
 	(void)conf_free(l.conf);

@@ -78,6 +78,11 @@ struct conf_service {
 	size_t user_count;
 	gid_t *groups;
 	size_t group_count;
+	bool socket;          /* has one of its own: RUNTIME_DIR/services/NAME/submit.sock */
+	unsigned socket_mode; /* 0: not given */
+	bool has_socket_group;
+	gid_t socket_group;
+	bool password; /* callers of a listener may name it with its password */
 	struct conf_strings accounts, senders, recipients;
 	char *from_policy;              /* rewrite | refuse | keep */
 	char *mode;                     /* deliver | capture */
@@ -85,6 +90,17 @@ struct conf_service {
 	uint64_t size_max;              /* octets; 0: the spool's */
 	unsigned recipients_max;        /* 0: no limit of its own */
 	bool token;
+};
+
+/* An SMTP entrance for programs that speak nothing else. */
+struct conf_listener {
+	char *name;
+	struct conf_place place;
+	struct conf_strings addresses; /* "127.0.0.1:2525", "[::1]:2525" */
+	char *tls;                     /* none | starttls | implicit */
+	struct conf_reference certificate, key;
+	char *auth; /* optional: the owner of a loopback connection is known; required */
+	bool remote;
 };
 
 struct conf {
@@ -100,6 +116,8 @@ struct conf {
 	size_t account_count;
 	struct conf_service *services;
 	size_t service_count;
+	struct conf_listener *listeners;
+	size_t listener_count;
 	struct conf_strings files; /* every file that was read */
 };
 

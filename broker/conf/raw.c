@@ -183,7 +183,7 @@ const char *
 raw_kind_name(enum raw_kind kind)
 {
 	static const char *const names[] = {
-	    "the top level", "account", "service", "provider", "spool", "tokens"};
+	    "the top level", "account", "service", "provider", "spool", "tokens", "listener"};
 
 	return names[kind];
 }
@@ -532,7 +532,8 @@ make_schema(struct schema *s)
 		(void)add_keys(s->keys[kind], (enum raw_kind)kind);
 		block.name = raw_kind_name((enum raw_kind)kind);
 		block.subopts = s->keys[kind];
-		if (kind == RAW_ACCOUNT || kind == RAW_SERVICE || kind == RAW_PROVIDER)
+		if (kind == RAW_ACCOUNT || kind == RAW_SERVICE || kind == RAW_PROVIDER ||
+		    kind == RAW_LISTENER)
 			block.flags |= CFGF_TITLE;
 		block.validcb = on_block;
 		s->keys[RAW_TOP][top++] = block;

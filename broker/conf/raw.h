@@ -17,6 +17,7 @@ enum raw_kind {
 	RAW_PROVIDER,
 	RAW_SPOOL,
 	RAW_TOKENS,
+	RAW_LISTENER,
 	RAW_KIND_COUNT
 };
 

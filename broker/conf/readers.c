@@ -166,6 +166,28 @@ read_mode(struct raw *raw, const struct raw_entry *e, void *target)
 }
 
 static int
+read_listener_auth(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"optional", "required", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+/* Three octal digits; whoever may write may connect. */
+static int
+read_socket_mode(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	const char *text = only(e)[0] == '0' ? only(e) + 1 : only(e);
+
+	if (strlen(text) != 3 || strspn(text, "0246") != 3 || (text[0] != '6'))
+		return wrong(raw, e, only(e),
+		    "wants who may connect, as \"0600\", \"0660\" (with socket-group) or "
+		    "\"0666\"");
+	*(unsigned *)target = (unsigned)strtoul(text, NULL, 8);
+	return 0;
+}
+
+static int
 read_in_doubt(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	static const char *const words[] = {"retry", "hold", NULL};
@@ -313,6 +335,21 @@ read_key_reference(struct raw *raw, const struct raw_entry *e, void *target)
 	return set_reference(raw, e, target, true);
 }
 
+/* What holds a certificate or a key: the path of a file, or a reference. */
+static int
+read_pem_file(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	struct conf_reference *ref = target;
+	CLEANUP_BUF struct buf text = BUF_INIT(4096);
+
+	if (*only(e) != '/')
+		return set_reference(raw, e, ref, false);
+	ref->place = e->place;
+	if (buf_printf(&text, "file:%s", only(e)) < 0)
+		return -ENOMEM;
+	return set_string(&ref->text, buf_str(&text));
+}
+
 static int
 read_endpoint(struct raw *raw, const struct raw_entry *e, void *target)
 {
@@ -413,6 +450,25 @@ read_patterns(struct raw *raw, const struct raw_entry *e, void *target)
 }
 
 static int
+read_listen_addresses(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++) {
+		char address[VALUE_ADDRESS_MAX];
+		bool loopback;
+
+		if (!value_listen_address(e->values.items[i], address, &loopback)) {
+			(void)wrong(raw, e, e->values.items[i],
+			    "wants an IP address and a port, such as \"127.0.0.1:2525\" or "
+			    "\"[::1]:2525\"");
+			continue;
+		}
+		if (conf_strings_add(target, address) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
 read_rates(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	struct conf_service *s =
@@ -468,6 +524,35 @@ read_users(struct raw *raw, const struct raw_entry *e, void *target)
 	return 0;
 }
 
+/* The number of a group given by name or number. */
+static bool
+find_group(const char *item, gid_t *ret)
+{
+	const struct group *gr;
+	uint64_t gid;
+
+	if (value_number(item, 0, UINT32_MAX - 1, &gid)) {
+		*ret = (gid_t)gid;
+		return true;
+	}
+	gr = getgrnam(item);
+	if (gr != NULL)
+		*ret = gr->gr_gid;
+	return gr != NULL;
+}
+
+static const char no_group[] = "this machine has no such group; give a group's name or a gid";
+
+static int
+read_socket_group(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	struct conf_service *s =
+	    (struct conf_service *)((char *)target - offsetof(struct conf_service, socket_group));
+
+	s->has_socket_group = find_group(only(e), &s->socket_group);
+	return s->has_socket_group ? 0 : wrong(raw, e, only(e), no_group);
+}
+
 static int
 read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 {
@@ -476,23 +561,16 @@ read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 
 	for (size_t i = 0; i < e->values.count; i++) {
 		const char *item = e->values.items[i];
-		const struct group *gr;
-		uint64_t gid;
-		gid_t *groups;
+		gid_t *groups, gid;
 
-		if (!value_number(item, 0, UINT32_MAX - 1, &gid)) {
-			gr = getgrnam(item);
-			if (gr == NULL) {
-				(void)wrong(raw, e, item,
-				    "this machine has no such group; give a group's name or a gid");
-				continue;
-			}
-			gid = gr->gr_gid;
+		if (!find_group(item, &gid)) {
+			(void)wrong(raw, e, item, no_group);
+			continue;
 		}
 		groups = reallocarray(s->groups, s->group_count + 1, sizeof(*groups));
 		if (groups == NULL)
 			return -ENOMEM;
-		groups[s->group_count++] = (gid_t)gid;
+		groups[s->group_count++] = gid;
 		s->groups = groups;
 	}
 	return 0;
@@ -504,6 +582,7 @@ read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 #define TOP IGNORE
 #define ACCOUNT IGNORE
 #define SERVICE IGNORE
+#define LISTENER IGNORE
 #define SPOOL IGNORE
 #define TOKENS IGNORE
 #define RULE(type, key, reader, member) {key, read_##reader, offsetof(struct type, member)},
@@ -541,6 +620,19 @@ static const struct raw_key service_keys[] = {
     {NULL, false}};
 #undef SERVICE
 #define SERVICE IGNORE
+
+#undef LISTENER
+#define LISTENER(key, list, reader, member) RULE(conf_listener, key, reader, member)
+const struct key_rule listener_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef LISTENER
+#define LISTENER(key, list, reader, member) {key, list},
+static const struct raw_key listener_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef LISTENER
+#define LISTENER IGNORE
 
 #undef SPOOL
 #define SPOOL(key, list, reader, member) RULE(conf, key, reader, member)
@@ -581,6 +673,7 @@ const struct raw_key *const raw_keys[RAW_KIND_COUNT] = {
     [RAW_PROVIDER] = account_keys,
     [RAW_SPOOL] = spool_keys,
     [RAW_TOKENS] = tokens_keys,
+    [RAW_LISTENER] = listener_keys,
 };
 
 int

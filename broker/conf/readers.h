@@ -20,9 +20,10 @@ struct key_rule {
 };
 
 /* Each ends in a NULL name. Offsets: of top, spool and tokens in struct conf, of account in struct
- * conf_account (`provider` blocks have the same keys), of service in struct conf_service. */
-extern const struct key_rule top_rules[], account_rules[], service_rules[], spool_rules[],
-    tokens_rules[];
+ * conf_account (`provider` blocks have the same keys), of service in struct conf_service, of
+ * listener in struct conf_listener. */
+extern const struct key_rule top_rules[], account_rules[], service_rules[], listener_rules[],
+    spool_rules[], tokens_rules[];
 
 /* Reads all entries of a block. */
 int read_block(

@@ -1,7 +1,10 @@
 /* values.c: see values.h. */
 #include "broker/conf/values.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -131,6 +134,33 @@ value_endpoint(const char *s, const char **ret_host, size_t *ret_host_len, unsig
 		return false; /* an IPv6 address wants brackets */
 	}
 	return value_host(*ret_host, *ret_host_len);
+}
+
+bool
+value_listen_address(const char *s, char *ret, bool *ret_loopback)
+{
+	char host[INET6_ADDRSTRLEN];
+	const char *at;
+	struct in6_addr v6;
+	struct in_addr v4;
+	unsigned port;
+	size_t len;
+
+	if (!value_endpoint(s, &at, &len, &port) || len >= sizeof(host))
+		return false;
+	memcpy(host, at, len);
+	host[len] = '\0';
+	if (inet_pton(AF_INET, host, &v4) == 1) {
+		*ret_loopback = ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+		(void)snprintf(ret, VALUE_ADDRESS_MAX, "%s:%u", host, port);
+		return true;
+	}
+	if (inet_pton(AF_INET6, host, &v6) != 1 || IN6_IS_ADDR_V4MAPPED(&v6))
+		return false;
+	*ret_loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+	(void)snprintf(
+	    ret, VALUE_ADDRESS_MAX, "[%s]:%u", inet_ntop(AF_INET6, &v6, host, sizeof(host)), port);
+	return true;
 }
 
 bool

@@ -27,6 +27,11 @@ bool value_rate(const char *s, unsigned *ret, bool *ret_day);
 /* "host:port", "[::1]:587"; the host's length without brackets in *ret_host_len, from *ret_host. */
 bool value_endpoint(const char *s, const char **ret_host, size_t *ret_host_len, unsigned *ret_port);
 
+/* An IP address and port to listen at, "127.0.0.1:2525" or "[::1]:2525"; in its one spelling
+ * (inet_ntop(3)) in `ret`, of at least VALUE_ADDRESS_MAX octets. */
+enum { VALUE_ADDRESS_MAX = 56 };
+bool value_listen_address(const char *s, char *ret, bool *ret_loopback);
+
 /* "true", "yes", "on" or "false", "no", "off". */
 bool value_boolean(const char *s, bool *ret);
 

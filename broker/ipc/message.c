@@ -73,7 +73,8 @@ struct message {
 const char *
 role_name(enum role_id role)
 {
-	static const char *const names[] = {"main", "queue", "keeper", "fetch", "send", "client"};
+	static const char *const names[] = {
+	    "main", "queue", "keeper", "fetch", "send", "tls", "client"};
 
 	return (unsigned)role < ARRAY_SIZE(names) ? names[role] : "unknown";
 }

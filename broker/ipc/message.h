@@ -17,7 +17,16 @@
 
 enum { MESSAGE_MAX = 64 * 1024, MESSAGE_BODY_MAX = 30 * 1024, MESSAGE_TABLE_HASH = 8 };
 
-enum role_id { ROLE_MAIN, ROLE_QUEUE, ROLE_KEEPER, ROLE_FETCH, ROLE_SEND, ROLE_CLIENT, ROLE_COUNT };
+enum role_id {
+	ROLE_MAIN,
+	ROLE_QUEUE,
+	ROLE_KEEPER,
+	ROLE_FETCH,
+	ROLE_SEND,
+	ROLE_TLS,
+	ROLE_CLIENT,
+	ROLE_COUNT
+};
 
 /* "main", "queue", ...; never NULL. */
 const char *role_name(enum role_id role);

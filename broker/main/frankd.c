@@ -25,6 +25,7 @@
 #include <event2/event.h>
 
 #include "base/log.h"
+#include "broker/main/entrances.h"
 #include "broker/main/folders.h"
 #include "broker/main/key.h"
 #include "broker/main/notify.h"
@@ -53,6 +54,7 @@ struct frankd {
 	uint64_t generation;
 	struct folders folders;
 	struct sockets sockets;
+	struct entrances entrances;
 	struct programs programs;
 	struct event_base *base;
 	struct event *hangup, *terminate, *interrupt;
@@ -167,6 +169,8 @@ check_start(const struct settings *s, struct buf *report)
 	int r = sockets_check(settings_conf(s)->runtime_dir, &why);
 
 	if (r == 0)
+		r = entrances_check(settings_conf(s), &why);
+	if (r == 0)
 		r = key_check(s, &why);
 	if (r < 0)
 		(void)buf_printf(report, "error: %s\n", buf_str(&why));
@@ -228,6 +232,7 @@ reload(void *arg, struct buf *why)
 {
 	struct frankd *d = arg;
 	struct settings *next = NULL, *old = d->settings;
+	struct entrances entrances;
 	int r;
 
 	if (d->ready)
@@ -237,6 +242,8 @@ reload(void *arg, struct buf *why)
 		r = check_places(d, next, why);
 	if (r == 0)
 		r = key_read(next, &d->folders, d->programs.keyring, why);
+	if (r == 0)
+		r = entrances_open(&d->entrances, settings_conf(next), &entrances, why);
 	if (r < 0) {
 		log_report(why, LOG_LEVEL_ERROR);
 		log_error("The new configuration is not usable; the old one stays in force.");
@@ -246,6 +253,7 @@ reload(void *arg, struct buf *why)
 		d->generation++;
 		d->settings = next;
 		log_open("frankd", log_level_by_name(settings_conf(next)->log_level));
+		entrances_replace(&d->entrances, &entrances);
 		supervisor_reconfigure(d->supervisor, next);
 		(void)settings_free(old);
 		(void)malloc_trim(0);
@@ -275,6 +283,7 @@ static int
 open_places(struct frankd *d)
 {
 	const struct conf *c = settings_conf(d->settings);
+	const struct entrances none = ENTRANCES_INIT;
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
 	int r = folders_open(&d->folders, c->state_dir, &why);
 
@@ -286,6 +295,8 @@ open_places(struct frankd *d)
 		r = programs_open(&d->programs, &why);
 	if (r == 0)
 		r = sockets_open(&d->sockets, c->runtime_dir, &why);
+	if (r == 0)
+		r = entrances_open(&none, c, &d->entrances, &why);
 	if (r < 0)
 		return give_up("frankd cannot start", &why, r);
 	r = key_read(d->settings, &d->folders, d->programs.keyring, &why);
@@ -454,6 +465,7 @@ supervise(struct frankd *d)
 	    .programs = &d->programs,
 	    .folders = &d->folders,
 	    .sockets = &d->sockets,
+	    .entrances = &d->entrances,
 	    .one_user = d->options.one_user,
 	    .ready = on_ready,
 	    .stopped = on_stopped,
@@ -511,6 +523,7 @@ clear(struct frankd *d)
 		event_base_free(d->base);
 	(void)settings_free(d->settings);
 	sockets_close(&d->sockets);
+	entrances_close(&d->entrances);
 	folders_close(&d->folders);
 	programs_close(&d->programs);
 }
@@ -521,7 +534,8 @@ main(int argc, char **argv)
 	struct frankd d = {
 	    .folders = FOLDERS_INIT,
 	    .sockets = SOCKETS_INIT,
-	    .programs = {.fds = {-1, -1, -1, -1, -1, -1}, .null = -1},
+	    .entrances = ENTRANCES_INIT,
+	    .programs = {.fds = {[0 ... ROLE_COUNT - 1] = -1}, .null = -1},
 	    .launcher = -1,
 	};
 	int status = parse_options(&d.options, argc, argv);

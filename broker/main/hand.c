@@ -144,6 +144,9 @@ make_service(const struct conf_service *v)
 	message_put_u64(m, F_SIZE_LIMIT, v->size_max);
 	message_put_u64(m, F_RECIPIENTS_MAX, v->recipients_max);
 	message_put_u64(m, F_TOKEN_ALLOWED, v->token);
+	message_put_u64(m, F_PASSWORD_ALLOWED, v->password);
+	if (v->socket)
+		message_put_str(m, F_SOCKET_NAME, v->name);
 	for (size_t i = 0; i < v->user_count; i++)
 		message_put_u64(m, F_USER, v->users[i]);
 	for (size_t i = 0; i < v->group_count; i++)
@@ -151,6 +154,24 @@ make_service(const struct conf_service *v)
 	put_list(m, F_ACCOUNT, &v->accounts);
 	put_list(m, F_SENDERS, &v->senders);
 	put_list(m, F_RECIPIENTS, &v->recipients);
+	return m;
+}
+
+static struct message *
+make_listener(const struct settings *s, const struct conf_listener *n, enum role_id role)
+{
+	struct message *m = message_new(M_CONF_LISTENER);
+
+	message_put_str(m, F_LISTENER, n->name);
+	message_put_str(m, F_TLS, n->tls);
+	if (role == ROLE_TLS) {
+		message_put_secret(m, F_CERTIFICATE, settings_secret(s, &n->certificate));
+		message_put_secret(m, F_PRIVATE_KEY, settings_secret(s, &n->key));
+	} else {
+		message_put_u64(m, F_AUTH_REQUIRED, strcmp(n->auth, "required") == 0);
+		message_put_u64(m, F_REMOTE, n->remote);
+		put_list(m, F_ADDRESS, &n->addresses);
+	}
 	return m;
 }
 
@@ -178,7 +199,7 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 		*ret = make_begin(h->settings, role);
 		return true;
 	case HAND_ACCOUNTS:
-		if (h->at >= c->account_count)
+		if (h->at >= c->account_count || role == ROLE_TLS)
 			return false;
 		a = &c->accounts[h->at];
 		*ret = make_account(h->settings, a, role);
@@ -189,6 +210,11 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 		if (!is_core(role) || h->at >= c->service_count)
 			return false;
 		*ret = make_service(&c->services[h->at]);
+		return true;
+	case HAND_LISTENERS:
+		if ((role != ROLE_QUEUE && role != ROLE_TLS) || h->at >= c->listener_count)
+			return false;
+		*ret = make_listener(h->settings, &c->listeners[h->at], role);
 		return true;
 	case HAND_END:
 		if (h->at > 0)
@@ -261,6 +287,13 @@ hand_check(const struct settings *s, struct buf *report)
 	for (size_t i = 0; i < c->service_count && r != -ENOMEM; i++) {
 		const struct conf_service *v = &c->services[i];
 		int one = check_one(make_service(v), "service", v->name, &v->place, report);
+
+		r = one < 0 ? one : r;
+	}
+	for (size_t i = 0; i < c->listener_count && r != -ENOMEM; i++) {
+		const struct conf_listener *n = &c->listeners[i];
+		int one = check_one(
+		    make_listener(s, n, ROLE_TLS), "listener", n->name, &n->place, report);
 
 		r = one < 0 ? one : r;
 	}

@@ -1,8 +1,9 @@
 /*
  * hand.h: hands the configuration to a role, as the messages CONF_BEGIN to CONF_END.
  *
- * Each role gets what it needs and no more: only the keeper gets secrets, only the network roles
- * get certificate files, and the services go to those that answer callers.
+ * Each role gets what it needs and no more: only the keeper gets the accounts' secrets, only the
+ * network roles get files of trusted certificates, the services go to those that answer callers,
+ * and a listener's own certificate and key to the role that ends TLS, which knows of nothing else.
  */
 #ifndef FRANK_BROKER_MAIN_HAND_H
 #define FRANK_BROKER_MAIN_HAND_H
@@ -10,7 +11,7 @@
 #include "broker/ipc/channel.h"
 #include "broker/main/settings.h"
 
-enum hand_phase { HAND_BEGIN, HAND_ACCOUNTS, HAND_SERVICES, HAND_END, HAND_DONE };
+enum hand_phase { HAND_BEGIN, HAND_ACCOUNTS, HAND_SERVICES, HAND_LISTENERS, HAND_END, HAND_DONE };
 
 /* How far the handing to one role has come. */
 struct hand {
@@ -26,7 +27,7 @@ void hand_start(struct hand *h, const struct settings *s);
  * writable). Other negative errno: the role cannot have it. */
 int hand_run(struct hand *h, enum role_id role, struct channel *c);
 
-/* Does every account and service fit into a message? 0; -EINVAL with a sentence each in `report`;
+/* Does every account, service and listener fit into a message? 0; -EINVAL with a sentence each in `report`;
  * -ENOMEM. */
 int hand_check(const struct settings *s, struct buf *report);
 

@@ -25,6 +25,7 @@ static const char *const user_names[ROLE_COUNT] = {
     [ROLE_KEEPER] = "frank-keeper",
     [ROLE_FETCH] = "frank-net",
     [ROLE_SEND] = "frank-net",
+    [ROLE_TLS] = "frank-net",
 };
 
 /* Unlike getpwnam, getpwnam_r tells "there is no such user" (0 and no result) from a database that

@@ -23,6 +23,7 @@ static const char *const names[ROLE_COUNT] = {
     [ROLE_KEEPER] = "frank-keeper",
     [ROLE_FETCH] = "frank-https",
     [ROLE_SEND] = "frank-send",
+    [ROLE_TLS] = "frank-tls",
 };
 
 /* What roles and their libraries may see of the environment. */

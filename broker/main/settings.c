@@ -134,7 +134,8 @@ settings_ca_file(const struct settings *s, const char *path)
 static int
 read_secrets(struct settings *s, struct buf *report)
 {
-	struct held_secret *all = calloc(s->conf->account_count * 2 + 1, sizeof(*all));
+	struct held_secret *all =
+	    calloc((s->conf->account_count + s->conf->listener_count) * 2 + 1, sizeof(*all));
 	size_t count = 0, kept = 0;
 	int r = 0;
 
@@ -147,6 +148,14 @@ read_secrets(struct settings *s, struct buf *report)
 			all[count++].reference = &a->client_secret;
 		if (a->password.text != NULL)
 			all[count++].reference = &a->password;
+	}
+	for (size_t i = 0; i < s->conf->listener_count; i++) {
+		const struct conf_listener *n = &s->conf->listeners[i];
+
+		if (n->certificate.text != NULL)
+			all[count++].reference = &n->certificate;
+		if (n->key.text != NULL)
+			all[count++].reference = &n->key;
 	}
 	qsort(all, count, sizeof(*all), compare_secrets);
 	s->secrets = all;

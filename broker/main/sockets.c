@@ -47,8 +47,8 @@ make_address(
 }
 
 /* A socket that nobody answers is what a killed daemon left behind. */
-static int
-remove_stale(const struct sockaddr_un *address, int type, struct buf *why)
+int
+socket_remove_stale(const struct sockaddr_un *address, int type, struct buf *why)
 {
 	CLEANUP_CLOSE int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct stat st;
@@ -76,7 +76,7 @@ make_one(struct sockets *s, enum socket_id id, const struct sockaddr_un *address
 {
 	CLEANUP_CLOSE int fd = -1;
 	mode_t mask;
-	int r = remove_stale(address, defs[id].type, why);
+	int r = socket_remove_stale(address, defs[id].type, why);
 
 	if (r < 0)
 		return r;

@@ -28,6 +28,12 @@ int sockets_check(const char *runtime_dir, struct buf *why);
  * negative errno with a sentence in `why`. */
 int sockets_open(struct sockets *s, const char *runtime_dir, struct buf *why);
 
+/* Removes the socket that a killed daemon left at this address, of type SOCK_STREAM or
+ * SOCK_SEQPACKET. 0, also where there is none; -EADDRINUSE where somebody answers; negative errno
+ * with a sentence in `why` where it is known. */
+struct sockaddr_un;
+int socket_remove_stale(const struct sockaddr_un *address, int type, struct buf *why);
+
 /* Closes; removes the names of those made here. */
 void sockets_close(struct sockets *s);
 

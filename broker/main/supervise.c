@@ -25,6 +25,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "broker/main/entrances.h"
 #include "broker/main/hand.h"
 
 enum {
@@ -45,7 +46,7 @@ struct child {
 	enum role_id role;
 	pid_t pid; /* 0: no process */
 	struct channel *channel;
-	bool ready, wanted;
+	bool ready, wanted, has_diag;
 	struct hand hand;
 	int waiting_peers[ROLE_COUNT]; /* ends of channels that go out after the configuration; -1:
 					  none */
@@ -65,7 +66,7 @@ struct supervisor {
 	int status;
 };
 
-static const enum role_id all_roles[] = {ROLE_QUEUE, ROLE_KEEPER, ROLE_FETCH, ROLE_SEND};
+static const enum role_id all_roles[] = {ROLE_QUEUE, ROLE_KEEPER, ROLE_FETCH, ROLE_SEND, ROLE_TLS};
 
 /* Who works with whom. The first of an on-demand role's rows names its user. */
 static const struct {
@@ -75,6 +76,7 @@ static const struct {
     {ROLE_FETCH, ROLE_KEEPER},
     {ROLE_SEND, ROLE_QUEUE},
     {ROLE_SEND, ROLE_KEEPER},
+    {ROLE_TLS, ROLE_QUEUE},
 };
 
 static void start_set(struct supervisor *s);
@@ -159,7 +161,7 @@ tell_peer(struct child *c, enum role_id peer, int fd)
 }
 
 static void
-tell_listen(struct child *c, const char *name, int fd)
+tell_listen(struct child *c, const char *name, const char *owner, int fd)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	struct message *m;
@@ -171,6 +173,7 @@ tell_listen(struct child *c, const char *name, int fd)
 	}
 	m = message_new(M_LISTEN);
 	message_put_str(m, F_NAME, name);
+	message_put_str(m, F_SERVICE, owner);
 	tell(c, m, copy);
 }
 
@@ -181,7 +184,29 @@ tell_shutdown(struct child *c)
 		tell(c, message_new(M_SHUTDOWN), -1);
 }
 
-/* Goes on with the configuration; peers follow when it is out. */
+/* Entrances that queue does not have yet, or all. */
+static void
+give_entrances(struct child *c, bool all)
+{
+	struct entrances *e = c->supervisor->def.entrances;
+
+	if (c->role != ROLE_QUEUE)
+		return;
+	if (e->diag >= 0 && (all || !c->has_diag)) {
+		tell_listen(c, "sock-diag", NULL, e->diag);
+		c->has_diag = true;
+	}
+	for (size_t i = 0; i < e->count; i++) {
+		if (all || e->items[i].fresh)
+			tell_listen(c,
+			    e->items[i].kind == ENTRANCE_SERVICE ? socket_name(SOCKET_SUBMIT)
+								 : "listener",
+			    e->items[i].owner, e->items[i].fd);
+		e->items[i].fresh = false;
+	}
+}
+
+/* Goes on with the configuration; peers and new entrances follow when it is out. */
 static void
 hand_on(struct child *c)
 {
@@ -198,6 +223,7 @@ hand_on(struct child *c)
 	for (int peer = 0; peer < ROLE_COUNT; peer++)
 		if (c->waiting_peers[peer] >= 0)
 			tell_peer(c, (enum role_id)peer, TAKE_FD(c->waiting_peers[peer]));
+	give_entrances(c, false);
 }
 
 static void
@@ -238,14 +264,15 @@ give_rooms(struct child *c)
 	const struct sockets *k = c->supervisor->def.sockets;
 
 	if (c->role == ROLE_QUEUE) {
-		tell_listen(c, "state", f->fds[FOLDER_SPOOL]);
-		tell_listen(c, "bodies", f->fds[FOLDER_BODIES]);
-		tell_listen(c, "drop", f->fds[FOLDER_DROP]);
-		tell_listen(c, socket_name(SOCKET_SUBMIT), k->fds[SOCKET_SUBMIT]);
-		tell_listen(c, socket_name(SOCKET_CONTROL), k->fds[SOCKET_CONTROL]);
+		tell_listen(c, "state", NULL, f->fds[FOLDER_SPOOL]);
+		tell_listen(c, "bodies", NULL, f->fds[FOLDER_BODIES]);
+		tell_listen(c, "drop", NULL, f->fds[FOLDER_DROP]);
+		tell_listen(c, socket_name(SOCKET_SUBMIT), NULL, k->fds[SOCKET_SUBMIT]);
+		tell_listen(c, socket_name(SOCKET_CONTROL), NULL, k->fds[SOCKET_CONTROL]);
+		give_entrances(c, true);
 	} else if (c->role == ROLE_KEEPER) {
-		tell_listen(c, "tokens", f->fds[FOLDER_TOKENS]);
-		tell_listen(c, socket_name(SOCKET_KEEPER), k->fds[SOCKET_KEEPER]);
+		tell_listen(c, "tokens", NULL, f->fds[FOLDER_TOKENS]);
+		tell_listen(c, socket_name(SOCKET_KEEPER), NULL, k->fds[SOCKET_KEEPER]);
 	}
 }
 
@@ -415,7 +442,7 @@ run_child(struct child *c)
 		return err;
 	}
 	c->started = now_ms();
-	c->ready = c->wanted = false;
+	c->ready = c->wanted = c->has_diag = false;
 	c->channel = channel_new(s->def.base, ends[0], ROLE_MAIN, c->role, &child_ops, c);
 	if (c->channel == NULL) {
 		(void)kill(c->pid, SIGKILL);
@@ -708,6 +735,7 @@ supervisor_stop(struct supervisor *s, int status)
 	}
 	tell_shutdown(&s->children[ROLE_FETCH]);
 	tell_shutdown(&s->children[ROLE_SEND]);
+	/* tls carries sessions of the queue, and ends with it */
 	if (network_is_gone(s))
 		stop_set(s);
 	else

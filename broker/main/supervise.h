@@ -23,6 +23,8 @@ struct supervisor_def {
 	const struct programs *programs;
 	const struct folders *folders;
 	const struct sockets *sockets;
+	struct entrances
+	    *entrances; /* the caller puts others in their place before supervisor_reconfigure */
 	bool one_user;
 	/* The set is ready for the first time. */
 	void (*ready)(void *arg);

@@ -1,6 +1,11 @@
 /*
- * connection.c: the submit sockets. Who calls is what the kernel says of the peer: uid by
- * SO_PEERCRED, groups by SO_PEERGROUPS; never the pid, which may be somebody else's by now.
+ * connection.c: the submit sockets and the listeners. Who calls is what the kernel says of the
+ * peer: uid by SO_PEERCRED, groups by SO_PEERGROUPS; never the pid, which may be somebody else's by
+ * now. On a listener it is the uid that owns the other end of a loopback connection (owner.h),
+ * asked before a byte is read, or nobody, until AUTH names a service.
+ *
+ * Where a listener has TLS the connection is handed over (handover.h), at once or after STARTTLS,
+ * and what comes back takes its place.
  *
  * A caller that writes its whole session at once is read as soon as it is accepted, and answered
  * after the commit: its socket never enters the event loop. Connections are bounded per uid, and in
@@ -9,13 +14,17 @@
  */
 #include "broker/queue/queue.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/smtp/server.h"
+#include "broker/queue/owner.h"
 
 enum {
 	CONNECTIONS_MAX = 1024,
@@ -25,6 +34,7 @@ enum {
 	READ_SIZE = 32 * 1024,
 	READS_PER_TURN = 32,
 	IDLE_SECONDS = 300, /* RFC 5321 section 4.5.3.2.7 */
+	HANDOVER_SECONDS = 60,
 };
 
 struct listener {
@@ -32,6 +42,8 @@ struct listener {
 	struct connections *all;
 	struct event *readable;
 	char *service; /* whose own socket it is; NULL: the common one */
+	char *name;    /* of the configuration's listener; NULL: a Unix socket */
+	char address[56];
 	int fd;
 };
 
@@ -39,10 +51,14 @@ struct connection {
 	struct connection *next, **at; /* oldest activity first */
 	struct connections *all;
 	struct caller caller;
-	struct submission *session;
-	struct event *readable, *writable;
-	int fd;
-	bool busy; /* in pump: not to be freed there */
+	char *service, *listener;   /* what `caller` borrows */
+	struct submission *session; /* NULL until a TLS that comes first is there */
+	struct event *readable, *writable, *late;
+	uint64_t handover; /* 0: not handed over */
+	bool begin_tls;    /* when the output is written */
+	bool in_tls;       /* fd is what came back */
+	int fd;            /* -1: handed over */
+	bool busy;         /* in pump: not to be freed there */
 	bool doomed;
 };
 
@@ -55,6 +71,10 @@ struct connections {
 };
 
 static void pump(struct connection *c);
+static void on_proceed(void *arg);
+static void on_starttls(void *arg);
+
+static const struct submission_ops session_ops = {on_proceed, on_starttls};
 
 /* ---- the list, by activity ---- */
 
@@ -77,6 +97,18 @@ list_append(struct connection *c)
 	c->all->last = &c->next;
 }
 
+static void
+forget_events(struct connection *c)
+{
+	struct event **all[] = {&c->readable, &c->writable, &c->late};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (*all[i] != NULL)
+			event_free(*all[i]);
+		*all[i] = NULL;
+	}
+}
+
 static struct connection *
 connection_free(struct connection *c)
 {
@@ -87,25 +119,18 @@ connection_free(struct connection *c)
 		c->all->count--;
 	}
 	(void)submission_free(c->session);
-	if (c->readable != NULL)
-		event_free(c->readable);
-	if (c->writable != NULL)
-		event_free(c->writable);
+	forget_events(c);
+	if (c->handover != 0)
+		handover_forget(c->all->q, c->handover);
 	if (c->fd >= 0)
 		(void)close(c->fd);
+	if (c->in_tls)
+		handover_release(c->all->q);
 	free(c->caller.groups);
+	free(c->service);
+	free(c->listener);
 	free(c);
 	return NULL;
-}
-
-static size_t
-count_of(const struct connections *all, uint32_t uid)
-{
-	size_t n = 0;
-
-	for (const struct connection *c = all->first; c != NULL; c = c->next)
-		n += c->caller.uid == uid;
-	return n;
 }
 
 /* ---- the peer ---- */
@@ -141,6 +166,73 @@ peer_of(int fd, struct caller *ret)
 	if (groups != few)
 		free(groups);
 	return ret->groups == NULL ? -ENOMEM : 0;
+}
+
+/* ---- the peer of a listener ---- */
+
+/* "127.0.0.1:2525", "[::1]:2525": as the configuration spells it. */
+static void
+address_text(const struct sockaddr_storage *a, char *text, size_t size)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (a->ss_family == AF_INET)
+		(void)snprintf(text, size, "%s:%u",
+		    inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)), ntohs(v4->sin_port));
+	else
+		(void)snprintf(text, size, "[%s]:%u",
+		    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)), ntohs(v6->sin6_port));
+}
+
+static bool
+is_loopback(const struct sockaddr_storage *a)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+
+	return a->ss_family == AF_INET ? ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET
+				       : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* 0 also where nobody can be named: that is what AUTH is for. */
+static int
+tcp_peer_of(const struct queue *q, int fd, const struct settings_listener *n, struct caller *ret)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	uint32_t uid;
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
+		return -errno;
+	address_text(&peer, ret->origin, sizeof(ret->origin));
+	ret->tls = n->tls;
+	ret->auth_required = n->auth_required;
+	ret->remote = n->remote;
+	ret->uid = POLICY_UID_OVERFLOW;
+	ret->unknown = true;
+	ret->groups_by_name = true;
+	if (q->diag >= 0 && is_loopback(&peer) && owner_of(q->diag, fd, &uid) == 0) {
+		ret->uid = uid;
+		ret->unknown = false;
+	}
+	return 0;
+}
+
+/* Do limits count the two as one? Who is not known counts by its address. */
+static bool
+is_same_origin(const struct caller *a, const struct caller *b)
+{
+	size_t host = strcspn(a->origin, "]");
+
+	if (a->unknown != b->unknown || a->uid != b->uid)
+		return false;
+	if (!a->unknown)
+		return true;
+	if (a->origin[0] != '[')
+		host = strcspn(a->origin, ":");
+	return strncmp(a->origin, b->origin, host + 1) == 0;
 }
 
 /* ---- bytes ---- */
@@ -207,6 +299,63 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	pump(c);
 }
 
+/* ---- TLS ---- */
+
+static void
+on_late(evutil_socket_t number, short what, void *arg)
+{
+	(void)connection_free(arg);
+}
+
+/* The connection is without TLS now; where TLS comes first, SMTP begins. */
+static void
+on_handed_over(void *arg, int fd, const char *tls)
+{
+	struct connection *c = arg;
+
+	c->handover = 0;
+	if (fd < 0) {
+		(void)connection_free(c);
+		return;
+	}
+	forget_events(c);
+	c->fd = fd;
+	c->in_tls = true;
+	(void)evutil_make_socket_nonblocking(fd);
+	if (c->session != NULL) {
+		smtp_server_tls_started(submission_engine(c->session));
+	} else {
+		c->caller.tls_active = true;
+		c->session = submission_new(c->all->q, &c->caller, &session_ops, c);
+	}
+	if (c->session == NULL)
+		(void)connection_free(c);
+	else
+		pump(c);
+}
+
+/* False: the connection is to be closed. */
+static bool
+hand_over(struct connection *c)
+{
+	static const struct timeval patience = {HANDOVER_SECONDS, 0};
+
+	c->begin_tls = false;
+	forget_events(c);
+	c->late = evtimer_new(c->all->q->base, on_late, c);
+	return c->late != NULL && event_add(c->late, &patience) == 0 &&
+	       handover_begin(
+		   c->all->q, TAKE_FD(c->fd), c->listener, on_handed_over, c, &c->handover) == 0;
+}
+
+static void
+on_starttls(void *arg)
+{
+	struct connection *c = arg;
+
+	c->begin_tls = true;
+}
+
 /* Waits for what the session needs next; for the spool it needs no event. */
 static bool
 arm(struct connection *c)
@@ -241,6 +390,12 @@ pump(struct connection *c)
 	alive = write_output(c);
 	if (alive && smtp_server_output(e)->len == 0)
 		alive = read_input(c);
+	if (alive && c->begin_tls && smtp_server_output(e)->len == 0) {
+		c->busy = false;
+		if (!hand_over(c))
+			(void)connection_free(c);
+		return;
+	}
 	if (!alive || (smtp_server_closing(e) && smtp_server_output(e)->len == 0) || !arm(c)) {
 		/* Replies to what was read before the end. */
 		(void)write_output(c);
@@ -261,8 +416,6 @@ on_proceed(void *arg)
 		pump(c);
 }
 
-static const struct submission_ops session_ops = {on_proceed};
-
 /* ---- accepting ---- */
 
 static void
@@ -272,19 +425,61 @@ turn_away(int fd, const char *words)
 	(void)close(fd);
 }
 
+/* Not in the midst of anything. */
+static bool
+is_idle(const struct connection *c)
+{
+	return c->session == NULL || smtp_server_idle(submission_engine(c->session));
+}
+
+static void
+dismiss(struct connection *c, const char *words)
+{
+	if (c->session != NULL && c->fd >= 0) {
+		smtp_server_close(submission_engine(c->session), "4.3.2", words);
+		(void)write_output(c);
+	}
+	(void)connection_free(c);
+}
+
 /* Somebody who says nothing makes room: true if there was one. */
 static bool
 evict(struct connections *all)
 {
 	for (struct connection *c = all->first; c != NULL; c = c->next)
-		if (smtp_server_idle(submission_engine(c->session))) {
-			smtp_server_close(
-			    submission_engine(c->session), "4.3.2", "Others wait: try again later");
-			(void)write_output(c);
-			(void)connection_free(c);
+		if (is_idle(c)) {
+			dismiss(c, "Others wait: try again later");
 			return true;
 		}
 	return false;
+}
+
+static size_t
+count_of(const struct connections *all, const struct caller *like)
+{
+	size_t n = 0;
+
+	for (const struct connection *c = all->first; c != NULL; c = c->next)
+		n += is_same_origin(&c->caller, like);
+	return n;
+}
+
+/* Who it is, and through which entrance it came. */
+static int
+identify(const struct listener *l, struct connection *c)
+{
+	const struct settings_listener *n;
+
+	if (l->service != NULL)
+		c->caller.socket = c->service = strdup(l->service);
+	if (l->name == NULL)
+		return l->service != NULL && c->service == NULL ? -ENOMEM
+								: peer_of(c->fd, &c->caller);
+	n = settings_find_listener(l->all->q->settings, l->name);
+	c->caller.listener = c->listener = strdup(l->name);
+	if (n == NULL || c->listener == NULL)
+		return -ENOENT;
+	return tcp_peer_of(l->all->q, c->fd, n, &c->caller);
 }
 
 static void
@@ -299,12 +494,11 @@ serve(struct listener *l, int fd)
 	}
 	c->all = all;
 	c->fd = fd;
-	c->caller.socket = l->service;
-	if (peer_of(fd, &c->caller) < 0) {
+	if (identify(l, c) < 0) {
 		(void)connection_free(c);
 		return;
 	}
-	if (count_of(all, c->caller.uid) >= (c->caller.uid == 0 ? PER_ROOT_MAX : PER_UID_MAX) ||
+	if (count_of(all, &c->caller) >= (c->caller.uid == 0 ? PER_ROOT_MAX : PER_UID_MAX) ||
 	    (all->count >= all->max && !evict(all))) {
 		c->fd = -1;
 		turn_away(fd, "421 4.3.2 Too many connections: try again later\r\n");
@@ -317,14 +511,18 @@ serve(struct listener *l, int fd)
 		(void)connection_free(c);
 		return;
 	}
-	c->session = submission_new(all->q, &c->caller, &session_ops, c);
-	if (c->session == NULL) {
-		(void)connection_free(c);
-		return;
-	}
 	list_append(c);
 	all->count++;
-	pump(c);
+	if (c->caller.tls == SETTINGS_TLS_IMPLICIT) {
+		if (!hand_over(c))
+			(void)connection_free(c);
+		return;
+	}
+	c->session = submission_new(all->q, &c->caller, &session_ops, c);
+	if (c->session == NULL)
+		(void)connection_free(c);
+	else
+		pump(c);
 }
 
 static void
@@ -347,9 +545,59 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-int
-connections_listen(struct connections *all, int fd, const char *service)
+static struct listener *
+listener_free(struct listener *l)
 {
+	if (l->readable != NULL)
+		event_free(l->readable);
+	(void)close(l->fd);
+	free(l->service);
+	free(l->name);
+	free(l);
+	return NULL;
+}
+
+/* Does the configuration still name it? */
+static bool
+is_configured(const struct listener *l)
+{
+	const struct queue *q = l->all->q;
+	const struct settings_listener *n;
+
+	if (l->service != NULL)
+		for (size_t i = 0; i < q->service_count; i++)
+			if (q->policies[i]->socket != NULL &&
+			    strcmp(q->policies[i]->socket, l->service) == 0)
+				return true;
+	if (l->name == NULL)
+		return l->service == NULL;
+	n = settings_find_listener(q->settings, l->name);
+	for (size_t i = 0; n != NULL && i < n->addresses.count; i++)
+		if (strcmp(n->addresses.items[i], l->address) == 0)
+			return true;
+	return false;
+}
+
+void
+connections_reconfigure(struct connections *all)
+{
+	for (struct listener **at = &all->listeners; *at != NULL;) {
+		struct listener *l = *at;
+
+		if (is_configured(l)) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		(void)listener_free(l);
+	}
+}
+
+int
+connections_listen(struct connections *all, int fd, const char *service, const char *listener)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
 	struct listener *l = calloc(1, sizeof(*l));
 
 	if (l == NULL) {
@@ -358,15 +606,22 @@ connections_listen(struct connections *all, int fd, const char *service)
 	}
 	l->fd = fd;
 	l->all = all;
-	if (service != NULL && *service != '\0')
+	if (service != NULL)
 		l->service = strdup(service);
+	if (listener != NULL) {
+		l->name = strdup(listener);
+		if (getsockname(fd, (struct sockaddr *)&address, &len) == 0)
+			address_text(&address, l->address, sizeof(l->address));
+	}
 	(void)evutil_make_socket_nonblocking(fd);
 	l->readable = event_new(all->q->base, fd, EV_READ | EV_PERSIST, on_accept, l);
+	if (l->readable == NULL || (service != NULL && l->service == NULL) ||
+	    (listener != NULL && l->name == NULL) || event_add(l->readable, NULL) < 0) {
+		(void)listener_free(l);
+		return -ENOMEM;
+	}
 	l->next = all->listeners;
 	all->listeners = l;
-	if (l->readable == NULL || event_add(l->readable, NULL) < 0 ||
-	    (service != NULL && *service != '\0' && l->service == NULL))
-		return -ENOMEM;
 	return 0;
 }
 
@@ -396,12 +651,8 @@ connections_stop(struct connections *all)
 	while (c != NULL) {
 		struct connection *next = c->next;
 
-		if (smtp_server_idle(submission_engine(c->session))) {
-			smtp_server_close(
-			    submission_engine(c->session), "4.3.2", "Frank is stopping");
-			(void)write_output(c);
-			(void)connection_free(c);
-		}
+		if (is_idle(c))
+			dismiss(c, "Frank is stopping");
 		c = next;
 	}
 }

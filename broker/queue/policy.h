@@ -36,6 +36,7 @@ struct policy_service {
 	size_t group_count;
 	struct policy_strings accounts, senders, recipients;
 	enum policy_from from;
+	bool password;           /* a caller of a listener may name it with its password */
 	bool capture;            /* stored, never sent */
 	unsigned rate_minute;    /* messages; 0: no limit */
 	unsigned rate_day;       /* messages; 0: no limit */

@@ -65,6 +65,8 @@ take_settings(struct queue *q)
 		schedule_account_retry(&q->accounts[i]->schedule, queue_now(q));
 	if (first && q->drop != NULL)
 		drop_scan(q->drop);
+	connections_reconfigure(q->connections);
+	handover_prepare(q);
 	dispatch_run(q);
 }
 
@@ -124,12 +126,11 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 {
 	struct queue *q = role_state(r);
 
-	if (fd >= 0)
-		(void)close(fd);
 	switch (message_type(m)) {
 	case M_CONF_BEGIN:
 	case M_CONF_ACCOUNT:
 	case M_CONF_SERVICE:
+	case M_CONF_LISTENER:
 	case M_CONF_END:
 		collect_settings(q, m);
 		break;
@@ -145,11 +146,17 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_JOB_DONE:
 		dispatch_job_done(q, m);
 		break;
+	case M_TLS_BEGUN:
+	case M_TLS_FAILED:
+		handover_answer(q, m, TAKE_FD(fd));
+		break;
 	default:
 		log_warning(
 		    "A message %s is not for the queue.", message_type_name(message_type(m)));
 		break;
 	}
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 static void
@@ -159,7 +166,14 @@ on_listen(struct role *r, const char *name, const char *service, int fd)
 	int e;
 
 	if (strcmp(name, "submit") == 0) {
-		e = connections_listen(q->connections, fd, service);
+		e = connections_listen(q->connections, fd, service, NULL);
+	} else if (strcmp(name, "listener") == 0) {
+		e = connections_listen(q->connections, fd, NULL, service);
+	} else if (strcmp(name, "sock-diag") == 0) {
+		if (q->diag >= 0)
+			(void)close(q->diag);
+		q->diag = fd;
+		e = 0;
 	} else if (strcmp(name, "control") == 0) {
 		e = control_listen(q->control, fd);
 	} else {
@@ -174,7 +188,12 @@ on_listen(struct role *r, const char *name, const char *service, int fd)
 static void
 on_peer(struct role *r, enum role_id peer, bool up)
 {
-	dispatch_peer(role_state(r), peer, up);
+	struct queue *q = role_state(r);
+
+	if (peer == ROLE_TLS)
+		handover_peer(q, up);
+	else
+		dispatch_peer(q, peer, up);
 }
 
 /* ---- time ---- */
@@ -269,12 +288,17 @@ on_start(struct role *r)
 		e = start_timers(q);
 	if (e < 0)
 		return e;
+	q->diag = -1;
 	q->users = users_new();
+	q->handover = handover_new(q);
 	q->connections = connections_new(q);
 	q->control = control_new(q);
 	if (drop >= 0)
 		q->drop = drop_new(q, drop);
-	return q->users == NULL || q->connections == NULL || q->control == NULL ? -ENOMEM : 0;
+	return q->users == NULL || q->handover == NULL || q->connections == NULL ||
+		       q->control == NULL
+		   ? -ENOMEM
+		   : 0;
 }
 
 void

@@ -3,7 +3,11 @@
  *
  *   queue.c       the role: start, configuration, peers, end
  *   runtime.c     accounts and services as they run
- *   connection.c  the submit sockets
+ *   connection.c  the submit sockets and the listeners
+ *   owner.c       whose a loopback connection is
+ *   handover.c    connections go to the role that ends TLS, and come back
+ *   login.c       what a client says in AUTH
+ *   password.c    the passwords of services
  *   drop.c        the drop directory
  *   submission.c  one SMTP session, whatever carries it: policy, completion
  *   body.c        where a message lies while it is handed in
@@ -45,6 +49,7 @@ struct submission;
 struct connections;
 struct drop;
 struct users;
+struct handover;
 struct control;
 struct store;
 
@@ -200,6 +205,8 @@ void account_changed(struct queue *q, struct account *a);
 bool account_is_at_fault(const struct account *a);
 struct account *account_by_name(struct queue *q, const char *name);
 struct service *service_by_name(struct queue *q, const char *name);
+/* The service that callers may name by a password; NULL: none such is configured now. */
+struct service *service_by_login(const struct queue *q, const char *name);
 
 /* ---- reports ---- */
 
@@ -238,12 +245,20 @@ void users_answer(struct queue *q, const struct message *m);
 
 /* Who is at the other end. */
 struct caller {
+	bool unknown; /* nobody vouches for the uid, which is POLICY_UID_OVERFLOW then */
 	uint32_t uid;
 	uint32_t *groups; /* owned by whoever made it */
 	size_t group_count;
 	bool
 	    groups_by_name; /* `groups` is unknown: those of the user database count (drop files) */
 	const char *socket; /* service whose socket it is; NULL: the common one */
+	/* Came over TCP through this listener; NULL: by a Unix socket or as a file. The rest is for
+	 * such alone. */
+	const char *listener;
+	enum settings_tls tls;
+	bool auth_required, remote;
+	bool tls_active; /* TLS was there before SMTP began */
+	char origin[56]; /* "127.0.0.1:40112" */
 };
 
 /* uid 0, our own uid, or in the configured group. */
@@ -252,6 +267,9 @@ bool caller_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups
 struct submission_ops {
 	/* A decision that was awaited is made: there may be output, and input is taken again. */
 	void (*proceed)(void *arg);
+	/* STARTTLS was answered: when the output is written TLS begins. May be NULL where the
+	 * caller has none. */
+	void (*starttls)(void *arg);
 };
 
 /* `caller` and `ops` are borrowed while it lives. */
@@ -266,11 +284,33 @@ int submission_result(const struct submission *s, const char **words);
 unsigned submission_stored(const struct submission *s);
 
 struct connections *connections_new(struct queue *q);
-/* Takes the listening socket. */
-int connections_listen(struct connections *c, int fd, const char *service);
+/* Takes the listening socket: of a service's own, of a listener, or (both NULL) the common one. */
+int connections_listen(struct connections *c, int fd, const char *service, const char *listener);
+/* Closes what the configuration in force does not name any more. */
+void connections_reconfigure(struct connections *c);
 /* Takes nothing more; those in the midst of a message may finish. */
 void connections_stop(struct connections *c);
 size_t connections_count(const struct connections *c);
+
+/* handover.c: a connection goes to the role that ends TLS, and comes back as a socket without it. */
+
+/* `fd` -1: there is no TLS, and the connection is gone; `tls` is its protocol and cipher. */
+typedef void handover_done(void *arg, int fd, const char *tls);
+
+struct handover *handover_new(struct queue *q);
+/* Takes the connection; `done` is called later, never from within this call. 0 with *ret_id;
+ * negative errno. */
+int handover_begin(struct queue *q, int fd, const char *listener, handover_done *done, void *arg,
+    uint64_t *ret_id);
+/* `done` of this one will not be called. */
+void handover_forget(struct queue *q, uint64_t id);
+/* A socket that came back is closed: without any the role may end. */
+void handover_release(struct queue *q);
+/* A configuration with TLS has the role started, so that a certificate that is no good is logged
+ * now and not at the first caller. */
+void handover_prepare(struct queue *q);
+void handover_peer(struct queue *q, bool up);
+void handover_answer(struct queue *q, const struct message *m, int fd);
 
 struct drop *drop_new(struct queue *q, int dir);
 /* Looks for files now. */
@@ -312,6 +352,8 @@ struct queue {
 	struct turn turn;
 	struct dispatch dispatch;
 	struct users *users;
+	struct handover *handover;
+	int diag; /* netlink socket for owner.h, or -1 */
 	struct connections *connections;
 	struct drop *drop;
 	struct control *control;

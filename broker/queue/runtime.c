@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -40,6 +39,15 @@ service_by_name(struct queue *q, const char *name)
 	for (size_t i = 0; i < q->service_total; i++)
 		if (strcmp(q->services[i]->name, name) == 0)
 			return q->services[i];
+	return NULL;
+}
+
+struct service *
+service_by_login(const struct queue *q, const char *name)
+{
+	for (size_t i = 0; i < q->service_count; i++)
+		if (strcmp(q->services[i]->name, name) == 0)
+			return q->services[i]->policy.password ? q->services[i] : NULL;
 	return NULL;
 }
 
@@ -114,16 +122,35 @@ take_accounts(struct queue *q, struct settings *s)
 	return 0;
 }
 
-/* Messages of the last day count against the day's limit, also those of before a restart. */
+struct replay {
+	struct service *service;
+	uint64_t now_ms; /* of the bucket's clock, which shows `now_us` as this */
+	int64_t now_us;
+};
+
+static void
+replay_one(void *arg, int64_t at)
+{
+	struct replay *p = arg;
+	uint64_t ago = p->now_us > at ? (uint64_t)(p->now_us - at) / 1000 : 0;
+
+	policy_bucket_take(&p->service->day, p->service->policy.rate_day, DAY_MS,
+	    p->now_ms > ago ? p->now_ms - ago : 0, 1);
+}
+
+/* Messages of the last day count against the day's limit, also those of before a restart: the
+ * bucket goes through them as it would have. */
 static void
 restore_rate(struct queue *q, struct service *v)
 {
-	unsigned count;
+	struct replay p = {v, queue_now_ms() + DAY_MS, queue_now_us(q)};
 
-	if (v->policy.rate_day > 0 &&
-	    spool_count_since(q->spool, v->name, (int64_t)time(NULL) - DAY, &count) == 0)
-		policy_bucket_take(&v->day, v->policy.rate_day, DAY_MS, queue_now_ms(),
-		    count < v->policy.rate_day ? count : v->policy.rate_day);
+	if (v->policy.rate_day == 0 ||
+	    spool_each_since(q->spool, v->name, p.now_us / 1000000 - DAY, replay_one, &p) < 0)
+		return;
+	/* the bucket's clock may have begun within the day, so it was put forward meanwhile */
+	policy_bucket_take(&v->day, v->policy.rate_day, DAY_MS, p.now_ms, 0);
+	v->day.at = p.now_ms - DAY_MS;
 }
 
 static struct service *
@@ -194,7 +221,7 @@ take_services(struct queue *q, struct settings *s)
 		s->services[i] = old;
 		policies[n] = &v->policy;
 		all[n++] = v;
-		if (is_new)
+		if (is_new || old.rate_day == 0)
 			restore_rate(q, v);
 		r = resolve(q, v);
 	}

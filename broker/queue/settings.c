@@ -90,8 +90,13 @@ settings_free(struct settings *s)
 		settings_account_clear(&s->accounts[i]);
 	for (size_t i = 0; i < s->service_count; i++)
 		settings_service_clear(&s->services[i]);
+	for (size_t i = 0; i < s->listener_count; i++) {
+		free(s->listeners[i].name);
+		free_strings(&s->listeners[i].addresses);
+	}
 	free(s->accounts);
 	free(s->services);
+	free(s->listeners);
 	free(s->hostname);
 	free(s->mail_name);
 	free(s->postmaster);
@@ -210,6 +215,7 @@ add_service(struct settings *s, const struct message *m)
 	if (v->name == NULL || (socket != NULL && *socket != '\0' && v->socket == NULL))
 		return -ENOMEM;
 	v->capture = strcmp(message_str(m, F_MODE), "capture") == 0;
+	v->password = message_u64(m, F_PASSWORD_ALLOWED, 0) != 0;
 	v->any_user = message_u64(m, F_ANY_USER, 0) != 0;
 	v->rate_minute = (unsigned)message_u64(m, F_RATE, 0);
 	v->rate_day = (unsigned)message_u64(m, F_RATE_DAY, 0);
@@ -229,6 +235,34 @@ add_service(struct settings *s, const struct message *m)
 	return r;
 }
 
+static int
+add_listener(struct settings *s, const struct message *m)
+{
+	struct settings_listener *all = grow(s->listeners, s->listener_count, sizeof(*all)), *n;
+	const char *tls = message_str(m, F_TLS);
+
+	if (all == NULL)
+		return -ENOMEM;
+	s->listeners = all;
+	n = &all[s->listener_count++];
+	n->name = copy(m, F_LISTENER);
+	n->tls = strcmp(tls, "implicit") == 0   ? SETTINGS_TLS_IMPLICIT
+		 : strcmp(tls, "starttls") == 0 ? SETTINGS_TLS_STARTTLS
+						: SETTINGS_TLS_NONE;
+	n->remote = message_u64(m, F_REMOTE, 0) != 0;
+	n->auth_required = n->remote || message_u64(m, F_AUTH_REQUIRED, 0) != 0;
+	return n->name == NULL ? -ENOMEM : take_strings(m, F_ADDRESS, &n->addresses);
+}
+
+const struct settings_listener *
+settings_find_listener(const struct settings *s, const char *name)
+{
+	for (size_t i = 0; i < s->listener_count; i++)
+		if (strcmp(s->listeners[i].name, name) == 0)
+			return &s->listeners[i];
+	return NULL;
+}
+
 int
 settings_add(struct settings *s, const struct message *m)
 {
@@ -237,6 +271,8 @@ settings_add(struct settings *s, const struct message *m)
 		return add_account(s, m);
 	case M_CONF_SERVICE:
 		return add_service(s, m);
+	case M_CONF_LISTENER:
+		return add_listener(s, m);
 	default:
 		return -EPROTO;
 	}

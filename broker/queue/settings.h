@@ -16,6 +16,17 @@ struct settings_account {
 	unsigned recipients_max; /* of a message; 0: no limit of its own */
 };
 
+enum settings_tls { SETTINGS_TLS_NONE, SETTINGS_TLS_STARTTLS, SETTINGS_TLS_IMPLICIT };
+
+/* An SMTP entrance over TCP. */
+struct settings_listener {
+	char *name;
+	enum settings_tls tls;
+	bool auth_required; /* whose a connection is says nothing */
+	bool remote;        /* also for callers of other machines */
+	struct policy_strings addresses;
+};
+
 struct settings {
 	uint64_t generation;
 	char *hostname, *mail_name;
@@ -29,15 +40,20 @@ struct settings {
 	size_t account_count;
 	struct policy_service *services; /* in file order */
 	size_t service_count;
+	struct settings_listener *listeners;
+	size_t listener_count;
 };
 
 /* From CONF_BEGIN. NULL: no memory. */
 struct settings *settings_new(const struct message *begin);
-/* CONF_ACCOUNT, CONF_SERVICE: 0, -ENOMEM, -EPROTO. */
+/* CONF_ACCOUNT, CONF_SERVICE, CONF_LISTENER: 0, -ENOMEM, -EPROTO. */
 int settings_add(struct settings *s, const struct message *m);
 /* CONF_END: sorts. */
 void settings_complete(struct settings *s);
 struct settings *settings_free(struct settings *s);
+
+/* NULL: the configuration has none of this name. */
+const struct settings_listener *settings_find_listener(const struct settings *s, const char *name);
 
 /* Free what the struct holds; the struct is not to be used again. */
 void settings_account_clear(struct settings_account *a);

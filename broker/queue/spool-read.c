@@ -389,20 +389,43 @@ spool_load_account(struct spool *s, const char *name, struct spool_account *ret)
 }
 
 int
-spool_count_since(struct spool *s, const char *service, int64_t since, unsigned *ret)
+spool_each_since(
+    struct spool *s, const char *service, int64_t since, spool_time_visit *visit, void *arg)
 {
-	sqlite3_stmt *st = spool_prepare(s, STATEMENT_COUNT_SINCE,
-	    "SELECT count(*) FROM message WHERE id >= ?1 AND service=?2 AND flags & 8 = 0");
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_EACH_SINCE,
+	    "SELECT id FROM message WHERE id >= ?1 AND service=?2 AND flags & 8 = 0 ORDER BY id");
 	int code;
 
-	*ret = 0;
 	if (st == NULL)
 		return spool_step(s, NULL);
 	(void)sqlite3_bind_int64(st, 1, since * 1000000);
 	(void)sqlite3_bind_text(st, 2, service, -1, SQLITE_STATIC);
-	code = sqlite3_step(st);
-	if (code == SQLITE_ROW)
-		*ret = (unsigned)sqlite3_column_int64(st, 0);
+	while ((code = sqlite3_step(st)) == SQLITE_ROW)
+		visit(arg, sqlite3_column_int64(st, 0));
 	(void)sqlite3_reset(st);
 	return spool_errno(code);
+}
+
+int
+spool_load_password(
+    struct spool *s, const char *service, uint8_t digest[SHA256_LEN], int64_t *ret_at)
+{
+	sqlite3_stmt *st = spool_prepare(
+	    s, STATEMENT_LOAD_PASSWORD, "SELECT digest, at FROM password WHERE service=?1");
+	int code, r = 0;
+
+	if (st == NULL)
+		return spool_step(s, NULL);
+	(void)sqlite3_bind_text(st, 1, service, -1, SQLITE_STATIC);
+	code = sqlite3_step(st);
+	if (code == SQLITE_ROW && sqlite3_column_bytes(st, 0) == SHA256_LEN) {
+		memcpy(digest, sqlite3_column_blob(st, 0), SHA256_LEN);
+		*ret_at = sqlite3_column_int64(st, 1);
+	} else {
+		r = code == SQLITE_ROW    ? -EBADMSG
+		    : code == SQLITE_DONE ? -ENOENT
+					  : spool_errno(code);
+	}
+	(void)sqlite3_reset(st);
+	return r;
 }

@@ -20,6 +20,7 @@
  * event        decisions worth remembering.
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account).
+ * password     the passwords of services (password.h): SHA-256, and when it was made.
  * meta         `clean`: 1 while the database is closed properly.
  */
 #ifndef FRANK_BROKER_QUEUE_SPOOL_SCHEMA_H
@@ -95,6 +96,10 @@ static const char *const spool_migrations[] = {
     " stage INTEGER,"
     " fault INTEGER,"
     " reply TEXT) WITHOUT ROWID;",
+    "CREATE TABLE password ("
+    " service TEXT PRIMARY KEY,"
+    " digest BLOB NOT NULL,"
+    " at INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 #endif

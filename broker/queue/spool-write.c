@@ -282,6 +282,32 @@ spool_save_account(struct spool *s, const char *name, const struct spool_account
 	return spool_step(s, st);
 }
 
+int
+spool_save_password(
+    struct spool *s, const char *service, const uint8_t digest[SHA256_LEN], int64_t at)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_SAVE_PASSWORD,
+	    "INSERT OR REPLACE INTO password (service, digest, at) VALUES (?1,?2,?3)");
+
+	if (st != NULL) {
+		(void)sqlite3_bind_text(st, 1, service, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_blob(st, 2, digest, SHA256_LEN, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(st, 3, at);
+	}
+	return spool_step(s, st);
+}
+
+int
+spool_delete_password(struct spool *s, const char *service)
+{
+	sqlite3_stmt *st =
+	    spool_prepare(s, STATEMENT_DELETE_PASSWORD, "DELETE FROM password WHERE service=?1");
+
+	if (st != NULL)
+		(void)sqlite3_bind_text(st, 1, service, -1, SQLITE_STATIC);
+	return spool_step(s, st);
+}
+
 /* Ids of finished (or captured) messages that were stored before `before`: their number, or
  * negative errno. */
 static int

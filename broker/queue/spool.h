@@ -14,6 +14,7 @@
 #define FRANK_BROKER_QUEUE_SPOOL_H
 
 #include "base/buf.h"
+#include "base/sha256.h"
 #include "base/smtp/smtp.h"
 #include "broker/queue/schedule.h"
 
@@ -192,6 +193,10 @@ struct spool_account {
 };
 int spool_save_account(struct spool *s, const char *name, const struct spool_account *a);
 
+int spool_save_password(
+    struct spool *s, const char *service, const uint8_t digest[SHA256_LEN], int64_t at);
+int spool_delete_password(struct spool *s, const char *service);
+
 /* Removes history older than `before`, at most some hundred messages: *ret_more says to call again.
  * Ids of removed bodies' files are unlinked at once: they belong to nothing that a reader could
  * want. */
@@ -236,7 +241,14 @@ int spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit,
 /* -ENOENT where nothing is known of it; the caller clears ret->reply. */
 int spool_load_account(struct spool *s, const char *name, struct spool_account *ret);
 
-/* Messages of this service that were stored at or after `since`. */
-int spool_count_since(struct spool *s, const char *service, int64_t since, unsigned *ret);
+/* Messages of this service that were handed in at or after `since` (seconds), oldest first: the
+ * moment of each, in microseconds since 1970. */
+typedef void spool_time_visit(void *arg, int64_t at);
+int spool_each_since(
+    struct spool *s, const char *service, int64_t since, spool_time_visit *visit, void *arg);
+
+/* The SHA-256 of a service's password, and when it was made. -ENOENT. */
+int spool_load_password(
+    struct spool *s, const char *service, uint8_t digest[SHA256_LEN], int64_t *ret_at);
 
 #endif

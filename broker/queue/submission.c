@@ -26,11 +26,17 @@
 #include "broker/queue/body.h"
 #include "broker/queue/complete.h"
 #include "broker/queue/fields.h"
+#include "broker/queue/login.h"
+#include "broker/queue/password.h"
 #include "broker/queue/store.h"
 
 enum {
 	RECIPIENTS_MAX = 10000,
 	BAD_COMMANDS_MAX = 50,
+	LISTENER_RECIPIENTS_MAX = 1000,
+	LISTENER_BAD_COMMANDS_MAX = 10,
+	LOGINS_MAX = 3, /* that fail, in a session */
+	LOGIN_DELAY_SECONDS = 2,
 };
 
 /* What complete.h borrows while it writes the header. */
@@ -64,7 +70,10 @@ struct submission {
 	struct smtp_server *engine;
 	char *hostname, *mail_name; /* outlive the configuration they came from */
 	struct transaction *t;
-	struct store *storing; /* the commit that is awaited */
+	struct store *storing;   /* the commit that is awaited */
+	char *named;             /* the service that the client logged in as, or NULL */
+	struct attempt *attempt; /* AUTH under way, or its refusal that is held back */
+	unsigned failed_logins;
 	/* MAIL that waits for the user's name */
 	bool asking;
 	char sender[ADDRESS_MAX + 1];
@@ -74,6 +83,26 @@ struct submission {
 	char result_words[400];
 	unsigned stored;
 };
+
+/* ---- logins ---- */
+
+/* One exchange. Its refusal comes late, so that guessing takes time; the session waits meanwhile. */
+struct attempt {
+	struct login login;
+	struct event *delay;
+};
+
+static void
+forget_attempt(struct submission *s)
+{
+	if (s->attempt == NULL)
+		return;
+	login_clear(&s->attempt->login);
+	if (s->attempt->delay != NULL)
+		event_free(s->attempt->delay);
+	free(s->attempt);
+	s->attempt = NULL;
+}
 
 /* ---- transactions ---- */
 
@@ -148,7 +177,7 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 	t->message->envid = strdup(p->envid);
 	if (t->message->service == NULL || t->message->envid == NULL)
 		return transaction_free(t);
-	t->message->uid = u->uid;
+	t->message->uid = s->named != NULL ? -1 : (int64_t)u->uid;
 	t->message->ret = p->ret;
 	(void)snprintf(
 	    t->message->submission, sizeof(t->message->submission), "%s", p->submission_id);
@@ -171,6 +200,20 @@ refuse(struct submission *s, int code, const char *enhanced, const char *words)
 	return SMTP_REFUSE;
 }
 
+/* For the log: the uid of a caller, NULL where nobody vouches for one. */
+static const char *
+uid_text(const struct caller *c, char text[16])
+{
+	(void)snprintf(text, 16, "%" PRIu32, c->uid);
+	return c->unknown ? NULL : text;
+}
+
+static const char *
+origin_text(const struct caller *c)
+{
+	return c->origin[0] == '\0' ? NULL : c->origin;
+}
+
 /* One audit line per refusal. */
 static enum smtp_decision
 refuse_and_log(struct submission *s, const struct service *service, const char *address, int code,
@@ -178,10 +221,10 @@ refuse_and_log(struct submission *s, const struct service *service, const char *
 {
 	char uid[16];
 
-	(void)snprintf(uid, sizeof(uid), "%" PRIu32, s->caller->uid);
 	log_line(LOG_LEVEL_NOTICE, "A message is refused.",
-	    LOG_PAIRS({LOG_OUTCOME, words}, {LOG_UID, uid},
-		{LOG_SERVICE, service == NULL ? NULL : service->name}, {LOG_SENDER, address}));
+	    LOG_PAIRS({LOG_OUTCOME, words}, {LOG_UID, uid_text(s->caller, uid)},
+		{LOG_SERVICE, service == NULL ? NULL : service->name}, {LOG_SENDER, address},
+		{LOG_ENDPOINT, origin_text(s->caller)}));
 	return refuse(s, code, enhanced, words);
 }
 
@@ -194,9 +237,27 @@ service_for(const struct submission *s, const struct user *u)
 	const struct caller *c = s->caller;
 	struct policy_caller who = {c->uid, c->groups_by_name ? u->groups : c->groups,
 	    c->groups_by_name ? u->group_count : c->group_count, c->socket};
-	size_t i = policy_match(q->policies, q->service_count, &who);
+	size_t i;
 
+	/* the password is the service's own: no rule in front of it is asked */
+	if (s->named != NULL)
+		return service_by_login(q, s->named);
+	if (c->unknown || c->auth_required)
+		return NULL;
+	i = policy_match(q->policies, q->service_count, &who);
 	return i < q->service_count ? q->services[i] : NULL;
+}
+
+/* Nobody is known to call: the entrance is a listener, where AUTH may help. */
+static enum smtp_decision
+refuse_nobody(struct submission *s, const char *sender)
+{
+	if (s->caller->listener == NULL)
+		return refuse_and_log(s, NULL, sender, 550, "5.7.1",
+		    "No service is configured for this user: ask the administrator of this host");
+	return refuse_and_log(s, NULL, sender, 530, "5.7.0",
+	    "No service is configured for the user who calls: log in with a service's name and "
+	    "password");
 }
 
 static enum smtp_decision
@@ -207,8 +268,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 	uint64_t wait;
 
 	if (v == NULL)
-		return refuse_and_log(s, NULL, p->caller ? u->name : sender, 550, "5.7.1",
-		    "No service is configured for this user: ask the administrator of this host");
+		return refuse_nobody(s, p->caller ? u->name : sender);
 	if (v->account_count == 0 && !v->policy.capture)
 		return refuse_and_log(
 		    s, v, sender, 550, "5.7.1", "The service has no account to send through");
@@ -244,6 +304,14 @@ on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 	note(s, 0, "");
 	if (s->q->stopping)
 		return refuse(s, 421, "4.3.2", "Frank is stopping: try again later");
+	if (s->named != NULL || s->caller->unknown) {
+		/* a service by itself, as whose user nothing is known */
+		struct user self = {.uid = s->caller->uid,
+		    .name = s->named == NULL ? (char *)"" : s->named,
+		    .full_name = (char *)""};
+
+		return mail_with_user(s, sender, p, &self);
+	}
 	u = users_get(s->q, s->caller->uid, on_user, s);
 	if (u != NULL)
 		return mail_with_user(s, sender, p, u);
@@ -298,8 +366,8 @@ on_rcpt(void *arg, const char *recipient, const struct smtp_rcpt_params *p)
 		d = refuse_and_log(s, s->t->service, address, 550, "5.7.1",
 		    "This service may not send to this recipient");
 	else if (v->recipients_max > 0 && s->t->message->count >= v->recipients_max)
-		d = refuse(
-		    s, 550, "5.5.3", "More recipients than this service may address at once");
+		d = refuse_and_log(s, s->t->service, address, 550, "5.5.3",
+		    "More recipients than this service may address at once");
 	else if (add_recipient(s->t, address, p) < 0)
 		d = refuse(s, 452, "4.3.0", "Out of memory");
 	else
@@ -366,11 +434,10 @@ log_rewrites(const struct submission *s, const struct policy_decision *d)
 
 	if (!d->from_replaced && !d->sender_replaced)
 		return;
-	(void)snprintf(uid, sizeof(uid), "%" PRIu32, s->caller->uid);
 	log_line(LOG_LEVEL_INFO, "The sender is rewritten.",
 	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(s->t->message->id, id)},
-		{LOG_SERVICE, s->t->service->name}, {LOG_UID, uid}, {LOG_SENDER, d->sender},
-		{LOG_OUTCOME, d->from_replaced ? "From" : "envelope"}));
+		{LOG_SERVICE, s->t->service->name}, {LOG_UID, uid_text(s->caller, uid)},
+		{LOG_SENDER, d->sender}, {LOG_OUTCOME, d->from_replaced ? "From" : "envelope"}));
 }
 
 static char *
@@ -702,6 +769,82 @@ on_reset(void *arg)
 	struct submission *s = arg;
 
 	s->t = transaction_free(s->t);
+	forget_attempt(s);
+}
+
+/* ---- AUTH ---- */
+
+static void
+on_delayed(evutil_socket_t fd, short what, void *arg)
+{
+	struct submission *s = arg;
+	bool enough = ++s->failed_logins >= LOGINS_MAX;
+
+	forget_attempt(s);
+	smtp_server_refuse(s->engine, enough ? 421 : 535, enough ? "4.7.0" : "5.7.8",
+	    enough ? "Too many failed logins" : "Authentication failed");
+	smtp_server_answer(s->engine, SMTP_REFUSE);
+	s->ops->proceed(s->arg);
+}
+
+static enum smtp_decision
+login_failed(struct submission *s)
+{
+	static const struct timeval delay = {LOGIN_DELAY_SECONDS, 0};
+	const struct service *v = service_by_login(s->q, s->attempt->login.name);
+	char uid[16];
+
+	/* what is no service's name may be a password in the wrong place */
+	log_line(LOG_LEVEL_NOTICE, "A login is refused.",
+	    LOG_PAIRS({LOG_SERVICE, v == NULL ? NULL : v->name},
+		{LOG_UID, uid_text(s->caller, uid)}, {LOG_ENDPOINT, origin_text(s->caller)},
+		{LOG_OUTCOME,
+		    v == NULL ? "no service with a password has this name" : "wrong password"}));
+	s->attempt->delay = evtimer_new(s->q->base, on_delayed, s);
+	if (s->attempt->delay == NULL || event_add(s->attempt->delay, &delay) < 0) {
+		forget_attempt(s);
+		return refuse(s, 421, "4.3.0", "Out of memory");
+	}
+	return SMTP_LATER;
+}
+
+static enum smtp_decision
+on_auth(void *arg, const char *mechanism, const char *response, size_t len)
+{
+	struct submission *s = arg;
+	const struct service *v;
+	const char *prompt = "";
+
+	if (s->attempt == NULL)
+		s->attempt = calloc(1, sizeof(*s->attempt));
+	if (s->attempt == NULL)
+		return refuse(s, 454, "4.3.0", "Out of memory");
+	switch (login_take(&s->attempt->login, mechanism, response, len, &prompt)) {
+	case LOGIN_ASK:
+		smtp_server_challenge(s->engine, prompt, strlen(prompt));
+		return SMTP_LATER;
+	case LOGIN_BAD:
+		return login_failed(s);
+	case LOGIN_DONE:
+		break;
+	}
+	v = service_by_login(s->q, s->attempt->login.name);
+	if (!password_is(s->q, s->attempt->login.name, s->attempt->login.password) || v == NULL)
+		return login_failed(s);
+	s->named = strdup(v->name);
+	forget_attempt(s);
+	return s->named == NULL ? refuse(s, 454, "4.3.0", "Out of memory") : SMTP_ACCEPT;
+}
+
+static void
+on_begin_tls(void *arg)
+{
+	struct submission *s = arg;
+
+	/* RFC 3207 section 4.2: what was learned before is forgotten */
+	free(s->named);
+	s->named = NULL;
+	s->ops->starttls(s->arg);
 }
 
 /* ---- the rest of the protocol ---- */
@@ -746,6 +889,36 @@ static const struct smtp_server_ops engine_ops = {
     .flush = on_flush,
 };
 
+/* For programs that speak SMTP by themselves: by the standard, and with nothing that is between the
+ * shim and us. */
+static const struct smtp_server_ops listener_ops = {
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .data = on_data,
+    .content = on_content,
+    .end = on_end,
+    .reset = on_reset,
+    .auth = on_auth,
+    .starttls = on_begin_tls,
+};
+
+static void
+configure_listener(const struct caller *c, struct smtp_server_config *config)
+{
+	config->extensions &= ~(unsigned)SMTP_EXT_XFRANK;
+	config->extensions |= SMTP_EXT_AUTH;
+	if (c->tls == SETTINGS_TLS_STARTTLS)
+		config->extensions |= SMTP_EXT_STARTTLS;
+	config->auth_mechanisms = "PLAIN LOGIN";
+	config->auth_required = c->auth_required;
+	/* on loopback a password passes nobody by */
+	config->tls_required = c->remote;
+	config->tls_active = c->tls_active;
+	config->recipients_max = LISTENER_RECIPIENTS_MAX;
+	config->bad_commands_max = LISTENER_BAD_COMMANDS_MAX;
+	config->lenient = config->all_or_nothing = false;
+}
+
 struct submission *
 submission_new(
     struct queue *q, const struct caller *caller, const struct submission_ops *ops, void *arg)
@@ -772,8 +945,11 @@ submission_new(
 	s->hostname = strdup(q->settings->hostname);
 	s->mail_name = strdup(q->settings->mail_name);
 	config.hostname = s->hostname;
+	if (caller->listener != NULL)
+		configure_listener(caller, &config);
 	if (s->hostname != NULL && s->mail_name != NULL)
-		s->engine = smtp_server_new(&config, &engine_ops, s);
+		s->engine = smtp_server_new(
+		    &config, caller->listener == NULL ? &engine_ops : &listener_ops, s);
 	return s->engine == NULL ? submission_free(s) : s;
 }
 
@@ -788,6 +964,8 @@ submission_free(struct submission *s)
 		store_forget(s->storing);
 	(void)smtp_server_free(s->engine);
 	(void)transaction_free(s->t);
+	forget_attempt(s);
+	free(s->named);
 	free(s->hostname);
 	free(s->mail_name);
 	free(s);

@@ -1,6 +1,6 @@
 /*
  * A role for the test of frankd's supervision: it logs what it is given and does what signals say.
- * USR1: asks for its network role. USR2: lets go of it. Which role it is, its name says
+ * USR1: asks for its network role (ALRM: for tls). USR2: lets go of it. Which role it is, its name says
  * (frank-queue, ...).
  */
 #include <errno.h>
@@ -20,12 +20,13 @@ static const struct {
     {"frank-keeper", "frankd[keeper]", ROLE_KEEPER, ROLE_FETCH},
     {"frank-https", "frankd[fetch]", ROLE_FETCH, ROLE_MAIN},
     {"frank-send", "frankd[send]", ROLE_SEND, ROLE_MAIN},
+    {"frank-tls", "frankd[tls]", ROLE_TLS, ROLE_MAIN},
 };
 
 struct fake {
 	size_t which;
-	unsigned accounts, services, secrets, files;
-	struct event *usr1, *usr2, *winch, *hup;
+	unsigned accounts, services, listeners, secrets, files;
+	struct event *usr1, *usr2, *winch, *hup, *alarm;
 	struct role *role;
 };
 
@@ -35,6 +36,14 @@ on_usr1(evutil_socket_t number, short what, void *arg)
 	struct fake *f = arg;
 
 	role_need(f->role, roles[f->which].needs);
+}
+
+static void
+on_alarm(evutil_socket_t number, short what, void *arg)
+{
+	struct fake *f = arg;
+
+	role_need(f->role, ROLE_TLS);
 }
 
 static void
@@ -73,6 +82,9 @@ start(struct role *r)
 	f->usr2 = evsignal_new(role_base(r), SIGUSR2, on_usr2, f);
 	f->hup = evsignal_new(role_base(r), SIGHUP, on_hup, f);
 	f->winch = evsignal_new(role_base(r), SIGWINCH, on_winch, f);
+	f->alarm = evsignal_new(role_base(r), SIGALRM, on_alarm, f);
+	if (f->alarm == NULL || event_add(f->alarm, NULL) < 0)
+		return -ENOMEM;
 	if (f->usr1 == NULL || f->winch == NULL || event_add(f->winch, NULL) < 0 ||
 	    f->hup == NULL || event_add(f->hup, NULL) < 0 || f->usr2 == NULL ||
 	    event_add(f->usr1, NULL) < 0 || event_add(f->usr2, NULL) < 0)
@@ -92,7 +104,7 @@ count(struct fake *f, const struct message *m, int fd)
 {
 	switch (message_type(m)) {
 	case M_CONF_BEGIN:
-		f->accounts = f->services = f->files = 0;
+		f->accounts = f->services = f->listeners = f->files = 0;
 		f->secrets = message_has(m, F_KEY);
 		break;
 	case M_CONF_ACCOUNT:
@@ -103,7 +115,13 @@ count(struct fake *f, const struct message *m, int fd)
 	case M_CONF_SERVICE:
 		f->services++;
 		break;
+	case M_CONF_LISTENER:
+		f->listeners++;
+		f->secrets += message_has(m, F_CERTIFICATE) + message_has(m, F_PRIVATE_KEY);
+		break;
 	case M_CONF_END:
+		if (f->listeners > 0)
+			log_info("listeners=%u secrets=%u", f->listeners, f->secrets);
 		log_info("configuration %d: accounts=%u services=%u secrets=%u files=%u",
 		    (int)message_u64(m, F_GENERATION, 0), f->accounts, f->services, f->secrets,
 		    f->files);
@@ -131,8 +149,9 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 static void
 on_listen(struct role *r, const char *name, const char *service, int fd)
 {
-	log_info("listen %s", name);
-	if (strcmp(name, "submit") == 0) {
+	log_info(
+	    "listen %s%s%s", name, service == NULL ? "" : " of ", service == NULL ? "" : service);
+	if (strcmp(name, "submit") == 0 && service == NULL) {
 		struct message *m = message_new(M_USER_QUERY);
 
 		message_put_u64(m, F_UID, 0);
@@ -167,7 +186,7 @@ main(int argc, char **argv)
 	};
 	int status;
 
-	while (f.which < 3 && strcmp(basename(argv[0]), roles[f.which].program) != 0)
+	while (f.which < 4 && strcmp(basename(argv[0]), roles[f.which].program) != 0)
 		f.which++;
 	def.id = roles[f.which].id;
 	def.log_name = roles[f.which].log_name;

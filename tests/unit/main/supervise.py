@@ -1,6 +1,6 @@
 """frankd's supervision, with roles that only log: supervise.py FRANKD FAKE_ROLE
 
-Starts a private frankd beside four copies of the fake role and looks at what the roles were given, what happens when one dies,
+Starts a private frankd beside copies of the fake role and looks at what the roles were given, what happens when one dies,
 and how it all stops."""
 import glob
 import os
@@ -60,7 +60,7 @@ class Supervision(unittest.TestCase):
         self.bin = os.path.join(self.dir, 'bin')
         os.mkdir(self.bin)
         shutil.copy(FRANKD, self.bin)
-        for name in ('frank-queue', 'frank-keeper', 'frank-https', 'frank-send'):
+        for name in ('frank-queue', 'frank-keeper', 'frank-https', 'frank-send', 'frank-tls'):
             shutil.copy(FAKE, os.path.join(self.bin, name))
         self.log = os.path.join(self.dir, 'log')
         self.write('log', '')
@@ -273,6 +273,73 @@ class Supervision(unittest.TestCase):
         self.assertTrue(self.saw(r'\[queue\]: configuration 3: accounts=2 services=1'))
         self.assertEqual(len(re.findall('Configuration [0-9]+ is in force', self.text())), 2)
         self.stop()
+
+    def entrances(self, text):
+        self.write('frank.conf', CONF.format(dir=self.dir) + text)
+
+    def reload(self, want):
+        self.p.send_signal(signal.SIGHUP)
+        self.assertTrue(self.saw(want), self.text())
+
+    def mode(self, name):
+        return os.stat(f'{self.dir}/run/services/{name}').st_mode & 0o777
+
+    def test_entrances(self):
+        """Services' own sockets and listeners follow the configuration."""
+        own = 'service "{}" {{\n socket = true\n socket-mode = "{}"\n accounts = {{"none"}}\n}}\n'.format
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            port = taken.getsockname()[1]
+        listener = 'listener "local" {{ address = {{"127.0.0.1:{}"}} }}\n'.format
+        self.entrances(own('one', '0666') + own('two', '0600') + listener(port))
+        self.start()
+        for line in ('submit of one', 'submit of two', 'listener of local', 'sock-diag'):
+            self.assertTrue(self.saw(rf'\[queue\]: listen {line}$'.replace('$', r'\n')), self.text())
+        self.assertEqual([self.mode(n) for n in ('one', 'one/submit.sock', 'two', 'two/submit.sock')], [0o755, 0o666, 0o700, 0o600])
+        folder = os.stat(f'{self.dir}/run/services/one').st_ino
+        # one stays with other rights, two goes, three comes, the listener moves
+        self.entrances(own('one', '0600') + own('three', '0600') + listener(port + 1 if port < 65535 else port - 1))
+        self.reload('Configuration 2 is in force')
+        self.assertTrue(self.saw(r'listen submit of three\n'), self.text())
+        self.assertTrue(self.saw(r'listen listener of local\n', 2), self.text())
+        self.assertEqual(len(re.findall('listen submit of one', self.text())), 1)
+        self.assertEqual([self.mode('one'), self.mode('one/submit.sock')], [0o700, 0o600])
+        self.assertFalse(os.path.exists(f'{self.dir}/run/services/two'))
+        # a port that another program has: nothing of the new configuration holds
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            self.entrances(own('four', '0600') + listener(taken.getsockname()[1]))
+            self.reload('cannot listen at 127.0.0.1')
+            self.assertTrue(self.saw('the old one stays in force'))
+        self.assertFalse(os.path.exists(f'{self.dir}/run/services/four/submit.sock'))
+        self.assertTrue(os.path.exists(f'{self.dir}/run/services/three/submit.sock'))
+        # the queue that is started anew gets all of them again
+        os.kill(self.role('frank-queue'), signal.SIGKILL)
+        self.assertTrue(self.saw(r'listen submit of one\n', 2), self.text())
+        self.stop()
+        # the folder is what a container has mounted
+        self.assertEqual(os.stat(f'{self.dir}/run/services/one').st_ino, folder)
+        self.assertFalse(os.path.exists(f'{self.dir}/run/services/one/submit.sock'))
+
+    def test_certificate_is_for_tls_alone(self):
+        self.write('cert.pem', '-----BEGIN CERTIFICATE-----\n')
+        self.write('key.pem', 'not-for-the-log\n', 0o600)
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            port = taken.getsockname()[1]
+        self.entrances(f'listener "local" {{ address = {{"127.0.0.1:{port}"}} certificate = "{self.dir}/cert.pem" key = "{self.dir}/key.pem" }}\n')
+        self.start()
+        self.assertEqual(self.role('frank-tls'), 0)
+        self.assertTrue(self.saw(r'\[queue\]: listeners=1 secrets=0'), self.text())
+        os.kill(self.role('frank-queue'), signal.SIGALRM)
+        self.assertTrue(self.saw(r'\[tls\]: configuration 1: accounts=0 services=0 secrets=2 files=0'), self.text())
+        self.assertTrue(self.saw(r'\[tls\]: peer queue up'), self.text())
+        self.assertNotRegex(self.text(), r'\[tls\]: (dir |listen |peer keeper)')
+        self.assertNotRegex(self.text(), r'\[keeper\]: listeners')
+        self.assertNotIn('not-for-the-log', self.text())
+        self.stop()
+        self.assertEqual(self.role('frank-tls'), 0)
 
     def test_large_configuration(self):
         self.write('frank.conf', CONF.format(dir=self.dir) + ''.join(

@@ -1,0 +1,214 @@
+/*
+ * handover.c: connections that begin TLS.
+ *
+ * Queue has no TLS: a connection is sent to the role that ends it, which answers, when the
+ * handshake is done, with a socket on which what was inside TLS comes and goes in clear. The role
+ * is started when it is needed and dropped when no such connection is left for a minute. Requests
+ * wait for it here; those that it does not answer before it is gone have failed.
+ */
+#include "broker/queue/queue.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { IDLE_SECONDS = 60, WAITING_MAX = 256 };
+
+struct request {
+	struct request *next;
+	uint64_t id;
+	int fd; /* until it is sent */
+	char *listener;
+	handover_done *done; /* NULL: forgotten */
+	void *arg;
+};
+
+struct handover {
+	struct request *requests;
+	size_t count;
+	size_t open; /* sockets that came back and are in use */
+	uint64_t last_id;
+	struct event *idle;
+};
+
+static void
+request_free(struct request *r)
+{
+	if (r->fd >= 0)
+		(void)close(r->fd);
+	free(r->listener);
+	free(r);
+}
+
+static void
+take_out(struct handover *h, struct request *r)
+{
+	for (struct request **at = &h->requests; *at != NULL; at = &(*at)->next)
+		if (*at == r) {
+			*at = r->next;
+			h->count--;
+			return;
+		}
+}
+
+static void
+finish(struct handover *h, struct request *r, int fd, const char *tls)
+{
+	take_out(h, r);
+	if (r->done != NULL && fd >= 0)
+		h->open++;
+	if (r->done != NULL)
+		r->done(r->arg, fd, tls);
+	else if (fd >= 0)
+		(void)close(fd);
+	request_free(r);
+}
+
+static void
+on_idle(evutil_socket_t number, short what, void *arg)
+{
+	struct queue *q = arg;
+
+	if (q->handover->open == 0 && q->handover->count == 0)
+		role_drop(q->role, ROLE_TLS);
+}
+
+static void
+wait_idle(struct queue *q)
+{
+	static const struct timeval idle = {IDLE_SECONDS, 0};
+
+	if (q->handover->open == 0 && q->handover->count == 0)
+		(void)event_add(q->handover->idle, &idle);
+}
+
+struct handover *
+handover_new(struct queue *q)
+{
+	struct handover *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	h->idle = evtimer_new(q->base, on_idle, q);
+	if (h->idle == NULL) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+static void
+send_one(struct queue *q, struct request *r)
+{
+	struct message *m = message_new(M_TLS_BEGIN);
+
+	message_put_u64(m, F_ID, r->id);
+	message_put_str(m, F_LISTENER, r->listener);
+	/* where the channel is full the connection is closed; on a broken one `down` follows */
+	(void)channel_send(role_peer(q->role, ROLE_TLS), m, TAKE_FD(r->fd));
+}
+
+int
+handover_begin(
+    struct queue *q, int fd, const char *listener, handover_done *done, void *arg, uint64_t *ret_id)
+{
+	struct handover *h = q->handover;
+	struct channel *tls = role_peer(q->role, ROLE_TLS);
+	struct request *r = NULL;
+
+	if (h->count < WAITING_MAX && (tls == NULL || !channel_is_busy(tls)))
+		r = calloc(1, sizeof(*r));
+	if (r == NULL) {
+		(void)close(fd);
+		return -EAGAIN;
+	}
+	*r = (struct request){h->requests, ++h->last_id, fd, strdup(listener), done, arg};
+	if (r->listener == NULL) {
+		request_free(r);
+		return -ENOMEM;
+	}
+	h->requests = r;
+	h->count++;
+	*ret_id = r->id;
+	if (tls != NULL)
+		send_one(q, r);
+	else
+		role_need(q->role, ROLE_TLS);
+	return 0;
+}
+
+void
+handover_forget(struct queue *q, uint64_t id)
+{
+	struct request *r = q->handover->requests;
+
+	while (r != NULL && r->id != id)
+		r = r->next;
+	if (r == NULL)
+		return;
+	r->done = NULL;
+	if (r->fd >= 0) { /* not sent: nothing will come of it */
+		take_out(q->handover, r);
+		request_free(r);
+	}
+}
+
+void
+handover_release(struct queue *q)
+{
+	q->handover->open--;
+	wait_idle(q);
+}
+
+void
+handover_prepare(struct queue *q)
+{
+	for (size_t i = 0; i < q->settings->listener_count; i++)
+		if (q->settings->listeners[i].tls != SETTINGS_TLS_NONE) {
+			role_need(q->role, ROLE_TLS);
+			return;
+		}
+}
+
+void
+handover_peer(struct queue *q, bool up)
+{
+	struct handover *h = q->handover;
+
+	if (up) {
+		for (struct request *r = h->requests; r != NULL; r = r->next)
+			if (r->fd >= 0)
+				send_one(q, r);
+		wait_idle(q);
+		return;
+	}
+	for (struct request *r = h->requests, *next; r != NULL; r = next) {
+		next = r->next;
+		if (r->fd < 0)
+			finish(h, r, -1, NULL);
+		else
+			role_need(q->role, ROLE_TLS); /* it waits for the next one */
+	}
+}
+
+void
+handover_answer(struct queue *q, const struct message *m, int fd)
+{
+	struct handover *h = q->handover;
+	uint64_t id = message_u64(m, F_ID, 0);
+	struct request *r = h->requests;
+
+	while (r != NULL && (r->id != id || r->fd >= 0))
+		r = r->next;
+	if (r == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	if (fd < 0)
+		log_line(LOG_LEVEL_INFO, "A TLS handshake fails.",
+		    LOG_PAIRS({LOG_FILE, r->listener}, {LOG_ERROR, message_str(m, F_ERROR)}));
+	finish(h, r, fd, message_str(m, F_TLS));
+	wait_idle(q);
+}

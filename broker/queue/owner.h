@@ -1,0 +1,41 @@
+/*
+ * owner.h: whose is the other end of a connection over loopback? The kernel says it through
+ * sock_diag(7), asked for the one socket whose two ends are ours, reversed.
+ *
+ * What is an answer, and what is not (measured on Linux 6.x):
+ *   - a socket that no process has any more (closed, its last octets under way) is reported with
+ *     inode 0 and uid 0: that is nobody, not root;
+ *   - the kernel falls back to a listening socket on the asker's port, so both ends and the state
+ *     are compared;
+ *   - a caller with an IPv6 socket that connects to an IPv4 address shows mapped addresses;
+ *   - the answer is right only as long as our own end still stands: whoever asks looks at that
+ *     afterwards (owner_of does), since a port that was let go may be another's by then.
+ *
+ * owner_request and owner_answer are pure.
+ */
+#ifndef FRANK_BROKER_QUEUE_OWNER_H
+#define FRANK_BROKER_QUEUE_OWNER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum { OWNER_REQUEST_MAX = 128 };
+
+/* Writes the question whose the socket from `from` to `to` is; both of one family, AF_INET or
+ * AF_INET6. Returns its length. 0: no such addresses. */
+size_t owner_request(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
+    uint32_t sequence, uint8_t request[OWNER_REQUEST_MAX]);
+
+/*
+ * Reads what came for it. 0 with the uid; -ENOENT: nobody has that socket; -EAGAIN: an answer to an
+ * earlier question, to be read over; -EPROTO: none that can be trusted.
+ */
+int owner_answer(const void *bytes, size_t len, const struct sockaddr_storage *from,
+    const struct sockaddr_storage *to, uint32_t sequence, uint32_t *ret_uid);
+
+/* Asks through the netlink socket `diag` about the peer of the connected TCP socket `fd`; does not
+ * block. 0 with the uid; -ENOENT where nobody can be named; negative errno. */
+int owner_of(int diag, int fd, uint32_t *ret_uid);
+
+#endif
