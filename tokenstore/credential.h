@@ -21,6 +21,9 @@ struct credential {
 	struct secret *access_token;
 	struct secret *client_secret; /* given by a person for the OAuth client */
 	struct secret *password;      /* given by a person for a password account */
+	struct secret *signing_key;   /* PEM, given by a person for a client that signs */
+	struct secret
+	    *invitation; /* a sign-in that somebody was invited to, as the keeper packs it */
 
 	/* whom the tokens belong to */
 	char *issuer;
@@ -34,6 +37,11 @@ struct credential {
 	/* whom the password belongs to */
 	char *password_user;
 	char *password_host;
+
+	/* whom the client's secret or key belongs to, and its name in assertions */
+	char *client_secret_id;
+	char *client_secret_server;
+	char *signing_key_id;
 
 	char *condition_text;
 	uint64_t condition; /* enum credential_condition */

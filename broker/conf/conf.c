@@ -39,15 +39,19 @@ static void
 account_clear(struct conf_account *a)
 {
 	char **strings[] = {&a->name, &a->provider, &a->mailbox, &a->auth_user, &a->client_id,
-	    &a->client_secret.text, &a->client_auth, &a->tenant, &a->transport, &a->issuer,
-	    &a->authorization_endpoint, &a->token_endpoint, &a->device_endpoint,
-	    &a->revocation_endpoint, &a->userinfo_endpoint, &a->scopes, &a->host, &a->tls,
-	    &a->ca_file, &a->password.text, &a->redirect_host, &a->redirect_path};
+	    &a->client_secret.text, &a->client_auth, &a->client_key.text,
+	    &a->client_certificate.text, &a->client_key_id, &a->client_key_algorithm,
+	    &a->app_scopes, &a->password_derivation, &a->region, &a->redirect_scheme, &a->tenant,
+	    &a->transport, &a->issuer, &a->authorization_endpoint, &a->token_endpoint,
+	    &a->device_endpoint, &a->revocation_endpoint, &a->userinfo_endpoint, &a->scopes,
+	    &a->host, &a->tls, &a->ca_file, &a->password.text, &a->redirect_host,
+	    &a->redirect_path};
 
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
 		free(*strings[i]);
 	conf_strings_free(&a->extra_parameters);
 	conf_strings_free(&a->mechanisms);
+	conf_strings_free(&a->audience);
 }
 
 static void
@@ -106,7 +110,8 @@ conf_free(struct conf *c)
 const char *
 conf_grant_name(enum conf_grant g)
 {
-	static const char *const names[] = {"authorization-code", "password", "none"};
+	static const char *const names[] = {"authorization-code", "device-code",
+	    "client-credentials", "service-account", "password", "none"};
 
 	return names[g];
 }
@@ -218,21 +223,49 @@ read_below(struct loader *l, const struct raw_block *preset, const struct raw_bl
 	return r;
 }
 
-/* Puts the tenant where an endpoint says {tenant}. */
+/* Puts `value` where a text says {tenant} or {region}; NULL leaves the hole. */
 static int
-fill_tenant(char **url, const char *tenant)
+fill_hole(char **text, const char *hole, const char *value)
 {
 	CLEANUP_BUF struct buf filled = BUF_INIT(4096);
-	const char *at = *url == NULL ? NULL : strstr(*url, "{tenant}");
+	const char *at = *text == NULL || value == NULL ? NULL : strstr(*text, hole);
 
 	if (at == NULL)
 		return 0;
-	if (buf_printf(
-		&filled, "%.*s%s%s", (int)(at - *url), *url, tenant, at + strlen("{tenant}")) < 0)
+	if (buf_printf(&filled, "%.*s%s%s", (int)(at - *text), *text, value, at + strlen(hole)) < 0)
 		return -ENOMEM;
-	free(*url);
-	*url = buf_take(&filled);
-	return *url == NULL ? -ENOMEM : 0;
+	free(*text);
+	*text = buf_take(&filled);
+	return *text == NULL ? -ENOMEM : 0;
+}
+
+/* Does one of the endpoints want a tenant? Then, for a program that acts by itself, a certain one. */
+static bool
+wants_tenant(const struct conf_account *a)
+{
+	return (a->token_endpoint != NULL && strstr(a->token_endpoint, "{tenant}") != NULL) ||
+	       (a->issuer != NULL && strstr(a->issuer, "{tenant}") != NULL);
+}
+
+static bool
+is_certain_tenant(const char *tenant)
+{
+	return tenant != NULL && strcasecmp(tenant, "common") != 0 &&
+	       strcasecmp(tenant, "organizations") != 0 && strcasecmp(tenant, "consumers") != 0;
+}
+
+/* A person signs in, and a refresh token is kept. */
+static bool
+needs_person(enum conf_grant grant)
+{
+	return grant == CONF_GRANT_AUTHORIZATION_CODE || grant == CONF_GRANT_DEVICE_CODE;
+}
+
+/* Frank asks by itself, and nothing is kept but the secret or the key. */
+static bool
+is_unattended(enum conf_grant grant)
+{
+	return grant == CONF_GRANT_CLIENT_CREDENTIALS || grant == CONF_GRANT_SERVICE_ACCOUNT;
 }
 
 /* The mechanisms that carry the grant's kind of credential. */
@@ -240,20 +273,32 @@ static unsigned
 grant_mechanisms(enum conf_grant grant)
 {
 	switch (grant) {
-	case CONF_GRANT_AUTHORIZATION_CODE:
-		return SASL_TOKEN_MECHANISMS;
+	case CONF_GRANT_NONE:
+		return SASL_NONE;
 	case CONF_GRANT_PASSWORD:
 		return SASL_PASSWORD_MECHANISMS;
 	default:
-		return SASL_NONE;
+		return SASL_TOKEN_MECHANISMS;
 	}
+}
+
+/* What a program asks for by itself differs at some providers from what a person is asked for. */
+static int
+take_app_scopes(struct conf_account *a, const struct raw_block *own)
+{
+	if (a->grant != CONF_GRANT_CLIENT_CREDENTIALS || a->app_scopes == NULL ||
+	    raw_find(own, "scopes") != NULL)
+		return 0;
+	free(a->scopes);
+	a->scopes = strdup(a->app_scopes);
+	return a->scopes == NULL ? -ENOMEM : 0;
 }
 
 static int
 account_defaults(struct conf_account *a)
 {
 	char **urls[] = {&a->issuer, &a->authorization_endpoint, &a->token_endpoint,
-	    &a->device_endpoint, &a->revocation_endpoint, &a->userinfo_endpoint};
+	    &a->device_endpoint, &a->revocation_endpoint, &a->userinfo_endpoint, &a->host};
 	static const enum sasl_mechanism token[] = {SASL_XOAUTH2, SASL_OAUTHBEARER},
 					 password[] = {SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_256,
 					     SASL_PLAIN, SASL_LOGIN};
@@ -264,12 +309,19 @@ account_defaults(struct conf_account *a)
 	size_t kept = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(urls) && r == 0; i++)
-		r = fill_tenant(urls[i], a->tenant == NULL ? "common" : a->tenant);
+	for (size_t i = 0; i < ARRAY_SIZE(urls) && r == 0; i++) {
+		r = fill_hole(urls[i], "{region}", a->region);
+		/* without a person "common" would not do: account_check says so */
+		if (r == 0 && (a->tenant != NULL || !is_unattended(a->grant)))
+			r = fill_hole(
+			    urls[i], "{tenant}", a->tenant == NULL ? "common" : a->tenant);
+	}
 	if (r < 0 || (r = default_string(&a->provider, "generic")) < 0 ||
 	    (r = default_string(
 		 &a->tls, a->port == 465 || a->port == 2465 ? "implicit" : "starttls")) < 0 ||
-	    (r = default_string(&a->redirect_host, "127.0.0.1")) < 0 ||
+	    (r = default_string(&a->redirect_scheme, "http")) < 0 ||
+	    (r = default_string(&a->redirect_host,
+		 strcmp(a->redirect_scheme, "https") == 0 ? "localhost" : "127.0.0.1")) < 0 ||
 	    (r = default_string(&a->redirect_path, "/")) < 0)
 		return r;
 	if (a->sessions == 0)
@@ -302,36 +354,118 @@ need(struct raw *raw, const struct conf_account *a, const void *value, const cha
 		raw_error(raw, a->place, "account \"%s\" needs %s: %s", a->name, key, why);
 }
 
+/* What a grant of OAuth must have. */
+static void
+check_oauth(struct raw *raw, const struct conf_account *a, const struct raw_block *own)
+{
+	const char *grant = conf_grant_name(a->grant);
+
+	need(raw, a, a->client_id, "client-id",
+	    a->grant == CONF_GRANT_SERVICE_ACCOUNT
+		? "the service account's address, client_email in its key file"
+		: "the id of the application registered at the provider");
+	need(raw, a, a->scopes, "scopes", "what to ask the provider for");
+	if (a->issuer == NULL && a->token_endpoint == NULL)
+		raw_error(raw, a->place, "account \"%s\" needs issuer, or %s", a->name,
+		    a->grant == CONF_GRANT_AUTHORIZATION_CODE
+			? "authorization-endpoint and token-endpoint"
+		    : a->grant == CONF_GRANT_DEVICE_CODE ? "device-endpoint and token-endpoint"
+							 : "token-endpoint");
+	else if (a->issuer == NULL && a->grant == CONF_GRANT_AUTHORIZATION_CODE)
+		need(raw, a, a->authorization_endpoint, "authorization-endpoint",
+		    "where the person signs in; issuer tells it where the provider has metadata");
+	else if (a->issuer == NULL && a->grant == CONF_GRANT_DEVICE_CODE)
+		need(raw, a, a->device_endpoint, "device-endpoint",
+		    "grant = \"device-code\" begins there; this provider's preset has none, so it "
+		    "may not know this grant");
+	if (a->password.text != NULL)
+		raw_error(raw, a->password.place,
+		    "password: grant = \"%s\" uses none; set grant = \"password\" or remove it",
+		    grant);
+	if (raw_find(own, "password-derivation") != NULL)
+		raw_error(raw, raw_find(own, "password-derivation")->place,
+		    "password-derivation: grant = \"%s\" has no password", grant);
+	if (is_unattended(a->grant) && wants_tenant(a) && !is_certain_tenant(a->tenant))
+		raw_error(raw, a->place,
+		    "account \"%s\" needs tenant, the organisation's domain or id: grant = \"%s\" "
+		    "works in one tenant, not in \"%s\"",
+		    a->name, grant, a->tenant == NULL ? "common" : a->tenant);
+}
+
+/* How the application proves who it is. */
+static void
+check_client(struct raw *raw, const struct conf_account *a)
+{
+	bool service = a->grant == CONF_GRANT_SERVICE_ACCOUNT,
+	     key = service ||
+		   (a->client_auth != NULL && strcmp(a->client_auth, "private_key_jwt") == 0);
+
+	if (a->client_auth != NULL && strcmp(a->client_auth, "none") == 0 &&
+	    a->client_secret.text != NULL)
+		raw_error(raw, a->client_secret.place,
+		    "client-secret: client-auth = \"none\" never sends it; remove one of the two");
+	if (a->client_auth != NULL && strcmp(a->client_auth, "none") == 0 &&
+	    a->grant == CONF_GRANT_CLIENT_CREDENTIALS)
+		raw_error(raw, a->place,
+		    "account \"%s\": grant = \"client-credentials\" needs a client that proves who "
+		    "it is: client-auth = \"post\", \"basic\" or \"private_key_jwt\"",
+		    a->name);
+	if (key && a->client_secret.text != NULL)
+		raw_error(raw, a->client_secret.place,
+		    "client-secret: %s a key instead; remove it, and give client-key",
+		    service ? "a service account has" : "client-auth = \"private_key_jwt\" uses");
+	if (!key && a->client_key.text != NULL)
+		raw_error(raw, a->client_key.place,
+		    "client-key: it is used with client-auth = \"private_key_jwt\" or grant = "
+		    "\"service-account\" only");
+	if (!key && a->client_certificate.text != NULL)
+		raw_error(raw, a->client_certificate.place,
+		    "client-certificate: it is used with client-auth = \"private_key_jwt\" only");
+}
+
+static void
+check_password(struct raw *raw, const struct conf_account *a, const struct raw_block *own)
+{
+	static const char *const keys[] = {"client-key", "client-certificate", "client-secret"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (raw_find(own, keys[i]) != NULL)
+			raw_error(raw, raw_find(own, keys[i])->place,
+			    "%s: grant = \"password\" uses none; remove it, or name the grant that "
+			    "does",
+			    keys[i]);
+	if (a->password_derivation != NULL && strcmp(a->password_derivation, "aws-ses") == 0 &&
+	    a->region == NULL)
+		raw_error(raw, a->place,
+		    "account \"%s\" needs region: the password that Amazon SES wants is made from "
+		    "the secret key and the region, such as \"eu-west-1\"",
+		    a->name);
+}
+
 /* What an account must have, by its grant. */
 static void
 account_check(struct raw *raw, const struct conf_account *a, const struct raw_block *own)
 {
 	const struct raw_entry *auth = raw_find(own, "auth");
-	bool oauth = a->grant == CONF_GRANT_AUTHORIZATION_CODE;
+	bool oauth = needs_person(a->grant) || is_unattended(a->grant);
 
 	need(raw, a, a->host, "submit",
 	    "the submission server as \"HOST:PORT\"; a provider's preset has it");
+	if (a->host != NULL && strstr(a->host, "{region}") != NULL)
+		need(raw, a, NULL, "region",
+		    "it is part of the server's name at this provider, such as \"eu-west-1\"");
 	if (raw_find(own, "grant") == NULL)
 		raw_error(raw, a->place,
-		    "account \"%s\" needs grant: authorization-code, password or none; it is never "
-		    "guessed",
+		    "account \"%s\" needs grant: authorization-code, device-code, "
+		    "client-credentials, service-account, password or none; it is never guessed",
 		    a->name);
 	if (a->grant != CONF_GRANT_NONE)
 		need(raw, a, a->mailbox, "mailbox", "the address whose credential this is");
 	if (oauth) {
-		need(raw, a, a->client_id, "client-id",
-		    "the id of the application registered at the provider");
-		need(raw, a, a->scopes, "scopes", "what to ask the provider for");
-		if (a->issuer == NULL &&
-		    (a->authorization_endpoint == NULL || a->token_endpoint == NULL))
-			raw_error(raw, a->place,
-			    "account \"%s\" needs issuer, or authorization-endpoint and "
-			    "token-endpoint",
-			    a->name);
-		if (a->password.text != NULL)
-			raw_error(raw, a->password.place,
-			    "password: grant = \"authorization-code\" uses none; set grant = "
-			    "\"password\" or remove it");
+		check_oauth(raw, a, own);
+		check_client(raw, a);
+	} else if (a->grant == CONF_GRANT_PASSWORD) {
+		check_password(raw, a, own);
 	}
 	for (size_t i = 0; auth != NULL && i < auth->values.count; i++) {
 		const char *m = auth->values.items[i];
@@ -351,10 +485,6 @@ account_check(struct raw *raw, const struct conf_account *a, const struct raw_bl
 		    "account \"%s\": tls = \"none\" would send its credential in clear; allowed on "
 		    "loopback only, with allow-plaintext-secret = true",
 		    a->name);
-	if (a->client_auth != NULL && strcmp(a->client_auth, "none") == 0 &&
-	    a->client_secret.text != NULL)
-		raw_error(raw, a->client_secret.place,
-		    "client-secret: client-auth = \"none\" never sends it; remove one of the two");
 }
 
 /* What a reference names is there, as far as can be told without running a command. */
@@ -384,6 +514,21 @@ check_secret_file(struct loader *l, const struct conf_reference *ref)
 		raw_warning(&l->raw, ref->place, "%s can be read by %s; make it 0600",
 		    ref->text + 5, (st.st_mode & S_IROTH) != 0 ? "everybody" : "its group");
 	check_readable(l, ref);
+}
+
+/* A certificate is public: who may read it does not matter. */
+static void
+check_certificate_file(struct loader *l, const struct conf_reference *ref)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(4096);
+	struct secret *s;
+
+	if (ref->text == NULL || !l->env->check_files || strncmp(ref->text, "command:", 8) == 0)
+		return;
+	s = conf_reference_read(ref, &why);
+	if (s == NULL)
+		raw_error(&l->raw, ref->place, "%s", buf_str(&why));
+	(void)secret_free(s);
 }
 
 static int
@@ -437,10 +582,13 @@ add_account(struct loader *l, const struct raw_block *b)
 	}
 	if ((r = read_below(l, preset, block, b, a)) < 0 ||
 	    (r = read_below(l, block, NULL, b, a)) < 0 ||
-	    (r = read_block(&l->raw, b, account_rules, a)) < 0 || (r = account_defaults(a)) < 0)
+	    (r = read_block(&l->raw, b, account_rules, a)) < 0 || (r = take_app_scopes(a, b)) < 0 ||
+	    (r = account_defaults(a)) < 0)
 		return r;
 	account_check(&l->raw, a, b);
 	check_secret_file(l, &a->client_secret);
+	check_secret_file(l, &a->client_key);
+	check_certificate_file(l, &a->client_certificate);
 	check_secret_file(l, &a->password);
 	if (a->ca_file != NULL && l->env->check_files && access(a->ca_file, R_OK) < 0)
 		raw_error(&l->raw, a->place, "account \"%s\": ca-file %s cannot be read: %s",

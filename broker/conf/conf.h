@@ -35,6 +35,9 @@ struct conf_reference {
 
 enum conf_grant {
 	CONF_GRANT_AUTHORIZATION_CODE,
+	CONF_GRANT_DEVICE_CODE,
+	CONF_GRANT_CLIENT_CREDENTIALS,
+	CONF_GRANT_SERVICE_ACCOUNT,
 	CONF_GRANT_PASSWORD,
 	CONF_GRANT_NONE,
 };
@@ -48,12 +51,17 @@ struct conf_account {
 	enum conf_grant grant;
 	char *client_id;
 	struct conf_reference client_secret;
-	char *client_auth; /* post | basic | none */
+	char *client_auth; /* post | basic | private_key_jwt | none */
+	struct conf_reference client_key, client_certificate; /* PEM */
+	char *client_key_id;                                  /* "kid" of assertions */
+	char *client_key_algorithm; /* PS256 | RS256 | ES256; NULL: what suits the key */
 	char *issuer, *authorization_endpoint, *token_endpoint, *device_endpoint,
 	    *revocation_endpoint, *userinfo_endpoint;
-	char *tenant;                         /* fills "{tenant}" in the endpoints; NULL: common */
-	char *transport;                      /* smtp */
-	char *scopes;                         /* separated by one space */
+	char *tenant;     /* fills "{tenant}" in the endpoints; NULL: common */
+	char *transport;  /* smtp */
+	char *scopes;     /* separated by one space */
+	char *app_scopes; /* what client-credentials asks for where scopes is a preset's */
+	struct conf_strings audience; /* what an access token that can be read may be meant for */
 	struct conf_strings extra_parameters; /* "key=value" */
 	char *host;                           /* of `submit` */
 	unsigned port;
@@ -61,11 +69,14 @@ struct conf_account {
 	struct conf_strings mechanisms; /* lower or upper case as written; checked */
 	char *ca_file;                  /* NULL: the system's */
 	struct conf_reference password;
+	char *password_derivation; /* none | aws-ses */
+	char *region;              /* fills "{region}" in submit and the endpoints */
 	unsigned sessions;
 	unsigned rate; /* messages a minute; 0: no limit */
 	unsigned recipients_max;
 	unsigned min_valid; /* seconds that a token must still live when a session begins */
-	char *redirect_host, *redirect_path;
+	char *redirect_scheme, *redirect_host, *redirect_path;
+	unsigned redirect_port; /* 0: any */
 	bool verify_identity;
 	bool allow_plaintext_secret;
 };

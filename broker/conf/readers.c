@@ -128,9 +128,41 @@ read_log_level(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_client_auth(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	static const char *const words[] = {"post", "basic", "none", NULL};
+	static const char *const words[] = {"post", "basic", "private_key_jwt", "none", NULL};
 
 	return read_word(raw, e, target, words);
+}
+
+static int
+read_key_algorithm(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"PS256", "RS256", "ES256", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_password_derivation(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"none", "aws-ses", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_redirect_scheme(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"http", "https", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
+read_region(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (!value_region(only(e)))
+		return wrong(raw, e, only(e), "wants a region such as \"eu-west-1\" or \"eu\"");
+	return set_string(target, only(e));
 }
 
 static int
@@ -221,11 +253,24 @@ read_tenant(struct raw *raw, const struct raw_entry *e, void *target)
 	return set_string(target, only(e));
 }
 
+/* A copy in which something stands where "{region}" will be filled in later, for the checks. */
+static int
+copy_filled(const char *s, struct buf *ret)
+{
+	const char *hole = strstr(s, "{region}");
+
+	if (hole == NULL)
+		return buf_append_str(ret, s);
+	return buf_printf(ret, "%.*sregion%s", (int)(hole - s), s, hole + strlen("{region}"));
+}
+
 static int
 read_url(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	/* "{tenant}" is filled in later: braces are no problem to the check */
-	if (!value_url(only(e)))
+	CLEANUP_BUF struct buf filled = BUF_INIT(4096);
+
+	/* "{tenant}" is filled in later too: in a path, braces are no problem to the check */
+	if (copy_filled(only(e), &filled) < 0 || !value_url(buf_str(&filled)))
 		return wrong(raw, e, only(e),
 		    "wants an https:// address (http:// to this machine's loopback only)");
 	return set_string(target, only(e));
@@ -280,20 +325,19 @@ read_count(struct raw *raw, const struct raw_entry *e, void *target)
 }
 
 static int
+read_port(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	return read_number(raw, e, target, 65535, "wants a port, 1 to 65535");
+}
+
+static int
 read_grant(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	static const char *const words[] = {"authorization-code", "password", "none", NULL};
-	static const char *const planned[] = {
-	    "device-code", "client-credentials", "service-account"};
+	static const char *const words[] = {"authorization-code", "device-code",
+	    "client-credentials", "service-account", "password", "none", NULL};
 	char *word = NULL;
-	int r;
+	int r = read_word(raw, e, &word, words);
 
-	for (size_t i = 0; i < ARRAY_SIZE(planned); i++)
-		if (strcasecmp(only(e), planned[i]) == 0)
-			return wrong(raw, e, only(e),
-			    "this version cannot use this grant; it knows authorization-code, "
-			    "password and none");
-	r = read_word(raw, e, &word, words);
 	for (int g = 0; word != NULL && words[g] != NULL; g++)
 		if (strcmp(word, words[g]) == 0)
 			*(enum conf_grant *)target = (enum conf_grant)g;
@@ -355,13 +399,17 @@ read_endpoint(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	struct conf_account *a =
 	    (struct conf_account *)((char *)target - offsetof(struct conf_account, host));
+	CLEANUP_BUF struct buf filled = BUF_INIT(4096);
 	const char *host;
 	size_t len;
 
-	if (!value_endpoint(only(e), &host, &len, &a->port))
+	if (copy_filled(only(e), &filled) < 0 ||
+	    !value_endpoint(buf_str(&filled), &host, &len, &a->port))
 		return wrong(raw, e, only(e), "wants HOST:PORT, such as \"smtp.example.com:587\"");
 	free(a->host);
-	a->host = strndup(host, len);
+	a->host = strcmp(buf_str(&filled), only(e)) == 0
+		      ? strndup(host, len)
+		      : strndup(only(e), (size_t)(strrchr(only(e), ':') - only(e)));
 	return a->host == NULL ? -ENOMEM : 0;
 }
 
@@ -581,6 +629,7 @@ read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 #define IGNORE(...)
 #define TOP IGNORE
 #define ACCOUNT IGNORE
+#define PROVIDER IGNORE
 #define SERVICE IGNORE
 #define LISTENER IGNORE
 #define SPOOL IGNORE
@@ -605,6 +654,13 @@ const struct key_rule account_rules[] = {
 static const struct raw_key account_keys[] = {
 #include "broker/conf/keys.def"
     {NULL, false}};
+#undef PROVIDER
+#define PROVIDER(key, list) {key, list},
+static const struct raw_key provider_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef PROVIDER
+#define PROVIDER IGNORE
 #undef ACCOUNT
 #define ACCOUNT IGNORE
 
@@ -670,7 +726,7 @@ const struct raw_key *const raw_keys[RAW_KIND_COUNT] = {
     [RAW_TOP] = top_keys,
     [RAW_ACCOUNT] = account_keys,
     [RAW_SERVICE] = service_keys,
-    [RAW_PROVIDER] = account_keys,
+    [RAW_PROVIDER] = provider_keys,
     [RAW_SPOOL] = spool_keys,
     [RAW_TOKENS] = tokens_keys,
     [RAW_LISTENER] = listener_keys,

@@ -237,6 +237,19 @@ value_name(const char *s)
 }
 
 bool
+value_region(const char *s)
+{
+	size_t len = strlen(s);
+
+	if (len == 0 || len > NAME_MAX_LEN || s[0] == '-' || s[0] == '.')
+		return false;
+	for (; *s != '\0'; s++)
+		if (!isalnum((unsigned char)*s) && *s != '-' && *s != '.')
+			return false;
+	return true;
+}
+
+bool
 value_address_pattern(const char *s)
 {
 	if (strcmp(s, "*") == 0)

@@ -49,6 +49,9 @@ bool value_is_loopback(const char *host);
  * '-', at most 64: it names files. */
 bool value_name(const char *s);
 
+/* A cloud's region, which becomes part of host names: letters, digits, '-' and '.'. */
+bool value_region(const char *s);
+
 /* An address, "*@domain", or "*": what `senders` and `recipients` take. */
 bool value_address_pattern(const char *s);
 

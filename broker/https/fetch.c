@@ -6,7 +6,8 @@
  *   TOKEN_REQUEST with an endpoint    ask ────────────────────────────────▶ answer
  *   TOKEN_REQUEST without one         discover (cache, addresses in turn) ─▶ ask ─▶ answer
  *   DISCOVER                          discover ───────────────────────────▶ answer
- *   USERINFO                          ask ────────────────────────────────▶ answer
+ *   USERINFO, DEVICE_REQUEST, REVOKE_REQUEST
+ *                                     ask ────────────────────────────────▶ answer
  *
  * Redirects are followed while discovering, within the origin; a token endpoint that redirects is a
  * fault, for what was posted there is for nobody else.
@@ -101,9 +102,11 @@ log_outcome(const struct request *r, const char *outcome, const char *error)
 
 	url_authority(address == NULL ? "" : address, authority, sizeof(authority));
 	log_line(error == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE,
-	    r->type == M_TOKEN_REQUEST ? "Asked for a token."
-	    : r->type == M_DISCOVER    ? "Asked for the authorization server's metadata."
-				       : "Asked who signed in.",
+	    r->type == M_TOKEN_REQUEST    ? "Asked for a token."
+	    : r->type == M_DISCOVER       ? "Asked for the authorization server's metadata."
+	    : r->type == M_DEVICE_REQUEST ? "Asked for a device code."
+	    : r->type == M_REVOKE_REQUEST ? "Asked to revoke a grant."
+					  : "Asked who signed in.",
 	    LOG_PAIRS({LOG_ACCOUNT, r->account}, {LOG_ENDPOINT, authority}, {LOG_OUTCOME, outcome},
 		{LOG_ERROR, error}));
 }
@@ -219,6 +222,61 @@ on_userinfo_answer(struct job *j, const struct http_answer *a)
 }
 
 static void
+on_device_answer(struct job *j, const struct http_answer *a)
+{
+	struct answer_head head = head_of(a);
+	struct device_answer d;
+
+	if (device_answer_parse(a->status, a->body, a->body_len, &d) < 0) {
+		say(j, "memory ran out");
+		fail(j, a);
+		return;
+	}
+	if (d.fault != NULL) {
+		say_unusable(j, j->request->endpoint, a, d.fault, false);
+		fail(j, a);
+	} else {
+		log_outcome(j->request, d.error == NULL ? "device-code" : "refused", d.error);
+		deliver(j->fetch, j->request, &head, request_device_answer(j->request, &head, &d));
+		job_free(j);
+	}
+	device_answer_clear(&d);
+}
+
+/* RFC 7009 section 2.2: 200 says that the token is void, also one that never was; the body is
+ * nothing. Everything else is no success. */
+static void
+on_revoke_answer(struct job *j, const struct http_answer *a)
+{
+	struct answer_head head = head_of(a);
+	struct token_answer t;
+
+	if (a->status == 200) {
+		log_outcome(j->request, "revoked", NULL);
+		deliver(j->fetch, j->request, &head,
+		    request_revoke_answer(j->request, &head, NULL, NULL));
+		job_free(j);
+		return;
+	}
+	if (token_answer_parse(a->status, a->body, a->body_len, &t) < 0) {
+		say(j, "memory ran out");
+		fail(j, a);
+		return;
+	}
+	if (t.error == NULL) {
+		say_unusable(
+		    j, j->request->endpoint, a, t.fault == NULL ? "no error" : t.fault, t.is_json);
+		fail(j, a);
+	} else {
+		log_outcome(j->request, "refused", t.error);
+		deliver(j->fetch, j->request, &head,
+		    request_revoke_answer(j->request, &head, t.error, t.description));
+		job_free(j);
+	}
+	token_answer_clear(&t);
+}
+
+static void
 on_answer(void *arg, const struct http_answer *a)
 {
 	struct job *j = arg;
@@ -228,6 +286,10 @@ on_answer(void *arg, const struct http_answer *a)
 		fail(j, a);
 	} else if (j->request->type == M_TOKEN_REQUEST) {
 		on_token_answer(j, a);
+	} else if (j->request->type == M_DEVICE_REQUEST) {
+		on_device_answer(j, a);
+	} else if (j->request->type == M_REVOKE_REQUEST) {
+		on_revoke_answer(j, a);
 	} else {
 		on_userinfo_answer(j, a);
 	}
@@ -247,7 +309,7 @@ start_transfer(struct job *j, const char *url, http_done *done, bool ask)
 		fail(j, NULL);
 		return;
 	}
-	if (ask && r->type == M_TOKEN_REQUEST)
+	if (ask && request_is_form(r))
 		q.body = &r->form;
 	if (ask && r->authorization.len > 0)
 		q.authorization = buf_str(&r->authorization);
@@ -265,7 +327,11 @@ ask(struct job *j)
 
 	if (refusal != NULL) {
 		say(j, "the %s endpoint is not usable: %s",
-		    j->request->type == M_TOKEN_REQUEST ? "token" : "userinfo", refusal);
+		    j->request->type == M_TOKEN_REQUEST    ? "token"
+		    : j->request->type == M_DEVICE_REQUEST ? "device"
+		    : j->request->type == M_REVOKE_REQUEST ? "revocation"
+							   : "userinfo",
+		    refusal);
 		fail(j, NULL);
 		return;
 	}
@@ -433,7 +499,8 @@ on_request(struct fetch *f, const struct message *m)
 	j->next = f->jobs;
 	f->jobs = j;
 	f->job_count++;
-	if (*j->request->endpoint == '\0' && j->request->type != M_USERINFO)
+	if (j->request->type == M_DISCOVER ||
+	    (j->request->type == M_TOKEN_REQUEST && *j->request->endpoint == '\0'))
 		discover(j);
 	else
 		ask(j);
@@ -471,6 +538,8 @@ fetch_message(struct fetch *f, const struct message *m, int fd)
 	case M_TOKEN_REQUEST:
 	case M_DISCOVER:
 	case M_USERINFO:
+	case M_DEVICE_REQUEST:
+	case M_REVOKE_REQUEST:
 		on_request(f, m);
 		break;
 	default:

@@ -1,7 +1,7 @@
 /*
  * fetch.h: the fetch role: asks authorization servers on behalf of the keeper.
  *
- * TOKEN_REQUEST, DISCOVER and USERINFO come from the keeper; each is answered exactly once, in any
+ * TOKEN_REQUEST, DISCOVER, USERINFO, DEVICE_REQUEST and REVOKE_REQUEST come from the keeper; each is answered exactly once, in any
  * order, told apart by ID. A refresh token, a client secret or a code is in this process only while
  * its request runs. Nothing is decided here: whether an error is transient and whether an identity
  * fits is the keeper's to say.

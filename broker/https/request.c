@@ -131,7 +131,12 @@ fill(struct request *r, const struct message *m)
 		return e;
 	switch (r->type) {
 	case M_TOKEN_REQUEST:
-		e = copy_text(&r->endpoint, message_str(m, F_TOKEN_ENDPOINT));
+	case M_DEVICE_REQUEST:
+	case M_REVOKE_REQUEST:
+		e = copy_text(&r->endpoint,
+		    message_str(m, r->type == M_TOKEN_REQUEST    ? F_TOKEN_ENDPOINT
+				   : r->type == M_DEVICE_REQUEST ? F_DEVICE_ENDPOINT
+								 : F_REVOCATION_ENDPOINT));
 		if (e == 0)
 			e = put_parameters(r, m);
 		return e < 0 ? e : put_client(r, m);
@@ -141,6 +146,13 @@ fill(struct request *r, const struct message *m)
 	default:
 		return copy_text(&r->endpoint, "");
 	}
+}
+
+bool
+request_is_form(const struct request *r)
+{
+	return r->type == M_TOKEN_REQUEST || r->type == M_DEVICE_REQUEST ||
+	       r->type == M_REVOKE_REQUEST;
 }
 
 struct request *
@@ -203,6 +215,24 @@ begin(const struct request *r, enum message_type type)
 }
 
 static void
+put_head(struct message *m, const struct answer_head *head)
+{
+	if (head->status > 0)
+		message_put_u64(m, F_HTTP_STATUS, (uint64_t)head->status);
+	if (head->retry_after >= 0)
+		message_put_u64(m, F_RETRY_AFTER, (uint64_t)head->retry_after);
+}
+
+static void
+put_error(struct message *m, const struct request *r, const char *error, const char *description)
+{
+	CLEANUP_FREE char *text = description == NULL ? NULL : request_redact(r, description);
+
+	message_put_str(m, F_OAUTH_ERROR, error);
+	message_put_str(m, F_TEXT, text);
+}
+
+static void
 put_skew(struct message *m, const struct answer_head *head)
 {
 	if (head->date >= 0)
@@ -226,24 +256,18 @@ struct message *
 request_token_answer(
     const struct request *r, const struct answer_head *head, const struct token_answer *a)
 {
-	CLEANUP_FREE char *text = NULL;
 	struct message *m = begin(r, M_TOKEN_ANSWER);
 
 	if (m == NULL)
 		return NULL;
-	if (head->status > 0)
-		message_put_u64(m, F_HTTP_STATUS, (uint64_t)head->status);
-	if (head->retry_after >= 0)
-		message_put_u64(m, F_RETRY_AFTER, (uint64_t)head->retry_after);
+	put_head(m, head);
 	put_skew(m, head);
 	if (head->fault != NULL || a == NULL) {
 		message_put_str(m, F_FAULT, head->fault);
 		return m;
 	}
 	if (a->error != NULL) {
-		text = a->description == NULL ? NULL : request_redact(r, a->description);
-		message_put_str(m, F_OAUTH_ERROR, a->error);
-		message_put_str(m, F_TEXT, text);
+		put_error(m, r, a->error, a->description);
 		return m;
 	}
 	message_put_secret(m, F_ACCESS_TOKEN, a->access_token);
@@ -252,6 +276,8 @@ request_token_answer(
 	message_put_str(m, F_SCOPE, a->scope);
 	if (a->expires_in >= 0)
 		message_put_u64(m, F_EXPIRES_IN, (uint64_t)a->expires_in);
+	for (size_t i = 0; i < a->access.audience_count; i++)
+		message_put_str(m, F_TOKEN_AUDIENCE, a->access.audiences[i]);
 	if (a->has_id)
 		put_id_token(m, &a->id, head->date >= 0 ? head->date : head->now);
 	return m;
@@ -299,6 +325,45 @@ request_userinfo_answer(
 }
 
 struct message *
+request_device_answer(
+    const struct request *r, const struct answer_head *head, const struct device_answer *a)
+{
+	struct message *m = begin(r, M_DEVICE_ANSWER);
+
+	if (m == NULL)
+		return NULL;
+	put_head(m, head);
+	if (head->fault != NULL || a == NULL) {
+		message_put_str(m, F_FAULT, head->fault);
+	} else if (a->error != NULL) {
+		put_error(m, r, a->error, a->description);
+	} else {
+		message_put_secret(m, F_DEVICE_CODE, a->device_code);
+		message_put_str(m, F_USER_CODE, a->user_code);
+		message_put_str(m, F_VERIFICATION_URI, a->verification_uri);
+		message_put_str(m, F_VERIFICATION_URI_COMPLETE, a->verification_uri_complete);
+		message_put_u64(m, F_EXPIRES_IN, (uint64_t)a->expires_in);
+		message_put_u64(m, F_INTERVAL, (uint64_t)a->interval);
+	}
+	return m;
+}
+
+struct message *
+request_revoke_answer(const struct request *r, const struct answer_head *head, const char *error,
+    const char *description)
+{
+	struct message *m = begin(r, M_REVOKE_ANSWER);
+
+	if (m == NULL)
+		return NULL;
+	put_head(m, head);
+	message_put_str(m, F_FAULT, head->fault);
+	if (head->fault == NULL && error != NULL)
+		put_error(m, r, error, description);
+	return m;
+}
+
+struct message *
 request_fault(const struct request *r, const struct answer_head *head)
 {
 	switch (r->type) {
@@ -306,6 +371,10 @@ request_fault(const struct request *r, const struct answer_head *head)
 		return request_token_answer(r, head, NULL);
 	case M_DISCOVER:
 		return request_discovered(r, head, NULL);
+	case M_DEVICE_REQUEST:
+		return request_device_answer(r, head, NULL);
+	case M_REVOKE_REQUEST:
+		return request_revoke_answer(r, head, NULL, NULL);
 	default:
 		return request_userinfo_answer(r, head, NULL);
 	}

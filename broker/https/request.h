@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "broker/https/device-answer.h"
 #include "broker/https/discovery.h"
 #include "broker/https/token-answer.h"
 #include "broker/ipc/message.h"
@@ -16,7 +17,8 @@
 enum { REQUEST_SECRETS_MAX = 8 };
 
 struct request {
-	enum message_type type; /* M_TOKEN_REQUEST, M_DISCOVER, M_USERINFO */
+	enum message_type type; /* M_TOKEN_REQUEST, M_DISCOVER, M_USERINFO, M_DEVICE_REQUEST,
+				   M_REVOKE_REQUEST */
 	uint64_t id;
 	char *account;
 	char *endpoint; /* where to ask; "" until discovery has told */
@@ -31,6 +33,9 @@ struct request {
 struct request *request_new(const struct message *m);
 /* Takes NULL; returns NULL. */
 struct request *request_free(struct request *r);
+
+/* Does it bear a form, which is posted? */
+bool request_is_form(const struct request *r);
 
 /* When an answer came, and how. */
 struct answer_head {
@@ -48,6 +53,11 @@ struct message *request_discovered(
     const struct request *r, const struct answer_head *head, const struct discovery *d);
 struct message *request_userinfo_answer(
     const struct request *r, const struct answer_head *head, const struct identity *i);
+struct message *request_device_answer(
+    const struct request *r, const struct answer_head *head, const struct device_answer *a);
+/* `error` and `description` may be NULL: then it is revoked. */
+struct message *request_revoke_answer(const struct request *r, const struct answer_head *head,
+    const char *error, const char *description);
 /* The answer of the request's own kind that bears but a fault. */
 struct message *request_fault(const struct request *r, const struct answer_head *head);
 

@@ -17,7 +17,8 @@ token_answer_clear(struct token_answer *a)
 	(void)secret_free(a->access_token);
 	(void)secret_free(a->refresh_token);
 	id_token_clear(&a->id);
-	*a = (struct token_answer){.expires_in = -1, .id.expires = -1};
+	id_token_clear(&a->access);
+	*a = (struct token_answer){.expires_in = -1, .id.expires = -1, .access.expires = -1};
 }
 
 static int64_t
@@ -113,6 +114,19 @@ read_id(const json_t *d, struct token_answer *a)
 	return r == -ENOMEM ? r : 0;
 }
 
+/* An access token is opaque to its client (RFC 6749 section 1.4); where it can be read all the same,
+ * its audience tells a token for another service before a mail server refuses it without a reason. */
+static int
+read_access(struct token_answer *a)
+{
+	if (a->access_token == NULL)
+		return 0;
+	return id_token_parse((const char *)secret_bytes(a->access_token),
+		   secret_len(a->access_token), &a->access) == -ENOMEM
+		   ? -ENOMEM
+		   : 0;
+}
+
 static int
 read_success(const json_t *d, struct token_answer *a)
 {
@@ -126,6 +140,8 @@ read_success(const json_t *d, struct token_answer *a)
 		r = read_text(d, "scope", 8192, &a->scope);
 	if (r == 0)
 		r = read_id(d, a);
+	if (r == 0)
+		r = read_access(a);
 	a->expires_in = read_life(d);
 	if (a->fault == NULL && a->access_token == NULL)
 		a->fault = "neither an access token nor an error";
@@ -140,7 +156,7 @@ token_answer_parse(long status, const char *body, size_t len, struct token_answe
 	CLEANUP_DOCUMENT json_t *d = NULL;
 	int r = 0;
 
-	*ret = (struct token_answer){.expires_in = -1, .id.expires = -1};
+	*ret = (struct token_answer){.expires_in = -1, .id.expires = -1, .access.expires = -1};
 	d = document_parse(body, len, &ret->fault);
 	if (d == NULL)
 		return 0;

@@ -36,6 +36,7 @@ struct token_answer {
 	int64_t expires_in; /* seconds, 0..TOKEN_ANSWER_LIFE_MAX; -1: absent or nonsense */
 	struct id_token id; /* empty where no readable ID token came */
 	bool has_id;
+	struct id_token access; /* of the access token, where it is a JWT: whom it is meant for */
 };
 
 /* Reads a body that came with this HTTP status. 0 with `ret` filled, which the caller clears;

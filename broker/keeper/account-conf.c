@@ -7,6 +7,16 @@
 #include <string.h>
 #include <strings.h>
 
+enum { CERTIFICATE_MAX = 16 * 1024 };
+
+static void
+free_list(char **list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(list[i]);
+	free(list);
+}
+
 struct account_conf *
 account_conf_free(struct account_conf *c)
 {
@@ -23,15 +33,23 @@ account_conf_free(struct account_conf *c)
 	free(c->authorization_endpoint);
 	free(c->token_endpoint);
 	free(c->userinfo_endpoint);
+	free(c->device_endpoint);
+	free(c->revocation_endpoint);
 	free(c->scopes);
 	free(c->host);
+	free(c->redirect_scheme);
 	free(c->redirect_host);
 	free(c->redirect_path);
-	for (size_t i = 0; i < c->extra_count; i++)
-		free(c->extra[i]);
-	free(c->extra);
+	free(c->password_derivation);
+	free(c->region);
+	free(c->key_id);
+	free(c->key_algorithm);
+	free_list(c->extra, c->extra_count);
+	free_list(c->audience, c->audience_count);
 	(void)sealed_free(c->client_secret);
 	(void)sealed_free(c->password);
+	(void)sealed_free(c->client_key);
+	buf_free(&c->certificate);
 	free(c);
 	return NULL;
 }
@@ -61,30 +79,41 @@ take_secret(struct vault *v, const struct message *m, enum field f, struct seale
 }
 
 static int
-take_extra(struct account_conf *c, const struct message *m)
+take_list(const struct message *m, enum field f, char ***ret, size_t *ret_count)
 {
 	size_t at = 0, count = 0;
 	const char *s;
 
-	while (message_next_str(m, F_EXTRA_PARAMETERS, &at, &s))
+	while (message_next_str(m, f, &at, &s))
 		count++;
 	if (count == 0)
 		return 0;
-	c->extra = calloc(count, sizeof(*c->extra));
-	if (c->extra == NULL)
+	*ret = calloc(count, sizeof(**ret));
+	if (*ret == NULL)
 		return -ENOMEM;
-	for (at = 0; message_next_str(m, F_EXTRA_PARAMETERS, &at, &s); c->extra_count++) {
-		c->extra[c->extra_count] = strdup(s);
-		if (c->extra[c->extra_count] == NULL)
+	for (at = 0; message_next_str(m, f, &at, &s); ++*ret_count) {
+		(*ret)[*ret_count] = strdup(s);
+		if ((*ret)[*ret_count] == NULL)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
 static int
+take_certificate(struct account_conf *c, const struct message *m)
+{
+	size_t len;
+	const uint8_t *pem = message_bytes(m, F_CLIENT_CERTIFICATE, &len);
+
+	buf_init(&c->certificate, CERTIFICATE_MAX);
+	return pem == NULL ? 0 : buf_append(&c->certificate, pem, len);
+}
+
+static int
 take_grant(struct account_conf *c, const struct message *m)
 {
-	static const char *const names[] = {"none", "password", "authorization-code"};
+	static const char *const names[] = {"none", "password", "authorization-code", "device-code",
+	    "client-credentials", "service-account"};
 
 	c->grant_name = strdup(message_str(m, F_GRANT));
 	if (c->grant_name == NULL)
@@ -115,8 +144,15 @@ account_conf_new(struct vault *v, const struct message *m)
 	    {F_AUTHORIZATION_ENDPOINT, &c->authorization_endpoint},
 	    {F_TOKEN_ENDPOINT, &c->token_endpoint},
 	    {F_USERINFO_ENDPOINT, &c->userinfo_endpoint},
+	    {F_DEVICE_ENDPOINT, &c->device_endpoint},
+	    {F_REVOCATION_ENDPOINT, &c->revocation_endpoint},
 	    {F_SCOPES, &c->scopes},
 	    {F_HOST, &c->host},
+	    {F_REDIRECT_SCHEME, &c->redirect_scheme},
+	    {F_PASSWORD_DERIVATION, &c->password_derivation},
+	    {F_REGION, &c->region},
+	    {F_KEY_ID, &c->key_id},
+	    {F_KEY_ALGORITHM, &c->key_algorithm},
 	    {F_REDIRECT_HOST, &c->redirect_host},
 	    {F_REDIRECT_PATH, &c->redirect_path},
 	};
@@ -125,7 +161,13 @@ account_conf_new(struct vault *v, const struct message *m)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = take_text(m, texts[i].field, texts[i].to);
 	if (r == 0)
-		r = take_extra(c, m);
+		r = take_list(m, F_EXTRA_PARAMETERS, &c->extra, &c->extra_count);
+	if (r == 0)
+		r = take_list(m, F_AUDIENCE, &c->audience, &c->audience_count);
+	if (r == 0)
+		r = take_certificate(c, m);
+	if (r == 0)
+		r = take_secret(v, m, F_CLIENT_KEY, &c->client_key);
 	if (r == 0)
 		r = take_secret(v, m, F_CLIENT_SECRET, &c->client_secret);
 	if (r == 0)
@@ -139,7 +181,41 @@ account_conf_new(struct vault *v, const struct message *m)
 	}
 	c->verify_identity = message_u64(m, F_VERIFY_IDENTITY, 1) != 0;
 	c->min_valid = message_u64(m, F_MIN_VALID, 0);
+	c->reread = message_u64(m, F_REREAD, 0) != 0;
+	c->redirect_port = message_u64(m, F_REDIRECT_PORT, 0);
 	return c;
+}
+
+bool
+account_conf_needs_person(const struct account_conf *c)
+{
+	return c->grant == GRANT_AUTHORIZATION_CODE || c->grant == GRANT_DEVICE_CODE;
+}
+
+bool
+account_conf_is_unattended(const struct account_conf *c)
+{
+	return c->grant == GRANT_CLIENT_CREDENTIALS || c->grant == GRANT_SERVICE_ACCOUNT;
+}
+
+bool
+account_conf_has_tokens(const struct account_conf *c)
+{
+	return account_conf_needs_person(c) || account_conf_is_unattended(c);
+}
+
+bool
+account_conf_signs(const struct account_conf *c)
+{
+	return c->grant == GRANT_SERVICE_ACCOUNT ||
+	       (account_conf_has_tokens(c) && c->client_auth != NULL &&
+		   strcmp(c->client_auth, "private_key_jwt") == 0);
+}
+
+const char *
+account_conf_server(const struct account_conf *c)
+{
+	return c->token_endpoint != NULL ? c->token_endpoint : c->issuer;
 }
 
 const char *
@@ -162,6 +238,17 @@ sealed_same(const struct vault *v, const struct sealed *a, const struct sealed *
 	return a == NULL || b == NULL ? a == b : secret_equal(x, y);
 }
 
+static bool
+list_same(char *const *a, size_t a_count, char *const *b, size_t b_count)
+{
+	if (a_count != b_count)
+		return false;
+	for (size_t i = 0; i < a_count; i++)
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	return true;
+}
+
 bool
 account_conf_same(const struct vault *v, const struct account_conf *a, const struct account_conf *b)
 {
@@ -172,7 +259,11 @@ account_conf_same(const struct vault *v, const struct account_conf *a, const str
 	       text_same(a->token_endpoint, b->token_endpoint) &&
 	       text_same(a->userinfo_endpoint, b->userinfo_endpoint) &&
 	       text_same(a->scopes, b->scopes) && text_same(a->host, b->host) &&
+	       text_same(a->key_id, b->key_id) && text_same(a->key_algorithm, b->key_algorithm) &&
+	       list_same(a->audience, a->audience_count, b->audience, b->audience_count) &&
+	       strcmp(buf_str(&a->certificate), buf_str(&b->certificate)) == 0 &&
 	       a->verify_identity == b->verify_identity &&
+	       sealed_same(v, a->client_key, b->client_key) &&
 	       sealed_same(v, a->client_secret, b->client_secret) &&
 	       sealed_same(v, a->password, b->password);
 }
@@ -261,6 +352,48 @@ scope_lacking(const char *asked, const char *granted, struct buf *ret)
 			return true;
 		}
 	return false;
+}
+
+/* Does a right of this name let its holder read mail? */
+static bool
+reads_mail(const char *scope, size_t len)
+{
+	static const char *const parts[] = {"imap", "pop.", "mail.read", "gmail.readonly",
+	    "gmail.modify", "mail.google.com", "full_access"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		size_t n = strlen(parts[i]);
+
+		for (size_t at = 0; at + n <= len; at++)
+			if (strncasecmp(scope + at, parts[i], n) == 0)
+				return true;
+	}
+	return false;
+}
+
+static void
+warn_one(const char *scope, size_t len, const char *of, struct buf *ret)
+{
+	(void)buf_append_str(ret, ret->len == 0 ? "The token " : " It also ");
+	(void)buf_append_str(ret, of);
+	(void)buf_append(ret, scope, len);
+	(void)buf_append_char(ret, '.');
+}
+
+void
+scope_warn(const char *asked, const char *granted, struct buf *ret)
+{
+	const char *scope, *at = granted != NULL ? granted : asked;
+	size_t len;
+
+	while (at != NULL && (scope = next_scope(&at, &len)) != NULL) {
+		if (!is_for_mail(scope, len))
+			continue;
+		if (asked != NULL && !is_granted(scope, len, asked))
+			warn_one(scope, len, "grants more than was asked for: ", ret);
+		else if (reads_mail(scope, len))
+			warn_one(scope, len, "lets whoever holds it read the mailbox too: ", ret);
+	}
 }
 
 int

@@ -12,7 +12,14 @@
 #include "broker/ipc/message.h"
 #include "broker/keeper/vault.h"
 
-enum account_grant { GRANT_NONE, GRANT_PASSWORD, GRANT_AUTHORIZATION_CODE };
+enum account_grant {
+	GRANT_NONE,
+	GRANT_PASSWORD,
+	GRANT_AUTHORIZATION_CODE,
+	GRANT_DEVICE_CODE,
+	GRANT_CLIENT_CREDENTIALS,
+	GRANT_SERVICE_ACCOUNT
+};
 
 /* Strings are owned; NULL where the configuration says nothing. */
 struct account_conf {
@@ -21,17 +28,37 @@ struct account_conf {
 	enum account_grant grant;
 	char *provider, *mailbox, *auth_user;
 	char *client_id, *client_auth;
-	char *issuer, *authorization_endpoint, *token_endpoint, *userinfo_endpoint;
+	char *issuer, *authorization_endpoint, *token_endpoint, *userinfo_endpoint,
+	    *device_endpoint, *revocation_endpoint;
 	char *scopes;
+	char *
+	    *audience; /* what an access token that can be read may be meant for; none: anything */
+	size_t audience_count;
 	char *host; /* of the submission server */
-	char *redirect_host, *redirect_path;
-	char **extra; /* "key=value" of the authorization request */
+	char *redirect_scheme, *redirect_host, *redirect_path;
+	uint64_t redirect_port; /* 0: any */
+	char *password_derivation, *region;
+	char *key_id, *key_algorithm; /* of assertions */
+	char **extra;                 /* "key=value" of the authorization request */
 	size_t extra_count;
 	bool verify_identity;
 	uint64_t min_valid;
 	/* Given by reference: they count before whatever is in the store. */
-	struct sealed *client_secret, *password;
+	struct sealed *client_secret, *password, *client_key;
+	struct buf certificate; /* PEM, public */
+	bool reread;            /* main is asked for what stands in files before each use */
 };
+
+/* Does a person sign in, so that a refresh token is kept? */
+bool account_conf_needs_person(const struct account_conf *c);
+/* Do tokens come without a person, from a secret or a key alone? */
+bool account_conf_is_unattended(const struct account_conf *c);
+/* Either of them. */
+bool account_conf_has_tokens(const struct account_conf *c);
+/* Does the client prove who it is with a key, instead of a secret? */
+bool account_conf_signs(const struct account_conf *c);
+/* The server that the client is known to: its token endpoint, else its issuer. */
+const char *account_conf_server(const struct account_conf *c);
 
 /* Reads CONF_ACCOUNT. NULL when memory is out, or (-ENOTSUP in errno) for a grant that is not
  * known. */
@@ -58,6 +85,10 @@ bool url_same_place(const char *a, const char *b);
  * address, phone) or for a refresh token (offline_access) may be left out or renamed by servers, as
  * may ".default" ones. */
 bool scope_lacking(const char *asked, const char *granted, struct buf *ret);
+
+/* Scopes that are granted and were not asked for, and those that let their holder read the mailbox
+ * too, as a sentence each; nothing where there are none. */
+void scope_warn(const char *asked, const char *granted, struct buf *ret);
 
 /* The scopes to name when refreshing: all but those that ask who somebody is. */
 int scope_for_refresh(const char *asked, struct buf *ret);

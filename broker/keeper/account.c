@@ -18,6 +18,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "broker/keeper/derive.h"
 
 enum { VIEW_MAX = 1200 };
 
@@ -26,6 +27,11 @@ record_clear(struct account_record *r)
 {
 	(void)sealed_free(r->client_secret);
 	(void)sealed_free(r->password);
+	(void)sealed_free(r->signing_key);
+	(void)sealed_free(r->invitation);
+	free(r->client_secret_id);
+	free(r->client_secret_server);
+	free(r->signing_key_id);
 	free(r->issuer);
 	free(r->token_endpoint);
 	free(r->client_id);
@@ -54,6 +60,7 @@ account_new(struct account_conf *conf, struct vault *v, const struct account_ops
 	if (a->machine == NULL)
 		return account_free(a);
 	machine_set_min_valid(a->machine, conf->min_valid);
+	machine_set_unattended(a->machine, account_conf_is_unattended(conf));
 	return a;
 }
 
@@ -66,6 +73,7 @@ account_free(struct account *a)
 		(void)store_account_free(a->file);
 		(void)account_conf_free(a->conf);
 		free(a->told);
+		free(a->endpoint);
 		free(a);
 	}
 	return NULL;
@@ -111,6 +119,33 @@ tokens_mismatch(const struct account *a, const char **was, const char **is)
 	return text_same(*was, *is) ? NULL : "issuer";
 }
 
+bool
+account_tokens_fit(const struct account *a)
+{
+	const char *was, *is;
+
+	return tokens_mismatch(a, &was, &is) == NULL;
+}
+
+/* The same of the client's secret or key in the store. One that was stored before Frank noted whose
+ * it is counts as the present client's. */
+static const char *
+client_mismatch(const struct account *a, const char **was, const char **is)
+{
+	const struct account_record *r = &a->record;
+	const char *server = account_conf_server(a->conf);
+
+	*was = r->client_secret_id;
+	*is = a->conf->client_id;
+	if (*was != NULL && !text_same(*was, *is))
+		return "client-id";
+	*was = r->client_secret_server;
+	*is = server;
+	if (*was == NULL || (server != NULL && url_same_place(*was, server)))
+		return NULL;
+	return "authorization server";
+}
+
 static const char *
 password_mismatch(const struct account *a, const char **was, const char **is)
 {
@@ -126,7 +161,25 @@ password_mismatch(const struct account *a, const char **was, const char **is)
 static bool
 has_tokens(const struct account *a)
 {
-	return machine_standing(a->machine) != MACHINE_EMPTY;
+	return !account_conf_is_unattended(a->conf) &&
+	       machine_standing(a->machine) != MACHINE_EMPTY;
+}
+
+/* Is there a secret or key with which the client can ask by itself? */
+static bool
+has_client(const struct account *a)
+{
+	const char *was, *is;
+	bool configured, stored;
+
+	if (account_conf_signs(a->conf)) {
+		configured = a->conf->client_key != NULL;
+		stored = a->record.signing_key != NULL;
+	} else {
+		configured = a->conf->client_secret != NULL;
+		stored = a->record.client_secret != NULL;
+	}
+	return configured || (stored && client_mismatch(a, &was, &is) == NULL);
 }
 
 /* Lets the machine work, or not. */
@@ -134,9 +187,13 @@ static void
 check_binding(struct account *a)
 {
 	const char *was, *is;
-	bool fits = a->conf->grant == GRANT_AUTHORIZATION_CODE &&
-		    (!has_tokens(a) || tokens_mismatch(a, &was, &is) == NULL);
+	bool fits;
 
+	if (account_conf_is_unattended(a->conf))
+		fits = has_client(a);
+	else
+		fits = account_conf_needs_person(a->conf) &&
+		       (!has_tokens(a) || tokens_mismatch(a, &was, &is) == NULL);
 	machine_suspend(a->machine, now_of(a), !fits);
 }
 
@@ -149,9 +206,16 @@ take_over(struct account *a, struct credential *c)
 
 	r->client_secret = vault_seal(a->vault, c->client_secret);
 	r->password = vault_seal(a->vault, c->password);
+	r->signing_key = vault_seal(a->vault, c->signing_key);
+	r->invitation = vault_seal(a->vault, c->invitation);
 	if ((c->client_secret != NULL && r->client_secret == NULL) ||
-	    (c->password != NULL && r->password == NULL))
+	    (c->password != NULL && r->password == NULL) ||
+	    (c->signing_key != NULL && r->signing_key == NULL) ||
+	    (c->invitation != NULL && r->invitation == NULL))
 		return -ENOMEM;
+	r->client_secret_id = TAKE_PTR(c->client_secret_id);
+	r->client_secret_server = TAKE_PTR(c->client_secret_server);
+	r->signing_key_id = TAKE_PTR(c->signing_key_id);
 	r->issuer = TAKE_PTR(c->issuer);
 	r->token_endpoint = TAKE_PTR(c->token_endpoint);
 	r->client_id = TAKE_PTR(c->client_id);
@@ -226,7 +290,13 @@ fill(const struct account *a, struct credential *c)
 
 	if (machine_fill(a->machine, now_of(a), c) < 0 ||
 	    put_secret(a, r->client_secret, &c->client_secret) < 0 ||
-	    put_secret(a, r->password, &c->password) < 0 || put_text(r->issuer, &c->issuer) < 0 ||
+	    put_secret(a, r->password, &c->password) < 0 ||
+	    put_secret(a, r->signing_key, &c->signing_key) < 0 ||
+	    put_secret(a, r->invitation, &c->invitation) < 0 ||
+	    put_text(r->client_secret_id, &c->client_secret_id) < 0 ||
+	    put_text(r->client_secret_server, &c->client_secret_server) < 0 ||
+	    put_text(r->signing_key_id, &c->signing_key_id) < 0 ||
+	    put_text(r->issuer, &c->issuer) < 0 ||
 	    put_text(r->token_endpoint, &c->token_endpoint) < 0 ||
 	    put_text(r->client_id, &c->client_id) < 0 || put_text(r->mailbox, &c->mailbox) < 0 ||
 	    put_text(r->auth_user, &c->auth_user) < 0 || put_text(r->identity, &c->identity) < 0 ||
@@ -326,8 +396,11 @@ account_configure(struct account *a, struct account_conf *conf)
 	(void)account_conf_free(a->conf);
 	a->conf = conf;
 	machine_set_min_valid(a->machine, conf->min_valid);
+	machine_set_unattended(a->machine, account_conf_is_unattended(conf));
 	if (!same) {
 		a->conf_serial++;
+		free(a->endpoint);
+		a->endpoint = NULL;
 		machine_renew(a->machine, now_of(a));
 	} else {
 		/* Whoever reloads may have mended the client at the provider. */
@@ -355,20 +428,49 @@ account_credential(const struct account *a)
 struct secret *
 account_password(const struct account *a)
 {
-	const char *was, *is;
+	const char *was, *is, *how = a->conf->password_derivation;
+	CLEANUP_SECRET struct secret *key = NULL;
+	struct secret *s = NULL;
 
 	if (a->conf->password != NULL)
-		return vault_open(a->vault, a->conf->password);
-	if (a->record.password == NULL || password_mismatch(a, &was, &is) != NULL)
-		return NULL;
-	return vault_open(a->vault, a->record.password);
+		s = vault_open(a->vault, a->conf->password);
+	else if (a->record.password != NULL && password_mismatch(a, &was, &is) == NULL)
+		s = vault_open(a->vault, a->record.password);
+	if (s == NULL || how == NULL || strcmp(how, "aws-ses") != 0)
+		return s;
+	key = s;
+	return derive_ses_password(key, a->conf->region == NULL ? "" : a->conf->region);
+}
+
+/* The client's secret or key in the store goes to nobody but whom it was given for. */
+static struct secret *
+open_client(const struct account *a, const struct sealed *configured, const struct sealed *stored)
+{
+	const char *was, *is;
+
+	if (configured != NULL)
+		return vault_open(a->vault, configured);
+	return stored == NULL || client_mismatch(a, &was, &is) != NULL
+		   ? NULL
+		   : vault_open(a->vault, stored);
 }
 
 struct secret *
 account_client_secret(const struct account *a)
 {
-	return vault_open(a->vault,
-	    a->conf->client_secret != NULL ? a->conf->client_secret : a->record.client_secret);
+	return open_client(a, a->conf->client_secret, a->record.client_secret);
+}
+
+struct secret *
+account_signing_key(const struct account *a)
+{
+	return open_client(a, a->conf->client_key, a->record.signing_key);
+}
+
+const char *
+account_token_endpoint(const struct account *a)
+{
+	return a->conf->token_endpoint != NULL ? a->conf->token_endpoint : a->endpoint;
 }
 
 static void
@@ -395,7 +497,7 @@ static void
 view_command(struct account_view *v, const struct account *a, const char *before)
 {
 	(void)buf_printf(&v->next, "%sfrank %s %s", before,
-	    a->conf->grant == GRANT_PASSWORD ? "secret set" : "authorize", a->conf->name);
+	    account_conf_needs_person(a->conf) ? "authorize" : "secret set", a->conf->name);
 }
 
 /* True where the file or the store has the last word. */
@@ -408,7 +510,8 @@ view_store(const struct account *a, struct account_view *v)
 		return true;
 	}
 	if (a->status == FILE_GOOD || a->status == FILE_ABSENT || a->status == FILE_TORN ||
-	    has_tokens(a) || a->record.password != NULL)
+	    has_tokens(a) || a->record.password != NULL || a->record.client_secret != NULL ||
+	    a->record.signing_key != NULL)
 		return false;
 	view_set(v, "needs-authorization", file_status_text(a->status), "");
 	(void)buf_printf(&v->next,
@@ -437,10 +540,46 @@ view_password(const struct account *a, struct account_view *v)
 	}
 }
 
+/* How the machine stands. */
+static void
+view_machine(const struct account *a, struct account_view *v)
+{
+	v->until = machine_retry_at(a->machine, now_of(a));
+	v->state = machine_state_name(machine_standing(a->machine));
+	v->usable = machine_standing(a->machine) == MACHINE_ACTIVE;
+	(void)buf_append_str(&v->text, machine_text(a->machine));
+	(void)buf_append_str(&v->next, machine_next_step(a->machine));
+}
+
+static void
+view_unattended(const struct account *a, struct account_view *v)
+{
+	bool signs = account_conf_signs(a->conf);
+	const char *was, *is, *what;
+
+	if (has_client(a)) {
+		view_machine(a, v);
+		return;
+	}
+	if (view_store(a, v))
+		return;
+	if (signs ? a->record.signing_key == NULL : a->record.client_secret == NULL) {
+		view_set(v, "needs-authorization",
+		    signs ? "No key is stored for this account's client, and none is configured."
+			  : "No secret is stored for this account's client, and none is "
+			    "configured.",
+		    "");
+		view_command(v, a, "Store it: ");
+		return;
+	}
+	what = client_mismatch(a, &was, &is);
+	view_mismatch(v, what, signs ? "key" : "client secret", was, is);
+	view_command(v, a, "Store the new one: ");
+}
+
 static void
 view_token(const struct account *a, struct account_view *v)
 {
-	struct machine_now now = now_of(a);
 	const char *was, *is, *what;
 
 	if (view_store(a, v))
@@ -457,11 +596,7 @@ view_token(const struct account *a, struct account_view *v)
 		view_command(v, a, "Sign in again: ");
 		return;
 	}
-	v->until = machine_retry_at(a->machine, now);
-	v->state = machine_state_name(machine_standing(a->machine));
-	v->usable = machine_standing(a->machine) == MACHINE_ACTIVE;
-	(void)buf_append_str(&v->text, machine_text(a->machine));
-	(void)buf_append_str(&v->next, machine_next_step(a->machine));
+	view_machine(a, v);
 	if (a->status == FILE_DAMAGED && v->text.len == 0)
 		(void)buf_append_str(&v->text, file_status_text(a->status));
 }
@@ -478,7 +613,12 @@ account_view(const struct account *a, struct account_view *ret)
 		view_password(a, ret);
 		break;
 	case GRANT_AUTHORIZATION_CODE:
+	case GRANT_DEVICE_CODE:
 		view_token(a, ret);
+		break;
+	case GRANT_CLIENT_CREDENTIALS:
+	case GRANT_SERVICE_ACCOUNT:
+		view_unattended(a, ret);
 		break;
 	case GRANT_NONE:
 		break;
@@ -516,6 +656,10 @@ account_adopt(struct account *a, const struct machine_answer *answer, const char
 		return e;
 	}
 	fresh.client_secret = TAKE_PTR(r->client_secret);
+	fresh.client_secret_id = TAKE_PTR(r->client_secret_id);
+	fresh.client_secret_server = TAKE_PTR(r->client_secret_server);
+	fresh.signing_key = TAKE_PTR(r->signing_key);
+	fresh.signing_key_id = TAKE_PTR(r->signing_key_id);
 	fresh.password = TAKE_PTR(r->password);
 	fresh.password_user = TAKE_PTR(r->password_user);
 	fresh.password_host = TAKE_PTR(r->password_host);
@@ -559,28 +703,61 @@ set_password(struct account *a, struct sealed *sealed)
 	return 0;
 }
 
+/* What a change replaces, to be put back where it cannot be written. */
 static int
-set_client_secret(struct account *a, struct sealed *sealed)
+set_client(struct account *a, struct sealed **place, struct sealed *sealed, const char *key_id)
 {
-	struct sealed *old = a->record.client_secret;
+	struct account_record *r = &a->record;
+	struct sealed *old = *place;
+	char *old_id = r->client_secret_id, *old_server = r->client_secret_server,
+	     *old_key_id = r->signing_key_id;
 	int e;
 
-	a->record.client_secret = sealed;
-	e = account_write(a);
-	if (e < 0)
-		a->record.client_secret = old;
-	(void)sealed_free(e < 0 ? sealed : old);
-	return e;
+	r->client_secret_id = r->client_secret_server = r->signing_key_id = NULL;
+	e = put_text(a->conf->client_id, &r->client_secret_id);
+	if (e == 0)
+		e = put_text(account_conf_server(a->conf), &r->client_secret_server);
+	if (e == 0)
+		e = put_text(key_id, &r->signing_key_id);
+	*place = sealed;
+	if (e == 0)
+		e = account_write(a);
+	if (e < 0) {
+		free(r->client_secret_id);
+		free(r->client_secret_server);
+		free(r->signing_key_id);
+		r->client_secret_id = old_id;
+		r->client_secret_server = old_server;
+		r->signing_key_id = old_key_id;
+		*place = old;
+		(void)sealed_free(sealed);
+		return e;
+	}
+	(void)sealed_free(old);
+	free(old_id);
+	free(old_server);
+	free(old_key_id);
+	return 0;
+}
+
+enum account_secret
+account_secret_kind(const struct account *a)
+{
+	return a->conf->grant == GRANT_PASSWORD ? SECRET_PASSWORD
+	       : account_conf_signs(a->conf)    ? SECRET_SIGNING_KEY
+						: SECRET_CLIENT;
 }
 
 int
-account_set_secret(struct account *a, const struct secret *s)
+account_set_secret(struct account *a, const struct secret *s, const char *key_id)
 {
-	bool password = a->conf->grant == GRANT_PASSWORD;
+	enum account_secret kind = account_secret_kind(a);
+	const struct sealed *const configured[] = {
+	    a->conf->password, a->conf->client_secret, a->conf->client_key};
 	struct sealed *sealed;
 	int e;
 
-	if ((password ? a->conf->password : a->conf->client_secret) != NULL)
+	if (configured[kind] != NULL)
 		return -EPERM;
 	if (a->file == NULL)
 		return -ENOKEY;
@@ -589,13 +766,72 @@ account_set_secret(struct account *a, const struct secret *s)
 		return -ENOMEM;
 	a->replace = true;
 	machine_raise_generation(a->machine, machine_generation(a->machine) + 1);
-	e = password ? set_password(a, sealed) : set_client_secret(a, sealed);
+	if (kind == SECRET_PASSWORD)
+		e = set_password(a, sealed);
+	else if (kind == SECRET_CLIENT)
+		e = set_client(a, &a->record.client_secret, sealed, a->record.signing_key_id);
+	else
+		e = set_client(a, &a->record.signing_key, sealed, key_id);
 	a->replace = false;
 	if (e == 0) {
 		a->given = now_of(a).wall;
+		check_binding(a);
 		machine_renew(a->machine, now_of(a));
 		account_run(a);
 		a->ops->changed(a->ops->arg, a);
 	}
+	return e;
+}
+
+int
+account_forget(struct account *a, bool all)
+{
+	struct account_record *r = &a->record;
+	struct account_record kept = {0};
+	int e;
+
+	if (a->file == NULL)
+		return -ENOKEY;
+	e = machine_wipe(a->machine, now_of(a));
+	if (e < 0)
+		return e;
+	if (!all) {
+		kept = (struct account_record){.client_secret = TAKE_PTR(r->client_secret),
+		    .password = TAKE_PTR(r->password),
+		    .signing_key = TAKE_PTR(r->signing_key),
+		    .client_secret_id = TAKE_PTR(r->client_secret_id),
+		    .client_secret_server = TAKE_PTR(r->client_secret_server),
+		    .signing_key_id = TAKE_PTR(r->signing_key_id),
+		    .password_user = TAKE_PTR(r->password_user),
+		    .password_host = TAKE_PTR(r->password_host)};
+	}
+	record_clear(r);
+	*r = kept;
+	check_binding(a);
+	/* a record has two places, written in turn: twice, and nothing is left */
+	e = account_write(a);
+	if (e == 0)
+		e = account_write(a);
+	account_run(a);
+	a->ops->changed(a->ops->arg, a);
+	return e;
+}
+
+int
+account_set_invitation(struct account *a, const struct secret *packed)
+{
+	struct sealed *old = a->record.invitation, *sealed = vault_seal(a->vault, packed);
+	int e;
+
+	if (a->file == NULL || (packed != NULL && sealed == NULL)) {
+		(void)sealed_free(sealed);
+		return a->file == NULL ? -ENOKEY : -ENOMEM;
+	}
+	a->record.invitation = sealed;
+	machine_raise_generation(a->machine, machine_generation(a->machine) + 1);
+	e = account_write(a);
+	if (e < 0)
+		a->record.invitation = old;
+	(void)sealed_free(e < 0 ? sealed : old);
 	return e;
 }

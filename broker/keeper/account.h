@@ -13,7 +13,10 @@
 
 /* What the record holds beside the machine's tokens. */
 struct account_record {
-	struct sealed *client_secret, *password;
+	struct sealed *client_secret, *password, *signing_key;
+	struct sealed *invitation; /* see invitation.h */
+	/* whom the client's secret or key belongs to, and the key's name */
+	char *client_secret_id, *client_secret_server, *signing_key_id;
 	/* whom the tokens belong to */
 	char *issuer, *token_endpoint, *client_id, *mailbox, *auth_user, *identity;
 	/* whom the password belongs to */
@@ -47,7 +50,9 @@ struct account {
 	bool replace;         /* the next write may set an unexplained file aside */
 	bool running;         /* account_run is at work: no recursion */
 	int write_error;      /* of the last write, or 0 */
-	int64_t given;        /* when a person last gave a credential; 0: not since this role began */
+	char
+	    *endpoint; /* the token endpoint that the issuer's metadata names, once it was needed */
+	int64_t given; /* when a person last gave a credential; 0: not since this role began */
 
 	/* the role's */
 	bool lent, state_due, listed;
@@ -61,6 +66,9 @@ struct account *account_new(
     struct account_conf *conf, struct vault *v, const struct account_ops *ops);
 /* Takes NULL; returns NULL. */
 struct account *account_free(struct account *a);
+
+/* Are the stored tokens for the server, client and mailbox that the account names now? */
+bool account_tokens_fit(const struct account *a);
 
 /* Reads the account's file, once the store is open. 0; -ENOMEM. A verdict on the file is in
  * `status`. */
@@ -84,6 +92,10 @@ enum account_credential account_credential(const struct account *a);
 /* The password in force (a new secret), or NULL: the configuration's before the store's. */
 struct secret *account_password(const struct account *a);
 struct secret *account_client_secret(const struct account *a);
+/* The key that the client signs with (a new secret), or NULL. */
+struct secret *account_signing_key(const struct account *a);
+/* The token endpoint, configured or discovered; NULL: not known yet. */
+const char *account_token_endpoint(const struct account *a);
 
 /* How an account stands, for people and for the queue. */
 struct account_view {
@@ -103,9 +115,23 @@ void account_view_clear(struct account_view *v);
 int account_adopt(struct account *a, const struct machine_answer *answer, const char *identity,
     const char *issuer, const char *token_endpoint);
 
-/* A person gave a password, or for an OAuth account the client's secret. 0; -EPERM where the
+/* What a person may give for an account. */
+enum account_secret { SECRET_PASSWORD, SECRET_CLIENT, SECRET_SIGNING_KEY };
+enum account_secret account_secret_kind(const struct account *a);
+
+/* A person gave a password, or for an OAuth account the client's secret or key, with the name that
+ * the provider gives the key (or NULL). 0; -EPERM where the
  * configuration names one, which would count before it; -ENOKEY where the store is not open; the
  * error of the write (nothing has changed then). */
-int account_set_secret(struct account *a, const struct secret *s);
+int account_set_secret(struct account *a, const struct secret *s, const char *key_id);
+
+/* Forgets what the store holds for the account: tokens, and with `all` also its password, secret
+ * and key. On disk both places of the record are written over. 0; -EBUSY while a request is in
+ * flight; -ENOKEY; the error of the write. */
+int account_forget(struct account *a, bool all);
+
+/* Keeps an invitation, or with NULL takes it away, and writes that. 0; -ENOKEY; the write's error
+ * (nothing has changed then); -ENOMEM. */
+int account_set_invitation(struct account *a, const struct secret *packed);
 
 #endif

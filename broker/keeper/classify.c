@@ -17,40 +17,56 @@ enum mend {
 	MEND_REQUEST,
 	MEND_REDIRECT,
 	MEND_POLICY,
+	MEND_ASSERTION,
 	MEND_WAIT
 };
 
+/* What was asked: the column of the table that counts. */
+enum asked { ASKED_REFRESH, ASKED_AUTHORIZATION, ASKED_UNATTENDED };
+
 static const struct rule {
 	const char *error;
-	enum answer_class refresh, authorization;
-	bool whole_client; /* not this account alone */
+	enum answer_class classes[3]; /* by enum asked */
+	bool whole_client;            /* not this account alone */
 	enum mend mend;
 } rules[] = {
-    {"invalid_grant", ANSWER_NEEDS_USER, ANSWER_REFUSED, false, MEND_SIGN_IN},
-    {"interaction_required", ANSWER_NEEDS_USER, ANSWER_NEEDS_USER, false, MEND_SIGN_IN},
-    {"login_required", ANSWER_NEEDS_USER, ANSWER_NEEDS_USER, false, MEND_SIGN_IN},
-    {"consent_required", ANSWER_NEEDS_USER, ANSWER_NEEDS_USER, false, MEND_SIGN_IN},
-    {"account_selection_required", ANSWER_NEEDS_USER, ANSWER_NEEDS_USER, false, MEND_SIGN_IN},
-    {"access_denied", ANSWER_NEEDS_USER, ANSWER_REFUSED, false, MEND_SIGN_IN},
-    {"authorization_declined", ANSWER_NEEDS_USER, ANSWER_REFUSED, false, MEND_SIGN_IN},
-    {"invalid_client", ANSWER_CLIENT, ANSWER_CLIENT, true, MEND_CLIENT},
-    {"deleted_client", ANSWER_CLIENT, ANSWER_CLIENT, true, MEND_CLIENT},
-    {"disabled_client", ANSWER_CLIENT, ANSWER_CLIENT, true, MEND_CLIENT},
-    {"unauthorized_client", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_CLIENT},
-    {"unsupported_grant_type", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_CLIENT},
-    {"unsupported_response_type", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_CLIENT},
-    {"invalid_scope", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_SCOPE},
-    {"invalid_resource", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_SCOPE},
-    {"invalid_target", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_SCOPE},
-    {"invalid_request", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_REQUEST},
-    {"redirect_uri_mismatch", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_REDIRECT},
-    {"disallowed_useragent", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_REQUEST},
-    {"admin_policy_enforced", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_POLICY},
-    {"org_internal", ANSWER_CLIENT, ANSWER_CLIENT, false, MEND_POLICY},
-    {"temporarily_unavailable", ANSWER_TRANSIENT, ANSWER_TRANSIENT, false, MEND_WAIT},
-    {"server_error", ANSWER_TRANSIENT, ANSWER_TRANSIENT, false, MEND_WAIT},
-    {"slow_down", ANSWER_TRANSIENT, ANSWER_TRANSIENT, false, MEND_WAIT},
-    {"rate_limit_exceeded", ANSWER_TRANSIENT, ANSWER_TRANSIENT, false, MEND_WAIT},
+    {"invalid_grant", {ANSWER_NEEDS_USER, ANSWER_REFUSED, ANSWER_CLIENT}, false, MEND_SIGN_IN},
+    {"interaction_required", {ANSWER_NEEDS_USER, ANSWER_NEEDS_USER, ANSWER_CLIENT}, false,
+	MEND_SIGN_IN},
+    {"login_required", {ANSWER_NEEDS_USER, ANSWER_NEEDS_USER, ANSWER_CLIENT}, false, MEND_SIGN_IN},
+    {"consent_required", {ANSWER_NEEDS_USER, ANSWER_NEEDS_USER, ANSWER_CLIENT}, false,
+	MEND_SIGN_IN},
+    {"account_selection_required", {ANSWER_NEEDS_USER, ANSWER_NEEDS_USER, ANSWER_CLIENT}, false,
+	MEND_SIGN_IN},
+    {"access_denied", {ANSWER_NEEDS_USER, ANSWER_REFUSED, ANSWER_CLIENT}, false, MEND_SIGN_IN},
+    {"authorization_declined", {ANSWER_NEEDS_USER, ANSWER_REFUSED, ANSWER_CLIENT}, false,
+	MEND_SIGN_IN},
+    {"expired_token", {ANSWER_NEEDS_USER, ANSWER_REFUSED, ANSWER_CLIENT}, false, MEND_SIGN_IN},
+    {"bad_verification_code", {ANSWER_NEEDS_USER, ANSWER_REFUSED, ANSWER_CLIENT}, false,
+	MEND_SIGN_IN},
+    {"authorization_pending", {ANSWER_TRANSIENT, ANSWER_TRANSIENT, ANSWER_TRANSIENT}, false,
+	MEND_WAIT},
+    {"invalid_client", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, true, MEND_CLIENT},
+    {"deleted_client", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, true, MEND_CLIENT},
+    {"disabled_client", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, true, MEND_CLIENT},
+    {"unauthorized_client", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_CLIENT},
+    {"unsupported_grant_type", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_CLIENT},
+    {"unsupported_response_type", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false,
+	MEND_CLIENT},
+    {"invalid_scope", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_SCOPE},
+    {"invalid_resource", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_SCOPE},
+    {"invalid_target", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_SCOPE},
+    {"invalid_request", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_REQUEST},
+    {"redirect_uri_mismatch", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_REDIRECT},
+    {"disallowed_useragent", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_REQUEST},
+    {"admin_policy_enforced", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_POLICY},
+    {"org_internal", {ANSWER_CLIENT, ANSWER_CLIENT, ANSWER_CLIENT}, false, MEND_POLICY},
+    {"temporarily_unavailable", {ANSWER_TRANSIENT, ANSWER_TRANSIENT, ANSWER_TRANSIENT}, false,
+	MEND_WAIT},
+    {"server_error", {ANSWER_TRANSIENT, ANSWER_TRANSIENT, ANSWER_TRANSIENT}, false, MEND_WAIT},
+    {"slow_down", {ANSWER_TRANSIENT, ANSWER_TRANSIENT, ANSWER_TRANSIENT}, false, MEND_WAIT},
+    {"rate_limit_exceeded", {ANSWER_TRANSIENT, ANSWER_TRANSIENT, ANSWER_TRANSIENT}, false,
+	MEND_WAIT},
 };
 
 static const struct rule *
@@ -63,10 +79,12 @@ find_rule(const char *error)
 }
 
 static enum answer_class
-classify(const struct answer_facts *f, bool refresh)
+classify(const struct answer_facts *f, enum asked asked)
 {
 	const struct rule *rule;
 
+	if (f->local)
+		return ANSWER_CLIENT;
 	/* A gateway in trouble may quote anything: the status goes first. */
 	if (f->fault != NULL || f->status == 429 || f->status >= 500)
 		return ANSWER_TRANSIENT;
@@ -75,19 +93,25 @@ classify(const struct answer_facts *f, bool refresh)
 	rule = find_rule(f->error);
 	if (rule == NULL)
 		return ANSWER_TRANSIENT;
-	return refresh ? rule->refresh : rule->authorization;
+	return rule->classes[asked];
 }
 
 enum answer_class
 classify_refresh(const struct answer_facts *f)
 {
-	return classify(f, true);
+	return classify(f, ASKED_REFRESH);
+}
+
+enum answer_class
+classify_unattended(const struct answer_facts *f)
+{
+	return classify(f, ASKED_UNATTENDED);
 }
 
 enum answer_class
 classify_authorization(const struct answer_facts *f)
 {
-	return classify(f, false);
+	return classify(f, ASKED_AUTHORIZATION);
 }
 
 bool
@@ -95,7 +119,7 @@ classify_is_client(const struct answer_facts *f)
 {
 	const struct rule *rule = find_rule(f->error);
 
-	return classify(f, true) == ANSWER_CLIENT && rule != NULL && rule->whole_client;
+	return classify(f, ASKED_REFRESH) == ANSWER_CLIENT && rule != NULL && rule->whole_client;
 }
 
 static void
@@ -109,6 +133,12 @@ append_cut(struct buf *ret, const char *text)
 void
 classify_text(const struct answer_facts *f, const char *who, struct buf *ret)
 {
+	if (f->local) {
+		(void)buf_append_str(ret, "No token could be asked for: ");
+		append_cut(ret, f->fault);
+		(void)buf_append_str(ret, ".");
+		return;
+	}
 	(void)buf_append_str(ret, who == NULL ? "The authorization server" : who);
 	if (f->fault != NULL) {
 		(void)buf_append_str(ret, " gave no usable answer: ");
@@ -133,15 +163,33 @@ classify_next(
     enum answer_class c, const struct answer_facts *f, const char *account, struct buf *ret)
 {
 	const struct rule *rule = find_rule(f->error);
+	enum mend mend = c == ANSWER_TRANSIENT || rule == NULL ? MEND_WAIT : rule->mend;
 
-	switch (c == ANSWER_TRANSIENT || rule == NULL ? MEND_WAIT : rule->mend) {
+	if (f->local) {
+		(void)buf_printf(ret,
+		    "Mend the file or the account's block: it is looked at again within a minute, "
+		    "or at once by: frank account retry %s",
+		    account);
+		return;
+	}
+	/* where nobody signs in, no signing in mends it */
+	if (mend == MEND_SIGN_IN && c == ANSWER_CLIENT)
+		mend = MEND_ASSERTION;
+	switch (mend) {
 	case MEND_SIGN_IN:
 		(void)buf_printf(ret, "Sign in again: frank authorize %s", account);
 		break;
 	case MEND_CLIENT:
 		(void)buf_printf(ret,
-		    "Check client-id, client-auth and the client secret (is it expired?); "
-		    "a new secret goes in with: frank secret set %s",
+		    "Check client-id, client-auth and the client's secret or certificate (is it "
+		    "expired?); a new secret or key goes in with: frank secret set %s",
+		    account);
+		break;
+	case MEND_ASSERTION:
+		(void)buf_printf(ret,
+		    "Check this machine's clock, the key, client-id, the mailbox's name, and that "
+		    "the provider's administrator lets the application act for it; then: frank "
+		    "account retry %s",
 		    account);
 		break;
 	case MEND_SCOPE:

@@ -24,6 +24,7 @@ enum answer_class {
 /* An answer as far as it decides. Borrowed. */
 struct answer_facts {
 	const char *fault; /* no usable answer came */
+	bool local;        /* ... since nothing was asked: our own key or file is at fault */
 	const char *error; /* OAuth error code, or NULL */
 	const char *text;  /* error_description, or NULL */
 	uint64_t status;   /* HTTP; 0 where none came */
@@ -31,6 +32,10 @@ struct answer_facts {
 
 /* At the token endpoint with a refresh token. */
 enum answer_class classify_refresh(const struct answer_facts *f);
+
+/* At the token endpoint where no person is concerned: client credentials, or the assertion of a
+ * service account. There invalid_grant is about the key, the clock or the mailbox's name. */
+enum answer_class classify_unattended(const struct answer_facts *f);
 
 /* At the authorization endpoint, and at the token endpoint with a code: there invalid_grant means
  * that this flow failed (ANSWER_REFUSED), not that a stored credential did. */

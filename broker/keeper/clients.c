@@ -18,6 +18,7 @@
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "broker/keeper/assertion.h"
 
 enum {
 	CLIENTS_MAX = 512,
@@ -60,6 +61,7 @@ client_free(struct client *c)
 		}
 	keeper_forget(k, c);
 	authorize_forget_client(k, c);
+	revoke_forget_client(k, c);
 	if (c->idle != NULL)
 		event_free(c->idle);
 	(void)channel_free(c->channel);
@@ -101,6 +103,19 @@ client_done(struct client *c, int exit, const char *error, const char *next, con
 		message_put_str(m, F_NEXT, next);
 	if (text != NULL && *text != '\0')
 		message_put_str(m, F_TEXT, text);
+	(void)client_send(c, m);
+	client_release(c);
+}
+
+void
+client_done_warned(struct client *c, const char *text, const char *warning)
+{
+	struct message *m = message_new(M_KEEPER_DONE);
+
+	if (text != NULL && *text != '\0')
+		message_put_str(m, F_TEXT, text);
+	if (warning != NULL && *warning != '\0')
+		message_put_str(m, F_WARNING, warning);
 	(void)client_send(c, m);
 	client_release(c);
 }
@@ -260,7 +275,7 @@ token_get(struct client *c, const struct message *m)
 		refuse_token(c, name);
 	} else if (a == NULL) {
 		no_such_account(c);
-	} else if (a->conf->grant != GRANT_AUTHORIZATION_CODE) {
+	} else if (!account_conf_has_tokens(a->conf)) {
 		client_done(c, EX_CONFIG, "This account has no access token: its grant is another.",
 		    NULL, NULL);
 	} else {
@@ -298,12 +313,40 @@ say_secret_failed(struct client *c, const struct account *a, int r)
 	}
 }
 
+/* What is wrong with a secret for this account, or NULL. */
+static const char *
+find_secret_flaw(const struct account *a, const struct message *m, const struct secret *s)
+{
+	const char *owner = message_str(m, F_CLIENT_ID), *why;
+
+	if (account_secret_kind(a) == SECRET_SIGNING_KEY) {
+		if (owner != NULL && !text_same(owner, a->conf->client_id))
+			return "This key belongs to another client than the account's client-id.";
+		if (s == NULL || assertion_check_key(s, &why) < 0)
+			return "The account's client signs, so a private key in PEM is wanted (RSA "
+			       "of 2048 bits or more, or EC on P-256), without a passphrase, or "
+			       "Google's JSON key file.";
+		return NULL;
+	}
+	if (owner != NULL)
+		return "This is the key file of a service account, and the account's grant is "
+		       "another.";
+	if (s == NULL || secret_len(s) == 0 || !secret_is_printable(s, true))
+		return "The secret is empty, or holds a control character or a line break. Give it "
+		       "on one line.";
+	return NULL;
+}
+
 static void
 secret_set(struct client *c, const struct message *m)
 {
+	static const char *const stored[] = {[SECRET_PASSWORD] = "The password is stored, sealed.",
+	    [SECRET_CLIENT] = "The client secret is stored, sealed.",
+	    [SECRET_SIGNING_KEY] = "The client's key is stored, sealed."};
 	const char *name = message_str(m, F_ACCOUNT);
 	struct account *a = keeper_find(c->keeper, name);
 	CLEANUP_SECRET struct secret *s = message_secret(m, F_SECRET);
+	const char *why;
 	int r;
 
 	if (!c->admin) {
@@ -319,21 +362,18 @@ secret_set(struct client *c, const struct message *m)
 		    c, EX_CONFIG, "This account needs no secret: its grant is none.", NULL, NULL);
 		return;
 	}
-	if (s == NULL || secret_len(s) == 0 || !secret_is_printable(s, true)) {
-		client_done(c, EX_DATAERR,
-		    "The secret is empty, or holds a control character or a line break.",
-		    "Give it on one line.", NULL);
+	why = find_secret_flaw(a, m, s);
+	if (why != NULL) {
+		client_done(c, EX_DATAERR, why, "Nothing has changed.", NULL);
 		return;
 	}
-	r = account_set_secret(a, s);
+	r = account_set_secret(a, s, message_str(m, F_KEY_ID));
 	keeper_run(c->keeper, a);
 	audit(c, name, NULL, "A secret was to be stored.", r == 0 ? "stored" : "failed");
 	if (r < 0)
 		say_secret_failed(c, a, r);
 	else
-		client_done(c, 0, NULL, NULL,
-		    a->conf->grant == GRANT_PASSWORD ? "The password is stored, sealed."
-						     : "The client secret is stored, sealed.");
+		client_done(c, 0, NULL, NULL, stored[account_secret_kind(a)]);
 }
 
 /* ---- rows ---- */
@@ -343,7 +383,7 @@ make_row(const struct client *c, const struct account *a)
 {
 	struct machine_now now = keeper_now(c->keeper);
 	struct message *m = message_new(M_ROW_CREDENTIAL);
-	bool oauth = a->conf->grant == GRANT_AUTHORIZATION_CODE;
+	bool oauth = account_conf_has_tokens(a->conf);
 	struct account_view v;
 
 	account_view(a, &v);
@@ -367,6 +407,9 @@ make_row(const struct client *c, const struct account *a)
 		message_put_str(m, F_IDENTITY, a->record.identity);
 	message_put_str(m, F_REDIRECT_HOST, a->conf->redirect_host);
 	message_put_str(m, F_REDIRECT_PATH, a->conf->redirect_path);
+	message_put_str(m, F_REDIRECT_SCHEME, a->conf->redirect_scheme);
+	if (a->conf->redirect_port != 0)
+		message_put_u64(m, F_REDIRECT_PORT, a->conf->redirect_port);
 	account_view_clear(&v);
 	return m;
 }
@@ -436,6 +479,36 @@ set_idle(struct client *c)
 	(void)evtimer_add(c->idle, &t);
 }
 
+/* What only administrators may ask for; the table allows nothing else. */
+static void
+on_administration(struct client *c, const struct message *m)
+{
+	static const struct {
+		enum message_type type;
+		void (*start)(struct keeper *k, struct client *c, const struct message *m);
+		const char *what;
+	} verbs[] = {
+	    {M_AUTHORIZE, authorize_start, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_CALLBACK, authorize_callback, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_DEVICE, authorize_device, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_INVITE, authorize_invite, "Somebody wanted to invite to sign in."},
+	    {M_AUTHORIZE_FINISH, authorize_finish, "Somebody wanted to sign in."},
+	    {M_ACCOUNT_REVOKE, revoke_start, "A grant was to be revoked."},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (message_type(m) != verbs[i].type)
+			continue;
+		if (!c->admin) {
+			refuse(c, message_str(m, F_ACCOUNT), verbs[i].what);
+			return;
+		}
+		client_occupy(c);
+		verbs[i].start(c->keeper, c, m);
+		return;
+	}
+}
+
 static void
 on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 {
@@ -454,20 +527,8 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 	case M_KEEPER_STATUS:
 		keeper_status(c, m);
 		break;
-	case M_AUTHORIZE:
-	case M_AUTHORIZE_CALLBACK:
-		if (!c->admin) {
-			refuse(c, message_str(m, F_ACCOUNT), "Somebody wanted to sign in.");
-		} else if (message_type(m) == M_AUTHORIZE) {
-			client_occupy(c);
-			authorize_start(c->keeper, c, m);
-		} else {
-			client_occupy(c);
-			authorize_callback(c->keeper, c, m);
-		}
-		break;
 	default:
-		break; /* the table allows nothing else */
+		on_administration(c, m);
 	}
 }
 

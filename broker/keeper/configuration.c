@@ -191,6 +191,7 @@ static void
 end_account(struct keeper *k, struct account *a)
 {
 	requests_cancel(k, a);
+	prepare_cancel(k, a);
 	if (a->timer != NULL)
 		event_free(a->timer);
 	(void)account_free(a);
@@ -230,6 +231,7 @@ static void
 drop_account(struct keeper *k, struct account *a)
 {
 	authorize_forget_account(k, a);
+	revoke_forget_account(k, a);
 	for (struct waiter *w = k->waiters, *next; w != NULL; w = next) {
 		next = w->next;
 		if (w->account == a) {

@@ -216,7 +216,7 @@ tell_same_client(struct keeper *k, const struct account *a, bool accepted)
 	for (size_t i = 0; i < k->accounts.count; i++) {
 		struct account *b = k->accounts.items[i];
 
-		if (b == a || b->conf->grant != GRANT_AUTHORIZATION_CODE ||
+		if (b == a || !account_conf_has_tokens(b->conf) ||
 		    !text_same(a->conf->client_id, b->conf->client_id) ||
 		    !text_same(a->conf->token_endpoint, b->conf->token_endpoint) ||
 		    !text_same(a->conf->issuer, b->conf->issuer))
@@ -258,19 +258,13 @@ say_skew(const struct account *a, const struct message *m)
 		    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}));
 }
 
-/* The answer to the machine's request `tag`. */
 static void
-refresh_done(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
-    bool sent)
+take_answer(struct keeper *k, struct account *a, uint64_t request, struct token_answer *t)
 {
-	struct account *a = arg;
 	enum machine_state before = machine_standing(a->machine);
-	struct token_answer t;
-	bool client;
+	bool client = classify_is_client(&t->answer.facts);
 
-	token_answer_read(m, fault, sent, a->conf->scopes, &t);
-	client = classify_is_client(&t.answer.facts);
-	if (machine_answer(a->machine, keeper_now(k), tag, &t.answer)) {
+	if (machine_answer(a->machine, keeper_now(k), request, &t->answer)) {
 		enum machine_state after = machine_standing(a->machine);
 
 		keeper_run(k, a);
@@ -279,28 +273,91 @@ refresh_done(void *arg, uint64_t tag, struct keeper *k, const struct message *m,
 		else if (before == MACHINE_CLIENT_ERROR && after == MACHINE_ACTIVE)
 			tell_same_client(k, a, true);
 	}
-	token_answer_clear(&t);
-	say_skew(a, m);
 	configuration_end_retired(k, a);
-	if (k->stopping && requests_idle(k))
+	if (k->stopping && requests_idle(k) && prepare_is_idle(k))
 		role_exit(k->role, EX_OK);
 }
 
+/* The answer to the machine's request `tag`. */
 static void
-ops_ask(void *arg, struct account *a, uint64_t request)
+refresh_done(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
+    bool sent)
 {
-	struct keeper *k = arg;
-	uint64_t id = request_id(k);
+	struct account *a = arg;
+	struct token_answer t;
+
+	token_answer_read(m, fault, sent, a->conf, &t);
+	say_skew(a, m);
+	take_answer(k, a, tag, &t);
+	token_answer_clear(&t);
+}
+
+/* The machine's request did not leave: `local` where our own key or file is the reason. */
+static void
+refresh_failed(struct keeper *k, struct account *a, uint64_t request, const char *why, bool local)
+{
+	struct token_answer t;
+
+	token_answer_read(NULL, why, false, a->conf, &t);
+	t.answer.facts.local = local;
+	take_answer(k, a, request, &t);
+	token_answer_clear(&t);
+}
+
+static void
+put_refresh(struct message *m, const struct account *a)
+{
 	CLEANUP_SECRET struct secret *token = machine_refresh_token(a->machine);
 	struct buf scopes CLEANUP_BUF = BUF_INIT(8192);
-	struct message *m = token_request_new(a, id, NULL);
 
 	token_request_put(m, "grant_type", "refresh_token", strlen("refresh_token"));
 	if (token != NULL)
 		token_request_put(m, "refresh_token", secret_bytes(token), secret_len(token));
 	if (scope_for_refresh(a->conf->scopes, &scopes) == 0 && scopes.len > 0)
 		token_request_put(m, "scope", buf_str(&scopes), scopes.len);
-	request_start(k, id, m, refresh_done, a, request);
+}
+
+/* RFC 6749 section 4.4.2; RFC 7523 section 2.1, where the assertion names the scopes. */
+static void
+put_unattended(struct message *m, const struct account_conf *c)
+{
+	const char *type = c->grant == GRANT_CLIENT_CREDENTIALS
+			       ? "client_credentials"
+			       : "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+	token_request_put(m, "grant_type", type, strlen(type));
+	if (c->grant == GRANT_CLIENT_CREDENTIALS && c->scopes != NULL)
+		token_request_put(m, "scope", c->scopes, strlen(c->scopes));
+}
+
+static void
+refresh_prepared(void *arg, uint64_t tag, struct keeper *k, const char *fault, bool local)
+{
+	struct account *a = arg;
+	uint64_t id = request_id(k);
+	const char *why = NULL;
+	struct message *m =
+	    fault != NULL ? NULL : token_request_new(k, a, M_TOKEN_REQUEST, id, NULL, &why);
+
+	if (m == NULL) {
+		refresh_failed(k, a, tag,
+		    fault != NULL ? fault
+		    : why != NULL ? why
+				  : "memory ran out",
+		    fault != NULL ? local : why != NULL);
+		return;
+	}
+	if (account_conf_is_unattended(a->conf))
+		put_unattended(m, a->conf);
+	else
+		put_refresh(m, a);
+	request_start(k, id, m, refresh_done, a, tag);
+}
+
+static void
+ops_ask(void *arg, struct account *a, uint64_t request)
+{
+	prepare(arg, a, refresh_prepared, a, request);
 }
 
 /* ---- the role ---- */
@@ -328,7 +385,9 @@ keeper_clear(struct keeper *k)
 {
 	clients_clear(k);
 	authorize_clear(k);
+	revoke_clear(k);
 	requests_clear(k);
+	prepare_clear(k);
 	keeper_forget(k, NULL);
 	if (k->stop_timer != NULL)
 		event_free(k->stop_timer);
@@ -411,9 +470,14 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_CREDENTIAL_GET:
 		lending_get(k, m);
 		break;
+	case M_KEY_ANSWER:
+		prepare_answer(k, m);
+		break;
 	case M_TOKEN_ANSWER:
 	case M_DISCOVERED:
 	case M_USERINFO_ANSWER:
+	case M_DEVICE_ANSWER:
+	case M_REVOKE_ANSWER:
 		requests_answer(k, m);
 		break;
 	default:
@@ -480,7 +544,7 @@ on_shutdown(struct role *r)
 	clients_clear(k);
 	for (size_t i = 0; i < k->accounts.count; i++)
 		account_flush(k->accounts.items[i]);
-	if (requests_idle(k) ||
+	if ((requests_idle(k) && prepare_is_idle(k)) ||
 	    (k->stop_timer = evtimer_new(role_base(r), on_stop_timer, k)) == NULL)
 		role_exit(r, EX_OK);
 	else

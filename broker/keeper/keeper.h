@@ -7,9 +7,14 @@
  *     keeper.c         life of the role, refreshing, what queue is told
  *     configuration.c  the accounts and services
  *     lending.c        who waits for a credential, and what send gets
- *     requests.c       requests to the fetch role
+ *     prepare.c        keys and endpoints that a request needs
+ *     requests.c       requests to the fetch role, and the forms of token requests
  *     clients.c        keeper.sock: who asks, and what they may
- *     authorize.c      a person signing in
+ *     authorize.c      a person signing in: by a browser that comes back (see sign-in.h)
+ *     device.c         ... by a code typed elsewhere
+ *     invitation.c     ... by an address that is sent to them
+ *     sign-in.c        what a sign-in brings: checked, then stored
+ *     revoke.c         a grant given back
  */
 #ifndef FRANK_BROKER_KEEPER_KEEPER_H
 #define FRANK_BROKER_KEEPER_KEEPER_H
@@ -23,6 +28,8 @@ struct keeper;
 struct attempt;
 struct request;
 struct client;
+struct preparation;
+struct revocation;
 
 /* The services of the configuration, as far as tokens are concerned. */
 struct token_service {
@@ -84,6 +91,8 @@ struct keeper {
 	bool stopping;
 	struct event *stop_timer;
 
+	struct preparation *preparations; /* prepare.c */
+	struct revocation *revocations;   /* revoke.c */
 	/* requests.c */
 	struct request *requests, **last_request;
 	uint64_t last_request_id;
@@ -130,6 +139,20 @@ bool configuration_message(struct keeper *k, const struct message *m);
 void configuration_end_retired(struct keeper *k, struct account *a);
 void configuration_clear(struct keeper *k);
 
+/* ---- prepare.c ---- */
+
+/* `fault` NULL: what a token request needs is there. `local`: it is our own files' fault. */
+typedef void prepare_done(void *arg, uint64_t tag, struct keeper *k, const char *fault, bool local);
+
+/* Reads the account's key files and finds its token endpoint, as far as either is needed. `done` is
+ * called once, also from within, unless it is cancelled. */
+void prepare(struct keeper *k, struct account *a, prepare_done *done, void *arg, uint64_t tag);
+void prepare_answer(struct keeper *k, const struct message *m);
+/* Whoever asked wants no answer any more. */
+void prepare_cancel(struct keeper *k, const void *arg);
+bool prepare_is_idle(const struct keeper *k);
+void prepare_clear(struct keeper *k);
+
 /* ---- requests.c ---- */
 
 /*
@@ -155,14 +178,19 @@ void requests_clear(struct keeper *k);
 struct token_answer {
 	struct machine_answer answer;
 	struct secret *access_token, *refresh_token;
-	struct buf lacking;
+	struct buf lacking, misdirected;
 };
-void token_answer_read(const struct message *m, const char *fault, bool sent, const char *scopes,
-    struct token_answer *ret);
+void token_answer_read(const struct message *m, const char *fault, bool sent,
+    const struct account_conf *conf, struct token_answer *ret);
 void token_answer_clear(struct token_answer *t);
 
-/* A TOKEN_REQUEST without its parameters. NULL when memory is out. */
-struct message *token_request_new(const struct account *a, uint64_t id, const char *endpoint);
+/*
+ * A TOKEN_REQUEST, DEVICE_REQUEST or REVOKE_REQUEST to `endpoint`, without its parameters but for
+ * what proves who the client is. `endpoint` NULL: the account's token endpoint, known or not. NULL
+ * with *ret_why, a constant, where the client's key cannot be used, or memory is out.
+ */
+struct message *token_request_new(struct keeper *k, const struct account *a, enum message_type type,
+    uint64_t id, const char *endpoint, const char **ret_why);
 /* Adds "key=value". */
 void token_request_put(struct message *m, const char *key, const void *value, size_t len);
 
@@ -174,6 +202,8 @@ void clients_clear(struct keeper *k);
 void client_decide(struct keeper *k, const struct waiter *w, bool granted);
 /* The end of what a client asked. NULL strings are left out; `exit` 0 is success. */
 void client_done(struct client *c, int exit, const char *error, const char *next, const char *text);
+/* Success, about which a person should know something more ("" or NULL: nothing). */
+void client_done_warned(struct client *c, const char *text, const char *warning);
 int client_send(struct client *c, struct message *m);
 uid_t client_uid(const struct client *c);
 /* No attempt of this client is under way any more. */
@@ -181,14 +211,24 @@ void client_release(struct client *c);
 /* The accounts were exchanged. */
 void clients_reloaded(struct keeper *k);
 
-/* ---- authorize.c ---- */
+/* ---- authorize.c, device.c, invitation.c ---- */
 
 void authorize_start(struct keeper *k, struct client *c, const struct message *m);
 void authorize_callback(struct keeper *k, struct client *c, const struct message *m);
+void authorize_device(struct keeper *k, struct client *c, const struct message *m);
+void authorize_invite(struct keeper *k, struct client *c, const struct message *m);
+void authorize_finish(struct keeper *k, struct client *c, const struct message *m);
 /* A client is gone, or an account: what it began goes on without it, or ends. */
 void authorize_forget_client(struct keeper *k, const struct client *c);
 void authorize_forget_account(struct keeper *k, const struct account *a);
 void authorize_clear(struct keeper *k);
+/* ---- revoke.c ---- */
+
+void revoke_start(struct keeper *k, struct client *c, const struct message *m);
+void revoke_forget_client(struct keeper *k, const struct client *c);
+void revoke_forget_account(struct keeper *k, const struct account *a);
+void revoke_clear(struct keeper *k);
+
 /* Is somebody signing in for this account right now? */
 bool authorize_is_under_way(const struct keeper *k, const struct account *a);
 

@@ -24,6 +24,9 @@
  * and 15 min from the fifth equal answer on (Microsoft blocks clients that repeat a failing
  * request: AADSTS50196); Retry-After where it is longer.
  *
+ * An unattended machine (machine_set_unattended) has nothing to rotate: it asks at once and writes
+ * nothing.
+ *
  * Only machine_enter changes the standing.
  */
 #include "broker/keeper/machine.h"
@@ -50,7 +53,9 @@ enum {
 	IDLE_SPREAD = 600 * SECOND,      /* after a start, not all at once */
 	INTERRUPTED_CHECK = 30 * SECOND, /* how soon an interrupted rotation is looked into */
 	CLIENT_AGAIN =
-	    6 * 3600 * SECOND, /* a refused client may have been mended at the provider */
+	    6 * 3600 * SECOND,     /* a refused client may have been mended at the provider */
+	LOCAL_AGAIN = 60 * SECOND, /* a key file that could not be used may have been mended */
+	SKEW_TELLING = 60,         /* seconds by which clocks must differ to explain a refusal */
 	TEXT_MAX = 1000,
 };
 
@@ -70,7 +75,7 @@ struct machine {
 
 	enum machine_state standing;
 	uint64_t generation;
-	bool suspended;
+	bool suspended, unattended;
 
 	struct sealed *refresh, *previous, *access;
 	char *scope;
@@ -217,8 +222,8 @@ usable(const struct machine *m, struct machine_now now)
 static bool
 can_ask(const struct machine *m, struct machine_now now)
 {
-	return m->refresh != NULL && !m->suspended && !m->refreshing && m->writing != WRITE_PAIR &&
-	       now.boot >= m->not_before &&
+	return (m->refresh != NULL || m->unattended) && !m->suspended && !m->refreshing &&
+	       m->writing != WRITE_PAIR && now.boot >= m->not_before &&
 	       (m->standing == MACHINE_ACTIVE || (m->probing && m->standing != MACHINE_EMPTY));
 }
 
@@ -246,18 +251,35 @@ plan_idle(struct machine *m, int64_t from)
 {
 	int64_t span = (int64_t)IDLE_REFRESH * SECOND;
 
+	if (m->unattended) {
+		m->idle_at = MACHINE_NEVER; /* nothing dies of idleness */
+		return;
+	}
 	m->idle_at = from + span - jitter(m, span / 10);
 }
 
 static void
 write_now(struct machine *m, struct machine_now now, enum writing what)
 {
+	if (m->unattended)
+		return;
 	m->writing = what;
 	m->write_at = now.boot;
 	m->write_failures = 0;
 }
 
 /* ---- what it holds ---- */
+
+void
+machine_set_unattended(struct machine *m, bool unattended)
+{
+	if (unattended == m->unattended)
+		return;
+	m->unattended = unattended;
+	m->idle_at = MACHINE_NEVER;
+	say_nothing(m);
+	machine_enter(m, unattended || m->refresh != NULL ? MACHINE_ACTIVE : MACHINE_EMPTY);
+}
 
 static void
 load_access(struct machine *m, struct machine_now now, const struct credential *c)
@@ -292,6 +314,8 @@ machine_load(
 		return -ENOMEM;
 	m->refreshed_wall = (int64_t)c->refreshed_at;
 	m->authorized_wall = (int64_t)c->authorized_at;
+	if (m->unattended)
+		return 0;
 	load_access(m, now, c);
 	machine_enter(m, MACHINE_ACTIVE);
 	if (c->condition == CREDENTIAL_NEEDS_AUTHORIZATION)
@@ -346,7 +370,7 @@ machine_fill(const struct machine *m, struct machine_now now, struct credential 
 {
 	if (fill_secret(m, m->refresh, &c->refresh_token) < 0 ||
 	    fill_secret(m, m->previous, &c->previous_token) < 0 ||
-	    fill_secret(m, m->rejected ? NULL : m->access, &c->access_token) < 0)
+	    fill_secret(m, m->rejected || m->unattended ? NULL : m->access, &c->access_token) < 0)
 		return -ENOMEM;
 	if (c->access_token != NULL) {
 		c->access_expires = (uint64_t)to_wall(now, m->expires);
@@ -356,6 +380,8 @@ machine_fill(const struct machine *m, struct machine_now now, struct credential 
 		return -ENOMEM;
 	c->refreshed_at = (uint64_t)m->refreshed_wall;
 	c->authorized_at = (uint64_t)m->authorized_wall;
+	if (m->unattended)
+		return 0;
 	c->intent = bears_intent(m);
 	if (m->standing == MACHINE_NEEDS_AUTHORIZATION)
 		c->condition = CREDENTIAL_NEEDS_AUTHORIZATION;
@@ -402,7 +428,7 @@ begin(struct machine *m, struct machine_now now)
 	m->demand = m->probing = false;
 	if (m->rejected)
 		m->forced_at = now.boot;
-	if (m->intent_on_disk && m->writing == WRITE_NONE)
+	if (m->unattended || (m->intent_on_disk && m->writing == WRITE_NONE))
 		m->ask_now = true; /* the record says already what is about to happen */
 	else
 		write_now(m, now, WRITE_INTENT);
@@ -539,21 +565,25 @@ back_off(struct machine *m, struct machine_now now, bool answered, uint64_t fail
 }
 
 static void
-say_facts(struct machine *m, enum answer_class c, const struct answer_facts *f)
+say_facts(struct machine *m, enum answer_class c, const struct machine_answer *a)
 {
 	say(m, "", "");
-	classify_text(f, NULL, &m->text);
-	classify_next(c, f, m->account, &m->next);
+	classify_text(&a->facts, NULL, &m->text);
+	classify_next(c, &a->facts, m->account, &m->next);
+	if (c != ANSWER_TRANSIENT && a->skew >= SKEW_TELLING)
+		(void)buf_printf(&m->text,
+		    " This machine's clock and the server's differ by %llu seconds.",
+		    (unsigned long long)a->skew);
 }
 
 static void
 fail_transient(struct machine *m, struct machine_now now, const struct machine_answer *a)
 {
 	/* A fault may have struck before or after the server took the refresh token. */
-	if (!a->unsent && (a->facts.fault != NULL || a->facts.status >= 500))
+	if (!m->unattended && !a->unsent && (a->facts.fault != NULL || a->facts.status >= 500))
 		m->interrupted = true;
 	if (m->standing == MACHINE_ACTIVE)
-		say_facts(m, ANSWER_TRANSIENT, &a->facts);
+		say_facts(m, ANSWER_TRANSIENT, a);
 	else if (m->standing == MACHINE_CLIENT_ERROR)
 		m->probe_at = now.boot + CLIENT_AGAIN;
 	back_off(m, now, a->facts.status != 0, failure_hash(&a->facts), a->retry_after);
@@ -565,15 +595,15 @@ fail_for_good(
 {
 	bool grant = a->facts.error != NULL && strcmp(a->facts.error, "invalid_grant") == 0;
 
-	if (grant && !m->grant_again && now.boot - m->rotated_at < JUST_ROTATED) {
+	if (grant && !m->unattended && !m->grant_again && now.boot - m->rotated_at < JUST_ROTATED) {
 		/* A token that was just issued may not have reached every machine of the server. */
 		m->grant_again = true;
-		say_facts(m, ANSWER_TRANSIENT, &a->facts);
+		say_facts(m, ANSWER_TRANSIENT, a);
 		m->not_before = now.boot + GRANT_AGAIN;
 		m->demand = true;
 		return;
 	}
-	say_facts(m, c, &a->facts);
+	say_facts(m, c, a);
 	if (grant && m->interrupted)
 		(void)buf_append_str(&m->text,
 		    " A refresh was interrupted before: the server had probably replaced "
@@ -582,7 +612,9 @@ fail_for_good(
 	m->not_before = now.boot + ANSWERED_MIN;
 	machine_enter(
 	    m, c == ANSWER_NEEDS_USER ? MACHINE_NEEDS_AUTHORIZATION : MACHINE_CLIENT_ERROR);
-	if (c == ANSWER_CLIENT)
+	if (a->facts.local)
+		m->probe_at = now.boot + LOCAL_AGAIN;
+	else if (c == ANSWER_CLIENT)
 		m->probe_at = now.boot + CLIENT_AGAIN + jitter(m, CLIENT_AGAIN / 10);
 	write_now(m, now, WRITE_PLAIN);
 }
@@ -647,33 +679,55 @@ is_new_refresh_token(const struct machine *m, const struct machine_answer *a)
 }
 
 static void
-lacks_scope(struct machine *m, const char *lacking)
+lacks_scope(struct machine *m, struct machine_now now, const char *lacking)
 {
 	drop_access(m);
 	say(m, "", "");
 	(void)buf_printf(
 	    &m->text, "The authorization server does not grant the scope %s any more.", lacking);
+	if (m->unattended) {
+		(void)buf_append_str(&m->next, "Let the provider's administrator grant it to the "
+					       "application, or mend scopes.");
+		machine_enter(m, MACHINE_CLIENT_ERROR);
+		m->probe_at = now.boot + CLIENT_AGAIN;
+		return;
+	}
 	(void)buf_printf(&m->next,
 	    "Sign in again and leave every permission ticked: frank authorize %s", m->account);
 	machine_enter(m, MACHINE_NEEDS_AUTHORIZATION);
 }
 
 static void
+is_misdirected(struct machine *m, struct machine_now now, const char *audience)
+{
+	drop_access(m);
+	say(m, "", "");
+	(void)buf_printf(&m->text,
+	    "The access token is meant for %s, which is not what the account's audience names.",
+	    audience);
+	(void)buf_append_str(&m->next,
+	    "Check scopes in the account's block: they name another service than the mail server.");
+	machine_enter(m, MACHINE_CLIENT_ERROR);
+	m->probe_at = now.boot + CLIENT_AGAIN;
+}
+
+static void
 succeed(struct machine *m, struct machine_now now, const struct machine_answer *a)
 {
-	bool rotated = is_new_refresh_token(m, a);
+	bool rotated = !m->unattended && is_new_refresh_token(m, a);
 	struct incoming in;
 
 	if (prepare(m, a, &in) < 0) {
+		m->interrupted |= !m->unattended;
 		/* The new refresh token is lost to us; the one before still is what we have. */
-		m->interrupted = true;
 		say(m, "Memory ran out while a token was received.",
 		    "Nothing to do: it is tried again by itself.");
 		back_off(m, now, true, 1, 0);
 		return;
 	}
 	/* The refresh token that was sent has worked: what was before it is of no more use. */
-	sealed_replace(&m->previous, NULL);
+	if (!m->unattended)
+		sealed_replace(&m->previous, NULL);
 	if (rotated) {
 		m->previous = m->refresh;
 		m->refresh = TAKE_PTR(in.refresh);
@@ -691,7 +745,9 @@ succeed(struct machine *m, struct machine_now now, const struct machine_answer *
 	if (m->stale)
 		drop_access(m);
 	if (a->lacking != NULL)
-		lacks_scope(m, a->lacking);
+		lacks_scope(m, now, a->lacking);
+	else if (a->misdirected != NULL)
+		is_misdirected(m, now, a->misdirected);
 	write_now(m, now, WRITE_PAIR);
 }
 
@@ -705,12 +761,12 @@ machine_answer(
 		return false;
 	m->request = 0;
 	m->refreshing = false;
-	c = classify_refresh(&a->facts);
+	c = m->unattended ? classify_unattended(&a->facts) : classify_refresh(&a->facts);
 	if (c == ANSWER_GOOD && a->access_token != NULL) {
 		succeed(m, now, a);
 	} else if (m->stale) {
 		m->not_before = now.boot + (a->facts.status != 0 ? ANSWERED_MIN : BACKOFF_FIRST);
-		m->interrupted |= !a->unsent && a->facts.fault != NULL;
+		m->interrupted |= !m->unattended && !a->unsent && a->facts.fault != NULL;
 		m->demand = true;
 	} else if (c == ANSWER_NEEDS_USER || c == ANSWER_CLIENT) {
 		fail_for_good(m, now, c, a);
@@ -836,10 +892,31 @@ machine_suspend(struct machine *m, struct machine_now now, bool suspended)
 	settle(m, now);
 }
 
+int
+machine_wipe(struct machine *m, struct machine_now now)
+{
+	if (m->refreshing)
+		return -EBUSY;
+	sealed_replace(&m->refresh, NULL);
+	sealed_replace(&m->previous, NULL);
+	drop_access(m);
+	free(m->scope);
+	m->scope = NULL;
+	m->refreshed_wall = m->authorized_wall = 0;
+	m->interrupted = m->intent_on_disk = m->unwritten = m->demand = m->probing = false;
+	m->idle_at = m->probe_at = MACHINE_NEVER;
+	m->generation++;
+	say_nothing(m);
+	machine_enter(m, m->unattended ? MACHINE_ACTIVE : MACHINE_EMPTY);
+	m->writing = WRITE_NONE;
+	settle(m, now);
+	return 0;
+}
+
 void
 machine_probe(struct machine *m, struct machine_now now)
 {
-	if (m->refresh == NULL || m->refreshing)
+	if ((m->refresh == NULL && !m->unattended) || m->refreshing)
 		return;
 	m->not_before = min64(m->not_before, max64(now.boot, m->asked_at + ANSWERED_MIN));
 	if (m->standing == MACHINE_ACTIVE)
@@ -873,7 +950,7 @@ machine_client_accepted(struct machine *m, struct machine_now now)
 void
 machine_clock_jumped(struct machine *m)
 {
-	if (m->access != NULL && m->writing == WRITE_NONE) {
+	if (m->access != NULL && m->writing == WRITE_NONE && !m->unattended) {
 		m->writing = WRITE_PLAIN;
 		m->write_at = INT64_MIN / 2;
 	}
@@ -923,7 +1000,8 @@ machine_deadline(const struct machine *m)
 {
 	int64_t at = m->writing != WRITE_NONE ? m->write_at : MACHINE_NEVER, ask = MACHINE_NEVER;
 
-	if (m->suspended || m->refreshing || m->refresh == NULL || m->writing == WRITE_PAIR)
+	if (m->suspended || m->refreshing || (m->refresh == NULL && !m->unattended) ||
+	    m->writing == WRITE_PAIR)
 		return at;
 	if (m->standing == MACHINE_CLIENT_ERROR)
 		at = min64(at, m->probe_at);
@@ -933,7 +1011,8 @@ machine_deadline(const struct machine *m)
 		ask = m->not_before;
 	if (m->used && m->access != NULL && !m->rejected)
 		ask = min64(ask, max64(m->refresh_at, m->not_before));
-	ask = min64(ask, max64(m->idle_at, m->not_before));
+	if (m->idle_at != MACHINE_NEVER)
+		ask = min64(ask, max64(m->idle_at, m->not_before));
 	return min64(at, ask);
 }
 

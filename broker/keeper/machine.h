@@ -59,11 +59,13 @@ struct machine_answer {
 	struct answer_facts facts;
 	const struct secret *access_token, *refresh_token;
 	bool has_life;
-	uint64_t life;        /* seconds */
-	uint64_t retry_after; /* seconds; 0: not told */
-	const char *scope;    /* granted; NULL: not told */
-	const char *lacking;  /* a scope that was asked for and not granted, or NULL */
-	bool unsent;          /* the request never left: the server knows nothing of it */
+	uint64_t life;           /* seconds */
+	uint64_t retry_after;    /* seconds; 0: not told */
+	const char *scope;       /* granted; NULL: not told */
+	const char *lacking;     /* a scope that was asked for and not granted, or NULL */
+	const char *misdirected; /* whom the token is meant for, where that is another service */
+	uint64_t skew;           /* seconds by which the server's clock is away from ours */
+	bool unsent;             /* the request never left: the server knows nothing of it */
 };
 
 /* `account` is copied; `vault` is borrowed. `random` gives 32 random bits. NULL when memory is out.
@@ -73,6 +75,13 @@ struct machine *machine_new(
 struct machine *machine_free(struct machine *m);
 
 /* ---- what it holds ---- */
+
+/*
+ * Tokens come from a secret or a key alone, without a person and without a refresh token: then the
+ * machine is active from the start, asks whenever a token is wanted, and nothing of it is written. A
+ * refresh token from before stays where it is, unused.
+ */
+void machine_set_unattended(struct machine *m, bool unattended);
 
 /* Takes over what was stored; the machine must be new. 0 or -ENOMEM. */
 int machine_load(
@@ -122,6 +131,10 @@ void machine_renew(struct machine *m, struct machine_now now);
 /* While suspended nothing is asked and nothing given: the stored credential is not for the present
  * configuration. */
 void machine_suspend(struct machine *m, struct machine_now now, bool suspended);
+
+/* The refresh token was revoked, or is to be forgotten: tokens and scope are gone, and the empty
+ * credential is for the owner to write. Not while a request is in flight: -EBUSY. */
+int machine_wipe(struct machine *m, struct machine_now now);
 
 /* A person or a timer asks to try now, also what was refused for good. */
 void machine_probe(struct machine *m, struct machine_now now);

@@ -11,8 +11,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/codec.h"
 #include "base/log.h"
+#include "broker/keeper/assertion.h"
 
 enum { IN_FLIGHT_MAX = 256 };
 enum { REQUEST_LONGEST = 180000, START_LONGEST = 30000 }; /* ms */
@@ -231,28 +234,98 @@ requests_clear(struct keeper *k)
 
 /* ---- the forms of a token request and its answer ---- */
 
-struct message *
-token_request_new(const struct account *a, uint64_t id, const char *endpoint)
+static void
+put_place(struct message *m, enum message_type type, const char *endpoint)
 {
-	CLEANUP_SECRET struct secret *secret = account_client_secret(a);
-	const struct account_conf *c = a->conf;
-	struct message *m = message_new(M_TOKEN_REQUEST);
-	const char *way = c->client_auth != NULL ? c->client_auth : "post";
+	message_put_str(m,
+	    type == M_TOKEN_REQUEST    ? F_TOKEN_ENDPOINT
+	    : type == M_DEVICE_REQUEST ? F_DEVICE_ENDPOINT
+				       : F_REVOCATION_ENDPOINT,
+	    endpoint);
+}
 
+/* The assertion of a client that signs, or of a service account; NULL with *ret_why. */
+static struct secret *
+sign(struct keeper *k, const struct account *a, const char **ret_why)
+{
+	const struct account_conf *c = a->conf;
+	bool service = c->grant == GRANT_SERVICE_ACCOUNT;
+	CLEANUP_SECRET struct secret *key = account_signing_key(a);
+	struct secret *signature = NULL;
+	uint8_t jti[ASSERTION_JTI];
+	struct assertion claims = {.issuer = c->client_id,
+	    .subject = service ? account_conf_login(c) : c->client_id,
+	    .audience = account_token_endpoint(a),
+	    .scope = service ? c->scopes : NULL,
+	    .key_id = c->key_id != NULL ? c->key_id : a->record.signing_key_id,
+	    .algorithm = c->key_algorithm != NULL ? c->key_algorithm
+			 : service                ? "RS256"
+						  : NULL,
+	    .jti = service ? NULL : jti,
+	    .now = keeper_now(k).wall,
+	    .leeway = ASSERTION_LEEWAY,
+	    .life = ASSERTION_LIFE};
+
+	*ret_why = "no key is stored for the client";
+	if (key == NULL)
+		return NULL;
+	*ret_why = "memory ran out";
+	if (c->certificate.len > 0) {
+		claims.certificate = c->certificate.data;
+		claims.certificate_len = c->certificate.len;
+	}
+	if (k->files->random(k->files->arg, jti, sizeof(jti)) < 0 ||
+	    assertion_sign(&claims, key, &signature, ret_why) < 0)
+		return NULL;
+	return signature;
+}
+
+static void
+put_assertion(struct message *m, const struct account *a, const struct secret *signature)
+{
+	static const char type[] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+	if (a->conf->grant == GRANT_SERVICE_ACCOUNT) {
+		token_request_put(m, "assertion", secret_bytes(signature), secret_len(signature));
+		return;
+	}
+	token_request_put(m, "client_assertion_type", type, sizeof(type) - 1);
+	token_request_put(m, "client_assertion", secret_bytes(signature), secret_len(signature));
+}
+
+struct message *
+token_request_new(struct keeper *k, const struct account *a, enum message_type type, uint64_t id,
+    const char *endpoint, const char **ret_why)
+{
+	const struct account_conf *c = a->conf;
+	bool signs = account_conf_signs(c);
+	CLEANUP_SECRET struct secret *secret = signs ? NULL : account_client_secret(a);
+	CLEANUP_SECRET struct secret *signature = NULL;
+	const char *way = c->client_auth != NULL ? c->client_auth : "post";
+	struct message *m;
+
+	*ret_why = NULL;
+	if (signs && (signature = sign(k, a, ret_why)) == NULL)
+		return NULL;
+	m = message_new(type);
 	if (secret == NULL)
 		way = "none";
 	message_put_u64(m, F_ID, id);
 	message_put_str(m, F_ACCOUNT, c->name);
 	/* "" where it is not known: the fetch role asks the issuer's metadata for it. */
-	message_put_str(m, F_TOKEN_ENDPOINT,
-	    endpoint != NULL            ? endpoint
-	    : c->token_endpoint != NULL ? c->token_endpoint
-					: "");
-	message_put_str(m, F_CLIENT_ID, c->client_id == NULL ? "" : c->client_id);
+	if (endpoint == NULL)
+		endpoint = account_token_endpoint(a) != NULL ? account_token_endpoint(a) : "";
+	put_place(m, type, endpoint);
+	/* a service account's assertion says who it is */
+	message_put_str(m, F_CLIENT_ID,
+	    c->client_id == NULL || c->grant == GRANT_SERVICE_ACCOUNT ? "" : c->client_id);
 	message_put_str(m, F_CLIENT_AUTH, way);
 	if (strcmp(way, "none") != 0)
 		message_put_secret(m, F_CLIENT_SECRET, secret);
-	message_put_str(m, F_ISSUER, c->issuer);
+	if (type == M_TOKEN_REQUEST)
+		message_put_str(m, F_ISSUER, c->issuer);
+	if (signature != NULL)
+		put_assertion(m, a, signature);
 	return m;
 }
 
@@ -269,13 +342,42 @@ token_request_put(struct message *m, const char *key, const void *value, size_t 
 	    m, F_PARAMETER, buf_str(&pair), pair.failed ? (size_t)MESSAGE_MAX + 1 : pair.len);
 }
 
+/* Equal but for a slash at the end, which some servers add. */
+static bool
+audience_fits(const char *wanted, const char *got)
+{
+	size_t w = strlen(wanted), g = strlen(got);
+
+	w -= w > 0 && wanted[w - 1] == '/';
+	g -= g > 0 && got[g - 1] == '/';
+	return w == g && strncasecmp(wanted, got, w) == 0;
+}
+
+/* Whom the token is meant for, where the account names others only; else nothing. */
+static void
+find_misdirection(const struct message *m, const struct account_conf *c, struct buf *ret)
+{
+	const char *audience, *first = NULL;
+	size_t at = 0;
+
+	while (message_next_str(m, F_TOKEN_AUDIENCE, &at, &audience)) {
+		if (first == NULL)
+			first = audience;
+		for (size_t i = 0; i < c->audience_count; i++)
+			if (audience_fits(c->audience[i], audience))
+				return;
+	}
+	if (first != NULL && c->audience_count > 0)
+		(void)text_escape(ret, first, strlen(first), false);
+}
+
 void
-token_answer_read(const struct message *m, const char *fault, bool sent, const char *scopes,
-    struct token_answer *ret)
+token_answer_read(const struct message *m, const char *fault, bool sent,
+    const struct account_conf *conf, struct token_answer *ret)
 {
 	struct machine_answer *a = &ret->answer;
 
-	*ret = (struct token_answer){.lacking = BUF_INIT(1024)};
+	*ret = (struct token_answer){.lacking = BUF_INIT(1024), .misdirected = BUF_INIT(2100)};
 	if (m == NULL) {
 		a->facts.fault = fault;
 		a->unsent = !sent;
@@ -286,6 +388,7 @@ token_answer_read(const struct message *m, const char *fault, bool sent, const c
 	a->facts.text = message_str(m, F_TEXT);
 	a->facts.status = message_u64(m, F_HTTP_STATUS, 0);
 	a->retry_after = message_u64(m, F_RETRY_AFTER, 0);
+	a->skew = message_u64(m, F_SKEW, 0);
 	ret->access_token = message_secret(m, F_ACCESS_TOKEN);
 	ret->refresh_token = message_secret(m, F_REFRESH_TOKEN);
 	a->access_token = ret->access_token;
@@ -295,8 +398,13 @@ token_answer_read(const struct message *m, const char *fault, bool sent, const c
 	a->scope = message_str(m, F_SCOPE);
 	if (ret->access_token == NULL && a->facts.fault == NULL && a->facts.error == NULL)
 		a->facts.fault = "an answer with neither a token nor an error";
-	if (ret->access_token != NULL && scope_lacking(scopes, a->scope, &ret->lacking))
+	if (ret->access_token == NULL)
+		return;
+	if (scope_lacking(conf->scopes, a->scope, &ret->lacking))
 		a->lacking = buf_str(&ret->lacking);
+	find_misdirection(m, conf, &ret->misdirected);
+	if (ret->misdirected.len > 0)
+		a->misdirected = buf_str(&ret->misdirected);
 }
 
 void
@@ -305,4 +413,5 @@ token_answer_clear(struct token_answer *t)
 	(void)secret_free(t->access_token);
 	(void)secret_free(t->refresh_token);
 	buf_free(&t->lacking);
+	buf_free(&t->misdirected);
 }

@@ -84,12 +84,30 @@ put_oauth(struct message *m, const struct conf_account *a)
 }
 
 static void
+put_key(struct message *m, const struct secret *key, const struct secret *certificate)
+{
+	message_put_secret(m, F_CLIENT_KEY, key);
+	if (certificate != NULL)
+		message_put_bytes(
+		    m, F_CLIENT_CERTIFICATE, secret_bytes(certificate), secret_len(certificate));
+}
+
+static void
 put_keeping(struct message *m, const struct settings *s, const struct conf_account *a)
 {
 	message_put_str(m, F_CLIENT_ID, a->client_id);
 	message_put_str(m, F_CLIENT_AUTH, a->client_auth);
 	message_put_secret(m, F_CLIENT_SECRET, settings_secret(s, &a->client_secret));
 	message_put_secret(m, F_PASSWORD, settings_secret(s, &a->password));
+	put_key(m, settings_secret(s, &a->client_key), settings_secret(s, &a->client_certificate));
+	message_put_str(m, F_KEY_ID, a->client_key_id);
+	message_put_str(m, F_KEY_ALGORITHM, a->client_key_algorithm);
+	message_put_u64(m, F_REREAD, settings_rereads(a));
+	message_put_str(m, F_PASSWORD_DERIVATION, a->password_derivation);
+	message_put_str(m, F_REGION, a->region);
+	message_put_str(m, F_REDIRECT_SCHEME, a->redirect_scheme);
+	message_put_u64(m, F_REDIRECT_PORT, a->redirect_port);
+	put_list(m, F_AUDIENCE, &a->audience);
 	message_put_str(m, F_SCOPES, a->scopes);
 	message_put_str(m, F_REDIRECT_HOST, a->redirect_host);
 	message_put_str(m, F_REDIRECT_PATH, a->redirect_path);
@@ -252,6 +270,24 @@ hand_run(struct hand *h, enum role_id role, struct channel *c)
 		h->at++;
 	}
 	return 0;
+}
+
+struct message *
+hand_key_answer(const struct settings *s, uint64_t id, const char *account)
+{
+	struct message *m = message_new(M_KEY_ANSWER);
+	CLEANUP_BUF struct buf why = BUF_INIT(1024);
+	struct settings_key_files files = {0};
+
+	message_put_u64(m, F_ID, id);
+	if (settings_reread(s, account, &files, &why) < 0) {
+		message_put_str(m, F_ERROR, buf_str(&why));
+	} else {
+		put_key(m, files.key, files.certificate);
+		message_put_secret(m, F_CLIENT_SECRET, files.secret);
+	}
+	settings_key_files_clear(&files);
+	return m;
 }
 
 static int

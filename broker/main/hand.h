@@ -27,6 +27,9 @@ void hand_start(struct hand *h, const struct settings *s);
  * writable). Other negative errno: the role cannot have it. */
 int hand_run(struct hand *h, enum role_id role, struct channel *c);
 
+/* KEY_ANSWER: an account's key, certificate and secret as their files hold them now. */
+struct message *hand_key_answer(const struct settings *s, uint64_t id, const char *account);
+
 /* Does every account, service and listener fit into a message? 0; -EINVAL with a sentence each in `report`;
  * -ENOMEM. */
 int hand_check(const struct settings *s, struct buf *report);

@@ -110,6 +110,58 @@ settings_secret(const struct settings *s, const struct conf_reference *reference
 	return found == NULL ? NULL : found->secret;
 }
 
+void
+settings_key_files_clear(struct settings_key_files *f)
+{
+	(void)secret_free(f->key);
+	(void)secret_free(f->certificate);
+	(void)secret_free(f->secret);
+	*f = (struct settings_key_files){0};
+}
+
+static bool
+is_in_file(const struct conf_reference *ref)
+{
+	return ref->text != NULL && strncmp(ref->text, "command:", strlen("command:")) != 0;
+}
+
+bool
+settings_rereads(const struct conf_account *a)
+{
+	return is_in_file(&a->client_key) || is_in_file(&a->client_certificate) ||
+	       is_in_file(&a->client_secret);
+}
+
+static int
+reread(const struct conf_reference *ref, struct secret **ret, struct buf *why)
+{
+	if (!is_in_file(ref))
+		return 0;
+	*ret = conf_reference_read(ref, why);
+	return *ret == NULL ? -EINVAL : 0;
+}
+
+int
+settings_reread(
+    const struct settings *s, const char *account, struct settings_key_files *ret, struct buf *why)
+{
+	for (size_t i = 0; i < s->conf->account_count; i++) {
+		const struct conf_account *a = &s->conf->accounts[i];
+		int r;
+
+		if (strcmp(a->name, account) != 0)
+			continue;
+		r = reread(&a->client_key, &ret->key, why);
+		if (r == 0)
+			r = reread(&a->client_certificate, &ret->certificate, why);
+		if (r == 0)
+			r = reread(&a->client_secret, &ret->secret, why);
+		return r;
+	}
+	(void)buf_append_str(why, "the configuration has no account of that name");
+	return -ENOENT;
+}
+
 /* Opened anew, because a descriptor that several roles got would be read from one position by all.
  */
 int
@@ -135,7 +187,7 @@ static int
 read_secrets(struct settings *s, struct buf *report)
 {
 	struct held_secret *all =
-	    calloc((s->conf->account_count + s->conf->listener_count) * 2 + 1, sizeof(*all));
+	    calloc(s->conf->account_count * 4 + s->conf->listener_count * 2 + 1, sizeof(*all));
 	size_t count = 0, kept = 0;
 	int r = 0;
 
@@ -146,6 +198,10 @@ read_secrets(struct settings *s, struct buf *report)
 
 		if (a->client_secret.text != NULL)
 			all[count++].reference = &a->client_secret;
+		if (a->client_key.text != NULL)
+			all[count++].reference = &a->client_key;
+		if (a->client_certificate.text != NULL)
+			all[count++].reference = &a->client_certificate;
 		if (a->password.text != NULL)
 			all[count++].reference = &a->password;
 	}

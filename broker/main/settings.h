@@ -25,6 +25,17 @@ uint64_t settings_generation(const struct settings *s);
 /* The secret that a reference names; NULL for no reference. Borrowed. */
 const struct secret *settings_secret(
     const struct settings *s, const struct conf_reference *reference);
+/* What proves an application's identity, read again from its files. */
+struct settings_key_files {
+	struct secret *key, *certificate, *secret; /* NULL: not in a file */
+};
+void settings_key_files_clear(struct settings_key_files *f);
+/* Does the account have any of them in a file? A command is run at load and reload only. */
+bool settings_rereads(const struct conf_account *a);
+/* 0; -ENOENT for no such account; -EINVAL with a sentence in `why`. Blocks for the disk. */
+int settings_reread(
+    const struct settings *s, const char *account, struct settings_key_files *ret, struct buf *why);
+
 /* A new descriptor (the caller's) of a certificate file, at its start; -1 for a NULL path. -ENOENT
  * and the like. */
 int settings_ca_file(const struct settings *s, const char *path);

@@ -356,6 +356,12 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 	case M_USER_QUERY:
 		tell(c, identity_answer((uid_t)message_u64(m, F_UID, UINT32_MAX)), -1);
 		break;
+	case M_KEY_QUERY:
+		tell(c,
+		    hand_key_answer(c->supervisor->settings, message_u64(m, F_ID, 0),
+			message_str(m, F_ACCOUNT)),
+		    -1);
+		break;
 	case M_RELOAD:
 		answer_reload(c, message_u64(m, F_ID, 0));
 		break;

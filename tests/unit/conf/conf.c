@@ -114,6 +114,35 @@ test_own_keys_over_the_preset(void **state)
 	(void)conf_free(c);
 }
 
+static void
+test_app_only(void **state)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	struct conf *c;
+
+	assert_int_equal(
+	    load(
+		"account \"m\" {\n provider = \"microsoft365\"\n mailbox = \"x@y.z\"\n client-id "
+		"= \"c\"\n tenant = \"y.z\"\n grant = \"client-credentials\"\n client-auth = "
+		"\"private_key_jwt\"\n}\n"
+		"account \"d\" {\n provider = \"microsoft365\"\n mailbox = \"x@y.z\"\n client-id = "
+		"\"c\"\n grant = \"device-code\"\n}\n"
+		"account \"s\" {\n provider = \"amazon-ses\"\n mailbox = \"x@y.z\"\n region = "
+		"\"eu-west-1\"\n grant = \"password\"\n}\n",
+		&c, &report),
+	    0);
+	assert_string_equal(c->accounts[0].scopes, "https://outlook.office365.com/.default");
+	assert_string_equal(c->accounts[0].token_endpoint,
+	    "https://login.microsoftonline.com/y.z/oauth2/v2.0/token");
+	assert_int_equal(c->accounts[0].audience.count, 3);
+	assert_string_equal(c->accounts[0].mechanisms.items[0], "XOAUTH2");
+	assert_non_null(strstr(c->accounts[1].scopes, "SMTP.Send"));
+	assert_string_equal(c->accounts[1].device_endpoint,
+	    "https://login.microsoftonline.com/common/oauth2/v2.0/devicecode");
+	assert_string_equal(c->accounts[2].host, "email-smtp.eu-west-1.amazonaws.com");
+	(void)conf_free(c);
+}
+
 struct bad {
 	const char *text;
 	const char *error; /* after "FOLDER/frank.conf:" */
@@ -140,8 +169,54 @@ static const struct bad bads[] = {
 	"2: error: mailbox = \"nobody\": wants one mail address"},
     {"account \"a\" {\n grant = \"authorisation-code\"\n}\n",
 	"2: error: grant = \"authorisation-code\": did you mean \"authorization-code\"?"},
-    {"account \"a\" {\n grant = \"device-code\"\n}\n",
-	"2: error: grant = \"device-code\": this version cannot use this grant"},
+    {"account \"a\" {\n grant = \"device-code\"\n issuer = \"https://x.example\"\n}\n",
+	"1: error: account \"a\" needs client-id: the id of the application"},
+    {"account \"a\" {\n provider = \"yahoo\"\n mailbox = \"x@y.z\"\n client-id = \"c\"\n grant = "
+     "\"device-code\"\n}\n",
+	"1: error: account \"a\" needs device-endpoint: grant = \"device-code\" begins there"},
+    {"account \"a\" {\n provider = \"microsoft365\"\n mailbox = \"x@y.z\"\n client-id = \"c\"\n "
+     "grant = \"client-credentials\"\n}\n",
+	"1: error: account \"a\" needs tenant, the organisation's domain or id: grant = "
+	"\"client-credentials\" works in one tenant, not in \"common\""},
+    {"account \"a\" {\n submit = \"h:25\"\n mailbox = \"x@y.z\"\n client-id = \"c\"\n scopes = "
+     "{\"s\"}\n"
+     " grant = \"client-credentials\"\n}\n",
+	"1: error: account \"a\" needs issuer, or token-endpoint"},
+    {"account \"a\" {\n submit = \"h:25\"\n mailbox = \"x@y.z\"\n client-id = \"c\"\n scopes = "
+     "{\"s\"}\n"
+     " issuer = \"https://x.example\"\n client-auth = \"none\"\n grant = "
+     "\"client-credentials\"\n}\n",
+	"1: error: account \"a\": grant = \"client-credentials\" needs a client that proves who it "
+	"is"},
+    {"account \"a\" {\n provider = \"google\"\n mailbox = \"x@y.z\"\n grant = "
+     "\"service-account\"\n}\n",
+	"1: error: account \"a\" needs client-id: the service account's address, client_email in "
+	"its key file"},
+    {"account \"a\" {\n provider = \"google\"\n mailbox = \"x@y.z\"\n client-id = \"c\"\n grant = "
+     "\"service-account\"\n"
+     " client-secret = \"credential:x\"\n}\n",
+	"6: error: client-secret: a service account has a key instead"},
+    {"account \"a\" {\n provider = \"google\"\n mailbox = \"x@y.z\"\n client-id = \"c\"\n grant = "
+     "\"authorization-code\"\n"
+     " client-key = \"credential:x\"\n}\n",
+	"6: error: client-key: it is used with client-auth = \"private_key_jwt\" or grant = "
+	"\"service-account\" only"},
+    {"account \"a\" {\n provider = \"amazon-ses\"\n mailbox = \"x@y.z\"\n grant = "
+     "\"password\"\n}\n",
+	"1: error: account \"a\" needs region: it is part of the server's name"},
+    {"account \"a\" {\n submit = \"h:25\"\n mailbox = \"x@y.z\"\n grant = \"password\"\n "
+     "password-derivation = \"aws-ses\"\n}\n",
+	"1: error: account \"a\" needs region: the password that Amazon SES wants is made from"},
+    {"account \"a\" {\n client-auth = \"private-key-jwt\"\n}\n",
+	"2: error: client-auth = \"private-key-jwt\": did you mean \"private_key_jwt\"?"},
+    {"account \"a\" {\n client-key-algorithm = \"HS256\"\n}\n",
+	"2: error: client-key-algorithm = \"HS256\": "},
+    {"account \"a\" {\n redirect-port = \"70000\"\n}\n",
+	"2: error: redirect-port = \"70000\": wants a port"},
+    {"account \"a\" {\n region = \"eu/west\"\n}\n",
+	"2: error: region = \"eu/west\": wants a region"},
+    {"account \"a\" {\n domains = {\"x.example\"}\n}\n",
+	"2: error: \"domains\" is no word of this block"},
     {"account \"a\" {\n submit = \"host\"\n}\n", "2: error: submit = \"host\": wants HOST:PORT"},
     {"account \"a\" {\n submit = \"::1:25\"\n}\n",
 	"2: error: submit = \"::1:25\": wants HOST:PORT"},
@@ -348,6 +423,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_preset_below_account),
 	    cmocka_unit_test(test_own_keys_over_the_preset),
+	    cmocka_unit_test(test_app_only),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_a_secret_is_never_shown),
 	    cmocka_unit_test(test_several_errors_in_one_run),
