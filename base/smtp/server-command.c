@@ -419,22 +419,31 @@ command_help(struct smtp_server *s, const char *argument, size_t len)
 }
 
 static void
+list_decided(struct smtp_server *s, bool accepted)
+{
+	struct buf *l = &s->listing;
+
+	if (accepted && !l->failed) {
+		if (l->len > 0 && l->data[l->len - 1] == '\n')
+			l->data[l->len - 1] = '\0';
+		/* Without an enhanced code: the lines are printed as they are. */
+		server_reply(s, 250, NULL, buf_str(l));
+	} else {
+		server_reply(s, 451, "4.3.0", "The listing cannot be had now");
+	}
+	buf_free(l);
+}
+
+static void
 xfrank_list(struct smtp_server *s)
 {
-	CLEANUP_BUF struct buf listing = BUF_INIT(SERVER_LISTING_MAX);
-
 	if (s->ops->list == NULL) {
 		server_bad(s, 502, "5.5.1", "LIST is not offered");
 		return;
 	}
-	if (!s->ops->list(s->arg, &listing) || listing.failed) {
-		server_reply(s, 451, "4.3.0", "The listing cannot be had now");
-		return;
-	}
-	if (listing.len > 0 && listing.data[listing.len - 1] == '\n')
-		listing.data[listing.len - 1] = '\0';
-	/* Without an enhanced code: the lines are printed as they are. */
-	server_reply(s, 250, NULL, buf_str(&listing));
+	buf_free(&s->listing);
+	s->listing = (struct buf)BUF_INIT(SERVER_LISTING_MAX);
+	server_decide(s, SERVER_PENDING_LIST, s->ops->list(s->arg, &s->listing));
 }
 
 static void
@@ -572,6 +581,9 @@ server_decide(struct smtp_server *s, enum server_pending what, enum smtp_decisio
 		break;
 	case SERVER_PENDING_AUTH:
 		auth_decided(s, accepted);
+		break;
+	case SERVER_PENDING_LIST:
+		list_decided(s, accepted);
 		break;
 	case SERVER_NOTHING:
 		break;

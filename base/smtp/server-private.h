@@ -28,6 +28,7 @@ enum server_pending {
 	SERVER_PENDING_CHUNK,
 	SERVER_PENDING_END,
 	SERVER_PENDING_AUTH,
+	SERVER_PENDING_LIST,
 };
 
 /* Where in a line of DATA the last octet stood. */
@@ -73,6 +74,7 @@ struct smtp_server {
 
 	struct server_words said;    /* by smtp_server_refuse, for the decision to come */
 	char text[SERVER_WORDS_MAX]; /* by smtp_server_reply_text */
+	struct buf listing;          /* of XFRANK LIST */
 };
 
 /* server.c */

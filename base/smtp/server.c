@@ -271,6 +271,7 @@ smtp_server_free(struct smtp_server *s)
 	server_end_transaction(s);
 	buf_free(&s->in);
 	buf_free(&s->out);
+	buf_free(&s->listing);
 	free(s);
 	return NULL;
 }

@@ -51,9 +51,9 @@ struct smtp_server_ops {
 	bool (*known)(void *arg, const char *submission_id);
 	/* HELO or EHLO was given (after the engine checked it). May be NULL. */
 	void (*hello)(void *arg, const char *name);
-	/* XFRANK LIST: appends the listing that mailq prints to the caller, lines ended by LF (answered as the lines of one 250),
-	 * and returns true; false: 451. NULL: 502. */
-	bool (*list)(void *arg, struct buf *out);
+	/* XFRANK LIST: appends the listing that mailq prints to the caller to `out`, which is the engine's and lives until the
+	 * decision; lines ended by LF (answered as the lines of one 250). SMTP_REFUSE: 451. NULL: 502. */
+	enum smtp_decision (*list)(void *arg, struct buf *out);
 	/* XFRANK FLUSH: what may be tried is tried now; answered 250. NULL: 502. */
 	void (*flush)(void *arg);
 };

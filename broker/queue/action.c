@@ -1,8 +1,9 @@
 /*
  * action.c: what people do to messages and accounts: retry, hold, release, delete.
  *
- * Each action is a transaction of its own, after what the turn has collected is written: so the
- * spool shows the truth, and what is said to be done is done. A message being sent can be neither
+ * Each action is a transaction of its own (on many messages: one for each step of a walk), after
+ * what the turn has collected is written: so the spool shows the truth, and what is said to be done
+ * is done. A message being sent can be neither
  * held nor deleted: its server may have it already.
  */
 #include "broker/queue/action.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -173,7 +175,7 @@ is_of(const struct spool_message *m, const struct action_scope *scope)
 	       (scope->account == NULL || strcmp(m->account, scope->account) == 0);
 }
 
-/* In steps, so that memory stays small and the log of the database short. */
+/* In one transaction. */
 static int
 act_on_ids(struct queue *q, enum action action, const struct action_scope *scope,
     const uint64_t *ids, size_t count, unsigned *ret_done)
@@ -211,27 +213,104 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 	return r;
 }
 
-int
-action_on_messages(
-    struct queue *q, enum action action, const struct action_scope *scope, unsigned *ret_done)
+/* What the turn has collected comes first, so that the spool shows the truth. */
+static int
+act_on_some(struct queue *q, enum action action, const struct action_scope *scope,
+    const uint64_t *ids, size_t count, unsigned *ret_done)
 {
-	enum { STEP = 500 };
-	CLEANUP_FREE uint64_t *ids = NULL;
-	size_t count = 0;
-	int r = 0;
+	int r;
 
-	*ret_done = 0;
 	if (!turn_flush(q) && turn_is_stuck(q))
 		return -ENOSPC;
-	if (scope->id != 0)
-		r = act_on_ids(q, action, scope, &scope->id, 1, ret_done);
-	else
-		r = spool_open_ids(q->spool, &ids, &count);
-	for (size_t at = 0; at < count && r == 0; at += STEP)
-		r = act_on_ids(
-		    q, action, scope, ids + at, count - at < STEP ? count - at : STEP, ret_done);
+	r = act_on_ids(q, action, scope, ids, count, ret_done);
 	dispatch_run(q);
 	return r;
+}
+
+int
+action_on_message(
+    struct queue *q, enum action action, const struct action_scope *scope, unsigned *ret_done)
+{
+	*ret_done = 0;
+	return act_on_some(q, action, scope, &scope->id, 1, ret_done);
+}
+
+/* ---- on all ---- */
+
+struct action_walk {
+	struct walk walk;
+	struct queue *q;
+	enum action action;
+	struct action_scope scope;
+	char *account;
+	action_done *done;
+	void *arg;
+	uint64_t after;
+	unsigned changed;
+	/* of the step */
+	uint64_t ids[WALK_MESSAGES];
+	size_t count;
+};
+
+static int
+choose(void *arg, const struct spool_glance *g)
+{
+	struct action_walk *w = arg;
+
+	if (g->open && (w->scope.uid < 0 || g->uid == w->scope.uid) &&
+	    (w->account == NULL || strcmp(g->account, w->account) == 0))
+		w->ids[w->count++] = g->id;
+	return w->count == WALK_MESSAGES;
+}
+
+static bool
+step(struct queue *q, struct walk *walk)
+{
+	struct action_walk *w = (struct action_walk *)walk;
+	int more, r = 0;
+
+	w->count = 0;
+	more = spool_scan(q->spool, &w->after, WALK_ROWS, choose, w);
+	if (w->count > 0)
+		r = act_on_some(q, w->action, &w->scope, w->ids, w->count, &w->changed);
+	if (more == 1 && r == 0)
+		return true;
+	w->done(w->arg, r < 0 ? r : more, w->changed);
+	return false;
+}
+
+struct action_walk *
+action_walk_new(struct queue *q, enum action action, const struct action_scope *scope,
+    action_done *done, void *arg)
+{
+	struct action_walk *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->q = q;
+	w->action = action;
+	w->scope = *scope;
+	w->done = done;
+	w->arg = arg;
+	if (scope->account != NULL) {
+		w->account = strdup(scope->account);
+		if (w->account == NULL)
+			return action_walk_free(w);
+	}
+	w->scope.account = w->account;
+	walk_begin(q, &w->walk, step);
+	return w;
+}
+
+struct action_walk *
+action_walk_free(struct action_walk *w)
+{
+	if (w != NULL) {
+		walk_end(w->q, &w->walk);
+		free(w->account);
+		free(w);
+	}
+	return NULL;
 }
 
 int
@@ -257,14 +336,49 @@ action_on_account(struct queue *q, enum action action, const char *name)
 	return 0;
 }
 
-void
-action_flush(struct queue *q, int64_t uid)
+struct flush {
+	struct flush *next;
+	struct queue *q;
+	struct action_walk *walk;
+	int64_t uid;
+};
+
+static void
+on_flushed(void *arg, int r, unsigned changed)
 {
-	struct action_scope scope = {.uid = uid, .by = uid < 0 ? 0 : uid};
-	unsigned done;
-	int r = action_on_messages(q, ACTION_RETRY, &scope, &done);
+	struct flush *f = arg, **at = &f->q->flushes;
 
 	if (r < 0)
 		log_line(LOG_LEVEL_ERROR, "The queue cannot be flushed.",
 		    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
+	(void)action_walk_free(f->walk);
+	free(f);
+}
+
+void
+action_flush(struct queue *q, int64_t uid)
+{
+	struct action_scope scope = {.uid = uid, .by = uid < 0 ? 0 : uid};
+	struct flush *f = q->flushes;
+
+	/* One that is under way tries what came since as well. */
+	while (f != NULL && f->uid != uid)
+		f = f->next;
+	if (f != NULL)
+		return;
+	f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return;
+	f->q = q;
+	f->uid = uid;
+	f->walk = action_walk_new(q, ACTION_RETRY, &scope, on_flushed, f);
+	if (f->walk == NULL) {
+		free(f);
+		return;
+	}
+	f->next = q->flushes;
+	q->flushes = f;
 }

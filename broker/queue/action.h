@@ -18,10 +18,18 @@ struct action_scope {
 	int64_t by;          /* who acts, for the log */
 };
 
-/* Acts on messages; *ret_done counts those that changed. -ENOENT, -EPERM and -EBUSY (it is being
- * sent) only where one was named; -ENOSPC. */
-int action_on_messages(
+/* Acts on the message that the scope names. 0, also where nothing was to be done (*ret_done counts
+ * what changed); -ENOENT; -EPERM; -EBUSY: it is being sent; -ENOSPC. */
+int action_on_message(
     struct queue *q, enum action action, const struct action_scope *scope, unsigned *ret_done);
+
+/* Acts on all open messages of the scope, in steps; then `done`, never from within this call, with
+ * 0 or a negative errno, and how many changed. The scope's strings are copied. NULL: no memory. */
+typedef void action_done(void *arg, int r, unsigned changed);
+struct action_walk *action_walk_new(struct queue *q, enum action action,
+    const struct action_scope *scope, action_done *done, void *arg);
+/* Goes no further; what was changed stays so. Takes NULL; returns NULL. */
+struct action_walk *action_walk_free(struct action_walk *w);
 
 /* Holds, releases or tries an account itself. -ENOENT where none of this name is configured. */
 int action_on_account(struct queue *q, enum action action, const char *name);

@@ -6,9 +6,10 @@
  * mail they handed in and may retry or delete it, and see the accounts that a service of theirs
  * sends through.
  *
- * An answer may be longer than a channel takes at once, so each request is a cursor over rows: it
- * sends until the channel is full and goes on when there is room. One request at a time per client;
- * the next is read after it.
+ * An answer may be longer than a channel takes at once, and longer than others should wait for, so
+ * each request is a cursor over rows that goes on in steps (walk.c): it sends until the channel is
+ * full or the step is over, and pauses until there is room. One request at a time per client; the
+ * next is read after it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +21,7 @@
 #include "base/log.h"
 #include "broker/queue/action.h"
 
-enum { CLIENTS_MAX = 64, CLIENTS_PER_UID = 8, ROWS_PER_TURN = 256 };
+enum { CLIENTS_MAX = 64, CLIENTS_PER_UID = 8 };
 
 enum cursor_kind {
 	CURSOR_NONE,
@@ -28,26 +29,29 @@ enum cursor_kind {
 	CURSOR_SHOW,
 	CURSOR_ACCOUNTS,
 	CURSOR_SERVICES,
+	/* answered by others */
+	CURSOR_ACTION,
 	CURSOR_RELOAD
 };
 
 struct client {
+	struct walk walk;
 	struct client *next;
 	struct control *control;
 	struct channel *channel;
-	struct event *more;
 	uint32_t uid;
 	uint32_t *groups;
 	size_t group_count;
 	bool admin;
 	/* the request being answered */
 	enum cursor_kind kind;
-	uint64_t *ids; /* CURSOR_LIST, CURSOR_SHOW */
+	uint64_t ids[WALK_MESSAGES]; /* CURSOR_LIST: of this part of it; CURSOR_SHOW: the one */
+	uint64_t after;              /* CURSOR_LIST: what was looked at; UINT64_MAX: all */
 	size_t count, at;
 	size_t row; /* of the message at `at`: 0 itself, then its recipients, then its attempts */
 	uint64_t most, sent;
 	char *account, *service; /* filters */
-	uint64_t *waiting;       /* CURSOR_ACCOUNTS: open messages per account */
+	struct action_walk *action;
 	uint64_t reload;
 };
 
@@ -60,21 +64,16 @@ struct control {
 	int fd;
 };
 
-static void step(struct client *c);
-
 /* ---- answers ---- */
 
 static void
 end_request(struct client *c)
 {
 	c->kind = CURSOR_NONE;
-	free(c->ids);
 	free(c->account);
 	free(c->service);
-	free(c->waiting);
-	c->ids = NULL;
 	c->account = c->service = NULL;
-	c->waiting = NULL;
+	c->action = action_walk_free(c->action);
 	c->count = c->at = c->row = 0;
 	c->sent = 0;
 	channel_pause(c->channel, false);
@@ -332,7 +331,7 @@ row_of_status(struct client *c)
 		const struct account *a = q->accounts[c->at];
 
 		if (a->configured && sees_account(c, a))
-			r = row_account(c, a, c->waiting[c->at]);
+			r = row_account(c, a, a->waiting);
 	} else if (c->admin) {
 		r = row_service(c, q->services[c->at]);
 	}
@@ -341,16 +340,40 @@ row_of_status(struct client *c)
 
 /* ---- cursors ---- */
 
-/* What follows when a cursor is through: true when something does. */
-static bool
+static int
+choose(void *arg, const struct spool_glance *g)
+{
+	struct client *c = arg;
+
+	if (g->open && (c->admin || g->uid == (int64_t)c->uid) &&
+	    (c->account == NULL || strcmp(c->account, g->account) == 0) &&
+	    (c->service == NULL || strcmp(c->service, g->service) == 0))
+		c->ids[c->count++] = g->id;
+	return c->count == WALK_MESSAGES;
+}
+
+/* The next part of what the cursor goes over: 1, 0 when it is through, or negative errno. */
+static int
 next_part(struct client *c)
 {
-	if (c->kind != CURSOR_ACCOUNTS)
-		return false;
-	c->kind = CURSOR_SERVICES;
-	c->at = 0;
-	c->count = c->control->q->service_count;
-	return true;
+	int r;
+
+	c->at = c->count = 0;
+	switch (c->kind) {
+	case CURSOR_LIST:
+		if (c->after == UINT64_MAX)
+			return 0;
+		r = spool_scan(c->control->q->spool, &c->after, WALK_ROWS, choose, c);
+		if (r == 0)
+			c->after = UINT64_MAX;
+		return r < 0 ? r : 1;
+	case CURSOR_ACCOUNTS:
+		c->kind = CURSOR_SERVICES;
+		c->count = c->control->q->service_count;
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 static void
@@ -364,35 +387,50 @@ finish(struct client *c)
 		end_request(c);
 }
 
-/* Sends rows until the channel is full or the turn is used up. */
-static void
-step(struct client *c)
+static bool
+is_cursor(const struct client *c)
 {
-	static const struct timeval now = {0, 0};
+	return c->kind != CURSOR_NONE && c->kind < CURSOR_ACTION;
+}
+
+/* Sends the rows of one part. */
+static bool
+step(struct queue *q, struct walk *w)
+{
+	struct client *c = (struct client *)w;
 	int r = 0;
 
-	for (int i = 0; i < ROWS_PER_TURN && c->kind != CURSOR_NONE && c->kind != CURSOR_RELOAD;
-	     i++) {
-		if (c->at >= c->count || (c->most > 0 && c->sent >= c->most)) {
-			if (!next_part(c)) {
-				finish(c);
-				return;
-			}
-			continue;
-		}
+	if (!is_cursor(c))
+		return false;
+	for (int i = 0; i < WALK_MESSAGES && c->at < c->count; i++) {
+		if (c->most > 0 && c->sent >= c->most)
+			break;
 		r = c->kind == CURSOR_LIST || c->kind == CURSOR_SHOW ? rows_of_message(c)
 								     : row_of_status(c);
 		if (r == -EAGAIN)
-			return; /* on_writable goes on */
+			return false; /* on_writable goes on */
 		if (r < 0) {
 			fail(c, "The spool cannot be read.", EX_IOERR);
-			return;
+			return false;
 		}
 		c->at++;
 		c->row = 0;
 	}
-	if (c->kind != CURSOR_NONE && c->kind != CURSOR_RELOAD)
-		(void)event_add(c->more, &now);
+	if (c->at < c->count && (c->most == 0 || c->sent < c->most))
+		return true;
+	r = c->most > 0 && c->sent >= c->most ? 0 : next_part(c);
+	if (r < 0)
+		fail(c, "The spool cannot be read.", EX_IOERR);
+	else if (r == 0)
+		finish(c);
+	return r > 0;
+}
+
+static void
+go_on(struct client *c)
+{
+	if (is_cursor(c))
+		walk_begin(c->control->q, &c->walk, step);
 }
 
 /* ---- requests ---- */
@@ -408,10 +446,7 @@ copy_field(const struct message *m, enum field f)
 static void
 ask_list(struct client *c, const struct message *m)
 {
-	if (spool_open_ids(c->control->q->spool, &c->ids, &c->count) < 0) {
-		fail(c, "The spool cannot be read.", EX_IOERR);
-		return;
-	}
+	c->after = 0;
 	c->account = copy_field(m, F_ACCOUNT);
 	c->service = copy_field(m, F_SERVICE);
 	c->most = message_u64(m, F_COUNT, 0);
@@ -423,8 +458,7 @@ ask_show(struct client *c, const struct message *m)
 {
 	uint64_t id;
 
-	c->ids = calloc(1, sizeof(*c->ids));
-	if (c->ids == NULL || spool_id_parse(message_str(m, F_QUEUE_ID), &id) < 0) {
+	if (spool_id_parse(message_str(m, F_QUEUE_ID), &id) < 0) {
 		fail(c, "This is no queue id.", EX_USAGE);
 		return;
 	}
@@ -434,26 +468,12 @@ ask_show(struct client *c, const struct message *m)
 	c->kind = CURSOR_SHOW;
 }
 
-static int
-count_lane(void *arg, const char *account, const char *service, uint64_t open, int64_t next)
-{
-	struct client *c = arg;
-	struct queue *q = c->control->q;
-	struct account *a = account_by_name(q, account);
-
-	for (size_t i = 0; a != NULL && i < q->account_count; i++)
-		if (q->accounts[i] == a)
-			c->waiting[i] += open;
-	return 0;
-}
-
 static void
 ask_status(struct client *c)
 {
 	struct queue *q = c->control->q;
 
-	c->waiting = calloc(q->account_count + 1, sizeof(*c->waiting));
-	if (c->waiting == NULL || spool_each_lane(q->spool, count_lane, c) < 0) {
+	if (dispatch_count(q) < 0) {
 		fail(c, "The spool cannot be read.", EX_IOERR);
 		return;
 	}
@@ -490,6 +510,12 @@ answer_action(struct client *c, int r, unsigned done)
 }
 
 static void
+on_action_done(void *arg, int r, unsigned changed)
+{
+	answer_action(arg, r, changed);
+}
+
+static void
 act(struct client *c, const struct message *m)
 {
 	struct queue *q = c->control->q;
@@ -516,9 +542,17 @@ act(struct client *c, const struct message *m)
 	/* An account as a whole: its own state, and for retry and delete its messages as well. */
 	if (account != NULL && id == NULL && action != ACTION_DELETE)
 		r = action_on_account(q, action, account);
-	if (r == 0 &&
-	    (account == NULL || id != NULL || action == ACTION_RETRY || action == ACTION_DELETE))
-		r = action_on_messages(q, action, &scope, &done);
+	if (r == 0 && id != NULL) {
+		r = action_on_message(q, action, &scope, &done);
+	} else if (r == 0 &&
+		   (account == NULL || action == ACTION_RETRY || action == ACTION_DELETE)) {
+		c->action = action_walk_new(q, action, &scope, on_action_done, c);
+		if (c->action != NULL) {
+			c->kind = CURSOR_ACTION;
+			return;
+		}
+		r = -ENOMEM;
+	}
 	answer_action(c, r, done);
 }
 
@@ -572,13 +606,11 @@ client_free(struct client *c)
 			k->count--;
 			break;
 		}
-	free(c->ids);
+	walk_end(k->q, &c->walk);
+	(void)action_walk_free(c->action);
 	free(c->account);
 	free(c->service);
-	free(c->waiting);
 	free(c->groups);
-	if (c->more != NULL)
-		event_free(c->more);
 	(void)channel_free(c->channel);
 	free(c);
 }
@@ -612,7 +644,7 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		fail(c, "This is not answered here.", EX_PROTOCOL);
 		break;
 	}
-	step(c);
+	go_on(c);
 }
 
 static void
@@ -624,13 +656,7 @@ on_closed(void *arg, struct channel *channel)
 static void
 on_writable(void *arg, struct channel *channel)
 {
-	step(arg);
-}
-
-static void
-on_more(evutil_socket_t fd, short what, void *arg)
-{
-	step(arg);
+	go_on(arg);
 }
 
 static const struct channel_ops client_ops = {
@@ -694,9 +720,8 @@ serve(struct control *k, int fd)
 	c->next = k->clients;
 	k->clients = c;
 	k->count++;
-	c->more = evtimer_new(k->q->base, on_more, c);
 	c->channel = channel_new(k->q->base, fd, ROLE_QUEUE, ROLE_CLIENT, &client_ops, c);
-	if (c->more == NULL || c->channel == NULL)
+	if (c->channel == NULL)
 		client_free(c);
 }
 

@@ -26,6 +26,7 @@ enum {
 	MINUTE_MS = 60 * 1000,
 	LOOK_SECONDS = 20,
 	DISK_RETRY_SECONDS = 5,
+	COUNT_REST = 20,
 };
 
 _Static_assert(JOBS_MAX <= 1 << SLOT_BITS, "a job's slot must fit its id");
@@ -395,6 +396,33 @@ load_lane(void *arg, const char *account, const char *service, uint64_t open, in
 		    "Mail waits for an account that is not configured; it stays in the spool.",
 		    LOG_PAIRS({LOG_ACCOUNT, account}, {LOG_SERVICE, service}));
 	return 0;
+}
+
+static int
+count_lane(void *arg, const char *account, const char *service, uint64_t open, int64_t next)
+{
+	struct account *a = account_by_name(arg, account);
+
+	if (a != NULL)
+		a->waiting += open;
+	return 0;
+}
+
+int
+dispatch_count(struct queue *q)
+{
+	uint64_t begin = queue_now_ms();
+	int r;
+
+	if (begin < q->dispatch.count_after)
+		return 0;
+	for (size_t i = 0; i < q->account_count; i++)
+		q->accounts[i]->waiting = 0;
+	r = spool_each_lane(q->spool, count_lane, q);
+	/* At most a twentieth of the time goes into counting. */
+	q->dispatch.count_after =
+	    r < 0 ? 0 : queue_now_ms() + (queue_now_ms() - begin) * COUNT_REST;
+	return r;
 }
 
 static void

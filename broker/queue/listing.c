@@ -16,6 +16,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -77,38 +78,114 @@ list_message(const struct spool_message *m, struct buf *out)
 	return r < 0 ? r : buf_append_char(out, '\n');
 }
 
-bool
-listing_make(struct queue *q, uint32_t uid, bool all, struct buf *out)
+struct listing {
+	struct walk walk;
+	struct queue *q;
+	uint32_t uid;
+	bool all;
+	struct buf *out;
+	listing_done *done;
+	void *arg;
+	uint64_t after;
+	size_t shown, full;
+	uint64_t size;
+	/* of the step: what there is room for */
+	uint64_t ids[WALK_MESSAGES];
+	size_t count;
+};
+
+static bool
+is_full(const struct listing *l)
 {
-	CLEANUP_FREE uint64_t *ids = NULL;
-	size_t count, shown = 0, full = 0;
-	uint64_t size = 0;
+	return l->full > 0;
+}
 
-	if (spool_open_ids(q->spool, &ids, &count) < 0)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		struct spool_message m;
-		CLEANUP_BUF struct buf one = BUF_INIT(out->max);
+static int
+choose(void *arg, const struct spool_glance *g)
+{
+	struct listing *l = arg;
 
-		if (spool_load(q->spool, ids[i], false, &m) < 0)
-			continue;
-		if (all || m.uid == (int64_t)uid) {
-			if (shown++ == 0)
-				(void)buf_printf(out, "%-17s %8s %-20s %s\n", "----Queue ID-----",
-				    "--Size--", "----Arrival Time----", "--Sender/Recipient------");
-			size += m.size;
-			if (list_message(&m, &one) < 0 ||
-			    out->len + one.len > out->max - KEEP_FOR_SUM)
-				full++;
-			else
-				(void)buf_append(out, one.data, one.len);
-		}
-		spool_message_clear(&m);
+	if (!g->open || (!l->all && g->uid != (int64_t)l->uid))
+		return 0;
+	l->shown++;
+	l->size += g->size;
+	if (is_full(l)) {
+		l->full++;
+		return 0;
 	}
-	if (shown == 0)
-		return buf_printf(out, "Mail queue is empty\n") == 0;
-	if (full > 0)
-		(void)buf_printf(out, "(%zu more are not shown)\n", full);
-	return buf_printf(out, "-- %" PRIu64 " Kbytes in %zu Request%s.\n", (size + 1023) / 1024,
-		   shown, shown == 1 ? "" : "s") == 0;
+	l->ids[l->count++] = g->id;
+	return l->count == WALK_MESSAGES;
+}
+
+static void
+show(struct listing *l, uint64_t id)
+{
+	CLEANUP_BUF struct buf one = BUF_INIT(l->out->max);
+	struct spool_message m;
+
+	if (spool_load(l->q->spool, id, false, &m) < 0)
+		return;
+	if (l->out->len == 0)
+		(void)buf_printf(l->out, "%-17s %8s %-20s %s\n", "----Queue ID-----", "--Size--",
+		    "----Arrival Time----", "--Sender/Recipient------");
+	if (is_full(l) || list_message(&m, &one) < 0 ||
+	    l->out->len + one.len > l->out->max - KEEP_FOR_SUM)
+		l->full++;
+	else
+		(void)buf_append(l->out, one.data, one.len);
+	spool_message_clear(&m);
+}
+
+static bool
+sum_up(struct listing *l)
+{
+	if (l->shown == 0)
+		return buf_printf(l->out, "Mail queue is empty\n") == 0;
+	if (l->full > 0)
+		(void)buf_printf(l->out, "(%zu more are not shown)\n", l->full);
+	return buf_printf(l->out, "-- %" PRIu64 " Kbytes in %zu Request%s.\n",
+		   (l->size + 1023) / 1024, l->shown, l->shown == 1 ? "" : "s") == 0;
+}
+
+static bool
+step(struct queue *q, struct walk *w)
+{
+	struct listing *l = (struct listing *)w;
+	int more;
+
+	l->count = 0;
+	more = spool_scan(q->spool, &l->after, WALK_ROWS, choose, l);
+	for (size_t i = 0; i < l->count; i++)
+		show(l, l->ids[i]);
+	if (more == 1)
+		return true;
+	l->done(l->arg, more == 0 && sum_up(l));
+	return false;
+}
+
+struct listing *
+listing_new(struct queue *q, uint32_t uid, bool all, struct buf *out, listing_done *done, void *arg)
+{
+	struct listing *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->q = q;
+	l->uid = uid;
+	l->all = all;
+	l->out = out;
+	l->done = done;
+	l->arg = arg;
+	walk_begin(q, &l->walk, step);
+	return l;
+}
+
+struct listing *
+listing_free(struct listing *l)
+{
+	if (l != NULL) {
+		walk_end(l->q, &l->walk);
+		free(l);
+	}
+	return NULL;
 }

@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 
-enum { OVERDUE_STEP = 100, REPORTS_MAX = 3 };
+enum { OVERDUE_STEP = WALK_MESSAGES, REPORTS_MAX = 3 };
 
 /* Outcomes on their way to the disk. */
 struct record {
@@ -575,7 +575,7 @@ take_waiting(struct queue *q, uint64_t id)
 	if (d != NULL && d->message != NULL && spool_load(q->spool, id, true, d->message) == 0) {
 		d->account = account_by_name(q, d->message->account);
 		index = calloc(d->message->count + 1, sizeof(*index));
-		if (index != NULL && d->account != NULL && !account_is_at_fault(d->account))
+		if (index != NULL && d->account != NULL)
 			rec = record_new(q, d, index, 0);
 	}
 	if (rec == NULL) {
@@ -616,25 +616,55 @@ overdue(struct queue *q, uint64_t id)
 	record_queue(q, rec, true);
 }
 
+/* The messages of one step that are overdue. */
+struct overdue_ids {
+	struct queue *q;
+	int64_t now, warn;
+	uint64_t ids[OVERDUE_STEP];
+	size_t count;
+};
+
+static int
+look_for_overdue(void *arg, const struct spool_glance *g)
+{
+	struct overdue_ids *x = arg;
+	const struct account *a;
+	bool old =
+	    g->id < (uint64_t)x->warn * 1000000 && (g->flags & (SPOOL_WARNED | SPOOL_REPORT)) == 0;
+
+	if (!g->open || !g->waits || (g->expires >= x->now && !old))
+		return 0;
+	a = account_by_name(x->q, g->account);
+	if (a != NULL && a->configured && !account_is_at_fault(a))
+		x->ids[x->count++] = g->id;
+	return x->count == OVERDUE_STEP;
+}
+
+static bool
+sweep_step(struct queue *q, struct walk *w)
+{
+	struct overdue_ids x = {
+	    .q = q, .now = queue_now(q), .warn = queue_now(q) - q->settings->warn_after};
+	int more;
+
+	/* What was taken out to be sent may not be taken twice: so it is marked in the spool first,
+	 * and what is found here is, before others see it as waiting. */
+	(void)turn_flush(q);
+	if (q->dispatch.starts > 0 || turn_is_stuck(q) || q->stopping)
+		return false;
+	more = spool_scan(q->spool, &q->sweeping.after, WALK_ROWS, look_for_overdue, &x);
+	for (size_t i = 0; i < x.count; i++)
+		overdue(q, x.ids[i]);
+	(void)turn_flush(q);
+	dispatch_run(q);
+	return more == 1;
+}
+
 void
 outcome_sweep(struct queue *q)
 {
-	int64_t now = queue_now(q), warn = now - q->settings->warn_after;
-
-	/* What was taken out to be sent may not be taken twice. */
-	if (q->dispatch.starts > 0 || turn_is_stuck(q))
+	if (q->dispatch.lane_count == 0 || q->sweeping.walk.queued)
 		return;
-	for (size_t i = 0; i < q->dispatch.lane_count; i++) {
-		const struct lane *l = &q->dispatch.lanes[i];
-		uint64_t ids[OVERDUE_STEP];
-		int n = account_is_at_fault(l->account)
-			    ? 0
-			    : spool_overdue(q->spool, l->account->name, l->service, now, warn, ids,
-				  OVERDUE_STEP);
-
-		for (int k = 0; k < n; k++)
-			overdue(q, ids[k]);
-	}
-	/* At once, so that the spool does not show any of it as waiting. */
-	(void)turn_flush(q);
+	q->sweeping.after = 0;
+	walk_begin(q, &q->sweeping.walk, sweep_step);
 }

@@ -283,6 +283,8 @@ on_start(struct role *r)
 	clock_start(q);
 	e = turn_init(q);
 	if (e == 0)
+		e = walks_init(q);
+	if (e == 0)
 		e = dispatch_init(q);
 	if (e == 0)
 		e = start_timers(q);

@@ -14,6 +14,7 @@
  *   store.c       its way to the disk
  *   users.c       names and groups of callers, asked of main
  *   clock.c       wall time, and what follows when it is set
+ *   walk.c        work that looks at every message, in steps
  *   turn.c        group commit: what one turn of the loop brought is one transaction
  *   dispatch.c    lanes, jobs to send
  *   outcome.c     what came of them
@@ -69,6 +70,7 @@ struct account {
 	unsigned window;      /* how many may be, as far as successes have shown; 0: none yet */
 	bool lent;
 	int64_t idle_since; /* no job since; meaningful while lent */
+	uint64_t waiting;   /* open messages, as they were counted last: dispatch_count */
 };
 
 /* Likewise. */
@@ -122,6 +124,32 @@ int turn_init(struct queue *q);
 /* At the end of the process: what is left is written, and nobody is told. */
 void turn_write_last(struct queue *q);
 
+/* ---- walks ---- */
+
+/* Embedded in what it belongs to; zeroed before. */
+struct walk {
+	struct walk *next;
+	bool (*step)(struct queue *q, struct walk *w);
+	bool queued;
+};
+
+struct walks {
+	struct walk *first, **last;
+	struct event *timer;
+};
+
+enum {
+	WALK_ROWS = 256,    /* looked at in one step */
+	WALK_MESSAGES = 64, /* loaded, shown or changed in one step */
+};
+
+int walks_init(struct queue *q);
+/* Calls `step` in one of the next turns of the loop, never from within, and again until it returns
+ * false; it may free the walk then. Nothing where the walk is on its way already. */
+void walk_begin(struct queue *q, struct walk *w, bool (*step)(struct queue *q, struct walk *w));
+/* It is called no more. */
+void walk_end(struct queue *q, struct walk *w);
+
 /* ---- jobs ---- */
 
 /* A message from the moment its recipients are to be sent until what came of all of them is on
@@ -153,11 +181,15 @@ struct dispatch {
 	struct event *timer; /* something becomes due */
 	struct event *idle;  /* looks for what is not needed any more */
 	int64_t idle_since;
+	uint64_t count_after; /* of queue_now_ms: not to be counted again before */
 };
 
 int dispatch_init(struct queue *q);
 /* Reads from the spool what waits, after start and after a new configuration. */
 int dispatch_load(struct queue *q);
+/* Counts the open messages of each account, unless that was done just now: with many it takes a
+ * while, and anybody may ask. */
+int dispatch_count(struct queue *q);
 /* Hands out what is due and fits, and sets the timer. */
 void dispatch_run(struct queue *q);
 /* A message of this account and service is to be tried at `next`. */
@@ -187,8 +219,14 @@ struct outcome {
 	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
 };
 void outcome_record(struct queue *q, struct job *j, const struct outcome *o);
-/* Messages that wait for longer than their lifetime, or long enough for a warning. */
+/* Looks, in steps, for messages that wait for longer than their lifetime, or long enough for a
+ * warning. */
 void outcome_sweep(struct queue *q);
+
+struct sweep {
+	struct walk walk;
+	uint64_t after;
+};
 
 /* What diagnose() is told about a reply of this account. `m` may be NULL. */
 void outcome_diagnose(const struct account *a, const struct spool_message *m,
@@ -320,12 +358,20 @@ struct control *control_new(struct queue *q);
 int control_listen(struct control *c, int fd);
 void control_reload_result(struct control *c, const struct message *m);
 
-/* What mailq prints to this caller. False where memory or the disk fails. */
-bool listing_make(struct queue *q, uint32_t uid, bool all, struct buf *out);
+/*
+ * What mailq prints to this caller, written to `out` in steps; then `done`, never from within this
+ * call, with false where memory or the disk failed. NULL: no memory. What is not shown for want of
+ * room in `out` is counted.
+ */
+typedef void listing_done(void *arg, bool good);
+struct listing *listing_new(
+    struct queue *q, uint32_t uid, bool all, struct buf *out, listing_done *done, void *arg);
+/* Also while it is being made. Takes NULL; returns NULL. */
+struct listing *listing_free(struct listing *l);
 
 /* ---- actions of people: action.h, and XFRANK FLUSH ---- */
 
-/* What may be tried is tried now. `uid` -1: of everybody. */
+/* What may be tried is tried now, or as soon as a walk comes to it. `uid` -1: of everybody. */
 void action_flush(struct queue *q, int64_t uid);
 
 /* ---- the clock ---- */
@@ -350,6 +396,9 @@ struct queue {
 	size_t service_count, service_total;
 	const struct policy_service **policies; /* of those configured, for policy_match */
 	struct turn turn;
+	struct walks walks;
+	struct flush *flushes; /* under way, one per user */
+	struct sweep sweeping;
 	struct dispatch dispatch;
 	struct users *users;
 	struct handover *handover;

@@ -238,28 +238,6 @@ spool_due(struct spool *s, const char *account, const char *service, int64_t now
 }
 
 int
-spool_overdue(struct spool *s, const char *account, const char *service, int64_t now, int64_t warn,
-    uint64_t *ids, size_t max)
-{
-	sqlite3_stmt *st = spool_prepare(s, STATEMENT_OVERDUE,
-	    "SELECT id FROM message WHERE account=?1 AND service=?2 AND done IS NULL AND next > 0"
-	    " AND (expires < ?3 OR (id < ?4 AND flags & 40 = 0)) LIMIT ?5");
-	int code, n = 0;
-
-	if (st == NULL)
-		return spool_step(s, NULL);
-	(void)sqlite3_bind_text(st, 1, account, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_text(st, 2, service, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(st, 3, now);
-	(void)sqlite3_bind_int64(st, 4, warn * 1000000);
-	(void)sqlite3_bind_int64(st, 5, (sqlite3_int64)max);
-	while ((code = sqlite3_step(st)) == SQLITE_ROW)
-		ids[n++] = (uint64_t)sqlite3_column_int64(st, 0);
-	(void)sqlite3_reset(st);
-	return code == SQLITE_DONE ? n : spool_errno(code);
-}
-
-int
 spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_LANES,
@@ -277,57 +255,46 @@ spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg)
 	return r != 0 ? r : spool_errno(code);
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-int
-spool_open_ids(struct spool *s, uint64_t **ret, size_t *ret_count)
-{
-	sqlite3_stmt *st = spool_prepare(
-	    s, STATEMENT_OPEN, "SELECT id FROM message INDEXED BY message_open WHERE done IS NULL");
-	uint64_t *ids = NULL;
-	size_t count = 0, room = 0;
-	int code = SQLITE_DONE;
-
-	*ret = NULL;
-	*ret_count = 0;
-	if (st == NULL)
-		return spool_step(s, NULL);
-	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
-		if (count == room) {
-			uint64_t *more;
-
-			room = room == 0 ? 64 : room * 2;
-			more = reallocarray(ids, room, sizeof(*ids));
-			if (more == NULL)
-				break;
-			ids = more;
-		}
-		ids[count++] = (uint64_t)sqlite3_column_int64(st, 0);
-	}
-	(void)sqlite3_reset(st);
-	if (code != SQLITE_DONE) {
-		free(ids);
-		return code == SQLITE_ROW ? -ENOMEM : spool_errno(code);
-	}
-	if (count > 0)
-		qsort(ids, count, sizeof(*ids), compare_ids);
-	*ret = ids;
-	*ret_count = count;
-	return 0;
-}
-
 static const char *
 text_of(sqlite3_stmt *st, int column)
 {
 	const unsigned char *text = sqlite3_column_text(st, column);
 
 	return text == NULL ? "" : (const char *)text;
+}
+
+int
+spool_scan(struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_SCAN,
+	    "SELECT id, size, account, service, uid, expires, flags, done IS NULL,"
+	    " next IS NOT NULL FROM message WHERE id > ?1 ORDER BY id LIMIT ?2");
+	int code = SQLITE_DONE, stop = 0;
+	unsigned rows = 0;
+
+	if (st == NULL)
+		return spool_step(s, NULL);
+	(void)sqlite3_bind_int64(st, 1, (sqlite3_int64)*after);
+	(void)sqlite3_bind_int64(st, 2, max);
+	while (stop == 0 && (code = sqlite3_step(st)) == SQLITE_ROW) {
+		struct spool_glance g = {.id = (uint64_t)sqlite3_column_int64(st, 0),
+		    .size = (uint64_t)sqlite3_column_int64(st, 1),
+		    .account = text_of(st, 2),
+		    .service = text_of(st, 3),
+		    .uid = sqlite3_column_int64(st, 4),
+		    .expires = sqlite3_column_int64(st, 5),
+		    .flags = (unsigned)sqlite3_column_int64(st, 6),
+		    .open = sqlite3_column_int(st, 7) != 0,
+		    .waits = sqlite3_column_int(st, 8) != 0};
+
+		*after = g.id;
+		rows++;
+		stop = visit(arg, &g);
+	}
+	(void)sqlite3_reset(st);
+	if (stop == 0 && code != SQLITE_DONE)
+		return spool_errno(code);
+	return stop != 0 || rows == max;
 }
 
 int

@@ -216,18 +216,26 @@ int spool_known(struct spool *s, const char *submission);
 int spool_due(struct spool *s, const char *account, const char *service, int64_t now, uint64_t *ids,
     size_t max, int64_t *ret_next);
 
-/* Ids of the lane's waiting messages that expired before `now`, or were stored before `warn` and no
- * warning was sent: at most `max`. Returns their number. */
-int spool_overdue(struct spool *s, const char *account, const char *service, int64_t now,
-    int64_t warn, uint64_t *ids, size_t max);
-
 /* Every lane with open messages: how many, and when the next is due. A non-zero return stops. */
 typedef int spool_lane_visit(
     void *arg, const char *account, const char *service, uint64_t open, int64_t next);
 int spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg);
 
-/* Ids of all open messages, oldest first; the caller frees *ret. */
-int spool_open_ids(struct spool *s, uint64_t **ret, size_t *ret_count);
+/* What a walk over all messages is told of each; strings are borrowed for the call. */
+struct spool_glance {
+	uint64_t id, size;
+	const char *account, *service;
+	int64_t uid, expires;
+	unsigned flags;
+	bool open;  /* something is left to do */
+	bool waits; /* a recipient waits to be tried */
+};
+/* A non-zero return stops behind this message. */
+typedef int spool_glance_visit(void *arg, const struct spool_glance *g);
+/* Visits messages in the order of their ids, which is that of their arrival: at most `max`, from
+ * behind *after on, which moves along. 1 where there may be more, 0 after the last. */
+int spool_scan(
+    struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *visit, void *arg);
 
 /* Attempts of a message, oldest first. */
 struct spool_attempt_row {

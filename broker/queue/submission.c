@@ -70,7 +70,8 @@ struct submission {
 	struct smtp_server *engine;
 	char *hostname, *mail_name; /* outlive the configuration they came from */
 	struct transaction *t;
-	struct store *storing;   /* the commit that is awaited */
+	struct store *storing; /* the commit that is awaited */
+	struct listing *listing;
 	char *named;             /* the service that the client logged in as, or NULL */
 	struct attempt *attempt; /* AUTH under way, or its refusal that is held back */
 	unsigned failed_logins;
@@ -857,14 +858,25 @@ on_known(void *arg, const char *submission_id)
 	return spool_known(s->q->spool, submission_id) == 1;
 }
 
-static bool
+static void
+on_listed(void *arg, bool good)
+{
+	struct submission *s = arg;
+
+	s->listing = listing_free(s->listing);
+	smtp_server_answer(s->engine, good ? SMTP_ACCEPT : SMTP_REFUSE);
+	s->ops->proceed(s->arg);
+}
+
+static enum smtp_decision
 on_list(void *arg, struct buf *out)
 {
 	struct submission *s = arg;
 	const struct caller *c = s->caller;
 
-	return listing_make(
-	    s->q, c->uid, caller_is_admin(s->q, c->uid, c->groups, c->group_count), out);
+	s->listing = listing_new(s->q, c->uid,
+	    caller_is_admin(s->q, c->uid, c->groups, c->group_count), out, on_listed, s);
+	return s->listing == NULL ? SMTP_REFUSE : SMTP_LATER;
 }
 
 static void
@@ -962,6 +974,7 @@ submission_free(struct submission *s)
 		users_forget(s->q, s);
 	if (s->storing != NULL)
 		store_forget(s->storing);
+	(void)listing_free(s->listing);
 	(void)smtp_server_free(s->engine);
 	(void)transaction_free(s->t);
 	forget_attempt(s);

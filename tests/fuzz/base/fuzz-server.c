@@ -152,11 +152,11 @@ on_known(void *arg, const char *id)
 	return id[0] == 'a';
 }
 
-static bool
+static enum smtp_decision
 on_list(void *arg, struct buf *out)
 {
 	note(arg, 'l', "", 0);
-	return buf_append_str(out, "one\ntwo\n") == 0;
+	return buf_append_str(out, "one\ntwo\n") == 0 ? SMTP_ACCEPT : SMTP_REFUSE;
 }
 
 static const struct smtp_server_ops ops = {

@@ -175,7 +175,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		abort();
 	queue.users = users_new();
 	if (queue.base == NULL || queue.users == NULL || turn_init(&queue) < 0 ||
-	    dispatch_init(&queue) < 0)
+	    walks_init(&queue) < 0 || dispatch_init(&queue) < 0)
 		abort();
 	configure();
 	know_user();
@@ -213,7 +213,24 @@ feed(struct submission *s, const char *bytes, size_t len, size_t piece)
 		while (smtp_server_output(e)->len > 0)
 			smtp_server_wrote(e, smtp_server_output(e)->len);
 		(void)turn_flush(&queue);
+		(void)event_base_loop(queue.base, EVLOOP_NONBLOCK); /* walks */
 	}
+}
+
+enum { STORED_MAX = 4096 };
+
+struct stored {
+	uint64_t after, ids[STORED_MAX];
+	size_t count;
+};
+
+static int
+collect(void *arg, const struct spool_glance *g)
+{
+	struct stored *s = arg;
+
+	s->ids[s->count++] = g->id;
+	return s->count == STORED_MAX;
 }
 
 int
@@ -221,8 +238,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct caller caller = {.uid = 1000};
 	struct submission *s;
-	uint64_t *ids;
-	size_t count;
+	static struct stored stored;
 
 	if (size < 1)
 		return 0;
@@ -231,19 +247,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	feed(s, (const char *)data + 1, size - 1, (size_t)data[0] * 16 + 1);
 	(void)turn_flush(&queue);
-	if (spool_open_ids(queue.spool, &ids, &count) < 0 || count != submission_stored(s))
+	stored.after = stored.count = 0;
+	if (spool_scan(queue.spool, &stored.after, STORED_MAX, collect, &stored) != 0 ||
+	    stored.count != submission_stored(s))
 		abort();
 	(void)submission_free(s);
 	(void)turn_flush(&queue);
 	if (spool_begin(queue.spool) < 0)
 		abort();
-	for (size_t i = 0; i < count; i++)
-		if (spool_delete(queue.spool, ids[i]) < 0)
+	for (size_t i = 0; i < stored.count; i++)
+		if (spool_delete(queue.spool, stored.ids[i]) < 0)
 			abort();
 	if (spool_commit(queue.spool) < 0)
 		abort();
-	for (size_t i = 0; i < count; i++)
-		spool_body_remove(queue.spool, ids[i]);
-	free(ids);
+	for (size_t i = 0; i < stored.count; i++)
+		spool_body_remove(queue.spool, stored.ids[i]);
 	return 0;
 }

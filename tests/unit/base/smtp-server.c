@@ -31,7 +31,7 @@ struct owner {
 	bool later;
 	bool open; /* mail() without reset() */
 	enum smtp_decision answer;
-	bool end_later, end_refused, content_refused, data_refused;
+	bool list_later, end_later, end_refused, content_refused, data_refused;
 	unsigned auth_step;
 	bool tls_at_once;
 };
@@ -208,16 +208,18 @@ on_hello(void *arg, const char *name)
 	note(arg, "hello %s\n", name);
 }
 
-static bool
+static enum smtp_decision
 on_list(void *arg, struct buf *out)
 {
 	struct owner *o = arg;
 
 	note(o, "list\n");
 	if (o->data_refused)
-		return false;
-	return buf_append_str(
-		   out, o->content_refused ? "" : "3F2A  you@b.test\n\n-- 1 Request.\n") == 0;
+		return SMTP_REFUSE;
+	(void)buf_append_str(out, o->content_refused ? "" : "3F2A  you@b.test\n\n-- 1 Request.\n");
+	o->later = o->list_later;
+	o->answer = SMTP_ACCEPT;
+	return o->later ? SMTP_LATER : SMTP_ACCEPT;
 }
 
 static void
@@ -476,6 +478,9 @@ test_session(void **state)
 		"list\nflush\n"},
 	    {"mailq, nothing", "XFRANK LIST\r\n", "250 \r\n", "list\n",
 		.owner = {.content_refused = true}},
+	    {"mailq, later", "XFRANK LIST\r\nNOOP\r\n",
+		"250-3F2A  you@b.test\r\n250-\r\n250 -- 1 Request.\r\n250 2.0.0 OK\r\n", "list\n",
+		.owner = {.list_later = true}},
 	    {"mailq, trouble", "XFRANK LIST\r\n", "451 4.3.0 The listing cannot be had now\r\n",
 		"list\n", .owner = {.data_refused = true}},
 	};

@@ -667,6 +667,47 @@ test_mailq(void **state)
 	assert_non_null(strstr(full, "-- 1 Kbytes in 1 Request."));
 }
 
+/* A queue of more than one step: everybody gets all of it, and mail is taken meanwhile. */
+static void
+test_long_queue(void **state)
+{
+	static const char in[] = "EHLO x\r\nXFRANK LIST\r\nXFRANK FLUSH\r\nQUIT\r\n";
+	enum { MESSAGES = 300 };
+	struct harness *h = *state;
+	CLEANUP_FREE char *listing = NULL, *others = NULL;
+	CLEANUP_BUF struct buf mail = BUF_INIT(100000);
+	int many;
+
+	h->mode = "capture";
+	harness_start(h);
+	(void)buf_append_str(&mail, "EHLO x\r\n");
+	for (int i = 0; i < MESSAGES; i++)
+		(void)buf_append_str(&mail,
+		    "MAIL FROM:<x@example.com>\r\nRCPT TO:<a@example.org>\r\nBDAT 3 LAST\r\n\nx\n");
+	(void)buf_append_str(&mail, "QUIT\r\n");
+	free(harness_submit(h, 0, buf_str(&mail), mail.len));
+	assert_int_equal(view_list(h, 0).messages, MESSAGES);
+	assert_int_equal(view_list(h, 1000).messages, 0);
+	/* while one list is on its way */
+	many = harness_connect(h, 0);
+	assert_int_equal(write(many, in, strlen(in)), strlen(in));
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	listing = harness_replies(h, many);
+	assert_non_null(strstr(listing, "Kbytes in 30"));
+	assert_non_null(strstr(listing, "250 2.0.0 Trying"));
+	others = harness_submit(h, 1000, in, strlen(in));
+	assert_non_null(strstr(others, "Mail queue is empty"));
+	/* a client that goes before its answer is made harms nobody */
+	for (int i = 0; i < 5; i++) {
+		int fd = harness_connect(h, 0);
+
+		assert_int_equal(write(fd, in, strlen(in)), strlen(in));
+		close(fd);
+	}
+	assert_int_equal(view_act(h, 0, "delete", NULL, NULL), EX_OK);
+	assert_int_equal(view_list(h, 0).messages, 0);
+}
+
 static void
 test_history_may_be_off(void **state)
 {
@@ -783,6 +824,7 @@ main(void)
 	    TEST(test_many_recipients),
 	    TEST(test_drop_directory),
 	    TEST(test_mailq),
+	    TEST(test_long_queue),
 	    TEST(test_history_may_be_off),
 	    TEST(test_success_is_reported_where_asked),
 	    TEST(test_silent_callers),
