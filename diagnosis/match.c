@@ -385,6 +385,9 @@ rank_of(const struct rule *r, const struct diagnosis_facts *f, const struct diag
 		return RANK_NONE;
 	if (r->stages != 0 && m->stage != SMTP_STAGE_NONE && (r->stages & 1u << m->stage) == 0)
 		return RANK_NONE;
+	/* An HTTP status is no SMTP code, though it looks like one. */
+	if (m->stage == SMTP_STAGE_API && r->fault == SMTP_FAULT_NONE && r->stages == 0)
+		return RANK_NONE;
 	if (!holds(r->when, f))
 		return RANK_NONE;
 	rank = r->fault != SMTP_FAULT_NONE ? rank_of_fault(r, f, m) : rank_of_reply(r, f, m);
@@ -392,7 +395,8 @@ rank_of(const struct rule *r, const struct diagnosis_facts *f, const struct diag
 	 * particular stage. */
 	if (m->stage == SMTP_STAGE_NONE &&
 	    ((rank == RANK_CLASS && r->stages != 0) ||
-		(rank == RANK_CODE && r->stages == 1u << SMTP_STAGE_TOKEN)))
+		(rank == RANK_CODE &&
+		    (r->stages == 1u << SMTP_STAGE_TOKEN || r->stages == 1u << SMTP_STAGE_API))))
 		return RANK_NONE;
 	return rank;
 }

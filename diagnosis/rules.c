@@ -3,8 +3,8 @@
  *
  * One array; the files in rules/ are its chapters. The matcher (match.c) decides by how much a row
  * demands, and only among equals by their order here. The catalogue's numbers: C connection and
- * TLS, G standards, Y Google, M Microsoft, P other providers, A and O the token endpoints, L our
- * own side, X the classes that unknown replies fall back to.
+ * TLS, G standards, Y Google, M Microsoft, P other providers, A and O the token endpoints, H the
+ * HTTP APIs, L our own side, X the classes that unknown replies fall back to.
  */
 #include "diagnosis/rule.h"
 
@@ -27,6 +27,9 @@
 #define TOKEN(id, providers, words, cause, fixer, retry, delay, text, next)                  \
 	{id, providers, AT(TOKEN), NULL, NULL, words, ALWAYS, SMTP_FAULT_NONE, cause, fixer, \
 	    RETRY_##retry, delay, false, text, next},
+#define API(id, codes, words, cause, fixer, retry, delay, text, next)                              \
+	{id, 0, AT(API), codes, NULL, words, ALWAYS, SMTP_FAULT_NONE, cause, fixer, RETRY_##retry, \
+	    delay, false, text, next},
 
 const struct rule diagnosis_rules[] = {
 #include "diagnosis/rules/faults.def"
@@ -34,6 +37,7 @@ const struct rule diagnosis_rules[] = {
 #include "diagnosis/rules/google.def"
 #include "diagnosis/rules/providers.def"
 #include "diagnosis/rules/token.def"
+#include "diagnosis/rules/api.def"
 #include "diagnosis/rules/generic.def"
 };
 const size_t diagnosis_rules_count = ARRAY_SIZE(diagnosis_rules);

@@ -28,6 +28,7 @@ static const char *const stage_names[SMTP_STAGE_COUNT] = {
     [SMTP_STAGE_DATA] = "data",
     [SMTP_STAGE_EOM] = "eom",
     [SMTP_STAGE_QUIT] = "quit",
+    [SMTP_STAGE_API] = "api",
 };
 
 static const char *const fault_names[SMTP_FAULT_COUNT] = {
@@ -57,6 +58,7 @@ static const char *const fault_names[SMTP_FAULT_COUNT] = {
     [SMTP_FAULT_NO_CREDENTIAL] = "no-credential",
     [SMTP_FAULT_CREDENTIAL_LATER] = "credential-later",
     [SMTP_FAULT_LOCAL] = "local",
+    [SMTP_FAULT_API_ENVELOPE] = "api-envelope",
 };
 
 const char *

@@ -39,6 +39,7 @@ enum smtp_stage {
 	SMTP_STAGE_DATA,
 	SMTP_STAGE_EOM, /* the reply to the final dot or to BDAT LAST */
 	SMTP_STAGE_QUIT,
+	SMTP_STAGE_API, /* an HTTP API's answer to a message: the code is an HTTP status */
 	SMTP_STAGE_COUNT,
 };
 
@@ -75,6 +76,7 @@ enum smtp_fault {
 	SMTP_FAULT_NO_CREDENTIAL,    /* stage token: needs authorization, no password stored, refused client */
 	SMTP_FAULT_CREDENTIAL_LATER, /* stage token: the authorization server is not reachable now */
 	SMTP_FAULT_LOCAL,            /* memory, files: our own trouble */
+	SMTP_FAULT_API_ENVELOPE,     /* an HTTP API, which has no envelope, would send to others than the recipients */
 	SMTP_FAULT_COUNT,
 };
 
@@ -86,6 +88,7 @@ struct smtp_reply {
 	char enhanced[12];      /* "5.7.8", or "" */
 	enum smtp_stage stage;
 	enum smtp_fault fault;
+	unsigned retry_after;   /* seconds that the server asked to be left alone for; 0: it did not */
 	bool in_doubt;          /* the whole content was sent and no reply came: it may have been accepted */
 	char *text;             /* lines joined by " / ", escaped, without codes; or a sentence about the fault. Owned; may be NULL */
 };

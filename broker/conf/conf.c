@@ -18,6 +18,7 @@
 
 #include "base/smtp/sasl.h"
 #include "broker/conf/readers.h"
+#include "broker/conf/transport.h"
 #include "broker/conf/values.h"
 #include "config.h"
 
@@ -44,8 +45,9 @@ account_clear(struct conf_account *a)
 	    &a->app_scopes, &a->password_derivation, &a->region, &a->redirect_scheme, &a->tenant,
 	    &a->transport, &a->issuer, &a->authorization_endpoint, &a->token_endpoint,
 	    &a->device_endpoint, &a->revocation_endpoint, &a->userinfo_endpoint, &a->scopes,
-	    &a->host, &a->tls, &a->ca_file, &a->password.text, &a->redirect_host,
-	    &a->redirect_path};
+	    &a->host, &a->tls, &a->ca_file, &a->password.text, &a->redirect_host, &a->redirect_path,
+	    &a->graph_endpoint, &a->gmail_endpoint, &a->graph_scopes, &a->gmail_scopes,
+	    &a->api_endpoint};
 
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
 		free(*strings[i]);
@@ -583,7 +585,7 @@ add_account(struct loader *l, const struct raw_block *b)
 	if ((r = read_below(l, preset, block, b, a)) < 0 ||
 	    (r = read_below(l, block, NULL, b, a)) < 0 ||
 	    (r = read_block(&l->raw, b, account_rules, a)) < 0 || (r = take_app_scopes(a, b)) < 0 ||
-	    (r = account_defaults(a)) < 0)
+	    (r = transport_apply(&l->raw, a, b, block)) < 0 || (r = account_defaults(a)) < 0)
 		return r;
 	account_check(&l->raw, a, b);
 	check_secret_file(l, &a->client_secret);

@@ -58,7 +58,9 @@ struct conf_account {
 	char *issuer, *authorization_endpoint, *token_endpoint, *device_endpoint,
 	    *revocation_endpoint, *userinfo_endpoint;
 	char *tenant;     /* fills "{tenant}" in the endpoints; NULL: common */
-	char *transport;  /* smtp */
+	char *transport;  /* smtp | graph | gmail */
+	char *graph_endpoint, *gmail_endpoint, *graph_scopes, *gmail_scopes;
+	char *api_endpoint; /* that of the transport; NULL for smtp */
 	char *scopes;     /* separated by one space */
 	char *app_scopes; /* what client-credentials asks for where scopes is a preset's */
 	struct conf_strings audience; /* what an access token that can be read may be meant for */

@@ -176,7 +176,7 @@ read_tls(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_transport(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	static const char *const words[] = {"smtp", NULL};
+	static const char *const words[] = {"smtp", "graph", "gmail", NULL};
 
 	return read_word(raw, e, target, words);
 }

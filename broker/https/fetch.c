@@ -556,7 +556,7 @@ fetch_new(struct event_base *base, const struct fetch_ops *ops, void *arg)
 		return NULL;
 	f->ops = ops;
 	f->arg = arg;
-	f->http = http_new(base);
+	f->http = http_new(base, HTTP_ACTIVE_USUAL);
 	f->accounts = accounts_new();
 	f->cache = discovery_cache_new();
 	if (f->http == NULL || f->accounts == NULL || f->cache == NULL) {

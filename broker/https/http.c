@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
 
 #include "broker/https/document.h"
 #include "broker/https/http-time.h"
@@ -31,7 +32,7 @@ struct http {
 	struct event *start; /* runs transfers that wait, outside of any callback of curl's */
 	struct http_transfer *waiting, **waiting_last;
 	struct http_transfer *active;
-	unsigned active_count;
+	unsigned active_count, active_max;
 };
 
 struct http_transfer {
@@ -42,7 +43,13 @@ struct http_transfer {
 	char authority[URL_AUTHORITY_MAX];
 	char fault[URL_AUTHORITY_MAX + 256];
 	struct buf request; /* the form */
-	struct buf body;    /* the answer */
+	struct upload *upload;
+	struct buf body; /* the answer */
+	const char *wanted;
+	char address[80], tls[80];
+	unsigned seconds;
+	enum smtp_fault kind;
+	enum smtp_stage stage;
 	bool too_big;
 	http_done *done;
 	void *arg;
@@ -88,12 +95,61 @@ certificate_fault(long verify)
 	}
 }
 
+/* Which fault it is for the table of verdicts. */
+static void
+name_fault(struct http_transfer *t, CURLcode code)
+{
+	curl_off_t ready = 0;
+	long number = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
+	t->stage = ready > 0 ? SMTP_STAGE_API : SMTP_STAGE_CONNECT;
+	t->kind = ready > 0 ? SMTP_FAULT_CLOSED : SMTP_FAULT_UNREACHABLE;
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+		t->stage = SMTP_STAGE_DNS;
+		t->kind = SMTP_FAULT_DNS;
+		break;
+	case CURLE_COULDNT_CONNECT:
+		(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
+		if (number == 0 || number == ECONNREFUSED)
+			t->kind = SMTP_FAULT_REFUSED;
+		break;
+	case CURLE_OPERATION_TIMEDOUT:
+		t->kind = ready > 0 ? SMTP_FAULT_TIMEOUT : SMTP_FAULT_CONNECT_TIMEOUT;
+		break;
+	case CURLE_PEER_FAILED_VERIFICATION:
+		(void)curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &number);
+		t->stage = SMTP_STAGE_TLS;
+		t->kind = number == 0 || number == 1    ? SMTP_FAULT_CERT_NAME
+			  : number == 9 || number == 10 ? SMTP_FAULT_CERT_EXPIRED
+							: SMTP_FAULT_CERT_UNTRUSTED;
+		break;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CACERT_BADFILE:
+		t->stage = SMTP_STAGE_TLS;
+		t->kind = SMTP_FAULT_TLS;
+		break;
+	case CURLE_OUT_OF_MEMORY:
+		t->kind = SMTP_FAULT_LOCAL;
+		break;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_WRITE_ERROR:
+		t->kind = SMTP_FAULT_PROTOCOL;
+		break;
+	default:
+		break;
+	}
+}
+
 static void
 describe_fault(struct http_transfer *t, CURLcode code)
 {
 	curl_off_t connected = 0;
 	long number = 0;
 
+	name_fault(t, code);
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 		(void)snprintf(t->fault, sizeof(t->fault), "the name %.*s could not be resolved",
@@ -110,8 +166,8 @@ describe_fault(struct http_transfer *t, CURLcode code)
 			(void)snprintf(t->fault, sizeof(t->fault),
 			    "no connection to %s within %d s", t->authority, HTTP_CONNECT_SECONDS);
 		else
-			(void)snprintf(t->fault, sizeof(t->fault), "%s did not answer within %d s",
-			    t->authority, HTTP_TOTAL_SECONDS);
+			(void)snprintf(t->fault, sizeof(t->fault), "%s did not answer within %u s",
+			    t->authority, t->seconds);
 		break;
 	case CURLE_PEER_FAILED_VERIFICATION:
 		(void)curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &number);
@@ -129,6 +185,7 @@ describe_fault(struct http_transfer *t, CURLcode code)
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
+	case CURLE_SEND_FAIL_REWIND:
 	case CURLE_PARTIAL_FILE:
 		(void)snprintf(t->fault, sizeof(t->fault),
 		    "%s closed the connection before its answer was complete", t->authority);
@@ -164,13 +221,20 @@ finish(struct http_transfer *t, CURLcode code)
 		answer.body = buf_str(&t->body);
 		answer.body_len = t->body.len;
 		answer.location = location;
+		if (t->wanted != NULL)
+			answer.wanted = header_value(t->easy, t->wanted);
 		answer.date = http_date(header_value(t->easy, "Date"));
 		answer.retry_after =
 		    http_retry_after(header_value(t->easy, "Retry-After"), answer.date, time(NULL));
 	} else {
 		describe_fault(t, code);
 		answer.fault = t->fault;
+		answer.kind = t->kind;
+		answer.stage = t->stage;
 	}
+	answer.sent = code == CURLE_OK || (t->upload != NULL && upload_left(t->upload) == 0);
+	answer.address = t->address;
+	answer.tls = t->tls;
 	t->done(t->arg, &answer);
 }
 
@@ -194,7 +258,7 @@ wake(struct http *h)
 {
 	const struct timeval now = {0};
 
-	if (h->waiting != NULL && h->active_count < HTTP_ACTIVE_MAX)
+	if (h->waiting != NULL && h->active_count < h->active_max)
 		(void)event_add(h->start, &now);
 }
 
@@ -281,7 +345,7 @@ on_start(evutil_socket_t sock, short what, void *arg)
 {
 	struct http *h = arg;
 
-	while (h->waiting != NULL && h->active_count < HTTP_ACTIVE_MAX) {
+	while (h->waiting != NULL && h->active_count < h->active_max) {
 		struct http_transfer *t = h->waiting;
 
 		h->waiting = t->next;
@@ -308,13 +372,14 @@ http_init(void)
 }
 
 struct http *
-http_new(struct event_base *base)
+http_new(struct event_base *base, unsigned active_max)
 {
 	struct http *h = calloc(1, sizeof(*h));
 
 	if (h == NULL)
 		return NULL;
 	h->base = base;
+	h->active_max = active_max;
 	h->waiting_last = &h->waiting;
 	h->multi = curl_multi_init();
 	h->timer = event_new(base, -1, 0, on_timer, h);
@@ -373,23 +438,87 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	return size * count;
 }
 
+static size_t
+give_upload(char *to, size_t size, size_t count, void *arg)
+{
+	return upload_read(((struct http_transfer *)arg)->upload, to, size * count);
+}
+
+/* Who answers, and over what; while the transfer runs, since the connection may go with its end. */
+static size_t
+note_connection(char *data, size_t size, size_t count, void *arg)
+{
+	struct http_transfer *t = arg;
+	struct curl_tlssessioninfo *session = NULL;
+	char *address = NULL;
+	long port = 0;
+
+	if (t->address[0] != '\0' ||
+	    curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &address) != CURLE_OK ||
+	    address == NULL)
+		return size * count;
+	(void)curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port);
+	(void)snprintf(t->address, sizeof(t->address),
+	    strchr(address, ':') == NULL ? "%s:%ld" : "[%s]:%ld", address, port);
+	if (curl_easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK &&
+	    session != NULL && session->backend == CURLSSLBACKEND_OPENSSL &&
+	    session->internals != NULL) {
+		const SSL *ssl = session->internals;
+
+		(void)snprintf(t->tls, sizeof(t->tls), "%s %s", SSL_get_version(ssl),
+		    SSL_get_cipher_name(ssl));
+	}
+	return size * count;
+}
+
+static int
+add_header(struct http_transfer *t, const char *line)
+{
+	struct curl_slist *more = line == NULL ? t->headers : curl_slist_append(t->headers, line);
+
+	if (more == NULL && line != NULL)
+		return -ENOMEM;
+	t->headers = more;
+	return 0;
+}
+
 static int
 set_headers(struct http_transfer *t, const struct http_request *q)
 {
 	/* "Expect:" takes away the pause that curl makes before a long POST */
 	const char *lines[] = {"Accept: application/json", "Expect:", q->authorization};
+	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		struct curl_slist *more;
-
-		if (lines[i] == NULL)
-			continue;
-		more = curl_slist_append(t->headers, lines[i]);
-		if (more == NULL)
-			return -ENOMEM;
-		t->headers = more;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(lines) && r == 0; i++)
+		r = add_header(t, lines[i]);
+	for (size_t i = 0; i < HTTP_HEADERS_MAX && q->headers[i] != NULL && r == 0; i++)
+		r = add_header(t, q->headers[i]);
+	if (r < 0)
+		return r;
 	return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+static int
+set_fresh(struct http_transfer *t)
+{
+	return curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK ||
+		       curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L) != CURLE_OK
+		   ? -ENOMEM
+		   : 0;
+}
+
+static int
+set_upload(struct http_transfer *t, const struct http_request *q)
+{
+	t->upload = q->upload;
+	if (curl_easy_setopt(t->easy, CURLOPT_POST, 1L) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, give_upload) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_READDATA, t) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+		(curl_off_t)upload_left(q->upload)) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, (long)HTTP_KEEP_SECONDS) != CURLE_OK)
+		return -ENOMEM;
+	return q->keep ? 0 : set_fresh(t);
 }
 
 static int
@@ -397,6 +526,8 @@ set_body(struct http_transfer *t, const struct http_request *q)
 {
 	int r;
 
+	if (q->upload != NULL)
+		return set_upload(t, q);
 	if (q->body == NULL)
 		return 0;
 	r = buf_append(&t->request, q->body->data, q->body->len);
@@ -405,11 +536,9 @@ set_body(struct http_transfer *t, const struct http_request *q)
 	if (curl_easy_setopt(t->easy, CURLOPT_POST, 1L) != CURLE_OK ||
 	    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, buf_str(&t->request)) != CURLE_OK ||
 	    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->request.len) !=
-		CURLE_OK ||
-	    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK ||
-	    curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L) != CURLE_OK)
+		CURLE_OK)
 		return -ENOMEM;
-	return 0;
+	return set_fresh(t);
 }
 
 static int
@@ -444,8 +573,10 @@ set_options(struct http_transfer *t, const struct http_request *q)
 	    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_SECONDS) != CURLE_OK ||
-	    curl_easy_setopt(e, CURLOPT_TIMEOUT, (long)HTTP_TOTAL_SECONDS) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_TIMEOUT, (long)t->seconds) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_USERAGENT, "Frank/" FRANK_VERSION) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, note_connection) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_HEADERDATA, t) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_WRITEDATA, t) != CURLE_OK)
 		return -EINVAL;
@@ -466,6 +597,8 @@ http_start(struct http *h, const struct http_request *q, http_done *done, void *
 	t->http = h;
 	t->done = done;
 	t->arg = arg;
+	t->wanted = q->wanted_header;
+	t->seconds = q->seconds == 0 ? HTTP_TOTAL_SECONDS : q->seconds;
 	t->body = (struct buf)BUF_INIT_WIPE(DOCUMENT_MAX);
 	t->request = (struct buf)BUF_INIT_WIPE(DOCUMENT_MAX);
 	url_authority(q->url, t->authority, sizeof(t->authority));

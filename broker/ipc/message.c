@@ -18,7 +18,8 @@
 const uint8_t message_table_hash[MESSAGE_TABLE_HASH] = MESSAGES_HASH;
 
 enum field_type { TYPE_U64, TYPE_STR, TYPE_BYTES, TYPE_SECRET };
-enum { FIELDS_MAX = 512, ROLE_ROLE = ROLE_COUNT };
+/* ROLE_ROLE: every role but main. ROLE_CARRIER: send or post, which take messages out. */
+enum { FIELDS_MAX = 512, ROLE_ROLE = ROLE_COUNT, ROLE_CARRIER };
 enum fd_rule { FD_NO, FD_MAY, FD_MUST };
 
 struct field_def {
@@ -74,7 +75,7 @@ const char *
 role_name(enum role_id role)
 {
 	static const char *const names[] = {
-	    "main", "queue", "keeper", "fetch", "send", "tls", "client"};
+	    "main", "queue", "keeper", "fetch", "send", "post", "tls", "client"};
 
 	return (unsigned)role < ARRAY_SIZE(names) ? names[role] : "unknown";
 }
@@ -322,7 +323,8 @@ static bool
 role_fits(uint8_t wanted, enum role_id is)
 {
 	return wanted == (uint8_t)is ||
-	       (wanted == ROLE_ROLE && is != ROLE_MAIN && is != ROLE_CLIENT);
+	       (wanted == ROLE_ROLE && is != ROLE_MAIN && is != ROLE_CLIENT) ||
+	       (wanted == ROLE_CARRIER && (is == ROLE_SEND || is == ROLE_POST));
 }
 
 static const char *

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { REPLY_HEAD = 6, REPLY_TEXT_MAX = 2000 };
+enum { REPLY_HEAD = 10, REPLY_TEXT_MAX = 2000 };
 
 void
 reply_put(struct message *m, enum field f, const struct smtp_reply *r)
@@ -18,7 +18,9 @@ reply_put(struct message *m, enum field f, const struct smtp_reply *r)
 	bytes[2] = (char)r->stage;
 	bytes[3] = (char)r->fault;
 	bytes[4] = r->in_doubt ? 1 : 0;
-	bytes[5] = (char)enhanced;
+	for (int i = 0; i < 4; i++)
+		bytes[5 + i] = (char)(r->retry_after >> (24 - 8 * i) & 0xff);
+	bytes[9] = (char)enhanced;
 	memcpy(bytes + REPLY_HEAD, r->enhanced, enhanced);
 	if (text > 0)
 		memcpy(bytes + REPLY_HEAD + enhanced, r->text, text);
@@ -33,7 +35,7 @@ reply_get(const uint8_t *bytes, size_t len, struct smtp_reply *ret)
 	*ret = (struct smtp_reply){0};
 	if (len < REPLY_HEAD)
 		return -EPROTO;
-	enhanced = bytes[5];
+	enhanced = bytes[9];
 	if (enhanced >= sizeof(ret->enhanced) || len - REPLY_HEAD < enhanced ||
 	    bytes[2] >= SMTP_STAGE_COUNT || bytes[3] >= SMTP_FAULT_COUNT)
 		return -EPROTO;
@@ -43,6 +45,8 @@ reply_get(const uint8_t *bytes, size_t len, struct smtp_reply *ret)
 	ret->stage = (enum smtp_stage)bytes[2];
 	ret->fault = (enum smtp_fault)bytes[3];
 	ret->in_doubt = bytes[4] != 0;
+	for (int i = 0; i < 4; i++)
+		ret->retry_after = ret->retry_after << 8 | bytes[5 + i];
 	memcpy(ret->enhanced, bytes + REPLY_HEAD, enhanced);
 	ret->text =
 	    strndup((const char *)bytes + REPLY_HEAD + enhanced, len - REPLY_HEAD - enhanced);

@@ -1,8 +1,8 @@
 /*
  * reply.h: a struct smtp_reply inside a message (field RESULT).
  *
- * Octets: u16 code, u8 stage, u8 fault, u8 in_doubt, u8 length of the enhanced code, the enhanced
- * code, then the text.
+ * Octets: u16 code, u8 stage, u8 fault, u8 in_doubt, u32 retry_after, u8 length of the enhanced
+ * code, the enhanced code, then the text. Numbers with the high octet first.
  */
 #ifndef FRANK_BROKER_IPC_REPLY_H
 #define FRANK_BROKER_IPC_REPLY_H

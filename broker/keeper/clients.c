@@ -59,7 +59,7 @@ client_free(struct client *c)
 			k->client_count--;
 			break;
 		}
-	keeper_forget(k, c);
+	keeper_forget(k, c, ROLE_CLIENT);
 	authorize_forget_client(k, c);
 	revoke_forget_client(k, c);
 	if (c->idle != NULL)
@@ -286,7 +286,8 @@ token_get(struct client *c, const struct message *m)
 				machine_can_force(a->machine, keeper_now(c->keeper));
 
 		client_occupy(c);
-		if (keeper_wait(c->keeper, a, c, 0, service, message_u64(m, F_MIN_VALID, 0),
+		if (keeper_wait(c->keeper, a, c, ROLE_CLIENT, 0, service,
+			message_u64(m, F_MIN_VALID, 0),
 			rejected ? machine_generation(a->machine) : 0) < 0)
 			client_done(c, EX_TEMPFAIL, "Too many wait for a token of this account.",
 			    "Try again in a moment.", NULL);

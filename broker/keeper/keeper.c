@@ -388,7 +388,8 @@ keeper_clear(struct keeper *k)
 	revoke_clear(k);
 	requests_clear(k);
 	prepare_clear(k);
-	keeper_forget(k, NULL);
+	keeper_forget(k, NULL, ROLE_SEND);
+	keeper_forget(k, NULL, ROLE_POST);
 	if (k->stop_timer != NULL)
 		event_free(k->stop_timer);
 	configuration_clear(k);
@@ -468,7 +469,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		probe(k, m);
 		break;
 	case M_CREDENTIAL_GET:
-		lending_get(k, m);
+		lending_get(k, channel_peer(from), m);
 		break;
 	case M_KEY_ANSWER:
 		prepare_answer(k, m);
@@ -503,8 +504,8 @@ on_peer(struct role *r, enum role_id peer, bool up)
 
 	if (peer == ROLE_FETCH) {
 		requests_peer(k, up);
-	} else if (peer == ROLE_SEND && !up) {
-		keeper_forget(k, NULL);
+	} else if ((peer == ROLE_SEND || peer == ROLE_POST) && !up) {
+		keeper_forget(k, NULL, peer);
 	} else if (peer == ROLE_QUEUE && up) {
 		keeper_tell_all(k);
 	} else if (peer == ROLE_QUEUE) {

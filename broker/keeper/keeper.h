@@ -65,7 +65,8 @@ struct waiter {
 	struct waiter *next;
 	uint64_t id;             /* as the machine knows it */
 	struct account *account; /* borrowed */
-	struct client *client;   /* NULL: send */
+	struct client *client;   /* NULL: a role that takes mail out */
+	enum role_id carrier;    /* then: send or post */
 	uint64_t send_id;        /* of CREDENTIAL_GET */
 	char *service;           /* who let a client have it, for the audit line */
 };
@@ -118,16 +119,17 @@ struct account *keeper_find(const struct keeper *k, const char *name);
 /* After an event for an account: its actions, its timer. */
 void keeper_run(struct keeper *k, struct account *a);
 
-/* Lets somebody wait for a token of `a`. 0 or negative errno. `service` may be NULL. */
-int keeper_wait(struct keeper *k, struct account *a, struct client *client, uint64_t send_id,
-    const char *service, uint64_t min_valid, uint64_t rejected);
-/* Forgets whoever waits for this client; NULL: for send. */
-void keeper_forget(struct keeper *k, const struct client *client);
+/* Lets somebody wait for a token of `a`: a client, or where that is NULL the role `carrier`. 0 or
+ * negative errno. `service` may be NULL. */
+int keeper_wait(struct keeper *k, struct account *a, struct client *client, enum role_id carrier,
+    uint64_t send_id, const char *service, uint64_t min_valid, uint64_t rejected);
+/* Forgets whoever waits for this client; NULL: for this role. */
+void keeper_forget(struct keeper *k, const struct client *client, enum role_id carrier);
 
 /* What a machine's decision about one who waits (account_ops) leads to. */
 void keeper_decide(void *arg, struct account *a, uint64_t waiter, bool granted);
-/* CREDENTIAL_GET. */
-void lending_get(struct keeper *k, const struct message *m);
+/* CREDENTIAL_GET of send or post. */
+void lending_get(struct keeper *k, enum role_id carrier, const struct message *m);
 /* Tells queue how every account stands. */
 void keeper_tell_all(struct keeper *k);
 

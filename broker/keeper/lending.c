@@ -1,7 +1,7 @@
 /*
- * lending.c: those who wait for a credential, and what the send role gets.
+ * lending.c: those who wait for a credential, and what the roles that take mail out (send, post) get.
  *
- * send gets a credential for an account that queue has lent to it, and no other. Whoever waits is known to the machine by a
+ * They get a credential for an account that queue has lent to it, and no other. Whoever waits is known to the machine by a
  * number; here stands who that is.
  */
 #include "broker/keeper/keeper.h"
@@ -12,8 +12,8 @@
 #include "base/log.h"
 
 int
-keeper_wait(struct keeper *k, struct account *a, struct client *client, uint64_t send_id,
-    const char *service, uint64_t min_valid, uint64_t rejected)
+keeper_wait(struct keeper *k, struct account *a, struct client *client, enum role_id carrier,
+    uint64_t send_id, const char *service, uint64_t min_valid, uint64_t rejected)
 {
 	struct waiter *w = calloc(1, sizeof(*w));
 	int r;
@@ -24,6 +24,7 @@ keeper_wait(struct keeper *k, struct account *a, struct client *client, uint64_t
 	    .id = ++k->last_waiter,
 	    .account = a,
 	    .client = client,
+	    .carrier = carrier,
 	    .send_id = send_id};
 	w->service = service == NULL ? NULL : strdup(service);
 	if (min_valid < a->conf->min_valid)
@@ -54,14 +55,14 @@ take_waiter(struct keeper *k, uint64_t id)
 }
 
 void
-keeper_forget(struct keeper *k, const struct client *client)
+keeper_forget(struct keeper *k, const struct client *client, enum role_id carrier)
 {
 	struct waiter **p = &k->waiters;
 
 	while (*p != NULL) {
 		struct waiter *w = *p;
 
-		if (w->client != client) {
+		if (w->client != client || (client == NULL && w->carrier != carrier)) {
 			p = &w->next;
 			continue;
 		}
@@ -73,26 +74,27 @@ keeper_forget(struct keeper *k, const struct client *client)
 }
 
 static void
-audit_send(const struct account *a, const char *outcome)
+audit_send(const struct account *a, enum role_id carrier, const char *outcome)
 {
 	log_line(LOG_LEVEL_INFO, "A credential was asked for.",
-	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_ROLE, "send"}, {LOG_OUTCOME, outcome}));
+	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_ROLE, role_name(carrier)},
+		{LOG_OUTCOME, outcome}));
 }
 
 static void
-send_to_send(struct keeper *k, struct message *m)
+answer(struct keeper *k, enum role_id carrier, struct message *m)
 {
-	struct channel *c = role_peer(k->role, ROLE_SEND);
+	struct channel *c = role_peer(k->role, carrier);
 
 	if (c == NULL)
 		(void)message_free(m);
 	else if (channel_send(c, m, -1) < 0)
-		log_error("An answer does not reach the send role.");
+		log_error("An answer does not reach the %s role.", role_name(carrier));
 }
 
 static void
-fail_credential(struct keeper *k, uint64_t id, const char *name, const char *state,
-    const char *error, int64_t until)
+fail_credential(struct keeper *k, enum role_id carrier, uint64_t id, const char *name,
+    const char *state, const char *error, int64_t until)
 {
 	struct message *m = message_new(M_CREDENTIAL_FAILED);
 
@@ -102,26 +104,26 @@ fail_credential(struct keeper *k, uint64_t id, const char *name, const char *sta
 	message_put_str(m, F_ERROR, error);
 	if (until > 0)
 		message_put_u64(m, F_UNTIL, (uint64_t)until);
-	send_to_send(k, m);
+	answer(k, carrier, m);
 }
 
 /* "unreachable" where the account stands well and a token merely cannot be had now. */
 static void
-refuse_credential(struct keeper *k, const struct account *a, uint64_t id)
+refuse_credential(struct keeper *k, const struct account *a, enum role_id carrier, uint64_t id)
 {
 	struct account_view v;
 
 	account_view(a, &v);
-	fail_credential(k, id, a->conf->name, v.usable ? "unreachable" : v.state,
+	fail_credential(k, carrier, id, a->conf->name, v.usable ? "unreachable" : v.state,
 	    v.text.len > 0 ? buf_str(&v.text) : "No access token can be had at the moment.",
 	    v.until);
-	audit_send(a, v.state);
+	audit_send(a, carrier, v.state);
 	account_view_clear(&v);
 }
 
 static void
-give_credential(struct keeper *k, const struct account *a, uint64_t id, const char *kind,
-    const struct secret *s, int64_t until)
+give_credential(struct keeper *k, const struct account *a, enum role_id carrier, uint64_t id,
+    const char *kind, const struct secret *s, int64_t until)
 {
 	struct message *m = message_new(M_CREDENTIAL);
 
@@ -133,8 +135,8 @@ give_credential(struct keeper *k, const struct account *a, uint64_t id, const ch
 	message_put_secret(m, F_SECRET, s);
 	if (until > 0)
 		message_put_u64(m, F_UNTIL, (uint64_t)until);
-	send_to_send(k, m);
-	audit_send(a, kind);
+	answer(k, carrier, m);
+	audit_send(a, carrier, kind);
 }
 
 void
@@ -151,20 +153,20 @@ keeper_decide(void *arg, struct account *a, uint64_t waiter, bool granted)
 		CLEANUP_SECRET struct secret *s = machine_access_token(a->machine);
 
 		if (s != NULL)
-			give_credential(k, a, w->send_id, "token", s,
+			give_credential(k, a, w->carrier, w->send_id, "token", s,
 			    machine_expires_at(a->machine, keeper_now(k)));
 		else
-			fail_credential(
-			    k, w->send_id, a->conf->name, "unreachable", "Memory ran out.", 0);
+			fail_credential(k, w->carrier, w->send_id, a->conf->name, "unreachable",
+			    "Memory ran out.", 0);
 	} else {
-		refuse_credential(k, a, w->send_id);
+		refuse_credential(k, a, w->carrier, w->send_id);
 	}
 	free(w->service);
 	free(w);
 }
 
 void
-lending_get(struct keeper *k, const struct message *m)
+lending_get(struct keeper *k, enum role_id carrier, const struct message *m)
 {
 	const char *name = message_str(m, F_ACCOUNT);
 	struct account *a = keeper_find(k, name);
@@ -176,28 +178,28 @@ lending_get(struct keeper *k, const struct message *m)
 		channel_poll(role_peer(k->role, ROLE_QUEUE));
 	a = keeper_find(k, name);
 	if (a == NULL || !a->lent) {
-		log_line(LOG_LEVEL_WARNING,
-		    "The send role asks for an account that is not lent to it.",
-		    LOG_PAIRS({LOG_ACCOUNT, name}, {LOG_OUTCOME, "refused"}));
-		fail_credential(
-		    k, id, name, "configuration", "This account is not lent for sending.", 0);
+		log_line(LOG_LEVEL_WARNING, "A role asks for an account that is not lent to it.",
+		    LOG_PAIRS({LOG_ACCOUNT, name}, {LOG_ROLE, role_name(carrier)},
+			{LOG_OUTCOME, "refused"}));
+		fail_credential(k, carrier, id, name, "configuration",
+		    "This account is not lent for sending.", 0);
 		return;
 	}
 	switch (account_credential(a)) {
 	case CREDENTIAL_NONE:
-		give_credential(k, a, id, "none", NULL, 0);
+		give_credential(k, a, carrier, id, "none", NULL, 0);
 		break;
 	case CREDENTIAL_PASSWORD:
 		s = account_password(a);
 		if (s != NULL)
-			give_credential(k, a, id, "password", s, 0);
+			give_credential(k, a, carrier, id, "password", s, 0);
 		else
-			refuse_credential(k, a, id);
+			refuse_credential(k, a, carrier, id);
 		break;
 	case CREDENTIAL_TOKEN:
-		if (keeper_wait(k, a, NULL, id, NULL, message_u64(m, F_MIN_VALID, 0),
+		if (keeper_wait(k, a, NULL, carrier, id, NULL, message_u64(m, F_MIN_VALID, 0),
 			message_u64(m, F_REJECTED, 0)) < 0)
-			fail_credential(k, id, name, "unreachable",
+			fail_credential(k, carrier, id, name, "unreachable",
 			    "Too many wait for a token of this account.", 0);
 	}
 }

@@ -118,6 +118,8 @@ put_keeping(struct message *m, const struct settings *s, const struct conf_accou
 static void
 put_submission(struct message *m, const struct conf_account *a)
 {
+	message_put_str(m, F_TRANSPORT, a->transport);
+	message_put_str(m, F_API_ENDPOINT, a->api_endpoint);
 	message_put_str(m, F_MAILBOX, a->mailbox);
 	message_put_str(m, F_AUTH_USER, a->auth_user);
 	message_put_str(m, F_HOST, a->host);

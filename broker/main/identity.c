@@ -26,6 +26,7 @@ static const char *const user_names[ROLE_COUNT] = {
     [ROLE_FETCH] = "frank-net",
     [ROLE_SEND] = "frank-net",
     [ROLE_TLS] = "frank-net",
+    [ROLE_POST] = "frank-net",
 };
 
 /* Unlike getpwnam, getpwnam_r tells "there is no such user" (0 and no result) from a database that

@@ -18,12 +18,17 @@
 
 enum { CHANNEL_FD = 3, FIRST_FREE = 10 };
 
+/* The file of each role's program, and the name that it runs under where one program is two roles. */
 static const char *const names[ROLE_COUNT] = {
     [ROLE_QUEUE] = "frank-queue",
     [ROLE_KEEPER] = "frank-keeper",
     [ROLE_FETCH] = "frank-https",
     [ROLE_SEND] = "frank-send",
     [ROLE_TLS] = "frank-tls",
+    [ROLE_POST] = "frank-https",
+};
+static const char *const other_names[ROLE_COUNT] = {
+    [ROLE_POST] = "frank-post",
 };
 
 /* What roles and their libraries may see of the environment. */
@@ -173,7 +178,8 @@ static _Noreturn void
 become_role(const struct programs *p, enum role_id role, const struct identity *who, int channel,
     const char *state_path)
 {
-	char *argv[] = {(char *)names[role], (char *)state_path, NULL};
+	const char *name = other_names[role] == NULL ? names[role] : other_names[role];
+	char *argv[] = {(char *)name, (char *)state_path, NULL};
 	char *environment[ARRAY_SIZE(passed_on) + 1];
 	int r;
 
@@ -192,7 +198,7 @@ become_role(const struct programs *p, enum role_id role, const struct identity *
 		(void)fexecve(p->fds[role], argv, environment);
 		r = -errno;
 	}
-	log_error("%s cannot be started: %s.", names[role], strerror(-r));
+	log_error("%s cannot be started: %s.", name, strerror(-r));
 	_exit(EX_OSERR);
 }
 

@@ -66,7 +66,8 @@ struct supervisor {
 	int status;
 };
 
-static const enum role_id all_roles[] = {ROLE_QUEUE, ROLE_KEEPER, ROLE_FETCH, ROLE_SEND, ROLE_TLS};
+static const enum role_id all_roles[] = {
+    ROLE_QUEUE, ROLE_KEEPER, ROLE_FETCH, ROLE_SEND, ROLE_POST, ROLE_TLS};
 
 /* Who works with whom. The first of an on-demand role's rows names its user. */
 static const struct {
@@ -76,6 +77,8 @@ static const struct {
     {ROLE_FETCH, ROLE_KEEPER},
     {ROLE_SEND, ROLE_QUEUE},
     {ROLE_SEND, ROLE_KEEPER},
+    {ROLE_POST, ROLE_QUEUE},
+    {ROLE_POST, ROLE_KEEPER},
     {ROLE_TLS, ROLE_QUEUE},
 };
 
@@ -86,6 +89,13 @@ static bool
 is_of_set(enum role_id role)
 {
 	return role == ROLE_QUEUE || role == ROLE_KEEPER;
+}
+
+/* Whose work at the provider is finished, as far as it can be, before the others end. */
+static bool
+is_of_network(enum role_id role)
+{
+	return role == ROLE_FETCH || role == ROLE_SEND || role == ROLE_POST;
 }
 
 static uint64_t
@@ -531,7 +541,10 @@ stop_set(struct supervisor *s)
 static bool
 network_is_gone(const struct supervisor *s)
 {
-	return s->children[ROLE_FETCH].pid == 0 && s->children[ROLE_SEND].pid == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
+		if (is_of_network(all_roles[i]) && s->children[all_roles[i]].pid > 0)
+			return false;
+	return true;
 }
 
 static void
@@ -739,8 +752,9 @@ supervisor_stop(struct supervisor *s, int status)
 		finish(s);
 		return;
 	}
-	tell_shutdown(&s->children[ROLE_FETCH]);
-	tell_shutdown(&s->children[ROLE_SEND]);
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
+		if (is_of_network(all_roles[i]))
+			tell_shutdown(&s->children[all_roles[i]]);
 	/* tls carries sessions of the queue, and ends with it */
 	if (network_is_gone(s))
 		stop_set(s);

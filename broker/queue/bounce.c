@@ -190,6 +190,15 @@ write_original_recipient(struct buf *out, const char *orcpt)
 	return buf_append_str(out, "\r\n");
 }
 
+/* RFC 3464 section 2.3.6: an HTTP status is no SMTP code, and what we found ourselves is neither. */
+static const char *
+diagnostic_type(const struct smtp_reply *r)
+{
+	if (r->code == 0)
+		return "x-frank";
+	return r->stage == SMTP_STAGE_API ? "x-http" : "smtp";
+}
+
 static int
 write_recipient(struct buf *out, const struct bounce *b, const struct bounce_recipient *p)
 {
@@ -208,8 +217,7 @@ write_recipient(struct buf *out, const struct bounce *b, const struct bounce_rec
 		CLEANUP_BUF struct buf field = BUF_INIT(8192);
 		bool split = false;
 
-		r = buf_printf(
-		    &field, "Diagnostic-Code: %s; ", p->reply->code != 0 ? "smtp" : "x-frank");
+		r = buf_printf(&field, "Diagnostic-Code: %s; ", diagnostic_type(p->reply));
 		if (r == 0)
 			r = append_reply(&field, p->reply);
 		if (r == 0)

@@ -142,7 +142,8 @@ shift_accounts(struct queue *q, const struct spool_step *s)
 		shift(&a->schedule.since, s);
 		shift(&a->idle_since, s);
 	}
-	shift(&q->dispatch.idle_since, s);
+	for (size_t i = 0; i < ROLE_COUNT; i++)
+		shift(&q->dispatch.carriers[i].idle_since, s);
 }
 
 /* Everything that is to be written by the old clock is; answering may bring more. */

@@ -31,6 +31,15 @@ enum {
 
 _Static_assert(JOBS_MAX <= 1 << SLOT_BITS, "a job's slot must fit its id");
 
+static const enum role_id carriers[] = {ROLE_SEND, ROLE_POST};
+
+enum role_id
+dispatch_carrier(const struct account *a)
+{
+	return *a->conf.transport == '\0' || strcmp(a->conf.transport, "smtp") == 0 ? ROLE_SEND
+										    : ROLE_POST;
+}
+
 /* ---- jobs ---- */
 
 static struct job *
@@ -52,8 +61,8 @@ dispatch_release(struct queue *q, struct job *j)
 	q->dispatch.outstanding--;
 	if (--a->outstanding == 0)
 		a->idle_since = queue_now(q);
-	if (q->dispatch.outstanding == 0)
-		q->dispatch.idle_since = queue_now(q);
+	if (--q->dispatch.carriers[j->carrier].outstanding == 0)
+		q->dispatch.carriers[j->carrier].idle_since = queue_now(q);
 	j->index = NULL;
 	(void)job_free(j);
 }
@@ -75,8 +84,10 @@ job_new(struct queue *q, struct delivery *d, size_t most)
 	x->jobs[slot] = j;
 	j->id = ++x->sequence << SLOT_BITS | slot;
 	j->delivery = d;
+	j->carrier = dispatch_carrier(d->account);
 	j->round = d->account->schedule.round;
 	x->outstanding++;
+	x->carriers[j->carrier].outstanding++;
 	d->account->outstanding++;
 	d->jobs++;
 	return j;
@@ -256,7 +267,7 @@ static int
 send_job(struct queue *q, struct job *j)
 {
 	const struct spool_message *m = j->delivery->message;
-	struct channel *to = role_peer(q->role, ROLE_SEND);
+	struct channel *to = role_peer(q->role, j->carrier);
 	int fd = -1;
 
 	if (to == NULL)
@@ -619,6 +630,7 @@ dispatch_run(struct queue *q)
 	struct readiness x = {q, queue_now(q)};
 	struct dispatch *d = &q->dispatch;
 	bool can = !q->stopping && !turn_is_stuck(q) && role_peer(q->role, ROLE_KEEPER) != NULL;
+	enum role_id carrier;
 	size_t i;
 
 	/* What was taken is not marked in the spool yet and would be found again. */
@@ -628,11 +640,11 @@ dispatch_run(struct queue *q)
 		i = schedule_take_turn(&d->turn, d->lane_count, lane_is_ready, &x);
 		if (i == d->lane_count)
 			break;
-		if (role_peer(q->role, ROLE_SEND) == NULL) {
-			role_need(q->role, ROLE_SEND);
-			break;
-		}
-		take_from_lane(q, &d->lanes[i], x.now);
+		carrier = dispatch_carrier(d->lanes[i].account);
+		if (role_peer(q->role, carrier) == NULL)
+			role_need(q->role, carrier);
+		else
+			take_from_lane(q, &d->lanes[i], x.now);
 		/* More of it would be found only after the commit. */
 		d->lanes[i].served = true;
 	}
@@ -649,8 +661,8 @@ dispatch_promise(struct queue *q, struct account *a, struct spool_message *m)
 	struct delivery *d;
 
 	if (a == NULL || !a->configured || q->stopping || turn_is_stuck(q) ||
-	    role_peer(q->role, ROLE_SEND) == NULL || role_peer(q->role, ROLE_KEEPER) == NULL ||
-	    room_of(q, a, now) == 0 || rate_wait(a) > 0)
+	    role_peer(q->role, dispatch_carrier(a)) == NULL ||
+	    role_peer(q->role, ROLE_KEEPER) == NULL || room_of(q, a, now) == 0 || rate_wait(a) > 0)
 		return NULL;
 	/* Those who waited longer come first. */
 	for (size_t i = 0; i < q->dispatch.lane_count; i++)
@@ -677,22 +689,27 @@ dispatch_promise(struct queue *q, struct account *a, struct spool_message *m)
 
 /* ---- peers and time ---- */
 
-/* All jobs that were sent come to this end. */
+static bool
+is_unsent(const struct job *j)
+{
+	for (const struct job *u = j->delivery->unsent; u != NULL; u = u->next)
+		if (u == j)
+			return true;
+	return false;
+}
+
+/* All jobs that were given to this role come to this end. */
 static unsigned
-end_all(struct queue *q, const struct outcome *o)
+end_all(struct queue *q, enum role_id carrier, const struct outcome *o)
 {
 	unsigned count = 0;
 
 	for (size_t i = 0; i < JOBS_MAX; i++) {
 		struct job *j = q->dispatch.jobs[i];
-		bool unsent = false;
 
-		if (j == NULL)
+		/* One that waits for its commit is left: dispatch_begin will see. */
+		if (j == NULL || j->carrier != carrier || is_unsent(j))
 			continue;
-		for (const struct job *u = j->delivery->unsent; u != NULL; u = u->next)
-			unsent = unsent || u == j;
-		if (unsent)
-			continue; /* waits for its commit; dispatch_begin will see */
 		count++;
 		outcome_record(q, j, o);
 	}
@@ -700,14 +717,14 @@ end_all(struct queue *q, const struct outcome *o)
 }
 
 static void
-interrupt_all(struct queue *q)
+interrupt_all(struct queue *q, enum role_id carrier)
 {
 	struct outcome crash = {
 	    .interrupted = !q->stopping, .untried = q->stopping, .unanswered = true};
-	unsigned count = end_all(q, &crash);
+	unsigned count = end_all(q, carrier, &crash);
 
 	if (count > 0)
-		log_warning("The network role ended with %u jobs under way.", count);
+		log_warning("The %s role ended with %u jobs under way.", role_name(carrier), count);
 }
 
 void
@@ -715,7 +732,8 @@ dispatch_put_back(struct queue *q)
 {
 	static const struct outcome unanswered = {.untried = true, .unanswered = true};
 
-	(void)end_all(q, &unanswered);
+	for (size_t i = 0; i < ARRAY_SIZE(carriers); i++)
+		(void)end_all(q, carriers[i], &unanswered);
 }
 
 void
@@ -724,13 +742,14 @@ dispatch_peer(struct queue *q, enum role_id peer, bool up)
 	if (peer == ROLE_KEEPER && !up)
 		for (size_t i = 0; i < q->account_count; i++)
 			q->accounts[i]->lent = false;
-	if (peer == ROLE_SEND && !up) {
-		interrupt_all(q);
+	if (peer != ROLE_KEEPER && !up) {
+		interrupt_all(q, peer);
 		for (size_t i = 0; i < q->account_count; i++)
-			q->accounts[i]->window = 0;
+			if (dispatch_carrier(q->accounts[i]) == peer)
+				q->accounts[i]->window = 0;
 	}
-	if (peer == ROLE_SEND && up)
-		q->dispatch.idle_since = queue_now(q);
+	if (peer != ROLE_KEEPER && up)
+		q->dispatch.carriers[peer].idle_since = queue_now(q);
 	dispatch_run(q);
 }
 
@@ -740,13 +759,14 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	dispatch_run(arg);
 }
 
-/* Accounts without work are lent no more; without any work the network role may go. */
+/* Accounts without work are lent no more; without any work a role that takes mail out may go. */
 static void
 on_idle(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval look = {LOOK_SECONDS, 0};
 	struct queue *q = arg;
 	int64_t before = queue_now(q) - SEND_IDLE_SECONDS;
+	bool any = false;
 
 	for (size_t i = 0; i < q->account_count; i++) {
 		struct account *a = q->accounts[i];
@@ -754,9 +774,13 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 		if (a->lent && a->outstanding == 0 && a->idle_since <= before)
 			lend(q, a, false);
 	}
-	if (q->dispatch.outstanding == 0 && q->dispatch.idle_since <= before)
-		role_drop(q->role, ROLE_SEND);
-	if (role_peer(q->role, ROLE_SEND) != NULL)
+	for (size_t i = 0; i < ARRAY_SIZE(carriers); i++) {
+		if (q->dispatch.carriers[carriers[i]].outstanding == 0 &&
+		    q->dispatch.carriers[carriers[i]].idle_since <= before)
+			role_drop(q->role, carriers[i]);
+		any = any || role_peer(q->role, carriers[i]) != NULL;
+	}
+	if (any)
 		(void)event_add(q->dispatch.idle, &look);
 }
 

@@ -166,8 +166,9 @@ struct job {
 	struct job *next; /* unsent */
 	uint64_t id;
 	struct delivery *delivery;
-	unsigned round; /* of the account's state when it was planned */
-	size_t *index;  /* its recipients */
+	enum role_id carrier; /* the role that it is given to */
+	unsigned round;       /* of the account's state when it was planned */
+	size_t *index;        /* its recipients */
 	size_t count;
 };
 
@@ -180,9 +181,15 @@ struct dispatch {
 	size_t lane_count, lane_room, turn;
 	struct event *timer; /* something becomes due */
 	struct event *idle;  /* looks for what is not needed any more */
-	int64_t idle_since;
 	uint64_t count_after; /* of queue_now_ms: not to be counted again before */
+	struct {
+		unsigned outstanding;
+		int64_t idle_since;
+	} carriers[ROLE_COUNT]; /* send and post */
 };
+
+/* The role that takes the account's mail out. */
+enum role_id dispatch_carrier(const struct account *a);
 
 int dispatch_init(struct queue *q);
 /* Reads from the spool what waits, after start and after a new configuration. */

@@ -93,7 +93,7 @@ schedule_verdict(const struct smtp_reply *reply, const struct diagnosis *diagnos
 		v.recipient = SCHEDULE_IN_DOUBT;
 		return v;
 	}
-	v.delay = diagnosis->delay;
+	v.delay = diagnosis->delay > reply->retry_after ? diagnosis->delay : reply->retry_after;
 	switch (diagnosis->retry) {
 	case RETRY_TRANSIENT:
 		if (before_mail(reply->stage))

@@ -79,6 +79,7 @@ settings_account_clear(struct settings_account *a)
 	free(a->grant);
 	free(a->host);
 	free(a->tls);
+	free(a->transport);
 }
 
 struct settings *
@@ -135,6 +136,7 @@ add_account(struct settings *s, const struct message *m)
 	a->grant = copy(m, F_GRANT);
 	a->host = copy(m, F_HOST);
 	a->tls = copy(m, F_TLS);
+	a->transport = copy(m, F_TRANSPORT);
 	a->port = (unsigned)message_u64(m, F_PORT, 0);
 	a->sessions = (unsigned)message_u64(m, F_SESSIONS, SESSIONS_DEFAULT);
 	if (a->sessions == 0)
@@ -142,7 +144,8 @@ add_account(struct settings *s, const struct message *m)
 	a->rate = (unsigned)message_u64(m, F_RATE, 0);
 	a->recipients_max = (unsigned)message_u64(m, F_RECIPIENTS_MAX, 0);
 	return a->name != NULL && a->provider != NULL && a->mailbox != NULL &&
-		       a->auth_user != NULL && a->grant != NULL && a->host != NULL && a->tls != NULL
+		       a->auth_user != NULL && a->grant != NULL && a->host != NULL &&
+		       a->tls != NULL && a->transport != NULL
 		   ? 0
 		   : -ENOMEM;
 }

@@ -9,7 +9,7 @@
 
 struct settings_account {
 	char *name;
-	char *provider, *mailbox, *auth_user, *grant, *host, *tls; /* "" where absent */
+	char *provider, *mailbox, *auth_user, *grant, *host, *tls, *transport; /* "" where absent */
 	unsigned port;
 	unsigned sessions;       /* at least 1 */
 	unsigned rate;           /* messages a minute; 0: no limit */

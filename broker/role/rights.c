@@ -8,6 +8,7 @@ static const unsigned rights[ROLE_COUNT] = {
     [ROLE_QUEUE] = ROLE_MAY_ACCEPT | ROLE_MAY_WRITE_STATE,
     [ROLE_KEEPER] = ROLE_MAY_ACCEPT | ROLE_MAY_WRITE_STATE,
     [ROLE_FETCH] = ROLE_MAY_CONNECT | ROLE_MAY_READ_ETC | ROLE_MAY_THREAD,
+    [ROLE_POST] = ROLE_MAY_CONNECT | ROLE_MAY_READ_ETC | ROLE_MAY_THREAD,
     [ROLE_SEND] = ROLE_MAY_CONNECT | ROLE_MAY_READ_ETC,
     [ROLE_TLS] = 0, /* connections are handed to it, and it opens nothing */
 };

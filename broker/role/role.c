@@ -128,6 +128,7 @@ user_of(enum role_id role)
 	case ROLE_FETCH:
 		return ROLE_KEEPER;
 	case ROLE_SEND:
+	case ROLE_POST:
 	case ROLE_TLS:
 		return ROLE_QUEUE;
 	default:

@@ -11,7 +11,7 @@
 #define FRANK_BROKER_SEND_POOL_H
 
 #include "broker/send/account.h"
-#include "broker/send/job.h"
+#include "broker/ipc/job.h"
 #include "broker/send/resolver.h"
 #include "broker/send/send.h"
 

@@ -469,7 +469,7 @@ test_many(void **state)
 {
 	struct world *w = *state;
 	const struct timeval limit = {.tv_sec = 20};
-	unsigned want = 3 * HTTP_ACTIVE_MAX;
+	unsigned want = 3 * HTTP_ACTIVE_USUAL;
 
 	for (unsigned i = 0; i < want; i++) {
 		struct message *m = token_request(w, "/token", NULL);

@@ -37,7 +37,8 @@ static struct {
 	char path[64], own[96], key[96], forbidden_dir[96], socket[96];
 } place;
 
-static const enum role_id roles[] = {ROLE_QUEUE, ROLE_KEEPER, ROLE_FETCH, ROLE_SEND, ROLE_TLS};
+static const enum role_id roles[] = {
+    ROLE_QUEUE, ROLE_KEEPER, ROLE_FETCH, ROLE_SEND, ROLE_POST, ROLE_TLS};
 
 /* ---- attempts: each returns 0 when it got what it tried, else a negative errno ---- */
 

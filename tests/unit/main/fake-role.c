@@ -20,6 +20,7 @@ static const struct {
     {"frank-keeper", "frankd[keeper]", ROLE_KEEPER, ROLE_FETCH},
     {"frank-https", "frankd[fetch]", ROLE_FETCH, ROLE_MAIN},
     {"frank-send", "frankd[send]", ROLE_SEND, ROLE_MAIN},
+    {"frank-post", "frankd[post]", ROLE_POST, ROLE_MAIN},
     {"frank-tls", "frankd[tls]", ROLE_TLS, ROLE_MAIN},
 };
 
@@ -186,7 +187,8 @@ main(int argc, char **argv)
 	};
 	int status;
 
-	while (f.which < 4 && strcmp(basename(argv[0]), roles[f.which].program) != 0)
+	while (f.which + 1 < sizeof(roles) / sizeof(roles[0]) &&
+	       strcmp(basename(argv[0]), roles[f.which].program) != 0)
 		f.which++;
 	def.id = roles[f.which].id;
 	def.log_name = roles[f.which].log_name;

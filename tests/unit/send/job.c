@@ -1,4 +1,4 @@
-/* Unit tests of broker/send/job.c and account.c: what comes from queue and main, and what goes back. */
+/* Unit tests of broker/ipc/job.c and broker/send/account.c: what comes from queue and main, and what goes back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #include "broker/ipc/reply.h"
 #include "broker/send/account.h"
-#include "broker/send/job.h"
+#include "broker/ipc/job.h"
 
 static struct message *
 job_message(unsigned recipients, const char *body, uint64_t size)

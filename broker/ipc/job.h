@@ -1,8 +1,9 @@
 /*
- * job.h: one message for some of its recipients, as queue asked for it, and the answer to that.
+ * job.h: one message for some of its recipients, as queue asked a role that carries mail out (send,
+ * post) for it, and the answer to that.
  */
-#ifndef FRANK_BROKER_SEND_JOB_H
-#define FRANK_BROKER_SEND_JOB_H
+#ifndef FRANK_BROKER_IPC_JOB_H
+#define FRANK_BROKER_IPC_JOB_H
 
 #include "base/smtp/client.h"
 #include "broker/ipc/message.h"

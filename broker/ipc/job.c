@@ -2,7 +2,7 @@
  * job.c: see job.h. The message is copied out of the packet into one block; a body in a file is
  * mapped and never copied.
  */
-#include "broker/send/job.h"
+#include "broker/ipc/job.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,0 +1,48 @@
+/*
+ * post.h: the post role: jobs from queue, credentials from keeper, mail to the HTTP APIs of
+ * providers, and events to webhooks.
+ *
+ * Every JOB is answered by one JOB_DONE, every WEBHOOK by one WEBHOOK_DONE, in any order. A request
+ * is made once, and once more with a newer token where the first was refused as such (401). Whether
+ * and when a message is tried again is queue's to decide.
+ *
+ * Knows no channel: whoever owns it hands it messages and takes its own (main.c in the program, a
+ * double in the tests).
+ */
+#ifndef FRANK_BROKER_HTTPS_POST_H
+#define FRANK_BROKER_HTTPS_POST_H
+
+#include <event2/event.h>
+
+#include "broker/ipc/message.h"
+
+struct post;
+
+struct post_ops {
+	/* JOB_DONE, WEBHOOK_DONE. The message is taken; NULL where memory was out for it: then this
+	 * role must end, which queue takes for an interrupted attempt. */
+	void (*to_queue)(void *arg, struct message *m);
+	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now; post_keeper_up tells
+	 * when there is. */
+	bool (*to_keeper)(void *arg, struct message *m);
+	/* After post_shut_down: everything is answered. */
+	void (*idle)(void *arg);
+};
+
+/* `ops` is borrowed for good. NULL with errno. */
+struct post *post_new(struct event_base *base, const struct post_ops *ops, void *arg);
+/* Drops whatever is running, unanswered. Takes NULL; returns NULL. */
+struct post *post_free(struct post *p);
+
+/* CONF_*, JOB, WEBHOOK, CREDENTIAL, CREDENTIAL_FAILED; others are passed over. `fd` (-1: none) is
+ * taken. */
+void post_message(struct post *p, const struct message *m, int fd);
+
+/* The keeper is there, or gone: what it was asked and has not answered fails for now. */
+void post_keeper_up(struct post *p, bool up);
+
+/* Begins no more; answers waiting jobs as untried; gives requests on their way up to three
+ * seconds, then answers them as what they are: in doubt where all of a message went out. */
+void post_shut_down(struct post *p);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * webhook.c: one event on its way to a webhook: a JSON document, posted once.
+ *
+ * Where the webhook has a key, the receiver can tell that the document is ours and when it was made:
+ * X-Frank-Signature: t=SECONDS,v1=HEX with HEX = HMAC-SHA256(key, "SECONDS.BODY"). The address and
+ * the headers may hold secrets (many services put a token into the path), so faults name the host
+ * alone, and redirects are not followed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "base/codec.h"
+#include "base/log.h"
+#include "broker/https/post-internal.h"
+#include "broker/https/url.h"
+
+struct webhook_call {
+	struct webhook_call *next;
+	struct post *post;
+	uint64_t id;
+	char *name;
+	struct buf body;
+	struct upload upload;
+};
+
+void
+webhook_free(struct webhook_call *c)
+{
+	struct post *p = c->post;
+
+	for (struct webhook_call **at = &p->calls; *at != NULL; at = &(*at)->next)
+		if (*at == c) {
+			*at = c->next;
+			p->call_count--;
+			break;
+		}
+	free(c->name);
+	buf_free(&c->body);
+	free(c);
+}
+
+static void
+answer(struct post *p, uint64_t id, long status, int64_t retry_after, const char *fault)
+{
+	struct message *m = message_new(M_WEBHOOK_DONE);
+
+	message_put_u64(m, F_ID, id);
+	if (status > 0)
+		message_put_u64(m, F_HTTP_STATUS, (uint64_t)status);
+	if (retry_after >= 0)
+		message_put_u64(m, F_RETRY_AFTER, (uint64_t)retry_after);
+	message_put_str(m, F_FAULT, fault);
+	p->ops->to_queue(p->arg, m);
+}
+
+static void
+on_answer(void *arg, const struct http_answer *a)
+{
+	struct webhook_call *c = arg;
+	struct post *p = c->post;
+	bool fine = a->fault == NULL && a->status >= 200 && a->status < 300;
+	char status[16];
+
+	(void)snprintf(status, sizeof(status), "%ld", a->status);
+	log_line(fine ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+	    fine ? "A webhook took an event." : "A webhook did not take an event.",
+	    LOG_PAIRS({LOG_SERVICE, c->name}, {LOG_REPLY, a->fault == NULL ? status : NULL},
+		{LOG_ERROR, a->fault}));
+	answer(p, c->id, a->status, a->retry_after, a->fault);
+	webhook_free(c);
+	if (p->shutting_down && p->active == NULL && p->calls == NULL)
+		p->ops->idle(p->arg);
+}
+
+/* 0 or negative errno; without a key there is nothing to add. */
+static int
+sign(const struct secret *key, const struct buf *body, struct buf *out)
+{
+	CLEANUP_BUF struct buf signed_text = BUF_INIT(MESSAGE_MAX + 32);
+	unsigned char mac[EVP_MAX_MD_SIZE];
+	unsigned mac_len = 0;
+	long long now = (long long)time(NULL);
+
+	if (key == NULL)
+		return 0;
+	if (buf_printf(&signed_text, "%lld.", now) < 0 ||
+	    buf_append(&signed_text, body->data, body->len) < 0 ||
+	    HMAC(EVP_sha256(), secret_bytes(key), (int)secret_len(key),
+		(const unsigned char *)signed_text.data, signed_text.len, mac, &mac_len) == NULL ||
+	    buf_printf(out, "X-Frank-Signature: t=%lld,v1=", now) < 0)
+		return -ENOMEM;
+	return hex_encode(out, mac, mac_len);
+}
+
+static int
+start_request(struct webhook_call *c, const struct webhook *w)
+{
+	CLEANUP_BUF struct buf signature = BUF_INIT(200);
+	struct http_request q = {.url = (const char *)secret_bytes(w->url),
+	    .upload = &c->upload,
+	    .headers = {"Content-Type: application/json"},
+	    .ca = w->ca.len > 0 ? &w->ca : NULL};
+	size_t n = 1;
+	int r = sign(w->key, &c->body, &signature);
+
+	if (r < 0)
+		return r;
+	if (signature.len > 0)
+		q.headers[n++] = buf_str(&signature);
+	for (size_t i = 0; i < w->header_count; i++)
+		q.headers[n++] = (const char *)secret_bytes(w->headers[i]);
+	return http_start(c->post->http, &q, on_answer, c);
+}
+
+void
+webhook_start(struct post *p, const struct message *m)
+{
+	const struct webhook *w = post_table_webhook(p->table, message_str(m, F_NAME));
+	uint64_t id = message_u64(m, F_ID, 0);
+	const uint8_t *body;
+	struct webhook_call *c;
+	size_t len;
+	int r = -ENOMEM;
+
+	if (p->shutting_down || w == NULL || w->ca_broken || p->call_count >= POST_WEBHOOKS_MAX) {
+		answer(p, id, 0, -1,
+		    p->shutting_down ? "Frank is ending"
+		    : w == NULL      ? "no webhook of that name is configured"
+		    : w->ca_broken   ? "the webhook's ca-file could not be read"
+				     : "too many events are on their way");
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c != NULL) {
+		c->post = p;
+		c->id = id;
+		c->body = (struct buf)BUF_INIT(MESSAGE_MAX);
+		c->next = p->calls;
+		p->calls = c;
+		p->call_count++;
+		c->name = strdup(w->name);
+		body = message_bytes(m, F_BODY, &len);
+		if (c->name != NULL && buf_append(&c->body, body, len) == 0) {
+			c->upload = (struct upload){
+			    .parts = {buf_str(&c->body), ""}, .lens = {c->body.len, 0}};
+			r = start_request(c, w);
+		}
+		if (r < 0)
+			webhook_free(c);
+	}
+	if (r < 0)
+		answer(p, id, 0, -1,
+		    r == -EINVAL ? "the webhook's address is not usable: https, or http to loopback"
+				 : "out of memory");
+}
