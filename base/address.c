@@ -375,22 +375,52 @@ give(struct parser *p, size_t at)
 	return r;
 }
 
+/* The first comment in a blank that was skipped, as the name of the address before it: `root (Cron Daemon)`. */
+static int
+name_by_comment(struct parser *p, size_t from, size_t to)
+{
+	const char *open = memchr(p->x.s + from, '(', to - from);
+	size_t depth = 1, i = open == NULL ? to : (size_t)(open - p->x.s) + 1;
+	int r = 0;
+
+	for (; r == 0 && i < to; i++) {
+		char c = p->x.s[i];
+
+		if (c == '\\' && i + 1 < to)
+			c = p->x.s[++i];
+		else if (c == '(')
+			depth++;
+		else if (c == ')' && --depth == 0)
+			break;
+		if ((unsigned char)c >= ' ' && c != 0x7f)
+			r = buf_append_char(&p->name, c);
+	}
+	return r;
+}
+
 /* Bare addresses up to `end`: a word that follows a word begins another address. */
 static int
 parse_bare(struct parser *p, size_t end)
 {
+	size_t behind = p->x.at;
 	struct token t;
 	int r;
 
 	while ((r = next_token(&p->x, &t)) == 0 && t.type != TOKEN_END && t.at < end) {
-		if (t.type != TOKEN_SPECIAL && p->address.len > 0 && !p->glue && t.gap)
-			r = give(p, t.at);
+		if (t.type != TOKEN_SPECIAL && p->address.len > 0 && !p->glue && t.gap) {
+			r = name_by_comment(p, behind, t.at);
+			if (r == 0)
+				r = give(p, t.at);
+		}
 		if (r == 0)
 			r = add_to_address(p, &t);
 		if (r != 0)
 			return r;
+		behind = p->x.at;
 	}
 	p->x.at = end;
+	if (r == 0)
+		r = name_by_comment(p, behind, end);
 	return r < 0 ? r : give(p, end);
 }
 

@@ -33,8 +33,10 @@ bool address_equal(const char *a, const char *b);
 bool address_equal_nocase(const char *a, const char *b);
 
 struct address_item {
-	const char *address; /* addr-spec without comments and route, NUL-terminated, borrowed for the call */
-	const char *name;    /* display name decoded from its quotes, or "" ; borrowed for the call */
+	const char *
+	    address; /* addr-spec without comments and route, NUL-terminated, borrowed for the call */
+	const char *
+	    name; /* display name decoded from its quotes, or the comment behind a bare address, or "" ; borrowed for the call */
 };
 
 /* Called for each mailbox in order; a non-zero return stops the parse and is returned by it. */

@@ -142,8 +142,8 @@ test_messages(void **state)
 		"<s@d.example>\r\n\r\n"},
 	    /* unqualified */
 	    {"From: root (Cron Daemon)\nTo: alice, b@c.example\n\n",
-		"From: root@mail.example\r\nTo: alice@mail.example,\r\n b@c.example\r\n" ADDED_DATE
-		    ADDED_ID "\r\n"},
+		"From: Cron Daemon <root@mail.example>\r\nTo: alice@mail.example,\r\n "
+		"b@c.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
 	    /* encoded words */
 	    {"From: Zo\xc3\xab <me@example.com>\nSubject: \xe2\x98\x83 x\nX-Raw: \xff\n\n",
 		"From: =?UTF-8?B?Wm/Dqw==?= <me@example.com>\r\nSubject: =?UTF-8?B?4piD?= x\r\n"
