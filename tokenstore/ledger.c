@@ -54,14 +54,15 @@ struct ledger {
 };
 
 static int
-entry_mac(const struct ledger *l, const struct entry *e, uint8_t ret[ENTRY_MAC])
+entry_mac(
+    const struct ledger *l, const struct secret *key, const struct entry *e, uint8_t ret[ENTRY_MAC])
 {
 	uint8_t input[offsetof(struct entry, mac) + STORE_ID], mac[SEAL_HASH];
 	int r;
 
 	memcpy(input, e, offsetof(struct entry, mac));
 	memcpy(input + offsetof(struct entry, mac), l->store_id, STORE_ID);
-	r = seal_hmac(secret_bytes(l->key), input, sizeof(input), mac);
+	r = seal_hmac(secret_bytes(key), input, sizeof(input), mac);
 	memcpy(ret, mac, ENTRY_MAC);
 	return r;
 }
@@ -119,8 +120,38 @@ remember(struct ledger *l, const uint8_t account[SEAL_HASH], uint64_t sequence, 
 	return 0;
 }
 
+/* Its key, derived from a master key. */
 static int
-load(struct ledger *l, unsigned *ret_bad)
+derive(const struct ledger *l, const struct secret *master, struct secret **ret)
+{
+	struct secret *key = secret_new_zero(SEAL_KEY);
+	int r = key == NULL ? -ENOMEM
+			    : seal_hkdf(secret_bytes(master), secret_len(master), l->store_id,
+				  STORE_ID, "frank ledger 1", secret_fill(key), SEAL_KEY);
+
+	if (r < 0) {
+		(void)secret_free(key);
+		return r;
+	}
+	(void)secret_free(*ret);
+	*ret = key;
+	return 0;
+}
+
+/* 1, 0, or negative errno. */
+static int
+is_authentic(const struct ledger *l, const struct secret *key, const struct entry *e)
+{
+	uint8_t mac[ENTRY_MAC];
+	int r = key == NULL ? 0 : entry_mac(l, key, e, mac);
+
+	if (key == NULL || r < 0)
+		return r;
+	return mem_equal_ct(mac, e->mac, ENTRY_MAC);
+}
+
+static int
+load(struct ledger *l, const struct secret *old, unsigned *ret_bad)
 {
 	struct entry entries[READ_AT_ONCE];
 	struct place *p;
@@ -132,13 +163,13 @@ load(struct ledger *l, unsigned *ret_bad)
 		if (n < 0)
 			return (int)n;
 		for (size_t i = 0; i < (size_t)n / ENTRY; i++, l->entries++) {
-			uint8_t mac[ENTRY_MAC];
-			int r = entry_mac(l, &entries[i], mac);
+			int r = entries[i].sequence == 0 ? 0 : is_authentic(l, l->key, &entries[i]);
 
+			if (r == 0 && entries[i].sequence != 0)
+				r = is_authentic(l, old, &entries[i]);
 			if (r < 0)
 				return r;
-			if (entries[i].sequence == 0 ||
-			    !mem_equal_ct(mac, entries[i].mac, ENTRY_MAC)) {
+			if (r == 0) {
 				(*ret_bad)++;
 				continue;
 			}
@@ -154,8 +185,10 @@ load(struct ledger *l, unsigned *ret_bad)
 
 int
 ledger_open(const struct file_ops *ops, int dir, const struct secret *master,
-    const uint8_t store_id[STORE_ID], struct ledger **ret, unsigned *ret_bad)
+    const struct secret *old, const uint8_t store_id[STORE_ID], struct ledger **ret,
+    unsigned *ret_bad)
 {
+	CLEANUP_SECRET struct secret *old_key = NULL;
 	struct ledger *l = calloc(1, sizeof(*l));
 	int r;
 
@@ -165,15 +198,13 @@ ledger_open(const struct file_ops *ops, int dir, const struct secret *master,
 	l->ops = ops;
 	memcpy(l->store_id, store_id, STORE_ID);
 	l->fd = ops->openat(ops->arg, dir, "ledger", O_RDWR | O_CREAT, 0600);
-	l->key = secret_new_zero(SEAL_KEY);
-	r = l->fd < 0 ? l->fd : l->key == NULL ? -ENOMEM : 0;
-	if (r == 0)
-		r = seal_hkdf(secret_bytes(master), secret_len(master), store_id, STORE_ID,
-		    "frank ledger 1", secret_fill(l->key), SEAL_KEY);
+	r = l->fd < 0 ? l->fd : derive(l, master, &l->key);
+	if (r == 0 && old != NULL)
+		r = derive(l, old, &old_key);
 	if (r == 0)
 		r = make_room(l);
 	if (r == 0)
-		r = load(l, ret_bad);
+		r = load(l, old_key, ret_bad);
 	if (r < 0) {
 		(void)ledger_free(l);
 		return r;
@@ -201,10 +232,18 @@ ledger_get(const struct ledger *l, const uint8_t account[SEAL_HASH])
 	return find_place(l->table, l->room, account)->sequence;
 }
 
+static int
+make_entry(const struct ledger *l, const struct place *p, struct entry *ret)
+{
+	*ret = (struct entry){.sequence = htole64(p->sequence)};
+	memcpy(ret->account, p->account, SEAL_HASH);
+	return entry_mac(l, l->key, ret, ret->mac);
+}
+
 int
 ledger_set(struct ledger *l, const uint8_t account[SEAL_HASH], uint64_t sequence)
 {
-	struct entry e = {.sequence = htole64(sequence)};
+	struct entry e;
 	struct place *p;
 	int r = remember(l, account, sequence, l->entries, &p);
 
@@ -212,9 +251,26 @@ ledger_set(struct ledger *l, const uint8_t account[SEAL_HASH], uint64_t sequence
 		return r;
 	if (p->index == l->entries)
 		l->entries++;
-	memcpy(e.account, account, SEAL_HASH);
-	r = entry_mac(l, &e, e.mac);
+	r = make_entry(l, p, &e);
 	if (r < 0)
 		return r;
 	return file_write_full(l->ops, l->fd, &e, sizeof(e), (off_t)p->index * ENTRY);
+}
+
+int
+ledger_rekey(struct ledger *l, const struct secret *master)
+{
+	int r = derive(l, master, &l->key);
+
+	for (size_t i = 0; i < l->room && r == 0; i++) {
+		struct entry e;
+
+		if (l->table[i].sequence == 0)
+			continue;
+		r = make_entry(l, &l->table[i], &e);
+		if (r == 0)
+			r = file_write_full(
+			    l->ops, l->fd, &e, sizeof(e), (off_t)l->table[i].index * ENTRY);
+	}
+	return r < 0 ? r : l->ops->fdatasync(l->ops->arg, l->fd);
 }

@@ -16,9 +16,11 @@
 struct ledger;
 
 /* Opens or makes the file "ledger" below `dir` and reads it whole. `ops` and `master` are borrowed.
- * Entries that are not authentic are passed over and counted in *ret_bad. 0 or negative errno. */
+ * Entries that are not authentic, neither under `old` where that is not NULL, are passed over and
+ * counted in *ret_bad. 0 or negative errno. */
 int ledger_open(const struct file_ops *ops, int dir, const struct secret *master,
-    const uint8_t store_id[STORE_ID], struct ledger **ret, unsigned *ret_bad);
+    const struct secret *old, const uint8_t store_id[STORE_ID], struct ledger **ret,
+    unsigned *ret_bad);
 struct ledger *ledger_free(struct ledger *l);
 
 /* The sequence last noted for an account, or 0. */
@@ -26,5 +28,9 @@ uint64_t ledger_get(const struct ledger *l, const uint8_t account[SEAL_HASH]);
 
 /* Notes a higher sequence. 0 or negative errno; memory is changed in any case but -ENOMEM. */
 int ledger_set(struct ledger *l, const uint8_t account[SEAL_HASH], uint64_t sequence);
+
+/* Writes every entry anew, authentic under another master key, and syncs. 0 or negative errno: then
+ * it is to be called again before the key before is given up. */
+int ledger_rekey(struct ledger *l, const struct secret *master);
 
 #endif

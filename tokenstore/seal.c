@@ -55,6 +55,17 @@ seal_hkdf(const void *key, size_t key_len, const void *salt, size_t salt_len, co
 }
 
 int
+seal_scrypt(const void *passphrase, size_t len, const void *salt, size_t salt_len, unsigned log2n,
+    unsigned r, unsigned p, uint8_t out[SEAL_KEY])
+{
+	uint64_t n = (uint64_t)1 << log2n, most = 129 * n * r + 1024 * (uint64_t)r * p + 4096;
+
+	return EVP_PBE_scrypt(passphrase, len, salt, salt_len, n, r, p, most, out, SEAL_KEY) == 1
+		   ? 0
+		   : -EIO;
+}
+
+int
 seal_encrypt(const uint8_t key[SEAL_KEY], const uint8_t nonce[SEAL_NONCE], const void *ad,
     size_t ad_len, const void *in, size_t len, void *out, uint8_t tag[SEAL_TAG])
 {

@@ -20,6 +20,11 @@ int seal_init(void);
 int seal_hkdf(const void *key, size_t key_len, const void *salt, size_t salt_len, const char *info,
     void *out, size_t out_len);
 
+/* scrypt (RFC 7914): SEAL_KEY octets out of a passphrase. Takes 128 * r * 2^log2n octets of memory;
+ * the caller bounds that. */
+int seal_scrypt(const void *passphrase, size_t len, const void *salt, size_t salt_len,
+    unsigned log2n, unsigned r, unsigned p, uint8_t out[SEAL_KEY]);
+
 /* AES-256-GCM. `out` has room for `len` octets and may be `in`. A key must never meet the same
  * nonce twice. */
 int seal_encrypt(const uint8_t key[SEAL_KEY], const uint8_t nonce[SEAL_NONCE], const void *ad,

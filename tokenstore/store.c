@@ -28,68 +28,35 @@
  * one that is left is used) or an older copy was put back (then nothing is used: its refresh token
  * has probably been replaced since, and presenting it could end the newer one).
  */
-#include "tokenstore/store.h"
+#include "tokenstore/store-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "tokenstore/ledger.h"
-
-enum { NAME_LONGEST = 200, NAME_SIZE = NAME_LONGEST + 8, ASIDE_MAX = 1000 };
+enum { ASIDE_MAX = 1000 };
 enum { FILE_SMALL = 2 * SLOT_SMALL, FILE_LARGE = 2 * SLOT_LARGE };
 
-struct store {
-	const struct file_ops *ops;
-	int dir;
-	struct secret *master;
-	uint8_t store_id[STORE_ID], key_id[STORE_KEY_ID];
-	struct ledger *ledger;
-	unsigned ledger_bad;
-	int ledger_error;
-};
-
-struct store_account {
-	struct store *store;
-	struct slot_keys keys;
-	char file[NAME_SIZE];
-	enum file_status status;
-	size_t slot_size; /* of the file on disk; 0: none to write into */
-	unsigned slot;    /* that holds the last record */
-	uint64_t sequence, generation;
-	uint8_t mark[SLOT_MARK]; /* of the last record */
-	bool seen;               /* slot and mark are of a record on disk */
-	bool kept;               /* the present file already has its second name */
-	bool unsynced;           /* the present file was renamed, and the directory not synced */
-	struct secret *payload;
-};
+static const char record_suffix[] = ".cred";
 
 /* ---- the store ---- */
 
 static int
 is_record(void *arg, const char *name)
 {
-	return strstr(name, ".cred") != NULL;
+	return strstr(name, record_suffix) != NULL;
 }
 
-static int
-make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kind,
-    const struct secret *provider, uint64_t wall, struct buf *ret)
+int
+store_write_keyslots(const struct file_ops *ops, int dir, const struct buf *bytes)
 {
-	uint8_t random[KEYSLOTS_RANDOM];
-	int fd, r = ops->random(ops->arg, random, sizeof(random));
+	int fd = ops->openat(ops->arg, dir, "keyslots.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int r;
 
-	if (r == 0)
-		r = keyslots_create(kind, provider, random, wall, ret);
-	mem_wipe(random, sizeof(random));
-	if (r < 0)
-		return r;
-	fd = ops->openat(ops->arg, dir, "keyslots.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0)
 		return fd;
-	r = file_write_full(ops, fd, ret->data, ret->len, 0);
+	r = file_write_full(ops, fd, bytes->data, bytes->len, 0);
 	if (r == 0)
 		r = ops->fdatasync(ops->arg, fd);
 	(void)ops->close(ops->arg, fd);
@@ -100,10 +67,21 @@ make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kind,
 	return r;
 }
 
-/* 0 with the file's octets, -ENOENT, or negative errno. A file too long is read one octet further
- * than any sound one. */
 static int
-read_keyslots(const struct file_ops *ops, int dir, struct buf *ret)
+make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kind,
+    const struct secret *provider, uint64_t wall, struct buf *ret)
+{
+	uint8_t random[KEYSLOTS_RANDOM];
+	int r = ops->random(ops->arg, random, sizeof(random));
+
+	if (r == 0)
+		r = keyslots_create(kind, provider, random, wall, ret);
+	mem_wipe(random, sizeof(random));
+	return r < 0 ? r : store_write_keyslots(ops, dir, ret);
+}
+
+int
+store_read_keyslots(const struct file_ops *ops, int dir, struct buf *ret)
 {
 	int fd = ops->openat(ops->arg, dir, "keyslots", O_RDONLY, 0);
 	ssize_t n;
@@ -125,7 +103,7 @@ read_or_make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kin
     const struct secret *provider, uint64_t wall, struct buf *ret, bool *ret_new,
     enum store_trouble *ret_trouble)
 {
-	int r = read_keyslots(ops, dir, ret);
+	int r = store_read_keyslots(ops, dir, ret);
 
 	if (r != -ENOENT)
 		return r;
@@ -136,7 +114,7 @@ read_or_make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kin
 	}
 	if (r < 0)
 		return r;
-	if (secret_len(provider) < KEYSLOT_PROVIDER_MIN) {
+	if (!keyslot_key_fits(kind, provider)) {
 		*ret_trouble = STORE_SHORT_KEY;
 		return -EKEYREJECTED;
 	}
@@ -147,8 +125,8 @@ read_or_make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kin
 }
 
 static int
-open_keyslots(struct store *s, const struct buf *file, const struct secret *provider,
-    enum store_trouble *ret_trouble)
+open_keyslots(const struct buf *file, enum keyslot_kind kind, const struct secret *provider,
+    struct keys *ret, enum store_trouble *ret_trouble)
 {
 	static const struct {
 		enum store_trouble trouble;
@@ -162,10 +140,50 @@ open_keyslots(struct store *s, const struct buf *file, const struct secret *prov
 	    [KEYSLOTS_FAILED] = {STORE_UNREADABLE, -ENOMEM},
 	};
 	enum keyslots_verdict v = keyslots_open(
-	    (const uint8_t *)buf_str(file), file->len, provider, &s->master, s->store_id);
+	    (const uint8_t *)buf_str(file), file->len, provider, kind == KEYSLOT_PASSPHRASE, ret);
 
 	*ret_trouble = meaning[v].trouble;
+	if (v == KEYSLOTS_WRONG_KEY && kind == KEYSLOT_PASSPHRASE)
+		*ret_trouble = STORE_WRONG_PASSPHRASE;
 	return meaning[v].error;
+}
+
+int
+store_key_set(struct store_key *k, struct secret *master, const uint8_t store_id[STORE_ID])
+{
+	int r = seal_hkdf(secret_bytes(master), MASTER_KEY, store_id, STORE_ID, "frank key id 1",
+	    k->id, STORE_KEY_ID);
+
+	if (r == 0)
+		k->master = master;
+	return r;
+}
+
+void
+store_key_clear(struct store_key *k)
+{
+	(void)secret_free(k->master);
+	*k = (struct store_key){0};
+}
+
+/* Takes over what the key slots gave. */
+static int
+take_keys(struct store *s, struct keys *keys)
+{
+	int r;
+
+	memcpy(s->store_id, keys->store_id, STORE_ID);
+	s->slot = keys->slot;
+	r = store_key_set(&s->key, keys->master, s->store_id);
+	if (r < 0)
+		return r;
+	keys->master = NULL;
+	if (keys->previous == NULL)
+		return 0;
+	r = store_key_set(&s->old, keys->previous, s->store_id);
+	if (r == 0)
+		keys->previous = NULL;
+	return r;
 }
 
 int
@@ -175,6 +193,7 @@ store_open(const struct file_ops *ops, int dir, enum keyslot_kind kind,
 {
 	struct buf file CLEANUP_BUF = BUF_INIT_WIPE(KEYSLOTS_FILE_MAX + 1);
 	struct store *s = calloc(1, sizeof(*s));
+	struct keys keys = {0};
 	int r;
 
 	*ret_new = false;
@@ -185,14 +204,15 @@ store_open(const struct file_ops *ops, int dir, enum keyslot_kind kind,
 	s->dir = dir;
 	r = read_or_make_keyslots(ops, dir, kind, provider, wall, &file, ret_new, ret_trouble);
 	if (r == 0)
-		r = open_keyslots(s, &file, provider, ret_trouble);
+		r = open_keyslots(&file, kind, provider, &keys, ret_trouble);
 	if (r == 0) {
 		*ret_trouble = STORE_UNREADABLE;
-		r = seal_hkdf(secret_bytes(s->master), MASTER_KEY, s->store_id, STORE_ID,
-		    "frank key id 1", s->key_id, STORE_KEY_ID);
+		r = take_keys(s, &keys);
 	}
+	keys_clear(&keys);
 	if (r == 0)
-		r = ledger_open(ops, dir, s->master, s->store_id, &s->ledger, &s->ledger_bad);
+		r = ledger_open(ops, dir, s->key.master, s->old.master, s->store_id, &s->ledger,
+		    &s->ledger_bad);
 	if (r < 0) {
 		(void)store_free(s);
 		return r;
@@ -207,23 +227,37 @@ store_free(struct store *s)
 {
 	if (s != NULL) {
 		(void)ledger_free(s->ledger);
-		(void)secret_free(s->master);
+		store_key_clear(&s->key);
+		store_key_clear(&s->old);
 		free(s);
 	}
 	return NULL;
 }
 
 int
-store_try_key(const struct store *s, const struct secret *provider)
+store_try_key(const struct store *s, enum keyslot_kind kind, const struct secret *provider)
 {
 	struct buf file CLEANUP_BUF = BUF_INIT_WIPE(KEYSLOTS_FILE_MAX + 1);
-	struct store probe = {0};
+	struct keys keys = {0};
 	enum store_trouble trouble;
-	int r = read_keyslots(s->ops, s->dir, &file);
+	int r = store_read_keyslots(s->ops, s->dir, &file);
 
 	if (r == 0)
-		r = open_keyslots(&probe, &file, provider, &trouble);
-	(void)secret_free(probe.master);
+		r = open_keyslots(&file, kind, provider, &keys, &trouble);
+	keys_clear(&keys);
+	return r;
+}
+
+int
+store_exists(const struct file_ops *ops, int dir)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT_WIPE(KEYSLOTS_FILE_MAX + 1);
+	int r = store_read_keyslots(ops, dir, &file);
+
+	if (r == -ENOENT)
+		r = ops->list(ops->arg, dir, is_record, NULL);
+	else if (r == 0)
+		r = 1;
 	return r;
 }
 
@@ -233,7 +267,10 @@ store_trouble_text(enum store_trouble t)
 	static const char *const texts[] = {
 	    [STORE_FINE] = "The token store is open.",
 	    [STORE_WRONG_KEY] = "The master key that is configured does not open the token store.",
-	    [STORE_SHORT_KEY] = "The master key that is configured has fewer than 16 octets.",
+	    [STORE_WRONG_PASSPHRASE] = "The passphrase is wrong: it opens no key slot.",
+	    [STORE_LOCKED] = "The token store is locked: its key is a passphrase.",
+	    [STORE_SHORT_KEY] =
+		"The master key has fewer than 16 octets, or the passphrase fewer than 8.",
 	    [STORE_KEYS_DAMAGED] = "The file keyslots of the token store is damaged or cut short.",
 	    [STORE_KEYS_FORGED] = ("The file keyslots of the token store was put together by "
 				   "somebody who does not have its key."),
@@ -253,7 +290,10 @@ store_trouble_next(enum store_trouble t)
 	    [STORE_FINE] = "",
 	    [STORE_WRONG_KEY] = ("Put back the key that the store was made with (see the key "
 				 "setting of the tokens block), then reload."),
-	    [STORE_SHORT_KEY] = "Give a key of 32 random octets, then reload.",
+	    [STORE_WRONG_PASSPHRASE] = "Try again: frank unlock",
+	    [STORE_LOCKED] = "Open it: frank unlock",
+	    [STORE_SHORT_KEY] =
+		"Give a key of 32 random octets, then reload; or a longer passphrase.",
 	    [STORE_KEYS_DAMAGED] = "Put the file keyslots back from a backup, then reload.",
 	    [STORE_KEYS_FORGED] =
 		"Put the file keyslots back from a backup, and find out who wrote this one.",
@@ -356,7 +396,7 @@ file_name(const char *account, const uint8_t tag[SEAL_HASH], char ret[NAME_SIZE]
 			ret[at++] = hex[tag[i] & 15];
 		}
 	}
-	memcpy(ret + at, ".cred", sizeof(".cred"));
+	memcpy(ret + at, record_suffix, sizeof(record_suffix));
 }
 
 /* Reads both slots of the open file. 0 with their octets (the caller's) and size; -ENODATA for a
@@ -426,16 +466,45 @@ judge_pair(
 	return other == SLOT_TORN ? FILE_TORN : FILE_GOOD;
 }
 
+static struct slot_keys
+slot_keys(const struct store_account *a, const struct store_key *key)
+{
+	struct slot_keys k = {.master = key->master};
+
+	memcpy(k.store_id, a->store->store_id, STORE_ID);
+	memcpy(k.key_id, key->id, STORE_KEY_ID);
+	memcpy(k.account, a->tag, SEAL_HASH);
+	return k;
+}
+
+static void
+unpack_pair(const struct store_account *a, const struct store_key *key, const uint8_t *bytes,
+    size_t slot_size, enum slot_verdict v[2], struct slot_content c[2])
+{
+	struct slot_keys keys = slot_keys(a, key);
+
+	for (unsigned i = 0; i < 2; i++)
+		v[i] = slot_unpack(&keys, i, bytes + i * slot_size, slot_size, &c[i]);
+}
+
 static void
 judge(struct store_account *a, const uint8_t *bytes, size_t slot_size)
 {
-	uint64_t noted = ledger_get(a->store->ledger, a->keys.account);
+	const struct store *s = a->store;
+	uint64_t noted = ledger_get(s->ledger, a->tag);
+	const struct store_key *key = &s->key;
 	struct slot_content c[2];
 	enum slot_verdict v[2];
 	int best;
 
-	for (unsigned i = 0; i < 2; i++)
-		v[i] = slot_unpack(&a->keys, i, bytes + i * slot_size, slot_size, &c[i]);
+	unpack_pair(a, key, bytes, slot_size, v, c);
+	if (s->old.master != NULL && (v[0] == SLOT_OTHER_KEY || v[1] == SLOT_OTHER_KEY)) {
+		/* not re-sealed yet; no file holds records of both keys */
+		(void)secret_free(c[0].payload);
+		(void)secret_free(c[1].payload);
+		key = &s->old;
+		unpack_pair(a, key, bytes, slot_size, v, c);
+	}
 	if (v[0] == SLOT_FAILED || v[1] == SLOT_FAILED) {
 		a->status = FILE_UNREADABLE;
 	} else {
@@ -446,6 +515,7 @@ judge(struct store_account *a, const uint8_t *bytes, size_t slot_size)
 			a->sequence = c[best].sequence;
 			a->generation = c[best].generation;
 			memcpy(a->mark, c[best].mark, SLOT_MARK);
+			memcpy(a->key_id, key->id, STORE_KEY_ID);
 			a->seen = true;
 			a->payload = TAKE_PTR(c[best].payload);
 		}
@@ -464,7 +534,7 @@ read_account(struct store_account *a)
 	size_t slot_size = 0;
 	int fd = ops->openat(ops->arg, a->store->dir, a->file, O_RDONLY, 0), r;
 
-	a->sequence = ledger_get(a->store->ledger, a->keys.account);
+	a->sequence = ledger_get(a->store->ledger, a->tag);
 	if (fd == -ENOENT) {
 		a->status = a->sequence > 0 ? FILE_LOST : FILE_ABSENT;
 		return;
@@ -488,19 +558,112 @@ store_account_open(struct store *s, const char *account, struct store_account **
 
 	if (a != NULL) {
 		a->store = s;
-		a->keys.master = s->master;
-		memcpy(a->keys.store_id, s->store_id, STORE_ID);
-		memcpy(a->keys.key_id, s->key_id, STORE_KEY_ID);
-		r = slot_account_tag(s->store_id, account, a->keys.account);
+		r = slot_account_tag(s->store_id, account, a->tag);
 	}
 	if (r < 0) {
 		free(a);
 		return -ENOMEM;
 	}
-	file_name(account, a->keys.account, a->file);
+	file_name(account, a->tag, a->file);
 	read_account(a);
 	*ret = a;
 	return 0;
+}
+
+/* The account that a file's name stands for, or -EINVAL for a file that is no record. */
+static int
+name_of_file(const char *file, char ret[NAME_SIZE])
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t len = strlen(file), at = 0, end;
+
+	if (len < sizeof(record_suffix) || len >= NAME_SIZE)
+		return -EINVAL;
+	end = len - (sizeof(record_suffix) - 1);
+	if (memcmp(file + end, record_suffix, sizeof(record_suffix)) != 0 ||
+	    memcmp(file, "%h", 2) == 0)
+		return -EINVAL;
+	for (size_t i = 0; i < end; i++) {
+		const char *high, *low;
+
+		ret[at++] = file[i];
+		if (file[i] != '%')
+			continue;
+		high = i + 2 < end ? memchr(hex, file[i + 1], 16) : NULL;
+		low = i + 2 < end ? memchr(hex, file[i + 2], 16) : NULL;
+		if (high == NULL || low == NULL)
+			return -EINVAL;
+		ret[at - 1] = (char)((high - hex) * 16 + (low - hex));
+		i += 2;
+	}
+	ret[at] = '\0';
+	return strlen(ret) == at ? 0 : -EINVAL;
+}
+
+/* The tag in the name of a file whose account's name was too long for one. */
+static int
+tag_of_file(const char *file, uint8_t ret[SEAL_HASH])
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (memcmp(file, "%h", 2) != 0 ||
+	    strlen(file) != 2 + 2 * SEAL_HASH + strlen(record_suffix) ||
+	    strcmp(file + 2 + 2 * SEAL_HASH, record_suffix) != 0)
+		return -EINVAL;
+	for (size_t i = 0; i < SEAL_HASH; i++) {
+		const char *high = memchr(hex, file[2 + 2 * i], 16),
+			   *low = memchr(hex, file[3 + 2 * i], 16);
+
+		if (high == NULL || low == NULL)
+			return -EINVAL;
+		ret[i] = (uint8_t)((high - hex) * 16 + (low - hex));
+	}
+	return 0;
+}
+
+int
+store_account_open_file(struct store *s, const char *file, struct store_account **ret)
+{
+	char name[NAME_SIZE], back[NAME_SIZE];
+	struct store_account *a;
+	int r = name_of_file(file, name);
+
+	if (r == 0) {
+		r = store_account_open(s, name, ret);
+		if (r < 0)
+			return r;
+		(void)snprintf(back, sizeof(back), "%s", (*ret)->file);
+		if (strcmp(back, file) == 0)
+			return 0;
+		*ret = store_account_free(*ret); /* not as we write it: not ours */
+		return -EINVAL;
+	}
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return -ENOMEM;
+	a->store = s;
+	r = tag_of_file(file, a->tag);
+	if (r < 0) {
+		free(a);
+		return r;
+	}
+	(void)snprintf(a->file, sizeof(a->file), "%s", file);
+	read_account(a);
+	*ret = a;
+	return 0;
+}
+
+int
+store_file_account(const char *file, char *ret, size_t size)
+{
+	char name[NAME_SIZE];
+	int r = name_of_file(file, name);
+
+	if (r == 0 && strlen(name) >= size)
+		r = -ENAMETOOLONG;
+	if (r == 0)
+		memcpy(ret, name, strlen(name) + 1);
+	return r;
 }
 
 struct store_account *
@@ -573,13 +736,14 @@ pack(struct store_account *a, unsigned slot, uint64_t generation, const struct s
     size_t slot_size, uint8_t *ret, uint8_t ret_mark[SLOT_MARK])
 {
 	const struct file_ops *ops = a->store->ops;
+	struct slot_keys keys = slot_keys(a, &a->store->key);
 	uint8_t salt[SLOT_SALT];
 	int r = ops->random(ops->arg, salt, sizeof(salt));
 
 	if (r == 0)
 		r = ops->random(ops->arg, ret_mark, SLOT_MARK);
 	if (r == 0)
-		r = slot_pack(&a->keys, slot, a->sequence + 1, generation, payload, salt, ret_mark,
+		r = slot_pack(&keys, slot, a->sequence + 1, generation, payload, salt, ret_mark,
 		    ret, slot_size);
 	return r;
 }
@@ -595,6 +759,7 @@ note_written(struct store_account *a, unsigned slot, size_t slot_size, uint64_t 
 	a->sequence++;
 	a->generation = generation;
 	memcpy(a->mark, mark, SLOT_MARK);
+	memcpy(a->key_id, a->store->key.id, STORE_KEY_ID);
 	a->seen = true;
 	a->kept = false;
 }
@@ -726,6 +891,13 @@ how_to_write(const struct store_account *a, bool replace, bool *ret_keep)
 	}
 }
 
+/* A record under the key before is replaced by a whole file, so that none of it stays. */
+static bool
+has_present_key(const struct store_account *a)
+{
+	return memcmp(a->key_id, a->store->key.id, STORE_KEY_ID) == 0;
+}
+
 int
 store_account_write(
     struct store_account *a, uint64_t generation, const struct secret *payload, bool replace)
@@ -748,7 +920,7 @@ store_account_write(
 	r = sync_name(a);
 	if (r < 0)
 		return r;
-	if (a->seen && !keep && slot_size == a->slot_size) {
+	if (a->seen && !keep && slot_size == a->slot_size && has_present_key(a)) {
 		r = write_in_place(a, generation, payload, bytes);
 	} else {
 		r = keep ? 0 : check_before_replacing(a);
@@ -759,7 +931,7 @@ store_account_write(
 	}
 	if (r < 0)
 		return r;
-	r = ledger_set(a->store->ledger, a->keys.account, a->sequence);
+	r = ledger_set(a->store->ledger, a->tag, a->sequence);
 	if (r < 0)
 		a->store->ledger_error = r;
 	return 0;

@@ -157,7 +157,7 @@ open_store(struct keeper *k)
 	if (in->key == NULL || k->dir < 0)
 		return;
 	if (k->store != NULL) {
-		if (store_try_key(k->store, in->key) == -EKEYREJECTED)
+		if (store_try_key(k->store, kind, in->key) == -EKEYREJECTED)
 			log_error("The master key that is configured now does not open the token "
 				  "store, which stays open with the one "
 				  "before. After a restart it would not open.");

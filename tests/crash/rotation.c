@@ -21,21 +21,15 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "broker/ipc/message.h"
 #include "broker/keeper/account.h"
-#include "tests/unit/tokenstore/faulty.h"
+#include "tests/crash/disk.h"
 
-enum { ROUNDS = 4, TOKEN_LONGEST = 16 * 1024, PENDING_MAX = 32 };
-
-enum death { KILLED, KILLED_MID_WRITE, POWER_LOST, POWER_LOST_HALF, DEATHS };
-
-static const char *const death_names[DEATHS] = {
-    "killed", "killed in a write", "power lost", "power lost, half written"};
+enum { ROUNDS = 4, TOKEN_LONGEST = 16 * 1024 };
 
 /* What outlives the child. */
 struct server {
@@ -47,142 +41,6 @@ struct server {
 };
 
 static struct server *server;
-
-#define CHECK(condition, ...)                                                           \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-			fprintf(stderr, __VA_ARGS__);                                   \
-			fputc('\n', stderr);                                            \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
-
-/* ---- a disk that forgets what was not synced ---- */
-
-struct pending {
-	int fd;
-	void *bytes;
-	size_t len;
-	off_t at;
-};
-
-struct disk {
-	struct faulty faults;
-	struct file_ops below;
-	enum death death;
-	struct pending writes[PENDING_MAX];
-	size_t count;
-	char from[300], to[300]; /* a rename that is not durable yet */
-	int dir;
-};
-
-static struct disk disk;
-
-/* The end of the power: what was not synced is gone, or half of it is there. */
-static void
-lose_power(void)
-{
-	if (disk.death == POWER_LOST_HALF) {
-		for (size_t i = 0; i < disk.count; i++)
-			(void)!pwrite(disk.writes[i].fd, disk.writes[i].bytes,
-			    disk.writes[i].len / 2, disk.writes[i].at);
-		if (disk.from[0] != '\0')
-			(void)renameat(disk.dir, disk.from, disk.dir, disk.to);
-	}
-	_exit(FAULTY_STATUS);
-}
-
-/* Counts; ends the child when its time has come. */
-static void
-tick(void)
-{
-	if (++disk.faults.count == disk.faults.at)
-		lose_power();
-}
-
-static ssize_t
-disk_pwrite(void *arg, int fd, const void *from, size_t len, off_t at)
-{
-	struct pending *p = &disk.writes[disk.count];
-
-	tick();
-	CHECK(disk.count < PENDING_MAX, "too much is never synced");
-	*p = (struct pending){.fd = dup(fd), .bytes = malloc(len), .len = len, .at = at};
-	memcpy(p->bytes, from, len);
-	disk.count++;
-	return (ssize_t)len;
-}
-
-static bool
-same_file(int a, int b)
-{
-	struct stat x, y;
-
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino &&
-	       x.st_dev == y.st_dev;
-}
-
-static int
-disk_fdatasync(void *arg, int fd)
-{
-	size_t kept = 0;
-
-	tick();
-	for (size_t i = 0; i < disk.count; i++) {
-		struct pending p = disk.writes[i];
-
-		if (!same_file(p.fd, fd)) {
-			disk.writes[kept++] = p;
-			continue;
-		}
-		CHECK(pwrite(p.fd, p.bytes, p.len, p.at) == (ssize_t)p.len, "the real disk");
-		close(p.fd);
-		free(p.bytes);
-	}
-	disk.count = kept;
-	return 0;
-}
-
-static int
-disk_renameat(void *arg, int dir, const char *from, const char *to)
-{
-	tick();
-	(void)snprintf(disk.from, sizeof(disk.from), "%s", from);
-	(void)snprintf(disk.to, sizeof(disk.to), "%s", to);
-	disk.dir = dir;
-	return 0;
-}
-
-static int
-disk_syncdir(void *arg, int dir)
-{
-	tick();
-	if (disk.from[0] != '\0')
-		CHECK(renameat(dir, disk.from, dir, disk.to) == 0, "the real disk");
-	disk.from[0] = '\0';
-	return 0;
-}
-
-static struct file_ops
-disk_ops(enum death death, unsigned long at)
-{
-	struct file_ops ops;
-
-	disk = (struct disk){.death = death};
-	if (death == KILLED || death == KILLED_MID_WRITE) {
-		disk.faults = (struct faulty){
-		    .at = at, .how = death == KILLED ? FAULTY_EXIT : FAULTY_EXIT_MID};
-		return faulty_ops(&disk.faults);
-	}
-	disk.faults = (struct faulty){.at = at};
-	ops = file_ops_system;
-	ops.pwrite = disk_pwrite;
-	ops.fdatasync = disk_fdatasync;
-	ops.renameat = disk_renameat;
-	ops.syncdir = disk_syncdir;
-	return ops;
-}
 
 /* ---- the server ---- */
 
@@ -355,7 +213,7 @@ want(struct keeper_of_one *k)
 static void
 child(int dir, enum death death, unsigned long at)
 {
-	struct file_ops ops = disk_ops(death, 0);
+	struct file_ops ops = disk_ops(death);
 	struct store *s = store_start(&ops, dir);
 	struct vault *v = vault_new(some_random, NULL);
 	CLEANUP_SECRET struct secret *access = secret_new("access", 6), *first = NULL;
@@ -363,8 +221,7 @@ child(int dir, enum death death, unsigned long at)
 	struct keeper_of_one k;
 
 	(void)account_start(&k, v, s);
-	disk.faults.count = 0;
-	disk.faults.at = at;
+	disk_arm(at);
 	server->issued = 1;
 	first = refresh_token(1);
 	a.refresh_token = first;
@@ -434,19 +291,6 @@ look(int dir, unsigned long at, struct tally *t)
 }
 
 static void
-empty_dir(int dir)
-{
-	DIR *d = fdopendir(dup(dir));
-	struct dirent *e;
-
-	rewinddir(d);
-	while ((e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.')
-			(void)unlinkat(dir, e->d_name, 0);
-	closedir(d);
-}
-
-static void
 die_everywhere(int dir, enum death death, size_t length, size_t growth)
 {
 	struct tally t = {0};
@@ -455,7 +299,7 @@ die_everywhere(int dir, enum death death, size_t length, size_t growth)
 		int status;
 		pid_t pid;
 
-		empty_dir(dir);
+		disk_empty(dir);
 		(void)store_free(store_start(&file_ops_system, dir));
 		*server = (struct server){.length = length, .growth = growth};
 		pid = fork();
@@ -499,7 +343,7 @@ main(void)
 		/* Here the record outgrows its slots on the way. */
 		die_everywhere(dir, (enum death)death, 1000, 3000);
 	}
-	empty_dir(dir);
+	disk_empty(dir);
 	close(dir);
 	(void)rmdir(path);
 	return 0;

@@ -57,15 +57,19 @@ try_credential(const uint8_t *data, size_t size)
 static void
 try_keyslots(const struct secret *key, const uint8_t *data, size_t size)
 {
-	CLEANUP_SECRET struct secret *master = NULL;
-	uint8_t id[STORE_ID], *bytes = malloc(size + 1);
+	struct keyslot_info infos[KEYSLOTS_MAX];
+	uint8_t *bytes = malloc(size + 1);
+	unsigned count;
+	struct keys keys;
 
 	memcpy(bytes, data, size);
-	(void)keyslots_open(bytes, size, key, &master, id);
+	(void)keyslots_open(bytes, size, key, false, &keys);
+	keys_clear(&keys);
 	/* With its plain hash made right, the parser behind the check is reached. */
 	if (size > SEAL_HASH && seal_sha256(bytes, size - SEAL_HASH, NULL, 0, bytes + size - SEAL_HASH) == 0) {
-		master = secret_free(master);
-		(void)keyslots_open(bytes, size, key, &master, id);
+		(void)keyslots_list(bytes, size, infos, &count);
+		(void)keyslots_open(bytes, size, key, false, &keys);
+		keys_clear(&keys);
 	}
 	free(bytes);
 }

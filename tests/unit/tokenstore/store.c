@@ -377,8 +377,8 @@ test_other_key_and_other_store(void **state)
 	spew(f, "billing.cred", bytes, sizeof(bytes));
 	assert_int_equal(look(f, "billing", text), FILE_OTHER_STORE);
 	s = open_store(f, &file_ops_system);
-	assert_int_equal(store_try_key(s, f->key), 0);
-	assert_int_equal(store_try_key(s, wrong), -EKEYREJECTED);
+	assert_int_equal(store_try_key(s, KEYSLOT_KEY_FILE, f->key), 0);
+	assert_int_equal(store_try_key(s, KEYSLOT_KEY_FILE, wrong), -EKEYREJECTED);
 	(void)store_free(s);
 }
 
