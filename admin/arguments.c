@@ -18,6 +18,7 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_MIN_VALID] = {"--min-valid", "SECONDS", "a token that lives at least that long"},
     [OPTION_NO_BROWSER] = {"--no-browser", NULL,
 	"print the address to open on the first line of standard output"},
+    [OPTION_OVERWRITE] = {"--overwrite", NULL, "put it in the place of what is there"},
     [OPTION_PASTE] = {"--paste", NULL,
 	"read the address at which the browser ended (for machines without a browser)"},
     [OPTION_PORT] = {"--port", "N", "listen on this port instead of a free one"},

@@ -96,6 +96,8 @@ int link_open(struct link *l, const struct cli *cli, enum role_id peer, unsigned
 
 /* Sends a request (taken). EX_OK, or the exit status after saying why not. */
 int link_send(struct link *l, struct message *m);
+/* The same with a descriptor (borrowed; -1: none). */
+int link_send_fd(struct link *l, struct message *m, int fd);
 /* Receives one packet that the table allows; the caller frees it. EX_OK, or the exit status after
  * saying why not. */
 int link_receive(struct link *l, struct message **ret);
@@ -112,6 +114,7 @@ typedef int link_row(void *arg, const struct message *m);
 /* Sends a request (taken) and reads rows until the end of the answer. Returns the exit status,
  * errors having been said. With `ret_done` the last message goes there, whatever it says, and EX_OK
  * is returned for having got it. */
+int link_rows(struct link *l, link_row *row, void *arg, struct message **ret_done); /* was sent */
 int link_list(
     struct link *l, struct message *request, link_row *row, void *arg, struct message **ret_done);
 

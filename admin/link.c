@@ -83,12 +83,18 @@ fail_talk(const struct link *l, int r)
 }
 
 int
-link_send(struct link *l, struct message *m)
+link_send_fd(struct link *l, struct message *m, int fd)
 {
 	CLEANUP_MESSAGE struct message *taken = m;
-	int r = taken == NULL ? -ENOMEM : message_write(l->sock, taken, -1);
+	int r = taken == NULL ? -ENOMEM : message_write(l->sock, taken, fd);
 
 	return r < 0 ? fail_talk(l, r) : EX_OK;
+}
+
+int
+link_send(struct link *l, struct message *m)
+{
+	return link_send_fd(l, m, -1);
 }
 
 int
@@ -122,10 +128,9 @@ link_done(const struct cli *cli, const struct message *m)
 }
 
 int
-link_list(
-    struct link *l, struct message *request, link_row *row, void *arg, struct message **ret_done)
+link_rows(struct link *l, link_row *row, void *arg, struct message **ret_done)
 {
-	int status = link_send(l, request);
+	int status = EX_OK;
 
 	while (status == EX_OK) {
 		CLEANUP_MESSAGE struct message *m = NULL;
@@ -142,4 +147,13 @@ link_list(
 		status = row == NULL ? EX_OK : row(arg, m);
 	}
 	return status;
+}
+
+int
+link_list(
+    struct link *l, struct message *request, link_row *row, void *arg, struct message **ret_done)
+{
+	int status = link_send(l, request);
+
+	return status == EX_OK ? link_rows(l, row, arg, ret_done) : status;
 }

@@ -9,6 +9,14 @@ typedef int verb_run(const struct cli *cli, const struct arguments *args);
 
 verb_run verb_authorize;  /* verb-authorize.c */
 verb_run verb_secret_set; /* verb-secret.c */
+verb_run verb_unlock;     /* verb-key.c */
+verb_run verb_key_list;
+verb_run verb_key_add;
+verb_run verb_key_remove;
+verb_run verb_key_rotate;
+verb_run verb_key_backup;
+verb_run verb_key_restore;
+verb_run verb_key_verify;
 verb_run verb_token;      /* verb-token.c */
 verb_run verb_status;     /* verb-status.c */
 verb_run verb_account_list;

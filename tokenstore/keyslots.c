@@ -117,7 +117,7 @@ keyslot_kind_name(enum keyslot_kind kind)
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (kinds[i].kind == kind)
 			return kinds[i].name;
-	return "unknown";
+	return kind == 0 ? "command" : "unknown"; /* as commands were noted at first */
 }
 
 bool

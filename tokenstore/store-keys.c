@@ -31,16 +31,35 @@ read_present(const struct store *s, struct buf *file, struct keys *ret)
 }
 
 int
-store_keys_list(const struct store *s, struct store_keys *ret)
+store_keys_peek(const struct file_ops *ops, int dir, struct store_keys *ret)
 {
 	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
-	struct keys keys;
-	int r = read_present(s, &file, &keys);
+	int r = store_read_keyslots(ops, dir, &file);
 
-	*ret = (struct store_keys){.opened = s->slot, .resealing = s->old.master != NULL};
+	*ret = (struct store_keys){.opened = KEYSLOTS_MAX};
 	if (r == 0 && keyslots_list((const uint8_t *)buf_str(&file), file.len, ret->slots,
 			  &ret->count) != KEYSLOTS_GOOD)
 		r = -EBADMSG;
+	return r;
+}
+
+int
+store_key_slot(const struct store *s, const struct secret *key, bool passphrase)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+
+	if (store_read_keyslots(s->ops, s->dir, &file) < 0)
+		return -1;
+	return keyslots_match(&file, key, passphrase, 0);
+}
+
+int
+store_keys_list(const struct store *s, struct store_keys *ret)
+{
+	int r = store_keys_peek(s->ops, s->dir, ret);
+
+	ret->opened = s->slot;
+	ret->resealing = s->old.master != NULL;
 	return r;
 }
 

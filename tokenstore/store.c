@@ -269,6 +269,8 @@ store_trouble_text(enum store_trouble t)
 	    [STORE_WRONG_KEY] = "The master key that is configured does not open the token store.",
 	    [STORE_WRONG_PASSPHRASE] = "The passphrase is wrong: it opens no key slot.",
 	    [STORE_LOCKED] = "The token store is locked: its key is a passphrase.",
+	    [STORE_NO_PASSPHRASE] =
+		"There is no token store yet: its key is a passphrase, and nobody has chosen it.",
 	    [STORE_SHORT_KEY] =
 		"The master key has fewer than 16 octets, or the passphrase fewer than 8.",
 	    [STORE_KEYS_DAMAGED] = "The file keyslots of the token store is damaged or cut short.",
@@ -292,6 +294,7 @@ store_trouble_next(enum store_trouble t)
 				 "setting of the tokens block), then reload."),
 	    [STORE_WRONG_PASSPHRASE] = "Try again: frank unlock",
 	    [STORE_LOCKED] = "Open it: frank unlock",
+	    [STORE_NO_PASSPHRASE] = "Choose it: frank unlock",
 	    [STORE_SHORT_KEY] =
 		"Give a key of 32 random octets, then reload; or a longer passphrase.",
 	    [STORE_KEYS_DAMAGED] = "Put the file keyslots back from a backup, then reload.",

@@ -24,6 +24,7 @@ enum store_trouble {
 	STORE_WRONG_KEY,        /* the provider's key opens no key slot */
 	STORE_WRONG_PASSPHRASE, /* the same for a passphrase that a person gave */
 	STORE_LOCKED,           /* its key is a passphrase, and nobody gave it yet */
+	STORE_NO_PASSPHRASE,    /* the same, and there is no store yet: the first one makes it */
 	STORE_SHORT_KEY,        /* it gave fewer than KEYSLOT_PROVIDER_MIN octets */
 	STORE_KEYS_DAMAGED,     /* keyslots: changed or cut short */
 	STORE_KEYS_FORGED,
@@ -119,6 +120,10 @@ struct store_keys {
 	bool resealing;  /* a new master key is in force and not every record under it yet */
 };
 int store_keys_list(const struct store *s, struct store_keys *ret);
+/* The same of a store that is not open: not authentic, `opened` and `resealing` unknown. */
+int store_keys_peek(const struct file_ops *ops, int dir, struct store_keys *ret);
+/* The slot that a key opens, or -1. */
+int store_key_slot(const struct store *s, const struct secret *key, bool passphrase);
 
 /* One more key slot, or one less, durable when it returns. add: 0; -EEXIST where the key opens a
  * slot already; -EINVAL for a key that does not fit; -ENOSPC for a 17th. remove (slot from 0): 0;

@@ -509,7 +509,8 @@ check_secret_file(struct loader *l, const struct conf_reference *ref)
 {
 	struct stat st;
 
-	if (ref->text == NULL || !l->env->check_files || strcmp(ref->text, "keyring") == 0)
+	if (ref->text == NULL || !l->env->check_files || strcmp(ref->text, "keyring") == 0 ||
+	    strcmp(ref->text, "passphrase") == 0)
 		return;
 	if (strncmp(ref->text, "file:", 5) == 0 && stat(ref->text + 5, &st) == 0 &&
 	    (st.st_mode & (S_IRGRP | S_IROTH)) != 0)

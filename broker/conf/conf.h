@@ -124,7 +124,7 @@ struct conf {
 	unsigned lifetime, warn_after, keep_transcripts; /* seconds */
 	char *in_doubt;                                  /* retry | hold */
 	/* tokens */
-	struct conf_reference master_key; /* "file:PATH", "credential:NAME", "keyring" */
+	struct conf_reference master_key; /* "file:PATH", "credential:NAME", ..., "keyring", "passphrase" */
 	struct conf_account *accounts;
 	size_t account_count;
 	struct conf_service *services;

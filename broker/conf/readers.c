@@ -356,13 +356,15 @@ set_reference(
 		if (strncmp(only(e), schemes[i], strlen(schemes[i])) == 0 &&
 		    only(e)[strlen(schemes[i])] != '\0')
 			return set_string(&target->text, only(e));
-	if (keyring && strcmp(only(e), "keyring") == 0)
+	if (keyring && (strcmp(only(e), "keyring") == 0 || strcmp(only(e), "passphrase") == 0))
 		return set_string(&target->text, only(e));
 	/* the value may be the secret itself: it is not shown */
 	raw_error(raw, e->place,
 	    "%s: a secret never stands in the configuration; give \"file:/PATH\", "
 	    "\"credential:NAME\"%s%s",
-	    e->key->name, keyring ? ", \"command:/PATH\" or \"keyring\"" : " or \"command:/PATH\"",
+	    e->key->name,
+	    keyring ? ", \"command:/PATH\", \"passphrase\" or \"keyring\""
+		    : " or \"command:/PATH\"",
 	    keyring ? "" : ", or leave the key out and run: frank secret set ACCOUNT");
 	return 0;
 }

@@ -269,6 +269,23 @@ account_open(struct account *a, struct store *s)
 	return 0;
 }
 
+int
+account_reload(struct account *a, struct store *s)
+{
+	struct machine *fresh = machine_new(a->conf->name, a->vault, a->ops->random, a->ops->arg);
+
+	if (fresh == NULL)
+		return -ENOMEM;
+	machine_set_min_valid(fresh, a->conf->min_valid);
+	(void)machine_free(a->machine);
+	a->machine = fresh;
+	record_clear(&a->record);
+	a->file = store_account_free(a->file);
+	a->replace = false;
+	a->write_error = 0;
+	return account_open(a, s);
+}
+
 static int
 put_text(const char *from, char **to)
 {
@@ -346,6 +363,12 @@ account_write(struct account *a)
 	}
 	a->write_error = r;
 	return r;
+}
+
+int
+account_rewrite(struct account *a)
+{
+	return account_write(a);
 }
 
 void

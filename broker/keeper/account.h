@@ -74,12 +74,19 @@ bool account_tokens_fit(const struct account *a);
  * `status`. */
 int account_open(struct account *a, struct store *s);
 
+/* The account's file was replaced (restored): forgets what was known and reads it. Whoever waits is to
+ * be sent away before. 0; -ENOMEM. */
+int account_reload(struct account *a, struct store *s);
+
 /* Takes a new configuration of the same name. Returns whether anything changed that matters to a
  * credential. */
 bool account_configure(struct account *a, struct account_conf *conf);
 
 /* Does what the machine asks for. To be called after every event for it. */
 void account_run(struct account *a);
+
+/* Writes the record again as it is in memory. 0 or negative errno. */
+int account_rewrite(struct account *a);
 
 /* At the end: a refresh token that is in memory only is written now. */
 void account_flush(struct account *a);

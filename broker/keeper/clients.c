@@ -62,6 +62,7 @@ client_free(struct client *c)
 	keeper_forget(k, c, ROLE_CLIENT);
 	authorize_forget_client(k, c);
 	revoke_forget_client(k, c);
+	keys_forget_client(k, c);
 	if (c->idle != NULL)
 		event_free(c->idle);
 	(void)channel_free(c->channel);
@@ -78,7 +79,7 @@ client_release(struct client *c)
 	channel_pause(c->channel, false);
 }
 
-static void
+void
 client_occupy(struct client *c)
 {
 	c->busy = true;
@@ -470,6 +471,17 @@ keeper_status(struct client *c, const struct message *m)
 	send_rows(c);
 }
 
+static void
+key_act(struct client *c, const struct message *m, int fd)
+{
+	int taken CLEANUP_CLOSE = fd;
+
+	if (c->admin)
+		keys_act(c->keeper, c, m, TAKE_FD(taken));
+	else
+		refuse(c, NULL, "A key of the token store was asked for.");
+}
+
 /* ---- the channel ---- */
 
 static void
@@ -515,10 +527,13 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 {
 	struct client *c = arg;
 
-	if (fd >= 0)
+	if (fd >= 0 && message_type(m) != M_KEY_ACT)
 		(void)close(fd);
 	set_idle(c);
 	switch (message_type(m)) {
+	case M_KEY_ACT:
+		key_act(c, m, fd);
+		break;
 	case M_TOKEN_GET:
 		token_get(c, m);
 		break;
@@ -546,6 +561,7 @@ on_writable(void *arg, struct channel *channel)
 
 	if (c->rows)
 		send_rows(c);
+	keys_writable(c->keeper, c);
 }
 
 static void

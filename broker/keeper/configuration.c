@@ -146,39 +146,6 @@ conf_service(struct keeper *k, const struct message *m)
 		in->failed = true;
 }
 
-static void
-open_store(struct keeper *k)
-{
-	struct incoming_conf *in = &k->incoming;
-	enum keyslot_kind kind = keyslot_kind_by_name(in->key_from);
-	bool made = false;
-	int r;
-
-	if (in->key == NULL || k->dir < 0)
-		return;
-	if (k->store != NULL) {
-		if (store_try_key(k->store, kind, in->key) == -EKEYREJECTED)
-			log_error("The master key that is configured now does not open the token "
-				  "store, which stays open with the one "
-				  "before. After a restart it would not open.");
-		return;
-	}
-	r = store_open(k->files, k->dir, kind, in->key, (uint64_t)keeper_now(k).wall, &k->store,
-	    &made, &k->trouble);
-	if (r < 0) {
-		log_line(LOG_LEVEL_ERROR, store_trouble_text(k->trouble),
-		    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
-		return;
-	}
-	if (made)
-		log_notice(
-		    "A new token store was made, under the master key from the %s.", in->key_from);
-	if (store_ledger_bad(k->store) > 0)
-		log_warning(
-		    "%u entries of the token store's ledger were damaged and are passed over.",
-		    store_ledger_bad(k->store));
-}
-
 static int
 by_name(const void *a, const void *b)
 {
@@ -227,11 +194,9 @@ configuration_end_retired(struct keeper *k, struct account *a)
 		end_account(k, a);
 }
 
-static void
-drop_account(struct keeper *k, struct account *a)
+void
+configuration_refuse_waiters(struct keeper *k, struct account *a)
 {
-	authorize_forget_account(k, a);
-	revoke_forget_account(k, a);
 	for (struct waiter *w = k->waiters, *next; w != NULL; w = next) {
 		next = w->next;
 		if (w->account == a) {
@@ -239,6 +204,25 @@ drop_account(struct keeper *k, struct account *a)
 			keeper_decide(k, a, w->id, false);
 		}
 	}
+}
+
+struct account *
+configuration_find_any(const struct keeper *k, const char *name)
+{
+	struct account *a = keeper_find(k, name);
+
+	for (struct account *r = k->retired; a == NULL && r != NULL; r = r->next_retired)
+		if (strcmp(r->conf->name, name) == 0)
+			a = r;
+	return a;
+}
+
+static void
+drop_account(struct keeper *k, struct account *a)
+{
+	authorize_forget_account(k, a);
+	revoke_forget_account(k, a);
+	configuration_refuse_waiters(k, a);
 	a->listed = false;
 	if (is_busy(a)) {
 		a->next_retired = k->retired;
@@ -314,7 +298,7 @@ conf_end(struct keeper *k)
 		incoming_clear(in);
 		return;
 	}
-	open_store(k);
+	keys_configured(k, keyslot_kind_by_name(in->key_from), in->key);
 	k->admin_gid = in->admin_gid;
 	services_free(k->services, k->service_count);
 	k->services = TAKE_PTR(in->services);

@@ -386,6 +386,7 @@ keeper_clear(struct keeper *k)
 	clients_clear(k);
 	authorize_clear(k);
 	revoke_clear(k);
+	keys_end(k);
 	requests_clear(k);
 	prepare_clear(k);
 	keeper_forget(k, NULL, ROLE_SEND);
@@ -394,6 +395,7 @@ keeper_clear(struct keeper *k)
 		event_free(k->stop_timer);
 	configuration_clear(k);
 	k->store = store_free(k->store);
+	sealed_replace(&k->key, NULL);
 	k->vault = vault_free(k->vault);
 }
 

@@ -15,6 +15,7 @@
  *     invitation.c     ... by an address that is sent to them
  *     sign-in.c        what a sign-in brings: checked, then stored
  *     revoke.c         a grant given back
+ *     keys.c           the store opened, its key slots, and what is done with every record
  */
 #ifndef FRANK_BROKER_KEEPER_KEEPER_H
 #define FRANK_BROKER_KEEPER_KEEPER_H
@@ -30,6 +31,7 @@ struct request;
 struct client;
 struct preparation;
 struct revocation;
+struct key_job;
 
 /* The services of the configuration, as far as tokens are concerned. */
 struct token_service {
@@ -78,6 +80,8 @@ struct keeper {
 	struct vault *vault;
 	struct store *store;
 	enum store_trouble trouble;
+	enum keyslot_kind key_kind; /* of the configured key */
+	struct sealed *key;         /* the configured key; NULL for a passphrase */
 	struct account_ops account_ops;
 	struct accounts accounts;
 	struct account *retired; /* taken out of the configuration in the middle of a refresh */
@@ -105,6 +109,8 @@ struct keeper {
 	int listen_fd;
 	/* authorize.c */
 	struct attempt *attempts;
+	/* keys.c */
+	struct key_job *key_job;
 };
 
 extern const struct role_def keeper_role;
@@ -208,6 +214,8 @@ void client_done(struct client *c, int exit, const char *error, const char *next
 void client_done_warned(struct client *c, const char *text, const char *warning);
 int client_send(struct client *c, struct message *m);
 uid_t client_uid(const struct client *c);
+/* What it asked takes a while: it is not read until client_done or client_release. */
+void client_occupy(struct client *c);
 /* No attempt of this client is under way any more. */
 void client_release(struct client *c);
 /* The accounts were exchanged. */
@@ -233,5 +241,20 @@ void revoke_clear(struct keeper *k);
 
 /* Is somebody signing in for this account right now? */
 bool authorize_is_under_way(const struct keeper *k, const struct account *a);
+
+/* ---- keys.c ---- */
+
+/* The configuration is taken: opens the store with its key, where it is not open. */
+void keys_configured(struct keeper *k, enum keyslot_kind kind, const struct secret *key);
+/* KEY_ACT of an administrator. `fd` is taken; -1: none. */
+void keys_act(struct keeper *k, struct client *c, const struct message *m, int fd);
+/* A client is gone, or its channel has room again. */
+void keys_forget_client(struct keeper *k, const struct client *c);
+void keys_writable(struct keeper *k, const struct client *c);
+void keys_end(struct keeper *k);
+/* An account that is in the configuration, or was when its refresh began; NULL. */
+struct account *configuration_find_any(const struct keeper *k, const char *name);
+/* Nobody waits for a token of this account any more: they are told no. */
+void configuration_refuse_waiters(struct keeper *k, struct account *a);
 
 #endif

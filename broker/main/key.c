@@ -16,7 +16,7 @@
 enum { KEY_OCTETS = 32, KEY_TEXT_MAX = 128 };
 
 static const char file_prefix[] = "file:", credential_prefix[] = "credential:",
-		  keyring_word[] = "keyring";
+		  keyring_word[] = "keyring", passphrase_word[] = "passphrase";
 
 static bool
 begins(const char *text, const char *prefix)
@@ -200,7 +200,7 @@ key_check(const struct settings *s, struct buf *why)
 	const char *path = begins(ref->text, file_prefix) ? ref->text + strlen(file_prefix) : NULL;
 	struct secret *key;
 
-	if (strcmp(ref->text, keyring_word) == 0 ||
+	if (strcmp(ref->text, keyring_word) == 0 || strcmp(ref->text, passphrase_word) == 0 ||
 	    (begins(ref->text, credential_prefix) && getenv("CREDENTIALS_DIRECTORY") == NULL))
 		return 0;
 	if (path != NULL && access(path, F_OK) < 0 && errno == ENOENT)
@@ -219,6 +219,10 @@ key_read(struct settings *s, const struct folders *f, const char *keyring_progra
 	const char *from = "command";
 	struct secret *key;
 
+	if (strcmp(ref->text, passphrase_word) == 0) {
+		settings_set_key(s, NULL, "passphrase"); /* a person gives it to keeper */
+		return 0;
+	}
 	if (strcmp(ref->text, keyring_word) == 0) {
 		from = "keyring";
 		key = from_keyring(keyring_program, f->path, why);

@@ -10,8 +10,9 @@
 /*
  * Reads the key into the settings. A key file that does not exist is made (32 random octets as
  * base64, mode 0600, on disk before it is used), but only while the token folder is empty: a new
- * key beside old tokens would open none of them. 0; negative errno with a sentence in `why`. May
- * block on a person who unlocks a keyring.
+ * key beside old tokens would open none of them. A passphrase is not read: a person gives it to keeper
+ * (frank unlock). 0; negative errno with a sentence in `why`. May block on a person who unlocks a
+ * keyring.
  */
 int key_read(
     struct settings *s, const struct folders *f, const char *keyring_program, struct buf *why);

@@ -40,7 +40,8 @@ int settings_reread(
  * and the like. */
 int settings_ca_file(const struct settings *s, const char *path);
 
-/* What opens the token store; taken. `from` is "key-file", "credential", "keyring" or "command". */
+/* What opens the token store; taken, NULL for a passphrase. `from` is "key-file", "credential",
+ * "keyring", "command" or "passphrase". */
 void settings_set_key(struct settings *s, struct secret *key, const char *from);
 const struct secret *settings_key(const struct settings *s);
 const char *settings_key_from(const struct settings *s);

@@ -52,6 +52,7 @@ _frank() {
 		*) options='--json --all --account --help' ;;
 		esac
 		;;
+	key) options='--json --overwrite --help' ;;
 	*) options='--json --help' ;;
 	esac
 	if [[ $cur == -* ]]; then
@@ -59,12 +60,15 @@ _frank() {
 		return
 	fi
 	case $verb/$second in
-	/) COMPREPLY=($(compgen -W 'account authorize check help queue reload secret service status test token transcript' -- "$cur")) ;;
+	/) COMPREPLY=($(compgen -W 'account authorize check help key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
 	queue/) COMPREPLY=($(compgen -W 'list show retry hold release delete' -- "$cur")) ;;
 	secret/) COMPREPLY=($(compgen -W 'set' -- "$cur")) ;;
 	account/) COMPREPLY=($(compgen -W 'list hold release retry' -- "$cur")) ;;
+	key/) COMPREPLY=($(compgen -W 'list add remove rotate backup restore verify' -- "$cur")) ;;
+	key/add) COMPREPLY=($(compgen -W 'passphrase configured key-file' -- "$cur")) ;;
+	key/backup | key/restore | key/verify | key/rotate) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	service/) COMPREPLY=($(compgen -W 'list' -- "$cur")) ;;
-	help/) COMPREPLY=($(compgen -W 'account authorize check queue reload secret service status test token transcript' -- "$cur")) ;;
+	help/) COMPREPLY=($(compgen -W 'account authorize check key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
 	authorize/ | token/ | check/ | test/ | secret/set | account/hold | account/release | account/retry)
 		COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur"))
 		;;

@@ -22,6 +22,8 @@ complete -c frank -n '__frank_wants' -a queue -d 'the messages that wait'
 complete -c frank -n '__frank_wants' -a transcript -d 'what was said with the server'
 complete -c frank -n '__frank_wants' -a account -d 'list, hold, release or retry accounts'
 complete -c frank -n '__frank_wants' -a service -d 'list the services'
+complete -c frank -n '__frank_wants' -a unlock -d 'open the token store by its passphrase'
+complete -c frank -n '__frank_wants' -a key -d 'what opens the token store, and its backup'
 complete -c frank -n '__frank_wants' -a reload -d 'read the configuration anew'
 complete -c frank -n '__frank_wants' -a help -d 'explain a verb'
 
@@ -32,6 +34,12 @@ complete -c frank -n '__frank_wants transcript' -a '(__frank_names id queue list
 complete -c frank -n '__frank_wants secret' -a set
 complete -c frank -n '__frank_wants secret set' -a '(__frank_names account account list)'
 complete -c frank -n '__frank_wants account' -a 'list hold release retry'
+complete -c frank -n '__frank_wants key' -a 'list add remove rotate backup restore verify'
+complete -c frank -n '__frank_wants key add' -a 'passphrase configured key-file'
+for verb in backup restore verify rotate
+	complete -c frank -n "__frank_wants key $verb" -F
+end
+complete -c frank -n '__fish_seen_subcommand_from key' -l overwrite -d 'put it in the place of what is there'
 complete -c frank -n '__frank_wants service' -a list
 complete -c frank -n '__frank_wants queue' -a 'list show retry hold release delete'
 for verb in hold release retry
