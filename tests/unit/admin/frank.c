@@ -476,7 +476,7 @@ test_credentials(void **state)
 	assert_int_equal(RUN("pass wor\n\n", "secret", "set", "billing"),
 	    EX_DATAERR); /* one line end belongs to it */
 	assert_int_equal(RUN("\n", "secret", "set", "billing"), EX_DATAERR);
-	assert_non_null(strstr(err, "no secret was given"));
+	assert_non_null(strstr(err, "the secret was not given"));
 }
 
 static void
