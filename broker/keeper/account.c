@@ -277,6 +277,7 @@ account_reload(struct account *a, struct store *s)
 	if (fresh == NULL)
 		return -ENOMEM;
 	machine_set_min_valid(fresh, a->conf->min_valid);
+	machine_set_unattended(fresh, account_conf_is_unattended(a->conf));
 	(void)machine_free(a->machine);
 	a->machine = fresh;
 	record_clear(&a->record);

@@ -22,6 +22,11 @@ def kinds(f):
     return [k['kind'] for k in keys_of(f)]
 
 
+def verify(f):
+    """The end of `frank key verify`, once nothing else is done with the records."""
+    return wait_for(lambda: next((r for r in [f.frank('key', 'verify')] if r.returncode != 75), None), 30, 0.1)
+
+
 def store_files(f):
     return {os.path.basename(p): open(p, 'rb').read() for p in glob.glob(f.path('state/tokens/*.cred'))}
 
@@ -142,7 +147,7 @@ def rotation(ground, options):
     check('with it there is', r.returncode == 0 and '30 records' in r.stdout, r.stderr + r.stdout)
     check('every record was written anew, also one without an account', set(after) == set(before) and all(after[n] != before[n] for n in before))
     check('and nothing of the old ones is left in their files', not any(before[n][i:i + 256] in after[n] for n in before for i in (0, 1024)))
-    r = f.frank('key', 'verify')
+    r = verify(f)
     check('every record opens', r.returncode == 0 and '30' in r.stdout, r.stdout + r.stderr)
     m = marker('rotated')
     f.send(ADDRESS, 'rotated@example.test', m)
@@ -163,7 +168,7 @@ def rotation(ground, options):
         if not check(f'kill -9 {i + 1}: frankd starts', f.start(), f.log()[-500:]):
             return
         ended = wait_for(lambda: open(f.path('state/tokens/keyslots'), 'rb').read(8) == b'FRANKKS1', 20, 0.02)
-        r = f.frank('key', 'verify')
+        r = verify(f)
         check(f'kill -9 {i + 1}: it goes on by itself, and every record opens', ended and r.returncode == 0 and '30' in r.stdout, r.stdout + r.stderr)
     check(f'the kills came while it was at work ({interrupted} of {rounds})', interrupted > 0)
     check('the passphrase still opens it', 'passphrase' in kinds(f))
@@ -208,13 +213,13 @@ def full_disk(ground):
         os.close(fill)
         r = f.frank('key', 'rotate')
         check('without any space there is no new master key', r.returncode == 74 and 'No space left' in r.stderr, (r.returncode, r.stderr))
-        check('and everything opens', f.frank('key', 'verify').returncode == 0)
+        check('and everything opens', verify(f).returncode == 0)
         os.truncate(tokens + '/.fill', os.path.getsize(tokens + '/.fill') - 16384)
         r = f.frank('key', 'rotate')
         check('with space for the keys alone it is in force and not finished', r.returncode == 74 and 'Nothing is lost' in r.stderr, (r.returncode, r.stderr))
-        check('and everything opens', f.frank('key', 'verify').returncode == 0)
+        check('and everything opens', verify(f).returncode == 0)
         f.kill()
-        check('also after kill -9', f.start() and f.frank('key', 'verify').returncode == 0, f.log()[-500:])
+        check('also after kill -9', f.start() and verify(f).returncode == 0, f.log()[-500:])
         m = marker('full')
         f.send(ADDRESS, 'crowded@example.test', m)
         check('and is used', ground.arrived('crowded@example.test', m), f.shown())
@@ -223,7 +228,7 @@ def full_disk(ground):
         os.unlink(tokens + '/.fill')
         r = f.frank('key', 'rotate')
         check('with space it is finished', r.returncode == 0 and '8 records' in r.stdout, r.stdout + r.stderr)
-        check('and everything opens', f.frank('key', 'verify').returncode == 0)
+        check('and everything opens', verify(f).returncode == 0)
         f.stop()
     finally:
         f.stop()
@@ -261,7 +266,7 @@ def backup(ground):
         open(small + '/fill', 'wb').write(bytes(4096))
         r = f.frank('key', 'backup', small + '/b', input=w + '\n')
         check('a backup on a full disk says so, and leaves nothing', r.returncode == 74 and 'No space left' in r.stderr and os.listdir(small) == ['fill'], (r.stderr, os.listdir(small)))
-        check('and the store is whole', f.frank('key', 'verify').returncode == 0)
+        check('and the store is whole', verify(f).returncode == 0)
         subprocess.run(['umount', '-l', small])
 
     # kill -9 of either side while it is written
@@ -280,7 +285,7 @@ def backup(ground):
         check(f'kill -9 of {who} leaves no half backup under its name', not os.path.exists(path + '3'), glob.glob(path + '3*'))
         for left in glob.glob(path + '3.*'):
             os.unlink(left)
-        check(f'kill -9 of {who}: every record opens', f.frank('key', 'verify').returncode == 0)
+        check(f'kill -9 of {who}: every record opens', verify(f).returncode == 0)
     f.stop()
 
     # a new host: another store, another key
@@ -314,7 +319,7 @@ def backup(ground):
     n.sendmail('-i', '-f', ADDRESS, 'overwritten@example.test', body=f'Subject: {m}\n\nx\n')
     check('and the password of the backup is used', ground.arrived('overwritten@example.test', m), n.shown() + n.log()[-800:])
     n.stop()
-    check('it holds over a restart', n.start() and n.frank('key', 'verify').returncode == 0, n.log()[-500:])
+    check('it holds over a restart', n.start() and verify(n).returncode == 0, n.log()[-500:])
     n.stop()
 
 
