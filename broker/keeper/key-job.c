@@ -418,6 +418,7 @@ restore_record(struct key_job *j, const struct backup_record *record)
 	if (r < 0 || live == NULL)
 		return r;
 	authorize_forget_account(k, live);
+	revoke_forget_account(k, live);
 	configuration_refuse_waiters(k, live);
 	requests_cancel(k, live);
 	r = account_reload(live, k->store);
