@@ -149,7 +149,7 @@ main(int argc, char **argv)
 	case MODE_FLUSH:
 		return mode_flush(&where);
 	case MODE_ALIASES:
-		return EX_OK;
+		return mode_aliases(&o, &where);
 	case MODE_DAEMON:
 		/* Scripts of other mail systems start their daemon so; ours runs already, or is the
 		 * service manager's to start. */

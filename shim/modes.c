@@ -186,12 +186,75 @@ mode_flush(const struct places *where)
 	return EX_OK;
 }
 
+/* ---- newaliases ---- */
+
+/*
+ * There is no database to build: frankd reads the file, now and whenever it starts. So scripts that call this while it is down have
+ * nothing to complain about.
+ */
+int
+mode_aliases(const struct options *o, const struct places *where)
+{
+	struct printer p = {0};
+	struct session s = {.line = print_listing, .arg = &p};
+	int r = ask(&s, where, "EHLO localhost\r\nXFRANK ALIASES\r\nQUIT\r\n", 0);
+
+	session_close(&s);
+	flush(&p);
+	if (r < 0) {
+		if (!o->quiet)
+			say("frankd is down; it reads the aliases file when it starts");
+		return EX_OK;
+	}
+	if (s.refusal != 0) {
+		if (!o->quiet)
+			say(s.text);
+		return session_exit_status(s.refusal, s.enhanced);
+	}
+	return p.error < 0 ? EX_IOERR : EX_OK;
+}
+
 /* ---- -bv ---- */
+
+enum { REPLY_EXPN = 4 }; /* behind greeting, EHLO, MAIL, RCPT */
+
+struct verifier {
+	struct printer *printer;
+	const char *address;
+	bool expanded; /* something was printed about it */
+};
+
+static void
+print_words(struct printer *p, const char *a, const char *b)
+{
+	print(p, a, strlen(a));
+	print(p, b, strlen(b));
+}
+
+/* One address that the one in question leads to. */
+static void
+print_expansion(void *arg, unsigned reply, const char *text, size_t len)
+{
+	static const char deliverable[] = "... deliverable: mailer frank\n";
+	struct verifier *v = arg;
+
+	if (reply != REPLY_EXPN)
+		return;
+	v->expanded = true;
+	if (len != strlen(v->address) || strncmp(text, v->address, len) != 0) {
+		print_words(v->printer, v->address, "... aliased to ");
+		print(v->printer, text, len);
+		print(v->printer, "\n", 1);
+	}
+	print(v->printer, text, len);
+	print(v->printer, deliverable, strlen(deliverable));
+}
 
 static int
 verify_one(struct printer *p, const struct places *where, const char *sender, const char *address)
 {
-	struct session s = {0};
+	struct verifier v = {.printer = p, .address = address};
+	struct session s = {.line = print_expansion, .arg = &v};
 	struct buf question = BUF_INIT(4096);
 	int r;
 
@@ -200,25 +263,25 @@ verify_one(struct printer *p, const struct places *where, const char *sender, co
 	(void)buf_append_str(
 	    &question, sender != NULL ? ">\r\nRCPT TO:<" : "> XCALLER\r\nRCPT TO:<");
 	(void)buf_append_str(&question, address);
+	(void)buf_append_str(&question, ">\r\nEXPN <");
+	(void)buf_append_str(&question, address);
 	(void)buf_append_str(&question, ">\r\nRSET\r\nQUIT\r\n");
 	r = question.failed ? -ENOMEM : ask(&s, where, question.data, START_PATIENCE);
 	if (r == 0)
-		r = session_wait(&s, 4);
+		r = session_wait(&s, REPLY_EXPN + 1);
 	session_close(&s);
 	buf_free(&question);
 	if (r < 0) {
 		say("the mail system is down (", strerror(-r), "); start frankd");
 		return EX_TEMPFAIL;
 	}
-	print(p, address, strlen(address));
-	if (s.refusal == 0) {
-		print(p, "... deliverable: mailer frank\n",
-		    strlen("... deliverable: mailer frank\n"));
+	if (s.refusal == 0 || s.refused == REPLY_EXPN) {
+		if (!v.expanded)
+			print_words(p, address, "... deliverable: mailer frank\n");
 		return EX_OK;
 	}
-	print(p, "... ", 4);
-	print(p, s.text, strlen(s.text));
-	print(p, "\n", 1);
+	print_words(p, address, "... ");
+	print_words(p, s.text, "\n");
 	return session_exit_status(s.refusal, s.enhanced);
 }
 

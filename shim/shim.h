@@ -185,6 +185,8 @@ void drop_abandon(struct drop *d);
 int mode_smtp(const struct places *where);
 int mode_list(const struct places *where);
 int mode_flush(const struct places *where);
+/* newaliases: what frankd says of the aliases file. */
+int mode_aliases(const struct options *o, const struct places *where);
 int mode_verify(const struct options *o, const struct places *where, const struct recipients *to,
     const char *sender);
 

@@ -400,22 +400,66 @@ command_quit(struct smtp_server *s, const char *argument, size_t len)
 	server_end_transaction(s);
 }
 
+/* The address of VRFY and EXPN, in angle brackets or without; false where it is none. */
+static bool
+read_address(const char *argument, size_t len, char *to)
+{
+	if (len >= 2 && argument[0] == '<' && argument[len - 1] == '>') {
+		argument++;
+		len -= 2;
+	}
+	if (len > ADDRESS_MAX || !address_is_valid(argument, len, true))
+		return false;
+	memcpy(to, argument, len);
+	to[len] = '\0';
+	return true;
+}
+
+/* Asks the owner where the address leads. False: refused, and answered. */
+static bool
+expand(struct smtp_server *s, const char *argument, size_t len, struct buf *out)
+{
+	char address[ADDRESS_MAX + 1];
+
+	if (!read_address(argument, len, address)) {
+		server_bad(s, 501, "5.1.3", "An address is needed");
+		return false;
+	}
+	s->said.code = 0;
+	if (s->ops->expand(s->arg, address, out) == SMTP_ACCEPT && !out->failed)
+		return true;
+	server_reply_refusal(s, 451, "4.3.0", "Cannot be told now");
+	return false;
+}
+
+/* Whether a mailbox elsewhere exists is not known here: 252 (RFC 5321 section 3.5.3). */
 static void
 command_vrfy(struct smtp_server *s, const char *argument, size_t len)
 {
-	server_reply(s, 252, "2.1.5", "Send some mail, and see");
+	CLEANUP_BUF struct buf to = BUF_INIT(SERVER_LISTING_MAX);
+
+	if (s->ops->expand == NULL)
+		server_reply(s, 252, "2.1.5", "Send some mail, and see");
+	else if (expand(s, argument, len, &to))
+		server_reply(s, 252, "2.1.5", "Mail for this address is taken");
 }
 
 static void
 command_expn(struct smtp_server *s, const char *argument, size_t len)
 {
-	server_bad(s, 502, "5.5.1", "Not implemented");
+	CLEANUP_BUF struct buf to = BUF_INIT(SERVER_LISTING_MAX);
+
+	if (s->ops->expand == NULL)
+		server_bad(s, 502, "5.5.1", "Not implemented");
+	else if (expand(s, argument, len, &to))
+		server_reply_lines(s, &to);
 }
 
 static void
 command_help(struct smtp_server *s, const char *argument, size_t len)
 {
-	server_reply(s, 214, "2.0.0", "See RFC 5321");
+	server_reply(s, 214, "2.0.0",
+	    "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT\nSee RFC 5321");
 }
 
 static void
@@ -423,14 +467,10 @@ list_decided(struct smtp_server *s, bool accepted)
 {
 	struct buf *l = &s->listing;
 
-	if (accepted && !l->failed) {
-		if (l->len > 0 && l->data[l->len - 1] == '\n')
-			l->data[l->len - 1] = '\0';
-		/* Without an enhanced code: the lines are printed as they are. */
-		server_reply(s, 250, NULL, buf_str(l));
-	} else {
+	if (accepted && !l->failed)
+		server_reply_lines(s, l);
+	else
 		server_reply(s, 451, "4.3.0", "The listing cannot be had now");
-	}
 	buf_free(l);
 }
 
@@ -444,6 +484,17 @@ xfrank_list(struct smtp_server *s)
 	buf_free(&s->listing);
 	s->listing = (struct buf)BUF_INIT(SERVER_LISTING_MAX);
 	server_decide(s, SERVER_PENDING_LIST, s->ops->list(s->arg, &s->listing));
+}
+
+static void
+xfrank_aliases(struct smtp_server *s)
+{
+	if (s->ops->aliases == NULL) {
+		server_bad(s, 502, "5.5.1", "ALIASES is not offered");
+		return;
+	}
+	s->said.code = 0;
+	server_decide(s, SERVER_PENDING_ALIASES, s->ops->aliases(s->arg));
 }
 
 static void
@@ -472,6 +523,10 @@ command_xfrank(struct smtp_server *s, const char *argument, size_t len)
 	}
 	if (len == 5 && strncasecmp(argument, "FLUSH", len) == 0) {
 		xfrank_flush(s);
+		return;
+	}
+	if (len == 7 && strncasecmp(argument, "ALIASES", len) == 0) {
+		xfrank_aliases(s);
 		return;
 	}
 	if (len != sizeof(id) - 1 || strspn(argument, "0123456789abcdef") < len) {
@@ -584,6 +639,9 @@ server_decide(struct smtp_server *s, enum server_pending what, enum smtp_decisio
 		break;
 	case SERVER_PENDING_LIST:
 		list_decided(s, accepted);
+		break;
+	case SERVER_PENDING_ALIASES:
+		server_reply_refusal(s, 451, "4.3.0", "The aliases cannot be read now");
 		break;
 	case SERVER_NOTHING:
 		break;

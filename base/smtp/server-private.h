@@ -29,6 +29,7 @@ enum server_pending {
 	SERVER_PENDING_END,
 	SERVER_PENDING_AUTH,
 	SERVER_PENDING_LIST,
+	SERVER_PENDING_ALIASES,
 };
 
 /* Where in a line of DATA the last octet stood. */
@@ -89,6 +90,8 @@ void server_words_set(struct server_words *w, int code, const char *enhanced, co
 void server_reply_refusal(struct smtp_server *s, int code, const char *enhanced, const char *text);
 /* Replies positively: with what the owner said if that fits, else with the words given here. */
 void server_reply_accept(struct smtp_server *s, int code, const char *enhanced, const char *text);
+/* Replies 250 with lines that are printed as they are, without an enhanced code. */
+void server_reply_lines(struct smtp_server *s, struct buf *lines);
 /* Ends the transaction, if there is one. */
 void server_end_transaction(struct smtp_server *s);
 

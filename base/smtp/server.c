@@ -52,6 +52,14 @@ server_reply(struct smtp_server *s, int code, const char *enhanced, const char *
 }
 
 void
+server_reply_lines(struct smtp_server *s, struct buf *lines)
+{
+	if (lines->len > 0 && lines->data[lines->len - 1] == '\n')
+		lines->data[lines->len - 1] = '\0';
+	server_reply(s, 250, NULL, buf_str(lines));
+}
+
+void
 server_bad(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
 	s->bad_commands++;
@@ -338,6 +346,21 @@ smtp_server_answer(struct smtp_server *s, enum smtp_decision decision)
 		return;
 	s->pending = SERVER_NOTHING;
 	server_decide(s, what, decision);
+	resume(s);
+}
+
+void
+smtp_server_answer_lines(struct smtp_server *s, const char *lines)
+{
+	CLEANUP_BUF struct buf copy = BUF_INIT(SERVER_LISTING_MAX);
+
+	if (s->pending != SERVER_PENDING_ALIASES)
+		return;
+	s->pending = SERVER_NOTHING;
+	if (buf_append_str(&copy, lines) < 0)
+		server_reply(s, 451, "4.3.0", "Out of memory");
+	else
+		server_reply_lines(s, &copy);
 	resume(s);
 }
 

@@ -54,6 +54,11 @@ struct smtp_server_ops {
 	/* XFRANK LIST: appends the listing that mailq prints to the caller to `out`, which is the engine's and lives until the
 	 * decision; lines ended by LF (answered as the lines of one 250). SMTP_REFUSE: 451. NULL: 502. */
 	enum smtp_decision (*list)(void *arg, struct buf *out);
+	/* XFRANK ALIASES: the aliases file is to be read anew. On SMTP_LATER the owner answers with smtp_server_answer_lines. NULL: 502. */
+	enum smtp_decision (*aliases)(void *arg);
+	/* EXPN and VRFY: appends where mail for the address goes, one address a line ended by LF. SMTP_REFUSE as above. NULL: EXPN is
+	 * not implemented, VRFY answers 252. */
+	enum smtp_decision (*expand)(void *arg, const char *address, struct buf *out);
 	/* XFRANK FLUSH: what may be tried is tried now; answered 250. NULL: 502. */
 	void (*flush)(void *arg);
 };
@@ -103,6 +108,8 @@ void smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, c
 /* Ends SMTP_LATER: accept (with the text of smtp_server_reply_text if set) or refuse (after smtp_server_refuse). Goes on with
  * waiting input. */
 void smtp_server_answer(struct smtp_server *s, enum smtp_decision decision);
+/* The same with a positive reply of many lines, ended by LF, for what answers in lines (XFRANK ALIASES). */
+void smtp_server_answer_lines(struct smtp_server *s, const char *lines);
 /* Text of the next positive answer to the end of the content, as "queued as 3F2A"; copied. */
 void smtp_server_reply_text(struct smtp_server *s, const char *text);
 /* A SASL challenge: sent as 334 with base64. */

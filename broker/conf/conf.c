@@ -99,6 +99,8 @@ conf_free(struct conf *c)
 	free(c->hostname);
 	free(c->mail_name);
 	free(c->postmaster);
+	free(c->aliases);
+	conf_strings_free(&c->local_domains);
 	free(c->admin_group);
 	free(c->log_level);
 	free(c->in_doubt);
@@ -772,6 +774,9 @@ conf_defaults(struct conf *c, const struct conf_environment *env)
 	}
 	if ((r = default_string(&c->in_doubt, "retry")) < 0)
 		return r;
+	c->user_connections = c->user_connections == 0 ? 128 : c->user_connections;
+	c->user_rate = c->user_rate == 0 ? 6000 : c->user_rate;
+	c->user_in_flight = c->user_in_flight == 0 ? 512 * 1024 * 1024 : c->user_in_flight;
 	c->size_max = c->size_max == 0 ? 50 * 1024 * 1024 : c->size_max;
 	c->lifetime = c->lifetime == 0 ? 5 * DAY : c->lifetime;
 	c->warn_after = c->warn_after == 0 ? 4 * HOUR : c->warn_after;
@@ -784,6 +789,65 @@ conf_defaults(struct conf *c, const struct conf_environment *env)
 		c->master_key.text = buf_take(&path);
 	}
 	return c->master_key.text == NULL ? -ENOMEM : 0;
+}
+
+/* ---- what is local ---- */
+
+static bool
+has_domain(const char *address, const char *domain)
+{
+	const char *own = address == NULL ? NULL : strrchr(address, '@');
+
+	return own != NULL && strcasecmp(own + 1, domain) == 0;
+}
+
+/* Is mail exchanged under this domain, as far as the configuration shows? */
+static bool
+is_mail_domain(const struct conf *c, const char *domain)
+{
+	if (has_domain(c->postmaster, domain))
+		return true;
+	for (size_t i = 0; i < c->account_count; i++)
+		if (has_domain(c->accounts[i].mailbox, domain))
+			return true;
+	for (size_t i = 0; i < c->service_count; i++)
+		for (size_t k = 0; k < c->services[i].senders.count; k++)
+			if (has_domain(c->services[i].senders.items[k], domain))
+				return true;
+	return false;
+}
+
+/* "web1" and "web1.example.com" name one host. */
+static bool
+is_same_host(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b), shorter = n < m ? n : m;
+
+	return strncasecmp(a, b, shorter) == 0 && (n == m || (n < m ? b : a)[shorter] == '.');
+}
+
+/*
+ * The domains whose users are this host's, where the configuration does not say. Many a host is named like the domain whose mail its
+ * provider takes: such a domain is not local, or mail to people there would be refused.
+ */
+static int
+default_local_domains(struct conf *c)
+{
+	const char *const names[] = {"localhost", "localhost.localdomain", c->hostname,
+	    is_same_host(c->mail_name, c->hostname) ? c->mail_name : c->hostname};
+	int r = 0;
+
+	if (c->local_domains.count > 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
+		bool known = i > 1 && is_mail_domain(c, names[i]);
+
+		for (size_t k = 0; k < c->local_domains.count && !known; k++)
+			known = strcasecmp(c->local_domains.items[k], names[i]) == 0;
+		if (!known)
+			r = conf_strings_add(&c->local_domains, names[i]);
+	}
+	return r;
 }
 
 /* Reads the files that `include` names, in the order of the patterns, each pattern's files sorted.
@@ -812,6 +876,12 @@ read_includes(struct loader *l, const char *main_file)
 	return r;
 }
 
+static const struct key_rule *
+rules_of(enum raw_kind kind)
+{
+	return kind == RAW_LIMITS ? limits_rules : kind == RAW_SPOOL ? spool_rules : tokens_rules;
+}
+
 static int
 make_conf(struct loader *l)
 {
@@ -832,6 +902,7 @@ make_conf(struct loader *l)
 		case RAW_LISTENER:
 			r = add_listener(l, b);
 			break;
+		case RAW_LIMITS:
 		case RAW_SPOOL:
 		case RAW_TOKENS:
 			if (seen[b->kind] != NULL)
@@ -839,8 +910,7 @@ make_conf(struct loader *l)
 				    raw_kind_name(b->kind), seen[b->kind]->place.file,
 				    seen[b->kind]->place.line);
 			seen[b->kind] = b;
-			r = read_block(
-			    raw, b, b->kind == RAW_SPOOL ? spool_rules : tokens_rules, l->conf);
+			r = read_block(raw, b, rules_of(b->kind), l->conf);
 			break;
 		default:
 			break;
@@ -851,6 +921,8 @@ make_conf(struct loader *l)
 	for (size_t i = 1, s = 0; i < raw->count && r == 0; i++)
 		if (raw->blocks[i].kind == RAW_SERVICE)
 			check_service(l, &l->conf->services[s++], &raw->blocks[i]);
+	if (r == 0)
+		r = default_local_domains(l->conf);
 	if (r == 0 && l->conf->lifetime < l->conf->warn_after)
 		raw_warning(raw, (struct conf_place){raw->files.items[0], 0},
 		    "spool: warn-after is longer than lifetime: no warning will be sent");

@@ -119,6 +119,11 @@ struct conf_listener {
 struct conf {
 	char *runtime_dir, *state_dir, *hostname, *mail_name, *postmaster, *admin_group, *log_level;
 	struct conf_strings include; /* patterns */
+	char *aliases;               /* the file; NULL: /etc/aliases where it exists; "none" */
+	struct conf_strings local_domains; /* whose users are this host's; lower or upper case */
+	/* limits of one user */
+	unsigned user_connections, user_rate; /* at once; messages a minute */
+	uint64_t user_in_flight;              /* octets of messages being handed in */
 	/* spool */
 	uint64_t size_max;                               /* octets */
 	unsigned lifetime, warn_after, keep_transcripts; /* seconds */

@@ -182,8 +182,8 @@ raw_find(const struct raw_block *b, const char *key)
 const char *
 raw_kind_name(enum raw_kind kind)
 {
-	static const char *const names[] = {
-	    "the top level", "account", "service", "provider", "spool", "tokens", "listener"};
+	static const char *const names[] = {"the top level", "account", "service", "provider",
+	    "limits", "spool", "tokens", "listener"};
 
 	return names[kind];
 }

@@ -92,6 +92,14 @@ read_path(struct raw *raw, const struct raw_entry *e, void *target)
 }
 
 static int
+read_aliases(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if ((*only(e) != '/' && strcmp(only(e), "none") != 0) || !is_plain_text(only(e)))
+		return wrong(raw, e, only(e), "wants the absolute path of a file, or \"none\"");
+	return set_string(target, only(e));
+}
+
+static int
 read_host(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	if (!value_host(only(e), strlen(only(e))))
@@ -437,6 +445,22 @@ read_strings(struct raw *raw, const struct raw_entry *e, void *target)
 }
 
 static int
+read_hosts(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++) {
+		const char *item = e->values.items[i];
+
+		if (!value_host(item, strlen(item))) {
+			(void)wrong(raw, e, item, "wants domains, such as \"localhost\"");
+			continue;
+		}
+		if (conf_strings_add(target, item) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
 read_scopes(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	CLEANUP_BUF struct buf all = BUF_INIT(8192);
@@ -634,6 +658,7 @@ read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 #define PROVIDER IGNORE
 #define SERVICE IGNORE
 #define LISTENER IGNORE
+#define LIMITS IGNORE
 #define SPOOL IGNORE
 #define TOKENS IGNORE
 #define RULE(type, key, reader, member) {key, read_##reader, offsetof(struct type, member)},
@@ -691,6 +716,18 @@ static const struct raw_key listener_keys[] = {
     {NULL, false}};
 #undef LISTENER
 #define LISTENER IGNORE
+#undef LIMITS
+#define LIMITS(key, list, reader, member) RULE(conf, key, reader, member)
+const struct key_rule limits_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef LIMITS
+#define LIMITS(key, list, reader, member) {key, list},
+static const struct raw_key limits_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef LIMITS
+#define LIMITS IGNORE
 
 #undef SPOOL
 #define SPOOL(key, list, reader, member) RULE(conf, key, reader, member)
@@ -729,6 +766,7 @@ const struct raw_key *const raw_keys[RAW_KIND_COUNT] = {
     [RAW_ACCOUNT] = account_keys,
     [RAW_SERVICE] = service_keys,
     [RAW_PROVIDER] = provider_keys,
+    [RAW_LIMITS] = limits_keys,
     [RAW_SPOOL] = spool_keys,
     [RAW_TOKENS] = tokens_keys,
     [RAW_LISTENER] = listener_keys,

@@ -266,6 +266,20 @@ reload(void *arg, struct buf *why)
 	return r;
 }
 
+/* newaliases. */
+static int
+read_aliases(void *arg, struct buf *report)
+{
+	struct frankd *d = arg;
+	int r = settings_aliases_read(d->settings, report);
+
+	if (r == 0)
+		(void)buf_printf(report, "%s: %zu aliases in force\n",
+		    settings_aliases(d->settings)->path, settings_aliases(d->settings)->count);
+	log_report(report, r < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE);
+	return r;
+}
+
 /* ---- start ---- */
 
 /* Logs what went wrong and turns it into an exit status. */
@@ -470,6 +484,7 @@ supervise(struct frankd *d)
 	    .ready = on_ready,
 	    .stopped = on_stopped,
 	    .reload = reload,
+	    .aliases = read_aliases,
 	    .arg = d,
 	};
 

@@ -62,6 +62,10 @@ make_begin(const struct settings *s, enum role_id role)
 	if (role == ROLE_QUEUE) {
 		message_put_str(m, F_MAIL_NAME, c->mail_name);
 		message_put_str(m, F_POSTMASTER, c->postmaster);
+		put_list(m, F_LOCAL_DOMAIN, &c->local_domains);
+		message_put_u64(m, F_USER_CONNECTIONS, c->user_connections);
+		message_put_u64(m, F_USER_RATE, c->user_rate);
+		message_put_u64(m, F_USER_IN_FLIGHT, c->user_in_flight);
 		message_put_u64(m, F_SIZE_LIMIT, c->size_max);
 		message_put_u64(m, F_LIFETIME, c->lifetime);
 		message_put_u64(m, F_WARN_AFTER, c->warn_after);
@@ -177,6 +181,19 @@ make_service(const struct conf_service *v)
 	return m;
 }
 
+int
+hand_aliases(const struct settings *s, struct message **ret, int *ret_fd)
+{
+	const struct alias_file *f = settings_aliases(s);
+
+	*ret_fd = f->fd < 0 ? -1 : settings_reopen(f->fd);
+	if (*ret_fd < -1)
+		return *ret_fd;
+	*ret = message_new(M_CONF_ALIASES);
+	message_put_str(*ret, F_ALIASES_FILE, f->path);
+	return 0;
+}
+
 static struct message *
 make_listener(const struct settings *s, const struct conf_listener *n, enum role_id role)
 {
@@ -217,6 +234,12 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 		if (h->at > 0)
 			return false;
 		*ret = make_begin(h->settings, role);
+		return true;
+	case HAND_ALIASES:
+		if (h->at > 0 || role != ROLE_QUEUE)
+			return false;
+		if (hand_aliases(h->settings, ret, ret_fd) < 0)
+			*ret = message_new(M_CONF_ALIASES);
 		return true;
 	case HAND_ACCOUNTS:
 		if (h->at >= c->account_count || role == ROLE_TLS)

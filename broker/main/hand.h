@@ -11,7 +11,15 @@
 #include "broker/ipc/channel.h"
 #include "broker/main/settings.h"
 
-enum hand_phase { HAND_BEGIN, HAND_ACCOUNTS, HAND_SERVICES, HAND_LISTENERS, HAND_END, HAND_DONE };
+enum hand_phase {
+	HAND_BEGIN,
+	HAND_ALIASES,
+	HAND_ACCOUNTS,
+	HAND_SERVICES,
+	HAND_LISTENERS,
+	HAND_END,
+	HAND_DONE
+};
 
 /* How far the handing to one role has come. */
 struct hand {
@@ -29,6 +37,8 @@ int hand_run(struct hand *h, enum role_id role, struct channel *c);
 
 /* KEY_ANSWER: an account's key, certificate and secret as their files hold them now. */
 struct message *hand_key_answer(const struct settings *s, uint64_t id, const char *account);
+/* CONF_ALIASES with a descriptor of its text, or -1 for none. 0 or negative errno. */
+int hand_aliases(const struct settings *s, struct message **ret, int *ret_fd);
 
 /* Does every account, service and listener fit into a message? 0; -EINVAL with a sentence each in `report`;
  * -ENOMEM. */

@@ -29,6 +29,7 @@ struct settings {
 	size_t secret_count;
 	struct held_file *files;
 	size_t file_count;
+	struct alias_file aliases;
 	struct secret *key;
 	const char *key_from;
 };
@@ -77,6 +78,7 @@ settings_free(struct settings *s)
 			(void)close(s->files[i].fd);
 	free(s->secrets);
 	free(s->files);
+	alias_file_clear(&s->aliases);
 	(void)secret_free(s->key);
 	(void)conf_free(s->conf);
 	free(s);
@@ -165,22 +167,46 @@ settings_reread(
 /* Opened anew, because a descriptor that several roles got would be read from one position by all.
  */
 int
+settings_reopen(int old)
+{
+	char name[64];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", old);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int
 settings_ca_file(const struct settings *s, const char *path)
 {
 	const struct held_file wanted = {.path = path}, *found;
-	char name[64];
-	int fd;
 
 	if (path == NULL)
 		return -1;
 	found = s->file_count == 0
 		    ? NULL
 		    : bsearch(&wanted, s->files, s->file_count, sizeof(wanted), compare_files);
-	if (found == NULL)
-		return -ENOENT;
-	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", found->fd);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return found == NULL ? -ENOENT : settings_reopen(found->fd);
+}
+
+const struct alias_file *
+settings_aliases(const struct settings *s)
+{
+	return &s->aliases;
+}
+
+int
+settings_aliases_read(struct settings *s, struct buf *report)
+{
+	struct alias_file next;
+	int r = alias_file_read(s->conf, &next, report);
+
+	if (r < 0)
+		return r;
+	alias_file_clear(&s->aliases);
+	s->aliases = next;
+	return 0;
 }
 
 static int
@@ -276,17 +302,19 @@ settings_load(const char *path, const struct conf_environment *env, uint64_t gen
     struct settings **ret, struct buf *report)
 {
 	struct settings *s = calloc(1, sizeof(*s));
-	int r, files, packets;
+	int r, files, aliases, packets;
 
 	if (s == NULL)
 		return -ENOMEM;
 	s->generation = generation;
+	s->aliases.fd = -1;
 	r = conf_load(path, env, &s->conf, report);
 	if (r == 0) {
 		r = read_secrets(s, report);
 		files = open_files(s, report);
+		aliases = settings_aliases_read(s, report);
 		packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);
-		r = r < 0 ? r : files < 0 ? files : packets;
+		r = r < 0 ? r : files < 0 ? files : aliases < 0 ? aliases : packets;
 	}
 	if (r < 0) {
 		(void)settings_free(s);

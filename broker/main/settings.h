@@ -7,6 +7,7 @@
 #define FRANK_BROKER_MAIN_SETTINGS_H
 
 #include "broker/conf/conf.h"
+#include "broker/main/alias-file.h"
 
 struct settings;
 
@@ -39,6 +40,13 @@ int settings_reread(
 /* A new descriptor (the caller's) of a certificate file, at its start; -1 for a NULL path. -ENOENT
  * and the like. */
 int settings_ca_file(const struct settings *s, const char *path);
+
+/* The aliases file as it was read last. Borrowed. */
+const struct alias_file *settings_aliases(const struct settings *s);
+/* Reads it anew: 0, or negative errno and the old text stays. `report` gets what is wrong in it, or why it cannot be read. */
+int settings_aliases_read(struct settings *s, struct buf *report);
+/* Another descriptor of an open file, with a position of its own; negative errno. */
+int settings_reopen(int fd);
 
 /* What opens the token store; taken, NULL for a passphrase. `from` is "key-file", "credential",
  * "keyring", "command" or "passphrase". */

@@ -346,6 +346,28 @@ answer_reload(struct child *c, uint64_t id)
 	tell(c, m, -1);
 }
 
+/* newaliases: the table goes to queue before the answer, so that whoever reads that may rely on it. */
+static void
+answer_aliases(struct child *c, uint64_t id)
+{
+	struct supervisor *s = c->supervisor;
+	CLEANUP_BUF struct buf report = BUF_INIT(REPORT_MAX);
+	struct message *m;
+	int fd, r = s->def.aliases(s->def.arg, &report);
+
+	if (r == 0)
+		r = hand_aliases(s->settings, &m, &fd);
+	if (r == 0)
+		tell(c, m, fd);
+	m = message_new(M_ALIASES_RESULT);
+	message_put_u64(m, F_ID, id);
+	message_put_str(m, F_TEXT, buf_str(&report));
+	if (r < 0)
+		message_put_str(
+		    m, F_ERROR, "The aliases file cannot be taken; what was in force stays so");
+	tell(c, m, -1);
+}
+
 static void
 on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 {
@@ -371,6 +393,9 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		    hand_key_answer(c->supervisor->settings, message_u64(m, F_ID, 0),
 			message_str(m, F_ACCOUNT)),
 		    -1);
+		break;
+	case M_ALIASES_READ:
+		answer_aliases(c, message_u64(m, F_ID, 0));
 		break;
 	case M_RELOAD:
 		answer_reload(c, message_u64(m, F_ID, 0));

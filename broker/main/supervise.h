@@ -32,6 +32,8 @@ struct supervisor_def {
 	void (*stopped)(void *arg, int status);
 	/* Queue passes on a person's wish. Fills `why` on failure. */
 	int (*reload)(void *arg, struct buf *why);
+	/* The aliases file is to be read anew; the settings hold it then. `report` gets what is wrong in it. */
+	int (*aliases)(void *arg, struct buf *report);
 	void *arg;
 };
 

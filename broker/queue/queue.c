@@ -71,11 +71,16 @@ take_settings(struct queue *q)
 }
 
 static void
-collect_settings(struct queue *q, const struct message *m)
+collect_settings(struct queue *q, const struct message *m, int fd)
 {
 	int r = 0;
 
 	switch (message_type(m)) {
+	case M_CONF_ALIASES:
+		if (q->coming != NULL || q->settings != NULL)
+			r = settings_take_aliases(
+			    q->coming != NULL ? q->coming : q->settings, m, fd);
+		break;
 	case M_CONF_BEGIN:
 		(void)settings_free(q->coming);
 		q->coming = settings_new(m);
@@ -127,15 +132,19 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	struct queue *q = role_state(r);
 
 	switch (message_type(m)) {
+	case M_CONF_ALIASES:
 	case M_CONF_BEGIN:
 	case M_CONF_ACCOUNT:
 	case M_CONF_SERVICE:
 	case M_CONF_LISTENER:
 	case M_CONF_END:
-		collect_settings(q, m);
+		collect_settings(q, m, fd);
 		break;
 	case M_USER_ANSWER:
 		users_answer(q, m);
+		break;
+	case M_ALIASES_RESULT:
+		local_aliases_result(q, m);
 		break;
 	case M_RELOAD_RESULT:
 		control_reload_result(q->control, m);

@@ -10,6 +10,9 @@
  *   password.c    the passwords of services
  *   drop.c        the drop directory
  *   submission.c  one SMTP session, whatever carries it: policy, completion
+ *   envelope.c    the recipients of a message being handed in, each once
+ *   local.c       local recipients: aliases, and newaliases
+ *   usage.c       what one caller may take of all this at once
  *   body.c        where a message lies while it is handed in
  *   store.c       its way to the disk
  *   users.c       names and groups of callers, asked of main
@@ -53,6 +56,9 @@ struct users;
 struct handover;
 struct control;
 struct store;
+struct local_question;
+struct usage;
+struct usages;
 
 /* ---- runtime of what the configuration names ---- */
 
@@ -286,6 +292,21 @@ const struct user *users_get(struct queue *q, uint32_t uid, users_ready *ready, 
 void users_forget(struct queue *q, void *arg);
 void users_answer(struct queue *q, const struct message *m);
 
+/* ---- local recipients ---- */
+
+/* Is the address without a domain, or with one of this host's? */
+bool local_is_own(const struct queue *q, const char *address);
+/* aliases_expand with what is in force. */
+enum aliases_result local_expand(
+    const struct queue *q, const char *address, aliases_visit *visit, void *arg, struct buf *why);
+
+/* What main says of the aliases file: lines about it, and whether it was refused. */
+typedef void local_answer(void *arg, bool refused, const char *lines);
+/* newaliases: has main read the file anew; `answer` is called later, unless local_forget comes first. 0 or negative errno. */
+int local_read_aliases(struct queue *q, local_answer *answer, void *arg);
+void local_forget(struct queue *q, void *arg);
+void local_aliases_result(struct queue *q, const struct message *m);
+
 /* ---- entrances ---- */
 
 /* Who is at the other end. */
@@ -410,6 +431,9 @@ struct queue {
 	struct users *users;
 	struct handover *handover;
 	int diag; /* netlink socket for owner.h, or -1 */
+	struct local_question *questions;
+	uint64_t question_id;
+	struct usages *usages;
 	struct connections *connections;
 	struct drop *drop;
 	struct control *control;

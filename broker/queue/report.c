@@ -24,15 +24,64 @@ enum {
 	WHOLE_MAX = 256 * 1024, /* even where RET=FULL asks for it */
 	HEADERS_MAX = 256 * 1024,
 	REPORT_MAX = 2 * 1024 * 1024,
+	RETURNS_MAX = 20, /* addresses that get one report */
 };
 
-/* To whom: NULL for nobody. */
-static const char *
-return_address(const struct queue *q, const struct spool_message *m)
-{
-	const char *to = m->return_to == NULL ? q->settings->postmaster : m->return_to;
+/* To whom a report goes. */
+struct returns {
+	char *to[RETURNS_MAX]; /* owned */
+	size_t count;
+};
 
-	return *to == '\0' ? NULL : to;
+static void
+returns_clear(struct returns *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		free(r->to[i]);
+	r->count = 0;
+}
+
+static int
+add_return(void *arg, const char *address)
+{
+	struct returns *r = arg;
+
+	for (size_t i = 0; i < r->count; i++)
+		if (address_equal(r->to[i], address))
+			return 0;
+	if (r->count == RETURNS_MAX)
+		return 0;
+	r->to[r->count] = strdup(address);
+	if (r->to[r->count] == NULL)
+		return -ENOMEM;
+	r->count++;
+	return 0;
+}
+
+/* What a local address leads to; false where that is nowhere. */
+static bool
+expand_return(const struct queue *q, const char *address, struct returns *ret)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(2048);
+
+	if (*address != '\0' && local_expand(q, address, add_return, ret, &why) == ALIASES_OK &&
+	    ret->count > 0)
+		return true;
+	returns_clear(ret);
+	return false;
+}
+
+/* The sender that the caller gave, else the postmaster: of the configuration or of the aliases. Nobody: false. */
+static bool
+find_returns(const struct queue *q, const struct spool_message *m, struct returns *ret)
+{
+	*ret = (struct returns){.count = 0};
+	if (m->return_to != NULL && (*m->return_to == '\0' || expand_return(q, m->return_to, ret)))
+		return ret->count > 0;
+	if (expand_return(q, q->settings->postmaster, ret))
+		return true;
+	return aliases_has(q->settings->aliases, "postmaster") &&
+	       expand_return(q, "postmaster", ret);
 }
 
 /* Whose it is: an account without a mailbox (a relay) takes any sender. NULL: no memory. */
@@ -52,8 +101,12 @@ report_wanted(const struct queue *q, const struct spool_message *m, const struct
 	static const unsigned bits[] = {
 	    SMTP_NOTIFY_FAILURE, SMTP_NOTIFY_DELAY, SMTP_NOTIFY_SUCCESS};
 
-	if ((m->flags & SPOOL_REPORT) != 0 || return_address(q, m) == NULL)
+	struct returns to;
+	bool somebody = (m->flags & SPOOL_REPORT) == 0 && find_returns(q, m, &to);
+
+	if (!somebody)
 		return false;
+	returns_clear(&to);
 	if (r->notify == 0)
 		return kind != REPORT_RELAYED;
 	return (r->notify & bits[kind]) != 0;
@@ -139,7 +192,7 @@ fill_recipients(struct queue *q, const struct account *a, const struct spool_mes
 }
 
 static int
-write_report(struct queue *q, const struct account *a, const char *from,
+write_report(struct queue *q, const struct account *a, const char *from, const char *to,
     const struct spool_message *m, enum report_kind kind, const struct texts *texts, size_t count,
     struct buf *out, struct buf *id)
 {
@@ -152,7 +205,7 @@ write_report(struct queue *q, const struct account *a, const char *from,
 	struct bounce b = {.kind = (enum bounce_kind)kind,
 	    .hostname = q->settings->hostname,
 	    .from = from,
-	    .to = return_address(q, m),
+	    .to = to,
 	    .envid = m->envid == NULL ? "" : m->envid,
 	    .remote = a->conf.host,
 	    .original_id = m->message_id == NULL ? "" : m->message_id,
@@ -191,7 +244,7 @@ write_report(struct queue *q, const struct account *a, const char *from,
 
 /* The report as a message of the spool; its body goes to a file where it is large. */
 static int
-make_message(struct queue *q, const struct account *a, const char *from,
+make_message(struct queue *q, const struct account *a, const char *from, struct returns *to,
     const struct spool_message *m, struct buf *text, const struct buf *id,
     struct spool_message *ret)
 {
@@ -214,20 +267,22 @@ make_message(struct queue *q, const struct account *a, const char *from,
 	    .size = text->len,
 	    .header_size = end == NULL ? 0 : (uint64_t)(end + 2 - text->data),
 	    .flags = SPOOL_REPORT | (m->flags & SPOOL_SMTPUTF8),
-	    .recipients = calloc(1, sizeof(struct spool_recipient)),
+	    .recipients = calloc(to->count, sizeof(struct spool_recipient)),
 	};
 	if (ret->recipients == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < text->len; i++)
 		if ((unsigned char)text->data[i] >= 0x80)
 			ret->flags |= SPOOL_8BIT;
-	ret->count = 1;
-	ret->recipients[0].address = strdup(return_address(q, m));
-	ret->recipients[0].notify = SMTP_NOTIFY_NEVER;
-	ret->recipients[0].next = ret->next;
+	for (; ret->count < to->count; ret->count++)
+		ret->recipients[ret->count] =
+		    (struct spool_recipient){.address = TAKE_PTR(to->to[ret->count]),
+			.notify = SMTP_NOTIFY_NEVER,
+			.next = ret->next};
+	to->count = 0;
 	if (ret->account == NULL || ret->service == NULL || ret->sender == NULL ||
 	    ret->return_to == NULL || ret->envid == NULL || ret->subject == NULL ||
-	    ret->message_id == NULL || ret->recipients[0].address == NULL)
+	    ret->message_id == NULL)
 		return -ENOMEM;
 	if (text->len <= SPOOL_INLINE_MAX) {
 		ret->body_len = text->len;
@@ -255,17 +310,19 @@ report_make(struct queue *q, const struct account *a, const struct spool_message
 	struct texts texts = {0};
 	char queue_id[SPOOL_ID_LEN], own_id[SPOOL_ID_LEN];
 	CLEANUP_FREE char *from = own_address(q, a);
+	struct returns to = {.count = 0};
 	int r;
 
-	if (report == NULL || from == NULL) {
+	if (report == NULL || from == NULL || !find_returns(q, m, &to)) {
 		free(report);
 		return NULL;
 	}
 	r = fill_recipients(q, a, m, kind, which, count, &texts);
 	if (r == 0)
-		r = write_report(q, a, from, m, kind, &texts, count, &text, &id);
+		r = write_report(q, a, from, to.to[0], m, kind, &texts, count, &text, &id);
 	if (r == 0)
-		r = make_message(q, a, from, m, &text, &id, report);
+		r = make_message(q, a, from, &to, m, &text, &id, report);
+	returns_clear(&to);
 	free(texts.diagnoses);
 	free(texts.recipients);
 	if (r < 0) {

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/ipc/file.h"
+
 enum {
 	DAY = 24 * 3600,
 	LIFETIME_DEFAULT = 5 * DAY,
@@ -14,6 +16,9 @@ enum {
 	HISTORY_DAYS_DEFAULT = 14,
 	SIZE_DEFAULT = 50 * 1024 * 1024,
 	SESSIONS_DEFAULT = 1,
+	USER_CONNECTIONS_DEFAULT = 128,
+	USER_RATE_DEFAULT = 6000,
+	USER_IN_FLIGHT_DEFAULT = 512 * 1024 * 1024,
 };
 
 /* A copy of a field's text, "" where it is absent. */
@@ -23,6 +28,41 @@ copy(const struct message *m, enum field f)
 	const char *text = message_str(m, f);
 
 	return strdup(text == NULL ? "" : text);
+}
+
+/* Room for one more of `size` octets, zeroed: arrays double at the powers of two. */
+static void *
+grow(void *array, size_t count, size_t size)
+{
+	char *more = array;
+
+	if ((count & (count - 1)) == 0) {
+		more = reallocarray(array, count == 0 ? 1 : count * 2, size);
+		if (more == NULL)
+			return NULL;
+	}
+	memset(more + count * size, 0, size);
+	return more;
+}
+
+static int
+take_strings(const struct message *m, enum field f, struct policy_strings *ret)
+{
+	const char *text;
+	size_t at = 0;
+
+	while (message_next_str(m, f, &at, &text)) {
+		char **all = grow(ret->items, ret->count, sizeof(*all));
+
+		if (all == NULL)
+			return -ENOMEM;
+		ret->items = all;
+		all[ret->count] = strdup(text);
+		if (all[ret->count] == NULL)
+			return -ENOMEM;
+		ret->count++;
+	}
+	return 0;
 }
 
 struct settings *
@@ -44,7 +84,12 @@ settings_new(const struct message *m)
 	s->hold_in_doubt = in_doubt != NULL && strcmp(in_doubt, "hold") == 0;
 	s->has_admin_gid = message_has(m, F_ADMIN_GID);
 	s->admin_gid = (uint32_t)message_u64(m, F_ADMIN_GID, 0);
-	if (s->hostname == NULL || s->mail_name == NULL || s->postmaster == NULL)
+	s->user_connections =
+	    (unsigned)message_u64(m, F_USER_CONNECTIONS, USER_CONNECTIONS_DEFAULT);
+	s->user_rate = (unsigned)message_u64(m, F_USER_RATE, USER_RATE_DEFAULT);
+	s->user_in_flight = message_u64(m, F_USER_IN_FLIGHT, USER_IN_FLIGHT_DEFAULT);
+	if (s->hostname == NULL || s->mail_name == NULL || s->postmaster == NULL ||
+	    take_strings(m, F_LOCAL_DOMAIN, &s->local_domains) < 0)
 		return settings_free(s);
 	return s;
 }
@@ -101,23 +146,10 @@ settings_free(struct settings *s)
 	free(s->hostname);
 	free(s->mail_name);
 	free(s->postmaster);
+	free_strings(&s->local_domains);
+	(void)aliases_free(s->aliases);
 	free(s);
 	return NULL;
-}
-
-/* Room for one more of `size` octets, zeroed: arrays double at the powers of two. */
-static void *
-grow(void *array, size_t count, size_t size)
-{
-	char *more = array;
-
-	if ((count & (count - 1)) == 0) {
-		more = reallocarray(array, count == 0 ? 1 : count * 2, size);
-		if (more == NULL)
-			return NULL;
-	}
-	memset(more + count * size, 0, size);
-	return more;
 }
 
 static int
@@ -148,26 +180,6 @@ add_account(struct settings *s, const struct message *m)
 		       a->tls != NULL && a->transport != NULL
 		   ? 0
 		   : -ENOMEM;
-}
-
-static int
-take_strings(const struct message *m, enum field f, struct policy_strings *ret)
-{
-	const char *text;
-	size_t at = 0;
-
-	while (message_next_str(m, f, &at, &text)) {
-		char **all = grow(ret->items, ret->count, sizeof(*all));
-
-		if (all == NULL)
-			return -ENOMEM;
-		ret->items = all;
-		all[ret->count] = strdup(text);
-		if (all[ret->count] == NULL)
-			return -ENOMEM;
-		ret->count++;
-	}
-	return 0;
 }
 
 static int
@@ -279,6 +291,24 @@ settings_add(struct settings *s, const struct message *m)
 	default:
 		return -EPROTO;
 	}
+}
+
+int
+settings_take_aliases(struct settings *s, const struct message *m, int fd)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(ALIASES_TEXT_MAX), report = BUF_INIT(64 * 1024);
+	struct aliases *a = NULL;
+	int r = fd < 0 ? 0 : file_read_whole(fd, &text);
+
+	/* Main has reported what is wrong in it. */
+	if (r == 0 && fd >= 0)
+		r = aliases_parse(
+		    buf_str(&text), text.len, message_str(m, F_ALIASES_FILE), &a, &report);
+	if (r < 0)
+		return r;
+	(void)aliases_free(s->aliases);
+	s->aliases = a;
+	return 0;
 }
 
 static int

@@ -4,6 +4,7 @@
 #ifndef FRANK_BROKER_QUEUE_SETTINGS_H
 #define FRANK_BROKER_QUEUE_SETTINGS_H
 
+#include "base/aliases.h"
 #include "broker/ipc/message.h"
 #include "broker/queue/policy.h"
 
@@ -31,6 +32,11 @@ struct settings {
 	uint64_t generation;
 	char *hostname, *mail_name;
 	char *postmaster; /* "": nobody */
+	struct policy_strings local_domains;
+	struct aliases *aliases; /* NULL: none */
+	/* limits of one user */
+	unsigned user_connections, user_rate; /* at once; messages a minute */
+	uint64_t user_in_flight;              /* octets of messages being handed in */
 	uint64_t size_max;
 	int64_t lifetime, warn_after, keep_history; /* seconds */
 	bool hold_in_doubt;
@@ -48,6 +54,8 @@ struct settings {
 struct settings *settings_new(const struct message *begin);
 /* CONF_ACCOUNT, CONF_SERVICE, CONF_LISTENER: 0, -ENOMEM, -EPROTO. */
 int settings_add(struct settings *s, const struct message *m);
+/* CONF_ALIASES, alone or within a configuration; the descriptor, or -1, stays the caller's. 0 or negative errno. */
+int settings_take_aliases(struct settings *s, const struct message *m, int fd);
 /* CONF_END: sorts. */
 void settings_complete(struct settings *s);
 struct settings *settings_free(struct settings *s);

@@ -25,13 +25,13 @@
 #include "base/smtp/server.h"
 #include "broker/queue/body.h"
 #include "broker/queue/complete.h"
+#include "broker/queue/envelope.h"
 #include "broker/queue/fields.h"
 #include "broker/queue/login.h"
 #include "broker/queue/password.h"
 #include "broker/queue/store.h"
 
 enum {
-	RECIPIENTS_MAX = 10000,
 	BAD_COMMANDS_MAX = 50,
 	LISTENER_RECIPIENTS_MAX = 1000,
 	LISTENER_BAD_COMMANDS_MAX = 10,
@@ -50,7 +50,7 @@ struct transaction {
 	struct complete_facts facts;
 	struct body body;
 	struct spool_message *message;
-	size_t recipient_room;
+	struct envelope recipients; /* until the message is complete */
 	enum policy_envelope envelope;
 	char *sender;    /* given, qualified */
 	char *caller;    /* the calling user's own address */
@@ -75,6 +75,7 @@ struct submission {
 	char *named;             /* the service that the client logged in as, or NULL */
 	struct attempt *attempt; /* AUTH under way, or its refusal that is held back */
 	unsigned failed_logins;
+	bool reading_aliases;
 	/* MAIL that waits for the user's name */
 	bool asking;
 	char sender[ADDRESS_MAX + 1];
@@ -114,6 +115,7 @@ transaction_free(struct transaction *t)
 		return NULL;
 	(void)complete_free(t->complete);
 	body_clear(&t->body, false);
+	envelope_clear(&t->recipients);
 	(void)spool_message_free(t->message);
 	free(t->sender);
 	free(t->caller);
@@ -324,57 +326,18 @@ on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 
 /* ---- RCPT ---- */
 
-static int
-add_recipient(struct transaction *t, char *address, const struct smtp_rcpt_params *p)
-{
-	struct spool_message *m = t->message;
-	struct spool_recipient *r;
-
-	if (m->count == t->recipient_room) {
-		size_t room = t->recipient_room == 0 ? 1 : t->recipient_room * 4;
-		struct spool_recipient *more = reallocarray(m->recipients, room, sizeof(*more));
-
-		if (more == NULL)
-			return -ENOMEM;
-		m->recipients = more;
-		t->recipient_room = room;
-	}
-	r = &m->recipients[m->count];
-	*r = (struct spool_recipient){.notify = p->notify};
-	if (p->orcpt[0] != '\0') {
-		r->orcpt = strdup(p->orcpt);
-		if (r->orcpt == NULL)
-			return -ENOMEM;
-	}
-	r->address = address;
-	m->count++;
-	return 0;
-}
-
 static enum smtp_decision
 on_rcpt(void *arg, const char *recipient, const struct smtp_rcpt_params *p)
 {
 	struct submission *s = arg;
-	const struct policy_service *v = &s->t->service->policy;
-	char *address = queue_qualify(s->q, recipient);
-	enum smtp_decision d;
+	struct envelope_refusal no;
 
-	if (address == NULL)
-		return refuse(s, 452, "4.3.0", "Out of memory");
-	if (!address_is_valid(address, strlen(address), false))
-		d = refuse(s, 553, "5.1.3", "This is no address");
-	else if (!policy_recipient_allowed(v, address))
-		d = refuse_and_log(s, s->t->service, address, 550, "5.7.1",
-		    "This service may not send to this recipient");
-	else if (v->recipients_max > 0 && s->t->message->count >= v->recipients_max)
-		d = refuse_and_log(s, s->t->service, address, 550, "5.5.3",
-		    "More recipients than this service may address at once");
-	else if (add_recipient(s->t, address, p) < 0)
-		d = refuse(s, 452, "4.3.0", "Out of memory");
-	else
+	envelope_add(s->q, &s->t->recipients, &s->t->service->policy, recipient, p, &no);
+	if (no.code == 0)
 		return SMTP_ACCEPT;
-	free(address);
-	return d;
+	return no.by_policy
+		   ? refuse_and_log(s, s->t->service, no.address, no.code, no.enhanced, no.words)
+		   : refuse(s, no.code, no.enhanced, no.words);
 }
 
 /* ---- content ---- */
@@ -684,6 +647,7 @@ complete_message(struct submission *s)
 		r = mend(s, need);
 	if (r < 0)
 		return r;
+	envelope_take(&t->recipients, m);
 	m->size = t->facts.size;
 	m->header_size = t->facts.header_size;
 	if (t->facts.eight_bit_body || t->facts.eight_bit_header)
@@ -889,6 +853,70 @@ on_flush(void *arg)
 	    s->q, caller_is_admin(s->q, c->uid, c->groups, c->group_count) ? -1 : (int64_t)c->uid);
 }
 
+/* One address a line, each once. */
+static int
+write_line(void *arg, const char *address)
+{
+	struct buf *out = arg;
+	size_t len = strlen(address);
+
+	for (size_t at = 0; at + len < out->len; at += strcspn(out->data + at, "\n") + 1)
+		if (memcmp(out->data + at, address, len) == 0 && out->data[at + len] == '\n')
+			return 0;
+	return buf_printf(out, "%s\n", address);
+}
+
+/* Who may not send at all learns nothing either. */
+static enum smtp_decision
+on_expand(void *arg, const char *address, struct buf *out)
+{
+	struct submission *s = arg;
+	CLEANUP_BUF struct buf why = BUF_INIT(2048);
+
+	if (s->t == NULL)
+		return refuse(s, 503, "5.5.1", "MAIL comes first");
+	switch (local_expand(s->q, address, write_line, out, &why)) {
+	case ALIASES_OK:
+		return SMTP_ACCEPT;
+	case ALIASES_UNKNOWN:
+		return refuse(s, 550, "5.1.1", buf_str(&why));
+	case ALIASES_BROKEN:
+		return refuse(s, 550, "5.2.4", buf_str(&why));
+	default:
+		return SMTP_REFUSE;
+	}
+}
+
+static void
+on_aliases_read(void *arg, bool refused, const char *lines)
+{
+	struct submission *s = arg;
+
+	s->reading_aliases = false;
+	if (refused) {
+		(void)refuse(s, 550, "5.3.5", lines);
+		smtp_server_answer(s->engine, SMTP_REFUSE);
+	} else {
+		smtp_server_answer_lines(s->engine, lines);
+	}
+	s->ops->proceed(s->arg);
+}
+
+static enum smtp_decision
+on_aliases(void *arg)
+{
+	struct submission *s = arg;
+	const struct caller *c = s->caller;
+
+	if (!caller_is_admin(s->q, c->uid, c->groups, c->group_count))
+		return refuse(
+		    s, 550, "5.7.1", "Only administrators may have the aliases read anew");
+	if (local_read_aliases(s->q, on_aliases_read, s) < 0)
+		return SMTP_REFUSE;
+	s->reading_aliases = true;
+	return SMTP_LATER;
+}
+
 static const struct smtp_server_ops engine_ops = {
     .mail = on_mail,
     .rcpt = on_rcpt,
@@ -899,6 +927,8 @@ static const struct smtp_server_ops engine_ops = {
     .known = on_known,
     .list = on_list,
     .flush = on_flush,
+    .expand = on_expand,
+    .aliases = on_aliases,
 };
 
 /* For programs that speak SMTP by themselves: by the standard, and with nothing that is between the
@@ -942,7 +972,7 @@ submission_new(
 			  SMTP_EXT_DSN | SMTP_EXT_CHUNKING | SMTP_EXT_XFRANK | SMTP_EXT_SIZE |
 			  SMTP_EXT_ENHANCED,
 	    .size_max = q->settings->size_max,
-	    .recipients_max = RECIPIENTS_MAX,
+	    .recipients_max = ENVELOPE_RECIPIENTS_MAX,
 	    .bad_commands_max = BAD_COMMANDS_MAX,
 	    .lenient = true,
 	    .all_or_nothing = true,
@@ -972,6 +1002,8 @@ submission_free(struct submission *s)
 		return NULL;
 	if (s->asking)
 		users_forget(s->q, s);
+	if (s->reading_aliases)
+		local_forget(s->q, s);
 	if (s->storing != NULL)
 		store_forget(s->storing);
 	(void)listing_free(s->listing);

@@ -143,6 +143,8 @@ class Double:
                 for one in self.listing[:-1]:
                     say('250-' + one)
                 say('250 ' + self.listing[-1])
+            elif verb == 'XFRANK' and text.endswith(' ALIASES'):
+                say('250 /etc/aliases: 3 aliases in force')
             elif verb == 'XFRANK' and text.endswith(' FLUSH'):
                 self.flushed += 1
                 say('250 2.0.0 flushed')

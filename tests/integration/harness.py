@@ -269,7 +269,7 @@ class Frank:
         services = self.services
         if services is None:
             services = {'all': dict(users=['*'], accounts=list(self.accounts), senders=['*'], **{'from': 'keep'}, token=True)}
-        top = {'runtime-dir': self.path('run'), 'state-dir': self.path('state'), 'mail-name': 'example.test', 'hostname': 'client.example.test', **self.top}
+        top = {'runtime-dir': self.path('run'), 'state-dir': self.path('state'), 'mail-name': 'example.test', 'hostname': 'client.example.test', 'aliases': 'none', **self.top}
         text = ''.join(f'{k} = {quote(v)}\n' for k, v in top.items())
         if self.spool:
             text += block('spool', None, self.spool)

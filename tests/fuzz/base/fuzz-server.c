@@ -159,6 +159,25 @@ on_list(void *arg, struct buf *out)
 	return buf_append_str(out, "one\ntwo\n") == 0 ? SMTP_ACCEPT : SMTP_REFUSE;
 }
 
+static enum smtp_decision
+on_expand(void *arg, const char *address, struct buf *out)
+{
+	note(arg, 'x', address, strlen(address));
+	(void)buf_append_str(out, "one\ntwo\n");
+	return address[0] == 'n' ? SMTP_REFUSE : SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+on_aliases(void *arg)
+{
+	struct run *r = arg;
+
+	note(r, 'A', "", 0);
+	r->later = true;
+	r->answer = SMTP_REFUSE;
+	return SMTP_LATER;
+}
+
 static const struct smtp_server_ops ops = {
     .mail = on_mail,
     .rcpt = on_rcpt,
@@ -170,6 +189,8 @@ static const struct smtp_server_ops ops = {
     .starttls = on_starttls,
     .known = on_known,
     .list = on_list,
+    .expand = on_expand,
+    .aliases = on_aliases,
 };
 
 static void

@@ -33,6 +33,7 @@ struct owner {
 	enum smtp_decision answer;
 	bool list_later, end_later, end_refused, content_refused, data_refused;
 	unsigned auth_step;
+	bool lines; /* the answer is one of lines */
 	bool tls_at_once;
 };
 
@@ -228,6 +229,30 @@ on_flush(void *arg)
 	note(arg, "flush\n");
 }
 
+static enum smtp_decision
+on_aliases(void *arg)
+{
+	struct owner *o = arg;
+
+	note(o, "aliases\n");
+	o->answer = SMTP_REFUSE;
+	o->lines = !o->end_refused;
+	o->later = true;
+	return SMTP_LATER;
+}
+
+static enum smtp_decision
+on_expand(void *arg, const char *address, struct buf *out)
+{
+	struct owner *o = arg;
+	enum smtp_decision d;
+
+	note(o, "expand %s\n", address);
+	d = decide(o, address);
+	(void)buf_append_str(out, "a@b.test\nc@d.test\n");
+	return d;
+}
+
 static const struct smtp_server_ops ops = {
     .mail = on_mail,
     .rcpt = on_rcpt,
@@ -241,6 +266,8 @@ static const struct smtp_server_ops ops = {
     .hello = on_hello,
     .list = on_list,
     .flush = on_flush,
+    .aliases = on_aliases,
+    .expand = on_expand,
 };
 
 static const struct smtp_server_config strict = {
@@ -266,7 +293,9 @@ pump(struct owner *o)
 		} else if (o->later) {
 			assert_true(smtp_server_waiting(o->s));
 			o->later = false;
-			if (o->auth_step == 0 && o->answer == SMTP_LATER)
+			if (o->lines)
+				smtp_server_answer_lines(o->s, "one\ntwo\n");
+			else if (o->auth_step == 0 && o->answer == SMTP_LATER)
 				smtp_server_challenge(o->s, "ask", 3);
 			else
 				smtp_server_answer(o->s, o->answer);
@@ -429,15 +458,25 @@ test_session(void **state)
 	    {"too many recipients", BEGIN RCPT RCPT RCPT,
 		BEGIN_OUT RCPT_OK RCPT_OK "452 4.5.3 Too many recipients\r\n",
 		BEGIN_LOG "rcpt you@b.test\nrcpt you@b.test\n"},
-	    {"too many errors", "\r\nFOO\r\nHELO\r\nEXPN x\r\nNOOP\r\n",
+	    {"too many errors", "\r\nFOO\r\nHELO\r\nEXPN\r\nNOOP\r\n",
 		"500 5.5.1 Command not recognized\r\n500 5.5.1 Command not recognized\r\n501 5.5.4 "
 		"A host name is needed\r\n"
 		"421 4.7.0 Too many errors\r\n",
 		"", .closed = true},
-	    {"small commands", "noop x\r\nVRFY a\r\nHELP\r\nrset\r\nNOOP \t\r\n",
-		"250 2.0.0 OK\r\n252 2.1.5 Send some mail, and see\r\n214 2.0.0 See RFC "
-		"5321\r\n250 2.0.0 Reset\r\n250 2.0.0 OK\r\n",
+	    {"small commands", "noop x\r\nHELP\r\nrset\r\nNOOP \t\r\n",
+		"250 2.0.0 OK\r\n214-2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP "
+		"QUIT\r\n214 2.0.0 See RFC 5321\r\n250 2.0.0 Reset\r\n250 2.0.0 OK\r\n",
 		""},
+	    {"VRFY and EXPN", "VRFY root\r\nEXPN <root>\r\nVRFY no@x\r\nEXPN no@x\r\nVRFY a b\r\n",
+		"252 2.1.5 Mail for this address is taken\r\n250-a@b.test\r\n250 c@d.test\r\n"
+		"550 5.1.1 No such user here\r\n550 5.1.1 No such user here\r\n501 5.1.3 An "
+		"address is needed\r\n",
+		"expand root\nexpand root\nexpand no@x\nexpand no@x\n"},
+	    {"aliases read anew", EHLO "XFRANK ALIASES\r\nNOOP\r\n",
+		EHLO_PLAIN "250-one\r\n250 two\r\n250 2.0.0 OK\r\n", "hello a.test\naliases\n"},
+	    {"aliases that cannot be read", EHLO "xfrank aliases\r\nNOOP\r\n",
+		EHLO_PLAIN "451 4.3.0 The aliases cannot be read now\r\n250 2.0.0 OK\r\n",
+		"hello a.test\naliases\n", .owner = {.end_refused = true}},
 	    {"a web page's request", "POST / HTTP/1.1\r\nMAIL FROM:<a@b>\r\n",
 		"421 4.7.0 This is no web server\r\n", "", .closed = true},
 	    {"control characters", "NOOP \r\r\nNOOP \x7f\r\n",

@@ -21,6 +21,7 @@ FRANKD, FAKE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 CONF = '''
 runtime-dir = "{dir}/run"
 state-dir = "{dir}/state"
+aliases = "none"
 account "relay" {{
     provider = "generic"
     mailbox = "a@example.test"
