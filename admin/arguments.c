@@ -25,7 +25,9 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_PROVIDER] = {"--provider", "PROVIDER", "the provider whose reply it is"},
     [OPTION_REJECTED] = {"--rejected", NULL,
 	"the last token was refused by a server: renew it first"},
+    [OPTION_REVOKE] = {"--revoke", NULL, "end the password there is, and make none"},
     [OPTION_SERVICE] = {"--service", "SERVICE", "only messages of this service"},
+    [OPTION_SOCKET] = {"--socket", "SERVICE", "as a caller of that service's own socket"},
     [OPTION_STAGE] = {"--stage", "STAGE", "connect, tls, ehlo, auth, mail, rcpt, data or token"},
     [OPTION_VERSION] = {"--version", NULL, "print the version"},
 };

@@ -1,5 +1,5 @@
 /*
- * verb-status.c: `frank status`, `frank account list`, `frank service list`.
+ * verb-status.c: `frank status`, `frank account list`.
  *
  * queue knows what happens to the mail of an account, keeper what became of its credential: both
  * are asked and joined by the account's name. Where keeper does not let the caller see credentials,
@@ -268,7 +268,7 @@ print_services(const struct cli *cli, const json_t *services)
 /* ---- the verbs ---- */
 
 static int
-show(const struct cli *cli, bool accounts, bool services)
+show(const struct cli *cli, bool services)
 {
 	struct gathered g;
 	int status = gather(cli, NULL, &g);
@@ -276,15 +276,13 @@ show(const struct cli *cli, bool accounts, bool services)
 
 	if (status == EX_OK && cli->json) {
 		o = json_object();
-		if (accounts)
-			(void)json_object_set(o, "accounts", g.accounts);
+		(void)json_object_set(o, "accounts", g.accounts);
 		if (services)
 			(void)json_object_set(o, "services", g.services);
 		status = cli_print_json(o, EX_OK);
 	} else if (status == EX_OK) {
-		if (accounts)
-			print_accounts(cli, g.accounts);
-		if (accounts && json_array_size(g.services) > 0 && services)
+		print_accounts(cli, g.accounts);
+		if (json_array_size(g.services) > 0 && services)
 			(void)putchar('\n');
 		if (services)
 			print_services(cli, g.services);
@@ -296,19 +294,13 @@ show(const struct cli *cli, bool accounts, bool services)
 int
 verb_status(const struct cli *cli, const struct arguments *args)
 {
-	return show(cli, true, true);
+	return show(cli, true);
 }
 
 int
 verb_account_list(const struct cli *cli, const struct arguments *args)
 {
-	return show(cli, true, false);
-}
-
-int
-verb_service_list(const struct cli *cli, const struct arguments *args)
-{
-	return show(cli, false, true);
+	return show(cli, false);
 }
 
 /* ---- one account, for `frank check` ---- */

@@ -7,25 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "admin/output.h"
+
 enum { TOKEN_PATIENCE = 90, MIN_VALID_MAX = 24 * 60 * 60 };
-
-static int
-write_whole(int fd, const void *bytes, size_t len)
-{
-	const char *p = bytes;
-
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 static int
 print_token(const struct cli *cli, const struct message *m)
@@ -41,9 +25,9 @@ print_token(const struct cli *cli, const struct message *m)
 		    cli, EX_PROTOCOL, NULL, "frankd gave a token that holds forbidden characters");
 	(void)fflush(stdout);
 	if (!cli->json) {
-		r = write_whole(STDOUT_FILENO, secret_bytes(token), secret_len(token));
+		r = output_whole(STDOUT_FILENO, secret_bytes(token), secret_len(token));
 		if (r == 0)
-			r = write_whole(STDOUT_FILENO, "\n", 1);
+			r = output_whole(STDOUT_FILENO, "\n", 1);
 	} else {
 		/* a token is VSCHAR without '"' and '\', as every token in the field is (RFC 6750
 		 * section 2.1), or it is refused */
@@ -53,11 +37,11 @@ print_token(const struct cli *cli, const struct message *m)
 			    cli, EX_PROTOCOL, NULL, "the token cannot be printed as JSON");
 		(void)snprintf(tail, sizeof(tail), "\", \"until\": %llu}\n",
 		    (unsigned long long)message_u64(m, F_UNTIL, 0));
-		r = write_whole(STDOUT_FILENO, head, strlen(head));
+		r = output_whole(STDOUT_FILENO, head, strlen(head));
 		if (r == 0)
-			r = write_whole(STDOUT_FILENO, secret_bytes(token), secret_len(token));
+			r = output_whole(STDOUT_FILENO, secret_bytes(token), secret_len(token));
 		if (r == 0)
-			r = write_whole(STDOUT_FILENO, tail, strlen(tail));
+			r = output_whole(STDOUT_FILENO, tail, strlen(tail));
 	}
 	return r == 0 ? EX_OK : cli_fail(cli, EX_IOERR, NULL, "standard output: %s", strerror(-r));
 }

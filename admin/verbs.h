@@ -20,7 +20,9 @@ verb_run verb_key_verify;
 verb_run verb_token;      /* verb-token.c */
 verb_run verb_status;     /* verb-status.c */
 verb_run verb_account_list;
-verb_run verb_service_list;
+verb_run verb_service_list; /* verb-service.c */
+verb_run verb_service_explain;
+verb_run verb_service_password;
 verb_run verb_queue_list; /* verb-queue.c */
 verb_run verb_queue_show;
 verb_run verb_queue_act;   /* words[1] is the action */

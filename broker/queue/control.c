@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "broker/queue/action.h"
+#include "broker/queue/password.h"
 
 enum { CLIENTS_MAX = 64, CLIENTS_PER_UID = 8 };
 
@@ -29,6 +30,7 @@ enum cursor_kind {
 	CURSOR_SHOW,
 	CURSOR_ACCOUNTS,
 	CURSOR_SERVICES,
+	CURSOR_EXPLAIN,
 	/* answered by others */
 	CURSOR_ACTION,
 	CURSOR_RELOAD
@@ -53,6 +55,10 @@ struct client {
 	char *account, *service; /* filters */
 	struct action_walk *action;
 	uint64_t reload;
+	struct policy_caller who; /* CURSOR_EXPLAIN: the rules are for this one, */
+	uint32_t *who_groups;
+	char *who_socket, *sender, *recipient; /* and the decision for these */
+	size_t matched;
 };
 
 struct control {
@@ -67,11 +73,23 @@ struct control {
 /* ---- answers ---- */
 
 static void
+forget_explanation(struct client *c)
+{
+	free(c->who_groups);
+	free(c->who_socket);
+	free(c->sender);
+	free(c->recipient);
+	c->who_groups = NULL;
+	c->who_socket = c->sender = c->recipient = NULL;
+}
+
+static void
 end_request(struct client *c)
 {
 	c->kind = CURSOR_NONE;
 	free(c->account);
 	free(c->service);
+	forget_explanation(c);
 	c->account = c->service = NULL;
 	c->action = action_walk_free(c->action);
 	c->count = c->at = c->row = 0;
@@ -304,22 +322,6 @@ row_account(struct client *c, const struct account *a, uint64_t waiting)
 	return channel_send(c->channel, out, -1);
 }
 
-static int
-row_service(struct client *c, const struct service *v)
-{
-	struct message *out = message_new(M_ROW_SERVICE);
-	CLEANUP_BUF struct buf text = BUF_INIT(4096);
-
-	for (size_t i = 0; i < v->account_count; i++)
-		(void)buf_printf(&text, "%s%s", i > 0 ? ", " : "accounts: ", v->accounts[i]->name);
-	message_put_str(out, F_SERVICE, v->name);
-	message_put_str(out, F_MODE, v->policy.capture ? "capture" : "deliver");
-	message_put_u64(out, F_COUNT, v->accepted);
-	if (text.len > 0)
-		message_put_str(out, F_TEXT, buf_str(&text));
-	return channel_send(c->channel, out, -1);
-}
-
 /* One step of a status: an account or a service. */
 static int
 row_of_status(struct client *c)
@@ -333,9 +335,25 @@ row_of_status(struct client *c)
 		if (a->configured && sees_account(c, a))
 			r = row_account(c, a, a->waiting);
 	} else if (c->admin) {
-		r = row_service(c, q->services[c->at]);
+		r = channel_send(c->channel, explain_service(q, q->services[c->at]), -1);
 	}
 	return r;
+}
+
+/* One step of an explanation: a rule for each service, then the decision. */
+static int
+row_of_explanation(struct client *c)
+{
+	struct queue *q = c->control->q;
+	struct message *m;
+
+	if (c->at < q->service_count)
+		m = explain_rule(q, c->at, c->matched, &c->who);
+	else
+		m = explain_decision(q,
+		    c->matched < q->service_count ? q->services[c->matched] : NULL, c->who.uid,
+		    c->sender, c->recipient);
+	return channel_send(c->channel, m, -1);
 }
 
 /* ---- cursors ---- */
@@ -406,6 +424,7 @@ step(struct queue *q, struct walk *w)
 		if (c->most > 0 && c->sent >= c->most)
 			break;
 		r = c->kind == CURSOR_LIST || c->kind == CURSOR_SHOW ? rows_of_message(c)
+		    : c->kind == CURSOR_EXPLAIN                      ? row_of_explanation(c)
 								     : row_of_status(c);
 		if (r == -EAGAIN)
 			return false; /* on_writable goes on */
@@ -556,6 +575,106 @@ act(struct client *c, const struct message *m)
 	answer_action(c, r, done);
 }
 
+/* Who would be answered, and how. Everybody may ask about himself. */
+static void
+ask_explain(struct client *c, const struct message *m)
+{
+	struct queue *q = c->control->q;
+	uint32_t uid = (uint32_t)message_u64(m, F_UID, POLICY_UID_OVERFLOW);
+	uint64_t group;
+	size_t count = 0;
+
+	if (!c->admin && uid != c->uid) {
+		fail(c, "Only administrators may ask about other users.", EX_NOPERM);
+		return;
+	}
+	for (size_t at = 0; message_next_u64(m, F_GROUP, &at, &group);)
+		count++;
+	forget_explanation(c);
+	c->who_groups = calloc(count + 1, sizeof(*c->who_groups));
+	c->who_socket = copy_field(m, F_SOCKET_NAME);
+	c->sender = copy_field(m, F_SENDER);
+	c->recipient = copy_field(m, F_RCPT);
+	if (c->who_groups == NULL || c->sender == NULL) {
+		fail(c, "Out of memory.", EX_OSERR);
+		return;
+	}
+	count = 0;
+	for (size_t at = 0; message_next_u64(m, F_GROUP, &at, &group);)
+		c->who_groups[count++] = (uint32_t)group;
+	c->who = (struct policy_caller){uid, c->who_groups, count, c->who_socket};
+	c->matched = policy_match(q->policies, q->service_count, &c->who);
+	c->kind = CURSOR_EXPLAIN;
+	c->at = 0;
+	c->count = q->service_count + 1;
+	c->most = 0;
+}
+
+static void
+log_password(const struct client *c, const char *sentence, const char *service)
+{
+	char by[24];
+
+	(void)snprintf(by, sizeof(by), "%" PRIu32, c->uid);
+	log_line(LOG_LEVEL_NOTICE, sentence, LOG_PAIRS({LOG_SERVICE, service}, {LOG_UID, by}));
+}
+
+static void
+send_password(struct client *c, const char *service)
+{
+	struct message *m = message_new(M_SERVICE_SECRET);
+	CLEANUP_SECRET struct secret *password = NULL;
+	int64_t before = 0;
+	int r = password_make(c->control->q, service, &password, &before);
+
+	if (r < 0) {
+		(void)message_free(m);
+		fail(c, "The password cannot be kept: the spool cannot be written.", EX_IOERR);
+		return;
+	}
+	log_password(c, "A service gets a password.", service);
+	message_put_str(m, F_SERVICE, service);
+	message_put_secret(m, F_SECRET, password);
+	if (before > 0)
+		message_put_u64(m, F_PASSWORD_TIME, (uint64_t)before);
+	(void)channel_send(c->channel, m, -1);
+	(void)send_done(c, NULL, EX_OK, NULL);
+	end_request(c);
+}
+
+static void
+act_on_password(struct client *c, const struct message *m)
+{
+	struct queue *q = c->control->q;
+	const char *service = message_str(m, F_SERVICE), *action = message_str(m, F_ACTION);
+	bool revoke = strcmp(action, "revoke") == 0;
+	int r;
+
+	if (!c->admin) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	/* also of a service that is not configured any more */
+	if (!revoke && service_by_login(q, service) == NULL) {
+		fail(c, "No service of this name is configured with password = true.", EX_NOUSER);
+		return;
+	}
+	if (!revoke) {
+		send_password(c, service);
+		return;
+	}
+	r = password_revoke(q, service);
+	if (r == -ENOENT)
+		fail(c, "This service has no password.", EX_NOUSER);
+	else if (r < 0)
+		fail(c, "The password is still good: the spool cannot be written.", EX_IOERR);
+	if (r < 0)
+		return;
+	log_password(c, "A service's password is revoked.", service);
+	(void)send_done(c, NULL, EX_OK, "Its password is good no more.");
+	end_request(c);
+}
+
 static void
 ask_reload(struct client *c)
 {
@@ -610,6 +729,7 @@ client_free(struct client *c)
 	(void)action_walk_free(c->action);
 	free(c->account);
 	free(c->service);
+	forget_explanation(c);
 	free(c->groups);
 	(void)channel_free(c->channel);
 	free(c);
@@ -636,6 +756,12 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		break;
 	case M_STATUS:
 		ask_status(c);
+		break;
+	case M_SERVICE_EXPLAIN:
+		ask_explain(c, m);
+		break;
+	case M_SERVICE_PASSWORD:
+		act_on_password(c, m);
 		break;
 	case M_CLIENT_RELOAD:
 		ask_reload(c);

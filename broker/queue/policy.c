@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/address.h"
+#include "base/attr.h"
 
 static bool
 has_number(const uint32_t *list, size_t count, uint32_t number)
@@ -20,33 +21,71 @@ has_number(const uint32_t *list, size_t count, uint32_t number)
 	return false;
 }
 
-static bool
-service_takes(const struct policy_service *s, const struct policy_caller *c)
+bool
+policy_takes(const struct policy_service *s, const struct policy_caller *c, enum policy_reason *ret)
 {
 	bool own_socket = s->socket != NULL && *s->socket != '\0';
 	bool names_callers = s->any_user || s->user_count > 0 || s->group_count > 0;
 
-	if (own_socket != (c->socket != NULL) || (own_socket && strcmp(s->socket, c->socket) != 0))
+	if (own_socket && (c->socket == NULL || strcmp(s->socket, c->socket) != 0)) {
+		*ret = POLICY_OWN_SOCKET;
 		return false;
-	if (own_socket && !names_callers)
-		return true;
-	if (c->uid == POLICY_UID_OVERFLOW && !own_socket)
+	}
+	if (!own_socket && c->socket != NULL) {
+		*ret = POLICY_OTHER_SOCKET;
 		return false;
-	if (s->any_user || has_number(s->users, s->user_count, c->uid))
+	}
+	if (own_socket && !names_callers) {
+		*ret = POLICY_ANY_OF_SOCKET;
 		return true;
+	}
+	if (!names_callers) {
+		*ret = POLICY_PASSWORD_ONLY;
+		return false;
+	}
+	if (c->uid == POLICY_UID_OVERFLOW && !own_socket) {
+		*ret = POLICY_NOBODY;
+		return false;
+	}
+	if (s->any_user || has_number(s->users, s->user_count, c->uid)) {
+		*ret = s->any_user ? POLICY_ANY_USER : POLICY_USER;
+		return true;
+	}
 	for (size_t i = 0; i < c->group_count; i++)
-		if (has_number(s->groups, s->group_count, c->groups[i]))
+		if (has_number(s->groups, s->group_count, c->groups[i])) {
+			*ret = POLICY_GROUP;
 			return true;
+		}
+	*ret = POLICY_OTHER_CALLERS;
 	return false;
+}
+
+const char *
+policy_reason_text(enum policy_reason reason)
+{
+	static const char *const texts[] = {
+	    [POLICY_USER] = "the user is one of its users",
+	    [POLICY_GROUP] = "the user is in one of its groups",
+	    [POLICY_ANY_USER] = "it is for every user",
+	    [POLICY_ANY_OF_SOCKET] = "it is for everybody who comes through its socket",
+	    [POLICY_OWN_SOCKET] = "it is for callers of its own socket alone",
+	    [POLICY_OTHER_SOCKET] = "it is not for callers of another service's socket",
+	    [POLICY_PASSWORD_ONLY] = "it is only for callers who log in with its password",
+	    [POLICY_NOBODY] = "uid 65534 is nobody, who matches only by a socket of its own",
+	    [POLICY_OTHER_CALLERS] = "the user is neither one of its users nor in its groups",
+	};
+
+	return (unsigned)reason < ARRAY_SIZE(texts) ? texts[reason] : "";
 }
 
 size_t
 policy_match(
     const struct policy_service *const *services, size_t count, const struct policy_caller *caller)
 {
+	enum policy_reason reason;
 	size_t i = 0;
 
-	while (i < count && !service_takes(services[i], caller))
+	while (i < count && !policy_takes(services[i], caller, &reason))
 		i++;
 	return i;
 }

@@ -56,6 +56,25 @@ struct policy_caller {
  * matches only a service with a socket of its own. */
 enum { POLICY_UID_OVERFLOW = 65534 };
 
+/* Why a service is for a caller, or is not. */
+enum policy_reason {
+	POLICY_USER,
+	POLICY_GROUP,
+	POLICY_ANY_USER,
+	POLICY_ANY_OF_SOCKET,
+	POLICY_OWN_SOCKET, /* from here on: it is not */
+	POLICY_OTHER_SOCKET,
+	POLICY_PASSWORD_ONLY,
+	POLICY_NOBODY,
+	POLICY_OTHER_CALLERS,
+};
+
+/* Is the service for this caller? */
+bool policy_takes(
+    const struct policy_service *s, const struct policy_caller *c, enum policy_reason *ret);
+/* "the user is one of its users" */
+const char *policy_reason_text(enum policy_reason reason);
+
 /* The index of the first service that is for this caller, or `count`. A service with its own socket
  * takes callers of that socket alone, all of them where it names no user and no group. */
 size_t policy_match(

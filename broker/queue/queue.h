@@ -25,6 +25,7 @@
  *   control.c     control.sock
  *   action.c      what people do to messages and accounts
  *   listing.c     mailq's list
+ *   explain.c     what a service is, and why it answers as it does: for people
  *
  * A message's way: submission.c builds a struct spool_message and hands it to turn.c, which stores
  * it and says so; the session answers 250, and dispatch.c sends jobs, at once or when their time
@@ -256,6 +257,9 @@ void account_changed(struct queue *q, struct account *a);
 bool account_is_at_fault(const struct account *a);
 struct account *account_by_name(struct queue *q, const char *name);
 struct service *service_by_name(struct queue *q, const char *name);
+/* policy_decide for the service as it runs. */
+void service_decide(
+    const struct service *v, const struct policy_claim *claim, struct policy_decision *ret);
 /* The service that callers may name by a password; NULL: none such is configured now. */
 struct service *service_by_login(const struct queue *q, const char *name);
 
@@ -396,6 +400,16 @@ struct listing *listing_new(
     struct queue *q, uint32_t uid, bool all, struct buf *out, listing_done *done, void *arg);
 /* Also while it is being made. Takes NULL; returns NULL. */
 struct listing *listing_free(struct listing *l);
+
+/* explain.c: messages to a client; NULL: no memory. */
+struct message *explain_service(struct queue *q, const struct service *v);
+/* The service at this place of the order, to a caller whom the one at `matched` takes. */
+struct message *explain_rule(
+    const struct queue *q, size_t at, size_t matched, const struct policy_caller *who);
+/* What becomes of a message from `sender` ("": the null sender), to `recipient` where that is not
+ * NULL; `v` NULL: no service is for this caller. */
+struct message *explain_decision(struct queue *q, const struct service *v, uint32_t uid,
+    const char *sender, const char *recipient);
 
 /* ---- actions of people: action.h, and XFRANK FLUSH ---- */
 

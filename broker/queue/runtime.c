@@ -51,6 +51,26 @@ service_by_login(const struct queue *q, const char *name)
 	return NULL;
 }
 
+void
+service_decide(
+    const struct service *v, const struct policy_claim *claim, struct policy_decision *ret)
+{
+	static const struct policy_account nameless = {.name = "", .mailbox = ""};
+	struct policy_service p = v->policy;
+
+	if (v->account_count > 0) {
+		policy_decide(&p, v->names, v->account_count, claim, ret);
+	} else if (p.capture) {
+		/* What is captured needs no account; where no sender is named either, all may be. */
+		if (p.senders.count == 0)
+			p.from = POLICY_KEEP;
+		policy_decide(&p, &nameless, 1, claim, ret);
+	} else {
+		*ret = (struct policy_decision){
+		    .refused = "The service has no account to send through"};
+	}
+}
+
 /* What the spool remembers of the account. */
 static void
 restore_account(struct queue *q, struct account *a)

@@ -277,7 +277,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 		    s, v, sender, 550, "5.7.1", "The service has no account to send through");
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
 		return refuse_and_log(
-		    s, v, sender, 552, "5.3.4", "The message is larger than this service may send");
+		    s, v, sender, 550, "5.7.1", "The message is larger than this service may send");
 	wait = store_rate_wait(v);
 	if (wait > 0)
 		return refuse_and_log(s, v, sender, 450, "4.7.1",
@@ -414,9 +414,7 @@ copy_or_null(const char *text)
 static int
 decide_sender(struct submission *s, const struct complete_claim *claim, struct policy_decision *d)
 {
-	static const struct policy_account nameless = {.name = "", .mailbox = ""};
 	struct transaction *t = s->t;
-	struct policy_service p = t->service->policy;
 	struct policy_claim c = {.envelope = t->envelope,
 	    .sender = t->sender,
 	    .caller = t->caller,
@@ -424,19 +422,7 @@ decide_sender(struct submission *s, const struct complete_claim *claim, struct p
 	    .from_count = claim->from_count,
 	    .from_unreadable = claim->from_unreadable};
 
-	if (t->service->account_count == 0 && !t->service->policy.capture) {
-		refuse_content(t, 550, "5.7.1", "The service has no account to send through", NULL);
-		return -EPERM;
-	}
-	if (t->service->account_count > 0) {
-		policy_decide(&p, t->service->names, t->service->account_count, &c, d);
-	} else {
-		/* What is captured needs no account; where no sender is named either, all may be.
-		 * */
-		if (p.senders.count == 0)
-			p.from = POLICY_KEEP;
-		policy_decide(&p, &nameless, 1, &c, d);
-	}
+	service_decide(t->service, &c, d);
 	if (d->refused != NULL) {
 		refuse_content(t, 550, "5.7.1", d->refused, d->culprit);
 		return -EPERM;
@@ -602,7 +588,7 @@ on_content(void *arg, const char *bytes, size_t len)
 	if (r == 0 && t->service->policy.size_max > 0 &&
 	    t->body.size > t->service->policy.size_max) {
 		refuse_content(
-		    t, 552, "5.3.4", "The message is larger than this service may send", NULL);
+		    t, 550, "5.7.1", "The message is larger than this service may send", NULL);
 		r = -EFBIG;
 	}
 	return r < 0 ? refuse_because(s, r) : SMTP_ACCEPT;

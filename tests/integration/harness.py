@@ -245,7 +245,7 @@ class Frank:
 
     all = []  # every one of a run, for the search for secrets and for the end
 
-    def __init__(self, name, accounts, services=None, top=None, spool=None, tokens=None):
+    def __init__(self, name, accounts, services=None, top=None, spool=None, tokens=None, listeners=None):
         self.dir = tempfile.mkdtemp(prefix=f'frank-{name}-', dir=RUN_DIR)
         os.chmod(self.dir, 0o755)
         for sub in ('run', 'state'):
@@ -254,6 +254,7 @@ class Frank:
             nobody = pwd.getpwnam('nobody')
             os.chown(os.path.join(self.dir, 'state'), nobody.pw_uid, nobody.pw_gid)
         self.accounts, self.services, self.top, self.spool, self.tokens = accounts, services, top or {}, spool, tokens
+        self.listeners = listeners or {}
         self.p, self.starts = None, 0
         self.conf_file, self.log_file = os.path.join(self.dir, 'frank.conf'), os.path.join(self.dir, 'frankd.log')
         self.env = clean_env()
@@ -277,6 +278,7 @@ class Frank:
             text += block('tokens', None, self.tokens)
         text += ''.join(block('account', n, a) for n, a in self.accounts.items())
         text += ''.join(block('service', n, s) for n, s in services.items())
+        text += ''.join(block('listener', n, x) for n, x in self.listeners.items())
         with open(self.conf_file, 'w') as f:
             f.write(text)
 
@@ -410,7 +412,7 @@ def alive(pid):
         return False
 
 
-PROGRAMS = ('frankd', 'frank', 'frank-queue', 'frank-keeper', 'frank-https', 'frank-send', 'sendmail', 'mailq', 'frank-sandbox')
+PROGRAMS = ('frankd', 'frank', 'frank-queue', 'frank-keeper', 'frank-https', 'frank-send', 'frank-tls', 'sendmail', 'mailq', 'frank-sandbox')
 
 
 class Watcher(threading.Thread):

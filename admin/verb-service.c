@@ -1,0 +1,454 @@
+/*
+ * verb-service.c: `frank service list`, `frank service explain`, `frank service password`: who may
+ * send as whom, and how a program shows who it is.
+ *
+ * queue answers from the rules that it applies; names of users and groups are looked up here. A
+ * password is written straight from its own locked memory, as a token is.
+ */
+#include "admin/verbs.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin/output.h"
+
+enum { SERVICE_PATIENCE = 30, GROUPS_MAX = 512 };
+
+/* ---- list ---- */
+
+static const struct column service_columns[] = {
+    {F_SERVICE, "service", false},
+    {F_MODE, "mode", false},
+    {F_COUNT, "accepted", true},
+    {F_FROM_POLICY, "from", false},
+    {F_SOCKET_NAME, "socket", false},
+    {F_PASSWORD_TIME, "password_made", true},
+    {F_RATE, "rate_minute", true},
+    {F_RATE_DAY, "rate_day", true},
+    {F_SIZE_LIMIT, "max_size", true},
+    {F_RECIPIENTS_MAX, "recipients_max", true},
+    {F_TEXT, "text", false},
+};
+
+static json_t *
+list_of(const struct message *m, enum field f)
+{
+	json_t *list = json_array();
+	const char *text;
+	size_t at = 0;
+
+	while (message_next_str(m, f, &at, &text))
+		(void)json_array_append_new(list, json_string(text));
+	return list;
+}
+
+/* Names where the machine has them, numbers else. */
+static json_t *
+names_of(const struct message *m, enum field f)
+{
+	json_t *list = json_array();
+	uint64_t id;
+	size_t at = 0;
+
+	while (message_next_u64(m, f, &at, &id)) {
+		const struct passwd *pw = f == F_USER ? getpwuid((uid_t)id) : NULL;
+		const struct group *gr = f == F_GROUP ? getgrgid((gid_t)id) : NULL;
+		const char *name = pw != NULL ? pw->pw_name : gr != NULL ? gr->gr_name : NULL;
+
+		(void)json_array_append_new(
+		    list, name != NULL ? json_string(name)
+				       : json_sprintf("%llu", (unsigned long long)id));
+	}
+	if (f == F_USER && message_u64(m, F_ANY_USER, 0) != 0)
+		(void)json_array_append_new(list, json_string("*"));
+	return list;
+}
+
+static int
+take_service(void *arg, const struct message *m)
+{
+	json_t *o;
+
+	if (message_type(m) != M_ROW_SERVICE)
+		return EX_OK;
+	o = json_object();
+	if (o == NULL || cli_json_fields(o, m, service_columns, ARRAY_SIZE(service_columns)) < 0 ||
+	    json_object_set_new(o, "users", names_of(m, F_USER)) < 0 ||
+	    json_object_set_new(o, "groups", names_of(m, F_GROUP)) < 0 ||
+	    json_object_set_new(o, "accounts", list_of(m, F_ACCOUNT)) < 0 ||
+	    json_object_set_new(o, "senders", list_of(m, F_SENDERS)) < 0 ||
+	    json_object_set_new(o, "recipients", list_of(m, F_RECIPIENTS)) < 0 ||
+	    json_object_set_new(
+		o, "password", json_boolean(message_u64(m, F_PASSWORD_ALLOWED, 0) != 0)) < 0) {
+		json_decref(o);
+		return EX_OSERR;
+	}
+	return json_array_append_new(arg, o) < 0 ? EX_OSERR : EX_OK;
+}
+
+static const char *
+text_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+static uint64_t
+number_of(const json_t *o, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, key));
+}
+
+/* Appends "kind a, b" to a line whose parts are divided by "; ". */
+static void
+join(struct buf *line, const char *kind, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)(void) buf_printf(line, "%s%s%s",
+	    i > 0           ? ", "
+	    : line->len > 0 ? "; "
+			    : "",
+	    i > 0 ? "" : kind, json_string_value(item));
+}
+
+static void
+add(struct buf *line, const char *text)
+{
+	(void)buf_printf(line, "%s%s", line->len > 0 ? "; " : "", text);
+}
+
+static void
+put_line(const struct cli *cli, const char *name, const struct buf *line)
+{
+	if (line->len == 0)
+		return;
+	(void)printf("    %-11s", name);
+	cli_put(cli, COLOUR_NONE, buf_str(line), 0);
+	(void)putchar('\n');
+}
+
+static void
+print_callers(const struct cli *cli, const json_t *o)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT(16 * 1024);
+	uint64_t made = number_of(o, "password_made");
+	char text[128], when[64];
+
+	join(&line, "users ", json_object_get(o, "users"));
+	join(&line, "groups ", json_object_get(o, "groups"));
+	if (text_of(o, "socket") != NULL)
+		add(&line, "through its own socket");
+	if (json_is_true(json_object_get(o, "password"))) {
+		cli_relative_time(made, (uint64_t)time(NULL), when, sizeof(when));
+		(void)snprintf(text, sizeof(text), "with its password (%s%s)",
+		    made > 0 ? "made " : "it has none yet: frank service password",
+		    made > 0 ? when : "");
+		add(&line, text);
+	}
+	put_line(cli, "for", &line);
+}
+
+static void
+print_senders(const struct cli *cli, const json_t *o)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT(16 * 1024);
+	const char *from = text_of(o, "from");
+
+	join(&line, "", json_object_get(o, "senders"));
+	if (line.len == 0)
+		add(&line, "the mailboxes of its accounts");
+	if (from != NULL)
+		(void)buf_printf(&line, "; another is %s",
+		    strcmp(from, "keep") == 0     ? "kept"
+		    : strcmp(from, "refuse") == 0 ? "refused"
+						  : "rewritten");
+	put_line(cli, "senders", &line);
+}
+
+static void
+print_limits(const struct cli *cli, const json_t *o)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT(512);
+	char size[24], text[64];
+
+	if (number_of(o, "rate_minute") > 0) {
+		(void)snprintf(text, sizeof(text), "%llu/min",
+		    (unsigned long long)number_of(o, "rate_minute"));
+		add(&line, text);
+	}
+	if (number_of(o, "rate_day") > 0) {
+		(void)snprintf(
+		    text, sizeof(text), "%llu/day", (unsigned long long)number_of(o, "rate_day"));
+		add(&line, text);
+	}
+	if (number_of(o, "recipients_max") > 0) {
+		(void)snprintf(text, sizeof(text), "%llu recipients a message",
+		    (unsigned long long)number_of(o, "recipients_max"));
+		add(&line, text);
+	}
+	if (number_of(o, "max_size") > 0) {
+		cli_size(number_of(o, "max_size"), size, sizeof(size));
+		(void)snprintf(text, sizeof(text), "%s a message", size);
+		add(&line, text);
+	}
+	put_line(cli, "limits", &line);
+}
+
+static void
+print_service(const struct cli *cli, const json_t *o)
+{
+	CLEANUP_BUF struct buf accounts = BUF_INIT(16 * 1024), recipients = BUF_INIT(16 * 1024);
+	const char *mode = text_of(o, "mode");
+	uint64_t accepted = number_of(o, "accepted");
+
+	cli_put(cli, COLOUR_BOLD, text_of(o, "service"), 0);
+	(void)printf("  %s, %llu message%s since frankd started\n", mode == NULL ? "" : mode,
+	    (unsigned long long)accepted, accepted == 1 ? "" : "s");
+	print_callers(cli, o);
+	join(&accounts, "", json_object_get(o, "accounts"));
+	put_line(cli, "accounts", &accounts);
+	print_senders(cli, o);
+	join(&recipients, "", json_object_get(o, "recipients"));
+	put_line(cli, "recipients", &recipients);
+	print_limits(cli, o);
+}
+
+int
+verb_service_list(const struct cli *cli, const struct arguments *args)
+{
+	CLEANUP_LINK struct link l = LINK_INIT;
+	json_t *services = json_array(), *o;
+	int status = link_open(&l, cli, ROLE_QUEUE, SERVICE_PATIENCE);
+	size_t i;
+
+	if (status == EX_OK)
+		status = link_list(&l, message_new(M_STATUS), take_service, services, NULL);
+	if (status == EX_OK && cli->json)
+		return cli_print_json(json_pack("{s:o}", "services", services), EX_OK);
+	if (status == EX_OK && json_array_size(services) == 0)
+		(void)puts("No service is configured, or none that you may see.");
+	if (status == EX_OK)
+		json_array_foreach(services, i, o) print_service(cli, o);
+	json_decref(services);
+	return status;
+}
+
+/* ---- explain ---- */
+
+static const struct column rule_columns[] = {
+    {F_SERVICE, "service", false},
+    {F_STATE, "state", false},
+    {F_TEXT, "text", false},
+};
+
+static const struct column decision_columns[] = {
+    {F_STATE, "decision", false},
+    {F_SERVICE, "service", false},
+    {F_TEXT, "text", false},
+    {F_ACCOUNT, "account", false},
+    {F_SENDER, "sender", false},
+    {F_FROM, "from", false},
+    {F_MODE, "mode", false},
+    {F_REPLY, "reply", false},
+};
+
+/* Rules go into the array "rules" of the object, the decision into the object itself. */
+static int
+take_explanation(void *arg, const struct message *m)
+{
+	json_t *all = arg, *rule;
+
+	if (message_type(m) == M_ROW_DECISION)
+		return cli_json_fields(all, m, decision_columns, ARRAY_SIZE(decision_columns)) < 0
+			   ? EX_OSERR
+			   : EX_OK;
+	if (message_type(m) != M_ROW_RULE)
+		return EX_OK;
+	rule = json_object();
+	if (rule == NULL || cli_json_fields(rule, m, rule_columns, ARRAY_SIZE(rule_columns)) < 0) {
+		json_decref(rule);
+		return EX_OSERR;
+	}
+	return json_array_append_new(json_object_get(all, "rules"), rule) < 0 ? EX_OSERR : EX_OK;
+}
+
+/* The user of that name or number, and the groups that it is in. */
+static int
+put_user(const struct cli *cli, const char *user, struct message *m)
+{
+	const struct passwd *pw = getpwnam(user);
+	gid_t groups[GROUPS_MAX];
+	int count = GROUPS_MAX;
+	char *end;
+	unsigned long uid;
+
+	errno = 0;
+	uid = strtoul(user, &end, 10);
+	if (pw == NULL &&
+	    (*user < '0' || *user > '9' || *end != '\0' || errno != 0 || uid >= UINT32_MAX))
+		return cli_fail(cli, EX_NOUSER, "give a login name or a uid (65534 is nobody)",
+		    "this machine has no user %s", user);
+	if (pw == NULL)
+		pw = getpwuid((uid_t)uid);
+	message_put_u64(m, F_UID, pw != NULL ? pw->pw_uid : uid);
+	if (pw == NULL)
+		return EX_OK;
+	if (getgrouplist(pw->pw_name, pw->pw_gid, groups, &count) < 0)
+		count = GROUPS_MAX;
+	for (int i = 0; i < count; i++)
+		message_put_u64(m, F_GROUP, groups[i]);
+	return EX_OK;
+}
+
+static enum colour
+rule_colour(const char *state)
+{
+	return state == NULL                   ? COLOUR_NONE
+	       : strcmp(state, "matches") == 0 ? COLOUR_GOOD
+					       : COLOUR_DIM;
+}
+
+static void
+print_explanation(const struct cli *cli, const json_t *all)
+{
+	const json_t *rules = json_object_get(all, "rules"), *rule;
+	const char *decision = text_of(all, "decision"), *account = text_of(all, "account");
+	bool accepted = decision != NULL && strcmp(decision, "accept") == 0;
+	size_t i;
+
+	json_array_foreach(rules, i, rule)
+	{
+		const char *state = text_of(rule, "state");
+
+		(void)printf("%3zu. ", i + 1);
+		cli_put(cli, COLOUR_BOLD, text_of(rule, "service"), 16);
+		cli_put(cli, rule_colour(state), state, 13);
+		cli_put(cli, COLOUR_NONE, text_of(rule, "text"), 0);
+		(void)putchar('\n');
+	}
+	(void)putchar('\n');
+	if (accepted) {
+		cli_put(cli, COLOUR_GOOD, "Accepted", 0);
+		(void)fputs(" by ", stdout);
+		cli_put(cli, COLOUR_BOLD, text_of(all, "service"), 0);
+		(void)fputs(": From ", stdout);
+		cli_put(cli, COLOUR_NONE, text_of(all, "from"), 0);
+		(void)fputs(", envelope ", stdout);
+		cli_put(cli, COLOUR_NONE, text_of(all, "sender"), 0);
+		if (account != NULL && *account != '\0') {
+			(void)fputs(", account ", stdout);
+			cli_put(cli, COLOUR_NONE, account, 0);
+		}
+		if (strcmp(text_of(all, "mode"), "capture") == 0)
+			(void)fputs("; captured, not sent", stdout);
+	} else {
+		cli_put(cli, COLOUR_BAD, "Refused", 0);
+		(void)fputs(" with ", stdout);
+		cli_put(cli, COLOUR_NONE, text_of(all, "reply"), 0);
+	}
+	(void)fputs(".\n", stdout);
+	cli_put_lines(cli, text_of(all, "text"), 4);
+}
+
+int
+verb_service_explain(const struct cli *cli, const struct arguments *args)
+{
+	CLEANUP_LINK struct link l = LINK_INIT;
+	struct message *m = message_new(M_SERVICE_EXPLAIN);
+	json_t *all =
+	    json_pack("{s:s, s:s, s:[]}", "user", args->words[2], "asked", args->words[3], "rules");
+	const char *sender = strcmp(args->words[3], "<>") == 0 ? "" : args->words[3];
+	int status = put_user(cli, args->words[2], m);
+	bool accepted;
+
+	message_put_str(m, F_SENDER, sender);
+	if (args->count > 4)
+		message_put_str(m, F_RCPT, args->words[4]);
+	message_put_str(m, F_SOCKET_NAME, args->values[OPTION_SOCKET]);
+	if (status == EX_OK)
+		status = link_open(&l, cli, ROLE_QUEUE, SERVICE_PATIENCE);
+	if (status != EX_OK) {
+		(void)message_free(m);
+		json_decref(all);
+		return status;
+	}
+	status = link_list(&l, m, take_explanation, all, NULL);
+	accepted =
+	    text_of(all, "decision") != NULL && strcmp(text_of(all, "decision"), "accept") == 0;
+	if (status == EX_OK && cli->json)
+		return cli_print_json(all, accepted ? EX_OK : EX_NOPERM);
+	if (status == EX_OK) {
+		print_explanation(cli, all);
+		status = accepted ? EX_OK : EX_NOPERM;
+	}
+	json_decref(all);
+	return status;
+}
+
+/* ---- password ---- */
+
+static int
+print_password(const struct cli *cli, const char *service, const struct message *m)
+{
+	CLEANUP_SECRET struct secret *password = message_secret(m, F_SECRET);
+	uint64_t before = message_u64(m, F_PASSWORD_TIME, 0);
+	char head[128], when[64];
+	int r;
+
+	if (password == NULL)
+		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
+	/* a name and a password of ours hold nothing that JSON would quote */
+	(void)snprintf(head, sizeof(head), "{\"service\": \"%s\", \"password\": \"", service);
+	(void)fflush(stdout);
+	r = cli->json ? output_whole(STDOUT_FILENO, head, strlen(head)) : 0;
+	if (r == 0)
+		r = output_whole(STDOUT_FILENO, secret_bytes(password), secret_len(password));
+	if (r == 0)
+		r = output_whole(STDOUT_FILENO, cli->json ? "\"}\n" : "\n", cli->json ? 3 : 1);
+	if (r < 0)
+		return cli_fail(cli, EX_IOERR, NULL, "standard output: %s", strerror(-r));
+	if (cli->json)
+		return EX_OK;
+	(void)fprintf(
+	    stderr, "It is shown this once. The program logs in as \"%s\" with it.\n", service);
+	cli_relative_time(before, (uint64_t)time(NULL), when, sizeof(when));
+	if (before > 0)
+		(void)fprintf(stderr, "The one made %s is good no more.\n", when);
+	return EX_OK;
+}
+
+int
+verb_service_password(const struct cli *cli, const struct arguments *args)
+{
+	CLEANUP_LINK struct link l = LINK_INIT;
+	CLEANUP_MESSAGE struct message *answer = NULL;
+	struct message *m = message_new(M_SERVICE_PASSWORD);
+	bool revoke = arguments_has(args, OPTION_REVOKE);
+	int status = link_open(&l, cli, ROLE_QUEUE, SERVICE_PATIENCE);
+
+	message_put_str(m, F_SERVICE, args->words[2]);
+	message_put_str(m, F_ACTION, revoke ? "revoke" : "new");
+	if (status != EX_OK) {
+		(void)message_free(m);
+		return status;
+	}
+	status = link_send(&l, m);
+	if (status == EX_OK)
+		status = link_receive(&l, &answer);
+	if (status != EX_OK)
+		return status;
+	if (message_type(answer) == M_SERVICE_SECRET)
+		return print_password(cli, message_str(answer, F_SERVICE), answer);
+	status = link_done(cli, answer);
+	if (status != EX_OK)
+		return status;
+	if (cli->json)
+		return cli_print_json(
+		    json_pack("{s:s, s:b}", "service", args->words[2], "revoked", 1), EX_OK);
+	(void)printf("The password of %s is good no more.\n", args->words[2]);
+	return EX_OK;
+}
