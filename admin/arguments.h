@@ -15,9 +15,13 @@ enum option {
 	OPTION_ACCOUNT,
 	OPTION_ALL,
 	OPTION_CONTEXT,
+	OPTION_DEVICE,
 	OPTION_EXPLAIN,
+	OPTION_FINISH,
 	OPTION_HELP,
+	OPTION_INVITE,
 	OPTION_JSON,
+	OPTION_LOCAL,
 	OPTION_MIN_VALID,
 	OPTION_NO_BROWSER,
 	OPTION_OVERWRITE,
@@ -32,7 +36,7 @@ enum option {
 	OPTION_VERSION,
 	OPTION_COUNT,
 };
-#define OPTION_BIT(option) (1u << (option))
+#define OPTION_BIT(option) (1ull << (option)) /* in a uint64_t */
 
 struct option_def {
 	const char *name;  /* "--port" */

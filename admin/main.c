@@ -18,7 +18,7 @@ struct verb {
 	    *second; /* second: NULL for a verb of one word, "" for what the first alone means */
 	const char *arguments; /* for people */
 	unsigned least, most;  /* words behind the verb */
-	unsigned options;
+	uint64_t options;
 	verb_run *run;
 	const char *summary;
 };
@@ -26,8 +26,10 @@ struct verb {
 #define OPT(name) OPTION_BIT(OPTION_##name)
 
 static const struct verb verbs[] = {
-    {"authorize", NULL, "ACCOUNT", 1, 1, OPT(NO_BROWSER) | OPT(PASTE) | OPT(PORT), verb_authorize,
-	"sign in to the account's provider in a browser"},
+    {"authorize", NULL, "ACCOUNT", 1, 1,
+	OPT(JSON) | OPT(NO_BROWSER) | OPT(PASTE) | OPT(PORT) | OPT(DEVICE) | OPT(INVITE) |
+	    OPT(FINISH),
+	verb_authorize, "sign in to the account's provider in a browser"},
     {"secret", "set", "ACCOUNT", 1, 1, OPT(JSON), verb_secret_set,
 	"store a password, asked for or read from standard input"},
     {"token", NULL, "ACCOUNT", 1, 1, OPT(JSON) | OPT(MIN_VALID) | OPT(REJECTED), verb_token,
@@ -59,6 +61,8 @@ static const struct verb verbs[] = {
     {"account", "release", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act, "end a hold"},
     {"account", "retry", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act,
 	"try its mail and its sign-in now"},
+    {"account", "revoke", "ACCOUNT", 1, 1, OPT(LOCAL), verb_account_revoke,
+	"give its grant back to the provider and forget it"},
     {"service", "", "", 0, 0, OPT(JSON), verb_service_list, "list the services"},
     {"service", "list", "", 0, 0, OPT(JSON), verb_service_list, "the same"},
     {"service", "explain", "USER SENDER [RECIPIENT]", 2, 3, OPT(JSON) | OPT(SOCKET),
@@ -97,7 +101,7 @@ print_verb(FILE *f, const struct verb *v)
 }
 
 static void
-print_options(FILE *f, unsigned options)
+print_options(FILE *f, uint64_t options)
 {
 	for (int o = 0; o < OPTION_COUNT; o++) {
 		char name[64];
@@ -128,7 +132,7 @@ print_overview(FILE *f)
 static bool
 print_group(FILE *f, const char *word)
 {
-	unsigned options = 0;
+	uint64_t options = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (strcmp(verbs[i].word, word) == 0) {

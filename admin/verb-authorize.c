@@ -22,6 +22,7 @@
 #include "admin/browser.h"
 #include "admin/loopback.h"
 #include "admin/paste.h"
+#include "admin/sign-in.h"
 #include "admin/terminal.h"
 
 enum {
@@ -40,7 +41,7 @@ struct sign_in {
 	const char *account;
 	struct link link;
 	struct loopback *loopback;
-	char host[256], path[256]; /* of the redirect address */
+	struct sign_in_conf conf;
 	bool paste, quiet;
 	struct buf url;
 	uint8_t attempt[64];
@@ -69,7 +70,7 @@ take_credential(void *arg, const struct message *m)
 {
 	struct sign_in *s = arg;
 	const char *host = message_str(m, F_REDIRECT_HOST), *path = message_str(m, F_REDIRECT_PATH),
-		   *grant = message_str(m, F_GRANT);
+		   *scheme = message_str(m, F_REDIRECT_SCHEME), *grant = message_str(m, F_GRANT);
 
 	if (message_type(m) != M_ROW_CREDENTIAL ||
 	    strcmp(message_str(m, F_ACCOUNT), s->account) != 0)
@@ -77,13 +78,20 @@ take_credential(void *arg, const struct message *m)
 	if (grant != NULL && strcmp(grant, "password") == 0)
 		return cli_fail(s->cli, EX_USAGE, "frank secret set stores it",
 		    "%s signs in with a password, not in a browser", s->account);
+	if (grant != NULL &&
+	    (strcmp(grant, "client-credentials") == 0 || strcmp(grant, "service-account") == 0))
+		return cli_fail(s->cli, EX_USAGE, "frank secret set stores its secret or key",
+		    "nobody signs in for %s: its grant is %s", s->account, grant);
 	if (grant != NULL && strcmp(grant, "none") == 0)
 		return cli_fail(s->cli, EX_USAGE, NULL, "%s needs no credential (grant = \"none\")",
 		    s->account);
 	if (host != NULL)
-		(void)snprintf(s->host, sizeof(s->host), "%s", host);
+		(void)snprintf(s->conf.host, sizeof(s->conf.host), "%s", host);
 	if (path != NULL)
-		(void)snprintf(s->path, sizeof(s->path), "%s", path);
+		(void)snprintf(s->conf.path, sizeof(s->conf.path), "%s", path);
+	s->conf.https = scheme != NULL && strcmp(scheme, "https") == 0;
+	s->conf.device = grant != NULL && strcmp(grant, "device-code") == 0;
+	s->conf.port = (unsigned)message_u64(m, F_REDIRECT_PORT, 0);
 	return EX_OK;
 }
 
@@ -92,8 +100,8 @@ ask_redirect(struct sign_in *s)
 {
 	struct message *m = message_new(M_KEEPER_STATUS);
 
-	(void)snprintf(s->host, sizeof(s->host), "127.0.0.1");
-	(void)snprintf(s->path, sizeof(s->path), "/");
+	(void)snprintf(s->conf.host, sizeof(s->conf.host), "127.0.0.1");
+	(void)snprintf(s->conf.path, sizeof(s->conf.path), "/");
 	message_put_str(m, F_ACCOUNT, s->account);
 	return link_list(&s->link, m, take_credential, s, NULL);
 }
@@ -103,16 +111,18 @@ open_listener(struct sign_in *s, unsigned port)
 {
 	int r;
 
-	if (!loopback_is_host(s->host))
+	if (!loopback_is_host(s->conf.host))
 		return cli_fail(s->cli, EX_CONFIG,
 		    "set it to 127.0.0.1 or localhost, as the client is registered",
 		    "redirect-host = \"%s\" of %s is not this machine, so the browser cannot come "
 		    "back",
-		    s->host, s->account);
-	if (strpbrk(s->path, "?#") != NULL || (*s->path != '/' && *s->path != '\0'))
+		    s->conf.host, s->account);
+	if (strpbrk(s->conf.path, "?#") != NULL || (*s->conf.path != '/' && *s->conf.path != '\0'))
 		return cli_fail(s->cli, EX_CONFIG, NULL, "redirect-path = \"%s\" of %s is no path",
-		    s->path, s->account);
-	r = loopback_open(&s->loopback, port, s->path);
+		    s->conf.path, s->account);
+	if (s->conf.https)
+		return EX_OK;
+	r = loopback_open(&s->loopback, port, s->conf.path);
 	if (r == -EADDRINUSE)
 		return cli_fail(s->cli, EX_UNAVAILABLE, "take another --port, or none",
 		    "port %u is in use on this machine", port);
@@ -122,37 +132,57 @@ open_listener(struct sign_in *s, unsigned port)
 	return EX_OK;
 }
 
+void
+sign_in_uri(const struct sign_in_conf *conf, unsigned port, char *ret, size_t size)
+{
+	bool bare_six = strcmp(conf->host, "::1") == 0, usual = port == (conf->https ? 443 : 80);
+	char number[16] = "";
+
+	if (port != 0 && !usual)
+		(void)snprintf(number, sizeof(number), ":%u", port);
+	(void)snprintf(ret, size, "%s://%s%s%s%s%s", conf->https ? "https" : "http",
+	    bare_six ? "[" : "", conf->host, bare_six ? "]" : "", number, conf->path);
+}
+
 /* What comes from frankd goes to a terminal and to xdg-open: printable, and a web address, never an
  * option. */
-static int
-keep_url(struct sign_in *s, const struct message *m)
+int
+sign_in_url(const struct cli *cli, const struct message *m, struct buf *ret)
 {
 	CLEANUP_SECRET struct secret *url = message_secret(m, F_URL);
-	const uint8_t *attempt = message_bytes(m, F_ATTEMPT, &s->attempt_len);
 
 	if (url == NULL)
-		return cli_fail(s->cli, EX_OSERR, NULL, "memory ran out");
-	if (!secret_is_printable(url, false) || s->attempt_len > sizeof(s->attempt) ||
+		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
+	if (!secret_is_printable(url, false) ||
 	    (strncmp((const char *)secret_bytes(url), "https://", 8) != 0 &&
 		strncmp((const char *)secret_bytes(url), "http://", 7) != 0))
-		return cli_fail(s->cli, EX_PROTOCOL, NULL, "frankd gave an address that is none");
-	memcpy(s->attempt, attempt, s->attempt_len);
-	if (buf_append(&s->url, secret_bytes(url), secret_len(url)) < 0)
-		return cli_fail(s->cli, EX_OSERR, NULL, "memory ran out");
+		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd gave an address that is none");
+	if (buf_append(ret, secret_bytes(url), secret_len(url)) < 0)
+		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
 	return EX_OK;
 }
 
 static int
-ask_url(struct sign_in *s)
+keep_url(struct sign_in *s, const struct message *m)
+{
+	const uint8_t *attempt = message_bytes(m, F_ATTEMPT, &s->attempt_len);
+
+	if (s->attempt_len > sizeof(s->attempt))
+		return cli_fail(s->cli, EX_PROTOCOL, NULL, "frankd gave an attempt that is none");
+	memcpy(s->attempt, attempt, s->attempt_len);
+	return sign_in_url(s->cli, m, &s->url);
+}
+
+static int
+ask_url(struct sign_in *s, unsigned port)
 {
 	CLEANUP_MESSAGE struct message *answer = NULL;
 	struct message *m = message_new(M_AUTHORIZE);
-	bool bare_six = strcmp(s->host, "::1") == 0;
 	char uri[640];
 	int status;
 
-	(void)snprintf(uri, sizeof(uri), "http://%s%s%s:%u%s", bare_six ? "[" : "", s->host,
-	    bare_six ? "]" : "", loopback_port(s->loopback), s->path);
+	sign_in_uri(
+	    &s->conf, s->loopback != NULL ? loopback_port(s->loopback) : port, uri, sizeof(uri));
 	message_put_str(m, F_ACCOUNT, s->account);
 	message_put_str(m, F_REDIRECT_URI, uri);
 	status = link_send(&s->link, m);
@@ -190,7 +220,16 @@ present(struct sign_in *s, bool no_browser)
 {
 	bool desktop = !no_browser && !s->paste && browser_is_there();
 
-	if (no_browser || s->paste) {
+	if (s->conf.https) {
+		/* no listener could have a certificate that browsers trust for localhost */
+		(void)fputs(
+		    "The provider will send the browser to an https address of this machine, where "
+		    "nothing answers:\nthe browser will say that it cannot connect. That address, "
+		    "from its address bar, is wanted then.\n\n",
+		    stderr);
+		s->paste = true;
+	}
+	if (no_browser || (s->paste && !desktop)) {
 		/* first and alone on standard output, for programs */
 		print_url(s, stdout);
 	} else {
@@ -303,7 +342,8 @@ take_ignored(struct sign_in *s, const struct message *m)
 static size_t
 prepare(struct sign_in *s, struct pollfd *fds, int *timeout)
 {
-	size_t count = loopback_prepare(s->loopback, fds, now_ms(), timeout);
+	size_t count =
+	    s->loopback == NULL ? 0 : loopback_prepare(s->loopback, fds, now_ms(), timeout);
 
 	for (; count < LOOPBACK_FDS; count++)
 		fds[count] = (struct pollfd){.fd = -1};
@@ -335,7 +375,8 @@ poll_once(struct sign_in *s, struct pollfd *fds, int64_t until)
 		(void)fputs("\nGiven up; nothing was changed.\n", stderr);
 		return 128 + (int)info.ssi_signo;
 	}
-	loopback_handle(s->loopback, fds, LOOPBACK_FDS, now_ms());
+	if (s->loopback != NULL)
+		loopback_handle(s->loopback, fds, LOOPBACK_FDS, now_ms());
 	check_browser(s);
 	return EX_OK;
 }
@@ -361,7 +402,7 @@ wait_outcome(struct sign_in *s, struct message **ret)
 		}
 		if (status == EX_OK && fds[POLL_INPUT].revents != 0 && !s->asked)
 			status = read_input(s);
-		query = s->asked ? NULL : loopback_callback(s->loopback);
+		query = s->asked || s->loopback == NULL ? NULL : loopback_callback(s->loopback);
 		if (status == EX_OK && query != NULL)
 			status = send_callback(s, query, strlen(query), false);
 		if (status != EX_OK)
@@ -379,6 +420,8 @@ show_end(struct sign_in *s, const struct message *done)
 	int64_t until = now_ms() + LAST_PAGE_MS;
 	struct pollfd fds[POLL_COUNT];
 
+	if (s->loopback == NULL)
+		return;
 	if (error == NULL)
 		loopback_finish(s->loopback, PAGE_GOOD, "Signed in",
 		    "Frank may now send mail for this account.",
@@ -394,20 +437,25 @@ show_end(struct sign_in *s, const struct message *done)
 
 /* ---- after ---- */
 
+struct report {
+	const struct cli *cli;
+	const char *account;
+};
+
 static int
 print_credential(void *arg, const struct message *m)
 {
-	struct sign_in *s = arg;
+	const struct report *r = arg;
 	const char *identity = message_str(m, F_IDENTITY);
 	uint64_t until = message_u64(m, F_UNTIL, 0);
 	char when[64];
 
 	if (message_type(m) != M_ROW_CREDENTIAL ||
-	    strcmp(message_str(m, F_ACCOUNT), s->account) != 0)
+	    strcmp(message_str(m, F_ACCOUNT), r->account) != 0)
 		return EX_OK;
 	if (identity != NULL) {
 		(void)fputs("Signed in as ", stdout);
-		cli_put(s->cli, COLOUR_BOLD, identity, 0);
+		cli_put(r->cli, COLOUR_BOLD, identity, 0);
 		(void)fputs(".\n", stdout);
 	}
 	if (until > 0) {
@@ -417,45 +465,29 @@ print_credential(void *arg, const struct message *m)
 	return EX_OK;
 }
 
-static int
-report(struct sign_in *s, const struct message *done)
+int
+sign_in_report(
+    const struct cli *cli, struct link *l, const char *account, const struct message *done)
 {
+	struct report r = {.cli = cli, .account = account};
+	const char *warning = message_str(done, F_WARNING);
 	struct message *m;
-	int status = link_done(s->cli, done);
+	int status = link_done(cli, done);
 
 	if (status != EX_OK)
 		return status;
-	cli_put(s->cli, COLOUR_GOOD, s->account, 0);
+	cli_put(cli, COLOUR_GOOD, account, 0);
 	(void)fputs(" is authorized.\n", stdout);
 	m = message_new(M_KEEPER_STATUS);
-	message_put_str(m, F_ACCOUNT, s->account);
-	status = link_list(&s->link, m, print_credential, s, NULL);
-	(void)printf("Next: frank test %s\n", s->account);
+	message_put_str(m, F_ACCOUNT, account);
+	status = link_list(l, m, print_credential, &r, NULL);
+	if (warning != NULL) {
+		(void)fputs("Note: ", stdout);
+		cli_put(cli, COLOUR_WARN, warning, 0);
+		(void)fputc('\n', stdout);
+	}
+	(void)printf("Next: frank test %s\n", account);
 	return status;
-}
-
-static int
-sign_in(struct sign_in *s, const struct arguments *args, unsigned port)
-{
-	CLEANUP_MESSAGE struct message *done = NULL;
-	int status = link_open(&s->link, s->cli, ROLE_KEEPER, KEEPER_PATIENCE);
-
-	if (status == EX_OK)
-		status = ask_redirect(s);
-	if (status == EX_OK)
-		status = open_listener(s, port);
-	if (status == EX_OK)
-		status = ask_url(s);
-	if (status != EX_OK)
-		return status;
-	present(s, arguments_has(args, OPTION_NO_BROWSER));
-	s->end = now_ms() + SIGN_IN_MS;
-	status = wait_outcome(s, &done);
-	terminal_restore(&s->terminal);
-	if (status != EX_OK)
-		return status;
-	show_end(s, done);
-	return report(s, done);
 }
 
 static int
@@ -472,6 +504,57 @@ catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static int
+by_browser(struct sign_in *s, bool no_browser, unsigned port)
+{
+	CLEANUP_MESSAGE struct message *done = NULL;
+	int status = open_listener(s, port);
+
+	if (status == EX_OK)
+		status = ask_url(s, port);
+	if (status != EX_OK)
+		return status;
+	present(s, no_browser);
+	s->end = now_ms() + SIGN_IN_MS;
+	status = wait_outcome(s, &done);
+	terminal_restore(&s->terminal);
+	if (status != EX_OK)
+		return status;
+	show_end(s, done);
+	return sign_in_report(s->cli, &s->link, s->account, done);
+}
+
+static int
+sign_in(struct sign_in *s, const struct arguments *args, unsigned port)
+{
+	bool no_browser = arguments_has(args, OPTION_NO_BROWSER);
+	/* a device code may live for a day */
+	bool device = arguments_has(args, OPTION_DEVICE);
+	int status = link_open(&s->link, s->cli, ROLE_KEEPER, KEEPER_PATIENCE);
+
+	if (status == EX_OK)
+		status = ask_redirect(s);
+	if (status != EX_OK)
+		return status;
+	if (arguments_has(args, OPTION_FINISH))
+		return invite_finish(s->cli, &s->link, s->account);
+	if (arguments_has(args, OPTION_INVITE))
+		return invite_print(s->cli, &s->link, s->account, &s->conf, port);
+	if (port == 0)
+		port = s->conf.port;
+	if (!device && !s->conf.device) {
+		s->signals = catch_signals();
+		if (s->signals < 0)
+			return cli_fail(s->cli, EX_OSERR, NULL, "signals cannot be waited for: %s",
+			    strerror(errno));
+		return by_browser(s, no_browser, port);
+	}
+	cleanup_link(&s->link);
+	s->link = (struct link)LINK_INIT;
+	status = link_open(&s->link, s->cli, ROLE_KEEPER, 0);
+	return status != EX_OK ? status : device_sign_in(s->cli, &s->link, s->account, no_browser);
+}
+
 int
 verb_authorize(const struct cli *cli, const struct arguments *args)
 {
@@ -484,21 +567,24 @@ verb_authorize(const struct cli *cli, const struct arguments *args)
 	    .url = BUF_INIT_WIPE(PASTE_MAX),
 	    .line = BUF_INIT_WIPE(PASTE_MAX),
 	    .terminal = {.fd = -1},
+	    .signals = -1,
 	};
 	uint64_t port = 0;
 	int status;
 
 	if (arguments_number(args, OPTION_PORT, 1, 65535, &port) == -EINVAL)
 		return cli_fail(cli, EX_USAGE, NULL, "--port wants a number from 1 to 65535");
-	s.signals = catch_signals();
-	if (s.signals < 0)
-		return cli_fail(
-		    cli, EX_OSERR, NULL, "signals cannot be waited for: %s", strerror(errno));
+	if (arguments_has(args, OPTION_DEVICE) + arguments_has(args, OPTION_INVITE) +
+		arguments_has(args, OPTION_FINISH) + arguments_has(args, OPTION_PASTE) >
+	    1)
+		return cli_fail(cli, EX_USAGE, NULL,
+		    "--device, --invite, --finish and --paste go one at a time");
 	status = sign_in(&s, args, (unsigned)port);
 	terminal_restore(&s.terminal);
 	(void)loopback_free(s.loopback);
 	cleanup_link(&s.link);
-	(void)close(s.signals);
+	if (s.signals >= 0)
+		(void)close(s.signals);
 	buf_free(&s.url);
 	buf_free(&s.line);
 	return status;

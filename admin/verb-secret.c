@@ -4,6 +4,7 @@
 #include "admin/ask.h"
 #include "admin/verbs.h"
 
+#include <malloc.h>
 #include <string.h>
 
 enum { SECRET_PATIENCE = 30 };
@@ -15,6 +16,62 @@ read_secret(const struct cli *cli, const char *account, struct buf *b)
 
 	(void)snprintf(prompt, sizeof(prompt), "Secret for %.200s (not shown): ", account);
 	return ask_all(cli, prompt, "the secret", b);
+}
+
+/* What jansson holds of a key file is wiped when it lets go. */
+static void
+wipe_free(void *p)
+{
+	if (p != NULL)
+		mem_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+/*
+ * Google gives the key of a service account in a JSON file: the key goes to keeper, which reads no
+ * JSON, with its name and with the address of the service account, so that no key ends up with
+ * another account. The file's endpoints are not used: the configuration says where a key goes.
+ */
+static int
+put_key_file(const struct cli *cli, struct message *m, const json_t *file)
+{
+	const char *type = json_string_value(json_object_get(file, "type")),
+		   *key = json_string_value(json_object_get(file, "private_key")),
+		   *id = json_string_value(json_object_get(file, "private_key_id")),
+		   *email = json_string_value(json_object_get(file, "client_email"));
+
+	if (type == NULL || strcmp(type, "service_account") != 0 || key == NULL || email == NULL)
+		return cli_fail(cli, EX_DATAERR,
+		    "a service account's file has type, client_email, private_key_id and "
+		    "private_key",
+		    "this JSON is no key file of a service account; nothing was changed");
+	message_put_bytes(m, F_SECRET, key, strlen(key));
+	message_put_str(m, F_KEY_ID, id);
+	message_put_str(m, F_CLIENT_ID, email);
+	return EX_OK;
+}
+
+static int
+put_secret(const struct cli *cli, struct message *m, const struct buf *b)
+{
+	json_t *file;
+	int status;
+
+	if (b->len == 0 || b->data[0] != '{') {
+		message_put_bytes(m, F_SECRET, b->data, b->len);
+		return EX_OK;
+	}
+	json_set_alloc_funcs(malloc, wipe_free);
+	file = json_loadb(b->data, b->len, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(file)) {
+		/* a password may begin with a brace */
+		json_decref(file);
+		message_put_bytes(m, F_SECRET, b->data, b->len);
+		return EX_OK;
+	}
+	status = put_key_file(cli, m, file);
+	json_decref(file);
+	return status;
 }
 
 int
@@ -33,7 +90,11 @@ verb_secret_set(const struct cli *cli, const struct arguments *args)
 		return status;
 	m = message_new(M_SECRET_SET);
 	message_put_str(m, F_ACCOUNT, args->words[2]);
-	message_put_bytes(m, F_SECRET, b.data, b.len);
+	status = put_secret(cli, m, &b);
+	if (status != EX_OK) {
+		(void)message_free(m);
+		return status;
+	}
 	status = link_list(&l, m, NULL, NULL, NULL);
 	if (status == EX_OK && cli->json)
 		return cli_print_json(

@@ -25,8 +25,9 @@ verb_run verb_service_explain;
 verb_run verb_service_password;
 verb_run verb_queue_list; /* verb-queue.c */
 verb_run verb_queue_show;
-verb_run verb_queue_act;   /* words[1] is the action */
-verb_run verb_account_act; /* words[1] is the action */
+verb_run verb_queue_act;      /* words[1] is the action */
+verb_run verb_account_act;    /* words[1] is the action */
+verb_run verb_account_revoke; /* verb-account.c */
 verb_run verb_transcript;
 verb_run verb_check;  /* verb-check.c */
 verb_run verb_test;   /* verb-test.c */

@@ -3,7 +3,7 @@
 Python 3's standard library only. Everything lives below one temporary folder; processes are ended by their id.
 Each check prints its line at once: `ok NAME` or `FAIL NAME -- what was seen`.
 """
-import contextlib, glob, importlib.machinery, importlib.util, json, mailbox, os, pwd, re, resource, shutil, signal, socket, ssl, \
+import contextlib, glob, importlib.machinery, importlib.util, json, mailbox, os, pwd, re, resource, select, shutil, signal, socket, ssl, \
     subprocess, sys, tempfile, threading, time, urllib.error, urllib.parse, urllib.request
 
 HERE = os.path.dirname(os.path.realpath(__file__))

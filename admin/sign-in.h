@@ -1,0 +1,37 @@
+/*
+ * sign-in.h: what the ways of `frank authorize` share. See verb-authorize.c.
+ */
+#ifndef FRANK_ADMIN_SIGN_IN_H
+#define FRANK_ADMIN_SIGN_IN_H
+
+#include "admin/cli.h"
+
+/* How an account's sign-in is configured, as keeper tells it. */
+struct sign_in_conf {
+	char host[256], path[256]; /* of the redirect address */
+	bool https;                /* its scheme: then nothing listens there */
+	bool device;               /* grant = "device-code" */
+	unsigned port;             /* 0: any */
+};
+
+/* Writes the redirect address; a port that is the scheme's own is left out, as it is in a
+ * registration. */
+void sign_in_uri(const struct sign_in_conf *conf, unsigned port, char *ret, size_t size);
+
+/* Keeps the address of AUTHORIZE_URL, checked to be printable and of the web. EX_OK or a status. */
+int sign_in_url(const struct cli *cli, const struct message *m, struct buf *ret);
+
+/* Says how it ended, from KEEPER_DONE, and asks keeper how the account stands. */
+int sign_in_report(
+    const struct cli *cli, struct link *l, const char *account, const struct message *done);
+
+/* By a code that is typed in on another device. device.c */
+int device_sign_in(const struct cli *cli, struct link *l, const char *account, bool for_program);
+
+/* Prints a text for the mailbox's owner with the address to open. invite.c */
+int invite_print(const struct cli *cli, struct link *l, const char *account,
+    const struct sign_in_conf *conf, unsigned port);
+/* Takes the address that the owner sent back. invite.c */
+int invite_finish(const struct cli *cli, struct link *l, const char *account);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * verb-account.c: `frank account revoke`: a grant is given back to the provider, and then forgotten.
+ */
+#include "admin/verbs.h"
+
+enum { REVOKE_PATIENCE = 120 };
+
+int
+verb_account_revoke(const struct cli *cli, const struct arguments *args)
+{
+	CLEANUP_LINK struct link l = LINK_INIT;
+	CLEANUP_MESSAGE struct message *done = NULL;
+	int status = link_open(&l, cli, ROLE_KEEPER, REVOKE_PATIENCE);
+	struct message *m;
+
+	if (status != EX_OK)
+		return status;
+	m = message_new(M_ACCOUNT_REVOKE);
+	message_put_str(m, F_ACCOUNT, args->words[2]);
+	message_put_u64(m, F_FLAGS, arguments_has(args, OPTION_LOCAL));
+	status = link_list(&l, m, NULL, NULL, &done);
+	if (status == EX_OK)
+		status = link_done(cli, done);
+	if (status == EX_OK && message_str(done, F_TEXT) != NULL) {
+		cli_put(cli, COLOUR_NONE, message_str(done, F_TEXT), 0);
+		(void)fputc('\n', stdout);
+	}
+	return status;
+}
