@@ -6,13 +6,12 @@
  * load, and that address comes back. Neither address holds a password, and the code in the second
  * is of no use to anybody but this Frank, which alone has the verifier that goes with it (RFC 7636).
  */
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 
+#include "admin/ask.h"
 #include "admin/paste.h"
 #include "admin/sign-in.h"
-#include "admin/terminal.h"
 #include "admin/verbs.h"
 
 enum { PORT_USUAL = 47999, HOST_MAX = 256 };
@@ -96,6 +95,7 @@ invite_print(const struct cli *cli, struct link *l, const char *account,
 
 /* ---- the answer ---- */
 
+/* A mail program may have broken the address into lines. */
 static void
 join_lines(struct buf *b)
 {
@@ -109,40 +109,6 @@ join_lines(struct buf *b)
 		b->data[kept] = '\0';
 }
 
-/* One line from a terminal, not shown; else all of standard input, in which a mail program may have
- * broken the address into lines. */
-static int
-read_answer(struct buf *b)
-{
-	struct terminal t = {.fd = -1};
-	enum terminal_line got = TERMINAL_MORE;
-	bool terminal = isatty(STDIN_FILENO);
-	char chunk[512];
-	ssize_t n = 1;
-
-	if (terminal) {
-		(void)fputs("Paste the address that came back (it is not shown): ", stderr);
-		terminal_hide(&t, STDIN_FILENO);
-	}
-	while (got == TERMINAL_MORE && n > 0) {
-		n = read(STDIN_FILENO, chunk, sizeof(chunk));
-		if (n < 0 && errno == EINTR)
-			n = 1;
-		else if (n > 0 && terminal)
-			got = terminal_take(b, chunk, (size_t)n);
-		else if (n > 0)
-			(void)buf_append(b, chunk, (size_t)n);
-	}
-	mem_wipe(chunk, sizeof(chunk));
-	terminal_restore(&t);
-	if (terminal)
-		(void)fputc('\n', stderr);
-	if (n < 0 || b->failed)
-		return n < 0 ? -errno : -ENOBUFS;
-	join_lines(b);
-	return 0;
-}
-
 int
 invite_finish(const struct cli *cli, struct link *l, const char *account)
 {
@@ -151,11 +117,12 @@ invite_finish(const struct cli *cli, struct link *l, const char *account)
 	struct message *m;
 	const char *query;
 	size_t len;
-	int status, r = read_answer(&line);
+	int status = ask_all(
+	    cli, "Paste the address that came back (it is not shown): ", "the address", &line);
 
-	if (r < 0)
-		return cli_fail(cli, EX_DATAERR, NULL, "the address cannot be read: %s",
-		    r == -ENOBUFS ? "it is too long" : strerror(-r));
+	if (status != EX_OK)
+		return status;
+	join_lines(&line);
 	if (!paste_query(buf_str(&line), line.len, &query, &len))
 		return cli_fail(cli, EX_DATAERR,
 		    "the whole of the browser's address bar is wanted, with \"code=\" and "
