@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "base/smtp/sasl.h"
 #include "broker/conf/readers.h"
@@ -498,37 +497,8 @@ check_readable(struct loader *l, const struct conf_reference *ref)
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
 	struct secret *s;
 
-	if (ref->text == NULL || !l->env->check_files || strncmp(ref->text, "command:", 8) == 0)
-		return;
-	s = conf_reference_read(ref, &why);
-	if (s == NULL)
-		raw_error(&l->raw, ref->place, "%s", buf_str(&why));
-	(void)secret_free(s);
-}
-
-static void
-check_secret_file(struct loader *l, const struct conf_reference *ref)
-{
-	struct stat st;
-
 	if (ref->text == NULL || !l->env->check_files || strcmp(ref->text, "keyring") == 0 ||
-	    strcmp(ref->text, "passphrase") == 0)
-		return;
-	if (strncmp(ref->text, "file:", 5) == 0 && stat(ref->text + 5, &st) == 0 &&
-	    (st.st_mode & (S_IRGRP | S_IROTH)) != 0)
-		raw_warning(&l->raw, ref->place, "%s can be read by %s; make it 0600",
-		    ref->text + 5, (st.st_mode & S_IROTH) != 0 ? "everybody" : "its group");
-	check_readable(l, ref);
-}
-
-/* A certificate is public: who may read it does not matter. */
-static void
-check_certificate_file(struct loader *l, const struct conf_reference *ref)
-{
-	CLEANUP_BUF struct buf why = BUF_INIT(4096);
-	struct secret *s;
-
-	if (ref->text == NULL || !l->env->check_files || strncmp(ref->text, "command:", 8) == 0)
+	    strcmp(ref->text, "passphrase") == 0 || conf_reference_is_command(ref))
 		return;
 	s = conf_reference_read(ref, &why);
 	if (s == NULL)
@@ -591,10 +561,10 @@ add_account(struct loader *l, const struct raw_block *b)
 	    (r = transport_apply(&l->raw, a, b, block)) < 0 || (r = account_defaults(a)) < 0)
 		return r;
 	account_check(&l->raw, a, b);
-	check_secret_file(l, &a->client_secret);
-	check_secret_file(l, &a->client_key);
-	check_certificate_file(l, &a->client_certificate);
-	check_secret_file(l, &a->password);
+	check_readable(l, &a->client_secret);
+	check_readable(l, &a->client_key);
+	check_readable(l, &a->client_certificate);
+	check_readable(l, &a->password);
 	if (a->ca_file != NULL && l->env->check_files && access(a->ca_file, R_OK) < 0)
 		raw_error(&l->raw, a->place, "account \"%s\": ca-file %s cannot be read: %s",
 		    a->name, a->ca_file, strerror(errno));
@@ -736,7 +706,7 @@ add_listener(struct loader *l, const struct raw_block *b)
 			raw_error(&l->raw, n->place, "address: %s is listened at twice",
 			    n->addresses.items[i]);
 	check_listener(l, n);
-	check_secret_file(l, &n->key);
+	check_readable(l, &n->key);
 	check_readable(l, &n->certificate);
 	return r;
 }

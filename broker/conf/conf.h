@@ -165,6 +165,16 @@ struct conf *conf_free(struct conf *c);
  */
 struct secret *conf_reference_read(const struct conf_reference *r, struct buf *why);
 
+/* Its two halves, for a caller that must not wait: a command's output comes by *ret_fd (the
+ * caller's), and what its end says is told with how reading went (`r`: 0, -ETIMEDOUT, -ENOBUFS for
+ * more than CONF_REFERENCE_MAX, ...) and the status of waitpid. Errors as above. */
+enum { CONF_REFERENCE_MAX = 16 * 1024, CONF_COMMAND_SECONDS = 10 };
+bool conf_reference_is_command(const struct conf_reference *r);
+int conf_command_start(
+    const struct conf_reference *r, pid_t *ret_pid, int *ret_fd, struct buf *why);
+struct secret *conf_command_end(
+    const struct conf_reference *ref, int r, int status, struct buf *out, struct buf *why);
+
 const char *conf_grant_name(enum conf_grant g);
 
 /* The shortest allowed word that begins with `word`, else the nearest to it (an edit distance of at

@@ -18,7 +18,7 @@
 
 #include "broker/conf/conf.h"
 
-enum { REFERENCE_MAX = 16 * 1024, COMMAND_SECONDS = 10 };
+static const char command_scheme[] = "command:";
 
 static time_t
 seconds_now(void)
@@ -155,12 +155,16 @@ reap(pid_t pid, time_t deadline, int *status)
 	return got < 0 ? -errno : 0;
 }
 
-static int
-from_command(const char *path, struct buf *out, struct buf *why)
+bool
+conf_reference_is_command(const struct conf_reference *ref)
 {
-	time_t deadline = seconds_now() + COMMAND_SECONDS;
-	int ends[2], status = 0, r, ended;
-	pid_t pid;
+	return ref->text != NULL && strncmp(ref->text, command_scheme, strlen(command_scheme)) == 0;
+}
+
+static int
+start_command(const char *path, pid_t *ret_pid, int *ret_fd, struct buf *why)
+{
+	int ends[2], r;
 
 	if (path[0] != '/') {
 		(void)buf_append_str(
@@ -169,30 +173,85 @@ from_command(const char *path, struct buf *out, struct buf *why)
 	}
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
-	r = spawn(path, ends[1], &pid);
+	r = spawn(path, ends[1], ret_pid);
 	(void)close(ends[1]);
 	if (r < 0) {
 		(void)close(ends[0]);
 		(void)buf_printf(why, "command %s cannot be run: %s", path, strerror(-r));
 		return r;
 	}
-	r = read_all(ends[0], out, deadline);
-	(void)close(ends[0]);
-	ended = reap(pid, r < 0 ? 0 : deadline, &status);
-	r = r < 0 ? r : ended;
-	if (r == -ETIMEDOUT)
+	*ret_fd = ends[0];
+	return 0;
+}
+
+int
+conf_command_start(const struct conf_reference *ref, pid_t *ret_pid, int *ret_fd, struct buf *why)
+{
+	return start_command(ref->text + strlen(command_scheme), ret_pid, ret_fd, why);
+}
+
+/* 0 for a command whose output counts. `r`: how reading it ended. */
+static int
+judge_command(const char *path, int r, int status, struct buf *why)
+{
+	if (r == -ETIMEDOUT) {
 		(void)buf_printf(
-		    why, "command %s did not end within %d seconds", path, COMMAND_SECONDS);
-	else if (r < 0)
+		    why, "command %s did not end within %d seconds", path, CONF_COMMAND_SECONDS);
+	} else if (r < 0) {
 		(void)buf_printf(why, "command %s: %s", path,
 		    r == -ENOBUFS ? "it printed more than 16 KiB" : strerror(-r));
-	else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		(void)buf_printf(why, "command %s failed with %s %d", path,
 		    WIFEXITED(status) ? "exit status" : "signal",
 		    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 		r = -EIO;
 	}
 	return r;
+}
+
+static int
+from_command(const char *path, struct buf *out, struct buf *why)
+{
+	time_t deadline = seconds_now() + CONF_COMMAND_SECONDS;
+	int fd, status = 0, r, ended;
+	pid_t pid;
+
+	r = start_command(path, &pid, &fd, why);
+	if (r < 0)
+		return r;
+	r = read_all(fd, out, deadline);
+	(void)close(fd);
+	ended = reap(pid, r < 0 ? 0 : deadline, &status);
+	return judge_command(path, r < 0 ? r : ended, status, why);
+}
+
+/* What was read, without its line end. */
+static struct secret *
+make_secret(const char *text, struct buf *out, struct buf *why)
+{
+	struct secret *s;
+
+	if (out->len > 0 && out->data[out->len - 1] == '\n')
+		out->len--;
+	if (out->len > 0 && out->data[out->len - 1] == '\r')
+		out->len--;
+	if (out->len == 0) {
+		(void)buf_printf(why, "%s is empty", text);
+		return NULL;
+	}
+	s = secret_new(out->data, out->len);
+	if (s == NULL)
+		(void)buf_append_str(why, "no memory");
+	return s;
+}
+
+struct secret *
+conf_command_end(
+    const struct conf_reference *ref, int r, int status, struct buf *out, struct buf *why)
+{
+	const char *path = ref->text + strlen(command_scheme);
+
+	return judge_command(path, r, status, why) < 0 ? NULL : make_secret(ref->text, out, why);
 }
 
 struct secret *
@@ -202,9 +261,8 @@ conf_reference_read(const struct conf_reference *ref, struct buf *why)
 		const char *scheme;
 		int (*read)(const char *rest, struct buf *out, struct buf *why);
 	} schemes[] = {
-	    {"file:", from_file}, {"credential:", from_credential}, {"command:", from_command}};
-	CLEANUP_BUF struct buf out = BUF_INIT_WIPE(REFERENCE_MAX);
-	struct secret *s;
+	    {"file:", from_file}, {"credential:", from_credential}, {command_scheme, from_command}};
+	CLEANUP_BUF struct buf out = BUF_INIT_WIPE(CONF_REFERENCE_MAX);
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
 		size_t len = strlen(schemes[i].scheme);
@@ -213,18 +271,7 @@ conf_reference_read(const struct conf_reference *ref, struct buf *why)
 			continue;
 		if (schemes[i].read(ref->text + len, &out, why) < 0)
 			return NULL;
-		if (out.len > 0 && out.data[out.len - 1] == '\n')
-			out.len--;
-		if (out.len > 0 && out.data[out.len - 1] == '\r')
-			out.len--;
-		if (out.len == 0) {
-			(void)buf_printf(why, "%s is empty", ref->text);
-			return NULL;
-		}
-		s = secret_new(out.data, out.len);
-		if (s == NULL)
-			(void)buf_append_str(why, "no memory");
-		return s;
+		return make_secret(ref->text, &out, why);
 	}
 	(void)buf_append_str(
 	    why, "a secret is given as \"file:PATH\", \"credential:NAME\" or \"command:PATH\"");

@@ -31,6 +31,7 @@
 #include "broker/main/notify.h"
 #include "broker/main/places.h"
 #include "broker/main/programs.h"
+#include "broker/main/reload.h"
 #include "broker/main/settings.h"
 #include "broker/main/sockets.h"
 #include "broker/main/supervise.h"
@@ -51,7 +52,7 @@ struct frankd {
 	char config[PATH_MAX], provider_dir[PATH_MAX];
 	struct conf_environment environment;
 	struct settings *settings;
-	uint64_t generation;
+	struct reload *reload;
 	struct folders folders;
 	struct sockets sockets;
 	struct entrances entrances;
@@ -202,7 +203,7 @@ static int
 load_first(struct frankd *d)
 {
 	CLEANUP_BUF struct buf report = BUF_INIT(REPORT_MAX);
-	int r = settings_load(d->config, &d->environment, ++d->generation, &d->settings, &report);
+	int r = settings_load(d->config, &d->environment, 1, &d->settings, &report);
 
 	log_report(&report, LOG_LEVEL_ERROR);
 	if (r < 0) {
@@ -227,43 +228,73 @@ check_places(const struct frankd *d, const struct settings *next, struct buf *wh
 	return -EINVAL;
 }
 
-static int
-reload(void *arg, struct buf *why)
+static void
+on_reload_begin(void *arg)
 {
 	struct frankd *d = arg;
-	struct settings *next = NULL, *old = d->settings;
-	struct entrances entrances;
-	int r;
 
 	if (d->ready)
 		notify_reloading();
-	r = settings_load(d->config, &d->environment, d->generation + 1, &next, why);
+	supervisor_reload_begins(d->supervisor);
+}
+
+static const struct settings *
+current_settings(void *arg)
+{
+	const struct frankd *d = arg;
+
+	return d->settings;
+}
+
+static int
+take_settings(void *arg, struct settings *next, struct commands *commands, struct buf *why)
+{
+	struct frankd *d = arg;
+	struct settings *old = d->settings;
+	struct entrances entrances;
+	int r = check_places(d, next, why);
+
 	if (r == 0)
-		r = check_places(d, next, why);
-	if (r == 0)
-		r = key_read(next, &d->folders, d->programs.keyring, why);
+		r = key_read_again(next, old, &d->folders, commands, why);
 	if (r == 0)
 		r = entrances_open(&d->entrances, settings_conf(next), &entrances, why);
-	if (r < 0) {
-		log_report(why, LOG_LEVEL_ERROR);
+	if (r < 0)
+		return r;
+	d->settings = next;
+	log_open("frankd", log_level_by_name(settings_conf(next)->log_level));
+	entrances_replace(&d->entrances, &entrances);
+	supervisor_reconfigure(d->supervisor, next);
+	(void)settings_free(old);
+	(void)malloc_trim(0);
+	return 0;
+}
+
+static void
+on_reload_end(void *arg, int r, const struct buf *why)
+{
+	struct frankd *d = arg;
+
+	log_report(why, r < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING);
+	if (r < 0)
 		log_error("The new configuration is not usable; the old one stays in force.");
-		(void)settings_free(next);
-	} else {
-		log_report(why, LOG_LEVEL_WARNING);
-		d->generation++;
-		d->settings = next;
-		log_open("frankd", log_level_by_name(settings_conf(next)->log_level));
-		entrances_replace(&d->entrances, &entrances);
-		supervisor_reconfigure(d->supervisor, next);
-		(void)settings_free(old);
-		(void)malloc_trim(0);
+	else
 		log_notice("Configuration %llu is in force: %zu accounts, %zu services.",
-		    (unsigned long long)d->generation, settings_conf(next)->account_count,
-		    settings_conf(next)->service_count);
-	}
+		    (unsigned long long)settings_generation(d->settings),
+		    settings_conf(d->settings)->account_count,
+		    settings_conf(d->settings)->service_count);
+	supervisor_reload_ends(d->supervisor, r == 0         ? NULL
+					      : why->len > 0 ? buf_str(why)
+							     : strerror(-r));
 	if (d->ready)
 		notify_send("READY=1");
-	return r;
+}
+
+static void
+on_reload_asked(void *arg)
+{
+	struct frankd *d = arg;
+
+	reload_ask(d->reload);
 }
 
 /* newaliases. */
@@ -440,9 +471,7 @@ on_stopped(void *arg, int status)
 static void
 on_hangup(evutil_socket_t number, short what, void *arg)
 {
-	CLEANUP_BUF struct buf why = BUF_INIT(REPORT_MAX);
-
-	(void)reload(arg, &why);
+	on_reload_asked(arg);
 }
 
 static void
@@ -474,6 +503,16 @@ make_loop(struct frankd *d)
 static int
 supervise(struct frankd *d)
 {
+	const struct reload_def reload = {
+	    .base = d->base,
+	    .config = d->config,
+	    .environment = &d->environment,
+	    .begin = on_reload_begin,
+	    .current = current_settings,
+	    .take = take_settings,
+	    .end = on_reload_end,
+	    .arg = d,
+	};
 	const struct supervisor_def def = {
 	    .base = d->base,
 	    .programs = &d->programs,
@@ -483,11 +522,17 @@ supervise(struct frankd *d)
 	    .one_user = d->options.one_user,
 	    .ready = on_ready,
 	    .stopped = on_stopped,
-	    .reload = reload,
+	    .reload = on_reload_asked,
+	    .watch_ms = notify_watch_ms(),
 	    .aliases = read_aliases,
 	    .arg = d,
 	};
 
+	d->reload = reload_new(&reload);
+	if (d->reload == NULL) {
+		log_error("Out of memory.");
+		return EX_OSERR;
+	}
 	d->supervisor = supervisor_new(&def, d->settings);
 	if (d->supervisor == NULL) {
 		log_error("The roles cannot be supervised: %s.", strerror(errno));
@@ -527,6 +572,7 @@ run(struct frankd *d)
 static void
 clear(struct frankd *d)
 {
+	(void)reload_free(d->reload);
 	(void)supervisor_free(d->supervisor);
 	if (d->hangup != NULL)
 		event_free(d->hangup);

@@ -247,3 +247,29 @@ key_read(struct settings *s, const struct folders *f, const char *keyring_progra
 	settings_set_key(s, key, from);
 	return 0;
 }
+
+int
+key_read_again(struct settings *s, const struct settings *old, const struct folders *f,
+    struct commands *commands, struct buf *why)
+{
+	const struct conf_reference *ref = &settings_conf(s)->master_key;
+	bool keyring = strcmp(ref->text, keyring_word) == 0;
+	struct secret *key;
+
+	if (!keyring && !conf_reference_is_command(ref))
+		return key_read(s, f, NULL, why);
+	if (settings_same_key(s, old)) {
+		settings_share_key(s, old);
+		return 0;
+	}
+	if (keyring) {
+		(void)buf_append_str(why,
+		    "The key of the token store moves to the keyring only by a restart of frankd.");
+		return -EINVAL;
+	}
+	key = commands_take(commands, ref, why);
+	if (key == NULL)
+		return -EINVAL;
+	settings_set_key(s, key, "command");
+	return 0;
+}

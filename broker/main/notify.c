@@ -5,6 +5,7 @@
 #include "broker/main/notify.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +15,44 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { WATCH_MS = 20 * 1000, WATCH_MS_LEAST = 50 };
+
 static struct {
 	int fd;
 	struct sockaddr_un address;
 	socklen_t len;
-} manager = {.fd = -1};
+	unsigned watch_ms;
+	bool watches;
+} manager = {.fd = -1, .watch_ms = WATCH_MS};
+
+/* A quarter of the time that the manager gives: two of our ticks may be late. */
+static void
+read_watchdog(void)
+{
+	const char *time = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	uint64_t ms = time == NULL ? 0 : strtoull(time, NULL, 10) / 4000;
+
+	if (ms > 0 && (pid == NULL || strtoull(pid, NULL, 10) == (uint64_t)getpid())) {
+		manager.watches = true;
+		if (ms < manager.watch_ms)
+			manager.watch_ms = ms < WATCH_MS_LEAST ? WATCH_MS_LEAST : (unsigned)ms;
+	}
+	(void)unsetenv("WATCHDOG_USEC");
+	(void)unsetenv("WATCHDOG_PID");
+}
+
+unsigned
+notify_watch_ms(void)
+{
+	return manager.watch_ms;
+}
+
+void
+notify_alive(void)
+{
+	if (manager.watches)
+		notify_send("WATCHDOG=1");
+}
 
 void
 notify_open(void)
@@ -36,6 +70,7 @@ notify_open(void)
 		manager.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	}
 	(void)unsetenv("NOTIFY_SOCKET");
+	read_watchdog();
 }
 
 void

@@ -13,4 +13,12 @@ void notify_send(const char *state);
 /* RELOADING=1 with the clock that systemd asks for beside it. */
 void notify_reloading(void);
 
+/*
+ * How often to look at the roles, and to say notify_alive: every 20 s, more often where the service
+ * manager wants to hear of us (WATCHDOG_USEC, sd_watchdog_enabled(3)). Valid after notify_open.
+ */
+unsigned notify_watch_ms(void);
+/* The manager's watchdog, if it has one. */
+void notify_alive(void);
+
 #endif

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "broker/main/hand.h"
+#include "broker/main/permissions.h"
 
 struct held_secret {
 	const struct conf_reference *reference; /* the first of its text */
@@ -52,6 +53,12 @@ settings_set_key(struct settings *s, struct secret *key, const char *from)
 	(void)secret_free(s->key);
 	s->key = key;
 	s->key_from = from;
+}
+
+void
+settings_share_key(struct settings *s, const struct settings *from)
+{
+	settings_set_key(s, secret_ref(from->key), from->key_from);
 }
 
 const struct secret *
@@ -209,36 +216,62 @@ settings_aliases_read(struct settings *s, struct buf *report)
 	return 0;
 }
 
-static int
-read_secrets(struct settings *s, struct buf *report)
+/* Every reference of an account or a listener, also where it is not given. */
+static void
+each_reference(
+    const struct settings *s, void (*visit)(void *arg, const struct conf_reference *r), void *arg)
 {
-	struct held_secret *all =
-	    calloc(s->conf->account_count * 4 + s->conf->listener_count * 2 + 1, sizeof(*all));
-	size_t count = 0, kept = 0;
-	int r = 0;
-
-	if (all == NULL)
-		return -ENOMEM;
 	for (size_t i = 0; i < s->conf->account_count; i++) {
 		const struct conf_account *a = &s->conf->accounts[i];
 
-		if (a->client_secret.text != NULL)
-			all[count++].reference = &a->client_secret;
-		if (a->client_key.text != NULL)
-			all[count++].reference = &a->client_key;
-		if (a->client_certificate.text != NULL)
-			all[count++].reference = &a->client_certificate;
-		if (a->password.text != NULL)
-			all[count++].reference = &a->password;
+		visit(arg, &a->client_secret);
+		visit(arg, &a->client_key);
+		visit(arg, &a->client_certificate);
+		visit(arg, &a->password);
 	}
 	for (size_t i = 0; i < s->conf->listener_count; i++) {
 		const struct conf_listener *n = &s->conf->listeners[i];
 
-		if (n->certificate.text != NULL)
-			all[count++].reference = &n->certificate;
-		if (n->key.text != NULL)
-			all[count++].reference = &n->key;
+		visit(arg, &n->certificate);
+		visit(arg, &n->key);
 	}
+}
+
+struct collected {
+	struct held_secret *all;
+	size_t count;
+};
+
+static void
+collect(void *arg, const struct conf_reference *r)
+{
+	struct collected *c = arg;
+
+	if (r->text != NULL)
+		c->all[c->count++].reference = r;
+}
+
+static void
+count_reference(void *arg, const struct conf_reference *r)
+{
+	++*(size_t *)arg;
+}
+
+/* `commands`: those that have run; NULL: they are run now. */
+static int
+read_secrets(struct settings *s, struct commands *commands, struct buf *report)
+{
+	struct collected c = {0};
+	struct held_secret *all;
+	size_t count = 0, kept = 0;
+	int r = 0;
+
+	each_reference(s, count_reference, &count);
+	all = c.all = calloc(count + 1, sizeof(*all));
+	if (all == NULL)
+		return -ENOMEM;
+	each_reference(s, collect, &c);
+	count = c.count;
 	qsort(all, count, sizeof(*all), compare_secrets);
 	s->secrets = all;
 	for (size_t i = 0; i < count; i++) {
@@ -248,7 +281,9 @@ read_secrets(struct settings *s, struct buf *report)
 		if (kept > 0 && compare_secrets(&all[kept - 1], &all[i]) == 0)
 			continue;
 		all[kept].reference = ref;
-		all[kept].secret = conf_reference_read(ref, &why);
+		all[kept].secret = commands != NULL && conf_reference_is_command(ref)
+				       ? commands_take(commands, ref, &why)
+				       : conf_reference_read(ref, &why);
 		if (all[kept].secret == NULL) {
 			(void)buf_printf(report, "%s:%u: error: %s\n", ref->place.file,
 			    ref->place.line, buf_str(&why));
@@ -298,24 +333,77 @@ open_files(struct settings *s, struct buf *report)
 }
 
 int
-settings_load(const char *path, const struct conf_environment *env, uint64_t generation,
+settings_begin(const char *path, const struct conf_environment *env, uint64_t generation,
     struct settings **ret, struct buf *report)
 {
 	struct settings *s = calloc(1, sizeof(*s));
-	int r, files, aliases, packets;
+	int r;
 
 	if (s == NULL)
 		return -ENOMEM;
 	s->generation = generation;
 	s->aliases.fd = -1;
 	r = conf_load(path, env, &s->conf, report);
-	if (r == 0) {
-		r = read_secrets(s, report);
-		files = open_files(s, report);
-		aliases = settings_aliases_read(s, report);
-		packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);
-		r = r < 0 ? r : files < 0 ? files : aliases < 0 ? aliases : packets;
+	if (r < 0) {
+		(void)settings_free(s);
+		return r;
 	}
+	*ret = s;
+	return 0;
+}
+
+struct adding {
+	struct commands *commands;
+	int r;
+};
+
+static void
+add_command(void *arg, const struct conf_reference *r)
+{
+	struct adding *a = arg;
+
+	if (a->r == 0)
+		a->r = commands_add(a->commands, r);
+}
+
+int
+settings_add_commands(const struct settings *s, const struct settings *old, struct commands *c)
+{
+	struct adding a = {.commands = c};
+
+	each_reference(s, add_command, &a);
+	if (!settings_same_key(s, old))
+		add_command(&a, &s->conf->master_key);
+	return a.r;
+}
+
+bool
+settings_same_key(const struct settings *s, const struct settings *old)
+{
+	return strcmp(s->conf->master_key.text, old->conf->master_key.text) == 0;
+}
+
+int
+settings_complete(struct settings *s, struct commands *c, struct buf *report)
+{
+	int r = read_secrets(s, c, report), files = open_files(s, report),
+	    aliases = settings_aliases_read(s, report), packets;
+
+	packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);
+	permissions_check(s->conf, report);
+	return r < 0 ? r : files < 0 ? files : aliases < 0 ? aliases : packets;
+}
+
+int
+settings_load(const char *path, const struct conf_environment *env, uint64_t generation,
+    struct settings **ret, struct buf *report)
+{
+	struct settings *s;
+	int r = settings_begin(path, env, generation, &s, report);
+
+	if (r < 0)
+		return r;
+	r = settings_complete(s, NULL, report);
 	if (r < 0) {
 		(void)settings_free(s);
 		return r;

@@ -8,15 +8,27 @@
 
 #include "broker/conf/conf.h"
 #include "broker/main/alias-file.h"
+#include "broker/main/commands.h"
 
 struct settings;
 
 /*
  * Loads `path` as conf_load does and reads what it names. 0 with *ret; -EINVAL with sentences in
- * `report`, one a line; -ENOMEM. May block on `command:` references.
+ * `report`, one a line; -ENOMEM. Blocks on `command:` references.
  */
 int settings_load(const char *path, const struct conf_environment *env, uint64_t generation,
     struct settings **ret, struct buf *report);
+/*
+ * The same in parts, for a loader that must not wait: the file is read; the commands that it names
+ * are added to `c`, the key's only where it is another than that of `old`; when they have run,
+ * everything else is read.
+ */
+int settings_begin(const char *path, const struct conf_environment *env, uint64_t generation,
+    struct settings **ret, struct buf *report);
+int settings_add_commands(const struct settings *s, const struct settings *old, struct commands *c);
+int settings_complete(struct settings *s, struct commands *c, struct buf *report);
+/* Do both name the same master key? */
+bool settings_same_key(const struct settings *s, const struct settings *old);
 /* Takes NULL; returns NULL. */
 struct settings *settings_free(struct settings *s);
 
@@ -51,6 +63,7 @@ int settings_reopen(int fd);
 /* What opens the token store; taken, NULL for a passphrase. `from` is "key-file", "credential",
  * "keyring", "command" or "passphrase". */
 void settings_set_key(struct settings *s, struct secret *key, const char *from);
+void settings_share_key(struct settings *s, const struct settings *from);
 const struct secret *settings_key(const struct settings *s);
 const char *settings_key_from(const struct settings *s);
 

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "broker/main/entrances.h"
 #include "broker/main/hand.h"
+#include "broker/main/notify.h"
 
 enum {
 	DELAY_FIRST = 250, /* ms */
@@ -37,6 +38,12 @@ enum {
 	RENEW_GRACE = 3000,
 	REPORT_MAX = 32 * 1024, /* octets of a reload's errors: they go into one message */
 	LINGER_GRACE = 2000,    /* between the end of a channel and that of its process */
+	WISHES_MAX = 64,
+	/* Looks at a role, of 20 s each: how many before it is ready (queue may have a large spool to
+	 * check), and how many without an answer. */
+	START_TICKS = 6,
+	START_TICKS_QUEUE = 45,
+	SILENT_TICKS = 6,
 };
 
 enum phase { STARTING, RUNNING, RENEWING, STOPPING_NETWORK, STOPPING_SET, STOPPING_KILL, STOPPED };
@@ -47,6 +54,8 @@ struct child {
 	pid_t pid; /* 0: no process */
 	struct channel *channel;
 	bool ready, wanted, has_diag;
+	bool asked;     /* for a sign of life that has not come yet */
+	unsigned ticks; /* without it, or before it was ready */
 	struct hand hand;
 	int waiting_peers[ROLE_COUNT]; /* ends of channels that go out after the configuration; -1:
 					  none */
@@ -55,12 +64,21 @@ struct child {
 	uint64_t started, not_before;
 };
 
+/* A person waits for the end of a reload. */
+struct wish {
+	uint64_t id;
+	bool heard; /* by the reload that is under way */
+};
+
 struct supervisor {
 	struct supervisor_def def;
 	const struct settings *settings;
 	enum phase phase;
 	struct child children[ROLE_COUNT];
 	struct event *child_signal, *timer; /* of the phase */
+	struct event *watch;
+	struct wish wishes[WISHES_MAX];
+	size_t wish_count;
 	unsigned deaths;
 	uint64_t started;
 	int status;
@@ -331,19 +349,55 @@ start_wanted(struct supervisor *s, enum role_id user, enum role_id role)
 	}
 }
 
+/* ---- wishes for a reload ---- */
+
 static void
-answer_reload(struct child *c, uint64_t id)
+answer_wish(struct child *c, uint64_t id, const char *error)
+{
+	struct message *m = message_new(M_RELOAD_RESULT);
+	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX);
+
+	message_put_u64(m, F_ID, id);
+	if (error != NULL) {
+		/* it goes into one message */
+		(void)buf_append(&text, error, strnlen(error, REPORT_MAX - 1));
+		message_put_str(m, F_ERROR, buf_str(&text));
+	}
+	tell(c, m, -1);
+}
+
+static void
+take_wish(struct child *c, uint64_t id)
 {
 	struct supervisor *s = c->supervisor;
-	CLEANUP_BUF struct buf why = BUF_INIT(REPORT_MAX);
-	struct message *m;
-	int r = s->def.reload(s->def.arg, &why);
 
-	m = message_new(M_RELOAD_RESULT);
-	message_put_u64(m, F_ID, id);
-	if (r < 0)
-		message_put_str(m, F_ERROR, why.len > 0 ? buf_str(&why) : strerror(-r));
-	tell(c, m, -1);
+	if (s->wish_count == WISHES_MAX) {
+		answer_wish(c, id, "Too many wait for a reload.");
+		return;
+	}
+	s->wishes[s->wish_count++] = (struct wish){.id = id};
+	s->def.reload(s->def.arg);
+}
+
+void
+supervisor_reload_begins(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->wish_count; i++)
+		s->wishes[i].heard = true;
+}
+
+void
+supervisor_reload_ends(struct supervisor *s, const char *error)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->wish_count; i++) {
+		if (s->wishes[i].heard)
+			answer_wish(&s->children[ROLE_QUEUE], s->wishes[i].id, error);
+		else
+			s->wishes[kept++] = s->wishes[i];
+	}
+	s->wish_count = kept;
 }
 
 /* newaliases: the table goes to queue before the answer, so that whoever reads that may rely on it. */
@@ -376,7 +430,12 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 	switch (message_type(m)) {
 	case M_READY:
 		c->ready = true;
+		c->ticks = 0;
 		set_is_ready(c->supervisor);
+		break;
+	case M_PONG:
+		c->asked = false;
+		c->ticks = 0;
 		break;
 	case M_NEED_ROLE: {
 		uint64_t role = message_u64(m, F_ROLE, ROLE_COUNT);
@@ -398,7 +457,7 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		answer_aliases(c, message_u64(m, F_ID, 0));
 		break;
 	case M_RELOAD:
-		answer_reload(c, message_u64(m, F_ID, 0));
+		take_wish(c, message_u64(m, F_ID, 0));
 		break;
 	default:
 		break;
@@ -483,7 +542,8 @@ run_child(struct child *c)
 		return err;
 	}
 	c->started = now_ms();
-	c->ready = c->wanted = c->has_diag = false;
+	c->ready = c->wanted = c->has_diag = c->asked = false;
+	c->ticks = 0;
 	c->channel = channel_new(s->def.base, ends[0], ROLE_MAIN, c->role, &child_ops, c);
 	if (c->channel == NULL) {
 		(void)kill(c->pid, SIGKILL);
@@ -668,6 +728,8 @@ forget_process(struct child *c)
 	c->pid = 0;
 	c->ready = false;
 	c->channel = channel_free(c->channel);
+	if (c->role == ROLE_QUEUE)
+		c->supervisor->wish_count = 0; /* and so do those who wished */
 	(void)event_del(c->kill_timer);
 	for (int peer = 0; peer < ROLE_COUNT; peer++)
 		if (c->waiting_peers[peer] >= 0)
@@ -721,6 +783,61 @@ on_child_signal(evutil_socket_t number, short what, void *arg)
 		if (c->pid > 0 && waitpid(c->pid, &status, WNOHANG) == c->pid)
 			child_ended(c, status);
 	}
+}
+
+/* ---- watching ---- */
+
+static void
+give_up_on(struct child *c, const char *why)
+{
+	log_line(LOG_LEVEL_ERROR, why, LOG_PAIRS({LOG_ROLE, role_name(c->role)}));
+	/* A trace of where it stands, where one is kept; else it ends as by any signal. */
+	(void)kill(c->pid, SIGABRT);
+	arm(c->kill_timer, LINGER_GRACE);
+}
+
+static void
+watch_child(struct child *c)
+{
+	unsigned start = c->role == ROLE_QUEUE ? START_TICKS_QUEUE : START_TICKS;
+
+	if (c->pid <= 0 || c->channel == NULL)
+		return;
+	c->ticks++;
+	if (!c->ready) {
+		if (c->ticks == start)
+			give_up_on(c, "A role does not get ready; it is ended.");
+	} else if (!c->asked) {
+		c->asked = true;
+		c->ticks = 0;
+		tell(c, message_new(M_PING), -1);
+	} else if (c->ticks == SILENT_TICKS) {
+		give_up_on(c, "A role does not answer any more; it is ended.");
+	}
+}
+
+/* By a clock that stands while the machine sleeps, and in ticks of our own: where we were kept from
+ * running, so were the roles. */
+static void
+on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervisor *s = arg;
+
+	notify_alive();
+	if (stopping(s))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
+		watch_child(&s->children[all_roles[i]]);
+}
+
+static int
+watch_begin(struct supervisor *s)
+{
+	const struct timeval tick = {.tv_sec = (time_t)(s->def.watch_ms / 1000),
+	    .tv_usec = (suseconds_t)(s->def.watch_ms % 1000 * 1000)};
+
+	s->watch = event_new(s->def.base, -1, EV_PERSIST, on_watch, s);
+	return s->watch == NULL || event_add(s->watch, &tick) < 0 ? -ENOMEM : 0;
 }
 
 /* ---- the whole ---- */
@@ -815,6 +932,8 @@ supervisor_new(const struct supervisor_def *def, const struct settings *settings
 	s->child_signal = evsignal_new(def->base, SIGCHLD, on_child_signal, s);
 	for (size_t i = 0; i < ARRAY_SIZE(all_roles) && r == 0; i++)
 		r = child_init(s, all_roles[i]);
+	if (r == 0)
+		r = watch_begin(s);
 	if (r < 0 || s->timer == NULL || s->child_signal == NULL ||
 	    event_add(s->child_signal, NULL) < 0) {
 		errno = ENOMEM;
@@ -847,6 +966,7 @@ supervisor_free(struct supervisor *s)
 				(void)close(c->waiting_peers[peer]);
 	}
 	event_free_if(s->timer);
+	event_free_if(s->watch);
 	event_free_if(s->child_signal);
 	free(s);
 	return NULL;

@@ -2,6 +2,8 @@
  * supervise.h: the roles at work: started, wired to each other, given the configuration, started
  * anew when they die, stopped.
  *
+ * A role that does not get ready, or does not answer any more, is killed: it counts as dead then.
+ *
  * Queue and keeper are the set: they run always, and when one dies the whole set is started anew.
  * Fetch and send are started when their user (keeper, queue) asks and end by themselves.
  */
@@ -30,10 +32,11 @@ struct supervisor_def {
 	void (*ready)(void *arg);
 	/* All roles are gone; nothing happens any more. `status` is what main should end with. */
 	void (*stopped)(void *arg, int status);
-	/* Queue passes on a person's wish. Fills `why` on failure. */
-	int (*reload)(void *arg, struct buf *why);
+	/* Queue passes on a person's wish: supervisor_reload_begins and _ends follow. */
+	void (*reload)(void *arg);
 	/* The aliases file is to be read anew; the settings hold it then. `report` gets what is wrong in it. */
 	int (*aliases)(void *arg, struct buf *report);
+	unsigned watch_ms; /* how often roles are looked at; see notify_watch_ms */
 	void *arg;
 };
 
@@ -46,6 +49,11 @@ struct supervisor *supervisor_free(struct supervisor *s);
 /* Gives every running role a new configuration; those started later get it too. The caller may free
  * the old one. */
 void supervisor_reconfigure(struct supervisor *s, const struct settings *settings);
+
+/* A reload begins, and ends with `error` (NULL: well): those who wished for one before it began are
+ * answered. */
+void supervisor_reload_begins(struct supervisor *s);
+void supervisor_reload_ends(struct supervisor *s, const char *error);
 
 /*
  * Stops: the network roles finish what they are at, then queue and keeper, then whoever is left is

@@ -356,6 +356,8 @@ on_main_message(void *arg, struct channel *c, const struct message *m, int fd)
 			err = -EPROTO;
 		} else if (message_type(m) == M_PEER) {
 			take_peer(r, m, fd);
+		} else if (message_type(m) == M_PING) {
+			(void)channel_send(r->to_main, message_new(M_PONG), -1);
 		} else {
 			if (message_type(m) == M_CONF_BEGIN)
 				set_log_level(r, m);

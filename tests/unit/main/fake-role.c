@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "broker/role/role.h"
@@ -185,11 +187,16 @@ main(int argc, char **argv)
 	    .peer = on_peer,
 	    .shutdown = on_shutdown,
 	};
+	char hangs[4096];
 	int status;
 
 	while (f.which + 1 < sizeof(roles) / sizeof(roles[0]) &&
 	       strcmp(basename(argv[0]), roles[f.which].program) != 0)
 		f.which++;
+	(void)snprintf(
+	    hangs, sizeof(hangs), "%s/%s-hangs", argc > 1 ? argv[1] : "", roles[f.which].program);
+	while (access(hangs, F_OK) == 0)
+		(void)pause();
 	def.id = roles[f.which].id;
 	def.log_name = roles[f.which].log_name;
 	status = role_main(&def, &f, argc, argv);

@@ -275,6 +275,102 @@ class Supervision(unittest.TestCase):
         self.assertEqual(len(re.findall('Configuration [0-9]+ is in force', self.text())), 2)
         self.stop()
 
+    def command_secret(self, script):
+        """The password comes from a command from now on."""
+        self.write('secret-command', '#!/bin/sh\n' + script, 0o755)
+        self.write('frank.conf', CONF.format(dir=self.dir).replace(f'file:{self.dir}/password', f'command:{self.dir}/secret-command'))
+
+    def test_reload_waits_for_no_command(self):
+        """While a command runs, frankd supervises; what the command says counts."""
+        self.start()
+        keeper = self.role('frank-keeper')
+        self.command_secret(f'touch {self.dir}/runs; while [ ! -e {self.dir}/go ]; do sleep 0.1; done; echo very-secret\n')
+        os.kill(self.role('frank-queue'), signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: os.path.exists(f'{self.dir}/runs')), self.text())
+        os.kill(keeper, signal.SIGKILL)
+        self.assertTrue(self.saw('keeper.*: started|are started anew'), self.text())
+        self.assertTrue(wait_for(lambda: self.role('frank-keeper') not in (0, keeper)), self.text())
+        self.assertNotIn('Configuration 2 is in force', self.text())
+        self.write('go', '')
+        self.assertTrue(self.saw('Configuration 2 is in force'), self.text())
+        self.assertTrue(self.saw(r'\[keeper\]: configuration 2: accounts=2 services=1 secrets=2'), self.text())
+        self.assertNotIn('very-secret', self.text())
+        # one that fails: the old configuration stays
+        self.command_secret('exit 3\n')
+        self.p.send_signal(signal.SIGHUP)
+        self.assertTrue(self.saw(r'frank.conf:[0-9]+: error: command .*secret-command failed with exit status 3'), self.text())
+        self.assertTrue(self.saw('the old one stays in force'))
+        # nothing of it is left where frankd ends meanwhile
+        os.unlink(f'{self.dir}/runs')
+        self.command_secret(f'echo $$ >{self.dir}/runs; exec sleep 100\n')
+        self.p.send_signal(signal.SIGHUP)
+        pid = wait_for(lambda: os.path.exists(f'{self.dir}/runs') and self.read(f'{self.dir}/runs'))
+        self.stop()
+        self.assertFalse(os.path.exists(f'/proc/{pid.strip()}'))
+
+    def test_reload_storm(self):
+        """However often a reload is asked for: one at a time, and not more than one a second; the last wish counts."""
+        self.start()
+        begin = time.monotonic()
+        for _ in range(200):
+            self.p.send_signal(signal.SIGHUP)
+            time.sleep(0.005)
+        self.write('frank.conf', CONF.format(dir=self.dir) + '# changed\naccount "last" {\n provider = "generic"\n mailbox = "c@example.test"\n'
+                   ' grant = "none"\n submit = "localhost:2525"\n}\n')
+        self.p.send_signal(signal.SIGHUP)
+        self.assertTrue(self.saw('is in force: 3 accounts'), self.text())
+        took = time.monotonic() - begin
+        self.assertLessEqual(len(re.findall('is in force', self.text())), took + 2)
+        self.stop()
+
+    def test_who_else_may_read_or_write(self):
+        def check():
+            p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            return p.stderr
+        self.assertNotIn(self.dir, check())
+        os.chmod(f'{self.dir}/password', 0o644)
+        self.assertRegex(check(), r'frank.conf:[0-9]+: warning: /.*/password: others may read this secret \(owner root, mode 0644\): chmod go-rwx .*/password')
+        os.chmod(f'{self.dir}/password', 0o666)
+        os.chmod(f'{self.dir}/frank.conf', 0o646)
+        os.chmod(f'{self.dir}/ca.pem', 0o606)
+        text = check()
+        for name, mode in (('password', '0666'), ('frank.conf', '0646'), ('ca.pem', '0606')):
+            self.assertRegex(text, rf'/{name}: (warning: )?others may change this file \(owner root, mode {mode}\): chmod go-w .*/{name}\n')
+        os.chmod(f'{self.dir}/password', 0o600)
+        os.chmod(f'{self.dir}/frank.conf', 0o644)
+        os.chmod(f'{self.dir}/ca.pem', 0o644)
+        if os.geteuid() == 0:
+            os.chown(f'{self.dir}/password', 12345, 0)
+            self.assertRegex(check(), r'frank.conf:[0-9]+: warning: /.*/password: another user owns this secret \(owner 12345, mode 0600\): chown root .*/password')
+            os.chown(f'{self.dir}/password', 0, 12345)
+            os.chmod(f'{self.dir}/password', 0o640)
+            self.assertRegex(check(), r'frank.conf:[0-9]+: warning: /.*/password: others may read this secret')
+            os.chown(f'{self.dir}/password', 0, 0)
+            self.assertNotIn(self.dir, check())
+        os.chmod(self.dir, 0o757)
+        self.assertRegex(check(), rf'{self.dir}: warning: others may replace what is in this folder \(owner \S+, mode 0757\): chmod go-w')
+        # and where frankd runs
+        self.start()
+        self.assertIn('others may replace what is in this folder', self.text())
+        self.stop()
+
+    def test_roles_that_hang(self):
+        """A role that answers no more is ended like one that died, and so is one that does not get ready."""
+        self.start(env={'WATCHDOG_USEC': '800000'})
+        self.assertTrue(self.saw('is ready'))
+        first = self.role('frank-keeper')
+        os.kill(first, signal.SIGSTOP)
+        self.assertTrue(self.saw('A role does not answer any more; it is ended. role=keeper', seconds=30), self.text())
+        self.assertTrue(wait_for(lambda: self.role('frank-keeper') not in (0, first), 30), self.text())
+        self.stop()
+        self.start(env={'WATCHDOG_USEC': '800000'})
+        self.write('state/frank-send-hangs', '')
+        os.kill(self.role('frank-queue'), signal.SIGUSR1)
+        self.assertTrue(self.saw('A role does not get ready; it is ended. role=send', seconds=30), self.text())
+        self.assertTrue(self.saw('A role died. role=send', seconds=30), self.text())
+        self.stop()
+
     def entrances(self, text):
         self.write('frank.conf', CONF.format(dir=self.dir) + text)
 

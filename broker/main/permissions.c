@@ -1,0 +1,143 @@
+/*
+ * permissions.c: see permissions.h. A group counts as others unless it is root's or frankd's own: in
+ * it a person's files often are writable (umask 002), with nobody else in it.
+ */
+#include "broker/main/permissions.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SEEN_MAX = 256 };
+
+struct look {
+	struct buf *report;
+	/* what was looked at; more than these are not remembered, and may be named twice */
+	char *seen[SEEN_MAX];
+	size_t count;
+};
+
+/* Was this looked at? From now on it was. */
+static bool
+is_seen(struct look *l, const char *path)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->seen[i], path) == 0)
+			return true;
+	if (l->count < SEEN_MAX && (l->seen[l->count] = strdup(path)) != NULL)
+		l->count++;
+	return false;
+}
+
+static bool
+is_trusted(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+/* The bits of the mode, among `bits` of everybody (as of 007), that somebody else has. */
+static mode_t
+others(const struct stat *st, mode_t bits)
+{
+	bool own_group = st->st_gid == 0 || st->st_gid == getegid();
+
+	return st->st_mode & (bits | (own_group ? 0 : bits << 3));
+}
+
+/* `named`: where the configuration names the file; NULL for its own. */
+static void
+complain(struct look *l, const struct conf_place *named, const char *path, const struct stat *st,
+    const char *danger, const char *mend)
+{
+	const struct passwd *p = getpwuid(st->st_uid);
+	char number[24];
+
+	(void)snprintf(number, sizeof(number), "%u", (unsigned)st->st_uid);
+	if (named != NULL)
+		(void)buf_printf(l->report, "%s:%u: warning: ", named->file, named->line);
+	(void)buf_printf(l->report, "%s: %s%s (owner %s, mode %04o): %s %s\n", path,
+	    named == NULL ? "warning: " : "", danger, p == NULL ? number : p->pw_name,
+	    (unsigned)st->st_mode & 07777, mend, path);
+}
+
+/* Whoever may write to its folder can put another file in the place of this one. */
+static void
+check_folder(struct look *l, const struct conf_place *named, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	CLEANUP_FREE char *folder =
+	    slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	struct stat st;
+
+	if (folder == NULL || is_seen(l, folder) || stat(folder, &st) < 0)
+		return;
+	if (!is_trusted(st.st_uid))
+		complain(l, named, folder, &st,
+		    "another user owns this folder and may replace what is in it", "chown root");
+	else if (others(&st, S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0)
+		complain(l, named, folder, &st, "others may replace what is in this folder",
+		    "chmod go-w");
+}
+
+static void
+check_file(struct look *l, const struct conf_place *named, const char *path, bool secret)
+{
+	struct stat st;
+
+	if (is_seen(l, path) || stat(path, &st) < 0)
+		return; /* that it cannot be read is said where it is read */
+	if (!is_trusted(st.st_uid))
+		complain(l, named, path, &st,
+		    secret ? "another user owns this secret" : "another user owns this file",
+		    "chown root");
+	else if (others(&st, S_IWOTH) != 0)
+		complain(l, named, path, &st, "others may change this file", "chmod go-w");
+	else if (secret && others(&st, S_IROTH) != 0)
+		complain(l, named, path, &st, "others may read this secret", "chmod go-rwx");
+	check_folder(l, named, path);
+}
+
+/* `secret`: what it names is for frankd alone. */
+static void
+check_reference(struct look *l, const struct conf_reference *r, bool secret)
+{
+	static const char file[] = "file:", command[] = "command:";
+
+	if (r->text == NULL)
+		return;
+	if (strncmp(r->text, file, strlen(file)) == 0)
+		check_file(l, &r->place, r->text + strlen(file), secret);
+	else if (strncmp(r->text, command, strlen(command)) == 0)
+		check_file(l, &r->place, r->text + strlen(command), false);
+}
+
+void
+permissions_check(const struct conf *c, struct buf *report)
+{
+	struct look l = {.report = report};
+
+	for (size_t i = 0; i < c->files.count; i++)
+		check_file(&l, NULL, c->files.items[i], false);
+	check_reference(&l, &c->master_key, true);
+	for (size_t i = 0; i < c->account_count; i++) {
+		const struct conf_account *a = &c->accounts[i];
+
+		check_reference(&l, &a->client_secret, true);
+		check_reference(&l, &a->client_key, true);
+		check_reference(&l, &a->client_certificate, false);
+		check_reference(&l, &a->password, true);
+		if (a->ca_file != NULL)
+			check_file(&l, &a->place, a->ca_file, false);
+	}
+	for (size_t i = 0; i < c->listener_count; i++) {
+		check_reference(&l, &c->listeners[i].certificate, false);
+		check_reference(&l, &c->listeners[i].key, true);
+	}
+	if (c->aliases != NULL && *c->aliases == '/')
+		check_file(&l, NULL, c->aliases, false);
+	while (l.count > 0)
+		free(l.seen[--l.count]);
+}

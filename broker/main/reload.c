@@ -1,0 +1,127 @@
+/* reload.c: see reload.h. */
+#include "broker/main/reload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PAUSE_MS = 1000, REPORT_MAX = 256 * 1024 };
+
+struct reload {
+	struct reload_def def;
+	struct event *timer;
+	uint64_t not_before;   /* of now_ms */
+	struct settings *next; /* while its commands run */
+	struct commands *commands;
+	struct buf why;
+	bool asked_again;
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool
+is_under_way(const struct reload *r)
+{
+	return r->next != NULL;
+}
+
+static void
+finish(struct reload *r, int result)
+{
+	r->next = result < 0 ? settings_free(r->next) : NULL;
+	r->commands = commands_free(r->commands);
+	r->not_before = now_ms() + PAUSE_MS;
+	r->def.end(r->def.arg, result, &r->why);
+	buf_free(&r->why);
+	if (r->asked_again)
+		reload_ask(r);
+}
+
+/* The commands have run, or there are none. */
+static void
+complete(void *arg)
+{
+	struct reload *r = arg;
+	int result = settings_complete(r->next, r->commands, &r->why);
+
+	if (result == 0)
+		result = r->def.take(r->def.arg, r->next, r->commands, &r->why);
+	finish(r, result);
+}
+
+static void
+begin(struct reload *r)
+{
+	const struct settings *old = r->def.current(r->def.arg);
+	int result;
+
+	r->asked_again = false;
+	r->why = (struct buf)BUF_INIT(REPORT_MAX);
+	r->def.begin(r->def.arg);
+	result = settings_begin(
+	    r->def.config, r->def.environment, settings_generation(old) + 1, &r->next, &r->why);
+	if (result == 0) {
+		r->commands = commands_new(r->def.base);
+		result = r->commands == NULL ? -ENOMEM
+					     : settings_add_commands(r->next, old, r->commands);
+	}
+	if (result < 0)
+		finish(r, result);
+	else if (!commands_run(r->commands, complete, r))
+		complete(r);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct reload *r = arg;
+
+	if (!is_under_way(r))
+		begin(r);
+}
+
+void
+reload_ask(struct reload *r)
+{
+	uint64_t now = now_ms(), wait = now < r->not_before ? r->not_before - now : 0;
+	const struct timeval tv = {
+	    .tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
+
+	r->asked_again = is_under_way(r);
+	if (!r->asked_again && !event_pending(r->timer, EV_TIMEOUT, NULL))
+		(void)event_add(r->timer, &tv);
+}
+
+struct reload *
+reload_new(const struct reload_def *def)
+{
+	struct reload *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->def = *def;
+	r->timer = evtimer_new(def->base, on_timer, r);
+	return r->timer == NULL ? reload_free(r) : r;
+}
+
+struct reload *
+reload_free(struct reload *r)
+{
+	if (r == NULL)
+		return NULL;
+	r->commands = commands_free(r->commands);
+	r->next = settings_free(r->next);
+	buf_free(&r->why);
+	if (r->timer != NULL)
+		event_free(r->timer);
+	free(r);
+	return NULL;
+}
