@@ -62,13 +62,17 @@ now(void)
 static void
 describe(char *why, size_t size, int error, int saved_errno)
 {
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+	unsigned long code = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(code);
 
-	if (error == SSL_ERROR_SSL && reason != NULL)
+	if (error == SSL_ERROR_SSL && reason != NULL &&
+	    ERR_GET_REASON(code) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		(void)snprintf(why, size, "%s", reason);
 	else
 		(void)snprintf(why, size, "%s",
-		    saved_errno != 0 ? strerror(saved_errno) : "the client closed the connection");
+		    error == SSL_ERROR_SYSCALL && saved_errno != 0
+			? strerror(saved_errno)
+			: "the client closed the connection");
 }
 
 /* What SSL said: true to go on later; else the TLS side is over. */

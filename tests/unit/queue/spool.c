@@ -861,6 +861,37 @@ test_disk_full_from_any_write_on(void **state)
 	fail_every_operation(*state, true, SQLITE_FULL);
 }
 
+static void
+test_passwords(void **state)
+{
+	struct place *p = *state;
+	uint8_t one[SHA256_LEN], two[SHA256_LEN], back[SHA256_LEN];
+	int64_t at = 0;
+
+	memset(one, 1, sizeof(one));
+	memset(two, 2, sizeof(two));
+	assert_int_equal(spool_load_password(p->spool, "svc", back, &at), -ENOENT);
+	for (int i = 0; i < 2; i++) {
+		const uint8_t *digest = i == 0 ? one : two;
+
+		assert_int_equal(spool_begin(p->spool), 0);
+		assert_int_equal(spool_save_password(p->spool, "svc", digest, 1000 + i), 0);
+		assert_int_equal(spool_commit(p->spool), 0);
+		p->spool = spool_close(p->spool);
+		open_spool(p);
+		assert_int_equal(spool_load_password(p->spool, "svc", back, &at), 0);
+		assert_memory_equal(back, digest, sizeof(back));
+		assert_int_equal(at, 1000 + i);
+		assert_int_equal(spool_load_password(p->spool, "other", back, &at), -ENOENT);
+	}
+	assert_int_equal(spool_begin(p->spool), 0);
+	assert_int_equal(spool_delete_password(p->spool, "svc"), 0);
+	assert_int_equal(spool_commit(p->spool), 0);
+	p->spool = spool_close(p->spool);
+	open_spool(p);
+	assert_int_equal(spool_load_password(p->spool, "svc", back, &at), -ENOENT);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -878,6 +909,7 @@ main(void)
 	    TEST(test_crash_leaves_siblings_waiting),
 	    TEST(test_bodies_in_files),
 	    TEST(test_accounts),
+	    TEST(test_passwords),
 	    TEST(test_ids),
 	    TEST(test_ids_go_on_after_restart),
 	    TEST(test_damage_and_strangers),
