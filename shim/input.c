@@ -7,6 +7,8 @@
  * means is known an octet or two later: until then these octets are `held`.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,19 +81,24 @@ input_take(struct input *in, size_t fresh)
 	in->len = (size_t)(to - in->data);
 }
 
-/* A read that outlasts signals. A descriptor that was never open is an empty input, as /dev/null
- * is. */
+/* A read that outlasts signals, and waits where the caller made the descriptor one that does not. A
+ * descriptor that was never open is an empty input, as /dev/null is. */
 static ssize_t
 read_some(int fd, char *to, size_t len)
 {
-	ssize_t n;
+	for (;;) {
+		ssize_t n = read(fd, to, len);
+		int error = errno;
 
-	do
-		n = read(fd, to, len);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EBADF ? 0 : -errno;
-	return n;
+		if (n >= 0)
+			return n;
+		if (error == EBADF && fcntl(fd, F_GETFL) < 0)
+			return 0;
+		if (error != EINTR && error != EAGAIN)
+			return -error;
+		if (error == EAGAIN)
+			(void)poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
+	}
 }
 
 static bool
@@ -100,7 +107,7 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* The caller goes on writing behind the closing dot: let it, so that it gets no SIGPIPE. */
+/* A program goes on writing behind the closing dot: let it, so that it gets no SIGPIPE. */
 static void
 drain(int fd)
 {
@@ -146,7 +153,7 @@ input_fill(struct input *in)
 			return (int)n;
 		in->eof = n == 0;
 		input_take(in, (size_t)n);
-		if (in->eof && n > 0)
+		if (in->eof && n > 0 && !isatty(in->fd))
 			drain(in->fd);
 	}
 	if (!in->begun)

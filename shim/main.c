@@ -97,7 +97,7 @@ static int
 deliver(
     const struct options *o, const struct places *where, struct recipients *to, const char *sender)
 {
-	char first[INPUT_CHUNK];
+	static char first[INPUT_CHUNK]; /* not on a stack that a caller may have made small */
 	struct input in;
 	int status;
 
