@@ -748,6 +748,52 @@ test_client_secret_is_sent(void **state)
 	(void)message_free(m);
 }
 
+/* The exchange of a new sign-in: does it carry the client's secret? */
+static bool
+exchange_has_secret(struct world *w)
+{
+	struct message *m;
+	uint8_t id[16];
+	bool has;
+
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "state=%s&code=x", w->state);
+	m = fake_role_expect(&w->role, ROLE_FETCH, M_TOKEN_REQUEST);
+	has = message_has(m, F_CLIENT_SECRET);
+	(void)message_free(m);
+	return has;
+}
+
+/* A secret was given for one client of one server: a changed configuration sends it nowhere else. */
+static void
+test_client_secret_stays_at_home(void **state)
+{
+	struct world *w = *state;
+	const char *client = w->client_id, *endpoint = w->token_endpoint;
+	struct message *m = message_new(M_SECRET_SET);
+
+	connect_client(w, 0);
+	message_put_str(m, F_ACCOUNT, "billing");
+	message_put_bytes(m, F_SECRET, "client~secret", 13);
+	say(w, m);
+	expect_done(w, 0, "client secret");
+	assert_true(exchange_has_secret(w));
+	w->token_endpoint = "https://elsewhere.example/token";
+	configure(w);
+	assert_false(exchange_has_secret(w));
+	restart(w);
+	assert_false(exchange_has_secret(w));
+	w->token_endpoint = endpoint;
+	w->client_id = "another-client";
+	configure(w);
+	assert_false(exchange_has_secret(w));
+	w->client_id = client;
+	configure(w);
+	assert_true(exchange_has_secret(w));
+}
+
 /* Refusals at the end of a sign-in: each says why, and stores nothing. */
 static void
 refused_sign_in(struct world *w, struct message *(*answer)(struct world *, uint64_t), int exit,
@@ -1326,6 +1372,7 @@ main(void)
 	    ROLE_TEST(test_passwords),
 	    ROLE_TEST(test_bad_secrets),
 	    ROLE_TEST(test_client_secret_is_sent),
+	    ROLE_TEST(test_client_secret_stays_at_home),
 	    ROLE_TEST(test_refused_sign_ins),
 	    ROLE_TEST(test_userinfo),
 	    ROLE_TEST(test_unverified),
