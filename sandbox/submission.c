@@ -30,6 +30,7 @@ enum {
 	MESSAGE_MAX = 35 * 1024 * 1024,
 	RECIPIENTS_MAX = 100,
 	SESSIONS_MAX = 256,
+	WAITING_MAX = 64 * 1024, /* octets of input, and of output that the client does not read */
 	IDLE_SECONDS = 300
 };
 
@@ -314,6 +315,7 @@ watch(struct session *s)
 	static const struct timeval limit = {.tv_sec = IDLE_SECONDS};
 
 	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
+	bufferevent_setwatermark(s->bev, EV_READ, 0, WAITING_MAX);
 	bufferevent_set_timeouts(s->bev, &limit, &limit);
 	return bufferevent_enable(s->bev, EV_READ | EV_WRITE);
 }
@@ -359,22 +361,33 @@ begin_tls(struct session *s)
 	return true;
 }
 
-/* Moves what the engine has to say into the connection; ends the session where that was the last
- * word. */
-static void
-pump(struct session *s)
+/* Moves what the engine has to say into the connection. False: no memory. */
+static bool
+drain(struct session *s)
 {
 	const struct buf *out = smtp_server_output(s->engine);
-	struct evbuffer *to = bufferevent_get_output(s->bev);
 
-	if (out->len > 0) {
-		if (evbuffer_add(to, out->data, out->len) < 0) {
-			session_end(s);
-			return;
-		}
+	/* Writing lets the engine go on with input that waited, and say more. */
+	while (out->len > 0) {
+		if (evbuffer_add(bufferevent_get_output(s->bev), out->data, out->len) < 0)
+			return false;
 		smtp_server_wrote(s->engine, out->len);
 	}
-	if (evbuffer_get_length(to) > 0)
+	return true;
+}
+
+/* The client does not read what it is answered: nothing more is read from it until it does. */
+static bool
+is_full(const struct session *s)
+{
+	return evbuffer_get_length(bufferevent_get_output(s->bev)) >= WAITING_MAX;
+}
+
+/* Ends the session where the last word is out, or goes over to TLS. */
+static void
+move_on(struct session *s)
+{
+	if (evbuffer_get_length(bufferevent_get_output(s->bev)) > 0)
 		return;
 	if (smtp_server_closing(s->engine))
 		session_end(s);
@@ -387,24 +400,34 @@ on_read(struct bufferevent *bev, void *arg)
 {
 	struct session *s = arg;
 	char bytes[16 * 1024];
-	int n = 1;
+	int n = 1, r = drain(s) ? 0 : -ENOMEM;
 
-	while (n > 0 && !s->wants_tls && !smtp_server_closing(s->engine)) {
+	while (r == 0 && n > 0 && !s->wants_tls && !smtp_server_closing(s->engine) && !is_full(s)) {
 		n = evbuffer_remove(bufferevent_get_input(bev), bytes, sizeof(bytes));
-		if (n > 0 && smtp_server_input(s->engine, bytes, (size_t)n) < 0) {
-			mem_wipe(bytes, sizeof(bytes));
-			session_end(s);
-			return;
-		}
+		if (n > 0)
+			r = smtp_server_input(s->engine, bytes, (size_t)n);
+		if (r == 0 && !drain(s))
+			r = -ENOMEM;
 	}
 	mem_wipe(bytes, sizeof(bytes));
-	pump(s);
+	if (r < 0) {
+		session_end(s);
+		return;
+	}
+	if (is_full(s))
+		(void)bufferevent_disable(bev, EV_READ);
+	move_on(s);
 }
 
+/* All output is out: what waited for it, input as well, goes on. */
 static void
 on_written(struct bufferevent *bev, void *arg)
 {
-	pump(arg);
+	struct session *s = arg;
+
+	if (!smtp_server_closing(s->engine) && !s->wants_tls)
+		(void)bufferevent_enable(bev, EV_READ);
+	on_read(bev, s);
 }
 
 static void
@@ -437,10 +460,8 @@ accept_session(struct submission *server, evutil_socket_t fd, bool tls)
 	if (s->bev == NULL)
 		(void)evutil_closesocket(fd);
 	s->engine = smtp_server_new(tls ? &server->config_tls : &server->config, &ops, s);
-	if (s->bev == NULL || s->engine == NULL || watch(s) < 0)
+	if (s->bev == NULL || s->engine == NULL || watch(s) < 0 || !drain(s))
 		session_end(s);
-	else
-		pump(s);
 }
 
 static void

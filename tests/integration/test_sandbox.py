@@ -128,6 +128,33 @@ def submission(s):
     r = s.tool('send', '--token', tok['access_token']); check('a revoked consent: 535', r[1]['auth'][0] == 535, r)
     r = s.tool('token', 'refresh', short['refresh_token']); check('and no refresh any more', r[1].get('error') == 'invalid_grant', r)
     injection(s)
+    flood(s)
+
+
+def flood(s):
+    """A client that asks and never reads: the sandbox keeps little for it, and goes on when it reads at last."""
+    memory = lambda: int(re.search(r'VmRSS:\s+(\d+) kB', open(f'/proc/{s.p.pid}/status').read()).group(1))
+    before, asked, most = memory(), 0, 40 * 1024 * 1024
+    with socket.create_connection(('127.0.0.1', s.ready['submission_port']), timeout=10) as c:
+        c.recv(1000)
+        c.settimeout(2)
+        line = b'NOOP\r\n' * 1000
+        try:
+            while asked < most:
+                asked += c.send(line)
+        except TimeoutError:
+            pass
+        check('a client that never reads is not read from any more', asked < most, asked)
+        check('and costs little memory', memory() - before < 24 * 1024, (before, memory()))
+        c.settimeout(30)
+        asked -= asked % 6
+        answers = 0
+        try:
+            while answers < asked // 6:
+                answers += c.recv(65536).count(b'\n')
+        except TimeoutError:
+            pass
+        check('every command is answered once it reads', answers >= asked // 6 - 1, (answers, asked // 6))
 
 
 def injection(s):
