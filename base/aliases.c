@@ -126,6 +126,7 @@ struct reader {
 };
 
 /* Problems beyond those shown are counted. */
+PRINTF_LIKE(4, 5)
 static void
 warn(struct aliases *a, struct buf *report, unsigned line, const char *format, ...)
 {
