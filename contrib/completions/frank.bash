@@ -16,7 +16,7 @@ _frank() {
 	}
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
-		--account | --context | --explain | --min-valid | --port | --provider | --service | --stage) ((i++)) ;;
+		--account | --context | --explain | --min-valid | --port | --provider | --service | --socket | --stage) ((i++)) ;;
 		-*) ;;
 		*) if [[ -z $verb ]]; then verb=${words[i]}; elif [[ -z $second ]]; then second=${words[i]}; fi ;;
 		esac
@@ -26,7 +26,7 @@ _frank() {
 		COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur"))
 		return
 		;;
-	--service)
+	--service | --socket)
 		COMPREPLY=($(compgen -W "$(_frank_names service service list)" -- "$cur"))
 		return
 		;;
@@ -45,6 +45,13 @@ _frank() {
 	authorize) options='--no-browser --paste --port --help' ;;
 	token) options='--json --min-valid --rejected --help' ;;
 	check) options='--json --explain --provider --stage --context --help' ;;
+	service)
+		case $second in
+		explain) options='--json --socket --help' ;;
+		password) options='--json --revoke --help' ;;
+		*) options='--json --help' ;;
+		esac
+		;;
 	queue)
 		case $second in
 		'' | list) options='--json --account --service --help' ;;
@@ -67,11 +74,13 @@ _frank() {
 	key/) COMPREPLY=($(compgen -W 'list add remove rotate backup restore verify' -- "$cur")) ;;
 	key/add) COMPREPLY=($(compgen -W 'passphrase configured key-file' -- "$cur")) ;;
 	key/backup | key/restore | key/verify | key/rotate) COMPREPLY=($(compgen -f -- "$cur")) ;;
-	service/) COMPREPLY=($(compgen -W 'list' -- "$cur")) ;;
+	service/) COMPREPLY=($(compgen -W 'list explain password' -- "$cur")) ;;
 	help/) COMPREPLY=($(compgen -W 'account authorize check key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
 	authorize/ | token/ | check/ | test/ | secret/set | account/hold | account/release | account/retry)
 		COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur"))
 		;;
+	service/password) COMPREPLY=($(compgen -W "$(_frank_names service service list)" -- "$cur")) ;;
+	service/explain) COMPREPLY=($(compgen -u -- "$cur")) ;;
 	transcript/ | queue/show | queue/retry | queue/hold | queue/release | queue/delete)
 		COMPREPLY=($(compgen -W "$(_frank_names id queue list)" -- "$cur"))
 		;;

@@ -21,7 +21,7 @@ complete -c frank -n '__frank_wants' -a test -d 'send a test message and follow 
 complete -c frank -n '__frank_wants' -a queue -d 'the messages that wait'
 complete -c frank -n '__frank_wants' -a transcript -d 'what was said with the server'
 complete -c frank -n '__frank_wants' -a account -d 'list, hold, release or retry accounts'
-complete -c frank -n '__frank_wants' -a service -d 'list the services'
+complete -c frank -n '__frank_wants' -a service -d 'list and explain the services, make a password'
 complete -c frank -n '__frank_wants' -a unlock -d 'open the token store by its passphrase'
 complete -c frank -n '__frank_wants' -a key -d 'what opens the token store, and its backup'
 complete -c frank -n '__frank_wants' -a reload -d 'read the configuration anew'
@@ -40,7 +40,11 @@ for verb in backup restore verify rotate
 	complete -c frank -n "__frank_wants key $verb" -F
 end
 complete -c frank -n '__fish_seen_subcommand_from key' -l overwrite -d 'put it in the place of what is there'
-complete -c frank -n '__frank_wants service' -a list
+complete -c frank -n '__frank_wants service' -a 'list explain password'
+complete -c frank -n '__frank_wants service explain' -a '(__fish_complete_users)'
+complete -c frank -n '__frank_wants service password' -a '(__frank_names service service list)'
+complete -c frank -n '__fish_seen_subcommand_from explain' -l socket -x -a '(__frank_names service service list)' -d 'through its own socket'
+complete -c frank -n '__fish_seen_subcommand_from password' -l revoke -d 'end the password there is'
 complete -c frank -n '__frank_wants queue' -a 'list show retry hold release delete'
 for verb in hold release retry
 	complete -c frank -n "__frank_wants account $verb" -a '(__frank_names account account list)'

@@ -62,6 +62,7 @@ def run(ground, options):
             apart(w)
             refusals(w)
             sockets(w)
+            container(w)
             limits(w)
             people(w)
             reload(w)
@@ -128,6 +129,27 @@ def sockets(w):
     check('who is not in the group does not get in', r.returncode == 77 and b'may not be used' in r.stderr, r)
     r = w.send(STRANGER, 'r@far.test', socket_=w.socket('club'), groups=[GROUP])
     check('who is does', r.returncode == 0, r)
+
+
+def container(w):
+    """What a container has: the folder of the socket, mounted read-only, and a user that nobody knows; also after frankd began anew."""
+    inside = w.f.path('inside')
+    os.mkdir(inside)
+    held = subprocess.Popen(['unshare', '--mount', 'sh', '-c', f'mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" && echo mounted && exec cat', 'sh', os.path.dirname(w.socket('box')), inside],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if held.stdout.readline() != 'mounted\n':
+        check.skip('a container', held.communicate()[1])
+        return
+    for when in ('', ', after a restart of frankd'):
+        if when:
+            w.f.stop()
+            check('it starts again', w.f.start(), w.f.log()[-500:])
+        mark = marker('container')
+        r = subprocess.run(['nsenter', '-t', str(held.pid), '--mount', 'setpriv', '--reuid=123456', '--regid=123456', '--clear-groups', '--no-new-privs', w.sendmail, 'r@far.test'],
+                           input=f'Subject: {mark}\n\nx\n'.encode(), capture_output=True, env={**w.f.env, 'FRANK_SUBMIT_SOCKET': inside + '/submit.sock'}, timeout=60)
+        check('a container with the folder mounted sends' + when, r.returncode == 0 and 'box@example.test' in w.got(mark)[0].get('mail', ''), (r, w.f.log()[-400:]))
+    held.stdin.close()
+    held.wait(10)
 
 
 def limits(w):
