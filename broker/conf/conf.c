@@ -44,15 +44,16 @@ account_clear(struct conf_account *a)
 	    &a->app_scopes, &a->password_derivation, &a->region, &a->redirect_scheme, &a->tenant,
 	    &a->transport, &a->issuer, &a->authorization_endpoint, &a->token_endpoint,
 	    &a->device_endpoint, &a->revocation_endpoint, &a->userinfo_endpoint, &a->scopes,
-	    &a->host, &a->tls, &a->ca_file, &a->password.text, &a->redirect_host, &a->redirect_path,
-	    &a->graph_endpoint, &a->gmail_endpoint, &a->graph_scopes, &a->gmail_scopes,
-	    &a->api_endpoint};
+	    &a->host, &a->tls, &a->ca_file, &a->tls_name, &a->tls_certificate, &a->tls_key,
+	    &a->password.text, &a->redirect_host, &a->redirect_path, &a->graph_endpoint,
+	    &a->gmail_endpoint, &a->graph_scopes, &a->gmail_scopes, &a->api_endpoint};
 
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
 		free(*strings[i]);
 	conf_strings_free(&a->extra_parameters);
 	conf_strings_free(&a->mechanisms);
 	conf_strings_free(&a->audience);
+	conf_strings_free(&a->tls_pins);
 }
 
 static void
@@ -310,6 +311,9 @@ account_defaults(struct conf_account *a)
 	size_t order_count = is_password ? ARRAY_SIZE(password) : ARRAY_SIZE(token);
 	unsigned allowed = grant_mechanisms(a->grant);
 	size_t kept = 0;
+	const char *tls = a->srv                              ? "either"
+			  : a->port == 465 || a->port == 2465 ? "implicit"
+							      : "starttls";
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(urls) && r == 0; i++) {
@@ -320,8 +324,7 @@ account_defaults(struct conf_account *a)
 			    urls[i], "{tenant}", a->tenant == NULL ? "common" : a->tenant);
 	}
 	if (r < 0 || (r = default_string(&a->provider, "generic")) < 0 ||
-	    (r = default_string(
-		 &a->tls, a->port == 465 || a->port == 2465 ? "implicit" : "starttls")) < 0 ||
+	    (r = default_string(&a->tls, tls)) < 0 ||
 	    (r = default_string(&a->redirect_scheme, "http")) < 0 ||
 	    (r = default_string(&a->redirect_host,
 		 strcmp(a->redirect_scheme, "https") == 0 ? "localhost" : "127.0.0.1")) < 0 ||
@@ -488,6 +491,14 @@ account_check(struct raw *raw, const struct conf_account *a, const struct raw_bl
 		    "account \"%s\": tls = \"none\" would send its credential in clear; allowed on "
 		    "loopback only, with allow-plaintext-secret = true",
 		    a->name);
+	if (a->srv && strcmp(a->tls, "none") == 0)
+		raw_error(raw, a->place,
+		    "account \"%s\": submit = \"srv:...\" names servers with TLS only; tls is "
+		    "implicit, starttls, or left out for both",
+		    a->name);
+	if (a->tls_key != NULL && a->tls_certificate == NULL)
+		raw_error(
+		    raw, a->place, "account \"%s\": tls-key goes with tls-certificate", a->name);
 }
 
 /* What a reference names is there, as far as can be told without running a command. */
@@ -504,6 +515,20 @@ check_readable(struct loader *l, const struct conf_reference *ref)
 	if (s == NULL)
 		raw_error(&l->raw, ref->place, "%s", buf_str(&why));
 	(void)secret_free(s);
+}
+
+static void
+check_tls_file(struct loader *l, const struct conf_account *a, const char *key, const char *path)
+{
+	struct stat st;
+
+	if (path == NULL || !l->env->check_files)
+		return;
+	if (access(path, R_OK) < 0)
+		raw_error(&l->raw, a->place, "account \"%s\": %s %s cannot be read: %s", a->name,
+		    key, path, strerror(errno));
+	else if (strcmp(key, "tls-key") == 0 && stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
+		raw_warning(&l->raw, a->place, "%s can be read by everybody; make it 0600", path);
 }
 
 static int
@@ -565,9 +590,9 @@ add_account(struct loader *l, const struct raw_block *b)
 	check_readable(l, &a->client_key);
 	check_readable(l, &a->client_certificate);
 	check_readable(l, &a->password);
-	if (a->ca_file != NULL && l->env->check_files && access(a->ca_file, R_OK) < 0)
-		raw_error(&l->raw, a->place, "account \"%s\": ca-file %s cannot be read: %s",
-		    a->name, a->ca_file, strerror(errno));
+	check_tls_file(l, a, "ca-file", a->ca_file);
+	check_tls_file(l, a, "tls-certificate", a->tls_certificate);
+	check_tls_file(l, a, "tls-key", a->tls_key);
 	return 0;
 }
 

@@ -67,9 +67,13 @@ struct conf_account {
 	struct conf_strings extra_parameters; /* "key=value" */
 	char *host;                           /* of `submit` */
 	unsigned port;
-	char *tls;                      /* starttls | implicit | none */
-	struct conf_strings mechanisms; /* lower or upper case as written; checked */
-	char *ca_file;                  /* NULL: the system's */
+	bool srv;  /* `host` is a domain, of which DNS says who serves it; no port */
+	char *tls; /* starttls | implicit | none; with `srv` also either */
+	struct conf_strings mechanisms;  /* lower or upper case as written; checked */
+	char *ca_file;                   /* NULL: the system's */
+	char *tls_name;                  /* for the certificate; NULL: the host's */
+	struct conf_strings tls_pins;    /* "sha256/BASE64" */
+	char *tls_certificate, *tls_key; /* the client's own; the key may stand in the first */
 	struct conf_reference password;
 	char *password_derivation; /* none | aws-ses */
 	char *region;              /* fills "{region}" in submit and the endpoints */

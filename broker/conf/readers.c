@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "base/address.h"
+#include "base/codec.h"
 #include "base/smtp/sasl.h"
 #include "broker/conf/values.h"
 
@@ -410,12 +411,21 @@ read_endpoint(struct raw *raw, const struct raw_entry *e, void *target)
 	struct conf_account *a =
 	    (struct conf_account *)((char *)target - offsetof(struct conf_account, host));
 	CLEANUP_BUF struct buf filled = BUF_INIT(4096);
-	const char *host;
+	const char *value = only(e), *host;
 	size_t len;
 
+	a->srv = strncmp(value, "srv:", 4) == 0;
+	if (a->srv) {
+		host = value + strlen("srv:");
+		if (!value_host(host, strlen(host)) || strchr(host, ':') != NULL)
+			return wrong(raw, e, value, "wants a domain, such as \"srv:example.com\"");
+		a->port = 0;
+		return set_string(&a->host, host);
+	}
 	if (copy_filled(only(e), &filled) < 0 ||
 	    !value_endpoint(buf_str(&filled), &host, &len, &a->port))
-		return wrong(raw, e, only(e), "wants HOST:PORT, such as \"smtp.example.com:587\"");
+		return wrong(raw, e, only(e),
+		    "wants HOST:PORT, such as \"smtp.example.com:587\", or \"srv:DOMAIN\"");
 	free(a->host);
 	a->host = strcmp(buf_str(&filled), only(e)) == 0
 		      ? strndup(host, len)
@@ -506,6 +516,23 @@ read_mechanisms(struct raw *raw, const struct raw_entry *e, void *target)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int
+read_pins(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++) {
+		const char *item = e->values.items[i];
+		CLEANUP_BUF struct buf hash = BUF_INIT(64);
+
+		if (strncmp(item, "sha256/", 7) != 0 ||
+		    base64_decode(&hash, item + 7, strlen(item + 7)) < 0 || hash.len != 32)
+			return wrong(raw, e, item,
+			    "wants \"sha256/\" and the base64 of the hash of a public key");
+		if (conf_strings_add(target, item) < 0)
+			return -ENOMEM;
+	}
+	return e->values.count <= 8 ? 0 : wrong(raw, e, e->values.items[8], "8 keys at most");
 }
 
 static int

@@ -128,6 +128,9 @@ put_submission(struct message *m, const struct conf_account *a)
 	message_put_str(m, F_AUTH_USER, a->auth_user);
 	message_put_str(m, F_HOST, a->host);
 	message_put_u64(m, F_PORT, a->port);
+	message_put_u64(m, F_SRV, a->srv);
+	message_put_str(m, F_TLS_NAME, a->tls_name);
+	put_list(m, F_TLS_PIN, &a->tls_pins);
 	message_put_str(m, F_TLS, a->tls);
 	message_put_u64(m, F_SESSIONS, a->sessions);
 	message_put_u64(m, F_RATE, a->rate);
@@ -221,6 +224,42 @@ make_end(const struct settings *s)
 	return m;
 }
 
+/* The client's own certificate and key, for the role that shows them: what an account has of files
+ * beside itself. */
+static const char *
+file_of(const struct conf_account *a, unsigned part, const char **ret_name)
+{
+	*ret_name = part == 1 ? "certificate" : "key";
+	return part == 1 ? a->tls_certificate : a->tls_key;
+}
+
+static bool
+make_file(const struct hand *h, const struct conf_account *a, struct message **ret, int *ret_fd)
+{
+	const char *name, *path = file_of(a, h->part, &name);
+
+	*ret = message_new(M_CONF_ACCOUNT_FILE);
+	message_put_str(*ret, F_ACCOUNT, a->name);
+	message_put_str(*ret, F_NAME, name);
+	*ret_fd = settings_file(h->settings, path);
+	return true;
+}
+
+/* Steps to the next part of an account, or the next account. */
+static void
+step(struct hand *h, enum role_id role)
+{
+	const struct conf *c = settings_conf(h->settings);
+	const char *name;
+
+	if (h->phase == HAND_ACCOUNTS && role == ROLE_SEND)
+		for (h->part++; h->part <= 2; h->part++)
+			if (file_of(&c->accounts[h->at], h->part, &name) != NULL)
+				return;
+	h->part = 0;
+	h->at++;
+}
+
 /* The next message of the phase, and whether there is one. */
 static bool
 next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_fd)
@@ -245,9 +284,11 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 		if (h->at >= c->account_count || role == ROLE_TLS)
 			return false;
 		a = &c->accounts[h->at];
+		if (h->part > 0)
+			return make_file(h, a, ret, ret_fd);
 		*ret = make_account(h->settings, a, role);
 		if (!is_core(role))
-			*ret_fd = settings_ca_file(h->settings, a->ca_file);
+			*ret_fd = settings_file(h->settings, a->ca_file);
 		return true;
 	case HAND_SERVICES:
 		if (!is_core(role) || h->at >= c->service_count)
@@ -292,7 +333,7 @@ hand_run(struct hand *h, enum role_id role, struct channel *c)
 		r = channel_send(c, m, fd);
 		if (r < 0)
 			return r;
-		h->at++;
+		step(h, role);
 	}
 	return 0;
 }

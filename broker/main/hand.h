@@ -26,6 +26,7 @@ struct hand {
 	const struct settings *settings; /* borrowed */
 	enum hand_phase phase;
 	size_t at;
+	unsigned part; /* of an account: itself, then its files */
 };
 
 /* Begins from the start, also when an older configuration is half handed over. */

@@ -185,7 +185,7 @@ settings_reopen(int old)
 }
 
 int
-settings_ca_file(const struct settings *s, const char *path)
+settings_file(const struct settings *s, const char *path)
 {
 	const struct held_file wanted = {.path = path}, *found;
 
@@ -294,18 +294,31 @@ read_secrets(struct settings *s, struct commands *commands, struct buf *report)
 	return r;
 }
 
+enum { FILES = 3 }; /* of an account at most */
+
+static size_t
+name_files(const struct conf_account *a, struct held_file to[FILES])
+{
+	const char *const paths[FILES] = {a->ca_file, a->tls_certificate, a->tls_key};
+	size_t count = 0;
+
+	for (size_t i = 0; i < FILES; i++)
+		if (paths[i] != NULL)
+			to[count++].path = paths[i];
+	return count;
+}
+
 static int
 open_files(struct settings *s, struct buf *report)
 {
-	struct held_file *all = calloc(s->conf->account_count + 1, sizeof(*all));
+	struct held_file *all = calloc(FILES * s->conf->account_count + 1, sizeof(*all));
 	size_t count = 0, kept = 0;
 	int r = 0;
 
 	if (all == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->conf->account_count; i++)
-		if (s->conf->accounts[i].ca_file != NULL)
-			all[count++].path = s->conf->accounts[i].ca_file;
+		count += name_files(&s->conf->accounts[i], &all[count]);
 	qsort(all, count, sizeof(*all), compare_files);
 	s->files = all;
 	for (size_t i = 0; i < count; i++) {
@@ -316,14 +329,12 @@ open_files(struct settings *s, struct buf *report)
 		all[kept].path = all[i].path;
 		all[kept].fd = open(all[i].path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (all[kept].fd < 0) {
-			(void)buf_printf(report,
-			    "error: the certificate file %s cannot be read: %s\n", all[i].path,
-			    strerror(errno));
+			(void)buf_printf(report, "error: the file %s cannot be read: %s\n",
+			    all[i].path, strerror(errno));
 			r = -EINVAL;
 		} else if (fstat(all[kept].fd, &st) < 0 || !S_ISREG(st.st_mode) ||
 			   st.st_size == 0) {
-			(void)buf_printf(report,
-			    "error: the certificate file %s is empty or no regular file\n",
+			(void)buf_printf(report, "error: the file %s is empty or no regular file\n",
 			    all[i].path);
 			r = -EINVAL;
 		}

@@ -49,9 +49,9 @@ bool settings_rereads(const struct conf_account *a);
 int settings_reread(
     const struct settings *s, const char *account, struct settings_key_files *ret, struct buf *why);
 
-/* A new descriptor (the caller's) of a certificate file, at its start; -1 for a NULL path. -ENOENT
- * and the like. */
-int settings_ca_file(const struct settings *s, const char *path);
+/* A new descriptor (the caller's) of a certificate or key file, at its start; -1 for a NULL path.
+ * -ENOENT and the like. */
+int settings_file(const struct settings *s, const char *path);
 
 /* The aliases file as it was read last. Borrowed. */
 const struct alias_file *settings_aliases(const struct settings *s);

@@ -310,7 +310,10 @@ row_account(struct client *c, const struct account *a, uint64_t waiting)
 	struct message *out = message_new(M_ROW_ACCOUNT);
 	char endpoint[300];
 
-	(void)snprintf(endpoint, sizeof(endpoint), "%s:%u", a->conf.host, a->conf.port);
+	if (a->conf.port == 0 && *a->conf.host != '\0')
+		(void)snprintf(endpoint, sizeof(endpoint), "srv:%s", a->conf.host);
+	else
+		(void)snprintf(endpoint, sizeof(endpoint), "%s:%u", a->conf.host, a->conf.port);
 	message_put_str(out, F_ACCOUNT, a->name);
 	message_put_str(out, F_STATE, schedule_state_name(schedule_account_state(&a->schedule)));
 	put_given(out, F_PROVIDER, a->conf.provider);

@@ -7,7 +7,7 @@
 #include "broker/ipc/file.h"
 #include "broker/send/pool.h"
 
-enum { CA_MAX = 4 * 1024 * 1024, SESSIONS_USUAL = 4, SESSIONS_MOST = 64 };
+enum { PEM_MAX = 4 * 1024 * 1024, SESSIONS_USUAL = 4, SESSIONS_MOST = 64 };
 
 struct set {
 	struct account **items;
@@ -33,8 +33,9 @@ account_unref(struct account *a)
 		return NULL;
 	free(a->name);
 	free(a->host);
-	buf_free(&a->ca);
-	SSL_CTX_free(a->tls_context);
+	free(a->tls_name);
+	tls_rules_clear(&a->rules);
+	(void)tls_context_free(a->tls_context);
 	free(a);
 	return NULL;
 }
@@ -99,6 +100,23 @@ take_mechanisms(struct account *a, const struct message *m)
 	a->mechanisms = (listed & fit) != 0 ? listed & fit : fit;
 }
 
+/* False: no memory. */
+static bool
+take_tls(struct account *a, const struct message *m)
+{
+	const char *tls = message_str(m, F_TLS), *name = message_str(m, F_TLS_NAME), *pin;
+	size_t at = 0;
+
+	a->tls = tls_by_name(tls);
+	a->srv = message_u64(m, F_SRV, 0) != 0;
+	a->tls_either = a->srv && tls != NULL && strcmp(tls, "either") == 0;
+	a->tls_name = name == NULL ? NULL : strdup(name);
+	while (message_next_str(m, F_TLS_PIN, &at, &pin))
+		if (!tls_rules_pin(&a->rules, pin))
+			a->broken = "The account's tls-pin is none.";
+	return name == NULL || a->tls_name != NULL;
+}
+
 static struct account *
 account_new(const struct message *m)
 {
@@ -109,13 +127,14 @@ account_new(const struct message *m)
 	if (a == NULL)
 		return NULL;
 	a->refs = 1;
-	a->ca = (struct buf)BUF_INIT(CA_MAX);
+	a->rules.ca = (struct buf)BUF_INIT(PEM_MAX);
+	a->rules.certificate = (struct buf)BUF_INIT_WIPE(PEM_MAX); /* the key may stand in it */
+	a->rules.key = (struct buf)BUF_INIT_WIPE(PEM_MAX);
 	a->name = strdup(message_str(m, F_ACCOUNT));
 	a->host = strdup(host == NULL ? "" : host);
-	if (a->name == NULL || a->host == NULL)
+	if (a->name == NULL || a->host == NULL || !take_tls(a, m))
 		return account_unref(a);
 	a->port = (unsigned)message_u64(m, F_PORT, 0);
-	a->tls = tls_by_name(message_str(m, F_TLS));
 	a->secret_without_tls = message_u64(m, F_SECRET_WITHOUT_TLS, 0) != 0;
 	a->sessions = sessions == 0              ? SESSIONS_USUAL
 		      : sessions > SESSIONS_MOST ? SESSIONS_MOST
@@ -131,9 +150,11 @@ account_same(const struct account *a, const struct account *b)
 	return strcmp(a->host, b->host) == 0 && a->port == b->port && a->tls == b->tls &&
 	       a->mechanisms == b->mechanisms &&
 	       memcmp(a->order, b->order, sizeof(a->order)) == 0 &&
-	       a->secret_without_tls == b->secret_without_tls && a->ca_broken == b->ca_broken &&
-	       a->ca.len == b->ca.len &&
-	       (a->ca.len == 0 || memcmp(a->ca.data, b->ca.data, a->ca.len) == 0);
+	       a->secret_without_tls == b->secret_without_tls && a->srv == b->srv &&
+	       a->tls_either == b->tls_either &&
+	       strcmp(a->tls_name == NULL ? "" : a->tls_name,
+		   b->tls_name == NULL ? "" : b->tls_name) == 0 &&
+	       (a->broken == NULL) == (b->broken == NULL) && tls_rules_same(&a->rules, &b->rules);
 }
 
 void
@@ -144,7 +165,7 @@ account_table_begin(struct account_table *t)
 }
 
 int
-account_table_add(struct account_table *t, const struct message *m, int ca_fd)
+account_table_add(struct account_table *t, const struct message *m, int fd)
 {
 	struct account *a;
 
@@ -161,9 +182,24 @@ account_table_add(struct account_table *t, const struct message *m, int ca_fd)
 	a = account_new(m);
 	if (a == NULL)
 		return t->error = -ENOMEM;
-	if (ca_fd >= 0)
-		a->ca_broken = file_read_whole(ca_fd, &a->ca) < 0;
+	if (fd >= 0 && file_read_whole(fd, &a->rules.ca) < 0)
+		a->broken = "The account's ca-file cannot be read.";
 	t->next.items[t->next.count++] = a;
+	return 0;
+}
+
+int
+account_table_add_file(struct account_table *t, const struct message *m, int fd)
+{
+	struct account *a = t->next.count == 0 ? NULL : t->next.items[t->next.count - 1];
+	bool key = strcmp(message_str(m, F_NAME), "key") == 0;
+
+	/* It follows its account. */
+	if (a == NULL || strcmp(a->name, message_str(m, F_ACCOUNT)) != 0)
+		return 0;
+	if (file_read_whole(fd, key ? &a->rules.key : &a->rules.certificate) < 0)
+		a->broken = key ? "The account's tls-key cannot be read."
+				: "The account's tls-certificate cannot be read.";
 	return 0;
 }
 

@@ -8,10 +8,9 @@
 #ifndef FRANK_BROKER_SEND_ACCOUNT_H
 #define FRANK_BROKER_SEND_ACCOUNT_H
 
-#include <openssl/ssl.h>
-
 #include "base/smtp/client.h"
 #include "broker/ipc/message.h"
+#include "broker/send/tls.h"
 
 struct pool;
 
@@ -21,15 +20,18 @@ struct account {
 	char *name, *host;
 	unsigned port;
 	enum smtp_tls tls;
+	bool tls_either;     /* with `srv`: both services are asked for, implicit TLS first */
 	unsigned mechanisms; /* that configuration and kind of credential allow; 0: no AUTH */
 	enum sasl_mechanism order[SMTP_CLIENT_MECHANISMS];
 	bool secret_without_tls;
-	unsigned sessions;    /* at most, >= 1 */
-	unsigned min_valid;   /* seconds; 0: not said */
-	struct buf ca;        /* PEM of its own CA file; empty: the system's */
-	bool ca_broken;       /* there is a file, and it cannot be read */
-	SSL_CTX *tls_context; /* made when first needed */
-	struct pool *pool;    /* its jobs and sessions, while there are any */
+	unsigned sessions;  /* at most, >= 1 */
+	unsigned min_valid; /* seconds; 0: not said */
+	bool srv;           /* `host` is a domain; DNS says who serves it (RFC 6186, RFC 8314) */
+	char *tls_name;     /* the name that the certificate must be for; NULL: the host's */
+	struct tls_rules rules;
+	const char *broken; /* why `rules` are not what the configuration says; NULL: they are */
+	struct tls_context *tls_context; /* made when first needed */
+	struct pool *pool;               /* its jobs and sessions, while there are any */
 };
 
 struct account *account_ref(struct account *a);
@@ -41,10 +43,11 @@ struct account_table;
 struct account_table *account_table_new(void);
 struct account_table *account_table_free(struct account_table *t);
 
-/* CONF_BEGIN, CONF_ACCOUNT, CONF_END. `ca_fd` (-1: none) is borrowed. -ENOMEM: the configuration
+/* CONF_BEGIN, CONF_ACCOUNT, CONF_ACCOUNT_FILE, CONF_END. `fd` (-1: none) is borrowed. -ENOMEM: the configuration
  * cannot be taken; the present one stays. */
 void account_table_begin(struct account_table *t);
-int account_table_add(struct account_table *t, const struct message *m, int ca_fd);
+int account_table_add(struct account_table *t, const struct message *m, int fd);
+int account_table_add_file(struct account_table *t, const struct message *m, int fd);
 /* `retired` is called for each account that is no longer as it was, with what took its place or
  * NULL; before that, the account is still alive. */
 void account_table_end(struct account_table *t,

@@ -9,11 +9,19 @@
 
 #include <ares.h>
 #include <arpa/inet.h>
+#include <arpa/nameser.h>
 #include <netinet/in.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { QUERY_TIMEOUT = 3000, QUERY_TRIES = 3, SOCKETS_MAX = 16 };
+enum {
+	QUERY_TIMEOUT = 3000,
+	QUERY_TRIES = 3,
+	SOCKETS_MAX = 16,
+	RECORDS_MAX = 32,
+	OTHER_KIND_US = 50 * 1000
+};
 
 struct watch {
 	struct resolver *resolver;
@@ -32,15 +40,19 @@ struct resolver {
 
 struct lookup {
 	struct resolver *resolver;
-	resolver_done *done;
+	resolver_done *done;                 /* of addresses */
+	resolver_servers_done *servers_done; /* or of servers */
 	void *arg;
 	struct event *deliver; /* the answer may be known at once, and is still told later */
-	struct address addresses[RESOLVER_ADDRESSES_MAX];
-	size_t count;
+	struct address six[RESOLVER_ADDRESSES_MAX], four[RESOLVER_ADDRESSES_MAX];
+	size_t six_count, four_count;
+	struct server servers[RESOLVER_SERVERS_MAX];
+	size_t server_count;
 	enum smtp_fault fault;
-	char words[320];
-	char host[256];
-	bool answered, cancelled;
+	char words[400];
+	char host[300];
+	unsigned queries; /* that c-ares has not answered */
+	bool delivered, cancelled;
 };
 
 /* ---- c-ares in the loop ---- */
@@ -166,9 +178,12 @@ resolver_free(struct resolver *r)
 
 /* ---- look-ups ---- */
 
+/* Frees what nobody waits for any more: c-ares may still answer behind the delivery. */
 static void
-lookup_free(struct lookup *l)
+lookup_release(struct lookup *l)
 {
+	if (l->queries > 0 || (!l->delivered && !l->cancelled))
+		return;
 	if (l->deliver != NULL)
 		event_free(l->deliver);
 	free(l);
@@ -177,49 +192,79 @@ lookup_free(struct lookup *l)
 static void
 deliver(evutil_socket_t sock, short what, void *arg)
 {
+	struct address all[RESOLVER_ADDRESSES_MAX];
 	struct lookup *l = arg;
+	size_t count = 0;
 
-	if (!l->cancelled)
-		l->done(l->arg, l->addresses, l->count, l->fault, l->words);
-	lookup_free(l);
+	if (l->delivered || l->cancelled)
+		return;
+	l->delivered = true;
+	if (l->servers_done != NULL) {
+		l->servers_done(l->arg, l->servers, l->server_count, l->fault, l->words);
+	} else {
+		/* In turn, so that a kind that does not work costs one try only. */
+		for (size_t i = 0; i < RESOLVER_ADDRESSES_MAX; i++) {
+			if (i < l->six_count && count < RESOLVER_ADDRESSES_MAX)
+				all[count++] = l->six[i];
+			if (i < l->four_count && count < RESOLVER_ADDRESSES_MAX)
+				all[count++] = l->four[i];
+		}
+		l->done(l->arg, all, count, l->fault, l->words);
+	}
+	lookup_release(l);
+}
+
+/* One of the queries was answered. */
+static void
+query_ended(struct lookup *l)
+{
+	static const struct timeval other_kind = {.tv_usec = OTHER_KIND_US};
+
+	l->queries--;
+	l->resolver->under_way--;
+	if (l->delivered || l->cancelled)
+		lookup_release(l);
+	else if (l->queries == 0)
+		event_active(l->deliver, EV_TIMEOUT, 0);
+	else if (l->six_count + l->four_count > 0)
+		(void)event_add(l->deliver, &other_kind);
 }
 
 static void
 take_addresses(struct lookup *l, const struct ares_addrinfo *info)
 {
-	for (const struct ares_addrinfo_node *n = info->nodes;
-	     n != NULL && l->count < RESOLVER_ADDRESSES_MAX; n = n->ai_next) {
-		struct address *a = &l->addresses[l->count];
+	for (const struct ares_addrinfo_node *n = info->nodes; n != NULL; n = n->ai_next) {
+		bool six = n->ai_family == AF_INET6;
+		size_t *count = six ? &l->six_count : &l->four_count;
+		struct address *a = six ? &l->six[*count] : &l->four[*count];
 
-		if (n->ai_addrlen > sizeof(a->sockaddr))
+		if (*count == RESOLVER_ADDRESSES_MAX || n->ai_addrlen > sizeof(a->sockaddr))
 			continue;
+		memset(a, 0, sizeof(*a));
 		memcpy(&a->sockaddr, n->ai_addr, n->ai_addrlen);
 		a->len = n->ai_addrlen;
-		l->count++;
+		++*count;
 	}
 }
 
+/* Of two failures the one that passes by itself counts: nothing is known then. */
 static void
-describe_failure(struct lookup *l, int status)
+describe_failure(struct lookup *l, int status, const char *missing)
 {
-	switch (status) {
-	case ARES_SUCCESS:
-	case ARES_ENODATA:
+	bool none = status == ARES_SUCCESS || status == ARES_ENODATA;
+
+	if (l->fault == SMTP_FAULT_DNS)
+		return;
+	if (none || status == ARES_ENOTFOUND || status == ARES_EBADNAME) {
 		l->fault = SMTP_FAULT_NO_HOST;
-		(void)snprintf(l->words, sizeof(l->words), "The name %s has no address.", l->host);
-		break;
-	case ARES_ENOTFOUND:
-	case ARES_EBADNAME:
-		l->fault = SMTP_FAULT_NO_HOST;
-		(void)snprintf(l->words, sizeof(l->words), "The name %s does not exist.", l->host);
-		break;
-	default:
-		l->fault = SMTP_FAULT_DNS;
-		l->resolver->stale = true;
-		(void)snprintf(l->words, sizeof(l->words),
-		    "The name %s could not be looked up: %s.", l->host, ares_strerror(status));
-		break;
+		(void)snprintf(l->words, sizeof(l->words), "The name %s %s.", l->host,
+		    none ? missing : "does not exist");
+		return;
 	}
+	l->fault = SMTP_FAULT_DNS;
+	l->resolver->stale = true;
+	(void)snprintf(l->words, sizeof(l->words), "The name %s could not be looked up: %s.",
+	    l->host, ares_strerror(status));
 }
 
 static void
@@ -227,42 +272,150 @@ on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 {
 	struct lookup *l = arg;
 
-	l->resolver->under_way--;
-	if (status == ARES_SUCCESS)
+	if (status == ARES_SUCCESS && !l->delivered)
 		take_addresses(l, info);
 	if (info != NULL)
 		ares_freeaddrinfo(info);
-	if (l->count == 0)
-		describe_failure(l, status);
-	l->answered = true;
-	if (l->cancelled)
-		lookup_free(l);
-	else
-		event_active(l->deliver, EV_TIMEOUT, 0);
+	if (l->six_count + l->four_count == 0)
+		describe_failure(l, status, "has no address");
+	query_ended(l);
 }
 
-struct lookup *
-resolver_lookup(struct resolver *r, const char *host, unsigned port, resolver_done *done, void *arg)
+static struct lookup *
+lookup_new(struct resolver *r, const char *name, void *arg)
 {
-	const struct ares_addrinfo_hints hints = {
-	    .ai_flags = ARES_AI_NUMERICSERV, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct lookup *l = set_up(r) ? calloc(1, sizeof(*l)) : NULL;
-	char service[16];
 
 	if (l == NULL)
 		return NULL;
 	l->resolver = r;
-	l->done = done;
 	l->arg = arg;
 	l->deliver = event_new(r->base, -1, 0, deliver, l);
 	if (l->deliver == NULL) {
 		free(l);
 		return NULL;
 	}
-	(void)snprintf(l->host, sizeof(l->host), "%s", host);
+	(void)snprintf(l->host, sizeof(l->host), "%s", name);
+	return l;
+}
+
+struct lookup *
+resolver_lookup(struct resolver *r, const char *host, unsigned port, resolver_done *done, void *arg)
+{
+	static const int families[] = {AF_INET6, AF_INET};
+	struct lookup *l = lookup_new(r, host, arg);
+	char service[16];
+
+	if (l == NULL)
+		return NULL;
+	l->done = done;
 	(void)snprintf(service, sizeof(service), "%u", port);
+	/* Counted first: an answer that is known at once comes from within the call. */
+	l->queries = ARRAY_SIZE(families);
+	r->under_way += ARRAY_SIZE(families);
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		const struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NUMERICSERV,
+		    .ai_family = families[i],
+		    .ai_socktype = SOCK_STREAM};
+
+		ares_getaddrinfo(r->channel, host, service, &hints, on_answer, l);
+	}
+	arm_timer(r);
+	return l;
+}
+
+/* ---- servers of a service ---- */
+
+/* A number below `bound`; 0 where there is no random to be had: then the first server is taken. */
+static unsigned
+chance(unsigned bound)
+{
+	unsigned n = 0;
+
+	return bound == 0 || RAND_bytes((unsigned char *)&n, sizeof(n)) != 1 ? 0 : n % bound;
+}
+
+/* Which of them is next: the lowest priority; among those each has a chance by its weight
+ * (RFC 2782). */
+static size_t
+next_server(const struct ares_srv_reply *const *records, size_t count)
+{
+	unsigned lowest = UINT16_MAX, sum = 0, at;
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (records[i]->priority < lowest)
+			lowest = records[i]->priority;
+	for (size_t i = 0; i < count; i++)
+		sum += records[i]->priority == lowest ? records[i]->weight : 0U;
+	at = chance(sum + 1);
+	for (size_t i = 0; i < count; i++) {
+		if (records[i]->priority != lowest)
+			continue;
+		found = i;
+		if (records[i]->weight >= at)
+			break;
+		at -= records[i]->weight;
+	}
+	return found;
+}
+
+/* "." says that the service is not there, on purpose. */
+static bool
+is_server(const struct ares_srv_reply *record)
+{
+	size_t len = strlen(record->host);
+
+	return record->port != 0 && len > 0 && len < sizeof(((struct server *)NULL)->host) &&
+	       strcmp(record->host, ".") != 0;
+}
+
+static void
+take_servers(struct lookup *l, const struct ares_srv_reply *list)
+{
+	const struct ares_srv_reply *left[RECORDS_MAX];
+	size_t count = 0;
+
+	for (; list != NULL && count < RECORDS_MAX; list = list->next)
+		if (is_server(list))
+			left[count++] = list;
+	while (count > 0 && l->server_count < RESOLVER_SERVERS_MAX) {
+		size_t i = next_server(left, count);
+		struct server *to = &l->servers[l->server_count++];
+
+		(void)snprintf(to->host, sizeof(to->host), "%s", left[i]->host);
+		to->port = left[i]->port;
+		left[i] = left[--count];
+	}
+}
+
+static void
+on_servers(void *arg, int status, int timeouts, unsigned char *answer, int len)
+{
+	struct ares_srv_reply *list = NULL;
+	struct lookup *l = arg;
+
+	if (status == ARES_SUCCESS)
+		status = ares_parse_srv_reply(answer, len, &list);
+	if (status == ARES_SUCCESS)
+		take_servers(l, list);
+	ares_free_data(list);
+	if (l->server_count == 0)
+		describe_failure(l, status, "names no server");
+	query_ended(l);
+}
+
+struct lookup *
+resolver_servers(struct resolver *r, const char *name, resolver_servers_done *done, void *arg)
+{
+	struct lookup *l = lookup_new(r, name, arg);
+
+	if (l == NULL)
+		return NULL;
+	l->servers_done = done;
+	l->queries = 1;
 	r->under_way++;
-	ares_getaddrinfo(r->channel, host, service, &hints, on_answer, l);
+	ares_query(r->channel, l->host, ns_c_in, ns_t_srv, on_servers, l);
 	arm_timer(r);
 	return l;
 }
@@ -273,8 +426,7 @@ resolver_cancel(struct lookup *l)
 	if (l == NULL)
 		return NULL;
 	l->cancelled = true;
-	if (l->answered)
-		lookup_free(l);
+	lookup_release(l);
 	return NULL;
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/smtp/smtp.h"
 
-enum { RESOLVER_ADDRESSES_MAX = 16 };
+enum { RESOLVER_ADDRESSES_MAX = 16, RESOLVER_SERVERS_MAX = 8 };
 
 struct resolver;
 struct lookup;
@@ -29,9 +29,27 @@ struct resolver *resolver_new(struct event_base *base);
 /* No look-up may be under way. Takes NULL; returns NULL. */
 struct resolver *resolver_free(struct resolver *r);
 
-/* NULL: no memory, or the resolver cannot be set up. */
+/*
+ * Asks for both kinds of address at once; once there is an answer of one kind, the other is waited
+ * for no longer than 50 ms (RFC 8305 section 3). NULL: no memory, or the resolver cannot be set up.
+ */
 struct lookup *resolver_lookup(
     struct resolver *r, const char *host, unsigned port, resolver_done *done, void *arg);
+
+/* A server of a service (RFC 2782). */
+struct server {
+	char host[256];
+	unsigned port;
+};
+
+/* The end of a look-up of a service: servers in the order to try them, by priority, by weighted chance
+ * where that is equal; or a fault, NO_HOST where DNS names none, with a sentence. As above. */
+typedef void resolver_servers_done(void *arg, const struct server *servers, size_t count,
+    enum smtp_fault fault, const char *words);
+
+/* `name` such as "_submissions._tcp.example.org". NULL as above. */
+struct lookup *resolver_servers(
+    struct resolver *r, const char *name, resolver_servers_done *done, void *arg);
 /* `done` will not be called. Takes NULL; returns NULL. */
 struct lookup *resolver_cancel(struct lookup *l);
 

@@ -187,6 +187,9 @@ send_message(struct send *s, const struct message *m, int fd)
 		if (account_table_add(s->accounts, m, taken) < 0)
 			log_error("The configuration cannot be taken: out of memory.");
 		break;
+	case M_CONF_ACCOUNT_FILE:
+		(void)account_table_add_file(s->accounts, m, taken);
+		break;
 	case M_CONF_END:
 		end_configuration(s);
 		break;

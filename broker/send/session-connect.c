@@ -1,6 +1,14 @@
 /*
- * session-connect.c: from a name to a connection, and from there to TLS. Addresses are tried in turn, the next as soon as
- * one fails or is silent for a few seconds.
+ * session-connect.c: from a name to a connection, and from there to TLS.
+ *
+ * A name may stand for a domain whose servers DNS names (RFC 6186, RFC 8314 section 5.1): these come
+ * in turn, those with implicit TLS first. The addresses of a server are tried at once, each 250 ms
+ * behind the one before it or as soon as that failed; the first that connects is used and the others
+ * are let go (RFC 8305).
+ *
+ * DNS is not to be trusted with whom the password is for. So a server that DNS names must have a
+ * certificate for the domain itself; one for its own name is enough only where that lies in the
+ * domain, or where the configuration names it (tls-name).
  */
 #include "broker/send/crypto.h"
 #include "broker/send/session-internal.h"
@@ -11,93 +19,140 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum {
-	CONNECT_PATIENCE = 30 * 1000,  /* ms, for the last address */
-	CONNECT_IMPATIENCE = 5 * 1000, /* where there is another to try */
-	MAILS_MAX = 1000,              /* of one session */
-	WINDOW = 16,                   /* messages in flight */
+	CONNECT_PATIENCE = 30 * 1000, /* ms, for an address */
+	ATTEMPT_DELAY = 250,          /* until the next is tried beside */
+	MAILS_MAX = 1000,             /* of one session */
+	WINDOW = 16,                  /* messages in flight */
 };
 
+static void next_server(struct session *s);
+
+/* ---- attempts ---- */
+
 static void
-note_connect_failure(struct session *s, int error)
+note_connect_failure(struct session *s, size_t i, int error)
 {
 	char address[64];
 	enum smtp_fault fault = error == ECONNREFUSED ? SMTP_FAULT_REFUSED
 				: error == ETIMEDOUT  ? SMTP_FAULT_CONNECT_TIMEOUT
 						      : SMTP_FAULT_UNREACHABLE;
 
-	address_text(&s->addresses[s->address_at], address, sizeof(address));
+	address_text(&s->addresses[i], address, sizeof(address));
 	/* A network without a way to one kind of address says less than a host that answers. */
 	if (s->connect_fault == SMTP_FAULT_NONE || s->connect_fault == SMTP_FAULT_UNREACHABLE) {
 		s->connect_fault = fault;
 		(void)snprintf(s->connect_words, sizeof(s->connect_words),
-		    "No connection to %s port %u: %s.", address, s->account->port,
+		    "No connection to %s port %u: %s.", address, s->port,
 		    fault == SMTP_FAULT_CONNECT_TIMEOUT ? "no answer" : strerror(error));
 	}
-	session_note(s, "%s port %u: %s", address, s->account->port, strerror(error));
+	session_note(s, "%s port %u: %s", address, s->port, strerror(error));
 }
 
-static void
-close_socket(struct session *s)
-{
-	if (s->readable != NULL)
-		event_free(s->readable);
-	if (s->writable != NULL)
-		event_free(s->writable);
-	s->readable = s->writable = NULL;
-	if (s->fd >= 0)
-		(void)close(s->fd);
-	s->fd = -1;
-}
-
+/* The socket of an attempt that is over; the caller's. */
 static int
-open_socket(struct session *s, const struct address *a)
+end_attempt(struct session *s, struct attempt *t)
 {
-	int one = 1;
+	int fd = t->fd;
 
-	s->fd = socket(a->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (s->fd < 0)
+	event_free(t->event);
+	*t = (struct attempt){.fd = -1};
+	s->attempts_open--;
+	return fd;
+}
+
+void
+session_close_attempts(struct session *s)
+{
+	for (size_t i = 0; i < s->address_count; i++)
+		if (s->attempts[i].event != NULL)
+			(void)close(end_attempt(s, &s->attempts[i]));
+	s->next_attempt = 0;
+}
+
+static void on_attempt(evutil_socket_t sock, short what, void *arg);
+
+/* Begins to connect: 0, or why not. */
+static int
+begin_attempt(struct session *s, size_t i)
+{
+	const struct address *a = &s->addresses[i];
+	struct attempt *t = &s->attempts[i];
+	int one = 1, r = 0,
+	    fd = socket(a->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
 		return -errno;
 	/* Output is gathered before it is written, so holding it back (RFC 896) only costs time. */
-	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	s->readable = event_new(s->send->base, s->fd, EV_READ | EV_PERSIST, session_on_io, s);
-	s->writable = event_new(s->send->base, s->fd, EV_WRITE, session_on_io, s);
-	if (s->readable == NULL || s->writable == NULL || event_add(s->writable, NULL) < 0)
-		return -ENOMEM;
-	return connect(s->fd, (const struct sockaddr *)&a->sockaddr, a->len) < 0 &&
-		       errno != EINPROGRESS
-		   ? -errno
-		   : 0;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, (const struct sockaddr *)&a->sockaddr, a->len) < 0 && errno != EINPROGRESS)
+		r = -errno;
+	*t = (struct attempt){.session = s, .fd = fd, .until = send_now() + CONNECT_PATIENCE};
+	if (r == 0)
+		t->event = event_new(s->send->base, fd, EV_WRITE, on_attempt, t);
+	if (r == 0 && (t->event == NULL || event_add(t->event, NULL) < 0))
+		r = -ENOMEM;
+	if (r < 0) {
+		if (t->event != NULL)
+			event_free(t->event);
+		t->event = NULL;
+		(void)close(fd);
+		return r;
+	}
+	s->attempts_open++;
+	return 0;
 }
 
-/* Begins to connect to the address at address_at, or one behind it. */
+/* Begins with the next address that there is; where none is left and none is under way, the next
+ * server. */
 static void
-connect_next(struct session *s)
+next_attempt(struct session *s)
 {
-	for (; s->address_at < s->address_count; s->address_at++) {
-		bool more = s->address_at + 1 < s->address_count;
-		int r = open_socket(s, &s->addresses[s->address_at]);
+	s->next_attempt = 0;
+	while (s->address_at < s->address_count) {
+		size_t i = s->address_at++;
+		int r = begin_attempt(s, i);
 
 		if (r == 0) {
 			s->state = STATE_CONNECTING;
-			s->connect_by = send_now() + (more ? CONNECT_IMPATIENCE : CONNECT_PATIENCE);
+			if (s->address_at < s->address_count)
+				s->next_attempt = send_now() + ATTEMPT_DELAY;
 			return;
 		}
-		note_connect_failure(s, -r);
-		close_socket(s);
+		note_connect_failure(s, i, -r);
 	}
-	session_fail(s, SMTP_STAGE_CONNECT, s->connect_fault, s->connect_words);
+	if (s->attempts_open == 0)
+		next_server(s);
 }
 
-static void
-connect_failed(struct session *s, int error)
+uint64_t
+session_connect_deadline(const struct session *s)
 {
-	note_connect_failure(s, error);
-	close_socket(s);
-	s->address_at++;
-	connect_next(s);
+	uint64_t at = s->next_attempt == 0 ? UINT64_MAX : s->next_attempt;
+
+	for (size_t i = 0; i < s->address_count; i++)
+		if (s->attempts[i].event != NULL && s->attempts[i].until < at)
+			at = s->attempts[i].until;
+	return at;
+}
+
+void
+session_connect_clock(struct session *s, uint64_t now)
+{
+	bool more = s->next_attempt != 0 && now >= s->next_attempt;
+
+	for (size_t i = 0; i < s->address_count; i++) {
+		if (s->attempts[i].event == NULL || now < s->attempts[i].until)
+			continue;
+		(void)close(end_attempt(s, &s->attempts[i]));
+		note_connect_failure(s, i, ETIMEDOUT);
+		more = true;
+	}
+	if (more)
+		next_attempt(s);
 }
 
 /* A name with a dot, or the address that the server sees (RFC 5321 section 4.1.3). */
@@ -120,17 +175,17 @@ hello_name(const struct session *s, char *to, size_t size)
 	    to, size, own.sockaddr.ss_family == AF_INET6 ? "[IPv6:%s]" : "[%s]", address);
 }
 
+/* The first attempt that succeeded: `fd` is the session's from here on. */
 static void
-connected(struct session *s)
+connected(struct session *s, const struct address *address, int fd)
 {
 	const struct account *a = s->account;
-	const struct address *address = &s->addresses[s->address_at];
 	char name[300], text[64];
 	struct smtp_client_config config = {
-	    .host = a->host,
-	    .port = a->port,
+	    .host = s->host,
+	    .port = s->port,
 	    .ehlo_name = name,
-	    .tls = a->tls,
+	    .tls = s->tls,
 	    .mechanisms = a->mechanisms,
 	    .secret_without_tls = a->secret_without_tls && address_is_loopback(address),
 	    .scram = &crypto_for_scram,
@@ -139,37 +194,47 @@ connected(struct session *s)
 	    .mails_max = MAILS_MAX,
 	};
 
+	session_close_attempts(s);
+	s->address = *address;
+	s->fd = fd;
+	s->readable = event_new(s->send->base, fd, EV_READ | EV_PERSIST, session_on_io, s);
+	s->writable = event_new(s->send->base, fd, EV_WRITE, session_on_io, s);
 	memcpy(config.order, a->order, sizeof(config.order));
 	hello_name(s, name, sizeof(name));
 	address_text(address, text, sizeof(text));
-	(void)snprintf(s->endpoint, sizeof(s->endpoint), "%s:%u [%s]", a->host, a->port, text);
+	(void)snprintf(s->endpoint, sizeof(s->endpoint), "%s:%u [%s]", s->host, s->port, text);
 	session_note(s, "connected to %s", s->endpoint);
 	s->connected_at = send_now();
 	s->state = STATE_RUNNING;
 	s->client = smtp_client_new(&config, s->connected_at);
-	if (s->client == NULL || event_add(s->readable, NULL) < 0)
+	if (s->client == NULL || s->readable == NULL || s->writable == NULL ||
+	    event_add(s->readable, NULL) < 0)
 		session_fail(s, SMTP_STAGE_CONNECT, SMTP_FAULT_LOCAL, "Out of memory.");
 }
 
-void
-session_connect_timeout(struct session *s)
+/* An attempt succeeded or failed. */
+static void
+on_attempt(evutil_socket_t sock, short what, void *arg)
 {
-	connect_failed(s, ETIMEDOUT);
-}
-
-void
-session_connect_result(struct session *s)
-{
-	int error = 0;
+	struct attempt *t = arg;
+	struct session *s = t->session;
+	size_t i = (size_t)(t - s->attempts);
+	int error = 0, fd = end_attempt(s, t);
 	socklen_t len = sizeof(error);
 
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
-	if (error != 0)
-		connect_failed(s, error);
-	else
-		connected(s);
+	if (error == 0) {
+		connected(s, &s->addresses[i], fd);
+	} else {
+		(void)close(fd);
+		note_connect_failure(s, i, error);
+		next_attempt(s);
+	}
+	session_drive(s);
 }
+
+/* ---- names ---- */
 
 static void
 on_resolved(void *arg, const struct address *addresses, size_t count, enum smtp_fault fault,
@@ -179,13 +244,97 @@ on_resolved(void *arg, const struct address *addresses, size_t count, enum smtp_
 
 	s->lookup = NULL;
 	if (count == 0) {
-		session_fail(s, SMTP_STAGE_DNS, fault, words);
+		if (s->connect_fault == SMTP_FAULT_NONE)
+			(void)snprintf(s->connect_words, sizeof(s->connect_words), "%s", words);
+		s->resolve_fault = fault;
+		next_server(s);
 	} else {
 		memcpy(s->addresses, addresses, count * sizeof(*addresses));
 		s->address_count = count;
-		connect_next(s);
+		s->address_at = 0;
+		next_attempt(s);
 	}
 	session_drive(s);
+}
+
+static bool
+resolve(struct session *s, const char *host, unsigned port)
+{
+	(void)snprintf(s->host, sizeof(s->host), "%s", host);
+	s->port = port;
+	(void)snprintf(s->endpoint, sizeof(s->endpoint), "%s:%u", host, port);
+	s->lookup = resolver_lookup(s->send->resolver, host, port, on_resolved, s);
+	return s->lookup != NULL;
+}
+
+/* What a domain may call its submission service (RFC 8314 section 5.1), in the order of preference. */
+static const struct {
+	const char *name;
+	enum smtp_tls tls;
+} services[] = {{"_submissions._tcp", SMTP_TLS_IMPLICIT}, {"_submission._tcp", SMTP_TLS_STARTTLS}};
+
+static void
+on_servers(
+    void *arg, const struct server *servers, size_t count, enum smtp_fault fault, const char *words)
+{
+	struct session *s = arg;
+
+	s->lookup = NULL;
+	memcpy(s->servers, servers, count * sizeof(*servers));
+	s->server_count = count;
+	s->server_at = 0;
+	if (count == 0) {
+		session_note(s, "%s", words);
+		if (s->resolve_fault != SMTP_FAULT_DNS) {
+			s->resolve_fault = fault;
+			if (s->connect_fault == SMTP_FAULT_NONE)
+				(void)snprintf(
+				    s->connect_words, sizeof(s->connect_words), "%s", words);
+		}
+	}
+	next_server(s);
+	session_drive(s);
+}
+
+/* Asks for the next kind of service that the account may use. False: no memory, or none left. */
+static bool
+next_service(struct session *s)
+{
+	const struct account *a = s->account;
+	char name[300];
+
+	while (s->service_at < ARRAY_SIZE(services)) {
+		unsigned i = s->service_at++;
+
+		if (!a->tls_either && a->tls != services[i].tls)
+			continue;
+		s->tls = services[i].tls;
+		(void)snprintf(name, sizeof(name), "%s.%s", services[i].name, a->host);
+		(void)snprintf(s->endpoint, sizeof(s->endpoint), "%s", name);
+		s->lookup = resolver_servers(s->send->resolver, name, on_servers, s);
+		return s->lookup != NULL;
+	}
+	return false;
+}
+
+/* No address of this server could be reached, or it has none: the next one. */
+static void
+next_server(struct session *s)
+{
+	while (s->server_at < s->server_count) {
+		const struct server *next = &s->servers[s->server_at++];
+
+		if (resolve(s, next->host, next->port))
+			return;
+	}
+	if (s->account->srv && next_service(s))
+		return;
+	if (s->connect_fault != SMTP_FAULT_NONE)
+		session_fail(s, SMTP_STAGE_CONNECT, s->connect_fault, s->connect_words);
+	else
+		session_fail(s, SMTP_STAGE_DNS,
+		    s->resolve_fault == SMTP_FAULT_NONE ? SMTP_FAULT_DNS : s->resolve_fault,
+		    s->connect_words);
 }
 
 bool
@@ -193,22 +342,48 @@ session_resolve(struct session *s)
 {
 	const struct account *a = s->account;
 
-	s->lookup = resolver_lookup(s->send->resolver, a->host, a->port, on_resolved, s);
-	return s->lookup != NULL;
+	return a->srv ? next_service(s) : resolve(s, a->host, a->port);
 }
 
 /* ---- TLS ---- */
 
-static SSL_CTX *
+static struct tls_context *
 tls_context(struct account *a, char *why, size_t size)
 {
-	if (a->ca_broken) {
-		(void)snprintf(why, size, "The account's ca-file cannot be read.");
+	if (a->broken != NULL) {
+		(void)snprintf(why, size, "%s", a->broken);
 		return NULL;
 	}
 	if (a->tls_context == NULL)
-		a->tls_context = tls_context_new(&a->ca, why, size);
+		a->tls_context = tls_context_new(&a->rules, why, size);
 	return a->tls_context;
+}
+
+static bool
+lies_in(const char *host, const char *domain)
+{
+	size_t host_len = strlen(host), domain_len = strlen(domain);
+	const char *end = host + host_len - domain_len;
+
+	return host_len >= domain_len && strcasecmp(end, domain) == 0 &&
+	       (end == host || end[-1] == '.');
+}
+
+/* Who may answer (see the head of this file). */
+static struct tls_names
+tls_names(const struct session *s)
+{
+	const struct account *a = s->account;
+	struct tls_names names = {.host = s->host};
+
+	if (a->tls_name != NULL) {
+		names.accepted[names.count++] = a->tls_name;
+		return names;
+	}
+	names.accepted[names.count++] = a->host;
+	if (a->srv && lies_in(s->host, a->host))
+		names.accepted[names.count++] = s->host;
+	return names;
 }
 
 static void
@@ -217,7 +392,7 @@ tls_failed(struct session *s)
 	enum smtp_fault fault = s->trouble.fault;
 
 	/* Behind STARTTLS it is no matter of the port. */
-	if (fault == SMTP_FAULT_TLS_PLAINTEXT && s->account->tls == SMTP_TLS_STARTTLS)
+	if (fault == SMTP_FAULT_TLS_PLAINTEXT && s->tls == SMTP_TLS_STARTTLS)
 		fault = SMTP_FAULT_TLS;
 	session_fail(s, SMTP_STAGE_TLS, fault, s->trouble.words);
 }
@@ -266,14 +441,17 @@ session_shake_hands(struct session *s)
 void
 session_start_tls(struct session *s)
 {
+	struct tls_context *context;
+	struct tls_names names = tls_names(s);
 	char why[160];
-	SSL_CTX *context = tls_context(s->account, why, sizeof(why));
+
+	context = tls_context(s->account, why, sizeof(why));
 
 	if (context == NULL) {
 		session_fail(s, SMTP_STAGE_TLS, SMTP_FAULT_LOCAL, why);
 		return;
 	}
-	s->ssl = tls_new(context, s->fd, s->account->host, &s->trouble);
+	s->ssl = tls_new(context, s->fd, &names, &s->trouble);
 	if (s->ssl == NULL) {
 		session_fail(
 		    s, SMTP_STAGE_TLS, SMTP_FAULT_LOCAL, "TLS cannot be set up: out of memory.");
@@ -299,5 +477,5 @@ on_probed(void *arg, bool tls)
 void
 session_probe(struct session *s)
 {
-	s->probe = probe_new(s->send->base, &s->addresses[s->address_at], on_probed, s);
+	s->probe = probe_new(s->send->base, &s->address, on_probed, s);
 }

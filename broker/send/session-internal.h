@@ -17,6 +17,14 @@ enum { SESSION_WINDOW_BYTES = 256 * 1024 };
 
 enum state { STATE_RESOLVING, STATE_CONNECTING, STATE_HANDSHAKE, STATE_RUNNING };
 
+/* A connection that is being made (RFC 8305 section 5). */
+struct attempt {
+	struct session *session;
+	struct event *event; /* NULL: none */
+	int fd;
+	uint64_t until;
+};
+
 struct session {
 	struct session *next;
 	struct pool *pool;
@@ -26,16 +34,29 @@ struct session {
 	bool opened, ended, broken, retry_fits;
 	struct smtp_reply why; /* once ended */
 
-	/* the connection */
+	/* where to: the account's server, or in turn those that DNS names for its domain */
 	struct lookup *lookup;
+	unsigned service_at; /* the kinds of service asked for so far */
+	struct server servers[RESOLVER_SERVERS_MAX];
+	size_t server_count, server_at;
+	char host[256];
+	unsigned port;
+	enum smtp_tls tls;
+
+	/* the connection */
 	struct address addresses[RESOLVER_ADDRESSES_MAX];
-	size_t address_count, address_at;
+	struct attempt attempts[RESOLVER_ADDRESSES_MAX]; /* one for each address */
+	size_t address_count, address_at; /* those behind address_at were not tried yet */
+	size_t attempts_open;
+	uint64_t next_attempt;         /* when another is begun beside; 0: not by time */
+	struct address address;        /* connected to */
 	enum smtp_fault connect_fault; /* the most telling so far */
-	char connect_words[320];
+	enum smtp_fault resolve_fault; /* of names, where there was no address to connect to */
+	char connect_words[420];
 	int fd;
 	struct event *readable, *writable, *timer, *kick;
 	uint64_t timer_at; /* when the timer goes off; 0: not armed */
-	uint64_t connect_by, connected_at, opened_at, idle_since;
+	uint64_t connected_at, opened_at, idle_since;
 	SSL *ssl;
 	struct tls_trouble trouble;
 	bool hello_seen; /* the server's first octets in the handshake are TLS */
@@ -79,9 +100,11 @@ void session_on_io(evutil_socket_t sock, short what, void *arg);
 
 /* Begins to look up the name. False: no memory. */
 bool session_resolve(struct session *s);
-/* The socket is writable while the state is STATE_CONNECTING. */
-void session_connect_result(struct session *s);
-void session_connect_timeout(struct session *s);
+/* When session_connect_clock has to be called; UINT64_MAX for never. */
+uint64_t session_connect_deadline(const struct session *s);
+void session_connect_clock(struct session *s, uint64_t now);
+/* Ends the attempts that are under way. */
+void session_close_attempts(struct session *s);
 /* The engine wants TLS; the handshake goes on. */
 void session_start_tls(struct session *s);
 void session_shake_hands(struct session *s);

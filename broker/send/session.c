@@ -92,6 +92,7 @@ session_free(struct session *s)
 		return;
 	(void)resolver_cancel(s->lookup);
 	(void)probe_free(s->probe);
+	session_close_attempts(s);
 	if (s->readable != NULL)
 		event_free(s->readable);
 	if (s->writable != NULL)
@@ -374,8 +375,8 @@ next_deadline(const struct session *s)
 	uint64_t at = s->client == NULL ? UINT64_MAX : smtp_client_deadline(s->client);
 
 	if (s->state == STATE_CONNECTING)
-		at = s->connect_by;
-	if (s->client != NULL && !s->probed && s->account->tls != SMTP_TLS_IMPLICIT &&
+		at = session_connect_deadline(s);
+	if (s->client != NULL && !s->probed && s->tls != SMTP_TLS_IMPLICIT &&
 	    !smtp_client_is_greeted(s->client) && s->connected_at + GREETING_DOUBT < at)
 		at = s->connected_at + GREETING_DOUBT;
 	if (s->opened && s->jobs == NULL && s->idle_since + IDLE_MAX < at)
@@ -407,14 +408,13 @@ look_at_clock(struct session *s)
 	uint64_t now = send_now();
 
 	if (s->state == STATE_CONNECTING) {
-		if (now >= s->connect_by)
-			session_connect_timeout(s);
+		session_connect_clock(s, now);
 		return;
 	}
 	if (s->client == NULL)
 		return;
-	if (!s->probed && s->account->tls != SMTP_TLS_IMPLICIT &&
-	    !smtp_client_is_greeted(s->client) && now >= s->connected_at + GREETING_DOUBT) {
+	if (!s->probed && s->tls != SMTP_TLS_IMPLICIT && !smtp_client_is_greeted(s->client) &&
+	    now >= s->connected_at + GREETING_DOUBT) {
 		s->probed = true;
 		session_probe(s);
 	}
@@ -455,9 +455,7 @@ session_on_io(evutil_socket_t sock, short what, void *arg)
 {
 	struct session *s = arg;
 
-	if (s->state == STATE_CONNECTING)
-		session_connect_result(s);
-	else if (s->state == STATE_HANDSHAKE)
+	if (s->state == STATE_HANDSHAKE)
 		session_shake_hands(s);
 	else
 		read_some(s);
@@ -493,8 +491,7 @@ session_new(struct pool *p, uint64_t rejected)
 	s->renewed = rejected > 0;
 	s->prelude = (struct buf)BUF_INIT(PRELUDE_MAX);
 	s->transcript = (struct buf)BUF_INIT(PRELUDE_MAX + SMTP_CLIENT_TRANSCRIPT_MAX);
-	(void)snprintf(
-	    s->endpoint, sizeof(s->endpoint), "%s:%u", p->account->host, p->account->port);
+	s->tls = p->account->tls;
 	s->timer = event_new(s->send->base, -1, 0, on_timer, s);
 	s->kick = event_new(s->send->base, -1, 0, on_kick, s);
 	if (s->timer != NULL && s->kick != NULL)

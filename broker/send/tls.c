@@ -1,6 +1,11 @@
 /*
  * tls.c: see tls.h. OpenSSL says what is wrong with a certificate in its verify callback, while the
  * certificate is at hand; that is where the words for people are made.
+ *
+ * A session is resumed without its certificate being looked at again, so tickets are kept for an
+ * hour only, by host, and never beyond the account's settings: the context goes with them. A ticket
+ * of TLS 1.3 is used once (RFC 8446 appendix C.4), but for the last: that somebody on the way can
+ * tell two connections of one client is no loss to one that stays at its address.
  */
 #include "broker/send/tls.h"
 
@@ -12,10 +17,31 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/codec.h"
 
-enum { NAMES_SHOWN = 4, RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16 };
+enum {
+	NAMES_SHOWN = 4,
+	RECORD_ALERT = 0x15,
+	RECORD_HANDSHAKE = 0x16,
+	SESSIONS_KEPT = 8,
+	SESSION_SECONDS = 3600,
+};
+
+struct kept_session {
+	SSL_SESSION *session;
+	char *host;
+};
+
+struct tls_context {
+	SSL_CTX *ssl;
+	bool by_pin; /* the pinned key alone decides */
+	uint8_t pins[TLS_PINS_MAX][TLS_PIN];
+	size_t pin_count;
+	struct kept_session sessions[SESSIONS_KEPT]; /* newest last */
+	size_t session_count;
+};
 
 /* ---- trust ---- */
 
@@ -39,34 +65,193 @@ trust_pem(SSL_CTX *context, const struct buf *ca)
 	return count > 0 ? 0 : -EBADMSG;
 }
 
-SSL_CTX *
-tls_context_new(const struct buf *ca, char *why, size_t why_size)
-{
-	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-	int r = 0;
+/* ---- what an account says ---- */
 
-	(void)snprintf(why, why_size, "TLS cannot be set up: out of memory.");
-	if (context == NULL)
-		return NULL;
-	if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1) {
-		SSL_CTX_free(context);
-		return NULL;
+static bool
+buf_same(const struct buf *a, const struct buf *b)
+{
+	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+bool
+tls_rules_same(const struct tls_rules *a, const struct tls_rules *b)
+{
+	return buf_same(&a->ca, &b->ca) && buf_same(&a->certificate, &b->certificate) &&
+	       buf_same(&a->key, &b->key) && a->pin_count == b->pin_count &&
+	       memcmp(a->pins, b->pins, sizeof(a->pins)) == 0;
+}
+
+void
+tls_rules_clear(struct tls_rules *r)
+{
+	buf_free(&r->ca);
+	buf_free(&r->certificate);
+	buf_free(&r->key);
+	r->pin_count = 0;
+}
+
+bool
+tls_rules_pin(struct tls_rules *r, const char *text)
+{
+	CLEANUP_BUF struct buf pin = BUF_INIT(TLS_PIN);
+
+	if (r->pin_count == TLS_PINS_MAX || strncmp(text, "sha256/", 7) != 0 ||
+	    base64_decode(&pin, text + 7, strlen(text + 7)) < 0 || pin.len != TLS_PIN)
+		return false;
+	memcpy(r->pins[r->pin_count++], pin.data, TLS_PIN);
+	return true;
+}
+
+/* ---- the context ---- */
+
+/* A key that is locked by a passphrase is none: nobody is there to be asked. */
+static int
+no_passphrase(char *to, int size, int writing, void *arg)
+{
+	return 0;
+}
+
+static const char *
+use_client_certificate(SSL_CTX *ssl, const struct tls_rules *rules)
+{
+	const struct buf *key_pem = rules->key.len > 0 ? &rules->key : &rules->certificate;
+	BIO *chain = BIO_new_mem_buf(rules->certificate.data, (int)rules->certificate.len);
+	BIO *key_bio = BIO_new_mem_buf(key_pem->data, (int)key_pem->len);
+	X509 *own = chain == NULL ? NULL : PEM_read_bio_X509(chain, NULL, NULL, NULL), *more;
+	EVP_PKEY *key =
+	    key_bio == NULL ? NULL : PEM_read_bio_PrivateKey(key_bio, NULL, no_passphrase, NULL);
+	const char *why = NULL;
+
+	if (own == NULL)
+		why = "The account's tls-certificate holds no certificate.";
+	else if (key == NULL)
+		why = "The account's tls-key holds no private key, or one locked by a passphrase.";
+	else if (SSL_CTX_use_certificate(ssl, own) != 1 || SSL_CTX_use_PrivateKey(ssl, key) != 1 ||
+		 SSL_CTX_check_private_key(ssl) != 1)
+		why = "The account's tls-key is not the key of its tls-certificate.";
+	while (why == NULL && (more = PEM_read_bio_X509(chain, NULL, NULL, NULL)) != NULL)
+		if (SSL_CTX_add0_chain_cert(ssl, more) != 1)
+			X509_free(more);
+	ERR_clear_error();
+	X509_free(own);
+	EVP_PKEY_free(key);
+	BIO_free(chain);
+	BIO_free(key_bio);
+	return why;
+}
+
+/* NULL, or why the account cannot use TLS. */
+static const char *
+apply_rules(struct tls_context *t, const struct tls_rules *rules)
+{
+	const char *no_memory = "TLS cannot be set up: out of memory.";
+
+	if (SSL_CTX_set_min_proto_version(t->ssl, TLS1_2_VERSION) != 1)
+		return no_memory;
+	if (rules->ca.len > 0) {
+		int r = trust_pem(t->ssl, &rules->ca);
+
+		if (r < 0)
+			return r == -EBADMSG ? "The account's ca-file holds no certificate."
+					     : no_memory;
+	} else if (SSL_CTX_set_default_verify_paths(t->ssl) != 1) {
+		return no_memory;
 	}
-	(void)SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
-					    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-					    SSL_MODE_RELEASE_BUFFERS);
-	if (ca->len > 0)
-		r = trust_pem(context, ca);
-	else if (SSL_CTX_set_default_verify_paths(context) != 1)
-		r = -ENOMEM;
-	if (r < 0) {
-		if (r == -EBADMSG)
-			(void)snprintf(
-			    why, why_size, "The account's ca-file holds no certificate.");
-		SSL_CTX_free(context);
-		return NULL;
+	return rules->certificate.len == 0 ? NULL : use_client_certificate(t->ssl, rules);
+}
+
+static struct tls_context *
+context_of(const SSL *ssl)
+{
+	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+}
+
+static void
+forget_session(struct tls_context *t, size_t i)
+{
+	SSL_SESSION_free(t->sessions[i].session);
+	free(t->sessions[i].host);
+	t->session_count--;
+	memmove(
+	    &t->sessions[i], &t->sessions[i + 1], (t->session_count - i) * sizeof(t->sessions[0]));
+}
+
+/* The server gave a session: 1, it is kept. */
+static int
+on_session(SSL *ssl, SSL_SESSION *session)
+{
+	const struct tls_trouble *trouble = SSL_get_app_data(ssl);
+	struct tls_context *t = context_of(ssl);
+	char *host;
+
+	if (trouble == NULL || SSL_SESSION_is_resumable(session) != 1)
+		return 0;
+	host = strdup(trouble->server);
+	if (host == NULL)
+		return 0;
+	if (t->session_count == SESSIONS_KEPT)
+		forget_session(t, 0);
+	t->sessions[t->session_count++] = (struct kept_session){session, host};
+	return 1;
+}
+
+/* Offers the newest session that this host gave. */
+static void
+offer_session(struct tls_context *t, SSL *ssl, const char *host)
+{
+	for (size_t i = t->session_count; i-- > 0;) {
+		SSL_SESSION *s = t->sessions[i].session;
+
+		if (SSL_SESSION_get_time(s) + SESSION_SECONDS < time(NULL)) {
+			forget_session(t, i);
+			continue;
+		}
+		if (strcmp(t->sessions[i].host, host) != 0)
+			continue;
+		(void)SSL_set_session(ssl, s);
+		if (SSL_SESSION_get_protocol_version(s) >= TLS1_3_VERSION && t->session_count > 1)
+			forget_session(t, i);
+		return;
 	}
-	return context;
+}
+
+struct tls_context *
+tls_context_free(struct tls_context *t)
+{
+	if (t == NULL)
+		return NULL;
+	while (t->session_count > 0)
+		forget_session(t, t->session_count - 1);
+	SSL_CTX_free(t->ssl);
+	free(t);
+	return NULL;
+}
+
+struct tls_context *
+tls_context_new(const struct tls_rules *rules, char *why, size_t why_size)
+{
+	struct tls_context *t = calloc(1, sizeof(*t));
+	const char *words = "TLS cannot be set up: out of memory.";
+
+	if (t != NULL)
+		t->ssl = SSL_CTX_new(TLS_client_method());
+	if (t != NULL && t->ssl != NULL)
+		words = apply_rules(t, rules);
+	if (words != NULL) {
+		(void)snprintf(why, why_size, "%s", words);
+		return tls_context_free(t);
+	}
+	memcpy(t->pins, rules->pins, sizeof(t->pins));
+	t->pin_count = rules->pin_count;
+	t->by_pin = t->pin_count > 0 && rules->ca.len == 0;
+	(void)SSL_CTX_set_app_data(t->ssl, t);
+	(void)SSL_CTX_set_mode(t->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
+					   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+					   SSL_MODE_RELEASE_BUFFERS);
+	(void)SSL_CTX_set_session_cache_mode(
+	    t->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(t->ssl, on_session);
+	return t;
 }
 
 /* ---- what is wrong with a certificate ---- */
@@ -169,6 +354,8 @@ on_verify(int ok, X509_STORE_CTX *store)
 
 	if (ok == 1 || trouble == NULL || trouble->fault != SMTP_FAULT_NONE || certificate == NULL)
 		return ok;
+	if (context_of(ssl)->by_pin)
+		return 1;
 	trouble->fault =
 	    describe_verdict(X509_STORE_CTX_get_error(store), certificate, trouble->host, &words);
 	(void)snprintf(trouble->words, sizeof(trouble->words), "%s.", buf_str(&words));
@@ -186,33 +373,66 @@ is_address(const char *host)
 	return inet_pton(AF_INET, host, &v4) == 1 || inet_pton(AF_INET6, host, &v6) == 1;
 }
 
-/* The name goes to the certificate check and into the hello (RFC 6066 section 3: names only, no
+/* The names go to the certificate check, the host into the hello (RFC 6066 section 3: names only, no
  * addresses). */
 static bool
-set_host(SSL *ssl, const char *host)
+set_names(SSL *ssl, const struct tls_names *names)
 {
-	if (is_address(host))
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+	for (size_t i = 0; i < names->count; i++) {
+		const char *name = names->accepted[i];
+
+		if (is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) != 1
+				     : SSL_add1_host(ssl, name) != 1)
+			return false;
+	}
+	return is_address(names->host) || SSL_set_tlsext_host_name(ssl, names->host) == 1;
 }
 
 SSL *
-tls_new(SSL_CTX *context, int fd, const char *host, struct tls_trouble *trouble)
+tls_new(
+    struct tls_context *context, int fd, const struct tls_names *names, struct tls_trouble *trouble)
 {
-	SSL *ssl = SSL_new(context);
+	SSL *ssl = SSL_new(context->ssl);
 
 	if (ssl == NULL)
 		return NULL;
-	*trouble = (struct tls_trouble){.host = host};
+	*trouble = (struct tls_trouble){.host = names->accepted[0], .server = names->host};
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, on_verify);
 	SSL_set_connect_state(ssl);
-	if (SSL_set_app_data(ssl, trouble) != 1 || !set_host(ssl, host) ||
+	if (SSL_set_app_data(ssl, trouble) != 1 || !set_names(ssl, names) ||
 	    SSL_set_fd(ssl, fd) != 1) {
 		SSL_free(ssl);
 		return NULL;
 	}
+	offer_session(context, ssl, names->host);
 	return ssl;
+}
+
+/* Is the server's key one of the account's pins, where it has any? */
+static bool
+is_pinned(SSL *ssl, struct tls_trouble *trouble)
+{
+	const struct tls_context *t = context_of(ssl);
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+	CLEANUP_BUF struct buf shown = BUF_INIT(64);
+	unsigned char *spki = NULL, hash[TLS_PIN] = {0};
+	int len;
+
+	if (t->pin_count == 0)
+		return true;
+	len = certificate == NULL ? -1 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &spki);
+	if (len > 0)
+		(void)EVP_Digest(spki, (size_t)len, hash, NULL, EVP_sha256(), NULL);
+	OPENSSL_free(spki);
+	for (size_t i = 0; len > 0 && i < t->pin_count; i++)
+		if (memcmp(hash, t->pins[i], TLS_PIN) == 0)
+			return true;
+	(void)base64_encode(&shown, hash, sizeof(hash));
+	trouble->fault = SMTP_FAULT_CERT_UNTRUSTED;
+	(void)snprintf(trouble->words, sizeof(trouble->words),
+	    "The server's key is not the one of tls-pin: it is sha256/%s.", buf_str(&shown));
+	return false;
 }
 
 static void
@@ -252,7 +472,7 @@ tls_handshake(SSL *ssl, struct tls_trouble *trouble, bool *ret_write)
 	errno = 0;
 	r = SSL_do_handshake(ssl);
 	if (r == 1)
-		return 1;
+		return is_pinned(ssl, trouble) ? 1 : -1;
 	saved_errno = errno;
 	error = SSL_get_error(ssl, r);
 	*ret_write = error == SSL_ERROR_WANT_WRITE;
@@ -295,13 +515,16 @@ tls_peek(int fd, char *banner, size_t size)
 void
 tls_describe(const SSL *ssl, char *to, size_t size)
 {
-	(void)snprintf(to, size, "%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
+	(void)snprintf(to, size, "%s %s%s", SSL_get_version(ssl), SSL_get_cipher_name(ssl),
+	    SSL_session_reused(ssl) == 1 ? ", resumed" : "");
 }
 
 /* ---- channel binding ---- */
 
 /* The hash of the server's certificate by the hash of its signature, SHA-256 instead of MD5 and
- * SHA-1; a signature without a hash of its own (Ed25519) has none (RFC 5929 section 4.1). */
+ * SHA-1; a signature without a hash of its own (Ed25519) has none (RFC 5929 section 4.1). Of a
+ * session that was resumed the certificate is known from before, and the server may have another by
+ * now. */
 static bool
 bind_to_certificate(SSL *ssl, struct scram_binding *ret)
 {
@@ -310,7 +533,7 @@ bind_to_certificate(SSL *ssl, struct scram_binding *ret)
 	unsigned len = 0;
 	const EVP_MD *md;
 
-	if (certificate == NULL ||
+	if (certificate == NULL || SSL_session_reused(ssl) == 1 ||
 	    X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) != 1 || hash == NID_undef)
 		return false;
 	md = hash == NID_md5 || hash == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(hash);

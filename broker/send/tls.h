@@ -3,7 +3,9 @@
  *
  * TLS 1.2 at least; the chain must end at a certificate of the system or of the account's own CA
  * file, and the name must be the configured one (RFC 8314 section 5, RFC 6125). There is no way to
- * go on without.
+ * go on without. An account that pins the server's key trusts that key, whoever signed its
+ * certificate, whatever names and days stand in it (as DANE-EE does, RFC 7671 section 5.1); with a CA
+ * file beside the pin both must hold.
  */
 #ifndef FRANK_BROKER_SEND_TLS_H
 #define FRANK_BROKER_SEND_TLS_H
@@ -14,26 +16,54 @@
 #include "base/smtp/scram.h"
 #include "base/smtp/smtp.h"
 
-/* Trusts the certificates of `ca` (PEM), or the system's where it is empty. NULL with a sentence in
- * `why`. */
-SSL_CTX *tls_context_new(const struct buf *ca, char *why, size_t why_size);
+enum { TLS_PIN = 32, TLS_PINS_MAX = 8, TLS_NAMES_MAX = 2 };
+
+/* What an account says of TLS. */
+struct tls_rules {
+	struct buf ca;                       /* PEM of its own CA file; empty: the system's */
+	uint8_t pins[TLS_PINS_MAX][TLS_PIN]; /* SHA-256 of a SubjectPublicKeyInfo; any of them */
+	size_t pin_count;
+	struct buf certificate, key; /* PEM of the client's own, or empty; `key` wipes */
+};
+
+bool tls_rules_same(const struct tls_rules *a, const struct tls_rules *b);
+void tls_rules_clear(struct tls_rules *r);
+/* "sha256/BASE64" as curl and HPKP (RFC 7469) write it. False for anything else, or one too many. */
+bool tls_rules_pin(struct tls_rules *r, const char *text);
+
+/* What the sessions of an account share: who is trusted, and tickets to resume with. */
+struct tls_context;
+
+/* `rules` are not needed behind the call, but for the pins: these are copied. NULL with a sentence
+ * in `why`. */
+struct tls_context *tls_context_new(const struct tls_rules *rules, char *why, size_t why_size);
+/* No connection of it may be left. Takes NULL; returns NULL. */
+struct tls_context *tls_context_free(struct tls_context *t);
+
+/* Whom to talk to, and under which names the server may answer for it. */
+struct tls_names {
+	const char *host; /* of the server, for its hello; name or address; borrowed */
+	const char *accepted[TLS_NAMES_MAX]; /* of the certificate: any of them; borrowed */
+	size_t count;
+};
 
 /* What the handshake found. */
 struct tls_trouble {
-	const char *host; /* asked for; borrowed */
+	const char *host, *server; /* the name asked for; whose session it is; borrowed */
 	enum smtp_fault fault;
 	char words[512];
 };
 
 /*
- * A client's TLS over the connected, non-blocking `fd` (which stays the caller's). `host` is the
- * name, or the address, that the certificate must be for. `trouble` is borrowed while the SSL
- * lives. NULL: no memory.
+ * A client's TLS over the connected, non-blocking `fd` (which stays the caller's). `trouble` is
+ * borrowed while the SSL lives. A session that the same host gave before is offered again. NULL: no
+ * memory.
  */
-SSL *tls_new(SSL_CTX *context, int fd, const char *host, struct tls_trouble *trouble);
+SSL *tls_new(struct tls_context *context, int fd, const struct tls_names *names,
+    struct tls_trouble *trouble);
 
-/* Goes on with the handshake: 1 done, 0 with *ret_write (wait for the socket to be writable, else
- * readable), -1 failed and `trouble` says how. */
+/* Goes on with the handshake: 1 done, and the server is who it should be; 0 with *ret_write (wait
+ * for the socket to be writable, else readable); -1 failed and `trouble` says how. */
 int tls_handshake(SSL *ssl, struct tls_trouble *trouble, bool *ret_write);
 
 /* Do the first octets that wait at `fd` belong to TLS? 1 yes, 0 no (up to `size` of them, as text,
@@ -46,7 +76,7 @@ int tls_peek(int fd, char *banner, size_t size);
  */
 bool tls_binding(SSL *ssl, struct scram_binding *ret);
 
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384". */
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", "..., resumed". */
 void tls_describe(const SSL *ssl, char *to, size_t size);
 
 #endif

@@ -6,6 +6,7 @@
  *
  *   --host H --port N --tls starttls|implicit|none --ca FILE --mech M... --grant G --user U
  *   --sessions N --hostname NAME      the account
+ *   --srv --tls-name NAME --pin PIN --certificate FILE --key FILE
  *   --from A --to A... --size OCTETS  the message
  *   --count N --outstanding N         how many of it; at once at most (1000)
  *   --pause MS                        before every job but the first
@@ -47,7 +48,8 @@ struct options {
 	const char *mechanisms[4], *to[RCPTS_MAX];
 	unsigned port, mechanism_count, to_count, count, size, sessions, outstanding, pause;
 	unsigned shut_down;
-	bool file, retry, transcript, no_keeper;
+	const char *tls_name, *pin, *certificate, *key;
+	bool file, retry, transcript, no_keeper, srv;
 };
 
 struct outcome {
@@ -136,6 +138,24 @@ make_peer(struct driver *d, enum role_id role)
 }
 
 static void
+configure_file(struct driver *d, const char *name, const char *path)
+{
+	struct message *m;
+	int fd;
+
+	if (path == NULL)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die(path);
+	m = message_new(M_CONF_ACCOUNT_FILE);
+	message_put_str(m, F_ACCOUNT, "trial");
+	message_put_str(m, F_NAME, name);
+	put(d->main_sock, m, fd);
+	(void)close(fd);
+}
+
+static void
 configure_account(struct driver *d, bool changed)
 {
 	const struct options *o = &d->o;
@@ -149,6 +169,10 @@ configure_account(struct driver *d, bool changed)
 	message_put_str(m, F_TLS, o->tls);
 	message_put_u64(m, F_SESSIONS, o->sessions);
 	message_put_u64(m, F_SECRET_WITHOUT_TLS, !changed);
+	message_put_u64(m, F_SRV, o->srv);
+	message_put_str(m, F_TLS_NAME, o->tls_name);
+	if (o->pin != NULL)
+		message_put_str(m, F_TLS_PIN, o->pin);
 	for (unsigned i = 0; i < o->mechanism_count; i++)
 		message_put_str(m, F_MECHANISM, o->mechanisms[i]);
 	if (o->ca != NULL && (ca = open(o->ca, O_RDONLY | O_CLOEXEC)) < 0)
@@ -156,6 +180,8 @@ configure_account(struct driver *d, bool changed)
 	put(d->main_sock, m, ca);
 	if (ca >= 0)
 		(void)close(ca);
+	configure_file(d, "certificate", o->certificate);
+	configure_file(d, "key", o->key);
 }
 
 /* `how`: same, changed, gone. */
@@ -455,7 +481,9 @@ parse(struct options *o, int argc, char **argv)
 	    {"sessions", 1, NULL, 'x'}, {"outstanding", 1, NULL, 'o'}, {"file", 0, NULL, 'F'},
 	    {"pause", 1, NULL, 'P'}, {"hostname", 1, NULL, 'H'}, {"no-credential", 1, NULL, 'N'},
 	    {"retry", 0, NULL, 'R'}, {"transcript", 0, NULL, 'T'}, {"shutdown", 1, NULL, 'S'},
-	    {"reload", 1, NULL, 'L'}, {"no-keeper", 0, NULL, 'K'}, {NULL, 0, NULL, 0}};
+	    {"reload", 1, NULL, 'L'}, {"no-keeper", 0, NULL, 'K'}, {"srv", 0, NULL, 'V'},
+	    {"tls-name", 1, NULL, 'M'}, {"pin", 1, NULL, 'I'}, {"certificate", 1, NULL, 'C'},
+	    {"key", 1, NULL, 'Y'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -529,6 +557,21 @@ parse(struct options *o, int argc, char **argv)
 			break;
 		case 'K':
 			o->no_keeper = true;
+			break;
+		case 'V':
+			o->srv = true;
+			break;
+		case 'M':
+			o->tls_name = optarg;
+			break;
+		case 'I':
+			o->pin = optarg;
+			break;
+		case 'C':
+			o->certificate = optarg;
+			break;
+		case 'Y':
+			o->key = optarg;
 			break;
 		default:
 			exit(2);

@@ -143,6 +143,28 @@ test_app_only(void **state)
 	(void)conf_free(c);
 }
 
+static void
+test_servers_named_by_dns(void **state)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	struct conf *c;
+
+	assert_int_equal(load("account \"a\" {\n submit = \"srv:example.org\"\n mailbox = "
+			      "\"x@example.org\"\n grant = \"password\"\n tls-name = "
+			      "\"mail.example.net\"\n tls-pin = "
+			      "{\"sha256/WAqpzOdAx8HB6kWdSyoCWwPaDsiGk0+XnYvtDFdYP9g=\"}\n}\n",
+			     &c, &report),
+	    0);
+	assert_true(c->accounts[0].srv);
+	assert_string_equal(c->accounts[0].host, "example.org");
+	assert_int_equal(c->accounts[0].port, 0);
+	assert_string_equal(c->accounts[0].tls, "either");
+	assert_string_equal(c->accounts[0].tls_name, "mail.example.net");
+	assert_int_equal(c->accounts[0].tls_pins.count, 1);
+	assert_string_equal(c->accounts[0].mechanisms.items[0], "SCRAM-SHA-256-PLUS");
+	(void)conf_free(c);
+}
+
 struct bad {
 	const char *text;
 	const char *error; /* after "FOLDER/frank.conf:" */
@@ -220,10 +242,19 @@ static const struct bad bads[] = {
     {"account \"a\" {\n submit = \"host\"\n}\n", "2: error: submit = \"host\": wants HOST:PORT"},
     {"account \"a\" {\n submit = \"::1:25\"\n}\n",
 	"2: error: submit = \"::1:25\": wants HOST:PORT"},
+    {"account \"a\" {\n submit = \"srv:example.org:465\"\n}\n",
+	"2: error: submit = \"srv:example.org:465\": wants a domain"},
+    {"account \"a\" {\n submit = \"srv:example.org\"\n grant = \"none\"\n tls = \"none\"\n}\n",
+	"1: error: account \"a\": submit = \"srv:...\" names servers with TLS only"},
+    {"account \"a\" {\n tls-pin = {\"sha256/AAAA\"}\n}\n",
+	"2: error: tls-pin = \"sha256/AAAA\": wants \"sha256/\" and the base64"},
+    {"account \"a\" {\n submit = \"h:25\"\n grant = \"none\"\n tls-key = \"/k\"\n}\n",
+	"1: error: account \"a\": tls-key goes with tls-certificate"},
     {"account \"a\" {\n tls = \"ssl\"\n}\n",
 	"2: error: tls = \"ssl\": allowed are starttls, implicit, none"},
     {"account \"a\" {\n auth = {\"xoauth\"}\n}\n",
-	"2: error: auth = \"xoauth\": allowed are xoauth2, oauthbearer, scram-sha-256-plus, scram-sha-256, plain, login"},
+	"2: error: auth = \"xoauth\": allowed are xoauth2, oauthbearer, scram-sha-256-plus, "
+	"scram-sha-256, plain, login"},
     {"account \"a\" {\n provider = \"microsoft\"\n}\n",
 	"2: error: provider = \"microsoft\": no such provider; did you mean \"microsoft365\"?"},
     {"account \"a\" {\n token-endpoint = \"http://x.example/\"\n}\n",
@@ -424,6 +455,7 @@ main(void)
 	    cmocka_unit_test(test_preset_below_account),
 	    cmocka_unit_test(test_own_keys_over_the_preset),
 	    cmocka_unit_test(test_app_only),
+	    cmocka_unit_test(test_servers_named_by_dns),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_a_secret_is_never_shown),
 	    cmocka_unit_test(test_several_errors_in_one_run),
