@@ -128,7 +128,7 @@ put_submission(struct message *m, const struct conf_account *a)
 	message_put_str(m, F_AUTH_USER, a->auth_user);
 	message_put_str(m, F_HOST, a->host);
 	message_put_u64(m, F_PORT, a->port);
-	message_put_u64(m, F_SRV, a->srv);
+	message_put_u64(m, F_BY_SRV, a->srv);
 	message_put_str(m, F_TLS_NAME, a->tls_name);
 	put_list(m, F_TLS_PIN, &a->tls_pins);
 	message_put_str(m, F_TLS, a->tls);

@@ -108,7 +108,7 @@ take_tls(struct account *a, const struct message *m)
 	size_t at = 0;
 
 	a->tls = tls_by_name(tls);
-	a->srv = message_u64(m, F_SRV, 0) != 0;
+	a->srv = message_u64(m, F_BY_SRV, 0) != 0;
 	a->tls_either = a->srv && tls != NULL && strcmp(tls, "either") == 0;
 	a->tls_name = name == NULL ? NULL : strdup(name);
 	while (message_next_str(m, F_TLS_PIN, &at, &pin))

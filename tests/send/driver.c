@@ -169,7 +169,7 @@ configure_account(struct driver *d, bool changed)
 	message_put_str(m, F_TLS, o->tls);
 	message_put_u64(m, F_SESSIONS, o->sessions);
 	message_put_u64(m, F_SECRET_WITHOUT_TLS, !changed);
-	message_put_u64(m, F_SRV, o->srv);
+	message_put_u64(m, F_BY_SRV, o->srv);
 	message_put_str(m, F_TLS_NAME, o->tls_name);
 	if (o->pin != NULL)
 		message_put_str(m, F_TLS_PIN, o->pin);
