@@ -200,7 +200,7 @@ static void
 offer_session(struct tls_context *t, SSL *ssl, const char *host)
 {
 	for (size_t i = t->session_count; i-- > 0;) {
-		SSL_SESSION *s = t->sessions[i].session;
+		SSL_SESSION *s = t->sessions[i].session, *copy;
 
 		if (SSL_SESSION_get_time(s) + SESSION_SECONDS < time(NULL)) {
 			forget_session(t, i);
@@ -208,7 +208,11 @@ offer_session(struct tls_context *t, SSL *ssl, const char *host)
 		}
 		if (strcmp(t->sessions[i].host, host) != 0)
 			continue;
-		(void)SSL_set_session(ssl, s);
+		/* A copy: a connection that breaks spoils what it was given. */
+		copy = SSL_SESSION_dup(s);
+		if (copy != NULL)
+			(void)SSL_set_session(ssl, copy);
+		SSL_SESSION_free(copy);
 		if (SSL_SESSION_get_protocol_version(s) >= TLS1_3_VERSION && t->session_count > 1)
 			forget_session(t, i);
 		return;
