@@ -520,15 +520,9 @@ check_readable(struct loader *l, const struct conf_reference *ref)
 static void
 check_tls_file(struct loader *l, const struct conf_account *a, const char *key, const char *path)
 {
-	struct stat st;
-
-	if (path == NULL || !l->env->check_files)
-		return;
-	if (access(path, R_OK) < 0)
+	if (path != NULL && l->env->check_files && access(path, R_OK) < 0)
 		raw_error(&l->raw, a->place, "account \"%s\": %s %s cannot be read: %s", a->name,
 		    key, path, strerror(errno));
-	else if (strcmp(key, "tls-key") == 0 && stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
-		raw_warning(&l->raw, a->place, "%s can be read by everybody; make it 0600", path);
 }
 
 static int

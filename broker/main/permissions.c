@@ -131,6 +131,10 @@ permissions_check(const struct conf *c, struct buf *report)
 		check_reference(&l, &a->password, true);
 		if (a->ca_file != NULL)
 			check_file(&l, &a->place, a->ca_file, false);
+		if (a->tls_certificate != NULL)
+			check_file(&l, &a->place, a->tls_certificate, a->tls_key == NULL);
+		if (a->tls_key != NULL)
+			check_file(&l, &a->place, a->tls_key, true);
 	}
 	for (size_t i = 0; i < c->listener_count; i++) {
 		check_reference(&l, &c->listeners[i].certificate, false);
