@@ -8,9 +8,13 @@
  * and what comes back takes its place.
  *
  * A caller that writes its whole session at once is read as soon as it is accepted, and answered
- * after the commit: its socket never enters the event loop. Connections are bounded per uid, and in
- * all; when all places are taken, the one that has been silent longest outside a transaction makes
- * room, so that callers who say nothing keep nobody out.
+ * after the commit: its socket never enters the event loop.
+ *
+ * Connections are bounded for each caller (usage.h), and in all. Whoever has all of its own gets
+ * another by losing the one that has been silent longest outside a transaction. When all places are
+ * taken, such a one makes room, whoever's it is; where there is none, the caller that has most loses the one
+ * that has been silent longest, to one that has fewer. So those who say nothing, or write slowly,
+ * keep nobody out.
  */
 #include "broker/queue/queue.h"
 
@@ -25,15 +29,17 @@
 #include "base/log.h"
 #include "base/smtp/server.h"
 #include "broker/queue/owner.h"
+#include "broker/queue/usage.h"
 
 enum {
 	CONNECTIONS_MAX = 1024,
-	PER_UID_MAX = 128,
-	PER_ROOT_MAX = 512, /* root runs the callers of many users: cron, init scripts */
 	ACCEPTS_PER_TURN = 64,
 	READ_SIZE = 32 * 1024,
-	READS_PER_TURN = 32,
+	READS_PER_TURN = 8,
 	IDLE_SECONDS = 300, /* RFC 5321 section 4.5.3.2.7 */
+	/* `sendmail -bs` of a mail program that stays open; its place is had for the asking */
+	LOCAL_IDLE_SECONDS = 3600,
+	TELL_MS = 60 * 1000,
 	HANDOVER_SECONDS = 60,
 };
 
@@ -51,7 +57,9 @@ struct connection {
 	struct connection *next, **at; /* oldest activity first */
 	struct connections *all;
 	struct caller caller;
-	char *service, *listener;   /* what `caller` borrows */
+	char *service, *listener; /* what `caller` borrows */
+	struct usage *usage;
+	bool counted;               /* in usage */
 	struct submission *session; /* NULL until a TLS that comes first is there */
 	struct event *readable, *writable, *late;
 	uint64_t handover; /* 0: not handed over */
@@ -67,7 +75,7 @@ struct connections {
 	struct listener *listeners;
 	struct connection *first, **last;
 	size_t count, max;
-	bool told_full;
+	uint64_t told_full; /* of queue_now_ms */
 };
 
 static void pump(struct connection *c);
@@ -119,6 +127,9 @@ connection_free(struct connection *c)
 		c->all->count--;
 	}
 	(void)submission_free(c->session);
+	if (c->counted)
+		usage_disconnect(c->usage);
+	usage_drop(c->all->q, c->usage);
 	forget_events(c);
 	if (c->handover != 0)
 		handover_forget(c->all->q, c->handover);
@@ -218,21 +229,6 @@ tcp_peer_of(const struct queue *q, int fd, const struct settings_listener *n, st
 		ret->unknown = false;
 	}
 	return 0;
-}
-
-/* Do limits count the two as one? Who is not known counts by its address. */
-static bool
-is_same_origin(const struct caller *a, const struct caller *b)
-{
-	size_t host = strcspn(a->origin, "]");
-
-	if (a->unknown != b->unknown || a->uid != b->uid)
-		return false;
-	if (!a->unknown)
-		return true;
-	if (a->origin[0] != '[')
-		host = strcspn(a->origin, ":");
-	return strncmp(a->origin, b->origin, host + 1) == 0;
 }
 
 /* ---- bytes ---- */
@@ -356,12 +352,20 @@ on_starttls(void *arg)
 	c->begin_tls = true;
 }
 
+/* Not in the midst of anything. */
+static bool
+is_idle(const struct connection *c)
+{
+	return c->session == NULL || smtp_server_idle(submission_engine(c->session));
+}
+
 /* Waits for what the session needs next; for the spool it needs no event. */
 static bool
 arm(struct connection *c)
 {
-	static const struct timeval idle = {IDLE_SECONDS, 0};
 	struct smtp_server *e = submission_engine(c->session);
+	bool patient = c->caller.listener == NULL && is_idle(c);
+	const struct timeval idle = {patient ? LOCAL_IDLE_SECONDS : IDLE_SECONDS, 0};
 	bool unwritten = smtp_server_output(e)->len > 0;
 	struct event **ev = unwritten ? &c->writable : &c->readable;
 	struct event *other = unwritten ? c->readable : c->writable;
@@ -425,13 +429,6 @@ turn_away(int fd, const char *words)
 	(void)close(fd);
 }
 
-/* Not in the midst of anything. */
-static bool
-is_idle(const struct connection *c)
-{
-	return c->session == NULL || smtp_server_idle(submission_engine(c->session));
-}
-
 static void
 dismiss(struct connection *c, const char *words)
 {
@@ -442,26 +439,76 @@ dismiss(struct connection *c, const char *words)
 	(void)connection_free(c);
 }
 
-/* Somebody who says nothing makes room: true if there was one. */
-static bool
-evict(struct connections *all)
+/* The one that has been silent longest outside a transaction, of one caller or (NULL) of all. */
+static struct connection *
+find_idle(const struct connections *all, const struct usage *of)
 {
 	for (struct connection *c = all->first; c != NULL; c = c->next)
-		if (is_idle(c)) {
-			dismiss(c, "Others wait: try again later");
-			return true;
-		}
-	return false;
+		if ((of == NULL || c->usage == of) && is_idle(c))
+			return c;
+	return NULL;
 }
 
-static size_t
-count_of(const struct connections *all, const struct caller *like)
+/* The one that has been silent longest, of the caller that has most, where that is more than `few`. */
+static struct connection *
+find_greediest(const struct connections *all, unsigned few)
 {
-	size_t n = 0;
+	struct connection *found = NULL;
 
-	for (const struct connection *c = all->first; c != NULL; c = c->next)
-		n += is_same_origin(&c->caller, like);
-	return n;
+	for (struct connection *c = all->first; c != NULL; c = c->next) {
+		unsigned n = c->counted ? usage_connections(c->usage) : 0;
+
+		if (n > few && !c->busy) {
+			found = c;
+			few = n;
+		}
+	}
+	return found;
+}
+
+/* Somebody makes room for a caller, who may not be known yet (NULL): true if there was one. */
+static bool
+make_room(struct connections *all, const struct usage *of)
+{
+	struct connection *c = find_idle(all, NULL);
+
+	if (c == NULL && of != NULL)
+		c = find_greediest(all, usage_connections(of) + 1);
+	if (c != NULL)
+		dismiss(c, "Others wait: try again later");
+	return c != NULL;
+}
+
+/* A place for the connection: false where there is none. */
+static bool
+admit(struct connections *all, struct connection *c)
+{
+	struct connection *idle;
+
+	c->usage = usage_take(all->q, &c->caller);
+	if (c->usage == NULL)
+		return false;
+	c->counted = usage_connect(all->q, c->usage);
+	if (!c->counted && (idle = find_idle(all, c->usage)) != NULL) {
+		dismiss(idle, "You have too many connections, and this one was silent");
+		c->counted = usage_connect(all->q, c->usage);
+	}
+	return c->counted && (all->count < all->max || make_room(all, c->usage));
+}
+
+static void
+tell_full(struct connections *all, const struct caller *c)
+{
+	uint64_t now = queue_now_ms();
+	char uid[16];
+
+	if (all->told_full != 0 && now - all->told_full < TELL_MS)
+		return;
+	all->told_full = now;
+	(void)snprintf(uid, sizeof(uid), "%u", c->uid);
+	log_line(LOG_LEVEL_WARNING,
+	    "Connections are turned away: a caller has too many, or all places are taken.",
+	    LOG_PAIRS({LOG_UID, c->unknown ? NULL : uid}, {LOG_SERVICE, c->socket}));
 }
 
 /* Who it is, and through which entrance it came. */
@@ -498,16 +545,10 @@ serve(struct listener *l, int fd)
 		(void)connection_free(c);
 		return;
 	}
-	if (count_of(all, &c->caller) >= (c->caller.uid == 0 ? PER_ROOT_MAX : PER_UID_MAX) ||
-	    (all->count >= all->max && !evict(all))) {
+	if (!admit(all, c)) {
 		c->fd = -1;
 		turn_away(fd, "421 4.3.2 Too many connections: try again later\r\n");
-		if (!all->told_full)
-			log_warning(
-			    "Connections are turned away: uid %u has too many, or all places "
-			    "are taken.",
-			    c->caller.uid);
-		all->told_full = true;
+		tell_full(all, &c->caller);
 		(void)connection_free(c);
 		return;
 	}
@@ -537,7 +578,7 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 			if (errno == EINTR || errno == ECONNABORTED)
 				continue;
 			/* Out of descriptors: somebody must go before the next can come. */
-			if ((errno == EMFILE || errno == ENFILE) && evict(l->all))
+			if ((errno == EMFILE || errno == ENFILE) && make_room(l->all, NULL))
 				continue;
 			return;
 		}

@@ -281,6 +281,12 @@ policy_bucket_wait(const struct policy_bucket *b, unsigned capacity, uint64_t pe
 	return after > period ? after - period : 0;
 }
 
+bool
+policy_bucket_is_full(const struct policy_bucket *b, uint64_t now)
+{
+	return spent_now(b, now) == 0;
+}
+
 void
 policy_bucket_take(
     struct policy_bucket *b, unsigned capacity, uint64_t period, uint64_t now, unsigned count)

@@ -150,6 +150,8 @@ uint64_t policy_bucket_wait(
 /* Takes `count`, also beyond the capacity. */
 void policy_bucket_take(
     struct policy_bucket *b, unsigned capacity, uint64_t period, uint64_t now, unsigned count);
+/* Nothing is spent: it is as it was at the beginning. */
+bool policy_bucket_is_full(const struct policy_bucket *b, uint64_t now);
 /* Gives one back. */
 void policy_bucket_give(struct policy_bucket *b, unsigned capacity, uint64_t period);
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "broker/queue/role.h"
+#include "broker/queue/usage.h"
 
 enum {
 	SWEEP_SECONDS = 120,
@@ -301,13 +302,14 @@ on_start(struct role *r)
 		return e;
 	q->diag = -1;
 	q->users = users_new();
+	q->usages = usages_new();
 	q->handover = handover_new(q);
 	q->connections = connections_new(q);
 	q->control = control_new(q);
 	if (drop >= 0)
 		q->drop = drop_new(q, drop);
-	return q->users == NULL || q->handover == NULL || q->connections == NULL ||
-		       q->control == NULL
+	return q->users == NULL || q->usages == NULL || q->handover == NULL ||
+		       q->connections == NULL || q->control == NULL
 		   ? -ENOMEM
 		   : 0;
 }

@@ -186,8 +186,8 @@ struct dispatch {
 	unsigned starts;      /* deliveries taken from the spool whose start is not on disk yet */
 	struct lane *lanes;
 	size_t lane_count, lane_room, turn;
-	struct event *timer; /* something becomes due */
-	struct event *idle;  /* looks for what is not needed any more */
+	struct event *timer;  /* something becomes due */
+	struct event *idle;   /* looks for what is not needed any more */
 	uint64_t count_after; /* of queue_now_ms: not to be counted again before */
 	struct {
 		unsigned outstanding;

@@ -30,6 +30,7 @@
 #include "broker/queue/login.h"
 #include "broker/queue/password.h"
 #include "broker/queue/store.h"
+#include "broker/queue/usage.h"
 
 enum {
 	BAD_COMMANDS_MAX = 50,
@@ -51,6 +52,8 @@ struct transaction {
 	struct body body;
 	struct spool_message *message;
 	struct envelope recipients; /* until the message is complete */
+	struct usage *usage;
+	uint64_t in_flight; /* octets counted there */
 	enum policy_envelope envelope;
 	char *sender;    /* given, qualified */
 	char *caller;    /* the calling user's own address */
@@ -76,6 +79,7 @@ struct submission {
 	struct attempt *attempt; /* AUTH under way, or its refusal that is held back */
 	unsigned failed_logins;
 	bool reading_aliases;
+	struct usage *usage;
 	/* MAIL that waits for the user's name */
 	bool asking;
 	char sender[ADDRESS_MAX + 1];
@@ -116,6 +120,8 @@ transaction_free(struct transaction *t)
 	(void)complete_free(t->complete);
 	body_clear(&t->body, false);
 	envelope_clear(&t->recipients);
+	if (t->usage != NULL)
+		usage_shrink(t->usage, t->in_flight);
 	(void)spool_message_free(t->message);
 	free(t->sender);
 	free(t->caller);
@@ -162,6 +168,7 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 	if (t == NULL)
 		return NULL;
 	t->service = service;
+	t->usage = s->usage;
 	body_init(&t->body, q);
 	buf_init(&t->texts.date, 64);
 	buf_init(&t->texts.id, 512);
@@ -263,6 +270,15 @@ refuse_nobody(struct submission *s, const char *sender)
 	    "password");
 }
 
+/* A caller that takes too much is told so each time, and the log once a minute. */
+static enum smtp_decision
+refuse_greed(struct submission *s, const struct service *v, const char *sender,
+    const char *enhanced, const char *words)
+{
+	return usage_tell(s->usage) ? refuse_and_log(s, v, sender, 452, enhanced, words)
+				    : refuse(s, 452, enhanced, words);
+}
+
 static enum smtp_decision
 mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_params *p,
     const struct user *u)
@@ -278,6 +294,9 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
 		return refuse_and_log(
 		    s, v, sender, 550, "5.7.1", "The message is larger than this service may send");
+	if (usage_wait(s->q, s->usage) > 0)
+		return refuse_greed(s, v, sender, "4.7.1",
+		    "This user hands in more messages a minute than it may: try again later");
 	wait = store_rate_wait(v);
 	if (wait > 0)
 		return refuse_and_log(s, v, sender, 450, "4.7.1",
@@ -584,7 +603,12 @@ on_content(void *arg, const char *bytes, size_t len)
 	struct submission *s = arg;
 	struct transaction *t = s->t;
 	int r = t->duplicate ? 0 : complete_input(t->complete, bytes, len);
+	uint64_t grown = t->body.size - t->in_flight;
 
+	t->in_flight += grown;
+	if (!usage_grow(s->q, t->usage, grown))
+		return refuse_greed(s, t->service, t->sender, "4.3.1",
+		    "This user hands in more at once than it may: try again later");
 	if (r == 0 && t->service->policy.size_max > 0 &&
 	    t->body.size > t->service->policy.size_max) {
 		refuse_content(
@@ -688,6 +712,7 @@ store(struct submission *s)
 	s->storing = store_message(s->q, t->service, t->message, on_stored, s);
 	if (s->storing == NULL)
 		return refuse_because(s, -ENOMEM);
+	usage_message(s->q, s->usage);
 	t->message = NULL;
 	body_clear(&t->body, true);
 	return SMTP_LATER;
@@ -975,7 +1000,8 @@ submission_new(
 	config.hostname = s->hostname;
 	if (caller->listener != NULL)
 		configure_listener(caller, &config);
-	if (s->hostname != NULL && s->mail_name != NULL)
+	s->usage = usage_take(q, caller);
+	if (s->hostname != NULL && s->mail_name != NULL && s->usage != NULL)
 		s->engine = smtp_server_new(
 		    &config, caller->listener == NULL ? &engine_ops : &listener_ops, s);
 	return s->engine == NULL ? submission_free(s) : s;
@@ -995,6 +1021,7 @@ submission_free(struct submission *s)
 	(void)listing_free(s->listing);
 	(void)smtp_server_free(s->engine);
 	(void)transaction_free(s->t);
+	usage_drop(s->q, s->usage);
 	forget_attempt(s);
 	free(s->named);
 	free(s->hostname);

@@ -123,6 +123,10 @@ harness_configure(struct harness *h)
 	message_put_str(m, F_MAIL_NAME, "mail.example");
 	message_put_str(m, F_POSTMASTER, "postmaster@example.com");
 	message_put_u64(m, F_SIZE_LIMIT, 10000000);
+	if (h->user_rate > 0)
+		message_put_u64(m, F_USER_RATE, h->user_rate);
+	if (h->user_in_flight > 0)
+		message_put_u64(m, F_USER_IN_FLIGHT, h->user_in_flight);
 	message_put_u64(m, F_LIFETIME, h->lifetime);
 	message_put_u64(m, F_TRANSCRIPT_DAYS, h->history_days);
 	message_put_str(m, F_IN_DOUBT, h->in_doubt);

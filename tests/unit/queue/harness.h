@@ -24,6 +24,7 @@ struct harness {
 	/* what the configuration says */
 	const char *service, *from_policy, *mode, *in_doubt, *senders;
 	unsigned rate, lifetime, history_days;
+	unsigned user_rate, user_in_flight; /* 0: the default */
 };
 
 /* Makes the folder and the sockets. Settings may be changed before harness_start. */

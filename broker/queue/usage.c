@@ -1,0 +1,152 @@
+/* usage.c: see usage.h. A hash table of records; one that nobody uses goes when its messages are forgotten. */
+#include "broker/queue/usage.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CHAINS = 256, ROOT_FACTOR = 4, MINUTE_MS = 60 * 1000 };
+
+struct usage {
+	struct usage *next;
+	uint32_t uid;
+	char place[72]; /* socket or other machine; "" for the common socket */
+	unsigned users; /* sessions that hold it */
+	unsigned connections;
+	uint64_t in_flight;
+	struct policy_bucket minute;
+	uint64_t told; /* of queue_now_ms; 0: never */
+};
+
+struct usages {
+	struct usage *chains[CHAINS];
+};
+
+struct usages *
+usages_new(void)
+{
+	return calloc(1, sizeof(struct usages));
+}
+
+/* Where the caller's name is not enough: its socket, or the machine that it calls from, without the port. */
+static void
+place_of(const struct caller *c, char *to, size_t size)
+{
+	const char *end = c->origin[0] == '[' ? "]" : ":";
+
+	if (c->unknown)
+		(void)snprintf(to, size, "@%.*s", (int)strcspn(c->origin, end), c->origin);
+	else
+		(void)snprintf(to, size, "%s", c->socket == NULL ? "" : c->socket);
+}
+
+static bool
+is_forgotten(const struct usage *u)
+{
+	return u->users == 0 && policy_bucket_is_full(&u->minute, queue_now_ms());
+}
+
+struct usage *
+usage_take(struct queue *q, const struct caller *c)
+{
+	struct usage **at = &q->usages->chains[c->uid % CHAINS], *u;
+	char place[sizeof(u->place)];
+
+	place_of(c, place, sizeof(place));
+	while ((u = *at) != NULL) {
+		if (u->uid == c->uid && strcmp(u->place, place) == 0)
+			break;
+		if (is_forgotten(u)) {
+			*at = u->next;
+			free(u);
+		} else {
+			at = &u->next;
+		}
+	}
+	if (u == NULL) {
+		u = calloc(1, sizeof(*u));
+		if (u == NULL)
+			return NULL;
+		u->uid = c->uid;
+		memcpy(u->place, place, sizeof(place));
+		u->next = q->usages->chains[c->uid % CHAINS];
+		q->usages->chains[c->uid % CHAINS] = u;
+	}
+	u->users++;
+	return u;
+}
+
+void
+usage_drop(struct queue *q, struct usage *u)
+{
+	if (u != NULL)
+		u->users--;
+}
+
+static bool
+is_privileged(const struct usage *u)
+{
+	return u->uid == 0 || u->uid == (uint32_t)geteuid();
+}
+
+bool
+usage_connect(const struct queue *q, struct usage *u)
+{
+	unsigned most = q->settings->user_connections;
+
+	if (u->connections >= (is_privileged(u) ? most * ROOT_FACTOR : most))
+		return false;
+	u->connections++;
+	return true;
+}
+
+void
+usage_disconnect(struct usage *u)
+{
+	u->connections--;
+}
+
+unsigned
+usage_connections(const struct usage *u)
+{
+	return u->connections;
+}
+
+bool
+usage_grow(const struct queue *q, struct usage *u, uint64_t octets)
+{
+	u->in_flight += octets;
+	return is_privileged(u) || u->in_flight <= q->settings->user_in_flight;
+}
+
+void
+usage_shrink(struct usage *u, uint64_t octets)
+{
+	u->in_flight -= octets;
+}
+
+uint64_t
+usage_wait(const struct queue *q, const struct usage *u)
+{
+	return is_privileged(u) ? 0
+				: policy_bucket_wait(&u->minute, q->settings->user_rate, MINUTE_MS,
+				      queue_now_ms());
+}
+
+void
+usage_message(const struct queue *q, struct usage *u)
+{
+	if (!is_privileged(u))
+		policy_bucket_take(
+		    &u->minute, q->settings->user_rate, MINUTE_MS, queue_now_ms(), 1);
+}
+
+bool
+usage_tell(struct usage *u)
+{
+	uint64_t now = queue_now_ms();
+
+	if (u->told != 0 && now - u->told < MINUTE_MS)
+		return false;
+	u->told = now == 0 ? 1 : now;
+	return true;
+}
