@@ -6,6 +6,8 @@
  * the caller. Its content is what would have gone to the socket. Mode 0640 lets the daemon's group
  * read it, which the setgid directory gives to the file.
  *
+ * A file system that is nearly full takes none: what is left is for the daemon.
+ *
  * The rename must be durable, too. Who may not read the directory cannot sync it; then the whole
  * file system is synced.
  */
@@ -15,9 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "shim/shim.h"
+
+enum { RESERVE_BYTES = 16 * 1024 * 1024, RESERVE_FILES = 1000 };
 
 static void
 name_file(char *out, size_t size, const char *before, const char *id, const char *after)
@@ -31,6 +36,17 @@ name_file(char *out, size_t size, const char *before, const char *id, const char
 	out[len] = '\0';
 }
 
+/* Programs that loop while the daemon is down must leave it room to start. */
+static bool
+is_nearly_full(int directory)
+{
+	struct statvfs fs;
+
+	return fstatvfs(directory, &fs) == 0 &&
+	       (fs.f_bavail < RESERVE_BYTES / fs.f_frsize ||
+		   (fs.f_files > 0 && fs.f_favail < RESERVE_FILES));
+}
+
 int
 drop_open(struct drop *d, const char *directory, const char *id)
 {
@@ -42,6 +58,10 @@ drop_open(struct drop *d, const char *directory, const char *id)
 	d->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (d->directory < 0)
 		return -errno;
+	if (is_nearly_full(d->directory)) {
+		drop_abandon(d);
+		return -ENOSPC;
+	}
 	name_file(d->name, sizeof(d->name), ".", id, ".tmp");
 	d->file = openat(
 	    d->directory, d->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);

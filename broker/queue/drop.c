@@ -8,6 +8,12 @@
  * that does not end in QUIT is not. What is stored is unlinked after the commit; a crash in between
  * is harmless, since its submission id is known then. What is refused for good is kept aside under
  * another name, for its owner; what is refused for now stays for the next look.
+ *
+ * The directory is read in steps, one in a turn of the loop, and its files are taken one after the
+ * other: those of a user in the order of their times, users in turn, so that a flood of one user
+ * delays nobody else. Where one has to wait (the user's limits, the service's rate, a full disk), the later
+ * ones of its user wait too. A user's files beyond PER_USER_MAX are left to the next look. Their
+ * number and size on disk are for quotas to bound: whoever may write there does so without us.
  */
 #include "broker/queue/queue.h"
 
@@ -25,21 +31,44 @@
 enum {
 	LOOK_SECONDS = 10,
 	RETRY_LOOKS = 6, /* a file that was refused for now is tried again after so many looks */
-	NAMES_MAX = 256, /* files taken in one look */
+	STEP_ENTRIES = 500,
+	FOUND_MAX = 50000, /* files of a look */
+	PER_USER_MAX = 5000,
+	USERS_MAX = 4096, /* a power of two; of a look */
+	TOLD_MAX = 50,    /* lines in the log of a look */
+	LEFT_MAX = 64,
 	READ_SIZE = 32 * 1024,
 	ENVELOPE_MAX = 8 * 1024 * 1024, /* what commands may add to the largest message */
 	STALE_SECONDS = 24 * 3600,
 };
 
+struct found {
+	char *name; /* owned */
+	uint32_t uid;
+	unsigned turn; /* it is the so-manieth of its user */
+	struct timespec at;
+};
+
+/* How many files of a user are in a look. */
+struct share {
+	uint32_t uid;
+	unsigned count; /* 0: a free slot */
+};
+
 struct drop {
 	struct queue *q;
-	struct event *timer;
+	struct event *timer, *step;
 	int dir;
 	struct timespec seen; /* the directory's change that was looked at */
 	unsigned looks;
-	char *names[NAMES_MAX];
-	size_t count, at;
-	size_t waiting; /* found in looks that took all they may, and refused for now */
+	DIR *scan;    /* while the directory is read */
+	bool partial; /* there is more than a look takes */
+	struct found *found;
+	size_t count, room, at;
+	struct share shares[USERS_MAX];
+	unsigned told;
+	ino_t left[LEFT_MAX]; /* folders that were told of */
+	size_t left_count;
 	/* the file being read */
 	char *name; /* NULL: none */
 	int fd;
@@ -49,13 +78,16 @@ struct drop {
 };
 
 static void next_file(struct drop *d);
+static void forget_found(struct drop *d);
 
 static void
-tell(const struct drop *d, enum log_level level, const char *sentence, const char *name,
-    const char *why)
+tell(struct drop *d, enum log_level level, const char *sentence, const char *name, const char *why)
 {
 	char uid[16];
 
+	/* Whoever fills the directory with rubbish shall not fill the log as well. */
+	if (++d->told > TOLD_MAX)
+		return;
 	(void)snprintf(uid, sizeof(uid), "%u", d->caller.uid);
 	log_line(level, sentence, LOG_PAIRS({LOG_FILE, name}, {LOG_UID, uid}, {LOG_ERROR, why}));
 }
@@ -66,14 +98,32 @@ keep_aside(struct drop *d, const char *name, const char *why)
 {
 	char aside[NAME_MAX + 1];
 	int n = snprintf(aside, sizeof(aside), "%s.refused", name);
+	struct stat st;
 
-	if (n < 0 || (size_t)n >= sizeof(aside) || renameat(d->dir, name, d->dir, aside) < 0) {
+	/* One whose name is as long as names may be gets another. */
+	if (n >= (int)sizeof(aside) && fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		(void)snprintf(aside, sizeof(aside), "%llu.refused", (unsigned long long)st.st_ino);
+	if (renameat(d->dir, name, d->dir, aside) < 0) {
 		tell(d, LOG_LEVEL_ERROR, "A file in the drop directory cannot be put aside.", name,
 		    why);
 		return;
 	}
 	tell(d, LOG_LEVEL_ERROR,
 	    "A file in the drop directory is no message that can be sent; kept aside.", aside, why);
+}
+
+/* A folder is left where it is, which the role may not change, and told of once. */
+static void
+leave_folder(struct drop *d, const char *name, ino_t inode)
+{
+	for (size_t i = 0; i < d->left_count; i++)
+		if (d->left[i] == inode)
+			return;
+	if (d->left_count == ARRAY_SIZE(d->left))
+		return;
+	d->left[d->left_count++] = inode;
+	tell(d, LOG_LEVEL_ERROR, "A folder in the drop directory is no message.", name,
+	    "its owner, or root, can remove it");
 }
 
 /* Links, fifos, devices: nothing that anybody's mail is in. */
@@ -100,6 +150,17 @@ close_file(struct drop *d)
 	d->name = NULL;
 }
 
+/* The order of a user's messages is kept: what comes behind one that waits does so too. */
+static void
+pass_over(struct drop *d, uint32_t uid)
+{
+	for (size_t i = d->at; i < d->count; i++)
+		if (d->found[i].uid == uid) {
+			free(d->found[i].name);
+			d->found[i].name = NULL;
+		}
+}
+
 static void
 finish_file(struct drop *d)
 {
@@ -113,7 +174,7 @@ finish_file(struct drop *d)
 			    d->name, strerror(errno));
 	} else if (code >= 400 && code < 500) {
 		tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", d->name, words);
-		d->waiting++;
+		pass_over(d, d->caller.uid);
 	} else {
 		keep_aside(d, d->name, code == 0 ? "it holds no whole message" : words);
 	}
@@ -199,12 +260,15 @@ static bool
 begin_file(struct drop *d, const char *name)
 {
 	const char *why;
-
 	struct stat st;
 
 	if (fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return true;
 	d->caller = (struct caller){.uid = st.st_uid};
+	if (S_ISDIR(st.st_mode)) {
+		leave_folder(d, name, st.st_ino);
+		return true;
+	}
 	if (!S_ISREG(st.st_mode)) {
 		remove_oddity(d, name);
 		return true;
@@ -240,14 +304,18 @@ static void
 next_file(struct drop *d)
 {
 	while (d->at < d->count && d->name == NULL && !d->q->stopping) {
-		char *name = d->names[d->at++];
+		CLEANUP_FREE char *name = TAKE_PTR(d->found[d->at].name);
 		bool was = d->feeding;
 
+		d->at++;
+		if (name == NULL)
+			continue;
 		d->feeding = true;
 		(void)begin_file(d, name);
 		d->feeding = was;
-		free(name);
 	}
+	if (d->at == d->count && d->name == NULL)
+		forget_found(d);
 }
 
 /* ---- the directory ---- */
@@ -274,38 +342,143 @@ look_at_unfinished(struct drop *d, const char *name)
 }
 
 static void
-collect(struct drop *d)
+forget_found(struct drop *d)
 {
-	int fd = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *all = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-	size_t skip;
+	for (size_t i = d->at; i < d->count; i++)
+		free(d->found[i].name);
+	free(d->found);
+	d->found = NULL;
+	d->count = d->at = d->room = 0;
+	memset(d->shares, 0, sizeof(d->shares));
+	if (d->told > TOLD_MAX)
+		log_warning("%u more files in the drop directory were refused, or wait.",
+		    d->told - TOLD_MAX);
+	d->told = 0;
+	if (d->partial)
+		d->looks = RETRY_LOOKS;
+	d->partial = false;
+}
 
-	if (all == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
-		log_line(LOG_LEVEL_ERROR, "The drop directory cannot be read.",
-		    LOG_PAIRS({LOG_ERROR, strerror(errno)}));
+/* One file more of this user in this look: which one it is, from 1; 0 where that is too many. */
+static unsigned
+count_share(struct drop *d, uint32_t uid)
+{
+	size_t at = (uid * 2654435761U) & (USERS_MAX - 1);
+
+	for (size_t i = 0; i < USERS_MAX; i++, at = (at + 1) & (USERS_MAX - 1)) {
+		struct share *s = &d->shares[at];
+
+		if (s->count > 0 && s->uid != uid)
+			continue;
+		s->uid = uid;
+		return s->count < PER_USER_MAX ? ++s->count : 0;
+	}
+	return 0;
+}
+
+static void
+note_file(struct drop *d, const char *name)
+{
+	struct found *all = d->found;
+	struct stat st;
+
+	if (fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (d->count == d->room) {
+		size_t room = d->room == 0 ? 64 : d->room * 2;
+
+		all = reallocarray(d->found, room, sizeof(*all));
+		if (all != NULL) {
+			d->found = all;
+			d->room = room;
+		}
+	}
+	if (all == NULL || d->count == FOUND_MAX || count_share(d, st.st_uid) == 0) {
+		d->partial = true;
 		return;
 	}
-	/* Many that wait must not keep those behind them from being seen. */
-	if (d->count < NAMES_MAX)
-		d->waiting = 0;
-	skip = d->waiting;
-	d->count = d->at = 0;
-	while (d->count < NAMES_MAX && (e = readdir(all)) != NULL) {
+	all[d->count] = (struct found){.name = strdup(name), .uid = st.st_uid, .at = st.st_mtim};
+	d->count += all[d->count].name != NULL;
+}
+
+static int
+compare_times(const struct found *a, const struct found *b)
+{
+	if (a->at.tv_sec != b->at.tv_sec)
+		return a->at.tv_sec < b->at.tv_sec ? -1 : 1;
+	if (a->at.tv_nsec != b->at.tv_nsec)
+		return a->at.tv_nsec < b->at.tv_nsec ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+static int
+compare_users(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	return x->uid != y->uid ? (x->uid < y->uid ? -1 : 1) : compare_times(x, y);
+}
+
+static int
+compare_turns(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	return x->turn != y->turn ? (x->turn < y->turn ? -1 : 1) : compare_times(x, y);
+}
+
+/* Each user's in the order of their times, and the users in turn. */
+static void
+arrange(struct drop *d)
+{
+	if (d->count == 0)
+		return;
+	qsort(d->found, d->count, sizeof(*d->found), compare_users);
+	for (size_t i = 1; i < d->count; i++)
+		if (d->found[i].uid == d->found[i - 1].uid)
+			d->found[i].turn = d->found[i - 1].turn + 1;
+	qsort(d->found, d->count, sizeof(*d->found), compare_turns);
+}
+
+/* Some entries of the directory; at its end the files are taken. */
+static void
+on_step(evutil_socket_t number, short what, void *arg)
+{
+	static const struct timeval now = {0, 0};
+	struct drop *d = arg;
+	struct dirent *e = NULL;
+
+	for (int i = 0; i < STEP_ENTRIES && (e = readdir(d->scan)) != NULL; i++) {
 		if (ends_in(e->d_name, ".tmp"))
 			look_at_unfinished(d, e->d_name);
-		if (e->d_name[0] == '.' || !ends_in(e->d_name, ".drop"))
-			continue;
-		if (skip > 0) {
-			skip--;
-			continue;
-		}
-		d->names[d->count] = strdup(e->d_name);
-		d->count += d->names[d->count] != NULL;
+		else if (e->d_name[0] != '.' && ends_in(e->d_name, ".drop"))
+			note_file(d, e->d_name);
 	}
-	(void)closedir(all);
+	if (e != NULL && !d->q->stopping) {
+		(void)event_add(d->step, &now);
+		return;
+	}
+	(void)closedir(d->scan);
+	d->scan = NULL;
+	arrange(d);
+	next_file(d);
+}
+
+static void
+begin_scan(struct drop *d)
+{
+	static const struct timeval now = {0, 0};
+	int fd = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	d->scan = fd < 0 ? NULL : fdopendir(fd);
+	if (d->scan != NULL) {
+		(void)event_add(d->step, &now);
+		return;
+	}
+	log_line(LOG_LEVEL_ERROR, "The drop directory cannot be read.",
+	    LOG_PAIRS({LOG_ERROR, strerror(errno)}));
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 void
@@ -313,7 +486,7 @@ drop_scan(struct drop *d)
 {
 	struct stat st;
 
-	if (d->dir < 0 || d->name != NULL || d->at < d->count || d->q->stopping)
+	if (d->dir < 0 || d->name != NULL || d->scan != NULL || d->count > 0 || d->q->stopping)
 		return;
 	/* Most looks end here: nothing was added or renamed. */
 	if (fstat(d->dir, &st) < 0)
@@ -323,10 +496,7 @@ drop_scan(struct drop *d)
 		return;
 	d->looks = 0;
 	d->seen = st.st_mtim;
-	collect(d);
-	if (d->count == NAMES_MAX)
-		d->looks = RETRY_LOOKS; /* there may be more */
-	next_file(d);
+	begin_scan(d);
 }
 
 static void
@@ -348,7 +518,8 @@ drop_new(struct queue *q, int dir)
 	d->fd = -1;
 	d->looks = RETRY_LOOKS;
 	d->timer = event_new(q->base, -1, EV_PERSIST, on_timer, d);
-	if (d->timer == NULL || event_add(d->timer, &look) < 0) {
+	d->step = evtimer_new(q->base, on_step, d);
+	if (d->timer == NULL || d->step == NULL || event_add(d->timer, &look) < 0) {
 		free(d);
 		return NULL;
 	}

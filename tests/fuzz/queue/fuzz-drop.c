@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/smtp/server.h"
 #include "broker/queue/queue.h"
+#include "broker/queue/usage.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -115,7 +116,8 @@ configure(void)
 		abort();
 	(void)message_free(m);
 	settings_complete(queue.settings);
-	if (runtime_take(&queue, queue.settings) < 0)
+	queue.usages = usages_new();
+	if (queue.usages == NULL || runtime_take(&queue, queue.settings) < 0)
 		abort();
 }
 

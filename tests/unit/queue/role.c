@@ -649,6 +649,70 @@ test_drop_directory(void **state)
 	assert_string_equal(view_list(h, 0).sender, "user1234@mail.example");
 }
 
+/* A user's messages are taken in the order of their times, users in turn, and none is passed by one behind it. */
+static void
+test_drop_order(void **state)
+{
+	static const int order[] = {0, 10, 1, 11, 2, 3, 4, 5, 6, 7, 8, 9};
+	struct harness *h = *state;
+	static const char list[] = "EHLO x\r\nXFRANK LIST\r\nQUIT\r\n";
+	CLEANUP_FREE char *listing = NULL;
+	char name[64], text[300];
+	const char *at = NULL;
+
+	h->mode = "capture";
+	/* by name in the opposite order; the first user has many */
+	for (int k = 0; k < 12; k++) {
+		struct timespec times[2] = {{1000 + k, 0}, {1000 + k, 0}};
+		uid_t uid = k < 10 ? 1234 : 1235;
+
+		(void)snprintf(name, sizeof(name), "%02d.drop", 50 - k);
+		(void)snprintf(text, sizeof(text),
+		    "EHLO x\r\nMAIL FROM:<m%d@example.com> "
+		    "XID=00112233445566778899aabbccddee%02d\r\nRCPT "
+		    "TO:<a@example.org>\r\n" DROP_BODY "QUIT\r\n",
+		    k, k);
+		drop_file(h, name, uid, text);
+		assert_int_equal(utimensat(h->dirs[2], name, times, 0), 0);
+	}
+	assert_int_equal(mkdirat(h->dirs[2], "folder.drop", 0700), 0);
+	harness_start(h);
+	for (int i = 0; i < 100 && dropped(h, "41.drop"); i++)
+		harness_serve(h, 20);
+	listing = harness_submit(h, 0, list, strlen(list));
+	for (int i = 0; i < 12; i++) {
+		(void)snprintf(text, sizeof(text), "m%d@example.com", order[i]);
+		at = strstr(at == NULL ? listing : at, text);
+		assert_non_null(at);
+	}
+	assert_true(dropped(h, "folder.drop"));
+}
+
+/* One that has to wait keeps those behind it back, so that the order stays; others' go on. */
+static void
+test_drop_waits(void **state)
+{
+	struct harness *h = *state;
+
+	h->user_rate = 1;
+	drop_file(
+	    h, "1.drop", 1234, DROP_MAIL("00112233445566778899aabbccddee01") DROP_BODY "QUIT\r\n");
+	drop_file(
+	    h, "2.drop", 1234, DROP_MAIL("00112233445566778899aabbccddee02") DROP_BODY "QUIT\r\n");
+	drop_file(
+	    h, "3.drop", 1234, DROP_MAIL("00112233445566778899aabbccddee03") DROP_BODY "QUIT\r\n");
+	drop_file(
+	    h, "4.drop", 1235, DROP_MAIL("00112233445566778899aabbccddee04") DROP_BODY "QUIT\r\n");
+	harness_start(h);
+	for (int i = 0; i < 100 && (dropped(h, "1.drop") || dropped(h, "4.drop")); i++)
+		harness_serve(h, 20);
+	harness_serve(h, 100);
+	assert_false(dropped(h, "1.drop"));
+	assert_false(dropped(h, "4.drop"));
+	assert_true(dropped(h, "2.drop"));
+	assert_true(dropped(h, "3.drop"));
+}
+
 static void
 test_mailq(void **state)
 {
@@ -904,6 +968,8 @@ main(void)
 	    TEST(test_hold_and_release),
 	    TEST(test_many_recipients),
 	    TEST(test_drop_directory),
+	    TEST(test_drop_order),
+	    TEST(test_drop_waits),
 	    TEST(test_mailq),
 	    TEST(test_long_queue),
 	    TEST(test_history_may_be_off),
