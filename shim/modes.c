@@ -25,9 +25,31 @@ struct pipe_end {
 	char bytes[16 * 1024];
 };
 
+/* Where the replies that were passed on have come to. */
+struct reply_watch {
+	size_t column; /* octets of the line so far */
+	char code[4];  /* of that line, and whether another follows */
+	bool farewell; /* the last complete reply was 221 or 421: the session is over */
+};
+
+static void
+watch_replies(struct reply_watch *w, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (w->column < sizeof(w->code))
+			w->code[w->column] = bytes[i];
+		w->column++;
+		if (bytes[i] != '\n')
+			continue;
+		w->farewell = w->column > 3 && w->code[3] != '-' &&
+			      (memcmp(w->code, "221", 3) == 0 || memcmp(w->code, "421", 3) == 0);
+		w->column = 0;
+	}
+}
+
 /* Moves what can be moved. 0, or negative errno when `to` takes no more for good. */
 static int
-pump(struct pipe_end *p)
+pump(struct pipe_end *p, struct reply_watch *w)
 {
 	ssize_t n;
 
@@ -38,6 +60,8 @@ pump(struct pipe_end *p)
 		p->at = 0;
 		p->len = n > 0 ? (size_t)n : 0;
 		p->over = n <= 0;
+		if (w != NULL)
+			watch_replies(w, p->bytes, p->len);
 	}
 	while (p->at < p->len) {
 		n = write(p->to, p->bytes + p->at, p->len - p->at);
@@ -51,7 +75,7 @@ pump(struct pipe_end *p)
 }
 
 static int
-relay(int socket)
+relay(int socket, struct reply_watch *w)
 {
 	struct pipe_end up = {.from = STDIN_FILENO, .to = socket};
 	struct pipe_end down = {.from = socket, .to = STDOUT_FILENO};
@@ -72,22 +96,26 @@ relay(int socket)
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			return -errno;
 		if ((p[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-			r = pump(&down);
+			r = pump(&down, w);
 		if (r == 0 && !up.over && ((p[0].revents != 0) || (p[1].revents & POLLOUT) != 0)) {
 			/* a session that the daemon has ended takes no more: what it said last
 			 * still counts */
-			(void)pump(&up);
+			(void)pump(&up, NULL);
 			if (up.over)
 				(void)shutdown(socket, SHUT_WR);
 		}
 	}
-	return r;
+	/* What the caller waits for an answer to will get none: let it know, as SMTP has it. Not where the caller itself hung up. */
+	return r == 0 && !up.over && !w->farewell ? -ECONNRESET : r;
 }
 
 int
 mode_smtp(const struct places *where)
 {
-	static const char sorry[] = "421 4.3.2 The mail system is down\r\n";
+	static const char sorry[] = "421 4.3.2 The mail system is down\r\n",
+			  lost[] = "\r\n421 4.3.2 The mail system was stopped: what it has not "
+				   "answered is not known to be stored\r\n";
+	struct reply_watch w = {0};
 	struct session s;
 	int r;
 
@@ -98,8 +126,14 @@ mode_smtp(const struct places *where)
 	}
 	/* a session that the daemon ends is no reason to die before its last words were passed on */
 	(void)signal(SIGPIPE, SIG_IGN);
-	r = relay(s.fd);
+	r = relay(s.fd, &w);
 	session_close(&s);
+	if (r == -ECONNRESET) {
+		/* behind half a line on a line of its own */
+		(void)write_all(STDOUT_FILENO, lost + (w.column == 0 ? 2 : 0),
+		    sizeof(lost) - 1 - (w.column == 0 ? 2 : 0));
+		return EX_TEMPFAIL;
+	}
 	return r < 0 ? EX_IOERR : EX_OK;
 }
 

@@ -432,13 +432,14 @@ expand(struct smtp_server *s, const char *argument, size_t len, struct buf *out)
 	return false;
 }
 
-/* Whether a mailbox elsewhere exists is not known here: 252 (RFC 5321 section 3.5.3). */
+/* Whether a mailbox elsewhere exists is not known here: 252 (RFC 5321 section 3.5.3). What local names lead to is told within a
+ * transaction alone, when it is known that the caller may send. */
 static void
 command_vrfy(struct smtp_server *s, const char *argument, size_t len)
 {
 	CLEANUP_BUF struct buf to = BUF_INIT(SERVER_LISTING_MAX);
 
-	if (s->ops->expand == NULL)
+	if (s->ops->expand == NULL || !s->transaction)
 		server_reply(s, 252, "2.1.5", "Send some mail, and see");
 	else if (expand(s, argument, len, &to))
 		server_reply(s, 252, "2.1.5", "Mail for this address is taken");

@@ -57,7 +57,7 @@ struct smtp_server_ops {
 	/* XFRANK ALIASES: the aliases file is to be read anew. On SMTP_LATER the owner answers with smtp_server_answer_lines. NULL: 502. */
 	enum smtp_decision (*aliases)(void *arg);
 	/* EXPN and VRFY: appends where mail for the address goes, one address a line ended by LF. SMTP_REFUSE as above. NULL: EXPN is
-	 * not implemented, VRFY answers 252. */
+	 * not implemented, VRFY answers 252, as it does outside a transaction. */
 	enum smtp_decision (*expand)(void *arg, const char *address, struct buf *out);
 	/* XFRANK FLUSH: what may be tried is tried now; answered 250. NULL: 502. */
 	void (*flush)(void *arg);

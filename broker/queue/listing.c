@@ -30,8 +30,33 @@ mark(enum spool_state state)
 							      : ' ';
 }
 
+/* Why an account's mail waits that was not tried itself; nothing where it only waits for its turn. */
+static void
+account_reason(const struct account *a, struct buf *out)
+{
+	enum schedule_state state = a == NULL || !a->configured
+					? SCHEDULE_CONFIGURATION
+					: schedule_account_state(&a->schedule);
+
+	if (state == SCHEDULE_ACTIVE)
+		return;
+	if (a == NULL || !a->configured)
+		(void)buf_append_str(out, "its account is not configured");
+	else if (state == a->schedule.keeper && a->keeper_text != NULL)
+		(void)buf_append_str(out, a->keeper_text);
+	else if (state == a->schedule.server &&
+		 (a->reply.code != 0 || a->reply.fault != SMTP_FAULT_NONE))
+		outcome_reply_text(&a->reply, out);
+	else
+		(void)buf_printf(out, "the account is %s", schedule_state_name(state));
+	/* The list is of lines. */
+	for (size_t i = 0; i < out->len; i++)
+		if (out->data[i] == '\n' || out->data[i] == '\r')
+			out->data[i] = ' ';
+}
+
 static int
-list_recipients(const struct spool_message *m, struct buf *out)
+list_recipients(struct queue *q, const struct spool_message *m, struct buf *out)
 {
 	CLEANUP_BUF struct buf reason = BUF_INIT(4096), shown = BUF_INIT(4096);
 	int r = 0;
@@ -43,6 +68,8 @@ list_recipients(const struct spool_message *m, struct buf *out)
 			continue;
 		buf_clear(&reason);
 		outcome_reply_text(&p->reply, &reason);
+		if (reason.len == 0 && p->state == SPOOL_QUEUED)
+			account_reason(account_by_name(q, m->account), &reason);
 		/* Those that wait for the same reason stand together below it. */
 		if (reason.len > 0 && strcmp(buf_str(&shown), buf_str(&reason)) != 0) {
 			r = buf_printf(out, "(%s)\n", buf_str(&reason));
@@ -56,7 +83,7 @@ list_recipients(const struct spool_message *m, struct buf *out)
 }
 
 static int
-list_message(const struct spool_message *m, struct buf *out)
+list_message(struct queue *q, const struct spool_message *m, struct buf *out)
 {
 	char id[SPOOL_ID_LEN + 1], when[32];
 	time_t received = (time_t)m->received;
@@ -74,7 +101,7 @@ list_message(const struct spool_message *m, struct buf *out)
 	r = buf_printf(out, "%-17s %8" PRIu64 " %-20s %s\n", id, m->size, when,
 	    *m->sender == '\0' ? "MAILER-DAEMON" : m->sender);
 	if (r == 0)
-		r = list_recipients(m, out);
+		r = list_recipients(q, m, out);
 	return r < 0 ? r : buf_append_char(out, '\n');
 }
 
@@ -128,7 +155,7 @@ show(struct listing *l, uint64_t id)
 	if (l->out->len == 0)
 		(void)buf_printf(l->out, "%-17s %8s %-20s %s\n", "----Queue ID-----", "--Size--",
 		    "----Arrival Time----", "--Sender/Recipient------");
-	if (is_full(l) || list_message(&m, &one) < 0 ||
+	if (is_full(l) || list_message(l->q, &m, &one) < 0 ||
 	    l->out->len + one.len > l->out->max - KEEP_FOR_SUM)
 		l->full++;
 	else

@@ -467,11 +467,14 @@ test_session(void **state)
 		"250 2.0.0 OK\r\n214-2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP "
 		"QUIT\r\n214 2.0.0 See RFC 5321\r\n250 2.0.0 Reset\r\n250 2.0.0 OK\r\n",
 		""},
-	    {"VRFY and EXPN", "VRFY root\r\nEXPN <root>\r\nVRFY no@x\r\nEXPN no@x\r\nVRFY a b\r\n",
+	    {"VRFY and EXPN",
+		"VRFY root\r\n" HELO MAIL
+		"VRFY root\r\nEXPN <root>\r\nVRFY no@x\r\nEXPN no@x\r\nVRFY a b\r\n",
+		"252 2.1.5 Send some mail, and see\r\n" HELO_OUT MAIL_OK
 		"252 2.1.5 Mail for this address is taken\r\n250-a@b.test\r\n250 c@d.test\r\n"
 		"550 5.1.1 No such user here\r\n550 5.1.1 No such user here\r\n501 5.1.3 An "
 		"address is needed\r\n",
-		"expand root\nexpand root\nexpand no@x\nexpand no@x\n"},
+		"hello a\nmail me@a.test\nexpand root\nexpand root\nexpand no@x\nexpand no@x\n"},
 	    {"aliases read anew", EHLO "XFRANK ALIASES\r\nNOOP\r\n",
 		EHLO_PLAIN "250-one\r\n250 two\r\n250 2.0.0 OK\r\n", "hello a.test\naliases\n"},
 	    {"aliases that cannot be read", EHLO "xfrank aliases\r\nNOOP\r\n",
