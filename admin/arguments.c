@@ -16,6 +16,7 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_EXPLAIN] = {"--explain", "REPLY", "explain a server's reply, without asking anyone"},
     [OPTION_FINISH] = {"--finish", NULL, "take the address that came back from an invitation"},
     [OPTION_HELP] = {"--help", NULL, "explain the verb"},
+    [OPTION_HOST] = {"--host", "SERVER", "a server instead of an account: NAME or NAME:PORT"},
     [OPTION_INVITE] = {"--invite", NULL,
 	"print a text for the mailbox's owner, who signs in elsewhere"},
     [OPTION_JSON] = {"--json", NULL, "print JSON for a program"},
@@ -31,9 +32,15 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_REJECTED] = {"--rejected", NULL,
 	"the last token was refused by a server: renew it first"},
     [OPTION_REVOKE] = {"--revoke", NULL, "end the password there is, and make none"},
+    [OPTION_SELECTOR] = {"--selector", "NAME", "the DKIM key to look for"},
+    [OPTION_SEND] = {"--send", NULL,
+	"also send a message, to the address of --to or to the mailbox"},
     [OPTION_SERVICE] = {"--service", "SERVICE", "only messages of this service"},
     [OPTION_SOCKET] = {"--socket", "SERVICE", "as a caller of that service's own socket"},
     [OPTION_STAGE] = {"--stage", "STAGE", "connect, tls, ehlo, auth, mail, rcpt, data or token"},
+    [OPTION_TLS] = {"--tls", "MODE", "with --host: starttls, implicit or none"},
+    [OPTION_TO] = {"--to", "ADDRESS", "the recipient that the server is asked about"},
+    [OPTION_TRANSCRIPT] = {"--transcript", NULL, "print what was said, also where all is well"},
     [OPTION_VERSION] = {"--version", NULL, "print the version"},
 };
 

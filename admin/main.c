@@ -36,8 +36,9 @@ static const struct verb verbs[] = {
 	"print an access token for another program"},
     {"status", NULL, "", 0, 0, OPT(JSON), verb_status, "how the accounts and services are"},
     {"check", NULL, "[ACCOUNT]", 0, 1,
-	OPT(JSON) | OPT(EXPLAIN) | OPT(PROVIDER) | OPT(STAGE) | OPT(CONTEXT), verb_check,
-	"what is wrong with an account, or what a server's reply means"},
+	OPT(JSON) | OPT(EXPLAIN) | OPT(PROVIDER) | OPT(STAGE) | OPT(CONTEXT) | OPT(HOST) |
+	    OPT(TLS) | OPT(TO) | OPT(SEND) | OPT(SELECTOR) | OPT(TRANSCRIPT),
+	verb_check, "what is wrong with an account or a server, or what a reply means"},
     {"test", NULL, "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
 	"send a test message and follow it"},
     {"queue", "", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE), verb_queue_list,

@@ -1,6 +1,6 @@
 /*
- * verb-check.c: `frank check`: what a reply means, without asking anyone (--explain), and what
- * frankd knows of an account.
+ * verb-check.c: `frank check`: what a reply means, without asking anyone (--explain). Looking at
+ * accounts and servers is in check-live.c.
  */
 #include "admin/verbs.h"
 
@@ -210,71 +210,6 @@ explain(const struct cli *cli, const struct arguments *args)
 	return status;
 }
 
-/* ---- check ACCOUNT ---- */
-
-static int
-status_of_state(const char *state)
-{
-	static const struct {
-		const char *state;
-		int status;
-	} table[] = {{"active", EX_OK}, {"throttled", EX_TEMPFAIL}, {"unreachable", EX_TEMPFAIL},
-	    {"held", EX_TEMPFAIL}, {"needs-authorization", EX_NOPERM}, {"refused", EX_NOPERM},
-	    {"client-error", EX_CONFIG}, {"configuration", EX_CONFIG}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (strcmp(table[i].state, state) == 0)
-			return table[i].status;
-	return EX_UNAVAILABLE;
-}
-
-static void
-put_line(const struct cli *cli, const char *name, const json_t *o, const char *key)
-{
-	const char *value = text_at(o, key);
-
-	if (value == NULL)
-		return;
-	(void)printf("%-12s ", name);
-	cli_put(cli, strcmp(key, "state") == 0 ? cli_state_colour(value) : COLOUR_NONE, value, 0);
-	(void)putchar('\n');
-}
-
-static int
-check_account(const struct cli *cli, const char *account)
-{
-	const json_t *credential;
-	const char *state;
-	json_t *o;
-	int status = status_of_account(cli, account, &o);
-
-	if (status != EX_OK)
-		return status;
-	state = text_at(o, "state");
-	status = status_of_state(state == NULL ? "" : state);
-	if (cli->json)
-		return cli_print_json(o, status);
-	credential = json_object_get(o, "credential");
-	put_line(cli, "account", o, "account");
-	put_line(cli, "mailbox", o, "mailbox");
-	put_line(cli, "provider", o, "provider");
-	put_line(cli, "server", o, "endpoint");
-	put_line(cli, "state", o, "state");
-	put_line(cli, "meaning", o, "text");
-	put_line(cli, "to fix by", o, "fixer");
-	put_line(cli, "next step", o, "next");
-	put_line(cli, "credential", credential, "state");
-	put_line(cli, "signed in", credential, "identity");
-	put_line(cli, "meaning", credential, "text");
-	put_line(cli, "next step", credential, "next");
-	(void)printf(
-	    "\nThis is what frankd knows from its own attempts; the server was not asked anew.\n"
-	    "To ask it: frank test %s\n",
-	    account);
-	json_decref(o);
-	return status;
-}
-
 int
 verb_check(const struct cli *cli, const struct arguments *args)
 {
@@ -282,7 +217,8 @@ verb_check(const struct cli *cli, const struct arguments *args)
 		return args->count > 1 ? cli_fail(cli, EX_USAGE, NULL,
 					     "check takes an account or --explain, not both")
 				       : explain(cli, args);
-	if (args->count != 2)
-		return cli_fail(cli, EX_USAGE, NULL, "check wants an ACCOUNT, or --explain REPLY");
-	return check_account(cli, args->words[1]);
+	if (arguments_has(args, OPTION_HOST) ? args->count != 1 : args->count != 2)
+		return cli_fail(cli, EX_USAGE, NULL,
+		    "check wants an ACCOUNT, --host SERVER, or --explain REPLY");
+	return check_live(cli, args);
 }

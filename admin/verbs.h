@@ -37,6 +37,9 @@ verb_run verb_reload; /* verb-reload.c */
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
 int status_of_account(const struct cli *cli, const char *account, json_t **ret);
 
+/* `frank check ACCOUNT` and `frank check --host SERVER`. check-live.c */
+int check_live(const struct cli *cli, const struct arguments *args);
+
 /* One message of the queue as `frank queue show --json` prints it: *ret is the caller's. EX_OK, or
  * the exit status after saying why not; and the same for people. verb-queue.c */
 int queue_load(const struct cli *cli, const char *id, json_t **ret);

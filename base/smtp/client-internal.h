@@ -89,6 +89,12 @@ struct smtp_client {
 	unsigned extensions, offered_mechanisms;
 	char auth_list[256]; /* as the server spelled it, for people */
 	uint64_t size_max, recipients_max, mails_left;
+	bool offered;
+	/* what was offered before TLS, for people alone */
+	bool clear_offered;
+	unsigned clear_extensions;
+	char clear_auth_list[256];
+	uint64_t clear_size_max;
 
 	struct auth auth;
 	struct scram_binding binding; /* of the TLS connection; type NULL: none */

@@ -255,6 +255,10 @@ send_step(struct smtp_client *c, struct job *j, const struct job *before)
 		return send_mail(c, j);
 	if (j->sent < job_step_data(j))
 		return send_rcpt(c, j);
+	if (j->spec.trial) {
+		j->cut = true;
+		return false;
+	}
 	if (j->bdat)
 		return send_bdat(c, j);
 	if (j->sent == job_step_data(j))

@@ -159,6 +159,7 @@ parse_offer(struct smtp_client *c)
 	const char *at = buf_str(&c->parser.text), *end = at + c->parser.text.len;
 
 	forget_offer(c);
+	c->offered = true;
 	for (bool first = true; at < end; first = false) {
 		const char *lf = memchr(at, '\n', (size_t)(end - at)),
 			   *stop = lf == NULL ? end : lf;
@@ -332,10 +333,26 @@ starttls_reply(struct smtp_client *c)
 		return;
 	}
 	smtp_reply_parser_free(&c->parser);
+	c->clear_offered = c->offered;
+	c->clear_extensions = c->extensions;
+	c->clear_size_max = c->size_max;
+	memcpy(c->clear_auth_list, c->auth_list, sizeof(c->clear_auth_list));
 	forget_offer(c);
+	c->offered = false;
 	c->awaiting = false;
 	c->phase = PHASE_TLS;
 	c->event = SMTP_CLIENT_START_TLS;
+}
+
+struct smtp_client_offer
+smtp_client_offer(const struct smtp_client *c, bool within)
+{
+	if (within == c->tls_active)
+		return (struct smtp_client_offer){
+		    c->offered, c->extensions, c->auth_list, c->size_max};
+	return (struct smtp_client_offer){!within && c->clear_offered,
+	    within ? 0 : c->clear_extensions, within ? "" : c->clear_auth_list,
+	    within ? 0 : c->clear_size_max};
 }
 
 void

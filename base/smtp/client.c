@@ -643,6 +643,8 @@ job_reply(struct smtp_client *c, struct job *j)
 	/* Nobody is left: nothing more is sent, except what is on its way or asked for already. */
 	if (j->sent <= job_step_data(j) && job_is_refused(j))
 		j->cut = true;
+	if (j->spec.trial && j->got == job_step_data(j))
+		j->cut = true;
 	client_finish_jobs(c);
 }
 

@@ -68,6 +68,17 @@ struct smtp_client_job {
 	bool smtputf8;  /* an address or header needs SMTPUTF8 */
 	enum smtp_ret ret;
 	const char *envid; /* xtext or ""; borrowed */
+	/* The envelope alone, to hear what the server says to it: neither DATA nor BDAT follows, and
+	 * each recipient's reply is the last one that concerned it. */
+	bool trial;
+};
+
+/* What a server offered in EHLO. */
+struct smtp_client_offer {
+	bool given;          /* there was an EHLO, and it was answered */
+	unsigned extensions; /* bits of enum smtp_extension */
+	const char *auth;    /* the mechanisms as the server spelled them; "" for none; borrowed */
+	uint64_t size_max;   /* octets; 0: not told */
 };
 
 enum smtp_client_event_type {
@@ -156,6 +167,10 @@ void smtp_client_timeout(struct smtp_client *c, uint64_t now);
 /* Bits of enum smtp_extension that the server offers in the present state (after TLS: the offer
  * inside TLS). */
 unsigned smtp_client_extensions(const struct smtp_client *c);
+
+/* What was offered before TLS, and within it (`within`); what is not known is not given. Borrowed
+ * until the next call. */
+struct smtp_client_offer smtp_client_offer(const struct smtp_client *c, bool within);
 
 /* Waits for the server's first octets: nothing was ever received. */
 bool smtp_client_is_greeted(const struct smtp_client *c);

@@ -18,7 +18,9 @@
 #include <sys/socket.h>
 #include <sysexits.h>
 
+#include "base/address.h"
 #include "base/log.h"
+#include "broker/ipc/reply.h"
 #include "broker/queue/action.h"
 #include "broker/queue/password.h"
 
@@ -33,7 +35,8 @@ enum cursor_kind {
 	CURSOR_EXPLAIN,
 	/* answered by others */
 	CURSOR_ACTION,
-	CURSOR_RELOAD
+	CURSOR_RELOAD,
+	CURSOR_CHECK
 };
 
 struct client {
@@ -55,6 +58,7 @@ struct client {
 	char *account, *service; /* filters */
 	struct action_walk *action;
 	uint64_t reload;
+	struct check *check;
 	struct policy_caller who; /* CURSOR_EXPLAIN: the rules are for this one, */
 	uint32_t *who_groups;
 	char *who_socket, *sender, *recipient; /* and the decision for these */
@@ -92,6 +96,8 @@ end_request(struct client *c)
 	forget_explanation(c);
 	c->account = c->service = NULL;
 	c->action = action_walk_free(c->action);
+	if (c->check != NULL)
+		check_forget(TAKE_PTR(c->check));
 	c->count = c->at = c->row = 0;
 	c->sent = 0;
 	channel_pause(c->channel, false);
@@ -679,6 +685,64 @@ act_on_password(struct client *c, const struct message *m)
 }
 
 static void
+check_row(void *arg, struct message *m)
+{
+	(void)channel_send(((struct client *)arg)->channel, m, -1);
+}
+
+static void
+check_ended(void *arg, const char *error, int status)
+{
+	struct client *c = arg;
+
+	c->check = NULL;
+	(void)send_done(c, error, status, NULL);
+	end_request(c);
+}
+
+static const struct check_ops check_ops = {.row = check_row, .end = check_ended};
+
+/* Whoever sends through an account may look whether it works. What lets somebody speak to any server,
+ * or past the rules for senders, is for administrators. */
+static void
+ask_check(struct client *c, const struct message *m)
+{
+	const char *account = message_str(m, F_ACCOUNT), *tls = message_str(m, F_TLS);
+	struct check_ask ask = {
+	    .account = account == NULL ? NULL : account_by_name(c->control->q, account),
+	    .host = message_str(m, F_HOST),
+	    .port = (unsigned)message_u64(m, F_PORT, 0),
+	    .tls = tls == NULL ? "starttls" : tls,
+	    .to = message_str(m, F_RCPT),
+	    .selector = message_str(m, F_SELECTOR),
+	    .all_senders = c->admin,
+	    .send = (message_u64(m, F_FLAGS, 0) & CHECK_SEND) != 0,
+	};
+	int r;
+
+	if (!c->admin && (account == NULL || ask.send || ask.to != NULL)) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	if (account != NULL && (ask.account == NULL || !ask.account->configured ||
+				   !sees_account(c, ask.account))) {
+		fail(c, "There is no such account.", EX_NOINPUT);
+		return;
+	}
+	if ((account == NULL && (ask.host == NULL || ask.port == 0 || ask.port > 65535)) ||
+	    (ask.to != NULL && !address_is_valid(ask.to, strlen(ask.to), false))) {
+		fail(c, "This is no server, or no address.", EX_USAGE);
+		return;
+	}
+	c->kind = CURSOR_CHECK;
+	r = check_new(c->control->q, &ask, &check_ops, c, &c->check);
+	if (r < 0)
+		fail(c, r == -EBUSY ? "Too many checks are under way; try again in a minute."
+				    : "Out of memory.",
+		    EX_TEMPFAIL);
+}
+
+static void
 ask_reload(struct client *c)
 {
 	struct control *k = c->control;
@@ -730,6 +794,8 @@ client_free(struct client *c)
 		}
 	walk_end(k->q, &c->walk);
 	(void)action_walk_free(c->action);
+	if (c->check != NULL)
+		check_forget(c->check);
 	free(c->account);
 	free(c->service);
 	forget_explanation(c);
@@ -768,6 +834,9 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		break;
 	case M_CLIENT_RELOAD:
 		ask_reload(c);
+		break;
+	case M_CHECK:
+		ask_check(c, m);
 		break;
 	default:
 		fail(c, "This is not answered here.", EX_PROTOCOL);

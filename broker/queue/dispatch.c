@@ -262,6 +262,17 @@ lend(struct queue *q, struct account *a, bool wanted)
 		a->lent = wanted;
 }
 
+void
+dispatch_lend(struct queue *q, struct account *a)
+{
+	static const struct timeval look = {LOOK_SECONDS, 0};
+
+	a->idle_since = queue_now(q);
+	lend(q, a, true);
+	if (!event_pending(q->dispatch.idle, EV_TIMEOUT, NULL))
+		(void)event_add(q->dispatch.idle, &look);
+}
+
 /* 0, or negative errno: the job did not leave. */
 static int
 send_job(struct queue *q, struct job *j)
@@ -748,6 +759,8 @@ dispatch_peer(struct queue *q, enum role_id peer, bool up)
 			if (dispatch_carrier(q->accounts[i]) == peer)
 				q->accounts[i]->window = 0;
 	}
+	if (peer == ROLE_SEND)
+		checks_peer(q, up);
 	if (peer != ROLE_KEEPER && up)
 		q->dispatch.carriers[peer].idle_since = queue_now(q);
 	dispatch_run(q);

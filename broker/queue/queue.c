@@ -156,6 +156,10 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_JOB_DONE:
 		dispatch_job_done(q, m);
 		break;
+	case M_CHECK_STEP:
+	case M_CHECK_DONE:
+		checks_answer(q, m);
+		break;
 	case M_TLS_BEGUN:
 	case M_TLS_FAILED:
 		handover_answer(q, m, TAKE_FD(fd));

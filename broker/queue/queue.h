@@ -25,6 +25,7 @@
  *   control.c     control.sock
  *   action.c      what people do to messages and accounts
  *   listing.c     mailq's list
+ *   check.c       checks of accounts and servers that people ask for
  *   explain.c     what a service is, and why it answers as it does: for people
  *
  * A message's way: submission.c builds a struct spool_message and hands it to turn.c, which stores
@@ -195,6 +196,8 @@ struct dispatch {
 	} carriers[ROLE_COUNT]; /* send and post */
 };
 
+/* The keeper may give the account's credential to the role that takes its mail out. */
+void dispatch_lend(struct queue *q, struct account *a);
 /* The role that takes the account's mail out. */
 enum role_id dispatch_carrier(const struct account *a);
 
@@ -411,6 +414,37 @@ struct message *explain_rule(
 struct message *explain_decision(struct queue *q, const struct service *v, uint32_t uid,
     const char *sender, const char *recipient);
 
+/* ---- checks ---- */
+
+struct check;
+
+struct check_ask {
+	struct account *account; /* NULL: `host`, `port` and `tls` (starttls | implicit | none) */
+	const char *host, *tls;
+	unsigned port;
+	const char *to, *selector; /* may be NULL */
+	bool all_senders;          /* of all services, not the mailbox alone */
+	bool send;                 /* a message goes out at the end */
+};
+
+struct check_ops {
+	/* ROW_CHECK, then one ROW_VERDICT; taken. */
+	void (*row)(void *arg, struct message *m);
+	/* The end, after which the check is gone. `error` may be NULL. */
+	void (*end)(void *arg, const char *error, int status);
+};
+
+/* `ops` is borrowed for good. 0, -EBUSY (too many), -ENOMEM. May end within this call, *ret being set
+ * before. */
+int check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *ops, void *arg,
+    struct check **ret);
+/* Nobody waits for it any more. */
+void check_forget(struct check *c);
+/* CHECK_STEP, CHECK_DONE. */
+void checks_answer(struct queue *q, const struct message *m);
+/* The send role is there, or gone. */
+void checks_peer(struct queue *q, bool up);
+
 /* ---- actions of people: action.h, and XFRANK FLUSH ---- */
 
 /* What may be tried is tried now, or as soon as a walk comes to it. `uid` -1: of everybody. */
@@ -451,6 +485,8 @@ struct queue {
 	struct connections *connections;
 	struct drop *drop;
 	struct control *control;
+	struct check *checks;
+	uint64_t last_check;
 	struct event *sweep, *tick, *stop;
 	struct clock clock;
 	bool stopping;

@@ -42,6 +42,7 @@ struct send {
 	struct account_table *accounts;
 	struct resolver *resolver;
 	struct pool *pools;
+	struct check *checks; /* check.c */
 	char *hostname, *next_hostname;
 	uint64_t last_id; /* of jobs and requests, unique here */
 	bool shutting_down;

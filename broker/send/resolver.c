@@ -430,6 +430,38 @@ resolver_cancel(struct lookup *l)
 	return NULL;
 }
 
+/* ---- records ---- */
+
+struct query {
+	struct resolver *resolver;
+	resolver_answer *answer;
+	void *arg;
+};
+
+static void
+on_records(void *arg, int status, int timeouts, unsigned char *octets, int len)
+{
+	struct query *q = arg;
+
+	q->resolver->under_way--;
+	q->answer(q->arg, status, octets, len);
+	free(q);
+}
+
+bool
+resolver_query(struct resolver *r, const char *name, int type, resolver_answer *answer, void *arg)
+{
+	struct query *q = set_up(r) ? calloc(1, sizeof(*q)) : NULL;
+
+	if (q == NULL)
+		return false;
+	*q = (struct query){.resolver = r, .answer = answer, .arg = arg};
+	r->under_way++;
+	ares_query(r->channel, name, ns_c_in, type, on_records, q);
+	arm_timer(r);
+	return true;
+}
+
 /* ---- addresses ---- */
 
 void

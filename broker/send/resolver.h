@@ -53,6 +53,15 @@ struct lookup *resolver_servers(
 /* `done` will not be called. Takes NULL; returns NULL. */
 struct lookup *resolver_cancel(struct lookup *l);
 
+/* The octets of an answer, or a status of c-ares that says why there is none. Borrowed for the call,
+ * which may come from within resolver_query. */
+typedef void resolver_answer(void *arg, int status, const unsigned char *answer, int len);
+
+/* Asks DNS for the records of one type (ns_t_txt, ...). False: no memory, or the resolver cannot be set up. There is no way to
+ * cancel: `arg` must live until the answer, which comes within seconds. */
+bool resolver_query(
+    struct resolver *r, const char *name, int type, resolver_answer *answer, void *arg);
+
 /* "192.0.2.1" or "2001:db8::1". */
 void address_text(const struct address *a, char *to, size_t size);
 bool address_is_loopback(const struct address *a);

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "broker/ipc/reply.h"
+#include "broker/send/check.h"
 #include "broker/send/pool.h"
 #include "broker/send/session.h"
 
@@ -57,6 +58,8 @@ send_free(struct send *s)
 {
 	if (s == NULL)
 		return NULL;
+	while (s->checks != NULL)
+		check_free(s->checks);
 	while (s->pools != NULL)
 		pool_free(s->pools);
 	if (s->deadline != NULL)
@@ -162,6 +165,9 @@ take_credential(struct send *s, const struct message *m)
 	const struct account *a = account_find(s->accounts, message_str(m, F_ACCOUNT));
 	uint64_t id = message_u64(m, F_ID, 0);
 
+	for (struct check *c = s->checks; c != NULL; c = check_next(c))
+		if (check_credential(c, id, m))
+			return;
 	/* Most often the account's own pool; one that changed meanwhile is looked for everywhere.
 	 */
 	if (a != NULL && a->pool != NULL)
@@ -200,6 +206,12 @@ send_message(struct send *s, const struct message *m, int fd)
 	case M_CREDENTIAL_FAILED:
 		take_credential(s, m);
 		break;
+	case M_CHECK_RUN:
+		check_start(s, m);
+		break;
+	case M_CHECK_CANCEL:
+		check_cancel(s, message_u64(m, F_ID, 0));
+		break;
 	default:
 		break;
 	}
@@ -208,6 +220,10 @@ send_message(struct send *s, const struct message *m, int fd)
 void
 send_keeper_up(struct send *s, bool up)
 {
+	for (struct check *c = s->checks, *next; c != NULL; c = next) {
+		next = check_next(c); /* it may end */
+		check_keeper_up(c, up);
+	}
 	for (struct pool *p = s->pools; p != NULL; p = p->next)
 		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
 			session_keeper_up(x, up);
@@ -221,6 +237,8 @@ send_shut_down(struct send *s)
 	if (s->shutting_down)
 		return;
 	s->shutting_down = true;
+	while (s->checks != NULL)
+		check_free(s->checks);
 	for (struct pool *p = s->pools, *next; p != NULL; p = next) {
 		next = p->next;
 		pool_move(p, NULL);

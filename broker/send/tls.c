@@ -516,6 +516,64 @@ tls_peek(int fd, char *banner, size_t size)
 	return 0;
 }
 
+/* ---- looking ---- */
+
+static int
+on_verify_looking(int ok, X509_STORE_CTX *store)
+{
+	(void)on_verify(ok, store);
+	return 1;
+}
+
+void
+tls_observe(SSL *ssl)
+{
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, on_verify_looking);
+}
+
+static void
+put_name(struct buf *out, const X509_NAME *name)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+	long len;
+
+	if (bio == NULL)
+		return;
+	if (X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
+		len = BIO_get_mem_data(bio, &text);
+		put_text(out, (const unsigned char *)text, len < 200 ? (int)len : 200);
+	}
+	BIO_free(bio);
+}
+
+void
+tls_chain(SSL *ssl, struct buf *out)
+{
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+
+	if (out->len > 0)
+		return;
+	for (int i = 0; chain != NULL && i < sk_X509_num(chain); i++) {
+		X509 *certificate = sk_X509_value(chain, i);
+
+		put_name(out, X509_get_subject_name(certificate));
+		(void)buf_append_str(out, ", valid ");
+		put_time(out, X509_get0_notBefore(certificate));
+		(void)buf_append_str(out, " to ");
+		put_time(out, X509_get0_notAfter(certificate));
+		(void)buf_append_str(out, ", issued by ");
+		put_name(out, X509_get_issuer_name(certificate));
+		(void)buf_append_str(out, "\n");
+		if (i == 0) {
+			(void)buf_append_str(out, "for ");
+			put_names(out, certificate);
+			(void)buf_append_str(out, "\n");
+		}
+	}
+	ERR_clear_error();
+}
+
 void
 tls_describe(const SSL *ssl, char *to, size_t size)
 {

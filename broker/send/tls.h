@@ -76,6 +76,14 @@ int tls_peek(int fd, char *banner, size_t size);
  */
 bool tls_binding(SSL *ssl, struct scram_binding *ret);
 
+/* For a connection that only looks: goes on where the certificate is not accepted; `trouble` says why
+ * it was not. Before the handshake. */
+void tls_observe(SSL *ssl);
+
+/* The certificates that the server sent, from its own up, a line each: "CN=mail.example.com, valid 2026-01-02 to 2027-01-02, issued by
+ * CN=Example CA". Nothing before they have come. */
+void tls_chain(SSL *ssl, struct buf *out);
+
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", "..., resumed". */
 void tls_describe(const SSL *ssl, char *to, size_t size);
 

@@ -44,7 +44,7 @@ _frank() {
 	'') options='--help --version' ;;
 	authorize) options='--no-browser --paste --port --help' ;;
 	token) options='--json --min-valid --rejected --help' ;;
-	check) options='--json --explain --provider --stage --context --help' ;;
+	check) options='--json --to --send --selector --transcript --host --tls --explain --provider --stage --context --help' ;;
 	service)
 		case $second in
 		explain) options='--json --socket --help' ;;

@@ -72,6 +72,32 @@ message_row(const char *sender)
 	return m;
 }
 
+/* An account in order, one that is not, and a server without an account. */
+static void
+check_answer(int sock, const struct message *m)
+{
+	const char *account = message_str(m, F_ACCOUNT);
+	bool fine = account != NULL && strcmp(account, "billing") == 0;
+	struct message *v = message_new(M_ROW_VERDICT), *d = message_new(M_QUEUE_DONE);
+
+	if (account == NULL && (message_u64(m, F_PORT, 0) != 465 ||
+				   strcmp(message_str(m, F_HOST), "smtp.example.com") != 0 ||
+				   strcmp(message_str(m, F_TLS), "implicit") != 0))
+		_exit(9);
+	tell(sock, ROW(M_ROW_CHECK, F_NAME COMMA F_STATE COMMA F_TEXT, "certificate", "ok",
+		       "CN=a\nCN=b \x1b[31m"));
+	message_put_str(v, F_STATE, fine ? "ok" : "fail");
+	message_put_str(v, F_CAUSE, fine ? "healthy" : "grant-revoked");
+	message_put_str(v, F_FIXER, fine ? "" : "mailbox-owner");
+	message_put_str(v, F_RETRY, fine ? "" : "needs-authorization");
+	message_put_str(v, F_TEXT, fine ? "All is well." : "Revoked.");
+	message_put_str(v, F_NEXT, fine ? "Nothing." : "Sign in.");
+	message_put_str(v, F_TRANSCRIPT, "S: 220 said\n");
+	tell(sock, v);
+	message_put_u64(d, F_EXIT, fine ? 0 : EX_NOPERM);
+	tell(sock, d);
+}
+
 static void
 queue_answer(int sock, const struct message *m)
 {
@@ -116,6 +142,9 @@ queue_answer(int sock, const struct message *m)
 		tell(sock, d);
 		break;
 	}
+	case M_CHECK:
+		check_answer(sock, m);
+		break;
 	case M_CLIENT_RELOAD:
 		done(sock, M_QUEUE_DONE, "frank.conf:12: no option \"mailbx\"", EX_CONFIG);
 		break;
@@ -418,6 +447,38 @@ test_status(void **state)
 	assert_int_equal(RUN(NULL, "check"), EX_USAGE);
 }
 
+/* Findings come escaped, the verdict with what was said where it is bad or that was asked for. */
+static void
+test_check(void **state)
+{
+	json_error_t e;
+	json_t *o;
+
+	assert_int_equal(RUN(NULL, "check", "billing"), 0);
+	assert_non_null(strstr(out, "certificate"));
+	assert_null(strchr(out, '\x1b'));
+	assert_non_null(strstr(out, "All is well."));
+	assert_null(strstr(out, "S: 220 said"));
+	assert_int_equal(RUN(NULL, "check", "billing", "--transcript"), 0);
+	assert_non_null(strstr(out, "S: 220 said"));
+	assert_int_equal(RUN(NULL, "check", "alerts"), EX_NOPERM);
+	assert_non_null(strstr(out, "mailbox-owner"));
+	assert_non_null(strstr(out, "S: 220 said"));
+	assert_int_equal(RUN(NULL, "check", "alerts", "--json"), EX_NOPERM);
+	o = json_loads(out, 0, &e);
+	assert_string_equal(json_string_value(json_object_get(o, "cause")), "grant-revoked");
+	assert_string_equal(json_string_value(json_object_get(o, "account")), "alerts");
+	assert_true(json_is_false(json_object_get(o, "ok")));
+	assert_int_equal(json_array_size(json_object_get(o, "steps")), 1);
+	json_decref(o);
+	assert_int_equal(RUN(NULL, "check", "--host", "smtp.example.com:465"), EX_NOPERM);
+	assert_int_equal(
+	    RUN(NULL, "check", "--host", "smtp.example.com", "--tls", "implicit"), EX_NOPERM);
+	assert_int_equal(RUN(NULL, "check", "--host", "smtp.example.com:99999"), EX_USAGE);
+	assert_int_equal(RUN(NULL, "check", "--host", "x", "--tls", "perhaps"), EX_USAGE);
+	assert_int_equal(RUN(NULL, "check", "--host", "x", "billing"), EX_USAGE);
+}
+
 static void
 test_queue(void **state)
 {
@@ -641,6 +702,7 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_usage),
 	    cmocka_unit_test(test_status),
+	    cmocka_unit_test(test_check),
 	    cmocka_unit_test(test_queue),
 	    cmocka_unit_test(test_credentials),
 	    cmocka_unit_test(test_explain),

@@ -217,6 +217,7 @@ submit(struct play *p, const char *words)
 	job.body_len = strlen(job.body);
 	job.eight_bit = strstr(flags, "8bit") != NULL;
 	job.smtputf8 = strstr(flags, "utf8") != NULL;
+	job.trial = strstr(flags, "trial") != NULL;
 	if (strstr(flags, "dsn") != NULL) {
 		job.ret = SMTP_RET_HDRS;
 		job.envid = "id+2B1";

@@ -431,6 +431,48 @@ test_slow_replies_are_noted(void **state)
 					      "T: * 4.2 s later\n");
 }
 
+/* A trial ends behind RCPT, in a flight or in lock step, and leaves a session that goes on. */
+static void
+test_trials(void **state)
+{
+	struct smtp_client_config config = plain_config();
+
+	script_play(&config,
+	    SCRIPT_PLAIN("S: 250-PIPELINING\nS: 250-CHUNKING\n") "A: submit 1 1 small trial\n"
+								 "C: MAIL FROM:<s@a.test>\n"
+								 "C: RCPT TO:<r1@b.test>\n"
+								 "C=\n"
+								 "S: 250 2.1.0 Ok\n"
+								 "S: 550 5.7.1 Not yours\n"
+								 "E: DONE 1 550 5.7.1/rcpt\n"
+								 "A: submit 2 1 small trial\n"
+								 "C: RSET\n"
+								 "C: MAIL FROM:<s@a.test>\n"
+								 "C: RCPT TO:<r1@b.test>\n"
+								 "S: 250 Ok\n"
+								 "S: 250 Ok\n"
+								 "S: 250 2.1.5 Ok\n"
+								 "E: DONE 2 250 2.1.5/rcpt\n"
+								 "A: quit\n"
+								 "C: QUIT\n"
+								 "S: 221 Bye\n"
+								 "E: CLOSED 221/quit\n");
+	script_play(&config, SCRIPT_PLAIN("") "A: submit 1 1 small trial\n"
+					      "C: MAIL FROM:<s@a.test>\n"
+					      "C=\n"
+					      "S: 250 Ok\n"
+					      "C: RCPT TO:<r1@b.test>\n"
+					      "C=\n"
+					      "S: 250 2.1.5 Ok\n"
+					      "E: DONE 1 250 2.1.5/rcpt\n"
+					      "A: submit 2 1 small trial\n"
+					      "C: RSET\n"
+					      "S: 250 Ok\n"
+					      "C: MAIL FROM:<s@a.test>\n"
+					      "S: 553 Not yours\n"
+					      "E: DONE 2 553/mail\n");
+}
+
 int
 main(void)
 {
@@ -450,6 +492,7 @@ main(void)
 	    cmocka_unit_test(test_mail_limit_of_the_server),
 	    cmocka_unit_test(test_mail_limit_of_ours),
 	    cmocka_unit_test(test_slow_replies_are_noted),
+	    cmocka_unit_test(test_trials),
 	};
 
 	return cmocka_run_group_tests_name("smtp/client session", tests, NULL, NULL);

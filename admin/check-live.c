@@ -1,0 +1,245 @@
+/*
+ * check-live.c: `frank check ACCOUNT` and `frank check --host SERVER`: what the network role of
+ * frankd finds, line by line as it is found, then the verdict, then what was said.
+ */
+#include <string.h>
+
+#include "admin/verbs.h"
+#include "broker/ipc/reply.h"
+
+enum { CHECK_PATIENCE = 240, NAME_WIDTH = 13, PORT_USUAL = 587, PORT_TLS = 465 };
+
+struct live {
+	const struct cli *cli;
+	json_t *o;     /* what --json prints */
+	json_t *steps; /* within it */
+	bool failed;   /* the verdict is bad */
+	bool whole;    /* the transcript is wanted in any case */
+};
+
+/* ---- findings ---- */
+
+static const struct {
+	const char *state;
+	enum colour colour;
+} states[] = {
+    {"ok", COLOUR_GOOD}, {"warn", COLOUR_WARN}, {"fail", COLOUR_BAD}, {"info", COLOUR_DIM}};
+
+static void
+print_step(const struct cli *cli, const char *name, const char *state, const char *text)
+{
+	size_t first = strcspn(text, "\n"), len = strlen(text);
+	CLEANUP_FREE char *line = strndup(text, first);
+	enum colour colour = COLOUR_NONE;
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+		if (strcmp(states[i].state, state) == 0)
+			colour = states[i].colour;
+	(void)fputs("  ", stdout);
+	cli_put(cli, colour, state, 6);
+	cli_put(cli, COLOUR_NONE, name, NAME_WIDTH);
+	cli_put(cli, COLOUR_NONE, line, 0);
+	(void)putchar('\n');
+	if (first + 1 < len)
+		cli_put_lines(cli, text + first + 1, 2 + 6 + NAME_WIDTH);
+	(void)fflush(stdout);
+}
+
+static int
+take_step(struct live *l, const struct message *m)
+{
+	const char *name = message_str(m, F_NAME), *state = message_str(m, F_STATE),
+		   *text = message_str(m, F_TEXT);
+
+	if (!l->cli->json)
+		print_step(l->cli, name, state, text);
+	return json_array_append_new(l->steps,
+		   json_pack("{s:s, s:s, s:s}", "name", name, "state", state, "text", text)) < 0
+		   ? EX_OSERR
+		   : EX_OK;
+}
+
+/* ---- the verdict ---- */
+
+static void
+print_verdict(const struct live *l)
+{
+	static const struct {
+		const char *title, *key;
+	} rows[] = {{"To fix:", "fixer"}, {"Next:", "next"}, {"Cause:", "cause"},
+	    {"Mail:", "retry"}, {"Server:", "reply"}};
+	const char *transcript = json_string_value(json_object_get(l->o, "transcript"));
+
+	(void)putchar('\n');
+	cli_put(l->cli, l->failed ? COLOUR_BOLD : COLOUR_GOOD,
+	    json_string_value(json_object_get(l->o, "text")), 0);
+	(void)putchar('\n');
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && l->failed; i++) {
+		const char *value = json_string_value(json_object_get(l->o, rows[i].key));
+
+		if (value == NULL || *value == '\0')
+			continue;
+		(void)printf("%-8s ", rows[i].title);
+		cli_put(l->cli, COLOUR_NONE, value, 0);
+		(void)putchar('\n');
+	}
+	if (transcript == NULL || (!l->failed && !l->whole))
+		return;
+	(void)printf("\nWhat was said (no secret is in it; for a ticket):\n");
+	cli_put_lines(l->cli, transcript, 2);
+}
+
+static int
+take_verdict(struct live *l, const struct message *m)
+{
+	static const struct column columns[] = {
+	    {F_CAUSE, "cause", false},
+	    {F_FIXER, "fixer", false},
+	    {F_RETRY, "retry", false},
+	    {F_TEXT, "text", false},
+	    {F_NEXT, "next", false},
+	    {F_REPLY, "reply", false},
+	    {F_ENDPOINT, "endpoint", false},
+	    {F_TRANSCRIPT, "transcript", false},
+	};
+
+	l->failed = strcmp(message_str(m, F_STATE), "ok") != 0;
+	if (cli_json_fields(l->o, m, columns, ARRAY_SIZE(columns)) < 0 ||
+	    json_object_set_new(l->o, "ok", json_boolean(!l->failed)) < 0)
+		return EX_OSERR;
+	if (!l->cli->json)
+		print_verdict(l);
+	return EX_OK;
+}
+
+static int
+take_row(void *arg, const struct message *m)
+{
+	switch (message_type(m)) {
+	case M_ROW_CHECK:
+		return take_step(arg, m);
+	case M_ROW_VERDICT:
+		return take_verdict(arg, m);
+	default:
+		return EX_OK;
+	}
+}
+
+/* ---- the request ---- */
+
+/* "host", "host:port", "[::1]:port". 0 or -1. */
+static int
+split_server(const char *text, char *host, size_t size, unsigned *ret_port)
+{
+	const char *bracket = *text == '[' ? strchr(text, ']') : NULL;
+	const char *start = bracket != NULL ? text + 1 : text;
+	const char *colon = bracket != NULL ? strchr(bracket, ':') : strrchr(text, ':');
+	size_t len = bracket != NULL ? (size_t)(bracket - start)
+		     : colon != NULL ? (size_t)(colon - start)
+				     : strlen(text);
+	char *end;
+
+	if (len == 0 || len >= size || (bracket == NULL && *text == '['))
+		return -1;
+	memcpy(host, start, len);
+	host[len] = '\0';
+	*ret_port = 0;
+	if (colon == NULL)
+		return 0;
+	*ret_port = (unsigned)strtoul(colon + 1, &end, 10);
+	return *end == '\0' && *ret_port > 0 && *ret_port < 65536 ? 0 : -1;
+}
+
+static int
+put_server(const struct cli *cli, const struct arguments *args, struct message *m)
+{
+	const char *tls = args->values[OPTION_TLS];
+	char host[256];
+	unsigned port;
+
+	if (split_server(args->values[OPTION_HOST], host, sizeof(host), &port) < 0)
+		return cli_fail(cli, EX_USAGE, NULL, "--host wants NAME or NAME:PORT, not %s",
+		    args->values[OPTION_HOST]);
+	if (tls != NULL && strcmp(tls, "starttls") != 0 && strcmp(tls, "implicit") != 0 &&
+	    strcmp(tls, "none") != 0)
+		return cli_fail(
+		    cli, EX_USAGE, NULL, "--tls wants starttls, implicit or none, not %s", tls);
+	if (port == 0)
+		port = tls != NULL && strcmp(tls, "implicit") == 0 ? PORT_TLS : PORT_USUAL;
+	if (tls == NULL)
+		tls = port == PORT_TLS || port == 2465 ? "implicit" : "starttls";
+	message_put_str(m, F_HOST, host);
+	message_put_u64(m, F_PORT, port);
+	message_put_str(m, F_TLS, tls);
+	return EX_OK;
+}
+
+static void
+print_head(const struct cli *cli, const json_t *o, const char *server)
+{
+	static const char *const keys[] = {"account", "mailbox", "provider", "endpoint", "state"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *value = json_string_value(json_object_get(o, keys[i]));
+
+		if (value == NULL)
+			continue;
+		(void)printf("%-9s ", strcmp(keys[i], "endpoint") == 0 ? "server" : keys[i]);
+		cli_put(cli, strcmp(keys[i], "state") == 0 ? cli_state_colour(value) : COLOUR_NONE,
+		    value, 0);
+		(void)putchar('\n');
+	}
+	if (server != NULL)
+		(void)printf("server    %s\n", server);
+	(void)putchar('\n');
+	(void)fflush(stdout);
+}
+
+static int
+run(struct live *l, struct message *request)
+{
+	CLEANUP_LINK struct link link = LINK_INIT;
+	CLEANUP_MESSAGE struct message *done = NULL;
+	int status = link_open(&link, l->cli, ROLE_QUEUE, CHECK_PATIENCE);
+
+	if (status != EX_OK) {
+		(void)message_free(request);
+		return status;
+	}
+	status = link_list(&link, request, take_row, l, &done);
+	if (status != EX_OK)
+		return status;
+	if (message_has(done, F_ERROR))
+		return link_done(l->cli, done);
+	status = (int)message_u64(done, F_EXIT, EX_OK);
+	return l->cli->json ? cli_print_json(json_incref(l->o), status) : status;
+}
+
+int
+check_live(const struct cli *cli, const struct arguments *args)
+{
+	const char *account = args->count > 1 ? args->words[1] : NULL;
+	struct live l = {.cli = cli, .whole = arguments_has(args, OPTION_TRANSCRIPT)};
+	struct message *m = message_new(M_CHECK);
+	int status = EX_OK;
+
+	message_put_u64(m, F_FLAGS, arguments_has(args, OPTION_SEND) ? CHECK_SEND : 0);
+	message_put_str(m, F_RCPT, args->values[OPTION_TO]);
+	message_put_str(m, F_SELECTOR, args->values[OPTION_SELECTOR]);
+	message_put_str(m, F_ACCOUNT, account);
+	if (account == NULL)
+		status = put_server(cli, args, m);
+	if (status == EX_OK && account != NULL)
+		status = status_of_account(cli, account, &l.o);
+	else if (status == EX_OK)
+		l.o = json_pack("{s:s}", "host", args->values[OPTION_HOST]);
+	l.steps = json_array();
+	if (status == EX_OK && (l.o == NULL || json_object_set(l.o, "steps", l.steps) < 0))
+		status = cli_fail(cli, EX_OSERR, NULL, "memory ran out");
+	if (status == EX_OK && !cli->json)
+		print_head(cli, l.o, account == NULL ? args->values[OPTION_HOST] : NULL);
+	status = status == EX_OK ? run(&l, m) : (message_free(m), status);
+	json_decref(l.steps);
+	json_decref(l.o);
+	return status;
+}

@@ -1,0 +1,382 @@
+/*
+ * check-domain.c: see check-domain.h.
+ *
+ * One question after the other: SPF and what it includes, then DMARC at the domain and at the
+ * domains above it, then DKIM keys. The object outlives its owner until DNS has answered the
+ * question that is under way.
+ */
+#include "broker/send/check-domain.h"
+
+#include <ares.h>
+#include <arpa/nameser.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/codec.h"
+
+enum { SELECTORS_MAX = 4, TEXT_MAX_LEN = 1200 };
+
+/* What presets' names begin with; the name that SPF should hold (NULL: it differs); selectors that the
+ * provider uses for everybody. */
+static const struct sender {
+	const char *provider, *spf, *spf_term;
+	const char *selectors[SELECTORS_MAX];
+} senders[] = {
+    {"microsoft365-china", "spf.protection.partner.outlook.cn",
+	"include:spf.protection.partner.outlook.cn", {"selector1", "selector2"}},
+    {"microsoft365", "spf.protection.outlook.com", "include:spf.protection.outlook.com",
+	{"selector1", "selector2"}},
+    {"outlook", "spf2.outlook.com", "include:spf2.outlook.com", {"selector1", "selector2"}},
+    {"google", "_spf.google.com", "include:_spf.google.com", {"google", "20230601"}},
+    {"fastmail", "spf.messagingengine.com", "include:spf.messagingengine.com",
+	{"fm1", "fm2", "fm3"}},
+    {"amazon-ses", "amazonses.com", "include:amazonses.com (of the MAIL FROM domain)", {NULL}},
+    {"sendgrid", "sendgrid.net", "include:sendgrid.net", {"s1", "s2"}},
+    {"mailgun", "mailgun.org", "include:mailgun.org", {"mx", "k1", "smtp"}},
+    {"postmark", "spf.mtasv.net", "include:spf.mtasv.net (of the return path)", {"pm"}},
+    {"zoho", NULL, NULL, {"zmail", "zoho"}},
+    {"yandex", "_spf.yandex.net", "include:_spf.yandex.net", {"mail"}},
+    {"mailru", "_spf.mail.ru", "include:_spf.mail.ru", {"mailru", "dkim"}},
+    {"icloud", "icloud.com", "include:icloud.com", {"sig1"}},
+};
+
+enum stage { STAGE_SPF, STAGE_DMARC, STAGE_DKIM, STAGE_DONE };
+
+struct check_domain {
+	struct event_base *base;
+	struct resolver *resolver;
+	struct event *next;
+	check_domain_finding *finding;
+	check_domain_done *done;
+	void *arg;
+	bool orphan; /* nobody waits any more */
+	bool asking;
+	enum stage stage;
+	char domain[POLICY_NAME_MAX + 1];
+	const struct sender *sender;
+	struct spf spf;
+	bool spf_failed, dmarc_failed, dkim_failed; /* DNS did not answer */
+	struct dmarc dmarc;
+	char dmarc_domain[POLICY_NAME_MAX + 1];
+	char selectors[SELECTORS_MAX][POLICY_NAME_MAX + 1];
+	bool selector_given;
+	size_t selector_count, selector_at;
+	struct dkim_key keys[SELECTORS_MAX];
+};
+
+static void
+domain_free(struct check_domain *d)
+{
+	event_free(d->next);
+	free(d);
+}
+
+static void PRINTF_LIKE(4, 5)
+    tell(struct check_domain *d, const char *name, const char *state, const char *format, ...)
+{
+	char text[TEXT_MAX_LEN];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	d->finding(d->arg, name, state, text);
+}
+
+/* ---- findings ---- */
+
+/* Is it known what SPF should name? */
+static bool
+knows_spf(const struct check_domain *d)
+{
+	return d->sender != NULL && d->sender->spf != NULL;
+}
+
+static void
+report_spf(struct check_domain *d)
+{
+	CLEANUP_BUF struct buf record = BUF_INIT(sizeof(d->spf.record) * 4);
+	const struct spf *s = &d->spf;
+
+	(void)text_escape(&record, s->record, strlen(s->record), false);
+	if (d->spf_failed && !s->exists)
+		tell(d, "spf", "warn", "DNS did not answer for the records of %s", d->domain);
+	else if (!s->exists)
+		tell(d, "spf", "warn",
+		    "%s has no SPF record: receivers cannot tell who may send for it%s%s%s",
+		    d->domain, knows_spf(d) ? "; publish \"v=spf1 " : "",
+		    knows_spf(d) ? d->sender->spf_term : "", knows_spf(d) ? " -all\"" : "");
+	else if (s->several)
+		tell(d, "spf", "fail",
+		    "%s has more than one SPF record, which counts as none: make them one",
+		    d->domain);
+	else if (s->too_many)
+		tell(d, "spf", "fail",
+		    "more than 10 look-ups (%u seen), which receivers take for an error: %s",
+		    s->lookups, buf_str(&record));
+	else if (knows_spf(d) && !s->names_wanted)
+		tell(d, "spf", "warn", "the provider is not in it: add %s to \"%s\"",
+		    d->sender->spf_term, buf_str(&record));
+	else if (s->malformed)
+		tell(d, "spf", "warn", "part of it cannot be read: %s", buf_str(&record));
+	else if (s->all == '+' || s->all == '?')
+		tell(d, "spf", "warn", "it ends in \"%call\", which keeps nobody out: %s", s->all,
+		    buf_str(&record));
+	else
+		tell(d, "spf", "ok", "%s%s (%u of 10 look-ups)",
+		    knows_spf(d) ? "names the provider: " : "", buf_str(&record), s->lookups);
+}
+
+static void
+report_key(struct check_domain *d, const char *selector, const struct dkim_key *k)
+{
+	/* the DER of an RSA key of 2048 bits has 294 octets, of 1024 bits 162 */
+	bool short_key = !k->ed25519 && k->octets < 200;
+
+	if (k->revoked)
+		tell(
+		    d, "dkim", "warn", "%s._domainkey.%s: the key is revoked", selector, d->domain);
+	else
+		tell(d, "dkim", short_key || k->testing ? "warn" : "ok", "%s._domainkey.%s: %s%s%s",
+		    selector, d->domain, k->ed25519 ? "an Ed25519 key" : "an RSA key",
+		    short_key ? " of 1024 bits or less: make one of 2048" : "",
+		    k->testing ? ", in test mode (t=y)" : "");
+}
+
+static void
+report_dkim(struct check_domain *d)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < d->selector_count; i++) {
+		if (!d->keys[i].exists)
+			continue;
+		report_key(d, d->selectors[i], &d->keys[i]);
+		any = any || !d->keys[i].revoked;
+	}
+	if (any)
+		return;
+	if (d->dkim_failed)
+		tell(d, "dkim", "warn", "DNS did not answer for the keys of %s", d->domain);
+	else if (d->selector_count == 0)
+		tell(d, "dkim", "info",
+		    "not looked for: give --selector NAME (s= in the DKIM-Signature of a message)");
+	else if (d->selector_given)
+		tell(
+		    d, "dkim", "fail", "%s._domainkey.%s holds no key", d->selectors[0], d->domain);
+	else
+		tell(d, "dkim", "warn",
+		    "no key under the selectors that the provider uses (%s%s%s): switch DKIM on, "
+		    "or give "
+		    "--selector NAME",
+		    d->selectors[0], d->selector_count > 1 ? ", " : "",
+		    d->selector_count > 1 ? d->selectors[1] : "");
+}
+
+static void
+report_dmarc(struct check_domain *d)
+{
+	const struct dmarc *m = &d->dmarc;
+	bool above = strcasecmp(d->domain, d->dmarc_domain) != 0;
+	const char *policy = above && m->subdomains[0] != '\0' ? m->subdomains : m->policy;
+	bool spf = d->spf.exists && !d->spf.several && (!knows_spf(d) || d->spf.names_wanted);
+	bool dkim = false;
+
+	for (size_t i = 0; i < d->selector_count; i++)
+		dkim = dkim || (d->keys[i].exists && !d->keys[i].revoked);
+	if (d->dmarc_failed && !m->exists)
+		tell(d, "dmarc", "warn", "DNS did not answer for _dmarc.%s", d->domain);
+	else if (!m->exists)
+		tell(d, "dmarc", "warn",
+		    "%s has no DMARC record: large receivers want at least \"v=DMARC1; p=none\"",
+		    d->domain);
+	else if (m->several)
+		tell(d, "dmarc", "fail", "_dmarc.%s has more than one record, which counts as none",
+		    d->dmarc_domain);
+	else if (!spf && !dkim && strcasecmp(policy, "none") != 0)
+		tell(d, "dmarc", "warn",
+		    "policy %s%s%s, and neither SPF nor DKIM of the domain was seen to fit the "
+		    "provider: "
+		    "receivers may %s this mail",
+		    policy, above ? " from " : "", above ? d->dmarc_domain : "", policy);
+	else
+		tell(d, "dmarc", "ok", "policy %s%s%s; aligned by %s%s%s",
+		    policy[0] == '\0' ? "none" : policy, above ? ", from " : "",
+		    above ? d->dmarc_domain : "", spf ? "SPF" : "", spf && dkim ? " and " : "",
+		    dkim  ? "DKIM"
+		    : spf ? ""
+			  : "nothing that was seen");
+}
+
+/* ---- questions ---- */
+
+static void
+on_txt(void *arg, int status, const unsigned char *answer, int len)
+{
+	static const struct timeval now;
+	struct ares_txt_ext *records = NULL;
+	struct check_domain *d = arg;
+	char joined[POLICY_RECORD_MAX];
+	size_t used = 0;
+	bool failed;
+
+	d->asking = false;
+	if (d->orphan) {
+		domain_free(d);
+		return;
+	}
+	if (status == ARES_SUCCESS)
+		status = ares_parse_txt_reply_ext(answer, len, &records);
+	failed = status != ARES_SUCCESS && status != ARES_ENODATA && status != ARES_ENOTFOUND;
+	d->spf_failed |= failed && d->stage == STAGE_SPF;
+	d->dmarc_failed |= failed && d->stage == STAGE_DMARC;
+	d->dkim_failed |= failed && d->stage == STAGE_DKIM;
+	for (struct ares_txt_ext *r = records; r != NULL; r = r->next) {
+		if (r->record_start)
+			used = 0;
+		if (r->length > sizeof(joined) - used)
+			continue;
+		memcpy(joined + used, r->txt, r->length);
+		used += r->length;
+		if (r->next != NULL && !r->next->record_start)
+			continue;
+		if (d->stage == STAGE_SPF)
+			spf_record(&d->spf, joined, used);
+		else if (d->stage == STAGE_DMARC)
+			dmarc_record(&d->dmarc, joined, used);
+		else
+			dkim_record(&d->keys[d->selector_at], joined, used);
+	}
+	ares_free_data(records);
+	if (d->stage == STAGE_SPF)
+		spf_end_of_records(&d->spf);
+	else if (d->stage == STAGE_DKIM)
+		d->selector_at++;
+	(void)event_add(d->next, &now);
+}
+
+static bool
+ask(struct check_domain *d, const char *name)
+{
+	d->asking = true;
+	if (resolver_query(d->resolver, name, ns_t_txt, on_txt, d))
+		return true;
+	d->asking = false;
+	return false;
+}
+
+/* The domain above, as long as it has a dot of its own. */
+static bool
+go_up(struct check_domain *d)
+{
+	const char *dot = strchr(d->dmarc_domain, '.');
+
+	if (dot == NULL || strchr(dot + 1, '.') == NULL)
+		return false;
+	memmove(d->dmarc_domain, dot + 1, strlen(dot + 1) + 1);
+	return true;
+}
+
+/* Asks the next question; false when there is none. */
+static bool
+ask_next(struct check_domain *d)
+{
+	char name[2 * POLICY_NAME_MAX + 32];
+	const char *of_spf;
+
+	if (d->stage == STAGE_SPF) {
+		of_spf = spf_next(&d->spf);
+		if (of_spf != NULL)
+			return ask(d, of_spf);
+		d->stage = STAGE_DMARC;
+	} else if (d->stage == STAGE_DMARC && (d->dmarc.exists || !go_up(d))) {
+		d->stage = STAGE_DKIM;
+	}
+	if (d->stage == STAGE_DMARC) {
+		(void)snprintf(name, sizeof(name), "_dmarc.%s", d->dmarc_domain);
+		return ask(d, name);
+	}
+	if (d->selector_at >= d->selector_count)
+		return false;
+	(void)snprintf(
+	    name, sizeof(name), "%s._domainkey.%s", d->selectors[d->selector_at], d->domain);
+	return ask(d, name);
+}
+
+static void
+on_next(evutil_socket_t fd, short what, void *arg)
+{
+	struct check_domain *d = arg;
+	check_domain_done *done = d->done;
+	void *owner = d->arg;
+
+	if (d->stage == STAGE_DONE || ask_next(d))
+		return;
+	d->stage = STAGE_DONE;
+	report_spf(d);
+	report_dkim(d);
+	report_dmarc(d);
+	done(owner);
+}
+
+/* ---- outside ---- */
+
+static const struct sender *
+sender_of(const char *provider)
+{
+	for (size_t i = 0; provider != NULL && i < ARRAY_SIZE(senders); i++)
+		if (strncmp(provider, senders[i].provider, strlen(senders[i].provider)) == 0)
+			return &senders[i];
+	return NULL;
+}
+
+struct check_domain *
+check_domain_new(struct event_base *base, struct resolver *resolver, const char *domain,
+    const char *provider, const char *selector, check_domain_finding *finding,
+    check_domain_done *done, void *arg)
+{
+	static const struct timeval now;
+	struct check_domain *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->base = base;
+	d->resolver = resolver;
+	d->finding = finding;
+	d->done = done;
+	d->arg = arg;
+	d->sender = sender_of(provider);
+	(void)snprintf(d->domain, sizeof(d->domain), "%s", domain);
+	(void)snprintf(d->dmarc_domain, sizeof(d->dmarc_domain), "%s", domain);
+	spf_begin(&d->spf, domain, knows_spf(d) ? d->sender->spf : "");
+	d->selector_given = selector != NULL;
+	if (selector != NULL)
+		(void)snprintf(
+		    d->selectors[d->selector_count++], sizeof(d->selectors[0]), "%s", selector);
+	for (size_t i = 0; selector == NULL && d->sender != NULL && i < SELECTORS_MAX &&
+			   d->sender->selectors[i] != NULL;
+	     i++)
+		(void)snprintf(d->selectors[d->selector_count++], sizeof(d->selectors[0]), "%s",
+		    d->sender->selectors[i]);
+	d->next = event_new(base, -1, 0, on_next, d);
+	if (d->next == NULL) {
+		free(d);
+		return NULL;
+	}
+	(void)event_add(d->next, &now);
+	return d;
+}
+
+struct check_domain *
+check_domain_free(struct check_domain *d)
+{
+	if (d == NULL)
+		return NULL;
+	(void)event_del(d->next);
+	d->orphan = true;
+	if (!d->asking)
+		domain_free(d);
+	return NULL;
+}

@@ -1,0 +1,137 @@
+"""frank check against servers that are right and servers that are wrong in the ways that occur: what it prints is what the manual shows."""
+import ssl
+
+from harness import *
+
+TLS = lambda name: os.path.join(os.environ['GROUND'], 'tls', name)
+PAGE = os.path.join(TOP, 'man', 'frank-troubleshooting.7')
+
+
+def run(ground, options):
+    servers = {}
+
+    def fault(name, *args):
+        servers[name] = Fault('smtp', *args)
+        return servers[name].port
+
+    pw = lambda mailbox='billing@example.test', **k: password_account(ground, 'PLAIN', mailbox_=mailbox, **k)
+    starttls = ('--tls', 'starttls')
+    cases = {  # account: (configuration, password, exit status, cause, (finding, state) that must be there)
+        'healthy': (pw(), None, 0, 'healthy', [('connect', 'ok'), ('tls', 'ok'), ('certificate', 'ok'), ('auth-offer', 'ok'), ('credential', 'ok'),
+                                               ('auth', 'ok'), ('sender', 'ok')]),
+        'no-starttls': (pw(submit=f'localhost:{fault("no-starttls", "--tls", "none")}'), None, 78, 'starttls-not-offered', [('tls', 'fail'), ('ehlo', 'info')]),
+        'tls-only-auth': (pw(tls='none', submit=f'127.0.0.1:{fault("tls-only-auth", *starttls)}', **{'allow-plaintext-secret': True}), None, 78,
+                          'auth-not-offered', [('auth-offer', 'info')]),
+        'mechanism-missing': (pw(submit=f'localhost:{fault("mechanism-missing", *starttls, "--mode", "mechs=XOAUTH2")}'), None, 78,
+                              'no-acceptable-mechanism', [('auth-offer', 'ok'), ('auth', 'fail')]),
+        'wrong-password': (pw(), 'not the password at all', 77, 'password-refused', [('credential', 'ok'), ('auth', 'fail')]),
+        'sender-refused': (pw('alerts@example.test', **{'auth-user': 'billing@example.test'}), None, 65, 'sender-not-owned',
+                           [('auth', 'ok'), ('sender', 'fail')]),
+        'expired': (pw(submit=f'localhost:{fault("expired", *starttls, "--cert", TLS("bad-expired.pem"), "--key", TLS("bad-expired.key"))}'), None, 75,
+                    'certificate-expired', [('certificate', 'fail')]),
+        'implicit-on-587': (pw(tls='implicit', submit=f'localhost:{ground.starttls}'), None, 78, 'implicit-tls-on-starttls-port', [('tls', 'fail')]),
+        'starttls-on-465': (pw(tls='starttls', submit=f'localhost:{ground.implicit}'), None, 78, 'starttls-on-implicit-tls-port', [('tls', 'fail')]),
+        'no-host': (pw(submit='no-such-host.invalid:587'), None, 78, 'host-not-found', [('name', 'fail')]),
+        'refused': (pw(submit=f'127.0.0.1:{free_port()}'), None, 75, 'connection-refused', [('connect', 'fail')]),
+    }
+    f = Frank('check', {n: c[0] for n, c in cases.items()} | {'token': oauth_account(ground)})
+    if not check('frankd starts', f.start(), f.log()[-800:]):
+        return
+    secrets.add('not the password at all')
+    for name, (_, password, _, _, _) in cases.items():
+        r = f.frank('secret', 'set', name, input=(password or ground.password) + '\n')
+        if r.returncode:
+            check(f'{name}: secret set', False, r)
+    before = [len(ground.messages(a)) for a in ('billing@example.test', 'alerts@example.test')]
+    shown = {}
+    for name, (_, _, status, cause, findings) in cases.items():
+        r = f.frank('check', name, '--json')
+        o = json.loads(r.stdout) if r.stdout.startswith('{') else {}
+        check(f'{name}: exit status {status}', r.returncode == status, r)
+        check(f'{name}: the verdict is {cause}', o.get('cause') == cause, o)
+        steps = {(s['name'], s['state']) for s in o.get('steps', [])}
+        check(f'{name}: the findings that lead to it', all(x in steps for x in findings), o.get('steps'))
+        check(f'{name}: a next step and what was said', o.get('next') and ('transcript' in o) == (name not in ('no-host',)) or name == 'no-host', o)
+        shown[name] = f.frank('check', name).stdout
+    revoked(ground, f, shown)
+    check('nothing was delivered', before == [len(ground.messages(a)) for a in ('billing@example.test', 'alerts@example.test')], '')
+    check('no secret is in what was printed', not any(secrets.found_in(s.encode()) for s in shown.values()), '')
+    tester(ground, f, servers)
+    sends(ground, f)
+    page(shown)
+    f.stop()
+    for s in servers.values():
+        s.stop()
+
+
+def revoked(ground, f, shown):
+    status, out = f.authorize(ground, 'token', 'billing@example.test')
+    check('token: authorized', status == 0, out)
+    r = f.frank('check', 'token', '--json')
+    o = json.loads(r.stdout) if r.stdout.startswith('{') else {}
+    check('token: in order', r.returncode == 0 and any(s['name'] == 'auth' and 'XOAUTH2' in s['text'] for s in o.get('steps', [])), r)
+    check('token: the transcript has its length and not the token', 'token' in o.get('transcript', '') and 'octets>' in o.get('transcript', ''), o)
+    ground.remember()
+    ground.revoke('billing@example.test')
+    r = f.frank('check', 'token', '--json')
+    o = json.loads(r.stdout) if r.stdout.startswith('{') else {}
+    check('revoked: somebody must sign in', r.returncode == 77 and o.get('retry') == 'needs-authorization', r)
+    check('revoked: the next step is named', 'frank authorize token' in o.get('next', ''), o)
+    shown['revoked-token'] = f.frank('check', 'token').stdout
+
+
+def tester(ground, f, servers):
+    """--host: any server, without an account."""
+    r = f.frank('check', '--host', f'localhost:{servers["no-starttls"].port}', '--json')
+    o = json.loads(r.stdout) if r.stdout.startswith('{') else {}
+    check('--host: a server without STARTTLS is seen', r.returncode == 78 and o.get('cause') == 'starttls-not-offered', r)
+    r = f.frank('check', '--host', f'localhost:{ground.starttls}', '--transcript')
+    check('--host: a certificate of a private authority is not trusted, and shown with its dates',
+          r.returncode == 78 and 'not trusted' in r.stdout and re.search(r'valid \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d', r.stdout), r)
+    check('--host: what is offered before and within TLS', re.search(r'ehlo +before TLS: .*STARTTLS', r.stdout) and re.search(r'auth-offer +before TLS: none', r.stdout) and
+          'within TLS' in r.stdout, r.stdout)
+    r = f.frank('check', '--host', 'localhost:0')
+    check('--host: no port 0', r.returncode == 64, r)
+    r = f.frank('check', '--host', f'localhost:{ground.starttls}', 'healthy')
+    check('--host and an account are two things', r.returncode == 64, r)
+    check('the accounts go on delivering meanwhile', f.send('billing@example.test', 'check-beside@example.test', 'beside-check') == 0 and
+          ground.arrived('check-beside@example.test', 'beside-check'), f.shown())
+
+
+def sends(ground, f):
+    r = f.frank('check', 'healthy', '--to', 'nouser@example.test')
+    check('--to: the server is asked about that recipient', r.returncode == 65 and '550' in r.stdout, r)
+    r = f.frank('check', 'healthy', '--to', 'check-send@example.test', '--send', '--transcript')
+    check('--send: a message goes out', r.returncode == 0 and ground.arrived('check-send@example.test', 'frank check'), r)
+    check('--transcript: what was said, without the password', 'C: AUTH PLAIN <user=billing@example.test, password>' in r.stdout, r.stdout)
+
+
+def plain(text):
+    """What differs from run to run, taken out."""
+    text = re.sub(r'\[?\b127\.0\.0\.1\b\]?|\[::1\]|::1', 'ADDRESS', text)
+    text = re.sub(r'(localhost|ADDRESS):\d+', r'\1:PORT', text)
+    text = re.sub(r'(The server) (answered the TLS hello in plain text: .*|does not speak TLS at once on this port\.)', r'\1 does not speak TLS at once on this port.', text)
+    text = re.sub(r' Port \d+ answers with [^\n]*', '', text)  # another server of this machine
+    text = re.sub(r'( port) \d{4,}', r'\1 N', text)
+    return text
+
+
+def verdict_of(text):
+    """The lines from the verdict to what was said."""
+    lines = plain(text).split('\n')
+    blanks = [i for i, line in enumerate(lines) if not line.strip()]
+    # head, blank, findings, blank, verdict, blank, transcript
+    start = blanks[1] + 1 if len(blanks) > 1 else 0
+    end = blanks[2] if len(blanks) > 2 else len(lines)
+    return [line for line in lines[start:end] if line]
+
+
+def page(shown):
+    """The manual's page shows every verdict as it is printed."""
+    text = open(PAGE).read() if os.path.exists(PAGE) else ''
+    wanted = {}
+    for m in re.finditer(r'^\.\\" check: (\S+)\n\.Bd [^\n]*\n(.*?)^\.Ed$', text, re.S | re.M):
+        wanted[m.group(1)] = [line for line in m.group(2).replace('\\e', '\\').replace('\\(dq', '"').replace('\\&', '').split('\n') if line]
+    for name, out in shown.items():
+        check(f'frank-troubleshooting(7) shows "{name}" as it is printed', wanted.get(name) == verdict_of(out),
+              '\n'.join(['printed:'] + verdict_of(out) + ['the page:'] + wanted.get(name, ['(nothing)'])))
