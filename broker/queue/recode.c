@@ -2,45 +2,22 @@
  * recode.c: see recode.h.
  *
  * The header section is collected, its MIME fields are read and replaced, then the body streams
- * through one of the encoders. Quoted-printable (RFC 2045 section 6.7) lines are at most 76 octets
+ * through one of the encoders; of a message of several parts, each part (recode-parts.c). Quoted-printable (RFC 2045 section 6.7) lines are at most 76 octets
  * with the soft break's "="; white space at the end of a line is encoded.
  */
-#include "broker/queue/recode.h"
+#include "broker/queue/recode-internal.h"
 
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/header.h"
-#include "broker/queue/fields.h"
 
 enum {
-	OUT_SIZE = 4096,
 	QP_LINE_MAX = 76,
 	SPLIT_AT = 990,
-	COLLECT_MAX = FIELDS_LINE_MAX + 2, /* a line that may stay, and its CRLF */
 	/* Completing may have made it longer than what came in: encoded words. */
 	HEADER_MAX = 8 * COMPLETE_HEADER_MAX,
-};
-
-struct recode {
-	enum recode_need need;
-	enum recode_way way;
-	struct complete_facts facts; /* of the message that comes in */
-	int (*write)(void *arg, const char *bytes, size_t len);
-	void *arg;
-	int error;
-	struct buf header;
-	bool in_body;
-	/* quoted-printable */
-	size_t column;
-	char blank; /* white space whose place in the line is not known yet; 0: none */
-	bool cr;    /* a CR was seen */
-	/* soft breaks, reflow, split */
-	struct buf line;
-	uint64_t size, longest, header_size;
-	size_t out_len;
-	char out[OUT_SIZE];
 };
 
 enum recode_need
@@ -64,7 +41,7 @@ recode_new(enum recode_need need, const struct complete_facts *facts,
 	r->write = write;
 	r->arg = arg;
 	r->header = (struct buf)BUF_INIT(HEADER_MAX);
-	r->line = (struct buf)BUF_INIT(COLLECT_MAX);
+	r->line = (struct buf)BUF_INIT(RECODE_COLLECT_MAX);
 	return r;
 }
 
@@ -74,6 +51,7 @@ recode_free(struct recode *r)
 	if (r != NULL) {
 		buf_free(&r->header);
 		buf_free(&r->line);
+		recode_parts_free(r->parts);
 		free(r);
 	}
 	return NULL;
@@ -90,18 +68,20 @@ flush(struct recode *r)
 	return e;
 }
 
-static int
-put(struct recode *r, const char *bytes, size_t len)
+int
+recode_put(struct recode *r, const char *bytes, size_t len)
 {
 	r->size += len;
+	for (size_t i = 0; r->in_body && i < len && !r->eight_bit; i++)
+		r->eight_bit = ((unsigned char)bytes[i] & 0x80) != 0;
 	while (len > 0) {
-		size_t n = OUT_SIZE - r->out_len < len ? OUT_SIZE - r->out_len : len;
+		size_t n = RECODE_OUT_SIZE - r->out_len < len ? RECODE_OUT_SIZE - r->out_len : len;
 
 		memcpy(r->out + r->out_len, bytes, n);
 		r->out_len += n;
 		bytes += n;
 		len -= n;
-		if (r->out_len == OUT_SIZE) {
+		if (r->out_len == RECODE_OUT_SIZE) {
 			int e = flush(r);
 
 			if (e < 0)
@@ -114,17 +94,17 @@ put(struct recode *r, const char *bytes, size_t len)
 static int
 put_line(struct recode *r, const char *bytes, size_t len)
 {
-	int e = put(r, bytes, len);
+	int e = recode_put(r, bytes, len);
 
 	if (len > r->longest)
 		r->longest = len;
-	return e < 0 ? e : put(r, "\r\n", 2);
+	return e < 0 ? e : recode_put(r, "\r\n", 2);
 }
 
 /* ---- the header ---- */
 
-static bool
-value_begins(const struct header_field *f, const char *word)
+bool
+recode_value_begins(const struct header_field *f, const char *word)
 {
 	size_t i = 0, n = strlen(word);
 
@@ -133,30 +113,70 @@ value_begins(const struct header_field *f, const char *word)
 	return f->value_len - i >= n && strncasecmp(f->value + i, word, n) == 0;
 }
 
-/* What the MIME fields allow. */
+/* The way for a type; QUOTED_PRINTABLE leaves it to the encoding. */
 static enum recode_way
-choose_way(const struct recode *r)
+way_of_type(const struct header_field *f)
 {
-	enum recode_way way = RECODE_WAY_QUOTED_PRINTABLE;
+	/* Whose content a signature or an encryption covers octet for octet. */
+	if (recode_value_begins(f, "multipart/signed") ||
+	    recode_value_begins(f, "multipart/encrypted"))
+		return RECODE_WAY_KEPT;
+	if (recode_value_begins(f, "multipart/"))
+		return RECODE_WAY_PARTS;
+	return recode_value_begins(f, "message/") ? RECODE_WAY_SPLIT : RECODE_WAY_QUOTED_PRINTABLE;
+}
+
+static enum recode_way
+way_of_encoding(const struct header_field *f)
+{
+	if (recode_value_begins(f, "quoted-printable"))
+		return RECODE_WAY_SOFT_BREAKS;
+	if (recode_value_begins(f, "base64"))
+		return RECODE_WAY_REFLOW;
+	return recode_value_begins(f, "7bit") || recode_value_begins(f, "8bit") ||
+		       recode_value_begins(f, "binary")
+		   ? RECODE_WAY_QUOTED_PRINTABLE
+		   : RECODE_WAY_SPLIT;
+}
+
+enum recode_way
+recode_choose(const char *header, size_t len, enum recode_way without_type,
+    struct header_field *ret_type, bool *ret_whole)
+{
+	enum recode_way type = without_type, encoding = RECODE_WAY_QUOTED_PRINTABLE;
 	struct header_field f;
 	size_t at = 0;
 
+	while (header_next(header, len, true, &at, &f) == 1) {
+		if (header_is(&f, "Content-Type")) {
+			type = way_of_type(&f);
+			*ret_type = f;
+		} else if (header_is(&f, "Content-Transfer-Encoding")) {
+			encoding = way_of_encoding(&f);
+		}
+	}
+	*ret_whole = at == len;
+	/* Composite types are not encoded themselves (RFC 2045 section 6.4). */
+	return type == RECODE_WAY_QUOTED_PRINTABLE ? encoding
+	       : encoding == RECODE_WAY_QUOTED_PRINTABLE || type == RECODE_WAY_KEPT
+		   ? type
+		   : RECODE_WAY_SPLIT;
+}
+
+/* What the MIME fields allow. */
+static enum recode_way
+choose_way(struct recode *r)
+{
+	struct header_field type = {0};
+	enum recode_way way;
+	bool whole;
+
 	if (r->need == RECODE_LABEL)
 		return RECODE_WAY_LABEL;
-	while (header_next(r->header.data, r->header.len, true, &at, &f) == 1) {
-		if (header_is(&f, "Content-Type") &&
-		    (value_begins(&f, "multipart/") || value_begins(&f, "message/")))
-			return RECODE_WAY_SPLIT;
-		if (!header_is(&f, "Content-Transfer-Encoding"))
-			continue;
-		if (value_begins(&f, "quoted-printable"))
-			way = RECODE_WAY_SOFT_BREAKS;
-		else if (value_begins(&f, "base64"))
-			way = RECODE_WAY_REFLOW;
-		else if (!value_begins(&f, "7bit") && !value_begins(&f, "8bit") &&
-			 !value_begins(&f, "binary"))
-			way = RECODE_WAY_SPLIT;
-	}
+	way = recode_choose(
+	    r->header.data, r->header.len, RECODE_WAY_QUOTED_PRINTABLE, &type, &whole);
+	if (way == RECODE_WAY_PARTS && !recode_parts_begin(r, &type))
+		way = RECODE_WAY_SPLIT;
 	return way;
 }
 
@@ -182,7 +202,7 @@ write_header(struct recode *r)
 		type = type || header_is(&f, "Content-Type");
 		if (encode && header_is(&f, "Content-Transfer-Encoding"))
 			continue;
-		e = put(r, f.whole, f.whole_len);
+		e = recode_put(r, f.whole, f.whole_len);
 	}
 	if (e == 0 && (encode || r->way == RECODE_WAY_LABEL)) {
 		if (!version)
@@ -194,11 +214,11 @@ write_header(struct recode *r)
 			e = buf_printf(&added, "Content-Transfer-Encoding: %s\r\n",
 			    encode ? "quoted-printable" : "8bit");
 		if (e == 0)
-			e = put(r, buf_str(&added), added.len);
+			e = recode_put(r, buf_str(&added), added.len);
 		r->facts.mime = true;
 	}
 	r->header_size = r->size;
-	return e < 0 ? e : put(r, "\r\n", 2);
+	return e < 0 ? e : recode_put(r, "\r\n", 2);
 }
 
 /* Collects the header section, which ends in a blank line. */
@@ -218,11 +238,14 @@ header_input(struct recode *r, const char *bytes, size_t len, size_t *ret_taken)
 		if (lf == NULL || !(r->header.len == 2 || memcmp(r->header.data + r->header.len - 4,
 							      "\r\n\r\n", 4) == 0))
 			continue;
-		r->in_body = true;
 		r->way = choose_way(r);
 		e = write_header(r);
 		if (e < 0)
 			return e;
+		r->in_body = true;
+		/* What stands before the first part is none. */
+		if (r->parts != NULL)
+			recode_body_anew(r, RECODE_WAY_SPLIT);
 		break;
 	}
 	*ret_taken = taken;
@@ -241,11 +264,11 @@ qp_octet(struct recode *r, char c, bool encode)
 
 	/* One column is kept for the "=" of a soft break. */
 	if (r->column + n > QP_LINE_MAX - 1) {
-		e = put(r, "=\r\n", 3);
+		e = recode_put(r, "=\r\n", 3);
 		r->column = 0;
 	}
 	r->column += n;
-	return e < 0 ? e : put(r, encode ? code : &c, n);
+	return e < 0 ? e : recode_put(r, encode ? code : &c, n);
 }
 
 static int
@@ -271,7 +294,7 @@ qp_input(struct recode *r, const char *bytes, size_t len)
 			r->cr = false;
 			e = qp_blank(r, true);
 			if (e == 0)
-				e = put(r, "\r\n", 2);
+				e = recode_put(r, "\r\n", 2);
 			r->column = 0;
 		} else {
 			e = qp_blank(r, false);
@@ -281,7 +304,8 @@ qp_input(struct recode *r, const char *bytes, size_t len)
 				e = qp_octet(r, c, c < '!' || c > '~' || c == '=');
 		}
 	}
-	r->longest = QP_LINE_MAX;
+	if (r->longest < QP_LINE_MAX)
+		r->longest = QP_LINE_MAX;
 	return e;
 }
 
@@ -317,8 +341,8 @@ cut_input(struct recode *r, const char *bytes, size_t len)
 		size_t n = lf == NULL ? len - i : (size_t)(lf - bytes) + 1 - i;
 		int e;
 
-		if (r->line.len + n > COLLECT_MAX && n > COLLECT_MAX - r->line.len)
-			n = COLLECT_MAX - r->line.len;
+		if (r->line.len + n > RECODE_COLLECT_MAX && n > RECODE_COLLECT_MAX - r->line.len)
+			n = RECODE_COLLECT_MAX - r->line.len;
 		e = buf_append(&r->line, bytes + i, n);
 		if (e < 0)
 			return e;
@@ -326,16 +350,17 @@ cut_input(struct recode *r, const char *bytes, size_t len)
 		if (r->line.data[r->line.len - 1] == '\n') {
 			e = put_line(r, r->line.data, r->line.len - 2);
 			buf_clear(&r->line);
-		} else if (r->line.len == COLLECT_MAX) {
+		} else if (r->line.len == RECODE_COLLECT_MAX) {
 			size_t cut = cut_at(r);
 
 			if (r->way == RECODE_WAY_SOFT_BREAKS) {
-				e = put(r, r->line.data, cut);
+				e = recode_put(r, r->line.data, cut);
 				if (e == 0)
 					e = put_line(r, "=", 1);
 				if (cut + 1 > r->longest)
 					r->longest = cut + 1;
 			} else {
+				r->split = r->split || r->way == RECODE_WAY_SPLIT;
 				e = put_line(r, r->line.data, cut);
 			}
 			buf_consume(&r->line, cut);
@@ -346,17 +371,44 @@ cut_input(struct recode *r, const char *bytes, size_t len)
 	return 0;
 }
 
+/* ---- the whole ---- */
+
+/* As it is; longer lines than are allowed are noted. */
 static int
-body_input(struct recode *r, const char *bytes, size_t len)
+kept_input(struct recode *r, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		r->column = bytes[i] == '\n' ? 0 : r->column + 1;
+		/* with the CR of its end */
+		if (r->column > r->longest + 1)
+			r->longest = r->column - 1;
+	}
+	r->kept = r->kept || r->longest > FIELDS_LINE_MAX;
+	return recode_put(r, bytes, len);
+}
+
+int
+recode_body(struct recode *r, const char *bytes, size_t len)
 {
 	switch (r->way) {
 	case RECODE_WAY_LABEL:
-		return put(r, bytes, len);
+		return recode_put(r, bytes, len);
 	case RECODE_WAY_QUOTED_PRINTABLE:
 		return qp_input(r, bytes, len);
+	case RECODE_WAY_KEPT:
+		return kept_input(r, bytes, len);
 	default:
 		return cut_input(r, bytes, len);
 	}
+}
+
+void
+recode_body_anew(struct recode *r, enum recode_way way)
+{
+	r->way = way;
+	r->column = 0;
+	r->blank = 0;
+	r->cr = false;
 }
 
 int
@@ -367,8 +419,20 @@ recode_input(struct recode *r, const char *bytes, size_t len)
 	if (r->error == 0 && !r->in_body)
 		r->error = header_input(r, bytes, len, &taken);
 	if (r->error == 0 && r->in_body && taken < len)
-		r->error = body_input(r, bytes + taken, len - taken);
+		r->error = r->parts != NULL ? recode_parts_input(r, bytes + taken, len - taken)
+					    : recode_body(r, bytes + taken, len - taken);
 	return r->error;
+}
+
+/* What is to be told of it, the worst first. */
+static enum recode_way
+summary(const struct recode *r)
+{
+	if (r->kept)
+		return RECODE_WAY_KEPT;
+	if (r->split)
+		return RECODE_WAY_SPLIT;
+	return r->parts != NULL ? RECODE_WAY_PARTS : r->way;
 }
 
 int
@@ -376,6 +440,8 @@ recode_end(struct recode *r, struct complete_facts *facts, enum recode_way *ret_
 {
 	if (r->error == 0 && !r->in_body)
 		r->error = -EBADMSG;
+	if (r->error == 0 && r->parts != NULL)
+		r->error = recode_parts_end(r);
 	if (r->error == 0)
 		r->error = flush(r);
 	if (r->error < 0)
@@ -383,10 +449,10 @@ recode_end(struct recode *r, struct complete_facts *facts, enum recode_way *ret_
 	facts->size = r->size;
 	facts->header_size = r->header_size;
 	facts->mime = r->facts.mime;
-	if (r->need == RECODE_LINES)
+	if (r->need == RECODE_LINES) {
 		facts->longest_line = r->longest;
-	if (r->way == RECODE_WAY_QUOTED_PRINTABLE)
-		facts->eight_bit_body = false;
-	*ret_way = r->way;
+		facts->eight_bit_body = facts->eight_bit_body && r->eight_bit;
+	}
+	*ret_way = summary(r);
 	return 0;
 }

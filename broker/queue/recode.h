@@ -28,8 +28,10 @@ enum recode_way {
 					lost */
 	RECODE_WAY_SOFT_BREAKS, /* it was quoted-printable: broken by "=" CRLF, nothing is lost */
 	RECODE_WAY_REFLOW,      /* it was base64: line ends mean nothing there */
-	RECODE_WAY_SPLIT, /* several parts: a line end was added, at white space where there is some
-			   */
+	RECODE_WAY_PARTS,       /* several parts, each in its own of these ways: nothing is lost */
+	RECODE_WAY_SPLIT, /* a line end was added, at white space where there is some: between parts,
+			      in a message that is attached, in an encoding not known here */
+	RECODE_WAY_KEPT,  /* it is too long still: any change would break a signature */
 };
 
 struct recode;

@@ -637,9 +637,14 @@ mend(struct submission *s, enum recode_need need)
 		r = recode_end(recode, &t->facts, &way);
 	(void)recode_free(recode);
 	body_clear(&old, false);
-	if (r == 0 && way == RECODE_WAY_SPLIT)
+	if (r == 0 && (way == RECODE_WAY_SPLIT || way == RECODE_WAY_KEPT))
 		log_line(LOG_LEVEL_NOTICE,
-		    "A line of more than 998 octets in a message of several parts was split.",
+		    way == RECODE_WAY_SPLIT
+			? "A line of more than 998 octets was split where no encoding could spare "
+			  "it."
+			: "A signed message has a line of more than 998 octets, which servers may "
+			  "refuse; it is sent as it is, since any change would break the "
+			  "signature.",
 		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
 	t->message->id = t->body.id;
 	return r;

@@ -57,9 +57,10 @@ Description: the sendmail that is under test
 
 
 class Box:
-    def __init__(self):
+    def __init__(self, visible=None):
+        """`visible` is a folder of this machine that is there under its own name, by default that of the run."""
         self.folder = tempfile.mkdtemp(prefix='frank-box-')
-        self.holder = subprocess.Popen(['unshare', '-m', '-u', '--propagation', 'private', 'sh', '-c', ROOT, 'sh', self.folder, harness_dir()],
+        self.holder = subprocess.Popen(['unshare', '-m', '-u', '--propagation', 'private', 'sh', '-c', ROOT, 'sh', self.folder, visible or harness_dir()],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if self.holder.stdout.readline() != b'ready\n':
             raise RuntimeError('no private root: ' + self.holder.stderr.read().decode())
@@ -95,16 +96,22 @@ class Box:
         """A folder below that of the run, at another place in the box."""
         self.run('sh', '-c', 'mkdir -p "$2" && mount --bind "$1" "$2"', 'sh', source, path)
 
-    def install(self, packages, log):
-        """Frank's sendmail in the place of a mail server, and packages. They may pull in no other."""
-        self.copy(os.path.join(build_dir(), 'shim', 'sendmail'), '/tmp/package/usr/libexec/frank/sendmail')
+    def make_package(self, sendmail):
+        """Frank's sendmail as a package that takes the place of any other mail server; its path in the box."""
+        self.copy(sendmail, '/tmp/package/usr/libexec/frank/sendmail')
         self.write('/tmp/package/DEBIAN/control', CONTROL)
-        script = ('set -e; cd /tmp/package; mkdir -p usr/sbin usr/bin usr/lib; for name in sbin/sendmail lib/sendmail bin/mailq bin/newaliases; do '
-                  'ln -sf ../libexec/frank/sendmail usr/$name; done; cd /tmp; dpkg-deb -b package frank-mail.deb; '
-                  'exec apt-get install -y --no-install-recommends ./frank-mail.deb "$@"')
+        done = self.run('sh', '-c', 'set -e; cd /tmp/package; mkdir -p usr/sbin usr/bin usr/lib; for name in sbin/sendmail lib/sendmail bin/mailq bin/newaliases; do '
+                        'ln -s ../libexec/frank/sendmail usr/$name; done; cd /tmp; dpkg-deb -b package frank-mail.deb')
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode())
+        return '/tmp/frank-mail.deb'
+
+    def install(self, packages, log=os.devnull):
+        """Installs packages and nothing that they merely recommend: what apt said if it failed, else ''."""
         proxy = {k: v for k, v in os.environ.items() if k.lower().endswith('_proxy')}
         for attempt in range(2):
-            done = self.run('sh', '-c', script, 'sh', *packages, env={'DEBIAN_FRONTEND': 'noninteractive', 'APT_LISTCHANGES_FRONTEND': 'none', **proxy}, timeout=900)
+            done = self.run('apt-get', 'install', '-y', '--no-install-recommends', *packages,
+                            env={'DEBIAN_FRONTEND': 'noninteractive', 'APT_LISTCHANGES_FRONTEND': 'none', **proxy}, timeout=900)
             with open(log, 'wb') as f:
                 f.write(done.stdout + done.stderr)
             if done.returncode == 0:

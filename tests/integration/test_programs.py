@@ -23,7 +23,7 @@ def run(ground, options):
     except RuntimeError as e:
         return check.skip('programs in a private root', f'mount namespaces are not allowed here: {e}')
     try:
-        trouble = box.install(PACKAGES, os.path.join(harness_dir(), 'box-apt.log'))
+        trouble = box.install([box.make_package(program('sendmail')), *PACKAGES], os.path.join(harness_dir(), 'box-apt.log'))
         if check('the packages install beside Frank, with no other mail server', not trouble, trouble):
             programs(ground, box)
     finally:

@@ -205,6 +205,7 @@ feed(struct submission *s, const char *bytes, size_t len, size_t piece)
 			smtp_server_wrote(e, smtp_server_output(e)->len);
 		if (smtp_server_waiting(e)) {
 			(void)turn_flush(&queue);
+			(void)event_base_loop(queue.base, EVLOOP_NONBLOCK); /* walks */
 			continue;
 		}
 		if (smtp_server_input(e, bytes + at, n) < 0)

@@ -166,6 +166,135 @@ test_other_ways(void **state)
 		}
 }
 
+/* In a row of parts: an octet that stands for a line of 1200. */
+static void
+expand(struct buf *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		for (int i = 0; i < (*text == '@' ? 1200 : 1); i++)
+			assert_int_equal(buf_append_char(out, *text == '@' ? 'y' : *text), 0);
+}
+
+#define QP "Content-Transfer-Encoding: quoted-printable\r\n"
+
+/* The same, and '%' for the line encoded: 1200 times 'y' in lines of 75 and a soft break. */
+static void
+expand_wanted(struct buf *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text != '%') {
+			expand(out, (const char[]){*text, '\0'});
+			continue;
+		}
+		for (int i = 0; i < 1200; i++) {
+			if (i > 0 && i % 75 == 0)
+				assert_int_equal(buf_append_str(out, "=\r\n"), 0);
+			assert_int_equal(buf_append_char(out, 'y'), 0);
+		}
+	}
+}
+
+static void
+test_parts(void **state)
+{
+	static const struct {
+		const char *name, *in, *out;
+		enum recode_way way;
+	} rows[] = {
+	    {"each in its own way",
+		"Content-Type: multipart/mixed; charset=x; boundary=\"a b\"\r\n\r\npreamble\r\n"
+		"--a b\r\n\r\n@\r\n--a b not\r\n--a b\r\nContent-Type: text/html\r\n"
+		"Content-Transfer-Encoding: 8bit\r\nX: y\r\n\r\n\xc3\xa4@\r\n\r\n--a b  \r\n"
+		"Content-Transfer-Encoding: quoted-printable\r\n\r\n=41\r\n--a b\r\n"
+		"Content-Transfer-Encoding: base64\r\n\r\nQUFB\r\n--a b--\r\nepilogue\r\n",
+		"Content-Type: multipart/mixed; charset=x; boundary=\"a b\"\r\n\r\npreamble\r\n"
+		"--a b\r\n" QP
+		"\r\n%\r\n--a b not\r\n--a b\r\nContent-Type: text/html\r\nX: y\r\n" QP
+		"\r\n=C3=A4" /* six columns: the breaks fall elsewhere */
+		"&\r\n\r\n--a b  \r\n"
+		"Content-Transfer-Encoding: quoted-printable\r\n\r\n=41\r\n--a b\r\n"
+		"Content-Transfer-Encoding: base64\r\n\r\nQUFB\r\n--a b--\r\nepilogue\r\n",
+		RECODE_WAY_PARTS},
+	    {"nested; the outer boundary ends the inner parts",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: "
+		"multipart/alternative;\r\n "
+		"boundary=\"o1\"\r\n\r\n--o1\r\n\r\n@\r\n--o\r\n\r\n@\r\n--o1"
+		"\r\n--o--\r\n",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: "
+		"multipart/alternative;\r\n boundary=\"o1\"\r\n\r\n--o1\r\n" QP
+		"\r\n%\r\n--o\r\n" QP "\r\n%\r\n--o1\r\n--o--\r\n",
+		RECODE_WAY_PARTS},
+	    {"signed parts are not touched",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: "
+		"multipart/signed; "
+		"boundary=s\r\n\r\n--s\r\n\r\n@\r\n--s--\r\n--o\r\n\r\n@\r\n--o--\r\n",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: "
+		"multipart/signed; "
+		"boundary=s\r\n\r\n--s\r\n\r\n@\r\n--s--\r\n--o\r\n" QP "\r\n%\r\n--o--\r\n",
+		RECODE_WAY_KEPT},
+	    {"nor is a message that is signed as a whole",
+		"Content-Type: Multipart/Signed; boundary=s\r\n\r\n--s\r\n\r\n@\r\n--s--\r\n",
+		"Content-Type: Multipart/Signed; boundary=s\r\n\r\n--s\r\n\r\n@\r\n--s--\r\n",
+		RECODE_WAY_KEPT},
+	    {"short lines of what is signed are no trouble",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: "
+		"multipart/signed; "
+		"boundary=s\r\n\r\n--s\r\n\r\nx\r\n--s--\r\n--o\r\n\r\n@\r\n--o--\r\n",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: "
+		"multipart/signed; "
+		"boundary=s\r\n\r\n--s\r\n\r\nx\r\n--s--\r\n--o\r\n" QP "\r\n%\r\n--o--\r\n",
+		RECODE_WAY_PARTS},
+	    {"messages of a digest are not encoded",
+		"Content-Type: multipart/digest; boundary=o\r\n\r\n--o\r\n\r\nFrom: "
+		"x\r\n\r\nx\r\n--o\r\nContent-Type: text/plain\r\n\r\n@\r\n--o--\r\n",
+		"Content-Type: multipart/digest; boundary=o\r\n\r\n--o\r\n\r\nFrom: "
+		"x\r\n\r\nx\r\n--o\r\nContent-Type: text/plain\r\n" QP "\r\n%\r\n--o--\r\n",
+		RECODE_WAY_PARTS},
+	    {"a part without a blank line is no header, and stays",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nno "
+		"field\r\n--o\r\n\r\n@\r\n",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nno field\r\n--o\r\n" QP
+		"\r\n%\r\n",
+		RECODE_WAY_PARTS},
+	    {"the message ends in the header of a part",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\n@\r\n--o\r\nX: y\r\n",
+		"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n" QP
+		"\r\n%\r\n--o\r\nX: y\r\n",
+		RECODE_WAY_PARTS},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t piece = 1; piece < 8000; piece = piece * 3 + 1) {
+			CLEANUP_BUF struct buf in = BUF_INIT(100000), out = BUF_INIT(100000),
+					       wanted = BUF_INIT(100000);
+			struct complete_facts facts = {
+			    .longest_line = 1200, .eight_bit_body = true};
+			enum recode_way way;
+
+			expand(&in, rows[i].in);
+			for (const char *c = rows[i].out; *c != '\0'; c++) {
+				if (*c != '&') {
+					expand_wanted(&wanted, (const char[]){*c, '\0'});
+					continue;
+				}
+				for (int n = 0; n < 1200; n++) {
+					if ((n + 6) % 75 == 0)
+						assert_int_equal(
+						    buf_append_str(&wanted, "=\r\n"), 0);
+					assert_int_equal(buf_append_char(&wanted, 'y'), 0);
+				}
+			}
+			way = recode(RECODE_LINES, &facts, &in, piece, &out);
+			assert_string_equal(buf_str(&out), buf_str(&wanted));
+			assert_int_equal(way, rows[i].way);
+			assert_false(facts.eight_bit_body);
+			if (way == RECODE_WAY_KEPT)
+				assert_int_equal(facts.longest_line, 1200);
+			else
+				assert_true(facts.longest_line <= LINE_MAX_OCTETS);
+		}
+}
+
 static void
 test_soft_breaks_spare_escapes(void **state)
 {
@@ -223,6 +352,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_quoted_printable_is_lossless),
 	    cmocka_unit_test(test_other_ways),
+	    cmocka_unit_test(test_parts),
 	    cmocka_unit_test(test_soft_breaks_spare_escapes),
 	    cmocka_unit_test(test_label),
 	    cmocka_unit_test(test_needs),
