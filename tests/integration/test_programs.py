@@ -11,7 +11,8 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 PACKAGES = '''
     php-cli php-mbstring libphp-phpmailer php-symfony-mailer php-swiftmailer php-email-validator php-mail php-pear
     libmime-lite-perl libemail-sender-perl libmailtools-perl libmime-tools-perl ruby-mail node-nodemailer python3
-    bsd-mailx s-nail mailutils mutt git git-email mime-construct procmail vacation swaks libnet-ssleay-perl
+    bsd-mailx s-nail mailutils mutt git git-email mime-construct procmail vacation swaks curl ca-certificates
+    libnet-ssleay-perl libio-socket-inet6-perl libio-socket-ssl-perl libauthen-sasl-perl libmail-sendmail-perl
     cron anacron at sudo unattended-upgrades logcheck logwatch mdadm smartmontools'''.split()
 
 
@@ -31,7 +32,14 @@ def run(ground, options):
 
 
 def programs(ground, box):
-    f = Frank('programs', {'out': {'provider': 'generic', 'mailbox': FROM, 'grant': 'none', 'submit': f'localhost:{os.environ["GROUND_MX_PORT"]}', 'tls': 'none'}})
+    account = {'provider': 'generic', 'mailbox': FROM, 'grant': 'none', 'submit': f'localhost:{os.environ["GROUND_MX_PORT"]}', 'tls': 'none'}
+    rules = {'accounts': ['out'], 'senders': ['*'], 'from': 'keep'}
+    ports = {name: free_port() for name in ('plain', 'start', 'tls')}
+    tls = {k: os.path.join(os.path.dirname(ground.ca), 'server.' + end) for k, end in (('certificate', 'pem'), ('key', 'key'))}
+    f = Frank('programs', {'out': account}, {'apps': dict(password=True, **rules), 'all': dict(users=['*'], **rules)},
+              listeners={'plain': dict(address=[f'127.0.0.1:{ports["plain"]}', f'[::1]:{ports["plain"]}']),
+                         'start': dict(address=[f'127.0.0.1:{ports["start"]}'], auth='required', **tls),
+                         'tls': dict(address=[f'127.0.0.1:{ports["tls"]}'], tls='implicit', auth='required', **tls)})
     if not check('frankd starts', f.start(), f.log()[-800:]):
         return
     for source, path in (('run', '/run/frank'), ('state/drop', '/var/lib/frank/drop')):
@@ -43,6 +51,7 @@ def programs(ground, box):
     daemons = scheduled(box, post)
     for part in (libraries, mail_readers, git, filters, system, smtp):
         part(box, post)
+    listener(ground, box, post, f, ports)
     check('cron, anacron and at have run their jobs', wait_for(lambda: all(d.poll() is not None for d in daemons[1:]), 30))
     post.verify()
     check('nothing waits or was dropped', f.empty(20) and not os.listdir(f.path('state/drop')), f.shown())
@@ -200,9 +209,66 @@ def system(box, post):
 
 
 # ---- programs that speak SMTP -------------------------------------------------------------------------
+SWAKS = 'Date: %DATE%\nFrom: Shop <shop@example.test>\nTo: %TO_ADDRESS%\nSubject: swaks\nMessage-Id: <%MESSAGEID%>\nContent-Type: text/plain; charset=utf-8\n\n' + BODY
+
+
 def smtp(box, post):
-    text = 'Date: %DATE%\nFrom: Shop <shop@example.test>\nTo: %TO_ADDRESS%\nSubject: swaks\nMessage-Id: <%MESSAGEID%>\nContent-Type: text/plain; charset=utf-8\n\n' + BODY
-    box.write('/tmp/swaks', text)
-    for name, *way in (('socket', '--socket', '/run/frank/submit.sock'), ('pipe', '--pipe', '/usr/sbin/sendmail -bs')):
-        sends(box, f'swaks, {name}', 'swaks', *way, '--silent', '2', '--from', 'bounce@example.test', '--to', f'swaks-{name}@example.test,swaks-{name}-two@example.test', '--data', '@/tmp/swaks', user=33)
-        post.expect(f'swaks, {name}', [f'swaks-{name}', f'swaks-{name}-two'], 'bounce@example.test', Subject='^swaks$')
+    """On the socket of sendmail, and through its -bs."""
+    box.write('/opt/programs/swaks', SWAKS)
+    swaks(box, post, 'socket', '--socket', '/run/frank/submit.sock')
+    swaks(box, post, 'pipe', '--pipe', '/usr/sbin/sendmail -bs')
+
+
+def swaks(box, post, name, *way):
+    sends(box, f'swaks, {name}', 'swaks', *way, '--silent', '2', '--from', 'bounce@example.test', '--to', f'swaks-{name}@example.test,swaks-{name}-two@example.test',
+          '--data', '@/opt/programs/swaks', user=33)
+    post.expect(f'swaks, {name}', [f'swaks-{name}', f'swaks-{name}-two'], 'bounce@example.test', Subject='^swaks$')
+
+
+def listener(ground, box, post, f, ports):
+    """Without a login the owner of the connection counts; the others want one, and TLS by a certificate that the box trusts."""
+    r = f.frank('service', 'password', 'apps')
+    check('frank service password', r.returncode == 0, r.stderr)
+    password = r.stdout.strip()
+    secrets.add(password)
+    box.copy(ground.ca, '/usr/local/share/ca-certificates/ground.crt')
+    box.run('update-ca-certificates')
+    box.env |= {'LOGIN': 'apps', 'PASSWORD': password, 'NODE_EXTRA_CA_CERTS': '/usr/local/share/ca-certificates/ground.crt', **{k.upper(): str(v) for k, v in ports.items()}}
+    for name, *argv in (('smtp-php', 'php', 'smtp.php'), ('smtp-perl', 'perl', 'smtp.pl'), ('smtp-python', 'python3', 'smtp.py'), ('smtp-node', 'node', 'smtp.cjs'), ('smtp-ruby', 'ruby', 'smtp.rb')):
+        sends(box, name, argv[0], '/opt/programs/' + argv[1], name, FROM, '/opt/programs/body', user=33, env={'NODE_PATH': '/usr/share/nodejs'})
+    for way in ports:
+        post.expect(f'PHPMailer, SMTP, {way}', [f'smtp-php-mailer-{way}', f'smtp-php-mailer-{way}-bcc'], Subject=f'^PHPMailer at {way.upper()}$')
+        post.expect(f'Symfony Mailer, SMTP, {way}', [f'smtp-php-symfony-{way}', f'smtp-php-symfony-{way}-bcc'], Subject=f'^Symfony, {way}$')
+        post.expect(f'Python: smtplib, {way}', [f'smtp-python-{way}', f'smtp-python-{way}-bcc'], body=BODY.replace('\nFrom', '\n>From'))  # smtplib does that
+        post.expect(f'Nodemailer, SMTP, {way}', [f'smtp-node-{way}', f'smtp-node-{way}-bcc'])
+    for way in ('start', 'tls'):
+        post.expect(f'Perl: Net::SMTP, {way}', [f'smtp-perl-{way}', f'smtp-perl-{way}-two'])
+    post.expect('Perl: Mail::Sendmail', 'smtp-perl-sendmail')
+    post.expect('Perl: MIME::Lite by SMTP', 'smtp-perl-lite')
+    post.expect('Python: SMTPHandler', 'smtp-python-log', body='something happened\n')
+    for way in ('plain', 'start'):
+        post.expect(f'Ruby mail, SMTP, {way}', f'smtp-ruby-{way}')
+
+    login = ('--auth-user', 'apps', '--auth-password', password)
+    swaks(box, post, 'listener', '--server', f'127.0.0.1:{ports["plain"]}')
+    swaks(box, post, 'listener-v6', '--server', '::1', '--port', str(ports['plain']))
+    swaks(box, post, 'listener-starttls', '--server', f'localhost:{ports["start"]}', '--tls', '--tls-verify', '--auth', 'PLAIN', *login)
+    swaks(box, post, 'listener-login', '--server', f'localhost:{ports["start"]}', '--tls', '--auth', 'LOGIN', *login)
+    swaks(box, post, 'listener-tls', '--server', f'localhost:{ports["tls"]}', '--tlsc', '--tls-verify', '--auth', 'PLAIN', *login)
+    r = box.run('swaks', '--server', f'localhost:{ports["start"]}', '--tls', '--auth', 'PLAIN', '--auth-user', 'apps', '--auth-password', 'wrong', '--to', 'x@example.test', user=33)
+    check('swaks with a wrong password is refused', r.returncode == 28 and b'535' in r.stdout, r)
+    r = box.run('swaks', '--server', f'localhost:{ports["tls"]}', '--tlsc', '--to', 'x@example.test', user=33)
+    check('swaks without a login is refused', r.returncode != 0 and re.search(rb'\b530 ', r.stdout), r)
+
+    box.write('/tmp/mail', f'From: Shop <{FROM}>\r\nTo: curl@example.test\r\nSubject: curl\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n' + BODY.replace('\n', '\r\n'))
+    sends(box, 'curl', 'curl', '-sS', '--ssl-reqd', '--user', f'apps:{password}', '--mail-from', FROM, '--mail-rcpt', 'curl@example.test', '--upload-file', '/tmp/mail', f'smtp://localhost:{ports["start"]}', user=33)
+    post.expect('curl', 'curl', Subject='^curl$')
+    sends(box, 'mutt by SMTP', 'mutt', '-n', '-F', '/dev/null', '-e', f'set from={FROM} realname="Shop" copy=no ssl_starttls=yes ssl_force_tls=yes smtp_url="smtps://apps@localhost:{ports["tls"]}/" '
+          f'smtp_pass="{password}" ssl_ca_certificates_file=/etc/ssl/certs/ca-certificates.crt', '-s', 'mutt', '--', 'smtp-mutt@example.test', input=BODY, user=33)
+    post.expect('mutt by SMTP', 'smtp-mutt', Subject='^mutt$')
+    sends(box, 's-nail by SMTP', 's-nail', '-:/', '-s', 's-nail', '-S', 'v15-compat', '-S', f'mta=smtp://apps:{password}@localhost:{ports["start"]}', '-S', 'smtp-use-starttls', '-S', 'smtp-auth=plain',
+          '-S', f'from={FROM}', '-S', 'tls-verify=strict', 'smtp-snail@example.test', input=BODY, user=33)
+    post.expect('s-nail by SMTP', 'smtp-snail', Subject='^s-nail$')
+    sends(box, 'git send-email by SMTP', 'git', 'send-email', '--quiet', '--confirm=never', f'--from=Shop <{FROM}>', '--suppress-cc=all', '--to=smtp-git@example.test', '--smtp-server=localhost',
+          f'--smtp-server-port={ports["start"]}', '--smtp-encryption=tls', '--smtp-user=apps', f'--smtp-pass={password}', *glob_in(box, '/tmp/patch/out/*'), cwd='/tmp/patch/repo')
+    post.expect('git send-email by SMTP', 'smtp-git', FROM, re.compile(r'^-From two\n\+From here on\n', re.M))
