@@ -15,6 +15,7 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_DEVICE] = {"--device", NULL, "by a code that is typed in on another device"},
     [OPTION_EXPLAIN] = {"--explain", "REPLY", "explain a server's reply, without asking anyone"},
     [OPTION_FINISH] = {"--finish", NULL, "take the address that came back from an invitation"},
+    [OPTION_FOLLOW] = {"--follow", NULL, "go on, and print what comes"},
     [OPTION_HELP] = {"--help", NULL, "explain the verb"},
     [OPTION_HOST] = {"--host", "SERVER", "a server instead of an account: NAME or NAME:PORT"},
     [OPTION_INVITE] = {"--invite", NULL,

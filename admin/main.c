@@ -84,6 +84,8 @@ static const struct verb verbs[] = {
 	"the credentials of a backup into this token store"},
     {"key", "verify", "[FILE]", 0, 1, OPT(JSON), verb_key_verify,
 	"does every record open, of the store or of a backup?"},
+    {"events", NULL, "", 0, 0, OPT(JSON) | OPT(FOLLOW), verb_events,
+	"what people were told, or should know"},
     {"reload", NULL, "", 0, 0, OPT(JSON), verb_reload, "read the configuration anew"},
     {"help", NULL, "[VERB]", 0, 2, 0, verb_help, "explain a verb"},
 };

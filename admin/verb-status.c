@@ -24,6 +24,7 @@ static const struct column account_columns[] = {
     {F_FIXER, "fixer", false},
     {F_TEXT, "text", false},
     {F_NEXT, "next", false},
+    {F_WARNING, "warning", false},
     {F_TIME, "since", true},
     {F_UNTIL, "until", true},
 };
@@ -236,6 +237,11 @@ print_accounts(const struct cli *cli, const json_t *accounts)
 		cli_put(cli, COLOUR_NONE, phrase, 0);
 		(void)putchar('\n');
 		print_words(cli, o);
+		if (text_of(o, "warning") != NULL) {
+			(void)fputs("    Soon: ", stdout);
+			cli_put(cli, COLOUR_WARN, text_of(o, "warning"), 0);
+			(void)putchar('\n');
+		}
 		/* both roles may say the same: keeper told queue */
 		if (credential != NULL &&
 		    !json_equal(json_object_get(credential, "text"), json_object_get(o, "text")))

@@ -39,6 +39,7 @@ static const char *const field_names[LOG_FIELD_COUNT] = {
     [LOG_ROLE] = "role",
     [LOG_FILE] = "file",
     [LOG_ERROR] = "error",
+    [LOG_EVENT] = "event",
 };
 
 static struct log_state {

@@ -31,6 +31,7 @@ enum log_field {
 	LOG_ROLE,
 	LOG_FILE,
 	LOG_ERROR,
+	LOG_EVENT,
 	LOG_FIELD_COUNT,
 };
 

@@ -21,7 +21,7 @@
 #include "broker/conf/values.h"
 #include "config.h"
 
-enum { DAY = 86400, HOUR = 3600, PROVIDERS_MAX = 1000 };
+enum { DAY = 86400, HOUR = 3600, MINUTE = 60, PROVIDERS_MAX = 1000 };
 
 struct loader {
 	struct raw raw;     /* the administrator's files */
@@ -29,7 +29,7 @@ struct loader {
 	struct conf *conf;
 	const struct conf_environment *env;
 	struct name_set preset_names, provider_names, account_names, service_names, listener_names,
-	    listen_addresses;
+	    webhook_names, listen_addresses;
 	size_t account_room, service_room;
 };
 
@@ -54,6 +54,27 @@ account_clear(struct conf_account *a)
 	conf_strings_free(&a->mechanisms);
 	conf_strings_free(&a->audience);
 	conf_strings_free(&a->tls_pins);
+}
+
+static void
+webhook_clear(struct conf_webhook *w)
+{
+	free(w->name);
+	free(w->url);
+	free(w->url_secret.text);
+	free(w->secret.text);
+	free(w->header.text);
+	free(w->ca_file);
+}
+
+static void
+notify_clear(struct conf_notify *n)
+{
+	conf_strings_free(&n->command);
+	free(n->command_user);
+	conf_strings_free(&n->mail_to);
+	conf_strings_free(&n->mail_accounts);
+	conf_strings_free(&n->events);
 }
 
 static void
@@ -88,6 +109,10 @@ conf_free(struct conf *c)
 	for (size_t i = 0; i < c->listener_count; i++)
 		listener_clear(&c->listeners[i]);
 	free(c->listeners);
+	for (size_t i = 0; i < c->webhook_count; i++)
+		webhook_clear(&c->webhooks[i]);
+	free(c->webhooks);
+	notify_clear(&c->notify);
 	for (size_t i = 0; i < c->account_count; i++)
 		account_clear(&c->accounts[i]);
 	for (size_t i = 0; i < c->service_count; i++)
@@ -730,6 +755,59 @@ add_listener(struct loader *l, const struct raw_block *b)
 	return r;
 }
 
+/* ---- how people are told ---- */
+
+/* Also the words that the queue gives to events (broker/queue/notice.c). */
+const char *const conf_event_kinds[] = {"needs-authorization", "refused", "client-error",
+    "configuration", "client-secret-expires", "certificate-expires", "consent-lapses",
+    "mail-failed", "mail-held", "recovered", NULL};
+
+static int
+add_webhook(struct loader *l, const struct raw_block *b)
+{
+	struct conf *c = l->conf;
+	struct conf_webhook *w = reallocarray(c->webhooks, c->webhook_count + 1, sizeof(*w));
+	int r = check_title(l, b, &l->webhook_names);
+
+	if (w == NULL)
+		return -ENOMEM;
+	c->webhooks = w;
+	w = &c->webhooks[c->webhook_count++];
+	*w = (struct conf_webhook){.place = b->place};
+	w->name = strdup(b->title == NULL ? "" : b->title);
+	if (w->name == NULL)
+		return -ENOMEM;
+	if (r < 0 || (r = read_block(&l->raw, b, webhook_rules, w)) < 0)
+		return r;
+	if (w->url == NULL && w->url_secret.text == NULL)
+		raw_error(&l->raw, b->place,
+		    "webhook \"%s\" needs url: where events are posted, or a reference to it",
+		    w->name);
+	check_readable(l, &w->url_secret);
+	check_readable(l, &w->secret);
+	check_readable(l, &w->header);
+	return 0;
+}
+
+static void
+check_notify(struct loader *l, struct conf_place place)
+{
+	struct conf_notify *n = &l->conf->notify;
+
+	for (size_t i = 0; i < n->mail_accounts.count; i++)
+		if (name_set_get(&l->account_names, n->mail_accounts.items[i]) == NULL)
+			raw_error(&l->raw, place, "mail-accounts: there is no account \"%s\"",
+			    n->mail_accounts.items[i]);
+	if (n->mail_to.count > 0 && n->mail_accounts.count == 0)
+		raw_error(&l->raw, place,
+		    "mail-to needs mail-accounts: through which accounts it is sent; one that "
+		    "fails is "
+		    "passed over");
+	if (n->command.count > 0 && l->env->check_files && access(n->command.items[0], X_OK) < 0)
+		raw_error(&l->raw, place, "command: %s cannot be run: %s", n->command.items[0],
+		    strerror(errno));
+}
+
 /* ---- the whole ---- */
 
 static int
@@ -868,7 +946,10 @@ read_includes(struct loader *l, const char *main_file)
 static const struct key_rule *
 rules_of(enum raw_kind kind)
 {
-	return kind == RAW_LIMITS ? limits_rules : kind == RAW_SPOOL ? spool_rules : tokens_rules;
+	return kind == RAW_LIMITS   ? limits_rules
+	       : kind == RAW_SPOOL  ? spool_rules
+	       : kind == RAW_NOTIFY ? notify_rules
+				    : tokens_rules;
 }
 
 static int
@@ -892,6 +973,10 @@ make_conf(struct loader *l)
 			r = add_listener(l, b);
 			break;
 		case RAW_LIMITS:
+		case RAW_WEBHOOK:
+			r = add_webhook(l, b);
+			break;
+		case RAW_NOTIFY:
 		case RAW_SPOOL:
 		case RAW_TOKENS:
 			if (seen[b->kind] != NULL)
@@ -910,6 +995,8 @@ make_conf(struct loader *l)
 	for (size_t i = 1, s = 0; i < raw->count && r == 0; i++)
 		if (raw->blocks[i].kind == RAW_SERVICE)
 			check_service(l, &l->conf->services[s++], &raw->blocks[i]);
+	if (r == 0 && seen[RAW_NOTIFY] != NULL)
+		check_notify(l, seen[RAW_NOTIFY]->place);
 	if (r == 0)
 		r = default_local_domains(l->conf);
 	if (r == 0 && l->conf->lifetime < l->conf->warn_after)
@@ -927,6 +1014,8 @@ conf_load(
 
 	*ret = NULL;
 	l.conf = calloc(1, sizeof(*l.conf));
+	if (l.conf != NULL)
+		l.conf->notify = (struct conf_notify){.after = MINUTE, .repeat = DAY};
 	r = l.conf == NULL ? -ENOMEM : raw_init(&l.raw, report);
 	if (r == 0)
 		r = raw_init(&l.presets, report);
@@ -954,6 +1043,7 @@ conf_load(
 	name_set_free(&l.account_names);
 	name_set_free(&l.service_names);
 	name_set_free(&l.listener_names);
+	name_set_free(&l.webhook_names);
 	name_set_free(&l.listen_addresses);
 	raw_free(&l.raw);
 	raw_free(&l.presets);

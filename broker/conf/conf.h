@@ -83,6 +83,8 @@ struct conf_account {
 	unsigned min_valid; /* seconds that a token must still live when a session begins */
 	char *redirect_scheme, *redirect_host, *redirect_path;
 	unsigned redirect_port; /* 0: any */
+	int64_t client_expires;    /* seconds since 1970: when the client secret ends; 0: not known */
+	unsigned consent_lifetime; /* seconds from a sign-in until the provider wants another; 0: for good */
 	bool verify_identity;
 	bool allow_plaintext_secret;
 };
@@ -120,6 +122,26 @@ struct conf_listener {
 	bool remote;
 };
 
+/* Where events go by HTTPS: a block of its own. */
+struct conf_webhook {
+	char *name;
+	struct conf_place place;
+	char *url;                       /* given literally, or NULL */
+	struct conf_reference url_secret; /* its address by reference: many have a secret in it */
+	struct conf_reference secret;    /* signs */
+	struct conf_reference header;    /* "Name: value" */
+	char *ca_file;
+};
+
+/* How people are told. */
+struct conf_notify {
+	struct conf_strings command; /* argv, run without a shell; empty: none */
+	char *command_user;          /* where frankd runs as root */
+	struct conf_strings mail_to, mail_accounts;
+	struct conf_strings events; /* kinds; empty: all */
+	unsigned after, repeat;     /* seconds */
+};
+
 struct conf {
 	char *runtime_dir, *state_dir, *hostname, *mail_name, *postmaster, *admin_group, *log_level;
 	struct conf_strings include; /* patterns */
@@ -132,6 +154,9 @@ struct conf {
 	uint64_t size_max;                               /* octets */
 	unsigned lifetime, warn_after, keep_transcripts; /* seconds */
 	char *in_doubt;                                  /* retry | hold */
+	struct conf_notify notify;
+	struct conf_webhook *webhooks;
+	size_t webhook_count;
 	/* tokens */
 	struct conf_reference master_key; /* "file:PATH", "credential:NAME", ..., "keyring", "passphrase" */
 	struct conf_account *accounts;
@@ -178,6 +203,8 @@ int conf_command_start(
     const struct conf_reference *r, pid_t *ret_pid, int *ret_fd, struct buf *why);
 struct secret *conf_command_end(
     const struct conf_reference *ref, int r, int status, struct buf *out, struct buf *why);
+/* What events may be called, NULL at the end. */
+extern const char *const conf_event_kinds[];
 
 const char *conf_grant_name(enum conf_grant g);
 

@@ -183,7 +183,7 @@ const char *
 raw_kind_name(enum raw_kind kind)
 {
 	static const char *const names[] = {"the top level", "account", "service", "provider",
-	    "limits", "spool", "tokens", "listener"};
+	    "limits", "spool", "tokens", "listener", "notify", "webhook"};
 
 	return names[kind];
 }
@@ -533,7 +533,7 @@ make_schema(struct schema *s)
 		block.name = raw_kind_name((enum raw_kind)kind);
 		block.subopts = s->keys[kind];
 		if (kind == RAW_ACCOUNT || kind == RAW_SERVICE || kind == RAW_PROVIDER ||
-		    kind == RAW_LISTENER)
+		    kind == RAW_LISTENER || kind == RAW_WEBHOOK)
 			block.flags |= CFGF_TITLE;
 		block.validcb = on_block;
 		s->keys[RAW_TOP][top++] = block;

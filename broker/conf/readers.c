@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/address.h"
 #include "base/codec.h"
@@ -454,6 +455,84 @@ read_strings(struct raw *raw, const struct raw_entry *e, void *target)
 	return 0;
 }
 
+/* "2027-01-31": the end of that day, in UTC. */
+static int
+read_date(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	struct tm day = {0};
+	const char *end = strptime(only(e), "%Y-%m-%d", &day);
+
+	if (end == NULL || *end != '\0' || strlen(only(e)) != 10)
+		return wrong(raw, e, only(e), "wants a day, such as \"2027-01-31\"");
+	*(int64_t *)target = (int64_t)timegm(&day) + 24 * 3600;
+	return 0;
+}
+
+/* A duration that may be 0. */
+static int
+read_delay(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (strcmp(only(e), "0") == 0 || strcmp(only(e), "0s") == 0) {
+		*(unsigned *)target = 0;
+		return 0;
+	}
+	return read_duration(raw, e, target);
+}
+
+static int
+read_command(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	if (*only(e) != '/')
+		return wrong(raw, e, only(e),
+		    "wants the absolute path of a program and its arguments, such as "
+		    "{\"/usr/local/sbin/tell-admin\", \"mail\"}; no shell is used");
+	return read_strings(raw, e, target);
+}
+
+static int
+read_addresses(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++)
+		if (!address_is_valid(e->values.items[i], strlen(e->values.items[i]), false))
+			return wrong(raw, e, e->values.items[i],
+			    "wants mail addresses, such as {\"admin@example.com\"}");
+	return read_strings(raw, e, target);
+}
+
+static int
+read_events(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	for (size_t i = 0; i < e->values.count; i++) {
+		const char *near, *item = e->values.items[i];
+		bool known = false;
+
+		for (const char *const *k = conf_event_kinds; *k != NULL; k++)
+			known = known || strcmp(*k, item) == 0;
+		near = known ? NULL : conf_did_you_mean(item, conf_event_kinds);
+		if (!known)
+			raw_error(raw, e->place, "%s = \"%s\": no such event%s%s%s", e->key->name,
+			    item,
+			    near == NULL ? " (frank.conf(5) lists them)" : "; did you mean \"",
+			    near == NULL ? "" : near, near == NULL ? "" : "\"?");
+	}
+	return read_strings(raw, e, target);
+}
+
+/* Literally, or by reference: the address of many a service is a secret. */
+static int
+read_webhook_url(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	struct conf_webhook *w =
+	    (struct conf_webhook *)((char *)target - offsetof(struct conf_webhook, url));
+
+	if (strncmp(only(e), "http", 4) != 0)
+		return set_reference(raw, e, &w->url_secret, false);
+	if (!value_url(only(e)))
+		return wrong(raw, e, "",
+		    "wants an https address (http only to this machine), or a reference to one");
+	return set_string(target, only(e));
+}
+
 static int
 read_hosts(struct raw *raw, const struct raw_entry *e, void *target)
 {
@@ -687,6 +766,8 @@ read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 #define LISTENER IGNORE
 #define LIMITS IGNORE
 #define SPOOL IGNORE
+#define NOTIFY IGNORE
+#define WEBHOOK IGNORE
 #define TOKENS IGNORE
 #define RULE(type, key, reader, member) {key, read_##reader, offsetof(struct type, member)},
 
@@ -769,6 +850,32 @@ static const struct raw_key spool_keys[] = {
 #undef SPOOL
 #define SPOOL IGNORE
 
+#undef NOTIFY
+#define NOTIFY(key, list, reader, member) RULE(conf, key, reader, member)
+const struct key_rule notify_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef NOTIFY
+#define NOTIFY(key, list, reader, member) {key, list},
+static const struct raw_key notify_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef NOTIFY
+#define NOTIFY IGNORE
+
+#undef WEBHOOK
+#define WEBHOOK(key, list, reader, member) RULE(conf_webhook, key, reader, member)
+const struct key_rule webhook_rules[] = {
+#include "broker/conf/keys.def"
+    {NULL, NULL, 0}};
+#undef WEBHOOK
+#define WEBHOOK(key, list, reader, member) {key, list},
+static const struct raw_key webhook_keys[] = {
+#include "broker/conf/keys.def"
+    {NULL, false}};
+#undef WEBHOOK
+#define WEBHOOK IGNORE
+
 #undef TOKENS
 #define TOKENS(key, list, reader, member) RULE(conf, key, reader, member)
 const struct key_rule tokens_rules[] = {
@@ -797,6 +904,8 @@ const struct raw_key *const raw_keys[RAW_KIND_COUNT] = {
     [RAW_SPOOL] = spool_keys,
     [RAW_TOKENS] = tokens_keys,
     [RAW_LISTENER] = listener_keys,
+    [RAW_NOTIFY] = notify_keys,
+    [RAW_WEBHOOK] = webhook_keys,
 };
 
 int

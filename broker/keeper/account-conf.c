@@ -181,6 +181,7 @@ account_conf_new(struct vault *v, const struct message *m)
 	}
 	c->verify_identity = message_u64(m, F_VERIFY_IDENTITY, 1) != 0;
 	c->min_valid = message_u64(m, F_MIN_VALID, 0);
+	c->consent_lifetime = message_u64(m, F_CONSENT_LIFETIME, 0);
 	c->reread = message_u64(m, F_REREAD, 0) != 0;
 	c->redirect_port = message_u64(m, F_REDIRECT_PORT, 0);
 	return c;

@@ -43,6 +43,7 @@ struct account_conf {
 	size_t extra_count;
 	bool verify_identity;
 	uint64_t min_valid;
+	uint64_t consent_lifetime; /* seconds from a sign-in until another is wanted; 0: for good */
 	/* Given by reference: they count before whatever is in the store. */
 	struct sealed *client_secret, *password, *client_key;
 	struct buf certificate; /* PEM, public */

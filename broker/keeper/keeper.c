@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "broker/keeper/assertion.h"
 
 enum {
 	LOCK_STEP = 50,   /* ms */
@@ -136,6 +137,22 @@ keeper_find(const struct keeper *k, const char *name)
 
 /* ---- what queue is told ---- */
 
+/* The ends that a person has to see to in time. */
+static void
+put_ends(const struct account *a, struct message *m)
+{
+	const struct account_conf *c = a->conf;
+	int64_t end, authorized = machine_authorized_at(a->machine);
+
+	if (c->certificate.len > 0 &&
+	    assertion_certificate_end(c->certificate.data, c->certificate.len, &end) == 0)
+		message_put_u64(m, F_CERTIFICATE_EXPIRES, (uint64_t)end);
+	if (c->consent_lifetime > 0 && authorized > 0) {
+		message_put_u64(m, F_CONSENT_LAPSES, (uint64_t)authorized + c->consent_lifetime);
+		message_put_u64(m, F_CONSENT_LIFETIME, c->consent_lifetime);
+	}
+}
+
 /* False when the queue's channel is full or not there. */
 static bool
 tell_state(struct keeper *k, struct account *a)
@@ -159,6 +176,7 @@ tell_state(struct keeper *k, struct account *a)
 		message_put_u64(m, F_UNTIL, (uint64_t)v.until);
 	if (a->given > 0)
 		message_put_u64(m, F_TIME, (uint64_t)a->given);
+	put_ends(a, m);
 	account_view_clear(&v);
 	r = channel_send(c, m, -1);
 	return r == 0;

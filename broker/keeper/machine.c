@@ -1069,6 +1069,12 @@ machine_expires_at(const struct machine *m, struct machine_now now)
 }
 
 int64_t
+machine_authorized_at(const struct machine *m)
+{
+	return m->authorized_wall;
+}
+
+int64_t
 machine_refreshed_at(const struct machine *m)
 {
 	return m->refreshed_wall;

@@ -170,6 +170,7 @@ const char *machine_next_step(const struct machine *m);
  * refreshed. */
 int64_t machine_retry_at(const struct machine *m, struct machine_now now);
 int64_t machine_expires_at(const struct machine *m, struct machine_now now);
+int64_t machine_authorized_at(const struct machine *m); /* 0: never */
 int64_t machine_refreshed_at(const struct machine *m);
 const char *machine_scope(const struct machine *m); /* NULL: not known */
 

@@ -148,6 +148,10 @@ make_account(const struct settings *s, const struct conf_account *a, enum role_i
 	message_put_str(m, F_ACCOUNT, a->name);
 	message_put_str(m, F_GRANT, conf_grant_name(a->grant));
 	message_put_str(m, F_PROVIDER, a->provider);
+	if (role == ROLE_QUEUE && a->client_expires > 0)
+		message_put_u64(m, F_CLIENT_EXPIRES, (uint64_t)a->client_expires);
+	if (role == ROLE_KEEPER && a->consent_lifetime > 0)
+		message_put_u64(m, F_CONSENT_LIFETIME, a->consent_lifetime);
 	if (role == ROLE_KEEPER || role == ROLE_FETCH)
 		put_oauth(m, a);
 	if (role == ROLE_KEEPER)
@@ -212,6 +216,38 @@ make_listener(const struct settings *s, const struct conf_listener *n, enum role
 		message_put_u64(m, F_REMOTE, n->remote);
 		put_list(m, F_ADDRESS, &n->addresses);
 	}
+	return m;
+}
+
+static struct message *
+make_notify(const struct conf *c)
+{
+	const struct conf_notify *n = &c->notify;
+	struct message *m = message_new(M_CONF_NOTIFY);
+
+	message_put_u64(m, F_AFTER, n->after);
+	message_put_u64(m, F_REPEAT, n->repeat);
+	message_put_u64(m, F_HAS_COMMAND, n->command.count > 0);
+	put_list(m, F_MAIL_TO, &n->mail_to);
+	put_list(m, F_ACCOUNT, &n->mail_accounts);
+	put_list(m, F_EVENT_KIND, &n->events);
+	for (size_t i = 0; i < c->webhook_count; i++)
+		message_put_str(m, F_NAME, c->webhooks[i].name);
+	return m;
+}
+
+static struct message *
+make_webhook(const struct settings *s, const struct conf_webhook *w)
+{
+	struct message *m = message_new(M_CONF_WEBHOOK);
+
+	message_put_str(m, F_NAME, w->name);
+	if (w->url != NULL)
+		message_put_bytes(m, F_URL, w->url, strlen(w->url));
+	else
+		message_put_secret(m, F_URL, settings_secret(s, &w->url_secret));
+	message_put_secret(m, F_SIGNING_KEY, settings_secret(s, &w->secret));
+	message_put_secret(m, F_HEADER_LINE, settings_secret(s, &w->header));
 	return m;
 }
 
@@ -299,6 +335,16 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 		if ((role != ROLE_QUEUE && role != ROLE_TLS) || h->at >= c->listener_count)
 			return false;
 		*ret = make_listener(h->settings, &c->listeners[h->at], role);
+		return true;
+	case HAND_NOTIFY:
+		if (role == ROLE_QUEUE && h->at == 0) {
+			*ret = make_notify(c);
+			return true;
+		}
+		if (role != ROLE_POST || h->at >= c->webhook_count)
+			return false;
+		*ret = make_webhook(h->settings, &c->webhooks[h->at]);
+		*ret_fd = settings_file(h->settings, c->webhooks[h->at].ca_file);
 		return true;
 	case HAND_END:
 		if (h->at > 0)
@@ -389,6 +435,12 @@ hand_check(const struct settings *s, struct buf *report)
 	for (size_t i = 0; i < c->service_count && r != -ENOMEM; i++) {
 		const struct conf_service *v = &c->services[i];
 		int one = check_one(make_service(v), "service", v->name, &v->place, report);
+
+		r = one < 0 ? one : r;
+	}
+	for (size_t i = 0; i < c->webhook_count && r != -ENOMEM; i++) {
+		const struct conf_webhook *w = &c->webhooks[i];
+		int one = check_one(make_webhook(s, w), "webhook", w->name, &w->place, report);
 
 		r = one < 0 ? one : r;
 	}

@@ -17,6 +17,7 @@ enum hand_phase {
 	HAND_ACCOUNTS,
 	HAND_SERVICES,
 	HAND_LISTENERS,
+	HAND_NOTIFY, /* to queue the block, to post the webhooks */
 	HAND_END,
 	HAND_DONE
 };

@@ -136,6 +136,11 @@ permissions_check(const struct conf *c, struct buf *report)
 		if (a->tls_key != NULL)
 			check_file(&l, &a->place, a->tls_key, true);
 	}
+	for (size_t i = 0; i < c->webhook_count; i++) {
+		check_reference(&l, &c->webhooks[i].url_secret, true);
+		check_reference(&l, &c->webhooks[i].secret, true);
+		check_reference(&l, &c->webhooks[i].header, true);
+	}
 	for (size_t i = 0; i < c->listener_count; i++) {
 		check_reference(&l, &c->listeners[i].certificate, false);
 		check_reference(&l, &c->listeners[i].key, true);

@@ -235,6 +235,13 @@ each_reference(
 		visit(arg, &n->certificate);
 		visit(arg, &n->key);
 	}
+	for (size_t i = 0; i < s->conf->webhook_count; i++) {
+		const struct conf_webhook *w = &s->conf->webhooks[i];
+
+		visit(arg, &w->url_secret);
+		visit(arg, &w->secret);
+		visit(arg, &w->header);
+	}
 }
 
 struct collected {
@@ -311,7 +318,8 @@ name_files(const struct conf_account *a, struct held_file to[FILES])
 static int
 open_files(struct settings *s, struct buf *report)
 {
-	struct held_file *all = calloc(FILES * s->conf->account_count + 1, sizeof(*all));
+	struct held_file *all =
+	    calloc(FILES * s->conf->account_count + s->conf->webhook_count + 1, sizeof(*all));
 	size_t count = 0, kept = 0;
 	int r = 0;
 
@@ -319,6 +327,9 @@ open_files(struct settings *s, struct buf *report)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->conf->account_count; i++)
 		count += name_files(&s->conf->accounts[i], &all[count]);
+	for (size_t i = 0; i < s->conf->webhook_count; i++)
+		if (s->conf->webhooks[i].ca_file != NULL)
+			all[count++].path = s->conf->webhooks[i].ca_file;
 	qsort(all, count, sizeof(*all), compare_files);
 	s->files = all;
 	for (size_t i = 0; i < count; i++) {

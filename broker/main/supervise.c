@@ -28,6 +28,7 @@
 #include "broker/main/entrances.h"
 #include "broker/main/hand.h"
 #include "broker/main/notify.h"
+#include "broker/main/teller.h"
 
 enum {
 	DELAY_FIRST = 250, /* ms */
@@ -75,6 +76,7 @@ struct supervisor {
 	const struct settings *settings;
 	enum phase phase;
 	struct child children[ROLE_COUNT];
+	struct teller *teller;
 	struct event *child_signal, *timer; /* of the phase */
 	struct event *watch;
 	struct wish wishes[WISHES_MAX];
@@ -422,6 +424,35 @@ answer_aliases(struct child *c, uint64_t id)
 	tell(c, m, -1);
 }
 
+/* ---- the command that tells people ---- */
+
+static void
+on_told(void *arg, uint64_t id, int status, const char *fault)
+{
+	struct supervisor *s = arg;
+	struct message *m = message_new(M_NOTIFY_DONE);
+
+	message_put_u64(m, F_ID, id);
+	if (status >= 0)
+		message_put_u64(m, F_EXIT, (uint64_t)status);
+	message_put_str(m, F_FAULT, fault);
+	tell(&s->children[ROLE_QUEUE], m, -1);
+}
+
+static void
+run_command(struct child *c, const struct message *m)
+{
+	struct supervisor *s = c->supervisor;
+	const struct conf_notify *n = &settings_conf(s->settings)->notify;
+	int r = teller_run(s->teller, n, s->def.one_user, m);
+
+	if (r < 0)
+		on_told(s, message_u64(m, F_ID, 0), -1,
+		    r == -ENOENT  ? "no command is configured, or no such command-user exists"
+		    : r == -EBUSY ? "another one is still running"
+				  : strerror(-r));
+}
+
 static void
 on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 {
@@ -446,6 +477,9 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 	}
 	case M_USER_QUERY:
 		tell(c, identity_answer((uid_t)message_u64(m, F_UID, UINT32_MAX)), -1);
+		break;
+	case M_NOTIFY_RUN:
+		run_command(c, m);
 		break;
 	case M_KEY_QUERY:
 		tell(c,
@@ -934,7 +968,8 @@ supervisor_new(const struct supervisor_def *def, const struct settings *settings
 		r = child_init(s, all_roles[i]);
 	if (r == 0)
 		r = watch_begin(s);
-	if (r < 0 || s->timer == NULL || s->child_signal == NULL ||
+	s->teller = teller_new(def->base, def->programs->null, on_told, s);
+	if (r < 0 || s->timer == NULL || s->child_signal == NULL || s->teller == NULL ||
 	    event_add(s->child_signal, NULL) < 0) {
 		errno = ENOMEM;
 		return supervisor_free(s);
@@ -968,6 +1003,7 @@ supervisor_free(struct supervisor *s)
 	event_free_if(s->timer);
 	event_free_if(s->watch);
 	event_free_if(s->child_signal);
+	(void)teller_free(s->teller);
 	free(s);
 	return NULL;
 }

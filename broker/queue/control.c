@@ -22,9 +22,10 @@
 #include "base/log.h"
 #include "broker/ipc/reply.h"
 #include "broker/queue/action.h"
+#include "broker/queue/notice.h"
 #include "broker/queue/password.h"
 
-enum { CLIENTS_MAX = 64, CLIENTS_PER_UID = 8 };
+enum { CLIENTS_MAX = 64, CLIENTS_PER_UID = 8, EVENTS_MAX = 200 /* in one answer */ };
 
 enum cursor_kind {
 	CURSOR_NONE,
@@ -313,6 +314,7 @@ sees_account(const struct client *c, const struct account *a)
 static int
 row_account(struct client *c, const struct account *a, uint64_t waiting)
 {
+	CLEANUP_BUF struct buf warning = BUF_INIT(4096);
 	struct message *out = message_new(M_ROW_ACCOUNT);
 	char endpoint[300];
 
@@ -322,6 +324,9 @@ row_account(struct client *c, const struct account *a, uint64_t waiting)
 		(void)snprintf(endpoint, sizeof(endpoint), "%s:%u", a->conf.host, a->conf.port);
 	message_put_str(out, F_ACCOUNT, a->name);
 	message_put_str(out, F_STATE, schedule_state_name(schedule_account_state(&a->schedule)));
+	notices_warning(c->control->q, a, &warning);
+	if (warning.len > 0)
+		message_put_str(out, F_WARNING, buf_str(&warning));
 	put_given(out, F_PROVIDER, a->conf.provider);
 	put_given(out, F_MAILBOX, a->conf.mailbox);
 	put_given(out, F_GRANT, a->conf.grant);
@@ -508,6 +513,49 @@ ask_status(struct client *c)
 	c->count = q->account_count;
 	c->most = 0;
 	c->kind = CURSOR_ACCOUNTS;
+}
+
+static int
+row_event(void *arg, const struct spool_event *e)
+{
+	struct client *c = arg;
+	struct message *m = message_new(M_ROW_EVENT);
+	char id[SPOOL_ID_LEN];
+	int r;
+
+	message_put_u64(m, F_ID, e->id);
+	message_put_u64(m, F_TIME, (uint64_t)e->at);
+	message_put_str(m, F_KIND, e->kind);
+	message_put_str(m, F_ACCOUNT, e->account);
+	message_put_str(m, F_TEXT, e->text);
+	message_put_str(m, F_NEXT, e->next);
+	if (e->message != 0)
+		message_put_str(m, F_QUEUE_ID, spool_id_text(e->message, id));
+	r = channel_send(c->channel, m, -1);
+	c->sent += r == 0;
+	return r == -EAGAIN ? 1 : r;
+}
+
+/* A part of them: whoever wants more asks again, after the last one. */
+static void
+ask_events(struct client *c, const struct message *m)
+{
+	struct queue *q = c->control->q;
+	uint64_t after = message_u64(m, F_ID, 0);
+	int r = 0;
+
+	if (!c->admin) {
+		fail(c, "Only an administrator sees the events.", EX_NOPERM);
+		return;
+	}
+	if (after == 0 && message_has(m, F_COUNT))
+		r = spool_event_before_last(q->spool, message_u64(m, F_COUNT, 0), &after);
+	if (r == 0)
+		r = spool_each_event(q->spool, after, EVENTS_MAX, row_event, c);
+	if (r < 0)
+		fail(c, "The spool cannot be read.", EX_IOERR);
+	else
+		finish(c);
 }
 
 static void
@@ -831,6 +879,9 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		break;
 	case M_SERVICE_PASSWORD:
 		act_on_password(c, m);
+		break;
+	case M_EVENTS:
+		ask_events(c, m);
 		break;
 	case M_CLIENT_RELOAD:
 		ask_reload(c);

@@ -332,6 +332,18 @@ dispatch_begin(struct queue *q, struct delivery *d)
 }
 
 void
+dispatch_use(struct queue *q, enum role_id carrier, int by)
+{
+	static const struct timeval look = {LOOK_SECONDS, 0};
+
+	q->dispatch.carriers[carrier].outstanding += (unsigned)by;
+	if (q->dispatch.carriers[carrier].outstanding == 0)
+		q->dispatch.carriers[carrier].idle_since = queue_now(q);
+	if (!event_pending(q->dispatch.idle, EV_TIMEOUT, NULL))
+		(void)event_add(q->dispatch.idle, &look);
+}
+
+void
 dispatch_job_done(struct queue *q, const struct message *m)
 {
 	struct job *j = job_by_id(q, message_u64(m, F_ID, 0));

@@ -6,7 +6,7 @@
  * queued for the turn as an operation that is never given up: the server has acted, so the spool
  * has to know. Reports are stored in the transaction that makes them necessary.
  */
-#include "broker/queue/queue.h"
+#include "broker/queue/notice.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -152,6 +152,7 @@ account_changed(struct queue *q, struct account *a)
 	struct account_op *x = calloc(1, sizeof(*x));
 	bool was_at_fault = a->at_fault;
 
+	notices_look(q);
 	a->at_fault = account_is_at_fault(a);
 	log_account(a);
 	if (x == NULL)
@@ -188,7 +189,7 @@ settle_account(struct queue *q, struct job *j, const struct schedule_verdict *v,
 /* ---- recipients ---- */
 
 static void
-log_recipient(const struct delivery *d, const struct spool_recipient *r)
+log_recipient(struct queue *q, const struct delivery *d, const struct spool_recipient *r)
 {
 	static const char *const sentences[SPOOL_STATE_COUNT] = {
 	    [SPOOL_QUEUED] = "A message waits for its account.",
@@ -202,6 +203,8 @@ log_recipient(const struct delivery *d, const struct spool_recipient *r)
 	char id[SPOOL_ID_LEN];
 	bool bad = r->state == SPOOL_FAILED || r->state == SPOOL_HELD;
 
+	if (bad)
+		notices_mail(q, d->account, d->message, r->state);
 	outcome_reply_text(&r->reply, &reply);
 	log_line(bad ? LOG_LEVEL_ERROR
 		     : (r->state == SPOOL_BOUNCED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO),
@@ -496,7 +499,7 @@ apply_results(struct queue *q, struct job *j, const struct smtp_reply *results,
 		smtp_reply_clear(&r->reply);
 		(void)smtp_reply_copy(&r->reply, &results[i]);
 		apply_verdict(q, m, r, &v);
-		log_recipient(j->delivery, r);
+		log_recipient(q, j->delivery, r);
 		if (v.recipient == SCHEDULE_DELIVERED)
 			dispatch_widen(j->delivery->account);
 		if (i == 0 ||
@@ -532,10 +535,10 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 
 			if (o->interrupted) {
 				apply_interruption(q, r);
-				log_recipient(d, r);
+				log_recipient(q, d, r);
 			} else if (o->unanswered && q->settings->hold_in_doubt) {
 				hold_in_doubt(q, r);
-				log_recipient(d, r);
+				log_recipient(q, d, r);
 			} else {
 				r->state = r->attempts == 0 ? SPOOL_QUEUED : SPOOL_DEFERRED;
 				r->next = queue_now(q);
@@ -607,7 +610,7 @@ overdue(struct queue *q, uint64_t id)
 		r->state = refused_state(q, m, r);
 		r->next = SPOOL_NEVER;
 		r->at = queue_now(q);
-		log_recipient(rec->delivery, r);
+		log_recipient(q, rec->delivery, r);
 	}
 	if (queue_now(q) < m->expires) {
 		m->flags |= SPOOL_WARNED;

@@ -1,7 +1,7 @@
 /*
  * queue.c: the role: what main and the other roles say, timers, the end.
  */
-#include "broker/queue/queue.h"
+#include "broker/queue/notice.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -66,6 +66,8 @@ take_settings(struct queue *q)
 		schedule_account_retry(&q->accounts[i]->schedule, queue_now(q));
 	if (first && q->drop != NULL)
 		drop_scan(q->drop);
+	notices_look(q);
+	outbox_look(q);
 	connections_reconfigure(q->connections);
 	handover_prepare(q);
 	dispatch_run(q);
@@ -119,6 +121,11 @@ take_account_state(struct queue *q, const struct message *m)
 	changed =
 	    schedule_account_keeper(&a->schedule, schedule_state_by_name(message_str(m, F_STATE)));
 	changed |= schedule_account_renewed(&a->schedule, (int64_t)message_u64(m, F_TIME, 0));
+	a->keeper_spoke = true;
+	a->certificate_expires = (int64_t)message_u64(m, F_CERTIFICATE_EXPIRES, 0);
+	a->consent_lapses = (int64_t)message_u64(m, F_CONSENT_LAPSES, 0);
+	a->consent_lifetime = (int64_t)message_u64(m, F_CONSENT_LIFETIME, 0);
+	notices_look(q);
 	if (changed) {
 		account_changed(q, a);
 		/* What is taken out of the spool next has its new lifetime. */
@@ -138,6 +145,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_CONF_ACCOUNT:
 	case M_CONF_SERVICE:
 	case M_CONF_LISTENER:
+	case M_CONF_NOTIFY:
 	case M_CONF_END:
 		collect_settings(q, m, fd);
 		break;
@@ -159,6 +167,12 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_CHECK_STEP:
 	case M_CHECK_DONE:
 		checks_answer(q, m);
+		break;
+	case M_NOTIFY_DONE:
+		outbox_command_done(q, m);
+		break;
+	case M_WEBHOOK_DONE:
+		outbox_webhook_done(q, m);
 		break;
 	case M_TLS_BEGUN:
 	case M_TLS_FAILED:
@@ -208,6 +222,7 @@ on_peer(struct role *r, enum role_id peer, bool up)
 		handover_peer(q, up);
 	else
 		dispatch_peer(q, peer, up);
+	outbox_peer(q, peer, up);
 }
 
 /* ---- time ---- */
@@ -295,7 +310,11 @@ on_start(struct role *r)
 	if (e < 0)
 		return e;
 	clock_start(q);
-	e = turn_init(q);
+	e = notices_init(q);
+	if (e == 0)
+		e = outbox_init(q);
+	if (e == 0)
+		e = turn_init(q);
 	if (e == 0)
 		e = walks_init(q);
 	if (e == 0)

@@ -22,6 +22,9 @@
  *   dispatch.c    lanes, jobs to send
  *   outcome.c     what came of them
  *   report.c      bounces and warnings
+ *   notice.c      what people are told of accounts
+ *   notice-text.c ... in which words
+ *   outbox.c      ... and by which ways
  *   control.c     control.sock
  *   action.c      what people do to messages and accounts
  *   listing.c     mailq's list
@@ -58,6 +61,8 @@ struct users;
 struct handover;
 struct control;
 struct store;
+struct notice;
+struct flight;
 struct local_question;
 struct usage;
 struct usages;
@@ -73,6 +78,9 @@ struct account {
 	struct schedule_account schedule;
 	struct smtp_reply reply;         /* what made the schedule's state; for people */
 	char *keeper_text, *keeper_next; /* what the keeper says; may be NULL */
+	bool keeper_spoke;               /* since this role began */
+	int64_t certificate_expires, consent_lapses, consent_lifetime; /* 0: not known */
+	struct notice *notices; /* by class: what people were told of it */
 	struct policy_bucket rate;
 	unsigned outstanding; /* jobs promised or sent */
 	unsigned window;      /* how many may be, as far as successes have shown; 0: none yet */
@@ -222,6 +230,9 @@ void dispatch_widen(struct account *a);
 /* The job was answered, or never will be: its slot and its account's room are free. The index stays
  * the caller's. */
 void dispatch_release(struct queue *q, struct job *j);
+/* The network role is used for something that is no job, or (by -1) no more: it is not dropped
+ * meanwhile. */
+void dispatch_use(struct queue *q, enum role_id carrier, int by);
 void dispatch_peer(struct queue *q, enum role_id peer, bool up);
 /* Jobs that will not be waited for: their recipients wait again, and the try does not count. */
 void dispatch_put_back(struct queue *q);
@@ -487,6 +498,9 @@ struct queue {
 	struct control *control;
 	struct check *checks;
 	uint64_t last_check;
+	struct event *notices, *outbox;
+	struct flight *flights; /* events that are on their way */
+	uint64_t last_flight;
 	struct event *sweep, *tick, *stop;
 	struct clock clock;
 	bool stopping;

@@ -4,7 +4,7 @@
  * configuration. One that is no longer configured takes and sends nothing more; its mail stays in
  * the spool.
  */
-#include "broker/queue/queue.h"
+#include "broker/queue/notice.h"
 
 #include <errno.h>
 #include <string.h>
@@ -106,7 +106,14 @@ add_account(struct queue *q, struct settings_account *conf)
 		free(a);
 		return -ENOMEM;
 	}
+	a->notices = calloc(NOTICE_CLASSES, sizeof(*a->notices));
+	if (a->notices == NULL) {
+		free(a->name);
+		free(a);
+		return -ENOMEM;
+	}
 	restore_account(q, a);
+	notices_load(q, a);
 	q->accounts[q->account_count++] = a;
 	return 0;
 }

@@ -143,6 +143,10 @@ settings_free(struct settings *s)
 	free(s->accounts);
 	free(s->services);
 	free(s->listeners);
+	free_strings(&s->notify.mail_to);
+	free_strings(&s->notify.mail_accounts);
+	free_strings(&s->notify.events);
+	free_strings(&s->notify.webhooks);
 	free(s->hostname);
 	free(s->mail_name);
 	free(s->postmaster);
@@ -169,6 +173,7 @@ add_account(struct settings *s, const struct message *m)
 	a->host = copy(m, F_HOST);
 	a->tls = copy(m, F_TLS);
 	a->transport = copy(m, F_TRANSPORT);
+	a->client_expires = (int64_t)message_u64(m, F_CLIENT_EXPIRES, 0);
 	a->port = (unsigned)message_u64(m, F_PORT, 0);
 	a->sessions = (unsigned)message_u64(m, F_SESSIONS, SESSIONS_DEFAULT);
 	if (a->sessions == 0)
@@ -278,6 +283,22 @@ settings_find_listener(const struct settings *s, const char *name)
 	return NULL;
 }
 
+static int
+take_notify(struct settings *s, const struct message *m)
+{
+	struct settings_notify *n = &s->notify;
+
+	n->after = (int64_t)message_u64(m, F_AFTER, 0);
+	n->repeat = (int64_t)message_u64(m, F_REPEAT, DAY);
+	n->has_command = message_u64(m, F_HAS_COMMAND, 0) != 0;
+	return take_strings(m, F_MAIL_TO, &n->mail_to) < 0 ||
+		       take_strings(m, F_ACCOUNT, &n->mail_accounts) < 0 ||
+		       take_strings(m, F_EVENT_KIND, &n->events) < 0 ||
+		       take_strings(m, F_NAME, &n->webhooks) < 0
+		   ? -ENOMEM
+		   : 0;
+}
+
 int
 settings_add(struct settings *s, const struct message *m)
 {
@@ -288,6 +309,8 @@ settings_add(struct settings *s, const struct message *m)
 		return add_service(s, m);
 	case M_CONF_LISTENER:
 		return add_listener(s, m);
+	case M_CONF_NOTIFY:
+		return take_notify(s, m);
 	default:
 		return -EPROTO;
 	}

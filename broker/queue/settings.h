@@ -15,6 +15,14 @@ struct settings_account {
 	unsigned sessions;       /* at least 1 */
 	unsigned rate;           /* messages a minute; 0: no limit */
 	unsigned recipients_max; /* of a message; 0: no limit of its own */
+	int64_t client_expires;  /* when the client secret ends, seconds since 1970; 0: not known */
+};
+
+/* How people are told: notice.h. */
+struct settings_notify {
+	int64_t after, repeat; /* seconds */
+	bool has_command;
+	struct policy_strings mail_to, mail_accounts, events, webhooks;
 };
 
 enum settings_tls { SETTINGS_TLS_NONE, SETTINGS_TLS_STARTTLS, SETTINGS_TLS_IMPLICIT };
@@ -48,11 +56,12 @@ struct settings {
 	size_t service_count;
 	struct settings_listener *listeners;
 	size_t listener_count;
+	struct settings_notify notify;
 };
 
 /* From CONF_BEGIN. NULL: no memory. */
 struct settings *settings_new(const struct message *begin);
-/* CONF_ACCOUNT, CONF_SERVICE, CONF_LISTENER: 0, -ENOMEM, -EPROTO. */
+/* CONF_ACCOUNT, CONF_SERVICE, CONF_LISTENER, CONF_NOTIFY: 0, -ENOMEM, -EPROTO. */
 int settings_add(struct settings *s, const struct message *m);
 /* CONF_ALIASES, alone or within a configuration; the descriptor, or -1, stays the caller's. 0 or negative errno. */
 int settings_take_aliases(struct settings *s, const struct message *m, int fd);

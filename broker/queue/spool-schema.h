@@ -17,7 +17,11 @@
  *              `stage`, `fault`, `in_doubt`, `reply`: the last outcome, struct smtp_reply.
  *              `params`: the parameters of RCPT as they go on the wire.
  * attempt      one row per try of a message in one session, with the redacted transcript.
- * event        decisions worth remembering.
+ * event        decisions worth remembering. `told`: 1 for what people are told; the id of such is in
+ *              microseconds since 1970, and the same wherever the event goes.
+ * notice       what people were told of an account and is still so (notice.c): kind, since when, when
+ *              they were told last, how many days were left then.
+ * outbox       the ways (notice.c: "command", "mail", "webhook NAME") by which an event has still to go.
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account).
  * password     the passwords of services (password.h): SHA-256, and when it was made.
@@ -100,6 +104,22 @@ static const char *const spool_migrations[] = {
     " service TEXT PRIMARY KEY,"
     " digest BLOB NOT NULL,"
     " at INTEGER NOT NULL) WITHOUT ROWID;",
+    "ALTER TABLE event ADD COLUMN next TEXT;"
+    "ALTER TABLE event ADD COLUMN told INTEGER;"
+    "CREATE TABLE notice ("
+    " account TEXT NOT NULL,"
+    " class INTEGER NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " since INTEGER NOT NULL,"
+    " told INTEGER NOT NULL,"
+    " level INTEGER NOT NULL,"
+    " PRIMARY KEY (account, class)) WITHOUT ROWID;"
+    "CREATE TABLE outbox ("
+    " event INTEGER NOT NULL,"
+    " way TEXT NOT NULL,"
+    " tries INTEGER NOT NULL,"
+    " next INTEGER NOT NULL,"
+    " PRIMARY KEY (event, way)) WITHOUT ROWID;",
 };
 
 #endif

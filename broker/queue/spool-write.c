@@ -344,7 +344,8 @@ spool_purge(struct spool *s, int64_t before, bool *ret_more)
 	}
 	if (r < 0)
 		return r;
-	st = spool_prepare(s, STATEMENT_DELETE_EVENTS, "DELETE FROM event WHERE at < ?1");
+	st = spool_prepare(s, STATEMENT_DELETE_EVENTS, 
+	    "DELETE FROM event WHERE at < ?1 AND id NOT IN (SELECT event FROM outbox)");
 	if (st != NULL)
 		(void)sqlite3_bind_int64(st, 1, before);
 	return spool_step(s, st);

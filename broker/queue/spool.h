@@ -186,6 +186,51 @@ int spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *
 int spool_add_event(struct spool *s, int64_t at, const char *kind, uint64_t id, const char *account,
     const char *text);
 
+/* What people are told. Texts are borrowed and may be NULL, but `kind`. */
+struct spool_event {
+	uint64_t id; /* spool_new_id */
+	int64_t at;
+	const char *kind;
+	uint64_t message; /* 0: about none */
+	const char *account, *text, *next;
+};
+int spool_tell(struct spool *s, const struct spool_event *e);
+/* Those after an id, in their order, at most `max`; a non-zero return of `visit` ends it and is
+ * returned. */
+typedef int spool_event_visit(void *arg, const struct spool_event *e);
+int spool_each_event(
+    struct spool *s, uint64_t after, unsigned max, spool_event_visit *visit, void *arg);
+/* The id after which the last `count` come; 0: there are not more. */
+int spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret);
+
+/* What was told of an account: see notice.c. */
+struct spool_notice {
+	unsigned class;
+	const char *kind;
+	int64_t since, told;
+	unsigned level;
+};
+int spool_save_notice(struct spool *s, const char *account, const struct spool_notice *n);
+int spool_delete_notice(struct spool *s, const char *account, unsigned class);
+typedef void spool_notice_visit(void *arg, const struct spool_notice *n);
+int spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visit, void *arg);
+/* Has the account an open message with a recipient in this state? 1, 0 or negative errno. */
+int spool_has_state(struct spool *s, const char *account, enum spool_state state);
+
+/* The ways by which an event has still to go. retry counts a try. */
+struct spool_outbox {
+	struct spool_event event;
+	const char *way;
+	unsigned tries;
+	int64_t next;
+};
+int spool_add_outbox(struct spool *s, uint64_t event, const char *way, int64_t next);
+int spool_retry_outbox(struct spool *s, uint64_t event, const char *way, int64_t next);
+int spool_delete_outbox(struct spool *s, uint64_t event, const char *way);
+/* All of them, oldest event first; a positive return of `visit` ends it. */
+typedef int spool_outbox_visit(void *arg, const struct spool_outbox *o);
+int spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg);
+
 /* What must outlive us of an account's state. */
 struct spool_account {
 	struct schedule_account schedule;

@@ -59,6 +59,7 @@ _frank() {
 		*) options='--json --all --account --help' ;;
 		esac
 		;;
+	events) options='--json --follow --help' ;;
 	key) options='--json --overwrite --help' ;;
 	*) options='--json --help' ;;
 	esac
@@ -67,7 +68,7 @@ _frank() {
 		return
 	fi
 	case $verb/$second in
-	/) COMPREPLY=($(compgen -W 'account authorize check help key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
+	/) COMPREPLY=($(compgen -W 'account authorize check events help key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
 	queue/) COMPREPLY=($(compgen -W 'list show retry hold release delete' -- "$cur")) ;;
 	secret/) COMPREPLY=($(compgen -W 'set' -- "$cur")) ;;
 	account/) COMPREPLY=($(compgen -W 'list hold release retry' -- "$cur")) ;;
@@ -75,7 +76,7 @@ _frank() {
 	key/add) COMPREPLY=($(compgen -W 'passphrase configured key-file' -- "$cur")) ;;
 	key/backup | key/restore | key/verify | key/rotate) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	service/) COMPREPLY=($(compgen -W 'list explain password' -- "$cur")) ;;
-	help/) COMPREPLY=($(compgen -W 'account authorize check key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
+	help/) COMPREPLY=($(compgen -W 'account authorize check events key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
 	authorize/ | token/ | check/ | test/ | secret/set | account/hold | account/release | account/retry)
 		COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur"))
 		;;

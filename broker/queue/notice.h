@@ -1,0 +1,68 @@
+/*
+ * notice.h: what people are told: an account that waits for them, an end that comes nearer, mail that
+ * nobody can be told of. Private to this folder.
+ *
+ * A condition that lasts longer than notify.after becomes an event; while it lasts it is one again after
+ * notify.repeat; when it ends after having been told, that is one, too. What was told is in the spool, so
+ * a restart tells nothing again. Several accounts of which the same is to be said become one event.
+ */
+#ifndef FRANK_BROKER_QUEUE_NOTICE_H
+#define FRANK_BROKER_QUEUE_NOTICE_H
+
+#include "broker/queue/queue.h"
+
+/* Numbers of the database: for good. */
+enum notice_class {
+	NOTICE_STATE = 0,       /* the account waits for a person */
+	NOTICE_CLIENT = 1,      /* the client secret ends soon */
+	NOTICE_CERTIFICATE = 2, /* the client's certificate */
+	NOTICE_CONSENT = 3,     /* somebody has to sign in again soon */
+	NOTICE_FAILED = 4,      /* mail that can be neither delivered nor returned */
+	NOTICE_MAIL_HELD = 5,   /* mail that is held for a person */
+	NOTICE_CLASSES
+};
+
+/* Of an account. Zeroed: there is nothing to tell. */
+struct notice {
+	char *kind;     /* what was or will be told; NULL: nothing */
+	int64_t since;  /* when it began to be so */
+	int64_t told;   /* last; 0: not yet */
+	int64_t good;   /* since when it is so no more, and not yet for long enough; 0: it is */
+	unsigned level; /* of an end: days left that were told of */
+};
+
+/* The service of mail that tells people: none about it is ever made. */
+extern const char notice_service[];
+
+int notices_init(struct queue *q);
+/* What the spool remembers of an account; once, when it becomes known. */
+void notices_load(struct queue *q, struct account *a);
+void notices_clear(struct account *a);
+/* Something may have changed: looks in a moment. */
+void notices_look(struct queue *q);
+/* A message of the account got this state, which a person has to see. */
+void notices_mail(
+    struct queue *q, struct account *a, const struct spool_message *m, enum spool_state state);
+/* What a person should know of an account that works: an end that is near. Appends to `ret`. */
+void notices_warning(const struct queue *q, const struct account *a, struct buf *ret);
+
+/* ---- outbox.c: the ways that events go ---- */
+
+int outbox_init(struct queue *q);
+/* There is something to send, or the configuration or a role changed. */
+void outbox_look(struct queue *q);
+/* The ways that an event goes by: called for each, within the transaction. */
+int outbox_add(struct queue *q, const struct spool_event *e);
+void outbox_command_done(struct queue *q, const struct message *m);
+void outbox_webhook_done(struct queue *q, const struct message *m);
+void outbox_peer(struct queue *q, enum role_id peer, bool up);
+
+/* ---- notice-text.c ---- */
+
+/* The event as a JSON object. 0 or negative errno. */
+int notice_json(const struct queue *q, const struct spool_event *e, struct buf *out);
+/* The same as a message to people, from the account. NULL: no memory. */
+struct spool_message *notice_mail(
+    struct queue *q, const struct account *from, const struct spool_event *e);
+
+#endif
