@@ -96,6 +96,17 @@ cut_length(const char *s, size_t max)
 	return len;
 }
 
+/* In xtext, and control characters as spaces: nobody needs them, and nobody takes them. */
+static void
+write_text(struct buf *b, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		bool control = (unsigned char)text[i] < ' ' || text[i] == 0x7f;
+
+		(void)xtext_encode(b, control ? " " : text + i, 1);
+	}
+}
+
 static void
 write_mail(struct buf *b, const struct submission *s, const struct options *o, const char *sender)
 {
@@ -107,7 +118,7 @@ write_mail(struct buf *b, const struct submission *s, const struct options *o, c
 		(void)buf_append_str(b, " XCALLER");
 	if (o->full_name != NULL && o->full_name[0] != '\0') {
 		(void)buf_append_str(b, " XNAME=");
-		(void)xtext_encode(b, o->full_name, cut_length(o->full_name, FULL_NAME_MAX));
+		write_text(b, o->full_name, cut_length(o->full_name, FULL_NAME_MAX));
 	}
 	if (o->body != NULL) {
 		(void)buf_append_str(b, " BODY=");
@@ -124,7 +135,7 @@ write_mail(struct buf *b, const struct submission *s, const struct options *o, c
 		if (is_xtext(o->envid) && o->envid[len] == '\0')
 			(void)buf_append(b, o->envid, len);
 		else
-			(void)xtext_encode(b, o->envid, strnlen(o->envid, ENVID_MAX / 3));
+			write_text(b, o->envid, strnlen(o->envid, ENVID_MAX / 3));
 	}
 	(void)buf_append_str(b, "\r\n");
 }

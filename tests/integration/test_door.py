@@ -20,6 +20,7 @@ def run(ground, options):
     mailq(f)
     restart(f)
     f.stop()
+    taken_in_once()
 
 
 class Session:
@@ -232,3 +233,35 @@ def restart(f):
         rc, _ = s.close()
         check(f'-bs: a daemon that dies {name} is a 421 too', got.startswith('421 4.3.2') and rc == 75, (got, rc))
         check('-bs: and starts again', f.start(), f.log()[-500:])
+
+
+def taken_in_once():
+    """What was left in the drop directory is taken in exactly once and in order, though the daemon dies again and again meanwhile."""
+    f = Frank('dropped', {'a': {'provider': 'generic', 'mailbox': 'a@example.test', 'grant': 'none', 'submit': '127.0.0.1:1', 'tls': 'none'}},
+              {'all': dict(users=['*'], accounts=['a'], senders=['*'], mode='capture')})
+    if not check('drop: frankd starts', f.start(), f.log()[-500:]):
+        return
+    f.stop()
+    text = b''.join(b'%020d\n' % i for i in range(5000))  # one that takes some reading
+    n, failed = 60, 0
+    env = dict(f.env, FRANK_SUBMIT_SOCKET=f.path('run/none.sock'))
+    calls = [subprocess.Popen([program('sendmail'), '-i', '-f', 'a@example.test', 'x@example.test'], stdin=subprocess.PIPE, env=env) for _ in range(n)]
+    for i, p in enumerate(calls):
+        p.stdin.write(b'Subject: %d\n\n' % i + (text if i % 4 == 0 else b'x\n'))
+        p.stdin.close()
+    failed = sum(p.wait(60) != 0 for p in calls)
+    folder = f.path('state/drop')
+    check('drop: all are left there, and nothing else is', failed == 0 and len(os.listdir(folder)) == n and all(x.endswith('.drop') for x in os.listdir(folder)), os.listdir(folder))
+    kills = 0
+    while len([x for x in os.listdir(folder) if x.endswith('.drop')]) > 0 and kills < 40:
+        f.start(wait=False)
+        left = len(os.listdir(folder))
+        wait_for(lambda: len(os.listdir(folder)) < left or f.p.poll() is not None, 20, 0.001)
+        time.sleep(0.002 * (kills % 5))
+        f.kill()
+        kills += 1
+    f.start()
+    wait_for(lambda: not [x for x in os.listdir(folder) if x.endswith('.drop')], 30, 0.1)
+    got = [m.get('subject') for m in f.queue()]
+    check(f'drop: after {kills} kills every message is there, once', sorted(got) == sorted(str(i) for i in range(n)) and kills > 1, (len(got), len(set(got)), os.listdir(folder)))
+    f.stop()

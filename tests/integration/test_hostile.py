@@ -1,0 +1,286 @@
+"""Callers who mean harm, or loop: while each of them is at it, others get through; and what they try to smuggle in stays out."""
+import select
+
+from harness import *
+
+EACH = 120  # connections of one uid: within its limit
+UIDS = range(20001, 20010)
+
+
+def run(ground, options):
+    if os.getuid() != 0:
+        return check.skip('hostile callers', 'needs root, to be several users')
+    sink = Fault('smtp', '--tls', 'none')
+    relay = {'provider': 'generic', 'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'127.0.0.1:{sink.port}', 'tls': 'none', 'sessions': 4}
+    port = free_port()
+    f = Frank('hostile', {'a': relay, 'b': dict(relay)},
+              {'mail': dict(users=['root', 'games'], accounts=['a'], senders=['*'], **{'from': 'keep'}),
+               'crowd': dict(users=['*'], accounts=['b'], senders=['*'], **{'from': 'keep'})}, spool={'max-size': '2M'})
+    f.limits = {'messages': '60/min', 'in-flight': '8M'}
+    f.listener = {'address': [f'127.0.0.1:{port}'], 'auth': 'optional'}
+    write_conf(f)
+    if not check('frankd starts', f.start(), f.log()[-800:]):
+        return
+    check('a bystander gets through while nothing happens', bystander(f, sink, 'before'), f.shown())
+    for attack in (silent, slow, halves, dropped, recipients, flood, garbage, lists):
+        crowd = Crowd(f, attack)
+        good = bystander(f, sink, attack.__name__)
+        said = crowd.stop()
+        check(f'{attack.__doc__.splitlines()[0][:-1]}: a bystander gets through', good, (said, f.log()[-600:]))
+        check(f'{attack.__name__}: the attack was one', all(said), said)
+    check('nothing of all this brought a role down', 'died' not in f.log() and f.listening(), f.log()[-800:])
+    flood_is_bounded(f, sink)
+    injection(f, sink)
+    smuggling(f, sink, port)
+    f.stop()
+    sink.stop()
+
+
+def write_conf(f):
+    f.write_conf()
+    with open(f.conf_file, 'a') as out:
+        out.write(block('limits', None, f.limits) + block('listener', 'tcp', f.listener))
+
+
+def bystander(f, sink, tag):
+    """One message of an ordinary user, from sendmail's start to the provider. Whether it arrived in time."""
+    mid = f'<by-{tag}-{time.time_ns():x}@hostile>'
+    copy = f.path('sendmail')
+    if not os.path.exists(copy):
+        shutil.copy(program('sendmail'), copy)
+        os.chmod(copy, 0o755)
+    r = subprocess.run(['sendmail', '-i', '-f', 'games@example.test', 'x@example.test'], executable=copy, cwd='/', timeout=60, capture_output=True, env=f.env,
+                       input=f'From: games@example.test\nMessage-ID: {mid}\n\nx\n'.encode(), preexec_fn=lambda: become(pwd.getpwnam('games').pw_uid))
+    return r.returncode == 0 and wait_for(lambda: mid in [m['id'] for m in sink.messages()], 40, 0.1)
+
+
+def become(uid):
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+
+
+class Crowd:
+    """One process for each of UIDS, which runs the attack until it is told to stop; says whether it got anywhere."""
+
+    def __init__(self, f, attack):
+        self.children = []
+        for uid in UIDS:
+            ours, theirs = socket.socketpair()
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                try:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+                    become(uid)
+                    attack(f, theirs)
+                finally:
+                    os._exit(0)
+            theirs.close()
+            self.children.append((pid, ours))
+        for _, ours in self.children:  # all of them are at it
+            ours.settimeout(60)
+            ours.recv(1)
+
+    def stop(self):
+        said = []
+        for pid, ours in self.children:
+            with contextlib.suppress(OSError):
+                ours.send(b'x')
+                said.append(ours.recv(1) == b'+')
+            ours.close()
+            os.waitpid(pid, 0)
+        return said
+
+
+def connect(f):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(f.path('run/submit.sock'))
+    return s
+
+
+def many(f):
+    out = []
+    for _ in range(EACH):
+        with contextlib.suppress(OSError):
+            out.append(connect(f))
+    return out
+
+
+def busy(end, work):
+    """Says that it has begun, works until it is told to stop, and says whether there was anything to do."""
+    end.send(b'.')
+    done = 0
+    while not select.select([end], [], [], 0)[0]:
+        done += bool(work())
+    end.send(b'+' if done else b'-')
+
+
+def idle(end, sockets):
+    end.send(b'.')
+    end.recv(1)
+    end.send(b'+' if len(sockets) > EACH // 2 else b'-')
+
+
+def silent(f, end):
+    """A thousand connections that say nothing."""
+    idle(end, many(f))
+
+
+BEGIN = b'EHLO x\r\nMAIL FROM:<x@example.test>\r\nRCPT TO:<y@example.test>\r\nBDAT 1000000 LAST\r\nSubject: x\r\n\r\n'
+
+
+def slow(f, end):
+    """A thousand callers who write an octet now and then."""
+    sockets = many(f)
+    for s in sockets:
+        with contextlib.suppress(OSError):
+            s.send(BEGIN)
+
+    def work():
+        for s in sockets:
+            with contextlib.suppress(OSError):
+                s.send(b'x', socket.MSG_DONTWAIT)
+        time.sleep(0.2)
+        return True
+    busy(end, work)
+
+
+def halves(f, end):
+    """Half messages, a megabyte each, never finished."""
+    sockets = many(f)[:20]
+    for s in sockets:
+        with contextlib.suppress(OSError):
+            s.sendall(BEGIN + b'line of text\r\n' * 60000)
+    idle(end, sockets * 6)
+
+
+def dropped(f, end):
+    """Connections that break off in mid-message, again and again."""
+    def work():
+        with contextlib.suppress(OSError):
+            s = connect(f)
+            s.sendall(BEGIN + b'x\r\n' * 5000)
+            s.close()
+            return True
+    busy(end, work)
+
+
+def recipients(f, end):
+    """A million recipients in all."""
+    block_ = b''.join(b'RCPT TO:<u%d@example.test>\r\n' % i for i in range(2000))
+
+    def work():
+        with contextlib.suppress(OSError):
+            s = connect(f)
+            s.sendall(b'EHLO x\r\nMAIL FROM:<x@example.test>\r\n')
+            for _ in range(60):
+                s.sendall(block_)
+                while select.select([s], [], [], 0)[0]:
+                    s.recv(1 << 20)
+            return True
+    busy(end, work)
+
+
+def flood(f, end):
+    """Messages as fast as they go."""
+    text = b''.join(b'MAIL FROM:<x@example.test>\r\nRCPT TO:<y@example.test>\r\nBDAT 3 LAST\r\n\nx\n' for _ in range(50))
+
+    def work():
+        with contextlib.suppress(OSError):
+            s = connect(f)
+            s.sendall(b'EHLO x\r\n' + text + b'QUIT\r\n')
+            while s.recv(65536):
+                pass
+            return True
+    busy(end, work)
+
+
+def garbage(f, end):
+    """Noise instead of SMTP."""
+    def work():
+        with contextlib.suppress(OSError):
+            s = connect(f)
+            s.sendall(os.urandom(60000))
+            s.close()
+            return True
+    busy(end, work)
+
+
+def lists(f, end):
+    """Everybody asks for the queue, all the time."""
+    def work():
+        with contextlib.suppress(OSError):
+            s = connect(f)
+            s.sendall(b'EHLO x\r\n' + b'XFRANK LIST\r\nXFRANK FLUSH\r\n' * 20 + b'QUIT\r\n')
+            while s.recv(65536):
+                pass
+            return True
+    busy(end, work)
+
+
+def talk(where, text, seconds=20):
+    """All that is said to these octets."""
+    s = connect(where) if isinstance(where, Frank) else socket.create_connection(('127.0.0.1', where), 20)
+    with s:
+        s.settimeout(seconds)
+        with contextlib.suppress(OSError):
+            s.sendall(text)
+            s.shutdown(socket.SHUT_WR)
+        out = b''
+        with contextlib.suppress(OSError):
+            while more := s.recv(65536):
+                out += more
+        return out.decode(errors='replace')
+
+
+def flood_is_bounded(f, sink):
+    """Each of the crowd got its messages a minute, and not more; the log was not flooded either."""
+    got = sum(m.get('service') == 'crowd' for m in f.queue()) + sum('x@example.test' in str(m.get('from', m.get('mail', ''))) for m in sink.messages())
+    lines = [line for line in f.log().splitlines() if 'This user hands in more' in line]
+    check('a flood is held to its messages a minute', 0 < got <= len(UIDS) * 200, got)
+    check('and takes a line a minute of each in the log', len(UIDS) <= len(lines) <= len(UIDS) * 10, len(lines))
+    f.frank('queue', 'delete', '--account', 'b')
+
+
+def stored(f, sink):
+    return len(f.queue()) + len(sink.messages())
+
+
+def injection(f, sink):
+    """Commands within an address, a name, a header; a NUL in an envelope."""
+    wait_for(lambda: not f.queue(), 60, 0.3)
+    before = stored(f, sink)
+    for args in (['x@example.test>\r\nRCPT TO:<eve@example.test'], ['-f', 'x@example.test>\r\nRCPT TO:<eve@example.test', 'y@example.test'],
+                 ['y@example.test> NOTIFY=NEVER ORCPT=rfc822;x'], ['-f', 'a@example.test> SIZE=1', 'y@example.test']):
+        r = f.sendmail('-i', *args)
+        check(f'{max(args, key=len)[:30]!r} is refused', r.returncode in (64, 65, 67), r)
+    r = f.sendmail('-t', body='To: y@example.test>\r\nRCPT TO:<eve@example.test\r\n\r\nx\r\n')
+    check('an address field that holds commands is refused', r.returncode in (64, 65), r)
+    for line in (b'MAIL FROM:<x@example.test\0>\r\n', b'MAIL FROM:<x@example.test>\r\nRCPT TO:<y@exa\0mple.test>\r\n', b'MAIL FROM:<x@example.test>\r\nRCPT TO:<y\r@example.test>\r\n'):
+        out = talk(f, b'EHLO x\r\n' + line + b'DATA\r\nQUIT\r\n')
+        check(f'{line[-32:]!r} is refused', '\n500 5.5.2 Control characters' in out and '354' not in out, out)
+    check('nothing of it was stored', stored(f, sink) == before, (before, f.shown()))
+    mark = marker('name')
+    r = f.sendmail('-i', '-F', 'Eve\r\nBcc: eve@example.test\r\nX-Mine: 1', '-V', 'id\r\nRCPT TO:<eve@example.test>', 'y@example.test', body=f'Subject: {mark}\n\nx\n')
+    check('a full name and an envelope id that hold lines are data', r.returncode == 0, r)
+    got = wait_for(lambda: [m for m in sink.messages() if mark in json.dumps(m)], 20, 0.2)
+    check('and make neither a recipient nor a field', not got or 'eve@example.test' not in json.dumps([m.get('to', m.get('rcpt')) for m in got]), got)
+    mark = marker('subject')
+    r = f.sendmail('-t', body=f'To: y@example.test\nSubject: {mark}\r\r\nBcc: eve@example.test\n\nx\n')
+    check('a Bcc behind an odd line end is a recipient once, by the rules, or text; never half of both', r.returncode == 0, r)
+
+
+def smuggling(f, sink, port):
+    """A dot between bare line ends ends no content, on no entrance of SMTP (CVE-2023-51764 and its kin)."""
+    inner = b'MAIL FROM:<eve@example.test>\r\nRCPT TO:<eve@example.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n'
+    for end in (b'\n.\n', b'\n.\r\n', b'\r\n.\n', b'\r.\r', b'\r.\r\n', b'\r\n.\r', b'\r\n\0.\r\n', b'\r\n.\r\r\n'):
+        for name, where in (('the listener', port), ('the socket', f)):
+            out = talk(where, b'EHLO x\r\nMAIL FROM:<x@example.test>\r\nRCPT TO:<y@example.test>\r\nDATA\r\nSubject: outer\r\n\r\ntext' + end + inner + b'QUIT\r\n')
+            check(f'{name}: {end!r} ends no content', out.count('354 ') == 1, out)
+            if where == port:
+                check(f'{name}: {end!r} is refused', '550 5.6.11' in out or b'\0' in end, out)
+    time.sleep(0.2)
+    check('nothing was smuggled', not [m for m in sink.messages() if 'eve@example.test' in json.dumps([m.get('from'), m.get('to'), m.get('mail'), m.get('rcpt')])] and
+          not [m for m in f.queue() if m.get('sender') == 'eve@example.test'], f.shown())
