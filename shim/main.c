@@ -157,6 +157,8 @@ main(int argc, char **argv)
 		    "started",
 		    NULL);
 		return EX_OK;
+	case MODE_NOTHING:
+		return EX_OK;
 	case MODE_DELIVER:
 	case MODE_VERIFY:
 		break;

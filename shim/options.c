@@ -58,8 +58,13 @@ parse_mode(struct options *o, const char *value)
 {
 	/* Exim spells variants of -bp with more letters. */
 	switch (value != NULL && (value[1] == '\0' || value[0] == 'p') ? value[0] : '\0') {
+	case 'a': /* the ARPANET's way of -bm */
 	case 'm':
 		o->mode = MODE_DELIVER;
+		return 0;
+	case 'h': /* the state of hosts, to be shown or forgotten: none is kept */
+	case 'H':
+		o->mode = MODE_NOTHING;
 		return 0;
 	case 's':
 		o->mode = MODE_SMTP;
@@ -110,6 +115,10 @@ parse_short_option(struct options *o, struct words *w, const char *value)
 	for (size_t i = 0; i < ARRAY_SIZE(exim); i++)
 		if (strcmp(value, exim[i]) == 0 && w->at + 1 < w->argc)
 			w->at++;
+	/* -oA, -oP and the like in words of their own: a path is no recipient. */
+	if (value[1] == '\0' && strchr("APQX", value[0]) != NULL && w->at + 1 < w->argc &&
+	    w->argv[w->at + 1][0] == '/')
+		w->at++;
 }
 
 /* -O: a name, '=' and a value. */

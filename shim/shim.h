@@ -28,6 +28,7 @@ enum shim_mode {
 	MODE_FLUSH,   /* -q */
 	MODE_VERIFY,  /* -bv, -bt */
 	MODE_DAEMON,  /* -bd, -bD */
+	MODE_NOTHING, /* -bh, -bH */
 };
 
 struct options {

@@ -97,6 +97,12 @@ test_table(void **state)
 		.recipients = "a "},
 	    {"sendmail -cGmnsTUvx a", MODE_DELIVER, .recipients = "a "},
 	    {"sendmail -oMr x a", MODE_DELIVER, .recipients = "a "},
+	    {"sendmail -oA /etc/x -oP /run/x -oX /x a", MODE_DELIVER, .recipients = "a "},
+	    {"sendmail -oQ/tmp -oA/etc/x -OQueueDirectory=/tmp a", MODE_DELIVER,
+		.recipients = "a "},
+	    {"sendmail -ba a", MODE_DELIVER, .recipients = "a "},
+	    {"sendmail -bh", MODE_NOTHING, .recipients = ""},
+	    {"sendmail -bH", MODE_NOTHING, .recipients = ""},
 	    {"sendmail -oMrx a", MODE_DELIVER, .recipients = "a "},
 	    {"sendmail -F", MODE_DELIVER, .recipients = ""},
 	};
