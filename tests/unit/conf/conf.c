@@ -274,6 +274,36 @@ static const struct bad bads[] = {
     {ACCOUNT "service \"s\" {\n users = {\"no-such-user\"}\n accounts = {\"a\"}\n}\n",
 	"8: error: users = \"no-such-user\": this machine has no such user"},
     {"service \"s\" {\n mode = \"capture\"\n}\n", "1: error: service \"s\" needs users or groups"},
+    {"service \"s\" {\n mode = \"capture\"\n socket-mode = \"0666\"\n}\n",
+	"1: error: service \"s\": socket-mode and socket-group go with socket = true"},
+    {"service \"s\" {\n mode = \"capture\"\n socket = true\n socket-mode = \"0777\"\n}\n",
+	"4: error: socket-mode = \"0777\": wants who may connect"},
+    {"service \"s\" {\n mode = \"capture\"\n socket = true\n socket-mode = \"066\"\n}\n",
+	"4: error: socket-mode = \"066\": wants"},
+    {"service \"s\" {\n mode = \"capture\"\n socket = true\n socket-group = \"no-such\"\n}\n",
+	"4: error: socket-group = \"no-such\": this machine has no such group"},
+    {"listener \"x\" {\n}\n", "1: error: listener \"x\" needs address"},
+    {"listener \"x\" {\n address = \"127.0.0.1\"\n}\n",
+	"2: error: address = \"127.0.0.1\": wants an IP address and a port"},
+    {"listener \"x\" {\n address = \"[::]:25\"\n}\n",
+	"1: error: listener \"x\": [::]:25 is no loopback address"},
+    {"listener \"x\" {\n address = \"[::ffff:127.0.0.1]:25\"\n}\n",
+	"2: error: address = \"[::ffff:127.0.0.1]:25\": wants"},
+    {"listener \"x\" {\n address = {\"127.0.0.1:25\", \"127.0.0.1:025\"}\n}\n",
+	"1: error: address: 127.0.0.1:25 is listened at twice"},
+    {"listener \"x\" {\n address = \"0.0.0.0:25\"\n remote = true\n}\n",
+	"1: error: listener \"x\": remote = true wants TLS"},
+    {"listener \"x\" {\n address = \"127.0.0.1:25\"\n remote = true\n certificate = \"/x\"\n auth "
+     "= "
+     "\"optional\"\n}\n",
+	"1: error: listener \"x\": remote = true wants TLS (certificate and key) and auth"},
+    {"listener \"x\" {\n address = \"127.0.0.1:25\"\n tls = \"none\"\n certificate = \"/x\"\n}\n",
+	"1: error: listener \"x\": tls = \"none\" uses no certificate"},
+    {"listener \"x\" {\n address = \"127.0.0.1:25\"\n key = \"hunter2\"\n}\n",
+	"3: error: key: a secret never stands in the configuration"},
+    {"listener \"x\" {\n address = \"127.0.0.1:25\"\n}\nlistener \"x\" {\n address = "
+     "\"127.0.0.1:26\"\n}\n",
+	"4: error: listener \"x\" is there twice"},
     {"spool {\n lifetime = \"5 days\"\n}\n", "2: error: lifetime = \"5 days\": wants a duration"},
     {"spool {\n}\nspool {\n}\n", "3: error: spool is there twice; "},
     {"state-dir = \"relative\"\n", "1: error: state-dir = \"relative\": wants an absolute path"},
@@ -296,6 +326,42 @@ test_errors(void **state)
 		if (strstr(buf_str(&report), wanted) == NULL)
 			fail_msg("wanted: %s\ngot: %s", wanted, buf_str(&report));
 	}
+}
+
+static void
+test_entrances(void **state)
+{
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	struct conf *c;
+
+	assert_int_equal(
+	    load("service \"own\" {\n mode = \"capture\"\n socket = true\n socket-mode = \"660\"\n "
+		 "socket-group "
+		 "= \"0\"\n}\n"
+		 "service \"login\" {\n mode = \"capture\"\n password = true\n}\n"
+		 "listener \"local\" {\n address = {\"127.0.0.1:2525\", \"[0:0::1]:02525\"}\n}\n"
+		 "listener \"tls\" {\n address = \"192.0.2.1:587\"\n remote = true\n certificate = "
+		 "\"/c.pem\"\n}\n"
+		 "listener \"both\" {\n address = \"127.1.2.3:465\"\n tls = \"implicit\"\n "
+		 "certificate = \"/c.pem\"\n "
+		 "key = \"credential:key\"\n auth = \"required\"\n}\n",
+		&c, &report),
+	    0);
+	assert_string_equal(buf_str(&report), "");
+	assert_true(c->services[0].socket && c->services[0].has_socket_group);
+	assert_int_equal(c->services[0].socket_mode, 0660);
+	assert_true(c->services[1].password && !c->services[1].socket);
+	assert_int_equal(c->listener_count, 3);
+	assert_int_equal(c->listeners[0].addresses.count, 2);
+	assert_string_equal(c->listeners[0].addresses.items[1], "[::1]:2525");
+	assert_string_equal(c->listeners[0].tls, "none");
+	assert_string_equal(c->listeners[0].auth, "optional");
+	assert_string_equal(c->listeners[1].tls, "starttls");
+	assert_string_equal(c->listeners[1].auth, "required");
+	assert_string_equal(c->listeners[1].key.text, "file:/c.pem");
+	assert_string_equal(c->listeners[2].key.text, "credential:key");
+	assert_string_equal(c->listeners[2].tls, "implicit");
+	(void)conf_free(c);
 }
 
 static void
@@ -457,6 +523,7 @@ main(void)
 	    cmocka_unit_test(test_app_only),
 	    cmocka_unit_test(test_servers_named_by_dns),
 	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_entrances),
 	    cmocka_unit_test(test_a_secret_is_never_shown),
 	    cmocka_unit_test(test_several_errors_in_one_run),
 	    cmocka_unit_test(test_includes_and_duplicates_across_files),

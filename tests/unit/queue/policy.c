@@ -66,6 +66,46 @@ test_match(void **state)
 	}
 }
 
+/* What people are told is the reason that decided. */
+static void
+test_reasons(void **state)
+{
+	static const struct policy_service by_password = {.name = "login", .password = true};
+	static const struct {
+		size_t service; /* of the table; beyond it: by_password */
+		uint32_t uid, group;
+		const char *socket;
+		bool takes;
+		enum policy_reason reason;
+	} rows[] = {
+	    {0, 33, 1, NULL, true, POLICY_USER},
+	    {0, 34, 1, NULL, false, POLICY_OTHER_CALLERS},
+	    {0, 33, 1, "box", false, POLICY_OTHER_SOCKET},
+	    {1, 34, 60, NULL, true, POLICY_GROUP},
+	    {1, 34, 61, NULL, false, POLICY_OTHER_CALLERS},
+	    {2, 34, 60, NULL, false, POLICY_OWN_SOCKET},
+	    {2, 34, 60, "picky", false, POLICY_OWN_SOCKET},
+	    {2, POLICY_UID_OVERFLOW, 60, "box", true, POLICY_ANY_OF_SOCKET},
+	    {3, 33, 60, "picky", true, POLICY_USER},
+	    {3, 34, 60, "picky", false, POLICY_OTHER_CALLERS},
+	    {4, 34, 60, NULL, true, POLICY_ANY_USER},
+	    {4, POLICY_UID_OVERFLOW, 60, NULL, false, POLICY_NOBODY},
+	    {9, 34, 60, NULL, false, POLICY_PASSWORD_ONLY},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct policy_service *s = rows[i].service < ARRAY_SIZE(services)
+						     ? &services[rows[i].service]
+						     : &by_password;
+		struct policy_caller c = {rows[i].uid, &rows[i].group, 1, rows[i].socket};
+		enum policy_reason reason;
+
+		assert_int_equal(policy_takes(s, &c, &reason), rows[i].takes);
+		assert_int_equal(reason, rows[i].reason);
+		assert_true(*policy_reason_text(reason) != '\0');
+	}
+}
+
 static void
 test_no_service_is_no(void **state)
 {
@@ -310,6 +350,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_match),
+	    cmocka_unit_test(test_reasons),
 	    cmocka_unit_test(test_no_service_is_no),
 	    cmocka_unit_test(test_patterns),
 	    cmocka_unit_test(test_decide),
