@@ -23,12 +23,11 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/smtp/server.h"
+#include "broker/queue/authentication.h"
 #include "broker/queue/body.h"
 #include "broker/queue/complete.h"
 #include "broker/queue/envelope.h"
 #include "broker/queue/fields.h"
-#include "broker/queue/login.h"
-#include "broker/queue/password.h"
 #include "broker/queue/store.h"
 #include "broker/queue/usage.h"
 
@@ -36,8 +35,6 @@ enum {
 	BAD_COMMANDS_MAX = 50,
 	LISTENER_RECIPIENTS_MAX = 1000,
 	LISTENER_BAD_COMMANDS_MAX = 10,
-	LOGINS_MAX = 3, /* that fail, in a session */
-	LOGIN_DELAY_SECONDS = 2,
 };
 
 /* What complete.h borrows while it writes the header. */
@@ -75,9 +72,7 @@ struct submission {
 	struct transaction *t;
 	struct store *storing; /* the commit that is awaited */
 	struct listing *listing;
-	char *named;             /* the service that the client logged in as, or NULL */
-	struct attempt *attempt; /* AUTH under way, or its refusal that is held back */
-	unsigned failed_logins;
+	struct authentication *authentication; /* of a listener; NULL elsewhere */
 	bool reading_aliases;
 	struct usage *usage;
 	/* MAIL that waits for the user's name */
@@ -90,24 +85,11 @@ struct submission {
 	unsigned stored;
 };
 
-/* ---- logins ---- */
-
-/* One exchange. Its refusal comes late, so that guessing takes time; the session waits meanwhile. */
-struct attempt {
-	struct login login;
-	struct event *delay;
-};
-
-static void
-forget_attempt(struct submission *s)
+/* The service that the client named by its password; NULL: none. */
+static const char *
+logged_in_as(const struct submission *s)
 {
-	if (s->attempt == NULL)
-		return;
-	login_clear(&s->attempt->login);
-	if (s->attempt->delay != NULL)
-		event_free(s->attempt->delay);
-	free(s->attempt);
-	s->attempt = NULL;
+	return s->authentication == NULL ? NULL : authentication_name(s->authentication);
 }
 
 /* ---- transactions ---- */
@@ -187,7 +169,7 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 	t->message->envid = strdup(p->envid);
 	if (t->message->service == NULL || t->message->envid == NULL)
 		return transaction_free(t);
-	t->message->uid = s->named != NULL ? -1 : (int64_t)u->uid;
+	t->message->uid = logged_in_as(s) != NULL ? -1 : (int64_t)u->uid;
 	t->message->ret = p->ret;
 	(void)snprintf(
 	    t->message->submission, sizeof(t->message->submission), "%s", p->submission_id);
@@ -250,8 +232,8 @@ service_for(const struct submission *s, const struct user *u)
 	size_t i;
 
 	/* the password is the service's own: no rule in front of it is asked */
-	if (s->named != NULL)
-		return service_by_login(q, s->named);
+	if (logged_in_as(s) != NULL)
+		return authentication_service(s->authentication);
 	if (c->unknown || c->auth_required)
 		return NULL;
 	i = policy_match(q->policies, q->service_count, &who);
@@ -321,15 +303,16 @@ static enum smtp_decision
 on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 {
 	struct submission *s = arg;
+	const char *service = logged_in_as(s);
 	const struct user *u;
 
 	note(s, 0, "");
 	if (s->q->stopping)
 		return refuse(s, 421, "4.3.2", "Frank is stopping: try again later");
-	if (s->named != NULL || s->caller->unknown) {
-		/* a service by itself, as whose user nothing is known */
+	if (service != NULL || s->caller->unknown) {
+		/* a service by itself, of whose user nothing is known */
 		struct user self = {.uid = s->caller->uid,
-		    .name = s->named == NULL ? (char *)"" : s->named,
+		    .name = (char *)(uintptr_t)(service == NULL ? "" : service),
 		    .full_name = (char *)""};
 
 		return mail_with_user(s, sender, p, &self);
@@ -750,71 +733,18 @@ on_reset(void *arg)
 	struct submission *s = arg;
 
 	s->t = transaction_free(s->t);
-	forget_attempt(s);
+	if (s->authentication != NULL)
+		authentication_cancel(s->authentication);
 }
 
-/* ---- AUTH ---- */
-
-static void
-on_delayed(evutil_socket_t fd, short what, void *arg)
-{
-	struct submission *s = arg;
-	bool enough = ++s->failed_logins >= LOGINS_MAX;
-
-	forget_attempt(s);
-	smtp_server_refuse(s->engine, enough ? 421 : 535, enough ? "4.7.0" : "5.7.8",
-	    enough ? "Too many failed logins" : "Authentication failed");
-	smtp_server_answer(s->engine, SMTP_REFUSE);
-	s->ops->proceed(s->arg);
-}
-
-static enum smtp_decision
-login_failed(struct submission *s)
-{
-	static const struct timeval delay = {LOGIN_DELAY_SECONDS, 0};
-	const struct service *v = service_by_login(s->q, s->attempt->login.name);
-	char uid[16];
-
-	/* what is no service's name may be a password in the wrong place */
-	log_line(LOG_LEVEL_NOTICE, "A login is refused.",
-	    LOG_PAIRS({LOG_SERVICE, v == NULL ? NULL : v->name},
-		{LOG_UID, uid_text(s->caller, uid)}, {LOG_ENDPOINT, origin_text(s->caller)},
-		{LOG_OUTCOME,
-		    v == NULL ? "no service with a password has this name" : "wrong password"}));
-	s->attempt->delay = evtimer_new(s->q->base, on_delayed, s);
-	if (s->attempt->delay == NULL || event_add(s->attempt->delay, &delay) < 0) {
-		forget_attempt(s);
-		return refuse(s, 421, "4.3.0", "Out of memory");
-	}
-	return SMTP_LATER;
-}
+/* ---- AUTH and TLS ---- */
 
 static enum smtp_decision
 on_auth(void *arg, const char *mechanism, const char *response, size_t len)
 {
 	struct submission *s = arg;
-	const struct service *v;
-	const char *prompt = "";
 
-	if (s->attempt == NULL)
-		s->attempt = calloc(1, sizeof(*s->attempt));
-	if (s->attempt == NULL)
-		return refuse(s, 454, "4.3.0", "Out of memory");
-	switch (login_take(&s->attempt->login, mechanism, response, len, &prompt)) {
-	case LOGIN_ASK:
-		smtp_server_challenge(s->engine, prompt, strlen(prompt));
-		return SMTP_LATER;
-	case LOGIN_BAD:
-		return login_failed(s);
-	case LOGIN_DONE:
-		break;
-	}
-	v = service_by_login(s->q, s->attempt->login.name);
-	if (!password_is(s->q, s->attempt->login.name, s->attempt->login.password) || v == NULL)
-		return login_failed(s);
-	s->named = strdup(v->name);
-	forget_attempt(s);
-	return s->named == NULL ? refuse(s, 454, "4.3.0", "Out of memory") : SMTP_ACCEPT;
+	return authentication_step(s->authentication, s->engine, mechanism, response, len);
 }
 
 static void
@@ -822,9 +752,7 @@ on_begin_tls(void *arg)
 {
 	struct submission *s = arg;
 
-	/* RFC 3207 section 4.2: what was learned before is forgotten */
-	free(s->named);
-	s->named = NULL;
+	authentication_forget(s->authentication);
 	s->ops->starttls(s->arg);
 }
 
@@ -1003,8 +931,12 @@ submission_new(
 	s->hostname = strdup(q->settings->hostname);
 	s->mail_name = strdup(q->settings->mail_name);
 	config.hostname = s->hostname;
-	if (caller->listener != NULL)
+	if (caller->listener != NULL) {
 		configure_listener(caller, &config);
+		s->authentication = authentication_new(q, caller, ops, arg);
+		if (s->authentication == NULL)
+			return submission_free(s);
+	}
 	s->usage = usage_take(q, caller);
 	if (s->hostname != NULL && s->mail_name != NULL && s->usage != NULL)
 		s->engine = smtp_server_new(
@@ -1027,8 +959,7 @@ submission_free(struct submission *s)
 	(void)smtp_server_free(s->engine);
 	(void)transaction_free(s->t);
 	usage_drop(s->q, s->usage);
-	forget_attempt(s);
-	free(s->named);
+	(void)authentication_free(s->authentication);
 	free(s->hostname);
 	free(s->mail_name);
 	free(s);

@@ -77,7 +77,7 @@ make_context(struct ways *w, struct listener *l, const struct message *m)
 
 		log_error("Listener %s: %s; %s.", l->name, l->why,
 		    goes_on ? "the certificate that it had stays in use"
-			    : "it offers no TLS until that is mended and frankd reloaded");
+			    : "handshakes fail until that is mended and frankd reloaded");
 		if (goes_on && SSL_CTX_up_ref(before->context) == 1)
 			l->context = before->context;
 	} else if (certificate_expired(l->context, day, sizeof(day))) {

@@ -174,10 +174,18 @@ def by_password(w):
     r = w.password('grafana')
     new = r.stdout.strip()
     check('a new one: the old one ends', 'good no more' in r.stderr and (w.talk('strict', login=('grafana', secret)) or [0])[0] == 535 and w.talk('strict', login=('grafana', new)) is None, r.stderr)
-    r = w.password('grafana', '--revoke')
+    with w.connect('strict') as s:
+        s.login('grafana', new)
+        r = w.password('grafana', '--revoke')
+        try:
+            s.sendmail('a@b.test', ['c@d.test'], 'Subject: late\n\nx\n')
+            check('a session that stood sends no more', False)
+        except smtplib.SMTPException as e:
+            check('a session that stood sends no more', '530' in str(e), e)
     check('revoked', r.returncode == 0 and (w.talk('strict', login=('grafana', new)) or [0])[0] == 535, r)
     check('revoked twice says so', w.password('grafana', '--revoke').returncode == 67)
     check('a service that has no password = true gets none', w.password('alice').returncode == 67)
+    barred(w, other)
     frank = w.f.path('frank')
     shutil.copy(program('frank'), frank)
     r = subprocess.run([frank, 'service', 'password', 'jenkins'], capture_output=True, text=True, env=w.f.env, user=ALICE, group=ALICE, extra_groups=[])
@@ -185,6 +193,18 @@ def by_password(w):
     with open(w.f.path('state/spool.db'), 'rb') as f:
         kept = f.read() + b''.join(open(p, 'rb').read() for p in glob.glob(w.f.path('state/spool/*-wal')))
     check('on disk is its digest alone', secret.encode() not in kept and other.encode() not in kept)
+
+
+def barred(w, good):
+    """Many failures at once: that user waits, and others do not."""
+    sessions = [threading.Thread(target=lambda: w.as_user(64118, 'strict', login=('jenkins', 'wrong'), how='PLAIN')) for _ in range(21)]
+    for t in sessions:
+        t.start()
+    for t in sessions:
+        t.join()
+    r = w.as_user(64118, 'strict', login=('jenkins', good), how='PLAIN')
+    check('a user whose logins fail too often has to wait', r and r[0] == 421 and 'Logins from uid 64118 fail too often' in w.f.log(), (r, w.f.log()[-400:]))
+    check('others do not', w.as_user(STRANGER, 'strict', login=('jenkins', good), how='PLAIN') is None)
 
 
 def no_relay(w):

@@ -1,0 +1,178 @@
+/* authentication.c: see authentication.h. */
+#include "broker/queue/authentication.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "broker/queue/login.h"
+#include "broker/queue/password.h"
+
+enum {
+	FAILURES_MAX = 3, /* in a session */
+	DELAY_SECONDS = 2,
+};
+
+struct authentication {
+	struct queue *q;
+	const struct caller *caller;
+	const struct submission_ops *ops;
+	void *arg;
+	struct smtp_server *engine; /* of the exchange under way */
+	struct login login;
+	struct event *delay; /* a refusal is held back */
+	unsigned failures;
+	char *name;    /* logged in as */
+	int64_t since; /* when the password that was given was made */
+};
+
+/* What failures are counted by. */
+static const char *
+origin_of(const struct caller *c, char text[GUARD_NAME_MAX])
+{
+	size_t host = c->origin[0] == '[' ? strcspn(c->origin, "]") : strcspn(c->origin, ":");
+
+	if (c->unknown)
+		(void)snprintf(text, GUARD_NAME_MAX, "%.*s", (int)host, c->origin);
+	else
+		(void)snprintf(text, GUARD_NAME_MAX, "uid %" PRIu32, c->uid);
+	return text;
+}
+
+static void
+on_delayed(evutil_socket_t fd, short what, void *arg)
+{
+	struct authentication *a = arg;
+	bool enough = ++a->failures >= FAILURES_MAX;
+
+	authentication_cancel(a);
+	smtp_server_refuse(a->engine, enough ? 421 : 535, enough ? "4.7.0" : "5.7.8",
+	    enough ? "Too many failed logins" : "Authentication failed");
+	smtp_server_answer(a->engine, SMTP_REFUSE);
+	a->ops->proceed(a->arg);
+}
+
+static void
+log_failure(struct authentication *a)
+{
+	/* what is no service's name may be a password in the wrong place */
+	const struct service *v = service_by_login(a->q, a->login.name);
+	char uid[16], origin[GUARD_NAME_MAX];
+
+	(void)snprintf(uid, sizeof(uid), "%" PRIu32, a->caller->uid);
+	log_line(LOG_LEVEL_NOTICE, "A login is refused.",
+	    LOG_PAIRS({LOG_SERVICE, v == NULL ? NULL : v->name},
+		{LOG_UID, a->caller->unknown ? NULL : uid}, {LOG_ENDPOINT, a->caller->origin},
+		{LOG_OUTCOME,
+		    v == NULL ? "no service with a password has this name" : "wrong password"}));
+	if (guard_count(&a->q->guard, origin_of(a->caller, origin), queue_now_ms()))
+		log_warning("Logins from %s fail too often: it has to wait a while.", origin);
+}
+
+static enum smtp_decision
+fail(struct authentication *a)
+{
+	static const struct timeval delay = {DELAY_SECONDS, 0};
+
+	log_failure(a);
+	a->delay = evtimer_new(a->q->base, on_delayed, a);
+	if (a->delay != NULL && event_add(a->delay, &delay) == 0)
+		return SMTP_LATER;
+	authentication_cancel(a);
+	smtp_server_refuse(a->engine, 421, "4.3.0", "Out of memory");
+	return SMTP_REFUSE;
+}
+
+static enum smtp_decision
+decide(struct authentication *a)
+{
+	const struct service *v = service_by_login(a->q, a->login.name);
+
+	/* looked up and compared also where there is no such service */
+	if (!password_is(a->q, a->login.name, a->login.password) || v == NULL)
+		return fail(a);
+	authentication_forget(a);
+	a->name = strdup(v->name);
+	a->since = password_time(a->q, v->name);
+	if (a->name != NULL)
+		return SMTP_ACCEPT;
+	smtp_server_refuse(a->engine, 454, "4.3.0", "Out of memory");
+	return SMTP_REFUSE;
+}
+
+enum smtp_decision
+authentication_step(struct authentication *a, struct smtp_server *engine, const char *mechanism,
+    const char *response, size_t len)
+{
+	char origin[GUARD_NAME_MAX];
+	const char *prompt = "";
+
+	a->engine = engine;
+	if (guard_bars(&a->q->guard, origin_of(a->caller, origin), queue_now_ms())) {
+		smtp_server_refuse(engine, 421, "4.7.0", "Too many failed logins: try again later");
+		return SMTP_REFUSE;
+	}
+	switch (login_take(&a->login, mechanism, response, len, &prompt)) {
+	case LOGIN_ASK:
+		smtp_server_challenge(engine, prompt, strlen(prompt));
+		return SMTP_LATER;
+	case LOGIN_DONE:
+		return decide(a);
+	case LOGIN_BAD:
+		break;
+	}
+	return fail(a);
+}
+
+void
+authentication_cancel(struct authentication *a)
+{
+	login_clear(&a->login);
+	if (a->delay != NULL)
+		event_free(a->delay);
+	a->delay = NULL;
+}
+
+void
+authentication_forget(struct authentication *a)
+{
+	authentication_cancel(a);
+	free(a->name);
+	a->name = NULL;
+}
+
+const char *
+authentication_name(const struct authentication *a)
+{
+	return a->name;
+}
+
+struct service *
+authentication_service(const struct authentication *a)
+{
+	if (a->name == NULL || password_time(a->q, a->name) != a->since)
+		return NULL;
+	return service_by_login(a->q, a->name);
+}
+
+struct authentication *
+authentication_new(
+    struct queue *q, const struct caller *caller, const struct submission_ops *ops, void *arg)
+{
+	struct authentication *a = calloc(1, sizeof(*a));
+
+	if (a != NULL)
+		*a = (struct authentication){.q = q, .caller = caller, .ops = ops, .arg = arg};
+	return a;
+}
+
+struct authentication *
+authentication_free(struct authentication *a)
+{
+	if (a == NULL)
+		return NULL;
+	authentication_forget(a);
+	free(a);
+	return NULL;
+}
