@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "broker/queue/login.h"
 #include "broker/queue/password.h"
+#include "broker/queue/usage.h"
 
 enum {
 	FAILURES_MAX = 3, /* in a session */
@@ -17,6 +18,7 @@ enum {
 struct authentication {
 	struct queue *q;
 	const struct caller *caller;
+	struct usage *usage;
 	const struct submission_ops *ops;
 	void *arg;
 	struct smtp_server *engine; /* of the exchange under way */
@@ -26,19 +28,6 @@ struct authentication {
 	char *name;    /* logged in as */
 	int64_t since; /* when the password that was given was made */
 };
-
-/* What failures are counted by. */
-static const char *
-origin_of(const struct caller *c, char text[GUARD_NAME_MAX])
-{
-	size_t host = c->origin[0] == '[' ? strcspn(c->origin, "]") : strcspn(c->origin, ":");
-
-	if (c->unknown)
-		(void)snprintf(text, GUARD_NAME_MAX, "%.*s", (int)host, c->origin);
-	else
-		(void)snprintf(text, GUARD_NAME_MAX, "uid %" PRIu32, c->uid);
-	return text;
-}
 
 static void
 on_delayed(evutil_socket_t fd, short what, void *arg)
@@ -58,7 +47,7 @@ log_failure(struct authentication *a)
 {
 	/* what is no service's name may be a password in the wrong place */
 	const struct service *v = service_by_login(a->q, a->login.name);
-	char uid[16], origin[GUARD_NAME_MAX];
+	char uid[16];
 
 	(void)snprintf(uid, sizeof(uid), "%" PRIu32, a->caller->uid);
 	log_line(LOG_LEVEL_NOTICE, "A login is refused.",
@@ -66,8 +55,10 @@ log_failure(struct authentication *a)
 		{LOG_UID, a->caller->unknown ? NULL : uid}, {LOG_ENDPOINT, a->caller->origin},
 		{LOG_OUTCOME,
 		    v == NULL ? "no service with a password has this name" : "wrong password"}));
-	if (guard_count(&a->q->guard, origin_of(a->caller, origin), queue_now_ms()))
-		log_warning("Logins from %s fail too often: it has to wait a while.", origin);
+	if (usage_login_failed(a->usage))
+		log_line(LOG_LEVEL_WARNING, "Logins of this caller fail too often: it has to wait.",
+		    LOG_PAIRS({LOG_UID, a->caller->unknown ? NULL : uid},
+			{LOG_ENDPOINT, a->caller->origin}));
 }
 
 static enum smtp_decision
@@ -105,11 +96,10 @@ enum smtp_decision
 authentication_step(struct authentication *a, struct smtp_server *engine, const char *mechanism,
     const char *response, size_t len)
 {
-	char origin[GUARD_NAME_MAX];
 	const char *prompt = "";
 
 	a->engine = engine;
-	if (guard_bars(&a->q->guard, origin_of(a->caller, origin), queue_now_ms())) {
+	if (usage_login_barred(a->usage)) {
 		smtp_server_refuse(engine, 421, "4.7.0", "Too many failed logins: try again later");
 		return SMTP_REFUSE;
 	}
@@ -157,13 +147,14 @@ authentication_service(const struct authentication *a)
 }
 
 struct authentication *
-authentication_new(
-    struct queue *q, const struct caller *caller, const struct submission_ops *ops, void *arg)
+authentication_new(struct queue *q, const struct caller *caller, struct usage *usage,
+    const struct submission_ops *ops, void *arg)
 {
 	struct authentication *a = calloc(1, sizeof(*a));
 
 	if (a != NULL)
-		*a = (struct authentication){.q = q, .caller = caller, .ops = ops, .arg = arg};
+		*a = (struct authentication){
+		    .q = q, .caller = caller, .usage = usage, .ops = ops, .arg = arg};
 	return a;
 }
 

@@ -3,7 +3,7 @@
  * it lives as long as the session's engine.
  *
  * A failure is answered late, the third one of a session ends it, and who fails too often at all is
- * not listened to for a while (guard.h). Each is a line in the log, which never holds what was given
+ * not listened to for a while (usage.h). Each is a line in the log, which never holds what was given
  * as a name unless a service has it.
  */
 #ifndef FRANK_BROKER_QUEUE_AUTHENTICATION_H
@@ -14,10 +14,10 @@
 
 struct authentication;
 
-/* `proceed` is called when an answer that was held back is given. `caller` and `ops` are borrowed.
+/* `proceed` is called when an answer that was held back is given. `caller`, `usage` and `ops` are borrowed.
  * NULL: no memory. */
-struct authentication *authentication_new(
-    struct queue *q, const struct caller *caller, const struct submission_ops *ops, void *arg);
+struct authentication *authentication_new(struct queue *q, const struct caller *caller,
+    struct usage *usage, const struct submission_ops *ops, void *arg);
 struct authentication *authentication_free(struct authentication *a);
 
 /* What smtp_server_ops.auth asks. */

@@ -8,7 +8,6 @@
  *   handover.c    connections go to the role that ends TLS, and come back
  *   authentication.c  AUTH on a listener
  *   login.c       what a client says in AUTH
- *   guard.c       who failed to log in too often
  *   password.c    the passwords of services
  *   drop.c        the drop directory
  *   submission.c  one SMTP session, whatever carries it: policy, completion
@@ -43,7 +42,6 @@
 #include <event2/event.h>
 
 #include "broker/ipc/channel.h"
-#include "broker/queue/guard.h"
 #include "broker/queue/settings.h"
 #include "broker/queue/spool.h"
 #include "broker/role/role.h"
@@ -492,7 +490,6 @@ struct queue {
 	struct dispatch dispatch;
 	struct users *users;
 	struct handover *handover;
-	struct guard guard;
 	int diag; /* netlink socket for owner.h, or -1 */
 	struct local_question *questions;
 	uint64_t question_id;

@@ -931,14 +931,14 @@ submission_new(
 	s->hostname = strdup(q->settings->hostname);
 	s->mail_name = strdup(q->settings->mail_name);
 	config.hostname = s->hostname;
+	s->usage = usage_take(q, caller);
+	if (s->hostname == NULL || s->mail_name == NULL || s->usage == NULL)
+		return submission_free(s);
 	if (caller->listener != NULL) {
 		configure_listener(caller, &config);
-		s->authentication = authentication_new(q, caller, ops, arg);
-		if (s->authentication == NULL)
-			return submission_free(s);
+		s->authentication = authentication_new(q, caller, s->usage, ops, arg);
 	}
-	s->usage = usage_take(q, caller);
-	if (s->hostname != NULL && s->mail_name != NULL && s->usage != NULL)
+	if (caller->listener == NULL || s->authentication != NULL)
 		s->engine = smtp_server_new(
 		    &config, caller->listener == NULL ? &engine_ops : &listener_ops, s);
 	return s->engine == NULL ? submission_free(s) : s;
@@ -958,8 +958,8 @@ submission_free(struct submission *s)
 	(void)listing_free(s->listing);
 	(void)smtp_server_free(s->engine);
 	(void)transaction_free(s->t);
-	usage_drop(s->q, s->usage);
 	(void)authentication_free(s->authentication);
+	usage_drop(s->q, s->usage);
 	free(s->hostname);
 	free(s->mail_name);
 	free(s);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHAINS = 256, ROOT_FACTOR = 4, MINUTE_MS = 60 * 1000 };
+enum { CHAINS = 256, ROOT_FACTOR = 4, MINUTE_MS = 60 * 1000, FAILED_LOGINS = 20 };
 
 struct usage {
 	struct usage *next;
@@ -13,7 +13,7 @@ struct usage {
 	unsigned users; /* sessions that hold it */
 	unsigned connections;
 	uint64_t in_flight;
-	struct policy_bucket minute;
+	struct policy_bucket minute, logins;
 	uint64_t told; /* of queue_now_ms; 0: never */
 };
 
@@ -42,7 +42,10 @@ place_of(const struct caller *c, char *to, size_t size)
 static bool
 is_forgotten(const struct usage *u)
 {
-	return u->users == 0 && policy_bucket_is_full(&u->minute, queue_now_ms());
+	uint64_t now = queue_now_ms();
+
+	return u->users == 0 && policy_bucket_is_full(&u->minute, now) &&
+	       policy_bucket_is_full(&u->logins, now);
 }
 
 struct usage *
@@ -138,6 +141,19 @@ usage_message(const struct queue *q, struct usage *u)
 	if (!is_privileged(u))
 		policy_bucket_take(
 		    &u->minute, q->settings->user_rate, MINUTE_MS, queue_now_ms(), 1);
+}
+
+bool
+usage_login_barred(const struct usage *u)
+{
+	return policy_bucket_wait(&u->logins, FAILED_LOGINS, MINUTE_MS, queue_now_ms()) > 0;
+}
+
+bool
+usage_login_failed(struct usage *u)
+{
+	policy_bucket_take(&u->logins, FAILED_LOGINS, MINUTE_MS, queue_now_ms(), 1);
+	return usage_login_barred(u);
 }
 
 bool

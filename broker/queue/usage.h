@@ -1,5 +1,5 @@
 /*
- * usage.h: what one caller takes of the queue: connections, octets of messages being handed in, messages a minute. Bounded by the
+ * usage.h: what one caller takes of the queue: connections, octets of messages being handed in, messages and failed logins a minute. Bounded by the
  * `limits` of the configuration, so that nobody takes what others need.
  *
  * A caller is a uid; behind a service's own socket the uid there (users of another user namespace, who all look the same, are one
@@ -30,6 +30,12 @@ void usage_shrink(struct usage *u, uint64_t octets);
 /* Milliseconds until one more message may be handed in. */
 uint64_t usage_wait(const struct queue *q, const struct usage *u);
 void usage_message(const struct queue *q, struct usage *u);
+
+/* A login failed. True: with it the caller has used up what it may fail in a minute. Counted by where
+ * it comes from, never by the service that was named: else anybody could keep a service out. */
+bool usage_login_failed(struct usage *u);
+/* So it has, and is not to be listened to now. */
+bool usage_login_barred(const struct usage *u);
 
 /* Is it time to log that this caller is held back? At most once a minute. */
 bool usage_tell(struct usage *u);

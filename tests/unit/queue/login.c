@@ -105,29 +105,6 @@ test_spelling(void **state)
 	assert_null(strpbrk("abcdefghijkmnpqrstuvwxyz23456789", "lo01"));
 }
 
-static void
-test_guard(void **state)
-{
-	static struct guard g;
-	char name[GUARD_NAME_MAX];
-
-	assert_false(guard_bars(&g, "uid 1000", 1));
-	for (int i = 1; i < GUARD_FAILURES; i++)
-		assert_false(guard_count(&g, "uid 1000", 1000));
-	assert_false(guard_bars(&g, "uid 1000", 1000));
-	assert_true(guard_count(&g, "uid 1000", 1000));
-	assert_true(guard_bars(&g, "uid 1000", 1000));
-	assert_false(guard_bars(&g, "uid 1001", 1000));
-	assert_false(guard_bars(&g, "uid 1000", 1000 + GUARD_PERIOD_MS / GUARD_FAILURES));
-	assert_true(guard_count(&g, "uid 1000", 1000 + GUARD_PERIOD_MS / GUARD_FAILURES));
-	/* many others come and go: the one that failed longest ago is forgotten first */
-	for (unsigned i = 1; i < 3 * GUARD_PLACES; i++) {
-		(void)snprintf(name, sizeof(name), "192.0.2.%u", i);
-		assert_false(guard_count(&g, name, 5000 + i));
-		assert_int_equal(guard_bars(&g, "uid 1000", 5000), i < GUARD_PLACES);
-	}
-}
-
 int
 main(void)
 {
@@ -135,7 +112,6 @@ main(void)
 	    cmocka_unit_test(test_plain),
 	    cmocka_unit_test(test_prompts),
 	    cmocka_unit_test(test_spelling),
-	    cmocka_unit_test(test_guard),
 	};
 
 	return cmocka_run_group_tests_name("queue/login", tests, NULL, NULL);
