@@ -62,6 +62,11 @@ static const struct verb verbs[] = {
     {"account", "release", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act, "end a hold"},
     {"account", "retry", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act,
 	"try its mail and its sign-in now"},
+    {"account", "add", "[NAME]", 0, 1,
+	OPT(JSON) | OPT(MAILBOX) | OPT(PROVIDER) | OPT(GRANT) | OPT(CLIENT_ID) | OPT(TENANT) |
+	    OPT(REGION) | OPT(AUTH_USER) | OPT(SUBMIT) | OPT(ISSUER) | OPT(SCOPES) | OPT(CONFIG) |
+	    OPT(AUTHORIZE),
+	verb_account_add, "find a mailbox's provider and write its block"},
     {"account", "revoke", "ACCOUNT", 1, 1, OPT(LOCAL), verb_account_revoke,
 	"give its grant back to the provider and forget it"},
     {"service", "", "", 0, 0, OPT(JSON), verb_service_list, "list the services"},

@@ -17,8 +17,8 @@ verb_run verb_key_rotate;
 verb_run verb_key_backup;
 verb_run verb_key_restore;
 verb_run verb_key_verify;
-verb_run verb_token;      /* verb-token.c */
-verb_run verb_status;     /* verb-status.c */
+verb_run verb_token;  /* verb-token.c */
+verb_run verb_status; /* verb-status.c */
 verb_run verb_account_list;
 verb_run verb_service_list; /* verb-service.c */
 verb_run verb_service_explain;
@@ -28,6 +28,7 @@ verb_run verb_queue_list; /* verb-queue.c */
 verb_run verb_queue_show;
 verb_run verb_queue_act;      /* words[1] is the action */
 verb_run verb_account_act;    /* words[1] is the action */
+verb_run verb_account_add;    /* verb-account-add.c */
 verb_run verb_account_revoke; /* verb-account.c */
 verb_run verb_transcript;
 verb_run verb_check;  /* verb-check.c */

@@ -1050,3 +1050,90 @@ conf_load(
 	(void)conf_free(l.conf);
 	return r;
 }
+
+/* ---- for people who add an account ---- */
+
+static void
+describe_line(struct buf *ret, const char *name, const char *key, const char *value)
+{
+	if (strpbrk(value, "\t\r\n") == NULL)
+		(void)buf_printf(ret, "provider\t%s\t%s\t%s\n", name, key, value);
+}
+
+/* Does a value of this block hold the text? */
+static bool
+mentions(const struct raw_block *b, const char *text)
+{
+	for (size_t i = 0; i < b->count; i++)
+		for (size_t n = 0; n < b->entries[i].values.count; n++)
+			if (strstr(b->entries[i].values.items[n], text) != NULL)
+				return true;
+	return false;
+}
+
+static void
+describe_provider(struct buf *ret, const struct raw_block *b)
+{
+	static const char *const keys[] = {"title", "domains", "mx", "grants", "note"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const struct raw_entry *e = raw_find(b, keys[i]);
+
+		for (size_t n = 0; e != NULL && n < e->values.count; n++)
+			describe_line(ret, b->title, keys[i], e->values.items[n]);
+	}
+	if (mentions(b, "{tenant}") && raw_find(b, "tenant") == NULL)
+		describe_line(ret, b->title, "needs", "tenant");
+	if (mentions(b, "{region}") && raw_find(b, "region") == NULL)
+		describe_line(ret, b->title, "needs", "region");
+	if (raw_find(b, "submit") == NULL)
+		describe_line(ret, b->title, "needs", "submit");
+}
+
+static void
+describe_includes(struct buf *ret, const struct raw *raw, const char *path)
+{
+	const struct raw_entry *include = raw_find(&raw->blocks[0], "include");
+	const char *slash = strrchr(path, '/');
+
+	for (size_t i = 0; include != NULL && i < include->values.count; i++) {
+		const char *pattern = include->values.items[i];
+
+		if (pattern[0] == '/' || slash == NULL)
+			(void)buf_printf(ret, "include\t%s\n", pattern);
+		else
+			(void)buf_printf(
+			    ret, "include\t%.*s/%s\n", (int)(slash - path), path, pattern);
+	}
+}
+
+int
+conf_describe(
+    const char *path, const struct conf_environment *env, struct buf *ret, struct buf *report)
+{
+	struct loader l = {.env = env};
+	int r = raw_init(&l.raw, report);
+
+	if (r == 0)
+		r = raw_init(&l.presets, report);
+	if (r == 0)
+		r = raw_read_file(&l.raw, path);
+	if (r == 0)
+		r = read_includes(&l, path);
+	if (r == 0)
+		r = read_presets(&l);
+	if (r == 0)
+		describe_includes(ret, &l.raw, path);
+	for (size_t i = 1; r == 0 && i < l.raw.count; i++)
+		if (l.raw.blocks[i].kind == RAW_ACCOUNT && l.raw.blocks[i].title != NULL)
+			(void)buf_printf(ret, "account\t%s\n", l.raw.blocks[i].title);
+	for (size_t i = 1; r == 0 && i < l.presets.count; i++)
+		if (l.presets.blocks[i].kind == RAW_PROVIDER)
+			describe_provider(ret, &l.presets.blocks[i]);
+	for (size_t i = 1; r == 0 && i < l.raw.count; i++)
+		if (l.raw.blocks[i].kind == RAW_PROVIDER && l.raw.blocks[i].title != NULL)
+			describe_provider(ret, &l.raw.blocks[i]);
+	raw_free(&l.raw);
+	raw_free(&l.presets);
+	return r < 0 ? r : ret->failed ? -ENOMEM : 0;
+}

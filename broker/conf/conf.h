@@ -57,12 +57,12 @@ struct conf_account {
 	char *client_key_algorithm; /* PS256 | RS256 | ES256; NULL: what suits the key */
 	char *issuer, *authorization_endpoint, *token_endpoint, *device_endpoint,
 	    *revocation_endpoint, *userinfo_endpoint;
-	char *tenant;     /* fills "{tenant}" in the endpoints; NULL: common */
-	char *transport;  /* smtp | graph | gmail */
+	char *tenant;    /* fills "{tenant}" in the endpoints; NULL: common */
+	char *transport; /* smtp | graph | gmail */
 	char *graph_endpoint, *gmail_endpoint, *graph_scopes, *gmail_scopes;
 	char *api_endpoint; /* that of the transport; NULL for smtp */
-	char *scopes;     /* separated by one space */
-	char *app_scopes; /* what client-credentials asks for where scopes is a preset's */
+	char *scopes;       /* separated by one space */
+	char *app_scopes;   /* what client-credentials asks for where scopes is a preset's */
 	struct conf_strings audience; /* what an access token that can be read may be meant for */
 	struct conf_strings extra_parameters; /* "key=value" */
 	char *host;                           /* of `submit` */
@@ -158,7 +158,8 @@ struct conf {
 	struct conf_webhook *webhooks;
 	size_t webhook_count;
 	/* tokens */
-	struct conf_reference master_key; /* "file:PATH", "credential:NAME", ..., "keyring", "passphrase" */
+	struct conf_reference
+	    master_key; /* "file:PATH", "credential:NAME", ..., "keyring", "passphrase" */
 	struct conf_account *accounts;
 	size_t account_count;
 	struct conf_service *services;
@@ -205,6 +206,20 @@ struct secret *conf_command_end(
     const struct conf_reference *ref, int r, int status, struct buf *out, struct buf *why);
 /* What events may be called, NULL at the end. */
 extern const char *const conf_event_kinds[];
+
+/*
+ * What somebody who adds an account needs to know: the files that `include` of `path` names, the
+ * accounts there are, and the providers, presets and own ones; a line each, fields between tabs:
+ *
+ *     include TAB pattern, absolute
+ *     account TAB name
+ *     provider TAB name TAB key TAB value   key: title, domains, mx, grants, note, or "needs" with
+ *                                           tenant, region or submit
+ *
+ * Faults of the files go to `report`; what could be read is told all the same. 0 or -ENOMEM.
+ */
+int conf_describe(
+    const char *path, const struct conf_environment *env, struct buf *ret, struct buf *report);
 
 const char *conf_grant_name(enum conf_grant g);
 

@@ -43,7 +43,7 @@ enum { REPORT_MAX = 256 * 1024, INHERITED_MAX = 1024 };
 
 struct options {
 	const char *config;
-	bool check, one_user, foreground;
+	bool check, providers, one_user, foreground;
 };
 
 struct frankd {
@@ -66,7 +66,7 @@ struct frankd {
 };
 
 static const char usage_text[] =
-    "usage: frankd [-c FILE] [--check] [--user] [--foreground]\n"
+    "usage: frankd [-c FILE] [--check | --providers] [--user] [--foreground]\n"
     "\n"
     "The Frank daemon: takes mail from programs and submits it with credentials that only it "
     "holds.\n"
@@ -74,6 +74,7 @@ static const char usage_text[] =
     "  -c, --config FILE  read this configuration (default: " FRANK_CONFIG_FILE ";\n"
     "                     with --user ~/.config/frank/frank.conf)\n"
     "      --check        check the configuration and every file it names; start nothing\n"
+    "      --providers    print what providers there are, for frank account add; start nothing\n"
     "      --user         run every role as the user who starts it, with folders of their own\n"
     "      --foreground   stay in the foreground and log to standard error\n"
     "      --help         print this\n"
@@ -87,10 +88,11 @@ static const char usage_text[] =
 static int
 parse_options(struct options *o, int argc, char **argv)
 {
-	enum { CHECK = 256, ONE_USER, FOREGROUND, HELP, VERSION };
+	enum { CHECK = 256, PROVIDERS, ONE_USER, FOREGROUND, HELP, VERSION };
 	static const struct option longs[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"check", no_argument, NULL, CHECK},
+	    {"providers", no_argument, NULL, PROVIDERS},
 	    {"user", no_argument, NULL, ONE_USER},
 	    {"foreground", no_argument, NULL, FOREGROUND},
 	    {"help", no_argument, NULL, HELP},
@@ -106,6 +108,9 @@ parse_options(struct options *o, int argc, char **argv)
 			break;
 		case CHECK:
 			o->check = true;
+			break;
+		case PROVIDERS:
+			o->providers = true;
 			break;
 		case ONE_USER:
 			o->one_user = true;
@@ -197,6 +202,18 @@ check(const struct frankd *d)
 	    settings_conf(s)->account_count, settings_conf(s)->service_count);
 	(void)settings_free(s);
 	return EX_OK;
+}
+
+static int
+print_providers(const struct frankd *d)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT(REPORT_MAX), report = BUF_INIT(REPORT_MAX);
+	int r = conf_describe(d->config, &d->environment, &out, &report);
+
+	(void)fputs(buf_str(&report), stderr);
+	if (r < 0)
+		return EX_OSERR;
+	return fputs(buf_str(&out), stdout) < 0 ? EX_IOERR : EX_OK;
 }
 
 static int
@@ -553,6 +570,8 @@ run(struct frankd *d)
 	if (access(d->provider_dir, X_OK) < 0)
 		log_warning("The providers' presets are not to be had: %s: %s.", d->provider_dir,
 		    strerror(errno));
+	if (d->options.providers)
+		return print_providers(d);
 	if (d->options.check)
 		return check(d);
 	r = load_first(d);
@@ -618,8 +637,8 @@ main(int argc, char **argv)
 	    .runtime_dir = d.places.runtime,
 	    .state_dir = d.places.state};
 	/* under a service manager the daemon is where it belongs already */
-	if (!d.options.check && !d.options.foreground && getenv("NOTIFY_SOCKET") == NULL &&
-	    getenv("LISTEN_PID") == NULL) {
+	if (!d.options.check && !d.options.providers && !d.options.foreground &&
+	    getenv("NOTIFY_SOCKET") == NULL && getenv("LISTEN_PID") == NULL) {
 		status = go_background(&d);
 		if (status >= 0)
 			return status;

@@ -37,7 +37,8 @@ enum cursor_kind {
 	/* answered by others */
 	CURSOR_ACTION,
 	CURSOR_RELOAD,
-	CURSOR_CHECK
+	CURSOR_CHECK,
+	CURSOR_FIND /* `account` is the domain */
 };
 
 struct client {
@@ -827,6 +828,109 @@ control_reload_result(struct control *k, const struct message *m)
 	}
 }
 
+/* ---- what a domain says of itself ---- */
+
+static void
+put_list(struct message *to, const struct message *from, enum field f)
+{
+	const char *s;
+	size_t at = 0;
+
+	while (message_next_str(from, f, &at, &s))
+		message_put_str(to, f, s);
+}
+
+static void
+answer_find(struct client *c, const struct message *m)
+{
+	struct message *found = message_new(M_FOUND);
+
+	put_list(found, m, F_MX);
+	put_list(found, m, F_SRV);
+	message_put_str(found, F_BANNER, message_str(m, F_BANNER));
+	(void)channel_send(c->channel, found, -1);
+	(void)send_done(c, NULL, EX_OK, NULL);
+	end_request(c);
+}
+
+/* Puts the question to the send role, which main starts where it is not there. */
+static void
+ask_send(struct client *c)
+{
+	struct queue *q = c->control->q;
+	struct channel *send = role_peer(q->role, ROLE_SEND);
+	struct message *m;
+
+	if (send == NULL) {
+		role_need(q->role, ROLE_SEND);
+		return; /* control_send_peer goes on */
+	}
+	m = message_new(M_LOOKUP);
+	message_put_u64(m, F_ID, c->reload);
+	message_put_str(m, F_HOST, c->account);
+	if (channel_send(send, m, -1) < 0)
+		fail(c, "The send role cannot be asked.", EX_TEMPFAIL);
+}
+
+static bool
+is_domain(const char *s)
+{
+	size_t len = strlen(s);
+
+	return len > 0 && len <= 253 && s[0] != '.' && s[0] != '-' &&
+	       s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-")] ==
+		   '\0';
+}
+
+static void
+find(struct client *c, const struct message *m)
+{
+	const char *domain = message_str(m, F_HOST);
+
+	if (!c->admin) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	if (!is_domain(domain)) {
+		fail(c, "That is no domain.", EX_USAGE);
+		return;
+	}
+	c->reload = ++c->control->reloads;
+	c->kind = CURSOR_FIND;
+	free(c->account);
+	c->account = strdup(domain);
+	if (c->account == NULL)
+		fail(c, "Memory ran out.", EX_TEMPFAIL);
+	else
+		ask_send(c);
+}
+
+void
+control_looked_up(struct control *k, const struct message *m)
+{
+	uint64_t id = message_u64(m, F_ID, 0);
+
+	for (struct client *c = k->clients; c != NULL; c = c->next)
+		if (c->kind == CURSOR_FIND && c->reload == id) {
+			answer_find(c, m);
+			return;
+		}
+}
+
+void
+control_send_peer(struct control *k, bool up)
+{
+	for (struct client *c = k->clients, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->kind != CURSOR_FIND)
+			continue;
+		if (up)
+			ask_send(c);
+		else
+			fail(c, "The send role ended in the middle.", EX_TEMPFAIL);
+	}
+}
+
 /* ---- clients ---- */
 
 static void
@@ -882,6 +986,9 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		break;
 	case M_EVENTS:
 		ask_events(c, m);
+		break;
+	case M_FIND_PROVIDER:
+		find(c, m);
 		break;
 	case M_CLIENT_RELOAD:
 		ask_reload(c);

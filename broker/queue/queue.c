@@ -161,6 +161,9 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_ACCOUNT_STATE:
 		take_account_state(q, m);
 		break;
+	case M_LOOKED_UP:
+		control_looked_up(q->control, m);
+		break;
 	case M_JOB_DONE:
 		dispatch_job_done(q, m);
 		break;
@@ -218,6 +221,8 @@ on_peer(struct role *r, enum role_id peer, bool up)
 {
 	struct queue *q = role_state(r);
 
+	if (peer == ROLE_SEND)
+		control_send_peer(q->control, up);
 	if (peer == ROLE_TLS)
 		handover_peer(q, up);
 	else

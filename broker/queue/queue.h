@@ -404,6 +404,9 @@ void drop_scan(struct drop *d);
 struct control *control_new(struct queue *q);
 int control_listen(struct control *c, int fd);
 void control_reload_result(struct control *c, const struct message *m);
+/* LOOKED_UP; and the send role, which is asked, came or went. */
+void control_looked_up(struct control *c, const struct message *m);
+void control_send_peer(struct control *c, bool up);
 
 /*
  * What mailq prints to this caller, written to `out` in steps; then `done`, never from within this

@@ -41,6 +41,7 @@ struct send {
 	void *arg;
 	struct account_table *accounts;
 	struct resolver *resolver;
+	struct finder *finder; /* under way, or NULL */
 	struct pool *pools;
 	struct check *checks; /* check.c */
 	char *hostname, *next_hostname;

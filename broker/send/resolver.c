@@ -10,6 +10,7 @@
 #include <ares.h>
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
+#include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <openssl/rand.h>
 #include <stdio.h>

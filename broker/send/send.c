@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "broker/ipc/reply.h"
 #include "broker/send/check.h"
+#include "broker/send/finder.h"
 #include "broker/send/pool.h"
 #include "broker/send/session.h"
 
@@ -64,6 +65,7 @@ send_free(struct send *s)
 		pool_free(s->pools);
 	if (s->deadline != NULL)
 		event_free(s->deadline);
+	(void)finder_free(s->finder);
 	(void)resolver_free(s->resolver);
 	(void)account_table_free(s->accounts);
 	free(s->hostname);
@@ -180,6 +182,32 @@ take_credential(struct send *s, const struct message *m)
 				return;
 }
 
+/* ---- what a domain says of itself ---- */
+
+static void
+on_found(void *arg, struct finder *f, struct message *m)
+{
+	struct send *s = arg;
+
+	s->finder = finder_free(f);
+	s->ops->to_queue(s->arg, m);
+}
+
+/* One at a time, for one person: a second question takes the place of the first, which queue answers
+ * itself when nothing comes. */
+static void
+look_up(struct send *s, const struct message *m)
+{
+	s->finder = finder_free(s->finder);
+	s->finder = finder_new(s->base, s->resolver, m, on_found, s);
+	if (s->finder == NULL) {
+		struct message *nothing = message_new(M_LOOKED_UP);
+
+		message_put_u64(nothing, F_ID, message_u64(m, F_ID, 0));
+		s->ops->to_queue(s->arg, nothing);
+	}
+}
+
 void
 send_message(struct send *s, const struct message *m, int fd)
 {
@@ -211,6 +239,9 @@ send_message(struct send *s, const struct message *m, int fd)
 		break;
 	case M_CHECK_CANCEL:
 		check_cancel(s, message_u64(m, F_ID, 0));
+		break;
+	case M_LOOKUP:
+		look_up(s, m);
 		break;
 	default:
 		break;

@@ -1,0 +1,45 @@
+/*
+ * providers.h: which provider a mailbox is at: what `frankd --providers` prints, and the matching of
+ * domains and MX hosts. Pure but for providers_load.
+ */
+#ifndef FRANK_ADMIN_PROVIDERS_H
+#define FRANK_ADMIN_PROVIDERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+
+struct providers {
+	struct buf text; /* as printed; lines and fields end in NUL */
+	struct provider_line {
+		const char *kind, *name, *key,
+		    *value; /* "include" and "account" have a name alone */
+	} * lines;
+	size_t count;
+};
+
+/* Takes the output apart (text is taken from `text`). -ENOMEM or 0. */
+int providers_parse(struct buf *text, struct providers *ret);
+void providers_clear(struct providers *p);
+
+/* Runs frankd for it; `config` NULL: its usual one. 0; negative errno where it cannot be run; a
+ * status above 0 of frankd's own, which has said why. */
+int providers_load(const char *config, struct providers *ret);
+/* Runs `frankd --check`, whose words go to standard error. Its status, or negative errno. */
+int providers_check(const char *config);
+
+/* Is there such a provider? account? */
+bool providers_has(const struct providers *p, const char *name);
+bool providers_has_account(const struct providers *p, const char *name);
+/* The n-th value of a provider's key, or NULL; the n-th pattern of include. */
+const char *providers_value(const struct providers *p, const char *name, const char *key, size_t n);
+const char *providers_include(const struct providers *p, size_t n);
+bool providers_needs(const struct providers *p, const char *name, const char *what);
+
+/* The provider to which a domain belongs, and to which its MX host does; NULL: none known. A pattern
+ * is a host name, or "*." and the end of one. */
+const char *providers_by_domain(const struct providers *p, const char *domain);
+const char *providers_by_mx(const struct providers *p, const char *host);
+
+#endif
