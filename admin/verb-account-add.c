@@ -31,7 +31,7 @@ struct add {
 	    issuer[VALUE_MAX], scopes[VALUE_MAX], name[VALUE_MAX];
 	char reason[VALUE_MAX]; /* why this provider */
 	char found_submit[VALUE_MAX];
-	bool found_implicit;
+	bool found_implicit, named; /* named: by the domain itself */
 	char path[PATH_MOST];
 };
 
@@ -72,6 +72,8 @@ ask(struct add *a, const char *what, const char *proposal, char to[VALUE_MAX])
 		return cli_fail(a->cli, EX_USAGE, NULL, "no answer; nothing was written");
 	len = strcspn(line, "\r\n");
 	line[len] = '\0';
+	if (len == 0 && proposal == to)
+		return EX_OK; /* it stands there */
 	return take(a, what, len == 0 ? proposal : line, to);
 }
 
@@ -116,6 +118,9 @@ take_service(struct add *a, const struct message *m)
 		return;
 	(void)snprintf(a->found_submit, sizeof(a->found_submit), "%.*s", (int)(space - srv), srv);
 	a->found_implicit = strcmp(space + 1, "implicit") == 0;
+	a->named = true;
+	(void)snprintf(
+	    a->reason, sizeof(a->reason), "its name server names %.300s", a->found_submit);
 }
 
 static void
@@ -132,12 +137,11 @@ take_found(struct add *a, const struct message *m)
 		(void)snprintf(a->provider, sizeof(a->provider), "%.500s", by);
 		(void)snprintf(a->reason, sizeof(a->reason), "its mail goes to %.300s", mx);
 	}
-	if (*a->provider != '\0' || banner == NULL)
+	if (*a->provider != '\0' || a->named || banner == NULL)
 		return;
-	/* "host:port greeting": what answers there */
-	if (*a->found_submit == '\0')
-		(void)snprintf(a->found_submit, sizeof(a->found_submit), "%.*s",
-		    (int)strcspn(banner, " "), banner);
+	/* "host:port greeting": what answers at the usual name */
+	(void)snprintf(
+	    a->found_submit, sizeof(a->found_submit), "%.*s", (int)strcspn(banner, " "), banner);
 	(void)snprintf(a->reason, sizeof(a->reason), "%.400s answers", banner);
 }
 
@@ -247,7 +251,10 @@ choose_rest(struct add *a)
 		    want(a, OPTION_REGION, "Region", "", "part of the server's name", a->region);
 	else if (status == EX_OK)
 		status = option_only(a, OPTION_REGION, a->region);
-	if (status == EX_OK && providers_needs(p, a->provider, "submit"))
+	if (status == EX_OK && a->named && !a->asks && !arguments_has(a->args, OPTION_SUBMIT) &&
+	    providers_needs(p, a->provider, "submit"))
+		status = take(a, "the server", a->found_submit, a->submit);
+	else if (status == EX_OK && providers_needs(p, a->provider, "submit"))
 		status = want(a, OPTION_SUBMIT, "Submission server", a->found_submit,
 		    "HOST:PORT; 465 speaks TLS from the start, 587 by STARTTLS", a->submit);
 	else if (status == EX_OK)
