@@ -140,11 +140,17 @@ static int
 find_config(struct frankd *d)
 {
 	const char *path = d->options.config == NULL ? d->places.config : d->options.config;
+	int r;
 
 	if (realpath(path, d->config) != NULL)
 		return 0;
-	log_error("The configuration %s cannot be read: %s.", path, strerror(errno));
-	return -errno;
+	r = -errno;
+	log_error("The configuration %s cannot be read: %s.%s", path, strerror(-r),
+	    r == -ENOENT
+		? " Write one: frank.conf(5) explains it, and examples are in " FRANK_EXAMPLES_DIR
+		  "."
+		: "");
+	return r;
 }
 
 /* ---- configuration ---- */

@@ -484,7 +484,8 @@ def marker(prefix):
 
 def as_root(topic):
     """A topic that changes users and mounts, run as root by a user with sudo; its lines and counts become ours."""
-    words = ['sudo', 'env', *[f'{k}={v}' for k, v in os.environ.items() if k.startswith(('GROUND', 'FRANK_BUILD', 'TMPDIR', 'ASAN', 'UBSAN')) or k.lower().endswith('_proxy')],
+    kept = ('GROUND', 'GROUND_NPM', 'FRANK_BUILD', 'TMPDIR', 'ASAN_OPTIONS', 'UBSAN_OPTIONS')  # no secrets: command lines can be read
+    words = ['sudo', 'env', *[f'{k}={v}' for k, v in os.environ.items() if k in kept or k.lower().endswith('_proxy')],
              sys.executable, os.path.join(HERE, 'run.py'), topic]
     seen = 0
     for line in subprocess.run(words, stdout=subprocess.PIPE, text=True).stdout.splitlines():

@@ -24,11 +24,38 @@ def run(ground, options):
     except RuntimeError as e:
         return check.skip('programs in a private root', f'mount namespaces are not allowed here: {e}')
     try:
+        replacing(box)
         trouble = box.install([box.make_package(program('sendmail')), *PACKAGES], os.path.join(harness_dir(), 'box-apt.log'))
         if check('the packages install beside Frank, with no other mail server', not trouble, trouble):
             programs(ground, box)
     finally:
         box.end()
+
+
+NAMES = ('/usr/sbin/sendmail', '/usr/lib/sendmail', '/usr/bin/mailq', '/usr/bin/newaliases')
+
+
+def replacing(box):
+    """contrib/replace-sendmail sets aside what is there, here Postfix's files as a rule, and brings back the same."""
+    def seen():
+        return box.run('sh', '-c', 'for name; do ls -ld --time-style=full-iso "$name"; cat "$name" | sha256sum; done 2>&1', 'sh', *NAMES).stdout
+
+    before = seen()
+    box.copy(os.path.join(TOP, 'contrib/replace-sendmail'), '/opt/replace-sendmail')
+    box.copy(program('sendmail'), '/usr/libexec/frank/sendmail')
+    box.run('sh', '-c', 'cd /usr/libexec/frank && ln -s sendmail mailq && ln -s sendmail newaliases')
+    r = box.run('/opt/replace-sendmail', user=33)
+    check('replace-sendmail wants root', r.returncode == 77 and b'sudo' in r.stderr and seen() == before, r)
+    r = box.run('/opt/replace-sendmail', '--libexec', '/nowhere')
+    check('replace-sendmail wants what it links to', r.returncode == 66 and seen() == before, r)
+    for time_ in ('once', 'twice'):
+        r = box.run('/opt/replace-sendmail')
+        links = [box.run('readlink', '-f', name).stdout.decode().strip() for name in NAMES]
+        check(f'replace-sendmail, called {time_}: every name is ours', r.returncode == 0 and set(links) == {'/usr/libexec/frank/sendmail'}, (r, links))
+    for time_ in ('once', 'twice'):
+        r = box.run('/opt/replace-sendmail', '--undo')
+        check(f'replace-sendmail --undo, called {time_}: as it was', r.returncode == 0 and seen() == before, (r, seen(), before))
+    box.run('rm', '-r', '/usr/libexec/frank')
 
 
 def programs(ground, box):
