@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 
-enum { IDLE_SECONDS = 60, WAITING_MAX = 256 };
+enum { IDLE_SECONDS = 60, WAITING_MAX = 1024 };
 
 struct request {
 	struct request *next;
