@@ -380,7 +380,7 @@ is_silent(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len && s[i] != '\n'; i++)
 		if (!is_blank(s[i]))
-			return s[0] == '#';
+			return s[i] == '#';
 	return true;
 }
 

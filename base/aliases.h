@@ -5,7 +5,8 @@
  * by the configured postmaster, or by a mail domain that is not the host's own. What leads to a program, a file or nowhere is
  * refused where it is handed in.
  *
- * Of the format: `name: address, address ...`; lines that begin with white space go on; '#' begins a line of comment. Names are
+ * Of the format: `name: address, address ...`; lines that begin with white space go on; a line whose first character is '#' is
+ * a comment. Names are
  * compared without regard to case, the first of two equal ones counts, and `*` stands for local names that have no line of their own.
  * `\name`, and a name in its own list, are that name without further expansion. `|command`, `/file`, `:include:/file` and Exim's
  * `:words:` are known and refused.

@@ -73,6 +73,24 @@ seal(const struct buf *text)
 	return TAKE_FD(fd);
 }
 
+static int
+visit_nothing(void *arg, const char *address)
+{
+	return 0;
+}
+
+/* Nearly every host sends mail to root: whoever sets one up should hear of it here, not from cron's log. */
+static void
+check_root(
+    const struct conf *c, struct aliases *a, const struct aliases_host *host, struct buf *report)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT(2048);
+
+	if (aliases_expand(a, host, "root", visit_nothing, NULL, &why) == ALIASES_UNKNOWN)
+		(void)buf_printf(report, "%s: warning: mail for root is refused: %s\n",
+		    c->files.items[0], buf_str(&why));
+}
+
 int
 alias_file_read(const struct conf *c, struct alias_file *ret, struct buf *report)
 {
@@ -96,6 +114,8 @@ alias_file_read(const struct conf *c, struct alias_file *ret, struct buf *report
 		ret->fd = seal(&text);
 		r = ret->fd < 0 ? ret->fd : 0;
 	}
+	if (r >= 0)
+		check_root(c, a, &host, report);
 	ret->count = aliases_count(a);
 	(void)aliases_free(a);
 	if (r < 0)

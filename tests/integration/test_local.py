@@ -40,6 +40,9 @@ def write(f, text):
 def check_only(f):
     r = subprocess.run([program('frankd'), '-c', f.conf_file, '--check'], capture_output=True, text=True, env=f.env)
     check('--check is content, and says what will be refused', r.returncode == 0 and f'{f.aliases}:2: warning: alias "root" leads to a program' in r.stderr, r)
+    write(f, 'x: y@example.test\n')
+    r = subprocess.run([program('frankd'), '-c', f.conf_file, '--check'], capture_output=True, text=True, env=f.env)
+    check('--check says where root has no mailbox', r.returncode == 0 and f'{f.conf_file}: warning: mail for root is refused' in r.stderr and 'set postmaster' in r.stderr, r)
     os.rename(f.aliases, f.aliases + '.away')
     r = subprocess.run([program('frankd'), '-c', f.conf_file, '--check'], capture_output=True, text=True, env=f.env)
     check('a file that is named and not there is an error', r.returncode == 78 and 'aliases file' in r.stderr and f.aliases in r.stderr, r)
@@ -150,12 +153,13 @@ def mail_domain(f):
 
 
 def bounce(f, ground):
-    """A bounce to a local sender goes where his alias leads."""
-    write(f, 'cron: watcher@example.test\n')
+    """A bounce to a local sender goes where his alias leads, and names the recipient as the caller did."""
+    write(f, 'cron: watcher@example.test\ngone: nouser@example.test\n')
     f.services['all'].update(accounts=['a'], **{'from': 'rewrite'})
     f.write_conf()
     f.frank('reload')
     mark = marker('bounced')
-    r = f.sendmail('-i', '-f', 'cron', '--', 'nouser@example.test', body=f'Subject: {mark}\n\nx\n')
+    r = f.sendmail('-i', '-f', 'cron', '--', 'gone', body=f'Subject: {mark}\n\nx\n')
     arrived = ground.arrived('watcher@example.test', mark, 30)
     check('the bounce of a message from cron reaches whom the alias names', r.returncode == 0 and arrived, (r, f.shown()))
+    check('it names the alias as the original recipient', arrived and re.search(r'Original-Recipient: rfc822; ?gone@host\.internal', arrived[0]), arrived)

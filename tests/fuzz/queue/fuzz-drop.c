@@ -47,6 +47,12 @@ role_drop(struct role *r, enum role_id peer)
 {
 }
 
+/* Checks of accounts are asked for at the control socket, which is not here. */
+void
+checks_peer(struct queue *q, bool up)
+{
+}
+
 int64_t
 queue_now_us(const struct queue *q)
 {
@@ -90,12 +96,19 @@ clean(void)
 static void
 configure(void)
 {
+	static const char aliases[] =
+	    "root: a@b.c, c\nc: d@e.f, root\nx: y, z@b.c\ny: |/bin/y\nl: k\nk: l\n";
+	struct buf report = BUF_INIT(4096);
 	struct message *m = message_new(M_CONF_BEGIN);
 
 	message_put_u64(m, F_GENERATION, 1);
 	message_put_str(m, F_HOSTNAME, "host.example");
 	message_put_u64(m, F_SIZE_LIMIT, 1000000);
+	message_put_str(m, F_LOCAL_DOMAIN, "localhost");
 	queue.settings = settings_new(m);
+	if (aliases_parse(
+		aliases, sizeof(aliases) - 1, "aliases", &queue.settings->aliases, &report) < 0)
+		abort();
 	(void)message_free(m);
 	m = message_new(M_CONF_ACCOUNT);
 	message_put_str(m, F_ACCOUNT, "acct");

@@ -64,7 +64,7 @@ static const struct {
     {"nested", "postmaster: root\nroot: admin\nadmin: a@example.org\n", "postmaster",
 	"a@example.org"},
     {"diamond", "x: y, z\ny: q\nz: q\nq: a@example.org\n", "x", "a@example.org"},
-    {"comments", "# root: no@example.org\n\n   \nroot: (me) admin@example.org (here)\n", "root",
+    {"comments", "# root: no@example.org\n\n   \n  # nor this\nroot: (me) admin@example.org (here)\n", "root",
 	"admin@example.org"},
     {"names", "root: \"Smith, J\" <admin@example.org>, <b@example.org>\n", "root",
 	"admin@example.org b@example.org"},

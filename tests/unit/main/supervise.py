@@ -22,6 +22,7 @@ CONF = '''
 runtime-dir = "{dir}/run"
 state-dir = "{dir}/state"
 aliases = "none"
+postmaster = "pm@example.test"
 account "relay" {{
     provider = "generic"
     mailbox = "a@example.test"
