@@ -30,6 +30,9 @@ FAULTS = {
     'redirect': (TRANSIENT, TRANSIENT, True, 'not followed'),
     'truncated': (TRANSIENT, TRANSIENT, True, 'no usable answer'),
     'unknown': (TRANSIENT, TRANSIENT, True, 'a_word_of_next_year'),
+    'pending': (TRANSIENT, TRANSIENT, True, 'authorization_pending'),
+    'slow_down': (TRANSIENT, TRANSIENT, True, 'slow_down'),
+    'expired': (USER, CLIENT, False, 'expired_token'),
     'invalid_grant': (USER, CLIENT, False, 'invalid_grant'),
     'consent': (USER, CLIENT, False, 'interaction_required'),
     'deny': (USER, CLIENT, False, 'access_denied'),
@@ -112,6 +115,7 @@ def matrix(ground):
     f.start()  # also: no token was issued a moment ago
     time.sleep(1.1)
     http(server.control + '/arm', b'')
+    armed = time.monotonic()
     devices = {fault: f.begin_authorize(name[fault, 'device-code']) for fault in FAULTS if (fault, 'device-code') in name}
     unattended = [(fault, grant) for fault, grant in name if grant != 'device-code']
     # the slow ones first
@@ -120,6 +124,7 @@ def matrix(ground):
     ended = wait_for(lambda: all(p.poll() is not None for fault, (p, _) in devices.items() if FAULTS[fault][2] is False), 30, 0.2)
     seen = rows(f)
     lines = json.loads(http(server.control + '/lines')[1])
+    halves = 1 + int((time.monotonic() - armed) / 30)
     http(server.control + '/heal', b'')
     device_outcomes(f, name, devices, ended)
     bad = judge(name, got, seen)
@@ -131,8 +136,10 @@ def matrix(ground):
     check('no refresh token but the one that counts was ever sent', not any(v.get('reuse') for v in after.values()), [v for v in after.values() if v.get('reuse')][:3])
     # after no answer at all it is five seconds, after an answer half a minute
     soon = tuple(f'/m/{x}' for x in FAULTS if FAULTS[x][0] == GOOD or x in ('drop', 'hang', 'truncated', 'big=300000'))
-    retried = {k: v for k, v in lines.items() if v.get('asked', 0) > 1 and not k.startswith(soon) and 'device-code' not in k}
-    check('a server that answers with a refusal is asked once, not at every call', not retried, retried)
+    retried = {k: v for k, v in lines.items() if v.get('asked', 0) > halves and not k.startswith(soon) and 'device-code' not in k}
+    check('a server that answers with a refusal is asked once in half a minute, not at every call', not retried, retried)
+    polls = {x: lines.get(f'/m/{x}/device-code/token', {}).get('asked', 0) for x in ('pending', 'slow_down')}
+    check('device code: a poll a second, and five seconds more after each slow_down', polls['pending'] >= 8 and 2 <= polls['slow_down'] <= 5, polls)
     check('a redirect was never followed', server.stats().get('followed', 0) == 0, server.stats())
     f.stop()
     server.stop()
