@@ -266,7 +266,8 @@ hello_is_tls(struct check_line *l)
 	return false;
 }
 
-static void
+/* False when the line is gone. */
+static bool
 shake_hands(struct check_line *l)
 {
 	struct scram_binding binding;
@@ -289,16 +290,17 @@ shake_hands(struct check_line *l)
 			    .type = SMTP_CLIENT_CLOSED, .reply = &fine};
 
 			l->ended = true;
-			(void)tell(l, &e);
-			return;
+			return tell(l, &e);
 		}
 		if (tls_binding(l->ssl, &binding))
 			smtp_client_binding(l->client, &binding);
 		smtp_client_tls_done(l->client, l->tls, send_now());
 	}
+	return true;
 }
 
-static void
+/* False when the line is gone. */
+static bool
 start_tls(struct check_line *l)
 {
 	l->ssl = l->config.context == NULL
@@ -307,12 +309,12 @@ start_tls(struct check_line *l)
 	if (l->ssl == NULL) {
 		smtp_client_lost(
 		    l->client, SMTP_STAGE_TLS, SMTP_FAULT_LOCAL, "TLS cannot be set up.");
-		return;
+		return true;
 	}
 	if (l->config.only_look)
 		tls_observe(l->ssl);
 	l->shaking = true;
-	shake_hands(l);
+	return shake_hands(l);
 }
 
 /* ---- octets ---- */
@@ -393,7 +395,8 @@ drive(struct check_line *l)
 		while (smtp_client_next(l->client, &e)) {
 			more = true;
 			if (e.type == SMTP_CLIENT_START_TLS) {
-				start_tls(l);
+				if (!start_tls(l))
+					return;
 				continue;
 			}
 			if (e.type == SMTP_CLIENT_CLOSED)
@@ -417,7 +420,8 @@ on_io(evutil_socket_t fd, short what, void *arg)
 		if (!connect_result(l))
 			return;
 	} else if (l->shaking) {
-		shake_hands(l);
+		if (!shake_hands(l))
+			return;
 	} else if (!l->ended) {
 		read_some(l);
 	}

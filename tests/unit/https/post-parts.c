@@ -79,6 +79,7 @@ static const struct {
     {"Cc: c@x.example\r\n\r\n", {"a@x.example"}, -EBADMSG, "Cc names c@x.example"},
     {"To: a@x.example\r\nTo: d@x.example\r\n\r\n", {"a@x.example"}, -EBADMSG,
 	"To names d@x.example"},
+    {" To: a@x.example\r\n\r\n", {"a@x.example"}, -EBADMSG, "begins with white space"},
     {"To: a@x.example, \"open\r\n\r\n", {"a@x.example"}, -EBADMSG, "cannot be read"},
     {"Resent-To: z@x.example\r\nReply-To: y@x.example\r\nTo: a@x.example\r\n\r\n", {"a@x.example"},
 	0, ""},
