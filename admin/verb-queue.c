@@ -46,6 +46,11 @@ static const struct column attempt_columns[] = {
     {F_TLS, "tls", false},
     {F_MECHANISM, "mechanism", false},
     {F_REPLY, "reply", false},
+    {F_CAUSE, "cause", false},
+    {F_FIXER, "fixer", false},
+    {F_RETRY, "retry", false},
+    {F_TEXT, "text", false},
+    {F_NEXT, "next", false},
     {F_TRANSCRIPT, "transcript", false},
 };
 
@@ -207,6 +212,9 @@ print_attempt(const struct cli *cli, const json_t *a, bool transcript)
 	put_field(cli, "TLS", text_of(a, "tls"));
 	put_field(cli, "login by", text_of(a, "mechanism"));
 	put_field(cli, "reply", text_of(a, "reply"));
+	put_field(cli, "meaning", text_of(a, "text"));
+	put_field(cli, "to fix by", text_of(a, "fixer"));
+	put_field(cli, "next step", text_of(a, "next"));
 	if (transcript && text_of(a, "transcript") != NULL) {
 		(void)putchar('\n');
 		cli_put_lines(cli, text_of(a, "transcript"), 6);

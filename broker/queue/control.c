@@ -164,6 +164,20 @@ next_try(const struct account *a, const struct spool_recipient *r)
 	return s->server == SCHEDULE_ACTIVE || r->next > s->until ? r->next : s->until;
 }
 
+static void
+put_verdict(const struct account *a, const struct spool_message *m, const struct smtp_reply *reply,
+    struct message *out)
+{
+	struct diagnosis d;
+
+	outcome_diagnose(a, m, reply, &d);
+	message_put_str(out, F_CAUSE, d.cause);
+	message_put_str(out, F_FIXER, d.fixer);
+	message_put_str(out, F_RETRY, retry_class_name(d.retry));
+	message_put_str(out, F_TEXT, d.text);
+	message_put_str(out, F_NEXT, d.next);
+}
+
 static int
 row_recipient(struct client *c, const struct spool_message *m, const struct spool_recipient *r)
 {
@@ -179,21 +193,14 @@ row_recipient(struct client *c, const struct spool_message *m, const struct spoo
 		message_put_u64(out, F_UNTIL, (uint64_t)next_try(a, r));
 	if (reply.len > 0)
 		message_put_str(out, F_REPLY, buf_str(&reply));
-	if (reply.len > 0 && a != NULL && (r->reply.code < 200 || r->reply.code >= 300)) {
-		struct diagnosis d;
-
-		outcome_diagnose(a, m, &r->reply, &d);
-		message_put_str(out, F_CAUSE, d.cause);
-		message_put_str(out, F_FIXER, d.fixer);
-		message_put_str(out, F_RETRY, retry_class_name(d.retry));
-		message_put_str(out, F_TEXT, d.text);
-		message_put_str(out, F_NEXT, d.next);
-	}
+	if (reply.len > 0 && a != NULL && (r->reply.code < 200 || r->reply.code >= 300))
+		put_verdict(a, m, &r->reply, out);
 	return channel_send(c->channel, out, -1);
 }
 
 struct attempt_cursor {
 	struct client *client;
+	const struct spool_message *message;
 	size_t skip, seen;
 };
 
@@ -202,6 +209,21 @@ put_given(struct message *m, enum field f, const char *text)
 {
 	if (*text != '\0')
 		message_put_str(m, f, text);
+}
+
+/* What the reply that decided the attempt means, by the table as it is now. */
+static void
+put_attempt_verdict(
+    struct attempt_cursor *x, const struct spool_attempt_row *a, struct message *out)
+{
+	const struct account *account = account_by_name(x->client->control->q, x->message->account);
+	struct smtp_reply reply = {0};
+
+	if (account != NULL && *a->outcome != '\0' &&
+	    outcome_reply_parse(a->outcome, a->stage, a->fault, &reply) == 0 &&
+	    (reply.code >= 300 || reply.fault != SMTP_FAULT_NONE))
+		put_verdict(account, x->message, &reply, out);
+	smtp_reply_clear(&reply);
 }
 
 static int
@@ -220,6 +242,7 @@ row_attempt(void *arg, const struct spool_attempt_row *a)
 	put_given(out, F_MECHANISM, a->mechanism);
 	put_given(out, F_TRANSCRIPT, a->transcript);
 	put_given(out, F_REPLY, a->outcome);
+	put_attempt_verdict(x, a, out);
 	r = channel_send(x->client->channel, out, -1);
 	if (r == 0)
 		x->client->row++;
@@ -256,7 +279,7 @@ rows_of_message(struct client *c)
 			c->row += r == 0;
 		}
 		if (r == 0 && c->kind == CURSOR_SHOW) {
-			struct attempt_cursor x = {c, c->row - 1 - m.count, 0};
+			struct attempt_cursor x = {c, &m, c->row - 1 - m.count, 0};
 
 			r = spool_each_attempt(q->spool, m.id, row_attempt, &x);
 		}
@@ -773,8 +796,8 @@ ask_check(struct client *c, const struct message *m)
 		fail(c, "Only administrators may do this.", EX_NOPERM);
 		return;
 	}
-	if (account != NULL && (ask.account == NULL || !ask.account->configured ||
-				   !sees_account(c, ask.account))) {
+	if (account != NULL &&
+	    (ask.account == NULL || !ask.account->configured || !sees_account(c, ask.account))) {
 		fail(c, "There is no such account.", EX_NOINPUT);
 		return;
 	}
@@ -786,8 +809,9 @@ ask_check(struct client *c, const struct message *m)
 	c->kind = CURSOR_CHECK;
 	r = check_new(c->control->q, &ask, &check_ops, c, &c->check);
 	if (r < 0)
-		fail(c, r == -EBUSY ? "Too many checks are under way; try again in a minute."
-				    : "Out of memory.",
+		fail(c,
+		    r == -EBUSY ? "Too many checks are under way; try again in a minute."
+				: "Out of memory.",
 		    EX_TEMPFAIL);
 }
 

@@ -29,6 +29,8 @@ struct record {
 	bool finished; /* nothing is left to do for it */
 	int64_t at;
 	char *endpoint, *tls, *mechanism, *transcript, *words;
+	enum smtp_stage stage; /* of what `words` say */
+	enum smtp_fault fault;
 	struct spool_message *reports[REPORTS_MAX];
 	struct account *account; /* its state changed; NULL: it did not */
 };
@@ -60,6 +62,27 @@ outcome_diagnose(const struct account *a, const struct spool_message *m,
 	};
 
 	diagnose(&facts, ret);
+}
+
+int
+outcome_reply_parse(const char *text, int stage, int fault, struct smtp_reply *ret)
+{
+	struct smtp_reply_parser p = {0};
+	const char *words = strstr(text, ": ");
+	int r;
+
+	*ret = (struct smtp_reply){.stage = stage > 0 && stage < SMTP_STAGE_COUNT
+						? (enum smtp_stage)stage
+						: SMTP_STAGE_NONE};
+	if (fault > 0 && fault < SMTP_FAULT_COUNT) {
+		ret->fault = (enum smtp_fault)fault;
+		ret->text = words == NULL ? NULL : strdup(words + 2);
+		return words != NULL && ret->text == NULL ? -ENOMEM : 0;
+	}
+	r = smtp_reply_parser_line(&p, text, strlen(text));
+	r = r < 0 ? r : smtp_reply_parser_take(&p, ret->stage, ret);
+	smtp_reply_parser_free(&p);
+	return r;
 }
 
 void
@@ -349,7 +372,9 @@ record_write(struct queue *q, struct op *op)
 	    .tls = rec->tls,
 	    .mechanism = rec->mechanism,
 	    .transcript = rec->transcript,
-	    .outcome = rec->words};
+	    .outcome = rec->words,
+	    .stage = (int)rec->stage,
+	    .fault = (int)rec->fault};
 	bool keep = q->settings->keep_history > 0;
 	int r = 0;
 
@@ -557,6 +582,8 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 
 		outcome_reply_text(reply, &words);
 		rec->words = buf_take(&words);
+		rec->stage = reply->stage;
+		rec->fault = reply->fault;
 	}
 	dispatch_release(q, j);
 	d->jobs--;

@@ -262,6 +262,9 @@ void outcome_diagnose(const struct account *a, const struct spool_message *m,
     const struct smtp_reply *reply, struct diagnosis *ret);
 /* "550 5.1.1 no such user", or a fault's name and words; "" for none. */
 void outcome_reply_text(const struct smtp_reply *reply, struct buf *out);
+/* The reverse, as far as the words tell; the caller clears `ret`. 0, -EBADMSG for words that are no
+ * reply, -ENOMEM. */
+int outcome_reply_parse(const char *text, int stage, int fault, struct smtp_reply *ret);
 
 /* runtime.c: a complete configuration is taken: accounts and services of the same names go on. 0 or
  * -ENOMEM. */

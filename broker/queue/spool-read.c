@@ -301,8 +301,8 @@ int
 spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, void *arg)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_ATTEMPTS,
-	    "SELECT at, endpoint, tls, mechanism, outcome, transcript FROM attempt WHERE message=?1"
-	    " ORDER BY id");
+	    "SELECT at, endpoint, tls, mechanism, outcome, transcript, stage, fault FROM attempt"
+	    " WHERE message=?1 ORDER BY id");
 	int code, r = 0;
 
 	if (st == NULL)
@@ -314,7 +314,9 @@ spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, voi
 		    .tls = text_of(st, 2),
 		    .mechanism = text_of(st, 3),
 		    .outcome = text_of(st, 4),
-		    .transcript = text_of(st, 5)};
+		    .transcript = text_of(st, 5),
+		    .stage = sqlite3_column_int(st, 6),
+		    .fault = sqlite3_column_int(st, 7)};
 
 		r = visit(arg, &row);
 	}

@@ -16,7 +16,8 @@
  * recipient    one row each, beside its siblings. `state`: enum spool_state. `code`, `enhanced`,
  *              `stage`, `fault`, `in_doubt`, `reply`: the last outcome, struct smtp_reply.
  *              `params`: the parameters of RCPT as they go on the wire.
- * attempt      one row per try of a message in one session, with the redacted transcript.
+ * attempt      one row per try of a message in one session, with the redacted transcript. `outcome`: what decided it, in words;
+ *              `stage`, `fault`: of that (struct smtp_reply).
  * event        decisions worth remembering. `told`: 1 for what people are told; the id of such is in
  *              microseconds since 1970, and the same wherever the event goes.
  * notice       what people were told of an account and is still so (notice.c): kind, since when, when
@@ -120,6 +121,8 @@ static const char *const spool_migrations[] = {
     " tries INTEGER NOT NULL,"
     " next INTEGER NOT NULL,"
     " PRIMARY KEY (event, way)) WITHOUT ROWID;",
+    "ALTER TABLE attempt ADD COLUMN stage INTEGER;"
+    "ALTER TABLE attempt ADD COLUMN fault INTEGER;",
 };
 
 #endif

@@ -226,8 +226,8 @@ int
 spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_INSERT_ATTEMPT,
-	    "INSERT INTO attempt (message, at, endpoint, tls, mechanism, outcome, transcript)"
-	    " VALUES (?1,?2,?3,?4,?5,?6,?7)");
+	    "INSERT INTO attempt (message, at, endpoint, tls, mechanism, outcome, transcript, stage,"
+	    " fault) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)");
 
 	if (st != NULL) {
 		(void)sqlite3_bind_int64(st, 1, (sqlite3_int64)id);
@@ -237,6 +237,8 @@ spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a)
 		spool_bind_text(st, 5, a->mechanism);
 		spool_bind_text(st, 6, a->outcome);
 		spool_bind_text(st, 7, a->transcript);
+		(void)sqlite3_bind_int(st, 8, a->stage);
+		(void)sqlite3_bind_int(st, 9, a->fault);
 	}
 	return spool_step(s, st);
 }

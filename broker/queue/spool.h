@@ -178,6 +178,7 @@ struct spool_attempt {
 	int64_t at;
 	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
 	const char *outcome;                                 /* a word or a reply */
+	int stage, fault; /* enum smtp_stage, smtp_fault: of the reply that decided */
 };
 int spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a);
 
@@ -287,6 +288,7 @@ struct spool_attempt_row {
 	int64_t at;
 	const char *endpoint, *tls, *mechanism, *transcript,
 	    *outcome; /* "" where absent; borrowed */
+	int stage, fault;
 };
 typedef int spool_attempt_visit(void *arg, const struct spool_attempt_row *a);
 int spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, void *arg);

@@ -132,6 +132,9 @@ def faults(api, f):
     check('503: the transcript has the request without the token, and the answer', 'C: POST /v1.0/me/sendMail' in text and re.search(r'<token, \d+ octets>', text) and 'S: 503' in text
           and 'UnknownError' in text, text)
     check('503: the attempt has its endpoint and TLS', any('127.0.0.1' in a.get('endpoint', '') and 'TLSv1' in a.get('tls', '') and a.get('mechanism') == 'Bearer' for a in s.get('attempts', [])), s)
+    check('503: the attempt has its verdict', any(a.get('cause') == 'provider-trouble' and a.get('next') and a.get('fixer') == 'provider' for a in s.get('attempts', [])), s)
+    out = f.frank('transcript', queued(f, m).get('id', '')).stdout
+    check('503: frank transcript prints the verdict with what was said', 'meaning' in out and 'next step' in out and 'C: POST' in out, out)
     f.frank('queue', 'retry', queued(f, m).get('id', ''))
     check('503: tried again, it goes out', wait_for(lambda: api.got(m), 30, 0.2), f.shown())
     m, n = marker('dropped'), len(api.requests)
