@@ -63,7 +63,7 @@ def programs(ground, box):
     rules = {'accounts': ['out'], 'senders': ['*'], 'from': 'keep'}
     ports = {name: free_port() for name in ('plain', 'start', 'tls')}
     tls = {k: os.path.join(os.path.dirname(ground.ca), 'server.' + end) for k, end in (('certificate', 'pem'), ('key', 'key'))}
-    f = Frank('programs', {'out': account}, {'apps': dict(password=True, **rules), 'all': dict(users=['*'], **rules)},
+    f = Frank('programs', {'out': account}, {'apps': dict(password=True, **rules), 'strict': dict(users=['games'], accounts=['out'], senders=[FROM]), 'all': dict(users=['*'], **rules)},
               listeners={'plain': dict(address=[f'127.0.0.1:{ports["plain"]}', f'[::1]:{ports["plain"]}']),
                          'start': dict(address=[f'127.0.0.1:{ports["start"]}'], auth='required', **tls),
                          'tls': dict(address=[f'127.0.0.1:{ports["tls"]}'], tls='implicit', auth='required', **tls)})
@@ -76,11 +76,12 @@ def programs(ground, box):
         box.copy(os.path.join(HERE, 'programs', name), '/opt/programs/' + name)
     post = Post(ground)
     daemons = scheduled(box, post)
-    for part in (libraries, mail_readers, git, filters, system, smtp):
+    for part in (libraries, mail_readers, git, filters, system, rewritten, smtp):
         part(box, post)
     listener(ground, box, post, f, ports)
     check('cron, anacron and at have run their jobs', wait_for(lambda: all(d.poll() is not None for d in daemons[1:]), 30))
     post.verify()
+    without_daemon(box, post, f)
     check('nothing waits or was dropped', f.empty(20) and not os.listdir(f.path('state/drop')), f.shown())
     f.stop()
 
@@ -233,6 +234,32 @@ def system(box, post):
               'PREVCNT': '0', 'NEXTDAYS': '1', 'DEVICE': '/dev/sda', 'DEVICETYPE': 'sat', 'DEVICESTRING': '/dev/sda', 'DEVICEINFO': 'none'}
     sends(box, 'smartd', '/usr/share/smartmontools/smartd_warning.sh', env={'SMARTD_' + k: v for k, v in smartd.items()})
     post.expect('smartd', 'smartd', 'root' + at, re.compile('Device: /dev/sda, self-check failed'), Subject='^SMART error \\(Health\\) detected')
+
+
+# ---- a service that may send as one address only, as in the README -------------------------------------
+def rewritten(box, post):
+    """By a user whose service has one sender: the address is that, the name stays, and the old one is where answers go."""
+    sends(box, 'rewrite, PHP', 'php', '/opt/programs/mail.php', 'rewrite-php', 'other@else.test', '/opt/programs/body', user=5)
+    old = '^Shop <other@else.test>$'
+    post.expect('rewrite: PHP mail()', ['rewrite-php-plain', 'rewrite-php-bcc'], From=f'^Shop <{FROM}>$', Reply_To=old, X_Original_From=old)
+    post.expect('rewrite: PHP mail() with -f', ['rewrite-php-fifth', 'rewrite-php-second'], From=f'^{FROM}$', X_Original_From='^other@else.test$')
+    sends(box, 'rewrite, bsd-mailx', 'bsd-mailx', '-s', 'x', 'rewrite-mailx@example.test', input=BODY, user=5)
+    post.expect('rewrite: bsd-mailx', 'rewrite-mailx', From=f'<?{FROM}>?$', X_Original_From=None)
+    sends(box, 'rewrite, a comment as a name', '/usr/sbin/sendmail', '-FCronDaemon', '-i', '-oem', 'rewrite-cron@example.test', input=f'From: games (Cron Daemon)\nTo: x@example.test\nSubject: x\n'
+          f'Content-Type: text/plain; charset=utf-8\n\n{BODY}', user=5)
+    post.expect('rewrite: a comment as a name', 'rewrite-cron', From=f'^Cron Daemon <{FROM}>$')
+
+
+def without_daemon(box, post, f):
+    """The daemon is away for a moment: programs notice nothing, and their mail goes when it is back, once."""
+    f.stop()
+    sends(box, 'no daemon, PHP', 'php', '/opt/programs/mail.php', 'away-php', FROM, '/opt/programs/body', user=33)
+    sends(box, 'no daemon, bsd-mailx', 'bsd-mailx', '-s', 'x', 'away-mailx@example.test', input=BODY, user=33)
+    check('frankd comes back', f.start(), f.log()[-500:])
+    post.expect('no daemon: PHP mail()', ['away-php-plain', 'away-php-bcc'])
+    post.expect('no daemon: PHP mail() with -f', ['away-php-fifth', 'away-php-second'])
+    post.expect('no daemon: bsd-mailx', 'away-mailx', 'www-data@example.test')
+    post.verify()
 
 
 # ---- programs that speak SMTP -------------------------------------------------------------------------
