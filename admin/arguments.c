@@ -33,6 +33,7 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_MIN_VALID] = {"--min-valid", "SECONDS", "a token that lives at least that long"},
     [OPTION_NO_BROWSER] = {"--no-browser", NULL,
 	"print the address to open on the first line of standard output"},
+    [OPTION_OLDER] = {"--older", "AGE", "only messages accepted so long ago: 90m, 12h, 3d"},
     [OPTION_OVERWRITE] = {"--overwrite", NULL, "put it in the place of what is there"},
     [OPTION_PASTE] = {"--paste", NULL,
 	"read the address at which the browser ended (for machines without a browser)"},
@@ -135,6 +136,33 @@ arguments_number(
 		return -EINVAL;
 	*ret = value;
 	return 0;
+}
+
+int
+arguments_age(const struct arguments *a, enum option o, uint64_t *ret)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+	const char *s = a->values[o];
+	uint64_t value = 0;
+	size_t digits;
+
+	if (s == NULL)
+		return -ENOENT;
+	digits = strspn(s, "0123456789");
+	if (digits == 0 || digits > 9 || (s[digits] != '\0' && s[digits + 1] != '\0'))
+		return -EINVAL;
+	for (size_t i = 0; i < digits; i++)
+		value = value * 10 + (uint64_t)(s[i] - '0');
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (units[i].unit != s[digits])
+			continue;
+		*ret = value * units[i].seconds;
+		return value == 0 ? -EINVAL : 0;
+	}
+	return -EINVAL;
 }
 
 /* ---- did you mean ---- */

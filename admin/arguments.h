@@ -33,6 +33,7 @@ enum option {
 	OPTION_MAILBOX,
 	OPTION_MIN_VALID,
 	OPTION_NO_BROWSER,
+	OPTION_OLDER,
 	OPTION_OVERWRITE,
 	OPTION_PASTE,
 	OPTION_PORT,
@@ -93,6 +94,10 @@ arguments_has(const struct arguments *a, enum option o)
  * `least` to `most`. */
 int arguments_number(
     const struct arguments *a, enum option o, uint64_t least, uint64_t most, uint64_t *ret);
+
+/* The option's age in seconds: a number and s, m, h, d or w; a number alone is seconds. 0; -ENOENT;
+ * -EINVAL where it is none, or 0. */
+int arguments_age(const struct arguments *a, enum option o, uint64_t *ret);
 
 /* Of `count` names the one that `word` was likely meant to be: at most two letters wrong, missing,
  * too many or swapped, and not more than a third of it; NULL where none is near. */

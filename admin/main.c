@@ -24,6 +24,8 @@ struct verb {
 };
 
 #define OPT(name) OPTION_BIT(OPTION_##name)
+/* Which messages an action is for. */
+#define QUEUE_SOME (OPT(JSON) | OPT(ALL) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER))
 
 static const struct verb verbs[] = {
     {"authorize", NULL, "ACCOUNT", 1, 1,
@@ -41,18 +43,17 @@ static const struct verb verbs[] = {
 	verb_check, "what is wrong with an account or a server, or what a reply means"},
     {"test", NULL, "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
 	"send a test message and follow it"},
-    {"queue", "", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE), verb_queue_list,
+    {"queue", "", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER), verb_queue_list,
 	"list the messages that wait"},
-    {"queue", "list", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE), verb_queue_list,
-	"the same"},
+    {"queue", "list", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER),
+	verb_queue_list, "the same"},
     {"queue", "show", "ID", 1, 1, OPT(JSON), verb_queue_show, "all about one message"},
-    {"queue", "retry", "ID", 0, 1, OPT(JSON) | OPT(ALL) | OPT(ACCOUNT), verb_queue_act, "try now"},
-    {"queue", "hold", "ID", 0, 1, OPT(JSON) | OPT(ALL) | OPT(ACCOUNT), verb_queue_act,
-	"keep, and do not try"},
-    {"queue", "release", "ID", 0, 1, OPT(JSON) | OPT(ALL) | OPT(ACCOUNT), verb_queue_act,
-	"end a hold"},
-    {"queue", "delete", "ID", 0, 1, OPT(JSON) | OPT(ALL) | OPT(ACCOUNT), verb_queue_act,
-	"throw away"},
+    {"queue", "retry", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "try now"},
+    {"queue", "hold", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "keep, and do not try"},
+    {"queue", "release", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "end a hold"},
+    {"queue", "delete", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "throw away"},
+    {"queue", "move", "ID|--all ACCOUNT", 1, 2, QUEUE_SOME, verb_queue_move,
+	"give it to another account, whose service may use it, and try now"},
     {"transcript", NULL, "ID", 1, 1, OPT(JSON), verb_transcript,
 	"what was said with the server, attempt by attempt"},
     {"account", "", "", 0, 0, OPT(JSON), verb_account_list, "list the accounts"},

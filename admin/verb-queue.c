@@ -7,6 +7,7 @@
  */
 #include "admin/verbs.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -254,6 +255,21 @@ queue_print(const struct cli *cli, const json_t *m)
 
 /* ---- the verbs ---- */
 
+/* --service and --older. */
+static int
+put_choice(const struct cli *cli, const struct arguments *args, struct message *m)
+{
+	uint64_t age = 0;
+	int r = arguments_age(args, OPTION_OLDER, &age);
+
+	if (r == -EINVAL)
+		return cli_fail(cli, EX_USAGE, NULL, "--older wants an age such as 90m, 12h or 3d");
+	message_put_str(m, F_SERVICE, args->values[OPTION_SERVICE]);
+	if (r == 0)
+		message_put_u64(m, F_OLDER, age);
+	return EX_OK;
+}
+
 int
 verb_queue_list(const struct cli *cli, const struct arguments *args)
 {
@@ -263,7 +279,11 @@ verb_queue_list(const struct cli *cli, const struct arguments *args)
 	size_t i;
 
 	message_put_str(request, F_ACCOUNT, args->values[OPTION_ACCOUNT]);
-	message_put_str(request, F_SERVICE, args->values[OPTION_SERVICE]);
+	status = put_choice(cli, args, request);
+	if (status != EX_OK) {
+		(void)message_free(request);
+		return status;
+	}
 	status = gather(cli, request, &messages);
 	if (status == EX_OK && cli->json)
 		return cli_print_json(json_pack("{s:o}", "messages", messages), EX_OK);
@@ -340,7 +360,7 @@ done_word(const char *action)
 	static const struct {
 		const char *action, *done;
 	} words[] = {{"retry", "tried again now"}, {"delete", "deleted"}, {"hold", "held"},
-	    {"release", "released"}};
+	    {"release", "released"}, {"move", "moved"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i].action, action) == 0)
@@ -363,45 +383,77 @@ print_acted(const struct cli *cli, const char *action, const char *account, uint
 	return EX_OK;
 }
 
-/* On a message (`id`), on an account and where it makes sense its messages (`account`), or on
- * everything that the caller may touch (neither). */
+/* Asks for the action: on the message `id`, or where that is NULL on all that the options choose; on
+ * the account as a whole where these name one and nothing else. `to`: the account to move to. */
 static int
-act(const struct cli *cli, const char *action, const char *id, const char *account)
+act(const struct cli *cli, const struct arguments *args, const char *action, const char *id,
+    const char *account, const char *to)
 {
 	CLEANUP_LINK struct link l = LINK_INIT;
 	CLEANUP_MESSAGE struct message *done = NULL;
-	struct message *m;
-	int status = link_open(&l, cli, ROLE_QUEUE, QUEUE_PATIENCE);
+	struct message *m = message_new(M_QUEUE_ACT);
+	bool whole;
+	int status;
 
-	if (status != EX_OK)
-		return status;
-	m = message_new(M_QUEUE_ACT);
 	message_put_str(m, F_ACTION, action);
 	message_put_str(m, F_QUEUE_ID, id);
 	message_put_str(m, F_ACCOUNT, account);
+	message_put_str(m, F_TO_ACCOUNT, to);
+	status = put_choice(cli, args, m);
+	if (status == EX_OK)
+		status = link_open(&l, cli, ROLE_QUEUE, QUEUE_PATIENCE);
+	if (status != EX_OK) {
+		(void)message_free(m);
+		return status;
+	}
+	whole = !message_has(m, F_SERVICE) && !message_has(m, F_OLDER) && to == NULL;
 	status = link_list(&l, m, NULL, NULL, &done);
 	if (status == EX_OK)
 		status = link_done(cli, done);
 	return status != EX_OK ? status
-			       : print_acted(cli, action, account, message_u64(done, F_COUNT, 1));
+			       : print_acted(cli, action, whole ? account : NULL,
+				     message_u64(done, F_COUNT, 1));
+}
+
+/* One of the two, so that nobody deletes everything by leaving a word out. */
+static int
+check_choice(const struct cli *cli, const struct arguments *args, const char *id)
+{
+	if ((id != NULL) == arguments_has(args, OPTION_ALL))
+		return cli_fail(cli, EX_USAGE, NULL, "queue %s wants the ID of a message, or --all",
+		    args->words[1]);
+	if (id != NULL &&
+	    (arguments_has(args, OPTION_ACCOUNT) || arguments_has(args, OPTION_SERVICE) ||
+		arguments_has(args, OPTION_OLDER)))
+		return cli_fail(
+		    cli, EX_USAGE, NULL, "--account, --service and --older go with --all");
+	return EX_OK;
 }
 
 int
 verb_queue_act(const struct cli *cli, const struct arguments *args)
 {
-	const char *action = args->words[1], *id = args->count > 2 ? args->words[2] : NULL;
+	const char *id = args->count > 2 ? args->words[2] : NULL;
+	int status = check_choice(cli, args, id);
 
-	/* one of the two, so that nobody deletes everything by leaving a word out */
-	if ((id != NULL) == arguments_has(args, OPTION_ALL))
-		return cli_fail(
-		    cli, EX_USAGE, NULL, "queue %s wants the ID of a message, or --all", action);
-	if (id != NULL && arguments_has(args, OPTION_ACCOUNT))
-		return cli_fail(cli, EX_USAGE, NULL, "--account goes with --all");
-	return act(cli, action, id, args->values[OPTION_ACCOUNT]);
+	return status != EX_OK
+		   ? status
+		   : act(cli, args, args->words[1], id, args->values[OPTION_ACCOUNT], NULL);
+}
+
+int
+verb_queue_move(const struct cli *cli, const struct arguments *args)
+{
+	const char *id = args->count > 3 ? args->words[2] : NULL,
+		   *to = args->words[args->count - 1];
+	int status = check_choice(cli, args, id);
+
+	return status != EX_OK ? status
+			       : act(cli, args, "move", id, args->values[OPTION_ACCOUNT], to);
 }
 
 int
 verb_account_act(const struct cli *cli, const struct arguments *args)
 {
-	return act(cli, args->words[1], NULL, args->words[2]);
+	return act(cli, args, args->words[1], NULL, args->words[2], NULL);
 }

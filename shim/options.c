@@ -130,6 +130,8 @@ parse_long_option(struct options *o, const char *value)
 
 	if (name == 10 && strncasecmp(value, "IgnoreDots", name) == 0)
 		o->ignore_dots = is_true(setting);
+	else if (name == 10 && strncasecmp(value, "RequireTLS", name) == 0)
+		o->require_tls = is_true(setting);
 	else if (name == 9 && strncasecmp(value, "ErrorMode", name) == 0)
 		parse_error_mode(o, setting);
 }

@@ -41,6 +41,7 @@ struct options {
 	const char *body;      /* "8BITMIME" or "7BIT"; NULL: not given */
 	unsigned notify;       /* enum smtp_notify; 0: not given */
 	enum smtp_ret ret;
+	bool require_tls;  /* -O RequireTLS=yes */
 	const char *envid; /* -V as given; NULL: not given */
 	char **recipients; /* the words that are no options: within argv */
 	size_t recipient_count;

@@ -126,6 +126,8 @@ write_mail(struct buf *b, const struct submission *s, const struct options *o, c
 	}
 	if (needs_utf8(sender, s->to))
 		(void)buf_append_str(b, " SMTPUTF8");
+	if (o->require_tls)
+		(void)buf_append_str(b, " REQUIRETLS");
 	if (o->ret != SMTP_RET_NONE)
 		(void)buf_append_str(b, o->ret == SMTP_RET_FULL ? " RET=FULL" : " RET=HDRS");
 	if (o->envid != NULL && o->envid[0] != '\0') {

@@ -88,7 +88,10 @@ struct smtp_client {
 	/* offered; forgotten at STARTTLS */
 	unsigned extensions, offered_mechanisms;
 	char auth_list[256]; /* as the server spelled it, for people */
-	uint64_t size_max, recipients_max, mails_left;
+	uint64_t size_max, recipients_max, domains_max, mails_left;
+	struct buf
+	    domains; /* that this session's recipients had, each with LF; while there is a limit */
+	uint64_t domain_count;
 	bool offered;
 	/* what was offered before TLS, for people alone */
 	bool clear_offered;

@@ -152,9 +152,10 @@ send_mail(struct smtp_client *c, struct job *j)
 
 	if ((c->extensions & SMTP_EXT_SIZE) != 0)
 		(void)snprintf(size, sizeof(size), " SIZE=%zu", m->body_len);
-	return step_command(c, j, "MAIL FROM:<%s>%s%s%s%s%s%s", m->sender, size,
+	return step_command(c, j, "MAIL FROM:<%s>%s%s%s%s%s%s%s", m->sender, size,
 	    m->eight_bit ? " BODY=8BITMIME" : "", m->smtputf8 ? " SMTPUTF8" : "",
-	    dsn ? ret[m->ret] : "", envid ? " ENVID=" : "", envid ? m->envid : "");
+	    m->requiretls ? " REQUIRETLS" : "", dsn ? ret[m->ret] : "", envid ? " ENVID=" : "",
+	    envid ? m->envid : "");
 }
 
 static bool

@@ -115,6 +115,8 @@ parse_limits(struct smtp_client *c, const char *at, const char *end)
 			c->mails_left = n;
 		if (word_is(word, name, "RCPTMAX"))
 			c->recipients_max = n;
+		if (word_is(word, name, "RCPTDOMAINMAX"))
+			c->domains_max = n;
 	}
 }
 
@@ -148,7 +150,7 @@ forget_offer(struct smtp_client *c)
 {
 	c->extensions = c->offered_mechanisms = 0;
 	c->auth_list[0] = '\0';
-	c->size_max = c->recipients_max = 0;
+	c->size_max = c->recipients_max = c->domains_max = 0;
 	c->mails_left = c->config.mails_max > 0 ? c->config.mails_max : UINT64_MAX;
 }
 

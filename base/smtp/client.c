@@ -20,13 +20,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/codec.h"
 
 enum {
 	TRANSCRIPT_KEPT = 2048, /* room at the end of a transcript for lines that matter */
 	TRANSCRIPT_LINE = 1000, /* octets of one line shown */
-	SLOW = 1000,            /* ms: a reply that took longer is noted */
+	DOMAINS_MAX = 64 * 1024,
+	SLOW = 1000, /* ms: a reply that took longer is noted */
 	MINUTE = 60 * 1000,
 };
 
@@ -57,6 +59,7 @@ smtp_client_new(const struct smtp_client_config *config, uint64_t now)
 	/* The AUTH lines pass through here: wiping until the session is authenticated. */
 	c->out = (struct buf)BUF_INIT_WIPE(SIZE_MAX / 4);
 	c->transcript = (struct buf)BUF_INIT(SMTP_CLIENT_TRANSCRIPT_MAX);
+	c->domains = (struct buf)BUF_INIT(DOMAINS_MAX);
 	for (unsigned i = 0; i < ARRAY_SIZE(c->auth.raw); i++) {
 		c->auth.raw[i] = (struct buf)BUF_INIT_WIPE(SECRET_MAX + 4096);
 		c->auth.encoded[i] = (struct buf)BUF_INIT_WIPE((size_t)2 * SECRET_MAX);
@@ -113,6 +116,7 @@ smtp_client_free(struct smtp_client *c)
 	buf_free(&c->out);
 	buf_free(&c->in);
 	buf_free(&c->transcript);
+	buf_free(&c->domains);
 	smtp_reply_parser_free(&c->parser);
 	smtp_reply_clear(&c->event_reply);
 	smtp_reply_clear(&c->closing);
@@ -308,6 +312,19 @@ job_new(const struct smtp_client *c, const struct smtp_client_job *spec)
 	return j;
 }
 
+/* The recipients behind the first `keep` are not asked about. */
+static void
+leave_out(struct job *j, size_t keep, const char *words)
+{
+	for (size_t i = keep; i < j->rcpts; i++) {
+		struct smtp_reply r = {.code = 452, .enhanced = "4.5.3", .stage = SMTP_STAGE_RCPT};
+
+		r.text = strdup(words);
+		j->replies[i] = r;
+	}
+	j->rcpts = keep;
+}
+
 /* Recipients over the server's RCPTMAX (RFC 9422) get what the server would answer (RFC 5321
  * section 4.5.3.1.10), without asking. */
 static void
@@ -315,13 +332,44 @@ limit_recipients(const struct smtp_client *c, struct job *j)
 {
 	if (c->recipients_max == 0 || j->spec.recipient_count <= c->recipients_max)
 		return;
-	j->rcpts = (size_t)c->recipients_max;
-	for (size_t i = j->rcpts; i < j->spec.recipient_count; i++) {
-		struct smtp_reply r = {.code = 452, .enhanced = "4.5.3", .stage = SMTP_STAGE_RCPT};
+	leave_out(j, (size_t)c->recipients_max,
+	    "The server limits the recipients of one message (LIMITS RCPTMAX)");
+}
 
-		r.text = strdup("The server limits the recipients of one message (LIMITS RCPTMAX)");
-		j->replies[i] = r;
-	}
+/* Notes the domain of an address as one of this session's. False where it is one too many: RFC 9422
+ * section 4.3. Without memory to note it in, it is. */
+static bool
+fit_domain(struct smtp_client *c, const char *address)
+{
+	const char *domain = strrchr(address, '@'), *at = buf_str(&c->domains);
+	size_t len;
+
+	if (c->domains_max == 0)
+		return true;
+	domain = domain == NULL ? "" : domain + 1;
+	len = strlen(domain);
+	for (; *at != '\0'; at = strchr(at, '\n') + 1)
+		if (strncasecmp(at, domain, len) == 0 && at[len] == '\n')
+			return true;
+	if (c->domain_count >= c->domains_max || buf_printf(&c->domains, "%s\n", domain) < 0)
+		return false;
+	c->domain_count++;
+	return true;
+}
+
+/* Recipients from the first one on whose domain is too many for the session: another session takes
+ * them, all where nothing was sent on this one's account, else as with RCPTMAX. False: none fits. */
+static bool
+limit_domains(struct smtp_client *c, struct job *j)
+{
+	size_t fit = 0;
+
+	while (fit < j->rcpts && fit_domain(c, j->spec.recipients[fit].address))
+		fit++;
+	if (fit < j->rcpts)
+		leave_out(
+		    j, fit, "The server limits the domains of one session (LIMITS RCPTDOMAINMAX)");
+	return fit > 0;
 }
 
 /* Why the server cannot take the message, by what it offers. */
@@ -338,6 +386,13 @@ job_fault(struct smtp_client *c, const struct smtp_client_job *spec, char *words
 		(void)snprintf(words, size,
 		    "An address or a header needs SMTPUTF8, which the server does not offer");
 		return SMTP_FAULT_NO_SMTPUTF8;
+	}
+	/* Only what is offered inside TLS counts (RFC 8689 section 4.2.1). */
+	if (spec->requiretls && ((c->extensions & SMTP_EXT_REQUIRETLS) == 0 || !c->tls_active)) {
+		(void)snprintf(words, size,
+		    "The message is to go by TLS all the way, and the server does not offer "
+		    "REQUIRETLS");
+		return SMTP_FAULT_NO_REQUIRETLS;
 	}
 	if (spec->eight_bit && (c->extensions & SMTP_EXT_8BITMIME) == 0) {
 		(void)snprintf(words, size,
@@ -390,6 +445,13 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 		return 0;
 	}
 	limit_recipients(c, j);
+	if (!limit_domains(c, j)) {
+		/* A new session has room for them. */
+		j->untried = true;
+		c->draining = true;
+		report_job(c, j);
+		return 0;
+	}
 	c->now = now;
 	client_job_set_patience(c, j);
 	if (c->jobs == NULL)

@@ -64,8 +64,9 @@ struct smtp_client_job {
 	size_t recipient_count;
 	const char *body; /* CRLF line ends, not dot-stuffed; borrowed until the job is done */
 	size_t body_len;
-	bool eight_bit; /* content has octets above 0x7F */
-	bool smtputf8;  /* an address or header needs SMTPUTF8 */
+	bool eight_bit;  /* content has octets above 0x7F */
+	bool smtputf8;   /* an address or header needs SMTPUTF8 */
+	bool requiretls; /* TLS on every hop, or not at all (RFC 8689) */
 	enum smtp_ret ret;
 	const char *envid; /* xtext or ""; borrowed */
 	/* The envelope alone, to hear what the server says to it: neither DATA nor BDAT follows, and

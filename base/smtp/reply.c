@@ -55,6 +55,7 @@ static const char *const fault_names[SMTP_FAULT_COUNT] = {
     [SMTP_FAULT_TOO_BIG] = "too-big",
     [SMTP_FAULT_NO_8BITMIME] = "no-8bitmime",
     [SMTP_FAULT_NO_SMTPUTF8] = "no-smtputf8",
+    [SMTP_FAULT_NO_REQUIRETLS] = "no-requiretls",
     [SMTP_FAULT_NO_CREDENTIAL] = "no-credential",
     [SMTP_FAULT_CREDENTIAL_LATER] = "credential-later",
     [SMTP_FAULT_LOCAL] = "local",

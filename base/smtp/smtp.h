@@ -77,6 +77,7 @@ enum smtp_fault {
 	SMTP_FAULT_CREDENTIAL_LATER, /* stage token: the authorization server is not reachable now */
 	SMTP_FAULT_LOCAL,            /* memory, files: our own trouble */
 	SMTP_FAULT_API_ENVELOPE,     /* an HTTP API, which has no envelope, would send to others than the recipients */
+	SMTP_FAULT_NO_REQUIRETLS,    /* the message is for TLS all the way, which the server does not offer */
 	SMTP_FAULT_COUNT,
 };
 

@@ -370,6 +370,9 @@ post_job_start(struct post_job *j)
 	} else if (r < 0 || j->account->ca_broken) {
 		fail(j, SMTP_STAGE_API, SMTP_FAULT_LOCAL,
 		    r < 0 ? "out of memory" : "the account's ca-file could not be read", false);
+	} else if (spec->requiretls) {
+		fail(j, SMTP_STAGE_API, SMTP_FAULT_NO_REQUIRETLS,
+		    "the API promises nothing about TLS behind it", false);
 	} else if (spec->smtputf8) {
 		fail(j, SMTP_STAGE_API, SMTP_FAULT_NO_SMTPUTF8,
 		    "the API says nothing about addresses outside ASCII", false);

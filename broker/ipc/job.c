@@ -146,6 +146,7 @@ fill(struct job *j, const struct message *m, int fd)
 	j->spec.body_len = body_len;
 	j->spec.eight_bit = (flags & JOB_8BIT) != 0;
 	j->spec.smtputf8 = (flags & JOB_SMTPUTF8) != 0;
+	j->spec.requiretls = (flags & JOB_REQUIRETLS) != 0;
 	j->spec.ret = ret_by_name(message_str(m, F_RET));
 	return 0;
 }

@@ -16,7 +16,7 @@ void reply_put(struct message *m, enum field f, const struct smtp_reply *r);
 int reply_get(const uint8_t *bytes, size_t len, struct smtp_reply *ret);
 
 /* Bits of FLAGS in JOB. */
-enum { JOB_8BIT = 1, JOB_SMTPUTF8 = 2 };
+enum { JOB_8BIT = 1, JOB_SMTPUTF8 = 2, JOB_REQUIRETLS = 4 };
 /* Bits of FLAGS in CHECK and CHECK_RUN. SEND: a message goes out at the end. API: the server is that of an HTTP API. */
 enum { CHECK_SEND = 1, CHECK_API = 2 };
 /* Bits of FLAGS in JOB_DONE. UNTRIED: nothing reached the server, no attempt counts; without a RESULT there is not even anything to learn

@@ -1,5 +1,5 @@
 /*
- * action.c: what people do to messages and accounts: retry, hold, release, delete.
+ * action.c: what people do to messages and accounts: retry, hold, release, delete, move.
  *
  * Each action is a transaction of its own (on many messages: one for each step of a walk), after
  * what the turn has collected is written: so the spool shows the truth, and what is said to be done
@@ -21,6 +21,7 @@ static const char *const names[] = {
     [ACTION_HOLD] = "hold",
     [ACTION_RELEASE] = "release",
     [ACTION_DELETE] = "delete",
+    [ACTION_MOVE] = "move",
 };
 
 int
@@ -70,9 +71,46 @@ apply(enum action action, struct spool_recipient *r, int64_t now)
 		r->interrupted = 0;
 		try_now(r, now);
 		return true;
+	case ACTION_MOVE:
+		if (!waits(r) && r->state != SPOOL_HELD && r->state != SPOOL_FAILED)
+			return false;
+		try_now(r, now);
+		return true;
 	default:
 		return false;
 	}
+}
+
+/* May the message's service send through this account? The rule is that of every message: whoever
+ * wants another changes the configuration. */
+static bool
+may_move(struct queue *q, const struct spool_message *m, const struct account *to)
+{
+	const struct service *v = service_by_name(q, m->service);
+
+	for (size_t i = 0; v != NULL && i < v->account_count; i++)
+		if (v->accounts[i] == to)
+			return true;
+	return false;
+}
+
+/* 0; -ENOENT for no such account; -EACCES; -ENOMEM. */
+static int
+change_account(struct queue *q, struct spool_message *m, const char *name)
+{
+	struct account *to = account_by_name(q, name);
+	char *copy;
+
+	if (to == NULL || !to->configured)
+		return -ENOENT;
+	if (!may_move(q, m, to))
+		return -EACCES;
+	copy = strdup(name);
+	if (copy == NULL)
+		return -ENOMEM;
+	free(m->account);
+	m->account = copy;
+	return spool_update_account_of(q->spool, m);
 }
 
 /* After being held, there must be time to try. */
@@ -103,7 +141,7 @@ change(struct queue *q, enum action action, struct spool_message *m, bool *ret_c
 		if (waits(p) && p->next < m->next)
 			m->next = p->next;
 	}
-	if (action == ACTION_RELEASE)
+	if (action == ACTION_RELEASE || action == ACTION_MOVE)
 		give_time(q, m, now);
 	return r < 0 || !*ret_changed ? r : spool_update_message(q->spool, m);
 }
@@ -121,19 +159,26 @@ tell(const struct spool_message *m, enum action action, int64_t by)
 
 /* One message, within a transaction: 1 done, 0 nothing to do, -EBUSY being sent, or an error. */
 static int
-act_on_message(struct queue *q, enum action action, struct spool_message *m, int64_t by)
+act_on_message(
+    struct queue *q, enum action action, struct spool_message *m, const struct action_scope *scope)
 {
 	bool changed = true;
-	int r;
+	int r = 0;
 
 	for (size_t i = 0; i < m->count; i++)
 		if (m->recipients[i].state == SPOOL_SENDING)
 			return action == ACTION_RETRY ? 0 : -EBUSY;
-	r = action == ACTION_DELETE ? spool_delete(q->spool, m->id)
-				    : change(q, action, m, &changed);
+	if (action == ACTION_MOVE) {
+		if (strcmp(m->account, scope->to) == 0)
+			return 0;
+		r = change_account(q, m, scope->to);
+	}
+	if (r == 0)
+		r = action == ACTION_DELETE ? spool_delete(q->spool, m->id)
+					    : change(q, action, m, &changed);
 	if (r < 0 || !changed)
 		return r;
-	tell(m, action, by);
+	tell(m, action, scope->by);
 	return 1;
 }
 
@@ -172,7 +217,9 @@ static bool
 is_of(const struct spool_message *m, const struct action_scope *scope)
 {
 	return (scope->uid < 0 || m->uid == scope->uid) &&
-	       (scope->account == NULL || strcmp(m->account, scope->account) == 0);
+	       (scope->account == NULL || strcmp(m->account, scope->account) == 0) &&
+	       (scope->service == NULL || strcmp(m->service, scope->service) == 0) &&
+	       m->received <= scope->before;
 }
 
 /* In one transaction. */
@@ -190,13 +237,14 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 		int e = spool_load(q->spool, ids[i], false, m);
 
 		if (e == 0)
-			e = is_of(m, scope) ? act_on_message(q, action, m, scope->by)
+			e = is_of(m, scope) ? act_on_message(q, action, m, scope)
 					    : (one ? -EPERM : 0);
 		if (e == 1)
 			n++;
 		else
 			spool_message_clear(m);
-		if (e < 0 && (one || (e != -EBUSY && e != -ENOENT)))
+		if (e < 0 && (one || (e != -EBUSY && e != -EACCES &&
+					 (e != -ENOENT || action == ACTION_MOVE))))
 			r = e;
 	}
 	if (r == 0)
@@ -242,7 +290,7 @@ struct action_walk {
 	struct queue *q;
 	enum action action;
 	struct action_scope scope;
-	char *account;
+	char *account, *service, *to; /* what the scope points to */
 	action_done *done;
 	void *arg;
 	uint64_t after;
@@ -258,7 +306,9 @@ choose(void *arg, const struct spool_glance *g)
 	struct action_walk *w = arg;
 
 	if (g->open && (w->scope.uid < 0 || g->uid == w->scope.uid) &&
-	    (w->account == NULL || strcmp(g->account, w->account) == 0))
+	    (w->account == NULL || strcmp(g->account, w->account) == 0) &&
+	    (w->service == NULL || strcmp(g->service, w->service) == 0) &&
+	    g->received <= w->scope.before)
 		w->ids[w->count++] = g->id;
 	return w->count == WALK_MESSAGES;
 }
@@ -279,6 +329,14 @@ step(struct queue *q, struct walk *walk)
 	return false;
 }
 
+/* False: no memory. */
+static bool
+copy_given(char **to, const char *from)
+{
+	*to = from == NULL ? NULL : strdup(from);
+	return from == NULL || *to != NULL;
+}
+
 struct action_walk *
 action_walk_new(struct queue *q, enum action action, const struct action_scope *scope,
     action_done *done, void *arg)
@@ -292,12 +350,12 @@ action_walk_new(struct queue *q, enum action action, const struct action_scope *
 	w->scope = *scope;
 	w->done = done;
 	w->arg = arg;
-	if (scope->account != NULL) {
-		w->account = strdup(scope->account);
-		if (w->account == NULL)
-			return action_walk_free(w);
-	}
+	if (!copy_given(&w->account, scope->account) || !copy_given(&w->service, scope->service) ||
+	    !copy_given(&w->to, scope->to))
+		return action_walk_free(w);
 	w->scope.account = w->account;
+	w->scope.service = w->service;
+	w->scope.to = w->to;
 	walk_begin(q, &w->walk, step);
 	return w;
 }
@@ -308,6 +366,8 @@ action_walk_free(struct action_walk *w)
 	if (w != NULL) {
 		walk_end(w->q, &w->walk);
 		free(w->account);
+		free(w->service);
+		free(w->to);
 		free(w);
 	}
 	return NULL;
@@ -361,7 +421,7 @@ on_flushed(void *arg, int r, unsigned changed)
 void
 action_flush(struct queue *q, int64_t uid)
 {
-	struct action_scope scope = {.uid = uid, .by = uid < 0 ? 0 : uid};
+	struct action_scope scope = {.uid = uid, .by = uid < 0 ? 0 : uid, .before = SCHEDULE_NEVER};
 	struct flush *f = q->flushes;
 
 	/* One that is under way tries what came since as well. */

@@ -6,7 +6,7 @@
 
 #include "broker/queue/queue.h"
 
-enum action { ACTION_RETRY, ACTION_HOLD, ACTION_RELEASE, ACTION_DELETE };
+enum action { ACTION_RETRY, ACTION_HOLD, ACTION_RELEASE, ACTION_DELETE, ACTION_MOVE };
 
 int action_by_name(const char *name, enum action *ret);
 
@@ -14,12 +14,16 @@ int action_by_name(const char *name, enum action *ret);
 struct action_scope {
 	uint64_t id;         /* 0: all that are open */
 	const char *account; /* NULL: of any */
+	const char *service; /* likewise */
+	int64_t before;      /* accepted until then (seconds); SCHEDULE_NEVER: at any time */
+	const char *to;      /* ACTION_MOVE: the account that takes them over */
 	int64_t uid;         /* handed in by; -1: by anybody */
 	int64_t by;          /* who acts, for the log */
 };
 
 /* Acts on the message that the scope names. 0, also where nothing was to be done (*ret_done counts
- * what changed); -ENOENT; -EPERM; -EBUSY: it is being sent; -ENOSPC. */
+ * what changed); -ENOENT; -EPERM; -EBUSY: it is being sent; -EACCES: its service may not send
+ * through the account that it is to move to; -ENOSPC. */
 int action_on_message(
     struct queue *q, enum action action, const struct action_scope *scope, unsigned *ret_done);
 

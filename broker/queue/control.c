@@ -57,6 +57,7 @@ struct client {
 	size_t count, at;
 	size_t row; /* of the message at `at`: 0 itself, then its recipients, then its attempts */
 	uint64_t most, sent;
+	int64_t before;          /* filter */
 	char *account, *service; /* filters */
 	struct action_walk *action;
 	uint64_t reload;
@@ -394,6 +395,17 @@ row_of_explanation(struct client *c)
 	return channel_send(c->channel, m, -1);
 }
 
+/* Until when (seconds) messages must have been accepted; SCHEDULE_NEVER: at any time. */
+static int64_t
+older_than(const struct queue *q, const struct message *m)
+{
+	uint64_t age = message_u64(m, F_OLDER, 0);
+
+	if (age == 0)
+		return SCHEDULE_NEVER;
+	return age > INT32_MAX ? 0 : queue_now(q) - (int64_t)age;
+}
+
 /* ---- cursors ---- */
 
 static int
@@ -403,7 +415,7 @@ choose(void *arg, const struct spool_glance *g)
 
 	if (g->open && (c->admin || g->uid == (int64_t)c->uid) &&
 	    (c->account == NULL || strcmp(c->account, g->account) == 0) &&
-	    (c->service == NULL || strcmp(c->service, g->service) == 0))
+	    (c->service == NULL || strcmp(c->service, g->service) == 0) && g->received <= c->before)
 		c->ids[c->count++] = g->id;
 	return c->count == WALK_MESSAGES;
 }
@@ -507,6 +519,7 @@ ask_list(struct client *c, const struct message *m)
 	c->account = copy_field(m, F_ACCOUNT);
 	c->service = copy_field(m, F_SERVICE);
 	c->most = message_u64(m, F_COUNT, 0);
+	c->before = older_than(c->control->q, m);
 	c->kind = CURSOR_LIST;
 }
 
@@ -600,6 +613,12 @@ answer_action(struct client *c, int r, unsigned done)
 	case -EPERM:
 		fail(c, "This message is not yours.", EX_NOPERM);
 		break;
+	case -EACCES:
+		fail(c,
+		    "The message's service may not send through that account: add the account to "
+		    "its accounts first.",
+		    EX_NOPERM);
+		break;
 	case -EBUSY:
 		fail(c, "The message is being sent right now; try again in a moment.", EX_TEMPFAIL);
 		break;
@@ -620,14 +639,28 @@ act(struct client *c, const struct message *m)
 {
 	struct queue *q = c->control->q;
 	const char *id = message_str(m, F_QUEUE_ID), *account = message_str(m, F_ACCOUNT);
-	struct action_scope scope = {
-	    .account = account, .uid = c->admin ? -1 : (int64_t)c->uid, .by = c->uid};
+	bool some =
+	    message_has(m, F_SERVICE) || message_has(m, F_OLDER) || message_has(m, F_TO_ACCOUNT);
+	struct action_scope scope = {.account = account,
+	    .service = message_str(m, F_SERVICE),
+	    .before = older_than(q, m),
+	    .to = message_str(m, F_TO_ACCOUNT),
+	    .uid = c->admin ? -1 : (int64_t)c->uid,
+	    .by = c->uid};
 	enum action action;
 	unsigned done = 0;
 	int r = 0;
 
 	if (action_by_name(message_str(m, F_ACTION), &action) < 0) {
 		fail(c, "There is no such action.", EX_USAGE);
+		return;
+	}
+	if ((action == ACTION_MOVE) != (scope.to != NULL)) {
+		fail(c, "Messages are moved to an account.", EX_USAGE);
+		return;
+	}
+	if (scope.to != NULL && account_by_name(q, scope.to) == NULL) {
+		fail(c, "There is no account of this name to move it to.", EX_NOINPUT);
 		return;
 	}
 	if (id != NULL && spool_id_parse(id, &scope.id) < 0) {
@@ -640,12 +673,12 @@ act(struct client *c, const struct message *m)
 		return;
 	}
 	/* An account as a whole: its own state, and for retry and delete its messages as well. */
-	if (account != NULL && id == NULL && action != ACTION_DELETE)
+	if (account != NULL && id == NULL && !some && action != ACTION_DELETE)
 		r = action_on_account(q, action, account);
 	if (r == 0 && id != NULL) {
 		r = action_on_message(q, action, &scope, &done);
 	} else if (r == 0 &&
-		   (account == NULL || action == ACTION_RETRY || action == ACTION_DELETE)) {
+		   (account == NULL || some || action == ACTION_RETRY || action == ACTION_DELETE)) {
 		c->action = action_walk_new(q, action, &scope, on_action_done, c);
 		if (c->action != NULL) {
 			c->kind = CURSOR_ACTION;

@@ -227,7 +227,8 @@ make_job(const struct job *j)
 	message_put_u64(out, F_SIZE, m->size);
 	message_put_u64(out, F_FLAGS,
 	    ((m->flags & SPOOL_8BIT) != 0 ? JOB_8BIT : 0) |
-		((m->flags & SPOOL_SMTPUTF8) != 0 ? JOB_SMTPUTF8 : 0));
+		((m->flags & SPOOL_SMTPUTF8) != 0 ? JOB_SMTPUTF8 : 0) |
+		((m->flags & SPOOL_REQUIRETLS) != 0 ? JOB_REQUIRETLS : 0));
 	message_put_str(out, F_QUEUE_ID, spool_id_text(m->id, id));
 	if (m->ret != SMTP_RET_NONE)
 		message_put_str(out, F_RET, m->ret == SMTP_RET_FULL ? "FULL" : "HDRS");

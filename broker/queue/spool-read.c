@@ -278,6 +278,7 @@ spool_scan(struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *v
 	(void)sqlite3_bind_int64(st, 2, max);
 	while (stop == 0 && (code = sqlite3_step(st)) == SQLITE_ROW) {
 		struct spool_glance g = {.id = (uint64_t)sqlite3_column_int64(st, 0),
+		    .received = sqlite3_column_int64(st, 0) / 1000000,
 		    .size = (uint64_t)sqlite3_column_int64(st, 1),
 		    .account = text_of(st, 2),
 		    .service = text_of(st, 3),

@@ -158,6 +158,19 @@ spool_update_message(struct spool *s, const struct spool_message *m)
 }
 
 int
+spool_update_account_of(struct spool *s, const struct spool_message *m)
+{
+	sqlite3_stmt *st = spool_prepare(
+	    s, STATEMENT_UPDATE_ACCOUNT_OF, "UPDATE message SET account=?2 WHERE id=?1");
+
+	if (st != NULL) {
+		(void)sqlite3_bind_int64(st, 1, (sqlite3_int64)m->id);
+		(void)sqlite3_bind_text(st, 2, m->account, -1, SQLITE_STATIC);
+	}
+	return spool_step(s, st);
+}
+
+int
 spool_prolong(struct spool *s, const char *account, int64_t expires)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_PROLONG,

@@ -48,6 +48,7 @@ enum {
 	SPOOL_REPORT = 8,    /* a bounce or warning of ours: none is made about it */
 	SPOOL_CAPTURE = 16,
 	SPOOL_WARNED = 32, /* the sender was told of the delay */
+	SPOOL_REQUIRETLS = 64, /* TLS on every hop, or not at all */
 };
 
 struct spool_recipient {
@@ -166,6 +167,8 @@ int spool_insert(struct spool *s, const struct spool_message *m);
 int spool_update_recipient(struct spool *s, uint64_t id, size_t n, const struct spool_recipient *r);
 /* Writes next, flags, and expires where it is later than what is stored. */
 int spool_update_message(struct spool *s, const struct spool_message *m);
+/* The message goes by m->account from now on. */
+int spool_update_account_of(struct spool *s, const struct spool_message *m);
 /* No open message of the account expires before `expires`. */
 int spool_prolong(struct spool *s, const char *account, int64_t expires);
 /* Nothing is left to do. The body goes; the rest stays as history where `keep`. The caller removes
@@ -271,7 +274,7 @@ int spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg);
 struct spool_glance {
 	uint64_t id, size;
 	const char *account, *service;
-	int64_t uid, expires;
+	int64_t uid, received, expires;
 	unsigned flags;
 	bool open;  /* something is left to do */
 	bool waits; /* a recipient waits to be tried */

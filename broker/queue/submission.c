@@ -171,6 +171,8 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 		return transaction_free(t);
 	t->message->uid = logged_in_as(s) != NULL ? -1 : (int64_t)u->uid;
 	t->message->ret = p->ret;
+	if (p->requiretls)
+		t->message->flags |= SPOOL_REQUIRETLS;
 	(void)snprintf(
 	    t->message->submission, sizeof(t->message->submission), "%s", p->submission_id);
 	t->duplicate = p->submission_id[0] != '\0' && spool_known(q->spool, p->submission_id) == 1;
@@ -914,7 +916,7 @@ submission_new(
 	    .software = "Frank",
 	    .extensions = SMTP_EXT_PIPELINING | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |
 			  SMTP_EXT_DSN | SMTP_EXT_CHUNKING | SMTP_EXT_XFRANK | SMTP_EXT_SIZE |
-			  SMTP_EXT_ENHANCED,
+			  SMTP_EXT_ENHANCED | SMTP_EXT_REQUIRETLS,
 	    .size_max = q->settings->size_max,
 	    .recipients_max = ENVELOPE_RECIPIENTS_MAX,
 	    .bad_commands_max = BAD_COMMANDS_MAX,

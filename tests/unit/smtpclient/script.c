@@ -206,7 +206,8 @@ submit(struct play *p, const char *words)
 	assert_true(id < JOBS_MAX && count <= RCPTS_MAX);
 	j = &p->jobs[id];
 	for (unsigned i = 0; i < count; i++) {
-		(void)snprintf(j->addresses[i], sizeof(j->addresses[i]), "r%u@b.test", i + 1);
+		(void)snprintf(j->addresses[i], sizeof(j->addresses[i]),
+		    strstr(flags, "elsewhere") != NULL ? "r%u@C.test" : "r%u@b.test", i + 1);
 		j->recipients[i].address = j->addresses[i];
 		j->recipients[i].params = strstr(flags, "dsn") != NULL ? " NOTIFY=NEVER" : "";
 	}
@@ -217,6 +218,7 @@ submit(struct play *p, const char *words)
 	job.body_len = strlen(job.body);
 	job.eight_bit = strstr(flags, "8bit") != NULL;
 	job.smtputf8 = strstr(flags, "utf8") != NULL;
+	job.requiretls = strstr(flags, "requiretls") != NULL;
 	job.trial = strstr(flags, "trial") != NULL;
 	if (strstr(flags, "dsn") != NULL) {
 		job.ret = SMTP_RET_HDRS;

@@ -396,6 +396,52 @@ test_mail_limit_of_the_server(void **state)
 							       "E: CLOSED 221/quit\n");
 }
 
+/* Inside TLS alone, and then said in MAIL. */
+static void
+test_requiretls(void **state)
+{
+	struct smtp_client_config config = plain_config();
+
+	script_play(&config, SCRIPT_PLAIN("S: 250-REQUIRETLS\n") "A: submit 1 1 small requiretls\n"
+								 "E: DONE 1 no-requiretls/mail\n");
+	config.tls = SMTP_TLS_IMPLICIT;
+	script_play(&config,
+	    "E: START_TLS\n"
+	    "A: tls\n" SCRIPT_PLAIN("S: 250-REQUIRETLS\n"
+				    "S: 250-PIPELINING\n"
+				    "S: 250-CHUNKING\n") "A: submit 1 1 small requiretls\n"
+							 "C: MAIL FROM:<s@a.test> REQUIRETLS\n"
+							 "C~ 5\n"
+							 "S: 250 Ok\nS: 250 Ok\nS: 250 Ok\n"
+							 "E: DONE 1 250/eom\n");
+}
+
+/* Another session takes what has a domain too many for this one. */
+static void
+test_domain_limit(void **state)
+{
+	struct smtp_client_config config = plain_config();
+
+	script_play(&config, SCRIPT_PLAIN("S: 250-LIMITS RCPTDOMAINMAX=1\n"
+					  "S: 250-PIPELINING\n"
+					  "S: 250-CHUNKING\n") "A: submit 1 2 small\n"
+							       "C~ 7\n"
+							       "S: 250 Ok\nS: 250 Ok\n"
+							       "S: 250 Ok\nS: 250 Ok\n"
+							       "E: DONE 1 250/eom 250/eom\n"
+							       "A: submit 2 1 small\n"
+							       "C~ 6\n"
+							       "S: 250 Ok\nS: 250 Ok\n"
+							       "S: 250 Ok\n"
+							       "E: DONE 2 250/eom\n"
+							       "A: submit 3 2 small elsewhere\n"
+							       "E: DONE 3 untried 452 4.5.3/rcpt "
+							       "452 4.5.3/rcpt\n"
+							       "C: QUIT\n"
+							       "S: 221 Bye\n"
+							       "E: CLOSED 221/quit\n");
+}
+
 static void
 test_mail_limit_of_ours(void **state)
 {
@@ -490,6 +536,8 @@ main(void)
 	    cmocka_unit_test(test_no_parameters_where_not_offered),
 	    cmocka_unit_test(test_helo),
 	    cmocka_unit_test(test_mail_limit_of_the_server),
+	    cmocka_unit_test(test_requiretls),
+	    cmocka_unit_test(test_domain_limit),
 	    cmocka_unit_test(test_mail_limit_of_ours),
 	    cmocka_unit_test(test_slow_replies_are_noted),
 	    cmocka_unit_test(test_trials),
