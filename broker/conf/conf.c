@@ -315,7 +315,7 @@ grant_mechanisms(enum conf_grant grant)
 static int
 take_app_scopes(struct conf_account *a, const struct raw_block *own)
 {
-	if (a->grant != CONF_GRANT_CLIENT_CREDENTIALS || a->app_scopes == NULL ||
+	if (!is_unattended(a->grant) || a->app_scopes == NULL ||
 	    raw_find(own, "scopes") != NULL)
 		return 0;
 	free(a->scopes);

@@ -62,7 +62,7 @@ struct conf_account {
 	char *graph_endpoint, *gmail_endpoint, *graph_scopes, *gmail_scopes;
 	char *api_endpoint; /* that of the transport; NULL for smtp */
 	char *scopes;       /* separated by one space */
-	char *app_scopes;   /* what client-credentials asks for where scopes is a preset's */
+	char *app_scopes;   /* asked for without a person, where scopes is a preset's */
 	struct conf_strings audience; /* what an access token that can be read may be meant for */
 	struct conf_strings extra_parameters; /* "key=value" */
 	char *host;                           /* of `submit` */

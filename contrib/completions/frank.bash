@@ -16,7 +16,7 @@ _frank() {
 	}
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
-		--account | --context | --explain | --min-valid | --port | --provider | --service | --socket | --stage) ((i++)) ;;
+		--account | --auth-user | --client-id | --config | --context | --explain | --grant | --issuer | --mailbox | --min-valid | --port | --provider | --region | --scopes | --service | --socket | --stage | --submit | --tenant) ((i++)) ;;
 		-*) ;;
 		*) if [[ -z $verb ]]; then verb=${words[i]}; elif [[ -z $second ]]; then second=${words[i]}; fi ;;
 		esac
@@ -35,14 +35,29 @@ _frank() {
 		return
 		;;
 	--provider)
-		COMPREPLY=($(compgen -W 'amazon-ses aol fastmail generic google icloud mailgun mailru microsoft365 microsoft365-china microsoft365-gcc-high outlook postmark sendgrid yahoo yandex zoho' -- "$cur"))
+		COMPREPLY=($(compgen -W 'amazon-ses aol fastmail generic google google-relay icloud mailgun mailru microsoft365 microsoft365-china microsoft365-dod microsoft365-gcc-high microsoft365-hve outlook postmark sendgrid yahoo yandex zoho zoho-pro' -- "$cur"))
 		return
 		;;
-	--context | --explain | --min-valid | --port) return ;;
+	--grant)
+		COMPREPLY=($(compgen -W 'authorization-code device-code client-credentials service-account password none' -- "$cur"))
+		return
+		;;
+	--config)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return
+		;;
+	--auth-user | --client-id | --context | --explain | --issuer | --mailbox | --min-valid | --port | --region | --scopes | --submit | --tenant) return ;;
 	esac
 	case $verb in
 	'') options='--help --version' ;;
-	authorize) options='--no-browser --paste --port --help' ;;
+	authorize) options='--no-browser --paste --device --invite --finish --port --help' ;;
+	account)
+		case $second in
+		add) options='--json --mailbox --provider --grant --client-id --tenant --region --auth-user --submit --issuer --scopes --config --authorize --help' ;;
+		revoke) options='--local --help' ;;
+		*) options='--json --help' ;;
+		esac
+		;;
 	token) options='--json --min-valid --rejected --help' ;;
 	check) options='--json --to --send --selector --transcript --host --tls --explain --provider --stage --context --help' ;;
 	service)
@@ -71,13 +86,13 @@ _frank() {
 	/) COMPREPLY=($(compgen -W 'account authorize check events help key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
 	queue/) COMPREPLY=($(compgen -W 'list show retry hold release delete' -- "$cur")) ;;
 	secret/) COMPREPLY=($(compgen -W 'set' -- "$cur")) ;;
-	account/) COMPREPLY=($(compgen -W 'list hold release retry' -- "$cur")) ;;
+	account/) COMPREPLY=($(compgen -W 'list add hold release retry revoke' -- "$cur")) ;;
 	key/) COMPREPLY=($(compgen -W 'list add remove rotate backup restore verify' -- "$cur")) ;;
 	key/add) COMPREPLY=($(compgen -W 'passphrase configured key-file' -- "$cur")) ;;
 	key/backup | key/restore | key/verify | key/rotate) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	service/) COMPREPLY=($(compgen -W 'list explain password' -- "$cur")) ;;
 	help/) COMPREPLY=($(compgen -W 'account authorize check events key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
-	authorize/ | token/ | check/ | test/ | secret/set | account/hold | account/release | account/retry)
+	authorize/ | token/ | check/ | test/ | secret/set | account/hold | account/release | account/retry | account/revoke)
 		COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur"))
 		;;
 	service/password) COMPREPLY=($(compgen -W "$(_frank_names service service list)" -- "$cur")) ;;
