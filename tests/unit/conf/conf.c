@@ -128,7 +128,10 @@ test_app_only(void **state)
 		"account \"d\" {\n provider = \"microsoft365\"\n mailbox = \"x@y.z\"\n client-id = "
 		"\"c\"\n grant = \"device-code\"\n}\n"
 		"account \"s\" {\n provider = \"amazon-ses\"\n mailbox = \"x@y.z\"\n region = "
-		"\"eu-west-1\"\n grant = \"password\"\n}\n",
+		"\"eu-west-1\"\n grant = \"password\"\n}\n"
+		"account \"g\" {\n provider = \"google\"\n mailbox = \"x@y.z\"\n client-id = "
+		"\"c\"\n grant = "
+		"\"service-account\"\n}\n",
 		&c, &report),
 	    0);
 	assert_string_equal(c->accounts[0].scopes, "https://outlook.office365.com/.default");
@@ -140,6 +143,7 @@ test_app_only(void **state)
 	assert_string_equal(c->accounts[1].device_endpoint,
 	    "https://login.microsoftonline.com/common/oauth2/v2.0/devicecode");
 	assert_string_equal(c->accounts[2].host, "email-smtp.eu-west-1.amazonaws.com");
+	assert_string_equal(c->accounts[3].scopes, "https://mail.google.com/");
 	(void)conf_free(c);
 }
 
