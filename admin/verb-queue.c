@@ -245,7 +245,7 @@ queue_print(const struct cli *cli, const json_t *m)
 		put_field(cli, "from uid", uid);
 	}
 	put_time(cli, "accepted", number_of(m, "time"));
-	put_time(cli, "next try", number_of(m, "until"));
+	put_time(cli, "kept until", number_of(m, "until"));
 	(void)putchar('\n');
 	print_recipients(cli, m, true);
 	if (json_array_size(attempts) > 0)

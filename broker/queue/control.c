@@ -179,6 +179,37 @@ put_verdict(const struct account *a, const struct spool_message *m, const struct
 	message_put_str(out, F_NEXT, d.next);
 }
 
+static void
+put_why(const struct account *a, bool times, struct message *out)
+{
+	enum schedule_state state = schedule_account_state(&a->schedule);
+	struct diagnosis d;
+
+	if (state == SCHEDULE_ACTIVE)
+		return;
+	if (state == SCHEDULE_HELD) {
+		message_put_str(out, F_TEXT, "A person holds this account.");
+		message_put_str(out, F_NEXT, "Release it when it may send again.");
+		return;
+	}
+	if (state == a->schedule.keeper && a->schedule.keeper != SCHEDULE_ACTIVE) {
+		message_put_str(out, F_TEXT, a->keeper_text);
+		message_put_str(out, F_NEXT, a->keeper_next);
+		return;
+	}
+	if (times) {
+		message_put_u64(out, F_TIME, (uint64_t)a->schedule.since);
+		message_put_u64(out, F_UNTIL, (uint64_t)a->schedule.until);
+	}
+	if (a->reply.code == 0 && a->reply.fault == SMTP_FAULT_NONE)
+		return;
+	outcome_diagnose(a, NULL, &a->reply, &d);
+	message_put_str(out, F_CAUSE, d.cause);
+	message_put_str(out, F_FIXER, d.fixer);
+	message_put_str(out, F_TEXT, d.text);
+	message_put_str(out, F_NEXT, d.next);
+}
+
 static int
 row_recipient(struct client *c, const struct spool_message *m, const struct spool_recipient *r)
 {
@@ -196,6 +227,8 @@ row_recipient(struct client *c, const struct spool_message *m, const struct spoo
 		message_put_str(out, F_REPLY, buf_str(&reply));
 	if (reply.len > 0 && a != NULL && (r->reply.code < 200 || r->reply.code >= 300))
 		put_verdict(a, m, &r->reply, out);
+	else if (reply.len == 0 && a != NULL && r->state == SPOOL_QUEUED)
+		put_why(a, false, out);
 	return channel_send(c->channel, out, -1);
 }
 
@@ -290,35 +323,6 @@ rows_of_message(struct client *c)
 	return r;
 }
 
-static void
-put_why(const struct account *a, struct message *out)
-{
-	enum schedule_state state = schedule_account_state(&a->schedule);
-	struct diagnosis d;
-
-	if (state == SCHEDULE_ACTIVE)
-		return;
-	if (state == SCHEDULE_HELD) {
-		message_put_str(out, F_TEXT, "A person holds this account.");
-		message_put_str(out, F_NEXT, "Release it when it may send again.");
-		return;
-	}
-	if (state == a->schedule.keeper && a->schedule.keeper != SCHEDULE_ACTIVE) {
-		message_put_str(out, F_TEXT, a->keeper_text);
-		message_put_str(out, F_NEXT, a->keeper_next);
-		return;
-	}
-	message_put_u64(out, F_TIME, (uint64_t)a->schedule.since);
-	message_put_u64(out, F_UNTIL, (uint64_t)a->schedule.until);
-	if (a->reply.code == 0 && a->reply.fault == SMTP_FAULT_NONE)
-		return;
-	outcome_diagnose(a, NULL, &a->reply, &d);
-	message_put_str(out, F_CAUSE, d.cause);
-	message_put_str(out, F_FIXER, d.fixer);
-	message_put_str(out, F_TEXT, d.text);
-	message_put_str(out, F_NEXT, d.next);
-}
-
 /* May this client see the account? */
 static bool
 sees_account(const struct client *c, const struct account *a)
@@ -357,7 +361,7 @@ row_account(struct client *c, const struct account *a, uint64_t waiting)
 	put_given(out, F_GRANT, a->conf.grant);
 	message_put_str(out, F_ENDPOINT, endpoint);
 	message_put_u64(out, F_COUNT, waiting);
-	put_why(a, out);
+	put_why(a, true, out);
 	return channel_send(c->channel, out, -1);
 }
 

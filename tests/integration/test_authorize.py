@@ -25,6 +25,11 @@ def before(f):
     r = f.frank('token', 'a')
     check('before: no token, and the next step is named', r.returncode != 0 and r.stdout == '' and 'authorize' in r.stderr, r)
     check('before: status says needs-authorization', f.account('a').get('state') == 'needs-authorization', f.json('status'))
+    f.send(MAILBOX, 'waits@example.test', 'waits')
+    row = (f.queue() or [{}])[0]
+    r = f.frank('queue', 'show', str(row.get('id')))
+    check('before: mail that waits says why, and the next step', 'Nobody has signed in' in r.stdout and 'frank authorize a' in r.stdout, r)
+    f.frank('queue', 'delete', str(row.get('id')))
 
 
 def active(f):
