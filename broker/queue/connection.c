@@ -7,8 +7,9 @@
  * Where a listener has TLS the connection is handed over (handover.h), at once or after STARTTLS,
  * and what comes back takes its place.
  *
- * A caller that writes its whole session at once is read as soon as it is accepted, and answered
- * after the commit: its socket never enters the event loop.
+ * A caller that writes its whole session at once, as the shim does, is read before it is greeted
+ * (a caller that waits for the greeting gets it a millisecond later), and all its replies leave
+ * together after the commit: it is woken once.
  *
  * Connections are bounded for each caller (usage.h), and in all. Whoever has all of its own gets
  * another by losing the one that has been silent longest outside a transaction. When all places are
@@ -41,6 +42,9 @@ enum {
 	LOCAL_IDLE_SECONDS = 3600,
 	TELL_MS = 60 * 1000,
 	HANDOVER_SECONDS = 60,
+	GREETING_US = 1000,
+	/* Octets of replies that may wait for a decision that the client has to wait for as well. */
+	HELD_MAX = 4096,
 };
 
 struct listener {
@@ -66,6 +70,7 @@ struct connection {
 	bool begin_tls;    /* when the output is written */
 	bool in_tls;       /* fd is what came back */
 	int fd;            /* -1: handed over */
+	bool greeted;      /* its greeting need not wait any more */
 	bool busy;         /* in pump: not to be freed there */
 	bool doomed;
 };
@@ -253,6 +258,15 @@ write_output(struct connection *c)
 	return true;
 }
 
+/* Replies wait while the session waits for a decision: what the client sent comes to nothing before
+ * it, so it would be woken for nothing. */
+static bool
+is_held(const struct smtp_server *e)
+{
+	return smtp_server_waiting(e) && !smtp_server_closing(e) &&
+	       smtp_server_output(e)->len < HELD_MAX;
+}
+
 /* Reads what may be taken now. False: the connection is over. */
 static bool
 read_input(struct connection *c)
@@ -272,7 +286,10 @@ read_input(struct connection *c)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK;
-		if (smtp_server_input(e, bytes, (size_t)n) < 0 || !write_output(c))
+		c->greeted = true;
+		if (smtp_server_input(e, bytes, (size_t)n) < 0)
+			return false;
+		if (!is_held(e) && !write_output(c))
 			return false;
 	}
 	return true;
@@ -366,7 +383,7 @@ arm(struct connection *c)
 	struct smtp_server *e = submission_engine(c->session);
 	bool patient = c->caller.listener == NULL && is_idle(c);
 	const struct timeval idle = {patient ? LOCAL_IDLE_SECONDS : IDLE_SECONDS, 0};
-	bool unwritten = smtp_server_output(e)->len > 0;
+	bool unwritten = smtp_server_output(e)->len > 0 && !is_held(e);
 	struct event **ev = unwritten ? &c->writable : &c->readable;
 	struct event *other = unwritten ? c->readable : c->writable;
 
@@ -383,6 +400,41 @@ arm(struct connection *c)
 	return *ev != NULL && event_add(*ev, &idle) == 0;
 }
 
+static void
+on_greeting_time(evutil_socket_t number, short what, void *arg)
+{
+	struct connection *c = arg;
+
+	event_free(c->readable);
+	c->readable = NULL;
+	c->greeted = (what & EV_READ) == 0;
+	pump(c);
+}
+
+/* False: no memory. */
+static bool
+wait_to_greet(struct connection *c)
+{
+	static const struct timeval moment = {0, GREETING_US};
+
+	c->readable = event_new(c->all->q->base, c->fd, EV_READ, on_greeting_time, c);
+	return c->readable != NULL && event_add(c->readable, &moment) == 0;
+}
+
+/* False: the connection is over. */
+static bool
+exchange(struct connection *c)
+{
+	struct smtp_server *e = submission_engine(c->session);
+
+	/* A caller that has written already is read first. */
+	if (!c->greeted)
+		return read_input(c);
+	if (!is_held(e) && !write_output(c))
+		return false;
+	return smtp_server_output(e)->len > 0 || read_input(c);
+}
+
 /* Writes, reads, and waits for more. */
 static void
 pump(struct connection *c)
@@ -391,9 +443,13 @@ pump(struct connection *c)
 	bool alive;
 
 	c->busy = true;
-	alive = write_output(c);
-	if (alive && smtp_server_output(e)->len == 0)
-		alive = read_input(c);
+	alive = exchange(c);
+	if (alive && !c->greeted) {
+		c->busy = false;
+		if (!wait_to_greet(c))
+			(void)connection_free(c);
+		return;
+	}
 	if (alive && c->begin_tls && smtp_server_output(e)->len == 0) {
 		c->busy = false;
 		if (!hand_over(c))
@@ -541,6 +597,7 @@ serve(struct listener *l, int fd)
 	}
 	c->all = all;
 	c->fd = fd;
+	c->greeted = l->name != NULL;
 	if (identify(l, c) < 0) {
 		(void)connection_free(c);
 		return;

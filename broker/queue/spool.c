@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "broker/queue/spool-schema.h"
+#include "broker/queue/spool-vfs.h"
 
 enum {
 	APPLICATION_ID = 0x46726e6b, /* "Frnk" */
@@ -335,8 +336,8 @@ spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 	}
 	s->bodies = bodies;
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	r = spool_errno(
-	    sqlite3_open_v2(path.data, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+	r = spool_errno(sqlite3_open_v2(
+	    path.data, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, spool_vfs()));
 	r = r < 0 ? say(why, r, path.data, "the spool cannot be opened")
 		  : settle(s, path.data, why);
 	if (r < 0) {
