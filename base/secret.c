@@ -3,6 +3,10 @@
  * and length, then the bytes. A mapping and not the heap, because MADV_DONTDUMP and MADV_WIPEONFORK
  * work on pages. A failing mlock (RLIMIT_MEMLOCK) is accepted: the pages are then still wiped,
  * undumped and not inherited.
+ *
+ * Mapping, locking and advising take five system calls, so mappings that were released (and wiped) wait
+ * here for the next secret of their size: the one thing in this file that a process has once. Sanitizers
+ * are shown every release.
  */
 #include "base/secret.h"
 
@@ -11,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "base/buf.h"
+#include "config.h"
 
 struct secret {
 	size_t mapped; /* bytes of the mapping */
@@ -18,6 +23,49 @@ struct secret {
 	unsigned refs;
 	uint8_t bytes[];
 };
+
+enum { SPARE_PAGES = 5 /* of a mapping that is kept at most */, SPARES = 8 /* of each size */ };
+
+static struct {
+	void *mappings[SPARES];
+	unsigned count;
+} spares[SPARE_PAGES + 1];
+
+/* A mapping of this many octets, zero, or NULL. */
+static void *
+take_spare(size_t pages)
+{
+	if (pages > SPARE_PAGES || spares[pages].count == 0)
+		return NULL;
+	return spares[pages].mappings[--spares[pages].count];
+}
+
+/* True where the mapping is kept. It is wiped. */
+static bool
+keep_spare(void *mapping, size_t pages)
+{
+#ifdef FRANK_SANITIZED
+	return false;
+#else
+	if (pages > SPARE_PAGES || spares[pages].count == SPARES)
+		return false;
+	spares[pages].mappings[spares[pages].count++] = mapping;
+	return true;
+#endif
+}
+
+static void *
+map(size_t size)
+{
+	void *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (m == MAP_FAILED)
+		return NULL;
+	(void)mlock(m, size);
+	(void)madvise(m, size, MADV_DONTDUMP);
+	(void)madvise(m, size, MADV_WIPEONFORK);
+	return m;
+}
 
 struct secret *
 secret_new_zero(size_t len)
@@ -30,12 +78,11 @@ secret_new_zero(size_t len)
 		return NULL;
 	}
 	size = (sizeof(*s) + len + 1 + page - 1) / page * page;
-	s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s == MAP_FAILED)
+	s = take_spare(size / page);
+	if (s == NULL)
+		s = map(size);
+	if (s == NULL)
 		return NULL;
-	(void)mlock(s, size);
-	(void)madvise(s, size, MADV_DONTDUMP);
-	(void)madvise(s, size, MADV_WIPEONFORK);
 	s->mapped = size;
 	s->len = len;
 	s->refs = 1;
@@ -69,7 +116,8 @@ secret_free(struct secret *s)
 		return NULL;
 	mapped = s->mapped;
 	mem_wipe(s, mapped);
-	(void)munmap(s, mapped);
+	if (!keep_spare(s, mapped / (size_t)sysconf(_SC_PAGESIZE)))
+		(void)munmap(s, mapped);
 	return NULL;
 }
 
