@@ -337,8 +337,8 @@ struct test_case {
 	"CHUNKING\r\n"                                                                     \
 	"250-BINARYMIME\r\n250-ENHANCEDSTATUSCODES\r\n" auth_tls
 #define EHLO_PLAIN                                                                              \
-	EHLO_OUT("250-STARTTLS\r\n250-XFRANK\r\n250-SIZE 1000\r\n250 AUTH PLAIN LOGIN XOAUTH2 " \
-		 "SLOW ASK\r\n")
+	EHLO_OUT("250-REQUIRETLS\r\n250-STARTTLS\r\n250-XFRANK\r\n250-SIZE 1000\r\n250 AUTH PLAIN " \
+		 "LOGIN XOAUTH2 SLOW ASK\r\n")
 #define MAIL "MAIL FROM:<me@a.test>\r\n"
 #define RCPT "RCPT TO:<you@b.test>\r\n"
 #define HELO "HELO a\r\n"
