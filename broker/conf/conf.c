@@ -848,6 +848,7 @@ conf_defaults(struct conf *c, const struct conf_environment *env)
 	c->lifetime = c->lifetime == 0 ? 5 * DAY : c->lifetime;
 	c->warn_after = c->warn_after == 0 ? 4 * HOUR : c->warn_after;
 	c->keep_transcripts = c->keep_transcripts == 0 ? 14 * DAY : c->keep_transcripts;
+	c->transcripts_size = c->transcripts_size == 0 ? 64 * 1024 * 1024 : c->transcripts_size;
 	if (c->master_key.text == NULL) {
 		CLEANUP_BUF struct buf path = BUF_INIT(4096);
 

@@ -153,6 +153,7 @@ struct conf {
 	/* spool */
 	uint64_t size_max;                               /* octets */
 	unsigned lifetime, warn_after, keep_transcripts; /* seconds */
+	uint64_t transcripts_size;                       /* octets of all of them */
 	char *in_doubt;                                  /* retry | hold */
 	struct conf_notify notify;
 	struct conf_webhook *webhooks;

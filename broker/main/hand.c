@@ -71,6 +71,7 @@ make_begin(const struct settings *s, enum role_id role)
 		message_put_u64(m, F_WARN_AFTER, c->warn_after);
 		message_put_u64(m, F_TRANSCRIPT_DAYS,
 		    (c->keep_transcripts + SECONDS_A_DAY - 1) / SECONDS_A_DAY);
+		message_put_u64(m, F_TRANSCRIPT_OCTETS, c->transcripts_size);
 		message_put_str(m, F_IN_DOUBT, c->in_doubt);
 	}
 	return m;

@@ -247,6 +247,8 @@ purge(struct queue *q)
 		else
 			spool_rollback(q->spool);
 	}
+	if (e == 0)
+		e = spool_limit_transcripts(q->spool, q->settings->transcripts_size);
 	if (e < 0)
 		log_warning("Old history cannot be removed: %s.", strerror(-e));
 }

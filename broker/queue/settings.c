@@ -81,6 +81,7 @@ settings_new(const struct message *m)
 	s->lifetime = (int64_t)message_u64(m, F_LIFETIME, LIFETIME_DEFAULT);
 	s->warn_after = (int64_t)message_u64(m, F_WARN_AFTER, WARN_AFTER_DEFAULT);
 	s->keep_history = (int64_t)message_u64(m, F_TRANSCRIPT_DAYS, HISTORY_DAYS_DEFAULT) * DAY;
+	s->transcripts_size = message_u64(m, F_TRANSCRIPT_OCTETS, UINT64_MAX);
 	s->hold_in_doubt = in_doubt != NULL && strcmp(in_doubt, "hold") == 0;
 	s->has_admin_gid = message_has(m, F_ADMIN_GID);
 	s->admin_gid = (uint32_t)message_u64(m, F_ADMIN_GID, 0);

@@ -47,6 +47,7 @@ struct settings {
 	uint64_t user_in_flight;              /* octets of messages being handed in */
 	uint64_t size_max;
 	int64_t lifetime, warn_after, keep_history; /* seconds */
+	uint64_t transcripts_size;                  /* octets that are kept of them */
 	bool hold_in_doubt;
 	bool has_admin_gid;
 	uint32_t admin_gid;

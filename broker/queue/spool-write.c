@@ -239,7 +239,8 @@ int
 spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_INSERT_ATTEMPT,
-	    "INSERT INTO attempt (message, at, endpoint, tls, mechanism, outcome, transcript, stage,"
+	    "INSERT INTO attempt (message, at, endpoint, tls, mechanism, outcome, transcript, "
+	    "stage,"
 	    " fault) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)");
 
 	if (st != NULL) {
@@ -359,9 +360,47 @@ spool_purge(struct spool *s, int64_t before, bool *ret_more)
 	}
 	if (r < 0)
 		return r;
-	st = spool_prepare(s, STATEMENT_DELETE_EVENTS, 
+	st = spool_prepare(s, STATEMENT_DELETE_EVENTS,
 	    "DELETE FROM event WHERE at < ?1 AND id NOT IN (SELECT event FROM outbox)");
 	if (st != NULL)
 		(void)sqlite3_bind_int64(st, 1, before);
+	return spool_step(s, st);
+}
+
+/* The attempt whose transcript, with all newer ones, is more than `most` octets; 0 for none. */
+static int
+first_too_many(struct spool *s, uint64_t most, int64_t *ret)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_TRANSCRIPT_SIZES,
+	    "SELECT id, length(CAST(transcript AS BLOB)) FROM attempt"
+	    " WHERE transcript IS NOT NULL ORDER BY id DESC");
+	uint64_t sum = 0;
+	int code = SQLITE_DONE;
+
+	*ret = 0;
+	if (st == NULL)
+		return spool_step(s, NULL);
+	while (*ret == 0 && (code = sqlite3_step(st)) == SQLITE_ROW) {
+		sum += (uint64_t)sqlite3_column_int64(st, 1);
+		if (sum > most)
+			*ret = sqlite3_column_int64(st, 0);
+	}
+	(void)sqlite3_reset(st);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : spool_errno(code);
+}
+
+int
+spool_limit_transcripts(struct spool *s, uint64_t most)
+{
+	int64_t from;
+	int r = first_too_many(s, most, &from);
+	sqlite3_stmt *st;
+
+	if (r < 0 || from == 0)
+		return r;
+	st = spool_prepare(s, STATEMENT_FORGET_TRANSCRIPTS,
+	    "UPDATE attempt SET transcript=NULL WHERE id <= ?1 AND transcript IS NOT NULL");
+	if (st != NULL)
+		(void)sqlite3_bind_int64(st, 1, from);
 	return spool_step(s, st);
 }

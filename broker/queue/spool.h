@@ -47,7 +47,7 @@ enum {
 	SPOOL_BODY_FILE = 4, /* the body is bodies/<id> */
 	SPOOL_REPORT = 8,    /* a bounce or warning of ours: none is made about it */
 	SPOOL_CAPTURE = 16,
-	SPOOL_WARNED = 32, /* the sender was told of the delay */
+	SPOOL_WARNED = 32,     /* the sender was told of the delay */
 	SPOOL_REQUIRETLS = 64, /* TLS on every hop, or not at all */
 };
 
@@ -250,6 +250,8 @@ int spool_delete_password(struct spool *s, const char *service);
  * Ids of removed bodies' files are unlinked at once: they belong to nothing that a reader could
  * want. */
 int spool_purge(struct spool *s, int64_t before, bool *ret_more);
+/* Keeps the newest transcripts, `most` octets of them all; of older attempts the rest stays. */
+int spool_limit_transcripts(struct spool *s, uint64_t most);
 
 /* ---- reading ---- */
 

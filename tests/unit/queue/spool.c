@@ -402,6 +402,13 @@ count_lane(void *arg, const char *account, const char *service, uint64_t open, i
 }
 
 static int
+count_transcript(void *arg, const struct spool_attempt_row *a)
+{
+	*(unsigned *)arg += a->transcript[0] != 0;
+	return 0;
+}
+
+static int
 count_attempt(void *arg, const struct spool_attempt_row *a)
 {
 	(*(unsigned *)arg)++;
@@ -418,7 +425,7 @@ test_results_and_history(void **state)
 	uint64_t id = store(p, &m), lanes[2] = {0};
 	struct spool_attempt a = {
 	    .at = 5, .endpoint = "x:1", .outcome = "250 ok", .transcript = "C: MAIL"};
-	unsigned attempts = 0;
+	unsigned attempts = 0, transcripts;
 	bool more;
 
 	assert_int_equal(spool_load(p->spool, id, false, &m), 0);
@@ -457,6 +464,24 @@ test_results_and_history(void **state)
 	assert_int_equal(lanes[1], 99);
 	assert_int_equal(spool_each_attempt(p->spool, id, count_attempt, &attempts), 0);
 	assert_int_equal(attempts, 1);
+
+	/* of transcripts the newest stay, as far as they fit; the attempts stay all */
+	a.transcript = "0123456789";
+	assert_int_equal(spool_begin(p->spool), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(spool_add_attempt(p->spool, id, &a), 0);
+	assert_int_equal(spool_commit(p->spool), 0);
+	assert_int_equal(spool_limit_transcripts(p->spool, 29), 0);
+	attempts = 0;
+	assert_int_equal(spool_each_attempt(p->spool, id, count_attempt, &attempts), 0);
+	assert_int_equal(attempts, 4);
+	transcripts = 0;
+	assert_int_equal(spool_each_attempt(p->spool, id, count_transcript, &transcripts), 0);
+	assert_int_equal(transcripts, 2);
+	assert_int_equal(spool_limit_transcripts(p->spool, 20), 0);
+	transcripts = 0;
+	assert_int_equal(spool_each_attempt(p->spool, id, count_transcript, &transcripts), 0);
+	assert_int_equal(transcripts, 2);
 
 	/* finished: no longer open, kept as history without its body, then gone */
 	assert_int_equal(spool_begin(p->spool), 0);
