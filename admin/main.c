@@ -41,6 +41,8 @@ static const struct verb verbs[] = {
 	OPT(JSON) | OPT(EXPLAIN) | OPT(PROVIDER) | OPT(STAGE) | OPT(CONTEXT) | OPT(HOST) |
 	    OPT(TLS) | OPT(TO) | OPT(SEND) | OPT(SELECTOR) | OPT(TRANSCRIPT),
 	verb_check, "what is wrong with an account or a server, or what a reply means"},
+    {"audit", NULL, "", 0, 0, OPT(JSON), verb_audit,
+	"what makes accounts and services weaker than they need be, and the fix"},
     {"test", NULL, "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
 	"send a test message and follow it"},
     {"queue", "", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER), verb_queue_list,

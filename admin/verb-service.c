@@ -218,15 +218,23 @@ print_service(const struct cli *cli, const json_t *o)
 }
 
 int
-verb_service_list(const struct cli *cli, const struct arguments *args)
+service_rows(const struct cli *cli, json_t **ret)
 {
 	CLEANUP_LINK struct link l = LINK_INIT;
-	json_t *services = json_array(), *o;
 	int status = link_open(&l, cli, ROLE_QUEUE, SERVICE_PATIENCE);
+
+	*ret = json_array();
+	return status == EX_OK ? link_list(&l, message_new(M_STATUS), take_service, *ret, NULL)
+			       : status;
+}
+
+int
+verb_service_list(const struct cli *cli, const struct arguments *args)
+{
+	json_t *services, *o;
+	int status = service_rows(cli, &services);
 	size_t i;
 
-	if (status == EX_OK)
-		status = link_list(&l, message_new(M_STATUS), take_service, services, NULL);
 	if (status == EX_OK && cli->json)
 		return cli_print_json(json_pack("{s:o}", "services", services), EX_OK);
 	if (status == EX_OK && json_array_size(services) == 0)

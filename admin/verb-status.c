@@ -19,6 +19,11 @@ static const struct column account_columns[] = {
     {F_MAILBOX, "mailbox", false},
     {F_GRANT, "grant", false},
     {F_ENDPOINT, "endpoint", false},
+    {F_TRANSPORT, "transport", false},
+    {F_TLS, "tls", false},
+    {F_MECHANISM, "mechanisms", false},
+    {F_USED, "used", true},
+    {F_USED_BY, "used_by", false},
     {F_COUNT, "queued", true},
     {F_CAUSE, "cause", false},
     {F_FIXER, "fixer", false},
@@ -307,6 +312,19 @@ int
 verb_account_list(const struct cli *cli, const struct arguments *args)
 {
 	return show(cli, false);
+}
+
+/* ---- everything, for `frank audit` ---- */
+
+int
+status_of_accounts(const struct cli *cli, json_t **ret)
+{
+	struct gathered g;
+	int status = gather(cli, NULL, &g);
+
+	*ret = status == EX_OK ? json_incref(g.accounts) : NULL;
+	gathered_clear(&g);
+	return status;
 }
 
 /* ---- one account, for `frank check` ---- */

@@ -32,6 +32,7 @@ verb_run verb_account_act;    /* words[1] is the action */
 verb_run verb_account_add;    /* verb-account-add.c */
 verb_run verb_account_revoke; /* verb-account.c */
 verb_run verb_transcript;
+verb_run verb_audit;  /* verb-audit.c */
 verb_run verb_check;  /* verb-check.c */
 verb_run verb_test;   /* verb-test.c */
 verb_run verb_reload; /* verb-reload.c */
@@ -39,6 +40,11 @@ verb_run verb_reload; /* verb-reload.c */
 /* What queue and keeper know of one account, as `frank status --json` prints it: *ret is the
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
 int status_of_account(const struct cli *cli, const char *account, json_t **ret);
+
+/* All accounts as `frank status --json` prints them: *ret is the caller's. As below. verb-status.c */
+int status_of_accounts(const struct cli *cli, json_t **ret);
+/* The services as `frank service list --json` prints them. verb-service.c */
+int service_rows(const struct cli *cli, json_t **ret);
 
 /* `frank check ACCOUNT` and `frank check --host SERVER`. check-live.c */
 int check_live(const struct cli *cli, const struct arguments *args);

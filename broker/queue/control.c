@@ -360,6 +360,12 @@ row_account(struct client *c, const struct account *a, uint64_t waiting)
 	put_given(out, F_MAILBOX, a->conf.mailbox);
 	put_given(out, F_GRANT, a->conf.grant);
 	message_put_str(out, F_ENDPOINT, endpoint);
+	put_given(out, F_TRANSPORT, a->conf.transport);
+	put_given(out, F_TLS, a->conf.tls);
+	put_given(out, F_MECHANISM, a->conf.mechanisms);
+	if (a->used > 0)
+		message_put_u64(out, F_USED, (uint64_t)a->used);
+	put_given(out, F_USED_BY, a->used_by);
 	message_put_u64(out, F_COUNT, waiting);
 	put_why(a, true, out);
 	return channel_send(c->channel, out, -1);

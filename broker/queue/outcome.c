@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 
-enum { OVERDUE_STEP = WALK_MESSAGES, REPORTS_MAX = 3 };
+enum { DAY = 24 * 3600, OVERDUE_STEP = WALK_MESSAGES, REPORTS_MAX = 3 };
 
 /* Outcomes on their way to the disk. */
 struct record {
@@ -26,6 +26,7 @@ struct record {
 	size_t count;
 	bool attempt;  /* there is one to be written */
 	bool last;     /* no job of the delivery is left: the message's own row follows */
+	bool used;     /* its account is in use: that is noted once a day */
 	bool finished; /* nothing is left to do for it */
 	int64_t at;
 	char *endpoint, *tls, *mechanism, *transcript, *words;
@@ -386,6 +387,8 @@ record_write(struct queue *q, struct op *op)
 		if (r == 0 && rec->attempt)
 			r = spool_add_attempt(q->spool, m->id, &attempt);
 	}
+	if (r == 0 && rec->used)
+		r = spool_save_used(q->spool, m->account, rec->at, rec->mechanism);
 	if (r == 0 && rec->finished)
 		r = spool_finish(q->spool, m, rec->at, keep);
 	else if (r == 0 && rec->last)
@@ -535,6 +538,19 @@ apply_results(struct queue *q, struct job *j, const struct smtp_reply *results,
 	}
 }
 
+/* Mail went through the account: true where that is news. */
+static bool
+note_use(struct account *a, const struct record *rec)
+{
+	const char *by = rec->mechanism == NULL ? "" : rec->mechanism;
+
+	if (rec->at < a->used + DAY && strcmp(a->used_by, by) == 0)
+		return false;
+	a->used = rec->at;
+	(void)snprintf(a->used_by, sizeof(a->used_by), "%s", by);
+	return true;
+}
+
 void
 outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 {
@@ -542,6 +558,7 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 	struct schedule_verdict account = {.account = SCHEDULE_ACTIVE};
 	const struct smtp_reply *reply = NULL;
 	struct record *rec = record_new(q, d, j->index, j->count);
+	bool delivered = false;
 
 	if (rec == NULL) {
 		/* The recipients stay SENDING in the spool and are mended at the next start. */
@@ -553,6 +570,9 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 	}
 	if (o->results != NULL) {
 		apply_results(q, j, o->results, &account, &reply);
+		for (size_t i = 0; i < j->count; i++)
+			delivered =
+			    delivered || (o->results[i].code >= 200 && o->results[i].code < 300);
 		settle_account(q, j, &account, reply);
 	} else {
 		for (size_t i = 0; i < j->count; i++) {
@@ -574,6 +594,8 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 	rec->endpoint = copy(o->endpoint);
 	rec->tls = copy(o->tls);
 	rec->mechanism = copy(o->mechanism);
+	if (delivered)
+		rec->used = note_use(d->account, rec);
 	rec->transcript = copy(o->transcript);
 	if (o->interrupted) {
 		rec->words = strdup("interrupted");

@@ -83,6 +83,8 @@ struct account {
 	int64_t certificate_expires, consent_lapses, consent_lifetime; /* 0: not known */
 	struct notice *notices; /* by class: what people were told of it */
 	struct policy_bucket rate;
+	int64_t used;      /* when mail was last delivered through it, to the day; 0: never */
+	char used_by[32];  /* the mechanism of that login */
 	unsigned outstanding; /* jobs promised or sent */
 	unsigned window;      /* how many may be, as far as successes have shown; 0: none yet */
 	bool lent;

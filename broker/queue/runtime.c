@@ -77,6 +77,7 @@ restore_account(struct queue *q, struct account *a)
 {
 	struct spool_account kept;
 
+	(void)spool_load_used(q->spool, a->name, &a->used, a->used_by, sizeof(a->used_by));
 	if (spool_load_account(q->spool, a->name, &kept) < 0)
 		return;
 	a->schedule = kept.schedule;

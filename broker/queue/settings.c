@@ -65,6 +65,19 @@ take_strings(const struct message *m, enum field f, struct policy_strings *ret)
 	return 0;
 }
 
+/* The texts of a repeated field, separated by spaces. NULL: no memory. */
+static char *
+join(const struct message *m, enum field f)
+{
+	struct buf all = BUF_INIT(4096);
+	const char *text;
+	size_t at = 0;
+
+	while (message_next_str(m, f, &at, &text))
+		(void)buf_printf(&all, "%s%s", all.len > 0 ? " " : "", text);
+	return all.len == 0 ? strdup("") : buf_take(&all);
+}
+
 struct settings *
 settings_new(const struct message *m)
 {
@@ -126,6 +139,7 @@ settings_account_clear(struct settings_account *a)
 	free(a->host);
 	free(a->tls);
 	free(a->transport);
+	free(a->mechanisms);
 }
 
 struct settings *
@@ -174,6 +188,7 @@ add_account(struct settings *s, const struct message *m)
 	a->host = copy(m, F_HOST);
 	a->tls = copy(m, F_TLS);
 	a->transport = copy(m, F_TRANSPORT);
+	a->mechanisms = join(m, F_MECHANISM);
 	a->client_expires = (int64_t)message_u64(m, F_CLIENT_EXPIRES, 0);
 	a->port = (unsigned)message_u64(m, F_PORT, 0);
 	a->sessions = (unsigned)message_u64(m, F_SESSIONS, SESSIONS_DEFAULT);
@@ -183,7 +198,7 @@ add_account(struct settings *s, const struct message *m)
 	a->recipients_max = (unsigned)message_u64(m, F_RECIPIENTS_MAX, 0);
 	return a->name != NULL && a->provider != NULL && a->mailbox != NULL &&
 		       a->auth_user != NULL && a->grant != NULL && a->host != NULL &&
-		       a->tls != NULL && a->transport != NULL
+		       a->tls != NULL && a->transport != NULL && a->mechanisms != NULL
 		   ? 0
 		   : -ENOMEM;
 }

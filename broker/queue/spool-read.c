@@ -326,6 +326,28 @@ spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, voi
 }
 
 int
+spool_load_used(
+    struct spool *s, const char *name, int64_t *ret_at, char *mechanism, size_t mechanism_size)
+{
+	sqlite3_stmt *st = spool_prepare(
+	    s, STATEMENT_LOAD_USED, "SELECT at, mechanism FROM used WHERE account=?1");
+	int code, r = 0;
+
+	if (st == NULL)
+		return spool_step(s, NULL);
+	(void)sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	code = sqlite3_step(st);
+	if (code == SQLITE_ROW) {
+		*ret_at = sqlite3_column_int64(st, 0);
+		(void)snprintf(mechanism, mechanism_size, "%s", text_of(st, 1));
+	} else {
+		r = code == SQLITE_DONE ? -ENOENT : spool_errno(code);
+	}
+	(void)sqlite3_reset(st);
+	return r;
+}
+
+int
 spool_load_account(struct spool *s, const char *name, struct spool_account *ret)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_LOAD_ACCOUNT,

@@ -25,6 +25,7 @@
  * outbox       the ways (notice.c: "command", "mail", "webhook NAME") by which an event has still to go.
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account).
+ * used         when mail was last delivered through an account, to the day, and the mechanism of that login.
  * password     the passwords of services (password.h): SHA-256, and when it was made.
  * meta         `clean`: 1 while the database is closed properly.
  */
@@ -123,6 +124,10 @@ static const char *const spool_migrations[] = {
     " PRIMARY KEY (event, way)) WITHOUT ROWID;",
     "ALTER TABLE attempt ADD COLUMN stage INTEGER;"
     "ALTER TABLE attempt ADD COLUMN fault INTEGER;",
+    "CREATE TABLE used ("
+    " account TEXT PRIMARY KEY,"
+    " at INTEGER NOT NULL,"
+    " mechanism TEXT) WITHOUT ROWID;",
 };
 
 #endif

@@ -299,6 +299,20 @@ spool_save_account(struct spool *s, const char *name, const struct spool_account
 }
 
 int
+spool_save_used(struct spool *s, const char *name, int64_t at, const char *mechanism)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_SAVE_USED,
+	    "INSERT OR REPLACE INTO used (account, at, mechanism) VALUES (?1,?2,?3)");
+
+	if (st != NULL) {
+		(void)sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(st, 2, at);
+		spool_bind_text(st, 3, mechanism);
+	}
+	return spool_step(s, st);
+}
+
+int
 spool_save_password(
     struct spool *s, const char *service, const uint8_t digest[SHA256_LEN], int64_t at)
 {

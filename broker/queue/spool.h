@@ -298,6 +298,13 @@ struct spool_attempt_row {
 typedef int spool_attempt_visit(void *arg, const struct spool_attempt_row *a);
 int spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, void *arg);
 
+/* When mail was last delivered through an account, and the mechanism of that login ("" for none); within a
+ * transaction. */
+int spool_save_used(struct spool *s, const char *name, int64_t at, const char *mechanism);
+/* -ENOENT: never. */
+int spool_load_used(
+    struct spool *s, const char *name, int64_t *ret_at, char *mechanism, size_t mechanism_size);
+
 /* -ENOENT where nothing is known of it; the caller clears ret->reply. */
 int spool_load_account(struct spool *s, const char *name, struct spool_account *ret);
 

@@ -312,7 +312,7 @@ start_tls(struct check_line *l)
 		return true;
 	}
 	if (l->config.only_look)
-		tls_observe(l->ssl);
+		tls_observe(l->ssl, &l->trouble);
 	l->shaking = true;
 	return shake_hands(l);
 }

@@ -184,7 +184,7 @@ on_session(SSL *ssl, SSL_SESSION *session)
 	struct tls_context *t = context_of(ssl);
 	char *host;
 
-	if (trouble == NULL || SSL_SESSION_is_resumable(session) != 1)
+	if (trouble == NULL || trouble->looking || SSL_SESSION_is_resumable(session) != 1)
 		return 0;
 	host = strdup(trouble->server);
 	if (host == NULL)
@@ -526,8 +526,10 @@ on_verify_looking(int ok, X509_STORE_CTX *store)
 }
 
 void
-tls_observe(SSL *ssl)
+tls_observe(SSL *ssl, struct tls_trouble *trouble)
 {
+	trouble->looking = true;
+	(void)SSL_set_session(ssl, NULL);
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, on_verify_looking);
 }
 

@@ -50,6 +50,7 @@ struct tls_names {
 /* What the handshake found. */
 struct tls_trouble {
 	const char *host, *server; /* the name asked for; whose session it is; borrowed */
+	bool looking; /* tls_observe */
 	enum smtp_fault fault;
 	char words[512];
 };
@@ -77,8 +78,9 @@ int tls_peek(int fd, char *banner, size_t size);
 bool tls_binding(SSL *ssl, struct scram_binding *ret);
 
 /* For a connection that only looks: goes on where the certificate is not accepted; `trouble` says why
- * it was not. Before the handshake. */
-void tls_observe(SSL *ssl);
+ * it was not. No session of it is resumed or kept, for that would carry its certificate past the
+ * check. Before the handshake. */
+void tls_observe(SSL *ssl, struct tls_trouble *trouble);
 
 /* The certificates that the server sent, from its own up, a line each: "CN=mail.example.com, valid 2026-01-02 to 2027-01-02, issued by
  * CN=Example CA". Nothing before they have come. */

@@ -59,6 +59,7 @@ _frank() {
 		esac
 		;;
 	token) options='--json --min-valid --rejected --help' ;;
+	audit) options='--json --help' ;;
 	check) options='--json --to --send --selector --transcript --host --tls --explain --provider --stage --context --help' ;;
 	service)
 		case $second in

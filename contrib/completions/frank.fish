@@ -16,6 +16,7 @@ complete -c frank -n '__frank_wants' -a authorize -d 'sign in to an account in a
 complete -c frank -n '__frank_wants' -a secret -d 'store a password'
 complete -c frank -n '__frank_wants' -a token -d 'print an access token for another program'
 complete -c frank -n '__frank_wants' -a status -d 'how the accounts and services are'
+complete -c frank -n '__frank_wants' -a audit -d 'what is weaker than it need be, and the fix'
 complete -c frank -n '__frank_wants' -a check -d 'what is wrong with an account, or what a reply means'
 complete -c frank -n '__frank_wants' -a test -d 'send a test message and follow it'
 complete -c frank -n '__frank_wants' -a queue -d 'the messages that wait'
@@ -57,7 +58,7 @@ end
 
 complete -c frank -l help -d 'explain the verb'
 complete -c frank -n '__frank_wants' -l version -d 'print the version'
-complete -c frank -n '__fish_seen_subcommand_from status queue token check test transcript account service reload secret' -l json -d 'print JSON for a program'
+complete -c frank -n '__fish_seen_subcommand_from audit status queue token check test transcript account service reload secret' -l json -d 'print JSON for a program'
 complete -c frank -n '__fish_seen_subcommand_from authorize' -l no-browser -d 'print the address to open'
 complete -c frank -n '__fish_seen_subcommand_from authorize' -l paste -d 'read the address at which the browser ended'
 complete -c frank -n '__fish_seen_subcommand_from authorize' -l device -d 'by a code that is typed in on another device'

@@ -58,6 +58,7 @@ def run(ground, options):
     check('no secret is in what was printed', not any(secrets.found_in(s.encode()) for s in shown.values()), '')
     tester(ground, f, servers)
     sends(ground, f)
+    audit(ground)
     page(shown)
     f.stop()
     for s in servers.values():
@@ -104,6 +105,52 @@ def sends(ground, f):
     r = f.frank('check', 'healthy', '--to', 'check-send@example.test', '--send', '--transcript')
     check('--send: a message goes out', r.returncode == 0 and ground.arrived('check-send@example.test', 'frank check'), r)
     check('--transcript: what was said, without the password', 'C: AUTH PLAIN <user=billing@example.test, password>' in r.stdout, r.stdout)
+
+
+def audit(ground):
+    """frank audit: what is weaker than it need be."""
+    pw = lambda mailbox, **k: password_account(ground, 'PLAIN', mailbox_=mailbox, **k)
+    accounts = {
+        'tokens': oauth_account(ground, mailbox_='billing@example.test'),
+        'tenant': pw('alerts@example.test', provider='microsoft365', auth=['login']),
+        'consumer': pw('billing@example.test', provider='outlook', auth=['login']),
+        'person': pw('ada.lovelace@example.test'),
+        'either': pw('billing@example.test', auth=['plain', 'login']),
+        'old': pw('alerts@example.test'),
+    }
+    services = {
+        'narrow': dict(users=['root'], accounts=['tokens', 'either', 'old', 'tenant', 'consumer'], senders=['billing@example.test']),
+        'wide': dict(users=['*'], accounts=['either', 'person'], senders=['*']),
+        'staging': dict(users=['*'], senders=['*'], mode='capture', accounts=['either']),
+    }
+    f = Frank('audit', accounts, services)
+    if not check('audit: frankd starts', f.start(), f.log()[-800:]):
+        return
+    for a in ('either', 'old'):
+        f.frank('secret', 'set', a, input=ground.password + '\n')
+    m = marker('audit')
+    f.services['narrow']['accounts'] = ['either', 'tokens', 'old', 'tenant', 'consumer']
+    f.write_conf()
+    f.frank('reload')
+    check('audit: a message goes by one of the accounts', f.send('billing@example.test', 'audit@example.test', m) == 0 and ground.arrived('audit@example.test', m), f.shown())
+    check('audit: and is gone from the queue', f.empty(), f.queue())
+    f.stop()
+    import sqlite3
+    with sqlite3.connect(f.path('state/spool/spool.db')) as db:
+        used = dict(db.execute('SELECT account, mechanism FROM used').fetchall())
+        db.execute('INSERT OR REPLACE INTO used VALUES (?, ?, ?)', ('old', int(time.time()) - 100 * 86400, 'PLAIN'))
+    db.close()
+    check('audit: the spool knows when an account was used, and how', used == {'either': 'PLAIN'}, used)
+    check('audit: frankd starts again', f.start(), f.log()[-800:])
+    r = f.frank('audit', '--json')
+    found = {(x.get('account') or x.get('service'), x['rule']) for x in json.loads(r.stdout)['findings']} if r.stdout.startswith('{') else set()
+    want = {('tenant', 'password'), ('tenant', 'password-smtp-auth-ending'), ('consumer', 'password'), ('consumer', 'password-smtp-auth-ending'), ('person', 'password'),
+            ('person', 'human-mailbox'), ('either', 'password'), ('either', 'mechanism-unneeded'), ('old', 'password'), ('old', 'unused'), ('wide', 'any-sender')}
+    check('audit: every weakness, and nothing else', found == want, (sorted(found - want), sorted(want - found), r.stderr))
+    check('audit: the exit status says that there is something', r.returncode == 78, r.returncode)
+    r = f.frank('audit')
+    check('audit: each with its fix', r.stdout.count('fix: ') == len(want) and 'frank authorize' in r.stdout, r.stdout)
+    f.stop()
 
 
 def plain(text):

@@ -1,0 +1,401 @@
+/*
+ * verb-audit.c: `frank audit`: what makes accounts and services weaker than they need be, each with
+ * its fix.
+ *
+ * Rules look at what queue and keeper tell of accounts and services (frank status, frank service
+ * list); nobody outside is asked. Where a rule guesses, it says by what.
+ */
+#include "admin/verbs.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+enum { UNUSED_DAYS = 90, DAY = 24 * 3600, TEXT_MAX = 1000 };
+
+enum severity { NOTE, WARNING };
+
+struct audit {
+	const struct cli *cli;
+	json_t *findings;
+	const json_t *accounts, *services;
+	uint64_t now;
+	bool weak; /* a warning was found */
+};
+
+static const char *
+text_at(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s == NULL ? "" : s;
+}
+
+static uint64_t
+number_at(const json_t *o, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, key));
+}
+
+static bool
+begins(const char *s, const char *start)
+{
+	return strncmp(s, start, strlen(start)) == 0;
+}
+
+static void
+add(struct audit *a, const char *rule, enum severity severity, const char *kind, const char *name,
+    const char *text, const char *fix)
+{
+	(void)json_array_append_new(a->findings,
+	    json_pack("{s:s, s:s, s:s, s:s, s:s}", "rule", rule, "severity",
+		severity == NOTE ? "note" : "warning", kind, name, "text", text, "fix", fix));
+	a->weak = a->weak || severity == WARNING;
+}
+
+/* ---- passwords ---- */
+
+/* Where a token can take the password's place; by what presets' names begin with. */
+static const struct {
+	const char *provider, *fix;
+} with_tokens[] = {
+    {"microsoft365", "set grant = \"authorization-code\" and run frank authorize, or grant = "
+		     "\"client-credentials\" for a service without a person"},
+    {"outlook", "set grant = \"authorization-code\" and run frank authorize"},
+    {"google", "set grant = \"authorization-code\" and run frank authorize, or grant = "
+	       "\"service-account\" in Workspace"},
+    {"fastmail", "set grant = \"authorization-code\" and run frank authorize"},
+    {"yandex", "set grant = \"authorization-code\" and run frank authorize"},
+    {"mailru", "set grant = \"authorization-code\" and run frank authorize"},
+};
+
+static void
+look_at_password(struct audit *a, const json_t *account)
+{
+	const char *name = text_at(account, "account"), *provider = text_at(account, "provider");
+
+	if (strcmp(text_at(account, "grant"), "password") != 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(with_tokens); i++)
+		if (begins(provider, with_tokens[i].provider)) {
+			add(a, "password", WARNING, "account", name,
+			    "signs in with a password, though the provider gives tokens, which can "
+			    "be "
+			    "limited and withdrawn",
+			    with_tokens[i].fix);
+			return;
+		}
+	add(a, "password", NOTE, "account", name,
+	    "signs in with a password; the provider's preset knows nothing better",
+	    "use a password that is this account's alone (an app password or an API key), and "
+	    "change "
+	    "it when people leave");
+}
+
+/* Microsoft: Exchange Team Blog, 27 January 2026 (message center MC786329). */
+static void
+look_at_retirement(struct audit *a, const json_t *account)
+{
+	const char *name = text_at(account, "account"), *provider = text_at(account, "provider");
+
+	if (strcmp(text_at(account, "grant"), "password") != 0)
+		return;
+	if (begins(provider, "microsoft365"))
+		add(a, "password-smtp-auth-ending", WARNING, "account", name,
+		    "Microsoft switches SMTP AUTH by password off by default at the end of "
+		    "December 2026, "
+		    "and announces the day of its end in the second half of 2027",
+		    "change the grant before then: authorization-code, client-credentials, or "
+		    "transport = "
+		    "\"graph\" where the tenant forbids SMTP AUTH");
+	else if (begins(provider, "outlook"))
+		add(a, "password-smtp-auth-ending", WARNING, "account", name,
+		    "Outlook.com takes no passwords since 16 September 2024",
+		    "set grant = \"authorization-code\" and run frank authorize");
+}
+
+/* ---- mechanisms ---- */
+
+static bool
+lists(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = words; *at != '\0';) {
+		size_t n = strcspn(at, " ");
+
+		if (n == len && strncasecmp(at, word, len) == 0)
+			return true;
+		at += n;
+		at += strspn(at, " ");
+	}
+	return false;
+}
+
+/* A password that can be proven need not be said, least of all to whoever asks for it in clear text. */
+static void
+look_at_mechanisms(struct audit *a, const json_t *account)
+{
+	const char *name = text_at(account, "account"), *allowed = text_at(account, "mechanisms");
+	const char *used = text_at(account, "used_by");
+	bool scram = begins(used, "SCRAM-"), more = strchr(allowed, ' ') != NULL;
+	char text[TEXT_MAX], fix[TEXT_MAX];
+
+	if (strcmp(text_at(account, "grant"), "password") != 0 || *used == '\0' || !more)
+		return;
+	if (!scram && lists(allowed, "LOGIN") == (strcmp(used, "LOGIN") == 0))
+		return;
+	if (scram && !lists(allowed, "PLAIN") && !lists(allowed, "LOGIN"))
+		return;
+	(void)snprintf(text, sizeof(text), "may use %s, and uses %s%s", allowed, used,
+	    scram ? ": a server that is not the right one could still ask for the password itself"
+		  : "");
+	(void)snprintf(fix, sizeof(fix), "set auth = {\"%s\"}", used);
+	for (char *c = fix; *c != '\0'; c++)
+		*c = (char)tolower((unsigned char)*c);
+	add(a, "mechanism-unneeded", scram ? WARNING : NOTE, "account", name, text, fix);
+}
+
+static void
+look_at_tls(struct audit *a, const json_t *account)
+{
+	if (strcmp(text_at(account, "tls"), "none") == 0 &&
+	    strcmp(text_at(account, "grant"), "none") != 0)
+		add(a, "no-tls", WARNING, "account", text_at(account, "account"),
+		    "sends its credential without TLS", "set tls = \"starttls\" or \"implicit\"");
+}
+
+/* ---- scopes ---- */
+
+/* What lets a token do more than send mail. */
+static const struct {
+	const char *part; /* of a granted scope */
+	const char *what;
+} broad[] = {
+    {"IMAP.AccessAsUser", "read the mailbox by IMAP"},
+    {"POP.AccessAsUser", "read the mailbox by POP"},
+    {"EWS.AccessAsUser", "use the whole mailbox by EWS"},
+    {"Mail.Read", "read mail"},
+    {"full_access_as_app", "use every mailbox"},
+    {"gmail.readonly", "read mail"},
+    {"gmail.modify", "read and change mail"},
+    {"gmail.compose", "read and change drafts"},
+    {"Contacts.", "read contacts"},
+    {"Calendars.", "read calendars"},
+    {"Files.", "read files"},
+    {"auth/drive", "read files"},
+    {"mail.imap", "read the mailbox"},
+    {"protocol-imap", "read the mailbox by IMAP"},
+};
+
+static void
+look_at_scopes(struct audit *a, const json_t *account)
+{
+	const char *name = text_at(account, "account"), *provider = text_at(account, "provider");
+	const char *scope = text_at(json_object_get(account, "credential"), "scope");
+	char text[TEXT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(broad); i++) {
+		/* Mail.ru knows no narrower one */
+		if (strcasestr(scope, broad[i].part) == NULL || begins(provider, "mailru"))
+			continue;
+		(void)snprintf(
+		    text, sizeof(text), "its token may also %s (%s)", broad[i].what, scope);
+		add(a, "scope-too-broad", WARNING, "account", name, text,
+		    "take that scope out of scopes and out of the application's permissions, then "
+		    "run "
+		    "frank authorize again");
+		return;
+	}
+	if (strstr(scope, "https://mail.google.com/") != NULL)
+		add(a, "scope-too-broad", NOTE, "account", name,
+		    "its token may use the whole mailbox: Google's SMTP takes no narrower scope",
+		    "set transport = \"gmail\", whose scope gmail.send lets mail out and nothing "
+		    "else, and "
+		    "run frank authorize again");
+}
+
+/* ---- whose mailbox ---- */
+
+static const char *const roles[] = {"noreply", "no", "reply", "donotreply", "info", "mail",
+    "mailer", "admin", "support", "help", "helpdesk", "billing", "invoice", "invoices", "alert",
+    "alerts", "notify", "notification", "notifications", "service", "services", "svc", "bot",
+    "robot", "system", "root", "postmaster", "webmaster", "sales", "team", "office", "contact",
+    "news", "newsletter", "jobs", "backup", "monitor", "monitoring", "cron", "app", "dev", "prod",
+    "staging", "test", "smtp", "send", "sender", "out", "outbound", "accounts", "accounting", "hr",
+    "marketing", "it", "ops", "shop", "orders", "order", "scan", "scanner", "printer", "fax"};
+
+static bool
+is_role(const char *s, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
+		if (strlen(roles[i]) == len && strncasecmp(roles[i], s, len) == 0)
+			return true;
+	return false;
+}
+
+/* Two or three words of letters, joined by dots or the like, none of which names a role:
+ * "ada.lovelace". */
+static bool
+looks_human(const char *mailbox)
+{
+	size_t len = strcspn(mailbox, "@"), words = 0;
+
+	for (size_t at = 0; at < len;) {
+		size_t n = strcspn(mailbox + at, "._-@");
+
+		for (size_t i = 0; i < n; i++)
+			if (!isalpha((unsigned char)mailbox[at + i]))
+				return false;
+		if (n == 0 || is_role(mailbox + at, n))
+			return false;
+		words++;
+		at += n + 1;
+	}
+	return words >= 2 && words <= 3;
+}
+
+static bool
+names(const json_t *list, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(
+	    list, i, item) if (json_string_value(item) != NULL &&
+			       strcmp(json_string_value(item), name) == 0) return true;
+	return false;
+}
+
+static void
+look_at_owner(struct audit *a, const json_t *account)
+{
+	const char *name = text_at(account, "account"), *mailbox = text_at(account, "mailbox");
+	const json_t *service;
+	char text[TEXT_MAX];
+	size_t i;
+
+	if (strcmp(text_at(account, "grant"), "none") == 0 || !looks_human(mailbox))
+		return;
+	json_array_foreach(a->services, i, service)
+	{
+		if (!names(json_object_get(service, "accounts"), name))
+			continue;
+		(void)snprintf(text, sizeof(text),
+		    "%s looks like a person's mailbox (judged by its name alone), and the service "
+		    "%s sends "
+		    "by it: it stops when the password or the person goes",
+		    mailbox, text_at(service, "service"));
+		add(a, "human-mailbox", WARNING, "account", name, text,
+		    "give the service a mailbox of its own, or a shared mailbox with Send As");
+		return;
+	}
+}
+
+/* ---- use ---- */
+
+static void
+look_at_use(struct audit *a, const json_t *account)
+{
+	const json_t *credential = json_object_get(account, "credential");
+	uint64_t used = number_at(account, "used"), given = number_at(credential, "since");
+	uint64_t last = used > 0 ? used : given;
+	bool has_credential = *text_at(credential, "state") != '\0' &&
+			      strcmp(text_at(credential, "state"), "empty") != 0;
+	char text[TEXT_MAX];
+
+	if (strcmp(text_at(account, "grant"), "none") == 0 || !has_credential || last == 0 ||
+	    last + (uint64_t)UNUSED_DAYS * DAY > a->now)
+		return;
+	(void)snprintf(text, sizeof(text),
+	    used > 0 ? "has sent nothing for %llu days"
+		     : "has never sent anything, and its credential is %llu days old",
+	    (unsigned long long)((a->now - last) / DAY));
+	add(a, "unused", WARNING, "account", text_at(account, "account"), text,
+	    "take the account out of the configuration, and give its credential back: frank "
+	    "account "
+	    "revoke (a password: change it at the provider)");
+}
+
+/* ---- services ---- */
+
+static void
+look_at_service(struct audit *a, const json_t *service)
+{
+	const char *name = text_at(service, "service");
+
+	if (strcmp(text_at(service, "mode"), "capture") == 0)
+		return;
+	if (names(json_object_get(service, "senders"), "*"))
+		add(a, "any-sender", WARNING, "service", name,
+		    "lets its callers write any sender: whoever may use it can write as anybody of "
+		    "the "
+		    "organisation",
+		    "list the addresses, or \"*@domain\", in senders");
+}
+
+/* ---- the verb ---- */
+
+static void
+print(const struct cli *cli, const json_t *findings)
+{
+	const json_t *f;
+	size_t i;
+
+	if (json_array_size(findings) == 0)
+		(void)puts("Nothing was found that is weaker than it need be.");
+	json_array_foreach(findings, i, f)
+	{
+		bool warning = strcmp(text_at(f, "severity"), "warning") == 0;
+		const char *account = text_at(f, "account");
+
+		cli_put(cli, warning ? COLOUR_WARN : COLOUR_DIM, text_at(f, "severity"), 9);
+		(void)fputs(*account != '\0' ? "account " : "service ", stdout);
+		cli_put(cli, COLOUR_BOLD, *account != '\0' ? account : text_at(f, "service"), 0);
+		(void)fputs(": ", stdout);
+		cli_put(cli, COLOUR_NONE, text_at(f, "text"), 0);
+		(void)fputs("\n         fix: ", stdout);
+		cli_put(cli, COLOUR_NONE, text_at(f, "fix"), 0);
+		(void)putchar('\n');
+	}
+}
+
+static void
+look(struct audit *a)
+{
+	static void (*const rules[])(struct audit *, const json_t *) = {look_at_password,
+	    look_at_retirement, look_at_mechanisms, look_at_tls, look_at_scopes, look_at_owner,
+	    look_at_use};
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(a->accounts, i, o) for (size_t r = 0; r < ARRAY_SIZE(rules); r++)
+	    rules[r](a, o);
+	json_array_foreach(a->services, i, o) look_at_service(a, o);
+}
+
+int
+verb_audit(const struct cli *cli, const struct arguments *args)
+{
+	struct audit a = {.cli = cli, .now = (uint64_t)time(NULL), .findings = json_array()};
+	json_t *accounts = NULL, *services = NULL;
+	int status = status_of_accounts(cli, &accounts);
+
+	if (status == EX_OK)
+		status = service_rows(cli, &services);
+	if (status == EX_OK) {
+		a.accounts = accounts;
+		a.services = services;
+		look(&a);
+		status = a.weak ? EX_CONFIG : EX_OK;
+		if (cli->json)
+			status = cli_print_json(json_pack("{s:O}", "findings", a.findings), status);
+		else
+			print(cli, a.findings);
+	}
+	json_decref(accounts);
+	json_decref(services);
+	json_decref(a.findings);
+	return status;
+}
