@@ -100,6 +100,18 @@ static const struct verb verbs[] = {
 
 /* ---- help ---- */
 
+/* Two columns; a long name has its line for itself. */
+static void
+print_row(FILE *f, const char *name, const char *text)
+{
+	enum { WIDTH = 22 };
+
+	if (strlen(name) > WIDTH)
+		(void)fprintf(f, "  %s\n  %-*s %s\n", name, WIDTH, "", text);
+	else
+		(void)fprintf(f, "  %-*s %s\n", WIDTH, name, text);
+}
+
 static void
 print_verb(FILE *f, const struct verb *v)
 {
@@ -108,7 +120,7 @@ print_verb(FILE *f, const struct verb *v)
 
 	(void)snprintf(name, sizeof(name), "%s%s%s%s%s", v->word, two ? " " : "",
 	    two ? v->second : "", *v->arguments != '\0' ? " " : "", v->arguments);
-	(void)fprintf(f, "  %-22s %s\n", name, v->summary);
+	print_row(f, name, v->summary);
 }
 
 static void
@@ -122,7 +134,7 @@ print_options(FILE *f, uint64_t options)
 		(void)snprintf(name, sizeof(name), "%s%s%s", option_defs[o].name,
 		    option_defs[o].value == NULL ? "" : " ",
 		    option_defs[o].value == NULL ? "" : option_defs[o].value);
-		(void)fprintf(f, "  %-22s %s\n", name, option_defs[o].help);
+		print_row(f, name, option_defs[o].help);
 	}
 }
 
