@@ -112,6 +112,7 @@ use_api(struct raw *raw, struct conf_account *a, const struct api_limits *api,
 		return 0;
 	}
 	r = set_copy(&a->api_endpoint, endpoint, strlen(endpoint));
+	a->srv = false;
 	if (r == 0)
 		r = set_server(a, endpoint);
 	if (r == 0)

@@ -147,6 +147,71 @@ test_app_only(void **state)
 	(void)conf_free(c);
 }
 
+#define API_ACCOUNT(name, more)                                                                 \
+	"account \"" name "\" {\n provider = \"microsoft365\"\n mailbox = \"b@example.com\"\n " \
+	"tenant = \"t\"\n client-id = \"id\"\n transport = \"graph\"\n" more "}\n"
+
+/* An API has its own server, scopes and limits, where the account does not say otherwise. */
+static void
+test_transports(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} wrong[] = {
+	    {"account \"a\" {\n provider = \"fastmail\"\n mailbox = \"x@y.z\"\n client-id = "
+	     "\"c\"\n grant = \"authorization-code\"\n transport = \"graph\"\n}\n",
+		"provider \"fastmail\" has no Microsoft Graph"},
+	    {API_ACCOUNT("a", " grant = \"password\"\n"),
+		"transport = \"graph\" wants a token, so grant = \"password\" does not go with it"},
+	    {API_ACCOUNT("a", " grant = \"authorization-code\"\n graph-endpoint = "
+			      "\"http://graph.example.com\"\n"),
+		"wants an https:// address"},
+	};
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	const struct conf_account *a;
+	struct conf *c;
+
+	assert_int_equal(
+	    load(
+		API_ACCOUNT("a", " grant = \"authorization-code\"\n") API_ACCOUNT("b",
+		    " grant = \"client-credentials\"\n client-auth = "
+		    "\"private_key_jwt\"\n rate = \"5/min\"\n sessions = 2\n"
+		    " graph-endpoint = \"https://[::1]:8443/v1.0\"\n") "account \"c\" {\n provider "
+								       "= \"google\"\n mailbox = "
+								       "\"x@y.z\"\n client-id "
+								       "= \"c\"\n grant = "
+								       "\"authorization-code\"\n "
+								       "transport = \"gmail\"\n}\n",
+		&c, &report),
+	    0);
+	a = &c->accounts[0];
+	assert_string_equal(a->api_endpoint, "https://graph.microsoft.com/v1.0");
+	assert_string_equal(a->host, "graph.microsoft.com");
+	assert_int_equal(a->port, 443);
+	assert_string_equal(
+	    a->scopes, "https://graph.microsoft.com/Mail.Send offline_access openid email profile");
+	assert_int_equal(a->sessions, 4);
+	assert_int_equal(a->rate, 1000);
+	assert_string_equal(a->audience.items[0], "https://graph.microsoft.com");
+	a = &c->accounts[1];
+	assert_string_equal(a->host, "::1");
+	assert_int_equal(a->port, 8443);
+	assert_string_equal(a->scopes, "https://[::1]:8443/.default");
+	assert_int_equal(a->sessions, 2);
+	assert_int_equal(a->rate, 5);
+	a = &c->accounts[2];
+	assert_string_equal(a->api_endpoint, "https://gmail.googleapis.com");
+	assert_string_equal(a->scopes, "https://www.googleapis.com/auth/gmail.send openid email");
+	assert_int_equal(a->rate, 60);
+	(void)conf_free(c);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		buf_clear(&report);
+		assert_int_equal(load(wrong[i].text, &c, &report), -EINVAL);
+		if (strstr(buf_str(&report), wrong[i].says) == NULL)
+			fail_msg("%s", buf_str(&report));
+	}
+}
+
 static void
 test_servers_named_by_dns(void **state)
 {
@@ -525,6 +590,7 @@ main(void)
 	    cmocka_unit_test(test_preset_below_account),
 	    cmocka_unit_test(test_own_keys_over_the_preset),
 	    cmocka_unit_test(test_app_only),
+	    cmocka_unit_test(test_transports),
 	    cmocka_unit_test(test_servers_named_by_dns),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_entrances),
