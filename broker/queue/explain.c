@@ -12,22 +12,31 @@
 #include "broker/queue/password.h"
 #include "broker/queue/store.h"
 
-enum { LISTED_MAX = 200, TEXT_MAX = 8 * 1024 };
+/* LISTED_MAX: octets of all lists of a service, so that they fit into one message. */
+enum { LISTED_MAX = 40 * 1024, NUMBER_COST = 16, STRING_COST = 9, TEXT_MAX = 8 * 1024 };
 
 /* ---- a service ---- */
 
 static void
-put_numbers(struct message *m, enum field f, const uint32_t *list, size_t count)
+put_numbers(struct message *m, enum field f, const uint32_t *list, size_t count, size_t *room)
 {
-	for (size_t i = 0; i < count && i < LISTED_MAX; i++)
+	for (size_t i = 0; i < count && *room >= NUMBER_COST; i++) {
 		message_put_u64(m, f, list[i]);
+		*room -= NUMBER_COST;
+	}
 }
 
 static void
-put_strings(struct message *m, enum field f, const struct policy_strings *list)
+put_strings(struct message *m, enum field f, const struct policy_strings *list, size_t *room)
 {
-	for (size_t i = 0; i < list->count && i < LISTED_MAX; i++)
+	for (size_t i = 0; i < list->count; i++) {
+		size_t cost = strlen(list->items[i]) + STRING_COST;
+
+		if (cost > *room)
+			break;
 		message_put_str(m, f, list->items[i]);
+		*room -= cost;
+	}
 }
 
 static void
@@ -53,6 +62,7 @@ explain_service(struct queue *q, const struct service *v)
 	struct message *m = message_new(M_ROW_SERVICE);
 	CLEANUP_BUF struct buf text = BUF_INIT(4096);
 	int64_t made = p->password ? password_time(q, v->name) : 0;
+	size_t room = LISTED_MAX;
 
 	for (size_t i = 0; i < v->account_count; i++)
 		(void)buf_printf(&text, "%s%s", i > 0 ? ", " : "accounts: ", v->accounts[i]->name);
@@ -71,12 +81,11 @@ explain_service(struct queue *q, const struct service *v)
 	put_limit(m, F_RATE_DAY, p->rate_day);
 	put_limit(m, F_SIZE_LIMIT, p->size_max);
 	put_limit(m, F_RECIPIENTS_MAX, p->recipients_max);
-	put_numbers(m, F_USER, p->users, p->user_count);
-	put_numbers(m, F_GROUP, p->groups, p->group_count);
-	for (size_t i = 0; i < v->account_count && i < LISTED_MAX; i++)
-		message_put_str(m, F_ACCOUNT, v->accounts[i]->name);
-	put_strings(m, F_SENDERS, &p->senders);
-	put_strings(m, F_RECIPIENTS, &p->recipients);
+	put_strings(m, F_ACCOUNT, &p->accounts, &room);
+	put_strings(m, F_SENDERS, &p->senders, &room);
+	put_strings(m, F_RECIPIENTS, &p->recipients, &room);
+	put_numbers(m, F_USER, p->users, p->user_count, &room);
+	put_numbers(m, F_GROUP, p->groups, p->group_count, &room);
 	return m;
 }
 
