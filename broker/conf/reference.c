@@ -213,7 +213,7 @@ static int
 from_command(const char *path, struct buf *out, struct buf *why)
 {
 	time_t deadline = seconds_now() + CONF_COMMAND_SECONDS;
-	int fd, status = 0, r, ended;
+	int fd = -1, status = 0, r, ended;
 	pid_t pid;
 
 	r = start_command(path, &pid, &fd, why);
