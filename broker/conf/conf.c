@@ -973,10 +973,10 @@ make_conf(struct loader *l)
 		case RAW_LISTENER:
 			r = add_listener(l, b);
 			break;
-		case RAW_LIMITS:
 		case RAW_WEBHOOK:
 			r = add_webhook(l, b);
 			break;
+		case RAW_LIMITS:
 		case RAW_NOTIFY:
 		case RAW_SPOOL:
 		case RAW_TOKENS:

@@ -20,7 +20,7 @@ def run(ground, options):
     f.listener = {'address': [f'127.0.0.1:{port}'], 'auth': 'optional'}
     write_conf(f)
     if not check('frankd starts', f.start(), f.log()[-800:]):
-        return
+        return sink.stop()
     check('a bystander gets through while nothing happens', bystander(f, sink, 'before'), f.shown())
     for attack in (silent, slow, halves, dropped, recipients, flood, garbage, lists):
         crowd = Crowd(f, attack)

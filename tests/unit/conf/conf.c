@@ -94,6 +94,48 @@ test_preset_below_account(void **state)
 	(void)conf_free(c);
 }
 
+/* Limits of one user, and what is local: the host's names, but no domain under which mail is exchanged. */
+static void
+test_limits_and_local_domains(void **state)
+{
+	static const struct {
+		const char *top, *local;
+	} cases[] = {
+	    {"", "localhost localhost.localdomain web1.example.org"},
+	    {"mail-name = \"web1\"\n", "localhost localhost.localdomain web1.example.org web1"},
+	    {"mail-name = \"example.org\"\n", "localhost localhost.localdomain web1.example.org"},
+	    {"mail-name = \"example.com\"\nhostname = \"example.com\"\n",
+		"localhost localhost.localdomain"},
+	    {"postmaster = \"x@web1.example.org\"\n", "localhost localhost.localdomain"},
+	    {"local-domains = {\"here\", \"localhost\"}\n", "here localhost"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP_BUF struct buf report = BUF_INIT(65536), text = BUF_INIT(65536),
+				       local = BUF_INIT(4096);
+		struct conf *c;
+
+		(void)buf_printf(&text,
+		    "%s%s%slimits {\n messages = \"20/min\"\n in-flight = \"3M\"\n}\n" ACCOUNT,
+		    cases[i].top,
+		    strstr(cases[i].top, "mail-name") == NULL ? "mail-name = \"web1.example.org\"\n"
+							      : "",
+		    strstr(cases[i].top, "hostname") == NULL ? "hostname = \"web1.example.org\"\n"
+							     : "");
+		assert_int_equal(load(buf_str(&text), &c, &report), 0);
+		assert_string_equal(buf_str(&report), "");
+		assert_int_equal(c->user_connections, 128);
+		assert_int_equal(c->user_rate, 20);
+		assert_int_equal(c->user_in_flight, 3 << 20);
+		assert_null(c->aliases);
+		for (size_t k = 0; k < c->local_domains.count; k++)
+			(void)buf_printf(
+			    &local, "%s%s", k == 0 ? "" : " ", c->local_domains.items[k]);
+		assert_string_equal(buf_str(&local), cases[i].local);
+		(void)conf_free(c);
+	}
+}
+
 static void
 test_own_keys_over_the_preset(void **state)
 {
@@ -375,6 +417,12 @@ static const struct bad bads[] = {
 	"4: error: listener \"x\" is there twice"},
     {"spool {\n lifetime = \"5 days\"\n}\n", "2: error: lifetime = \"5 days\": wants a duration"},
     {"spool {\n}\nspool {\n}\n", "3: error: spool is there twice; "},
+    {"limits {\n}\nlimits {\n}\n", "3: error: limits is there twice; "},
+    {"limits {\n messages = \"20/day\"\n}\n",
+	"2: error: messages = \"20/day\": wants messages a minute"},
+    {"aliases = \"aliases\"\n",
+	"1: error: aliases = \"aliases\": wants the absolute path of a file, or \"none\""},
+    {"local-domains = {\"a b\"}\n", "1: error: local-domains = \"a b\": wants domains"},
     {"state-dir = \"relative\"\n", "1: error: state-dir = \"relative\": wants an absolute path"},
     {"include = {\"/nonexistent/frank.conf\"}\n",
 	"1: error: include: \"/nonexistent/frank.conf\" does not exist"},
@@ -597,6 +645,7 @@ main(void)
 	    cmocka_unit_test(test_a_secret_is_never_shown),
 	    cmocka_unit_test(test_several_errors_in_one_run),
 	    cmocka_unit_test(test_includes_and_duplicates_across_files),
+	    cmocka_unit_test(test_limits_and_local_domains),
 	    cmocka_unit_test(test_references),
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_many_accounts_are_not_quadratic),
