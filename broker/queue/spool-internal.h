@@ -70,6 +70,7 @@ struct spool {
 	uint64_t last_id;
 	bool open; /* a transaction is */
 	int log_pages;
+	bool log_grown; /* since there was nothing to do last */
 	sqlite3_stmt *statements[SPOOL_STATEMENTS];
 };
 

@@ -25,6 +25,9 @@ enum {
 	APPLICATION_ID = 0x46726e6b, /* "Frnk" */
 	/* Pages of the log after which it is moved into the database: 8 MB. */
 	LOG_PAGES_MAX = 2048,
+	/* The same when there is time. Not at once: a log that begins anew costs the next message a
+	 * second sync. */
+	LOG_PAGES_IDLE = 512,
 	BUSY_MS = 5000,
 };
 
@@ -207,7 +210,10 @@ spool_number(struct spool *s, const char *sql, int64_t *ret)
 static int
 on_log_grown(void *arg, sqlite3 *db, const char *name, int pages)
 {
-	((struct spool *)arg)->log_pages = pages;
+	struct spool *s = arg;
+
+	s->log_pages = pages;
+	s->log_grown = true;
 	return SQLITE_OK;
 }
 
@@ -407,14 +413,17 @@ spool_rollback(struct spool *s)
 bool
 spool_checkpoint(struct spool *s, bool idle)
 {
-	if (s->log_pages == 0 || (!idle && s->log_pages < LOG_PAGES_MAX))
-		return false;
-	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) ==
-	    SQLITE_OK)
+	bool move = s->log_pages >= (idle ? LOG_PAGES_IDLE : LOG_PAGES_MAX), grown = s->log_grown;
+
+	if (move && sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) ==
+			SQLITE_OK)
 		s->log_pages = 0;
-	if (idle)
+	if (!idle)
+		return move;
+	s->log_grown = false;
+	if (grown)
 		(void)sqlite3_db_release_memory(s->db);
-	return true;
+	return grown;
 }
 
 /* ---- bodies in files ---- */

@@ -140,9 +140,9 @@ int spool_begin(struct spool *s);
 int spool_commit(struct spool *s);
 void spool_rollback(struct spool *s);
 
-/* Moves the log into the database when it has grown, or at all with `idle` (then memory is given
- * back as well). Not within a transaction. Returns whether there was
- * anything to move. */
+/* Moves the log into the database when it has grown, earlier where there is time for it (`idle`):
+ * then memory is given back as well. Not within a transaction. Returns whether there was anything to
+ * do. */
 bool spool_checkpoint(struct spool *s, bool idle);
 
 /* ---- bodies in files ---- */
