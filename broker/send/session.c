@@ -9,6 +9,7 @@
 #include "broker/send/session-internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,8 +153,8 @@ log_end(const struct session *s)
 static void
 say_goodbye(struct session *s)
 {
+	size_t len = 0;
 	const char *bytes;
-	size_t len;
 
 	if (s->state != STATE_RUNNING || s->client == NULL || s->broken)
 		return;
@@ -164,7 +165,7 @@ say_goodbye(struct session *s)
 			(void)send(s->fd, bytes, len, MSG_NOSIGNAL);
 		return;
 	}
-	if (bytes != NULL)
+	if (bytes != NULL && len <= INT_MAX)
 		(void)SSL_write(s->ssl, bytes, (int)len);
 	(void)SSL_shutdown(s->ssl);
 	ERR_clear_error();
