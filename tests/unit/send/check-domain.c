@@ -1,0 +1,263 @@
+/*
+ * Unit tests of broker/send/check-domain.c: a DNS of our own answers in octets, at once or not at
+ * all, and the findings are what a support engineer would say.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <ares.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "broker/send/check-domain.h"
+
+struct record {
+	const char *name, *text;
+};
+
+struct world {
+	struct event_base *base;
+	const struct record *zone;
+	size_t count;
+	bool silent; /* the name server does not answer */
+	unsigned asked;
+	struct buf findings; /* "name state text", a line each */
+	bool done;
+};
+
+static struct world *world; /* for resolver_query, which is ours */
+
+/* ---- the name server ---- */
+
+static void
+put_name(struct buf *out, const char *name)
+{
+	while (*name != '\0') {
+		size_t len = strcspn(name, ".");
+
+		(void)buf_append_char(out, (char)len);
+		(void)buf_append(out, name, len);
+		name += len + (name[len] == '.');
+	}
+	(void)buf_append_char(out, '\0');
+}
+
+static void
+put16(struct buf *out, size_t n)
+{
+	(void)buf_append_char(out, (char)(n >> 8));
+	(void)buf_append_char(out, (char)(n & 0xff));
+}
+
+/* A TXT record, its text in strings of at most 20 octets, so that they have to be joined. */
+static void
+put_txt(struct buf *out, const char *text)
+{
+	size_t len = strlen(text), strings = (len + 19) / 20;
+
+	(void)buf_append(out, "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x3c", 10);
+	put16(out, len + strings);
+	for (size_t at = 0; at < len; at += 20) {
+		size_t n = len - at < 20 ? len - at : 20;
+
+		(void)buf_append_char(out, (char)n);
+		(void)buf_append(out, text + at, n);
+	}
+}
+
+bool
+resolver_query(struct resolver *r, const char *name, int type, resolver_answer *answer, void *arg)
+{
+	CLEANUP_BUF struct buf packet = BUF_INIT(8192);
+	size_t found = 0;
+
+	world->asked++;
+	if (world->silent) {
+		answer(arg, ARES_ETIMEOUT, NULL, 0);
+		return true;
+	}
+	for (size_t i = 0; i < world->count; i++)
+		found += strcmp(world->zone[i].name, name) == 0;
+	if (found == 0) {
+		answer(arg, ARES_ENOTFOUND, NULL, 0);
+		return true;
+	}
+	(void)buf_append(&packet, "\0\0\x81\x80\0\1", 6);
+	put16(&packet, found);
+	(void)buf_append(&packet, "\0\0\0\0", 4);
+	put_name(&packet, name);
+	(void)buf_append(&packet, "\0\x10\0\1", 4);
+	for (size_t i = 0; i < world->count; i++)
+		if (strcmp(world->zone[i].name, name) == 0)
+			put_txt(&packet, world->zone[i].text);
+	answer(arg, ARES_SUCCESS, (const unsigned char *)packet.data, (int)packet.len);
+	return true;
+}
+
+/* ---- the owner ---- */
+
+static void
+on_finding(void *arg, const char *name, const char *state, const char *text)
+{
+	struct world *w = arg;
+
+	(void)buf_printf(&w->findings, "%s %s %s\n", name, state, text);
+}
+
+static void
+on_done(void *arg)
+{
+	((struct world *)arg)->done = true;
+}
+
+static int
+set_up(void **state)
+{
+	world = calloc(1, sizeof(*world));
+	assert_non_null(world);
+	world->base = event_base_new();
+	world->findings = (struct buf)BUF_INIT(16384);
+	*state = world;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	event_base_free(world->base);
+	buf_free(&world->findings);
+	free(world);
+	return 0;
+}
+
+static void
+look(const char *domain, const char *provider, const char *selector, const struct record *zone,
+    size_t count)
+{
+	struct check_domain *d;
+
+	world->zone = zone;
+	world->count = count;
+	world->done = false;
+	buf_clear(&world->findings);
+	d = check_domain_new(
+	    world->base, NULL, domain, provider, selector, on_finding, on_done, world);
+	assert_non_null(d);
+	assert_int_equal(world->findings.len, 0); /* not from within the call */
+	while (!world->done)
+		assert_int_equal(event_base_loop(world->base, EVLOOP_ONCE), 0);
+	(void)check_domain_free(d);
+}
+
+static void
+says(const char *what)
+{
+	if (strstr(buf_str(&world->findings), what) == NULL)
+		fail_msg("\"%s\" is not in:\n%s", what, buf_str(&world->findings));
+}
+
+/* ---- tests ---- */
+
+static void
+test_in_order(void **state)
+{
+	static const struct record zone[] = {
+	    {"mail.example.com", "verification=1"},
+	    {"mail.example.com", "v=spf1 include:spf.protection.outlook.com -all"},
+	    {"spf.protection.outlook.com", "v=spf1 ip4:40.92.0.0/15 ip4:40.107.0.0/16 -all"},
+	    {"_dmarc.example.com", "v=DMARC1; p=none; sp=reject; rua=mailto:d@example.com"},
+	    {"selector1._domainkey.mail.example.com", "v=DKIM1; k=rsa; "
+						      "p="
+						      "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
+						      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+						      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+						      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+						      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+						      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+						      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+						      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+						      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxIDAQAB"},
+	};
+
+	look("mail.example.com", "microsoft365", NULL, zone, ARRAY_SIZE(zone));
+	says("spf ok names the provider: v=spf1 include:spf.protection.outlook.com -all (1 of 10");
+	says("dkim ok selector1._domainkey.mail.example.com: an RSA key");
+	/* found one domain up, whose rule for domains below it counts */
+	says("dmarc ok policy reject, from example.com; aligned by SPF and DKIM");
+}
+
+static void
+test_nothing_published(void **state)
+{
+	look("example.com", "google", NULL, NULL, 0);
+	says("spf warn example.com has no SPF record");
+	says("publish \"v=spf1 include:_spf.google.com -all\"");
+	says("dkim warn no key under the selectors that the provider uses (google, ");
+	says("dmarc warn example.com has no DMARC record");
+	look("example.com", "generic", NULL, NULL, 0);
+	says("dkim info not looked for: give --selector");
+	look("example.com", "generic", "s2026", NULL, 0);
+	says("dkim fail s2026._domainkey.example.com holds no key");
+}
+
+static void
+test_wrong_records(void **state)
+{
+	static const struct record zone[] = {
+	    {"example.com", "v=spf1 mx +all"},
+	    {"_dmarc.example.com", "v=DMARC1; p=reject"},
+	    {"old._domainkey.example.com", "v=DKIM1; p="},
+	    {"weak._domainkey.example.com", "v=DKIM1; t=y; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQ"},
+	};
+
+	look("example.com", "google", "old", zone, ARRAY_SIZE(zone));
+	says("spf warn the provider is not in it: add include:_spf.google.com");
+	says("dkim warn old._domainkey.example.com: the key is revoked");
+	says("dmarc warn policy reject, and neither SPF nor DKIM");
+	look("example.com", "generic", "weak", zone, ARRAY_SIZE(zone));
+	says("spf warn it ends in \"+all\"");
+	says("an RSA key of 1024 bits or less: make one of 2048, in test mode");
+}
+
+static void
+test_silence(void **state)
+{
+	world->silent = true;
+	look("example.com", "google", NULL, NULL, 0);
+	says("spf warn DNS did not answer");
+	says("dkim warn DNS did not answer");
+	says("dmarc warn DNS did not answer");
+}
+
+/* An owner that goes away hears nothing more. */
+static void
+test_forgotten(void **state)
+{
+	struct check_domain *d = check_domain_new(
+	    world->base, NULL, "example.com", NULL, NULL, on_finding, on_done, world);
+
+	(void)check_domain_free(d);
+	(void)event_base_loop(world->base, EVLOOP_NONBLOCK);
+	assert_int_equal(world->findings.len, 0);
+	assert_int_equal(world->asked, 0);
+}
+
+int
+main(void)
+{
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    WORLD_TEST(test_in_order),
+	    WORLD_TEST(test_nothing_published),
+	    WORLD_TEST(test_wrong_records),
+	    WORLD_TEST(test_silence),
+	    WORLD_TEST(test_forgotten),
+	};
+
+	return cmocka_run_group_tests_name("send/check-domain", tests, NULL, NULL);
+}
