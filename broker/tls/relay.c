@@ -122,9 +122,11 @@ to_queue(struct relay *r)
 		return r->in.passed = true;
 	}
 	n = send(r->plain, r->in.bytes + r->in.at, r->in.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0) {
-		r->broken |= errno != EAGAIN && errno != EINTR;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
+	if (n < 0) { /* queue reads no more; what it wrote before still goes out */
+		r->in.len = 0;
+		return r->in.ended = r->in.passed = true;
 	}
 	r->in.at += (size_t)n;
 	r->in.len -= (size_t)n;

@@ -309,6 +309,32 @@ test_queue_ends(void **state)
 	assert_string_equal(w->why, "");
 }
 
+/* What the client says after that does not cut the last words off, also where they are many. */
+static void
+test_queue_ends_first(void **state)
+{
+	static char words[60000];
+	struct world *w = *state;
+	int64_t end = now_ms() + PATIENCE_MS;
+	size_t got = 0;
+	char bytes[5000];
+
+	shake_hands(w);
+	assert_int_equal(SSL_write(w->ssl, "QUIT\r\nNOOP\r\n", 12), 12);
+	assert_int_equal(send(w->plain, words, sizeof(words), 0), sizeof(words));
+	close(w->plain);
+	w->plain = -1;
+	while (got < sizeof(words) && now_ms() < end) {
+		int n = SSL_read(w->ssl, bytes, sizeof(bytes));
+
+		got += n > 0 ? (size_t)n : 0;
+		turn(w);
+	}
+	assert_int_equal(got, sizeof(words));
+	assert_true(ends(w));
+	assert_string_equal(w->why, "");
+}
+
 /* The client says that it is through: queue sees the end, and its answers still go out. */
 static void
 test_client_ends(void **state)
@@ -509,6 +535,7 @@ main(void)
 	    cmocka_unit_test(test_certificates),
 	    TEST(test_much_both_ways),
 	    TEST(test_queue_ends),
+	    TEST(test_queue_ends_first),
 	    TEST(test_client_ends),
 	    TEST(test_client_breaks),
 	    TEST(test_no_tls),
