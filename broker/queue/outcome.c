@@ -507,6 +507,25 @@ record_queue(struct queue *q, struct record *rec, bool dsn_passed)
 	turn_add(q, &rec->op);
 }
 
+/* A recipient over the server's number for one transaction: not refused, but for another (RFC 5321
+ * section 4.5.3.1.10). */
+static bool
+is_remainder(const struct smtp_reply *reply, const struct diagnosis *d)
+{
+	return reply->stage == SMTP_STAGE_RCPT && d->cause != NULL &&
+	       strcmp(d->cause, "too-many-recipients") == 0;
+}
+
+/* Where somebody got it, the rest is fewer, and may follow at once. */
+static bool
+some_delivered(const struct smtp_reply *results, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (results[i].code >= 200 && results[i].code < 300)
+			return true;
+	return false;
+}
+
 /* Results of the recipients; *ret_account is what they say of the account, with the reply that says
  * it. */
 static void
@@ -523,6 +542,8 @@ apply_results(struct queue *q, struct job *j, const struct smtp_reply *results,
 		if (results[i].code < 200 || results[i].code >= 300)
 			outcome_diagnose(j->delivery->account, m, &results[i], &d);
 		v = schedule_verdict(&results[i], &d);
+		if (is_remainder(&results[i], &d) && some_delivered(results, j->count))
+			v.recipient = SCHEDULE_REQUEUED;
 		r->at = queue_now(q);
 		smtp_reply_clear(&r->reply);
 		(void)smtp_reply_copy(&r->reply, &results[i]);

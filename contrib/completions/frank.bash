@@ -70,9 +70,9 @@ _frank() {
 		;;
 	queue)
 		case $second in
-		'' | list) options='--json --account --service --help' ;;
+		'' | list) options='--json --account --service --older --help' ;;
 		show) options='--json --help' ;;
-		*) options='--json --all --account --help' ;;
+		*) options='--json --all --account --service --older --help' ;;
 		esac
 		;;
 	events) options='--json --follow --help' ;;
@@ -85,7 +85,7 @@ _frank() {
 	fi
 	case $verb/$second in
 	/) COMPREPLY=($(compgen -W 'account authorize check events help key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
-	queue/) COMPREPLY=($(compgen -W 'list show retry hold release delete' -- "$cur")) ;;
+	queue/) COMPREPLY=($(compgen -W 'list show retry hold release delete move' -- "$cur")) ;;
 	secret/) COMPREPLY=($(compgen -W 'set' -- "$cur")) ;;
 	account/) COMPREPLY=($(compgen -W 'list add hold release retry revoke' -- "$cur")) ;;
 	key/) COMPREPLY=($(compgen -W 'list add remove rotate backup restore verify' -- "$cur")) ;;
@@ -98,7 +98,7 @@ _frank() {
 		;;
 	service/password) COMPREPLY=($(compgen -W "$(_frank_names service service list)" -- "$cur")) ;;
 	service/explain) COMPREPLY=($(compgen -u -- "$cur")) ;;
-	transcript/ | queue/show | queue/retry | queue/hold | queue/release | queue/delete)
+	transcript/ | queue/show | queue/retry | queue/hold | queue/release | queue/delete | queue/move)
 		COMPREPLY=($(compgen -W "$(_frank_names id queue list)" -- "$cur"))
 		;;
 	esac

@@ -48,11 +48,11 @@ complete -c frank -n '__frank_wants service explain' -a '(__fish_complete_users)
 complete -c frank -n '__frank_wants service password' -a '(__frank_names service service list)'
 complete -c frank -n '__fish_seen_subcommand_from explain' -l socket -x -a '(__frank_names service service list)' -d 'through its own socket'
 complete -c frank -n '__fish_seen_subcommand_from password' -l revoke -d 'end the password there is'
-complete -c frank -n '__frank_wants queue' -a 'list show retry hold release delete'
+complete -c frank -n '__frank_wants queue' -a 'list show retry hold release delete move'
 for verb in hold release retry revoke
 	complete -c frank -n "__frank_wants account $verb" -a '(__frank_names account account list)'
 end
-for verb in show retry hold release delete
+for verb in show retry hold release delete move
 	complete -c frank -n "__frank_wants queue $verb" -a '(__frank_names id queue list)'
 end
 
@@ -91,5 +91,6 @@ complete -c frank -n '__fish_seen_subcommand_from check' -l provider -x -a 'amaz
 complete -c frank -n '__fish_seen_subcommand_from check' -l stage -x -a 'connect tls ehlo auth mail rcpt data token' -d 'where in the session'
 complete -c frank -n '__fish_seen_subcommand_from check' -l context -x -d 'what else is known, as JSON'
 complete -c frank -n '__fish_seen_subcommand_from queue' -l all -d 'every message'
+complete -c frank -n '__fish_seen_subcommand_from queue' -l older -x -d 'accepted so long ago'
 complete -c frank -n '__fish_seen_subcommand_from queue' -l account -x -a '(__frank_names account account list)' -d 'of this account'
 complete -c frank -n '__fish_seen_subcommand_from queue' -l service -x -a '(__frank_names service service list)' -d 'of this service'
