@@ -559,7 +559,8 @@ write_missing(struct writer *w)
 		r = write_replaced(w, "From", w->plan->from, NULL);
 	if (r == 0 && p->from == NULL && w->found->first_from_count > 1 &&
 	    (w->found->sender == NULL || p->drop_sender))
-		r = buf_printf(&w->out, "Sender: %s\r\n", w->found->from[0]);
+		r = write_folded(w, &w->out, "Sender", strlen("Sender"), w->found->from[0],
+		    strlen(w->found->from[0]));
 	if (r == 0 && !w->found->date)
 		r = buf_printf(&w->out, "Date: %s\r\n", p->date);
 	if (r == 0 && !w->found->message_id) {
