@@ -194,7 +194,14 @@ check_binding(struct account *a)
 	else
 		fits = account_conf_needs_person(a->conf) &&
 		       (!has_tokens(a) || tokens_mismatch(a, &was, &is) == NULL);
-	machine_suspend(a->machine, now_of(a), !fits);
+	machine_suspend(a->machine, now_of(a), a->paused || !fits);
+}
+
+void
+account_pause(struct account *a, bool paused)
+{
+	a->paused = paused;
+	check_binding(a);
 }
 
 /* ---- reading and writing ---- */

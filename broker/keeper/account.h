@@ -49,6 +49,7 @@ struct account {
 	uint64_t conf_serial; /* counts the changes that matter of the configuration */
 	bool replace;         /* the next write may set an unexplained file aside */
 	bool running;         /* account_run is at work: no recursion */
+	bool paused;          /* its grant is being given back */
 	int write_error;      /* of the last write, or 0 */
 	char
 	    *endpoint; /* the token endpoint that the issuer's metadata names, once it was needed */
@@ -131,6 +132,9 @@ enum account_secret account_secret_kind(const struct account *a);
  * configuration names one, which would count before it; -ENOKEY where the store is not open; the
  * error of the write (nothing has changed then). */
 int account_set_secret(struct account *a, const struct secret *s, const char *key_id);
+
+/* While paused nothing is asked and nothing given. */
+void account_pause(struct account *a, bool paused);
 
 /* Forgets what the store holds for the account: tokens, and with `all` also its password, secret
  * and key. On disk both places of the record are written over. 0; -EBUSY while a request is in

@@ -275,8 +275,10 @@ token_get(struct client *c, const struct message *m)
 	if (!may_have_token(c, name, &service)) {
 		refuse_token(c, name);
 	} else if (a == NULL) {
+		audit(c, name, service, "An access token was asked for.", "no-such-account");
 		no_such_account(c);
 	} else if (!account_conf_has_tokens(a->conf)) {
+		audit(c, name, service, "An access token was asked for.", "no-token");
 		client_done(c, EX_CONFIG, "This account has no access token: its grant is another.",
 		    NULL, NULL);
 	} else {
@@ -289,9 +291,11 @@ token_get(struct client *c, const struct message *m)
 		client_occupy(c);
 		if (keeper_wait(c->keeper, a, c, ROLE_CLIENT, 0, service,
 			message_u64(m, F_MIN_VALID, 0),
-			rejected ? machine_generation(a->machine) : 0) < 0)
+			rejected ? machine_generation(a->machine) : 0) < 0) {
+			audit(c, name, service, "An access token was asked for.", "too-many");
 			client_done(c, EX_TEMPFAIL, "Too many wait for a token of this account.",
 			    "Try again in a moment.", NULL);
+		}
 	}
 }
 

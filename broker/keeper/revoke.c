@@ -38,6 +38,8 @@ revocation_free(struct revocation *r)
 		}
 	requests_cancel(k, r);
 	prepare_cancel(k, r);
+	account_pause(r->account, false);
+	keeper_run(k, r->account);
 	free(r->endpoint);
 	free(r);
 }
@@ -291,6 +293,9 @@ revoke_start(struct keeper *k, struct client *c, const struct message *m)
 	k->revocations = r;
 	if (a->conf->revocation_endpoint != NULL)
 		r->endpoint = strdup(a->conf->revocation_endpoint);
+	/* a refresh in between would bring a token that nobody revokes */
+	account_pause(a, true);
+	keeper_run(k, a);
 	ask(r);
 }
 
