@@ -96,7 +96,7 @@ providers_load(const char *config, struct providers *ret)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(OUTPUT_MAX);
 	int ends[2], r, status;
-	pid_t pid;
+	pid_t pid = -1;
 
 	*ret = (struct providers){0};
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -115,7 +115,7 @@ providers_load(const char *config, struct providers *ret)
 int
 providers_check(const char *config)
 {
-	pid_t pid;
+	pid_t pid = -1;
 	int r = spawn("--check", config, -1, &pid);
 
 	return r < 0 ? r : wait_status(pid);

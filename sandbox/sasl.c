@@ -30,9 +30,10 @@ sasl_exchange_begin(struct sasl_exchange *x, const char *mechanism)
 static bool
 take(char *to, size_t size, const char *from, size_t len)
 {
-	if (len >= size || memchr(from, '\0', len) != NULL)
+	if (len >= size || (len > 0 && memchr(from, '\0', len) != NULL))
 		return false;
-	memcpy(to, from, len);
+	if (len > 0)
+		memcpy(to, from, len);
 	to[len] = '\0';
 	return true;
 }

@@ -140,8 +140,11 @@ take_accounts(struct queue *q, struct settings *s)
 		q->accounts[i]->configured = false;
 	for (size_t i = 0; i < s->account_count; i++) {
 		struct account *a = account_by_name(q, s->accounts[i].name);
-		struct settings_account old = a->conf;
+		struct settings_account old;
 
+		if (a == NULL)
+			return -ENOMEM; /* it was added above, or this was not reached */
+		old = a->conf;
 		/* The old strings go with the new settings. */
 		a->conf = s->accounts[i];
 		s->accounts[i] = old;

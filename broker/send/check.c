@@ -216,10 +216,12 @@ check_go_on(struct check *c)
 		looking = looking || !c->looks[i].done;
 	if (c->look_count > 0 && c->looks[0].done && c->login == NULL && !c->login_done &&
 	    c->request == 0 && !c->to_ask) {
-		if (c->account == NULL || c->decided)
-			c->login_done = true;
-		else
+		if (c->account != NULL && !c->decided) {
+			/* It comes back here, also where it fails at once: then the check may be over. */
 			check_login(c);
+			return;
+		}
+		c->login_done = true;
 	}
 	if (c->look_count == 0 && c->lookup == NULL)
 		c->login_done = true; /* no address: there is nothing to log in to */
