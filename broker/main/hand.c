@@ -195,11 +195,9 @@ hand_aliases(const struct settings *s, struct message **ret, int *ret_fd)
 	const struct alias_file *f = settings_aliases(s);
 
 	*ret_fd = f->fd < 0 ? -1 : settings_reopen(f->fd);
-	if (*ret_fd < -1)
-		return *ret_fd;
 	*ret = message_new(M_CONF_ALIASES);
 	message_put_str(*ret, F_ALIASES_FILE, f->path);
-	return 0;
+	return *ret_fd < -1 ? *ret_fd : 0;
 }
 
 static struct message *
@@ -314,8 +312,7 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 	case HAND_ALIASES:
 		if (h->at > 0 || role != ROLE_QUEUE)
 			return false;
-		if (hand_aliases(h->settings, ret, ret_fd) < 0)
-			*ret = message_new(M_CONF_ALIASES);
+		(void)hand_aliases(h->settings, ret, ret_fd); /* a bad descriptor says it all */
 		return true;
 	case HAND_ACCOUNTS:
 		if (h->at >= c->account_count || role == ROLE_TLS)

@@ -39,7 +39,8 @@ int hand_run(struct hand *h, enum role_id role, struct channel *c);
 
 /* KEY_ANSWER: an account's key, certificate and secret as their files hold them now. */
 struct message *hand_key_answer(const struct settings *s, uint64_t id, const char *account);
-/* CONF_ALIASES with a descriptor of its text, or -1 for none. 0 or negative errno. */
+/* CONF_ALIASES, to be sent with the descriptor of its text, or -1 for none. 0; negative errno, also in *ret_fd:
+ * then the message is only to be freed. */
 int hand_aliases(const struct settings *s, struct message **ret, int *ret_fd);
 
 /* Does every account, service and listener fit into a message? 0; -EINVAL with a sentence each in `report`;

@@ -411,10 +411,13 @@ answer_aliases(struct child *c, uint64_t id)
 	struct message *m;
 	int fd, r = s->def.aliases(s->def.arg, &report);
 
-	if (r == 0)
+	if (r == 0) {
 		r = hand_aliases(s->settings, &m, &fd);
-	if (r == 0)
-		tell(c, m, fd);
+		if (r == 0)
+			tell(c, m, fd);
+		else
+			(void)message_free(m);
+	}
 	m = message_new(M_ALIASES_RESULT);
 	message_put_u64(m, F_ID, id);
 	message_put_str(m, F_TEXT, buf_str(&report));

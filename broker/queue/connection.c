@@ -514,7 +514,9 @@ find_greediest(const struct connections *all, unsigned few)
 	for (struct connection *c = all->first; c != NULL; c = c->next) {
 		unsigned n = c->counted ? usage_connections(c->usage) : 0;
 
-		if (n > few && !c->busy) {
+		/* What waits for the disk is over in a moment, and stored. */
+		if (n > few && !c->busy &&
+		    !(c->session != NULL && smtp_server_waiting(submission_engine(c->session)))) {
 			found = c;
 			few = n;
 		}
