@@ -92,27 +92,27 @@ keys_writable(struct keeper *k, const struct client *c)
 	}
 }
 
-/* The end: says so, and the job is gone. */
+/* The end: the job is gone, then its client is told, which may end the client, too. */
 static void
 finish(struct key_job *j, int exit, const char *error, const char *next, const char *text)
 {
 	struct client *c = j->client;
-	struct keeper *k = j->keeper;
 
+	j->keeper->key_job = NULL;
+	(void)job_free(j);
 	if (c != NULL)
 		client_done(c, exit, error, next, text);
-	k->key_job = job_free(j);
 }
 
 static void
 finish_failed(struct key_job *j, const char *doing, int r)
 {
 	struct client *c = j->client;
-	struct keeper *k = j->keeper;
 
+	j->keeper->key_job = NULL;
+	(void)job_free(j);
 	if (c != NULL)
 		keys_say_failed(c, doing, r);
-	k->key_job = job_free(j);
 }
 
 /* Tells the client of one record. False where its channel is full: to be told again. */

@@ -105,8 +105,9 @@ make_file_if_first(const char *path, const struct folders *f, struct buf *why)
 		(void)buf_printf(why,
 		    "The key file %s is missing, and %s/tokens holds what only it can open. Put it "
 		    "back from "
-		    "its backup. If there is none, move %s/tokens away; every account must then be "
-		    "authorized anew.",
+		    "its backup. Where the store has a passphrase, too, say key = \"passphrase\" in the "
+		    "tokens block, start, and open it: frank unlock. If there is neither, move "
+		    "%s/tokens away; every account must then be authorized anew.",
 		    path, f->path, f->path);
 		return -ENOENT;
 	}

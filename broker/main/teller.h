@@ -3,7 +3,8 @@
  * shell, as an unprivileged user, for a minute at most.
  *
  * The event comes as a JSON document on its standard input, and in pieces in its environment (FRANK_EVENT
- * and so on). No secret is in either. Its output is dropped.
+ * and so on). No secret is in either. Its standard output is dropped; what it says on standard error
+ * goes where ours does.
  */
 #ifndef FRANK_BROKER_MAIN_TELLER_H
 #define FRANK_BROKER_MAIN_TELLER_H

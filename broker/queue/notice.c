@@ -136,10 +136,11 @@ find_mail(struct queue *q, const struct account *a, enum notice_class class, str
 {
 	enum spool_state state = class == NOTICE_FAILED ? SPOOL_FAILED : SPOOL_HELD;
 
-	if (a->notices[class].kind == NULL)
+	/* known by what happened, so that only then the spool is looked into; but after a start by that
+	 * alone */
+	if (a->notices[class].kind == NULL && a->mail_looked_at)
 		return;
-	/* whether it is still so costs a look into the spool: it is taken when it is to be told */
-	if (a->notices[class].told != 0 && spool_has_state(q->spool, a->name, state) == 0)
+	if (spool_has_state(q->spool, a->name, state, notice_service) <= 0)
 		return;
 	f->kind = class == NOTICE_FAILED ? "mail-failed" : "mail-held";
 	(void)buf_append_str(&f->text,
@@ -247,8 +248,12 @@ unweigh(struct queue *q, struct account *a, enum notice_class class, struct dues
 
 	if (n->kind == NULL)
 		return;
+	if (!a->configured) {
+		forget(n); /* nobody asks for it any more */
+		return;
+	}
 	/* what comes and goes is told of once a day, not each time */
-	if (n->told != 0 && a->configured) {
+	if (n->told != 0) {
 		if (n->good == 0)
 			n->good = queue_now(q);
 		if (queue_now(q) < n->good + q->settings->notify.after) {
@@ -290,6 +295,7 @@ look_at(struct queue *q, struct account *a, struct dues *dues, int64_t *at)
 		buf_free(&f.text);
 		buf_free(&f.next);
 	}
+	a->mail_looked_at = true;
 	/* what is still far away comes nearer */
 	if (a->conf.client_expires > 0 || a->certificate_expires > 0 || a->consent_lapses > 0)
 		sooner(at, queue_now(q) + LOOK_LATEST);

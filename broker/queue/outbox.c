@@ -4,8 +4,8 @@
  *
  * The ways of an event are written with it, and each is struck out when it was gone: so each gets the event
  * at least once, whatever dies meanwhile, and its id tells repetitions. What does not get through is tried
- * again, later and later, for three days. One event at a time by each way, in their order, but a webhook that
- * fails keeps no other way waiting.
+ * again, later and later, for three days. One event at a time goes by each way; one that waits for another
+ * try keeps none waiting.
  *
  * Mail goes through the first of mail-accounts that works and is not the account it is about. It is a
  * report (SPOOL_REPORT), which is never bounced, of a service of which no event is ever made: so nothing

@@ -82,6 +82,7 @@ struct account {
 	bool keeper_spoke;               /* since this role began */
 	int64_t certificate_expires, consent_lapses, consent_lifetime; /* 0: not known */
 	struct notice *notices; /* by class: what people were told of it */
+	bool mail_looked_at;    /* for mail that waits for a person, since this role began */
 	struct policy_bucket rate;
 	int64_t used;      /* when mail was last delivered through it, to the day; 0: never */
 	char used_by[32];  /* the mechanism of that login */

@@ -146,17 +146,18 @@ spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visi
 }
 
 int
-spool_has_state(struct spool *s, const char *account, enum spool_state state)
+spool_has_state(struct spool *s, const char *account, enum spool_state state, const char *but)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_HAS_STATE,
 	    "SELECT 1 FROM message m JOIN recipient r ON r.message = m.id"
-	    " WHERE m.account=?1 AND m.done IS NULL AND r.state=?2 LIMIT 1");
+	    " WHERE m.account=?1 AND m.service<>?3 AND m.done IS NULL AND r.state=?2 LIMIT 1");
 	int code;
 
 	if (st == NULL)
 		return spool_step(s, NULL);
 	(void)sqlite3_bind_text(st, 1, account, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int(st, 2, (int)state);
+	(void)sqlite3_bind_text(st, 3, but, -1, SQLITE_STATIC);
 	code = sqlite3_step(st);
 	return end_rows(st, code, code == SQLITE_ROW);
 }

@@ -218,8 +218,10 @@ int spool_save_notice(struct spool *s, const char *account, const struct spool_n
 int spool_delete_notice(struct spool *s, const char *account, unsigned class);
 typedef void spool_notice_visit(void *arg, const struct spool_notice *n);
 int spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visit, void *arg);
-/* Has the account an open message with a recipient in this state? 1, 0 or negative errno. */
-int spool_has_state(struct spool *s, const char *account, enum spool_state state);
+/* Has the account an open message, but of the service `but`, with a recipient in this state? 1, 0 or
+ * negative errno. */
+int spool_has_state(
+    struct spool *s, const char *account, enum spool_state state, const char *but);
 
 /* The ways by which an event has still to go. retry counts a try. */
 struct spool_outbox {
