@@ -117,7 +117,8 @@ def run(ground, options):
     mail = ground.arrived('admin@example.test', 'Next step: ', 30)
     mail = [m for m in mail or [] if 'a: needs-authorization' in m]
     check('mail comes through another account', mail and 'From: Frank <' + ADDRESS in mail[0], mail)
-    check('which the log names', any('(notice)' in line or 'account=b' in line for line in f.log().splitlines() if 'delivered' in line), f.log()[-500:])
+    named = lambda: [line for line in f.log().splitlines() if 'delivered' in line and '(notice)' in line and 'account=b' in line]
+    check('which the log names', wait_for(named, 20), f.log()[-500:])
     check('marked as automatic', mail and 'Auto-Submitted: auto-generated' in mail[0], mail)
     check('the log has it, with fields', 'event=needs-authorization' in f.log() and 'account=a' in f.log(), f.log()[-800:])
     r = f.frank('events', '--json')
