@@ -241,6 +241,17 @@ look_at_ports(struct check *c)
 			    c, ports[i], ports[i] == 465 ? SMTP_TLS_IMPLICIT : SMTP_TLS_STARTTLS);
 }
 
+/* Is this address one of those before it? A literal one is found for both kinds. */
+static bool
+is_listed(const struct address *addresses, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (addresses[i].len == addresses[at].len &&
+		    memcmp(&addresses[i].sockaddr, &addresses[at].sockaddr, addresses[i].len) == 0)
+			return true;
+	return false;
+}
+
 static void
 on_resolved(void *arg, const struct address *addresses, size_t count, enum smtp_fault fault,
     const char *words)
@@ -261,7 +272,8 @@ on_resolved(void *arg, const struct address *addresses, size_t count, enum smtp_
 		c->address_count = count;
 		for (size_t i = 0; i < count; i++) {
 			address_text(&addresses[i], text, sizeof(text));
-			(void)buf_printf(&all, "%s%s", i > 0 ? ", " : "", text);
+			if (!is_listed(addresses, i))
+				(void)buf_printf(&all, "%s%s", i > 0 ? ", " : "", text);
 		}
 		check_step(c, "name", "ok", "%s: %s", c->host, buf_str(&all));
 		look_at_ports(c);

@@ -59,6 +59,7 @@ def run(ground, options):
     tester(ground, f, servers)
     sends(ground, f)
     audit(ground)
+    others(f)
     page(shown)
     f.stop()
     for s in servers.values():
@@ -105,6 +106,24 @@ def sends(ground, f):
     r = f.frank('check', 'healthy', '--to', 'check-send@example.test', '--send', '--transcript')
     check('--send: a message goes out', r.returncode == 0 and ground.arrived('check-send@example.test', 'frank check'), r)
     check('--transcript: what was said, without the password', 'C: AUTH PLAIN <user=billing@example.test, password>' in r.stdout, r.stdout)
+
+
+def others(f):
+    """Who is no administrator may look at the accounts of a service of theirs, and at nothing else."""
+    if os.getuid() != 0:
+        return check.skip('others', 'only root can be somebody else')
+    f.services = {'mine': dict(users=['daemon'], accounts=['healthy'], senders=['billing@example.test']),
+                  'theirs': dict(users=['root'], accounts=['refused'], senders=['billing@example.test'])}
+    f.write_conf()
+    f.frank('reload')
+    as_daemon = lambda *a: subprocess.run([program('frank'), *a], capture_output=True, text=True, env=f.env, user='daemon', group='daemon', extra_groups=[], timeout=120)
+    r = as_daemon('check', 'healthy')
+    if 'Permission denied' in r.stderr and 'frank' not in r.stdout:
+        return check.skip('others', 'the build folder is not readable to others')
+    check('others: the account of their service is checked, with its transcript free of secrets', r.returncode == 0 and 'Everything that was tried works' in r.stdout, r)
+    check('others: another account is none that they see', as_daemon('check', 'refused').returncode in (66, 67), as_daemon('check', 'refused'))
+    for args in (('--host', 'localhost:1'), ('healthy', '--send'), ('healthy', '--to', 'a@example.test')):
+        check(f'others: not {args[-1] if args[0] != "--host" else "--host"}', as_daemon('check', *args).returncode == 77, as_daemon('check', *args))
 
 
 def audit(ground):
