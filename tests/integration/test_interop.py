@@ -80,8 +80,7 @@ class Process(Counterpart):
 
 
 AIOSMTPD = r'''
-import json, os, ssl, sys, threading
-from aiosmtpd.controller import Controller
+import asyncio, json, os, ssl, sys
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 folder, cert, key = sys.argv[1:]
 password = sys.stdin.read().strip().encode()
@@ -98,21 +97,19 @@ class Handler:
         return "250 2.0.0 taken"
 def check(server, session, envelope, mechanism, data):
     good = isinstance(data, LoginPassword) and data.password == password
-    return AuthResult(success=good)
-class C(Controller):
-    def factory(self):
-        return SMTP(self.handler, tls_context=context, require_starttls=True, auth_required=True, authenticator=check, enable_SMTPUTF8=True, decode_data=False,
-                    data_size_limit=40000000)
-c = C(Handler(), hostname="127.0.0.1", port=0)
-c._trigger_server = lambda: None
-c.start()
-print(json.dumps({"port": c.server.sockets[0].getsockname()[1]}), flush=True)
-threading.Event().wait()
+    return AuthResult(success=good, handled=False)
+def factory():
+    return SMTP(Handler(), tls_context=context, require_starttls=True, auth_required=True, authenticator=check, enable_SMTPUTF8=True, decode_data=False,
+                data_size_limit=40000000, loop=loop)
+loop = asyncio.new_event_loop()
+server = loop.run_until_complete(loop.create_server(factory, host="127.0.0.1", port=0))
+print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+loop.run_forever()
 '''
 
 NODEMAILER = r'''
 const fs = require("fs"), path = require("path")
-const [folder, cert, key] = process.argv.slice(2)
+const [folder, cert, key] = process.argv.slice(1)
 const { SMTPServer } = require(path.join(process.env.GROUND_NODE_MODULES, "smtp-server"))
 const password = fs.readFileSync(0, "utf8").trim()
 let n = 0
