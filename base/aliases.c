@@ -668,6 +668,12 @@ give_unaliased(struct walk *w, const char *address, const char *name)
 	    "newaliases",
 	    name, is_caretaker(name) ? "set postmaster in frank.conf, or " : "", name,
 	    w->a == NULL ? "/etc/aliases" : w->a->file);
+	/* The host may be named like a domain whose mail is somewhere else. */
+	if (domain != NULL && strncasecmp(domain, "localhost", strlen("localhost")) != 0)
+		(void)buf_printf(w->why,
+		    "; or, where %s is a mail domain, name the host's own ones in local-domains in "
+		    "frank.conf",
+		    domain);
 	return ALIASES_UNKNOWN;
 }
 

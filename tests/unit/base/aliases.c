@@ -64,8 +64,9 @@ static const struct {
     {"nested", "postmaster: root\nroot: admin\nadmin: a@example.org\n", "postmaster",
 	"a@example.org"},
     {"diamond", "x: y, z\ny: q\nz: q\nq: a@example.org\n", "x", "a@example.org"},
-    {"comments", "# root: no@example.org\n\n   \n  # nor this\nroot: (me) admin@example.org (here)\n", "root",
-	"admin@example.org"},
+    {"comments",
+	"# root: no@example.org\n\n   \n  # nor this\nroot: (me) admin@example.org (here)\n",
+	"root", "admin@example.org"},
     {"names", "root: \"Smith, J\" <admin@example.org>, <b@example.org>\n", "root",
 	"admin@example.org b@example.org"},
     {"spaces", "root : admin@example.org\n", "root", "admin@example.org"},
@@ -80,6 +81,10 @@ static const struct {
     {"unknown", "root: a@example.org\n", "backup",
 	"?backup has no mailbox on this host: write \"backup: you@example.com\" into aliases and "
 	"run newaliases"},
+    {"unknown at the host", "root: a@example.org\n", "info@Host.example.com",
+	"?info has no mailbox on this host: write \"info: you@example.com\" into aliases and run "
+	"newaliases; or, where Host.example.com is a mail domain, name the host's own ones in "
+	"local-domains in frank.conf"},
     {"unknown root", "x: a@example.org\n", "root",
 	"?root has no mailbox on this host: set postmaster in frank.conf, or write \"root: "
 	"you@example.com\" into aliases and run "
