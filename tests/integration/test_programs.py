@@ -287,9 +287,10 @@ def listener(ground, box, post, f, ports):
     secrets.add(password)
     box.copy(ground.ca, '/usr/local/share/ca-certificates/ground.crt')
     box.run('update-ca-certificates')
-    box.env |= {'LOGIN': 'apps', 'PASSWORD': password, 'NODE_EXTRA_CA_CERTS': '/usr/local/share/ca-certificates/ground.crt', **{k.upper(): str(v) for k, v in ports.items()}}
+    env = {'LOGIN': 'apps', 'PASSWORD': password, 'NODE_PATH': '/usr/share/nodejs', 'NODE_EXTRA_CA_CERTS': '/usr/local/share/ca-certificates/ground.crt',
+           **{k.upper(): str(v) for k, v in ports.items()}}
     for name, *argv in (('smtp-php', 'php', 'smtp.php'), ('smtp-perl', 'perl', 'smtp.pl'), ('smtp-python', 'python3', 'smtp.py'), ('smtp-node', 'node', 'smtp.cjs'), ('smtp-ruby', 'ruby', 'smtp.rb')):
-        sends(box, name, argv[0], '/opt/programs/' + argv[1], name, FROM, '/opt/programs/body', user=33, env={'NODE_PATH': '/usr/share/nodejs'})
+        sends(box, name, argv[0], '/opt/programs/' + argv[1], name, FROM, '/opt/programs/body', user=33, env=env)
     for way in ports:
         post.expect(f'PHPMailer, SMTP, {way}', [f'smtp-php-mailer-{way}', f'smtp-php-mailer-{way}-bcc'], Subject=f'^PHPMailer at {way.upper()}$')
         post.expect(f'Symfony Mailer, SMTP, {way}', [f'smtp-php-symfony-{way}', f'smtp-php-symfony-{way}-bcc'], Subject=f'^Symfony, {way}$')
