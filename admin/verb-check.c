@@ -187,7 +187,8 @@ explain(const struct cli *cli, const struct arguments *args)
 
 	if (stage != NULL && smtp_stage_by_name(stage) == SMTP_STAGE_NONE)
 		return cli_fail(cli, EX_USAGE, NULL,
-		    "--stage wants connect, tls, ehlo, auth, mail, rcpt, data or token, not %s",
+		    "--stage wants connect, tls, ehlo, auth, mail, rcpt, data, api or token, not "
+		    "%s",
 		    stage);
 	if (arguments_has(args, OPTION_CONTEXT))
 		status = read_context(cli, args->values[OPTION_CONTEXT], &c, &f);

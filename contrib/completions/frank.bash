@@ -31,7 +31,7 @@ _frank() {
 		return
 		;;
 	--stage)
-		COMPREPLY=($(compgen -W 'connect tls ehlo auth mail rcpt data token' -- "$cur"))
+		COMPREPLY=($(compgen -W 'connect tls ehlo auth mail rcpt data api token' -- "$cur"))
 		return
 		;;
 	--provider)

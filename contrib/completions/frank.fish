@@ -88,7 +88,7 @@ complete -c frank -n '__fish_seen_subcommand_from check' -l send -d 'also send a
 complete -c frank -n '__fish_seen_subcommand_from check' -l selector -x -d 'the DKIM key to look for'
 complete -c frank -n '__fish_seen_subcommand_from check' -l transcript -d 'print what was said'
 complete -c frank -n '__fish_seen_subcommand_from check' -l provider -x -a 'amazon-ses aol fastmail generic google google-relay icloud mailgun mailru microsoft365 microsoft365-china microsoft365-dod microsoft365-gcc-high microsoft365-hve outlook postmark sendgrid yahoo yandex zoho zoho-pro' -d 'whose reply it is'
-complete -c frank -n '__fish_seen_subcommand_from check' -l stage -x -a 'connect tls ehlo auth mail rcpt data token' -d 'where in the session'
+complete -c frank -n '__fish_seen_subcommand_from check' -l stage -x -a 'connect tls ehlo auth mail rcpt data api token' -d 'where in the session'
 complete -c frank -n '__fish_seen_subcommand_from check' -l context -x -d 'what else is known, as JSON'
 complete -c frank -n '__fish_seen_subcommand_from queue' -l all -d 'every message'
 complete -c frank -n '__fish_seen_subcommand_from queue' -l older -x -d 'accepted so long ago'
