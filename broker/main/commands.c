@@ -244,7 +244,7 @@ commands_add(struct commands *c, const struct conf_reference *r)
 
 	if (!conf_reference_is_command(r) || find(c, r) != NULL)
 		return 0;
-	more = reallocarray(c->items, c->count + 1, sizeof(*more));
+	more = reallocarray(c->items, c->count + 1, sizeof(struct command *));
 	if (more == NULL)
 		return -ENOMEM;
 	c->items = more;

@@ -165,7 +165,7 @@ boundary_of(const struct recode_parts *p, const char *line, size_t len, bool *re
 static int
 write_encoded_header(struct recode *r, const struct buf *header)
 {
-	CLEANUP_BUF struct buf out = BUF_INIT(2 * PART_HEADER_MAX);
+	CLEANUP_BUF struct buf out = BUF_INIT((size_t)2 * PART_HEADER_MAX);
 	struct header_field f;
 	size_t at = 0;
 	bool cut = false;
