@@ -259,11 +259,13 @@ write_output(struct connection *c)
 }
 
 /* Replies wait while the session waits for a decision: what the client sent comes to nothing before
- * it, so it would be woken for nothing. */
+ * it, so it would be woken for nothing. Not the one to STARTTLS, for which the client waits. */
 static bool
-is_held(const struct smtp_server *e)
+is_held(const struct connection *c)
 {
-	return smtp_server_waiting(e) && !smtp_server_closing(e) &&
+	const struct smtp_server *e = submission_engine(c->session);
+
+	return !c->begin_tls && smtp_server_waiting(e) && !smtp_server_closing(e) &&
 	       smtp_server_output(e)->len < HELD_MAX;
 }
 
@@ -289,7 +291,7 @@ read_input(struct connection *c)
 		c->greeted = true;
 		if (smtp_server_input(e, bytes, (size_t)n) < 0)
 			return false;
-		if (!is_held(e) && !write_output(c))
+		if (!is_held(c) && !write_output(c))
 			return false;
 	}
 	return true;
@@ -383,7 +385,7 @@ arm(struct connection *c)
 	struct smtp_server *e = submission_engine(c->session);
 	bool patient = c->caller.listener == NULL && is_idle(c);
 	const struct timeval idle = {patient ? LOCAL_IDLE_SECONDS : IDLE_SECONDS, 0};
-	bool unwritten = smtp_server_output(e)->len > 0 && !is_held(e);
+	bool unwritten = smtp_server_output(e)->len > 0 && !is_held(c);
 	struct event **ev = unwritten ? &c->writable : &c->readable;
 	struct event *other = unwritten ? c->readable : c->writable;
 
@@ -430,7 +432,7 @@ exchange(struct connection *c)
 	/* A caller that has written already is read first. */
 	if (!c->greeted)
 		return read_input(c);
-	if (!is_held(e) && !write_output(c))
+	if (!is_held(c) && !write_output(c))
 		return false;
 	return smtp_server_output(e)->len > 0 || read_input(c);
 }
