@@ -16,6 +16,7 @@ enum {
 	HISTORY_DAYS_DEFAULT = 14,
 	SIZE_DEFAULT = 50 * 1024 * 1024,
 	SESSIONS_DEFAULT = 1,
+	NOTIFY_AFTER_DEFAULT = 60,
 	USER_CONNECTIONS_DEFAULT = 128,
 	USER_RATE_DEFAULT = 6000,
 	USER_IN_FLIGHT_DEFAULT = 512 * 1024 * 1024,
@@ -95,6 +96,7 @@ settings_new(const struct message *m)
 	s->warn_after = (int64_t)message_u64(m, F_WARN_AFTER, WARN_AFTER_DEFAULT);
 	s->keep_history = (int64_t)message_u64(m, F_TRANSCRIPT_DAYS, HISTORY_DAYS_DEFAULT) * DAY;
 	s->transcripts_size = message_u64(m, F_TRANSCRIPT_OCTETS, UINT64_MAX);
+	s->notify = (struct settings_notify){.after = NOTIFY_AFTER_DEFAULT, .repeat = DAY};
 	s->hold_in_doubt = in_doubt != NULL && strcmp(in_doubt, "hold") == 0;
 	s->has_admin_gid = message_has(m, F_ADMIN_GID);
 	s->admin_gid = (uint32_t)message_u64(m, F_ADMIN_GID, 0);

@@ -150,6 +150,13 @@ harness_configure(struct harness *h)
 	message_put_str(m, F_ACCOUNT, "acct");
 	message_put_str(m, F_SENDERS, h->senders);
 	say(h->to_main, m, -1);
+	if (h->notify) {
+		m = message_new(M_CONF_NOTIFY);
+		message_put_u64(m, F_AFTER, 0);
+		message_put_u64(m, F_REPEAT, 24 * 3600);
+		message_put_u64(m, F_HAS_COMMAND, 1);
+		say(h->to_main, m, -1);
+	}
 	m = message_new(M_CONF_END);
 	message_put_u64(m, F_GENERATION, h->generation);
 	say(h->to_main, m, -1);
@@ -314,6 +321,13 @@ answer_main(struct harness *h)
 		(void)snprintf(name, sizeof(name), "user%u", (unsigned)message_u64(m, F_UID, 0));
 		message_put_str(out, F_USER_NAME, name);
 		message_put_str(out, F_FULL_NAME, "Full Name");
+		say(h->to_main, out, -1);
+		break;
+	case M_NOTIFY_RUN:
+		h->told++;
+		out = message_new(M_NOTIFY_DONE);
+		message_put_u64(out, F_ID, message_u64(m, F_ID, 0));
+		message_put_u64(out, F_EXIT, h->command_status);
 		say(h->to_main, out, -1);
 		break;
 	case M_RELOAD:

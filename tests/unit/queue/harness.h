@@ -20,6 +20,9 @@ struct harness {
 	int dirs[3];               /* state, bodies, drop */
 	uint64_t generation;
 	bool send_wanted; /* NEED_ROLE came */
+	bool notify;      /* people are told, by a command, at once and daily */
+	unsigned told;    /* how often the command was run */
+	uint64_t command_status;
 	unsigned lent;    /* accounts lent, by the keeper's books */
 	/* what the configuration says */
 	const char *service, *from_policy, *mode, *in_doubt, *senders;

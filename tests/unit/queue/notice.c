@@ -1,0 +1,208 @@
+/*
+ * What people are told of an account, and how often: once, not at each restart; again after a day; of a
+ * recovery; and the command that tells them is run until it took the event. Needs root.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/unit/queue/harness.h"
+
+enum { STEP = 300 /* ms */, STEPS = 50, DAY = 24 * 3600 };
+
+/* Seconds that the role sees the system's clock ahead; shared with its process. */
+static int64_t *clock_step;
+
+int __real_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t);
+
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+	int r = __real_clock_gettime(id, t);
+
+	if (id == CLOCK_REALTIME && clock_step != NULL)
+		t->tv_sec += *(volatile int64_t *)clock_step;
+	return r;
+}
+
+static int
+setup(void **state)
+{
+	struct harness *h = calloc(1, sizeof(*h));
+
+	if (geteuid() != 0)
+		skip();
+	*clock_step = 0;
+	harness_init(h);
+	*state = h;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	harness_free(*state);
+	free(*state);
+	return 0;
+}
+
+struct events {
+	unsigned count, recovered;
+	char last[64], text[256];
+};
+
+static void
+on_event(void *arg, const struct message *m)
+{
+	struct events *e = arg;
+	const char *text = message_str(m, F_TEXT);
+
+	e->count++;
+	(void)snprintf(e->last, sizeof(e->last), "%s", message_str(m, F_KIND));
+	(void)snprintf(e->text, sizeof(e->text), "%s", text == NULL ? "" : text);
+	e->recovered += strcmp(e->last, "recovered") == 0;
+}
+
+static struct events
+events(struct harness *h)
+{
+	struct events e = {0};
+	CLEANUP_MESSAGE struct message *done =
+	    harness_ask(h, 0, message_new(M_EVENTS), on_event, &e);
+
+	assert_non_null(done);
+	assert_null(message_str(done, F_ERROR));
+	return e;
+}
+
+/* Waits until there are so many, and then a little for one too many. */
+static struct events
+expect(struct harness *h, unsigned count)
+{
+	struct events e = events(h);
+
+	for (int i = 0; i < STEPS && e.count < count; i++) {
+		harness_serve(h, STEP);
+		e = events(h);
+	}
+	harness_serve(h, 3 * STEP);
+	e = events(h);
+	assert_int_equal(e.count, count);
+	return e;
+}
+
+static void
+again(struct harness *h, const char *state)
+{
+	harness_kill(h);
+	harness_start(h);
+	harness_account_state(h, state);
+}
+
+static void
+test_once_and_daily(void **state)
+{
+	struct harness *h = *state;
+	struct events e;
+
+	h->notify = true;
+	harness_start(h);
+	harness_account_state(h, "needs-authorization");
+	e = expect(h, 1);
+	assert_string_equal(e.last, "needs-authorization");
+	assert_string_equal(e.text, "The password is wrong.");
+	assert_int_equal(h->told, 1);
+	harness_account_state(h, "needs-authorization");
+	(void)expect(h, 1);
+	again(h, "needs-authorization"); /* a restart repeats nothing */
+	(void)expect(h, 1);
+	assert_int_equal(h->told, 1);
+	*clock_step = DAY - 600;
+	again(h, "needs-authorization");
+	(void)expect(h, 1);
+	*clock_step = DAY + 600;
+	again(h, "needs-authorization");
+	(void)expect(h, 2);
+	assert_int_equal(h->told, 2);
+}
+
+static void
+test_recovery(void **state)
+{
+	struct harness *h = *state;
+	struct events e;
+
+	h->notify = true;
+	harness_start(h);
+	harness_account_state(h, "active");
+	(void)expect(h, 0); /* what always was well is no recovery */
+	harness_account_state(h, "client-error");
+	e = expect(h, 1);
+	assert_string_equal(e.last, "client-error");
+	harness_kill(h); /* well again while nobody looked */
+	harness_start(h);
+	harness_serve(h, 3 * STEP);
+	(void)expect(h, 1); /* the keeper has not spoken yet: nothing is known */
+	harness_account_state(h, "active");
+	e = expect(h, 2);
+	assert_string_equal(e.last, "recovered");
+	again(h, "active");
+	(void)expect(h, 2);
+	harness_account_state(h, "client-error");
+	e = expect(h, 3);
+	assert_int_equal(e.recovered, 1);
+}
+
+static void
+test_command_is_tried_again(void **state)
+{
+	struct harness *h = *state;
+
+	h->notify = true;
+	h->command_status = EX_TEMPFAIL;
+	harness_start(h);
+	harness_account_state(h, "needs-authorization");
+	(void)expect(h, 1);
+	assert_int_equal(h->told, 1);
+	harness_kill(h); /* the outbox has it */
+	h->command_status = 0;
+	*clock_step = 3600;
+	harness_start(h);
+	harness_account_state(h, "needs-authorization");
+	for (int i = 0; i < STEPS && h->told < 2; i++)
+		harness_serve(h, STEP);
+	(void)expect(h, 1);
+	assert_int_equal(h->told, 2);
+	again(h, "needs-authorization");
+	(void)expect(h, 1);
+	assert_int_equal(h->told, 2);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_once_and_daily),
+	    TEST(test_recovery),
+	    TEST(test_command_is_tried_again),
+	};
+
+	clock_step = mmap(
+	    NULL, sizeof(*clock_step), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (clock_step == MAP_FAILED)
+		return 1;
+	return cmocka_run_group_tests_name("queue/notice", tests, NULL, NULL);
+}
