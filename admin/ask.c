@@ -14,7 +14,7 @@ static struct terminal *hidden;
 static void
 on_signal(int number)
 {
-	terminal_restore(hidden);
+	terminal_restore(hidden); /* NOLINT(bugprone-signal-handler): it calls tcsetattr alone */
 	_exit(128 + number);
 }
 

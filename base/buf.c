@@ -76,7 +76,7 @@ buf_reserve(struct buf *b, size_t extra)
 		return -ENOBUFS;
 	}
 	need = b->len + extra + 1;
-	if (need <= b->cap)
+	if (b->data != NULL && need <= b->cap)
 		return 0;
 	cap = b->cap == 0 ? BUF_FIRST : b->cap;
 	while (cap < need)
@@ -86,7 +86,7 @@ buf_reserve(struct buf *b, size_t extra)
 	if (b->wipe) {
 		data = malloc(cap);
 		if (data != NULL) {
-			if (b->len > 0)
+			if (b->data != NULL)
 				memcpy(data, b->data, b->len);
 			data[b->len] = '\0';
 			release(b);
