@@ -692,13 +692,18 @@ test_drop_order(void **state)
 static void
 test_drop_waits(void **state)
 {
+	CLEANUP_BUF struct buf large = BUF_INIT(60000);
 	struct harness *h = *state;
 
-	h->user_rate = 1;
+	h->user_in_flight = 10000;
+	(void)buf_append_str(
+	    &large, DROP_MAIL("00112233445566778899aabbccddee02") "BDAT 40000 LAST\r\n\n");
+	for (int i = 0; i < 39999; i++)
+		(void)buf_append_char(&large, i % 60 == 59 ? '\n' : 'x');
+	(void)buf_append_str(&large, "QUIT\r\n");
 	drop_file(
 	    h, "1.drop", 1234, DROP_MAIL("00112233445566778899aabbccddee01") DROP_BODY "QUIT\r\n");
-	drop_file(
-	    h, "2.drop", 1234, DROP_MAIL("00112233445566778899aabbccddee02") DROP_BODY "QUIT\r\n");
+	drop_file(h, "2.drop", 1234, buf_str(&large));
 	drop_file(
 	    h, "3.drop", 1234, DROP_MAIL("00112233445566778899aabbccddee03") DROP_BODY "QUIT\r\n");
 	drop_file(
