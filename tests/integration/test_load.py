@@ -1,5 +1,5 @@
 """A long queue for many accounts, of which one is held, one is throttled and one has a server that hangs: the others go at full speed,
-each message once; memory stays bounded, and a restart is quick. 5,000 messages; 100,000 with --full. Then what people do to a queue:
+each message once; memory stays bounded, and a restart is quick. 2,500 messages; 100,000 with --full. Then what people do to a queue:
 look at a part of it, move it to another account, flush it."""
 from harness import *
 
@@ -180,4 +180,4 @@ def hands(f, sink, each):
 
 
 def run(ground, options):
-    load(100000 if options.full else 5000)
+    load(100000 if options.full else 2500)
