@@ -128,10 +128,11 @@ spool_shift(struct spool *s, const struct spool_step *step)
 	    " WHERE next IS NOT NULL AND (message >= %" PRIu64 " OR %s) AND %s;"
 	    "UPDATE recipient SET at=at+%" PRId64 " WHERE %s AND %s;"
 	    "UPDATE recipient SET next=%" PRId64 " WHERE next > %" PRId64 " AND %s;"
+	    "UPDATE outbox SET next=%" PRId64 " WHERE next > %" PRId64 ";"
 	    "UPDATE message SET next=(SELECT min(next) FROM recipient WHERE message=id"
 	    " AND state IN (0, 3)) WHERE done IS NULL AND next IS NOT NULL;",
 	    step->delta, step->first, step->delta, step->first, tried, open, step->delta, tried,
-	    open, step->latest, step->latest, open);
+	    open, step->latest, step->latest, open, step->latest, step->latest);
 	if (r == 0)
 		r = spool_run(s, sql);
 	if (r == 0)
