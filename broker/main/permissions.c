@@ -56,7 +56,9 @@ complain(struct look *l, const struct conf_place *named, const char *path, const
 	char number[24];
 
 	(void)snprintf(number, sizeof(number), "%u", (unsigned)st->st_uid);
-	if (named != NULL && named->file != NULL) /* not what is so by default */
+	if (named != NULL && named->file == NULL)
+		named = NULL; /* so by default */
+	if (named != NULL)
 		(void)buf_printf(l->report, "%s:%u: warning: ", named->file, named->line);
 	(void)buf_printf(l->report, "%s: %s%s (owner %s, mode %04o): %s %s\n", path,
 	    named == NULL ? "warning: " : "", danger, p == NULL ? number : p->pw_name,
