@@ -4,7 +4,7 @@ Programs that send mail call /usr/sbin/sendmail, read /etc, and belong to packag
 mount namespace whose root is an overlay over this machine's: apt installs into it with all maintainer scripts, Frank's
 package takes the place of whatever mail server is there, and when the box ends nothing of it is left. Its network is this machine's.
 """
-import os, signal, subprocess, tempfile
+import contextlib, os, signal, subprocess, tempfile
 
 from harness import build_dir, harness_dir, wait_for
 
@@ -67,15 +67,18 @@ class Box:
         self.enter = ['nsenter', '-t', str(self.holder.pid), '-m', '-u', '--']
         self.env = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/tmp', 'LANG': 'C.UTF-8', 'TERM': 'dumb'}
 
-    def run(self, *argv, user=None, input=None, env=None, timeout=60, cwd='/tmp', prefix=()):
-        """A command in the box, as root or another user, with an environment of its own."""
+    def run(self, *argv, user=None, input=None, env=None, timeout=180, cwd='/tmp'):
+        """A command in the box, as root or another user, with an environment of its own. One that takes too long is ended: status -9."""
         words = list(self.enter)
         if user is not None:
             words += ['setpriv', '--reuid', str(user), '--regid', str(user), '--clear-groups', '--']
-        words += ['env', '-C', cwd, '-i', *[f'{k}={v}' for k, v in (self.env | (env or {})).items()], *prefix, *argv]
+        words += ['env', '-C', cwd, '-i', *[f'{k}={v}' for k, v in (self.env | (env or {})).items()], *argv]
         if isinstance(input, str):
             input = input.encode()
-        return subprocess.run(words, input=b'' if input is None else input, capture_output=True, timeout=timeout)
+        try:
+            return subprocess.run(words, input=b'' if input is None else input, capture_output=True, timeout=timeout)
+        except subprocess.TimeoutExpired as e:
+            return subprocess.CompletedProcess(words, -9, e.stdout or b'', (e.stderr or b'') + b'(ended: it took too long)')
 
     def begin(self, *argv):
         """A daemon in the box, in the foreground; end() ends it."""
@@ -142,4 +145,5 @@ class Box:
             wait_for(lambda: not self.pids(), 3)
         self.holder.stdin.close()
         self.holder.wait(20)
-        os.rmdir(self.folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(self.folder)
