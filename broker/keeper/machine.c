@@ -1,5 +1,5 @@
 /*
- * machine.c: see machine.h.
+ * machine.c: see machine.h; what an answer of the server does is in machine-answer.c.
  *
  * Rotation, the only place where a crash can cost a person's consent:
  *
@@ -20,99 +20,15 @@
  * refresh token does not die of idleness. What a caller demands is capped at half of life as well,
  * so that very short tokens work.
  *
- * After a failure: 5 s to 15 min with full jitter; at least 30 s where the server itself answered,
- * and 15 min from the fifth equal answer on (Microsoft blocks clients that repeat a failing
- * request: AADSTS50196); Retry-After where it is longer.
- *
  * An unattended machine (machine_set_unattended) has nothing to rotate: it asks at once and writes
  * nothing.
  *
  * Only machine_enter changes the standing.
  */
-#include "broker/keeper/machine.h"
+#include "broker/keeper/machine-internal.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum {
-	SECOND = 1000,
-	MARGIN_MIN = 90 * SECOND,
-	WANT_MIN = 10 * SECOND,    /* a token must live long enough to be used at all */
-	LIFE_ABSENT = 300,         /* seconds, where the server does not tell */
-	LIFE_MAX = 30 * 24 * 3600, /* seconds */
-	BACKOFF_FIRST = 5 * SECOND,
-	BACKOFF_MAX = 900 * SECOND,
-	ANSWERED_MIN = 30 * SECOND, /* between two requests of which the first was refused */
-	EQUAL_MAX = 5,
-	RETRY_AFTER_MAX = 24 * 3600, /* seconds */
-	WRITE_AGAIN = 1 * SECOND,
-	WRITE_AGAIN_MAX = 60 * SECOND,
-	JUST_ROTATED = 600 * SECOND,
-	GRANT_AGAIN = 60 * SECOND,
-	IDLE_REFRESH = 7 * 24 * 3600,    /* seconds */
-	IDLE_SPREAD = 600 * SECOND,      /* after a start, not all at once */
-	INTERRUPTED_CHECK = 30 * SECOND, /* how soon an interrupted rotation is looked into */
-	CLIENT_AGAIN =
-	    6 * 3600 * SECOND,     /* a refused client may have been mended at the provider */
-	LOCAL_AGAIN = 60 * SECOND, /* a key file that could not be used may have been mended */
-	SKEW_TELLING = 60,         /* seconds by which clocks must differ to explain a refusal */
-	TEXT_MAX = 1000,
-};
-
-enum writing { WRITE_NONE, WRITE_PLAIN, WRITE_INTENT, WRITE_PAIR };
-
-struct waiter {
-	uint64_t id;
-	int64_t min_valid; /* ms */
-	bool decided, granted;
-};
-
-struct machine {
-	char *account;
-	struct vault *vault;
-	uint32_t (*random)(void *arg);
-	void *random_arg;
-
-	enum machine_state standing;
-	uint64_t generation;
-	bool suspended, unattended;
-
-	struct sealed *refresh, *previous, *access;
-	char *scope;
-	int64_t life, expires;       /* of the access token: ms; ms of the boot clock */
-	int64_t refresh_at, idle_at; /* ms of the boot clock */
-	int64_t refreshed_wall, authorized_wall;
-	int64_t min_valid; /* ms */
-	bool rejected;     /* a server refused the access token */
-	bool unwritten;    /* a refresh token that is in memory alone */
-	bool used;         /* somebody wanted the access token */
-
-	bool refreshing, ask_now;
-	bool stale;       /* the request in flight is of an older generation */
-	bool interrupted; /* a request may have reached the server, and no answer came */
-	bool intent_on_disk;
-	uint64_t request, serial;
-	int64_t asked_at;
-	int64_t forced_at; /* last refresh for a rejected token */
-	int64_t rotated_at;
-	bool grant_again; /* invalid_grant came once, right after a rotation */
-
-	unsigned failures, equal;
-	uint64_t last_failure; /* a hash: equal failures are told by it */
-	int64_t not_before;
-	bool demand; /* somebody was sent away: try by itself */
-	bool probing;
-	int64_t probe_at; /* when a refused client is tried again */
-
-	enum writing writing;
-	unsigned write_failures;
-	int64_t write_at;
-
-	struct waiter *waiters;
-	size_t waiting, room;
-	bool changed;
-	struct buf text, next;
-};
 
 const char *
 machine_state_name(enum machine_state s)
@@ -164,36 +80,23 @@ machine_free(struct machine *m)
 
 /* ---- small helpers ---- */
 
-static int64_t
-min64(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t
-max64(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* A number from 0 to `range`. */
-static int64_t
-jitter(struct machine *m, int64_t range)
+int64_t
+machine_jitter(struct machine *m, int64_t range)
 {
 	return range <= 0
 		   ? 0
 		   : (int64_t)((double)range * ((double)m->random(m->random_arg) / UINT32_MAX));
 }
 
-static void
+void
 machine_enter(struct machine *m, enum machine_state standing)
 {
 	m->standing = standing;
 	m->changed = true;
 }
 
-static void
-say_nothing(struct machine *m)
+void
+machine_say_nothing(struct machine *m)
 {
 	if (m->text.len > 0)
 		m->changed = true;
@@ -201,8 +104,8 @@ say_nothing(struct machine *m)
 	buf_clear(&m->next);
 }
 
-static void
-say(struct machine *m, const char *text, const char *next)
+void
+machine_say(struct machine *m, const char *text, const char *next)
 {
 	m->changed = true;
 	buf_clear(&m->text);
@@ -227,27 +130,26 @@ can_ask(const struct machine *m, struct machine_now now)
 	       (m->standing == MACHINE_ACTIVE || (m->probing && m->standing != MACHINE_EMPTY));
 }
 
-static void
-drop_access(struct machine *m)
+void
+machine_drop_access(struct machine *m)
 {
 	sealed_replace(&m->access, NULL);
 	m->rejected = false;
 	m->refresh_at = MACHINE_NEVER;
 }
 
-/* When the access token is to be refreshed ahead of its end. */
-static void
-plan_refresh(struct machine *m)
+void
+machine_plan_refresh(struct machine *m)
 {
 	int64_t margin = max64(max64(MARGIN_MIN, m->life / 10), m->min_valid);
 
 	margin = min64(margin, m->life / 2);
-	margin = margin - margin / 10 + jitter(m, margin / 5);
+	margin = margin - margin / 10 + machine_jitter(m, margin / 5);
 	m->refresh_at = m->expires - margin;
 }
 
-static void
-plan_idle(struct machine *m, int64_t from)
+void
+machine_plan_idle(struct machine *m, int64_t from)
 {
 	int64_t span = (int64_t)IDLE_REFRESH * SECOND;
 
@@ -255,11 +157,11 @@ plan_idle(struct machine *m, int64_t from)
 		m->idle_at = MACHINE_NEVER; /* nothing dies of idleness */
 		return;
 	}
-	m->idle_at = from + span - jitter(m, span / 10);
+	m->idle_at = from + span - machine_jitter(m, span / 10);
 }
 
-static void
-write_now(struct machine *m, struct machine_now now, enum writing what)
+void
+machine_write_soon(struct machine *m, struct machine_now now, enum writing what)
 {
 	if (m->unattended)
 		return;
@@ -277,7 +179,7 @@ machine_set_unattended(struct machine *m, bool unattended)
 		return;
 	m->unattended = unattended;
 	m->idle_at = MACHINE_NEVER;
-	say_nothing(m);
+	machine_say_nothing(m);
 	machine_enter(m, unattended || m->refresh != NULL ? MACHINE_ACTIVE : MACHINE_EMPTY);
 }
 
@@ -294,7 +196,7 @@ load_access(struct machine *m, struct machine_now now, const struct credential *
 	m->access = vault_seal(m->vault, c->access_token);
 	m->life = (expires - obtained) * SECOND;
 	m->expires = now.boot + left * SECOND;
-	plan_refresh(m);
+	machine_plan_refresh(m);
 }
 
 int
@@ -323,7 +225,7 @@ machine_load(
 	else if (c->condition == CREDENTIAL_CLIENT_ERROR)
 		machine_enter(m, MACHINE_CLIENT_ERROR);
 	if (m->standing != MACHINE_ACTIVE) {
-		say(m, c->condition_text == NULL ? "" : c->condition_text, "");
+		machine_say(m, c->condition_text == NULL ? "" : c->condition_text, "");
 		if (m->standing == MACHINE_NEEDS_AUTHORIZATION)
 			(void)buf_printf(&m->next, "Sign in again: frank authorize %s", m->account);
 		else
@@ -332,13 +234,13 @@ machine_load(
 	}
 	/* Somebody may have restarted because it is mended. */
 	if (m->standing == MACHINE_CLIENT_ERROR)
-		m->probe_at = now.boot + jitter(m, INTERRUPTED_CHECK);
+		m->probe_at = now.boot + machine_jitter(m, INTERRUPTED_CHECK);
 	idle_for = max64(now.wall - max64(m->refreshed_wall, m->authorized_wall), 0);
-	plan_idle(m, now.boot - min64(idle_for, IDLE_REFRESH) * SECOND);
-	m->idle_at = max64(m->idle_at, now.boot + jitter(m, IDLE_SPREAD));
+	machine_plan_idle(m, now.boot - min64(idle_for, IDLE_REFRESH) * SECOND);
+	m->idle_at = max64(m->idle_at, now.boot + machine_jitter(m, IDLE_SPREAD));
 	if (c->intent != 0) {
 		m->intent_on_disk = m->interrupted = true;
-		m->idle_at = now.boot + jitter(m, INTERRUPTED_CHECK);
+		m->idle_at = now.boot + machine_jitter(m, INTERRUPTED_CHECK);
 	}
 	return 0;
 }
@@ -431,12 +333,11 @@ begin(struct machine *m, struct machine_now now)
 	if (m->unattended || (m->intent_on_disk && m->writing == WRITE_NONE))
 		m->ask_now = true; /* the record says already what is about to happen */
 	else
-		write_now(m, now, WRITE_INTENT);
+		machine_write_soon(m, now, WRITE_INTENT);
 }
 
-/* Decides what can be decided for those who wait; begins a refresh where one is needed. */
-static void
-settle(struct machine *m, struct machine_now now)
+void
+machine_settle(struct machine *m, struct machine_now now)
 {
 	for (size_t i = 0; i < m->waiting; i++) {
 		struct waiter *w = &m->waiters[i];
@@ -503,7 +404,7 @@ machine_want(struct machine *m, struct machine_now now, uint64_t waiter, uint64_
 	m->waiters[m->waiting++] = (struct waiter){.id = waiter,
 	    .min_valid = (int64_t)(min_valid > LIFE_MAX ? LIFE_MAX : min_valid) * SECOND};
 	m->used = true;
-	settle(m, now);
+	machine_settle(m, now);
 	return 0;
 }
 
@@ -529,287 +430,12 @@ machine_forget(struct machine *m, uint64_t waiter)
 		}
 }
 
-/* ---- answers ---- */
-
-static uint64_t
-failure_hash(const struct answer_facts *f)
-{
-	const char *s = f->fault != NULL ? "fault" : f->error == NULL ? "" : f->error;
-	uint64_t hash = 14695981039346656037u ^ f->status;
-
-	for (; *s != '\0'; s++)
-		hash = (hash ^ (uint8_t)*s) * 1099511628211u;
-	return hash == 0 ? 1 : hash;
-}
-
-static void
-back_off(struct machine *m, struct machine_now now, bool answered, uint64_t failure,
-    uint64_t retry_after)
-{
-	int64_t ceiling = BACKOFF_MAX, delay;
-
-	if (m->failures < 8)
-		ceiling = min64(BACKOFF_MAX, (int64_t)BACKOFF_FIRST << m->failures);
-	m->failures++;
-	m->equal = failure == m->last_failure ? m->equal + 1 : 1;
-	m->last_failure = failure;
-	delay = BACKOFF_FIRST + jitter(m, ceiling - BACKOFF_FIRST);
-	if (answered)
-		delay = max64(delay, ANSWERED_MIN);
-	if (answered && m->equal >= EQUAL_MAX)
-		delay = max64(delay, BACKOFF_MAX + jitter(m, BACKOFF_MAX / 5));
-	delay = max64(delay,
-	    (int64_t)(retry_after > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : retry_after) * SECOND);
-	m->not_before = now.boot + delay;
-	m->idle_at = max64(m->idle_at, m->not_before);
-}
-
-static void
-say_facts(struct machine *m, enum answer_class c, const struct machine_answer *a)
-{
-	say(m, "", "");
-	classify_text(&a->facts, NULL, &m->text);
-	classify_next(c, &a->facts, m->account, &m->next);
-	if (c != ANSWER_TRANSIENT && a->skew >= SKEW_TELLING)
-		(void)buf_printf(&m->text,
-		    " This machine's clock and the server's differ by %llu seconds.",
-		    (unsigned long long)a->skew);
-}
-
-static void
-fail_transient(struct machine *m, struct machine_now now, const struct machine_answer *a)
-{
-	/* A fault may have struck before or after the server took the refresh token. */
-	if (!m->unattended && !a->unsent && (a->facts.fault != NULL || a->facts.status >= 500))
-		m->interrupted = true;
-	if (m->standing == MACHINE_ACTIVE)
-		say_facts(m, ANSWER_TRANSIENT, a);
-	else if (m->standing == MACHINE_CLIENT_ERROR)
-		m->probe_at = now.boot + CLIENT_AGAIN;
-	back_off(m, now, a->facts.status != 0, failure_hash(&a->facts), a->retry_after);
-}
-
-static void
-fail_for_good(
-    struct machine *m, struct machine_now now, enum answer_class c, const struct machine_answer *a)
-{
-	bool grant = a->facts.error != NULL && strcmp(a->facts.error, "invalid_grant") == 0;
-
-	if (grant && !m->unattended && !m->grant_again && now.boot - m->rotated_at < JUST_ROTATED) {
-		/* A token that was just issued may not have reached every machine of the server. */
-		m->grant_again = true;
-		say_facts(m, ANSWER_TRANSIENT, a);
-		m->not_before = now.boot + GRANT_AGAIN;
-		m->demand = true;
-		return;
-	}
-	say_facts(m, c, a);
-	if (grant && m->interrupted)
-		(void)buf_append_str(&m->text,
-		    " A refresh was interrupted before: the server had probably replaced "
-		    "the token, and its answer never arrived.");
-	m->interrupted = m->intent_on_disk = false;
-	m->not_before = now.boot + ANSWERED_MIN;
-	machine_enter(
-	    m, c == ANSWER_NEEDS_USER ? MACHINE_NEEDS_AUTHORIZATION : MACHINE_CLIENT_ERROR);
-	if (a->facts.local)
-		m->probe_at = now.boot + LOCAL_AGAIN;
-	else if (c == ANSWER_CLIENT)
-		m->probe_at = now.boot + CLIENT_AGAIN + jitter(m, CLIENT_AGAIN / 10);
-	write_now(m, now, WRITE_PLAIN);
-}
-
-/* Everything that must be allocated for new tokens, so that taking them over cannot fail half-way.
- */
-struct incoming {
-	struct sealed *access, *refresh;
-	char *scope;
-};
-
-static int
-prepare(struct machine *m, const struct machine_answer *a, struct incoming *ret)
-{
-	ret->access = vault_seal(m->vault, a->access_token);
-	ret->refresh = vault_seal(m->vault, a->refresh_token);
-	ret->scope = a->scope == NULL ? NULL : strdup(a->scope);
-	if ((a->access_token != NULL && ret->access == NULL) ||
-	    (a->refresh_token != NULL && ret->refresh == NULL) ||
-	    (a->scope != NULL && ret->scope == NULL)) {
-		(void)sealed_free(ret->access);
-		(void)sealed_free(ret->refresh);
-		free(ret->scope);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* The access token, whose life began when it was asked for at the latest. */
-static void
-take_access(struct machine *m, struct machine_now now, const struct machine_answer *a,
-    struct incoming *in, int64_t asked_at)
-{
-	uint64_t life = !a->has_life || a->life == 0 ? LIFE_ABSENT
-			: a->life > LIFE_MAX         ? LIFE_MAX
-						     : a->life;
-
-	m->generation++;
-	sealed_replace(&m->access, TAKE_PTR(in->access));
-	m->rejected = false;
-	m->life = (int64_t)life * SECOND;
-	m->expires = asked_at + m->life;
-	m->used = false;
-	if (in->scope != NULL) {
-		free(m->scope);
-		m->scope = TAKE_PTR(in->scope);
-	}
-	m->failures = m->equal = 0;
-	m->last_failure = 0;
-	m->interrupted = m->grant_again = m->intent_on_disk = false;
-	m->refreshed_wall = now.wall;
-	plan_refresh(m);
-	plan_idle(m, now.boot);
-}
-
-static bool
-is_new_refresh_token(const struct machine *m, const struct machine_answer *a)
-{
-	CLEANUP_SECRET struct secret *present = vault_open(m->vault, m->refresh);
-
-	return a->refresh_token != NULL && !secret_equal(present, a->refresh_token);
-}
-
-static void
-lacks_scope(struct machine *m, struct machine_now now, const char *lacking)
-{
-	drop_access(m);
-	say(m, "", "");
-	(void)buf_printf(
-	    &m->text, "The authorization server does not grant the scope %s any more.", lacking);
-	if (m->unattended) {
-		(void)buf_append_str(&m->next, "Let the provider's administrator grant it to the "
-					       "application, or mend scopes.");
-		machine_enter(m, MACHINE_CLIENT_ERROR);
-		m->probe_at = now.boot + CLIENT_AGAIN;
-		return;
-	}
-	(void)buf_printf(&m->next,
-	    "Sign in again and leave every permission ticked: frank authorize %s", m->account);
-	machine_enter(m, MACHINE_NEEDS_AUTHORIZATION);
-}
-
-static void
-is_misdirected(struct machine *m, struct machine_now now, const char *audience)
-{
-	drop_access(m);
-	say(m, "", "");
-	(void)buf_printf(&m->text,
-	    "The access token is meant for %s, which is not what the account's audience names.",
-	    audience);
-	(void)buf_append_str(&m->next,
-	    "Check scopes in the account's block: they name another service than the mail server.");
-	machine_enter(m, MACHINE_CLIENT_ERROR);
-	m->probe_at = now.boot + CLIENT_AGAIN;
-}
-
-static void
-succeed(struct machine *m, struct machine_now now, const struct machine_answer *a)
-{
-	bool rotated = !m->unattended && is_new_refresh_token(m, a);
-	struct incoming in;
-
-	if (prepare(m, a, &in) < 0) {
-		m->interrupted |= !m->unattended;
-		/* The new refresh token is lost to us; the one before still is what we have. */
-		say(m, "Memory ran out while a token was received.",
-		    "Nothing to do: it is tried again by itself.");
-		back_off(m, now, true, 1, 0);
-		return;
-	}
-	/* The refresh token that was sent has worked: what was before it is of no more use. */
-	if (!m->unattended)
-		sealed_replace(&m->previous, NULL);
-	if (rotated) {
-		m->previous = m->refresh;
-		m->refresh = TAKE_PTR(in.refresh);
-		m->rotated_at = now.boot;
-		m->unwritten = true;
-	}
-	(void)sealed_free(in.refresh);
-	take_access(m, now, a, &in, m->asked_at);
-	free(in.scope);
-	m->not_before = now.boot;
-	if (m->standing != MACHINE_ACTIVE)
-		machine_enter(m, MACHINE_ACTIVE);
-	say_nothing(m);
-	m->changed = true;
-	if (m->stale)
-		drop_access(m);
-	if (a->lacking != NULL)
-		lacks_scope(m, now, a->lacking);
-	else if (a->misdirected != NULL)
-		is_misdirected(m, now, a->misdirected);
-	write_now(m, now, WRITE_PAIR);
-}
-
-bool
-machine_answer(
-    struct machine *m, struct machine_now now, uint64_t request, const struct machine_answer *a)
-{
-	enum answer_class c;
-
-	if (m->request == 0 || request != m->request)
-		return false;
-	m->request = 0;
-	m->refreshing = false;
-	c = m->unattended ? classify_unattended(&a->facts) : classify_refresh(&a->facts);
-	if (c == ANSWER_GOOD && a->access_token != NULL) {
-		succeed(m, now, a);
-	} else if (m->stale) {
-		m->not_before = now.boot + (a->facts.status != 0 ? ANSWERED_MIN : BACKOFF_FIRST);
-		m->interrupted |= !m->unattended && !a->unsent && a->facts.fault != NULL;
-		m->demand = true;
-	} else if (c == ANSWER_NEEDS_USER || c == ANSWER_CLIENT) {
-		fail_for_good(m, now, c, a);
-	} else {
-		fail_transient(m, now, a);
-	}
-	m->stale = false;
-	settle(m, now);
-	return true;
-}
-
-int
-machine_adopt(struct machine *m, struct machine_now now, const struct machine_answer *a)
-{
-	struct incoming in;
-
-	if (prepare(m, a, &in) < 0)
-		return -ENOMEM;
-	m->request = 0;
-	m->refreshing = m->ask_now = m->stale = m->probing = m->demand = false;
-	sealed_replace(&m->previous, NULL);
-	sealed_replace(&m->refresh, TAKE_PTR(in.refresh));
-	free(m->scope);
-	m->scope = NULL;
-	take_access(m, now, a, &in, now.boot);
-	free(in.scope);
-	m->authorized_wall = now.wall;
-	m->rotated_at = now.boot;
-	m->not_before = now.boot;
-	m->unwritten = true;
-	machine_enter(m, MACHINE_ACTIVE);
-	say_nothing(m);
-	write_now(m, now, WRITE_PAIR);
-	settle(m, now);
-	return 0;
-}
-
 /* ---- writing ---- */
 
 static void
 say_write_failed(struct machine *m, int error)
 {
-	say(m, "", "");
+	machine_say(m, "", "");
 	(void)buf_printf(&m->text, "The token store cannot be written: %s.%s", strerror(-error),
 	    m->unwritten ? " A new refresh token is in memory only." : "");
 	(void)buf_append_str(&m->next,
@@ -824,7 +450,7 @@ machine_written(struct machine *m, struct machine_now now, int error)
 
 	if (error == 0) {
 		if (m->write_failures > 0 && m->standing == MACHINE_ACTIVE)
-			say_nothing(m);
+			machine_say_nothing(m);
 		m->intent_on_disk = bears_intent(m);
 		m->writing = WRITE_NONE;
 		m->write_failures = 0;
@@ -836,7 +462,7 @@ machine_written(struct machine *m, struct machine_now now, int error)
 		m->writing = WRITE_NONE;
 		m->refreshing = false;
 		say_write_failed(m, error);
-		back_off(m, now, false, 2, 0);
+		machine_back_off(m, now, false, 2, 0);
 	} else {
 		m->write_at = now.boot + min64(WRITE_AGAIN_MAX,
 					     (int64_t)WRITE_AGAIN << min64(m->write_failures, 10));
@@ -844,7 +470,7 @@ machine_written(struct machine *m, struct machine_now now, int error)
 		if (what == WRITE_PAIR)
 			say_write_failed(m, error);
 	}
-	settle(m, now);
+	machine_settle(m, now);
 }
 
 /* ---- other events ---- */
@@ -862,7 +488,7 @@ machine_tick(struct machine *m, struct machine_now now)
 
 	if (due && can_ask(m, now))
 		begin(m, now);
-	settle(m, now);
+	machine_settle(m, now);
 }
 
 void
@@ -870,16 +496,16 @@ machine_renew(struct machine *m, struct machine_now now)
 {
 	m->generation++;
 	m->stale = m->refreshing;
-	drop_access(m);
+	machine_drop_access(m);
 	m->not_before = now.boot;
 	m->equal = m->failures = 0;
 	if (m->standing == MACHINE_CLIENT_ERROR)
 		machine_enter(m, MACHINE_ACTIVE);
 	if (m->standing == MACHINE_ACTIVE)
-		say_nothing(m);
+		machine_say_nothing(m);
 	if (m->writing == WRITE_NONE && m->refresh != NULL)
-		write_now(m, now, WRITE_PLAIN);
-	settle(m, now);
+		machine_write_soon(m, now, WRITE_PLAIN);
+	machine_settle(m, now);
 }
 
 void
@@ -889,7 +515,7 @@ machine_suspend(struct machine *m, struct machine_now now, bool suspended)
 		return;
 	m->suspended = suspended;
 	m->changed = true;
-	settle(m, now);
+	machine_settle(m, now);
 }
 
 int
@@ -899,17 +525,17 @@ machine_wipe(struct machine *m, struct machine_now now)
 		return -EBUSY;
 	sealed_replace(&m->refresh, NULL);
 	sealed_replace(&m->previous, NULL);
-	drop_access(m);
+	machine_drop_access(m);
 	free(m->scope);
 	m->scope = NULL;
 	m->refreshed_wall = m->authorized_wall = 0;
 	m->interrupted = m->intent_on_disk = m->unwritten = m->demand = m->probing = false;
 	m->idle_at = m->probe_at = MACHINE_NEVER;
 	m->generation++;
-	say_nothing(m);
+	machine_say_nothing(m);
 	machine_enter(m, m->unattended ? MACHINE_ACTIVE : MACHINE_EMPTY);
 	m->writing = WRITE_NONE;
-	settle(m, now);
+	machine_settle(m, now);
 	return 0;
 }
 
@@ -932,9 +558,9 @@ machine_client_refused(
 {
 	if (m->standing != MACHINE_ACTIVE || m->refreshing)
 		return;
-	say(m, text, next);
+	machine_say(m, text, next);
 	machine_enter(m, MACHINE_CLIENT_ERROR);
-	settle(m, now);
+	machine_settle(m, now);
 }
 
 void
@@ -942,9 +568,9 @@ machine_client_accepted(struct machine *m, struct machine_now now)
 {
 	if (m->standing != MACHINE_CLIENT_ERROR || m->refreshing)
 		return;
-	say_nothing(m);
+	machine_say_nothing(m);
 	machine_enter(m, MACHINE_ACTIVE);
-	settle(m, now);
+	machine_settle(m, now);
 }
 
 void
@@ -961,7 +587,7 @@ machine_set_min_valid(struct machine *m, uint64_t seconds)
 {
 	m->min_valid = (int64_t)(seconds > LIFE_MAX ? LIFE_MAX : seconds) * SECOND;
 	if (m->access != NULL)
-		plan_refresh(m);
+		machine_plan_refresh(m);
 }
 
 /* ---- actions and views ---- */
