@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "tests/unit/keeper/world.h"
+
 static void
 test_states_at_the_start(void **state)
 {
