@@ -147,7 +147,9 @@ read_refused(
 	CLEANUP_FREE char *id =
 	    request_id == NULL ? NULL : document_plain(request_id, NAME_MAX_LEN);
 
-	*ret = (struct smtp_reply){.code = (int)status, .stage = SMTP_STAGE_API};
+	/* 504: the front end got no answer itself (RFC 9110 section 15.6.5). */
+	*ret = (struct smtp_reply){
+	    .code = (int)status, .stage = SMTP_STAGE_API, .in_doubt = status == 504};
 	add_name(&words, document_text(error, "code"));
 	add_name(&words, document_text(json_object_get(error, "innerError"), "code"));
 	add_reasons(&words, json_object_get(error, "errors"));
@@ -162,13 +164,15 @@ read_refused(
 	return fill(ret, &words);
 }
 
-/* Not the API's words. */
+/* Not the API's words. What agreed may have passed the message on all the same. */
 static int
 read_foreign(const struct api *a, long status, const char *instead, struct smtp_reply *ret)
 {
 	CLEANUP_BUF struct buf words = BUF_INIT(WORDS_MAX);
 
-	*ret = (struct smtp_reply){.stage = SMTP_STAGE_API, .fault = SMTP_FAULT_PROTOCOL};
+	*ret = (struct smtp_reply){.stage = SMTP_STAGE_API,
+	    .fault = SMTP_FAULT_PROTOCOL,
+	    .in_doubt = status >= 200 && status < 300};
 	(void)buf_printf(&words, "something else answered %ld in place of %s, with %s", status,
 	    a->name, instead);
 	return fill(ret, &words);

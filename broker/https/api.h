@@ -31,8 +31,8 @@ int api_url(const struct api *a, const char *endpoint, const char *mailbox, stru
 /*
  * Reads an answer. Accepted: code 250, stage end of message, the provider's id in the text. Refused:
  * the HTTP status as code, stage API, the provider's own code and words in the text. Something else
- * in the provider's place (a proxy, a captive portal): a fault. `request_id` (may be NULL) is the
- * value of id_header; `now` in seconds since 1970. 0 or -ENOMEM.
+ * in the provider's place (a proxy, a captive portal): a fault. In doubt: 504, and 2yz from something
+ * else. `request_id` (may be NULL) is the value of id_header; `now` in seconds since 1970. 0 or -ENOMEM.
  */
 int api_answer_read(const struct api *a, long status, const char *body, size_t len,
     const char *request_id, int64_t now, struct smtp_reply *ret);

@@ -74,7 +74,8 @@ envelope_fit(const char *data, size_t len, const char *const *recipients, size_t
 		return -E2BIG;
 	/* It would go on the field that is put before it. Queue makes no such message. */
 	if (len > 0 && (data[0] == ' ' || data[0] == '\t')) {
-		(void)buf_append_str(why, "the message begins with white space, not with a header field");
+		(void)buf_append_str(
+		    why, "the message begins with white space, not with a header field");
 		return -EBADMSG;
 	}
 	r = compare(&c, data, len);

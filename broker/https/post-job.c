@@ -19,6 +19,7 @@
 
 #include "base/codec.h"
 #include "base/log.h"
+#include "broker/https/document.h"
 #include "broker/https/envelope.h"
 #include "broker/https/post-internal.h"
 #include "broker/https/url.h"
@@ -91,16 +92,16 @@ blank_token(char *text, size_t len, const struct secret *token)
 	size_t size = token == NULL ? 0 : secret_len(token);
 	char *at = text;
 
-	while (size > 0 &&
+	while (size > 0 && len >= size &&
 	       (at = memmem(at, len - (size_t)(at - text), secret_bytes(token), size)) != NULL)
 		memset(at, '*', size);
 }
 
+/* `body`: the answer's, without the token. */
 static void
-note_answer(struct post_job *j, const struct http_answer *a)
+note_answer(struct post_job *j, const struct http_answer *a, const struct buf *body)
 {
-	CLEANUP_BUF struct buf raw = BUF_INIT_WIPE(ANSWER_SHOWN),
-			       shown = BUF_INIT(4 * ANSWER_SHOWN);
+	CLEANUP_BUF struct buf shown = BUF_INIT(4 * ANSWER_SHOWN);
 
 	if (a->fault != NULL) {
 		note(j, "* %s", a->fault);
@@ -113,37 +114,40 @@ note_answer(struct post_job *j, const struct http_answer *a)
 	if (a->retry_after >= 0)
 		note(j, "S: Retry-After: %lld", (long long)a->retry_after);
 	buf_clear(&shown);
-	if (a->body_len == 0 ||
-	    buf_append(&raw, a->body, a->body_len < ANSWER_SHOWN ? a->body_len : ANSWER_SHOWN) < 0)
-		return;
-	blank_token(raw.data, raw.len, j->token);
-	if (text_escape(&shown, raw.data, raw.len, false) == 0)
-		note(j, "S: %s%s", buf_str(&shown), a->body_len > ANSWER_SHOWN ? " [cut]" : "");
+	if (body->len > 0 && text_escape(&shown, body->data,
+				 body->len < ANSWER_SHOWN ? body->len : ANSWER_SHOWN, false) == 0)
+		note(j, "S: %s%s", buf_str(&shown), body->len > ANSWER_SHOWN ? " [cut]" : "");
 }
 
 static void ask_keeper(struct post_job *j, uint64_t rejected);
 
-/* Would the account's next message meet the same? Not where the message itself is refused. */
+/* Would the account's next message meet the same? Not where the message itself is refused; nor where
+ * no answer came to it, but for one that came from something else. */
 static bool
 is_account_wide(const struct smtp_reply *r)
 {
-	return r->code != 250 && r->code != 400 && r->code != 413 && !r->in_doubt;
+	return r->code != 250 && r->code != 400 && r->code != 413 &&
+	       (!r->in_doubt || r->fault == SMTP_FAULT_PROTOCOL);
 }
 
 static void
 on_answer(void *arg, const struct http_answer *a)
 {
 	struct post_job *j = arg;
+	CLEANUP_BUF struct buf body = BUF_INIT_WIPE(DOCUMENT_MAX);
 	const struct api *api = j->account->api;
 	struct smtp_reply reply = {0};
 
+	/* What goes on from here, to the transcript, the log and queue, is without the token. */
+	(void)buf_append(&body, a->body, a->body_len);
+	blank_token(body.data, body.len, j->token);
 	j->sending = false;
 	if (a->address[0] != '\0')
 		(void)snprintf(j->endpoint, sizeof(j->endpoint), "%s [%s]", j->host, a->address);
 	(void)snprintf(j->tls, sizeof(j->tls), "%s", a->tls);
 	if (a->tls[0] != '\0')
 		note(j, "* connected to %s, %s", j->endpoint, a->tls);
-	note_answer(j, a);
+	note_answer(j, a, &body);
 	j->token = secret_free(j->token);
 	if (api == NULL)
 		api = api_by_transport(
@@ -158,8 +162,8 @@ on_answer(void *arg, const struct http_answer *a)
 		note(j, "* the token was refused; a newer one is asked for");
 		ask_keeper(j, j->generation);
 		return;
-	} else if (api_answer_read(
-		       api, a->status, a->body, a->body_len, a->wanted, time(NULL), &reply) < 0) {
+	} else if (body.failed || api_answer_read(api, a->status, body.data, body.len, a->wanted,
+				      time(NULL), &reply) < 0) {
 		reply = (struct smtp_reply){.stage = SMTP_STAGE_EOM,
 		    .fault = SMTP_FAULT_LOCAL,
 		    .in_doubt = a->status < 300};

@@ -140,11 +140,12 @@ static const struct {
 	enum smtp_fault fault;
 	const char *text;
 	unsigned retry_after;
+	bool in_doubt;
 } answers[] = {
     {"graph", 202, "", 250, SMTP_FAULT_NONE, "accepted by Microsoft Graph, request-id r-1", 0},
     {"graph", 202, "<html>", 0, SMTP_FAULT_PROTOCOL,
 	"something else answered 202 in place of Microsoft Graph, with a web page instead of JSON",
-	0},
+	0, true},
     {"graph", 302, "", 0, SMTP_FAULT_PROTOCOL,
 	"something else answered 302 in place of Microsoft Graph, with a redirect", 0},
     {"graph", 407, "<html>", 0, SMTP_FAULT_PROTOCOL,
@@ -166,7 +167,9 @@ static const struct {
     {"gmail", 200, "{\"id\":\"18f\",\"threadId\":\"18f\",\"labelIds\":[\"SENT\"]}", 250,
 	SMTP_FAULT_NONE, "accepted by the Gmail API, id 18f", 0},
     {"gmail", 200, "", 0, SMTP_FAULT_PROTOCOL,
-	"something else answered 200 in place of the Gmail API, with an empty body", 0},
+	"something else answered 200 in place of the Gmail API, with an empty body", 0, true},
+    {"graph", 503, "", 503, SMTP_FAULT_NONE, "HTTP status 503 (request-id r-1)", 0},
+    {"graph", 504, "", 504, SMTP_FAULT_NONE, "HTTP status 504 (request-id r-1)", 0, true},
     {"gmail", 403,
 	"{\"error\":{\"code\":403,\"message\":\"Gmail API has not been used in project 1 "
 	"before or it is disabled.\",\"errors\":[{\"domain\":\"usageLimits\",\"reason\":"
@@ -202,6 +205,7 @@ test_answers(void **state)
 		assert_int_equal(r.fault, answers[i].fault);
 		assert_string_equal(r.text, answers[i].text);
 		assert_int_equal(r.retry_after, answers[i].retry_after);
+		assert_int_equal(r.in_doubt, answers[i].in_doubt);
 		assert_int_equal(r.stage, r.code == 250 ? SMTP_STAGE_EOM : SMTP_STAGE_API);
 		smtp_reply_clear(&r);
 	}

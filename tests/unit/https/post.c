@@ -440,6 +440,26 @@ test_in_doubt(void **state)
 	assert_int_equal(w->requests, 1); /* and it was not sent twice */
 }
 
+/* A server that repeats what it was sent: the token stays out of all that is told of it. */
+static void
+test_token_repeated(void **state)
+{
+	struct world *w = *state;
+	struct smtp_reply r;
+
+	w->replies[0] =
+	    "HTTP/1.1 400 Bad Request\r\nContent-Length: 72\r\n\r\n{\"error\":{\"code\":"
+	    "\"BadRequest\",\"message\":\"Bearer token-secret-1 is odd\"}}";
+	submit(w, 1, "a", message_text);
+	run_to(w, 1);
+	r = result_of(w->answers[0]);
+	assert_int_equal(r.code, 400);
+	assert_string_equal(r.text, "BadRequest: Bearer ************** is odd");
+	smtp_reply_clear(&r);
+	assert_non_null(strstr(message_str(w->answers[0], F_TRANSCRIPT), "Bearer **************"));
+	assert_null(strstr(message_str(w->answers[0], F_TRANSCRIPT), "token-secret"));
+}
+
 static void
 test_not_in_doubt(void **state)
 {
@@ -597,6 +617,7 @@ main(void)
 	    WORLD_TEST(test_throttled),
 	    WORLD_TEST(test_in_doubt),
 	    WORLD_TEST(test_not_in_doubt),
+	    WORLD_TEST(test_token_repeated),
 	    WORLD_TEST(test_envelope_mismatch),
 	    WORLD_TEST(test_unknown_accounts),
 	    WORLD_TEST(test_no_token),
