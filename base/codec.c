@@ -337,3 +337,22 @@ text_escape(struct buf *out, const void *data, size_t len, bool quotes)
 	}
 	return r < 0 ? take_back(out, before, r) : 0;
 }
+
+int
+text_clean(struct buf *out, const char *text)
+{
+	size_t before = out->len, n;
+	uint32_t point;
+	int r = 0;
+
+	for (size_t len = strlen(text); len > 0 && r == 0; text += n, len -= n) {
+		n = utf8_length(text, len, &point);
+		if (n > 0 && (point == '\n' || is_printable_point(point))) {
+			r = buf_append(out, text, n);
+		} else {
+			n = 1;
+			r = buf_append_char(out, '?');
+		}
+	}
+	return r < 0 ? take_back(out, before, r) : 0;
+}

@@ -39,4 +39,8 @@ size_t utf8_length(const char *s, size_t len, uint32_t *ret_point);
  * characters that end a line or change its direction); `quotes` also escapes '"'. */
 int text_escape(struct buf *out, const void *data, size_t len, bool quotes);
 
+/* Text that was escaped already, and may have been cut since or joined with what was not: LF and
+ * printable UTF-8 as they are, each other octet as '?'. */
+int text_clean(struct buf *out, const char *text);
+
 #endif

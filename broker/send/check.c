@@ -17,6 +17,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/codec.h"
+
 enum { CHECKS_MAX = 8, TRANSCRIPT_ALL = 40 * 1024, STEP_TEXT_MAX = 6 * 1024 };
 
 /* ---- telling ---- */
@@ -25,16 +27,18 @@ void
 check_step(struct check *c, const char *name, const char *state, const char *format, ...)
 {
 	struct message *m = message_new(M_CHECK_STEP);
-	CLEANUP_BUF struct buf text = BUF_INIT(STEP_TEXT_MAX);
+	CLEANUP_BUF struct buf text = BUF_INIT(STEP_TEXT_MAX), clean = BUF_INIT(STEP_TEXT_MAX);
 	va_list ap;
 
 	va_start(ap, format);
 	(void)buf_vprintf(&text, format, ap);
 	va_end(ap);
+	/* A word of a server's or of DNS's that is no UTF-8 would end the report: JSON has no room for it. */
+	(void)text_clean(&clean, buf_str(&text));
 	message_put_u64(m, F_ID, c->id);
 	message_put_str(m, F_NAME, name);
 	message_put_str(m, F_STATE, state);
-	message_put_str(m, F_TEXT, buf_str(&text));
+	message_put_str(m, F_TEXT, buf_str(&clean));
 	if (m != NULL)
 		c->send->ops->to_queue(c->send->arg, m);
 }
@@ -187,22 +191,12 @@ finish(struct check *c)
 
 /* ---- the names of the server ---- */
 
-/* As a session accepts them (session-connect.c). */
 struct tls_names
 check_server_names(const struct check *c)
 {
-	struct tls_names names = {.host = c->host, .accepted = {c->host}, .count = 1};
-	size_t host = strlen(c->host), domain = c->service == NULL ? 0 : strlen(c->service);
-
-	if (c->account != NULL && c->account->tls_name != NULL) {
-		names.accepted[0] = c->account->tls_name;
-	} else if (c->service != NULL) {
-		names.accepted[0] = c->service;
-		if (host > domain && c->host[host - domain - 1] == '.' &&
-		    strcasecmp(c->host + host - domain, c->service) == 0)
-			names.accepted[names.count++] = c->host;
-	}
-	return names;
+	return c->account != NULL
+		   ? account_server_names(c->account, c->host)
+		   : (struct tls_names){.host = c->host, .accepted = {c->host}, .count = 1};
 }
 
 /* ---- the way ---- */

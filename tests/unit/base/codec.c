@@ -204,6 +204,29 @@ test_utf8(void **state)
 	}
 }
 
+static void
+test_clean(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+	    {"", ""},
+	    {"a\nb \\x1b \xc3\xa4", "a\nb \\x1b \xc3\xa4"},
+	    {"cut \xc3", "cut ?"},
+	    {"\xff\xe2\x80\xae\x1b[2J\r\x7f", "?????[2J??"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP_BUF struct buf out = BUF_INIT(100), small = BUF_INIT(2);
+
+		assert_int_equal(text_clean(&out, cases[i].in), 0);
+		assert_string_equal(buf_str(&out), cases[i].out);
+		assert_int_equal(
+		    text_clean(&small, cases[i].in), strlen(cases[i].out) > 2 ? -ENOBUFS : 0);
+		assert_int_equal(small.len, 0);
+	}
+}
+
 int
 main(void)
 {
@@ -212,6 +235,7 @@ main(void)
 	    cmocka_unit_test(test_nul),
 	    cmocka_unit_test(test_round_trip_and_bound),
 	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_clean),
 	};
 
 	return cmocka_run_group_tests_name("base/codec", tests, NULL, NULL);
