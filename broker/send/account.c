@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "broker/ipc/file.h"
 #include "broker/send/pool.h"
@@ -47,6 +48,27 @@ set_clear(struct set *s)
 		(void)account_unref(s->items[i]);
 	free(s->items);
 	*s = (struct set){0};
+}
+
+static bool
+lies_in(const char *host, const char *domain)
+{
+	size_t host_len = strlen(host), domain_len = strlen(domain);
+
+	if (host_len < domain_len || strcasecmp(host + host_len - domain_len, domain) != 0)
+		return false;
+	return host_len == domain_len || host[host_len - domain_len - 1] == '.';
+}
+
+struct tls_names
+account_server_names(const struct account *a, const char *host)
+{
+	struct tls_names names = {.host = host};
+
+	names.accepted[names.count++] = a->tls_name != NULL ? a->tls_name : a->host;
+	if (a->tls_name == NULL && a->srv && lies_in(host, a->host))
+		names.accepted[names.count++] = host;
+	return names;
 }
 
 struct account_table *

@@ -53,6 +53,14 @@ int account_table_add_file(struct account_table *t, const struct message *m, int
 void account_table_end(struct account_table *t,
     void (*retired)(void *arg, struct account *old, struct account *now), void *arg);
 
+/*
+ * Under which names `host` may answer for the account: tls-name where there is one, else the configured
+ * host. DNS is not to be trusted with whom the password is for, so a server that DNS names for a
+ * domain must have a certificate for the domain itself (RFC 6186 section 6); one for its own name is
+ * enough only where that lies in the domain. Borrows both.
+ */
+struct tls_names account_server_names(const struct account *a, const char *host);
+
 /* Borrowed; NULL for an unknown name. */
 struct account *account_find(const struct account_table *t, const char *name);
 

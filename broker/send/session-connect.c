@@ -5,10 +5,6 @@
  * in turn, those with implicit TLS first. The addresses of a server are tried at once, each 250 ms
  * behind the one before it or as soon as that failed; the first that connects is used and the others
  * are let go (RFC 8305).
- *
- * DNS is not to be trusted with whom the password is for. So a server that DNS names must have a
- * certificate for the domain itself; one for its own name is enough only where that lies in the
- * domain, or where the configuration names it (tls-name).
  */
 #include "broker/send/crypto.h"
 #include "broker/send/session-internal.h"
@@ -19,7 +15,6 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 enum {
@@ -359,33 +354,6 @@ tls_context(struct account *a, char *why, size_t size)
 	return a->tls_context;
 }
 
-static bool
-lies_in(const char *host, const char *domain)
-{
-	size_t host_len = strlen(host), domain_len = strlen(domain);
-	const char *end = host + host_len - domain_len;
-
-	return host_len >= domain_len && strcasecmp(end, domain) == 0 &&
-	       (end == host || end[-1] == '.');
-}
-
-/* Who may answer (see the head of this file). */
-static struct tls_names
-tls_names(const struct session *s)
-{
-	const struct account *a = s->account;
-	struct tls_names names = {.host = s->host};
-
-	if (a->tls_name != NULL) {
-		names.accepted[names.count++] = a->tls_name;
-		return names;
-	}
-	names.accepted[names.count++] = a->host;
-	if (a->srv && lies_in(s->host, a->host))
-		names.accepted[names.count++] = s->host;
-	return names;
-}
-
 static void
 tls_failed(struct session *s)
 {
@@ -442,11 +410,10 @@ void
 session_start_tls(struct session *s)
 {
 	struct tls_context *context;
-	struct tls_names names = tls_names(s);
+	struct tls_names names = account_server_names(s->account, s->host);
 	char why[160];
 
 	context = tls_context(s->account, why, sizeof(why));
-
 	if (context == NULL) {
 		session_fail(s, SMTP_STAGE_TLS, SMTP_FAULT_LOCAL, why);
 		return;

@@ -50,7 +50,7 @@ struct tls_names {
 /* What the handshake found. */
 struct tls_trouble {
 	const char *host, *server; /* the name asked for; whose session it is; borrowed */
-	bool looking; /* tls_observe */
+	bool looking;              /* tls_observe */
 	enum smtp_fault fault;
 	char words[512];
 };

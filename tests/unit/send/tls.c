@@ -1,0 +1,331 @@
+/*
+ * Unit tests of TLS to a server: whose certificates count, and that no session is resumed which
+ * would carry one past the check. The server is OpenSSL's, at the other end of a socketpair, and each
+ * side moves in turn.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "base/codec.h"
+#include "broker/send/account.h"
+#include "broker/send/tls.h"
+
+enum { TURNS = 1000 };
+
+/* ---- a server ---- */
+
+struct server {
+	SSL_CTX *context;
+	struct buf pem; /* its certificate, signed by itself */
+	char pin[64];   /* its key, as tls-pin is written */
+};
+
+static void
+put_pin(struct server *s, EVP_PKEY *key)
+{
+	CLEANUP_BUF struct buf shown = BUF_INIT(64);
+	unsigned char *spki = NULL, hash[32];
+	int len = i2d_PUBKEY(key, &spki);
+
+	assert_true(len > 0);
+	assert_int_equal(EVP_Digest(spki, (size_t)len, hash, NULL, EVP_sha256(), NULL), 1);
+	assert_int_equal(base64_encode(&shown, hash, sizeof(hash)), 0);
+	(void)snprintf(s->pin, sizeof(s->pin), "sha256/%s", buf_str(&shown));
+	OPENSSL_free(spki);
+}
+
+static void
+server_begin(struct server *s, const char *name, int version)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *x = X509_new();
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *bytes, san[100];
+	X509_EXTENSION *names;
+	long len;
+
+	(void)snprintf(san, sizeof(san), "DNS:%s", name);
+	names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
+	assert_non_null(names);
+	*s = (struct server){.pem = BUF_INIT(64 * 1024)};
+	(void)ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+	(void)X509_set_version(x, 2);
+	(void)X509_gmtime_adj(X509_getm_notBefore(x), -100000);
+	(void)X509_gmtime_adj(X509_getm_notAfter(x), 100000);
+	(void)X509_set_pubkey(x, key);
+	(void)X509_NAME_add_entry_by_txt(
+	    X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+	(void)X509_set_issuer_name(x, X509_get_subject_name(x));
+	(void)X509_add_ext(x, names, -1);
+	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_bio_X509(bio, x), 1);
+	len = BIO_get_mem_data(bio, &bytes);
+	assert_int_equal(buf_append(&s->pem, bytes, (size_t)len), 0);
+	put_pin(s, key);
+	s->context = SSL_CTX_new(TLS_server_method());
+	assert_non_null(s->context);
+	(void)SSL_CTX_set_max_proto_version(s->context, version);
+	assert_int_equal(SSL_CTX_use_certificate(s->context, x), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(s->context, key), 1);
+	X509_EXTENSION_free(names);
+	BIO_free(bio);
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
+static void
+server_end(struct server *s)
+{
+	SSL_CTX_free(s->context);
+	buf_free(&s->pem);
+}
+
+/* ---- a connection ---- */
+
+struct outcome {
+	int result; /* of tls_handshake */
+	bool resumed;
+	enum smtp_fault fault;
+};
+
+/* Shakes hands, hears one octet (and the tickets before it), and parts. */
+static struct outcome
+connect_to(struct server *s, struct tls_context *context, const struct tls_names *names, bool look)
+{
+	struct tls_trouble trouble;
+	struct outcome o = {0};
+	bool wants_write = false;
+	char octet;
+	int pair[2];
+	SSL *client, *server = SSL_new(s->context);
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(SSL_set_fd(server, pair[1]), 1);
+	SSL_set_accept_state(server);
+	client = tls_new(context, pair[0], names, &trouble);
+	assert_non_null(client);
+	if (look)
+		tls_observe(client, &trouble);
+	for (int i = 0; i < TURNS && o.result == 0; i++) {
+		o.result = tls_handshake(client, &trouble, &wants_write);
+		(void)SSL_do_handshake(server);
+	}
+	assert_int_not_equal(o.result, 0);
+	if (o.result == 1) {
+		assert_int_equal(SSL_write(server, "x", 1), 1);
+		assert_int_equal(SSL_read(client, &octet, 1), 1);
+		o.resumed = SSL_session_reused(client) == 1;
+		assert_int_equal(o.resumed, SSL_session_reused(server) == 1);
+		(void)SSL_shutdown(client);
+	}
+	o.fault = trouble.fault;
+	SSL_free(client);
+	SSL_free(server);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	ERR_clear_error();
+	return o;
+}
+
+static const struct tls_names example = {
+    .host = "mail.example.com", .accepted = {"mail.example.com"}, .count = 1};
+
+static struct tls_context *
+context_of(const struct tls_rules *rules)
+{
+	char why[160] = "";
+	struct tls_context *t = tls_context_new(rules, why, sizeof(why));
+
+	if (t == NULL)
+		fail_msg("%s", why);
+	return t;
+}
+
+static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+/* ---- tests ---- */
+
+/* What the others rest on: this server's sessions are resumed where its certificate was accepted. */
+static void
+test_accepted_is_resumed(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		struct tls_context *t;
+		struct tls_rules rules = {0};
+		struct server s;
+		struct outcome o;
+
+		server_begin(&s, "mail.example.com", versions[i]);
+		rules.ca = s.pem;
+		t = context_of(&rules);
+		o = connect_to(&s, t, &example, false);
+		assert_int_equal(o.result, 1);
+		assert_false(o.resumed);
+		o = connect_to(&s, t, &example, false);
+		assert_int_equal(o.result, 1);
+		assert_true(o.resumed);
+		t = tls_context_free(t);
+		server_end(&s);
+	}
+}
+
+/* `frank check` looks at a server whose certificate is not accepted, and gets its tickets. A login
+ * behind that, even in the same context, must not come in by one of them. */
+static void
+test_look_leaves_no_session(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		static const struct tls_rules strangers;
+		struct tls_context *t = context_of(&strangers);
+		struct server s;
+		struct outcome o;
+
+		server_begin(&s, "mail.example.com", versions[i]);
+		for (int n = 0; n < 2; n++) {
+			o = connect_to(&s, t, &example, true);
+			assert_int_equal(o.result, 1);
+			assert_false(o.resumed);
+			assert_int_equal(o.fault, SMTP_FAULT_CERT_UNTRUSTED);
+		}
+		o = connect_to(&s, t, &example, false);
+		assert_int_equal(o.result, -1);
+		assert_int_equal(o.fault, SMTP_FAULT_CERT_UNTRUSTED);
+		t = tls_context_free(t);
+		server_end(&s);
+	}
+}
+
+/* Nor does a look resume: it is there to see the certificate. */
+static void
+test_look_resumes_nothing(void **state)
+{
+	struct tls_rules rules = {0};
+	struct tls_context *t;
+	struct server s;
+
+	server_begin(&s, "mail.example.com", TLS1_3_VERSION);
+	rules.ca = s.pem;
+	t = context_of(&rules);
+	assert_int_equal(connect_to(&s, t, &example, false).result, 1);
+	assert_false(connect_to(&s, t, &example, true).resumed);
+	t = tls_context_free(t);
+	server_end(&s);
+}
+
+static void
+test_wrong_name_leaves_no_session(void **state)
+{
+	const struct tls_names other = {
+	    .host = "mail.example.net", .accepted = {"mail.example.net"}, .count = 1};
+	struct tls_rules rules = {0};
+	struct tls_context *t;
+	struct outcome o;
+	struct server s;
+
+	server_begin(&s, "mail.example.com", TLS1_3_VERSION);
+	rules.ca = s.pem;
+	t = context_of(&rules);
+	assert_int_equal(connect_to(&s, t, &example, false).result, 1);
+	for (int n = 0; n < 2; n++) {
+		o = connect_to(&s, t, &other, false);
+		assert_int_equal(o.result, -1);
+		assert_int_equal(o.fault, SMTP_FAULT_CERT_NAME);
+	}
+	t = tls_context_free(t);
+	server_end(&s);
+}
+
+/* The pinned key alone decides; a session of another key, which TLS itself took, is refused as well. */
+static void
+test_pins(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		struct tls_rules rules = {0};
+		struct server s, other;
+		struct tls_context *t;
+		struct outcome o;
+
+		server_begin(&s, "whatever.example.org", versions[i]);
+		server_begin(&other, "mail.example.com", versions[i]);
+		assert_true(tls_rules_pin(&rules, s.pin));
+		t = context_of(&rules);
+		for (int n = 0; n < 2; n++) {
+			o = connect_to(&other, t, &example, false);
+			assert_int_equal(o.result, -1);
+			assert_int_equal(o.fault, SMTP_FAULT_CERT_UNTRUSTED);
+			assert_int_equal(connect_to(&s, t, &example, false).result, 1);
+		}
+		t = tls_context_free(t);
+		/* with a CA beside the pin both must hold */
+		rules.ca = other.pem;
+		t = context_of(&rules);
+		assert_int_equal(connect_to(&s, t, &example, false).result, -1);
+		assert_int_equal(connect_to(&other, t, &example, false).result, -1);
+		t = tls_context_free(t);
+		server_end(&s);
+		server_end(&other);
+	}
+}
+
+static void
+test_server_names(void **state)
+{
+	static const struct {
+		const char *host, *tls_name, *server;
+		bool srv;
+		const char *first, *second;
+	} cases[] = {
+	    {"mail.example.com", NULL, "mail.example.com", false, "mail.example.com", NULL},
+	    {"mail.example.com", "mx.example.net", "mail.example.com", false, "mx.example.net",
+		NULL},
+	    {"example.com", NULL, "mail.example.com", true, "example.com", "mail.example.com"},
+	    {"example.com", NULL, "MAIL.Example.Com", true, "example.com", "MAIL.Example.Com"},
+	    {"example.com", NULL, "mail.example.net", true, "example.com", NULL},
+	    {"example.com", NULL, "mail.notexample.com", true, "example.com", NULL},
+	    {"example.com", NULL, "com", true, "example.com", NULL},
+	    {"example.com", "mx.example.net", "mail.example.com", true, "mx.example.net", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct account a = {.host = (char *)(uintptr_t)cases[i].host,
+		    .tls_name = (char *)(uintptr_t)cases[i].tls_name,
+		    .srv = cases[i].srv};
+		struct tls_names names = account_server_names(&a, cases[i].server);
+
+		assert_string_equal(names.host, cases[i].server);
+		assert_string_equal(names.accepted[0], cases[i].first);
+		assert_int_equal(names.count, cases[i].second == NULL ? 1 : 2);
+		if (cases[i].second != NULL)
+			assert_string_equal(names.accepted[1], cases[i].second);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_accepted_is_resumed),
+	    cmocka_unit_test(test_look_leaves_no_session),
+	    cmocka_unit_test(test_look_resumes_nothing),
+	    cmocka_unit_test(test_wrong_name_leaves_no_session),
+	    cmocka_unit_test(test_pins),
+	    cmocka_unit_test(test_server_names),
+	};
+
+	return cmocka_run_group_tests_name("send/tls", tests, NULL, NULL);
+}
