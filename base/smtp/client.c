@@ -758,7 +758,7 @@ take_line(struct smtp_client *c, const char *line, size_t len)
 	/* A challenge may hold anything, in base64: what it says is noted where it is understood.
 	 */
 	client_note(c, j, must_be_shown(j, line, len), "S: ", line,
-	    c->phase == PHASE_AUTH && line[0] == '3' && len > 4 ? 4 : len);
+	    c->phase == PHASE_AUTH && len > 4 && line[0] == '3' ? 4 : len);
 	r = smtp_reply_parser_line(&c->parser, line, len);
 	if (r > 0)
 		reply(c);

@@ -330,8 +330,11 @@ read_some(struct check_line *l)
 
 		if (n > 0) {
 			smtp_client_input(l->client, octets, (size_t)n, send_now());
-			/* STARTTLS is at hand: what follows belongs to TLS. */
-			return;
+			/* In plain text STARTTLS may be at hand: what follows belongs to TLS. What TLS
+			 * holds already, no event would tell of. */
+			if (l->ssl == NULL || SSL_pending(l->ssl) == 0)
+				return;
+			continue;
 		}
 		if (l->ssl == NULL && n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;

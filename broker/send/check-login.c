@@ -40,6 +40,7 @@ credential_failed(struct check *c, bool final, const char *words)
 	check_step(c, "credential", "fail", "%s", words);
 	check_decide(c, &why);
 	c->login_done = true;
+	c->to_ask = false;
 	c->login = check_line_free(c->login);
 	check_go_on(c);
 }
@@ -133,6 +134,23 @@ check_keeper_up(struct check *c, bool up)
 
 /* ---- the login, and what the server says to senders ---- */
 
+/* Not sent, for a reason that is no verdict of the server's on it. The session ends. */
+static void
+not_tried(struct check *c, const char *sender, const char *words)
+{
+	const struct smtp_reply why = {
+	    .stage = SMTP_STAGE_MAIL, .fault = SMTP_FAULT_LOCAL, .text = (char *)(uintptr_t)words};
+
+	check_step(c, c->sending ? "send" : "sender", c->sending ? "fail" : "warn",
+	    "%s could not be tried: %s", sender, words);
+	/* A message that was asked for and did not go is no success. */
+	if (c->sending)
+		check_decide(c, &why);
+	smtp_client_quit(check_line_client(c->login), send_now());
+}
+
+static const char session_is_full[] = "the server takes no more in this session";
+
 static void
 submit(struct check *c, const char *sender, bool trial)
 {
@@ -148,10 +166,8 @@ submit(struct check *c, const char *sender, bool trial)
 
 	c->recipient = (struct smtp_client_recipient){c->to != NULL ? c->to : sender, ""};
 	r = smtp_client_submit(check_line_client(c->login), &job, send_now());
-	if (r < 0) {
-		check_step(c, "sender", "warn", "%s could not be tried: %s", sender, strerror(-r));
-		smtp_client_quit(check_line_client(c->login), send_now());
-	}
+	if (r < 0)
+		not_tried(c, sender, r == -EAGAIN ? session_is_full : strerror(-r));
 }
 
 /* The next sender, the message, or QUIT. */
@@ -177,6 +193,10 @@ trial_done(struct check *c, const struct smtp_client_event *e)
 	bool fine = r->code >= 200 && r->code < 300;
 	char text[600];
 
+	if (e->untried) {
+		not_tried(c, sender, session_is_full);
+		return;
+	}
 	check_keep_transcript(c, NULL, smtp_client_job_transcript(check_line_client(c->login)));
 	check_reply_text(r, text, sizeof(text));
 	if (!fine && !c->decided)
@@ -242,8 +262,8 @@ login_ended(struct check *c, const struct smtp_reply *why)
 
 	if (!c->ready)
 		check_keep_transcript(c, "logging in", check_line_transcript(c->login));
-	/* A QUIT of ours ends in 221. */
-	if (why->code != 221 && !c->decided) {
+	/* A QUIT of ours ends in 221, and is said behind a login only. */
+	if ((!c->ready || why->code != 221) && !c->decided) {
 		check_reply_text(why, text, sizeof(text));
 		check_step(c, why->stage == SMTP_STAGE_AUTH ? "auth" : smtp_stage_name(why->stage),
 		    "fail", "%s", text);
@@ -253,6 +273,7 @@ login_ended(struct check *c, const struct smtp_reply *why)
 	c->login_done = true;
 	/* An answer that comes now is for nobody. */
 	c->request = 0;
+	c->to_ask = false;
 	check_go_on(c);
 }
 
