@@ -140,6 +140,8 @@ take_webhook(struct post_table *t, const struct message *m, int fd)
 		w->headers[w->header_count] = secret_new(bytes, len);
 		if (w->headers[w->header_count] == NULL)
 			return -ENOMEM;
+		/* A second line in it would be a second header field, or more. */
+		w->header_broken |= !secret_is_printable(w->headers[w->header_count], true);
 		w->header_count++;
 	}
 	if (fd >= 0)

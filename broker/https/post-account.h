@@ -39,7 +39,7 @@ struct webhook {
 	struct secret *headers[WEBHOOK_HEADERS_MAX];
 	size_t header_count;
 	struct buf ca;
-	bool ca_broken;
+	bool ca_broken, header_broken;
 };
 
 struct post_table;

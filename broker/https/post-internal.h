@@ -24,6 +24,8 @@ struct post_job {
 	struct post_job *next, *next_active; /* waiting of its account; on its way */
 	struct post *post;
 	struct post_account *account;
+	const struct api
+	    *api; /* that the request is made for; the account may get another meanwhile */
 	struct job *job;
 	struct buf bcc; /* a field before the message, or nothing */
 	struct buf url;

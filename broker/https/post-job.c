@@ -108,9 +108,9 @@ note_answer(struct post_job *j, const struct http_answer *a, const struct buf *b
 		return;
 	}
 	note(j, "S: %ld", a->status);
-	if (a->wanted != NULL && j->account->api != NULL &&
+	if (a->wanted != NULL &&
 	    text_escape(&shown, a->wanted, strnlen(a->wanted, 100), false) == 0)
-		note(j, "S: %s: %s", j->account->api->id_header, buf_str(&shown));
+		note(j, "S: %s: %s", j->api->id_header, buf_str(&shown));
 	if (a->retry_after >= 0)
 		note(j, "S: Retry-After: %lld", (long long)a->retry_after);
 	buf_clear(&shown);
@@ -135,7 +135,6 @@ on_answer(void *arg, const struct http_answer *a)
 {
 	struct post_job *j = arg;
 	CLEANUP_BUF struct buf body = BUF_INIT_WIPE(DOCUMENT_MAX);
-	const struct api *api = j->account->api;
 	struct smtp_reply reply = {0};
 
 	/* What goes on from here, to the transcript, the log and queue, is without the token. */
@@ -149,9 +148,6 @@ on_answer(void *arg, const struct http_answer *a)
 		note(j, "* connected to %s, %s", j->endpoint, a->tls);
 	note_answer(j, a, &body);
 	j->token = secret_free(j->token);
-	if (api == NULL)
-		api = api_by_transport(
-		    "graph"); /* the account went away meanwhile: words alone are at stake */
 	if (a->fault != NULL) {
 		reply = (struct smtp_reply){.stage = a->sent ? SMTP_STAGE_EOM : a->stage,
 		    .fault = a->kind,
@@ -162,15 +158,14 @@ on_answer(void *arg, const struct http_answer *a)
 		note(j, "* the token was refused; a newer one is asked for");
 		ask_keeper(j, j->generation);
 		return;
-	} else if (body.failed || api_answer_read(api, a->status, body.data, body.len, a->wanted,
+	} else if (body.failed || api_answer_read(j->api, a->status, body.data, body.len, a->wanted,
 				      time(NULL), &reply) < 0) {
 		reply = (struct smtp_reply){.stage = SMTP_STAGE_EOM,
 		    .fault = SMTP_FAULT_LOCAL,
 		    .in_doubt = a->status < 300};
 	}
 	if (a->fault == NULL && a->retry_after > 0)
-		reply.retry_after =
-		    a->retry_after < UINT32_MAX ? (unsigned)a->retry_after : UINT32_MAX;
+		reply.retry_after = (unsigned)a->retry_after; /* HTTP_RETRY_AFTER_MAX */
 	log_outcome(j, &reply);
 	post_job_done(j, &reply, is_account_wide(&reply));
 	smtp_reply_clear(&reply);
@@ -198,7 +193,7 @@ note_request(struct post_job *j, const char *request_id)
 {
 	note(j, "C: POST %s", url_path(buf_str(&j->url)));
 	note(j, "C: Authorization: Bearer <token, %zu octets>", secret_len(j->token));
-	note(j, "C: %s", j->account->api->content_type);
+	note(j, "C: %s", j->api->content_type);
 	if (request_id != NULL)
 		note(j, "C: %s", request_id);
 	note(j, "C: <message, %zu octets%s>", upload_left(&j->upload),
@@ -208,7 +203,7 @@ note_request(struct post_job *j, const char *request_id)
 static void
 send_request(struct post_job *j)
 {
-	const struct api *api = j->account->api;
+	const struct api *api = j->api;
 	CLEANUP_BUF struct buf authorization = BUF_INIT_WIPE(HEADER_MAX);
 	char request_id[80];
 	struct http_request q = {.url = buf_str(&j->url),
@@ -293,8 +288,8 @@ post_job_credential(struct post_job *j, const struct message *m)
 	} else if (j->renewed && generation == j->generation) {
 		fail(j, SMTP_STAGE_TOKEN, SMTP_FAULT_CREDENTIAL_LATER,
 		    "The mail API refused the token, and there is no newer one yet.", true);
-	} else if (j->account->api == NULL) {
-		post_job_done(j, NULL, true);
+	} else if (j->account->api != j->api) {
+		post_job_done(j, NULL, false); /* begun for another configuration */
 	} else {
 		j->generation = generation;
 		send_request(j);
@@ -323,7 +318,7 @@ fail_by_size(struct post_job *j, size_t size)
 	(void)snprintf(words, sizeof(words),
 	    "the message has %zu octets and %s takes %zu; larger ones can go by transport = "
 	    "\"smtp\"",
-	    size, j->account->api->name, j->account->api->message_max);
+	    size, j->api->name, j->api->message_max);
 	fail(j, SMTP_STAGE_API, SMTP_FAULT_TOO_BIG, words, false);
 }
 
@@ -360,6 +355,7 @@ post_job_start(struct post_job *j)
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
 	int r;
 
+	j->api = api;
 	j->bcc = (struct buf)BUF_INIT(BCC_MAX);
 	j->url = (struct buf)BUF_INIT(URL_MAX);
 	j->transcript = (struct buf)BUF_INIT(SMTP_CLIENT_TRANSCRIPT_MAX);

@@ -127,12 +127,14 @@ webhook_start(struct post *p, const struct message *m)
 	size_t len;
 	int r = -ENOMEM;
 
-	if (p->shutting_down || w == NULL || w->ca_broken || p->call_count >= POST_WEBHOOKS_MAX) {
+	if (p->shutting_down || w == NULL || w->ca_broken || w->header_broken ||
+	    p->call_count >= POST_WEBHOOKS_MAX) {
 		answer(p, id, 0, -1,
-		    p->shutting_down ? "Frank is ending"
-		    : w == NULL      ? "no webhook of that name is configured"
-		    : w->ca_broken   ? "the webhook's ca-file could not be read"
-				     : "too many events are on their way");
+		    p->shutting_down   ? "Frank is ending"
+		    : w == NULL        ? "no webhook of that name is configured"
+		    : w->ca_broken     ? "the webhook's ca-file could not be read"
+		    : w->header_broken ? "the webhook's header holds more than one line"
+				       : "too many events are on their way");
 		return;
 	}
 	c = calloc(1, sizeof(*c));

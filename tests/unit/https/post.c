@@ -37,6 +37,7 @@ struct world {
 	struct message *answers[ANSWERS_MAX];
 	size_t answer_count;
 	uint64_t rejected; /* of the last question to the keeper */
+	uint64_t question; /* its id */
 	bool mute, idle;   /* the keeper does not answer */
 };
 
@@ -138,6 +139,7 @@ to_keeper(void *arg, struct message *m)
 	assert_int_equal(message_type(m), M_CREDENTIAL_GET);
 	w->asked++;
 	w->rejected = message_u64(m, F_REJECTED, 0);
+	w->question = message_u64(m, F_ID, 0);
 	if (!w->mute) {
 		questions.w = w;
 		questions.ids[questions.count++] = message_u64(m, F_ID, 0);
@@ -176,17 +178,17 @@ put_account(struct world *w, const char *name, const char *transport, const char
 }
 
 static void
-put_webhook(struct world *w)
+put_webhook(struct world *w, const char *name, const char *header)
 {
 	CLEANUP_MESSAGE struct message *m = message_new(M_CONF_WEBHOOK);
 	char url[100];
 	const char *why;
 	int len = snprintf(url, sizeof(url), "http://127.0.0.1:%u/hook/path-secret", w->port);
 
-	message_put_str(m, F_NAME, "ops");
+	message_put_str(m, F_NAME, name);
 	message_put_bytes(m, F_URL, url, (size_t)len);
 	message_put_bytes(m, F_SIGNING_KEY, "key-secret", 10);
-	message_put_bytes(m, F_HEADER_LINE, "Authorization: Bearer header-secret", 35);
+	message_put_bytes(m, F_HEADER_LINE, header, strlen(header));
 	assert_int_equal(message_check(m, ROLE_MAIN, ROLE_POST, false, &why), 0);
 	post_message(w->post, m, -1);
 }
@@ -224,7 +226,8 @@ set_up(void **state)
 	put_account(w, "app", "graph", "client-credentials");
 	put_account(w, "g", "gmail", "authorization-code");
 	put_account(w, "s", "smtp", "password");
-	put_webhook(w);
+	put_webhook(w, "ops", "Authorization: Bearer header-secret");
+	put_webhook(w, "broken", "X-One: 1\r\nX-Two: 2");
 	put_mark(w, M_CONF_END);
 	*state = w;
 	return 0;
@@ -574,6 +577,31 @@ call_webhook(struct world *w, uint64_t id, const char *name)
 	post_message(w->post, m, -1);
 }
 
+/* The configuration changes while the token is asked for: a request made by halves for either API does
+ * not go out. */
+static void
+test_transport_changes(void **state)
+{
+	struct world *w = *state;
+	uint64_t question;
+
+	w->replies[0] = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"id\":\"18f\"}";
+	w->mute = true;
+	submit(w, 1, "a", message_text);
+	question = w->question;
+	put_mark(w, M_CONF_BEGIN);
+	put_account(w, "a", "gmail", "authorization-code");
+	put_mark(w, M_CONF_END);
+	give_token(w, question, 1);
+	run_to(w, 1);
+	assert_int_equal(message_u64(w->answers[0], F_FLAGS, 0), JOB_UNTRIED);
+	assert_int_equal(w->requests, 0);
+	w->mute = false;
+	submit(w, 2, "a", message_text);
+	run_to(w, 2);
+	assert_non_null(strstr(w->last, "POST /v1.0/upload/gmail/"));
+}
+
 static void
 test_webhook(void **state)
 {
@@ -595,7 +623,8 @@ test_webhook(void **state)
 		assert_int_equal(strspn(strstr(w->last, ",v1=") + 4, "0123456789abcdef"), 64);
 	}
 	call_webhook(w, 4, "nobody");
-	run_to(w, 4);
+	call_webhook(w, 5, "broken");
+	run_to(w, 5);
 	assert_int_equal(message_u64(w->answers[0], F_HTTP_STATUS, 0), 204);
 	assert_int_equal(message_u64(w->answers[1], F_HTTP_STATUS, 0), 503);
 	assert_int_equal(message_u64(w->answers[1], F_RETRY_AFTER, 0), 9);
@@ -604,6 +633,9 @@ test_webhook(void **state)
 	assert_null(strstr(message_str(w->answers[2], F_FAULT), "secret"));
 	assert_string_equal(
 	    message_str(w->answers[3], F_FAULT), "no webhook of that name is configured");
+	assert_string_equal(
+	    message_str(w->answers[4], F_FAULT), "the webhook's header holds more than one line");
+	assert_int_equal(w->requests, 3);
 }
 
 int
@@ -622,6 +654,7 @@ main(void)
 	    WORLD_TEST(test_unknown_accounts),
 	    WORLD_TEST(test_no_token),
 	    WORLD_TEST(test_shut_down),
+	    WORLD_TEST(test_transport_changes),
 	    WORLD_TEST(test_webhook),
 	};
 
