@@ -1,7 +1,7 @@
 /*
  * Unit tests of TLS to a server: whose certificates count, and that no session is resumed which
  * would carry one past the check. The server is OpenSSL's, at the other end of a socketpair, and each
- * side moves in turn.
+ * side moves in turn; where the client is a line of a check, it is a thread.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,20 +24,21 @@
 
 #include "base/codec.h"
 #include "broker/send/account.h"
+#include "broker/send/check-line.h"
 #include "broker/send/tls.h"
 
 enum { TURNS = 1000 };
 
 /* ---- a server ---- */
 
-struct server {
+struct peer {
 	SSL_CTX *context;
 	struct buf pem; /* its certificate, signed by itself */
 	char pin[64];   /* its key, as tls-pin is written */
 };
 
 static void
-put_pin(struct server *s, EVP_PKEY *key)
+put_pin(struct peer *s, EVP_PKEY *key)
 {
 	CLEANUP_BUF struct buf shown = BUF_INIT(64);
 	unsigned char *spki = NULL, hash[32];
@@ -50,7 +52,7 @@ put_pin(struct server *s, EVP_PKEY *key)
 }
 
 static void
-server_begin(struct server *s, const char *name, int version)
+peer_begin(struct peer *s, const char *name, int version)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *x = X509_new();
@@ -62,7 +64,7 @@ server_begin(struct server *s, const char *name, int version)
 	(void)snprintf(san, sizeof(san), "DNS:%s", name);
 	names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
 	assert_non_null(names);
-	*s = (struct server){.pem = BUF_INIT(64 * 1024)};
+	*s = (struct peer){.pem = BUF_INIT(64 * 1024)};
 	(void)ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
 	(void)X509_set_version(x, 2);
 	(void)X509_gmtime_adj(X509_getm_notBefore(x), -100000);
@@ -89,7 +91,7 @@ server_begin(struct server *s, const char *name, int version)
 }
 
 static void
-server_end(struct server *s)
+peer_end(struct peer *s)
 {
 	SSL_CTX_free(s->context);
 	buf_free(&s->pem);
@@ -105,7 +107,7 @@ struct outcome {
 
 /* Shakes hands, hears one octet (and the tickets before it), and parts. */
 static struct outcome
-connect_to(struct server *s, struct tls_context *context, const struct tls_names *names, bool look)
+connect_to(struct peer *s, struct tls_context *context, const struct tls_names *names, bool look)
 {
 	struct tls_trouble trouble;
 	struct outcome o = {0};
@@ -167,10 +169,10 @@ test_accepted_is_resumed(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
 		struct tls_context *t;
 		struct tls_rules rules = {0};
-		struct server s;
+		struct peer s;
 		struct outcome o;
 
-		server_begin(&s, "mail.example.com", versions[i]);
+		peer_begin(&s, "mail.example.com", versions[i]);
 		rules.ca = s.pem;
 		t = context_of(&rules);
 		o = connect_to(&s, t, &example, false);
@@ -180,7 +182,7 @@ test_accepted_is_resumed(void **state)
 		assert_int_equal(o.result, 1);
 		assert_true(o.resumed);
 		t = tls_context_free(t);
-		server_end(&s);
+		peer_end(&s);
 	}
 }
 
@@ -192,10 +194,10 @@ test_look_leaves_no_session(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
 		static const struct tls_rules strangers;
 		struct tls_context *t = context_of(&strangers);
-		struct server s;
+		struct peer s;
 		struct outcome o;
 
-		server_begin(&s, "mail.example.com", versions[i]);
+		peer_begin(&s, "mail.example.com", versions[i]);
 		for (int n = 0; n < 2; n++) {
 			o = connect_to(&s, t, &example, true);
 			assert_int_equal(o.result, 1);
@@ -206,7 +208,7 @@ test_look_leaves_no_session(void **state)
 		assert_int_equal(o.result, -1);
 		assert_int_equal(o.fault, SMTP_FAULT_CERT_UNTRUSTED);
 		t = tls_context_free(t);
-		server_end(&s);
+		peer_end(&s);
 	}
 }
 
@@ -216,15 +218,15 @@ test_look_resumes_nothing(void **state)
 {
 	struct tls_rules rules = {0};
 	struct tls_context *t;
-	struct server s;
+	struct peer s;
 
-	server_begin(&s, "mail.example.com", TLS1_3_VERSION);
+	peer_begin(&s, "mail.example.com", TLS1_3_VERSION);
 	rules.ca = s.pem;
 	t = context_of(&rules);
 	assert_int_equal(connect_to(&s, t, &example, false).result, 1);
 	assert_false(connect_to(&s, t, &example, true).resumed);
 	t = tls_context_free(t);
-	server_end(&s);
+	peer_end(&s);
 }
 
 static void
@@ -235,9 +237,9 @@ test_wrong_name_leaves_no_session(void **state)
 	struct tls_rules rules = {0};
 	struct tls_context *t;
 	struct outcome o;
-	struct server s;
+	struct peer s;
 
-	server_begin(&s, "mail.example.com", TLS1_3_VERSION);
+	peer_begin(&s, "mail.example.com", TLS1_3_VERSION);
 	rules.ca = s.pem;
 	t = context_of(&rules);
 	assert_int_equal(connect_to(&s, t, &example, false).result, 1);
@@ -247,7 +249,7 @@ test_wrong_name_leaves_no_session(void **state)
 		assert_int_equal(o.fault, SMTP_FAULT_CERT_NAME);
 	}
 	t = tls_context_free(t);
-	server_end(&s);
+	peer_end(&s);
 }
 
 /* The pinned key alone decides; a session of another key, which TLS itself took, is refused as well. */
@@ -256,12 +258,12 @@ test_pins(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
 		struct tls_rules rules = {0};
-		struct server s, other;
+		struct peer s, other;
 		struct tls_context *t;
 		struct outcome o;
 
-		server_begin(&s, "whatever.example.org", versions[i]);
-		server_begin(&other, "mail.example.com", versions[i]);
+		peer_begin(&s, "whatever.example.org", versions[i]);
+		peer_begin(&other, "mail.example.com", versions[i]);
 		assert_true(tls_rules_pin(&rules, s.pin));
 		t = context_of(&rules);
 		for (int n = 0; n < 2; n++) {
@@ -277,8 +279,8 @@ test_pins(void **state)
 		assert_int_equal(connect_to(&s, t, &example, false).result, -1);
 		assert_int_equal(connect_to(&other, t, &example, false).result, -1);
 		t = tls_context_free(t);
-		server_end(&s);
-		server_end(&other);
+		peer_end(&s);
+		peer_end(&other);
 	}
 }
 
@@ -315,6 +317,96 @@ test_server_names(void **state)
 	}
 }
 
+/* ---- a line of a check ---- */
+
+struct talker {
+	struct peer server;
+	int listening;
+	bool heard; /* EHLO came */
+};
+
+/* Greets with more than the line reads at once, in one record, and hears EHLO out. */
+static void *
+talk(void *arg)
+{
+	CLEANUP_BUF struct buf greeting = BUF_INIT(16 * 1024);
+	struct talker *t = arg;
+	int fd = accept(t->listening, NULL, NULL);
+	SSL *ssl = SSL_new(t->server.context);
+	char octets[512];
+
+	for (int i = 0; i < 100; i++)
+		(void)buf_printf(&greeting, "220-%0100d\r\n", i);
+	(void)buf_append_str(&greeting, "220 ready\r\n");
+	if (SSL_set_fd(ssl, fd) == 1 && SSL_accept(ssl) == 1 &&
+	    SSL_write(ssl, greeting.data, (int)greeting.len) > 0 &&
+	    SSL_read(ssl, octets, sizeof(octets)) > 4) {
+		t->heard = memcmp(octets, "EHLO", 4) == 0;
+		(void)SSL_write(ssl, "250 there\r\n", 11);
+		(void)SSL_read(ssl, octets, sizeof(octets));
+	}
+	SSL_free(ssl);
+	(void)close(fd);
+	ERR_clear_error();
+	return NULL;
+}
+
+struct seen {
+	struct event_base *base;
+	bool ready;
+};
+
+static void
+on_line(void *arg, struct check_line *l, const struct smtp_client_event *e)
+{
+	struct seen *s = arg;
+
+	s->ready = s->ready || e->type == SMTP_CLIENT_READY;
+	(void)event_base_loopbreak(s->base);
+}
+
+static void
+test_large_record(void **state)
+{
+	static const struct tls_rules strangers;
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	struct talker t = {.listening = socket(AF_INET, SOCK_STREAM, 0)};
+	struct tls_context *context = context_of(&strangers);
+	struct seen seen = {.base = event_base_new()};
+	struct address address = {.len = sizeof(a)};
+	struct check_line_config config = {.base = seen.base,
+	    .host = "mail.example.com",
+	    .addresses = &address,
+	    .address_count = 1,
+	    .tls = SMTP_TLS_IMPLICIT,
+	    .context = context,
+	    .names = example,
+	    .only_look = true,
+	    .patience = 10000};
+	struct check_line *l;
+	pthread_t thread;
+
+	peer_begin(&t.server, "mail.example.com", TLS1_3_VERSION);
+	assert_int_equal(bind(t.listening, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(t.listening, 1), 0);
+	assert_int_equal(getsockname(t.listening, (struct sockaddr *)&a, &len), 0);
+	memcpy(&address.sockaddr, &a, sizeof(a));
+	config.port = ntohs(a.sin_port);
+	assert_int_equal(pthread_create(&thread, NULL, talk, &t), 0);
+	l = check_line_new(&config, on_line, &seen);
+	assert_non_null(l);
+	(void)event_base_dispatch(seen.base);
+	l = check_line_free(l);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(t.heard);
+	assert_true(seen.ready);
+	(void)close(t.listening);
+	context = tls_context_free(context);
+	event_base_free(seen.base);
+	peer_end(&t.server);
+}
+
 int
 main(void)
 {
@@ -325,6 +417,7 @@ main(void)
 	    cmocka_unit_test(test_wrong_name_leaves_no_session),
 	    cmocka_unit_test(test_pins),
 	    cmocka_unit_test(test_server_names),
+	    cmocka_unit_test(test_large_record),
 	};
 
 	return cmocka_run_group_tests_name("send/tls", tests, NULL, NULL);
