@@ -10,7 +10,9 @@
  *   login.c       what a client says in AUTH
  *   password.c    the passwords of services
  *   drop.c        the drop directory
- *   submission.c  one SMTP session, whatever carries it: policy, completion
+ *   submission.c  one SMTP session, whatever carries it
+ *   submission-content.c  ... its content: policy, completion
+ *   submission-ask.c  ... and what the shim asks besides mail
  *   envelope.c    the recipients of a message being handed in, each once
  *   local.c       local recipients: aliases, and newaliases
  *   usage.c       what one caller may take of all this at once

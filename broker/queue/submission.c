@@ -1,33 +1,18 @@
 /*
  * submission.c: one SMTP session of a caller, whatever carries it: what base/smtp/server.h asks is
- * decided here.
+ * decided here and in the other files of submission-internal.h.
  *
  * MAIL finds the service that is for this caller, which takes a question to main for a caller not
- * known yet. Content streams through complete.h into memory, or into the file of its body once it
- * is larger than SPOOL_INLINE_MAX; policy decides about the sender when the header section is
- * complete. The end of the content hands the message to the turn; the answer comes when it is on
- * disk. Nothing is kept of a transaction that is refused.
+ * known yet.
  */
-#include "broker/queue/queue.h"
+#include "broker/queue/submission-internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "base/address.h"
-#include "base/codec.h"
 #include "base/log.h"
-#include "base/smtp/server.h"
 #include "broker/queue/authentication.h"
-#include "broker/queue/body.h"
-#include "broker/queue/complete.h"
-#include "broker/queue/envelope.h"
-#include "broker/queue/fields.h"
 #include "broker/queue/store.h"
 #include "broker/queue/usage.h"
 
@@ -35,54 +20,6 @@ enum {
 	BAD_COMMANDS_MAX = 50,
 	LISTENER_RECIPIENTS_MAX = 1000,
 	LISTENER_BAD_COMMANDS_MAX = 10,
-};
-
-/* What complete.h borrows while it writes the header. */
-struct plan_texts {
-	struct buf date, id, received;
-};
-
-struct transaction {
-	struct service *service;
-	struct complete *complete;
-	struct complete_facts facts;
-	struct body body;
-	struct spool_message *message;
-	struct envelope recipients; /* until the message is complete */
-	struct usage *usage;
-	uint64_t in_flight; /* octets counted there */
-	enum policy_envelope envelope;
-	char *sender;    /* given, qualified */
-	char *caller;    /* the calling user's own address */
-	char *full_name; /* -F, or the user's own */
-	struct plan_texts texts;
-	bool duplicate; /* stored already: its content is dropped */
-	/* why its content is refused */
-	int code;
-	char enhanced[12], words[400];
-};
-
-struct submission {
-	struct queue *q;
-	const struct caller *caller;
-	const struct submission_ops *ops;
-	void *arg;
-	struct smtp_server *engine;
-	char *hostname, *mail_name; /* outlive the configuration they came from */
-	struct transaction *t;
-	struct store *storing; /* the commit that is awaited */
-	struct listing *listing;
-	struct authentication *authentication; /* of a listener; NULL elsewhere */
-	bool reading_aliases;
-	struct usage *usage;
-	/* MAIL that waits for the user's name */
-	bool asking;
-	char sender[ADDRESS_MAX + 1];
-	struct smtp_mail_params params;
-	/* outcome of the last transaction */
-	int result;
-	char result_words[400];
-	unsigned stored;
 };
 
 /* The service that the client named by its password; NULL: none. */
@@ -179,24 +116,23 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 	return t;
 }
 
-static void
-note(struct submission *s, int code, const char *words)
+void
+submission_note(struct submission *s, int code, const char *words)
 {
 	s->result = code;
 	(void)snprintf(s->result_words, sizeof(s->result_words), "%s", words);
 }
 
-static enum smtp_decision
-refuse(struct submission *s, int code, const char *enhanced, const char *words)
+enum smtp_decision
+submission_refuse(struct submission *s, int code, const char *enhanced, const char *words)
 {
-	note(s, code, words);
+	submission_note(s, code, words);
 	smtp_server_refuse(s->engine, code, enhanced, "%s", words);
 	return SMTP_REFUSE;
 }
 
-/* For the log: the uid of a caller, NULL where nobody vouches for one. */
-static const char *
-uid_text(const struct caller *c, char text[16])
+const char *
+submission_uid_text(const struct caller *c, char text[16])
 {
 	(void)snprintf(text, 16, "%" PRIu32, c->uid);
 	return c->unknown ? NULL : text;
@@ -208,18 +144,17 @@ origin_text(const struct caller *c)
 	return c->origin[0] == '\0' ? NULL : c->origin;
 }
 
-/* One audit line per refusal. */
-static enum smtp_decision
-refuse_and_log(struct submission *s, const struct service *service, const char *address, int code,
-    const char *enhanced, const char *words)
+enum smtp_decision
+submission_refuse_logged(struct submission *s, const struct service *service, const char *address,
+    int code, const char *enhanced, const char *words)
 {
 	char uid[16];
 
 	log_line(LOG_LEVEL_NOTICE, "A message is refused.",
-	    LOG_PAIRS({LOG_OUTCOME, words}, {LOG_UID, uid_text(s->caller, uid)},
+	    LOG_PAIRS({LOG_OUTCOME, words}, {LOG_UID, submission_uid_text(s->caller, uid)},
 		{LOG_SERVICE, service == NULL ? NULL : service->name}, {LOG_SENDER, address},
 		{LOG_ENDPOINT, origin_text(s->caller)}));
-	return refuse(s, code, enhanced, words);
+	return submission_refuse(s, code, enhanced, words);
 }
 
 /* ---- MAIL ---- */
@@ -247,20 +182,19 @@ static enum smtp_decision
 refuse_nobody(struct submission *s, const char *sender)
 {
 	if (s->caller->listener == NULL)
-		return refuse_and_log(s, NULL, sender, 550, "5.7.1",
+		return submission_refuse_logged(s, NULL, sender, 550, "5.7.1",
 		    "No service is configured for this user: ask the administrator of this host");
-	return refuse_and_log(s, NULL, sender, 530, "5.7.0",
+	return submission_refuse_logged(s, NULL, sender, 530, "5.7.0",
 	    "No service is configured for the user who calls: log in with a service's name and "
 	    "password");
 }
 
-/* A caller that takes too much is told so each time, and the log once a minute. */
-static enum smtp_decision
-refuse_greed(struct submission *s, const struct service *v, const char *sender,
+enum smtp_decision
+submission_refuse_greed(struct submission *s, const struct service *v, const char *sender,
     const char *enhanced, const char *words)
 {
-	return usage_tell(s->usage) ? refuse_and_log(s, v, sender, 452, enhanced, words)
-				    : refuse(s, 452, enhanced, words);
+	return usage_tell(s->usage) ? submission_refuse_logged(s, v, sender, 452, enhanced, words)
+				    : submission_refuse(s, 452, enhanced, words);
 }
 
 static enum smtp_decision
@@ -273,21 +207,21 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 	if (v == NULL)
 		return refuse_nobody(s, p->caller ? u->name : sender);
 	if (v->account_count == 0 && !v->policy.capture)
-		return refuse_and_log(
+		return submission_refuse_logged(
 		    s, v, sender, 550, "5.7.1", "The service has no account to send through");
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
-		return refuse_and_log(
+		return submission_refuse_logged(
 		    s, v, sender, 550, "5.7.1", "The message is larger than this service may send");
 	if (usage_wait(s->q, s->usage) > 0)
-		return refuse_greed(s, v, sender, "4.7.1",
+		return submission_refuse_greed(s, v, sender, "4.7.1",
 		    "This user hands in more messages a minute than it may: try again later");
 	wait = store_rate_wait(v);
 	if (wait > 0)
-		return refuse_and_log(s, v, sender, 450, "4.7.1",
+		return submission_refuse_logged(s, v, sender, 450, "4.7.1",
 		    "The service sends more than its rate allows: try again later");
 	s->t = transaction_new(s, v, sender, p, u);
 	if (s->t == NULL)
-		return refuse(s, 452, "4.3.0", "Out of memory");
+		return submission_refuse(s, 452, "4.3.0", "Out of memory");
 	return SMTP_ACCEPT;
 }
 
@@ -308,9 +242,9 @@ on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 	const char *service = logged_in_as(s);
 	const struct user *u;
 
-	note(s, 0, "");
+	submission_note(s, 0, "");
 	if (s->q->stopping)
-		return refuse(s, 421, "4.3.2", "Frank is stopping: try again later");
+		return submission_refuse(s, 421, "4.3.2", "Frank is stopping: try again later");
 	if (service != NULL || s->caller->unknown) {
 		/* a service by itself, of whose user nothing is known */
 		struct user self = {.uid = s->caller->uid,
@@ -339,394 +273,9 @@ on_rcpt(void *arg, const char *recipient, const struct smtp_rcpt_params *p)
 	envelope_add(s->q, &s->t->recipients, &s->t->service->policy, recipient, p, &no);
 	if (no.code == 0)
 		return SMTP_ACCEPT;
-	return no.by_policy
-		   ? refuse_and_log(s, s->t->service, no.address, no.code, no.enhanced, no.words)
-		   : refuse(s, no.code, no.enhanced, no.words);
-}
-
-/* ---- content ---- */
-
-static void
-refuse_content(
-    struct transaction *t, int code, const char *enhanced, const char *words, const char *detail)
-{
-	t->code = code;
-	(void)snprintf(t->enhanced, sizeof(t->enhanced), "%s", enhanced);
-	(void)snprintf(t->words, sizeof(t->words), "%s%s%s", words, detail == NULL ? "" : ": ",
-	    detail == NULL ? "" : detail);
-}
-
-static int
-random_id(struct buf *out, const char *domain, int64_t now)
-{
-	unsigned char bytes[16];
-	int r = getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) ? 0 : -EIO;
-
-	if (r == 0)
-		r = buf_append_char(out, '<');
-	if (r == 0)
-		r = hex_encode(out, bytes, sizeof(bytes));
-	return r < 0 ? r : buf_printf(out, ".%" PRId64 "@%s>", now, domain);
-}
-
-int
-queue_date(struct buf *out)
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (localtime_r(&now, &tm) == NULL)
-		tm.tm_gmtoff = 0;
-	return fields_date(out, now, (int)(tm.tm_gmtoff / 60));
-}
-
-static int
-fill_texts(struct submission *s, const char *domain, struct plan_texts *x)
-{
-	const struct settings *c = s->q->settings;
-	char id[SPOOL_ID_LEN];
-	int r = queue_date(&x->date);
-
-	if (r == 0)
-		r = random_id(&x->id, domain == NULL ? c->mail_name : domain, (int64_t)time(NULL));
-	if (r == 0)
-		r = buf_printf(&x->received, "by %s (Frank) id %s; %s", c->hostname,
-		    spool_id_text(s->t->message->id, id), buf_str(&x->date));
-	return r;
-}
-
-static void
-log_rewrites(const struct submission *s, const struct policy_decision *d)
-{
-	char uid[16], id[SPOOL_ID_LEN];
-
-	if (!d->from_replaced && !d->sender_replaced)
-		return;
-	log_line(LOG_LEVEL_INFO, "The sender is rewritten.",
-	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(s->t->message->id, id)},
-		{LOG_SERVICE, s->t->service->name}, {LOG_UID, uid_text(s->caller, uid)},
-		{LOG_SENDER, d->sender}, {LOG_OUTCOME, d->from_replaced ? "From" : "envelope"}));
-}
-
-static char *
-copy_or_null(const char *text)
-{
-	return text == NULL ? NULL : strdup(text);
-}
-
-/* The header section is there: who may this be from? */
-static int
-decide_sender(struct submission *s, const struct complete_claim *claim, struct policy_decision *d)
-{
-	struct transaction *t = s->t;
-	struct policy_claim c = {.envelope = t->envelope,
-	    .sender = t->sender,
-	    .caller = t->caller,
-	    .from = claim->from,
-	    .from_count = claim->from_count,
-	    .from_unreadable = claim->from_unreadable};
-
-	service_decide(t->service, &c, d);
-	if (d->refused != NULL) {
-		refuse_content(t, 550, "5.7.1", d->refused, d->culprit);
-		return -EPERM;
-	}
-	t->message->account = strdup(d->account->name);
-	t->message->sender = strdup(d->sender);
-	t->message->return_to = copy_or_null(d->return_to);
-	if (t->message->account == NULL || t->message->sender == NULL ||
-	    (d->return_to != NULL && t->message->return_to == NULL))
-		return -ENOMEM;
-	log_rewrites(s, d);
-	return 0;
-}
-
-static bool
-sender_field_allowed(const struct transaction *t, const char *sender)
-{
-	const struct policy_service *p = &t->service->policy;
-
-	/* What is captured by a service that names nobody may be from anybody. */
-	if (p->senders.count == 0 && t->service->account_count == 0)
-		return true;
-	if (sender == NULL || p->from == POLICY_KEEP || policy_pattern_match(&p->senders, sender))
-		return true;
-	for (size_t i = 0; i < t->service->account_count; i++)
-		if (t->service->names[i].mailbox != NULL &&
-		    address_equal_nocase(t->service->names[i].mailbox, sender))
-			return true;
-	return false;
-}
-
-/* The first address of the resent fields that may not be used; NULL: all may. */
-static const char *
-forbidden_resent(const struct transaction *t, const struct complete_claim *claim)
-{
-	if (t->service->policy.from == POLICY_KEEP)
-		return NULL;
-	for (size_t i = 0; i < claim->resent_count; i++)
-		if (!sender_field_allowed(t, claim->resent[i]))
-			return claim->resent[i];
-	return claim->resent_unreadable ? "(unreadable)" : NULL;
-}
-
-/* Who resent the message is its sender as well (RFC 5322 section 3.6.6). */
-static int
-decide_resent(struct transaction *t, const struct complete_claim *claim,
-    const struct policy_decision *d, const char **ret)
-{
-	const char *forbidden = forbidden_resent(t, claim);
-
-	*ret = NULL;
-	if (forbidden == NULL)
-		return 0;
-	if (t->service->policy.from == POLICY_REFUSE) {
-		refuse_content(
-		    t, 550, "5.7.1", "this Resent-From or Resent-Sender is not allowed", forbidden);
-		return -EPERM;
-	}
-	/* Where it stays, every address of From is one that may be used. */
-	*ret = d->from != NULL || claim->from_count == 0 ? d->from : claim->from[0];
-	if (*ret == NULL)
-		*ret = d->sender;
-	return 0;
-}
-
-static int
-on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret)
-{
-	struct submission *s = arg;
-	struct plan_texts *x = &s->t->texts;
-	struct policy_decision d;
-	const char *domain, *resent_from = NULL;
-	int r = decide_sender(s, claim, &d);
-
-	if (r == 0)
-		r = decide_resent(s->t, claim, &d, &resent_from);
-	if (r < 0)
-		return r;
-	domain = address_domain(d.from != NULL          ? d.from
-				: claim->from_count > 0 ? claim->from[0]
-							: "");
-	r = fill_texts(s, domain, x);
-	if (r < 0)
-		return r;
-	*ret = (struct complete_plan){
-	    .from = d.from,
-	    .from_replaced = d.from_replaced,
-	    .full_name = s->t->full_name,
-	    .drop_sender = !sender_field_allowed(s->t, claim->sender),
-	    .resent_from = resent_from,
-	    .date = buf_str(&x->date),
-	    .message_id = buf_str(&x->id),
-	    .received = buf_str(&x->received),
-	};
-	return 0;
-}
-
-static int
-on_write(void *arg, const char *bytes, size_t len)
-{
-	struct submission *s = arg;
-
-	return body_write(&s->t->body, bytes, len);
-}
-
-static const struct complete_ops complete_ops = {on_plan, on_write};
-
-/* What an errno of the completion means to the caller. */
-static void
-refuse_error(struct transaction *t, int r)
-{
-	if (t->code != 0)
-		return;
-	switch (r) {
-	case -E2BIG:
-		refuse_content(t, 552, "5.3.4", "The header section is too large", NULL);
-		break;
-	case -ELOOP:
-		refuse_content(
-		    t, 554, "5.4.6", "The message goes in circles: too many Received fields", NULL);
-		break;
-	case -ENOMEM:
-	case -ENOBUFS:
-		refuse_content(t, 452, "4.3.0", "Out of memory", NULL);
-		break;
-	case -ENOSPC:
-	case -EDQUOT:
-		refuse_content(t, 452, "4.3.1", "The disk is full", NULL);
-		break;
-	default:
-		refuse_content(t, 451, "4.3.0", "The message cannot be stored", strerror(-r));
-		break;
-	}
-}
-
-static enum smtp_decision
-refuse_because(struct submission *s, int r)
-{
-	struct transaction *t = s->t;
-
-	refuse_error(t, r);
-	return refuse_and_log(s, t->service,
-	    t->envelope == POLICY_ENVELOPE_GIVEN ? t->sender : t->caller, t->code, t->enhanced,
-	    t->words);
-}
-
-static enum smtp_decision
-on_data(void *arg)
-{
-	struct submission *s = arg;
-
-	s->t->complete = complete_new(s->mail_name, &complete_ops, s);
-	return s->t->complete == NULL ? refuse_because(s, -ENOMEM) : SMTP_ACCEPT;
-}
-
-static enum smtp_decision
-on_content(void *arg, const char *bytes, size_t len)
-{
-	struct submission *s = arg;
-	struct transaction *t = s->t;
-	int r = t->duplicate ? 0 : complete_input(t->complete, bytes, len);
-	uint64_t grown = t->body.size - t->in_flight;
-
-	t->in_flight += grown;
-	if (!usage_grow(s->q, t->usage, grown))
-		return refuse_greed(s, t->service, t->sender, "4.3.1",
-		    "This user hands in more at once than it may: try again later");
-	if (r == 0 && t->service->policy.size_max > 0 &&
-	    t->body.size > t->service->policy.size_max) {
-		refuse_content(
-		    t, 550, "5.7.1", "The message is larger than this service may send", NULL);
-		r = -EFBIG;
-	}
-	return r < 0 ? refuse_because(s, r) : SMTP_ACCEPT;
-}
-
-/* The second pass, where the first one's facts ask for it: into a new body that replaces the old.
- * */
-static int
-mend(struct submission *s, enum recode_need need)
-{
-	struct transaction *t = s->t;
-	struct body old = t->body;
-	struct recode *recode;
-	enum recode_way way;
-	char id[SPOOL_ID_LEN];
-	int r;
-
-	body_init(&t->body, s->q);
-	recode = recode_new(need, &t->facts, on_write, s);
-	r = recode == NULL ? -ENOMEM : body_recode(&old, recode);
-	if (r == 0)
-		r = recode_end(recode, &t->facts, &way);
-	(void)recode_free(recode);
-	body_clear(&old, false);
-	if (r == 0 && (way == RECODE_WAY_SPLIT || way == RECODE_WAY_KEPT))
-		log_line(LOG_LEVEL_NOTICE,
-		    way == RECODE_WAY_SPLIT
-			? "A line of more than 998 octets was split where no encoding could spare "
-			  "it."
-			: "A signed message has a line of more than 998 octets, which servers may "
-			  "refuse; it is sent as it is, since any change would break the "
-			  "signature.",
-		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
-	t->message->id = t->body.id;
-	return r;
-}
-
-static int
-complete_message(struct submission *s)
-{
-	struct transaction *t = s->t;
-	struct spool_message *m = t->message;
-	int r = complete_end(t->complete, &t->facts);
-	enum recode_need need = recode_needed(&t->facts);
-
-	if (r == 0 && need != RECODE_NONE)
-		r = mend(s, need);
-	if (r < 0)
-		return r;
-	envelope_take(&t->recipients, m);
-	m->size = t->facts.size;
-	m->header_size = t->facts.header_size;
-	if (t->facts.eight_bit_body || t->facts.eight_bit_header)
-		m->flags |= SPOOL_8BIT;
-	if (t->facts.smtputf8 || address_is_utf8(m->sender, strlen(m->sender)))
-		m->flags |= SPOOL_SMTPUTF8;
-	for (size_t i = 0; i < m->count && (m->flags & SPOOL_SMTPUTF8) == 0; i++)
-		if (address_is_utf8(m->recipients[i].address, strlen(m->recipients[i].address)))
-			m->flags |= SPOOL_SMTPUTF8;
-	m->subject = strdup(t->facts.subject);
-	m->message_id = strdup(t->facts.message_id);
-	if (m->subject == NULL || m->message_id == NULL)
-		return -ENOMEM;
-	if (t->body.fd >= 0) {
-		m->flags |= SPOOL_BODY_FILE;
-		return spool_body_sync(t->body.fd);
-	}
-	m->body_len = t->body.small.len;
-	m->body = buf_take(&t->body.small);
-	return m->body == NULL ? -ENOMEM : 0;
-}
-
-/* ---- the end of a message ---- */
-
-static void
-on_stored(void *arg, const struct spool_message *m, int r, bool is_new)
-{
-	struct submission *s = arg;
-	char id[SPOOL_ID_LEN], words[64];
-
-	s->storing = NULL;
-	if (r < 0) {
-		(void)refuse(s, 452, "4.3.1",
-		    r == -ENOSPC ? "The disk is full" : "The spool cannot be written");
-		smtp_server_answer(s->engine, SMTP_REFUSE);
-	} else {
-		(void)snprintf(words, sizeof(words), "queued%s%s", is_new ? " as " : " before",
-		    is_new ? spool_id_text(m->id, id) : "");
-		note(s, 250, words);
-		s->stored += is_new;
-		smtp_server_reply_text(s->engine, words);
-		smtp_server_answer(s->engine, SMTP_ACCEPT);
-	}
-	s->ops->proceed(s->arg);
-}
-
-static enum smtp_decision
-store(struct submission *s)
-{
-	struct transaction *t = s->t;
-
-	s->storing = store_message(s->q, t->service, t->message, on_stored, s);
-	if (s->storing == NULL)
-		return refuse_because(s, -ENOMEM);
-	usage_message(s->q, s->usage);
-	t->message = NULL;
-	body_clear(&t->body, true);
-	return SMTP_LATER;
-}
-
-static enum smtp_decision
-on_end(void *arg)
-{
-	struct submission *s = arg;
-	struct transaction *t = s->t;
-	int r;
-
-	if (t->duplicate) {
-		note(s, 250, "queued before");
-		smtp_server_reply_text(s->engine, "queued before");
-		return SMTP_ACCEPT;
-	}
-	r = complete_message(s);
-	if (r == 0 && store_rate_wait(t->service) > 0) {
-		refuse_content(t, 450, "4.7.1",
-		    "The service sends more than its rate allows: try again later", NULL);
-		r = -EAGAIN;
-	}
-	return r < 0 ? refuse_because(s, r) : store(s);
+	return no.by_policy ? submission_refuse_logged(
+				  s, s->t->service, no.address, no.code, no.enhanced, no.words)
+			    : submission_refuse(s, no.code, no.enhanced, no.words);
 }
 
 static void
@@ -758,123 +307,18 @@ on_begin_tls(void *arg)
 	s->ops->starttls(s->arg);
 }
 
-/* ---- the rest of the protocol ---- */
-
-static bool
-on_known(void *arg, const char *submission_id)
-{
-	struct submission *s = arg;
-
-	return spool_known(s->q->spool, submission_id) == 1;
-}
-
-static void
-on_listed(void *arg, bool good)
-{
-	struct submission *s = arg;
-
-	s->listing = listing_free(s->listing);
-	smtp_server_answer(s->engine, good ? SMTP_ACCEPT : SMTP_REFUSE);
-	s->ops->proceed(s->arg);
-}
-
-static enum smtp_decision
-on_list(void *arg, struct buf *out)
-{
-	struct submission *s = arg;
-	const struct caller *c = s->caller;
-
-	s->listing = listing_new(s->q, c->uid,
-	    caller_is_admin(s->q, c->uid, c->groups, c->group_count), out, on_listed, s);
-	return s->listing == NULL ? SMTP_REFUSE : SMTP_LATER;
-}
-
-static void
-on_flush(void *arg)
-{
-	struct submission *s = arg;
-	const struct caller *c = s->caller;
-
-	action_flush(
-	    s->q, caller_is_admin(s->q, c->uid, c->groups, c->group_count) ? -1 : (int64_t)c->uid);
-}
-
-/* One address a line, each once. */
-static int
-write_line(void *arg, const char *address)
-{
-	struct buf *out = arg;
-	size_t len = strlen(address);
-
-	for (size_t at = 0; at + len < out->len; at += strcspn(out->data + at, "\n") + 1)
-		if (memcmp(out->data + at, address, len) == 0 && out->data[at + len] == '\n')
-			return 0;
-	return buf_printf(out, "%s\n", address);
-}
-
-/* Who may not send at all learns nothing either. */
-static enum smtp_decision
-on_expand(void *arg, const char *address, struct buf *out)
-{
-	struct submission *s = arg;
-	CLEANUP_BUF struct buf why = BUF_INIT(2048);
-
-	if (s->t == NULL)
-		return refuse(s, 503, "5.5.1", "MAIL comes first");
-	switch (local_expand(s->q, address, write_line, out, &why)) {
-	case ALIASES_OK:
-		return SMTP_ACCEPT;
-	case ALIASES_UNKNOWN:
-		return refuse(s, 550, "5.1.1", buf_str(&why));
-	case ALIASES_BROKEN:
-		return refuse(s, 550, "5.2.4", buf_str(&why));
-	default:
-		return SMTP_REFUSE;
-	}
-}
-
-static void
-on_aliases_read(void *arg, bool refused, const char *lines)
-{
-	struct submission *s = arg;
-
-	s->reading_aliases = false;
-	if (refused) {
-		(void)refuse(s, 550, "5.3.5", lines);
-		smtp_server_answer(s->engine, SMTP_REFUSE);
-	} else {
-		smtp_server_answer_lines(s->engine, lines);
-	}
-	s->ops->proceed(s->arg);
-}
-
-static enum smtp_decision
-on_aliases(void *arg)
-{
-	struct submission *s = arg;
-	const struct caller *c = s->caller;
-
-	if (!caller_is_admin(s->q, c->uid, c->groups, c->group_count))
-		return refuse(
-		    s, 550, "5.7.1", "Only administrators may have the aliases read anew");
-	if (local_read_aliases(s->q, on_aliases_read, s) < 0)
-		return SMTP_REFUSE;
-	s->reading_aliases = true;
-	return SMTP_LATER;
-}
-
 static const struct smtp_server_ops engine_ops = {
     .mail = on_mail,
     .rcpt = on_rcpt,
-    .data = on_data,
-    .content = on_content,
-    .end = on_end,
+    .data = submission_on_data,
+    .content = submission_on_content,
+    .end = submission_on_end,
     .reset = on_reset,
-    .known = on_known,
-    .list = on_list,
-    .flush = on_flush,
-    .expand = on_expand,
-    .aliases = on_aliases,
+    .known = submission_on_known,
+    .list = submission_on_list,
+    .flush = submission_on_flush,
+    .expand = submission_on_expand,
+    .aliases = submission_on_aliases,
 };
 
 /* For programs that speak SMTP by themselves: by the standard, and with nothing that is between the
@@ -882,9 +326,9 @@ static const struct smtp_server_ops engine_ops = {
 static const struct smtp_server_ops listener_ops = {
     .mail = on_mail,
     .rcpt = on_rcpt,
-    .data = on_data,
-    .content = on_content,
-    .end = on_end,
+    .data = submission_on_data,
+    .content = submission_on_content,
+    .end = submission_on_end,
     .reset = on_reset,
     .auth = on_auth,
     .starttls = on_begin_tls,

@@ -1,0 +1,111 @@
+/*
+ * submission-ask.c: what the shim asks of a session besides mail: is a submission known, mailq's
+ * list, a try of what waits, where an address goes, and newaliases. base/smtp/server.h has the
+ * commands; none of them is on a listener.
+ */
+#include "broker/queue/submission-internal.h"
+
+#include <string.h>
+
+bool
+submission_on_known(void *arg, const char *submission_id)
+{
+	struct submission *s = arg;
+
+	return spool_known(s->q->spool, submission_id) == 1;
+}
+
+static void
+on_listed(void *arg, bool good)
+{
+	struct submission *s = arg;
+
+	s->listing = listing_free(s->listing);
+	smtp_server_answer(s->engine, good ? SMTP_ACCEPT : SMTP_REFUSE);
+	s->ops->proceed(s->arg);
+}
+
+enum smtp_decision
+submission_on_list(void *arg, struct buf *out)
+{
+	struct submission *s = arg;
+	const struct caller *c = s->caller;
+
+	s->listing = listing_new(s->q, c->uid,
+	    caller_is_admin(s->q, c->uid, c->groups, c->group_count), out, on_listed, s);
+	return s->listing == NULL ? SMTP_REFUSE : SMTP_LATER;
+}
+
+void
+submission_on_flush(void *arg)
+{
+	struct submission *s = arg;
+	const struct caller *c = s->caller;
+
+	action_flush(
+	    s->q, caller_is_admin(s->q, c->uid, c->groups, c->group_count) ? -1 : (int64_t)c->uid);
+}
+
+/* One address a line, each once. */
+static int
+write_line(void *arg, const char *address)
+{
+	struct buf *out = arg;
+	size_t len = strlen(address);
+
+	for (size_t at = 0; at + len < out->len; at += strcspn(out->data + at, "\n") + 1)
+		if (memcmp(out->data + at, address, len) == 0 && out->data[at + len] == '\n')
+			return 0;
+	return buf_printf(out, "%s\n", address);
+}
+
+/* Who may not send at all learns nothing either. */
+enum smtp_decision
+submission_on_expand(void *arg, const char *address, struct buf *out)
+{
+	struct submission *s = arg;
+	CLEANUP_BUF struct buf why = BUF_INIT(2048);
+
+	if (s->t == NULL)
+		return submission_refuse(s, 503, "5.5.1", "MAIL comes first");
+	switch (local_expand(s->q, address, write_line, out, &why)) {
+	case ALIASES_OK:
+		return SMTP_ACCEPT;
+	case ALIASES_UNKNOWN:
+		return submission_refuse(s, 550, "5.1.1", buf_str(&why));
+	case ALIASES_BROKEN:
+		return submission_refuse(s, 550, "5.2.4", buf_str(&why));
+	default:
+		return SMTP_REFUSE;
+	}
+}
+
+static void
+on_aliases_read(void *arg, bool refused, const char *lines)
+{
+	struct submission *s = arg;
+
+	s->reading_aliases = false;
+	if (refused) {
+		(void)submission_refuse(s, 550, "5.3.5", lines);
+		smtp_server_answer(s->engine, SMTP_REFUSE);
+	} else {
+		smtp_server_answer_lines(s->engine, lines);
+	}
+	s->ops->proceed(s->arg);
+}
+
+enum smtp_decision
+submission_on_aliases(void *arg)
+{
+	struct submission *s = arg;
+	const struct caller *c = s->caller;
+
+	if (!caller_is_admin(s->q, c->uid, c->groups, c->group_count))
+		return submission_refuse(
+		    s, 550, "5.7.1", "Only administrators may have the aliases read anew");
+	if (local_read_aliases(s->q, on_aliases_read, s) < 0)
+		return SMTP_REFUSE;
+	s->reading_aliases = true;
+	return SMTP_LATER;
+}

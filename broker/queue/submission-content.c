@@ -1,0 +1,405 @@
+/*
+ * submission-content.c: the content of a message that is handed in.
+ *
+ * It streams through complete.h into memory, or into the file of its body once it is larger than
+ * SPOOL_INLINE_MAX; policy decides about the sender when the header section is complete. The end of
+ * the content hands the message to the turn; the answer comes when it is on disk. Nothing is kept
+ * of a transaction that is refused.
+ */
+#include "broker/queue/submission-internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/codec.h"
+#include "base/log.h"
+#include "broker/queue/fields.h"
+#include "broker/queue/store.h"
+#include "broker/queue/usage.h"
+
+static void
+refuse_content(
+    struct transaction *t, int code, const char *enhanced, const char *words, const char *detail)
+{
+	t->code = code;
+	(void)snprintf(t->enhanced, sizeof(t->enhanced), "%s", enhanced);
+	(void)snprintf(t->words, sizeof(t->words), "%s%s%s", words, detail == NULL ? "" : ": ",
+	    detail == NULL ? "" : detail);
+}
+
+static int
+random_id(struct buf *out, const char *domain, int64_t now)
+{
+	unsigned char bytes[16];
+	int r = getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) ? 0 : -EIO;
+
+	if (r == 0)
+		r = buf_append_char(out, '<');
+	if (r == 0)
+		r = hex_encode(out, bytes, sizeof(bytes));
+	return r < 0 ? r : buf_printf(out, ".%" PRId64 "@%s>", now, domain);
+}
+
+int
+queue_date(struct buf *out)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (localtime_r(&now, &tm) == NULL)
+		tm.tm_gmtoff = 0;
+	return fields_date(out, now, (int)(tm.tm_gmtoff / 60));
+}
+
+static int
+fill_texts(struct submission *s, const char *domain, struct plan_texts *x)
+{
+	const struct settings *c = s->q->settings;
+	char id[SPOOL_ID_LEN];
+	int r = queue_date(&x->date);
+
+	if (r == 0)
+		r = random_id(&x->id, domain == NULL ? c->mail_name : domain, (int64_t)time(NULL));
+	if (r == 0)
+		r = buf_printf(&x->received, "by %s (Frank) id %s; %s", c->hostname,
+		    spool_id_text(s->t->message->id, id), buf_str(&x->date));
+	return r;
+}
+
+static void
+log_rewrites(const struct submission *s, const struct policy_decision *d)
+{
+	char uid[16], id[SPOOL_ID_LEN];
+
+	if (!d->from_replaced && !d->sender_replaced)
+		return;
+	log_line(LOG_LEVEL_INFO, "The sender is rewritten.",
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(s->t->message->id, id)},
+		{LOG_SERVICE, s->t->service->name}, {LOG_UID, submission_uid_text(s->caller, uid)},
+		{LOG_SENDER, d->sender}, {LOG_OUTCOME, d->from_replaced ? "From" : "envelope"}));
+}
+
+static char *
+copy_or_null(const char *text)
+{
+	return text == NULL ? NULL : strdup(text);
+}
+
+/* The header section is there: who may this be from? */
+static int
+decide_sender(struct submission *s, const struct complete_claim *claim, struct policy_decision *d)
+{
+	struct transaction *t = s->t;
+	struct policy_claim c = {.envelope = t->envelope,
+	    .sender = t->sender,
+	    .caller = t->caller,
+	    .from = claim->from,
+	    .from_count = claim->from_count,
+	    .from_unreadable = claim->from_unreadable};
+
+	service_decide(t->service, &c, d);
+	if (d->refused != NULL) {
+		refuse_content(t, 550, "5.7.1", d->refused, d->culprit);
+		return -EPERM;
+	}
+	t->message->account = strdup(d->account->name);
+	t->message->sender = strdup(d->sender);
+	t->message->return_to = copy_or_null(d->return_to);
+	if (t->message->account == NULL || t->message->sender == NULL ||
+	    (d->return_to != NULL && t->message->return_to == NULL))
+		return -ENOMEM;
+	log_rewrites(s, d);
+	return 0;
+}
+
+static bool
+sender_field_allowed(const struct transaction *t, const char *sender)
+{
+	const struct policy_service *p = &t->service->policy;
+
+	/* What is captured by a service that names nobody may be from anybody. */
+	if (p->senders.count == 0 && t->service->account_count == 0)
+		return true;
+	if (sender == NULL || p->from == POLICY_KEEP || policy_pattern_match(&p->senders, sender))
+		return true;
+	for (size_t i = 0; i < t->service->account_count; i++)
+		if (t->service->names[i].mailbox != NULL &&
+		    address_equal_nocase(t->service->names[i].mailbox, sender))
+			return true;
+	return false;
+}
+
+/* The first address of the resent fields that may not be used; NULL: all may. */
+static const char *
+forbidden_resent(const struct transaction *t, const struct complete_claim *claim)
+{
+	if (t->service->policy.from == POLICY_KEEP)
+		return NULL;
+	for (size_t i = 0; i < claim->resent_count; i++)
+		if (!sender_field_allowed(t, claim->resent[i]))
+			return claim->resent[i];
+	return claim->resent_unreadable ? "(unreadable)" : NULL;
+}
+
+/* Who resent the message is its sender as well (RFC 5322 section 3.6.6). */
+static int
+decide_resent(struct transaction *t, const struct complete_claim *claim,
+    const struct policy_decision *d, const char **ret)
+{
+	const char *forbidden = forbidden_resent(t, claim);
+
+	*ret = NULL;
+	if (forbidden == NULL)
+		return 0;
+	if (t->service->policy.from == POLICY_REFUSE) {
+		refuse_content(
+		    t, 550, "5.7.1", "this Resent-From or Resent-Sender is not allowed", forbidden);
+		return -EPERM;
+	}
+	/* Where it stays, every address of From is one that may be used. */
+	*ret = d->from != NULL || claim->from_count == 0 ? d->from : claim->from[0];
+	if (*ret == NULL)
+		*ret = d->sender;
+	return 0;
+}
+
+static int
+on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret)
+{
+	struct submission *s = arg;
+	struct plan_texts *x = &s->t->texts;
+	struct policy_decision d;
+	const char *domain, *resent_from = NULL;
+	int r = decide_sender(s, claim, &d);
+
+	if (r == 0)
+		r = decide_resent(s->t, claim, &d, &resent_from);
+	if (r < 0)
+		return r;
+	domain = address_domain(d.from != NULL          ? d.from
+				: claim->from_count > 0 ? claim->from[0]
+							: "");
+	r = fill_texts(s, domain, x);
+	if (r < 0)
+		return r;
+	*ret = (struct complete_plan){
+	    .from = d.from,
+	    .from_replaced = d.from_replaced,
+	    .full_name = s->t->full_name,
+	    .drop_sender = !sender_field_allowed(s->t, claim->sender),
+	    .resent_from = resent_from,
+	    .date = buf_str(&x->date),
+	    .message_id = buf_str(&x->id),
+	    .received = buf_str(&x->received),
+	};
+	return 0;
+}
+
+static int
+on_write(void *arg, const char *bytes, size_t len)
+{
+	struct submission *s = arg;
+
+	return body_write(&s->t->body, bytes, len);
+}
+
+static const struct complete_ops complete_ops = {on_plan, on_write};
+
+/* What an errno of the completion means to the caller. */
+static void
+refuse_error(struct transaction *t, int r)
+{
+	if (t->code != 0)
+		return;
+	switch (r) {
+	case -E2BIG:
+		refuse_content(t, 552, "5.3.4", "The header section is too large", NULL);
+		break;
+	case -ELOOP:
+		refuse_content(
+		    t, 554, "5.4.6", "The message goes in circles: too many Received fields", NULL);
+		break;
+	case -ENOMEM:
+	case -ENOBUFS:
+		refuse_content(t, 452, "4.3.0", "Out of memory", NULL);
+		break;
+	case -ENOSPC:
+	case -EDQUOT:
+		refuse_content(t, 452, "4.3.1", "The disk is full", NULL);
+		break;
+	default:
+		refuse_content(t, 451, "4.3.0", "The message cannot be stored", strerror(-r));
+		break;
+	}
+}
+
+static enum smtp_decision
+refuse_because(struct submission *s, int r)
+{
+	struct transaction *t = s->t;
+
+	refuse_error(t, r);
+	return submission_refuse_logged(s, t->service,
+	    t->envelope == POLICY_ENVELOPE_GIVEN ? t->sender : t->caller, t->code, t->enhanced,
+	    t->words);
+}
+
+enum smtp_decision
+submission_on_data(void *arg)
+{
+	struct submission *s = arg;
+
+	s->t->complete = complete_new(s->mail_name, &complete_ops, s);
+	return s->t->complete == NULL ? refuse_because(s, -ENOMEM) : SMTP_ACCEPT;
+}
+
+enum smtp_decision
+submission_on_content(void *arg, const char *bytes, size_t len)
+{
+	struct submission *s = arg;
+	struct transaction *t = s->t;
+	int r = t->duplicate ? 0 : complete_input(t->complete, bytes, len);
+	uint64_t grown = t->body.size - t->in_flight;
+
+	t->in_flight += grown;
+	if (!usage_grow(s->q, t->usage, grown))
+		return submission_refuse_greed(s, t->service, t->sender, "4.3.1",
+		    "This user hands in more at once than it may: try again later");
+	if (r == 0 && t->service->policy.size_max > 0 &&
+	    t->body.size > t->service->policy.size_max) {
+		refuse_content(
+		    t, 550, "5.7.1", "The message is larger than this service may send", NULL);
+		r = -EFBIG;
+	}
+	return r < 0 ? refuse_because(s, r) : SMTP_ACCEPT;
+}
+
+/* The second pass, where the first one's facts ask for it: into a new body that replaces the old.
+ * */
+static int
+mend(struct submission *s, enum recode_need need)
+{
+	struct transaction *t = s->t;
+	struct body old = t->body;
+	struct recode *recode;
+	enum recode_way way;
+	char id[SPOOL_ID_LEN];
+	int r;
+
+	body_init(&t->body, s->q);
+	recode = recode_new(need, &t->facts, on_write, s);
+	r = recode == NULL ? -ENOMEM : body_recode(&old, recode);
+	if (r == 0)
+		r = recode_end(recode, &t->facts, &way);
+	(void)recode_free(recode);
+	body_clear(&old, false);
+	if (r == 0 && (way == RECODE_WAY_SPLIT || way == RECODE_WAY_KEPT))
+		log_line(LOG_LEVEL_NOTICE,
+		    way == RECODE_WAY_SPLIT
+			? "A line of more than 998 octets was split where no encoding could spare "
+			  "it."
+			: "A signed message has a line of more than 998 octets, which servers may "
+			  "refuse; it is sent as it is, since any change would break the "
+			  "signature.",
+		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
+	t->message->id = t->body.id;
+	return r;
+}
+
+static int
+complete_message(struct submission *s)
+{
+	struct transaction *t = s->t;
+	struct spool_message *m = t->message;
+	int r = complete_end(t->complete, &t->facts);
+	enum recode_need need = recode_needed(&t->facts);
+
+	if (r == 0 && need != RECODE_NONE)
+		r = mend(s, need);
+	if (r < 0)
+		return r;
+	envelope_take(&t->recipients, m);
+	m->size = t->facts.size;
+	m->header_size = t->facts.header_size;
+	if (t->facts.eight_bit_body || t->facts.eight_bit_header)
+		m->flags |= SPOOL_8BIT;
+	if (t->facts.smtputf8 || address_is_utf8(m->sender, strlen(m->sender)))
+		m->flags |= SPOOL_SMTPUTF8;
+	for (size_t i = 0; i < m->count && (m->flags & SPOOL_SMTPUTF8) == 0; i++)
+		if (address_is_utf8(m->recipients[i].address, strlen(m->recipients[i].address)))
+			m->flags |= SPOOL_SMTPUTF8;
+	m->subject = strdup(t->facts.subject);
+	m->message_id = strdup(t->facts.message_id);
+	if (m->subject == NULL || m->message_id == NULL)
+		return -ENOMEM;
+	if (t->body.fd >= 0) {
+		m->flags |= SPOOL_BODY_FILE;
+		return spool_body_sync(t->body.fd);
+	}
+	m->body_len = t->body.small.len;
+	m->body = buf_take(&t->body.small);
+	return m->body == NULL ? -ENOMEM : 0;
+}
+
+/* ---- the end of a message ---- */
+
+static void
+on_stored(void *arg, const struct spool_message *m, int r, bool is_new)
+{
+	struct submission *s = arg;
+	char id[SPOOL_ID_LEN], words[64];
+
+	s->storing = NULL;
+	if (r < 0) {
+		(void)submission_refuse(s, 452, "4.3.1",
+		    r == -ENOSPC ? "The disk is full" : "The spool cannot be written");
+		smtp_server_answer(s->engine, SMTP_REFUSE);
+	} else {
+		(void)snprintf(words, sizeof(words), "queued%s%s", is_new ? " as " : " before",
+		    is_new ? spool_id_text(m->id, id) : "");
+		submission_note(s, 250, words);
+		s->stored += is_new;
+		smtp_server_reply_text(s->engine, words);
+		smtp_server_answer(s->engine, SMTP_ACCEPT);
+	}
+	s->ops->proceed(s->arg);
+}
+
+static enum smtp_decision
+store(struct submission *s)
+{
+	struct transaction *t = s->t;
+
+	s->storing = store_message(s->q, t->service, t->message, on_stored, s);
+	if (s->storing == NULL)
+		return refuse_because(s, -ENOMEM);
+	usage_message(s->q, s->usage);
+	t->message = NULL;
+	body_clear(&t->body, true);
+	return SMTP_LATER;
+}
+
+enum smtp_decision
+submission_on_end(void *arg)
+{
+	struct submission *s = arg;
+	struct transaction *t = s->t;
+	int r;
+
+	if (t->duplicate) {
+		submission_note(s, 250, "queued before");
+		smtp_server_reply_text(s->engine, "queued before");
+		return SMTP_ACCEPT;
+	}
+	r = complete_message(s);
+	if (r == 0 && store_rate_wait(t->service) > 0) {
+		refuse_content(t, 450, "4.7.1",
+		    "The service sends more than its rate allows: try again later", NULL);
+		r = -EAGAIN;
+	}
+	return r < 0 ? refuse_because(s, r) : store(s);
+}
