@@ -29,6 +29,8 @@
  *   notice-text.c ... in which words
  *   outbox.c      ... and by which ways
  *   control.c     control.sock
+ *   control-ask.c ... its requests
+ *   control-row.c ... and what it tells
  *   action.c      what people do to messages and accounts
  *   listing.c     mailq's list
  *   check.c       checks of accounts and servers that people ask for
