@@ -89,8 +89,8 @@ struct smtp_client {
 	unsigned extensions, offered_mechanisms;
 	char auth_list[256]; /* as the server spelled it, for people */
 	uint64_t size_max, recipients_max, domains_max, mails_left;
-	struct buf
-	    domains; /* that this session's recipients had, each with LF; while there is a limit */
+	/* That this session's recipients had, each with LF; while there is a limit. */
+	struct buf domains;
 	uint64_t domain_count;
 	bool offered;
 	/* what was offered before TLS, for people alone */

@@ -45,6 +45,7 @@ struct http_transfer {
 	struct buf request; /* the form */
 	struct upload *upload;
 	struct buf body; /* the answer */
+	size_t header_octets;
 	const char *wanted;
 	char address[80], tls[80];
 	unsigned seconds;
@@ -445,10 +446,9 @@ give_upload(char *to, size_t size, size_t count, void *arg)
 }
 
 /* Who answers, and over what; while the transfer runs, since the connection may go with its end. */
-static size_t
-note_connection(char *data, size_t size, size_t count, void *arg)
+static void
+note_connection(struct http_transfer *t)
 {
-	struct http_transfer *t = arg;
 	struct curl_tlssessioninfo *session = NULL;
 	char *address = NULL;
 	long port = 0;
@@ -456,7 +456,7 @@ note_connection(char *data, size_t size, size_t count, void *arg)
 	if (t->address[0] != '\0' ||
 	    curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &address) != CURLE_OK ||
 	    address == NULL)
-		return size * count;
+		return;
 	(void)curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port);
 	(void)snprintf(t->address, sizeof(t->address),
 	    strchr(address, ':') == NULL ? "%s:%ld" : "[%s]:%ld", address, port);
@@ -467,6 +467,20 @@ note_connection(char *data, size_t size, size_t count, void *arg)
 
 		(void)snprintf(t->tls, sizeof(t->tls), "%s %s", SSL_get_version(ssl),
 		    SSL_get_cipher_name(ssl));
+	}
+}
+
+/* A line of the header section. curl keeps them all, and older ones of it however many there are. */
+static size_t
+take_header(char *data, size_t size, size_t count, void *arg)
+{
+	struct http_transfer *t = arg;
+
+	note_connection(t);
+	t->header_octets += size * count;
+	if (t->header_octets > DOCUMENT_MAX) {
+		t->too_big = true;
+		return 0;
 	}
 	return size * count;
 }
@@ -575,7 +589,7 @@ set_options(struct http_transfer *t, const struct http_request *q)
 	    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_SECONDS) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_TIMEOUT, (long)t->seconds) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_USERAGENT, "Frank/" FRANK_VERSION) != CURLE_OK ||
-	    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, note_connection) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, take_header) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_HEADERDATA, t) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_WRITEDATA, t) != CURLE_OK)

@@ -2,7 +2,7 @@
  * http.h: HTTPS requests in an event loop: libcurl's multi-socket interface in libevent.
  *
  * Every request: TLS 1.2 or newer with the certificate checked, 10 s to connect and a limit for all
- * of it, at most 256 kB of answer, no redirect followed (the answer tells the caller where it points), no proxy
+ * of it, at most 256 kB of answer and as much of its header section, no redirect followed (the answer tells the caller where it points), no proxy
  * from the environment, HTTP/1.1, and never curl's verbose mode, which prints credentials. Only a
  * given number run at once; the others wait their turn, and their time runs from then.
  *

@@ -463,6 +463,26 @@ test_token_repeated(void **state)
 	assert_null(strstr(message_str(w->answers[0], F_TRANSCRIPT), "token-secret"));
 }
 
+/* A header section without end ends the request, not our memory. */
+static void
+test_endless_header(void **state)
+{
+	static char reply[400 * 1024] = "HTTP/1.1 202 Accepted\r\n";
+	struct world *w = *state;
+	struct smtp_reply r;
+
+	for (size_t at = strlen(reply); at + 1100 < sizeof(reply);)
+		at += (size_t)snprintf(reply + at, sizeof(reply) - at, "X-%zu: %01000d\r\n", at, 0);
+	w->replies[0] = reply;
+	submit(w, 1, "a", message_text);
+	run_to(w, 1);
+	r = result_of(w->answers[0]);
+	assert_int_equal(r.fault, SMTP_FAULT_PROTOCOL);
+	assert_non_null(strstr(r.text, "longer than 256 kB"));
+	assert_true(r.in_doubt);
+	smtp_reply_clear(&r);
+}
+
 static void
 test_not_in_doubt(void **state)
 {
@@ -650,6 +670,7 @@ main(void)
 	    WORLD_TEST(test_in_doubt),
 	    WORLD_TEST(test_not_in_doubt),
 	    WORLD_TEST(test_token_repeated),
+	    WORLD_TEST(test_endless_header),
 	    WORLD_TEST(test_envelope_mismatch),
 	    WORLD_TEST(test_unknown_accounts),
 	    WORLD_TEST(test_no_token),
