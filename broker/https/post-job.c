@@ -23,12 +23,12 @@
 #include "broker/https/envelope.h"
 #include "broker/https/post-internal.h"
 #include "broker/https/url.h"
+#include "broker/ipc/credential.h"
 
 enum {
 	BCC_MAX = 64 * 1024,
 	HEADER_MAX = 64 * 1024,
 	ANSWER_SHOWN = 2000,
-	MIN_VALID_USUAL = 60,
 	SLOWEST = 32 * 1024, /* octets a second */
 	REQUEST_ID_OCTETS = 16,
 };
@@ -238,32 +238,14 @@ send_request(struct post_job *j)
 static void
 ask_keeper(struct post_job *j, uint64_t rejected)
 {
-	struct message *m = message_new(M_CREDENTIAL_GET);
 	uint64_t id = ++j->post->last_id;
+	struct message *m = credential_get(id, j->account->name, j->account->min_valid, rejected);
 
-	message_put_u64(m, F_ID, id);
-	message_put_str(m, F_ACCOUNT, j->account->name);
-	message_put_u64(
-	    m, F_MIN_VALID, j->account->min_valid > 0 ? j->account->min_valid : MIN_VALID_USUAL);
-	if (rejected > 0)
-		message_put_u64(m, F_REJECTED, rejected);
 	/* Before the question: the answer may come from within it. */
 	j->request = id;
 	j->to_ask = m == NULL || !j->post->ops->to_keeper(j->post->arg, m);
 	if (j->to_ask)
 		j->request = 0;
-}
-
-/* A state in which only a person or an administrator can help, as against one that passes. */
-static bool
-state_is_final(const char *state)
-{
-	static const char *const passing[] = {"active", "refreshing", "throttled", "unreachable"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
-		if (strcmp(state, passing[i]) == 0)
-			return false;
-	return true;
 }
 
 void
@@ -273,10 +255,7 @@ post_job_credential(struct post_job *j, const struct message *m)
 
 	j->request = 0;
 	if (message_type(m) == M_CREDENTIAL_FAILED) {
-		fail(j, SMTP_STAGE_TOKEN,
-		    state_is_final(message_str(m, F_STATE)) ? SMTP_FAULT_NO_CREDENTIAL
-							    : SMTP_FAULT_CREDENTIAL_LATER,
-		    message_str(m, F_ERROR), true);
+		fail(j, SMTP_STAGE_TOKEN, credential_fault(m), message_str(m, F_ERROR), true);
 		return;
 	}
 	generation = message_u64(m, F_GENERATION, 0);

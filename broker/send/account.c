@@ -88,8 +88,8 @@ account_table_free(struct account_table *t)
 	return NULL;
 }
 
-static enum smtp_tls
-tls_by_name(const char *name)
+enum smtp_tls
+account_tls_by_name(const char *name)
 {
 	if (name != NULL && strcmp(name, "implicit") == 0)
 		return SMTP_TLS_IMPLICIT;
@@ -129,7 +129,7 @@ take_tls(struct account *a, const struct message *m)
 	const char *tls = message_str(m, F_TLS), *name = message_str(m, F_TLS_NAME), *pin;
 	size_t at = 0;
 
-	a->tls = tls_by_name(tls);
+	a->tls = account_tls_by_name(tls);
 	a->srv = message_u64(m, F_BY_SRV, 0) != 0;
 	a->tls_either = a->srv && tls != NULL && strcmp(tls, "either") == 0;
 	a->tls_name = name == NULL ? NULL : strdup(name);

@@ -61,6 +61,9 @@ void account_table_end(struct account_table *t,
  */
 struct tls_names account_server_names(const struct account *a, const char *host);
 
+/* "implicit", "none"; STARTTLS for any other word, and for NULL. */
+enum smtp_tls account_tls_by_name(const char *name);
+
 /* Borrowed; NULL for an unknown name. */
 struct account *account_find(const struct account_table *t, const char *name);
 

@@ -9,33 +9,27 @@
 #include <string.h>
 #include <time.h>
 
-enum { MIN_VALID_USUAL = 60 };
+#include "broker/ipc/credential.h"
 
 /* ---- the credential ---- */
 
 static void
 ask_keeper(struct check *c, uint64_t rejected)
 {
-	struct message *m = message_new(M_CREDENTIAL_GET);
+	struct message *m;
 
 	c->request = ++c->send->last_id;
-	message_put_u64(m, F_ID, c->request);
-	message_put_str(m, F_ACCOUNT, c->account->name);
-	message_put_u64(
-	    m, F_MIN_VALID, c->account->min_valid > 0 ? c->account->min_valid : MIN_VALID_USUAL);
-	if (rejected > 0)
-		message_put_u64(m, F_REJECTED, rejected);
+	m = credential_get(c->request, c->account->name, c->account->min_valid, rejected);
 	c->to_ask = m == NULL || !c->send->ops->to_keeper(c->send->arg, m);
 	if (c->to_ask)
 		c->request = 0;
 }
 
 static void
-credential_failed(struct check *c, bool final, const char *words)
+credential_failed(struct check *c, enum smtp_fault fault, const char *words)
 {
-	const struct smtp_reply why = {.stage = SMTP_STAGE_TOKEN,
-	    .fault = final ? SMTP_FAULT_NO_CREDENTIAL : SMTP_FAULT_CREDENTIAL_LATER,
-	    .text = (char *)(uintptr_t)words};
+	const struct smtp_reply why = {
+	    .stage = SMTP_STAGE_TOKEN, .fault = fault, .text = (char *)(uintptr_t)words};
 
 	check_step(c, "credential", "fail", "%s", words);
 	check_decide(c, &why);
@@ -43,17 +37,6 @@ credential_failed(struct check *c, bool final, const char *words)
 	c->to_ask = false;
 	c->login = check_line_free(c->login);
 	check_go_on(c);
-}
-
-static bool
-state_is_final(const char *state)
-{
-	static const char *const passing[] = {"active", "refreshing", "throttled", "unreachable"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
-		if (strcmp(state, passing[i]) == 0)
-			return false;
-	return true;
 }
 
 static void
@@ -75,12 +58,12 @@ take_credential(struct check *c, const struct message *m)
 	uint64_t generation = message_u64(m, F_GENERATION, 0), until = message_u64(m, F_UNTIL, 0);
 
 	if (strcmp(kind, "none") == 0) {
-		credential_failed(c, true, "The account has no credential.");
+		credential_failed(c, SMTP_FAULT_NO_CREDENTIAL, "The account has no credential.");
 		return;
 	}
 	if (c->renewed && generation == c->generation) {
-		credential_failed(
-		    c, false, "The server refused the token, and there is no newer one yet.");
+		credential_failed(c, SMTP_FAULT_CREDENTIAL_LATER,
+		    "The server refused the token, and there is no newer one yet.");
 		return;
 	}
 	(void)secret_free(c->secret);
@@ -89,7 +72,7 @@ take_credential(struct check *c, const struct message *m)
 	c->user = strdup(message_str(m, F_USER_NAME));
 	c->generation = generation;
 	if (c->secret == NULL || c->user == NULL) {
-		credential_failed(c, false, "Out of memory.");
+		credential_failed(c, SMTP_FAULT_CREDENTIAL_LATER, "Out of memory.");
 		return;
 	}
 	if (until > (uint64_t)time(NULL))
@@ -116,8 +99,7 @@ check_credential(struct check *c, uint64_t id, const struct message *m)
 	if (message_type(m) == M_CREDENTIAL)
 		take_credential(c, m);
 	else
-		credential_failed(
-		    c, state_is_final(message_str(m, F_STATE)), message_str(m, F_ERROR));
+		credential_failed(c, credential_fault(m), message_str(m, F_ERROR));
 	return true;
 }
 
@@ -128,7 +110,8 @@ check_keeper_up(struct check *c, bool up)
 		ask_keeper(c, c->renewed ? c->generation : 0);
 	else if (!up && c->request != 0) {
 		c->request = 0;
-		credential_failed(c, false, "The keeper of credentials ended before it answered.");
+		credential_failed(c, SMTP_FAULT_CREDENTIAL_LATER,
+		    "The keeper of credentials ended before it answered.");
 	}
 }
 
@@ -329,7 +312,7 @@ check_login(struct check *c)
 	memcpy(config.order, a->order, sizeof(config.order));
 	c->login = check_line_new(&config, on_login, c);
 	if (c->login == NULL) {
-		credential_failed(c, false, "Out of memory.");
+		credential_failed(c, SMTP_FAULT_CREDENTIAL_LATER, "Out of memory.");
 		return;
 	}
 	if (a->mechanisms != 0)

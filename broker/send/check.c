@@ -382,14 +382,6 @@ on_domain_done(void *arg)
 
 /* ---- the start ---- */
 
-static enum smtp_tls
-tls_by_name(const char *name)
-{
-	return strcmp(name, "implicit") == 0 ? SMTP_TLS_IMPLICIT
-	       : strcmp(name, "none") == 0   ? SMTP_TLS_NONE
-					     : SMTP_TLS_STARTTLS;
-}
-
 static char *
 copy(const struct message *m, enum field f, bool *failed)
 {
@@ -428,7 +420,7 @@ copy_request(struct check *c, const struct message *m)
 	c->id = message_u64(m, F_ID, 0);
 	c->port = (unsigned)message_u64(m, F_PORT, 0);
 	c->flags = message_u64(m, F_FLAGS, 0);
-	c->tls = tls_by_name(message_str(m, F_TLS));
+	c->tls = account_tls_by_name(message_str(m, F_TLS));
 	c->host = copy(m, F_HOST, &failed);
 	c->provider = copy(m, F_PROVIDER, &failed);
 	c->to = copy(m, F_RCPT, &failed);

@@ -11,21 +11,15 @@
 #include <string.h>
 
 #include "base/log.h"
-
-enum { MIN_VALID_USUAL = 60 };
+#include "broker/ipc/credential.h"
 
 void
 session_ask_keeper(struct session *s)
 {
-	struct message *m = message_new(M_CREDENTIAL_GET);
 	uint64_t id = ++s->send->last_id;
+	struct message *m =
+	    credential_get(id, s->account->name, s->account->min_valid, s->rejected);
 
-	message_put_u64(m, F_ID, id);
-	message_put_str(m, F_ACCOUNT, s->account->name);
-	message_put_u64(
-	    m, F_MIN_VALID, s->account->min_valid > 0 ? s->account->min_valid : MIN_VALID_USUAL);
-	if (s->rejected > 0)
-		message_put_u64(m, F_REJECTED, s->rejected);
 	s->to_ask = m != NULL && !s->send->ops->to_keeper(s->send->arg, m);
 	s->request = s->to_ask ? 0 : id;
 }
@@ -44,18 +38,6 @@ credential_failed(struct session *s, enum smtp_fault fault, const char *words)
 		smtp_client_fail(s->client, SMTP_STAGE_TOKEN, fault, words);
 	else
 		session_fail(s, SMTP_STAGE_TOKEN, fault, words);
-}
-
-/* A state in which only a person or an administrator can help, as against one that passes. */
-static bool
-state_is_final(const char *state)
-{
-	static const char *const passing[] = {"active", "refreshing", "throttled", "unreachable"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
-		if (strcmp(state, passing[i]) == 0)
-			return false;
-	return true;
 }
 
 static void
@@ -94,10 +76,7 @@ session_credential(struct session *s, uint64_t id, const struct message *m)
 	if (message_type(m) == M_CREDENTIAL)
 		take_credential(s, m);
 	else
-		credential_failed(s,
-		    state_is_final(message_str(m, F_STATE)) ? SMTP_FAULT_NO_CREDENTIAL
-							    : SMTP_FAULT_CREDENTIAL_LATER,
-		    message_str(m, F_ERROR));
+		credential_failed(s, credential_fault(m), message_str(m, F_ERROR));
 	session_drive(s);
 	return true;
 }
