@@ -5,7 +5,8 @@
  * syncs it. Collected here until the sync, or until anybody looks at the file, they are one write:
  * a message costs one system call instead of sixteen, while its caller waits. Nothing else changes:
  * before xSync returns, everything is with the kernel and synced, and what a crash takes before
- * that was not promised to anybody. An error of the write comes with the sync, and fails the commit.
+ * that was not promised to anybody. An error of the write comes with the sync, and fails the commit,
+ * also where it was met before by a call whose error SQLite may pass over.
  *
  * Only the log is treated so; every other file is SQLite's own.
  */
@@ -24,6 +25,7 @@ struct log_file {
 	unsigned char *bytes;
 	int len;
 	sqlite3_int64 at; /* where they belong */
+	int lost;         /* the error with which some did not get there; SQLITE_OK: none */
 };
 
 static sqlite3_vfs layer, *below;
@@ -38,10 +40,15 @@ log_of(sqlite3_file *f)
 static int
 flush(struct log_file *l)
 {
-	int len = l->len;
+	int len = l->len, r;
 
 	l->len = 0;
-	return len == 0 ? SQLITE_OK : l->real->pMethods->xWrite(l->real, l->bytes, len, l->at);
+	if (len == 0)
+		return SQLITE_OK;
+	r = l->real->pMethods->xWrite(l->real, l->bytes, len, l->at);
+	if (r != SQLITE_OK)
+		l->lost = r;
+	return r;
 }
 
 static int
@@ -95,8 +102,11 @@ static int
 log_sync(sqlite3_file *f, int flags)
 {
 	struct log_file *l = log_of(f);
-	int r = flush(l);
+	int r;
 
+	(void)flush(l);
+	r = l->lost;
+	l->lost = SQLITE_OK;
 	return r != SQLITE_OK ? r : l->real->pMethods->xSync(l->real, flags);
 }
 

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/queue/spool-vfs.h"
 #include "broker/queue/spool.h"
 
 /* ---- a VFS that fails ---- */
@@ -917,6 +918,36 @@ test_passwords(void **state)
 	assert_int_equal(spool_load_password(p->spool, "svc", back, &at), -ENOENT);
 }
 
+/* What the log's file did not take fails the commit, whichever call met the error first. */
+static void
+test_lost_writes_fail_the_sync(void **state)
+{
+	struct place *p = *state;
+	sqlite3_vfs *vfs = sqlite3_vfs_find(spool_vfs());
+	CLEANUP_FREE sqlite3_file *log = calloc(1, (size_t)vfs->szOsFile);
+	char path[200];
+	sqlite3_int64 size;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL;
+
+	/* a log gets the mode of its database, which has to be there */
+	(void)snprintf(path, sizeof(path), "%s/spool.db-wal", p->dir);
+	p->spool = spool_close(p->spool);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(vfs->xOpen(vfs, path, log, flags, NULL), SQLITE_OK);
+	assert_int_equal(log->pMethods->xWrite(log, "abc", 3, 0), SQLITE_OK);
+	fail_at(1, false, SQLITE_FULL);
+	assert_int_equal(log->pMethods->xFileSize(log, &size), SQLITE_FULL);
+	assert_int_equal(log->pMethods->xSync(log, SQLITE_SYNC_NORMAL), SQLITE_FULL);
+	/* a transaction of its own later on is not to blame */
+	assert_int_equal(log->pMethods->xWrite(log, "abc", 3, 0), SQLITE_OK);
+	assert_int_equal(log->pMethods->xSync(log, SQLITE_SYNC_NORMAL), SQLITE_OK);
+	assert_int_equal(log->pMethods->xFileSize(log, &size), SQLITE_OK);
+	assert_int_equal(size, 3);
+	assert_int_equal(log->pMethods->xClose(log), SQLITE_OK);
+	assert_int_equal(unlink(path), 0);
+	open_spool(p);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -938,6 +969,7 @@ main(void)
 	    TEST(test_ids),
 	    TEST(test_ids_go_on_after_restart),
 	    TEST(test_damage_and_strangers),
+	    TEST(test_lost_writes_fail_the_sync),
 	    TEST(test_every_write_fails_once),
 	    TEST(test_disk_full_from_any_write_on),
 	};
