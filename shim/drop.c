@@ -36,14 +36,15 @@ name_file(char *out, size_t size, const char *before, const char *id, const char
 	out[len] = '\0';
 }
 
-/* Programs that loop while the daemon is down must leave it room to start. */
+/* Programs that loop while the daemon is down must leave it room to start. A file system in memory
+ * may know no size. */
 static bool
 is_nearly_full(int directory)
 {
 	struct statvfs fs;
 
 	return fstatvfs(directory, &fs) == 0 &&
-	       (fs.f_bavail < RESERVE_BYTES / fs.f_frsize ||
+	       ((fs.f_blocks > 0 && fs.f_frsize > 0 && fs.f_bavail < RESERVE_BYTES / fs.f_frsize) ||
 		   (fs.f_files > 0 && fs.f_favail < RESERVE_FILES));
 }
 
