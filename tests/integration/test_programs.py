@@ -55,7 +55,12 @@ def replacing(box):
     for time_ in ('once', 'twice'):
         r = box.run('/opt/replace-sendmail', '--undo')
         check(f'replace-sendmail --undo, called {time_}: as it was', r.returncode == 0 and seen() == before, (r, seen(), before))
-    box.run('rm', '-r', '/usr/libexec/frank')
+    box.run('mv', '/usr/libexec/frank', '/opt/of-frank')
+    r = box.run('/opt/replace-sendmail', '--libexec', '/opt/of-frank')
+    check('replace-sendmail --libexec links elsewhere', r.returncode == 0 and box.run('readlink', '-f', NAMES[0]).stdout.strip() == b'/opt/of-frank/sendmail', r)
+    r = box.run('/opt/replace-sendmail', '--undo')
+    check('replace-sendmail --undo needs no --libexec', r.returncode == 0 and seen() == before, (r, seen(), before))
+    box.run('rm', '-r', '/opt/of-frank')
 
 
 def programs(ground, box):
