@@ -9,11 +9,18 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "broker/queue/envelope.h"
 #include "broker/queue/password.h"
 #include "broker/queue/store.h"
 
 /* LISTED_MAX: octets of all lists of a service, so that they fit into one message. */
-enum { LISTED_MAX = 40 * 1024, NUMBER_COST = 16, STRING_COST = 9, TEXT_MAX = 8 * 1024 };
+enum {
+	LISTED_MAX = 40 * 1024,
+	NUMBER_COST = 16,
+	STRING_COST = 9,
+	TEXT_MAX = 8 * 1024,
+	TOLD_MAX = 10 /* addresses that a recipient leads to */
+};
 
 /* ---- a service ---- */
 
@@ -162,41 +169,66 @@ tell_limits(const struct service *v, struct buf *text)
 		    wait / 1000 + 1);
 }
 
-/* The refusal, or NULL. */
-static const char *
-refusal(const struct service *v, const struct policy_decision *d, const char *recipient)
+/* What RCPT would be answered, and in `to` where it leads. */
+static void
+take_recipient(struct queue *q, const struct service *v, const char *recipient, struct envelope *to,
+    struct envelope_refusal *ret)
 {
-	if (d->refused != NULL)
-		return d->refused;
-	if (recipient != NULL && !policy_recipient_allowed(&v->policy, recipient))
-		return "This service may not send to this recipient";
-	return NULL;
+	static const struct smtp_rcpt_params none;
+
+	*ret = (struct envelope_refusal){0};
+	if (recipient != NULL)
+		envelope_add(q, to, &v->policy, recipient, &none, ret);
 }
 
 static void
-put_decision(
-    struct message *m, const struct service *v, const struct policy_claim *c, const char *recipient)
+tell_recipient(
+    const struct service *v, const char *recipient, const struct envelope *to, struct buf *text)
+{
+	const char *why = v->policy.recipients.count > 0 ? " is among the recipients"
+							 : ": any recipient may be reached";
+
+	for (size_t i = 0; i < to->count && i < TOLD_MAX; i++) {
+		line(text, to->list[i].address, why);
+		if (strcmp(to->list[i].address, recipient) != 0)
+			(void)buf_printf(text, " (%s leads there)", recipient);
+	}
+	if (to->count > TOLD_MAX)
+		(void)buf_printf(text, "\nand %zu more", to->count - TOLD_MAX);
+}
+
+static void
+put_refusal(
+    struct message *m, struct buf *text, const char *reply, const char *why, const char *culprit)
+{
+	line(text, why, "");
+	if (culprit != NULL && *culprit != '\0')
+		(void)buf_printf(text, ": %s", culprit);
+	message_put_str(m, F_STATE, "refuse");
+	message_put_str(m, F_REPLY, reply);
+}
+
+static void
+put_decision(struct queue *q, struct message *m, const struct service *v,
+    const struct policy_claim *c, const char *recipient)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
 	struct policy_decision d;
-	const char *why;
+	struct envelope to = {0};
+	struct envelope_refusal no;
+	char reply[24];
 
 	service_decide(v, c, &d);
-	why = refusal(v, &d, recipient);
-	if (why != NULL) {
-		const char *culprit = d.refused != NULL ? d.culprit : recipient;
-
-		line(&text, why, "");
-		if (culprit != NULL)
-			(void)buf_printf(&text, ": %s", culprit);
-		message_put_str(m, F_STATE, "refuse");
-		message_put_str(m, F_REPLY, "550 5.7.1");
+	take_recipient(q, v, recipient, &to, &no);
+	if (d.refused != NULL) {
+		put_refusal(m, &text, "550 5.7.1", d.refused, d.culprit);
+	} else if (no.code != 0) {
+		(void)snprintf(reply, sizeof(reply), "%d %s", no.code, no.enhanced);
+		put_refusal(m, &text, reply, no.words, no.address);
 	} else {
 		tell_sender(v, c, &d, &text);
 		if (recipient != NULL)
-			line(&text, recipient,
-			    v->policy.recipients.count > 0 ? " is among the recipients"
-							   : ": any recipient may be reached");
+			tell_recipient(v, recipient, &to, &text);
 		tell_limits(v, &text);
 		message_put_str(m, F_STATE, "accept");
 		message_put_str(m, F_ACCOUNT, d.account->name);
@@ -208,6 +240,7 @@ put_decision(
 		message_put_str(m, F_MODE, v->policy.capture ? "capture" : "deliver");
 	}
 	message_put_str(m, F_TEXT, buf_str(&text));
+	envelope_clear(&to);
 }
 
 struct message *
@@ -215,14 +248,13 @@ explain_decision(struct queue *q, const struct service *v, uint32_t uid, const c
     const char *recipient)
 {
 	struct message *m = message_new(M_ROW_DECISION);
-	CLEANUP_FREE char *from = queue_qualify(q, sender), *to = NULL, *self = NULL;
+	CLEANUP_FREE char *from = queue_qualify(q, sender), *self = NULL;
 	char name[32];
 	struct policy_claim c = {.envelope = POLICY_ENVELOPE_GIVEN, .from_count = 1};
 
 	(void)snprintf(name, sizeof(name), "uid%" PRIu32, uid);
 	self = queue_qualify(q, name);
-	to = recipient == NULL ? NULL : queue_qualify(q, recipient);
-	if (from == NULL || self == NULL || (recipient != NULL && to == NULL))
+	if (from == NULL || self == NULL)
 		return message_free(m);
 	if (v == NULL) {
 		message_put_str(m, F_STATE, "refuse");
@@ -238,6 +270,6 @@ explain_decision(struct queue *q, const struct service *v, uint32_t uid, const c
 		c.from_count = 0;
 	}
 	message_put_str(m, F_SERVICE, v->name);
-	put_decision(m, v, &c, to);
+	put_decision(q, m, v, &c, recipient);
 	return m;
 }

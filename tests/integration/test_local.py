@@ -24,6 +24,7 @@ def run(ground, options):
     expansions(f, ground)
     refusals(f)
     verify(f)
+    explain(f)
     policy(f)
     newaliases(f)
     postmaster(f)
@@ -72,6 +73,16 @@ def refusals(f):
     check('an unknown local user is 67', r.returncode == NO_ALIAS, r)
     r = f.sendmail('-i', '--', 'a@example.test', 'www-data')
     check('one that is refused keeps the whole message out', r.returncode == NO_ALIAS and f.empty(5), (r, f.queue()))
+
+
+def explain(f):
+    """What service explain says of a recipient is what RCPT would be answered: aliases count."""
+    r = f.frank('service', 'explain', 'games', 'a@example.test', 'backup', '--json')
+    check('explain follows an alias to who is allowed', r.returncode == 0 and 'narrow@example.test is among the recipients (backup leads there)' in r.stdout, r)
+    r = f.frank('service', 'explain', 'games', 'a@example.test', 'root', '--json')
+    check('explain follows an alias to who is not', r.returncode == 77 and 'ops2@example.test' in r.stdout, r)
+    r = f.frank('service', 'explain', 'games', 'a@example.test', 'www-data', '--json')
+    check('explain knows a local name without a mailbox', r.returncode == 77 and 'www-data' in r.stdout and '550 5.1.1' in r.stdout, r)
 
 
 def verify(f):
