@@ -9,11 +9,13 @@
  * is harmless, since its submission id is known then. What is refused for good is kept aside under
  * another name, for its owner; what is refused for now stays for the next look.
  *
- * The directory is read in steps, one in a turn of the loop, and its files are taken one after the
- * other: those of a user in the order of their times, users in turn, so that a flood of one user
- * delays nobody else. Where one has to wait (the user's limits, the service's rate, a full disk), the later
- * ones of its user wait too. A user's files beyond PER_USER_MAX are left to the next look. Their
- * number and size on disk are for quotas to bound: whoever may write there does so without us.
+ * The directory is read in steps, and its files are taken in steps as well, one in a turn of the
+ * loop: however many they are, and however large, what comes by a socket is answered in between.
+ * They are taken one after the other: those of a user in the order of their times, users in turn,
+ * so that a flood of one user delays nobody else. Where one has to wait (the user's limits, the
+ * service's rate, a full disk), the later ones of its user wait too. A user's files beyond
+ * PER_USER_MAX are left to the next look. Their number and size on disk are for quotas to bound:
+ * whoever may write there does so without us.
  */
 #include "broker/queue/queue.h"
 
@@ -38,6 +40,7 @@ enum {
 	TOLD_MAX = 50,    /* lines in the log of a look */
 	LEFT_MAX = 64,
 	READ_SIZE = 32 * 1024,
+	READS_PER_STEP = 8,
 	ENVELOPE_MAX = 8 * 1024 * 1024, /* what commands may add to the largest message */
 	STALE_SECONDS = 24 * 3600,
 };
@@ -57,7 +60,8 @@ struct share {
 
 struct drop {
 	struct queue *q;
-	struct event *timer, *step;
+	struct event *timer;
+	struct event *scan_step, *file_step;
 	int dir;
 	struct timespec seen; /* the directory's change that was looked at */
 	unsigned looks;
@@ -74,11 +78,7 @@ struct drop {
 	int fd;
 	struct caller caller;
 	struct submission *session;
-	bool feeding;
 };
-
-static void next_file(struct drop *d);
-static void forget_found(struct drop *d);
 
 static void
 tell(struct drop *d, enum log_level level, const char *sentence, const char *name, const char *why)
@@ -181,48 +181,54 @@ finish_file(struct drop *d)
 	close_file(d);
 }
 
-/* Feeds what the session takes; true at the file's end. */
-static bool
+enum progress {
+	WAITS, /* for a decision: on_proceed goes on */
+	GOES_ON,
+	ENDED,
+};
+
+/* Feeds what the session takes in one step. */
+static enum progress
 feed(struct drop *d)
 {
 	static char bytes[READ_SIZE];
 	struct smtp_server *e = submission_engine(d->session);
 
-	for (;;) {
+	for (int i = 0; i < READS_PER_STEP; i++) {
 		ssize_t n;
 
-		smtp_server_wrote(e, smtp_server_output(e)->len);
-		if (smtp_server_output(e)->len > 0)
-			continue; /* input that waited for this made more */
+		/* Input that waited for this may make more. */
+		while (smtp_server_output(e)->len > 0)
+			smtp_server_wrote(e, smtp_server_output(e)->len);
 		if (smtp_server_waiting(e))
-			return false;
+			return WAITS;
 		if (smtp_server_closing(e))
-			return true;
+			return ENDED;
 		n = read(d->fd, bytes, sizeof(bytes));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
 			smtp_server_eof(e);
-			return true;
+			return ENDED;
 		}
 		if (smtp_server_input(e, bytes, (size_t)n) < 0)
-			return true;
+			return ENDED;
 	}
+	return GOES_ON;
+}
+
+static void
+step_later(struct drop *d)
+{
+	static const struct timeval now = {0, 0};
+
+	(void)event_add(d->file_step, &now);
 }
 
 static void
 on_proceed(void *arg)
 {
-	struct drop *d = arg;
-
-	if (d->feeding)
-		return;
-	d->feeding = true;
-	if (feed(d)) {
-		finish_file(d);
-		next_file(d);
-	}
-	d->feeding = false;
+	step_later(arg);
 }
 
 static const struct submission_ops session_ops = {on_proceed};
@@ -255,23 +261,23 @@ check_file(struct drop *d)
 	return NULL;
 }
 
-/* Opens and feeds; true where it is done with already. */
-static bool
+/* Opens the file and begins a session, or is done with it. */
+static void
 begin_file(struct drop *d, const char *name)
 {
 	const char *why;
 	struct stat st;
 
 	if (fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return true;
+		return;
 	d->caller = (struct caller){.uid = st.st_uid};
 	if (S_ISDIR(st.st_mode)) {
 		leave_folder(d, name, st.st_ino);
-		return true;
+		return;
 	}
 	if (!S_ISREG(st.st_mode)) {
 		remove_oddity(d, name);
-		return true;
+		return;
 	}
 	/* What is opened may be another file than was looked at: it is looked at again. */
 	d->fd = openat(d->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -280,42 +286,18 @@ begin_file(struct drop *d, const char *name)
 		if (errno != ENOENT)
 			tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", name,
 			    strerror(errno));
-		return true;
+		return;
 	}
 	why = d->fd < 0 ? strerror(errno) : check_file(d);
 	if (why != NULL) {
 		keep_aside(d, name, why);
 		close_file(d);
-		return true;
+		return;
 	}
 	d->name = strdup(name);
 	d->session = d->name == NULL ? NULL : submission_new(d->q, &d->caller, &session_ops, d);
-	if (d->session == NULL) {
+	if (d->session == NULL)
 		close_file(d);
-		return true;
-	}
-	if (!feed(d))
-		return false;
-	finish_file(d);
-	return true;
-}
-
-static void
-next_file(struct drop *d)
-{
-	while (d->at < d->count && d->name == NULL && !d->q->stopping) {
-		CLEANUP_FREE char *name = TAKE_PTR(d->found[d->at].name);
-		bool was = d->feeding;
-
-		d->at++;
-		if (name == NULL)
-			continue;
-		d->feeding = true;
-		(void)begin_file(d, name);
-		d->feeding = was;
-	}
-	if (d->at == d->count && d->name == NULL)
-		forget_found(d);
 }
 
 /* ---- the directory ---- */
@@ -357,6 +339,30 @@ forget_found(struct drop *d)
 	if (d->partial)
 		d->looks = RETRY_LOOKS;
 	d->partial = false;
+}
+
+/* A part of the file that is being read, or the beginning of the next one. */
+static void
+on_file_step(evutil_socket_t number, short what, void *arg)
+{
+	struct drop *d = arg;
+	enum progress made = GOES_ON;
+
+	if (d->session != NULL) {
+		made = feed(d);
+		if (made == ENDED)
+			finish_file(d);
+	} else if (d->at < d->count && !d->q->stopping) {
+		CLEANUP_FREE char *name = TAKE_PTR(d->found[d->at].name);
+
+		d->at++;
+		if (name != NULL)
+			begin_file(d, name);
+	}
+	if (d->session == NULL && d->at == d->count)
+		forget_found(d);
+	else if (made != WAITS && !(d->session == NULL && d->q->stopping))
+		step_later(d);
 }
 
 /* One file more of this user in this look: which one it is, from 1; 0 where that is too many. */
@@ -442,7 +448,7 @@ arrange(struct drop *d)
 
 /* Some entries of the directory; at its end the files are taken. */
 static void
-on_step(evutil_socket_t number, short what, void *arg)
+on_scan_step(evutil_socket_t number, short what, void *arg)
 {
 	static const struct timeval now = {0, 0};
 	struct drop *d = arg;
@@ -455,13 +461,13 @@ on_step(evutil_socket_t number, short what, void *arg)
 			note_file(d, e->d_name);
 	}
 	if (e != NULL && !d->q->stopping) {
-		(void)event_add(d->step, &now);
+		(void)event_add(d->scan_step, &now);
 		return;
 	}
 	(void)closedir(d->scan);
 	d->scan = NULL;
 	arrange(d);
-	next_file(d);
+	step_later(d);
 }
 
 static void
@@ -472,7 +478,7 @@ begin_scan(struct drop *d)
 
 	d->scan = fd < 0 ? NULL : fdopendir(fd);
 	if (d->scan != NULL) {
-		(void)event_add(d->step, &now);
+		(void)event_add(d->scan_step, &now);
 		return;
 	}
 	log_line(LOG_LEVEL_ERROR, "The drop directory cannot be read.",
@@ -518,8 +524,10 @@ drop_new(struct queue *q, int dir)
 	d->fd = -1;
 	d->looks = RETRY_LOOKS;
 	d->timer = event_new(q->base, -1, EV_PERSIST, on_timer, d);
-	d->step = evtimer_new(q->base, on_step, d);
-	if (d->timer == NULL || d->step == NULL || event_add(d->timer, &look) < 0) {
+	d->scan_step = evtimer_new(q->base, on_scan_step, d);
+	d->file_step = evtimer_new(q->base, on_file_step, d);
+	if (d->timer == NULL || d->scan_step == NULL || d->file_step == NULL ||
+	    event_add(d->timer, &look) < 0) {
 		free(d);
 		return NULL;
 	}
