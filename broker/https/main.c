@@ -142,6 +142,14 @@ post_on_peer(struct role *r, enum role_id peer, bool up)
 		post_keeper_up(((struct state *)role_state(r))->post, up);
 }
 
+/* What keeper's channel had no room for is asked now. */
+static void
+post_on_writable(struct role *r, struct channel *c)
+{
+	if (c == role_peer(r, ROLE_KEEPER))
+		post_keeper_up(((struct state *)role_state(r))->post, true);
+}
+
 static void
 post_on_shutdown(struct role *r)
 {
@@ -171,6 +179,7 @@ main(int argc, char **argv)
 	    .start = post_start,
 	    .message = post_on_message,
 	    .peer = post_on_peer,
+	    .writable = post_on_writable,
 	    .shutdown = post_on_shutdown,
 	};
 	struct state state = {0};

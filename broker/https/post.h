@@ -22,8 +22,8 @@ struct post_ops {
 	/* JOB_DONE, WEBHOOK_DONE. The message is taken; NULL where memory was out for it: then this
 	 * role must end, which queue takes for an interrupted attempt. */
 	void (*to_queue)(void *arg, struct message *m);
-	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now; post_keeper_up tells
-	 * when there is. */
+	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now, or it has too much to do;
+	 * post_keeper_up tells when it can be asked. */
 	bool (*to_keeper)(void *arg, struct message *m);
 	/* After post_shut_down: everything is answered. */
 	void (*idle)(void *arg);

@@ -11,7 +11,7 @@
 
 struct finder;
 
-/* LOOKED_UP (taken). Called once; the finder is gone then. */
+/* LOOKED_UP (taken). Called once; the callee frees the finder. */
 typedef void finder_done(void *arg, struct finder *f, struct message *m);
 
 /* Answers a LOOKUP, in ten seconds at most. NULL when memory is out. */

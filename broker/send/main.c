@@ -82,6 +82,14 @@ on_peer(struct role *r, enum role_id peer, bool up)
 		send_hang_up(s->send); /* without queue there is no more work */
 }
 
+/* What keeper's channel had no room for is asked now. */
+static void
+on_writable(struct role *r, struct channel *c)
+{
+	if (c == role_peer(r, ROLE_KEEPER))
+		send_keeper_up(((struct state *)role_state(r))->send, true);
+}
+
 static void
 on_shutdown(struct role *r)
 {
@@ -97,6 +105,7 @@ main(int argc, char **argv)
 	    .start = start,
 	    .message = on_message,
 	    .peer = on_peer,
+	    .writable = on_writable,
 	    .shutdown = on_shutdown,
 	};
 	struct state state = {0};

@@ -10,7 +10,6 @@
 #include <ares.h>
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
-#include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <openssl/rand.h>
 #include <stdio.h>

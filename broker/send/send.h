@@ -14,11 +14,11 @@
 struct send;
 
 struct send_ops {
-	/* JOB_DONE. The message is taken; NULL where memory was out for it: then this role must end,
+	/* JOB_DONE, CHECK_STEP, CHECK_DONE, LOOKED_UP. The message is taken; NULL where memory was out for it: then this role must end,
 	 * which queue takes for an interrupted attempt. */
 	void (*to_queue)(void *arg, struct message *m);
-	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now; send_keeper_up tells
-	 * when there is. */
+	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now, or it has too much to do;
+	 * send_keeper_up tells when it can be asked. */
 	bool (*to_keeper)(void *arg, struct message *m);
 	/* After send_shut_down: every job is answered and every session closed. */
 	void (*idle)(void *arg);
@@ -29,7 +29,8 @@ struct send *send_new(struct event_base *base, const struct send_ops *ops, void 
 /* Closes sessions as they stand; jobs get no answer. Takes NULL; returns NULL. */
 struct send *send_free(struct send *s);
 
-/* CONF_*, JOB, CREDENTIAL, CREDENTIAL_FAILED; others are passed over. `fd` (-1: none) is taken. */
+/* CONF_*, JOB, CHECK_RUN, CHECK_CANCEL, LOOKUP, CREDENTIAL, CREDENTIAL_FAILED; others are passed
+ * over. `fd` (-1: none) is taken. */
 void send_message(struct send *s, const struct message *m, int fd);
 
 /* The keeper is there, or gone: what it was asked and has not answered fails for now. */
