@@ -314,6 +314,10 @@ class Frank:
                     out.append(int(text.split(' ', 1)[0]))
         return sorted(set(out) | {self.p.pid})
 
+    def is_sanitized(self):
+        """Is it a build with AddressSanitizer, whose memory says little of the program's?"""
+        return 'libasan' in open(f'/proc/{self.p.pid}/maps').read()
+
     def kill(self):
         """kill -9 of the whole set at one moment."""
         pids = self.pids()

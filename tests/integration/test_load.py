@@ -139,7 +139,9 @@ def load(n):
     check('what is throttled goes at its rate', 0 < gone <= 30 + took / 2 + 5, (gone, took))
     c = sink.counts()
     check('each message arrived once', c['messages'] - (each * len(fast) + each - waiting(f).get(SLOW, 0)) in (-1, 0, 1), (c, waiting(f)))
-    check('memory is bounded: it does not grow with the queue', full - before < 300 and peak[0] - before < 600, (before, full, peak[0]))
+    # AddressSanitizer keeps what was freed for a while, some hundred MiB of it
+    most_full, most = (300, 600) if f.is_sanitized() else (16, 64)
+    check('memory is bounded: it does not grow with the queue', full - before < most_full and peak[0] - before < most, (before, full, peak[0]))
     hands(f, sink, each)
     f.stop()
     sink.stop()

@@ -88,7 +88,7 @@ def run(ground, options):
             check(f'no token and no password stands open in {size >> 10} KiB of {name} at rest', size > 100000 and not found, len(found))
         flags = re.findall(r'(?m)^VmFlags: (.*)$', open(f'/proc/{pids["frank-keeper"]}/smaps').read())
         # a sanitizer takes mlock for itself
-        sanitized = 'libasan' in open(f'/proc/{pids["frank-keeper"]}/maps').read()
+        sanitized = f.is_sanitized()
         own = [x for x in flags if ({'dd', 'wf'} if sanitized else {'lo', 'dd', 'wf'}) <= set(x.split())]
         check(f'the keys that keeper needs are in {len(own)} mappings that are {"" if sanitized else "locked, "}in no dump, and in no child', len(own) >= 2, flags[:5])
     for name, pid in sorted(pids.items()):
