@@ -167,19 +167,6 @@ job_new(const struct message *m, int fd)
 	return j;
 }
 
-/* Cuts behind a whole character. */
-static size_t
-cut_text(const char *text, size_t max)
-{
-	size_t len = strnlen(text, max + 1);
-
-	if (len <= max)
-		return len;
-	for (len = max; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
-		;
-	return len;
-}
-
 static void
 put_result(struct message *m, const struct smtp_reply *r, size_t text_max)
 {
@@ -187,7 +174,7 @@ put_result(struct message *m, const struct smtp_reply *r, size_t text_max)
 	char text[TEXT_MAX + 1];
 
 	if (r->text != NULL) {
-		size_t len = cut_text(r->text, text_max);
+		size_t len = reply_cut(r->text, text_max);
 
 		memcpy(text, r->text, len);
 		text[len] = '\0';
@@ -204,8 +191,8 @@ job_done(const struct job *j, const struct smtp_reply *replies, bool one, bool u
 	size_t count = j->spec.recipient_count, text_max;
 	char both[TRANSCRIPT_MAX + 1];
 	const char *before = session->transcript == NULL ? "" : session->transcript;
-	size_t first = cut_text(before, SMTP_CLIENT_TRANSCRIPT_MAX);
-	size_t second = transcript == NULL ? 0 : cut_text(transcript, SMTP_CLIENT_TRANSCRIPT_MAX);
+	size_t first = reply_cut(before, SMTP_CLIENT_TRANSCRIPT_MAX);
+	size_t second = transcript == NULL ? 0 : reply_cut(transcript, SMTP_CLIENT_TRANSCRIPT_MAX);
 
 	if (m == NULL)
 		return NULL;

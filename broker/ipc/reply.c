@@ -6,12 +6,24 @@
 
 enum { REPLY_HEAD = 10, REPLY_TEXT_MAX = 2000 };
 
+size_t
+reply_cut(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max + 1);
+
+	if (len <= max)
+		return len;
+	for (len = max; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
+		;
+	return len;
+}
+
 void
 reply_put(struct message *m, enum field f, const struct smtp_reply *r)
 {
 	char bytes[REPLY_HEAD + sizeof(r->enhanced) + REPLY_TEXT_MAX];
 	size_t enhanced = strnlen(r->enhanced, sizeof(r->enhanced) - 1);
-	size_t text = r->text == NULL ? 0 : strnlen(r->text, REPLY_TEXT_MAX);
+	size_t text = r->text == NULL ? 0 : reply_cut(r->text, REPLY_TEXT_MAX);
 
 	bytes[0] = (char)(r->code >> 8);
 	bytes[1] = (char)(r->code & 0xff);

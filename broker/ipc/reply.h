@@ -10,7 +10,9 @@
 #include "base/smtp/smtp.h"
 #include "broker/ipc/message.h"
 
-/* Adds the reply as a field; the text is cut to 2,000 octets. */
+/* The length of `text`, cut to `max` octets behind a whole character of UTF-8. */
+size_t reply_cut(const char *text, size_t max);
+/* Adds the reply as a field; the text is cut to 2,000 octets, as reply_cut does. */
 void reply_put(struct message *m, enum field f, const struct smtp_reply *r);
 /* Reads one: 0, -EPROTO for octets that are none, -ENOMEM. The caller clears `ret`. */
 int reply_get(const uint8_t *bytes, size_t len, struct smtp_reply *ret);

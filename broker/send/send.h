@@ -14,8 +14,8 @@
 struct send;
 
 struct send_ops {
-	/* JOB_DONE, CHECK_STEP, CHECK_DONE, LOOKED_UP. The message is taken; NULL where memory was out for it: then this role must end,
-	 * which queue takes for an interrupted attempt. */
+	/* JOB_DONE, CHECK_STEP, CHECK_DONE, LOOKED_UP. The message is taken; NULL where memory was out
+	 * for it: then this role must end, which queue takes for an interrupted attempt. */
 	void (*to_queue)(void *arg, struct message *m);
 	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now, or it has too much to do;
 	 * send_keeper_up tells when it can be asked. */

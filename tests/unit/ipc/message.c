@@ -159,6 +159,29 @@ test_reply_round_trip(void **state)
 		assert_int_equal(reply_get(bytes, cut, &back), -EPROTO);
 }
 
+/* A long text is cut between characters: half of one would make a verdict that JSON cannot hold. */
+static void
+test_reply_is_cut(void **state)
+{
+	CLEANUP_MESSAGE struct message *m = message_new(M_JOB_DONE);
+	struct smtp_reply r = {.code = 550}, back;
+	char text[2401] = "";
+	const uint8_t *bytes;
+	size_t len;
+
+	for (size_t i = 0; i < 800; i++)
+		memcpy(text + 3 * i, "\xe2\x82\xac", 3);
+	r.text = text;
+	reply_put(m, F_RESULT, &r);
+	bytes = message_bytes(m, F_RESULT, &len);
+	assert_int_equal(reply_get(bytes, len, &back), 0);
+	assert_int_equal(strlen(back.text), 1998);
+	smtp_reply_clear(&back);
+	assert_int_equal(reply_cut("abc", 3), 3);
+	assert_int_equal(reply_cut("abc", 2), 2);
+	assert_int_equal(reply_cut("", 0), 0);
+}
+
 int
 main(void)
 {
@@ -170,6 +193,7 @@ main(void)
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_descriptor),
 	    cmocka_unit_test(test_reply_round_trip),
+	    cmocka_unit_test(test_reply_is_cut),
 	};
 
 	return cmocka_run_group_tests_name("ipc/message", tests, NULL, NULL);
