@@ -155,6 +155,9 @@ prepared(void *arg, uint64_t tag, struct keeper *k, const char *fault, bool loca
 	const char *why = NULL;
 	struct message *m = NULL;
 
+	/* the secret may be of another client by now, and the endpoint of another server */
+	if (attempt_conf_changed(t))
+		return;
 	if (fault == NULL)
 		m = token_request_new(k, t->account, M_TOKEN_REQUEST, id, t->token_endpoint, &why);
 	if (m == NULL || code == NULL || verifier == NULL) {

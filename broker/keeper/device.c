@@ -75,6 +75,8 @@ poll_prepared(void *arg, uint64_t tag, struct keeper *k, const char *fault, bool
 	const char *why = NULL;
 	struct message *m = NULL;
 
+	if (attempt_conf_changed(t))
+		return;
 	if (fault == NULL && code != NULL)
 		m = token_request_new(k, t->account, M_TOKEN_REQUEST, id, t->token_endpoint, &why);
 	if (m == NULL) {
@@ -170,6 +172,8 @@ code_prepared(void *arg, uint64_t tag, struct keeper *k, const char *fault, bool
 	const char *why = NULL;
 	struct message *m = NULL;
 
+	if (attempt_conf_changed(t))
+		return;
 	if (fault == NULL)
 		m = token_request_new(
 		    k, t->account, M_DEVICE_REQUEST, id, t->device_endpoint, &why);

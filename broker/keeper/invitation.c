@@ -36,6 +36,7 @@ enum line {
 	ISS_REQUIRED,
 	CLIENT_ID,
 	LOGIN,
+	SERVER, /* as the configuration named it: account_conf_server */
 	LINES
 };
 
@@ -86,6 +87,7 @@ pack(const struct attempt *t, int64_t until)
 	put_str(&b, t->iss_required ? "1" : "");
 	put_str(&b, t->account->conf->client_id);
 	put_str(&b, account_conf_login(t->account->conf));
+	put_str(&b, account_conf_server(t->account->conf));
 	return b.failed ? NULL : secret_new(b.data, b.len);
 }
 
@@ -272,16 +274,20 @@ invitation_use_up(struct attempt *t)
 	return false;
 }
 
-/* Why the invitation is good for nothing, or NULL. */
+/* Why the invitation is good for nothing, or NULL. The present client's secret goes to the endpoint
+ * that was written down then, so the server must be the same, too. */
 static const char *
 find_flaw(struct keeper *k, const struct account *a, const struct piece lines[LINES])
 {
+	const char *server = account_conf_server(a->conf);
+
 	if (keeper_now(k).wall > piece_number(&lines[UNTIL]))
 		return "The invitation is over: it was good for a week.";
 	if (!piece_is(&lines[CLIENT_ID], a->conf->client_id) ||
-	    !piece_is(&lines[LOGIN], account_conf_login(a->conf)))
-		return "The account names another client or mailbox now than when the invitation "
-		       "was made.";
+	    !piece_is(&lines[LOGIN], account_conf_login(a->conf)) ||
+	    !piece_is(&lines[SERVER], server == NULL ? "" : server))
+		return "The account names another client, mailbox or server now than when the "
+		       "invitation was made.";
 	return NULL;
 }
 

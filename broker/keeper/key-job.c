@@ -386,30 +386,28 @@ check_record(struct key_job *j, const struct backup_record *record)
 	return true;
 }
 
+/* 0; -EEXIST where another credential came to its place since the backup was checked. */
 static int
 restore_record(struct key_job *j, const struct backup_record *record)
 {
 	struct keeper *k = j->keeper;
 	struct account *live = keeper_find(k, record->name);
 	uint64_t generation = record->generation;
+	CLEANUP_SECRET struct secret *present = NULL;
 	struct store_account *a;
+	bool absent;
 	int r;
 
-	if (!in_the_way(j, record)) {
-		CLEANUP_SECRET struct secret *present = NULL;
-
-		r = store_account_open(k->store, record->name, &a);
-		if (r < 0)
-			return r;
-		present = store_account_take(a);
-		if (present != NULL) {
-			(void)store_account_free(a);
-			return 0;
-		}
-	} else {
-		r = store_account_open(k->store, record->name, &a);
-		if (r < 0)
-			return r;
+	if (live != NULL)
+		account_flush(live);
+	r = store_account_open(k->store, record->name, &a);
+	if (r < 0)
+		return r;
+	absent = store_account_status(a) == FILE_ABSENT;
+	present = store_account_take(a);
+	if (secret_equal(present, record->payload) || (!absent && !j->overwrite)) {
+		(void)store_account_free(a);
+		return secret_equal(present, record->payload) ? 0 : -EEXIST;
 	}
 	if (generation <= store_account_generation(a))
 		generation = store_account_generation(a) + 1;
@@ -421,6 +419,7 @@ restore_record(struct key_job *j, const struct backup_record *record)
 	revoke_forget_account(k, live);
 	configuration_refuse_waiters(k, live);
 	requests_cancel(k, live);
+	prepare_cancel(k, live);
 	r = account_reload(live, k->store);
 	keeper_run(k, live);
 	live->state_due = true;
@@ -436,6 +435,15 @@ restore_end(struct key_job *j)
 	if (j->client != NULL)
 		keys_audit(j->client, "key restore", j->error < 0 ? "failed" : "restored");
 	keeper_tell_all(k);
+	if (j->error == -EEXIST) {
+		(void)buf_printf(&text,
+		    "An account got another credential meanwhile. %u records are restored, the "
+		    "others are not.",
+		    j->done);
+		finish(j, EX_CANTCREAT, buf_str(&text),
+		    "To put the backup's in its place: frank key restore FILE --overwrite", NULL);
+		return;
+	}
 	if (j->error < 0) {
 		(void)buf_printf(&text,
 		    "The token store cannot be written: %s. %u records are restored, the others "

@@ -16,6 +16,7 @@
 struct preparation {
 	struct preparation *next;
 	struct account *account; /* borrowed */
+	uint64_t conf_serial;    /* of the account, when it began */
 	uint64_t key_query;      /* 0: not waiting for main */
 	prepare_done *done;      /* NULL: cancelled */
 	void *arg;
@@ -39,6 +40,19 @@ end(struct keeper *k, struct preparation *p, const char *fault, bool local)
 		done(arg, tag, k, fault, local);
 }
 
+/* Nobody waits any more, or the answer is about a server that the account names no longer: then what
+ * was learned is forgotten. True where the preparation has ended with it. */
+static bool
+is_stale(struct keeper *k, struct preparation *p)
+{
+	bool cancelled = p->done == NULL;
+
+	if (!cancelled && p->conf_serial == p->account->conf_serial)
+		return false;
+	end(k, p, cancelled ? NULL : "the account's configuration changed meanwhile", false);
+	return true;
+}
+
 static void
 discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
     bool sent)
@@ -46,10 +60,8 @@ discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
 	struct preparation *p = arg;
 	const char *endpoint = m == NULL ? NULL : message_str(m, F_TOKEN_ENDPOINT);
 
-	if (p->done == NULL) {
-		end(k, p, NULL, false);
+	if (is_stale(k, p))
 		return;
-	}
 	if (m != NULL && message_has(m, F_FAULT))
 		fault = message_str(m, F_FAULT);
 	if (endpoint != NULL) {
@@ -96,8 +108,12 @@ prepare(struct keeper *k, struct account *a, prepare_done *done, void *arg, uint
 		done(arg, tag, k, "memory ran out", false);
 		return;
 	}
-	*p = (struct preparation){
-	    .next = k->preparations, .account = a, .done = done, .arg = arg, .tag = tag};
+	*p = (struct preparation){.next = k->preparations,
+	    .account = a,
+	    .conf_serial = a->conf_serial,
+	    .done = done,
+	    .arg = arg,
+	    .tag = tag};
 	k->preparations = p;
 	if (!a->conf->reread) {
 		discover(k, p);
@@ -152,11 +168,9 @@ prepare_answer(struct keeper *k, const struct message *m)
 
 	while (p != NULL && (p->key_query == 0 || p->key_query != id))
 		p = p->next;
-	if (p == NULL)
+	if (p == NULL || is_stale(k, p))
 		return;
-	if (p->done == NULL)
-		end(k, p, NULL, false);
-	else if (message_has(m, F_ERROR))
+	if (message_has(m, F_ERROR))
 		end(k, p, message_str(m, F_ERROR), true);
 	else if (take_files(k, p->account->conf, m) < 0)
 		end(k, p, "memory ran out", false);

@@ -106,6 +106,7 @@ revoked(void *arg, uint64_t tag, struct keeper *k, const struct message *m, cons
 	struct account *a = r->account;
 	struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX), next CLEANUP_BUF = BUF_INIT(TEXT_MAX);
 	struct answer_facts f = {.fault = fault};
+	bool same = r->generation == machine_generation(a->machine);
 	int e;
 
 	if (m != NULL)
@@ -124,7 +125,7 @@ revoked(void *arg, uint64_t tag, struct keeper *k, const struct message *m, cons
 		return;
 	}
 	/* a newer sign-in since then is not what was revoked */
-	e = r->generation == machine_generation(a->machine) ? account_forget(a, false) : 0;
+	e = same ? account_forget(a, false) : 0;
 	keeper_run(k, a);
 	if (e < 0) {
 		(void)buf_append_str(&text, "The server has revoked it. ");
@@ -133,7 +134,10 @@ revoked(void *arg, uint64_t tag, struct keeper *k, const struct message *m, cons
 		    NULL);
 		return;
 	}
-	finish(r, 0, NULL, NULL, "The grant is revoked at the server and forgotten here.");
+	finish(r, 0, NULL, NULL,
+	    same ? "The grant is revoked at the server and forgotten here."
+		 : "The grant is revoked at the server. The account has changed meanwhile, so "
+		   "what is stored for it now is kept.");
 }
 
 static void
@@ -205,6 +209,10 @@ discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
 		return;
 	}
 	r->endpoint = strdup(endpoint);
+	if (r->endpoint == NULL) {
+		finish(r, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+		return;
+	}
 	prepare(k, r->account, prepared, r, 0);
 }
 
@@ -232,9 +240,18 @@ ask(struct revocation *r)
 	request_start(k, id, m, discovered, r, 0);
 }
 
-/* Why there is nothing that could be revoked at a server; true where that is so. */
 static bool
-refuse_start(struct client *c, const struct account *a)
+is_under_way(const struct keeper *k, const struct account *a)
+{
+	for (const struct revocation *r = k->revocations; r != NULL; r = r->next)
+		if (r->account == a)
+			return true;
+	return false;
+}
+
+/* Why nothing can be revoked at a server now; true where that is so. */
+static bool
+refuse_start(const struct keeper *k, struct client *c, const struct account *a)
 {
 	static const char local[] = "To forget what is stored here: frank account revoke --local";
 
@@ -254,6 +271,9 @@ refuse_start(struct client *c, const struct account *a)
 		    "The stored sign-in is for another server, client or mailbox than the account "
 		    "names now, and goes to no other.",
 		    "Put the configuration back to revoke it, or forget it with --local.", NULL);
+	else if (is_under_way(k, a)) /* its end would let the account refresh under this one */
+		client_done(
+		    c, EX_TEMPFAIL, "It is being revoked already.", "Try again in a moment.", NULL);
 	else if (machine_state(a->machine) == MACHINE_REFRESHING)
 		client_done(
 		    c, EX_TEMPFAIL, "A refresh is under way.", "Try again in a moment.", NULL);
@@ -277,7 +297,7 @@ revoke_start(struct keeper *k, struct client *c, const struct message *m)
 		forget(k, c, a);
 		return;
 	}
-	if (refuse_start(c, a))
+	if (refuse_start(k, c, a))
 		return;
 	r = calloc(1, sizeof(*r));
 	if (r == NULL) {

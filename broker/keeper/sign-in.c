@@ -227,6 +227,8 @@ discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
 	struct attempt *t = arg;
 	const char *issuer;
 
+	if (attempt_conf_changed(t))
+		return;
 	if (m == NULL || message_has(m, F_FAULT)) {
 		attempt_fail_fault(t, m == NULL ? fault : message_str(m, F_FAULT), false);
 		return;

@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -520,6 +521,102 @@ test_discovery(void **state)
 	expect_done(w, EX_TEMPFAIL, "503");
 }
 
+/* The answer is about a server that the account names no longer: nothing of the new client goes there. */
+static void
+test_reload_during_discovery(void **state)
+{
+	struct world *w = *state;
+	CLEANUP_MESSAGE struct message *asked = NULL;
+	struct message *m;
+
+	w->issuer = "https://as.example";
+	w->token_endpoint = NULL;
+	configure(w);
+	connect_client(w, 0);
+	ask_authorize(w);
+	asked = fake_role_expect(&w->role, ROLE_FETCH, M_DISCOVER);
+	w->issuer = "https://other.example";
+	w->client_secret = "secret-of-the-other";
+	configure(w);
+	m = answer_new(M_DISCOVERED, message_u64(asked, F_ID, 0));
+	message_put_str(m, F_ISSUER, "https://as.example");
+	message_put_str(m, F_AUTHORIZATION_ENDPOINT, "https://as.example/auth");
+	message_put_str(m, F_TOKEN_ENDPOINT, "https://as.example/tok");
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, EX_TEMPFAIL, "configuration changed");
+}
+
+static void
+invite(struct world *w)
+{
+	struct message *m = message_new(M_AUTHORIZE_INVITE);
+	uint8_t id[16];
+
+	message_put_str(m, F_ACCOUNT, "billing");
+	message_put_str(m, F_REDIRECT_URI, "http://127.0.0.1:4711/");
+	say(w, m);
+	take_url(w, id);
+}
+
+static void
+answer_invitation(struct world *w)
+{
+	struct message *m = message_new(M_AUTHORIZE_FINISH);
+	char query[512];
+
+	(void)snprintf(query, sizeof(query), "state=%s&code=4/0A%%2Bb", w->state);
+	message_put_str(m, F_ACCOUNT, "billing");
+	message_put_bytes(m, F_CALLBACK, query, strlen(query));
+	say(w, m);
+}
+
+/* One answer uses it up, and that is on disk before the code goes out: also when the answer leads to
+ * nothing, and after a start. */
+static void
+test_invitation_is_used_once(void **state)
+{
+	struct world *w = *state;
+	struct message *m;
+	uint64_t id;
+
+	connect_client(w, 0);
+	invite(w);
+	restart(w); /* it is kept */
+	connect_client(w, 0);
+	answer_invitation(w);
+	id = take_exchange(w);
+	restart(w); /* in the middle of the exchange */
+	connect_client(w, 0);
+	answer_invitation(w);
+	expect_done(w, EX_DATAERR, "No invitation is open");
+	assert_null(fake_role_hear(&w->role, ROLE_FETCH));
+	invite(w);
+	answer_invitation(w);
+	id = take_exchange(w);
+	m = tokens_new(id, "access-1", "refresh-1", 3600);
+	put_id_token(w, m, "billing@example.com");
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, 0, NULL);
+	answer_invitation(w);
+	expect_done(w, EX_DATAERR, "No invitation is open");
+}
+
+/* The client's secret of today does not go to the server of then. */
+static void
+test_invitation_of_another_server(void **state)
+{
+	struct world *w = *state;
+
+	connect_client(w, 0);
+	invite(w);
+	w->token_endpoint = "https://other.example/token";
+	w->client_secret = "secret-of-the-other";
+	configure(w);
+	answer_invitation(w);
+	expect_done(w, EX_DATAERR, "server");
+	assert_null(fake_role_hear(&w->role, ROLE_FETCH));
+}
+
 static void
 test_who_may(void **state)
 {
@@ -819,6 +916,9 @@ main(void)
 	    ROLE_TEST(test_wrong_callbacks),
 	    ROLE_TEST(test_two_attempts_and_five),
 	    ROLE_TEST(test_discovery),
+	    ROLE_TEST(test_reload_during_discovery),
+	    ROLE_TEST(test_invitation_is_used_once),
+	    ROLE_TEST(test_invitation_of_another_server),
 	    ROLE_TEST(test_who_may),
 	    ROLE_TEST(test_status_rows),
 	    ROLE_TEST(test_reload_to_another_person),
