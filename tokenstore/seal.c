@@ -5,20 +5,60 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
+
+/* ---- libcrypto's memory ---- */
+
+/* libcrypto keeps the numbers of private keys here: locked, and in no core. One RSA key of 4096 bits
+ * and what signing with it takes are a tenth of it. */
+enum { SECURE_HEAP = 128 * 1024, SECURE_LEAST = 32 };
+
+static void *
+take(size_t len, const char *file, int line)
+{
+	return malloc(len);
+}
+
+static void
+wipe_and_free(void *p, const char *file, int line)
+{
+	if (p != NULL)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *
+resize(void *p, size_t len, const char *file, int line)
+{
+	size_t before = p == NULL ? 0 : malloc_usable_size(p);
+	void *more = len == 0 ? NULL : malloc(len);
+
+	if (more != NULL && before > 0)
+		memcpy(more, p, before < len ? before : len);
+	if (more != NULL || len == 0)
+		wipe_and_free(p, file, line);
+	return more;
+}
 
 int
 seal_init(void)
 {
 	uint8_t out[SEAL_HASH];
 
+	/* A key on its way from PEM passes through libcrypto's ordinary buffers, of which it wipes some
+	 * only: so all are. Where neither can be had, as where memory cannot be locked, it goes on. */
+	(void)CRYPTO_set_mem_functions(take, resize, wipe_and_free);
+	(void)CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_LEAST);
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_ADD_ALL_CIPHERS |
 				    OPENSSL_INIT_ADD_ALL_DIGESTS,
 		NULL) != 1)

@@ -13,7 +13,8 @@
 
 enum { SEAL_KEY = 32, SEAL_NONCE = 12, SEAL_TAG = 16, SEAL_HASH = 32 };
 
-/* Readies libcrypto without its configuration file. To be called before a role confines itself. */
+/* Readies libcrypto without its configuration file, and so that no private key stays in its memory
+ * after use. To be called before anything of libcrypto's, and before a role confines itself. */
 int seal_init(void);
 
 /* HKDF (RFC 5869) with SHA-256: extract with `salt`, expand with the text `info`. */

@@ -1,4 +1,7 @@
 """Every grant end to end: a token from a real authorization server, and a message sent with it; invitations, revocation, other servers."""
+import hashlib
+import hmac
+
 from harness import *
 
 MAILBOX = 'billing@example.test'
@@ -317,14 +320,32 @@ def other_make(ground):
     p.wait(10)
 
 
+def ses_password(key, region):
+    """What Amazon's manual makes of a secret access key, written down a second time."""
+    signature = ('AWS4' + key).encode()
+    for text in ('11111111', region, 'ses', 'aws4_request', 'SendRawEmail'):
+        signature = hmac.new(signature, text.encode(), hashlib.sha256).digest()
+    return base64.b64encode(b'\4' + signature).decode()
+
+
 def passwords(ground):
     """A user name apart from the mailbox; an SES password that is made from the key: what SMTP sees."""
     fault = Fault('smtp', '--tls', 'starttls', '--mode', 'mechs=PLAIN')
-    base = password_account(ground, submit=f'localhost:{fault.port}')
-    f = Frank('passwords', {'sendgrid': {**base, 'auth-user': 'apikey'}, 'ses': {**base, 'auth-user': 'AKIAEXAMPLE', 'password-derivation': 'aws-ses', 'region': 'eu-central-1'}})
+    base = {'submit': f'localhost:{fault.port}'}
+    f = Frank('passwords', {
+        'sendgrid': password_account(ground, mailbox_='grid@example.test', **base, **{'auth-user': 'apikey'}),
+        'ses': password_account(ground, mailbox_='ses@example.test', **base, **{'auth-user': 'AKIAEXAMPLE', 'password-derivation': 'aws-ses', 'region': 'eu-central-1'})})
     check('passwords: frankd starts', f.start(), f.log()[-800:])
-    for name, secret in (('sendgrid', 'SG.key-of-sendgrid-0123456789'), ('ses', 'some+secret+key')):
-        check(f'passwords: {name} stored', f.frank('secret', 'set', name, input=secret).returncode == 0)
-        f.send(MAILBOX if name == 'sendgrid' else MAILBOX, f'{name}@example.test', marker(name))
+    grid, key = 'SG.key-of-sendgrid-0123456789', 'some+secret+key+of+forty+characters+0123'
+    derived = ses_password(key, 'eu-central-1')
+    secrets.add(grid, key, derived)
+    for name, sender, user, given, sent in (('sendgrid', 'grid@example.test', 'apikey', grid, grid), ('ses', 'ses@example.test', 'AKIAEXAMPLE', key, derived)):
+        check(f'passwords: {name} stored', f.frank('secret', 'set', name, input=given).returncode == 0)
+        before = fault.stats()['auth_ok']
+        check(f'passwords: {name}: mail is taken', f.send(sender, f'{name}@example.test', marker(name)) == 0)
+        check(f'passwords: {name}: it signs in', wait_for(lambda: fault.stats()['auth_ok'] > before, 30), f.log()[-800:])
+        seen = (fault.stats().get('last_auth') or '').split('\0')
+        check(f'passwords: {name}: as {user}', len(seen) == 3 and seen[:2] == ['', user], seen[:2])
+        check(f'passwords: {name}: with the password that the provider wants', len(seen) == 3 and seen[2] == sent)  # shown to nobody
     f.stop()
     fault.stop()

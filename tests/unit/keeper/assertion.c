@@ -9,12 +9,15 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/codec.h"
 #include "broker/keeper/assertion.h"
@@ -269,6 +272,84 @@ test_unfit_keys(void **state)
 	assert_non_null(strstr(why, "client-key-algorithm"));
 }
 
+enum { NEEDLE = 24, MASK = 0x5a, REGION_MAX = 32 * 1024 * 1024 };
+
+/* Is the (masked) text in these octets, forwards or backwards, as a number lies in memory? */
+static bool
+is_in(const uint8_t *at, size_t len, const uint8_t needle[NEEDLE])
+{
+	for (size_t i = 0; i + NEEDLE <= len; i++) {
+		uint8_t first = at[i] ^ MASK;
+		size_t n = 0, m = 0;
+
+		if (first != needle[0] && first != needle[NEEDLE - 1])
+			continue;
+		while (n < NEEDLE && (at[i + n] ^ MASK) == needle[n])
+			n++;
+		while (m < NEEDLE && (at[i + m] ^ MASK) == needle[NEEDLE - 1 - m])
+			m++;
+		if (n == NEEDLE || m == NEEDLE)
+			return true;
+	}
+	return false;
+}
+
+/* Looks through all memory that this process may write to. */
+static bool
+is_in_memory(const uint8_t needle[NEEDLE])
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned long from, to;
+	bool found = false;
+	char line[512], rights[8];
+	static uint8_t piece[64 * 1024];
+
+	while (!found && fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[1] != 'w' ||
+		    to - from > REGION_MAX) /* sanitizers' own */
+			continue;
+		for (unsigned long at = from; at < to && !found; at += sizeof(piece) - NEEDLE) {
+			ssize_t n = pread(memory, piece, sizeof(piece), (off_t)at);
+
+			if (n <= 0)
+				break;
+			found = is_in(piece, (size_t)n, needle);
+			mem_wipe(piece, sizeof(piece));
+		}
+	}
+	(void)fclose(maps);
+	(void)close(memory);
+	return found;
+}
+
+/* After a signature neither the key nor its encoding is left, not in what was freed either. */
+static void
+test_key_leaves_nothing(void **state)
+{
+	enum { FIRST_PRIME = 600 }; /* where it is in the DER of a key of 2048 bits */
+	EVP_PKEY *rsa = EVP_RSA_gen(2048);
+	struct secret *pem = to_pem(rsa), *jwt = NULL;
+	const struct assertion a = {.issuer = "client", .subject = "client", .audience = "x"};
+	uint8_t *der = NULL, needle[NEEDLE];
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(rsa);
+	int len = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+	const char *why;
+
+	assert_true(len > FIRST_PRIME + NEEDLE);
+	for (size_t i = 0; i < NEEDLE; i++)
+		needle[i] = der[FIRST_PRIME + i] ^ MASK;
+	assert_true(is_in_memory(needle));
+	OPENSSL_clear_free(der, (size_t)len);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	EVP_PKEY_free(rsa);
+	assert_int_equal(assertion_sign(&a, pem, &jwt, &why), 0);
+	(void)secret_free(pem);
+	(void)secret_free(jwt);
+	assert_false(is_in_memory(needle));
+	assert_int_equal(CRYPTO_secure_malloc_initialized(), 1);
+}
+
 /* Computed by the algorithm of Amazon's guide in Python. */
 static void
 test_ses(void **state)
@@ -298,7 +379,10 @@ main(void)
 	    cmocka_unit_test(test_thumbprint),
 	    cmocka_unit_test(test_unfit_keys),
 	    cmocka_unit_test(test_ses),
+	    cmocka_unit_test(test_key_leaves_nothing),
 	};
 
+	if (seal_init() < 0)
+		return 1;
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
