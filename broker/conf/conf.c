@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -394,11 +395,33 @@ add_webhook(struct loader *l, const struct raw_block *b)
 	return 0;
 }
 
+/* It would find out when something has to be told already. Root is no user to run it under: a command
+ * that can be told something by a server must not be able to do everything. */
+static void
+check_command_user(struct loader *l, const struct conf_notify *n)
+{
+	const struct passwd *p;
+
+	if (n->command_user == NULL || !l->env->check_files)
+		return;
+	p = getpwnam(n->command_user);
+	if (p == NULL)
+		raw_error(
+		    &l->raw, n->place, "command-user: there is no user \"%s\"", n->command_user);
+	else if (p->pw_uid == 0)
+		raw_error(&l->raw, n->place,
+		    "command-user: \"%s\" may do everything; name a user who may do what the "
+		    "command needs",
+		    n->command_user);
+}
+
 static void
 check_notify(struct loader *l, struct conf_place place)
 {
 	struct conf_notify *n = &l->conf->notify;
 
+	n->place = place;
+	check_command_user(l, n);
 	for (size_t i = 0; i < n->mail_accounts.count; i++)
 		if (name_set_get(&l->account_names, n->mail_accounts.items[i]) == NULL)
 			raw_error(&l->raw, place, "mail-accounts: there is no account \"%s\"",

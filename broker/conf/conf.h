@@ -135,6 +135,7 @@ struct conf_webhook {
 
 /* How people are told. */
 struct conf_notify {
+	struct conf_place place;
 	struct conf_strings command; /* argv, run without a shell; empty: none */
 	char *command_user;          /* where frankd runs as root */
 	struct conf_strings mail_to, mail_accounts;

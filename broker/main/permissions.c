@@ -147,6 +147,8 @@ permissions_check(const struct conf *c, struct buf *report)
 		check_reference(&l, &c->listeners[i].certificate, false);
 		check_reference(&l, &c->listeners[i].key, true);
 	}
+	if (c->notify.command.count > 0)
+		check_file(&l, &c->notify.place, c->notify.command.items[0], false);
 	if (c->aliases != NULL && *c->aliases == '/')
 		check_file(&l, NULL, c->aliases, false);
 	while (l.count > 0)

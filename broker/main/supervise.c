@@ -451,7 +451,7 @@ run_command(struct child *c, const struct message *m)
 
 	if (r < 0)
 		on_told(s, message_u64(m, F_ID, 0), -1,
-		    r == -ENOENT  ? "no command is configured, or no such command-user exists"
+		    r == -ENOENT  ? "no command is configured, or command-user is root or does not exist"
 		    : r == -EBUSY ? "another one is still running"
 				  : strerror(-r));
 }

@@ -99,7 +99,8 @@ teller_free(struct teller *t)
 	return NULL;
 }
 
-/* Under whom it runs: not as root, and as none of the roles, whose files it could read. */
+/* Under whom it runs. Root's rights are never passed on, also where the user database has changed since
+ * the configuration was read. */
 static int
 find_user(const struct conf_notify *n, bool one_user, struct identity *ret)
 {
@@ -110,7 +111,7 @@ find_user(const struct conf_notify *n, bool one_user, struct identity *ret)
 	if (ret->uid != 0 || one_user)
 		return 0;
 	p = getpwnam(name);
-	if (p == NULL)
+	if (p == NULL || p->pw_uid == 0)
 		return -ENOENT;
 	*ret = (struct identity){.uid = p->pw_uid, .gid = p->pw_gid, .drop = true};
 	return 0;

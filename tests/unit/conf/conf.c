@@ -47,14 +47,21 @@ write_file(const char *name, const char *text, mode_t mode)
 }
 
 static int
-load(const char *text, struct conf **ret, struct buf *report)
+load_in(const char *text, const struct conf_environment *env, struct conf **ret, struct buf *report)
 {
-	struct conf_environment env = {.provider_dir = PROVIDER_DIR};
 	char path[128];
 
 	write_file("frank.conf", text, 0600);
 	(void)snprintf(path, sizeof(path), "%s/frank.conf", folder);
-	return conf_load(path, &env, ret, report);
+	return conf_load(path, env, ret, report);
+}
+
+static int
+load(const char *text, struct conf **ret, struct buf *report)
+{
+	static const struct conf_environment env = {.provider_dir = PROVIDER_DIR};
+
+	return load_in(text, &env, ret, report);
 }
 
 #define ACCOUNT                                                                                    \
@@ -481,6 +488,35 @@ test_entrances(void **state)
 	(void)conf_free(c);
 }
 
+/* Whom the command runs as is looked up before anything has to be told. */
+static void
+test_command_user(void **state)
+{
+	static const struct {
+		const char *user, *error;
+	} rows[] = {
+	    {"root", "may do everything"}, {"no-such-user", "there is no user"}, {"nobody", NULL}};
+	const struct conf_environment env = {.provider_dir = PROVIDER_DIR, .check_files = true};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CLEANUP_BUF struct buf report = BUF_INIT(65536);
+		struct conf *c = NULL;
+		char text[256];
+		int r;
+
+		(void)snprintf(text, sizeof(text),
+		    "\nnotify {\n command = {\"/bin/sh\"}\n command-user = \"%s\"\n}\n",
+		    rows[i].user);
+		r = load_in(text, &env, &c, &report);
+		assert_int_equal(r, rows[i].error == NULL ? 0 : -EINVAL);
+		if (rows[i].error != NULL) {
+			assert_non_null(strstr(buf_str(&report), "frank.conf:2: "));
+			assert_non_null(strstr(buf_str(&report), rows[i].error));
+		}
+		(void)conf_free(c);
+	}
+}
+
 static void
 test_a_secret_is_never_shown(void **state)
 {
@@ -642,6 +678,7 @@ main(void)
 	    cmocka_unit_test(test_servers_named_by_dns),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_entrances),
+	    cmocka_unit_test(test_command_user),
 	    cmocka_unit_test(test_a_secret_is_never_shown),
 	    cmocka_unit_test(test_several_errors_in_one_run),
 	    cmocka_unit_test(test_includes_and_duplicates_across_files),
