@@ -51,6 +51,8 @@ static const struct field_def fields[] = {
     {35, TYPE_NUMBER, AT(access_expires)},
     {36, TYPE_NUMBER, AT(authorized_at)},
     {37, TYPE_NUMBER, AT(refreshed_at)},
+    {38, TYPE_NUMBER, AT(refresh_expires)},
+    {39, TYPE_NUMBER, AT(refresh_life)},
 };
 
 static struct secret **

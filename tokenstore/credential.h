@@ -51,6 +51,8 @@ struct credential {
 	uint64_t access_expires;
 	uint64_t authorized_at;
 	uint64_t refreshed_at;
+	uint64_t refresh_expires; /* when the server ends the refresh token, as it said */
+	uint64_t refresh_life;    /* seconds of life that it gave it at the sign-in */
 };
 
 /* Frees and wipes what it holds; it is empty then. Takes NULL. */

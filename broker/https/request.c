@@ -276,6 +276,8 @@ request_token_answer(
 	message_put_str(m, F_SCOPE, a->scope);
 	if (a->expires_in >= 0)
 		message_put_u64(m, F_EXPIRES_IN, (uint64_t)a->expires_in);
+	if (a->refresh_expires_in >= 0)
+		message_put_u64(m, F_REFRESH_EXPIRES_IN, (uint64_t)a->refresh_expires_in);
 	for (size_t i = 0; i < a->access.audience_count; i++)
 		message_put_str(m, F_TOKEN_AUDIENCE, a->access.audiences[i]);
 	if (a->has_id)

@@ -18,41 +18,42 @@ token_answer_clear(struct token_answer *a)
 	(void)secret_free(a->refresh_token);
 	id_token_clear(&a->id);
 	id_token_clear(&a->access);
-	*a = (struct token_answer){.expires_in = -1, .id.expires = -1, .access.expires = -1};
+	*a = (struct token_answer){
+	    .expires_in = -1, .refresh_expires_in = -1, .id.expires = -1, .access.expires = -1};
 }
 
 static int64_t
-life_of_digits(const char *s)
+life_of_digits(const char *s, int64_t max)
 {
 	int64_t life = 0;
 
 	if (*s == '\0' || s[strspn(s, "0123456789")] != '\0')
 		return -1;
-	for (; *s != '\0' && life < TOKEN_ANSWER_LIFE_MAX; s++)
+	for (; *s != '\0' && life < max; s++)
 		life = life * 10 + (*s - '0');
 	return life;
 }
 
 /* Compared as a double, so that 1e300 and the like never reach an integer. */
 static int64_t
-life_of_number(double seconds)
+life_of_number(double seconds, int64_t max)
 {
 	if (seconds < 0)
 		return 0;
-	return seconds < TOKEN_ANSWER_LIFE_MAX ? (int64_t)seconds : TOKEN_ANSWER_LIFE_MAX;
+	return seconds < (double)max ? (int64_t)seconds : max;
 }
 
 static int64_t
-read_life(const json_t *d)
+read_life(const json_t *d, const char *key, int64_t max)
 {
-	const json_t *value = json_object_get(d, "expires_in");
+	const json_t *value = json_object_get(d, key);
 	int64_t life = -1;
 
 	if (json_is_string(value))
-		life = life_of_digits(json_string_value(value));
+		life = life_of_digits(json_string_value(value), max);
 	else if (json_is_number(value))
-		life = life_of_number(json_number_value(value));
-	return life < TOKEN_ANSWER_LIFE_MAX ? life : TOKEN_ANSWER_LIFE_MAX;
+		life = life_of_number(json_number_value(value), max);
+	return life < max ? life : max;
 }
 
 /* A token as RFC 6749 appendix A.12 allows it, and without the space, which no server uses and RFC
@@ -142,7 +143,12 @@ read_success(const json_t *d, struct token_answer *a)
 		r = read_id(d, a);
 	if (r == 0)
 		r = read_access(a);
-	a->expires_in = read_life(d);
+	a->expires_in = read_life(d, "expires_in", TOKEN_ANSWER_LIFE_MAX);
+	a->refresh_expires_in =
+	    read_life(d, "refresh_token_expires_in", TOKEN_ANSWER_REFRESH_LIFE_MAX);
+	if (a->refresh_expires_in < 0)
+		a->refresh_expires_in =
+		    read_life(d, "refresh_expires_in", TOKEN_ANSWER_REFRESH_LIFE_MAX);
 	if (a->fault == NULL && a->access_token == NULL)
 		a->fault = "neither an access token nor an error";
 	if (a->fault == NULL && a->token_type != NULL && strcasecmp(a->token_type, "Bearer") != 0)
@@ -156,7 +162,8 @@ token_answer_parse(long status, const char *body, size_t len, struct token_answe
 	CLEANUP_DOCUMENT json_t *d = NULL;
 	int r = 0;
 
-	*ret = (struct token_answer){.expires_in = -1, .id.expires = -1, .access.expires = -1};
+	*ret = (struct token_answer){
+	    .expires_in = -1, .refresh_expires_in = -1, .id.expires = -1, .access.expires = -1};
 	d = document_parse(body, len, &ret->fault);
 	if (d == NULL)
 		return 0;

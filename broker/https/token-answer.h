@@ -17,7 +17,8 @@
 enum {
 	TOKEN_ANSWER_TOKEN_MAX = 24 * 1024,
 	TOKEN_ANSWER_TEXT_MAX = 1000,
-	TOKEN_ANSWER_LIFE_MAX = 365 * 24 * 60 * 60
+	TOKEN_ANSWER_LIFE_MAX = 365 * 24 * 60 * 60,
+	TOKEN_ANSWER_REFRESH_LIFE_MAX = 10 * TOKEN_ANSWER_LIFE_MAX
 };
 
 struct token_answer {
@@ -34,6 +35,10 @@ struct token_answer {
 	char *token_type;             /* as the server spelt it; NULL: absent */
 	char *scope;                  /* NULL: absent */
 	int64_t expires_in; /* seconds, 0..TOKEN_ANSWER_LIFE_MAX; -1: absent or nonsense */
+	/* Seconds, 1..TOKEN_ANSWER_REFRESH_LIFE_MAX, until the refresh token ends, whether used or not; 0: it
+	 * does not; -1: not told. Google's refresh_token_expires_in, which counts down to the end of an access
+	 * that was given for a time; Keycloak's refresh_expires_in, 0 for offline sessions. */
+	int64_t refresh_expires_in;
 	struct id_token id; /* empty where no readable ID token came */
 	bool has_id;
 	struct id_token access; /* of the access token, where it is a JWT: whom it is meant for */

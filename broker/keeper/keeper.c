@@ -142,14 +142,21 @@ static void
 put_ends(const struct account *a, struct message *m)
 {
 	const struct account_conf *c = a->conf;
-	int64_t end, authorized = machine_authorized_at(a->machine);
+	int64_t end, authorized = machine_authorized_at(a->machine), life;
+	int64_t lapses = machine_refresh_ends(a->machine, &life);
 
 	if (c->certificate.len > 0 &&
 	    assertion_certificate_end(c->certificate.data, c->certificate.len, &end) == 0)
 		message_put_u64(m, F_CERTIFICATE_EXPIRES, (uint64_t)end);
-	if (c->consent_lifetime > 0 && authorized > 0) {
-		message_put_u64(m, F_CONSENT_LAPSES, (uint64_t)authorized + c->consent_lifetime);
-		message_put_u64(m, F_CONSENT_LIFETIME, c->consent_lifetime);
+	/* what the server said, or what the configuration knows: the earlier */
+	end = authorized + (int64_t)c->consent_lifetime;
+	if (c->consent_lifetime > 0 && authorized > 0 && (lapses == 0 || end < lapses)) {
+		lapses = end;
+		life = (int64_t)c->consent_lifetime;
+	}
+	if (lapses > 0) {
+		message_put_u64(m, F_CONSENT_LAPSES, (uint64_t)lapses);
+		message_put_u64(m, F_CONSENT_LIFETIME, (uint64_t)life);
 	}
 }
 

@@ -150,6 +150,25 @@ take_access(struct machine *m, struct machine_now now, const struct machine_answ
 	machine_plan_idle(m, now.boot);
 }
 
+static int64_t
+bounded_refresh_life(const struct machine_answer *a)
+{
+	return a->refresh_life > REFRESH_LIFE_MAX ? REFRESH_LIFE_MAX : (int64_t)a->refresh_life;
+}
+
+/* When the refresh token ends. A new one of which nothing is said may live as long as it likes; what was said
+ * of the present one stands. */
+static void
+note_refresh_end(
+    struct machine *m, struct machine_now now, const struct machine_answer *a, bool is_new)
+{
+	if (a->has_refresh_life)
+		m->refresh_ends_wall =
+		    a->refresh_life == 0 ? 0 : now.wall + bounded_refresh_life(a);
+	else if (is_new)
+		m->refresh_ends_wall = 0;
+}
+
 static bool
 is_new_refresh_token(const struct machine *m, const struct machine_answer *a)
 {
@@ -215,6 +234,8 @@ succeed(struct machine *m, struct machine_now now, const struct machine_answer *
 		m->unwritten = true;
 	}
 	(void)sealed_free(in.refresh);
+	if (!m->unattended)
+		note_refresh_end(m, now, a, rotated);
 	take_access(m, now, a, &in, m->asked_at);
 	free(in.scope);
 	m->not_before = now.boot;
@@ -274,6 +295,8 @@ machine_adopt(struct machine *m, struct machine_now now, const struct machine_an
 	take_access(m, now, a, &in, now.boot);
 	free(in.scope);
 	m->authorized_wall = now.wall;
+	note_refresh_end(m, now, a, true);
+	m->refresh_life = a->has_refresh_life ? bounded_refresh_life(a) : 0;
 	m->rotated_at = now.boot;
 	m->not_before = now.boot;
 	m->unwritten = true;

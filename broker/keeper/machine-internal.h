@@ -13,6 +13,7 @@ enum {
 	WANT_MIN = 10 * SECOND,    /* a token must live long enough to be used at all */
 	LIFE_ABSENT = 300,         /* seconds, where the server does not tell */
 	LIFE_MAX = 30 * 24 * 3600, /* seconds */
+	REFRESH_LIFE_MAX = 10 * 365 * 24 * 3600, /* seconds */
 	BACKOFF_FIRST = 5 * SECOND,
 	BACKOFF_MAX = 900 * SECOND,
 	ANSWERED_MIN = 30 * SECOND, /* between two requests of which the first was refused */
@@ -55,6 +56,8 @@ struct machine {
 	int64_t life, expires;       /* of the access token: ms; ms of the boot clock */
 	int64_t refresh_at, idle_at; /* ms of the boot clock */
 	int64_t refreshed_wall, authorized_wall;
+	int64_t refresh_ends_wall,
+	    refresh_life;  /* of the refresh token: seconds since 1970; seconds */
 	int64_t min_valid; /* ms */
 	bool rejected;     /* a server refused the access token */
 	bool unwritten;    /* a refresh token that is in memory alone */

@@ -216,6 +216,8 @@ machine_load(
 		return -ENOMEM;
 	m->refreshed_wall = (int64_t)c->refreshed_at;
 	m->authorized_wall = (int64_t)c->authorized_at;
+	m->refresh_ends_wall = (int64_t)c->refresh_expires;
+	m->refresh_life = (int64_t)c->refresh_life;
 	if (m->unattended)
 		return 0;
 	load_access(m, now, c);
@@ -282,6 +284,8 @@ machine_fill(const struct machine *m, struct machine_now now, struct credential 
 		return -ENOMEM;
 	c->refreshed_at = (uint64_t)m->refreshed_wall;
 	c->authorized_at = (uint64_t)m->authorized_wall;
+	c->refresh_expires = (uint64_t)m->refresh_ends_wall;
+	c->refresh_life = (uint64_t)m->refresh_life;
 	if (m->unattended)
 		return 0;
 	c->intent = bears_intent(m);
@@ -529,6 +533,7 @@ machine_wipe(struct machine *m, struct machine_now now)
 	free(m->scope);
 	m->scope = NULL;
 	m->refreshed_wall = m->authorized_wall = 0;
+	m->refresh_ends_wall = m->refresh_life = 0;
 	m->interrupted = m->intent_on_disk = m->unwritten = m->demand = m->probing = false;
 	m->idle_at = m->probe_at = MACHINE_NEVER;
 	m->generation++;
@@ -698,6 +703,13 @@ int64_t
 machine_authorized_at(const struct machine *m)
 {
 	return m->authorized_wall;
+}
+
+int64_t
+machine_refresh_ends(const struct machine *m, int64_t *ret_life)
+{
+	*ret_life = m->refresh_life;
+	return m->refresh_ends_wall;
 }
 
 int64_t

@@ -59,7 +59,9 @@ struct machine_answer {
 	struct answer_facts facts;
 	const struct secret *access_token, *refresh_token;
 	bool has_life;
-	uint64_t life;           /* seconds */
+	uint64_t life; /* seconds */
+	bool has_refresh_life;
+	uint64_t refresh_life;   /* seconds until the refresh token ends; 0: it does not */
 	uint64_t retry_after;    /* seconds; 0: not told */
 	const char *scope;       /* granted; NULL: not told */
 	const char *lacking;     /* a scope that was asked for and not granted, or NULL */
@@ -171,6 +173,9 @@ const char *machine_next_step(const struct machine *m);
 int64_t machine_retry_at(const struct machine *m, struct machine_now now);
 int64_t machine_expires_at(const struct machine *m, struct machine_now now);
 int64_t machine_authorized_at(const struct machine *m); /* 0: never */
+/* When the server ends the refresh token, as it said; 0: not known. *ret_life: seconds that it gave it at the
+ * sign-in. */
+int64_t machine_refresh_ends(const struct machine *m, int64_t *ret_life);
 int64_t machine_refreshed_at(const struct machine *m);
 const char *machine_scope(const struct machine *m); /* NULL: not known */
 

@@ -395,6 +395,8 @@ token_answer_read(const struct message *m, const char *fault, bool sent,
 	a->refresh_token = ret->refresh_token;
 	a->has_life = message_has(m, F_EXPIRES_IN);
 	a->life = message_u64(m, F_EXPIRES_IN, 0);
+	a->has_refresh_life = message_has(m, F_REFRESH_EXPIRES_IN);
+	a->refresh_life = message_u64(m, F_REFRESH_EXPIRES_IN, 0);
 	a->scope = message_str(m, F_SCOPE);
 	if (ret->access_token == NULL && a->facts.fault == NULL && a->facts.error == NULL)
 		a->facts.fault = "an answer with neither a token nor an error";

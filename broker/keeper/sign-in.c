@@ -335,7 +335,9 @@ store_tokens(struct attempt *t, const char *identity)
 	    .refresh_token = refresh,
 	    .has_life = t->has_life,
 	    .scope = t->scope,
-	    .life = t->life > gone ? t->life - gone : 1};
+	    .life = t->life > gone ? t->life - gone : 1,
+	    .has_refresh_life = t->has_refresh_life,
+	    .refresh_life = t->refresh_life};
 	int r;
 
 	if (access == NULL || refresh == NULL) {
@@ -540,6 +542,8 @@ sign_in_take(struct attempt *t, const struct message *m, const struct token_answ
 		t->refresh = vault_seal(v, a->refresh_token);
 		t->has_life = a->answer.has_life;
 		t->life = a->answer.life;
+		t->has_refresh_life = a->answer.has_refresh_life;
+		t->refresh_life = a->answer.refresh_life;
 		if (t->access == NULL || t->refresh == NULL ||
 		    put_text(a->answer.scope, &t->scope) < 0)
 			attempt_fail_memory(t);

@@ -42,8 +42,8 @@ struct attempt {
 	/* between the exchange and the question who it is */
 	struct sealed *access, *refresh;
 	char *scope;
-	bool has_life;
-	uint64_t life;
+	bool has_life, has_refresh_life;
+	uint64_t life, refresh_life;
 };
 
 /* A new attempt, among the keeper's; the oldest of the account's makes room for it. It ends in

@@ -163,6 +163,7 @@ test_answer_messages(void **state)
 	assert_int_equal(message_u64(answer, F_HTTP_STATUS, 0), 200);
 	assert_int_equal(message_u64(answer, F_SKEW, 99), 10);
 	assert_int_equal(message_u64(answer, F_EXPIRES_IN, 0), 60);
+	assert_false(message_has(answer, F_REFRESH_EXPIRES_IN));
 	assert_string_equal(message_str(answer, F_SCOPE), "a b");
 	assert_string_equal(message_str(answer, F_ID_ISSUER), "https://i");
 	assert_true(message_next_str(answer, F_ID_AUDIENCE, &at, &s));
@@ -175,10 +176,12 @@ test_answer_messages(void **state)
 	(void)message_free(answer);
 	/* an ID token that is over, by the server's own clock, vouches for nobody */
 	head.date = 2000 + ID_EXPIRY_LEEWAY + 1;
+	a.refresh_expires_in = 0;
 	answer = request_token_answer(r, &head, &a);
 	assert_true(message_has(answer, F_ACCESS_TOKEN));
 	assert_false(message_has(answer, F_IDENTITY));
 	assert_false(message_has(answer, F_ID_ISSUER));
+	assert_int_equal(message_u64(answer, F_REFRESH_EXPIRES_IN, 9), 0);
 	(void)message_free(answer);
 	/* a fault bears no token, whatever came beside it */
 	head.fault = "closed";

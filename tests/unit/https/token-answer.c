@@ -141,6 +141,35 @@ test_answers(void **state)
 	}
 }
 
+/* When the refresh token ends, as Google and Keycloak say it. */
+static void
+test_refresh_life(void **state)
+{
+	static const struct {
+		const char *body;
+		int64_t life;
+	} lives[] = {
+	    {"{" AT "}", -1},
+	    {"{" AT ",\"refresh_token_expires_in\":604799}", 604799},
+	    {"{" AT ",\"refresh_token_expires_in\":\"604799\"}", 604799},
+	    {"{" AT ",\"refresh_expires_in\":1800}", 1800},
+	    {"{" AT ",\"refresh_expires_in\":0}", 0},
+	    {"{" AT ",\"refresh_token_expires_in\":5,\"refresh_expires_in\":9}", 5},
+	    {"{" AT ",\"refresh_token_expires_in\":[5],\"refresh_expires_in\":9}", 9},
+	    {"{" AT ",\"refresh_expires_in\":1e300}", TOKEN_ANSWER_REFRESH_LIFE_MAX},
+	    {"{\"error\":\"invalid_grant\",\"refresh_expires_in\":9}", -1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lives); i++) {
+		struct token_answer a;
+
+		assert_int_equal(
+		    token_answer_parse(200, lives[i].body, strlen(lives[i].body), &a), 0);
+		assert_int_equal(a.refresh_expires_in, lives[i].life);
+		token_answer_clear(&a);
+	}
+}
+
 /* A body cut at any octet is no answer, and never a token. */
 static void
 test_cut_anywhere(void **state)
@@ -313,6 +342,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_answers),
+	    cmocka_unit_test(test_refresh_life),
 	    cmocka_unit_test(test_cut_anywhere),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_texts),

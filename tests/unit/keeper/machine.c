@@ -883,6 +883,60 @@ test_random_walks(void **state)
 
 #define ACTIVE(t) cmocka_unit_test_setup_teardown(t, setup_active, teardown)
 
+/* A refresh token that ends: as the server said last, and kept over a restart. */
+static void
+test_refresh_token_ends(void **state)
+{
+	struct world *w = *state;
+	CLEANUP_SECRET struct secret *a = secret_new("access", 6), *r1 = secret_new("refresh-1", 9),
+				     *r2 = secret_new("refresh-2", 9);
+	struct machine_answer reply = {.access_token = a,
+	    .refresh_token = r1,
+	    .has_life = true,
+	    .life = 60,
+	    .has_refresh_life = true,
+	    .refresh_life = 604800};
+	int64_t start = w->now.wall, life;
+
+	assert_int_equal(machine_adopt(w->m, w->now, &reply), 0);
+	run(w);
+	assert_int_equal(machine_refresh_ends(w->m, &life), start + 604800);
+	assert_int_equal(life, 604800);
+	restart(w);
+	assert_int_equal(machine_refresh_ends(w->m, &life), start + 604800);
+	assert_int_equal(life, 604800);
+
+	/* an answer that says nothing of a token that stays leaves it; one that counts down moves it */
+	for (unsigned told = 0; told < 2; told++) {
+		pass(w, 100 * 1000);
+		want(w, 1 + told, 0, 0);
+		reply.refresh_token = NULL;
+		reply.has_refresh_life = told == 1;
+		reply.refresh_life = 1000;
+		assert_true(answer(w, &reply));
+		assert_int_equal(machine_refresh_ends(w->m, &life),
+		    told == 1 ? w->now.wall + 1000 : start + 604800);
+		assert_int_equal(life, 604800);
+	}
+	/* 0 is for good, and so is another token of which nothing is said */
+	pass(w, 100 * 1000);
+	want(w, 3, 0, 0);
+	reply.refresh_life = 0;
+	assert_true(answer(w, &reply));
+	assert_int_equal(machine_refresh_ends(w->m, &life), 0);
+	pass(w, 100 * 1000);
+	want(w, 4, 0, 0);
+	reply.refresh_life = UINT64_MAX;
+	assert_true(answer(w, &reply));
+	assert_true(machine_refresh_ends(w->m, &life) > w->now.wall);
+	pass(w, 100 * 1000);
+	want(w, 5, 0, 0);
+	reply.has_refresh_life = false;
+	reply.refresh_token = r2;
+	assert_true(answer(w, &reply));
+	assert_int_equal(machine_refresh_ends(w->m, &life), 0);
+}
+
 int
 main(void)
 {
@@ -890,6 +944,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_empty_refuses, setup, teardown),
 	    ACTIVE(test_adopt_and_grant),
 	    ACTIVE(test_fifty_waiters_one_request),
+	    cmocka_unit_test_setup_teardown(test_refresh_token_ends, setup, teardown),
 	    ACTIVE(test_refresh_ahead_while_used),
 	    ACTIVE(test_short_life),
 	    ACTIVE(test_failed_early_refresh_still_serves),

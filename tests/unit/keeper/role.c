@@ -897,6 +897,49 @@ test_sealed_on_disk(void **state)
 	assert_int_equal(files, 3);
 }
 
+static struct message *
+next_state_of(struct world *w, const char *account)
+{
+	for (;;) {
+		struct message *m = fake_role_expect(&w->role, ROLE_QUEUE, M_ACCOUNT_STATE);
+
+		if (strcmp(message_str(m, F_ACCOUNT), account) == 0 &&
+		    strcmp(message_str(m, F_STATE), "active") == 0)
+			return m;
+		(void)message_free(m);
+	}
+}
+
+/* The queue learns when the server ends the refresh token, and has it from the store as well. */
+static void
+test_consent_that_lapses(void **state)
+{
+	struct world *w = *state;
+	struct message *m;
+	uint8_t id[16];
+	int64_t lapses;
+
+	connect_client(w, 0);
+	ask_authorize(w);
+	take_url(w, id);
+	send_callback(w, id, "state=%s&code=4%%2F0A%%2Bb", w->state);
+	m = tokens_new(take_exchange(w), "access-1", "refresh-1", 3600);
+	message_put_u64(m, F_REFRESH_EXPIRES_IN, 604800);
+	put_id_token(w, m, "Billing@Example.com");
+	fake_role_say(&w->role, ROLE_FETCH, m);
+	expect_done(w, 0, "Signed in");
+	m = next_state_of(w, "billing");
+	lapses = (int64_t)message_u64(m, F_CONSENT_LAPSES, 0);
+	assert_true(lapses > 604800);
+	assert_int_equal(message_u64(m, F_CONSENT_LIFETIME, 0), 604800);
+	(void)message_free(m);
+	restart(w);
+	m = next_state_of(w, "billing");
+	assert_int_equal(message_u64(m, F_CONSENT_LAPSES, 0), lapses);
+	assert_int_equal(message_u64(m, F_CONSENT_LIFETIME, 0), 604800);
+	(void)message_free(m);
+}
+
 #define ROLE_TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -930,6 +973,7 @@ main(void)
 	    ROLE_TEST(test_wrong_master_key),
 	    ROLE_TEST(test_invalid_client_stops_them_all),
 	    ROLE_TEST(test_sealed_on_disk),
+	    ROLE_TEST(test_consent_that_lapses),
 	};
 
 	log_open("keeper", LOG_LEVEL_ERROR);
