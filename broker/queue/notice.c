@@ -19,6 +19,7 @@ enum {
 	LOOK_LATEST = 3600, /* seconds */
 	DAY = 24 * 3600,
 	TEXT_MAX = 4096,
+	LISTENERS_MAX = 1000,
 	NAMED_MAX = 10,    /* accounts named in one event */
 	NEVER_TOLD = 1000, /* a level above all */
 };
@@ -30,9 +31,22 @@ static const char *const state_kinds[SCHEDULE_STATE_COUNT] = {
     [SCHEDULE_CONFIGURATION] = "configuration",
 };
 
+/* Whom something is told about. Borrowed. */
+struct subject {
+	const char *name; /* in the spool */
+	struct notice *notices;
+	bool configured, is_account;
+};
+
+static struct subject
+subject_of(const struct account *a)
+{
+	return (struct subject){a->name, a->notices, a->configured, true};
+}
+
 /* Something to be told. Texts are owned; `kind` is constant. */
 struct due {
-	struct account *account;
+	struct subject about;
 	enum notice_class class;
 	const char *kind;
 	char *text, *next;
@@ -153,8 +167,8 @@ find_mail(struct queue *q, const struct account *a, enum notice_class class, str
 /* ---- what is due ---- */
 
 static void
-dues_add(
-    struct dues *d, struct account *a, enum notice_class class, const struct finding *f, bool end)
+dues_add(struct dues *d, const struct subject *about, enum notice_class class,
+    const struct finding *f, bool end)
 {
 	struct due *one;
 
@@ -170,7 +184,7 @@ dues_add(
 		d->room = room;
 	}
 	one = &d->items[d->count++];
-	*one = (struct due){.account = a,
+	*one = (struct due){.about = *about,
 	    .class = class,
 	    .kind = f->kind,
 	    .level = f->level,
@@ -207,11 +221,11 @@ sooner(int64_t *at, int64_t when)
 
 /* It is so: told now, or later. */
 static void
-weigh(struct queue *q, struct account *a, enum notice_class class, const struct finding *f,
-    struct dues *dues, int64_t *at)
+weigh(struct queue *q, const struct subject *about, enum notice_class class,
+    const struct finding *f, struct dues *dues, int64_t *at)
 {
 	const struct settings_notify *s = &q->settings->notify;
-	struct notice *n = &a->notices[class];
+	struct notice *n = &about->notices[class];
 	int64_t now = queue_now(q);
 	bool other = n->kind != NULL && strcmp(n->kind, f->kind) != 0;
 
@@ -235,20 +249,21 @@ weigh(struct queue *q, struct account *a, enum notice_class class, const struct 
 		sooner(at, n->told + s->repeat);
 		return;
 	}
-	dues_add(dues, a, class, f, false);
+	dues_add(dues, about, class, f, false);
 	sooner(at, now + s->repeat);
 }
 
 /* It is so no more. */
 static void
-unweigh(struct queue *q, struct account *a, enum notice_class class, struct dues *dues, int64_t *at)
+unweigh(struct queue *q, const struct subject *about, enum notice_class class, struct dues *dues,
+    int64_t *at)
 {
-	struct notice *n = &a->notices[class];
+	struct notice *n = &about->notices[class];
 	struct finding f = {.kind = "recovered", .text = BUF_INIT(TEXT_MAX), .next = BUF_INIT(1)};
 
 	if (n->kind == NULL)
 		return;
-	if (!a->configured) {
+	if (!about->configured) {
 		forget(n); /* nobody asks for it any more */
 		return;
 	}
@@ -264,7 +279,7 @@ unweigh(struct queue *q, struct account *a, enum notice_class class, struct dues
 	if (n->told != 0) {
 		(void)buf_printf(&f.text, "%s (was: %s).",
 		    class == NOTICE_STATE ? "The account works again" : "No longer so", n->kind);
-		dues_add(dues, a, class, &f, true);
+		dues_add(dues, about, class, &f, true);
 	}
 	forget(n);
 	buf_free(&f.text);
@@ -274,6 +289,8 @@ unweigh(struct queue *q, struct account *a, enum notice_class class, struct dues
 static void
 look_at(struct queue *q, struct account *a, struct dues *dues, int64_t *at)
 {
+	const struct subject about = subject_of(a);
+
 	for (int class = 0; class < NOTICE_CLASSES; class ++) {
 		struct finding f = {.text = BUF_INIT(TEXT_MAX), .next = BUF_INIT(TEXT_MAX)};
 
@@ -289,9 +306,9 @@ look_at(struct queue *q, struct account *a, struct dues *dues, int64_t *at)
 			find_end(q, a, (enum notice_class) class, &f);
 		}
 		if (f.kind != NULL && a->configured)
-			weigh(q, a, (enum notice_class) class, &f, dues, at);
+			weigh(q, &about, (enum notice_class) class, &f, dues, at);
 		else
-			unweigh(q, a, (enum notice_class) class, dues, at);
+			unweigh(q, &about, (enum notice_class) class, dues, at);
 		buf_free(&f.text);
 		buf_free(&f.next);
 	}
@@ -299,6 +316,33 @@ look_at(struct queue *q, struct account *a, struct dues *dues, int64_t *at)
 	/* what is still far away comes nearer */
 	if (a->conf.client_expires > 0 || a->certificate_expires > 0 || a->consent_lapses > 0)
 		sooner(at, queue_now(q) + LOOK_LATEST);
+}
+
+/* The certificate that a listener shows: an end like those of accounts. */
+static void
+look_at_listener(struct queue *q, struct notice_listener *l, struct dues *dues, int64_t *at)
+{
+	const struct settings_listener *conf = settings_find_listener(q->settings, l->listener);
+	const struct subject about = {.name = l->record,
+	    .notices = l->notices,
+	    .configured = conf != NULL && conf->tls != SETTINGS_TLS_NONE};
+	struct finding f = {.text = BUF_INIT(TEXT_MAX), .next = BUF_INIT(TEXT_MAX)};
+	CLEANUP_BUF struct buf what = BUF_INIT(TEXT_MAX);
+	int days = days_left(l->expires, queue_now(q), l->lifetime);
+
+	if (days >= 0 && about.configured) {
+		(void)buf_printf(&what, "The certificate of the listener %s", l->listener);
+		f.kind = "certificate-expires";
+		f.level = (unsigned)days;
+		say_end(&f, buf_str(&what), l->expires, queue_now(q));
+		(void)buf_append_str(
+		    &f.next, "Put a new one in place of the old, then: frank reload");
+		weigh(q, &about, NOTICE_CERTIFICATE, &f, dues, at);
+	} else {
+		unweigh(q, &about, NOTICE_CERTIFICATE, dues, at);
+	}
+	buf_free(&f.text);
+	buf_free(&f.next);
 }
 
 /* ---- on record ---- */
@@ -371,7 +415,7 @@ text_of_many(const struct due *first, size_t count)
 
 	(void)buf_printf(&b, "%s (%zu accounts: ", first->text, count);
 	for (size_t i = 0; i < count && i < NAMED_MAX; i++)
-		(void)buf_printf(&b, "%s%s", i == 0 ? "" : ", ", first[i].account->name);
+		(void)buf_printf(&b, "%s%s", i == 0 ? "" : ", ", first[i].about.name);
 	(void)buf_append_str(&b, count > NAMED_MAX ? ", and others)" : ")");
 	return buf_take(&b);
 }
@@ -387,7 +431,7 @@ tell(struct queue *q, const struct due *first, size_t count)
 		return;
 	t->op = (struct op){.write = telling_write, .done = telling_done, .must = true};
 	t->noted = calloc(count, sizeof(*t->noted));
-	t->account = count == 1 ? strdup(first->account->name) : NULL;
+	t->account = count == 1 && first->about.is_account ? strdup(first->about.name) : NULL;
 	t->text = count == 1 ? strdup(first->text) : text_of_many(first, count);
 	t->next = *first->next == '\0' ? NULL : strdup(first->next);
 	if (t->noted == NULL || t->text == NULL) {
@@ -395,13 +439,13 @@ tell(struct queue *q, const struct due *first, size_t count)
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct notice *n = &first[i].account->notices[first[i].class];
+		struct notice *n = &first[i].about.notices[first[i].class];
 
 		if (!first[i].end) {
 			n->told = now;
 			n->level = first[i].level;
 		}
-		t->noted[t->count] = (struct noted){.account = strdup(first[i].account->name),
+		t->noted[t->count] = (struct noted){.account = strdup(first[i].about.name),
 		    .end = first[i].end,
 		    .notice = {.class = first[i].class,
 			.kind = first[i].kind,
@@ -429,7 +473,7 @@ compare(const void *a, const void *b)
 	if (r == 0)
 		r = strcmp(x->text, y->text);
 	if (r == 0)
-		r = strcmp(x->account->name, y->account->name);
+		r = strcmp(x->about.name, y->about.name);
 	return r;
 }
 
@@ -472,6 +516,8 @@ on_look(evutil_socket_t fd, short what, void *arg)
 		return;
 	for (size_t i = 0; i < q->account_count; i++)
 		look_at(q, q->accounts[i], &dues, &at);
+	for (struct notice_listener *l = q->shown; l != NULL; l = l->next)
+		look_at_listener(q, l, &dues, &at);
 	tell_all(q, &dues);
 	dues_free(&dues);
 	arm(q, at <= now ? 1000 : (uint64_t)(at - now) * 1000);
@@ -494,18 +540,68 @@ notices_look(struct queue *q)
 static void
 load(void *arg, const struct spool_notice *n)
 {
-	struct account *a = arg;
+	struct notice *notices = arg;
 
 	if (n->class >= NOTICE_CLASSES)
 		return; /* of a later release */
-	a->notices[n->class] = (struct notice){
+	notices[n->class] = (struct notice){
 	    .kind = strdup(n->kind), .since = n->since, .told = n->told, .level = n->level};
 }
 
 void
 notices_load(struct queue *q, struct account *a)
 {
-	(void)spool_each_notice(q->spool, a->name, load, a);
+	(void)spool_each_notice(q->spool, a->name, load, a->notices);
+}
+
+static void
+listener_free(struct notice_listener *l)
+{
+	for (int i = 0; i < NOTICE_CLASSES; i++)
+		forget(&l->notices[i]);
+	free(l->listener);
+	free(l->record);
+	free(l);
+}
+
+static struct notice_listener *
+add_listener(struct queue *q, const char *name)
+{
+	CLEANUP_BUF struct buf record = BUF_INIT(1024);
+	struct notice_listener *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->listener = strdup(name);
+	if (buf_printf(&record, "listener %s", name) == 0)
+		l->record = buf_take(&record);
+	if (l->listener == NULL || l->record == NULL) {
+		listener_free(l);
+		return NULL;
+	}
+	(void)spool_each_notice(q->spool, l->record, load, l->notices);
+	l->next = q->shown;
+	q->shown = l;
+	return l;
+}
+
+void
+notices_listener(struct queue *q, const struct message *m)
+{
+	const char *name = message_str(m, F_LISTENER);
+	struct notice_listener *l = q->shown;
+	size_t count = 0;
+
+	for (; l != NULL && strcmp(l->listener, name) != 0; l = l->next)
+		count++;
+	/* also of a listener whose configuration is still on its way here */
+	if (l == NULL && count < LISTENERS_MAX)
+		l = add_listener(q, name);
+	if (l == NULL)
+		return;
+	l->expires = (int64_t)message_u64(m, F_CERTIFICATE_EXPIRES, 0);
+	l->lifetime = (int64_t)message_u64(m, F_LIFETIME, 0);
+	notices_look(q);
 }
 
 void

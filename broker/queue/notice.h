@@ -15,7 +15,7 @@
 enum notice_class {
 	NOTICE_STATE = 0,       /* the account waits for a person */
 	NOTICE_CLIENT = 1,      /* the client secret ends soon */
-	NOTICE_CERTIFICATE = 2, /* the client's certificate */
+	NOTICE_CERTIFICATE = 2, /* the client's certificate, or a listener's */
 	NOTICE_CONSENT = 3,     /* somebody has to sign in again soon */
 	NOTICE_FAILED = 4,      /* mail that can be neither delivered nor returned */
 	NOTICE_MAIL_HELD = 5,   /* mail that is held for a person */
@@ -31,6 +31,15 @@ struct notice {
 	unsigned level; /* of an end: days left that were told of */
 };
 
+/* A certificate that a listener shows, once the role that ends TLS has spoken of it. */
+struct notice_listener {
+	struct notice_listener *next;
+	char *listener;
+	char *record; /* its name in the spool: "listener NAME", which no account is called */
+	int64_t expires, lifetime;
+	struct notice notices[NOTICE_CLASSES];
+};
+
 /* The service of mail that tells people: none about it is ever made. */
 extern const char notice_service[];
 
@@ -43,6 +52,8 @@ void notices_look(struct queue *q);
 /* A message of the account got this state, which a person has to see. */
 void notices_mail(
     struct queue *q, struct account *a, const struct spool_message *m, enum spool_state state);
+/* LISTENER_CERTIFICATE. */
+void notices_listener(struct queue *q, const struct message *m);
 /* What a person should know of an account that works: an end that is near. Appends to `ret`. */
 void notices_warning(const struct queue *q, const struct account *a, struct buf *ret);
 

@@ -177,6 +177,9 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_WEBHOOK_DONE:
 		outbox_webhook_done(q, m);
 		break;
+	case M_LISTENER_CERTIFICATE:
+		notices_listener(q, m);
+		break;
 	case M_TLS_BEGUN:
 	case M_TLS_FAILED:
 		handover_answer(q, m, TAKE_FD(fd));

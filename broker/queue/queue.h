@@ -513,7 +513,8 @@ struct queue {
 	struct check *checks;
 	uint64_t last_check;
 	struct event *notices, *outbox;
-	struct flight *flights; /* events that are on their way */
+	struct notice_listener *shown; /* certificates that clients of listeners see */
+	struct flight *flights;        /* events that are on their way */
 	uint64_t last_flight;
 	struct event *sweep, *tick, *stop;
 	struct clock clock;

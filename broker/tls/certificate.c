@@ -99,3 +99,21 @@ certificate_expired(const SSL_CTX *context, char *day, size_t size)
 	(void)snprintf(day, size, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
 	return X509_cmp_current_time(end) < 0;
 }
+
+static int64_t
+seconds(const ASN1_TIME *t)
+{
+	struct tm tm = {0};
+
+	(void)ASN1_TIME_to_tm(t, &tm);
+	return (int64_t)timegm(&tm);
+}
+
+void
+certificate_times(const SSL_CTX *context, int64_t *ret_begin, int64_t *ret_end)
+{
+	const X509 *x = SSL_CTX_get0_certificate(context);
+
+	*ret_begin = seconds(X509_get0_notBefore(x));
+	*ret_end = seconds(X509_get0_notAfter(x));
+}

@@ -19,4 +19,7 @@ SSL_CTX *certificate_context(
 /* The day on which the certificate ends, "2027-02-01", in `day`, and whether that is past. */
 bool certificate_expired(const SSL_CTX *context, char *day, size_t size);
 
+/* When the certificate begins and ends, seconds since 1970. */
+void certificate_times(const SSL_CTX *context, int64_t *ret_begin, int64_t *ret_end);
+
 #endif

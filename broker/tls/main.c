@@ -60,8 +60,10 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 static void
 on_peer(struct role *r, enum role_id peer, bool up)
 {
-	if (peer == ROLE_QUEUE && !up)
-		ways_flush(((struct state *)role_state(r))->ways);
+	struct ways *w = ((struct state *)role_state(r))->ways;
+
+	if (peer == ROLE_QUEUE)
+		(up ? ways_tell : ways_flush)(w);
 }
 
 int

@@ -106,6 +106,24 @@ add_listener(struct ways *w, const struct message *m)
 	w->coming = l;
 }
 
+void
+ways_tell(struct ways *w)
+{
+	for (const struct listener *l = w->listeners; l != NULL; l = l->next) {
+		struct message *m;
+		int64_t begin, end;
+
+		if (l->context == NULL)
+			continue;
+		certificate_times(l->context, &begin, &end);
+		m = message_new(M_LISTENER_CERTIFICATE);
+		message_put_str(m, F_LISTENER, l->name);
+		message_put_u64(m, F_CERTIFICATE_EXPIRES, (uint64_t)(end > 0 ? end : 1));
+		message_put_u64(m, F_LIFETIME, (uint64_t)(end > begin ? end - begin : 1));
+		w->ops->to_queue(w->arg, m, -1);
+	}
+}
+
 /* ---- connections ---- */
 
 static void
@@ -197,6 +215,7 @@ ways_message(struct ways *w, const struct message *m, int fd)
 		listeners_free(&w->listeners);
 		w->listeners = w->coming;
 		w->coming = NULL;
+		ways_tell(w);
 		break;
 	case M_TLS_BEGIN:
 		begin(w, m, fd);

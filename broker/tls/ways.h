@@ -24,6 +24,9 @@ struct ways *ways_free(struct ways *w);
 /* CONF_*, TLS_BEGIN. `fd` is taken. */
 void ways_message(struct ways *w, const struct message *m, int fd);
 
+/* Queue is there: it is told when the certificates end, as after each configuration. */
+void ways_tell(struct ways *w);
+
 /* Queue is gone: what it said last still goes out. */
 void ways_flush(struct ways *w);
 

@@ -157,6 +157,22 @@ def run(ground, options):
     check('so does a command that asked for it by 75', len([t for t in told(out) if t[1] == 'recovered']) == 2, told(out)[told_before:])
     check('the webhook secret is not in the log', key not in f.log())
 
+    # a certificate that clients of a listener see
+    f.stop()
+    f.accounts = {'b': f.accounts['b']}
+    tls = lambda name: {k: os.path.join(os.environ['GROUND'], 'tls', f'{name}.{e}') for k, e in (('certificate', 'pem'), ('key', 'key'))}
+    f.listeners = {'office': dict(address=f'127.0.0.1:{free_port()}', tls='implicit', auth='optional', **{k: 'file:' + v for k, v in tls('bad-expired').items()})}
+    configure(f, 'notify {\n after = "0s"\n}\n')
+    seen = lambda kind: [e for e in map(json.loads, f.frank('events', '--json').stdout.splitlines()) if e['kind'] == kind and 'office' in e['text'] or
+                         e['kind'] == kind == 'recovered' and 'certificate-expires' in e['text']]
+    check('frankd starts with a listener', f.start(), f.log()[-500:])
+    check('the end of a listener\'s certificate is told', wait_for(lambda: seen('certificate-expires'), 20), f.frank('events').stdout + f.log()[-800:])
+    f.listeners['office'].update({k: 'file:' + v for k, v in tls('server').items()})
+    configure(f, 'notify {\n after = "0s"\n}\n')
+    f.frank('reload')
+    check('and that it was replaced', wait_for(lambda: seen('recovered'), 20), f.frank('events').stdout + f.log()[-800:])
+    f.listeners = {}
+
     # the account through which mail goes fails: nothing is sent through it, and nothing loops
     f.stop()
     f.accounts = {'b': f.accounts['b']}

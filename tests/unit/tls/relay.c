@@ -415,6 +415,7 @@ struct told {
 	enum message_type type;
 	uint64_t id;
 	char words[256];
+	int64_t expires, lifetime; /* of the certificate that was told of last */
 };
 
 static void
@@ -424,6 +425,13 @@ to_queue(void *arg, struct message *m, int fd)
 	const char *words = message_str(m, message_type(m) == M_TLS_BEGUN ? F_TLS : F_ERROR), *why;
 
 	assert_int_equal(message_check(m, ROLE_TLS, ROLE_QUEUE, fd >= 0, &why), 0);
+	if (message_type(m) == M_LISTENER_CERTIFICATE) {
+		assert_string_equal(message_str(m, F_LISTENER), "local");
+		t->expires = (int64_t)message_u64(m, F_CERTIFICATE_EXPIRES, 0);
+		t->lifetime = (int64_t)message_u64(m, F_LIFETIME, 0);
+		(void)message_free(m);
+		return;
+	}
 	t->type = message_type(m);
 	t->id = message_u64(m, F_ID, 0);
 	(void)snprintf(t->words, sizeof(t->words), "%s", words);
@@ -511,7 +519,13 @@ test_ways(void **state)
 	begin(ways, 2, "local", dup(0));
 	assert_int_equal(told.id, 2);
 	assert_non_null(strstr(told.words, "not that of the certificate"));
+	assert_int_equal(told.expires, 0); /* of none there is nothing to tell */
 	configure(ways, &one);
+	assert_true(told.expires > time(NULL) + 90000 && told.expires <= time(NULL) + 100000);
+	assert_int_equal(told.lifetime, 200000);
+	told.expires = 0;
+	ways_tell(ways);
+	assert_true(told.expires > 0);
 	assert_true(serves(base, ways, &told, &one));
 	/* one that is no good leaves the one that was */
 	configure(ways, &mixed);
