@@ -306,6 +306,7 @@ on_servers(
 		free(c->host);
 		c->host = host;
 		c->port = servers[0].port;
+		(void)snprintf(c->endpoint, sizeof(c->endpoint), "%s:%u", c->host, c->port);
 		check_step(c, "service", "ok", "%s names %s:%u (%s)%s", c->service, c->host,
 		    c->port, check_tls_words(c->tls), count > 1 ? ", and others" : "");
 		look_up_host(c);
@@ -468,7 +469,11 @@ check_start(struct send *s, const struct message *m)
 		fail_at_once(c, "Out of memory.");
 		return;
 	}
-	(void)snprintf(c->endpoint, sizeof(c->endpoint), "%s:%u", c->host, c->port);
+	/* without a port HOST is a domain, whose servers DNS has to name first */
+	if (c->port == 0)
+		(void)snprintf(c->endpoint, sizeof(c->endpoint), "srv:%s", c->host);
+	else
+		(void)snprintf(c->endpoint, sizeof(c->endpoint), "%s:%u", c->host, c->port);
 	if (account != NULL) {
 		struct account *a = account_find(s->accounts, account);
 
