@@ -149,6 +149,19 @@ put_body(const struct account *a, const char *to, struct message *m)
 	message_put_bytes(m, F_BODY, body.data, body.len);
 }
 
+static void
+put_signed_with(const struct account *a, struct message *m)
+{
+	const char *at = a->signed_with == NULL ? "" : a->signed_with;
+
+	while (*at != '\0') {
+		size_t len = strcspn(at, "\n");
+
+		message_put_strn(m, F_SIGNED_WITH, at, len);
+		at += len + (at[len] == '\n');
+	}
+}
+
 static bool
 is_api(const struct account *a)
 {
@@ -170,6 +183,8 @@ make_request(const struct queue *q, const struct check *c, const struct check_as
 	    m, F_FLAGS, (send ? CHECK_SEND : 0) | (a != NULL && is_api(a) ? CHECK_API : 0));
 	message_put_str(m, F_RCPT, ask->to);
 	message_put_str(m, F_SELECTOR, ask->selector);
+	if (a != NULL && ask->selector == NULL)
+		put_signed_with(a, m);
 	if (a != NULL) {
 		message_put_str(m, F_ACCOUNT, a->name);
 		if (*a->conf.provider != '\0')

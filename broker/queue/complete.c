@@ -348,6 +348,7 @@ look_at(struct complete *c, const struct header_field *f, struct found *found)
 		break;
 	case KIND_SIGNATURE:
 		found->signed_by_dkim = true;
+		dkim_read(f->value, f->value_len, c->facts.signed_with);
 		break;
 	default:
 		break;

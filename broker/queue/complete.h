@@ -30,6 +30,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/queue/dkim.h"
+
 enum { COMPLETE_HEADER_MAX = 256 * 1024, COMPLETE_SUBJECT_MAX = 200, COMPLETE_RECEIVED_MAX = 50 };
 
 struct complete;
@@ -81,6 +83,7 @@ struct complete_facts {
 	unsigned bare_crs;                      /* replaced */
 	char subject[COMPLETE_SUBJECT_MAX + 1]; /* decoded no further; for lists */
 	char message_id[COMPLETE_SUBJECT_MAX + 1];
+	char signed_with[DKIM_LIST]; /* dkim.h */
 };
 
 /* `mail_name` qualifies addresses without a domain; borrowed like `ops`. NULL: no memory. */

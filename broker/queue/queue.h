@@ -90,6 +90,7 @@ struct account {
 	struct policy_bucket rate;
 	int64_t used;      /* when mail was last delivered through it, to the day; 0: never */
 	char used_by[32];  /* the mechanism of that login */
+	char *signed_with; /* the keys of its mail's DKIM signatures (dkim.h); NULL: never seen */
 	unsigned outstanding; /* jobs promised or sent */
 	unsigned window;      /* how many may be, as far as successes have shown; 0: none yet */
 	bool lent;
@@ -281,6 +282,8 @@ void account_changed(struct queue *q, struct account *a);
 /* Does its mail wait for a person to mend something, however long that takes? */
 bool account_is_at_fault(const struct account *a);
 struct account *account_by_name(struct queue *q, const char *name);
+/* Its mail is signed with these keys (dkim.h). Are there any among them that were not known? */
+bool account_signed(struct account *a, const char *keys);
 struct service *service_by_name(struct queue *q, const char *name);
 /* policy_decide for the service as it runs. */
 void service_decide(

@@ -4,6 +4,7 @@
  * configuration. One that is no longer configured takes and sends nothing more; its mail stays in
  * the spool.
  */
+#include "broker/queue/dkim.h"
 #include "broker/queue/notice.h"
 
 #include <errno.h>
@@ -71,13 +72,25 @@ service_decide(
 	}
 }
 
+bool
+account_signed(struct account *a, const char *keys)
+{
+	if (a->signed_with == NULL)
+		a->signed_with = calloc(1, DKIM_LIST);
+	return a->signed_with != NULL && dkim_merge(a->signed_with, keys);
+}
+
 /* What the spool remembers of the account. */
 static void
 restore_account(struct queue *q, struct account *a)
 {
+	CLEANUP_FREE char *keys = NULL;
 	struct spool_account kept;
 
 	(void)spool_load_used(q->spool, a->name, &a->used, a->used_by, sizeof(a->used_by));
+	keys = spool_load_signed(q->spool, a->name);
+	if (keys != NULL)
+		(void)account_signed(a, keys);
 	if (spool_load_account(q->spool, a->name, &kept) < 0)
 		return;
 	a->schedule = kept.schedule;

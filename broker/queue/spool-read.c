@@ -325,6 +325,22 @@ spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, voi
 	return r != 0 ? r : spool_errno(code);
 }
 
+char *
+spool_load_signed(struct spool *s, const char *name)
+{
+	sqlite3_stmt *st =
+	    spool_prepare(s, STATEMENT_LOAD_SIGNED, "SELECT keys FROM signed WHERE account=?1");
+	char *keys = NULL;
+
+	if (st == NULL)
+		return NULL;
+	(void)sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		keys = strdup(text_of(st, 0));
+	(void)sqlite3_reset(st);
+	return keys;
+}
+
 int
 spool_load_used(
     struct spool *s, const char *name, int64_t *ret_at, char *mechanism, size_t mechanism_size)

@@ -26,6 +26,7 @@
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account).
  * used         when mail was last delivered through an account, to the day, and the mechanism of that login.
+ * signed       the keys of the DKIM signatures that were seen in the mail of an account (dkim.h).
  * password     the passwords of services (password.h): SHA-256, and when it was made.
  * meta         `clean`: 1 while the database is closed properly.
  */
@@ -128,6 +129,9 @@ static const char *const spool_migrations[] = {
     " account TEXT PRIMARY KEY,"
     " at INTEGER NOT NULL,"
     " mechanism TEXT) WITHOUT ROWID;",
+    "CREATE TABLE signed ("
+    " account TEXT PRIMARY KEY,"
+    " keys TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 #endif

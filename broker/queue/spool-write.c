@@ -313,6 +313,19 @@ spool_save_used(struct spool *s, const char *name, int64_t at, const char *mecha
 }
 
 int
+spool_save_signed(struct spool *s, const char *name, const char *keys)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_SAVE_SIGNED,
+	    "INSERT OR REPLACE INTO signed (account, keys) VALUES (?1,?2)");
+
+	if (st != NULL) {
+		(void)sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_text(st, 2, keys, -1, SQLITE_STATIC);
+	}
+	return spool_step(s, st);
+}
+
+int
 spool_save_password(
     struct spool *s, const char *service, const uint8_t digest[SHA256_LEN], int64_t at)
 {

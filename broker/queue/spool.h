@@ -307,6 +307,11 @@ int spool_save_used(struct spool *s, const char *name, int64_t at, const char *m
 int spool_load_used(
     struct spool *s, const char *name, int64_t *ret_at, char *mechanism, size_t mechanism_size);
 
+/* With which keys an account's mail is signed (dkim.h); saved within a transaction. Loaded: owned; NULL: nothing is
+ * known. */
+int spool_save_signed(struct spool *s, const char *name, const char *keys);
+char *spool_load_signed(struct spool *s, const char *name);
+
 /* -ENOENT where nothing is known of it; the caller clears ret->reply. */
 int spool_load_account(struct spool *s, const char *name, struct spool_account *ret);
 

@@ -152,6 +152,39 @@ store_message(
 	return s;
 }
 
+struct signed_op {
+	struct op op;
+	struct account *account;
+};
+
+static int
+signed_write(struct queue *q, struct op *op)
+{
+	const struct account *a = ((const struct signed_op *)op)->account;
+
+	return spool_save_signed(q->spool, a->name, a->signed_with);
+}
+
+static void
+signed_done(struct queue *q, struct op *op, int r)
+{
+	free(op);
+}
+
+void
+store_signed(struct queue *q, struct account *a, const char *keys)
+{
+	struct signed_op *x;
+
+	if (a == NULL || *keys == '\0' || !account_signed(a, keys))
+		return;
+	x = calloc(1, sizeof(*x));
+	if (x == NULL)
+		return;
+	*x = (struct signed_op){.op = {.write = signed_write, .done = signed_done}, .account = a};
+	turn_add(q, &x->op);
+}
+
 void
 store_forget(struct store *s)
 {

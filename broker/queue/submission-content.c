@@ -373,10 +373,12 @@ static enum smtp_decision
 store(struct submission *s)
 {
 	struct transaction *t = s->t;
+	struct account *a = account_by_name(s->q, t->message->account);
 
 	s->storing = store_message(s->q, t->service, t->message, on_stored, s);
 	if (s->storing == NULL)
 		return refuse_because(s, -ENOMEM);
+	store_signed(s->q, a, t->facts.signed_with);
 	usage_message(s->q, s->usage);
 	t->message = NULL;
 	body_clear(&t->body, true);

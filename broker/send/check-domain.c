@@ -16,7 +16,7 @@
 
 #include "base/codec.h"
 
-enum { SELECTORS_MAX = 4, TEXT_MAX_LEN = 1200 };
+enum { SELECTORS_MAX = 4, SEEN_MAX = 4, KEYS_MAX = SELECTORS_MAX + SEEN_MAX, TEXT_MAX_LEN = 1200 };
 
 /* What presets' names begin with; the name that SPF should hold (NULL: it differs); selectors that the
  * provider uses for everybody. */
@@ -42,6 +42,15 @@ static const struct sender {
     {"icloud", "icloud.com", "include:icloud.com", {"sig1"}},
 };
 
+/* Who says that there is a key. */
+enum source { SOURCE_GIVEN, SOURCE_PROVIDER, SOURCE_SEEN };
+
+struct place {
+	enum source source;
+	char selector[POLICY_NAME_MAX + 1], domain[POLICY_NAME_MAX + 1];
+	struct dkim_key key;
+};
+
 enum stage { STAGE_SPF, STAGE_DMARC, STAGE_DKIM, STAGE_DONE };
 
 struct check_domain {
@@ -60,10 +69,8 @@ struct check_domain {
 	bool spf_failed, dmarc_failed, dkim_failed; /* DNS did not answer */
 	struct dmarc dmarc;
 	char dmarc_domain[POLICY_NAME_MAX + 1];
-	char selectors[SELECTORS_MAX][POLICY_NAME_MAX + 1];
-	bool selector_given;
-	size_t selector_count, selector_at;
-	struct dkim_key keys[SELECTORS_MAX];
+	struct place places[KEYS_MAX]; /* where DKIM keys are looked for */
+	size_t place_count, place_at;
 };
 
 static void
@@ -129,50 +136,90 @@ report_spf(struct check_domain *d)
 		    knows_spf(d) ? "names the provider: " : "", buf_str(&record), s->lookups);
 }
 
-static void
-report_key(struct check_domain *d, const char *selector, const struct dkim_key *k)
+/* Is it the sender's domain, or above or below it: may it align (RFC 7489 section 3.1.1)? */
+static bool
+is_related(const char *a, const char *b)
 {
+	size_t n = strlen(a), m = strlen(b);
+
+	if (n < m)
+		return is_related(b, a);
+	return strcasecmp(a + n - m, b) == 0 && (n == m || a[n - m - 1] == '.');
+}
+
+static bool
+is_usable(const struct place *p)
+{
+	return p->key.exists && !p->key.revoked;
+}
+
+static void
+report_key(struct check_domain *d, const struct place *p)
+{
+	static const char *const sources[] = {[SOURCE_GIVEN] = "",
+	    [SOURCE_PROVIDER] = " (a selector that the provider uses)",
+	    [SOURCE_SEEN] = " (seen in the DKIM-Signature of mail)"};
+	const struct dkim_key *k = &p->key;
 	/* the DER of an RSA key of 2048 bits has 294 octets, of 1024 bits 162 */
 	bool short_key = !k->ed25519 && k->octets < 200;
+	bool foreign = !is_related(p->domain, d->domain);
 
-	if (k->revoked)
-		tell(
-		    d, "dkim", "warn", "%s._domainkey.%s: the key is revoked", selector, d->domain);
+	if (!k->exists)
+		tell(d, "dkim", "fail", "%s._domainkey.%s holds no key%s%s", p->selector, p->domain,
+		    sources[p->source],
+		    p->source == SOURCE_SEEN ? ": receivers take that signature for broken" : "");
+	else if (k->revoked)
+		tell(d, "dkim", "warn", "%s._domainkey.%s: the key is revoked%s", p->selector,
+		    p->domain, sources[p->source]);
 	else
-		tell(d, "dkim", short_key || k->testing ? "warn" : "ok", "%s._domainkey.%s: %s%s%s",
-		    selector, d->domain, k->ed25519 ? "an Ed25519 key" : "an RSA key",
+		tell(d, "dkim",
+		    short_key || k->testing ? "warn"
+		    : foreign               ? "info"
+					    : "ok",
+		    "%s._domainkey.%s: %s%s%s%s%s%s", p->selector, p->domain,
+		    k->ed25519 ? "an Ed25519 key" : "an RSA key",
 		    short_key ? " of 1024 bits or less: make one of 2048" : "",
-		    k->testing ? ", in test mode (t=y)" : "");
+		    k->testing ? ", in test mode (t=y)" : "", sources[p->source],
+		    foreign ? "; it does not align with " : "", foreign ? d->domain : "");
+}
+
+static const struct place *
+place_of(const struct check_domain *d, enum source source, size_t n)
+{
+	for (size_t i = 0; i < d->place_count; i++)
+		if (d->places[i].source == source && n-- == 0)
+			return &d->places[i];
+	return NULL;
 }
 
 static void
 report_dkim(struct check_domain *d)
 {
+	const struct place *one = place_of(d, SOURCE_PROVIDER, 0),
+			   *two = place_of(d, SOURCE_PROVIDER, 1);
 	bool any = false;
 
-	for (size_t i = 0; i < d->selector_count; i++) {
-		if (!d->keys[i].exists)
+	for (size_t i = 0; i < d->place_count; i++) {
+		const struct place *p = &d->places[i];
+
+		/* of the provider's some are there, of what was given or seen each has to be */
+		if (!p->key.exists && (p->source == SOURCE_PROVIDER || d->dkim_failed))
 			continue;
-		report_key(d, d->selectors[i], &d->keys[i]);
-		any = any || !d->keys[i].revoked;
+		report_key(d, p);
+		any = any || is_usable(p) || p->source != SOURCE_PROVIDER;
 	}
 	if (any)
 		return;
 	if (d->dkim_failed)
 		tell(d, "dkim", "warn", "DNS did not answer for the keys of %s", d->domain);
-	else if (d->selector_count == 0)
+	else if (one == NULL)
 		tell(d, "dkim", "info",
 		    "not looked for: give --selector NAME (s= in the DKIM-Signature of a message)");
-	else if (d->selector_given)
-		tell(
-		    d, "dkim", "fail", "%s._domainkey.%s holds no key", d->selectors[0], d->domain);
 	else
 		tell(d, "dkim", "warn",
 		    "no key under the selectors that the provider uses (%s%s%s): switch DKIM on, "
-		    "or give "
-		    "--selector NAME",
-		    d->selectors[0], d->selector_count > 1 ? ", " : "",
-		    d->selector_count > 1 ? d->selectors[1] : "");
+		    "or give --selector NAME",
+		    one->selector, two != NULL ? ", " : "", two != NULL ? two->selector : "");
 }
 
 static void
@@ -184,8 +231,9 @@ report_dmarc(struct check_domain *d)
 	bool spf = d->spf.exists && !d->spf.several && (!knows_spf(d) || d->spf.names_wanted);
 	bool dkim = false;
 
-	for (size_t i = 0; i < d->selector_count; i++)
-		dkim = dkim || (d->keys[i].exists && !d->keys[i].revoked);
+	for (size_t i = 0; i < d->place_count; i++)
+		dkim = dkim ||
+		       (is_usable(&d->places[i]) && is_related(d->places[i].domain, d->domain));
 	if (d->dmarc_failed && !m->exists)
 		tell(d, "dmarc", "warn", "DNS did not answer for _dmarc.%s", d->domain);
 	else if (!m->exists)
@@ -247,13 +295,13 @@ on_txt(void *arg, int status, const unsigned char *answer, int len)
 		else if (d->stage == STAGE_DMARC)
 			dmarc_record(&d->dmarc, joined, used);
 		else
-			dkim_record(&d->keys[d->selector_at], joined, used);
+			dkim_record(&d->places[d->place_at].key, joined, used);
 	}
 	ares_free_data(records);
 	if (d->stage == STAGE_SPF)
 		spf_end_of_records(&d->spf);
 	else if (d->stage == STAGE_DKIM)
-		d->selector_at++;
+		d->place_at++;
 	(void)event_add(d->next, &now);
 }
 
@@ -298,10 +346,10 @@ ask_next(struct check_domain *d)
 		(void)snprintf(name, sizeof(name), "_dmarc.%s", d->dmarc_domain);
 		return ask(d, name);
 	}
-	if (d->selector_at >= d->selector_count)
+	if (d->place_at >= d->place_count)
 		return false;
-	(void)snprintf(
-	    name, sizeof(name), "%s._domainkey.%s", d->selectors[d->selector_at], d->domain);
+	(void)snprintf(name, sizeof(name), "%s._domainkey.%s", d->places[d->place_at].selector,
+	    d->places[d->place_at].domain);
 	return ask(d, name);
 }
 
@@ -332,10 +380,52 @@ sender_of(const char *provider)
 	return NULL;
 }
 
+static void
+add_place(struct check_domain *d, enum source source, const char *selector, size_t len,
+    const char *domain)
+{
+	struct place *p = &d->places[d->place_count];
+
+	if (d->place_count == KEYS_MAX || len > POLICY_NAME_MAX || strlen(domain) > POLICY_NAME_MAX)
+		return;
+	for (size_t i = 0; i < d->place_count; i++)
+		if (strlen(d->places[i].selector) == len &&
+		    strncasecmp(d->places[i].selector, selector, len) == 0 &&
+		    strcasecmp(d->places[i].domain, domain) == 0)
+			return;
+	p->source = source;
+	(void)snprintf(p->selector, sizeof(p->selector), "%.*s", (int)len, selector);
+	(void)snprintf(p->domain, sizeof(p->domain), "%s", domain);
+	d->place_count++;
+}
+
+/* Where keys are looked for; what was seen goes before what may be. */
+static void
+choose_places(
+    struct check_domain *d, const char *selector, const char *const *seen, size_t seen_count)
+{
+	if (selector != NULL) {
+		add_place(d, SOURCE_GIVEN, selector, strlen(selector), d->domain);
+		return;
+	}
+	for (size_t i = 0; i < seen_count && i < SEEN_MAX; i++) {
+		size_t len = strcspn(seen[i], " ");
+
+		if (seen[i][len] == ' ')
+			add_place(d, SOURCE_SEEN, seen[i], len, seen[i] + len + 1);
+	}
+	for (size_t i = 0; d->sender != NULL && i < SELECTORS_MAX; i++) {
+		const char *name = d->sender->selectors[i];
+
+		if (name != NULL)
+			add_place(d, SOURCE_PROVIDER, name, strlen(name), d->domain);
+	}
+}
+
 struct check_domain *
 check_domain_new(struct event_base *base, struct resolver *resolver, const char *domain,
-    const char *provider, const char *selector, check_domain_finding *finding,
-    check_domain_done *done, void *arg)
+    const char *provider, const char *selector, const char *const *seen, size_t seen_count,
+    check_domain_finding *finding, check_domain_done *done, void *arg)
 {
 	static const struct timeval now;
 	struct check_domain *d = calloc(1, sizeof(*d));
@@ -351,15 +441,7 @@ check_domain_new(struct event_base *base, struct resolver *resolver, const char 
 	(void)snprintf(d->domain, sizeof(d->domain), "%s", domain);
 	(void)snprintf(d->dmarc_domain, sizeof(d->dmarc_domain), "%s", domain);
 	spf_begin(&d->spf, domain, knows_spf(d) ? d->sender->spf : "");
-	d->selector_given = selector != NULL;
-	if (selector != NULL)
-		(void)snprintf(
-		    d->selectors[d->selector_count++], sizeof(d->selectors[0]), "%s", selector);
-	for (size_t i = 0; selector == NULL && d->sender != NULL && i < SELECTORS_MAX &&
-			   d->sender->selectors[i] != NULL;
-	     i++)
-		(void)snprintf(d->selectors[d->selector_count++], sizeof(d->selectors[0]), "%s",
-		    d->sender->selectors[i]);
+	choose_places(d, selector, seen, seen_count);
 	d->next = event_new(base, -1, 0, on_next, d);
 	if (d->next == NULL) {
 		free(d);

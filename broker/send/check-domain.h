@@ -15,12 +15,13 @@ typedef void check_domain_done(void *arg);
 
 /*
  * Begins. `provider` is a preset's name, or NULL: whose mail servers SPF should name, and under which
- * selectors the provider keeps keys. `selector` (NULL: those) is asked for alone. Findings come when
- * all is known, then `done`; not from within this call. NULL: no memory.
+ * selectors the provider keeps keys. `selector` (NULL: those) is asked for alone; without it also the keys with
+ * which mail was seen to be signed: `seen`, "SELECTOR DOMAIN" each. Findings come when all is known,
+ * then `done`; not from within this call. NULL: no memory.
  */
 struct check_domain *check_domain_new(struct event_base *base, struct resolver *resolver,
-    const char *domain, const char *provider, const char *selector, check_domain_finding *finding,
-    check_domain_done *done, void *arg);
+    const char *domain, const char *provider, const char *selector, const char *const *seen,
+    size_t seen_count, check_domain_finding *finding, check_domain_done *done, void *arg);
 /* Nothing more is told; what DNS still answers is taken in silence. Takes NULL; returns NULL. */
 struct check_domain *check_domain_free(struct check_domain *d);
 

@@ -19,7 +19,7 @@
 
 #include "base/codec.h"
 
-enum { CHECKS_MAX = 8, TRANSCRIPT_ALL = 40 * 1024, STEP_TEXT_MAX = 6 * 1024 };
+enum { CHECK_SEEN_MAX = 4, CHECKS_MAX = 8, TRANSCRIPT_ALL = 40 * 1024, STEP_TEXT_MAX = 6 * 1024 };
 
 /* ---- telling ---- */
 
@@ -450,7 +450,8 @@ fail_at_once(struct check *c, const char *words)
 void
 check_start(struct send *s, const struct message *m)
 {
-	const char *account = message_str(m, F_ACCOUNT), *domain;
+	const char *account = message_str(m, F_ACCOUNT), *domain, *seen[CHECK_SEEN_MAX];
+	size_t seen_count = 0, at = 0;
 	static const struct tls_rules anybody; /* the system's authorities */
 	const struct tls_rules *rules;
 	struct check *c = calloc(1, sizeof(*c));
@@ -496,10 +497,13 @@ check_start(struct send *s, const struct message *m)
 		fail_at_once(c, why);
 		return;
 	}
+	while (seen_count < ARRAY_SIZE(seen) &&
+	       message_next_str(m, F_SIGNED_WITH, &at, &seen[seen_count]))
+		seen_count++;
 	domain = c->sender_count == 0 ? NULL : address_domain(c->senders[0]);
 	if (domain != NULL)
 		c->domain = check_domain_new(s->base, s->resolver, domain, c->provider, c->selector,
-		    on_finding, on_domain_done, c);
+		    seen, seen_count, on_finding, on_domain_done, c);
 	c->domain_done = c->domain == NULL;
 	if (c->account != NULL && c->account->srv) {
 		c->service = strdup(c->host);

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""names.py FOLDER DRIVER FRANK-SEND: how frank-send finds its server, in a network of its own: a name server of ours on 127.0.0.1, port 53.
+"""names.py FOLDER DRIVER FRANK-SEND FRANKD FRANK SENDMAIL: how frank-send finds its server, in a network of its own: a name server of ours on
+127.0.0.1, port 53.
 
 Started by test_connect.py under `unshare -n -m`, with FOLDER/resolv.conf over /etc/resolv.conf. Prints a JSON line per case: its name,
-what the driver printed, and what the servers saw. FOLDER has the certificates.
+what the driver printed, and what the servers saw; last what `frank check` says of accounts whose server DNS names. FOLDER has the
+certificates, and frank.conf for frankd.
 """
-import fcntl, json, os, socket, struct, subprocess, sys, threading
+import fcntl, json, os, socket, struct, subprocess, sys, threading, time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 FAULT = os.path.join(os.path.dirname(HERE), 'ground', 'fault')
-A, AAAA, SRV = 1, 28, 33
+A, TXT, AAAA, SRV = 1, 16, 28, 33
 
 
 def loopback_up():
@@ -69,12 +71,38 @@ class Server:
         self.port = json.loads(self.p.stdout.readline())['port']
 
 
+def start(folder, frankd):
+    with open(f'{folder}/frankd.log', 'ab') as log:
+        d = subprocess.Popen([frankd, '-c', f'{folder}/frank.conf', '--foreground'], stdin=subprocess.DEVNULL, stderr=log)
+    deadline = time.monotonic() + 60
+    while not os.path.exists(f'{folder}/run/submit.sock') and d.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return d
+
+
+def checks(folder, frankd, frank, sendmail):
+    """A signed message through an account of frank.conf; after a restart `frank check` of each, as JSON."""
+    d = start(folder, frankd)
+    env = dict(os.environ, FRANK_CONTROL_SOCKET=f'{folder}/run/control.sock', FRANK_SUBMIT_SOCKET=f'{folder}/run/submit.sock')
+    message = 'DKIM-Signature: v=1; a=ed25519-sha256; d=example.test;\n s=app; h=from; bh=MTIz; b=MTIz\nSubject: signed\n\nsigned\n'
+    r = subprocess.run([sendmail, '-f', 'billing@example.test', 'inbox@example.test'], input=message, capture_output=True, text=True, env=env, timeout=60)
+    d.terminate()
+    d.wait(30)
+    d = start(folder, frankd)
+    for account in ('found', 'nowhere'):
+        c = subprocess.run([frank, 'check', account, '--json'], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=200)
+        print(json.dumps(dict(name=f'check {account}', rc=c.returncode, out=c.stdout, err=r.stderr + c.stderr)), flush=True)
+    d.terminate()
+    d.wait(30)
+
+
 def main():
-    folder, driver, program = sys.argv[1:]
+    folder, driver, program, frankd, frank, sendmail = sys.argv[1:]
     loopback_up()
     implicit, starttls, foreign = Server(folder, 'implicit', 'domain'), Server(folder, 'starttls', 'domain'), Server(folder, 'implicit', 'elsewhere')
     plain = Server(folder, 'none', 'domain')
     srv = lambda priority, port, host: struct.pack('!HHH', priority, 1, port) + wire_name(host)
+    text = lambda t: bytes([len(t)]) + t.encode()
     here = socket.inet_aton('127.0.0.1')
     records = {(n, A): [here] for n in ('mail.in.test', 'mail.elsewhere.test', 'dead.in.test', 'hole.test', 'silent.test')}
     records.update({
@@ -85,6 +113,7 @@ def main():
         ('_submissions._tcp.order.test', SRV): [srv(20, implicit.port, 'mail.in.test'), srv(10, 1, 'dead.in.test')],
         ('_submissions._tcp.none.test', SRV): [srv(0, 0, '')],
         ('_submission._tcp.none.test', SRV): [srv(0, 0, '')],
+        ('app._domainkey.example.test', TXT): [text('v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=')],
         ('hole.test', AAAA): [socket.inet_pton(socket.AF_INET6, '::1')],
         ('silent.test', AAAA): None,
     })
@@ -106,6 +135,7 @@ def main():
     for name, args in cases.items():
         r = subprocess.run([driver, program, '--ca', f'{folder}/ca.pem', '--transcript', *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         print(json.dumps(dict(name=name, out=r.stdout, err=r.stderr)), flush=True)
+    checks(folder, frankd, frank, sendmail)
     for s in (implicit, starttls, foreign, plain):
         s.p.terminate()
         s.p.wait()

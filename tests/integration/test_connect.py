@@ -133,11 +133,16 @@ def names():
     if os.geteuid() != 0:
         check.skip('servers named by DNS, and several addresses', 'needs root')
         return
-    folder = tempfile.mkdtemp(dir=harness_dir())
+    account = lambda domain: {'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'srv:{domain}'}
+    f = Frank('names', {'found': account('in.test'), 'nowhere': account('nowhere.test')})
+    folder = f.dir
+    f.accounts['found']['ca-file'] = f'{folder}/ca.pem'
+    f.write_conf()
     authority(folder, domain=['mail.in.test', 'own.test', 'two.test', 'order.test'], elsewhere=['mail.elsewhere.test'])
-    with open(f'{folder}/resolv.conf', 'w') as f:
-        f.write('nameserver 127.0.0.1\n')
-    argv = [os.path.join(HERE, 'names.py'), folder, os.path.join(build_dir(), 'tests/send/send-driver'), os.path.join(build_dir(), 'broker/frank-send')]
+    with open(f'{folder}/resolv.conf', 'w') as out:
+        out.write('nameserver 127.0.0.1\n')
+    argv = [os.path.join(HERE, 'names.py'), folder, os.path.join(build_dir(), 'tests/send/send-driver'), os.path.join(build_dir(), 'broker/frank-send'),
+            program('frankd'), program('frank'), program('sendmail')]
     env = dict(clean_env(), GROUND=os.environ['GROUND'], GROUND_NPM=os.environ.get('GROUND_NPM', ''), PYTHONDONTWRITEBYTECODE='1')
     r = subprocess.run(['unshare', '-n', '-m', 'sh', '-c', f'mount --bind {folder}/resolv.conf /etc/resolv.conf && exec python3 "$@"', 'sh', *argv],
                        env=env, capture_output=True, text=True, timeout=300)
@@ -148,6 +153,14 @@ def names():
     for name, (outcome, said, unsaid) in WANTED.items():
         text = seen.get(name, r.stderr)
         check(f'names: {name}', re.match('1 ' + outcome, text) and re.search(said, text) and not (unsaid and re.search(unsaid, text)), text)
+    said = seen.get('check found', '')
+    check('frank check of a server that DNS names: all is well, and the server is named', '"cause": "healthy"' in said and
+          re.search(r'in\.test names mail\.in\.test:\d+', said) and re.search(r'"endpoint": "mail\.in\.test:\d+ \[127\.0\.0\.1\]"', said), (said, r.stderr[-600:]))
+    check('the key that mail was signed with before a restart is looked up, and it is said where it was seen',
+          'app._domainkey.example.test: an Ed25519 key (seen in the DKIM-Signature of mail)' in said, (said, r.stderr[-600:]))
+    said = seen.get('check nowhere', '')
+    check('frank check of a domain that names none: the account is called what it is', '"endpoint": "srv:nowhere.test"' in said and ':0' not in said and
+          'nowhere.test does not exist' in said, (said, r.stderr[-600:]))
 
 
 def run(ground, options):

@@ -135,6 +135,9 @@ tear_down(void **state)
 	return 0;
 }
 
+static const char *seen[2]; /* with what mail was signed */
+static size_t seen_count;
+
 static void
 look(const char *domain, const char *provider, const char *selector, const struct record *zone,
     size_t count)
@@ -145,8 +148,8 @@ look(const char *domain, const char *provider, const char *selector, const struc
 	world->count = count;
 	world->done = false;
 	buf_clear(&world->findings);
-	d = check_domain_new(
-	    world->base, NULL, domain, provider, selector, on_finding, on_done, world);
+	d = check_domain_new(world->base, NULL, domain, provider, selector, seen, seen_count,
+	    on_finding, on_done, world);
 	assert_non_null(d);
 	assert_int_equal(world->findings.len, 0); /* not from within the call */
 	while (!world->done)
@@ -224,6 +227,44 @@ test_wrong_records(void **state)
 	says("an RSA key of 1024 bits or less: make one of 2048, in test mode");
 }
 
+/* Keys that mail was signed with: looked up beside the provider's, each where its d= says. */
+static void
+test_seen_keys(void **state)
+{
+	static const struct record zone[] = {
+	    {"app._domainkey.example.com",
+		"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
+	    {"esp._domainkey.relay.example.net",
+		"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
+	    {"_dmarc.mail.example.com", "v=DMARC1; p=reject"},
+	};
+
+	seen[0] = "app example.com";
+	seen[1] = "esp relay.example.net";
+	seen_count = 2;
+	look("mail.example.com", "google", NULL, zone, ARRAY_SIZE(zone));
+	says("dkim ok app._domainkey.example.com: an Ed25519 key (seen in the DKIM-Signature of "
+	     "mail)\n");
+	says("dkim info esp._domainkey.relay.example.net: an Ed25519 key (seen in the "
+	     "DKIM-Signature of "
+	     "mail); it does not align with mail.example.com\n");
+	says("aligned by DKIM");
+	assert_null(strstr(buf_str(&world->findings), "google._domainkey"));
+	/* the signature of a relay alone aligns with nothing */
+	seen[0] = seen[1];
+	seen_count = 1;
+	look("mail.example.com", NULL, NULL, zone, ARRAY_SIZE(zone));
+	says("dmarc warn policy reject, and neither");
+	/* a signature whose key is gone; what a person gives is asked for alone */
+	seen[0] = "old example.com";
+	look("mail.example.com", NULL, NULL, zone, ARRAY_SIZE(zone));
+	says("dkim fail old._domainkey.example.com holds no key (seen in");
+	look("example.com", NULL, "app", zone, ARRAY_SIZE(zone));
+	says("dkim ok app._domainkey.example.com: an Ed25519 key\n");
+	assert_null(strstr(buf_str(&world->findings), "old"));
+	seen_count = 0;
+}
+
 static void
 test_silence(void **state)
 {
@@ -239,7 +280,7 @@ static void
 test_forgotten(void **state)
 {
 	struct check_domain *d = check_domain_new(
-	    world->base, NULL, "example.com", NULL, NULL, on_finding, on_done, world);
+	    world->base, NULL, "example.com", NULL, NULL, NULL, 0, on_finding, on_done, world);
 
 	(void)check_domain_free(d);
 	(void)event_base_loop(world->base, EVLOOP_NONBLOCK);
@@ -255,6 +296,7 @@ main(void)
 	    WORLD_TEST(test_in_order),
 	    WORLD_TEST(test_nothing_published),
 	    WORLD_TEST(test_wrong_records),
+	    WORLD_TEST(test_seen_keys),
 	    WORLD_TEST(test_silence),
 	    WORLD_TEST(test_forgotten),
 	};

@@ -1,0 +1,26 @@
+/*
+ * dkim.h: with which keys the mail of an account is signed, as far as its DKIM-Signature fields (RFC 6376
+ * section 3.5) tell: for checks, which look the keys up. Pure.
+ *
+ * A list of keys is text: "SELECTOR DOMAIN" and LF for each, the latest first, without repetitions.
+ */
+#ifndef FRANK_BROKER_QUEUE_DKIM_H
+#define FRANK_BROKER_QUEUE_DKIM_H
+
+#include "base/buf.h"
+
+/* A list has at most so many keys; a name in it at most so many octets; so it fits into DKIM_LIST. */
+enum {
+	DKIM_KEYS_MAX = 4,
+	DKIM_NAME_MAX = 253,
+	DKIM_LIST = DKIM_KEYS_MAX * (2 * DKIM_NAME_MAX + 2) + 1
+};
+
+/* Puts the key that the value of a DKIM-Signature field names in front of the list; one that is no signature,
+ * or names no host names, changes nothing. `list` has DKIM_LIST octets. */
+void dkim_read(const char *value, size_t len, char *list);
+
+/* Puts the keys of `more` in front of those of `list`, which has DKIM_LIST octets. Are there any that it did not have? */
+bool dkim_merge(char *list, const char *more);
+
+#endif
