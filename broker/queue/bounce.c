@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/codec.h"
 #include "broker/queue/fields.h"
@@ -28,6 +29,67 @@ static const struct {
 	"report its delivery.",
 	"relayed"},
 };
+
+static bool
+has_eight_bit(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] >= 0x80)
+			return true;
+	return false;
+}
+
+/* Lines with CRLF as quoted-printable (RFC 2045 section 6.7). */
+static int
+append_quoted(struct buf *out, const char *text, size_t len)
+{
+	size_t column = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		unsigned char c = (unsigned char)text[i];
+		bool end = i + 1 >= len || text[i + 1] == '\r';
+		bool plain = c == '\t' || c == ' ' ? !end : c > ' ' && c < 0x7f && c != '=';
+		size_t width = plain ? 1 : 3;
+
+		if (c == '\r' && i + 1 < len && text[i + 1] == '\n') {
+			r = buf_append_str(out, "\r\n");
+			column = 0;
+			i++;
+			continue;
+		}
+		if (column + width > TEXT_WIDTH - 1) {
+			r = buf_append_str(out, "=\r\n");
+			column = 0;
+		}
+		if (r == 0)
+			r = plain ? buf_append_char(out, (char)c) : buf_printf(out, "=%02X", c);
+		column += width;
+	}
+	return r;
+}
+
+/* An address that is not ASCII, for a delivery status that is (RFC 6533 section 3, utf-8-addr-xtext); what is
+ * so written already stays. Octets that are no UTF-8 become '?'. */
+static int
+append_utf8_address(struct buf *out, const char *address)
+{
+	size_t len = strlen(address);
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0;) {
+		uint32_t point;
+		size_t n = utf8_length(address + i, len - i, &point);
+
+		if (n > 1)
+			r = buf_printf(out, "\\x{%X}", point);
+		else
+			r = buf_append_char(
+			    out, address[i] < ' ' || address[i] > '~' ? '?' : address[i]);
+		i += n > 1 ? n : 1;
+	}
+	return r;
+}
 
 /* Text from outside, on one line: what is no printable ASCII becomes '?'. */
 static int
@@ -106,6 +168,13 @@ bounce_status(enum bounce_kind kind, const struct bounce_recipient *r, char *ret
 		ret[0] = '4';
 }
 
+/* A message within a message may not be encoded (RFC 2046 section 5.2.1), unless it is message/global. */
+static bool
+stays_eight_bit(const struct bounce *b)
+{
+	return !b->headers_only && !b->global && has_eight_bit(b->original, b->original_len);
+}
+
 static int
 write_header(struct buf *out, const struct bounce *b)
 {
@@ -119,18 +188,18 @@ write_header(struct buf *out, const struct bounce *b)
 		    "auto-replied\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; "
 		    "report-type=delivery-status;\r\n boundary=\"%s\"\r\n",
 		    b->to, kinds[b->kind].subject, b->date, b->message_id, b->boundary);
-	if (r == 0 && b->original_id[0] == '<')
+	if (r == 0 && b->original_id[0] == '<' &&
+	    !has_eight_bit(b->original_id, strlen(b->original_id)))
 		r = buf_printf(out, "References: %s\r\n", b->original_id);
-	return r < 0 ? r : buf_printf(out, "Content-Transfer-Encoding: 8bit\r\n\r\n");
+	return r < 0 ? r
+		     : buf_printf(out, "Content-Transfer-Encoding: %s\r\n\r\n",
+			   stays_eight_bit(b) ? "8bit" : "7bit");
 }
 
 static int
-write_words(struct buf *out, const struct bounce *b)
+make_words(struct buf *out, const struct bounce *b)
 {
-	int r = buf_printf(out,
-	    "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
-	    "8bit\r\n\r\nThis is the mail system of %s.\r\n\r\n",
-	    b->boundary, b->hostname);
+	int r = buf_printf(out, "This is the mail system of %s.\r\n\r\n", b->hostname);
 
 	if (r == 0)
 		r = append_wrapped(out, "", kinds[b->kind].opening);
@@ -157,6 +226,25 @@ write_words(struct buf *out, const struct bounce *b)
 }
 
 static int
+write_words(struct buf *out, const struct bounce *b)
+{
+	CLEANUP_BUF struct buf words = BUF_INIT(out->max);
+	int r = make_words(&words, b);
+	bool quoted = r == 0 && has_eight_bit(words.data, words.len);
+
+	if (r == 0)
+		r = buf_printf(out,
+		    "--%s\r\nContent-Type: text/plain; charset=%s\r\n"
+		    "Content-Transfer-Encoding: %s\r\n\r\n",
+		    b->boundary, quoted ? "utf-8" : "us-ascii",
+		    quoted ? "quoted-printable" : "7bit");
+	if (r == 0)
+		r = quoted ? append_quoted(out, words.data, words.len)
+			   : buf_append(out, words.data, words.len);
+	return r;
+}
+
+static int
 write_date(struct buf *out, const char *name, int64_t when, int offset)
 {
 	int r = buf_printf(out, "%s: ", name);
@@ -166,28 +254,34 @@ write_date(struct buf *out, const char *name, int64_t when, int offset)
 	return r < 0 ? r : buf_append_str(out, "\r\n");
 }
 
-/* Extended addresses go as they are where they are ASCII; others as RFC 6533's utf-8 type. */
-static const char *
-address_type(const char *address)
-{
-	for (; *address != '\0'; address++)
-		if ((unsigned char)*address >= 0x80)
-			return "utf-8";
-	return "rfc822";
-}
-
 static int
 write_original_recipient(struct buf *out, const char *orcpt)
 {
 	const char *semicolon = strchr(orcpt, ';');
 	CLEANUP_BUF struct buf address = BUF_INIT(1024);
+	bool utf8 = strncasecmp(orcpt, "utf-8;", 6) == 0;
+	int r;
 
-	if (semicolon == NULL || xtext_decode(&address, semicolon + 1, strlen(semicolon + 1)) < 0)
+	/* RFC 6533 section 3: the address of this type has an encoding of its own */
+	if (semicolon == NULL ||
+	    (!utf8 && xtext_decode(&address, semicolon + 1, strlen(semicolon + 1)) < 0))
 		return 0;
-	if (buf_printf(out, "Original-Recipient: %.*s; ", (int)(semicolon - orcpt), orcpt) < 0 ||
-	    append_ascii(out, buf_str(&address)) < 0)
-		return -1;
-	return buf_append_str(out, "\r\n");
+	r = buf_printf(out, "Original-Recipient: %.*s; ", (int)(semicolon - orcpt), orcpt);
+	if (r == 0)
+		r = utf8 ? append_utf8_address(out, semicolon + 1)
+			 : append_ascii(out, buf_str(&address));
+	return r < 0 ? r : buf_append_str(out, "\r\n");
+}
+
+static int
+write_final_recipient(struct buf *out, const char *address)
+{
+	bool utf8 = has_eight_bit(address, strlen(address));
+	int r = buf_printf(out, "Final-Recipient: %s; ", utf8 ? "utf-8" : "rfc822");
+
+	if (r == 0)
+		r = utf8 ? append_utf8_address(out, address) : append_ascii(out, address);
+	return r < 0 ? r : buf_append_str(out, "\r\n");
 }
 
 /* RFC 3464 section 2.3.6: an HTTP status is no SMTP code, and what we found ourselves is neither. */
@@ -209,9 +303,11 @@ write_recipient(struct buf *out, const struct bounce *b, const struct bounce_rec
 	if (r == 0 && p->orcpt != NULL)
 		r = write_original_recipient(out, p->orcpt);
 	if (r == 0)
-		r = buf_printf(out, "Final-Recipient: %s; %s\r\nAction: %s\r\nStatus: %s\r\n",
-		    address_type(p->address), p->address, kinds[b->kind].action, status);
-	if (r == 0 && b->remote[0] != '\0')
+		r = write_final_recipient(out, p->address);
+	if (r == 0)
+		r = buf_printf(out, "Action: %s\r\nStatus: %s\r\n", kinds[b->kind].action, status);
+	/* RFC 3464 section 2.3.5: the one that said so, and none where nobody did */
+	if (r == 0 && b->remote[0] != '\0' && p->reply != NULL && p->reply->code != 0)
 		r = buf_printf(out, "Remote-MTA: dns; %s\r\n", b->remote);
 	if (r == 0 && has_reply(p) && b->kind != BOUNCE_RELAYED) {
 		CLEANUP_BUF struct buf field = BUF_INIT(8192);
@@ -255,6 +351,27 @@ write_status(struct buf *out, const struct bounce *b)
 	return r;
 }
 
+/* The message, or its header section (RFC 6522 section 3; RFC 6533 sections 5 and 6 for UTF-8 in it). */
+static int
+write_original(struct buf *out, const struct bounce *b)
+{
+	static const char *const types[2][2] = {{"message/rfc822", "text/rfc822-headers"},
+	    {"message/global", "message/global-headers"}};
+	bool eight_bit = has_eight_bit(b->original, b->original_len), stays = stays_eight_bit(b);
+	bool global = b->global && eight_bit;
+	int r =
+	    buf_printf(out, "\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+		b->boundary, types[global][b->headers_only],
+		stays       ? "8bit"
+		: eight_bit ? "quoted-printable"
+			    : "7bit");
+
+	if (r == 0)
+		r = eight_bit && !stays ? append_quoted(out, b->original, b->original_len)
+					: buf_append(out, b->original, b->original_len);
+	return r < 0 ? r : buf_printf(out, "\r\n--%s--\r\n", b->boundary);
+}
+
 int
 bounce_write(struct buf *out, const struct bounce *b)
 {
@@ -264,12 +381,5 @@ bounce_write(struct buf *out, const struct bounce *b)
 		r = write_words(out, b);
 	if (r == 0)
 		r = write_status(out, b);
-	if (r == 0)
-		r = buf_printf(out,
-		    "\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
-		    b->boundary, b->headers_only ? "text/rfc822-headers" : "message/rfc822",
-		    b->eight_bit ? "8bit" : "7bit");
-	if (r == 0)
-		r = buf_append(out, b->original, b->original_len);
-	return r < 0 ? r : buf_printf(out, "\r\n--%s--\r\n", b->boundary);
+	return r < 0 ? r : write_original(out, b);
 }

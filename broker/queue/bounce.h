@@ -1,6 +1,10 @@
 /*
  * bounce.h: writes reports about a message: multipart/report with a delivery status (RFC 3464, RFC
  * 6522). Pure.
+ *
+ * A report is plain ASCII wherever it can be, so that no server refuses it for what it refused the message
+ * for (8BITMIME, SMTPUTF8): addresses with other octets are written as RFC 6533 section 3 does for
+ * ASCII, text and header sections quoted-printable. Only a whole message that has octets above 0x7F stays as it is.
  */
 #ifndef FRANK_BROKER_QUEUE_BOUNCE_H
 #define FRANK_BROKER_QUEUE_BOUNCE_H
@@ -29,7 +33,7 @@ struct bounce {
 	const char *date;
 	const char *boundary;    /* occurs nowhere in the original */
 	const char *envid;       /* xtext or "" */
-	const char *remote;      /* host that was talked to; "" for none */
+	const char *remote;      /* host whose replies these are; "": not known */
 	const char *subject;     /* of the original; may be "" */
 	const char *original_id; /* its Message-ID; may be "" */
 	const char *queue_id;
@@ -40,7 +44,7 @@ struct bounce {
 	const char *original; /* the whole, or its header section with `headers_only` */
 	size_t original_len;
 	bool headers_only;
-	bool eight_bit; /* the original has octets above 0x7F */
+	bool global; /* the original's header section may have UTF-8 (RFC 6532) */
 };
 
 /* Appends the whole report, CRLF line ends. 0, -ENOMEM, -ENOBUFS. */

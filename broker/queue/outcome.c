@@ -224,15 +224,18 @@ log_recipient(struct queue *q, const struct delivery *d, const struct spool_reci
 	    [SPOOL_HELD] = "A message is held for a person.",
 	};
 	CLEANUP_BUF struct buf reply = BUF_INIT(4096);
+	const char *sentence = sentences[r->state];
 	char id[SPOOL_ID_LEN];
 	bool bad = r->state == SPOOL_FAILED || r->state == SPOOL_HELD;
 
 	if (bad)
 		notices_mail(q, d->account, d->message, r->state);
+	if (r->state == SPOOL_BOUNCED && !report_wanted(q, d->message, r, REPORT_FAILED))
+		sentence = "A message is given up, and its sender wants no report.";
 	outcome_reply_text(&r->reply, &reply);
 	log_line(bad ? LOG_LEVEL_ERROR
 		     : (r->state == SPOOL_BOUNCED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO),
-	    sentences[r->state] == NULL ? "A message changes." : sentences[r->state],
+	    sentence == NULL ? "A message changes." : sentence,
 	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(d->message->id, id)},
 		{LOG_ACCOUNT, d->account->name}, {LOG_SERVICE, d->message->service},
 		{LOG_RECIPIENT, r->address}, {LOG_OUTCOME, spool_state_name(r->state)},

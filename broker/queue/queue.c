@@ -41,6 +41,19 @@ recover_spool(struct queue *q, const struct settings *s)
 	return 0;
 }
 
+/* A lifetime that is shorter than the time between two sweeps is kept as well. */
+static void
+set_sweep(struct queue *q)
+{
+	const struct settings *s = q->settings;
+	int64_t least = s->lifetime < s->warn_after ? s->lifetime : s->warn_after;
+	struct timeval every = {SWEEP_SECONDS, 0};
+
+	if (least / 4 < SWEEP_SECONDS)
+		every.tv_sec = least / 4 < 1 ? 1 : (time_t)(least / 4);
+	(void)event_add(q->sweep, &every);
+}
+
 static void
 take_settings(struct queue *q)
 {
@@ -68,6 +81,7 @@ take_settings(struct queue *q)
 		drop_scan(q->drop);
 	notices_look(q);
 	outbox_look(q);
+	set_sweep(q);
 	connections_reconfigure(q->connections);
 	handover_prepare(q);
 	dispatch_run(q);

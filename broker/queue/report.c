@@ -141,11 +141,23 @@ read_original(struct queue *q, const struct spool_message *m, size_t len, struct
 	return r;
 }
 
+struct texts {
+	struct diagnosis *diagnoses;
+	struct bounce_recipient *recipients;
+};
+
 static bool
-wants_whole(const struct spool_message *m)
+wants_whole(const struct spool_message *m, const struct texts *texts, size_t count)
 {
 	if (m->ret == SMTP_RET_HDRS)
 		return false;
+	/* What has octets above 0x7F goes back whole only where it is asked for, and never where just those were
+	 * refused: the report would be as well. */
+	if ((m->flags & SPOOL_8BIT) != 0 && m->ret != SMTP_RET_FULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (texts->recipients[i].reply->fault == SMTP_FAULT_NO_8BITMIME)
+			return false;
 	return m->size <= (m->ret == SMTP_RET_FULL ? WHOLE_MAX : WHOLE_DEFAULT);
 }
 
@@ -158,11 +170,6 @@ random_hex(struct buf *out)
 		   ? hex_encode(out, bytes, sizeof(bytes))
 		   : -EIO;
 }
-
-struct texts {
-	struct diagnosis *diagnoses;
-	struct bounce_recipient *recipients;
-};
 
 static int
 fill_recipients(struct queue *q, const struct account *a, const struct spool_message *m,
@@ -207,15 +214,15 @@ write_report(struct queue *q, const struct account *a, const char *from, const c
 	    .from = from,
 	    .to = to,
 	    .envid = m->envid == NULL ? "" : m->envid,
-	    .remote = a->conf.host,
+	    .remote = a->conf.port == 0 ? "" : a->conf.host, /* a domain is no host */
 	    .original_id = m->message_id == NULL ? "" : m->message_id,
 	    .queue_id = spool_id_text(m->id, queue_id),
 	    .arrival = m->received,
 	    .retry_until = m->expires,
 	    .recipients = texts->recipients,
 	    .count = count,
-	    .headers_only = !wants_whole(m) || kind != REPORT_FAILED,
-	    .eight_bit = (m->flags & SPOOL_8BIT) != 0};
+	    .headers_only = !wants_whole(m, texts, count) || kind != REPORT_FAILED,
+	    .global = (m->flags & SPOOL_SMTPUTF8) != 0};
 	size_t len = b.headers_only ? (m->header_size < HEADERS_MAX ? m->header_size : HEADERS_MAX)
 				    : m->size;
 	int r = queue_date(&date);
@@ -266,7 +273,7 @@ make_message(struct queue *q, const struct account *a, const char *from, struct 
 	    .next = queue_now(q),
 	    .size = text->len,
 	    .header_size = end == NULL ? 0 : (uint64_t)(end + 2 - text->data),
-	    .flags = SPOOL_REPORT | (m->flags & SPOOL_SMTPUTF8),
+	    .flags = SPOOL_REPORT,
 	    .recipients = calloc(to->count, sizeof(struct spool_recipient)),
 	};
 	if (ret->recipients == NULL)
@@ -274,6 +281,8 @@ make_message(struct queue *q, const struct account *a, const char *from, struct 
 	for (size_t i = 0; i < text->len; i++)
 		if ((unsigned char)text->data[i] >= 0x80)
 			ret->flags |= SPOOL_8BIT;
+	if (address_is_utf8(from, strlen(from)) || address_is_utf8(to->to[0], strlen(to->to[0])))
+		ret->flags |= SPOOL_SMTPUTF8;
 	for (; ret->count < to->count; ret->count++)
 		ret->recipients[ret->count] =
 		    (struct spool_recipient){.address = TAKE_PTR(to->to[ret->count]),

@@ -99,6 +99,7 @@ check_lines(const struct buf *out)
 			assert_true(i > 0 && out->data[i - 1] == '\r');
 		line = out->data[i] == '\n' ? 0 : line + 1;
 		assert_true(line <= 999);
+		assert_true((unsigned char)out->data[i] < 0x80);
 		assert_true(
 		    (unsigned char)out->data[i] >= ' ' || strchr("\r\n\t", out->data[i]) != NULL);
 	}
@@ -132,13 +133,73 @@ test_failure(void **state)
 	    "Remote-MTA: dns; smtp.example.com\r\nDiagnostic-Code: smtp; 550 5.1.1 no ?such? "
 	    "user\r\n"
 	    "Last-Attempt-Date: Tue, 24 Nov 2026 11:01:00 +0100\r\n\r\n"
-	    "Final-Recipient: utf-8; j\xc3\xbc@example.org\r\nAction: failed\r\nStatus: 4.4.7\r\n");
+	    "Final-Recipient: utf-8; j\\x{FC}@example.org\r\nAction: failed\r\nStatus: 4.4.7\r\n");
 	expect(&out, "Diagnostic-Code: x-frank; timeout No reply came in time.\r\n");
 	expect(&out, "\r\n--b0undary\r\nContent-Type: text/rfc822-headers\r\n");
 	expect(&out, "\r\nSubject: hi\r\nFrom: sender@example.com\r\n\r\n--b0undary--\r\n");
 	expect(&out, "\r\n    Check the address.\r\n");
 	expect(&out, "\r\nQueue id: 3F2A\r\n");
 	assert_null(strstr(out.data, "Will-Retry-Until"));
+}
+
+/* What is not ASCII: the report is all the same, unless a whole message has to stay as it is. */
+static void
+test_eight_bit(void **state)
+{
+	static const char original[] = "Subject: Gr\xc3\xbc\xc3\x9f"
+				       "e = \r\nFrom: a@b\r\n";
+	static const struct {
+		bool headers_only, global;
+		const char *type, *encoding;
+	} rows[] = {
+	    {true, false, "text/rfc822-headers", "quoted-printable"},
+	    {true, true, "message/global-headers", "quoted-printable"},
+	    {false, true, "message/global", "quoted-printable"},
+	    {false, false, "message/rfc822", "8bit"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CLEANUP_BUF struct buf out = BUF_INIT(100000), part = BUF_INIT(200);
+		struct bounce_recipient r = {.address = "j\xc3\xbc@example.org",
+		    .orcpt = "utf-8;o\\x{FC}+@\xc3\xbc.example",
+		    .reply = &fault};
+		struct bounce b = {.hostname = "h",
+		    .from = "a@b",
+		    .to = "c@d",
+		    .message_id = "<x@y>",
+		    .date = "now",
+		    .boundary = "bb",
+		    .envid = "",
+		    .remote = "smtp.example.com",
+		    .original_id = "<\xc3\xbc@b>",
+		    .queue_id = "1",
+		    .recipients = &r,
+		    .count = 1,
+		    .original = original,
+		    .original_len = strlen(original),
+		    .headers_only = rows[i].headers_only,
+		    .global = rows[i].global};
+
+		assert_int_equal(bounce_write(&out, &b), 0);
+		(void)buf_printf(&part,
+		    "Content-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\nSubject: Gr",
+		    rows[i].type, rows[i].encoding);
+		expect(&out, buf_str(&part));
+		expect(&out, "Final-Recipient: utf-8; j\\x{FC}@example.org\r\n");
+		expect(&out, "Original-Recipient: utf-8; o\\x{FC}+@\\x{FC}.example\r\n");
+		expect(&out, "charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n");
+		expect(&out, "\r\n<j=C3=BC@example.org>\r\n");
+		assert_null(strstr(out.data, "References"));
+		/* nobody at the server said so */
+		assert_null(strstr(out.data, "Remote-MTA"));
+		if (strcmp(rows[i].encoding, "8bit") == 0) {
+			expect(&out, "boundary=\"bb\"\r\nContent-Transfer-Encoding: 8bit\r\n");
+			continue;
+		}
+		check_lines(&out);
+		expect(&out, "boundary=\"bb\"\r\nContent-Transfer-Encoding: 7bit\r\n");
+		expect(&out, "Subject: Gr=C3=BC=C3=9Fe =3D=20\r\nFrom: a@b\r\n");
+	}
 }
 
 static void
@@ -186,6 +247,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_status),
 	    cmocka_unit_test(test_failure),
+	    cmocka_unit_test(test_eight_bit),
 	    cmocka_unit_test(test_delay),
 	    cmocka_unit_test(test_bounds),
 	};
