@@ -25,8 +25,8 @@ struct authentication {
 	struct login login;
 	struct event *delay; /* a refusal is held back */
 	unsigned failures;
-	char *name;    /* logged in as */
-	int64_t since; /* when the password that was given was made */
+	char *name;               /* logged in as */
+	uint8_t mark[SHA256_LEN]; /* of the password that was given */
 };
 
 static void
@@ -84,8 +84,8 @@ decide(struct authentication *a)
 	if (!password_is(a->q, a->login.name, a->login.password) || v == NULL)
 		return fail(a);
 	authentication_forget(a);
-	a->name = strdup(v->name);
-	a->since = password_time(a->q, v->name);
+	if (password_mark(a->q, v->name, a->mark))
+		a->name = strdup(v->name);
 	if (a->name != NULL)
 		return SMTP_ACCEPT;
 	smtp_server_refuse(a->engine, 454, "4.3.0", "Out of memory");
@@ -141,7 +141,10 @@ authentication_name(const struct authentication *a)
 struct service *
 authentication_service(const struct authentication *a)
 {
-	if (a->name == NULL || password_time(a->q, a->name) != a->since)
+	uint8_t mark[SHA256_LEN];
+
+	if (a->name == NULL || !password_mark(a->q, a->name, mark) ||
+	    memcmp(mark, a->mark, sizeof(mark)) != 0)
 		return NULL;
 	return service_by_login(a->q, a->name);
 }

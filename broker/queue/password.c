@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/sha256.h"
-
 enum { GROUP_LEN = 8 };
 
 void
@@ -103,4 +101,12 @@ password_time(struct queue *q, const char *service)
 	int64_t at;
 
 	return spool_load_password(q->spool, service, digest, &at) < 0 ? 0 : at;
+}
+
+bool
+password_mark(struct queue *q, const char *service, uint8_t ret[SHA256_LEN])
+{
+	int64_t at;
+
+	return spool_load_password(q->spool, service, ret, &at) == 0;
 }

@@ -9,6 +9,7 @@
 #define FRANK_BROKER_QUEUE_PASSWORD_H
 
 #include "base/secret.h"
+#include "base/sha256.h"
 #include "broker/queue/queue.h"
 
 /* "abcdefgh-ijkmnpqr-...": four groups of eight out of 32 letters that are not mistaken for each
@@ -30,5 +31,9 @@ bool password_is(struct queue *q, const char *service, const struct secret *give
 
 /* When the service's password was made; 0: it has none. */
 int64_t password_time(struct queue *q, const char *service);
+
+/* What the service's password is told apart by from those before and after it (its time is not
+ * enough: a second may see two). False: it has none. */
+bool password_mark(struct queue *q, const char *service, uint8_t ret[SHA256_LEN]);
 
 #endif

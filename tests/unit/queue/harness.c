@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,6 +81,7 @@ harness_init(struct harness *h)
 	*h = (struct harness){.to_main = -1,
 	    .keeper = -1,
 	    .send = -1,
+	    .listener = -1,
 	    .service = "svc",
 	    .from_policy = "keep",
 	    .mode = "deliver",
@@ -97,6 +99,27 @@ harness_init(struct harness *h)
 	h->control = listen_at(h, "control.sock", SOCK_SEQPACKET);
 }
 
+void
+harness_add_listener(struct harness *h, const char *tls)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+	h->listener_tls = tls;
+	h->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(h->listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(h->listener, 100), 0);
+}
+
+static struct sockaddr_in
+listener_address(const struct harness *h)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+
+	assert_int_equal(getsockname(h->listener, (struct sockaddr *)&a, &len), 0);
+	return a;
+}
+
 static void
 say(int sock, struct message *m, int fd)
 {
@@ -110,7 +133,23 @@ hand(struct harness *h, const char *name, int fd)
 	struct message *m = message_new(M_LISTEN);
 
 	message_put_str(m, F_NAME, name);
+	if (fd == h->listener)
+		message_put_str(m, F_SERVICE, "door");
 	say(h->to_main, m, fd);
+}
+
+static void
+configure_listener(struct harness *h)
+{
+	struct message *m = message_new(M_CONF_LISTENER);
+	char address[32];
+
+	(void)snprintf(
+	    address, sizeof(address), "127.0.0.1:%u", ntohs(listener_address(h).sin_port));
+	message_put_str(m, F_LISTENER, "door");
+	message_put_str(m, F_TLS, h->listener_tls);
+	message_put_str(m, F_ADDRESS, address);
+	say(h->to_main, m, -1);
 }
 
 void
@@ -146,10 +185,13 @@ harness_configure(struct harness *h)
 	message_put_str(m, F_FROM_POLICY, h->from_policy);
 	message_put_str(m, F_MODE, h->mode);
 	message_put_u64(m, F_ANY_USER, 1);
+	message_put_u64(m, F_PASSWORD_ALLOWED, h->listener >= 0);
 	message_put_u64(m, F_RATE, h->rate);
 	message_put_str(m, F_ACCOUNT, "acct");
 	message_put_str(m, F_SENDERS, h->senders);
 	say(h->to_main, m, -1);
+	if (h->listener >= 0)
+		configure_listener(h);
 	if (h->notify) {
 		m = message_new(M_CONF_NOTIFY);
 		message_put_u64(m, F_AFTER, 0);
@@ -222,6 +264,8 @@ harness_start(struct harness *h)
 	hand(h, "drop", h->dirs[2]);
 	hand(h, "submit", h->submit);
 	hand(h, "control", h->control);
+	if (h->listener >= 0)
+		hand(h, "listener", h->listener);
 	message_put_bytes(hello, F_TABLE, message_table_hash, MESSAGE_TABLE_HASH);
 	say(h->to_main, hello, -1);
 	assert_int_equal(message_read(h->to_main, &ready, &fd), 1);
@@ -237,6 +281,13 @@ harness_give_send(struct harness *h)
 		close(h->send);
 	h->send = give_peer(h, ROLE_SEND);
 	h->send_wanted = false;
+}
+
+int
+harness_give_tls(struct harness *h)
+{
+	h->tls_wanted = false;
+	return give_peer(h, ROLE_TLS);
 }
 
 static void
@@ -293,6 +344,8 @@ harness_free(struct harness *h)
 	harness_kill(h);
 	close(h->submit);
 	close(h->control);
+	if (h->listener >= 0)
+		close(h->listener);
 	for (size_t i = 0; i < ARRAY_SIZE(h->dirs); i++)
 		close(h->dirs[i]);
 	assert_int_equal(nftw(h->dir, remove_one, 10, FTW_DEPTH | FTW_PHYS), 0);
@@ -312,6 +365,10 @@ answer_main(struct harness *h)
 		return;
 	switch (message_type(m)) {
 	case M_NEED_ROLE:
+		if (message_u64(m, F_ROLE, 0) == ROLE_TLS) {
+			h->tls_wanted = true;
+			break;
+		}
 		assert_int_equal(message_u64(m, F_ROLE, 0), ROLE_SEND);
 		h->send_wanted = true;
 		break;
@@ -377,6 +434,12 @@ wait_for(struct harness *h, int fd, int ms)
 	}
 }
 
+bool
+harness_wait(struct harness *h, int fd, int ms)
+{
+	return wait_for(h, fd, ms);
+}
+
 void
 harness_serve(struct harness *h, int ms)
 {
@@ -416,6 +479,16 @@ int
 harness_connect(struct harness *h, uid_t uid)
 {
 	return connect_as(h, uid, "submit.sock", SOCK_STREAM);
+}
+
+int
+harness_connect_listener(struct harness *h)
+{
+	struct sockaddr_in a = listener_address(h);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
 }
 
 int

@@ -20,10 +20,13 @@ struct harness {
 	int dirs[3];               /* state, bodies, drop */
 	uint64_t generation;
 	bool send_wanted; /* NEED_ROLE came */
-	bool notify;      /* people are told, by a command, at once and daily */
-	unsigned told;    /* how often the command was run */
+	bool tls_wanted;
+	int listener;             /* its socket; -1: there is none */
+	const char *listener_tls; /* none | starttls | implicit */
+	bool notify;              /* people are told, by a command, at once and daily */
+	unsigned told;            /* how often the command was run */
 	uint64_t command_status;
-	unsigned lent;    /* accounts lent, by the keeper's books */
+	unsigned lent; /* accounts lent, by the keeper's books */
 	/* what the configuration says */
 	const char *service, *from_policy, *mode, *in_doubt, *senders;
 	unsigned rate, lifetime, history_days;
@@ -43,6 +46,10 @@ void harness_free(struct harness *h);
 void harness_configure(struct harness *h);
 /* Gives the role its send, as main does when it is asked. */
 void harness_give_send(struct harness *h);
+/* Gives it the role that ends TLS: our end, which the caller closes. */
+int harness_give_tls(struct harness *h);
+/* Adds a listener on loopback. Before harness_start. */
+void harness_add_listener(struct harness *h, const char *tls);
 /* Acts as main and keeper for so many milliseconds. */
 void harness_serve(struct harness *h, int ms);
 
@@ -51,6 +58,10 @@ void harness_serve(struct harness *h, int ms);
 char *harness_submit(struct harness *h, uid_t uid, const char *bytes, size_t len);
 /* A connection to the submit socket as `uid`: what goes there is the test's business. */
 int harness_connect(struct harness *h, uid_t uid);
+/* A connection to the listener. */
+int harness_connect_listener(struct harness *h);
+/* Acts as main and keeper until `fd` can be read: false after `ms` milliseconds. */
+bool harness_wait(struct harness *h, int fd, int ms);
 /* A connection to the control socket. */
 int harness_connect_control(struct harness *h, uid_t uid);
 /* All replies up to the end, acting as main meanwhile; closes it. The caller frees. */
