@@ -184,7 +184,9 @@ harness_configure(struct harness *h)
 	message_put_str(m, F_SERVICE, h->service);
 	message_put_str(m, F_FROM_POLICY, h->from_policy);
 	message_put_str(m, F_MODE, h->mode);
-	message_put_u64(m, F_ANY_USER, 1);
+	message_put_u64(m, F_ANY_USER, h->only_user == 0);
+	if (h->only_user != 0)
+		message_put_u64(m, F_USER, h->only_user);
 	message_put_u64(m, F_PASSWORD_ALLOWED, h->listener >= 0);
 	message_put_u64(m, F_RATE, h->rate);
 	message_put_str(m, F_ACCOUNT, "acct");

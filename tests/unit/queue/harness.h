@@ -31,6 +31,7 @@ struct harness {
 	const char *service, *from_policy, *mode, *in_doubt, *senders;
 	unsigned rate, lifetime, history_days;
 	unsigned user_rate, user_in_flight; /* 0: the default */
+	uid_t only_user;                    /* whom the service is for; 0: for everybody */
 };
 
 /* Makes the folder and the sockets. Settings may be changed before harness_start. */

@@ -365,6 +365,30 @@ test_policy(void **state)
 	    250);
 }
 
+/* Whom no service is for hands in nothing, not even as root. */
+static void
+test_no_service_no_mail(void **state)
+{
+	static const char mail[] = "EHLO x\r\nMAIL FROM:<x@example.com>\r\nRCPT "
+				   "TO:<a@example.org>\r\nBDAT 3 LAST\r\n\nx\nQUIT\r\n";
+	static const uid_t strangers[] = {0, 1001};
+	struct harness *h = *state;
+	char *out;
+
+	h->only_user = 1000;
+	harness_start(h);
+	for (size_t i = 0; i < ARRAY_SIZE(strangers); i++) {
+		out = harness_submit(h, strangers[i], mail, sizeof(mail) - 1);
+		assert_non_null(strstr(out, "550 5.7.1 No service"));
+		assert_null(strstr(out, "queued as"));
+		free(out);
+	}
+	assert_int_equal(view_list(h, 0).messages, 0);
+	out = harness_submit(h, 1000, mail, sizeof(mail) - 1);
+	assert_non_null(strstr(out, "queued as"));
+	free(out);
+}
+
 /* Rewritten, a Resent-From that is not the caller's to use is replaced as From is. */
 static void
 test_resent_is_rewritten(void **state)
@@ -963,6 +987,7 @@ main(void)
 	    TEST(test_all_or_nothing),
 	    TEST(test_a_submission_once),
 	    TEST(test_policy),
+	    TEST(test_no_service_no_mail),
 	    TEST(test_resent_is_rewritten),
 	    TEST(test_rate_and_reload),
 	    TEST(test_reload_within_a_message),
