@@ -1,4 +1,5 @@
 """Every grant end to end: a token from a real authorization server, and a message sent with it; invitations, revocation, other servers."""
+import base64
 import hashlib
 import hmac
 

@@ -710,6 +710,38 @@ test_reload_to_another_person(void **state)
 	expect_done(w, EX_UNAVAILABLE, "client-2");
 }
 
+/* A refresh token goes to the endpoint that gave it, whatever the configuration names now. */
+static void
+test_reload_to_another_server(void **state)
+{
+	struct world *w = *state;
+	const char *endpoint = w->token_endpoint;
+
+	sign_in(w, "access-1", "refresh-1", 1);
+	fake_role_wait(&w->role, 1100);
+	w->token_endpoint = "https://elsewhere.example/token";
+	configure(w);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	expect_done(w, EX_UNAVAILABLE, "https://elsewhere.example/token");
+	/* nor where the endpoint is to be asked of another issuer */
+	w->token_endpoint = NULL;
+	w->issuer = "https://elsewhere.example";
+	configure(w);
+	ask_token(w, 0);
+	expect_done(w, EX_UNAVAILABLE, "https://elsewhere.example");
+	restart(w);
+	connect_client(w, 0);
+	ask_token(w, 0);
+	expect_done(w, EX_UNAVAILABLE, "https://elsewhere.example");
+	assert_null(fake_role_hear(&w->role, ROLE_FETCH));
+	w->token_endpoint = endpoint;
+	w->issuer = NULL;
+	configure(w);
+	ask_token(w, 0);
+	(void)take_refresh(w, "refresh-1");
+}
+
 static void
 test_account_taken_out(void **state)
 {
@@ -965,6 +997,7 @@ main(void)
 	    ROLE_TEST(test_who_may),
 	    ROLE_TEST(test_status_rows),
 	    ROLE_TEST(test_reload_to_another_person),
+	    ROLE_TEST(test_reload_to_another_server),
 	    ROLE_TEST(test_account_taken_out),
 	    ROLE_TEST(test_account_taken_out_and_put_back),
 	    ROLE_TEST(test_fetch_dies_in_the_middle),
