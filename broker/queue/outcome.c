@@ -682,7 +682,6 @@ overdue(struct queue *q, uint64_t id)
 
 		r->state = refused_state(q, m, r);
 		r->next = SPOOL_NEVER;
-		r->at = queue_now(q);
 		log_recipient(q, rec->delivery, r);
 	}
 	if (queue_now(q) < m->expires) {
@@ -711,6 +710,10 @@ look_for_overdue(void *arg, const struct spool_glance *g)
 	if (!g->open || !g->waits || (g->expires >= x->now && !old))
 		return 0;
 	a = account_by_name(x->q, g->account);
+	/* A warning goes the way that the mail goes: one that could only come together with it is none. */
+	if (a != NULL && g->expires >= x->now &&
+	    schedule_account_state(&a->schedule) != SCHEDULE_ACTIVE)
+		return 0;
 	if (a != NULL && a->configured && !account_is_at_fault(a))
 		x->ids[x->count++] = g->id;
 	return x->count == OVERDUE_STEP;

@@ -1,6 +1,7 @@
 """Reports to senders, end to end: failures, delays, ends of lifetimes, "relayed", what -N, -R and -V ask for, and that no report is ever made of
 a report. Python's email package reads them, and its delivery status parser. The spool's lifetimes are seconds here."""
 import email, smtplib
+from email.utils import parsedate_to_datetime
 
 from harness import *
 
@@ -82,7 +83,8 @@ def run(ground, options):
     deaf = Fault('smtp', '--tls', 'none', '--keep', keep['deaf'])
     bare = lambda box, port: {'provider': 'generic', 'mailbox': box, 'grant': 'none', 'submit': f'127.0.0.1:{port}', 'tls': 'none'}
     # the mailbox of deaf takes no mail: RCPT of r550-... is refused
-    f = Frank('bounce', {'a': password_account(ground), 'plain': bare('plain@example.test', plain.port), 'deaf': bare('r550-deaf@example.test', deaf.port)},
+    f = Frank('bounce', {'a': password_account(ground), 'plain': bare('plain@example.test', plain.port), 'deaf': bare('r550-deaf@example.test', deaf.port),
+                         'gone': bare('gone@example.test', free_port())},
               spool={'lifetime': f'{LIFETIME}s', 'warn-after': f'{WARN}s'})
     if not check('frankd starts', f.start(), f.log()[-800:]):
         return
@@ -101,6 +103,7 @@ def run(ground, options):
     late = send(marker('late'), billing, 'greylist@example.test')
     quiet = send(marker('quiet'), billing, 'greylist@example.test', '-N', 'failure')
     never = send(marker('never'), billing, 'nouser@example.test', '-N', 'never')
+    gone = send(marker('gone'), 'gone@example.test', 'somebody@example.test')
     failed = send(marker('failed'), billing, 'nouser@example.test')
     asked = send(marker('asked'), billing, 'nouser@example.test', '-N', 'failure', '-R', 'hdrs', '-V', 'order=7')
     passed = send(marker('passed'), billing, 'bounce-passed@example.test', '-N', 'success')
@@ -151,12 +154,17 @@ def run(ground, options):
     m = box.find(late, 'delayed', 30)
     if is_report('late', m, billing, 'delayed', r'4\.\d+\.\d+', 'rfc822; greylist@example.test'):
         check('late: until when it is tried', fields(m)[0]['Will-Retry-Until'] and 'Greylisted' in fields(m)[0]['Diagnostic-Code'], fields(m)[0].items())
+    waiting = lambda: [r for r in f.queue() if r.get('sender') == 'gone@example.test']
+    check('gone: no warning waits behind the mail that it is about', len(waiting()) == 1, (gone, f.queue()))
     m = box.find(late, 'failed', 40)
     if is_report('late', m, billing, 'failed', r'4\.4\.7', 'rfc822; greylist@example.test'):
         check('late: the words of the last try', 'Greylisted' in fields(m)[0]['Diagnostic-Code'], fields(m)[0].items())
+        since = (parsedate_to_datetime(m['Date']) - parsedate_to_datetime(fields(m)[0]['Last-Attempt-Date'])).total_seconds()
+        check('late: and when that was', since >= LIFETIME / 2, since)
     check('late: one warning and one bounce', box.count(late) == 2, box.count(late))
     check('quiet: a failure alone was asked for', box.find(quiet, 'failed', 30) and box.count(quiet) == 1, box.count(quiet))
-    check('never: no report, and nothing is left', box.count(never) == 0 and 'its sender wants no report' in f.log() and [r['state'] for r in f.queue()] == ['failed'], f.queue())
+    check('gone: its bounce waits for the server in its place', wait_for(lambda: [r for r in waiting() if 'report' in r.get('subject', '')] and len(waiting()) == 1, 20, 0.2), waiting())
+    check('never: no report, and nothing is left', box.count(never) == 0 and 'its sender wants no report' in f.log() and [r['state'] for r in f.queue() if r not in waiting()] == ['failed'], f.queue())
     f.stop()
     plain.stop()
     deaf.stop()
