@@ -16,7 +16,7 @@
  * recipient    one row each, beside its siblings. `state`: enum spool_state. `code`, `enhanced`,
  *              `stage`, `fault`, `in_doubt`, `reply`: the last outcome, struct smtp_reply.
  *              `params`: the parameters of RCPT as they go on the wire.
- * attempt      one row per try of a message in one session, with the redacted transcript. `outcome`: what decided it, in words;
+ * attempt      one row per try of a message in one session, with the redacted transcript (a blob). `outcome`: what decided it, in words;
  *              `stage`, `fault`: of that (struct smtp_reply).
  * event        decisions worth remembering. `told`: 1 for what people are told; the id of such is in
  *              microseconds since 1970, and the same wherever the event goes.

@@ -250,7 +250,10 @@ spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a)
 		spool_bind_text(st, 4, a->tls);
 		spool_bind_text(st, 5, a->mechanism);
 		spool_bind_text(st, 6, a->outcome);
-		spool_bind_text(st, 7, a->transcript);
+		/* a blob, whose length is known without reading it */
+		if (a->transcript != NULL && *a->transcript != '\0')
+			(void)sqlite3_bind_blob(
+			    st, 7, a->transcript, (int)strlen(a->transcript), SQLITE_STATIC);
 		(void)sqlite3_bind_int(st, 8, a->stage);
 		(void)sqlite3_bind_int(st, 9, a->fault);
 	}
@@ -394,12 +397,13 @@ spool_purge(struct spool *s, int64_t before, bool *ret_more)
 	return spool_step(s, st);
 }
 
-/* The attempt whose transcript, with all newer ones, is more than `most` octets; 0 for none. */
+/* The attempt whose transcript, with all newer ones, is more than `most` octets; 0 for none. Looks at
+ * lengths alone: every minute, and there may be much of it. */
 static int
 first_too_many(struct spool *s, uint64_t most, int64_t *ret)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_TRANSCRIPT_SIZES,
-	    "SELECT id, length(CAST(transcript AS BLOB)) FROM attempt"
+	    "SELECT id, length(transcript) FROM attempt"
 	    " WHERE transcript IS NOT NULL ORDER BY id DESC");
 	uint64_t sum = 0;
 	int code = SQLITE_DONE;
