@@ -13,9 +13,9 @@
  *
  * Connections are bounded for each caller (usage.h), and in all. Whoever has all of its own gets
  * another by losing the one that has been silent longest outside a transaction. When all places are
- * taken, such a one makes room, whoever's it is; where there is none, the caller that has most loses the one
- * that has been silent longest, to one that has fewer. So those who say nothing, or write slowly,
- * keep nobody out.
+ * taken, such a one makes room, whoever's it is; where there is none, the caller that has most
+ * loses the one that has been silent longest, to one that has fewer. So those who say nothing, or
+ * write slowly, keep nobody out.
  */
 #include "broker/queue/queue.h"
 

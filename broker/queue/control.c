@@ -131,6 +131,9 @@ step(struct queue *q, struct walk *w)
 	for (int i = 0; i < WALK_MESSAGES && c->at < c->count; i++) {
 		if (c->most > 0 && c->sent >= c->most)
 			break;
+		/* there has to stay room for the end of the answer; on_writable goes on */
+		if (channel_is_busy(c->channel))
+			return false;
 		r = c->kind == CURSOR_LIST || c->kind == CURSOR_SHOW ? control_rows_of_message(c)
 		    : c->kind == CURSOR_EXPLAIN                      ? control_row_of_explanation(c)
 								     : control_row_of_status(c);
