@@ -7,7 +7,8 @@ def run(ground, options):
     secrets.add(ground.password)
     ground.remember()
     harness.watcher.done = True
-    where = sorted({place for data, place in harness.watcher.seen.items() if secrets.found_in(data)})
+    harness.watcher.join()
+    where = sorted({(*place, secret_names(data)) for data, place in harness.watcher.seen.items() if secrets.found_in(data)})
     check(f'the search is armed ({len(secrets.values)} secrets)', len(secrets.values) >= 5 and secrets.found_in(b'x' + next(iter(secrets.values)) + b'y'))
     check('command lines and environments were watched', len(harness.watcher.seen) > 5, len(harness.watcher.seen))
     check('none in a command line or an environment', not where, where)
@@ -26,6 +27,12 @@ def run(ground, options):
                     if secrets.found_in(form):
                         bad.append(path)
     check(f'none in {files} files of {len(Frank.all)} instances ({size >> 10} KiB): configuration, log, spool, transcripts, token store', files > 0 and not bad, bad)
+
+
+def secret_names(data):
+    """Of an environment: the variables that have a secret in them. Of a command line: the argument's number."""
+    return ', '.join(v.split(b'=')[0].decode(errors='replace') if b'=' in v else f'argument {i}'
+                     for i, v in enumerate(data.split(b'\0')) if secrets.found_in(v) and not secrets.found_in(v.split(b'=')[0]))
 
 
 def decoded(data):
