@@ -143,7 +143,8 @@ def containers(box, post, f):
     r = box.run('unshare', '-U', '-r', 'true', user=NOBODY)
     if r.returncode == 0:
         sends(box, post, 'container whose root is nobody outside', 'unshare', '-U', '-r', '-m', '-n', SENDMAIL, '-i', '-t')
-        check('its root is not taken for root', re.search(r'service=all uid=54321 \S+ recipient=container-whose-root-is-nobody-outside@', f.log()), f.log()[-500:])
+        is_named = lambda: re.search(r'service=all uid=54321 \S+ recipient=container-whose-root-is-nobody-outside@', f.log())
+        check('its root is not taken for root', wait_for(is_named, 20), f.log()[-500:])
     else:
         check.skip('container whose root is nobody outside', 'users may not make user namespaces here')
 
