@@ -105,7 +105,8 @@ def surroundings(box, post, kind):
 def terminal(box, post, kind):
     """A person at a terminal: lines, then a dot."""
     parent, child = pty.openpty()
-    p = subprocess.Popen([*box.enter, SENDMAIL, f'terminal-{kind}@example.test'], stdin=child, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    p = subprocess.Popen([*box.enter, SENDMAIL, f'terminal-{kind}@example.test'], stdin=child, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         env=clean_env())
     os.close(child)
     os.write(parent, b'Subject: typed\n\nby hand\n.\n')
     try:
