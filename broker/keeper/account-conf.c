@@ -156,8 +156,11 @@ account_conf_new(struct vault *v, const struct message *m)
 	    {F_REDIRECT_HOST, &c->redirect_host},
 	    {F_REDIRECT_PATH, &c->redirect_path},
 	};
-	int r = c == NULL ? -ENOMEM : take_grant(c, m);
+	int r;
 
+	if (c == NULL)
+		return NULL;
+	r = take_grant(c, m);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = take_text(m, texts[i].field, texts[i].to);
 	if (r == 0)

@@ -14,6 +14,7 @@
 #include "broker/main/supervise.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -451,7 +452,8 @@ run_command(struct child *c, const struct message *m)
 
 	if (r < 0)
 		on_told(s, message_u64(m, F_ID, 0), -1,
-		    r == -ENOENT  ? "no command is configured, or command-user is root or does not exist"
+		    r == -ENOENT
+			? "no command is configured, or command-user is root or does not exist"
 		    : r == -EBUSY ? "another one is still running"
 				  : strerror(-r));
 }
@@ -552,7 +554,7 @@ static int
 run_child(struct child *c)
 {
 	struct supervisor *s = c->supervisor;
-	CLEANUP_FREE char *state_path = NULL;
+	char state_path[PATH_MAX];
 	struct identity who;
 	int ends[2], r;
 
@@ -562,11 +564,9 @@ run_child(struct child *c)
 		    role_name(c->role), strerror(-r));
 		return r;
 	}
-	if (asprintf(&state_path, "%s%s", s->def.folders->path,
-		c->role == ROLE_QUEUE ? "/spool" : "") < 0) {
-		state_path = NULL;
-		return -ENOMEM;
-	}
+	if (snprintf(state_path, sizeof(state_path), "%s%s", s->def.folders->path,
+		c->role == ROLE_QUEUE ? "/spool" : "") >= (int)sizeof(state_path))
+		return -ENAMETOOLONG;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	c->pid = programs_run(s->def.programs, c->role, &who, ends[1], state_path);
