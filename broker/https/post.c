@@ -23,17 +23,7 @@ enum { SHUTDOWN_PATIENCE = 3 };
 static void
 refuse_job(struct post *p, const struct message *m, const char *words)
 {
-	const struct smtp_reply reply = {
-	    .fault = SMTP_FAULT_LOCAL, .text = (char *)(uintptr_t)words};
-	struct message *done = message_new(M_JOB_DONE);
-	const char *rcpt;
-	size_t at = 0;
-
-	message_put_u64(done, F_ID, message_u64(m, F_ID, 0));
-	message_put_u64(done, F_FLAGS, words == NULL ? JOB_UNTRIED : 0);
-	while (done != NULL && words != NULL && message_next_str(m, F_RCPT, &at, &rcpt))
-		reply_put(done, F_RESULT, &reply);
-	p->ops->to_queue(p->arg, done);
+	p->ops->to_queue(p->arg, job_refused(m, words));
 }
 
 static void

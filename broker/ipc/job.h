@@ -41,4 +41,8 @@ struct job_session {
 struct message *job_done(const struct job *j, const struct smtp_reply *replies, bool one,
     bool untried, const struct job_session *session, const char *transcript);
 
+/* The JOB_DONE that answers the JOB `m` where no job can be made of it: `words` say what failed here,
+ * for each recipient; NULL: it is untried. NULL when memory is out. */
+struct message *job_refused(const struct message *m, const char *words);
+
 #endif

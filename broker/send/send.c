@@ -115,17 +115,7 @@ end_configuration(struct send *s)
 static void
 refuse_job(struct send *s, const struct message *m, const char *words)
 {
-	const struct smtp_reply reply = {
-	    .fault = SMTP_FAULT_LOCAL, .text = (char *)(uintptr_t)words};
-	struct message *done = message_new(M_JOB_DONE);
-	const char *rcpt;
-	size_t at = 0;
-
-	message_put_u64(done, F_ID, message_u64(m, F_ID, 0));
-	message_put_u64(done, F_FLAGS, words == NULL ? JOB_UNTRIED : 0);
-	while (done != NULL && words != NULL && message_next_str(m, F_RCPT, &at, &rcpt))
-		reply_put(done, F_RESULT, &reply);
-	s->ops->to_queue(s->arg, done);
+	s->ops->to_queue(s->arg, job_refused(m, words));
 }
 
 static void
