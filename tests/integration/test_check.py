@@ -179,6 +179,7 @@ def plain(text):
     text = re.sub(r'(The server) (answered the TLS hello in plain text: .*|does not speak TLS at once on this port\.)', r'\1 does not speak TLS at once on this port.', text)
     text = re.sub(r' Port \d+ answers with [^\n]*', '', text)  # another server of this machine
     text = re.sub(r'( port) \d{4,}', r'\1 N', text)
+    text = re.sub(r'\b\d{4}-\d\d-\d\d\b', 'DATE', text)
     return text
 
 
