@@ -38,6 +38,9 @@ struct diagnosis_facts {
 	const char *auth_user;
 	const char *mail_from;
 	const char *grant;
+	const char *secret_from; /* where the configuration takes the account's secret, key or
+				    password from: "file:PATH", "command:PATH",
+				    "credential:NAME"; NULL or "": the store */
 	const char *ehlo_name; /* the name we announced */
 	const char *challenge; /* JSON of the error challenge of XOAUTH2 or OAUTHBEARER, decoded */
 	/* Of the access token, where it could be read: claims that were decoded, not verified.

@@ -84,6 +84,17 @@ void diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match
 void diagnosis_text(const char *format, const struct diagnosis_facts *facts,
     const struct diagnosis_match *match, char *out, size_t size);
 
+/* How an account comes by its credential. */
+enum diagnosis_grant { UNKNOWN_GRANT, BY_PERSON, UNATTENDED, STORED_PASSWORD, NO_CREDENTIAL };
+enum diagnosis_grant diagnosis_grant(const struct diagnosis_facts *facts);
+
+/* The command that a template's word stands for (step.c), as the account allows it; NULL where it is no
+ * such word. `scratch` is where it is written, cut to `size`. */
+const char *diagnosis_step(const char *name, size_t len, const struct diagnosis_facts *facts,
+    char *scratch, size_t size);
+/* Does "?person", "?unattended" or "?password" hold for the account? */
+bool diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_facts *facts);
+
 /* The name of a provider's bit for people: "Microsoft 365"; "the provider" for none. */
 const char *diagnosis_provider_name(unsigned provider);
 

@@ -2,7 +2,9 @@
  * text.c: the words of a verdict.
  *
  * Templates: {name} is a fact. A segment in [brackets] is left out unless every fact named in it is
- * known; outside brackets an unknown fact has a general word instead. Brackets do not nest.
+ * known; outside brackets an unknown fact has a general word instead. Brackets do not nest. {?person}
+ * and the like are empty, and known where the account's grant is such a one; {renew}, {store} and
+ * {sign-in} are the commands that this account allows (step.c).
  */
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +101,10 @@ fact(const char *name, size_t len, const struct diagnosis_facts *f, const struct
 	};
 
 	*ret_general = "";
+	if (name[0] == '?')
+		return diagnosis_grant_holds(name, len, f) ? "" : NULL;
+	if (diagnosis_step(name, len, f, scratch, size) != NULL)
+		return scratch;
 	for (size_t i = 0; i < ARRAY_SIZE(facts); i++) {
 		if (strlen(facts[i].name) == len && memcmp(facts[i].name, name, len) == 0) {
 			*ret_general = facts[i].general;

@@ -37,6 +37,7 @@ account_conf_free(struct account_conf *c)
 	free(c->revocation_endpoint);
 	free(c->scopes);
 	free(c->host);
+	free(c->secret_from);
 	free(c->redirect_scheme);
 	free(c->redirect_host);
 	free(c->redirect_path);
@@ -148,6 +149,7 @@ account_conf_new(struct vault *v, const struct message *m)
 	    {F_REVOCATION_ENDPOINT, &c->revocation_endpoint},
 	    {F_SCOPES, &c->scopes},
 	    {F_HOST, &c->host},
+	    {F_SECRET_FROM, &c->secret_from},
 	    {F_REDIRECT_SCHEME, &c->redirect_scheme},
 	    {F_PASSWORD_DERIVATION, &c->password_derivation},
 	    {F_REGION, &c->region},

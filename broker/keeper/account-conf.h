@@ -35,6 +35,7 @@ struct account_conf {
 	    *audience; /* what an access token that can be read may be meant for; none: anything */
 	size_t audience_count;
 	char *host; /* of the submission server */
+	char *secret_from; /* as the configuration refers to it; NULL: the token store */
 	char *redirect_scheme, *redirect_host, *redirect_path;
 	uint64_t redirect_port; /* 0: any */
 	char *password_derivation, *region;

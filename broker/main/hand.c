@@ -141,6 +141,18 @@ put_submission(struct message *m, const struct conf_account *a)
 	put_list(m, F_MECHANISM, &a->mechanisms);
 }
 
+/* The reference to what a person would replace when the credential is refused; NULL: the store has it. */
+static const char *
+secret_from(const struct conf_account *a)
+{
+	if (a->grant == CONF_GRANT_PASSWORD)
+		return a->password.text;
+	if (a->grant == CONF_GRANT_SERVICE_ACCOUNT ||
+	    (a->client_auth != NULL && strcmp(a->client_auth, "private_key_jwt") == 0))
+		return a->client_key.text;
+	return a->client_secret.text;
+}
+
 static struct message *
 make_account(const struct settings *s, const struct conf_account *a, enum role_id role)
 {
@@ -153,6 +165,8 @@ make_account(const struct settings *s, const struct conf_account *a, enum role_i
 		message_put_u64(m, F_CLIENT_EXPIRES, (uint64_t)a->client_expires);
 	if (role == ROLE_KEEPER && a->consent_lifetime > 0)
 		message_put_u64(m, F_CONSENT_LIFETIME, a->consent_lifetime);
+	if (role == ROLE_QUEUE || role == ROLE_KEEPER)
+		message_put_str(m, F_SECRET_FROM, secret_from(a));
 	if (role == ROLE_KEEPER || role == ROLE_FETCH)
 		put_oauth(m, a);
 	if (role == ROLE_KEEPER)

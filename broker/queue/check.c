@@ -294,6 +294,7 @@ judge(const struct check *c, const struct message *m, const struct smtp_reply *r
 		facts.account = a->name;
 		facts.provider = or_null(a->conf.provider);
 		facts.grant = or_null(a->conf.grant);
+		facts.secret_from = or_null(a->conf.secret_from);
 		facts.auth_user =
 		    *a->conf.auth_user != '\0' ? a->conf.auth_user : or_null(a->conf.mailbox);
 	}

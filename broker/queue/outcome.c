@@ -60,6 +60,7 @@ outcome_diagnose(const struct account *a, const struct spool_message *m,
 			     : or_null(a->conf.mailbox),
 	    .mail_from = m == NULL ? NULL : m->sender,
 	    .grant = or_null(a->conf.grant),
+	    .secret_from = or_null(a->conf.secret_from),
 	};
 
 	diagnose(&facts, ret);

@@ -141,6 +141,7 @@ settings_account_clear(struct settings_account *a)
 	free(a->host);
 	free(a->tls);
 	free(a->transport);
+	free(a->secret_from);
 	free(a->mechanisms);
 }
 
@@ -190,6 +191,7 @@ add_account(struct settings *s, const struct message *m)
 	a->host = copy(m, F_HOST);
 	a->tls = copy(m, F_TLS);
 	a->transport = copy(m, F_TRANSPORT);
+	a->secret_from = copy(m, F_SECRET_FROM);
 	a->mechanisms = join(m, F_MECHANISM);
 	a->client_expires = (int64_t)message_u64(m, F_CLIENT_EXPIRES, 0);
 	a->port = (unsigned)message_u64(m, F_PORT, 0);
@@ -200,7 +202,8 @@ add_account(struct settings *s, const struct message *m)
 	a->recipients_max = (unsigned)message_u64(m, F_RECIPIENTS_MAX, 0);
 	return a->name != NULL && a->provider != NULL && a->mailbox != NULL &&
 		       a->auth_user != NULL && a->grant != NULL && a->host != NULL &&
-		       a->tls != NULL && a->transport != NULL && a->mechanisms != NULL
+		       a->tls != NULL && a->transport != NULL && a->secret_from != NULL &&
+		       a->mechanisms != NULL
 		   ? 0
 		   : -ENOMEM;
 }

@@ -11,6 +11,7 @@
 struct settings_account {
 	char *name;
 	char *provider, *mailbox, *auth_user, *grant, *host, *tls, *transport; /* "" where absent */
+	char *secret_from; /* as the configuration refers to it; "": the token store */
 	char *mechanisms; /* allowed for the login, separated by spaces; "" where none is named */
 	unsigned port;
 	unsigned sessions;       /* at least 1 */

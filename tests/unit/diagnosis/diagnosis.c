@@ -313,6 +313,49 @@ test_words_name_what_is_known(void **state)
 	assert_non_null(strstr(verdict.next, "account billing"));
 }
 
+/* A next step names the command that the account's grant, and the place of its secret, allow. */
+static void
+test_steps(void **state)
+{
+	static const char format[] = "[{?person}P ][{?unattended}U ][{?password}W ]{Renew}; {store}.";
+	static const struct {
+		const char *grant, *mechanism, *from, *step;
+	} cases[] = {
+	    {"authorization-code", NULL, NULL,
+		"P Run `frank authorize a`; store it with `frank secret set a`."},
+	    {"device-code", NULL, "file:/s",
+		"P Run `frank authorize a`; write it to /s and run `frank account retry a`."},
+	    {"client-credentials", NULL, NULL,
+		"U Store it with `frank secret set a`; store it with `frank secret set a`."},
+	    {"service-account", NULL, "file:/s",
+		"U Write it to /s and run `frank account retry a`; write it to /s and run `frank "
+		"account retry a`."},
+	    {"password", NULL, "file:/s",
+		"W Write it to /s and run `frank reload`; write it to /s and run `frank reload`."},
+	    {"password", NULL, "command:/c",
+		"W Let /c print it and run `frank reload`; let /c print it and run `frank reload`."},
+	    {NULL, "LOGIN", NULL,
+		"W Store it with `frank secret set a`; store it with `frank secret set a`."},
+	    {NULL, "XOAUTH2", NULL,
+		"P Run `frank authorize a`; store it with `frank secret set a`."},
+	    {NULL, NULL, NULL,
+		"P Run `frank authorize a`, or for a password `frank secret set a`; store it with "
+		"`frank secret set a`."},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct diagnosis_facts facts = {.account = "a",
+		    .grant = cases[i].grant,
+		    .mechanism = cases[i].mechanism,
+		    .secret_from = cases[i].from};
+		struct diagnosis_match match = {.enhanced = ""};
+		char out[512];
+
+		diagnosis_text(format, &facts, &match, out, sizeof(out));
+		assert_string_equal(out, cases[i].step);
+	}
+}
+
 /* Texts are cut to their room, at a character. */
 static void
 test_long_words(void **state)
@@ -343,6 +386,7 @@ main(void)
 	    cmocka_unit_test(test_observed),
 	    cmocka_unit_test(test_fallback),
 	    cmocka_unit_test(test_words_name_what_is_known),
+	    cmocka_unit_test(test_steps),
 	    cmocka_unit_test(test_long_words),
 	};
 

@@ -1,0 +1,186 @@
+/*
+ * step.c: the commands that a next step names, as the account's configuration allows them.
+ *
+ * Which command gives an account a new credential depends on its grant and on where its secret comes
+ * from: nobody can `frank authorize` an account of client credentials, and `frank secret set` is
+ * refused where the configuration names a file. So templates never write these two commands; they say:
+ *
+ *   {sign-in}  a sentence or two: the credential is refused, and this gives the account a new one
+ *   {renew}    the same as a clause: "run `frank authorize billing`"
+ *   {store}    a clause: a new secret, key or password is given to Frank
+ *
+ * ({Renew} and {Store} where a sentence begins with it)
+ * and {?person}, {?unattended}, {?password} in a segment that holds for these grants alone. Where the
+ * grant is not known (a reply that a person pastes), the account is taken for one that somebody signs
+ * in for, unless the mechanism was one of passwords.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "diagnosis/rule.h"
+
+/* A path that is longer is not repeated in a sentence. */
+enum { PLACE_MAX = 200 };
+
+enum diagnosis_grant
+diagnosis_grant(const struct diagnosis_facts *f)
+{
+	static const struct {
+		const char *name;
+		enum diagnosis_grant grant;
+	} names[] = {
+	    {"authorization-code", BY_PERSON},
+	    {"device-code", BY_PERSON},
+	    {"client-credentials", UNATTENDED},
+	    {"service-account", UNATTENDED},
+	    {"password", STORED_PASSWORD},
+	    {"none", NO_CREDENTIAL},
+	};
+
+	for (size_t i = 0; f->grant != NULL && i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i].name, f->grant) == 0)
+			return names[i].grant;
+	if (f->mechanism == NULL)
+		return UNKNOWN_GRANT;
+	return strcasecmp(f->mechanism, "XOAUTH2") == 0 ||
+		       strcasecmp(f->mechanism, "OAUTHBEARER") == 0
+		   ? BY_PERSON
+		   : STORED_PASSWORD;
+}
+
+static const char *
+account_name(const struct diagnosis_facts *f)
+{
+	return f->account == NULL ? "ACCOUNT" : f->account;
+}
+
+/* What follows "file:" or the like in the reference, where the secret comes from such a place. */
+static const char *
+place_of(const struct diagnosis_facts *f, const char *kind)
+{
+	size_t len = strlen(kind);
+	const char *from = f->secret_from;
+
+	if (from == NULL || strncmp(from, kind, len) != 0)
+		return NULL;
+	return strlen(from + len) > PLACE_MAX ? "the place that the configuration names"
+					      : from + len;
+}
+
+static void
+put_store(const struct diagnosis_facts *f, char *out, size_t size)
+{
+	const char *file = place_of(f, "file:"), *credential = place_of(f, "credential:"),
+		   *command = place_of(f, "command:");
+	enum diagnosis_grant grant = diagnosis_grant(f);
+
+	if (grant == NO_CREDENTIAL)
+		(void)snprintf(out, size,
+		    "set grant and its credential in the account's block and run `frank reload`");
+	else if (file != NULL && grant == STORED_PASSWORD)
+		(void)snprintf(out, size, "write it to %s and run `frank reload`", file);
+	else if (file != NULL)
+		(void)snprintf(out, size, "write it to %s and run `frank account retry %s`", file,
+		    account_name(f));
+	else if (credential != NULL)
+		(void)snprintf(out, size,
+		    "put it into the service's credential %s and restart frankd", credential);
+	else if (command != NULL)
+		(void)snprintf(out, size, "let %s print it and run `frank reload`", command);
+	else
+		(void)snprintf(out, size, "store it with `frank secret set %s`", account_name(f));
+}
+
+static void
+put_renew(const struct diagnosis_facts *f, char *out, size_t size)
+{
+	switch (diagnosis_grant(f)) {
+	case BY_PERSON:
+		(void)snprintf(out, size, "run `frank authorize %s`", account_name(f));
+		break;
+	case UNKNOWN_GRANT:
+		(void)snprintf(out, size,
+		    "run `frank authorize %s`, or for a password `frank secret set %s`",
+		    account_name(f), account_name(f));
+		break;
+	case UNATTENDED:
+	case STORED_PASSWORD:
+	case NO_CREDENTIAL:
+		put_store(f, out, size);
+		break;
+	}
+}
+
+static void
+put_sign_in(const struct diagnosis_facts *f, char *out, size_t size)
+{
+	const char *user = f->auth_user;
+	size_t len;
+
+	switch (diagnosis_grant(f)) {
+	case UNATTENDED:
+		(void)snprintf(out, size,
+		    "Nobody signs in for this account: check this machine's clock, the secret or "
+		    "key, client-id, the mailbox's name, and that the provider's administrator "
+		    "lets the application act for it; then run `frank account retry %s`.",
+		    account_name(f));
+		return;
+	case STORED_PASSWORD:
+		(void)snprintf(out, size, "Get the right password or app password and ");
+		break;
+	case NO_CREDENTIAL:
+		(void)snprintf(out, size, "The account has no credential: ");
+		break;
+	case BY_PERSON:
+	case UNKNOWN_GRANT:
+		(void)snprintf(out, size, "The owner of %s signs in: ",
+		    user == NULL || strlen(user) > PLACE_MAX ? "the mailbox" : user);
+		break;
+	}
+	len = strlen(out);
+	if (diagnosis_grant(f) == UNKNOWN_GRANT)
+		(void)snprintf(out + len, size - len, "run `frank authorize %s`", account_name(f));
+	else
+		put_renew(f, out + len, size - len);
+	len = strlen(out);
+	(void)snprintf(out + len, size - len, ".");
+}
+
+static bool
+is_word(const char *name, size_t len, const char *word)
+{
+	return strlen(word) == len && strncasecmp(name, word, len) == 0;
+}
+
+const char *
+diagnosis_step(
+    const char *name, size_t len, const struct diagnosis_facts *f, char *scratch, size_t size)
+{
+	static const struct {
+		const char *word;
+		void (*put)(const struct diagnosis_facts *f, char *out, size_t size);
+	} words[] = {{"sign-in", put_sign_in}, {"renew", put_renew}, {"store", put_store}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (is_word(name, len, words[i].word)) {
+			words[i].put(f, scratch, size);
+			if (isupper((unsigned char)name[0]))
+				scratch[0] = (char)toupper((unsigned char)scratch[0]);
+			return scratch;
+		}
+	return NULL;
+}
+
+bool
+diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_facts *f)
+{
+	enum diagnosis_grant grant = diagnosis_grant(f);
+
+	if (is_word(name, len, "?person"))
+		return grant == BY_PERSON || grant == UNKNOWN_GRANT;
+	if (is_word(name, len, "?unattended"))
+		return grant == UNATTENDED;
+	return is_word(name, len, "?password") && grant == STORED_PASSWORD;
+}
