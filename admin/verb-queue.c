@@ -22,6 +22,7 @@ static const struct column message_columns[] = {
     {F_ACCOUNT, "account", false},
     {F_SERVICE, "service", false},
     {F_UID, "uid", true},
+    {F_SOCKET_NAME, "socket", false},
     {F_UNTIL, "until", true},
     {F_SUBJECT, "subject", false},
     {F_ENVID, "envid", false},
@@ -228,7 +229,7 @@ queue_print(const struct cli *cli, const json_t *m)
 {
 	const json_t *attempts = json_object_get(m, "attempts"), *a;
 	const char *sender = text_of(m, "sender"), *state = text_of(m, "state");
-	char size[24], uid[24];
+	char size[24], uid[64];
 	size_t i;
 
 	cli_put(cli, COLOUR_BOLD, text_of(m, "id"), 14);
@@ -241,7 +242,8 @@ queue_print(const struct cli *cli, const json_t *m)
 	put_field(cli, "account", text_of(m, "account"));
 	put_field(cli, "service", text_of(m, "service"));
 	if (json_object_get(m, "uid") != NULL) {
-		(void)snprintf(uid, sizeof(uid), "%llu", (unsigned long long)number_of(m, "uid"));
+		(void)snprintf(uid, sizeof(uid), "%llu%s", (unsigned long long)number_of(m, "uid"),
+		    json_object_get(m, "socket") != NULL ? ", through its own socket" : "");
 		put_field(cli, "from uid", uid);
 	}
 	put_time(cli, "accepted", number_of(m, "time"));

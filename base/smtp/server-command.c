@@ -473,7 +473,7 @@ list_decided(struct smtp_server *s, bool accepted)
 	if (accepted && !l->failed)
 		server_reply_lines(s, l);
 	else
-		server_reply(s, 451, "4.3.0", "The listing cannot be had now");
+		server_reply_refusal(s, 451, "4.3.0", "The listing cannot be had now");
 	buf_free(l);
 }
 
@@ -486,6 +486,7 @@ xfrank_list(struct smtp_server *s)
 	}
 	buf_free(&s->listing);
 	s->listing = (struct buf)BUF_INIT(SERVER_LISTING_MAX);
+	s->said.code = 0;
 	server_decide(s, SERVER_PENDING_LIST, s->ops->list(s->arg, &s->listing));
 }
 

@@ -1,11 +1,9 @@
 /*
  * clients.c: keeper.sock, and who may do what there.
  *
- * Who calls is told by the kernel: uid by SO_PEERCRED, groups by SO_PEERGROUPS. An administrator is
- * uid 0, the uid of this process or a member of the configured group. Everybody else gets an access
- * token if a service of the configuration has `token = true`, matches the caller and names the
- * account, and sees the state of just those accounts. A uid that has no name in this user namespace
- * (65534) is nobody. Each answer with or about a token leaves a line in the log.
+ * Who calls is told by the kernel, and what that allows by the table of caller.h. Whoever is no
+ * administrator gets an access token if a service of the configuration has `token = true`, matches the caller and names the
+ * account, and sees the state of just those accounts. Each answer with or about a token leaves a line in the log.
  *
  * A client asks one thing at a time: while one is under way its channel is not read.
  */
@@ -19,23 +17,21 @@
 
 #include "base/log.h"
 #include "broker/keeper/assertion.h"
+#include "broker/role/caller.h"
 
 enum {
 	CLIENTS_MAX = 512,
 	CLIENTS_PER_UID = 64,
-	GROUPS_MAX = 1024,
 	IDLE_LONGEST = 15 * 60, /* seconds; longer than an attempt to sign in may take */
-	UNMAPPED = 65534,
 };
 
 struct client {
 	struct client *next;
 	struct keeper *keeper;
 	struct channel *channel;
-	uid_t uid;
-	gid_t *groups;
-	size_t group_count;
-	bool admin, busy, rows;
+	struct caller_peer peer;
+	unsigned rights; /* enum caller_right */
+	bool busy, rows;
 	char *row_after, *row_only; /* the last account told of; the only one asked for */
 	struct event *idle;
 };
@@ -43,7 +39,7 @@ struct client {
 uid_t
 client_uid(const struct client *c)
 {
-	return c->uid;
+	return c->peer.uid;
 }
 
 /* ---- the end of a client, and of what it asked ---- */
@@ -66,7 +62,7 @@ client_free(struct client *c)
 	if (c->idle != NULL)
 		event_free(c->idle);
 	(void)channel_free(c->channel);
-	free(c->groups);
+	free(c->peer.groups);
 	free(c->row_after);
 	free(c->row_only);
 	free(c);
@@ -127,7 +123,7 @@ audit(const struct client *c, const char *account, const char *service, const ch
 {
 	char uid[24];
 
-	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)c->uid);
+	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)c->peer.uid);
 	log_line(LOG_LEVEL_INFO, what,
 	    LOG_PAIRS({LOG_ACCOUNT, account}, {LOG_UID, uid}, {LOG_SERVICE, service},
 		{LOG_OUTCOME, outcome}));
@@ -138,8 +134,8 @@ audit(const struct client *c, const char *account, const char *service, const ch
 static bool
 is_member(const struct client *c, gid_t gid)
 {
-	for (size_t i = 0; i < c->group_count; i++)
-		if (c->groups[i] == gid)
+	for (size_t i = 0; i < c->peer.group_count; i++)
+		if (c->peer.groups[i] == gid)
 			return true;
 	return false;
 }
@@ -147,12 +143,10 @@ is_member(const struct client *c, gid_t gid)
 static bool
 service_matches(const struct token_service *s, const struct client *c)
 {
-	if (c->uid == UNMAPPED)
-		return false;
 	if (s->any_user)
 		return true;
 	for (size_t i = 0; i < s->user_count; i++)
-		if (s->users[i] == c->uid)
+		if (s->users[i] == c->peer.uid)
 			return true;
 	for (size_t i = 0; i < s->group_count; i++)
 		if (is_member(c, s->groups[i]))
@@ -179,19 +173,24 @@ service_for(const struct client *c, const char *account)
 }
 
 static bool
+is_admin(const struct client *c)
+{
+	return (c->rights & CALLER_MAY_ADMINISTER) != 0;
+}
+
+static bool
 may_have_token(const struct client *c, const char *account, const char **ret_service)
 {
-	*ret_service = service_for(c, account);
-	return c->admin || *ret_service != NULL;
+	*ret_service = (c->rights & CALLER_MAY_TOKEN) != 0 ? service_for(c, account) : NULL;
+	return is_admin(c) || *ret_service != NULL;
 }
 
 static void
-find_out_admin(struct client *c)
+find_out_rights(struct client *c)
 {
-	uint64_t gid = c->keeper->admin_gid;
+	enum caller_kind kind = caller_kind(&c->peer, getuid(), c->keeper->admin_gid);
 
-	c->admin = c->uid == 0 || c->uid == getuid() ||
-		   (gid != UINT64_MAX && c->uid != UNMAPPED && is_member(c, (gid_t)gid));
+	c->rights = caller_rights(CALLER_KEEPER, kind);
 }
 
 /* ---- what they ask ---- */
@@ -355,7 +354,7 @@ secret_set(struct client *c, const struct message *m)
 	const char *why;
 	int r;
 
-	if (!c->admin) {
+	if (!is_admin(c)) {
 		refuse(c, name, "A secret was to be stored.");
 		return;
 	}
@@ -480,7 +479,7 @@ key_act(struct client *c, const struct message *m, int fd)
 {
 	int taken CLEANUP_CLOSE = fd;
 
-	if (c->admin)
+	if (is_admin(c))
 		keys_act(c->keeper, c, m, TAKE_FD(taken));
 	else
 		refuse(c, NULL, "A key of the token store was asked for.");
@@ -516,7 +515,7 @@ on_administration(struct client *c, const struct message *m)
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (message_type(m) != verbs[i].type)
 			continue;
-		if (!c->admin) {
+		if (!is_admin(c)) {
 			refuse(c, message_str(m, F_ACCOUNT), verbs[i].what);
 			return;
 		}
@@ -585,24 +584,11 @@ static const struct channel_ops client_ops = {
 static int
 read_peer(struct client *c, int fd)
 {
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	gid_t groups[GROUPS_MAX];
+	int r = caller_peer_of(fd, &c->peer);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return -errno;
-	c->uid = cred.uid;
-	len = sizeof(groups);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
-		len = 0; /* more than GROUPS_MAX, or an old kernel: then the one group counts */
-	c->group_count = len / sizeof(*groups) + 1;
-	c->groups = calloc(c->group_count, sizeof(*c->groups));
-	if (c->groups == NULL)
-		return -ENOMEM;
-	memcpy(c->groups, groups, len);
-	c->groups[c->group_count - 1] = cred.gid;
-	find_out_admin(c);
-	return 0;
+	if (r == 0)
+		find_out_rights(c);
+	return r;
 }
 
 static size_t
@@ -611,7 +597,7 @@ count_of(const struct keeper *k, uid_t uid)
 	size_t n = 0;
 
 	for (const struct client *c = k->clients; c != NULL; c = c->next)
-		n += c->uid == uid;
+		n += c->peer.uid == uid;
 	return n;
 }
 
@@ -626,8 +612,8 @@ take_client(struct keeper *k, int fd)
 		return;
 	c->keeper = k;
 	if (read_peer(c, taken) < 0 || k->client_count >= CLIENTS_MAX ||
-	    (c->uid != 0 && count_of(k, c->uid) >= CLIENTS_PER_UID)) {
-		free(c->groups);
+	    ((c->rights & CALLER_IS_EXEMPT) == 0 && count_of(k, c->peer.uid) >= CLIENTS_PER_UID)) {
+		free(c->peer.groups);
 		free(c);
 		return;
 	}
@@ -638,7 +624,7 @@ take_client(struct keeper *k, int fd)
 	if (c->channel == NULL) {
 		if (c->idle != NULL)
 			event_free(c->idle);
-		free(c->groups);
+		free(c->peer.groups);
 		free(c);
 		return;
 	}
@@ -676,7 +662,7 @@ void
 clients_reloaded(struct keeper *k)
 {
 	for (struct client *c = k->clients; c != NULL; c = c->next)
-		find_out_admin(c);
+		find_out_rights(c);
 }
 
 void

@@ -154,7 +154,7 @@ tell(const struct spool_message *m, enum action action, int64_t by)
 	(void)snprintf(uid, sizeof(uid), "%" PRId64, by);
 	log_line(LOG_LEVEL_NOTICE, "A person acts on a message.",
 	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
-		{LOG_UID, uid}, {LOG_OUTCOME, names[action]}));
+		{LOG_UID, uid}, {LOG_SERVICE, m->service}, {LOG_OUTCOME, names[action]}));
 }
 
 /* One message, within a transaction: 1 done, 0 nothing to do, -EBUSY being sent, or an error. */
@@ -214,9 +214,9 @@ after_commit(struct queue *q, enum action action, const struct spool_message *m,
 }
 
 static bool
-is_of(const struct spool_message *m, const struct action_scope *scope)
+is_of(const struct queue *q, const struct spool_message *m, const struct action_scope *scope)
 {
-	return (scope->uid < 0 || m->uid == scope->uid) &&
+	return queue_owns(q, &scope->owner, m->uid, m->flags, m->service) &&
 	       (scope->account == NULL || strcmp(m->account, scope->account) == 0) &&
 	       (scope->service == NULL || strcmp(m->service, scope->service) == 0) &&
 	       m->received <= scope->before;
@@ -237,8 +237,8 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 		int e = spool_load(q->spool, ids[i], false, m);
 
 		if (e == 0)
-			e = is_of(m, scope) ? act_on_message(q, action, m, scope)
-					    : (one ? -EPERM : 0);
+			e = is_of(q, m, scope) ? act_on_message(q, action, m, scope)
+					       : (one ? -EPERM : 0);
 		if (e == 1)
 			n++;
 		else
@@ -253,7 +253,7 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 		spool_rollback(q->spool);
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
-			after_commit(q, action, &changed[i], scope->uid < 0);
+			after_commit(q, action, &changed[i], scope->owner.uid < 0);
 		spool_message_clear(&changed[i]);
 	}
 	free(changed);
@@ -290,7 +290,7 @@ struct action_walk {
 	struct queue *q;
 	enum action action;
 	struct action_scope scope;
-	char *account, *service, *to; /* what the scope points to */
+	char *account, *service, *to, *owner; /* what the scope points to */
 	action_done *done;
 	void *arg;
 	uint64_t after;
@@ -305,7 +305,7 @@ choose(void *arg, const struct spool_glance *g)
 {
 	struct action_walk *w = arg;
 
-	if (g->open && (w->scope.uid < 0 || g->uid == w->scope.uid) &&
+	if (g->open && queue_owns(w->q, &w->scope.owner, g->uid, g->flags, g->service) &&
 	    (w->account == NULL || strcmp(g->account, w->account) == 0) &&
 	    (w->service == NULL || strcmp(g->service, w->service) == 0) &&
 	    g->received <= w->scope.before)
@@ -351,11 +351,12 @@ action_walk_new(struct queue *q, enum action action, const struct action_scope *
 	w->done = done;
 	w->arg = arg;
 	if (!copy_given(&w->account, scope->account) || !copy_given(&w->service, scope->service) ||
-	    !copy_given(&w->to, scope->to))
+	    !copy_given(&w->to, scope->to) || !copy_given(&w->owner, scope->owner.service))
 		return action_walk_free(w);
 	w->scope.account = w->account;
 	w->scope.service = w->service;
 	w->scope.to = w->to;
+	w->scope.owner.service = w->owner;
 	walk_begin(q, &w->walk, step);
 	return w;
 }
@@ -368,6 +369,7 @@ action_walk_free(struct action_walk *w)
 		free(w->account);
 		free(w->service);
 		free(w->to);
+		free(w->owner);
 		free(w);
 	}
 	return NULL;
@@ -400,8 +402,17 @@ struct flush {
 	struct flush *next;
 	struct queue *q;
 	struct action_walk *walk;
-	int64_t uid;
+	struct mail_owner owner;
+	char *service; /* what `owner` borrows */
 };
+
+static void
+flush_free(struct flush *f)
+{
+	(void)action_walk_free(f->walk);
+	free(f->service);
+	free(f);
+}
 
 static void
 on_flushed(void *arg, int r, unsigned changed)
@@ -414,18 +425,24 @@ on_flushed(void *arg, int r, unsigned changed)
 	while (*at != f)
 		at = &(*at)->next;
 	*at = f->next;
-	(void)action_walk_free(f->walk);
-	free(f);
+	flush_free(f);
+}
+
+static bool
+same_owner(const struct mail_owner *a, const struct mail_owner *b)
+{
+	return a->uid == b->uid && (a->service == NULL) == (b->service == NULL) &&
+	       (a->service == NULL || strcmp(a->service, b->service) == 0);
 }
 
 void
-action_flush(struct queue *q, int64_t uid)
+action_flush(struct queue *q, const struct mail_owner *owner, uint32_t by)
 {
-	struct action_scope scope = {.uid = uid, .by = uid < 0 ? 0 : uid, .before = SCHEDULE_NEVER};
+	struct action_scope scope = {.owner = *owner, .by = by, .before = SCHEDULE_NEVER};
 	struct flush *f = q->flushes;
 
 	/* One that is under way tries what came since as well. */
-	while (f != NULL && f->uid != uid)
+	while (f != NULL && !same_owner(&f->owner, owner))
 		f = f->next;
 	if (f != NULL)
 		return;
@@ -433,10 +450,13 @@ action_flush(struct queue *q, int64_t uid)
 	if (f == NULL)
 		return;
 	f->q = q;
-	f->uid = uid;
-	f->walk = action_walk_new(q, ACTION_RETRY, &scope, on_flushed, f);
+	f->owner = *owner;
+	if (copy_given(&f->service, owner->service)) {
+		f->owner.service = f->service;
+		f->walk = action_walk_new(q, ACTION_RETRY, &scope, on_flushed, f);
+	}
 	if (f->walk == NULL) {
-		free(f);
+		flush_free(f);
 		return;
 	}
 	f->next = q->flushes;

@@ -12,13 +12,13 @@ int action_by_name(const char *name, enum action *ret);
 
 /* Which messages: all conditions hold. */
 struct action_scope {
-	uint64_t id;         /* 0: all that are open */
-	const char *account; /* NULL: of any */
-	const char *service; /* likewise */
-	int64_t before;      /* accepted until then (seconds); SCHEDULE_NEVER: at any time */
-	const char *to;      /* ACTION_MOVE: the account that takes them over */
-	int64_t uid;         /* handed in by; -1: by anybody */
-	int64_t by;          /* who acts, for the log */
+	uint64_t id;             /* 0: all that are open */
+	const char *account;     /* NULL: of any */
+	const char *service;     /* likewise */
+	int64_t before;          /* accepted until then (seconds); SCHEDULE_NEVER: at any time */
+	const char *to;          /* ACTION_MOVE: the account that takes them over */
+	struct mail_owner owner; /* strings are copied as well */
+	int64_t by;              /* who acts, for the log */
 };
 
 /* Acts on the message that the scope names. 0, also where nothing was to be done (*ret_done counts

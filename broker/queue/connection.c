@@ -1,7 +1,6 @@
 /*
  * connection.c: the submit sockets and the listeners. Who calls is what the kernel says of the
- * peer: uid by SO_PEERCRED, groups by SO_PEERGROUPS; never the pid, which may be somebody else's by
- * now. On a listener it is the uid that owns the other end of a loopback connection (owner.h),
+ * peer (caller.h). On a listener it is the uid that owns the other end of a loopback connection (owner.h),
  * asked before a byte is read, or nobody, until AUTH names a service.
  *
  * Where a listener has TLS the connection is handed over (handover.h), at once or after STARTTLS,
@@ -154,34 +153,15 @@ connection_free(struct connection *c)
 static int
 peer_of(int fd, struct caller *ret)
 {
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	gid_t few[64], *groups = few;
-	socklen_t size = sizeof(few);
+	struct caller_peer who;
+	int r = caller_peer_of(fd, &who);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return -errno;
-	ret->uid = cred.uid;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0) {
-		if (errno != ERANGE)
-			return -errno;
-		groups = malloc(size);
-		if (groups == NULL)
-			return -ENOMEM;
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0) {
-			free(groups);
-			return -errno;
-		}
-	}
-	ret->groups = calloc(size / sizeof(gid_t) + 1, sizeof(*ret->groups));
-	if (ret->groups != NULL) {
-		ret->groups[ret->group_count++] = cred.gid;
-		for (size_t i = 0; i < size / sizeof(gid_t); i++)
-			ret->groups[ret->group_count++] = groups[i];
-	}
-	if (groups != few)
-		free(groups);
-	return ret->groups == NULL ? -ENOMEM : 0;
+	if (r < 0)
+		return r;
+	ret->uid = who.uid;
+	ret->groups = who.groups;
+	ret->group_count = who.group_count;
+	return 0;
 }
 
 /* ---- the peer of a listener ---- */
@@ -226,7 +206,7 @@ tcp_peer_of(const struct queue *q, int fd, const struct settings_listener *n, st
 	ret->tls = n->tls;
 	ret->auth_required = n->auth_required;
 	ret->remote = n->remote;
-	ret->uid = POLICY_UID_OVERFLOW;
+	ret->uid = CALLER_UID_OVERFLOW;
 	ret->unknown = true;
 	ret->groups_by_name = true;
 	if (q->diag >= 0 && is_loopback(&peer) && owner_of(q->diag, fd, &uid) == 0) {

@@ -87,7 +87,7 @@ ask_events(struct client *c, const struct message *m)
 	uint64_t after = message_u64(m, F_ID, 0);
 	int r = 0;
 
-	if (!c->admin) {
+	if (!control_is_admin(c)) {
 		control_fail(c, "Only an administrator sees the events.", EX_NOPERM);
 		return;
 	}
@@ -152,8 +152,8 @@ act(struct client *c, const struct message *m)
 	    .service = message_str(m, F_SERVICE),
 	    .before = older_than(q, m),
 	    .to = message_str(m, F_TO_ACCOUNT),
-	    .uid = c->admin ? -1 : (int64_t)c->uid,
-	    .by = c->uid};
+	    .owner = control_owner(c),
+	    .by = c->peer.uid};
 	enum action action;
 	unsigned done = 0;
 	int r = 0;
@@ -174,8 +174,8 @@ act(struct client *c, const struct message *m)
 		control_fail(c, "This is no queue id.", EX_USAGE);
 		return;
 	}
-	if (!c->admin && (action == ACTION_HOLD || action == ACTION_RELEASE ||
-			     (account != NULL && id == NULL))) {
+	if (!control_is_admin(c) && (action == ACTION_HOLD || action == ACTION_RELEASE ||
+					(account != NULL && id == NULL))) {
 		control_fail(c, "Only administrators may do this.", EX_NOPERM);
 		return;
 	}
@@ -201,11 +201,11 @@ static void
 ask_explain(struct client *c, const struct message *m)
 {
 	struct queue *q = c->control->q;
-	uint32_t uid = (uint32_t)message_u64(m, F_UID, POLICY_UID_OVERFLOW);
+	uint32_t uid = (uint32_t)message_u64(m, F_UID, CALLER_UID_OVERFLOW);
 	uint64_t group;
 	size_t count = 0;
 
-	if (!c->admin && uid != c->uid) {
+	if (!control_is_admin(c) && uid != c->peer.uid) {
 		control_fail(c, "Only administrators may ask about other users.", EX_NOPERM);
 		return;
 	}
@@ -236,7 +236,7 @@ log_password(const struct client *c, const char *sentence, const char *service)
 {
 	char by[24];
 
-	(void)snprintf(by, sizeof(by), "%" PRIu32, c->uid);
+	(void)snprintf(by, sizeof(by), "%" PRIu32, c->peer.uid);
 	log_line(LOG_LEVEL_NOTICE, sentence, LOG_PAIRS({LOG_SERVICE, service}, {LOG_UID, by}));
 }
 
@@ -272,7 +272,7 @@ act_on_password(struct client *c, const struct message *m)
 	bool revoke = strcmp(action, "revoke") == 0;
 	int r;
 
-	if (!c->admin) {
+	if (!control_is_admin(c)) {
 		control_fail(c, "Only administrators may do this.", EX_NOPERM);
 		return;
 	}
@@ -330,12 +330,12 @@ ask_check(struct client *c, const struct message *m)
 	    .tls = tls == NULL ? "starttls" : tls,
 	    .to = message_str(m, F_RCPT),
 	    .selector = message_str(m, F_SELECTOR),
-	    .all_senders = c->admin,
+	    .all_senders = control_is_admin(c),
 	    .send = (message_u64(m, F_FLAGS, 0) & CHECK_SEND) != 0,
 	};
 	int r;
 
-	if (!c->admin && (account == NULL || ask.send || ask.to != NULL)) {
+	if (!control_is_admin(c) && (account == NULL || ask.send || ask.to != NULL)) {
 		control_fail(c, "Only administrators may do this.", EX_NOPERM);
 		return;
 	}
@@ -364,7 +364,7 @@ ask_reload(struct client *c)
 	struct control *k = c->control;
 	struct message *m;
 
-	if (!c->admin) {
+	if (!control_is_admin(c)) {
 		control_fail(c, "Only administrators may do this.", EX_NOPERM);
 		return;
 	}
@@ -455,7 +455,7 @@ find(struct client *c, const struct message *m)
 {
 	const char *domain = message_str(m, F_HOST);
 
-	if (!c->admin) {
+	if (!control_is_admin(c)) {
 		control_fail(c, "Only administrators may do this.", EX_NOPERM);
 		return;
 	}

@@ -30,10 +30,8 @@ struct client {
 	struct client *next;
 	struct control *control;
 	struct channel *channel;
-	uint32_t uid;
-	uint32_t *groups;
-	size_t group_count;
-	bool admin;
+	struct caller_peer peer;
+	unsigned rights; /* enum caller_right */
 	/* the request being answered */
 	enum cursor_kind kind;
 	uint64_t ids[WALK_MESSAGES]; /* CURSOR_LIST: of this part of it; CURSOR_SHOW: the one */
@@ -84,6 +82,10 @@ int control_row_of_status(struct client *c);
 int control_row_of_explanation(struct client *c);
 /* spool_event_visit; `arg` is the client. */
 int control_row_event(void *arg, const struct spool_event *e);
+/* Does it administer? */
+bool control_is_admin(const struct client *c);
+/* The messages that the client may see and act on. */
+struct mail_owner control_owner(const struct client *c);
 /* May this client see the account? */
 bool control_sees_account(const struct client *c, const struct account *a);
 

@@ -23,6 +23,8 @@ row_message(struct client *c, const struct spool_message *m)
 	message_put_str(out, F_SERVICE, m->service);
 	if (m->uid >= 0)
 		message_put_u64(out, F_UID, (uint64_t)m->uid);
+	if ((m->flags & SPOOL_OF_SOCKET) != 0)
+		message_put_str(out, F_SOCKET_NAME, m->service);
 	if (m->next != SPOOL_NEVER)
 		message_put_u64(out, F_UNTIL, (uint64_t)m->expires);
 	message_put_str(out, F_SUBJECT, m->subject);
@@ -166,7 +168,9 @@ row_attempt(void *arg, const struct spool_attempt_row *a)
 static bool
 is_shown(const struct client *c, const struct spool_message *m)
 {
-	return (c->admin || m->uid == (int64_t)c->uid) &&
+	struct mail_owner owner = control_owner(c);
+
+	return queue_owns(c->control->q, &owner, m->uid, m->flags, m->service) &&
 	       (c->account == NULL || strcmp(c->account, m->account) == 0) &&
 	       (c->service == NULL || strcmp(c->service, m->service) == 0);
 }
@@ -206,10 +210,10 @@ bool
 control_sees_account(const struct client *c, const struct account *a)
 {
 	const struct queue *q = c->control->q;
-	struct policy_caller who = {c->uid, c->groups, c->group_count, NULL};
+	struct policy_caller who = {c->peer.uid, c->peer.groups, c->peer.group_count, NULL};
 	size_t i;
 
-	if (c->admin)
+	if (control_is_admin(c))
 		return true;
 	i = policy_match(q->policies, q->service_count, &who);
 	for (size_t k = 0; i < q->service_count && k < q->services[i]->account_count; k++)
@@ -260,7 +264,7 @@ control_row_of_status(struct client *c)
 
 		if (a->configured && control_sees_account(c, a))
 			r = row_account(c, a, a->waiting);
-	} else if (c->admin) {
+	} else if (control_is_admin(c)) {
 		r = channel_send(c->channel, explain_service(q, q->services[c->at]), -1);
 	}
 	return r;

@@ -71,7 +71,9 @@ choose(void *arg, const struct spool_glance *g)
 {
 	struct client *c = arg;
 
-	if (g->open && (c->admin || g->uid == (int64_t)c->uid) &&
+	struct mail_owner owner = control_owner(c);
+
+	if (g->open && queue_owns(c->control->q, &owner, g->uid, g->flags, g->service) &&
 	    (c->account == NULL || strcmp(c->account, g->account) == 0) &&
 	    (c->service == NULL || strcmp(c->service, g->service) == 0) && g->received <= c->before)
 		c->ids[c->count++] = g->id;
@@ -183,7 +185,7 @@ client_free(struct client *c)
 	free(c->account);
 	free(c->service);
 	control_forget_explanation(c);
-	free(c->groups);
+	free(c->peer.groups);
 	(void)channel_free(c->channel);
 	free(c);
 }
@@ -197,7 +199,10 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		(void)close(fd);
 	channel_pause(channel, true);
 	c->sent = 0;
-	control_ask(c, m);
+	if ((c->rights & CALLER_MAY_SEE_OWN) != 0)
+		control_ask(c, m);
+	else
+		control_fail(c, "Frank answers nothing to this user.", EX_NOPERM);
 	go_on(c);
 }
 
@@ -216,32 +221,27 @@ on_writable(void *arg, struct channel *channel)
 static const struct channel_ops client_ops = {
     .message = on_message, .closed = on_closed, .writable = on_writable};
 
+bool
+control_is_admin(const struct client *c)
+{
+	return (c->rights & CALLER_MAY_ADMINISTER) != 0;
+}
+
+struct mail_owner
+control_owner(const struct client *c)
+{
+	return (struct mail_owner){
+	    .uid = (c->rights & CALLER_MAY_SEE_ALL) != 0 ? -1 : (int64_t)c->peer.uid};
+}
+
 static int
 take_identity(struct client *c, int fd)
 {
-	struct ucred cred;
-	socklen_t len = sizeof(cred), size = 0;
-	gid_t *groups = NULL;
+	int r = caller_peer_of(fd, &c->peer);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return -errno;
-	/* Asked with no room, the kernel says how much it takes. */
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno != ERANGE)
-		return -errno;
-	groups = calloc(size / sizeof(gid_t) + 1, sizeof(*groups));
-	c->groups = calloc(size / sizeof(gid_t) + 1, sizeof(*c->groups));
-	if (groups == NULL || c->groups == NULL ||
-	    (size > 0 && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)) {
-		free(groups);
-		return -ENOMEM;
-	}
-	c->uid = cred.uid;
-	c->groups[c->group_count++] = cred.gid;
-	for (size_t i = 0; i < size / sizeof(gid_t); i++)
-		c->groups[c->group_count++] = groups[i];
-	free(groups);
-	c->admin = caller_is_admin(c->control->q, c->uid, c->groups, c->group_count);
-	return 0;
+	if (r == 0)
+		c->rights = queue_control_rights(c->control->q, &c->peer);
+	return r;
 }
 
 /* So that nobody who keeps connections open keeps administrators out. */
@@ -251,8 +251,8 @@ has_too_many(const struct control *k, const struct client *c)
 	size_t n = 0;
 
 	for (const struct client *other = k->clients; other != NULL; other = other->next)
-		n += other->uid == c->uid;
-	return !c->admin && n >= CLIENTS_PER_UID;
+		n += other->peer.uid == c->peer.uid;
+	return (c->rights & CALLER_IS_EXEMPT) == 0 && n >= CLIENTS_PER_UID;
 }
 
 static void
@@ -267,7 +267,7 @@ serve(struct control *k, int fd)
 	c->control = k;
 	if (take_identity(c, fd) < 0 || has_too_many(k, c)) {
 		(void)close(fd);
-		free(c->groups);
+		free(c->peer.groups);
 		free(c);
 		return;
 	}

@@ -108,8 +108,8 @@ list_message(struct queue *q, const struct spool_message *m, struct buf *out)
 struct listing {
 	struct walk walk;
 	struct queue *q;
-	uint32_t uid;
-	bool all;
+	struct mail_owner owner;
+	char *owner_service; /* what `owner` borrows */
 	struct buf *out;
 	listing_done *done;
 	void *arg;
@@ -132,7 +132,7 @@ choose(void *arg, const struct spool_glance *g)
 {
 	struct listing *l = arg;
 
-	if (!g->open || (!l->all && g->uid != (int64_t)l->uid))
+	if (!g->open || !queue_owns(l->q, &l->owner, g->uid, g->flags, g->service))
 		return 0;
 	l->shown++;
 	l->size += g->size;
@@ -191,15 +191,22 @@ step(struct queue *q, struct walk *w)
 }
 
 struct listing *
-listing_new(struct queue *q, uint32_t uid, bool all, struct buf *out, listing_done *done, void *arg)
+listing_new(
+    struct queue *q, const struct mail_owner *owner, struct buf *out, listing_done *done, void *arg)
 {
 	struct listing *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return NULL;
 	l->q = q;
-	l->uid = uid;
-	l->all = all;
+	l->owner = *owner;
+	if (owner->service != NULL) {
+		l->owner.service = l->owner_service = strdup(owner->service);
+		if (l->owner_service == NULL) {
+			free(l);
+			return NULL;
+		}
+	}
 	l->out = out;
 	l->done = done;
 	l->arg = arg;
@@ -212,6 +219,7 @@ listing_free(struct listing *l)
 {
 	if (l != NULL) {
 		walk_end(l->q, &l->walk);
+		free(l->owner_service);
 		free(l);
 	}
 	return NULL;

@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/attr.h"
+#include "broker/role/caller.h"
 
 static bool
 has_number(const uint32_t *list, size_t count, uint32_t number)
@@ -43,7 +44,7 @@ policy_takes(const struct policy_service *s, const struct policy_caller *c, enum
 		*ret = POLICY_PASSWORD_ONLY;
 		return false;
 	}
-	if (c->uid == POLICY_UID_OVERFLOW && !own_socket) {
+	if (c->uid == CALLER_UID_OVERFLOW && !own_socket) {
 		*ret = POLICY_NOBODY;
 		return false;
 	}

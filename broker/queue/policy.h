@@ -46,15 +46,11 @@ struct policy_service {
 
 /* A caller that the kernel vouches for. */
 struct policy_caller {
-	uint32_t uid;
+	uint32_t uid; /* CALLER_UID_OVERFLOW matches only a service with a socket of its own */
 	const uint32_t *groups;
 	size_t group_count;
 	const char *socket; /* the service whose socket it came through; NULL: the common one */
 };
-
-/* The uid that stands for users of another user namespace (user_namespaces(7)): nobody, who
- * matches only a service with a socket of its own. */
-enum { POLICY_UID_OVERFLOW = 65534 };
 
 /* Why a service is for a caller, or is not. */
 enum policy_reason {

@@ -48,6 +48,7 @@
 #include "broker/ipc/channel.h"
 #include "broker/queue/settings.h"
 #include "broker/queue/spool.h"
+#include "broker/role/caller.h"
 #include "broker/role/role.h"
 #include "diagnosis/diagnosis.h"
 
@@ -343,7 +344,7 @@ void local_aliases_result(struct queue *q, const struct message *m);
 
 /* Who is at the other end. */
 struct caller {
-	bool unknown; /* nobody vouches for the uid, which is POLICY_UID_OVERFLOW then */
+	bool unknown; /* nobody vouches for the uid, which is CALLER_UID_OVERFLOW then */
 	uint32_t uid;
 	uint32_t *groups; /* owned by whoever made it */
 	size_t group_count;
@@ -359,8 +360,22 @@ struct caller {
 	char origin[56]; /* "127.0.0.1:40112" */
 };
 
-/* uid 0, our own uid, or in the configured group. */
-bool caller_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups, size_t count);
+/* enum caller_right of this caller; at control.sock those of `who`. */
+unsigned queue_caller_rights(const struct queue *q, const struct caller *c);
+unsigned queue_control_rights(const struct queue *q, const struct caller_peer *who);
+
+/* Whose messages are meant. */
+struct mail_owner {
+	int64_t uid; /* -1: everybody's */
+	const char
+	    *service; /* the uid is of a caller of its socket; NULL: of a user of this host */
+};
+
+/* Those that the caller may see and act on: CALLER_MAY_SEE_ALL or CALLER_MAY_SEE_OWN. */
+struct mail_owner queue_owner(const struct caller *c, unsigned rights);
+/* Is a message with this uid, flags and service one of them? */
+bool queue_owns(const struct queue *q, const struct mail_owner *o, int64_t uid, unsigned flags,
+    const char *service);
 
 struct submission_ops {
 	/* A decision that was awaited is made: there may be output, and input is taken again. */
@@ -422,13 +437,13 @@ void control_looked_up(struct control *c, const struct message *m);
 void control_send_peer(struct control *c, bool up);
 
 /*
- * What mailq prints to this caller, written to `out` in steps; then `done`, never from within this
+ * What mailq prints of the messages of `owner` (copied), written to `out` in steps; then `done`, never from within this
  * call, with false where memory or the disk failed. NULL: no memory. What is not shown for want of
  * room in `out` is counted.
  */
 typedef void listing_done(void *arg, bool good);
-struct listing *listing_new(
-    struct queue *q, uint32_t uid, bool all, struct buf *out, listing_done *done, void *arg);
+struct listing *listing_new(struct queue *q, const struct mail_owner *owner, struct buf *out,
+    listing_done *done, void *arg);
 /* Also while it is being made. Takes NULL; returns NULL. */
 struct listing *listing_free(struct listing *l);
 
@@ -475,8 +490,9 @@ void checks_peer(struct queue *q, bool up);
 
 /* ---- actions of people: action.h, and XFRANK FLUSH ---- */
 
-/* What may be tried is tried now, or as soon as a walk comes to it. `uid` -1: of everybody. */
-void action_flush(struct queue *q, int64_t uid);
+/* What may be tried is tried now, or as soon as a walk comes to it. `owner` is copied; `by` is the
+ * uid that asks, for the log. */
+void action_flush(struct queue *q, const struct mail_owner *owner, uint32_t by);
 
 /* ---- the clock ---- */
 

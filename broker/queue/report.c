@@ -273,7 +273,7 @@ make_message(struct queue *q, const struct account *a, const char *from, struct 
 	    .next = queue_now(q),
 	    .size = text->len,
 	    .header_size = end == NULL ? 0 : (uint64_t)(end + 2 - text->data),
-	    .flags = SPOOL_REPORT,
+	    .flags = SPOOL_REPORT | (m->flags & (SPOOL_OF_USER | SPOOL_OF_SOCKET)),
 	    .recipients = calloc(to->count, sizeof(struct spool_recipient)),
 	};
 	if (ret->recipients == NULL)

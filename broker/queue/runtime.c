@@ -302,13 +302,67 @@ runtime_take(struct queue *q, struct settings *s)
 	return r < 0 ? r : take_services(q, s);
 }
 
-bool
-caller_is_admin(const struct queue *q, uint32_t uid, const uint32_t *groups, size_t count)
+/* ---- callers ---- */
+
+static uint64_t
+admin_group(const struct queue *q)
 {
-	if (uid == 0 || uid == (uint32_t)geteuid())
+	return q->settings->has_admin_gid ? q->settings->admin_gid : CALLER_NO_GROUP;
+}
+
+static enum caller_entrance
+entrance_of(const struct caller *c)
+{
+	if (c->listener != NULL)
+		return CALLER_LISTENER;
+	if (c->socket != NULL)
+		return CALLER_SERVICE;
+	return c->groups_by_name ? CALLER_DROP : CALLER_SUBMIT;
+}
+
+unsigned
+queue_caller_rights(const struct queue *q, const struct caller *c)
+{
+	const struct caller_peer who = {c->uid, c->groups, c->group_count};
+
+	return caller_rights(entrance_of(c), caller_kind(&who, geteuid(), admin_group(q)));
+}
+
+unsigned
+queue_control_rights(const struct queue *q, const struct caller_peer *who)
+{
+	return caller_rights(CALLER_CONTROL, caller_kind(who, geteuid(), admin_group(q)));
+}
+
+struct mail_owner
+queue_owner(const struct caller *c, unsigned rights)
+{
+	if ((rights & CALLER_MAY_SEE_ALL) != 0)
+		return (struct mail_owner){.uid = -1};
+	return (struct mail_owner){.uid = c->uid, .service = c->socket};
+}
+
+/* A message of a version that did not tell whose uid it is: where its service has a socket now, it
+ * may be of either, and only administrators see it. */
+static bool
+may_be_of_either(const struct queue *q, unsigned flags, const char *service)
+{
+	const struct service *v = NULL;
+
+	if ((flags & (SPOOL_OF_USER | SPOOL_OF_SOCKET)) == 0)
+		v = service_by_name((struct queue *)(uintptr_t)q, service);
+	return v != NULL && v->policy.socket != NULL;
+}
+
+bool
+queue_owns(const struct queue *q, const struct mail_owner *o, int64_t uid, unsigned flags,
+    const char *service)
+{
+	if (o->uid < 0)
 		return true;
-	for (size_t i = 0; q->settings->has_admin_gid && i < count; i++)
-		if (groups[i] == q->settings->admin_gid)
-			return true;
-	return false;
+	if (o->uid != uid || may_be_of_either(q, flags, service))
+		return false;
+	return o->service == NULL
+		   ? (flags & SPOOL_OF_SOCKET) == 0
+		   : (flags & SPOOL_OF_SOCKET) != 0 && strcmp(o->service, service) == 0;
 }

@@ -49,6 +49,9 @@ enum {
 	SPOOL_CAPTURE = 16,
 	SPOOL_WARNED = 32,     /* the sender was told of the delay */
 	SPOOL_REQUIRETLS = 64, /* TLS on every hop, or not at all */
+	/* Whose `uid` is. Neither: stored by a version that did not tell them apart, or by nobody. */
+	SPOOL_OF_USER = 128,   /* a user of this host */
+	SPOOL_OF_SOCKET = 256, /* a caller of the socket of `service` */
 };
 
 struct spool_recipient {
@@ -67,7 +70,7 @@ struct spool_message {
 	uint64_t id;
 	char submission[33]; /* 32 hexadecimal digits, or "" */
 	char *account, *service;
-	int64_t uid;     /* who handed it in; -1: we ourselves */
+	int64_t uid;     /* who handed it in (see SPOOL_OF_USER); -1: we ourselves, or a password */
 	char *sender;    /* of the envelope; "" for the null sender */
 	char *return_to; /* whom reports go to; "": nobody; NULL: the postmaster */
 	char *envid;     /* xtext or "" */

@@ -29,10 +29,13 @@ enum smtp_decision
 submission_on_list(void *arg, struct buf *out)
 {
 	struct submission *s = arg;
-	const struct caller *c = s->caller;
+	unsigned rights = queue_caller_rights(s->q, s->caller);
+	struct mail_owner owner = queue_owner(s->caller, rights);
 
-	s->listing = listing_new(s->q, c->uid,
-	    caller_is_admin(s->q, c->uid, c->groups, c->group_count), out, on_listed, s);
+	if ((rights & CALLER_MAY_SEE_OWN) == 0)
+		return submission_refuse(
+		    s, 550, "5.7.1", "This entrance shows no mail to this user");
+	s->listing = listing_new(s->q, &owner, out, on_listed, s);
 	return s->listing == NULL ? SMTP_REFUSE : SMTP_LATER;
 }
 
@@ -40,10 +43,11 @@ void
 submission_on_flush(void *arg)
 {
 	struct submission *s = arg;
-	const struct caller *c = s->caller;
+	unsigned rights = queue_caller_rights(s->q, s->caller);
+	struct mail_owner owner = queue_owner(s->caller, rights);
 
-	action_flush(
-	    s->q, caller_is_admin(s->q, c->uid, c->groups, c->group_count) ? -1 : (int64_t)c->uid);
+	if ((rights & CALLER_MAY_ACT) != 0)
+		action_flush(s->q, &owner, s->caller->uid);
 }
 
 /* One address a line, each once. */
@@ -99,9 +103,8 @@ enum smtp_decision
 submission_on_aliases(void *arg)
 {
 	struct submission *s = arg;
-	const struct caller *c = s->caller;
 
-	if (!caller_is_admin(s->q, c->uid, c->groups, c->group_count))
+	if ((queue_caller_rights(s->q, s->caller) & CALLER_MAY_ADMINISTER) == 0)
 		return submission_refuse(
 		    s, 550, "5.7.1", "Only administrators may have the aliases read anew");
 	if (local_read_aliases(s->q, on_aliases_read, s) < 0)

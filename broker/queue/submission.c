@@ -77,6 +77,17 @@ address_of_user(const struct queue *q, const struct user *u)
 		   : name);
 }
 
+/* A password tells which service calls, and nothing of who does. */
+static void
+set_owner(const struct submission *s, struct spool_message *m)
+{
+	const struct caller *c = s->caller;
+
+	m->uid = logged_in_as(s) != NULL ? -1 : (int64_t)c->uid;
+	if (m->uid >= 0)
+		m->flags |= c->socket != NULL ? SPOOL_OF_SOCKET : SPOOL_OF_USER;
+}
+
 static struct transaction *
 transaction_new(struct submission *s, struct service *service, const char *sender,
     const struct smtp_mail_params *p, const struct user *u)
@@ -106,7 +117,7 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 	t->message->envid = strdup(p->envid);
 	if (t->message->service == NULL || t->message->envid == NULL)
 		return transaction_free(t);
-	t->message->uid = logged_in_as(s) != NULL ? -1 : (int64_t)u->uid;
+	set_owner(s, t->message);
 	t->message->ret = p->ret;
 	if (p->requiretls)
 		t->message->flags |= SPOOL_REQUIRETLS;
@@ -171,7 +182,7 @@ service_for(const struct submission *s, const struct user *u)
 	/* the password is the service's own: no rule in front of it is asked */
 	if (logged_in_as(s) != NULL)
 		return authentication_service(s->authentication);
-	if (c->unknown || c->auth_required)
+	if ((queue_caller_rights(q, c) & CALLER_MAY_SUBMIT) == 0 || c->auth_required)
 		return NULL;
 	i = policy_match(q->policies, q->service_count, &who);
 	return i < q->service_count ? q->services[i] : NULL;
@@ -235,20 +246,27 @@ on_user(void *arg, const struct user *u)
 	s->ops->proceed(s->arg);
 }
 
+/* The service that the caller is, and no user of this host; NULL: it is one. */
+static const char *
+service_name(const struct submission *s)
+{
+	return logged_in_as(s) != NULL ? logged_in_as(s) : s->caller->socket;
+}
+
 static enum smtp_decision
 on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 {
 	struct submission *s = arg;
-	const char *service = logged_in_as(s);
+	const char *name = service_name(s);
 	const struct user *u;
 
 	submission_note(s, 0, "");
 	if (s->q->stopping)
 		return submission_refuse(s, 421, "4.3.2", "Frank is stopping: try again later");
-	if (service != NULL || s->caller->unknown) {
-		/* a service by itself, of whose user nothing is known */
+	if (name != NULL || (queue_caller_rights(s->q, s->caller) & CALLER_IS_LOOKED_UP) == 0) {
+		/* a service by itself, or nobody: nothing is known of the user */
 		struct user self = {.uid = s->caller->uid,
-		    .name = (char *)(uintptr_t)(service == NULL ? "" : service),
+		    .name = (char *)(uintptr_t)(name == NULL ? "" : name),
 		    .full_name = (char *)""};
 
 		return mail_with_user(s, sender, p, &self);

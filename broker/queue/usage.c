@@ -15,6 +15,7 @@ struct usage {
 	uint64_t in_flight;
 	struct policy_bucket minute, logins;
 	uint64_t told; /* of queue_now_ms; 0: never */
+	bool exempt;   /* CALLER_IS_EXEMPT */
 };
 
 struct usages {
@@ -70,6 +71,7 @@ usage_take(struct queue *q, const struct caller *c)
 		if (u == NULL)
 			return NULL;
 		u->uid = c->uid;
+		u->exempt = (queue_caller_rights(q, c) & CALLER_IS_EXEMPT) != 0;
 		memcpy(u->place, place, sizeof(place));
 		u->next = q->usages->chains[c->uid % CHAINS];
 		q->usages->chains[c->uid % CHAINS] = u;
@@ -85,18 +87,12 @@ usage_drop(struct queue *q, struct usage *u)
 		u->users--;
 }
 
-static bool
-is_privileged(const struct usage *u)
-{
-	return u->uid == 0 || u->uid == (uint32_t)geteuid();
-}
-
 bool
 usage_connect(const struct queue *q, struct usage *u)
 {
 	unsigned most = q->settings->user_connections;
 
-	if (u->connections >= (is_privileged(u) ? most * ROOT_FACTOR : most))
+	if (u->connections >= (u->exempt ? most * ROOT_FACTOR : most))
 		return false;
 	u->connections++;
 	return true;
@@ -118,7 +114,7 @@ bool
 usage_grow(const struct queue *q, struct usage *u, uint64_t octets)
 {
 	u->in_flight += octets;
-	return is_privileged(u) || u->in_flight <= q->settings->user_in_flight;
+	return u->exempt || u->in_flight <= q->settings->user_in_flight;
 }
 
 void
@@ -130,15 +126,15 @@ usage_shrink(struct usage *u, uint64_t octets)
 uint64_t
 usage_wait(const struct queue *q, const struct usage *u)
 {
-	return is_privileged(u) ? 0
-				: policy_bucket_wait(&u->minute, q->settings->user_rate, MINUTE_MS,
-				      queue_now_ms());
+	return u->exempt ? 0
+			 : policy_bucket_wait(
+			       &u->minute, q->settings->user_rate, MINUTE_MS, queue_now_ms());
 }
 
 void
 usage_message(const struct queue *q, struct usage *u)
 {
-	if (!is_privileged(u))
+	if (!u->exempt)
 		policy_bucket_take(
 		    &u->minute, q->settings->user_rate, MINUTE_MS, queue_now_ms(), 1);
 }

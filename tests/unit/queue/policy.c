@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "broker/queue/policy.h"
+#include "broker/role/caller.h"
 
 static uint32_t cron_users[] = {0, 33};
 static uint32_t web_groups[] = {50, 60};
@@ -47,8 +48,8 @@ test_match(void **state)
 	    {33, 60, NULL, "cron"}, /* the first in file order */
 	    {1000, 60, NULL, "web"},
 	    {1000, 1000, NULL, "all"},
-	    {POLICY_UID_OVERFLOW, 60, NULL, NULL},
-	    {POLICY_UID_OVERFLOW, 60, "box", "box"},
+	    {CALLER_UID_OVERFLOW, 60, NULL, NULL},
+	    {CALLER_UID_OVERFLOW, 60, "box", "box"},
 	    {0, 0, "box", "box"},
 	    {33, 0, "picky", "picky"},
 	    {1000, 0, "picky", NULL}, /* never falls through to the common socket's */
@@ -85,11 +86,11 @@ test_reasons(void **state)
 	    {1, 34, 61, NULL, false, POLICY_OTHER_CALLERS},
 	    {2, 34, 60, NULL, false, POLICY_OWN_SOCKET},
 	    {2, 34, 60, "picky", false, POLICY_OWN_SOCKET},
-	    {2, POLICY_UID_OVERFLOW, 60, "box", true, POLICY_ANY_OF_SOCKET},
+	    {2, CALLER_UID_OVERFLOW, 60, "box", true, POLICY_ANY_OF_SOCKET},
 	    {3, 33, 60, "picky", true, POLICY_USER},
 	    {3, 34, 60, "picky", false, POLICY_OTHER_CALLERS},
 	    {4, 34, 60, NULL, true, POLICY_ANY_USER},
-	    {4, POLICY_UID_OVERFLOW, 60, NULL, false, POLICY_NOBODY},
+	    {4, CALLER_UID_OVERFLOW, 60, NULL, false, POLICY_NOBODY},
 	    {9, 34, 60, NULL, false, POLICY_PASSWORD_ONLY},
 	};
 
