@@ -129,11 +129,10 @@ level_word(enum log_level level)
 	return "";
 }
 
+/* What people read and search: the sentence, and every field behind it. */
 static void
-format_stderr(
-    struct buf *line, enum log_level level, const char *sentence, const struct log_pair *pairs)
+append_text(struct buf *line, const char *sentence, const struct log_pair *pairs)
 {
-	(void)buf_printf(line, "%s: %s", state.name, level_word(level));
 	append_escaped(line, sentence, false);
 	for (; pairs->field != LOG_END; pairs++) {
 		const char *mark;
@@ -145,6 +144,14 @@ format_stderr(
 		append_escaped(line, pairs->value, true);
 		(void)buf_append_str(line, mark);
 	}
+}
+
+static void
+format_stderr(
+    struct buf *line, enum log_level level, const char *sentence, const struct log_pair *pairs)
+{
+	(void)buf_printf(line, "%s: %s", state.name, level_word(level));
+	append_text(line, sentence, pairs);
 	/* The end of a line that was cut must fit all the same. */
 	line->max += 8;
 	if (line->failed)
@@ -158,7 +165,7 @@ format_journal(
 {
 	(void)buf_printf(
 	    line, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=", (int)level, state.name);
-	append_escaped(line, sentence, false);
+	append_text(line, sentence, pairs);
 	(void)buf_append_char(line, '\n');
 	for (; pairs->field != LOG_END; pairs++) {
 		if (pairs->value == NULL)
@@ -171,6 +178,15 @@ format_journal(
 		append_escaped(line, pairs->value, false);
 		(void)buf_append_char(line, '\n');
 	}
+}
+
+const char *
+log_recipients(char text[LOG_RECIPIENTS_SIZE], const char *first, size_t count)
+{
+	if (count <= 1)
+		return first;
+	(void)snprintf(text, LOG_RECIPIENTS_SIZE, "%.400s and %zu more", first, count - 1);
+	return text;
 }
 
 static int

@@ -1,9 +1,11 @@
 /*
  * log.h: one log line per decision, with fields.
  *
- * Roles log; libraries do not. A line is a sentence for a person and fields for a program. It goes to the
- * journal in its native protocol when standard error is connected to it (JOURNAL_STREAM, systemd.exec(5)), else
- * to standard error as `frankd[queue]: warning: sentence account=billing queue_id=3f2a`.
+ * Roles log; libraries do not. A line is a sentence followed by its fields, `A message is delivered.
+ * queue_id=3f2a account=billing recipient=a@example.org`: people search the text for an id or an address, in the
+ * journal as in syslog. It goes to the journal in its native protocol when standard error is connected to it
+ * (JOURNAL_STREAM, systemd.exec(5)), with the fields once more as fields of the journal, else to standard error as
+ * `frankd[queue]: warning: ...`.
  *
  * Values are escaped: control characters, quotes and bytes that are not UTF-8 never reach the terminal or
  * forge a line. There is no format for a secret, and none must be passed.
@@ -49,6 +51,12 @@ int log_fd(void);
 
 /* Writes one line: `sentence` needs no newline. `pairs` ends at the first whose field is LOG_END. */
 void log_line(enum log_level level, const char *sentence, const struct log_pair *pairs);
+
+enum { LOG_RECIPIENTS_SIZE = 512 };
+
+/* The value of LOG_RECIPIENT for a line about several: the first, and how many more there are ("a@example.org and 3
+ * more"). `count` is at least 1. Written to `text` where more than one is meant; returns `text` or `first`. */
+const char *log_recipients(char text[LOG_RECIPIENTS_SIZE], const char *first, size_t count);
 
 #define LOG_PAIRS(...) ((const struct log_pair[]){__VA_ARGS__, {LOG_END, NULL}})
 

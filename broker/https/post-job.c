@@ -72,13 +72,15 @@ fail(struct post_job *j, enum smtp_stage stage, enum smtp_fault fault, const cha
 static void
 log_outcome(const struct post_job *j, const struct smtp_reply *r)
 {
-	char code[16];
+	char code[16], recipients[LOG_RECIPIENTS_SIZE];
 
 	(void)snprintf(code, sizeof(code), "%d", r->code);
 	log_line(r->code == 250 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE,
 	    r->code == 250 ? "The mail API took a message."
 			   : "The mail API did not take a message.",
-	    LOG_PAIRS({LOG_ACCOUNT, j->account->name}, {LOG_ENDPOINT, j->endpoint},
+	    LOG_PAIRS({LOG_QUEUE_ID, j->job->queue_id}, {LOG_ACCOUNT, j->account->name},
+		{LOG_RECIPIENT, log_recipients(recipients, j->job->recipients[0].address, j->job->spec.recipient_count)},
+		{LOG_ENDPOINT, j->endpoint},
 		{LOG_OUTCOME, r->code > 0 ? "answered" : smtp_fault_name(r->fault)},
 		{LOG_REPLY, r->code > 0 ? code : NULL}, {LOG_ERROR, r->text}));
 }

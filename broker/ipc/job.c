@@ -36,11 +36,13 @@ job_free(struct job *j)
 static size_t
 strings_size(const struct message *m, size_t body_len)
 {
-	size_t size = body_len + strlen(message_str(m, F_SENDER)) + 2, at = 0;
+	size_t size = body_len + strlen(message_str(m, F_SENDER)) + 3, at = 0;
 	const char *s;
 
 	if (message_has(m, F_ENVID))
 		size += strlen(message_str(m, F_ENVID));
+	if (message_has(m, F_QUEUE_ID))
+		size += strlen(message_str(m, F_QUEUE_ID));
 	while (message_next_str(m, F_RCPT, &at, &s))
 		size += strlen(s) + 1;
 	at = 0;
@@ -131,6 +133,7 @@ fill(struct job *j, const struct message *m, int fd)
 	j->id = j->spec.id = message_u64(m, F_ID, 0);
 	j->spec.sender = put_string(&to, message_str(m, F_SENDER));
 	j->spec.envid = message_has(m, F_ENVID) ? put_string(&to, message_str(m, F_ENVID)) : "";
+	j->queue_id = message_has(m, F_QUEUE_ID) ? put_string(&to, message_str(m, F_QUEUE_ID)) : "";
 	take_recipients(j, m, &to);
 	if (body != NULL) {
 		j->body = memcpy(to, body, body_len);

@@ -12,6 +12,7 @@ struct job {
 	struct job *next;
 	struct smtp_client_job spec; /* borrows from this object; id is the number below */
 	uint64_t id;                 /* queue's */
+	const char *queue_id;        /* the message's id, as people know it; "" when not given */
 	char *strings;               /* all the text in one block */
 	struct smtp_client_recipient *recipients;
 	char *body;        /* in `strings` or mapped */

@@ -301,13 +301,19 @@ job_stays(struct queue *q, struct job *j, int r)
 	struct smtp_reply fault = {.fault = SMTP_FAULT_LOCAL, .text = strerror(-r)};
 	struct smtp_reply results[JOB_RECIPIENTS_MAX];
 	struct outcome o = {.untried = r == -EPIPE};
+	const struct spool_message *m = j->delivery->message;
+	char id[SPOOL_ID_LEN], recipients[LOG_RECIPIENTS_SIZE];
 
 	for (size_t i = 0; i < j->count; i++)
 		results[i] = fault;
 	if (r != -EPIPE) {
 		o.results = results;
 		log_line(LOG_LEVEL_ERROR, "A job cannot be handed to the network role.",
-		    LOG_PAIRS({LOG_ACCOUNT, j->delivery->account->name}, {LOG_ERROR, fault.text}));
+		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
+			{LOG_RECIPIENT,
+			    log_recipients(
+				recipients, m->recipients[j->index[0]].address, j->count)},
+			{LOG_ERROR, fault.text}));
 	}
 	outcome_record(q, j, &o);
 }

@@ -55,7 +55,7 @@ store_write(struct queue *q, struct op *op)
 static void
 log_stored(const struct spool_message *m)
 {
-	char id[SPOOL_ID_LEN], uid[24];
+	char id[SPOOL_ID_LEN], uid[24], recipients[LOG_RECIPIENTS_SIZE];
 
 	(void)snprintf(uid, sizeof(uid), "%" PRId64, m->uid);
 	log_line(LOG_LEVEL_INFO,
@@ -63,7 +63,7 @@ log_stored(const struct spool_message *m)
 	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)},
 		{LOG_ACCOUNT, *m->account == '\0' ? NULL : m->account}, {LOG_SERVICE, m->service},
 		{LOG_UID, uid}, {LOG_SENDER, m->sender},
-		{LOG_RECIPIENT, m->count == 1 ? m->recipients[0].address : NULL}));
+		{LOG_RECIPIENT, log_recipients(recipients, m->recipients[0].address, m->count)}));
 }
 
 /* It is not stored, or was before: nothing of it stays. */

@@ -48,6 +48,11 @@ def several(ground):
     check('several: the deferred recipient waits with the server\'s words', 'greylist@example.test' in text and 'Greylisted' in text, text)
     bounce = ground.arrived('billing@example.test', 'nouser@example.test')
     check('several: a bounce for the one that does not exist', bounce and 'multipart/report' in bounce[-1] and 'No such user here' in bounce[-1], f.shown())
+    # the text of the lines alone tells what became of each recipient: people grep the id
+    ident = re.search(r'^([0-9A-F]{8,16}) ', f.frank('queue').stdout, re.M)
+    lines = [l for l in f.log().splitlines() if ident and ident.group(1) in l]
+    for rcpt, why in (('good@example.test', 'delivered'), ('nouser@example.test', 'No such user here'), ('greylist@example.test', 'Greylisted')):
+        check(f'several: the log has the id, the account and the reason of {rcpt} in one line', any(f'recipient={rcpt}' in l and 'account=a' in l and why in l for l in lines), lines or f.frank('queue').stdout)
     check('several: the bounce does not speak of the others as failed', bounce and 'Final-Recipient: rfc822; good@' not in bounce[-1] and 'greylist@' not in bounce[-1].split('message/rfc822')[0], bounce)
     f.stop()
 

@@ -137,6 +137,17 @@ test_long_line(void **state)
 }
 
 static void
+test_recipients(void **state)
+{
+	static char text[LOG_RECIPIENTS_SIZE], longest[2000];
+
+	assert_string_equal(log_recipients(text, "a@example.org", 1), "a@example.org");
+	assert_string_equal(log_recipients(text, "a@example.org", 3), "a@example.org and 2 more");
+	memset(longest, 'a', sizeof(longest) - 1);
+	assert_string_equal(log_recipients(text, longest, 10000) + 400, " and 9999 more");
+}
+
+static void
 read_journal(char *out, size_t size)
 {
 	ssize_t n = recv(journal[1], out, size - 1, MSG_DONTWAIT);
@@ -168,8 +179,8 @@ test_journal(void **state)
 	    LOG_PAIRS({LOG_QUEUE_ID, "3F\nX=1"}, {LOG_UID, "0"}));
 	read_journal(out, sizeof(out));
 	assert_string_equal(out,
-	    "PRIORITY=4\nSYSLOG_IDENTIFIER=frankd[queue]\nMESSAGE=refused\\x0aPRIORITY="
-	    "0\nFRANK_QUEUE_ID=3F\\x0aX=1\nFRANK_UID=0\n");
+	    "PRIORITY=4\nSYSLOG_IDENTIFIER=frankd[queue]\nMESSAGE=refused\\x0aPRIORITY=0"
+	    " queue_id=\"3F\\x0aX=1\" uid=0\nFRANK_QUEUE_ID=3F\\x0aX=1\nFRANK_UID=0\n");
 	/* A line that does not fit, and one that nobody takes, still appear. */
 	memset(value, 1, sizeof(value) - 1);
 	log_line(LOG_LEVEL_NOTICE, value,
@@ -189,6 +200,7 @@ main(void)
 	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_every_field_has_a_name),
 	    cmocka_unit_test(test_long_line),
+	    cmocka_unit_test(test_recipients),
 	    cmocka_unit_test(test_journal),
 	};
 
