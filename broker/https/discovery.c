@@ -5,8 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/codec.h"
+#include "base/issuer.h"
 #include "broker/https/document.h"
 #include "broker/https/url.h"
+
+enum { QUOTED_MAX = 200 };
 
 static const struct {
 	const char *key;
@@ -47,57 +51,6 @@ discovery_address(const char *issuer, unsigned n, struct buf *ret)
 		return 0;
 	}
 	return r == 0 ? 1 : r;
-}
-
-/* ---- whose document it is ---- */
-
-static bool
-is_guid(const char *s, size_t len)
-{
-	if (len != 36)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? s[i] != '-'
-			 : strchr("0123456789abcdefABCDEF", s[i]) == NULL || s[i] == '\0')
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_microsoft(const char *issuer)
-{
-	static const char *const origins[] = {"https://login.microsoftonline.com/",
-	    "https://login.microsoftonline.us/", "https://login.partner.microsoftonline.cn/"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(origins); i++)
-		if (strncmp(issuer, origins[i], strlen(origins[i])) == 0)
-			return true;
-	return false;
-}
-
-bool
-discovery_issuer_fits(const char *asked, const char *document)
-{
-	const char *a, *d;
-	size_t a_len, d_len;
-
-	if (strcmp(asked, document) == 0)
-		return true;
-	if (!is_microsoft(asked) || !url_same_origin(asked, document))
-		return false;
-	a = url_path(asked) + 1;
-	d = url_path(document);
-	if (*d++ != '/')
-		return false;
-	a_len = strcspn(a, "/");
-	d_len = strcspn(d, "/");
-	if (strcmp(a + a_len, d + d_len) != 0 || is_guid(a, a_len))
-		return false;
-	return is_guid(d, d_len) ||
-	       (d_len == strlen("{tenantid}") && memcmp(d, "{tenantid}", d_len) == 0);
 }
 
 /* ---- what it says ---- */
@@ -163,31 +116,47 @@ read_methods(const json_t *document, struct discovery *d)
 }
 
 static int
-read_document(const json_t *document, const char *issuer, struct discovery *d, const char **ret_why)
+refuse(struct buf *ret_why, const char *why, const char *quoted)
+{
+	(void)buf_append_str(ret_why, why);
+	if (quoted != NULL) {
+		(void)buf_append_char(ret_why, ' ');
+		(void)text_escape(ret_why, quoted, strnlen(quoted, QUOTED_MAX), false);
+	}
+	return -EINVAL;
+}
+
+/* What came over TLS must not lead to where no TLS is, not even on this machine. */
+static bool
+loses_tls(const char *issuer, const char *endpoint)
+{
+	return strncasecmp(issuer, "https:", 6) == 0 && strncasecmp(endpoint, "https:", 6) != 0;
+}
+
+static int
+read_document(const json_t *document, const char *issuer, struct discovery *d, struct buf *ret_why)
 {
 	const char *named = document_text(document, "issuer");
 	int r;
 
-	*ret_why = "names no issuer";
 	if (named == NULL)
-		return -EBADMSG;
-	*ret_why = "names another issuer than the one asked for";
-	if (strlen(named) > URL_MAX || !discovery_issuer_fits(issuer, named))
-		return -EBADMSG;
+		return refuse(ret_why, "names no issuer", NULL);
+	if (strlen(named) > URL_MAX || !issuer_fits_document(issuer, named)) {
+		(void)refuse(ret_why, "names the issuer", named);
+		return refuse(ret_why, ", and not the one that it was asked for,", issuer);
+	}
 	r = copy_text(&d->issuer, named);
 	for (size_t i = 0; i < ARRAY_SIZE(endpoints) && r == 0; i++) {
 		const char *url = document_text(document, endpoints[i].key);
 
-		*ret_why = "names an endpoint that is not https";
-		if (url != NULL && url_refusal(url) != NULL)
-			return -EBADMSG;
+		if (url != NULL && (url_refusal(url) != NULL || loses_tls(issuer, url)))
+			return refuse(ret_why, "names an endpoint that is not https:", url);
 		r = copy_text((char **)((char *)d + endpoints[i].offset), url);
 	}
 	if (r < 0)
 		return r;
-	*ret_why = "names no token endpoint";
 	if (d->token_endpoint == NULL)
-		return -EBADMSG;
+		return refuse(ret_why, "names no token endpoint", NULL);
 	d->iss_required = json_is_true(
 	    json_object_get(document, "authorization_response_iss_parameter_supported"));
 	return read_methods(document, d);
@@ -195,14 +164,15 @@ read_document(const json_t *document, const char *issuer, struct discovery *d, c
 
 int
 discovery_parse(
-    const char *body, size_t len, const char *issuer, struct discovery *ret, const char **ret_why)
+    const char *body, size_t len, const char *issuer, struct discovery *ret, struct buf *ret_why)
 {
-	CLEANUP_DOCUMENT json_t *document = document_parse(body, len, ret_why);
+	const char *why;
+	CLEANUP_DOCUMENT json_t *document = document_parse(body, len, &why);
 	int r;
 
 	*ret = (struct discovery){0};
 	if (document == NULL) {
-		*ret_why = "is no metadata document";
+		(void)buf_append_str(ret_why, "is no metadata document");
 		return -EBADMSG;
 	}
 	r = read_document(document, issuer, ret, ret_why);

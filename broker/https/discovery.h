@@ -11,8 +11,7 @@
 #include "base/buf.h"
 
 struct discovery {
-	char *issuer; /* as the document spells it: it may hold "{tenantid}", see
-			 discovery_issuer_fits */
+	char *issuer; /* as the document spells it: it may hold "{tenantid}" (base/issuer.h) */
 	char *authorization_endpoint;
 	char *token_endpoint;
 	char *device_endpoint;
@@ -30,22 +29,15 @@ struct discovery {
 int discovery_address(const char *issuer, unsigned n, struct buf *ret);
 
 /*
- * Reads a document. 0; -ENOMEM; -EBADMSG with *ret_why a sentence that goes on from the address
- * ("names another issuer"). Endpoints must satisfy url_refusal; the issuer must be the one asked
- * for, exactly, but for Microsoft (discovery_issuer_fits).
+ * Reads a document. 0; -ENOMEM; with a sentence in `ret_why` that goes on from the address ("names no
+ * issuer"): -EBADMSG for what is no document, which may be a passing trouble, and -EINVAL for one
+ * that cannot be this issuer's. Endpoints must satisfy url_refusal, and be https where the issuer is;
+ * RFC 8414 section 3.3: the issuer must be the one asked for, as issuer_fits_document has it.
  */
 int discovery_parse(
-    const char *body, size_t len, const char *issuer, struct discovery *ret, const char **ret_why);
+    const char *body, size_t len, const char *issuer, struct discovery *ret, struct buf *ret_why);
 void discovery_clear(struct discovery *d);
 /* A deep copy: 0 or -ENOMEM. */
 int discovery_copy(struct discovery *to, const struct discovery *from);
-
-/*
- * RFC 8414 section 3.3: identical. Microsoft's documents for "common", "organizations", "consumers"
- * and tenants named by domain have "{tenantid}" or the tenant's GUID in place of that name: on
- * Microsoft's own login hosts, and there alone, the first path segment of the document's issuer may
- * be either.
- */
-bool discovery_issuer_fits(const char *asked, const char *document);
 
 #endif

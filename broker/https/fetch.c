@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/issuer.h"
 #include "base/log.h"
 #include "broker/https/accounts.h"
 #include "broker/https/discovery-cache.h"
@@ -46,6 +47,7 @@ struct job {
 	struct buf address; /* of the document that is being asked for */
 	unsigned candidate; /* which of discovery_address's */
 	unsigned redirects;
+	bool unfit; /* what was found is not this issuer's metadata, and will not be */
 	char sentence[SENTENCE_MAX]; /* why discovery got nowhere so far; then the fault that is
 					answered */
 };
@@ -131,6 +133,7 @@ fail(struct job *j, const struct http_answer *a)
 	struct answer_head head = head_of(a);
 
 	head.fault = j->sentence;
+	head.unfit = j->unfit;
 	log_outcome(j->request, "fault", j->sentence);
 	deliver(j->fetch, j->request, &head, request_fault(j->request, &head));
 	job_free(j);
@@ -199,7 +202,7 @@ on_userinfo_answer(struct job *j, const struct http_answer *a)
 {
 	CLEANUP_DOCUMENT json_t *d = NULL;
 	struct answer_head head = head_of(a);
-	struct identity identity = {0};
+	struct claims claims = {0};
 	const char *instead;
 
 	d = document_parse(a->body, a->body_len, &instead);
@@ -209,16 +212,16 @@ on_userinfo_answer(struct job *j, const struct http_answer *a)
 		fail(j, a);
 		return;
 	}
-	if (identity_read(d, &identity) < 0) {
+	if (claims_read(d, &claims) < 0) {
 		say(j, "memory ran out");
 		fail(j, a);
 	} else {
 		log_outcome(j->request, "identity", NULL);
 		deliver(j->fetch, j->request, &head,
-		    request_userinfo_answer(j->request, &head, &identity));
+		    request_userinfo_answer(j->request, &head, &claims));
 		job_free(j);
 	}
-	identity_clear(&identity);
+	claims_clear(&claims);
 }
 
 static void
@@ -381,6 +384,7 @@ next_candidate(struct job *j)
 		    "%s offers no metadata for the issuer %s: name the endpoints in the "
 		    "configuration",
 		    authority, j->request->issuer);
+		j->unfit = true;
 	}
 	fail(j, NULL);
 }
@@ -390,7 +394,7 @@ follow(struct job *j, const struct http_answer *a)
 {
 	if (a->status < 300 || a->status >= 400 || a->location == NULL ||
 	    j->redirects++ >= REDIRECTS_MAX || url_refusal(a->location) != NULL ||
-	    !url_same_origin(a->location, buf_str(&j->address)))
+	    !issuer_is_same_origin(a->location, buf_str(&j->address)))
 		return false;
 	buf_clear(&j->address);
 	if (buf_append_str(&j->address, a->location) < 0)
@@ -402,9 +406,9 @@ follow(struct job *j, const struct http_answer *a)
 static void
 read_metadata(struct job *j, const struct http_answer *a)
 {
+	CLEANUP_BUF struct buf why = BUF_INIT(SENTENCE_MAX);
 	struct fetch *f = j->fetch;
 	struct discovery d;
-	const char *why;
 	int r = discovery_parse(a->body, a->body_len, j->request->issuer, &d, &why);
 
 	if (r == 0) {
@@ -414,9 +418,9 @@ read_metadata(struct job *j, const struct http_answer *a)
 		discovery_clear(&d);
 		return;
 	}
-	if (r == -ENOMEM)
-		why = "could not be read: memory ran out";
-	say(j, "%s %s", buf_str(&j->address), why);
+	say(j, "%s %s", buf_str(&j->address),
+	    r == -ENOMEM ? "could not be read: memory ran out" : buf_str(&why));
+	j->unfit = r == -EINVAL;
 	next_candidate(j);
 }
 

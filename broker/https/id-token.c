@@ -3,52 +3,73 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/codec.h"
 #include "broker/https/document.h"
 
 void
-identity_clear(struct identity *i)
+claims_clear(struct claims *c)
 {
-	for (size_t n = 0; n < i->count; n++)
-		free(i->names[n]);
-	*i = (struct identity){0};
+	for (size_t n = 0; n < c->count; n++)
+		free(c->pairs[n]);
+	*c = (struct claims){0};
+}
+
+static bool
+is_plain(const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return false;
+	return *text != '\0' && strlen(text) <= ID_TEXT_MAX;
 }
 
 static int
-add_name(struct identity *i, const char *name)
+add_pair(struct claims *c, const char *name, const char *value)
 {
-	char *plain = document_plain(name, ID_TEXT_MAX);
+	CLEANUP_BUF struct buf pair = BUF_INIT(ID_TEXT_MAX + 64);
 
-	if (plain == NULL)
+	if (value == NULL || c->count == CLAIMS_MAX || !is_plain(value))
+		return 0;
+	if (buf_printf(&pair, "%s=%s", name, value) < 0 ||
+	    (c->pairs[c->count] = buf_take(&pair)) == NULL)
 		return -ENOMEM;
-	for (size_t n = 0; n < i->count; n++) {
-		if (strcmp(i->names[n], plain) == 0) {
-			free(plain);
-			return 0;
-		}
-	}
-	if (i->count == IDENTITY_NAMES_MAX || *plain == '\0')
-		free(plain);
-	else
-		i->names[i->count++] = plain;
+	c->count++;
 	return 0;
 }
 
-int
-identity_read(const json_t *object, struct identity *ret)
+/* "true", "false" or NULL: some servers give a text or a number where a truth value belongs. */
+static const char *
+truth(const json_t *value)
 {
-	static const char *const claims[] = {"email", "preferred_username", "upn", "emailAddress",
-	    "mail", "userPrincipalName", "sub"};
+	const char *text = json_string_value(value);
+
+	if (json_is_true(value) || (json_is_integer(value) && json_integer_value(value) == 1) ||
+	    (text != NULL && (strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0)))
+		return "true";
+	return value == NULL || json_is_null(value) ? NULL : "false";
+}
+
+int
+claims_read(const json_t *object, struct claims *ret)
+{
+	static const char *const texts[] = {"sub", "email", "preferred_username", "upn",
+	    "unique_name", "emailAddress", "mail", "userPrincipalName", "tid", "idp", "azp"};
+	static const char *const truths[] = {"email_verified", "verified_email", "xms_edov"};
+	const json_t *list = json_object_get(object, "emails"), *item;
+	size_t at;
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(claims) && r == 0; i++) {
-		const char *name = document_text(object, claims[i]);
-
-		if (name != NULL)
-			r = add_name(ret, name);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(truths) && r == 0; i++)
+		r = add_pair(ret, truths[i], truth(json_object_get(object, truths[i])));
+	for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
+		r = add_pair(ret, texts[i], document_text(object, texts[i]));
+	if (r == 0)
+		r = add_pair(ret, "emails", json_string_value(list));
+	json_array_foreach(list, at, item) if (r == 0) r =
+	    add_pair(ret, "emails", json_string_value(item));
 	return r;
 }
 
@@ -59,14 +80,16 @@ id_token_clear(struct id_token *t)
 	for (size_t i = 0; i < t->audience_count; i++)
 		free(t->audiences[i]);
 	(void)secret_free(t->nonce);
-	identity_clear(&t->identity);
+	claims_clear(&t->claims);
 	*t = (struct id_token){.expires = -1};
 }
 
-bool
-id_token_is_over(const struct id_token *t, int64_t now)
+int64_t
+id_token_over(const struct id_token *t, int64_t now)
 {
-	return t->expires >= 0 && now > t->expires && now - t->expires > ID_EXPIRY_LEEWAY;
+	return t->expires >= 0 && now > t->expires && now - t->expires > ID_EXPIRY_LEEWAY
+		   ? now - t->expires
+		   : 0;
 }
 
 static int
@@ -112,7 +135,7 @@ read_claims(const json_t *claims, struct id_token *t)
 
 	t->expires = read_expiry(claims);
 	if (r == 0)
-		r = identity_read(claims, &t->identity);
+		r = claims_read(claims, &t->claims);
 	if (r == 0 && issuer != NULL) {
 		t->issuer = document_plain(issuer, ID_TEXT_MAX);
 		if (t->issuer == NULL)
@@ -127,7 +150,7 @@ read_claims(const json_t *claims, struct id_token *t)
 }
 
 int
-id_token_parse(const char *jwt, size_t len, struct id_token *ret)
+id_token_parse(const char *jwt, size_t len, struct id_token *ret, const char **ret_why)
 {
 	CLEANUP_BUF struct buf payload = BUF_INIT_WIPE(DOCUMENT_MAX);
 	CLEANUP_DOCUMENT json_t *claims = NULL;
@@ -135,13 +158,18 @@ id_token_parse(const char *jwt, size_t len, struct id_token *ret)
 	int r;
 
 	*ret = (struct id_token){.expires = -1};
+	*ret_why = "is no JSON Web Token";
 	if (begin == NULL || begin == jwt)
 		return -EBADMSG;
 	begin++;
 	end = memchr(begin, '.', len - (size_t)(begin - jwt));
-	/* four dots are an encrypted token (RFC 7516), which is not for us to read */
-	if (end == NULL || memchr(end + 1, '.', len - (size_t)(end + 1 - jwt)) != NULL)
+	if (end == NULL)
 		return -EBADMSG;
+	*ret_why =
+	    "is encrypted, and Frank has no key for it"; /* four dots: RFC 7516 section 3.1 */
+	if (memchr(end + 1, '.', len - (size_t)(end + 1 - jwt)) != NULL)
+		return -EBADMSG;
+	*ret_why = "holds claims that cannot be read";
 	r = base64url_decode(&payload, begin, (size_t)(end - begin));
 	if (r < 0)
 		return r == -ENOMEM ? r : -EBADMSG;

@@ -240,16 +240,26 @@ put_skew(struct message *m, const struct answer_head *head)
 }
 
 static void
-put_id_token(struct message *m, const struct id_token *t, int64_t now)
+put_claims(struct message *m, const struct claims *c)
 {
-	if (id_token_is_over(t, now))
-		return; /* vouches for nobody any more */
+	for (size_t i = 0; i < c->count; i++)
+		message_put_str(m, F_ID_CLAIM, c->pairs[i]);
+}
+
+static void
+put_id_token(struct message *m, const struct token_answer *a, int64_t now)
+{
+	const struct id_token *t = &a->id;
+	int64_t over = id_token_over(t, now);
+
+	message_put_str(m, F_ID_FAULT, a->id_fault);
+	if (over > 0)
+		message_put_u64(m, F_ID_OVER, (uint64_t)over);
 	message_put_str(m, F_ID_ISSUER, t->issuer);
 	message_put_secret(m, F_NONCE, t->nonce);
 	for (size_t i = 0; i < t->audience_count; i++)
 		message_put_str(m, F_ID_AUDIENCE, t->audiences[i]);
-	for (size_t i = 0; i < t->identity.count; i++)
-		message_put_str(m, F_IDENTITY, t->identity.names[i]);
+	put_claims(m, &t->claims);
 }
 
 struct message *
@@ -257,6 +267,7 @@ request_token_answer(
     const struct request *r, const struct answer_head *head, const struct token_answer *a)
 {
 	struct message *m = begin(r, M_TOKEN_ANSWER);
+	int64_t now = head->date >= 0 ? head->date : head->now, life;
 
 	if (m == NULL)
 		return NULL;
@@ -274,14 +285,14 @@ request_token_answer(
 	message_put_secret(m, F_REFRESH_TOKEN, a->refresh_token);
 	message_put_str(m, F_TOKEN_TYPE, a->token_type);
 	message_put_str(m, F_SCOPE, a->scope);
-	if (a->expires_in >= 0)
-		message_put_u64(m, F_EXPIRES_IN, (uint64_t)a->expires_in);
+	life = token_answer_life(a, now);
+	if (life >= 0)
+		message_put_u64(m, F_EXPIRES_IN, (uint64_t)life);
 	if (a->refresh_expires_in >= 0)
 		message_put_u64(m, F_REFRESH_EXPIRES_IN, (uint64_t)a->refresh_expires_in);
 	for (size_t i = 0; i < a->access.audience_count; i++)
 		message_put_str(m, F_TOKEN_AUDIENCE, a->access.audiences[i]);
-	if (a->has_id)
-		put_id_token(m, &a->id, head->date >= 0 ? head->date : head->now);
+	put_id_token(m, a, now);
 	return m;
 }
 
@@ -297,6 +308,8 @@ request_discovered(
 		message_put_u64(m, F_RETRY_AFTER, (uint64_t)head->retry_after);
 	if (head->fault != NULL || d == NULL) {
 		message_put_str(m, F_FAULT, head->fault);
+		if (head->unfit)
+			message_put_u64(m, F_UNFIT, 1);
 		return m;
 	}
 	message_put_str(m, F_ISSUER, d->issuer);
@@ -312,7 +325,7 @@ request_discovered(
 
 struct message *
 request_userinfo_answer(
-    const struct request *r, const struct answer_head *head, const struct identity *i)
+    const struct request *r, const struct answer_head *head, const struct claims *c)
 {
 	struct message *m = begin(r, M_USERINFO_ANSWER);
 
@@ -321,8 +334,8 @@ request_userinfo_answer(
 	if (head->status > 0)
 		message_put_u64(m, F_HTTP_STATUS, (uint64_t)head->status);
 	message_put_str(m, F_FAULT, head->fault);
-	for (size_t n = 0; i != NULL && n < i->count; n++)
-		message_put_str(m, F_IDENTITY, i->names[n]);
+	if (c != NULL)
+		put_claims(m, c);
 	return m;
 }
 

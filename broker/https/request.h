@@ -44,15 +44,16 @@ struct answer_head {
 	int64_t retry_after; /* -1: not told */
 	int64_t now;         /* ours, seconds since 1970 */
 	const char *fault;   /* a sentence where there is no usable answer; else NULL */
+	bool unfit; /* of metadata: it is not the issuer's, and trying again does not help */
 };
 
-/* The answers; never NULL but when memory is out. `a`, `d` and `i` may be NULL with a fault. */
+/* The answers; never NULL but when memory is out. `a`, `d` and `c` may be NULL with a fault. */
 struct message *request_token_answer(
     const struct request *r, const struct answer_head *head, const struct token_answer *a);
 struct message *request_discovered(
     const struct request *r, const struct answer_head *head, const struct discovery *d);
 struct message *request_userinfo_answer(
-    const struct request *r, const struct answer_head *head, const struct identity *i);
+    const struct request *r, const struct answer_head *head, const struct claims *c);
 struct message *request_device_answer(
     const struct request *r, const struct answer_head *head, const struct device_answer *a);
 /* `error` and `description` may be NULL: then it is revoked. */

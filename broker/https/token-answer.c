@@ -7,6 +7,12 @@
 
 #include "broker/https/document.h"
 
+static const struct token_answer none = {.expires_in = -1,
+    .expires_on = -1,
+    .refresh_expires_in = -1,
+    .id.expires = -1,
+    .access.expires = -1};
+
 void
 token_answer_clear(struct token_answer *a)
 {
@@ -18,8 +24,7 @@ token_answer_clear(struct token_answer *a)
 	(void)secret_free(a->refresh_token);
 	id_token_clear(&a->id);
 	id_token_clear(&a->access);
-	*a = (struct token_answer){
-	    .expires_in = -1, .refresh_expires_in = -1, .id.expires = -1, .access.expires = -1};
+	*a = none;
 }
 
 static int64_t
@@ -43,8 +48,9 @@ life_of_number(double seconds, int64_t max)
 	return seconds < (double)max ? (int64_t)seconds : max;
 }
 
+/* A number, or a text of digits; -1: neither. No more than `max`. */
 static int64_t
-read_life(const json_t *d, const char *key, int64_t max)
+read_number(const json_t *d, const char *key, int64_t max)
 {
 	const json_t *value = json_object_get(d, key);
 	int64_t life = -1;
@@ -110,8 +116,9 @@ read_id(const json_t *d, struct token_answer *a)
 
 	if (jwt == NULL)
 		return 0;
-	r = id_token_parse(jwt, strlen(jwt), &a->id);
-	a->has_id = r == 0;
+	r = id_token_parse(jwt, strlen(jwt), &a->id, &a->id_fault);
+	if (r == 0)
+		a->id_fault = NULL;
 	return r == -ENOMEM ? r : 0;
 }
 
@@ -120,10 +127,12 @@ read_id(const json_t *d, struct token_answer *a)
 static int
 read_access(struct token_answer *a)
 {
+	const char *why;
+
 	if (a->access_token == NULL)
 		return 0;
 	return id_token_parse((const char *)secret_bytes(a->access_token),
-		   secret_len(a->access_token), &a->access) == -ENOMEM
+		   secret_len(a->access_token), &a->access, &why) == -ENOMEM
 		   ? -ENOMEM
 		   : 0;
 }
@@ -143,12 +152,13 @@ read_success(const json_t *d, struct token_answer *a)
 		r = read_id(d, a);
 	if (r == 0)
 		r = read_access(a);
-	a->expires_in = read_life(d, "expires_in", TOKEN_ANSWER_LIFE_MAX);
+	a->expires_in = read_number(d, "expires_in", TOKEN_ANSWER_LIFE_MAX);
+	a->expires_on = read_number(d, "expires_on", TOKEN_ANSWER_TIME_MAX);
 	a->refresh_expires_in =
-	    read_life(d, "refresh_token_expires_in", TOKEN_ANSWER_REFRESH_LIFE_MAX);
+	    read_number(d, "refresh_token_expires_in", TOKEN_ANSWER_REFRESH_LIFE_MAX);
 	if (a->refresh_expires_in < 0)
 		a->refresh_expires_in =
-		    read_life(d, "refresh_expires_in", TOKEN_ANSWER_REFRESH_LIFE_MAX);
+		    read_number(d, "refresh_expires_in", TOKEN_ANSWER_REFRESH_LIFE_MAX);
 	if (a->fault == NULL && a->access_token == NULL)
 		a->fault = "neither an access token nor an error";
 	if (a->fault == NULL && a->token_type != NULL && strcasecmp(a->token_type, "Bearer") != 0)
@@ -162,8 +172,7 @@ token_answer_parse(long status, const char *body, size_t len, struct token_answe
 	CLEANUP_DOCUMENT json_t *d = NULL;
 	int r = 0;
 
-	*ret = (struct token_answer){
-	    .expires_in = -1, .refresh_expires_in = -1, .id.expires = -1, .access.expires = -1};
+	*ret = none;
 	d = document_parse(body, len, &ret->fault);
 	if (d == NULL)
 		return 0;
@@ -177,4 +186,15 @@ token_answer_parse(long status, const char *body, size_t len, struct token_answe
 	if (r < 0)
 		token_answer_clear(ret);
 	return r;
+}
+
+int64_t
+token_answer_life(const struct token_answer *a, int64_t now)
+{
+	if (a->expires_in >= 0 || a->expires_on < 0)
+		return a->expires_in;
+	if (a->expires_on <= now)
+		return 0;
+	return a->expires_on - now < TOKEN_ANSWER_LIFE_MAX ? a->expires_on - now
+							   : TOKEN_ANSWER_LIFE_MAX;
 }

@@ -3,8 +3,8 @@
  * struct out.
  *
  * Pure: no system call, no clock. Tolerant where servers in the field differ, strict where a secret
- * could go astray: expires_in may be a number, a string of digits or absent; token_type may be
- * absent, but is never another than Bearer; an `error` counts whatever the HTTP status is; an empty
+ * could go astray: expires_in may be a number, a string of digits or absent, and the older
+ * expires_on, the time of the end, may stand for it; token_type may be absent, but is never another than Bearer; an `error` counts whatever the HTTP status is; an empty
  * refresh_token is none.
  */
 #ifndef FRANK_BROKER_HTTPS_TOKEN_ANSWER_H
@@ -20,6 +20,7 @@ enum {
 	TOKEN_ANSWER_LIFE_MAX = 365 * 24 * 60 * 60,
 	TOKEN_ANSWER_REFRESH_LIFE_MAX = 10 * TOKEN_ANSWER_LIFE_MAX
 };
+#define TOKEN_ANSWER_TIME_MAX INT64_C(253402300799) /* the end of the year 9999 */
 
 struct token_answer {
 	/* what came instead of an answer, as it goes on from "answered 200 with"; a constant; NULL:
@@ -35,12 +36,14 @@ struct token_answer {
 	char *token_type;             /* as the server spelt it; NULL: absent */
 	char *scope;                  /* NULL: absent */
 	int64_t expires_in; /* seconds, 0..TOKEN_ANSWER_LIFE_MAX; -1: absent or nonsense */
+	int64_t expires_on; /* seconds since 1970, by the server's clock; -1: absent or nonsense */
 	/* Seconds, 1..TOKEN_ANSWER_REFRESH_LIFE_MAX, until the refresh token ends, whether used or not; 0: it
 	 * does not; -1: not told. Google's refresh_token_expires_in, which counts down to the end of an access
 	 * that was given for a time; Keycloak's refresh_expires_in, 0 for offline sessions. */
 	int64_t refresh_expires_in;
 	struct id_token id; /* empty where no readable ID token came */
-	bool has_id;
+	const char
+	    *id_fault; /* what is wrong with one that cannot be read, a constant; else NULL */
 	struct id_token access; /* of the access token, where it is a JWT: whom it is meant for */
 };
 
@@ -48,5 +51,9 @@ struct token_answer {
  * -ENOMEM. */
 int token_answer_parse(long status, const char *body, size_t len, struct token_answer *ret);
 void token_answer_clear(struct token_answer *a);
+
+/* Seconds that the access token lives from `now` (seconds since 1970, by the server's clock), as
+ * expires_in says, else expires_on: 0..TOKEN_ANSWER_LIFE_MAX; -1: not told. */
+int64_t token_answer_life(const struct token_answer *a, int64_t now);
 
 #endif

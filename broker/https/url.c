@@ -96,11 +96,3 @@ url_refusal(const char *url)
 		       "begin with https://";
 	return NULL;
 }
-
-bool
-url_same_origin(const char *a, const char *b)
-{
-	size_t len = (size_t)(url_path(a) - a);
-
-	return len == (size_t)(url_path(b) - b) && strncasecmp(a, b, len) == 0;
-}

@@ -22,9 +22,6 @@ const char *url_refusal(const char *url);
  * `ret`. */
 void url_authority(const char *url, char *ret, size_t size);
 
-/* Same scheme, host and port, as they are spelt (letters without regard to case)? */
-bool url_same_origin(const char *a, const char *b);
-
 /* Where the path begins in `url` (its '/', '?' or the end). */
 const char *url_path(const char *url);
 

@@ -198,6 +198,21 @@ ignore(struct client *c, const char *why)
 	client_release(c);
 }
 
+static void
+fail_callback(struct attempt *t, const struct callback *got)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+
+	(void)buf_append_str(&text, got->why);
+	if (got->text.len > 0)
+		(void)buf_printf(&text, " %s", buf_str(&got->text));
+	attempt_finish(t, EX_PROTOCOL, buf_str(&text),
+	    got->text.len > 0 ? "If that is your provider's name for itself, set issuer in the "
+				"account's block to it; then start again with frank authorize."
+			      : "Start again with frank authorize.",
+	    NULL);
+}
+
 void
 attempt_take_callback(struct attempt *t, struct client *c, const struct message *m)
 {
@@ -237,7 +252,7 @@ attempt_take_callback(struct attempt *t, struct client *c, const struct message 
 		attempt_fail_facts(t, &facts);
 		break;
 	case CALLBACK_INVALID:
-		attempt_finish(t, EX_PROTOCOL, got.why, "Start again with frank authorize.", NULL);
+		fail_callback(t, &got);
 		break;
 	case CALLBACK_FAILED:
 		attempt_fail_memory(t);

@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "base/issuer.h"
 
-enum { VALUE_MAX = 16 * 1024, NAME_MAX_LEN = 64 };
+enum { VALUE_MAX = 16 * 1024, NAME_MAX_LEN = 64, QUOTED_MAX = 200 };
 
 enum known { P_STATE, P_ISS, P_ERROR, P_ERROR_DESCRIPTION, P_ERROR_URI, P_CODE, P_COUNT };
 
@@ -86,35 +87,6 @@ take_pairs(struct parameters *p, const char *query, size_t len)
 }
 
 static bool
-is_guid(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? s[i] != '-'
-			 : strchr("0123456789abcdefABCDEF", s[i]) == NULL || s[i] == '\0')
-			return false;
-	}
-	return len == 36;
-}
-
-bool
-callback_issuer_fits(const char *expected, const char *got, size_t got_len)
-{
-	static const char hole[] = "{tenantid}";
-	const char *at = strstr(expected, hole);
-	size_t before, after;
-
-	if (at == NULL)
-		return strlen(expected) == got_len && memcmp(expected, got, got_len) == 0;
-	before = (size_t)(at - expected);
-	after = strlen(at + sizeof(hole) - 1);
-	return got_len == before + 36 + after && memcmp(got, expected, before) == 0 &&
-	       is_guid(got + before, 36) &&
-	       memcmp(got + got_len - after, at + sizeof(hole) - 1, after) == 0;
-}
-
-static bool
 state_fits(const struct parameters *p, const struct secret *state)
 {
 	return p->count[P_STATE] == 1 && !p->broken[P_STATE] &&
@@ -122,8 +94,14 @@ state_fits(const struct parameters *p, const struct secret *state)
 	       mem_equal_ct(buf_str(&p->values[P_STATE]), secret_bytes(state), secret_len(state));
 }
 
+static void
+quote(struct buf *b, const char *text)
+{
+	(void)text_escape(b, text, strnlen(text, QUOTED_MAX), false);
+}
+
 static const char *
-find_flaw(const struct parameters *p, const struct callback_expected *e)
+find_flaw(const struct parameters *p, const struct callback_expected *e, struct buf *ret_detail)
 {
 	const struct buf *iss = &p->values[P_ISS];
 
@@ -138,10 +116,14 @@ find_flaw(const struct parameters *p, const struct callback_expected *e)
 		return e->iss_required ? "The answer does not name its issuer, though this "
 					 "authorization server always does."
 				       : NULL;
-	if (e->issuer != NULL && !callback_issuer_fits(e->issuer, buf_str(iss), iss->len))
-		return "The answer came from another authorization server than the one that was "
-		       "asked.";
-	return NULL;
+	if (e->issuer == NULL || issuer_fits(e->issuer, buf_str(iss)))
+		return NULL;
+	(void)buf_append_str(ret_detail, "Its iss is ");
+	quote(ret_detail, buf_str(iss));
+	(void)buf_append_str(ret_detail, ", expected is ");
+	quote(ret_detail, e->issuer);
+	(void)buf_append_char(ret_detail, '.');
+	return "The answer came from another authorization server than the one that was asked.";
 }
 
 static enum callback_verdict
@@ -151,7 +133,7 @@ judge(struct parameters *p, const struct callback_expected *e, struct callback *
 		ret->why = "The address does not belong to this sign-in.";
 		return CALLBACK_IGNORED;
 	}
-	ret->why = find_flaw(p, e);
+	ret->why = find_flaw(p, e, &ret->text);
 	if (ret->why != NULL)
 		return CALLBACK_INVALID;
 	if (p->count[P_ERROR] == 1) {

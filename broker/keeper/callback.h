@@ -21,9 +21,11 @@ enum callback_verdict {
 };
 
 struct callback {
-	struct secret *code;    /* CALLBACK_CODE */
-	struct buf error, text; /* CALLBACK_ERROR: code and error_description, decoded */
-	const char *why;        /* CALLBACK_IGNORED, CALLBACK_INVALID: a sentence, constant */
+	struct secret *code; /* CALLBACK_CODE */
+	/* CALLBACK_ERROR: code and error_description, decoded. CALLBACK_INVALID: `text` is a sentence
+	 * that goes on from `why`, or "". */
+	struct buf error, text;
+	const char *why; /* CALLBACK_IGNORED, CALLBACK_INVALID: a sentence, constant */
 };
 
 void callback_clear(struct callback *c);
@@ -43,9 +45,5 @@ struct callback_expected {
  */
 enum callback_verdict callback_read(
     const char *query, size_t len, const struct callback_expected *expected, struct callback *ret);
-
-/* Is `got` the issuer that was expected? Equal, or where Microsoft's template holds "{tenantid}", a
- * GUID in its place. */
-bool callback_issuer_fits(const char *expected, const char *got, size_t got_len);
 
 #endif

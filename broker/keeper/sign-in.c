@@ -14,10 +14,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/address.h"
 #include "base/codec.h"
 #include "base/log.h"
-#include "broker/keeper/callback.h"
 
 enum { ATTEMPTS_PER_ACCOUNT = 4 };
 
@@ -53,6 +51,7 @@ attempt_free(struct attempt *t)
 	free(t->device_endpoint);
 	free(t->userinfo_endpoint);
 	free(t->scope);
+	identity_known_clear(&t->known);
 	free(t);
 }
 
@@ -220,6 +219,21 @@ take_discovered(const struct message *m, enum field f, char **to)
 	return *to != NULL ? 0 : put_text(message_str(m, f), to);
 }
 
+/* The issuer's metadata is not what the configuration expects. */
+static void
+fail_unfit(struct attempt *t, const char *fault)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+
+	(void)buf_append_str(&text, "The issuer's metadata cannot be used: ");
+	(void)text_escape(&text, fault, strlen(fault), false);
+	(void)buf_append_char(&text, '.');
+	attempt_finish(t, EX_CONFIG, buf_str(&text),
+	    "Correct issuer in the account's block; if that is right, name the endpoints there one "
+	    "by one.",
+	    NULL);
+}
+
 static void
 discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
     bool sent)
@@ -230,7 +244,11 @@ discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
 	if (attempt_conf_changed(t))
 		return;
 	if (m == NULL || message_has(m, F_FAULT)) {
-		attempt_fail_fault(t, m == NULL ? fault : message_str(m, F_FAULT), false);
+		fault = m == NULL ? fault : message_str(m, F_FAULT);
+		if (m != NULL && message_has(m, F_UNFIT))
+			fail_unfit(t, fault);
+		else
+			attempt_fail_fault(t, fault, false);
 		return;
 	}
 	if (take_discovered(m, F_AUTHORIZATION_ENDPOINT, &t->authorization_endpoint) < 0 ||
@@ -367,48 +385,30 @@ store_tokens(struct attempt *t, const char *identity)
 	}
 }
 
-/* The name by which the person is the account's, or NULL. Points into the message. */
-static const char *
-find_identity(const struct account_conf *c, const struct message *m, const char **ret_first)
+static struct identity_expected
+expected(const struct attempt *t, const struct secret *nonce)
 {
-	const char *name;
-	size_t at = 0;
-
-	*ret_first = NULL;
-	while (message_next_str(m, F_IDENTITY, &at, &name)) {
-		if (*ret_first == NULL)
-			*ret_first = name;
-		if ((c->mailbox != NULL && address_equal_nocase(name, c->mailbox)) ||
-		    (c->auth_user != NULL && address_equal_nocase(name, c->auth_user)))
-			return name;
-	}
-	return NULL;
+	return (struct identity_expected){.conf = t->account->conf,
+	    .issuer = t->issuer,
+	    .authorization_endpoint = t->authorization_endpoint,
+	    .token_endpoint = t->token_endpoint,
+	    .nonce = nonce};
 }
 
 static void
-fail_identity(struct attempt *t, const char *who)
+fail_identity(
+    struct attempt *t, enum identity_verdict verdict, const char *name, const struct message *m)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
 			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
-	const char *login = account_conf_login(t->account->conf);
+	const struct identity_expected e = expected(t, NULL);
 
-	if (who == NULL) {
-		(void)buf_append_str(&text,
-		    "The provider does not say who signed in, so the mailbox cannot be verified.");
-		(void)buf_append_str(&next,
-		    "Ask for the scopes openid and email, set userinfo-endpoint, or say "
-		    "verify-identity = false in the account's block.");
-	} else {
-		(void)text_escape(&text, who, strlen(who), false);
-		(void)buf_printf(
-		    &text, " signed in, but this account is for %s. Nothing was stored.", login);
-		(void)buf_printf(&next,
-		    "Sign in as %s (a private window helps), or set auth-user to the name that "
-		    "signs in.",
-		    login);
-	}
-	attempt_finish(
-	    t, who == NULL ? EX_CONFIG : EX_NOPERM, buf_str(&text), buf_str(&next), NULL);
+	identity_explain(verdict, name, m, &e, &text, &next);
+	attempt_finish(t,
+	    verdict == IDENTITY_UNKNOWN ? EX_CONFIG
+	    : verdict == IDENTITY_MIXED ? EX_PROTOCOL
+					: EX_NOPERM,
+	    buf_str(&text), buf_str(&next), NULL);
 }
 
 static void
@@ -416,7 +416,9 @@ identified(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
     bool sent)
 {
 	struct attempt *t = arg;
-	const char *first, *name;
+	const struct identity_expected e = expected(t, NULL);
+	enum identity_verdict verdict;
+	const char *name;
 
 	if (attempt_conf_changed(t))
 		return;
@@ -424,11 +426,11 @@ identified(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
 		attempt_fail_fault(t, m == NULL ? fault : message_str(m, F_FAULT), false);
 		return;
 	}
-	name = find_identity(t->account->conf, m, &first);
-	if (name == NULL)
-		fail_identity(t, first);
-	else
+	verdict = identity_judge(m, &e, &t->known, &name);
+	if (verdict == IDENTITY_FITS)
 		store_tokens(t, name);
+	else
+		fail_identity(t, verdict, name, m);
 }
 
 static void
@@ -446,53 +448,34 @@ ask_userinfo(struct attempt *t, const struct secret *access)
 	request_start(k, id, m, identified, t, 0);
 }
 
-/* What is wrong with the ID token's claims, or NULL (OpenID Connect Core section 3.1.3.7). */
-static const char *
-find_id_flaw(const struct attempt *t, const struct message *m)
-{
-	CLEANUP_SECRET struct secret *got = message_secret(m, F_NONCE),
-				     *nonce = vault_open(t->keeper->vault, t->nonce);
-	const char *issuer = message_str(m, F_ID_ISSUER), *audience;
-	bool ours = false;
-	size_t at = 0;
-
-	if (issuer == NULL)
-		return message_has(m, F_IDENTITY) ? "The ID token does not name its issuer."
-						  : NULL; /* there was none */
-	if (t->issuer != NULL && !callback_issuer_fits(t->issuer, issuer, strlen(issuer)))
-		return "The ID token was issued by another than the account's issuer.";
-	while (message_next_str(m, F_ID_AUDIENCE, &at, &audience))
-		ours |= strcmp(audience, t->account->conf->client_id) == 0;
-	if (!ours)
-		return "The ID token is meant for another client.";
-	/* a device code has no nonce: the tokens came straight to whoever holds the code */
-	if (t->device_code != NULL)
-		return NULL;
-	if (got != NULL ? !secret_equal(got, nonce)
-			: attempt_has_scope(t->account->conf->scopes, "openid"))
-		return "The ID token does not belong to this sign-in.";
-	return NULL;
-}
-
 /* Who signed in? */
 static void
 check_identity(struct attempt *t, const struct message *m, const struct secret *access)
 {
-	const char *first, *name = find_identity(t->account->conf, m, &first),
-			   *flaw = find_id_flaw(t, m);
+	/* a device code has no nonce: the tokens came straight to whoever holds the code */
+	CLEANUP_SECRET struct secret *nonce =
+	    t->device_code != NULL ? NULL : vault_open(t->keeper->vault, t->nonce);
+	const struct identity_expected e = expected(t, nonce);
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
+			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+	enum identity_verdict verdict;
+	const char *name;
 
-	if (flaw != NULL)
-		attempt_finish(t, EX_PROTOCOL, flaw,
-		    "Start again with frank authorize; if it stays, check issuer and client-id.",
-		    NULL);
-	else if (!t->account->conf->verify_identity)
-		store_tokens(t, name != NULL ? name : first);
-	else if (name != NULL)
+	if ((t->device_code == NULL && nonce == NULL) || identity_note(m, &t->known) < 0) {
+		attempt_fail_memory(t);
+		return;
+	}
+	if (identity_find_flaw(m, &e, &text, &next)) {
+		attempt_finish(t, EX_PROTOCOL, buf_str(&text), buf_str(&next), NULL);
+		return;
+	}
+	verdict = identity_judge(m, &e, &t->known, &name);
+	if (verdict == IDENTITY_FITS || !t->account->conf->verify_identity)
 		store_tokens(t, name);
 	else if (t->userinfo_endpoint != NULL)
 		ask_userinfo(t, access);
 	else
-		fail_identity(t, first);
+		fail_identity(t, verdict, name, m);
 }
 
 static void

@@ -12,6 +12,7 @@
 #define FRANK_BROKER_KEEPER_SIGN_IN_H
 
 #include "broker/keeper/attempt.h"
+#include "broker/keeper/identity.h"
 #include "broker/keeper/keeper.h"
 
 enum { ATTEMPT_LIFE = 600 /* seconds */, ATTEMPT_ID = 16, SIGN_IN_TEXT_MAX = 1500 };
@@ -42,6 +43,7 @@ struct attempt {
 	/* between the exchange and the question who it is */
 	struct sealed *access, *refresh;
 	char *scope;
+	struct identity_known known;
 	bool has_life, has_refresh_life;
 	uint64_t life, refresh_life;
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/issuer.h"
 #include "broker/https/discovery.h"
 #include "broker/https/document.h"
 #include "broker/https/url.h"
@@ -17,15 +18,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    "https://i", "https://login.microsoftonline.com/common/v2.0"};
 	static bool ready;
 	struct discovery d;
-	const char *why;
+	struct buf why = BUF_INIT(1024);
 
 	if (!ready)
 		document_init();
 	ready = true;
 	for (size_t i = 0; i < ARRAY_SIZE(issuers); i++) {
-		if (discovery_parse((const char *)data, size, issuers[i], &d, &why) < 0)
+		if (discovery_parse((const char *)data, size, issuers[i], &d, &why) < 0) {
+			buf_free(&why);
 			continue;
-		if (!discovery_issuer_fits(issuers[i], d.issuer) ||
+		}
+		if (!issuer_fits_document(issuers[i], d.issuer) ||
+		    strncmp(d.token_endpoint, "https:", 6) != 0 ||
 		    url_refusal(d.token_endpoint) != NULL ||
 		    (d.authorization_endpoint != NULL &&
 			url_refusal(d.authorization_endpoint) != NULL))

@@ -14,6 +14,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static bool ready;
 	CLEANUP_BUF struct buf jwt = BUF_INIT(1024 * 1024);
 	struct id_token t;
+	const char *why;
 
 	if (!ready)
 		document_init();
@@ -25,8 +26,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)base64url_encode(&jwt, data, size);
 		(void)buf_append_str(&jwt, ".c2ln");
 	}
-	if (jwt.data != NULL && id_token_parse(jwt.data, jwt.len, &t) == 0) {
-		(void)id_token_is_over(&t, 1700000000);
+	if (jwt.data != NULL && id_token_parse(jwt.data, jwt.len, &t, &why) == 0) {
+		(void)id_token_over(&t, 1700000000);
 		id_token_clear(&t);
 	}
 	return 0;

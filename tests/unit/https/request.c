@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/issuer.h"
 #include "broker/https/discovery-cache.h"
 #include "broker/https/document.h"
 #include "broker/https/http-time.h"
@@ -169,18 +170,18 @@ test_answer_messages(void **state)
 	assert_true(message_next_str(answer, F_ID_AUDIENCE, &at, &s));
 	assert_string_equal(s, "c");
 	at = 0;
-	assert_true(message_next_str(answer, F_IDENTITY, &at, &s));
-	assert_string_equal(s, "a@b");
+	assert_true(message_next_str(answer, F_ID_CLAIM, &at, &s));
+	assert_string_equal(s, "email=a@b");
 	assert_true(message_has(answer, F_NONCE));
 	assert_false(message_has(answer, F_FAULT));
+	/* an ID token that is over, by the server's own clock, is said to be */
+	assert_false(message_has(answer, F_ID_OVER));
 	(void)message_free(answer);
-	/* an ID token that is over, by the server's own clock, vouches for nobody */
 	head.date = 2000 + ID_EXPIRY_LEEWAY + 1;
 	a.refresh_expires_in = 0;
 	answer = request_token_answer(r, &head, &a);
 	assert_true(message_has(answer, F_ACCESS_TOKEN));
-	assert_false(message_has(answer, F_IDENTITY));
-	assert_false(message_has(answer, F_ID_ISSUER));
+	assert_int_equal(message_u64(answer, F_ID_OVER, 0), ID_EXPIRY_LEEWAY + 1);
 	assert_int_equal(message_u64(answer, F_REFRESH_EXPIRES_IN, 9), 0);
 	(void)message_free(answer);
 	/* a fault bears no token, whatever came beside it */
@@ -216,10 +217,10 @@ test_url(void **state)
 		print_message("refused: %s\n", bad[i]);
 		assert_non_null(url_refusal(bad[i]));
 	}
-	assert_true(url_same_origin("https://A.example/x", "https://a.example/y?z"));
-	assert_false(url_same_origin("https://a.example/x", "https://a.example:444/x"));
-	assert_false(url_same_origin("https://a.example/x", "http://a.example/x"));
-	assert_false(url_same_origin("https://a.example", "https://a.example.evil"));
+	assert_true(issuer_is_same_origin("https://A.example/x", "https://a.example/y?z"));
+	assert_false(issuer_is_same_origin("https://a.example/x", "https://a.example:444/x"));
+	assert_false(issuer_is_same_origin("https://a.example/x", "http://a.example/x"));
+	assert_false(issuer_is_same_origin("https://a.example", "https://a.example.evil"));
 }
 
 static void
@@ -275,26 +276,26 @@ test_issuer(void **state)
 	static const char guid[] =
 	    "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
 
-	assert_true(discovery_issuer_fits("https://a.example", "https://a.example"));
-	assert_false(discovery_issuer_fits("https://a.example", "https://a.example/"));
-	assert_false(discovery_issuer_fits("https://a.example/t", "https://a.example/{tenantid}"));
-	assert_true(discovery_issuer_fits("https://login.microsoftonline.com/common/v2.0",
+	assert_true(issuer_fits_document("https://a.example", "https://a.example"));
+	assert_true(issuer_fits_document("https://a.example", "https://a.example/"));
+	assert_false(issuer_fits_document("https://a.example", "https://a.example//"));
+	assert_false(issuer_fits_document("https://a.example/t", "https://a.example/{tenantid}"));
+	assert_true(issuer_fits_document("https://login.microsoftonline.com/common/v2.0",
 	    "https://login.microsoftonline.com/{tenantid}/v2.0"));
+	assert_true(issuer_fits_document("https://login.microsoftonline.com/consumers/v2.0", guid));
 	assert_true(
-	    discovery_issuer_fits("https://login.microsoftonline.com/consumers/v2.0", guid));
-	assert_true(
-	    discovery_issuer_fits("https://login.microsoftonline.com/contoso.example/v2.0", guid));
+	    issuer_fits_document("https://login.microsoftonline.com/contoso.example/v2.0", guid));
 	assert_false(
-	    discovery_issuer_fits(guid, "https://login.microsoftonline.com/{tenantid}/v2.0"));
-	assert_false(discovery_issuer_fits("https://login.microsoftonline.com/common/v2.0",
+	    issuer_fits_document(guid, "https://login.microsoftonline.com/{tenantid}/v2.0"));
+	assert_false(issuer_fits_document("https://login.microsoftonline.com/common/v2.0",
 	    "https://login.microsoftonline.com/{tenantid}/v1"));
-	assert_false(discovery_issuer_fits("https://login.microsoftonline.com/common/v2.0",
+	assert_false(issuer_fits_document("https://login.microsoftonline.com/common/v2.0",
 	    "https://login.microsoftonline.us/{tenantid}/v2.0"));
-	assert_false(discovery_issuer_fits("https://login.microsoftonline.com/common/v2.0",
+	assert_false(issuer_fits_document("https://login.microsoftonline.com/common/v2.0",
 	    "https://login.microsoftonline.com/evil/v2.0"));
-	assert_false(discovery_issuer_fits(
+	assert_false(issuer_fits_document(
 	    "https://login.microsoftonline.com/common/v2.0", "https://login.microsoftonline.com"));
-	assert_false(discovery_issuer_fits("https://login.microsoftonline.com.evil/common/v2.0",
+	assert_false(issuer_fits_document("https://login.microsoftonline.com.evil/common/v2.0",
 	    "https://login.microsoftonline.com.evil/{tenantid}/v2.0"));
 }
 
@@ -305,18 +306,23 @@ test_documents(void **state)
 		const char *body, *why;
 	} rows[] = {
 	    {"{\"issuer\":\"https://i\",\"token_endpoint\":\"https://i/t\"}", NULL},
-	    {"{\"issuer\":\"https://i\",\"token_endpoint\":\"http://127.0.0.1:1/t\"}", NULL},
+	    {"{\"issuer\":\"https://i/\",\"token_endpoint\":\"https://i/t\"}", NULL},
+	    {"{\"issuer\":\"https://i\",\"token_endpoint\":\"http://127.0.0.1:1/t\"}",
+		"names an endpoint that is not https: http://127.0.0.1:1/t"},
+	    {"{\"issuer\":\"https://i\",\"token_endpoint\":\"https://i/t\",\"authorization_"
+	     "endpoint\":\"http://localhost/a\"}",
+		"names an endpoint that is not https: http://localhost/a"},
 	    {"{\"issuer\":\"https://j\",\"token_endpoint\":\"https://i/t\"}",
-		"names another issuer than the one asked for"},
-	    {"{\"issuer\":\"https://i/\",\"token_endpoint\":\"https://i/t\"}",
-		"names another issuer than the one asked for"},
+		"names the issuer https://j, and not the one that it was asked for, https://i"},
+	    {"{\"issuer\":\"https://i//\",\"token_endpoint\":\"https://i/t\"}",
+		"names the issuer https://i//, and not the one that it was asked for, https://i"},
 	    {"{\"token_endpoint\":\"https://i/t\"}", "names no issuer"},
 	    {"{\"issuer\":\"https://i\"}", "names no token endpoint"},
 	    {"{\"issuer\":\"https://i\",\"token_endpoint\":\"http://i/t\"}",
-		"names an endpoint that is not https"},
+		"names an endpoint that is not https: http://i/t"},
 	    {"{\"issuer\":\"https://i\",\"token_endpoint\":\"https://i/"
 	     "t\",\"userinfo_endpoint\":\"http://i/u\"}",
-		"names an endpoint that is not https"},
+		"names an endpoint that is not https: http://i/u"},
 	    {"<html>", "is no metadata document"},
 	    {"", "is no metadata document"},
 	};
@@ -327,18 +333,22 @@ test_documents(void **state)
 	    "r\",\"userinfo_endpoint\":\"https://i/u\","
 	    "\"token_endpoint_auth_methods_supported\":[\"client_secret_basic\",5,\"none\"],"
 	    "\"authorization_response_iss_parameter_supported\":true}";
+	CLEANUP_BUF struct buf why = BUF_INIT(1024);
 	struct discovery d;
-	const char *why;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		int r = discovery_parse(rows[i].body, strlen(rows[i].body), "https://i", &d, &why);
+		int r;
+
+		buf_clear(&why);
+		r = discovery_parse(rows[i].body, strlen(rows[i].body), "https://i", &d, &why);
 
 		print_message("document: %s\n", rows[i].body);
 		if (rows[i].why == NULL) {
 			assert_int_equal(r, 0);
 		} else {
-			assert_int_equal(r, -EBADMSG);
-			assert_string_equal(why, rows[i].why);
+			assert_int_equal(
+			    r, strstr(rows[i].why, "no metadata") != NULL ? -EBADMSG : -EINVAL);
+			assert_string_equal(buf_str(&why), rows[i].why);
 		}
 		discovery_clear(&d);
 	}

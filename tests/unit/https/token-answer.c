@@ -271,18 +271,20 @@ test_id_token(void **state)
 		"username\":\"a@example.com\","
 		"\"upn\":\"A@corp.example\"}");
 	struct id_token id;
+	const char *why;
 
-	assert_int_equal(id_token_parse(t, strlen(t), &id), 0);
+	assert_int_equal(id_token_parse(t, strlen(t), &id, &why), 0);
 	assert_string_equal(id.issuer, "https://login.example.com");
 	assert_int_equal(id.audience_count, 2);
 	assert_string_equal(id.audiences[1], "other");
 	assert_string_equal((const char *)secret_bytes(id.nonce), "n-1");
-	assert_int_equal(id.identity.count, 3);
-	assert_string_equal(id.identity.names[0], "a@example.com");
-	assert_string_equal(id.identity.names[1], "A@corp.example");
-	assert_string_equal(id.identity.names[2], "248289");
-	assert_false(id_token_is_over(&id, 1000 + ID_EXPIRY_LEEWAY));
-	assert_true(id_token_is_over(&id, 1001 + ID_EXPIRY_LEEWAY));
+	assert_int_equal(id.claims.count, 4);
+	assert_string_equal(id.claims.pairs[0], "sub=248289");
+	assert_string_equal(id.claims.pairs[1], "email=a@example.com");
+	assert_string_equal(id.claims.pairs[2], "preferred_username=a@example.com");
+	assert_string_equal(id.claims.pairs[3], "upn=A@corp.example");
+	assert_int_equal(id_token_over(&id, 1000 + ID_EXPIRY_LEEWAY), 0);
+	assert_int_equal(id_token_over(&id, 1001 + ID_EXPIRY_LEEWAY), 1 + ID_EXPIRY_LEEWAY);
 	id_token_clear(&id);
 }
 
@@ -296,24 +298,79 @@ test_id_token_odd(void **state)
 				       "\"sub\":null,\"email\":[\"x\"]}");
 	CLEANUP_FREE char *list = jwt("{\"aud\":[1,\"a\",null,\"b\"],\"exp\":1e300}");
 	struct id_token id;
+	const char *why;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(id_token_parse(bad[i], strlen(bad[i]), &id), -EBADMSG);
-	assert_int_equal(id_token_parse(one, strlen(one), &id), 0);
+		assert_int_equal(id_token_parse(bad[i], strlen(bad[i]), &id, &why), -EBADMSG);
+	assert_int_equal(id_token_parse(one, strlen(one), &id, &why), 0);
 	assert_int_equal(id.audience_count, 1);
-	assert_false(id_token_is_over(&id, INT64_MAX));
+	assert_int_equal(id_token_over(&id, INT64_MAX), 0);
 	id_token_clear(&id);
-	assert_int_equal(id_token_parse(types, strlen(types), &id), 0);
+	assert_int_equal(id_token_parse(types, strlen(types), &id, &why), 0);
 	assert_null(id.issuer);
 	assert_null(id.nonce);
 	assert_int_equal(id.audience_count, 0);
-	assert_int_equal(id.identity.count, 0);
+	assert_int_equal(id.claims.count, 0);
 	assert_int_equal(id.expires, -1);
 	id_token_clear(&id);
-	assert_int_equal(id_token_parse(list, strlen(list), &id), 0);
+	assert_int_equal(id_token_parse(list, strlen(list), &id, &why), 0);
 	assert_int_equal(id.audience_count, 2);
 	assert_string_equal(id.audiences[0], "a");
 	id_token_clear(&id);
+}
+
+/* Claims as servers spell them: truth values of every kind, lists, and what is none of them. */
+static void
+test_claims(void **state)
+{
+	static const char *const want[] = {"email_verified=false", "verified_email=true",
+	    "xms_edov=true", "sub=1", "email=a@example.com", "unique_name=live.com#a@example.com",
+	    "tid=9188040d-6c67-4c5b-b112-36a304b66dad", "emails=b@example.com",
+	    "emails=c@example.com"};
+	CLEANUP_FREE char *t = jwt("{\"email_verified\":\"False\",\"verified_email\":true,\"xms_"
+				   "edov\":\"1\",\"sub\":\"1\","
+				   "\"email\":\"a@example.com\",\"unique_name\":\"live.com#a@"
+				   "example.com\",\"upn\":\"a\\nb\","
+				   "\"mail\":\"\",\"tid\":\"9188040d-6c67-4c5b-b112-36a304b66dad\","
+				   "\"emails\":[\"b@example.com\",5,null,\"c@example.com\"]}");
+	struct id_token id;
+	const char *why;
+
+	assert_int_equal(id_token_parse(t, strlen(t), &id, &why), 0);
+	assert_int_equal(id.claims.count, ARRAY_SIZE(want));
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+		assert_string_equal(id.claims.pairs[i], want[i]);
+	id_token_clear(&id);
+}
+
+/* The end of a token as older servers tell it: as a number, as a text, beside expires_in or alone. */
+static void
+test_expires_on(void **state)
+{
+	static const struct {
+		const char *members;
+		int64_t life; /* at 1000000 */
+	} lives[] = {
+	    {"\"expires_on\":1003600", 3600},
+	    {"\"expires_on\":\"1003600\"", 3600},
+	    {"\"expires_on\":\"1003600\",\"expires_in\":\"60\"", 60},
+	    {"\"expires_on\":\"1003600\",\"expires_in\":null", 3600},
+	    {"\"expires_on\":999999", 0},
+	    {"\"expires_on\":1e300", TOKEN_ANSWER_LIFE_MAX},
+	    {"\"expires_on\":\"11/30/2026 19:00:00\"", -1},
+	    {"\"token_type\":\"Bearer\"", -1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lives); i++) {
+		char body[256];
+		struct token_answer a;
+
+		(void)snprintf(
+		    body, sizeof(body), "{\"access_token\":\"at\",%s}", lives[i].members);
+		assert_int_equal(token_answer_parse(200, body, strlen(body), &a), 0);
+		assert_int_equal(token_answer_life(&a, 1000000), lives[i].life);
+		token_answer_clear(&a);
+	}
 }
 
 /* An unreadable ID token costs the identity, not the token. */
@@ -326,14 +383,14 @@ test_answer_with_id(void **state)
 
 	(void)snprintf(body, sizeof(body), "{" AT ",\"id_token\":\"%s\"}", t);
 	assert_int_equal(token_answer_parse(200, body, strlen(body), &a), 0);
-	assert_true(a.has_id);
-	assert_string_equal(a.id.identity.names[0], "billing@example.com");
+	assert_null(a.id_fault);
+	assert_string_equal(a.id.claims.pairs[1], "email=billing@example.com");
 	token_answer_clear(&a);
 	(void)snprintf(body, sizeof(body), "{" AT ",\"id_token\":\"a.b.c.d.e\"}");
 	assert_int_equal(token_answer_parse(200, body, strlen(body), &a), 0);
 	assert_null(a.fault);
 	assert_non_null(a.access_token);
-	assert_false(a.has_id);
+	assert_non_null(strstr(a.id_fault, "encrypted"));
 	token_answer_clear(&a);
 }
 
@@ -348,6 +405,8 @@ main(void)
 	    cmocka_unit_test(test_texts),
 	    cmocka_unit_test(test_id_token),
 	    cmocka_unit_test(test_id_token_odd),
+	    cmocka_unit_test(test_claims),
+	    cmocka_unit_test(test_expires_on),
 	    cmocka_unit_test(test_answer_with_id),
 	};
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/issuer.h"
 #include "broker/keeper/callback.h"
 
 #define GOOGLE "https%3A%2F%2Faccounts.google.com"
@@ -109,7 +110,7 @@ test_unknown_issuer_is_not_compared(void **state)
 static bool
 fits(const char *expected, const char *got)
 {
-	return callback_issuer_fits(expected, got, strlen(got));
+	return issuer_fits(expected, got);
 }
 
 static void

@@ -305,7 +305,7 @@ answer_other_audience(struct world *w, uint64_t id)
 	message_put_str(m, F_ID_ISSUER, "https://as.example");
 	message_put_str(m, F_ID_AUDIENCE, "client-2");
 	message_put_bytes(m, F_NONCE, w->nonce, strlen(w->nonce));
-	message_put_str(m, F_IDENTITY, w->mailbox);
+	put_claim(m, "email", w->mailbox);
 	return m;
 }
 
@@ -315,7 +315,7 @@ answer_without_issuer(struct world *w, uint64_t id)
 {
 	struct message *m = tokens_new(id, "a", "r", 3600);
 
-	message_put_str(m, F_IDENTITY, w->mailbox);
+	put_claim(m, "email", w->mailbox);
 	return m;
 }
 
@@ -388,7 +388,7 @@ test_userinfo(void **state)
 	assert_string_equal(message_str(asked, F_USERINFO_ENDPOINT), "https://as.example/me");
 	m = answer_new(M_USERINFO_ANSWER, message_u64(asked, F_ID, 0));
 	message_put_u64(m, F_HTTP_STATUS, 200);
-	message_put_str(m, F_IDENTITY, "billing@example.com");
+	put_claim(m, "email", "billing@example.com");
 	fake_role_say(&w->role, ROLE_FETCH, m);
 	expect_done(w, 0, "billing@example.com");
 	ask_token(w, 0);

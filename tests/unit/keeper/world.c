@@ -401,13 +401,22 @@ tokens_new(uint64_t id, const char *access, const char *refresh, uint64_t life)
 }
 
 void
+put_claim(struct message *m, const char *name, const char *value)
+{
+	char pair[512];
+
+	(void)snprintf(pair, sizeof(pair), "%s=%s", name, value);
+	message_put_str(m, F_ID_CLAIM, pair);
+}
+
+void
 put_id_token(struct world *w, struct message *m, const char *identity)
 {
 	message_put_str(m, F_ID_ISSUER, w->issuer == NULL ? "https://as.example" : w->issuer);
 	message_put_str(m, F_ID_AUDIENCE, w->client_id);
 	message_put_bytes(m, F_NONCE, w->nonce, strlen(w->nonce));
-	message_put_str(m, F_IDENTITY, "sub-123");
-	message_put_str(m, F_IDENTITY, identity);
+	put_claim(m, "sub", "sub-123");
+	put_claim(m, "email", identity);
 }
 
 uint64_t

@@ -52,6 +52,8 @@ void send_callback(struct world *w, const uint8_t id[16], const char *format, ..
     PRINTF_LIKE(3, 4);
 struct message *answer_new(enum message_type type, uint64_t id);
 struct message *tokens_new(uint64_t id, const char *access, const char *refresh, uint64_t life);
+/* "name=value", a claim of an ID token or of a userinfo answer. */
+void put_claim(struct message *m, const char *name, const char *value);
 void put_id_token(struct world *w, struct message *m, const char *identity);
 /* The exchange that must come now; its id. Checks that the verifier belongs to the challenge. */
 uint64_t take_exchange(struct world *w);
