@@ -467,7 +467,7 @@ add(struct add *a)
 	int status = want(
 	    a, OPTION_MAILBOX, "Mailbox", "", "the address that mail is sent from", a->mailbox);
 
-	if (status == EX_OK && !address_is_valid(a->mailbox, strlen(a->mailbox), false))
+	if (status == EX_OK && address_read(a->mailbox, strlen(a->mailbox), false, NULL) < 0)
 		return cli_fail(a->cli, EX_USAGE, NULL, "%s is no mail address", a->mailbox);
 	if (status == EX_OK)
 		status = choose_provider(a);

@@ -10,6 +10,9 @@
  * Where real mail is sloppier than the standard and nothing can be misunderstood, it is taken: dots
  * and '@' in display names, ';' between addresses, a group that is not closed, an empty "<>". What
  * could send mail to somebody else is refused.
+ *
+ * There is one grammar of what an envelope takes. address_is_valid tells it; address_read is the only
+ * way into it, and the list parser passes everything that it finds through address_read.
  */
 #include "base/address.h"
 
@@ -122,11 +125,79 @@ address_is_valid(const char *s, size_t len, bool bare_local)
 {
 	size_t local = local_length(s, len);
 
-	if (local == 0 || local > ADDRESS_LOCAL_MAX || !is_utf8_text(s, len))
+	if (local == 0 || len > ADDRESS_MAX || !is_utf8_text(s, len))
 		return false;
 	if (local == len)
 		return bare_local;
 	return s[local] == '@' && domain_is_valid(s + local + 1, len - local - 1);
+}
+
+/* What the local part at `s` means, its quotes taken away, is appended to `ret`: words, quoted or
+ * not, and dots wherever they stand. Its length; 0 where it is none. */
+static size_t
+read_local(const char *s, size_t len, struct buf *ret)
+{
+	size_t i = 0;
+
+	while (i < len && s[i] != '@') {
+		size_t end = i + 1;
+
+		if (s[i] == '"') {
+			end = i + quoted_length(s + i, len - i);
+			if (end == i || (i > 0 && s[i - 1] != '.') ||
+			    (end < len && s[end] != '.' && s[end] != '@'))
+				return 0;
+			for (i++; i < end - 1; i++) {
+				i += s[i] == '\\';
+				(void)buf_append_char(ret, s[i]);
+			}
+		} else if (is_atext((unsigned char)s[i]) || s[i] == '.') {
+			(void)buf_append_char(ret, s[i]);
+		} else {
+			return 0;
+		}
+		i = end;
+	}
+	return i;
+}
+
+static void
+write_local(struct buf *ret, const char *s, size_t len)
+{
+	bool plain = len > 0 && *s != '"' && local_length(s, len) == len;
+
+	if (!plain)
+		(void)buf_append_char(ret, '"');
+	for (size_t i = 0; i < len; i++) {
+		if (!plain && (s[i] == '"' || s[i] == '\\'))
+			(void)buf_append_char(ret, '\\');
+		(void)buf_append_char(ret, s[i]);
+	}
+	if (!plain)
+		(void)buf_append_char(ret, '"');
+}
+
+int
+address_read(const char *s, size_t len, bool bare_local, struct buf *ret)
+{
+	CLEANUP_BUF struct buf local = BUF_INIT(len), address = BUF_INIT(2 * len + 2);
+	size_t end;
+
+	if (len > 0 && *s != '"' && address_is_valid(s, len, bare_local))
+		return ret == NULL ? 0 : buf_append(ret, s, len);
+	end = len > 2 * ADDRESS_MAX ? 0 : read_local(s, len, &local);
+	if (end == 0)
+		return local.failed ? -ENOMEM : -EBADMSG;
+	write_local(&address, buf_str(&local), local.len);
+	/* The root's dot, which a name of the DNS may end in, is no part of a domain in mail. */
+	if (len > end + 2 && s[len - 1] == '.')
+		len--;
+	(void)buf_append(&address, s + end, len - end);
+	if (local.failed || address.failed)
+		return -ENOMEM;
+	if (!address_is_valid(buf_str(&address), address.len, bare_local))
+		return -EBADMSG;
+	return ret == NULL ? 0 : buf_append(ret, address.data, address.len);
 }
 
 bool
@@ -284,9 +355,13 @@ next_token(struct lexer *x, struct token *t)
 
 struct parser {
 	struct lexer x;
-	struct buf address, name;
-	bool has_at; /* an '@' stands in the address being built */
-	bool glue;   /* the last token of it was '.' or '@': the next word belongs to it */
+	struct buf address, name, fit; /* fit: the address as an envelope wants it */
+	size_t head, tail; /* where the address being built begins and ends in the text */
+	bool has_at;       /* an '@' stands in it */
+	bool glue;         /* its last token was '.' or '@': the next word belongs to it */
+	bool quoted;       /* a quoted string stands in it */
+	bool spaced;       /* white space stands in it, or between it and its neighbour */
+	bool angle;        /* it stands in angle brackets */
 	address_visit *visit;
 	void *arg;
 };
@@ -337,7 +412,8 @@ fits(const struct parser *p, const struct token *t)
 
 	switch (t->type) {
 	case TOKEN_SPECIAL:
-		return !empty && !p->glue && !(t->special == '@' && p->has_at);
+		/* Dots may stand anywhere in a local part: what is none as it stands is quoted. */
+		return t->special == '.' ? !p->has_at || !p->glue : !empty && !p->has_at;
 	case TOKEN_LITERAL:
 		return p->has_at && p->address.data[p->address.len - 1] == '@';
 	case TOKEN_QUOTED:
@@ -355,23 +431,40 @@ add_to_address(struct parser *p, const struct token *t)
 {
 	if (!fits(p, t))
 		return wrong(p, t->at);
+	if (p->address.len == 0)
+		p->head = t->at;
+	else
+		p->spaced = p->spaced || t->gap;
+	if (!p->has_at && !is_special(t, '@'))
+		p->tail = t->at + t->len;
 	p->has_at = p->has_at || is_special(t, '@');
+	p->quoted = p->quoted || t->type == TOKEN_QUOTED;
 	p->glue = t->type == TOKEN_SPECIAL;
 	return append_token(p, &p->address, t);
 }
 
-/* Gives the address that was built to the visitor and begins another. */
+/* Gives the address that was built to the visitor and begins another. Where it turns out to be none
+ * it is wrong at `at` if something is missing there, else from its beginning. */
 static int
 give(struct parser *p, size_t at)
 {
-	struct address_item item = {.address = buf_str(&p->address), .name = buf_str(&p->name)};
+	struct address_item item = {.name = buf_str(&p->name),
+	    .local_end = p->tail,
+	    .phrase = !p->has_at && !p->angle && (p->quoted || p->spaced)};
+	bool any = p->address.len > 0, open = any && p->address.data[p->address.len - 1] == '@';
 	int r = 0;
 
-	if (p->address.len > 0)
-		r = p->glue ? wrong(p, at) : p->visit(p->arg, &item);
+	if (any)
+		r = address_read(p->address.data, p->address.len, true, &p->fit);
+	if (r == -EBADMSG)
+		r = wrong(p, open ? at : p->head);
+	item.address = buf_str(&p->fit);
+	if (r == 0 && any)
+		r = p->visit(p->arg, &item);
 	buf_clear(&p->address);
 	buf_clear(&p->name);
-	p->has_at = p->glue = false;
+	buf_clear(&p->fit);
+	p->has_at = p->glue = p->quoted = p->spaced = false;
 	return r;
 }
 
@@ -398,7 +491,8 @@ name_by_comment(struct parser *p, size_t from, size_t to)
 	return r;
 }
 
-/* Bare addresses up to `end`: a word that follows a word begins another address. */
+/* Bare addresses up to `end`: a word that follows a word begins another address. Where these have no
+ * '@' they may be meant as a name (item.phrase). */
 static int
 parse_bare(struct parser *p, size_t end)
 {
@@ -409,8 +503,10 @@ parse_bare(struct parser *p, size_t end)
 	while ((r = next_token(&p->x, &t)) == 0 && t.type != TOKEN_END && t.at < end) {
 		if (t.type != TOKEN_SPECIAL && p->address.len > 0 && !p->glue && t.gap) {
 			r = name_by_comment(p, behind, t.at);
+			p->spaced = true;
 			if (r == 0)
 				r = give(p, t.at);
+			p->spaced = true;
 		}
 		if (r == 0)
 			r = add_to_address(p, &t);
@@ -454,6 +550,7 @@ parse_angle(struct parser *p)
 	struct token t;
 	int r = skip_route(p);
 
+	p->angle = true;
 	while (r == 0) {
 		r = next_token(&p->x, &t);
 		if (r < 0 || is_special(&t, '>'))
@@ -465,6 +562,7 @@ parse_angle(struct parser *p)
 	}
 	if (r == 0)
 		r = give(p, t.at);
+	p->angle = false;
 	for (before = p->x; r == 0; before = p->x) {
 		r = next_token(&p->x, &t);
 		if (r < 0)
@@ -534,6 +632,7 @@ address_list_parse(const char *s, size_t len, address_visit *visit, void *arg, s
 	    .x = {.s = s, .len = len},
 	    .address = BUF_INIT(len),
 	    .name = BUF_INIT(2 * len),
+	    .fit = BUF_INIT(ADDRESS_MAX),
 	    .visit = visit,
 	    .arg = arg,
 	};
@@ -553,5 +652,6 @@ address_list_parse(const char *s, size_t len, address_visit *visit, void *arg, s
 		*ret_at = p.x.at;
 	buf_free(&p.address);
 	buf_free(&p.name);
+	buf_free(&p.fit);
 	return r;
 }

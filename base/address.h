@@ -13,12 +13,24 @@
 
 #include "base/buf.h"
 
-/* RFC 5321 section 4.5.3.1: octets. */
-enum { ADDRESS_LOCAL_MAX = 64, ADDRESS_DOMAIN_MAX = 255, ADDRESS_MAX = 320 };
+/* Octets. RFC 5321 section 4.5.3.1 gives a local part 64, and asks that no limit be imposed where it can be
+ * avoided: return paths that name their recipient are longer. ADDRESS_MAX is what fits into a command line beside
+ * its parameters. */
+enum { ADDRESS_DOMAIN_MAX = 255, ADDRESS_MAX = 900 };
 
 /* Is `s` an address fit for an SMTP envelope: local-part@domain, quoted local parts and address literals
- * allowed, no control character, within the limits? With `bare_local`, a local part alone is fit too. */
+ * allowed, no control character, valid UTF-8, within the limits? With `bare_local`, a local part alone is fit too.
+ * This is the one grammar of addresses: what it takes, the SMTP client sends. */
 bool address_is_valid(const char *s, size_t len, bool bare_local);
+
+/*
+ * Appends an address, as people and programs write it, to `ret` as an envelope wants it, which address_is_valid takes.
+ * A local part that is no dot-string (RFC 5321 section 4.1.2), such as `a..b` or `.a`, gets quotes; one that needs
+ * none loses them; a dot behind the domain is dropped. White space and comments are not taken. Without `ret` it only tells whether there is an address.
+ *
+ * 0; -EBADMSG for what no server could take; -ENOBUFS or -ENOMEM from `ret`.
+ */
+int address_read(const char *s, size_t len, bool bare_local, struct buf *ret);
 
 /* Needs the SMTPUTF8 extension: has an octet above 0x7F. */
 bool address_is_utf8(const char *s, size_t len);
@@ -34,9 +46,14 @@ bool address_equal_nocase(const char *a, const char *b);
 
 struct address_item {
 	const char *
-	    address; /* addr-spec without comments and route, NUL-terminated, borrowed for the call */
+	    address; /* without comments and route, as address_read writes it; borrowed for the call */
 	const char *
 	    name; /* display name decoded from its quotes, or the comment behind a bare address, or "" ; borrowed for the call */
+	size_t
+	    local_end; /* offset in the list behind the local part: where "@domain" goes that is not there */
+	/* It has no '@' and no angle brackets and is quoted, or one of several words: a list of recipients may name
+	 * local users so, but in From it is a display name without an address. */
+	bool phrase;
 };
 
 /* Called for each mailbox in order; a non-zero return stops the parse and is returned by it. */
@@ -45,7 +62,7 @@ typedef int address_visit(void *arg, const struct address_item *item);
 /*
  * Parses an RFC 5322 address list (the body of To, Cc, Bcc or an argument of sendmail): mailboxes, groups, comments,
  * quoted strings, obsolete routes, empty elements, addresses separated by commas or, as sendmail takes them, by
- * white space between bare addresses. Addresses without a domain are passed as they stand (for qualification).
+ * white space between bare addresses. Addresses without a domain are passed without one (for qualification).
  *
  * Returns 0; -EBADMSG with *ret_at set to the offset of what is wrong; -ENOMEM; or what `visit` returned.
  * An empty list is no error. What stands before a fault has been visited: a caller that wants all or nothing collects.

@@ -186,12 +186,9 @@ add_address(void *arg, const struct address_item *item)
 {
 	struct list *l = arg;
 	const char *address = item->address;
-	size_t len = strlen(address);
 
-	if (!address_is_valid(address, len, true))
-		return -EBADMSG;
 	l->added++;
-	return add_target(l->r, TARGET_ADDRESS, address, len, l->line);
+	return add_target(l->r, TARGET_ADDRESS, address, strlen(address), l->line);
 }
 
 static bool
@@ -219,6 +216,7 @@ kind_of(const char *s, size_t len)
 static int
 read_element(struct reader *r, const char *s, size_t len, unsigned line)
 {
+	CLEANUP_BUF struct buf final = BUF_INIT(ADDRESS_MAX);
 	struct list l = {.r = r, .line = line};
 	enum target_kind kind;
 	const char *inner;
@@ -241,10 +239,11 @@ read_element(struct reader *r, const char *s, size_t len, unsigned line)
 	}
 	kind = inner_len == 0 ? TARGET_ADDRESS : kind_of(inner, inner_len);
 	if (kind == TARGET_FINAL) {
-		inner++;
-		inner_len--;
-		if (inner_len > 0 && address_is_valid(inner, inner_len, true))
-			return add_target(r, kind, inner, inner_len, line);
+		e = address_read(inner + 1, inner_len - 1, true, &final);
+		if (e == 0)
+			return add_target(r, kind, final.data, final.len, line);
+		if (e != -EBADMSG)
+			return e;
 	} else if (kind != TARGET_ADDRESS) {
 		return add_target(r, kind, inner, inner_len, line);
 	} else {
@@ -339,7 +338,7 @@ read_alias(struct reader *r, const char *s, size_t len)
 		return 0;
 	}
 	if (strcmp(name, "*") != 0 &&
-	    (!address_is_valid(name, strlen(name), true) || address_domain(name) != NULL) &&
+	    (address_read(name, strlen(name), true, NULL) < 0 || address_domain(name) != NULL) &&
 	    strchr(name, ' ') == NULL) {
 		warn(a, r->report, r->line, "\"%s\" is no local name, so nothing is sent to it",
 		    name);

@@ -62,8 +62,6 @@ add(void *arg, const struct address_item *item)
 	size_t offset = r->text.len, *slot;
 	int error;
 
-	if (!address_is_valid(item->address, strlen(item->address), true))
-		return -EBADMSG;
 	if (r->count * 2 >= r->slot_count && (error = grow(r)) < 0)
 		return error;
 	slot = find_slot(r, item->address);

@@ -393,8 +393,10 @@ static int
 read_path(
     const char *prefix, const char **at, const char *end, char *ret_address, const char **ret_why)
 {
+	CLEANUP_BUF struct buf address = BUF_INIT(ADDRESS_MAX);
 	size_t prefix_len = strlen(prefix), len;
 	const char *s = *at, *stop;
+	int r;
 
 	*ret_address = '\0';
 	*ret_why = "Syntax error in arguments";
@@ -415,10 +417,10 @@ read_path(
 	if (len == 0)
 		return 0;
 	*ret_why = "Bad address syntax";
-	if (len > ADDRESS_MAX || !address_is_valid(s, len, true))
-		return 553;
-	memcpy(ret_address, s, len);
-	ret_address[len] = '\0';
+	r = address_read(s, len, true, &address);
+	if (r < 0)
+		return r == -EBADMSG ? 553 : 451;
+	memcpy(ret_address, address.data, address.len + 1);
 	return 0;
 }
 

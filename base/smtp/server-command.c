@@ -406,14 +406,15 @@ command_quit(struct smtp_server *s, const char *argument, size_t len)
 static bool
 read_address(const char *argument, size_t len, char *to)
 {
+	CLEANUP_BUF struct buf address = BUF_INIT(ADDRESS_MAX);
+
 	if (len >= 2 && argument[0] == '<' && argument[len - 1] == '>') {
 		argument++;
 		len -= 2;
 	}
-	if (len > ADDRESS_MAX || !address_is_valid(argument, len, true))
+	if (address_read(argument, len, true, &address) < 0)
 		return false;
-	memcpy(to, argument, len);
-	to[len] = '\0';
+	memcpy(to, address.data, address.len + 1);
 	return true;
 }
 

@@ -112,7 +112,7 @@ read_host(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_address(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	if (!address_is_valid(only(e), strlen(only(e)), false))
+	if (address_read(only(e), strlen(only(e)), false, NULL) < 0)
 		return wrong(
 		    raw, e, only(e), "wants one mail address, such as \"billing@example.com\"");
 	return set_string(target, only(e));
@@ -492,11 +492,17 @@ read_command(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_addresses(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	for (size_t i = 0; i < e->values.count; i++)
-		if (!address_is_valid(e->values.items[i], strlen(e->values.items[i]), false))
-			return wrong(raw, e, e->values.items[i],
-			    "wants mail addresses, such as {\"admin@example.com\"}");
-	return read_strings(raw, e, target);
+	for (size_t i = 0; i < e->values.count; i++) {
+		CLEANUP_BUF struct buf address = BUF_INIT(ADDRESS_MAX);
+		const char *item = e->values.items[i];
+
+		if (address_read(item, strlen(item), false, &address) < 0)
+			return wrong(
+			    raw, e, item, "wants mail addresses, such as {\"admin@example.com\"}");
+		if (conf_strings_add(target, address.data) < 0)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static int
@@ -618,12 +624,14 @@ static int
 read_patterns(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	for (size_t i = 0; i < e->values.count; i++) {
-		if (!value_address_pattern(e->values.items[i])) {
+		CLEANUP_BUF struct buf pattern = BUF_INIT(ADDRESS_MAX);
+
+		if (value_address_pattern(e->values.items[i], &pattern) < 0) {
 			(void)wrong(raw, e, e->values.items[i],
 			    "wants an address, \"*@example.com\" or \"*\"");
 			continue;
 		}
-		if (conf_strings_add(target, e->values.items[i]) < 0)
+		if (conf_strings_add(target, pattern.data) < 0)
 			return -ENOMEM;
 	}
 	return 0;

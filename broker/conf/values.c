@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -249,14 +250,14 @@ value_region(const char *s)
 	return true;
 }
 
-bool
-value_address_pattern(const char *s)
+int
+value_address_pattern(const char *s, struct buf *ret)
 {
-	if (strcmp(s, "*") == 0)
-		return true;
-	if (strncmp(s, "*@", 2) == 0)
-		return value_host(s + 2, strlen(s + 2));
-	return address_is_valid(s, strlen(s), false);
+	bool any = strcmp(s, "*") == 0;
+
+	if (any || (strncmp(s, "*@", 2) == 0 && value_host(s + 2, strlen(s + 2))))
+		return buf_append_str(ret, s);
+	return *s == '*' ? -EBADMSG : address_read(s, strlen(s), false, ret);
 }
 
 /* ---- did you mean ---- */

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+
 /* A whole number from `least` to `most`, decimal digits only. */
 bool value_number(const char *s, uint64_t least, uint64_t most, uint64_t *ret);
 
@@ -52,7 +54,8 @@ bool value_name(const char *s);
 /* A cloud's region, which becomes part of host names: letters, digits, '-' and '.'. */
 bool value_region(const char *s);
 
-/* An address, "*@domain", or "*": what `senders` and `recipients` take. */
-bool value_address_pattern(const char *s);
+/* An address, "*@domain", or "*": what `senders` and `recipients` take. Appended to `ret`, an address as
+ * envelopes have it. 0, -EBADMSG for anything else, or an error of buf.h. */
+int value_address_pattern(const char *s, struct buf *ret);
 
 #endif

@@ -236,7 +236,11 @@ collect(void *arg, const struct address_item *item)
 
 	if (k->count == k->max)
 		return -EBADMSG;
+	if (item->phrase)
+		return 0;
 	r = qualify(&address, k->c, item->address);
+	if (r == 0 && !address_is_valid(address.data, address.len, false))
+		r = -EBADMSG;
 	if (r < 0)
 		return r == -ENOBUFS ? -EBADMSG : r;
 	k->list[k->count] = buf_take(&address);

@@ -322,6 +322,7 @@ static const struct check_ops check_ops = {.row = check_row, .end = check_ended}
 static void
 ask_check(struct client *c, const struct message *m)
 {
+	CLEANUP_BUF struct buf to = BUF_INIT(ADDRESS_MAX);
 	const char *account = message_str(m, F_ACCOUNT), *tls = message_str(m, F_TLS);
 	struct check_ask ask = {
 	    .account = account == NULL ? NULL : account_by_name(c->control->q, account),
@@ -345,10 +346,12 @@ ask_check(struct client *c, const struct message *m)
 		return;
 	}
 	if ((account == NULL && (ask.host == NULL || ask.port == 0 || ask.port > 65535)) ||
-	    (ask.to != NULL && !address_is_valid(ask.to, strlen(ask.to), false))) {
+	    (ask.to != NULL && address_read(ask.to, strlen(ask.to), false, &to) < 0)) {
 		control_fail(c, "This is no server, or no address.", EX_USAGE);
 		return;
 	}
+	if (ask.to != NULL)
+		ask.to = to.data;
 	c->kind = CURSOR_CHECK;
 	r = check_new(c->control->q, &ask, &check_ops, c, &c->check);
 	if (r < 0)

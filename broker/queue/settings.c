@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "broker/ipc/file.h"
 
 enum {
@@ -29,6 +30,19 @@ copy(const struct message *m, enum field f)
 	const char *text = message_str(m, f);
 
 	return strdup(text == NULL ? "" : text);
+}
+
+/* An address as envelopes have it: the configuration may spell it otherwise, and a login must. */
+static char *
+copy_address(const struct message *m, enum field f)
+{
+	CLEANUP_BUF struct buf address = BUF_INIT(ADDRESS_MAX);
+	const char *text = message_str(m, f);
+
+	if (text == NULL || *text == '\0')
+		return strdup("");
+	return address_read(text, strlen(text), true, &address) < 0 ? strdup(text)
+								    : buf_take(&address);
 }
 
 /* Room for one more of `size` octets, zeroed: arrays double at the powers of two. */
@@ -90,7 +104,7 @@ settings_new(const struct message *m)
 	s->generation = message_u64(m, F_GENERATION, 0);
 	s->hostname = copy(m, F_HOSTNAME);
 	s->mail_name = message_has(m, F_MAIL_NAME) ? copy(m, F_MAIL_NAME) : copy(m, F_HOSTNAME);
-	s->postmaster = copy(m, F_POSTMASTER);
+	s->postmaster = copy_address(m, F_POSTMASTER);
 	s->size_max = message_u64(m, F_SIZE_LIMIT, SIZE_DEFAULT);
 	s->lifetime = (int64_t)message_u64(m, F_LIFETIME, LIFETIME_DEFAULT);
 	s->warn_after = (int64_t)message_u64(m, F_WARN_AFTER, WARN_AFTER_DEFAULT);
@@ -185,7 +199,7 @@ add_account(struct settings *s, const struct message *m)
 	a = &all[s->account_count++];
 	a->name = copy(m, F_ACCOUNT);
 	a->provider = copy(m, F_PROVIDER);
-	a->mailbox = copy(m, F_MAILBOX);
+	a->mailbox = copy_address(m, F_MAILBOX);
 	a->auth_user = copy(m, F_AUTH_USER);
 	a->grant = copy(m, F_GRANT);
 	a->host = copy(m, F_HOST);

@@ -233,6 +233,11 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 	s->t = transaction_new(s, v, sender, p, u);
 	if (s->t == NULL)
 		return submission_refuse(s, 452, "4.3.0", "Out of memory");
+	/* The mail domain may have made it too long. */
+	if (*s->t->sender != '\0' && !address_is_valid(s->t->sender, strlen(s->t->sender), false)) {
+		s->t = transaction_free(s->t);
+		return submission_refuse(s, 553, "5.1.7", "This is no address");
+	}
 	return SMTP_ACCEPT;
 }
 

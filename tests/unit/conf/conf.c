@@ -628,9 +628,24 @@ test_values(void **state)
 	assert_false(value_url("http://login.example.com/"));
 	assert_false(value_url("https://user@login.example.com/"));
 	assert_false(value_url("ftp://x/"));
-	assert_true(value_address_pattern("*@example.com"));
-	assert_false(value_address_pattern("*@"));
-	assert_false(value_address_pattern("x"));
+}
+
+/* Patterns are compared with addresses of envelopes, so they are spelled like these. */
+static void
+test_address_patterns(void **state)
+{
+	static const struct {
+		const char *in, *out; /* NULL: none */
+	} rows[] = {{"*", "*"}, {"*@example.com", "*@example.com"}, {"a@b", "a@b"},
+	    {"a..b@c", "\"a..b\"@c"}, {"*@", NULL}, {"*x", NULL}, {"x", NULL}, {"", NULL}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CLEANUP_BUF struct buf out = BUF_INIT(1000);
+		int r = value_address_pattern(rows[i].in, &out);
+
+		assert_int_equal(r, rows[i].out == NULL ? -EBADMSG : 0);
+		assert_string_equal(buf_str(&out), rows[i].out == NULL ? "" : rows[i].out);
+	}
 }
 
 /* Ten thousand accounts take no more than twenty times what a thousand take: nothing is quadratic.
@@ -685,6 +700,7 @@ main(void)
 	    cmocka_unit_test(test_limits_and_local_domains),
 	    cmocka_unit_test(test_references),
 	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_address_patterns),
 	    cmocka_unit_test(test_many_accounts_are_not_quadratic),
 	};
 

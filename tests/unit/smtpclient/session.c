@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "script.h"
 
 #define BEFORE_TLS               \
@@ -519,6 +520,81 @@ test_trials(void **state)
 					      "E: DONE 2 553/mail\n");
 }
 
+/* ---- whatever the door takes, the engine writes ---- */
+
+static void
+write_envelope(const char *address)
+{
+	static const struct smtp_client_config config = {
+	    .host = "mx.test", .ehlo_name = "client.test", .tls = SMTP_TLS_NONE};
+	const struct smtp_client_recipient to = {address, ""};
+	const struct smtp_client_job job = {.id = 1,
+	    .sender = address,
+	    .recipients = &to,
+	    .recipient_count = 1,
+	    .body = "",
+	    .envid = ""};
+	static const char offer[] = "250-mx.test\r\n250 PIPELINING\r\n";
+	struct smtp_client *c = smtp_client_new(&config, 0);
+	CLEANUP_BUF struct buf wanted = BUF_INIT(10000);
+	struct smtp_client_event e;
+	const char *out;
+	size_t len;
+
+	assert_non_null(c);
+	smtp_client_input(c, "220 mx.test\r\n", 13, 0);
+	(void)smtp_client_output(c, &len);
+	smtp_client_wrote(c, len, 0);
+	smtp_client_input(c, offer, strlen(offer), 0);
+	assert_true(smtp_client_next(c, &e) && e.type == SMTP_CLIENT_READY);
+	if (smtp_client_submit(c, &job, 0) != 0)
+		fail_msg("taken, but not sent: %s", address);
+	out = smtp_client_output(c, &len);
+	assert_int_equal(
+	    buf_printf(&wanted, "MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\n", address, address), 0);
+	assert_non_null(out);
+	if (len < wanted.len || memcmp(out, wanted.data, wanted.len) != 0)
+		fail_msg("%s becomes %.*s", address, (int)len, out);
+	(void)smtp_client_free(c);
+}
+
+static int
+write_item(void *arg, const struct address_item *item)
+{
+	++*(unsigned *)arg;
+	write_envelope(item->address);
+	return 0;
+}
+
+/* Lists and paths of few different characters, each of which means something to somebody. */
+static void
+test_what_is_taken_is_sent(void **state)
+{
+	static const char alphabet[] = "ab..@@\"\\ <>(),;:\xc3\xa9\r\n-[]%!x";
+	uint32_t random = 1;
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		char text[16], path[32], address[ADDRESS_MAX + 1];
+		struct smtp_rcpt_params params;
+		const char *why;
+		size_t len = 1 + i % (sizeof(text) - 1), at;
+		int n;
+
+		for (size_t k = 0; k < len; k++) {
+			random = random * 1664525 + 1013904223;
+			text[k] = alphabet[(random >> 16) % (sizeof(alphabet) - 1)];
+		}
+		(void)address_list_parse(text, len, write_item, &taken, &at);
+		n = snprintf(path, sizeof(path), "TO:<%.*s>", (int)len, text);
+		if (smtp_rcpt_parse(path, (size_t)n, 0, address, &params, &why) == 0) {
+			write_envelope(address);
+			taken++;
+		}
+	}
+	assert_in_range(taken, 500, 1000000);
+}
+
 int
 main(void)
 {
@@ -541,6 +617,7 @@ main(void)
 	    cmocka_unit_test(test_mail_limit_of_ours),
 	    cmocka_unit_test(test_slow_replies_are_noted),
 	    cmocka_unit_test(test_trials),
+	    cmocka_unit_test(test_what_is_taken_is_sent),
 	};
 
 	return cmocka_run_group_tests_name("smtp/client session", tests, NULL, NULL);
