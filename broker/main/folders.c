@@ -140,7 +140,7 @@ give_files(int dir, uid_t from, const struct identity *to)
  * that is right stays untouched. Files dropped by users keep their owners: those say whose mail it
  * is. */
 static int
-give_folder(int fd, const struct folder_def *def, const struct identity *to)
+give_folder(int fd, mode_t mode, const struct identity *to)
 {
 	struct stat st;
 	int r;
@@ -148,13 +148,13 @@ give_folder(int fd, const struct folder_def *def, const struct identity *to)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (geteuid() == 0 && (st.st_uid != to->uid || st.st_gid != to->gid)) {
-		r = (def->mode & S_IWOTH) != 0 ? 0 : give_files(fd, st.st_uid, to);
+		r = (mode & S_IWOTH) != 0 ? 0 : give_files(fd, st.st_uid, to);
 		if (r < 0)
 			return r;
 		if (fchown(fd, to->uid, to->gid) < 0)
 			return -errno;
 	}
-	if (fstat(fd, &st) < 0 || ((st.st_mode & 07777) != def->mode && fchmod(fd, def->mode) < 0))
+	if (fstat(fd, &st) < 0 || ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0))
 		return -errno;
 	return 0;
 }
@@ -163,6 +163,9 @@ static int
 prepare_one(struct folders *f, enum folder which, bool one_user, struct buf *why)
 {
 	const struct folder_def *def = &defs[which];
+	/* In user mode nobody else hands in mail, and the group of a file would not say that it was
+	 * made here: every file of the user has it. */
+	mode_t mode = one_user ? 0700 : def->mode;
 	struct identity to;
 	int fd, r = identity_of(def->role, one_user, &f->owner, &to);
 
@@ -175,7 +178,7 @@ prepare_one(struct folders *f, enum folder which, bool one_user, struct buf *why
 	if (fd < 0)
 		return complain(why, "cannot open the folder", def->name, errno);
 	f->fds[which] = fd;
-	r = give_folder(fd, def, &to);
+	r = give_folder(fd, mode, &to);
 	return r < 0 ? complain(why, "cannot set owner and mode of the folder", def->name, -r) : 0;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "broker/queue/returned.h"
 
 static const char *const names[] = {
     [ACTION_RETRY] = "retry",
@@ -157,14 +158,51 @@ tell(const struct spool_message *m, enum action action, int64_t by)
 		{LOG_UID, uid}, {LOG_SERVICE, m->service}, {LOG_OUTCOME, names[action]}));
 }
 
+/* A message that an action concerned. */
+struct acted {
+	struct spool_message message;
+	struct spool_message *report; /* made by the action, or NULL; owned */
+};
+
+static void
+acted_clear(struct acted *x)
+{
+	spool_message_clear(&x->message);
+	x->report = spool_message_free(x->report);
+}
+
+/* What was refused is never sent: to try it again is to return it. */
+static int
+act_on_refused(struct queue *q, enum action action, struct acted *x)
+{
+	switch (action) {
+	case ACTION_DELETE:
+		return spool_delete(q->spool, x->message.id) < 0 ? -EIO : 1;
+	case ACTION_RETRY:
+	case ACTION_RELEASE:
+		return spool_message_state(&x->message) != SPOOL_FAILED
+			   ? 0
+			   : returned_again(q, &x->message, &x->report);
+	default:
+		return 0;
+	}
+}
+
 /* One message, within a transaction: 1 done, 0 nothing to do, -EBUSY being sent, or an error. */
 static int
 act_on_message(
-    struct queue *q, enum action action, struct spool_message *m, const struct action_scope *scope)
+    struct queue *q, enum action action, struct acted *x, const struct action_scope *scope)
 {
+	struct spool_message *m = &x->message;
 	bool changed = true;
 	int r = 0;
 
+	if ((m->flags & SPOOL_REFUSED) != 0) {
+		r = act_on_refused(q, action, x);
+		if (r == 1)
+			tell(m, action, scope->by);
+		return r;
+	}
 	for (size_t i = 0; i < m->count; i++)
 		if (m->recipients[i].state == SPOOL_SENDING)
 			return action == ACTION_RETRY ? 0 : -EBUSY;
@@ -198,11 +236,16 @@ wake_account(struct queue *q, struct account *a)
 }
 
 static void
-after_commit(struct queue *q, enum action action, const struct spool_message *m, bool by_admin)
+after_commit(struct queue *q, enum action action, const struct acted *x, bool by_admin)
 {
+	const struct spool_message *m = &x->message, *report = x->report;
 	struct account *a = account_by_name(q, m->account);
 
-	if (action == ACTION_DELETE && (m->flags & SPOOL_BODY_FILE) != 0)
+	if (report != NULL)
+		dispatch_wait(
+		    q, account_by_name(q, report->account), report->service, report->next);
+	if ((action == ACTION_DELETE || (m->flags & SPOOL_REFUSED) != 0) &&
+	    (m->flags & SPOOL_BODY_FILE) != 0)
 		spool_body_remove(q->spool, m->id);
 	if (a == NULL || action == ACTION_DELETE || m->next == SPOOL_NEVER)
 		return;
@@ -227,22 +270,22 @@ static int
 act_on_ids(struct queue *q, enum action action, const struct action_scope *scope,
     const uint64_t *ids, size_t count, unsigned *ret_done)
 {
-	struct spool_message *changed = calloc(count + 1, sizeof(*changed));
+	struct acted *changed = calloc(count + 1, sizeof(*changed));
 	size_t n = 0;
 	int r = changed == NULL ? -ENOMEM : spool_begin(q->spool);
 	bool one = scope->id != 0;
 
 	for (size_t i = 0; i < count && r == 0; i++) {
-		struct spool_message *m = &changed[n];
-		int e = spool_load(q->spool, ids[i], false, m);
+		struct acted *x = &changed[n];
+		int e = spool_load(q->spool, ids[i], false, &x->message);
 
 		if (e == 0)
-			e = is_of(q, m, scope) ? act_on_message(q, action, m, scope)
-					       : (one ? -EPERM : 0);
+			e = is_of(q, &x->message, scope) ? act_on_message(q, action, x, scope)
+							 : (one ? -EPERM : 0);
 		if (e == 1)
 			n++;
 		else
-			spool_message_clear(m);
+			acted_clear(x);
 		if (e < 0 && (one || (e != -EBUSY && e != -EACCES &&
 					 (e != -ENOENT || action == ACTION_MOVE))))
 			r = e;
@@ -254,7 +297,7 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
 			after_commit(q, action, &changed[i], scope->owner.uid < 0);
-		spool_message_clear(&changed[i]);
+		acted_clear(&changed[i]);
 	}
 	free(changed);
 	*ret_done += r == 0 ? (unsigned)n : 0;

@@ -63,6 +63,26 @@ body_clear(struct body *b, bool keep)
 }
 
 int
+body_start(const struct body *b, struct buf *ret)
+{
+	size_t len = b->size < ret->max ? (size_t)b->size : ret->max;
+	ssize_t n;
+	int r;
+
+	if (b->fd < 0)
+		return buf_append(ret, buf_str(&b->small), len);
+	r = buf_reserve(ret, len);
+	if (r < 0)
+		return r;
+	n = pread(b->fd, ret->data, len, 0);
+	if (n < 0)
+		return -errno;
+	ret->len = (size_t)n;
+	ret->data[n] = '\0';
+	return 0;
+}
+
+int
 body_recode(const struct body *b, struct recode *r)
 {
 	char *bytes;

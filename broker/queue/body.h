@@ -20,6 +20,8 @@ struct body {
 void body_init(struct body *b, struct queue *q);
 /* Appends. 0 or negative errno. */
 int body_write(struct body *b, const char *bytes, size_t len);
+/* Its first octets, as many as `ret` may hold at most. 0 or negative errno. */
+int body_start(const struct body *b, struct buf *ret);
 /* Passes all of it through a recoder: 0 or negative errno. */
 int body_recode(const struct body *b, struct recode *r);
 /* Releases what it holds; the file as well unless it belongs to a message now (`keep`). */

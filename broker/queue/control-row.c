@@ -107,7 +107,15 @@ row_recipient(struct client *c, const struct spool_message *m, const struct spoo
 		message_put_u64(out, F_UNTIL, (uint64_t)next_try(a, r));
 	if (reply.len > 0)
 		message_put_str(out, F_REPLY, buf_str(&reply));
-	if (reply.len > 0 && a != NULL && (r->reply.code < 200 || r->reply.code >= 300))
+	if ((m->flags & SPOOL_REFUSED) != 0) {
+		message_put_str(out, F_TEXT,
+		    "Frank refused it after it was taken while frankd was down, and it is never "
+		    "sent.");
+		message_put_str(out, F_NEXT,
+		    r->state == SPOOL_FAILED ? "Read it, then return it to its sender (frank queue "
+					       "retry) or delete it."
+					     : "It was returned to its sender.");
+	} else if (reply.len > 0 && a != NULL && (r->reply.code < 200 || r->reply.code >= 300))
 		put_verdict(a, m, &r->reply, out);
 	else if (reply.len == 0 && a != NULL && r->state == SPOOL_QUEUED)
 		put_why(a, false, out);

@@ -1,13 +1,20 @@
 /*
  * drop.c: the drop directory, where the shim leaves messages while frankd is down.
  *
- * A file NAME.drop is the very byte stream that would have gone to the socket, from EHLO to QUIT;
- * whoever owns it is the caller. Anybody may write into the directory, so nothing in it is trusted:
- * a file is opened without following links, must be regular and have one name only, and is fed to
- * the same engine as a connection. It was written under another name and renamed when complete; one
- * that does not end in QUIT is not. What is stored is unlinked after the commit; a crash in between
- * is harmless, since its submission id is known then. What is refused for good is kept aside under
- * another name, for its owner; what is refused for now stays for the next look.
+ * A file NAME.drop is the very byte stream that would have gone to the socket, from EHLO to QUIT
+ * (drop-file.h); whoever owns it is the caller. Anybody may write into the directory, and whoever may
+ * write to another folder may rename somebody else's file from there to here. So a file counts as its
+ * owner's mail only where it was made here: it has the directory's group, which the setgid bit gives
+ * to new files and which the daemon's own group is; it has the format from its first octet to its
+ * last; it is regular, has one name, and nobody but its owner may write it. In user mode the group
+ * proves nothing, and the directory is the user's alone.
+ *
+ * It is opened without following links and fed to the same engine as a connection. What is stored is
+ * unlinked after the commit; a crash in between is harmless, since its submission id is known then.
+ * A message that is refused for good goes back to its sender (returned.h), since its caller was told
+ * that it was taken; so does one that waited for as long as mail is kept. What is refused for now
+ * stays for the next look. A file that holds no message is kept aside under another name, for its
+ * owner, and people are told of it.
  *
  * The directory is read in steps, and its files are taken in steps as well, one in a turn of the
  * loop: however many they are, and however large, what comes by a socket is answered in between.
@@ -17,7 +24,9 @@
  * PER_USER_MAX are left to the next look. Their number and size on disk are for quotas to bound:
  * whoever may write there does so without us.
  */
-#include "broker/queue/queue.h"
+#include "broker/queue/drop-file.h"
+#include "broker/queue/notice.h"
+#include "broker/queue/returned.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -41,8 +50,10 @@ enum {
 	LEFT_MAX = 64,
 	READ_SIZE = 32 * 1024,
 	READS_PER_STEP = 8,
-	ENVELOPE_MAX = 8 * 1024 * 1024, /* what commands may add to the largest message */
 	STALE_SECONDS = 24 * 3600,
+	REPLY_MAX = 600,
+	FIRST_RCPT = 3,   /* replies before: greeting, EHLO, MAIL */
+	ASIDE_TRIES = 16, /* names that are taken */
 };
 
 struct found {
@@ -78,6 +89,11 @@ struct drop {
 	int fd;
 	struct caller caller;
 	struct submission *session;
+	unsigned replies;      /* of the session so far */
+	unsigned refused;      /* which of them was the first refusal */
+	char reply[REPLY_MAX]; /* that one; "" for none */
+	int64_t since;         /* when the file was written */
+	struct returned *returning;
 };
 
 static void
@@ -92,24 +108,48 @@ tell(struct drop *d, enum log_level level, const char *sentence, const char *nam
 	log_line(level, sentence, LOG_PAIRS({LOG_FILE, name}, {LOG_UID, uid}, {LOG_ERROR, why}));
 }
 
-/* Out of the way, where its owner can find it. */
+/* Out of the way, where its owner can find it, and under a name that nothing has: another's file must
+ * not be replaced. */
+static int
+move_aside(struct drop *d, const char *name, char aside[NAME_MAX + 1])
+{
+	int r = -EEXIST;
+
+	(void)snprintf(
+	    aside, NAME_MAX + 1, "%.*s.refused", NAME_MAX - (int)strlen(".refused"), name);
+	for (int i = 0; i < ASIDE_TRIES && r == -EEXIST; i++) {
+		r = renameat2(d->dir, name, d->dir, aside, RENAME_NOREPLACE) < 0 ? -errno : 0;
+		/* a file system without that flag */
+		if (r == -EINVAL && faccessat(d->dir, aside, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			r = renameat(d->dir, name, d->dir, aside) < 0 ? -errno : 0;
+		else if (r == -EINVAL)
+			r = -EEXIST;
+		if (r == -EEXIST)
+			(void)snprintf(aside, NAME_MAX + 1, "%08x%08x.refused", queue_random(),
+			    queue_random());
+	}
+	return r;
+}
+
 static void
 keep_aside(struct drop *d, const char *name, const char *why)
 {
+	CLEANUP_BUF struct buf text = BUF_INIT(1024);
 	char aside[NAME_MAX + 1];
-	int n = snprintf(aside, sizeof(aside), "%s.refused", name);
-	struct stat st;
+	int r = move_aside(d, name, aside);
 
-	/* One whose name is as long as names may be gets another. */
-	if (n >= (int)sizeof(aside) && fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		(void)snprintf(aside, sizeof(aside), "%llu.refused", (unsigned long long)st.st_ino);
-	if (renameat(d->dir, name, d->dir, aside) < 0) {
+	if (r < 0) {
 		tell(d, LOG_LEVEL_ERROR, "A file in the drop directory cannot be put aside.", name,
-		    why);
+		    strerror(-r));
 		return;
 	}
-	tell(d, LOG_LEVEL_ERROR,
-	    "A file in the drop directory is no message that can be sent; kept aside.", aside, why);
+	tell(d, LOG_LEVEL_ERROR, "A file in the drop directory holds no message; kept aside.",
+	    aside, why);
+	(void)buf_printf(&text,
+	    "A file of user %u in the drop directory holds no message (%s); it is kept as %s.",
+	    d->caller.uid, why, aside);
+	notices_happened(d->q, HAPPENED_ASIDE, "drop-refused", 0, buf_str(&text),
+	    "Look at it in the folder \"drop\" of the state folder, and remove it.");
 }
 
 /* A folder is left where it is, which the role may not change, and told of once. */
@@ -143,6 +183,7 @@ static void
 close_file(struct drop *d)
 {
 	d->session = submission_free(d->session);
+	d->returning = returned_free(d->returning);
 	if (d->fd >= 0)
 		(void)close(d->fd);
 	d->fd = -1;
@@ -162,30 +203,99 @@ pass_over(struct drop *d, uint32_t uid)
 }
 
 static void
-finish_file(struct drop *d)
+wait_for_later(struct drop *d, const char *why)
 {
-	const char *words;
-	int code = submission_result(d->session, &words);
+	tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", d->name, why);
+	pass_over(d, d->caller.uid);
+}
 
-	if (code == 250) {
-		if (unlinkat(d->dir, d->name, 0) < 0)
-			tell(d, LOG_LEVEL_ERROR,
-			    "A file in the drop directory is stored but cannot be removed.",
-			    d->name, strerror(errno));
-	} else if (code >= 400 && code < 500) {
-		tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", d->name, words);
-		pass_over(d, d->caller.uid);
-	} else {
-		keep_aside(d, d->name, code == 0 ? "it holds no whole message" : words);
-	}
+static void
+remove_taken(struct drop *d)
+{
+	if (unlinkat(d->dir, d->name, 0) < 0)
+		tell(d, LOG_LEVEL_ERROR,
+		    "A file in the drop directory is stored but cannot be removed.", d->name,
+		    strerror(errno));
+}
+
+static void step_later(struct drop *d);
+
+static void
+on_returned(void *arg, int r)
+{
+	struct drop *d = arg;
+
+	if (r == 0)
+		remove_taken(d);
+	else if (r == -EFBIG)
+		keep_aside(d, d->name, d->reply);
+	else
+		wait_for_later(d, r == -EAGAIN ? d->reply : strerror(-r));
 	close_file(d);
+	step_later(d);
+}
+
+/* True: on_returned is called. */
+static bool
+begin_return(struct drop *d)
+{
+	struct returned_why why = {.reply = d->reply,
+	    .recipient = d->refused >= FIRST_RCPT ? d->refused - FIRST_RCPT : SIZE_MAX};
+
+	d->session = submission_free(d->session);
+	d->returning = returned_new(d->q, d->fd, d->caller.uid, &why, on_returned, d);
+	return d->returning != NULL;
+}
+
+/* Its time in the queue would be over. */
+static bool
+is_overdue(const struct drop *d)
+{
+	return d->since < queue_now(d->q) - d->q->settings->lifetime;
 }
 
 enum progress {
-	WAITS, /* for a decision: on_proceed goes on */
+	WAITS, /* for a decision: on_proceed or on_returned goes on */
 	GOES_ON,
 	ENDED,
 };
+
+static enum progress
+finish_file(struct drop *d)
+{
+	bool stored = submission_result(d->session, NULL) == 250;
+
+	if (stored)
+		remove_taken(d);
+	else if (d->reply[0] == '\0')
+		wait_for_later(d, "it cannot be read to its end");
+	else if (d->reply[0] == '4' && !is_overdue(d))
+		wait_for_later(d, d->reply);
+	else if (begin_return(d))
+		return WAITS;
+	else
+		wait_for_later(d, strerror(ENOMEM));
+	close_file(d);
+	return ENDED;
+}
+
+/* The first refusal among the replies, of which there are only whole ones. */
+static void
+read_replies(struct drop *d, const struct buf *out)
+{
+	const char *at = buf_str(out), *end;
+
+	for (; (end = strstr(at, "\r\n")) != NULL; at = end + 2) {
+		bool last = end - at < 4 || at[3] != '-';
+
+		if ((*at == '4' || *at == '5') && d->reply[0] == '\0') {
+			(void)snprintf(d->reply, sizeof(d->reply), "%.*s", (int)(end - at), at);
+			d->reply[3] = d->reply[3] == '-' ? ' ' : d->reply[3];
+			d->refused = d->replies;
+		}
+		d->replies += last;
+	}
+}
 
 /* Feeds what the session takes in one step. */
 static enum progress
@@ -198,8 +308,10 @@ feed(struct drop *d)
 		ssize_t n;
 
 		/* Input that waited for this may make more. */
-		while (smtp_server_output(e)->len > 0)
+		while (smtp_server_output(e)->len > 0) {
+			read_replies(d, smtp_server_output(e));
 			smtp_server_wrote(e, smtp_server_output(e)->len);
+		}
 		if (smtp_server_waiting(e))
 			return WAITS;
 		if (smtp_server_closing(e))
@@ -233,17 +345,28 @@ on_proceed(void *arg)
 
 static const struct submission_ops session_ops = {on_proceed};
 
-/* NULL where the open file may be read; else why not. */
+/* The user whose folder it is sees to it that nobody else writes there (folders.h). */
+static bool
+is_made_here(const struct drop *d, const struct stat *file)
+{
+	struct stat dir;
+
+	return fstat(d->dir, &dir) == 0 &&
+	       ((dir.st_mode & (S_IWGRP | S_IWOTH)) == 0 || file->st_gid == dir.st_gid);
+}
+
+/* NULL where the open file is a message that its owner left here; else why not. */
 static const char *
 check_file(struct drop *d)
 {
-	static const char quit[] = "QUIT\r\n";
-	char tail[sizeof(quit) - 1];
+	static const struct drop_file_ops look = {0};
 	struct stat st;
+	int r;
 
 	if (fstat(d->fd, &st) < 0)
 		return strerror(errno);
 	d->caller = (struct caller){.uid = st.st_uid, .groups_by_name = true};
+	d->since = st.st_mtime;
 	if (!S_ISREG(st.st_mode))
 		return "it is no regular file";
 	if (st.st_nlink != 1)
@@ -251,14 +374,10 @@ check_file(struct drop *d)
 	/* It may have been moved here by one who could write it, and does not own it. */
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return "others than its owner may write it";
-	if ((uint64_t)st.st_size > d->q->settings->size_max + ENVELOPE_MAX)
-		return "it is larger than any message may be";
-	if (st.st_size < (off_t)sizeof(tail) ||
-	    pread(d->fd, tail, sizeof(tail), st.st_size - (off_t)sizeof(tail)) !=
-		(ssize_t)sizeof(tail) ||
-	    memcmp(tail, quit, sizeof(tail)) != 0)
-		return "it is not complete";
-	return NULL;
+	if (!is_made_here(d, &st))
+		return "it was not made in this directory";
+	r = drop_file_read(d->fd, &look, NULL);
+	return r == 0 ? NULL : r == -EBADMSG ? "it is not what sendmail leaves here" : strerror(-r);
 }
 
 /* Opens the file and begins a session, or is done with it. */
@@ -294,6 +413,8 @@ begin_file(struct drop *d, const char *name)
 		close_file(d);
 		return;
 	}
+	d->replies = d->refused = 0;
+	d->reply[0] = '\0';
 	d->name = strdup(name);
 	d->session = d->name == NULL ? NULL : submission_new(d->q, &d->caller, &session_ops, d);
 	if (d->session == NULL)
@@ -351,17 +472,17 @@ on_file_step(evutil_socket_t number, short what, void *arg)
 	if (d->session != NULL) {
 		made = feed(d);
 		if (made == ENDED)
-			finish_file(d);
-	} else if (d->at < d->count && !d->q->stopping) {
+			made = finish_file(d);
+	} else if (d->name == NULL && d->at < d->count && !d->q->stopping) {
 		CLEANUP_FREE char *name = TAKE_PTR(d->found[d->at].name);
 
 		d->at++;
 		if (name != NULL)
 			begin_file(d, name);
 	}
-	if (d->session == NULL && d->at == d->count)
+	if (d->name == NULL && d->at == d->count)
 		forget_found(d);
-	else if (made != WAITS && !(d->session == NULL && d->q->stopping))
+	else if (made != WAITS && !(d->name == NULL && d->q->stopping))
 		step_later(d);
 }
 

@@ -95,7 +95,7 @@ write_mail(
 	for (size_t i = 0; i < to->count; i++)
 		(void)buf_printf(out, "%s%s", i == 0 ? "" : ",\r\n ", to->items[i]);
 	(void)buf_printf(out, "\r\nSubject: [frank] %s: %s\r\nMessage-ID: %s\r\n",
-	    e->account == NULL ? "several accounts" : e->account, e->kind, id);
+	    e->account == NULL ? q->settings->hostname : e->account, e->kind, id);
 	(void)buf_printf(out,
 	    "Auto-Submitted: auto-generated\r\nX-Frank-Event: %" PRIu64
 	    "\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"

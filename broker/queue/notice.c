@@ -18,6 +18,7 @@ enum {
 	LOOK_SOON_MS = 200,
 	LOOK_LATEST = 3600, /* seconds */
 	DAY = 24 * 3600,
+	HOUR_MS = 3600 * 1000,
 	TEXT_MAX = 4096,
 	LISTENERS_MAX = 1000,
 	NAMED_MAX = 10,    /* accounts named in one event */
@@ -464,6 +465,37 @@ tell(struct queue *q, const struct due *first, size_t count)
 	turn_add(q, &t->op);
 }
 
+void
+notices_happened(struct queue *q, enum notice_happening what, const char *kind, uint64_t id,
+    const char *text, const char *next)
+{
+	struct policy_bucket *b = &q->happened[what];
+	uint64_t now = queue_now_ms();
+	struct telling *t;
+
+	if (policy_bucket_wait(b, HAPPENED_PER_HOUR, HOUR_MS, now) > 0)
+		return;
+	policy_bucket_take(b, HAPPENED_PER_HOUR, HOUR_MS, now, 1);
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return;
+	t->op = (struct op){.write = telling_write, .done = telling_done, .must = true};
+	t->text = strdup(text);
+	t->next = next == NULL ? NULL : strdup(next);
+	if (t->text == NULL || (next != NULL && t->next == NULL)) {
+		telling_free(t);
+		return;
+	}
+	t->event = (struct spool_event){.id = spool_new_id(q->spool, queue_now_us(q)),
+	    .at = queue_now(q),
+	    .kind = kind,
+	    .message = id,
+	    .text = t->text,
+	    .next = t->next};
+	log_event(&t->event);
+	turn_add(q, &t->op);
+}
+
 static int
 compare(const void *a, const void *b)
 {
@@ -527,7 +559,8 @@ int
 notices_init(struct queue *q)
 {
 	q->notices = evtimer_new(q->base, on_look, q);
-	return q->notices == NULL ? -ENOMEM : 0;
+	q->happened = calloc(HAPPENED_COUNT, sizeof(*q->happened));
+	return q->notices == NULL || q->happened == NULL ? -ENOMEM : 0;
 }
 
 void

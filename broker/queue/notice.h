@@ -22,6 +22,15 @@ enum notice_class {
 	NOTICE_CLASSES
 };
 
+/* What happens to this host and not to an account. Each may be told of HAPPENED_PER_HOUR times an
+ * hour: a flood of one tells of no other less. */
+enum notice_happening {
+	HAPPENED_REFUSED, /* mail of the drop directory was refused after it was taken */
+	HAPPENED_ASIDE,   /* files of the drop directory that hold no message */
+	HAPPENED_COUNT
+};
+enum { HAPPENED_PER_HOUR = 20 };
+
 /* Of an account. Zeroed: there is nothing to tell. */
 struct notice {
 	char *kind;     /* what was or will be told; NULL: nothing */
@@ -52,6 +61,9 @@ void notices_look(struct queue *q);
 /* A message of the account got this state, which a person has to see. */
 void notices_mail(
     struct queue *q, struct account *a, const struct spool_message *m, enum spool_state state);
+/* Tells people at once. `id` 0: about no message. `next` may be NULL. */
+void notices_happened(struct queue *q, enum notice_happening what, const char *kind, uint64_t id,
+    const char *text, const char *next);
 /* LISTENER_CERTIFICATE. */
 void notices_listener(struct queue *q, const struct message *m);
 /* What a person should know of an account that works: an end that is near. Appends to `ret`. */

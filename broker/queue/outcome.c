@@ -243,9 +243,9 @@ log_recipient(struct queue *q, const struct delivery *d, const struct spool_reci
 		{LOG_REPLY, or_null(buf_str(&reply))}));
 }
 
-/* Refused for good: bounced where the sender is told, or wants not to be. */
-static enum spool_state
-refused_state(const struct queue *q, const struct spool_message *m, const struct spool_recipient *r)
+enum spool_state
+outcome_refused_state(
+    const struct queue *q, const struct spool_message *m, const struct spool_recipient *r)
 {
 	bool unwanted = (m->return_to != NULL && *m->return_to == '\0') ||
 			(r->notify != 0 && (r->notify & SMTP_NOTIFY_FAILURE) == 0);
@@ -264,7 +264,7 @@ defer(struct queue *q, const struct spool_message *m, struct spool_recipient *r,
 	r->next = now + delay;
 	if (now < m->expires)
 		return;
-	r->state = refused_state(q, m, r);
+	r->state = outcome_refused_state(q, m, r);
 	r->next = SPOOL_NEVER;
 }
 
@@ -289,7 +289,7 @@ apply_verdict(struct queue *q, const struct spool_message *m, struct spool_recip
 		break;
 	case SCHEDULE_BOUNCED:
 		r->attempts++;
-		r->state = refused_state(q, m, r);
+		r->state = outcome_refused_state(q, m, r);
 		r->next = SPOOL_NEVER;
 		break;
 	case SCHEDULE_IN_DOUBT:
@@ -681,7 +681,7 @@ overdue(struct queue *q, uint64_t id)
 	for (size_t i = 0; i < rec->count && queue_now(q) >= m->expires; i++) {
 		struct spool_recipient *r = &m->recipients[rec->index[i]];
 
-		r->state = refused_state(q, m, r);
+		r->state = outcome_refused_state(q, m, r);
 		r->next = SPOOL_NEVER;
 		log_recipient(q, rec->delivery, r);
 	}

@@ -10,6 +10,8 @@
  *   login.c       what a client says in AUTH
  *   password.c    the passwords of services
  *   drop.c        the drop directory
+ *   drop-file.c   ... the format of its files
+ *   returned.c    ... and what of it is refused
  *   submission.c  one SMTP session, whatever carries it
  *   submission-content.c  ... its content: policy, completion
  *   submission-ask.c  ... and what the shim asks besides mail
@@ -257,6 +259,10 @@ struct outcome {
 	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
 };
 void outcome_record(struct queue *q, struct job *j, const struct outcome *o);
+/* What becomes of a recipient that is refused for good: BOUNCED where the sender is told, or wants not
+ * to be; FAILED where nobody can be. */
+enum spool_state outcome_refused_state(
+    const struct queue *q, const struct spool_message *m, const struct spool_recipient *r);
 /* Looks, in steps, for messages that wait for longer than their lifetime, or long enough for a
  * warning. */
 void outcome_sweep(struct queue *q);
@@ -295,6 +301,9 @@ struct service *service_by_login(const struct queue *q, const char *name);
 /* ---- reports ---- */
 
 enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_RELAYED };
+
+/* No report uses more of the original than so many octets from its beginning. */
+enum { REPORT_ORIGINAL_MAX = 256 * 1024 };
 
 /*
  * The report on recipients of `m` (indices in `which`), ready to be stored; NULL where none is to
@@ -528,12 +537,14 @@ struct queue {
 	struct usages *usages;
 	struct connections *connections;
 	struct drop *drop;
+	struct policy_bucket returned; /* mail returned for callers that no service is for */
 	struct control *control;
 	struct check *checks;
 	uint64_t last_check;
 	struct event *notices, *outbox;
-	struct notice_listener *shown; /* certificates that clients of listeners see */
-	struct flight *flights;        /* events that are on their way */
+	struct policy_bucket *happened; /* by enum notice_happening */
+	struct notice_listener *shown;  /* certificates that clients of listeners see */
+	struct flight *flights;         /* events that are on their way */
 	uint64_t last_flight;
 	struct event *sweep, *tick, *stop;
 	struct clock clock;
@@ -553,6 +564,8 @@ uint64_t queue_now_ms(void);
 uint32_t queue_random(void);
 /* The time of day as Date has it, local offset and all. */
 int queue_date(struct buf *out);
+/* A user's own address at the mail domain. NULL: no memory. */
+char *queue_user_address(const struct queue *q, const struct user *u);
 /* "local@domain": a name without a domain gets the mail domain. NULL: no memory. */
 char *queue_qualify(const struct queue *q, const char *address);
 

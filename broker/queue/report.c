@@ -21,8 +21,8 @@
 enum {
 	WHOLE_DEFAULT =
 	    16 * 1024, /* originals of up to this size come back whole unless asked otherwise */
-	WHOLE_MAX = 256 * 1024, /* even where RET=FULL asks for it */
-	HEADERS_MAX = 256 * 1024,
+	WHOLE_MAX = REPORT_ORIGINAL_MAX, /* even where RET=FULL asks for it */
+	HEADERS_MAX = REPORT_ORIGINAL_MAX,
 	REPORT_MAX = 2 * 1024 * 1024,
 	RETURNS_MAX = 20, /* addresses that get one report */
 };
@@ -187,12 +187,16 @@ fill_recipients(struct queue *q, const struct account *a, const struct spool_mes
 
 		*b = (struct bounce_recipient){
 		    .address = r->address, .orcpt = r->orcpt, .reply = &r->reply, .at = r->at};
-		if (failed) {
+		if ((m->flags & SPOOL_REFUSED) != 0) {
+			b->text = "This host's mail system did not take the message. It was handed "
+				  "in while frankd was down, when nobody could say so at once.";
+		} else if (failed) {
 			outcome_diagnose(a, m, &r->reply, &ret->diagnoses[i]);
 			b->text = ret->diagnoses[i].text;
 			b->next = ret->diagnoses[i].next;
 		}
-		b->expired = kind == REPORT_FAILED && queue_now(q) >= m->expires &&
+		b->expired = kind == REPORT_FAILED && (m->flags & SPOOL_REFUSED) == 0 &&
+			     queue_now(q) >= m->expires &&
 			     (!failed || ret->diagnoses[i].retry != RETRY_PERMANENT_MESSAGE);
 	}
 	return 0;
@@ -214,7 +218,8 @@ write_report(struct queue *q, const struct account *a, const char *from, const c
 	    .from = from,
 	    .to = to,
 	    .envid = m->envid == NULL ? "" : m->envid,
-	    .remote = a->conf.port == 0 ? "" : a->conf.host, /* a domain is no host */
+	    /* a domain is no host, and what was refused here saw none */
+	    .remote = a->conf.port == 0 || (m->flags & SPOOL_REFUSED) != 0 ? "" : a->conf.host,
 	    .original_id = m->message_id == NULL ? "" : m->message_id,
 	    .queue_id = spool_id_text(m->id, queue_id),
 	    .arrival = m->received,

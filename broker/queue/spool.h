@@ -52,6 +52,7 @@ enum {
 	/* Whose `uid` is. Neither: stored by a version that did not tell them apart, or by nobody. */
 	SPOOL_OF_USER = 128,   /* a user of this host */
 	SPOOL_OF_SOCKET = 256, /* a caller of the socket of `service` */
+	SPOOL_REFUSED = 512, /* refused by us after it was taken: returned, never sent */
 };
 
 struct spool_recipient {

@@ -63,10 +63,9 @@ queue_qualify(const struct queue *q, const char *address)
 	return r < 0 ? NULL : buf_take(&out);
 }
 
-/* A user's own address: a name that is no local part is quoted by nobody, so the uid stands for it.
- * */
-static char *
-address_of_user(const struct queue *q, const struct user *u)
+/* A name that is no local part is quoted by nobody, so the uid stands for it. */
+char *
+queue_user_address(const struct queue *q, const struct user *u)
 {
 	char name[32];
 
@@ -104,7 +103,7 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 	buf_init(&t->texts.id, 512);
 	buf_init(&t->texts.received, 1024);
 	t->message = calloc(1, sizeof(*t->message));
-	t->caller = address_of_user(q, u);
+	t->caller = queue_user_address(q, u);
 	t->full_name = strdup(p->full_name[0] != '\0' ? p->full_name : u->full_name);
 	t->envelope = p->caller         ? POLICY_ENVELOPE_CALLER
 		      : *sender == '\0' ? POLICY_ENVELOPE_NULL

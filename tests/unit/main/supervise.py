@@ -156,6 +156,10 @@ class Supervision(unittest.TestCase):
         self.assertTrue(self.saw(r'\[fetch\]: configuration \d+: accounts=2 services=0 secrets=0 files=1'), self.text())
         self.assertNotRegex(self.text(), r'\[fetch\]: peer queue')
         self.stop()
+        # in user mode nobody else leaves mail
+        self.start('--user')
+        self.assertTrue(self.saw(r'\[queue\]: dir drop 0700'), self.text())
+        self.stop()
         self.assertEqual(self.role('frank-queue'), 0)
         for name in ('submit', 'control', 'keeper'):
             self.assertFalse(os.path.exists(f'{self.dir}/run/{name}.sock'))

@@ -161,6 +161,8 @@ harness_configure(struct harness *h)
 	message_put_str(m, F_HOSTNAME, "host.example");
 	message_put_str(m, F_MAIL_NAME, "mail.example");
 	message_put_str(m, F_POSTMASTER, "postmaster@example.com");
+	if (h->local_domain != NULL)
+		message_put_str(m, F_LOCAL_DOMAIN, h->local_domain);
 	message_put_u64(m, F_SIZE_LIMIT, 10000000);
 	if (h->user_rate > 0)
 		message_put_u64(m, F_USER_RATE, h->user_rate);

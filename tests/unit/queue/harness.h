@@ -28,6 +28,7 @@ struct harness {
 	uint64_t command_status;
 	unsigned lent; /* accounts lent, by the keeper's books */
 	/* what the configuration says */
+	const char *local_domain; /* NULL: none */
 	const char *service, *from_policy, *mode, *in_doubt, *senders;
 	unsigned rate, lifetime, history_days;
 	unsigned user_rate, user_in_flight; /* 0: the default */
