@@ -34,7 +34,7 @@ struct account_conf {
 	char *
 	    *audience; /* what an access token that can be read may be meant for; none: anything */
 	size_t audience_count;
-	char *host; /* of the submission server */
+	char *host;        /* of the submission server */
 	char *secret_from; /* as the configuration refers to it; NULL: the token store */
 	char *redirect_scheme, *redirect_host, *redirect_path;
 	uint64_t redirect_port; /* 0: any */
@@ -81,18 +81,5 @@ bool text_same(const char *a, const char *b);
 
 /* Scheme, host and port of two addresses are equal. */
 bool url_same_place(const char *a, const char *b);
-
-/* The first scope of `asked` that names a right to mail and is not in `granted`, cut out into
- * `ret`; false where none is lacking. Scopes that ask who somebody is (openid, email, profile,
- * address, phone) or for a refresh token (offline_access) may be left out or renamed by servers, as
- * may ".default" ones. */
-bool scope_lacking(const char *asked, const char *granted, struct buf *ret);
-
-/* Scopes that are granted and were not asked for, and those that let their holder read the mailbox
- * too, as a sentence each; nothing where there are none. */
-void scope_warn(const char *asked, const char *granted, struct buf *ret);
-
-/* The scopes to name when refreshing: all but those that ask who somebody is. */
-int scope_for_refresh(const char *asked, struct buf *ret);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "broker/keeper/scope.h"
 #include "tokenstore/seal.h"
 
 static int
@@ -49,21 +50,6 @@ attempt_challenge(const struct secret *verifier, struct buf *ret)
 	int r = seal_sha256(secret_bytes(verifier), secret_len(verifier), NULL, 0, hash);
 
 	return r < 0 ? r : base64url_encode(ret, hash, sizeof(hash));
-}
-
-bool
-attempt_has_scope(const char *scopes, const char *wanted)
-{
-	size_t len = strlen(wanted);
-
-	while (scopes != NULL && *scopes != '\0') {
-		size_t n = strcspn(scopes, " ");
-
-		if (n == len && memcmp(scopes, wanted, len) == 0)
-			return true;
-		scopes += n + strspn(scopes + n, " ");
-	}
-	return false;
 }
 
 static void
@@ -142,7 +128,7 @@ attempt_url(const struct account_conf *c, const char *endpoint, const char *redi
 	put(ret, "state", secret_bytes(s->state), secret_len(s->state));
 	put(ret, "code_challenge", buf_str(&challenge), challenge.len);
 	put_text(ret, "code_challenge_method", "S256");
-	if (attempt_has_scope(c->scopes, "openid"))
+	if (scope_is_listed(c->scopes, "openid"))
 		put(ret, "nonce", secret_bytes(s->nonce), secret_len(s->nonce));
 	put_extra(ret, c);
 	return ret->failed ? -ENOBUFS : 0;

@@ -21,9 +21,6 @@ void attempt_secrets_clear(struct attempt_secrets *s);
 /* base64url(SHA-256(verifier)): the S256 challenge of RFC 7636 section 4.2. */
 int attempt_challenge(const struct secret *verifier, struct buf *ret);
 
-/* Does the scope `wanted` stand in the list? */
-bool attempt_has_scope(const char *scopes, const char *wanted);
-
 /* The authorization request (RFC 6749 section 4.1.1) as an address; `ret` wipes. 0, -ENOMEM,
  * -ENOBUFS. */
 int attempt_url(const struct account_conf *c, const char *endpoint, const char *redirect_uri,

@@ -8,7 +8,7 @@
 #include "base/address.h"
 #include "base/codec.h"
 #include "base/issuer.h"
-#include "broker/keeper/attempt.h"
+#include "broker/keeper/scope.h"
 
 enum { QUOTED_MAX = 200 };
 
@@ -162,7 +162,7 @@ find_nonce_flaw(
 	CLEANUP_SECRET struct secret *got = message_secret(m, F_NONCE);
 
 	if (e->nonce == NULL || (got != NULL ? secret_equal(got, e->nonce)
-					     : !attempt_has_scope(e->conf->scopes, "openid")))
+					     : !scope_is_listed(e->conf->scopes, "openid")))
 		return false;
 	(void)buf_append_str(text, got == NULL
 				       ? "The ID token does not belong to this sign-in: it bears "
@@ -343,7 +343,7 @@ explain_other(
 	quote(text, name);
 	(void)buf_printf(
 	    text, " signed in, but this account is for %s. Nothing was stored.", login);
-	if (strchr(name, '@') == NULL && !attempt_has_scope(e->conf->scopes, "email")) {
+	if (strchr(name, '@') == NULL && !scope_is_listed(e->conf->scopes, "email")) {
 		(void)buf_append_str(next,
 		    "Add email to scopes in the account's block, so that the "
 		    "provider tells the address too.");
@@ -385,7 +385,7 @@ explain_unverified(const char *name, const struct message *m, const struct ident
 		    "auth-user to that name.");
 	else
 		(void)buf_printf(next, "%sSign in as %s itself.",
-		    attempt_has_scope(e->conf->scopes, "email")
+		    scope_is_listed(e->conf->scopes, "email")
 			? ""
 			: "Add email to scopes in the account's block. ",
 		    account_conf_login(e->conf));
@@ -396,8 +396,7 @@ explain_unknown(
     const struct message *m, const struct identity_expected *e, struct buf *text, struct buf *next)
 {
 	const char *scopes = e->conf->scopes, *fault = message_str(m, F_ID_FAULT);
-	bool openid = attempt_has_scope(scopes, "openid"),
-	     email = attempt_has_scope(scopes, "email");
+	bool openid = scope_is_listed(scopes, "openid"), email = scope_is_listed(scopes, "email");
 
 	if (fault != NULL)
 		(void)buf_printf(text,

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "broker/keeper/assertion.h"
+#include "broker/keeper/scope.h"
 
 enum {
 	LOCK_STEP = 50,   /* ms */

@@ -16,6 +16,7 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "broker/keeper/assertion.h"
+#include "broker/keeper/scope.h"
 
 enum { IN_FLIGHT_MAX = 256 };
 enum { REQUEST_LONGEST = 180000, START_LONGEST = 30000 }; /* ms */

@@ -16,8 +16,9 @@
 
 #include "base/codec.h"
 #include "base/log.h"
+#include "broker/keeper/scope.h"
 
-enum { ATTEMPTS_PER_ACCOUNT = 4 };
+enum { ATTEMPTS_PER_ACCOUNT = 4, GRANTED_MAX = 500 };
 
 /* ---- the life of an attempt ---- */
 
@@ -479,13 +480,15 @@ check_identity(struct attempt *t, const struct message *m, const struct secret *
 }
 
 static void
-fail_scope(struct attempt *t, const char *lacking)
+fail_scope(struct attempt *t, const char *lacking, const char *granted)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
 
 	(void)buf_append_str(&text, "The permission ");
 	(void)text_escape(&text, lacking, strlen(lacking), false);
-	(void)buf_append_str(&text, " was not granted. Nothing was stored.");
+	(void)buf_append_str(&text, " was not granted, but ");
+	(void)text_escape(&text, granted, strnlen(granted, GRANTED_MAX), false);
+	(void)buf_append_str(&text, ". Nothing was stored.");
 	attempt_finish(
 	    t, EX_NOPERM, buf_str(&text), "Sign in again and leave every permission ticked.", NULL);
 }
@@ -510,7 +513,7 @@ sign_in_take(struct attempt *t, const struct message *m, const struct token_answ
 	struct vault *v = t->keeper->vault;
 
 	if (a->answer.lacking != NULL) {
-		fail_scope(t, a->answer.lacking);
+		fail_scope(t, a->answer.lacking, a->answer.scope);
 	} else if (a->answer.misdirected != NULL) {
 		fail_audience(t, a->answer.misdirected);
 	} else if (a->refresh_token == NULL || a->access_token == NULL) {

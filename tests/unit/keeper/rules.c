@@ -11,6 +11,7 @@
 #include "broker/keeper/account-conf.h"
 #include "broker/keeper/attempt.h"
 #include "broker/keeper/classify.h"
+#include "broker/keeper/scope.h"
 
 /* RFC 7636 appendix B. */
 static void
@@ -161,6 +162,8 @@ test_whole_client(void **state)
 	assert_false(classify_is_client(&f));
 }
 
+#define GRAPH "https://graph.microsoft.com/"
+
 static void
 test_scopes(void **state)
 {
@@ -178,6 +181,35 @@ test_scopes(void **state)
 	    {"https://outlook.office365.com/.default",
 		"https://outlook.office365.com/SMTP.SendAsApp", NULL,
 		"https://outlook.office365.com/.default"},
+	    /* other spellings of the same right */
+	    {GRAPH "Mail.Send", "Mail.Send User.Read profile openid email", NULL,
+		GRAPH "Mail.Send"},
+	    {GRAPH "Mail.Send", "mail.send", NULL, GRAPH "Mail.Send"},
+	    {GRAPH "Mail.Send", GRAPH "/MAIL.SEND", NULL, GRAPH "Mail.Send"},
+	    {GRAPH "Mail.Send", "00000003-0000-0000-c000-000000000000/Mail.Send", NULL,
+		GRAPH "Mail.Send"},
+	    {"Mail.Send", GRAPH "Mail.Send", NULL, "Mail.Send"},
+	    {"https://outlook.office.com/SMTP.Send", "https://outlook.office365.com/SMTP.Send",
+		NULL, "https://outlook.office.com/SMTP.Send"},
+	    {"https://mail.google.com/", "https://mail.google.com", NULL,
+		"https://mail.google.com/"},
+	    {"https://mail.example/send", "send", NULL, "https://mail.example/send"},
+	    {"https://www.googleapis.com/auth/gmail.send", "gmail.send", NULL,
+		"https://www.googleapis.com/auth/gmail.send"},
+	    {"https://www.googleapis.com/auth/gmail.send", "https://mail.google.com/", NULL,
+		"https://www.googleapis.com/auth/gmail.send"},
+	    {"mail-w mail-r", "mail-r,mail-w", NULL, "mail-w mail-r"},
+	    {"a,b", "a,b", NULL, "a,b"},
+	    /* other rights */
+	    {GRAPH "Mail.Send", "Mail.Send.Shared Mail.Read", GRAPH "Mail.Send", GRAPH "Mail.Send"},
+	    {GRAPH "Mail.Send", "https://outlook.office.com/Mail.Send", GRAPH "Mail.Send",
+		GRAPH "Mail.Send"},
+	    {"https://mail.example/send", "https://other.example/send", "https://mail.example/send",
+		"https://mail.example/send"},
+	    {"https://mail.google.com/", "https://www.googleapis.com/auth/gmail.send",
+		"https://mail.google.com/", "https://mail.google.com/"},
+	    {"https://mail.google.com/", "/ :// https:// https:///", "https://mail.google.com/",
+		"https://mail.google.com/"},
 	    {"a b", "ab", "a", "a b"},
 	    {"a b", " b  a ", NULL, "a b"},
 	    {"a", "", "a", "a"},
@@ -195,6 +227,29 @@ test_scopes(void **state)
 		    buf_str(&lacking), cases[i].lacking == NULL ? "" : cases[i].lacking);
 		assert_int_equal(scope_for_refresh(cases[i].asked, &refresh), 0);
 		assert_string_equal(buf_str(&refresh), cases[i].refresh);
+	}
+}
+
+static void
+test_scope_warnings(void **state)
+{
+	static const struct {
+		const char *asked, *granted, *says;
+	} cases[] = {
+	    {GRAPH "Mail.Send openid", "Mail.Send openid profile", ""},
+	    {GRAPH "Mail.Send", "Mail.Send Mail.ReadWrite",
+		"more than was asked for: Mail.ReadWrite"},
+	    {"https://www.googleapis.com/auth/gmail.send", "https://mail.google.com/",
+		"more than was asked for: https://mail.google.com/"},
+	    {"https://mail.google.com/", "https://mail.google.com", "read the mailbox too"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct buf warning CLEANUP_BUF = BUF_INIT(400);
+
+		scope_warn(cases[i].asked, cases[i].granted, &warning);
+		assert_non_null(strstr(buf_str(&warning), cases[i].says));
+		assert_int_equal(warning.len == 0, *cases[i].says == '\0');
 	}
 }
 
@@ -247,6 +302,7 @@ main(void)
 	    cmocka_unit_test(test_texts_are_tame),
 	    cmocka_unit_test(test_whole_client),
 	    cmocka_unit_test(test_scopes),
+	    cmocka_unit_test(test_scope_warnings),
 	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_vault),
 	};
