@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/host.h"
 #include "base/smtp/sasl.h"
 #include "broker/conf/transport.h"
 #include "broker/conf/values.h"
@@ -324,7 +325,7 @@ account_check(struct raw *raw, const struct conf_account *a, const struct raw_bl
 				    "scram-sha-256, plain, login");
 	}
 	if (strcmp(a->tls, "none") == 0 && a->grant != CONF_GRANT_NONE &&
-	    !(a->allow_plaintext_secret && a->host != NULL && value_is_loopback(a->host)))
+	    !(a->allow_plaintext_secret && a->host != NULL && host_is_loopback(a->host)))
 		raw_error(raw, a->place,
 		    "account \"%s\": tls = \"none\" would send its credential in clear; allowed on "
 		    "loopback only, with allow-plaintext-secret = true",

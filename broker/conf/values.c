@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/attr.h"
+#include "base/host.h"
 #include "broker/conf/conf.h"
 
 enum { NAME_MAX_LEN = 64, HOST_MAX = 253, TEN_YEARS = 10 * 366 * 86400 };
@@ -180,13 +181,6 @@ value_boolean(const char *s, bool *ret)
 }
 
 bool
-value_is_loopback(const char *host)
-{
-	return strcasecmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-	       strncmp(host, "127.", 4) == 0;
-}
-
-bool
 value_url(const char *s)
 {
 	const char *host = NULL;
@@ -221,7 +215,7 @@ value_url(const char *s)
 		return false;
 	memcpy(name, host, len);
 	name[len] = '\0';
-	return s[4] == 's' || s[4] == 'S' || value_is_loopback(name);
+	return s[4] == 's' || s[4] == 'S' || host_is_loopback(name);
 }
 
 bool

@@ -44,9 +44,6 @@ bool value_url(const char *s);
 /* A host name or address literal without brackets. */
 bool value_host(const char *s, size_t len);
 
-/* Is the host one of this machine's loopback names or addresses? */
-bool value_is_loopback(const char *host);
-
 /* The name of an account, service or provider: letters, digits, '.', '_', '-', not first '.' or
  * '-', at most 64: it names files. */
 bool value_name(const char *s);

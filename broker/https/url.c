@@ -1,10 +1,11 @@
 /* url.c: see url.h. */
 #include "broker/https/url.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/host.h"
 
 static const char *
 after_scheme(const char *url)
@@ -54,19 +55,6 @@ host_of(const char *authority, char *ret, size_t size)
 	return true;
 }
 
-static bool
-is_loopback(const char *host)
-{
-	struct in6_addr six;
-	struct in_addr four;
-
-	if (strcasecmp(host, "localhost") == 0)
-		return true;
-	if (inet_pton(AF_INET, host, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
-}
-
 const char *
 url_refusal(const char *url)
 {
@@ -91,7 +79,7 @@ url_refusal(const char *url)
 		return "the address holds a user name";
 	if (!host_of(authority, host, sizeof(host)))
 		return "the address names no host";
-	if (plain && !is_loopback(host))
+	if (plain && !host_is_loopback(host))
 		return "http without TLS is for this machine's loopback only: the address must "
 		       "begin with https://";
 	return NULL;

@@ -37,9 +37,9 @@ static const char *const passed_on[] = {"JOURNAL_STREAM", "LANG", "LC_ALL", "LC_
 
 /* The folder of the running program; false where it cannot be told. */
 static bool
-own_folder(char *folder, size_t size)
+own_folder(char folder[static PATH_MAX])
 {
-	ssize_t len = readlink("/proc/self/exe", folder, size - 1);
+	ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX - 1);
 	char *slash;
 
 	if (len <= 0)
@@ -59,8 +59,7 @@ find_program(const char *name, char *path, size_t size)
 	char folder[PATH_MAX];
 	int fd = -1;
 
-	if (own_folder(folder, sizeof(folder)) &&
-	    (size_t)snprintf(path, size, "%s/%s", folder, name) < size)
+	if (own_folder(folder) && (size_t)snprintf(path, size, "%s/%s", folder, name) < size)
 		fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0 && (size_t)snprintf(path, size, "%s/%s", FRANK_LIBEXEC_DIR, name) < size)
 		fd = open(path, O_PATH | O_CLOEXEC);
@@ -138,7 +137,7 @@ programs_provider_dir(char *dir, size_t size)
 		(void)snprintf(dir, size, "%s", given);
 		return;
 	}
-	if (own_folder(folder, sizeof(folder)))
+	if (own_folder(folder))
 		len = snprintf(dir, size, "%s/../contrib/providers", folder);
 	if (len < 0 || (size_t)len >= size || stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		(void)snprintf(dir, size, "%s", FRANK_PROVIDER_DIR);

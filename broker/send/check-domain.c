@@ -7,8 +7,6 @@
  */
 #include "broker/send/check-domain.h"
 
-#include <ares.h>
-#include <arpa/nameser.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -261,43 +259,30 @@ report_dmarc(struct check_domain *d)
 /* ---- questions ---- */
 
 static void
-on_txt(void *arg, int status, const unsigned char *answer, int len)
+on_txt(void *arg, const struct dns_answer *answer)
 {
 	static const struct timeval now;
-	struct ares_txt_ext *records = NULL;
 	struct check_domain *d = arg;
-	char joined[POLICY_RECORD_MAX];
-	size_t used = 0;
-	bool failed;
+	bool failed = answer->status == DNS_FAILED;
 
 	d->asking = false;
 	if (d->orphan) {
 		domain_free(d);
 		return;
 	}
-	if (status == ARES_SUCCESS)
-		status = ares_parse_txt_reply_ext(answer, len, &records);
-	failed = status != ARES_SUCCESS && status != ARES_ENODATA && status != ARES_ENOTFOUND;
 	d->spf_failed |= failed && d->stage == STAGE_SPF;
 	d->dmarc_failed |= failed && d->stage == STAGE_DMARC;
 	d->dkim_failed |= failed && d->stage == STAGE_DKIM;
-	for (struct ares_txt_ext *r = records; r != NULL; r = r->next) {
-		if (r->record_start)
-			used = 0;
-		if (r->length > sizeof(joined) - used)
-			continue;
-		memcpy(joined + used, r->txt, r->length);
-		used += r->length;
-		if (r->next != NULL && !r->next->record_start)
-			continue;
+	for (size_t i = 0; i < answer->count; i++) {
+		const struct dns_record *r = &answer->records[i];
+
 		if (d->stage == STAGE_SPF)
-			spf_record(&d->spf, joined, used);
+			spf_record(&d->spf, r->text, r->len);
 		else if (d->stage == STAGE_DMARC)
-			dmarc_record(&d->dmarc, joined, used);
+			dmarc_record(&d->dmarc, r->text, r->len);
 		else
-			dkim_record(&d->places[d->place_at].key, joined, used);
+			dkim_record(&d->places[d->place_at].key, r->text, r->len);
 	}
-	ares_free_data(records);
 	if (d->stage == STAGE_SPF)
 		spf_end_of_records(&d->spf);
 	else if (d->stage == STAGE_DKIM)
@@ -309,7 +294,7 @@ static bool
 ask(struct check_domain *d, const char *name)
 {
 	d->asking = true;
-	if (resolver_query(d->resolver, name, ns_t_txt, on_txt, d))
+	if (resolver_query(d->resolver, name, DNS_TXT, on_txt, d))
 		return true;
 	d->asking = false;
 	return false;

@@ -10,9 +10,6 @@
  */
 #include "broker/send/check-internal.h"
 
-#include <ares.h>
-#include <arpa/nameser.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -334,20 +331,15 @@ look_up_service(struct check *c, enum smtp_tls tls)
 
 /* The names that lead from the configured one to the one with the addresses. */
 static void
-on_alias(void *arg, int status, const unsigned char *answer, int len)
+on_alias(void *arg, const struct dns_answer *answer)
 {
 	struct alias *a = arg;
-	struct hostent *host = NULL;
 
 	if (a->check != NULL) {
 		a->check->alias = NULL;
-		if (status == ARES_SUCCESS &&
-		    ares_parse_a_reply(answer, len, &host, NULL, NULL) == ARES_SUCCESS &&
-		    strcasecmp(host->h_name, a->check->host) != 0)
+		if (answer->count > 0 && strcasecmp(answer->records[0].text, a->check->host) != 0)
 			check_step(a->check, "name", "info", "%s is an alias (CNAME) of %s",
-			    a->check->host, host->h_name);
-		if (host != NULL)
-			ares_free_hostent(host);
+			    a->check->host, answer->records[0].text);
 	}
 	free(a);
 }
@@ -359,7 +351,7 @@ ask_for_alias(struct check *c)
 	if (c->alias == NULL)
 		return;
 	c->alias->check = c;
-	if (!resolver_query(c->send->resolver, c->host, ns_t_a, on_alias, c->alias)) {
+	if (!resolver_query(c->send->resolver, c->host, DNS_A, on_alias, c->alias)) {
 		free(c->alias);
 		c->alias = NULL;
 	}

@@ -4,8 +4,6 @@
  */
 #include "broker/send/records.h"
 
-#include <ares.h>
-#include <arpa/nameser.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,46 +66,25 @@ next_record(struct records *q, unsigned order, const char *host)
 }
 
 static void
-take_mx(struct records *q, const unsigned char *answer, int len)
+take_record(struct records *q, const struct dns_record *x)
 {
-	struct ares_mx_reply *list = NULL;
+	struct record *r = next_record(q, x->order, x->text);
 
-	if (ares_parse_mx_reply(answer, len, &list) != ARES_SUCCESS)
+	if (r == NULL)
 		return;
-	for (struct ares_mx_reply *x = list; x != NULL; x = x->next) {
-		struct record *r = next_record(q, x->priority, x->host);
-
-		if (r != NULL)
-			(void)snprintf(r->name, sizeof(r->name), "%.255s", x->host);
-	}
-	ares_free_data(list);
+	if (q->type == RECORDS_MX)
+		(void)snprintf(r->name, sizeof(r->name), "%.255s", x->text);
+	else
+		(void)snprintf(r->name, sizeof(r->name), "%.255s:%u", x->text, x->port);
 }
 
 static void
-take_srv(struct records *q, const unsigned char *answer, int len)
-{
-	struct ares_srv_reply *list = NULL;
-
-	if (ares_parse_srv_reply(answer, len, &list) != ARES_SUCCESS)
-		return;
-	for (struct ares_srv_reply *x = list; x != NULL; x = x->next) {
-		struct record *r = next_record(q, x->priority, x->host);
-
-		if (r != NULL)
-			(void)snprintf(r->name, sizeof(r->name), "%.255s:%u", x->host, x->port);
-	}
-	ares_free_data(list);
-}
-
-static void
-on_answer(void *arg, int status, const unsigned char *answer, int len)
+on_answer(void *arg, const struct dns_answer *answer)
 {
 	struct records *q = arg;
 
-	if (status == ARES_SUCCESS && q->type == RECORDS_MX)
-		take_mx(q, answer, len);
-	else if (status == ARES_SUCCESS)
-		take_srv(q, answer, len);
+	for (size_t i = 0; i < answer->count; i++)
+		take_record(q, &answer->records[i]);
 	q->answered = true;
 	if (q->cancelled)
 		records_free(q);
@@ -126,7 +103,7 @@ records_new(struct event_base *base, struct resolver *r, const char *name, enum 
 	*q = (struct records){.done = done, .arg = arg, .tag = tag, .type = type};
 	q->deliver = event_new(base, -1, 0, deliver, q);
 	if (q->deliver == NULL ||
-	    !resolver_query(r, name, type == RECORDS_MX ? ns_t_mx : ns_t_srv, on_answer, q)) {
+	    !resolver_query(r, name, type == RECORDS_MX ? DNS_MX : DNS_SRV, on_answer, q)) {
 		records_free(q);
 		return NULL;
 	}

@@ -9,11 +9,12 @@
 
 #include <ares.h>
 #include <arpa/inet.h>
-#include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/host.h"
 
 enum {
 	QUERY_TIMEOUT = 3000,
@@ -38,20 +39,25 @@ struct resolver {
 	struct event *timer;
 };
 
+struct kind {
+	struct address list[RESOLVER_ADDRESSES_MAX];
+	size_t count;
+};
+
 struct lookup {
 	struct resolver *resolver;
 	resolver_done *done;                 /* of addresses */
 	resolver_servers_done *servers_done; /* or of servers */
 	void *arg;
 	struct event *deliver; /* the answer may be known at once, and is still told later */
-	struct address six[RESOLVER_ADDRESSES_MAX], four[RESOLVER_ADDRESSES_MAX];
-	size_t six_count, four_count;
+	struct kind kinds[2];  /* of addresses, IPv6 first */
 	struct server servers[RESOLVER_SERVERS_MAX];
 	size_t server_count;
 	enum smtp_fault fault;
 	char words[400];
 	char host[300];
-	unsigned queries; /* that c-ares has not answered */
+	struct dns_question question; /* for servers */
+	unsigned queries;             /* that c-ares has not answered */
 	bool delivered, cancelled;
 };
 
@@ -203,15 +209,21 @@ deliver(evutil_socket_t sock, short what, void *arg)
 		l->servers_done(l->arg, l->servers, l->server_count, l->fault, l->words);
 	} else {
 		/* In turn, so that a kind that does not work costs one try only. */
-		for (size_t i = 0; i < RESOLVER_ADDRESSES_MAX; i++) {
-			if (i < l->six_count && count < RESOLVER_ADDRESSES_MAX)
-				all[count++] = l->six[i];
-			if (i < l->four_count && count < RESOLVER_ADDRESSES_MAX)
-				all[count++] = l->four[i];
+		for (size_t i = 0; i < ARRAY_SIZE(l->kinds) * RESOLVER_ADDRESSES_MAX; i++) {
+			const struct kind *k = &l->kinds[i % ARRAY_SIZE(l->kinds)];
+
+			if (i / ARRAY_SIZE(l->kinds) < k->count && count < ARRAY_SIZE(all))
+				all[count++] = k->list[i / ARRAY_SIZE(l->kinds)];
 		}
 		l->done(l->arg, all, count, l->fault, l->words);
 	}
 	lookup_release(l);
+}
+
+static bool
+has_address(const struct lookup *l)
+{
+	return l->kinds[0].count + l->kinds[1].count > 0;
 }
 
 /* One of the queries was answered. */
@@ -226,45 +238,47 @@ query_ended(struct lookup *l)
 		lookup_release(l);
 	else if (l->queries == 0)
 		event_active(l->deliver, EV_TIMEOUT, 0);
-	else if (l->six_count + l->four_count > 0)
+	else if (has_address(l))
 		(void)event_add(l->deliver, &other_kind);
+}
+
+static void
+take_address(struct kind *k, const struct sockaddr *address, socklen_t len)
+{
+	struct address *a = &k->list[k->count];
+
+	if (k->count == ARRAY_SIZE(k->list) || len > sizeof(a->sockaddr))
+		return;
+	memset(a, 0, sizeof(*a));
+	memcpy(&a->sockaddr, address, len);
+	a->len = len;
+	k->count++;
 }
 
 static void
 take_addresses(struct lookup *l, const struct ares_addrinfo *info)
 {
-	for (const struct ares_addrinfo_node *n = info->nodes; n != NULL; n = n->ai_next) {
-		bool six = n->ai_family == AF_INET6;
-		size_t *count = six ? &l->six_count : &l->four_count;
-		struct address *a = six ? &l->six[*count] : &l->four[*count];
-
-		if (*count == RESOLVER_ADDRESSES_MAX || n->ai_addrlen > sizeof(a->sockaddr))
-			continue;
-		memset(a, 0, sizeof(*a));
-		memcpy(&a->sockaddr, n->ai_addr, n->ai_addrlen);
-		a->len = n->ai_addrlen;
-		++*count;
-	}
+	for (const struct ares_addrinfo_node *n = info->nodes; n != NULL; n = n->ai_next)
+		take_address(
+		    &l->kinds[n->ai_family == AF_INET6 ? 0 : 1], n->ai_addr, n->ai_addrlen);
 }
 
 /* Of two failures the one that passes by itself counts: nothing is known then. */
 static void
-describe_failure(struct lookup *l, int status, const char *missing)
+describe_failure(struct lookup *l, enum dns_status status, const char *missing, const char *words)
 {
-	bool none = status == ARES_SUCCESS || status == ARES_ENODATA;
-
 	if (l->fault == SMTP_FAULT_DNS)
 		return;
-	if (none || status == ARES_ENOTFOUND || status == ARES_EBADNAME) {
+	if (status != DNS_FAILED) {
 		l->fault = SMTP_FAULT_NO_HOST;
 		(void)snprintf(l->words, sizeof(l->words), "The name %s %s.", l->host,
-		    none ? missing : "does not exist");
+		    status == DNS_NO_NAME ? "does not exist" : missing);
 		return;
 	}
 	l->fault = SMTP_FAULT_DNS;
 	l->resolver->stale = true;
-	(void)snprintf(l->words, sizeof(l->words), "The name %s could not be looked up: %s.",
-	    l->host, ares_strerror(status));
+	(void)snprintf(
+	    l->words, sizeof(l->words), "The name %s could not be looked up: %s.", l->host, words);
 }
 
 static void
@@ -276,8 +290,8 @@ on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 		take_addresses(l, info);
 	if (info != NULL)
 		ares_freeaddrinfo(info);
-	if (l->six_count + l->four_count == 0)
-		describe_failure(l, status, "has no address");
+	if (!has_address(l))
+		describe_failure(l, dns_status_of(status), "has no address", ares_strerror(status));
 	query_ended(l);
 }
 
@@ -299,6 +313,21 @@ lookup_new(struct resolver *r, const char *name, void *arg)
 	return l;
 }
 
+/* 127.0.0.1 goes first: more servers listen there than on ::1, and the machine may have no IPv6. */
+static void
+take_loopback(struct lookup *l, unsigned port)
+{
+	const struct sockaddr_in four = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct sockaddr_in6 six = {.sin6_family = AF_INET6,
+	    .sin6_port = htons((uint16_t)port),
+	    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+	take_address(&l->kinds[0], (const struct sockaddr *)&four, sizeof(four));
+	take_address(&l->kinds[1], (const struct sockaddr *)&six, sizeof(six));
+}
+
 struct lookup *
 resolver_lookup(struct resolver *r, const char *host, unsigned port, resolver_done *done, void *arg)
 {
@@ -309,6 +338,11 @@ resolver_lookup(struct resolver *r, const char *host, unsigned port, resolver_do
 	if (l == NULL)
 		return NULL;
 	l->done = done;
+	if (host_is_localhost(host)) {
+		take_loopback(l, port);
+		event_active(l->deliver, EV_TIMEOUT, 0);
+		return l;
+	}
 	(void)snprintf(service, sizeof(service), "%u", port);
 	/* Counted first: an answer that is known at once comes from within the call. */
 	l->queries = ARRAY_SIZE(families);
@@ -338,19 +372,19 @@ chance(unsigned bound)
 /* Which of them is next: the lowest priority; among those each has a chance by its weight
  * (RFC 2782). */
 static size_t
-next_server(const struct ares_srv_reply *const *records, size_t count)
+next_server(const struct dns_record *const *records, size_t count)
 {
 	unsigned lowest = UINT16_MAX, sum = 0, at;
 	size_t found = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (records[i]->priority < lowest)
-			lowest = records[i]->priority;
+		if (records[i]->order < lowest)
+			lowest = records[i]->order;
 	for (size_t i = 0; i < count; i++)
-		sum += records[i]->priority == lowest ? records[i]->weight : 0U;
+		sum += records[i]->order == lowest ? records[i]->weight : 0U;
 	at = chance(sum + 1);
 	for (size_t i = 0; i < count; i++) {
-		if (records[i]->priority != lowest)
+		if (records[i]->order != lowest)
 			continue;
 		found = i;
 		if (records[i]->weight >= at)
@@ -362,46 +396,40 @@ next_server(const struct ares_srv_reply *const *records, size_t count)
 
 /* "." says that the service is not there, on purpose. */
 static bool
-is_server(const struct ares_srv_reply *record)
+is_server(const struct dns_record *record)
 {
-	size_t len = strlen(record->host);
-
-	return record->port != 0 && len > 0 && len < sizeof(((struct server *)NULL)->host) &&
-	       strcmp(record->host, ".") != 0;
+	return record->port != 0 && record->len > 0 &&
+	       record->len < sizeof(((struct server *)NULL)->host) &&
+	       strcmp(record->text, ".") != 0;
 }
 
 static void
-take_servers(struct lookup *l, const struct ares_srv_reply *list)
+take_servers(struct lookup *l, const struct dns_answer *answer)
 {
-	const struct ares_srv_reply *left[RECORDS_MAX];
+	const struct dns_record *left[RECORDS_MAX];
 	size_t count = 0;
 
-	for (; list != NULL && count < RECORDS_MAX; list = list->next)
-		if (is_server(list))
-			left[count++] = list;
+	for (size_t i = 0; i < answer->count && count < RECORDS_MAX; i++)
+		if (is_server(&answer->records[i]))
+			left[count++] = &answer->records[i];
 	while (count > 0 && l->server_count < RESOLVER_SERVERS_MAX) {
 		size_t i = next_server(left, count);
 		struct server *to = &l->servers[l->server_count++];
 
-		(void)snprintf(to->host, sizeof(to->host), "%s", left[i]->host);
+		(void)snprintf(to->host, sizeof(to->host), "%s", left[i]->text);
 		to->port = left[i]->port;
 		left[i] = left[--count];
 	}
 }
 
 static void
-on_servers(void *arg, int status, int timeouts, unsigned char *answer, int len)
+on_servers(void *arg, const struct dns_answer *answer)
 {
-	struct ares_srv_reply *list = NULL;
 	struct lookup *l = arg;
 
-	if (status == ARES_SUCCESS)
-		status = ares_parse_srv_reply(answer, len, &list);
-	if (status == ARES_SUCCESS)
-		take_servers(l, list);
-	ares_free_data(list);
+	take_servers(l, answer);
 	if (l->server_count == 0)
-		describe_failure(l, status, "names no server");
+		describe_failure(l, answer->status, "names no server", answer->words);
 	query_ended(l);
 }
 
@@ -415,7 +443,8 @@ resolver_servers(struct resolver *r, const char *name, resolver_servers_done *do
 	l->servers_done = done;
 	l->queries = 1;
 	r->under_way++;
-	ares_query(r->channel, l->host, ns_c_in, ns_t_srv, on_servers, l);
+	l->question = (struct dns_question){.type = DNS_SRV, .done = on_servers, .arg = l};
+	dns_ask(r->channel, l->host, &l->question);
 	arm_timer(r);
 	return l;
 }
@@ -434,30 +463,34 @@ resolver_cancel(struct lookup *l)
 
 struct query {
 	struct resolver *resolver;
-	resolver_answer *answer;
+	struct dns_question question;
+	dns_done *done;
 	void *arg;
 };
 
 static void
-on_records(void *arg, int status, int timeouts, unsigned char *octets, int len)
+on_records(void *arg, const struct dns_answer *answer)
 {
 	struct query *q = arg;
 
 	q->resolver->under_way--;
-	q->answer(q->arg, status, octets, len);
+	q->done(q->arg, answer);
 	free(q);
 }
 
 bool
-resolver_query(struct resolver *r, const char *name, int type, resolver_answer *answer, void *arg)
+resolver_query(struct resolver *r, const char *name, enum dns_type type, dns_done *done, void *arg)
 {
 	struct query *q = set_up(r) ? calloc(1, sizeof(*q)) : NULL;
 
 	if (q == NULL)
 		return false;
-	*q = (struct query){.resolver = r, .answer = answer, .arg = arg};
+	*q = (struct query){.resolver = r,
+	    .question = {.type = type, .done = on_records, .arg = q},
+	    .done = done,
+	    .arg = arg};
 	r->under_way++;
-	ares_query(r->channel, name, ns_c_in, type, on_records, q);
+	dns_ask(r->channel, name, &q->question);
 	arm_timer(r);
 	return true;
 }

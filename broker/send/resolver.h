@@ -1,5 +1,6 @@
 /*
- * resolver.h: names to addresses in the event loop, by c-ares (/etc/hosts, then DNS).
+ * resolver.h: names to addresses in the event loop, by c-ares (/etc/hosts, then DNS). localhost and
+ * the names below it are loopback and are looked up nowhere (RFC 6761 section 6.3).
  */
 #ifndef FRANK_BROKER_SEND_RESOLVER_H
 #define FRANK_BROKER_SEND_RESOLVER_H
@@ -8,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/smtp/smtp.h"
+#include "broker/send/dns.h"
 
 enum { RESOLVER_ADDRESSES_MAX = 16, RESOLVER_SERVERS_MAX = 8 };
 
@@ -53,14 +55,10 @@ struct lookup *resolver_servers(
 /* `done` will not be called. Takes NULL; returns NULL. */
 struct lookup *resolver_cancel(struct lookup *l);
 
-/* The octets of an answer, or a status of c-ares that says why there is none. Borrowed for the call,
- * which may come from within resolver_query. */
-typedef void resolver_answer(void *arg, int status, const unsigned char *answer, int len);
-
-/* Asks DNS for the records of one type (ns_t_txt, ...). False: no memory, or the resolver cannot be set up. There is no way to
- * cancel: `arg` must live until the answer, which comes within seconds. */
+/* Asks DNS for the records of one type. `done` may be called from within resolver_query. False: no memory, or the resolver
+ * cannot be set up. There is no way to cancel: `arg` must live until the answer, which comes within seconds. */
 bool resolver_query(
-    struct resolver *r, const char *name, int type, resolver_answer *answer, void *arg);
+    struct resolver *r, const char *name, enum dns_type type, dns_done *done, void *arg);
 
 /* "192.0.2.1" or "2001:db8::1". */
 void address_text(const struct address *a, char *to, size_t size);

@@ -20,18 +20,20 @@
 #include <time.h>
 
 #include "base/codec.h"
+#include "broker/send/pool.h"
 
 enum {
 	NAMES_SHOWN = 4,
 	RECORD_ALERT = 0x15,
 	RECORD_HANDSHAKE = 0x16,
 	SESSIONS_KEPT = 8,
-	SESSION_SECONDS = 3600,
+	SESSION_MS = 3600 * 1000,
 };
 
 struct kept_session {
 	SSL_SESSION *session;
 	char *host;
+	uint64_t since; /* by send_now */
 };
 
 struct tls_context {
@@ -191,7 +193,7 @@ on_session(SSL *ssl, SSL_SESSION *session)
 		return 0;
 	if (t->session_count == SESSIONS_KEPT)
 		forget_session(t, 0);
-	t->sessions[t->session_count++] = (struct kept_session){session, host};
+	t->sessions[t->session_count++] = (struct kept_session){session, host, send_now()};
 	return 1;
 }
 
@@ -202,7 +204,7 @@ offer_session(struct tls_context *t, SSL *ssl, const char *host)
 	for (size_t i = t->session_count; i-- > 0;) {
 		SSL_SESSION *s = t->sessions[i].session, *copy;
 
-		if (SSL_SESSION_get_time(s) + SESSION_SECONDS < time(NULL)) {
+		if (t->sessions[i].since + SESSION_MS < send_now()) {
 			forget_session(t, i);
 			continue;
 		}

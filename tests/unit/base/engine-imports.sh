@@ -27,7 +27,7 @@ awk -v exempt="$exempt" -v forbid="$forbid" '
 BEGIN {
 	n = split("malloc calloc realloc reallocarray free strdup strndup memcpy memmove memset memchr memcmp strlen strnlen " \
 	    "strcmp strncmp strcasecmp strncasecmp strchr strrchr strstr strpbrk strspn strcspn memmem snprintf " \
-	    "vsnprintf asprintf qsort bsearch explicit_bzero __errno_location __ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc __stack_chk_fail", names, " ")
+	    "vsnprintf asprintf qsort bsearch explicit_bzero inet_pton __errno_location __ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc __stack_chk_fail", names, " ")
 	for (i = 1; i <= n; i++) {
 		allowed[names[i]] = 1
 		allowed["__" names[i] "_chk"] = 1
