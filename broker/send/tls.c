@@ -47,6 +47,14 @@ struct tls_context {
 
 /* ---- trust ---- */
 
+/* What is locked by a passphrase counts as absent: nobody is there to be asked, and libcrypto's own
+ * callback would ask at the terminal. */
+static int
+no_passphrase(char *to, int size, int writing, void *arg)
+{
+	return 0;
+}
+
 static int
 trust_pem(SSL_CTX *context, const struct buf *ca)
 {
@@ -57,7 +65,7 @@ trust_pem(SSL_CTX *context, const struct buf *ca)
 
 	if (bio == NULL)
 		return -ENOMEM;
-	while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+	while ((certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
 		if (X509_STORE_add_cert(store, certificate) == 1)
 			count++;
 		X509_free(certificate);
@@ -106,20 +114,14 @@ tls_rules_pin(struct tls_rules *r, const char *text)
 
 /* ---- the context ---- */
 
-/* A key that is locked by a passphrase is none: nobody is there to be asked. */
-static int
-no_passphrase(char *to, int size, int writing, void *arg)
-{
-	return 0;
-}
-
 static const char *
 use_client_certificate(SSL_CTX *ssl, const struct tls_rules *rules)
 {
 	const struct buf *key_pem = rules->key.len > 0 ? &rules->key : &rules->certificate;
 	BIO *chain = BIO_new_mem_buf(rules->certificate.data, (int)rules->certificate.len);
 	BIO *key_bio = BIO_new_mem_buf(key_pem->data, (int)key_pem->len);
-	X509 *own = chain == NULL ? NULL : PEM_read_bio_X509(chain, NULL, NULL, NULL), *more;
+	X509 *own = chain == NULL ? NULL : PEM_read_bio_X509(chain, NULL, no_passphrase, NULL),
+	     *more;
 	EVP_PKEY *key =
 	    key_bio == NULL ? NULL : PEM_read_bio_PrivateKey(key_bio, NULL, no_passphrase, NULL);
 	const char *why = NULL;
@@ -131,7 +133,7 @@ use_client_certificate(SSL_CTX *ssl, const struct tls_rules *rules)
 	else if (SSL_CTX_use_certificate(ssl, own) != 1 || SSL_CTX_use_PrivateKey(ssl, key) != 1 ||
 		 SSL_CTX_check_private_key(ssl) != 1)
 		why = "The account's tls-key is not the key of its tls-certificate.";
-	while (why == NULL && (more = PEM_read_bio_X509(chain, NULL, NULL, NULL)) != NULL)
+	while (why == NULL && (more = PEM_read_bio_X509(chain, NULL, no_passphrase, NULL)) != NULL)
 		if (SSL_CTX_add0_chain_cert(ssl, more) != 1)
 			X509_free(more);
 	ERR_clear_error();
