@@ -1,12 +1,12 @@
 /*
- * fuzz-record.c: the octets of a slot, of the key slots file and of a credential, as a disk may give them back. The first octet
+ * fuzz-record.c: the octets of a slot and of a credential, as a disk may give them back. The first octet
  * chooses; sealed parts are also tried with a valid seal around the fuzzer's payload.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "tokenstore/credential.h"
-#include "tokenstore/keyslots.h"
+#include "tokenstore/slot.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,26 +54,6 @@ try_credential(const uint8_t *data, size_t size)
 		abort();
 }
 
-static void
-try_keyslots(const struct secret *key, const uint8_t *data, size_t size)
-{
-	struct keyslot_info infos[KEYSLOTS_MAX];
-	uint8_t *bytes = malloc(size + 1);
-	unsigned count;
-	struct keys keys;
-
-	memcpy(bytes, data, size);
-	(void)keyslots_open(bytes, size, key, false, &keys);
-	keys_clear(&keys);
-	/* With its plain hash made right, the parser behind the check is reached. */
-	if (size > SEAL_HASH && seal_sha256(bytes, size - SEAL_HASH, NULL, 0, bytes + size - SEAL_HASH) == 0) {
-		(void)keyslots_list(bytes, size, infos, &count);
-		(void)keyslots_open(bytes, size, key, false, &keys);
-		keys_clear(&keys);
-	}
-	free(bytes);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -82,18 +62,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1 || size > SECRET_MAX)
 		return 0;
-	switch (data[0] & 3) {
+	switch (data[0] % 3) {
 	case 0:
 		try_slot(&keys, data + 1, size - 1);
 		break;
 	case 1:
 		try_sealed(&keys, data + 1, size - 1);
 		break;
-	case 2:
-		try_credential(data + 1, size - 1);
-		break;
 	default:
-		try_keyslots(key, data + 1, size - 1);
+		try_credential(data + 1, size - 1);
 	}
 	return 0;
 }
