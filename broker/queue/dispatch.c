@@ -23,7 +23,6 @@ enum {
 	FIRST_JOBS_PER_SESSION = 2,
 	QUANTUM = 32,          /* messages taken from a lane in one turn */
 	PACKET_RESERVE = 4096, /* of a packet, for everything but body and recipients */
-	MINUTE_MS = 60 * 1000,
 	LOOK_SECONDS = 20,
 	DISK_RETRY_SECONDS = 5,
 	COUNT_REST = 20,
@@ -138,7 +137,7 @@ room_of(const struct queue *q, const struct account *a, int64_t now)
 static uint64_t
 rate_wait(const struct account *a)
 {
-	return policy_bucket_wait(&a->rate, a->conf.rate, MINUTE_MS, queue_now_ms());
+	return rate_limit_wait(&a->rate, a->conf.rate, RATE_LIMIT_MINUTE, queue_now_ms());
 }
 
 /* What a recipient takes of a packet. */
@@ -570,7 +569,7 @@ take_message(struct queue *q, struct account *a, uint64_t id, int64_t now)
 	*s = (struct start){
 	    .op = {.write = start_write, .done = start_done}, .delivery = d, .begun = d->jobs > 0};
 	d->message->next = s->begun ? SPOOL_NEVER : earliest(d->message);
-	policy_bucket_take(&a->rate, a->conf.rate, MINUTE_MS, queue_now_ms(), 1);
+	rate_limit_spend(&a->rate, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
 	q->dispatch.starts++;
 	turn_add(q, &s->op);
 	return 0;
@@ -713,7 +712,7 @@ dispatch_promise(struct queue *q, struct account *a, struct spool_message *m)
 		return NULL;
 	}
 	m->next = SPOOL_NEVER;
-	policy_bucket_take(&a->rate, a->conf.rate, MINUTE_MS, queue_now_ms(), 1);
+	rate_limit_spend(&a->rate, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
 	return d;
 }
 

@@ -469,13 +469,13 @@ void
 notices_happened(struct queue *q, enum notice_happening what, const char *kind, uint64_t id,
     const char *text, const char *next)
 {
-	struct policy_bucket *b = &q->happened[what];
+	struct rate_limit *b = &q->happened[what];
 	uint64_t now = queue_now_ms();
 	struct telling *t;
 
-	if (policy_bucket_wait(b, HAPPENED_PER_HOUR, HOUR_MS, now) > 0)
+	if (rate_limit_wait(b, HAPPENED_PER_HOUR, HOUR_MS, now) > 0)
 		return;
-	policy_bucket_take(b, HAPPENED_PER_HOUR, HOUR_MS, now, 1);
+	rate_limit_spend(b, HOUR_MS, (int64_t)now, 1);
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return;

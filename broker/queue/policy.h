@@ -131,24 +131,4 @@ struct policy_decision {
 void policy_decide(const struct policy_service *s, const struct policy_account *accounts,
     size_t account_count, const struct policy_claim *claim, struct policy_decision *ret);
 
-/*
- * A token bucket: at most `capacity` at once, refilled evenly over `period` milliseconds.
- * Zero-initialised it is full.
- */
-struct policy_bucket {
-	uint64_t spent; /* milliseconds of refilling that are still to come */
-	uint64_t at;    /* when `spent` was right */
-};
-
-/* Milliseconds until one more fits: 0 for now. A capacity of 0 is no limit. */
-uint64_t policy_bucket_wait(
-    const struct policy_bucket *b, unsigned capacity, uint64_t period, uint64_t now);
-/* Takes `count`, also beyond the capacity. */
-void policy_bucket_take(
-    struct policy_bucket *b, unsigned capacity, uint64_t period, uint64_t now, unsigned count);
-/* Nothing is spent: it is as it was at the beginning. */
-bool policy_bucket_is_full(const struct policy_bucket *b, uint64_t now);
-/* Gives one back. */
-void policy_bucket_give(struct policy_bucket *b, unsigned capacity, uint64_t period);
-
 #endif

@@ -74,6 +74,8 @@ take_settings(struct queue *q)
 		return;
 	}
 	(void)settings_free(old);
+	if (first)
+		runtime_restore_rates(q);
 	/* Whoever edits the configuration has mended something: the next message shows. */
 	for (size_t i = 0; i < q->account_count && !first; i++)
 		schedule_account_retry(&q->accounts[i]->schedule, queue_now(q));

@@ -48,6 +48,7 @@
 #include <event2/event.h>
 
 #include "broker/ipc/channel.h"
+#include "broker/queue/rate-limit.h"
 #include "broker/queue/settings.h"
 #include "broker/queue/spool.h"
 #include "broker/role/caller.h"
@@ -90,7 +91,7 @@ struct account {
 	int64_t certificate_expires, consent_lapses, consent_lifetime; /* 0: not known */
 	struct notice *notices; /* by class: what people were told of it */
 	bool mail_looked_at;    /* for mail that waits for a person, since this role began */
-	struct policy_bucket rate;
+	struct rate_limit rate; /* of messages begun, by the minute */
 	int64_t used;      /* when mail was last delivered through it, to the day; 0: never */
 	char used_by[32];  /* the mechanism of that login */
 	char *signed_with; /* the keys of its mail's DKIM signatures (dkim.h); NULL: never seen */
@@ -108,7 +109,7 @@ struct service {
 	struct account **accounts;    /* those of the policy that exist, in its order */
 	struct policy_account *names; /* the same for policy_decide */
 	size_t account_count;
-	struct policy_bucket minute, day;
+	struct rate_limit minute, day;
 	uint64_t accepted; /* messages since the role began */
 };
 
@@ -284,6 +285,8 @@ int outcome_reply_parse(const char *text, int stage, int fault, struct smtp_repl
 /* runtime.c: a complete configuration is taken: accounts and services of the same names go on. 0 or
  * -ENOMEM. */
 int runtime_take(struct queue *q, struct settings *s);
+/* Once, at the start: what was tried in the last minute counts against the rates of the accounts. */
+void runtime_restore_rates(struct queue *q);
 /* The account's state goes to disk, to the log and to the events. */
 void account_changed(struct queue *q, struct account *a);
 /* Does its mail wait for a person to mend something, however long that takes? */
@@ -537,12 +540,12 @@ struct queue {
 	struct usages *usages;
 	struct connections *connections;
 	struct drop *drop;
-	struct policy_bucket returned; /* mail returned for callers that no service is for */
+	struct rate_limit returned; /* mail returned for callers that no service is for */
 	struct control *control;
 	struct check *checks;
 	uint64_t last_check;
 	struct event *notices, *outbox;
-	struct policy_bucket *happened; /* by enum notice_happening */
+	struct rate_limit *happened; /* by enum notice_happening */
 	struct notice_listener *shown;  /* certificates that clients of listeners see */
 	struct flight *flights;         /* events that are on their way */
 	uint64_t last_flight;

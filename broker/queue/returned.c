@@ -500,11 +500,11 @@ has_to_wait(struct returned *x)
 	if (usage_wait(x->q, x->usage) > 0)
 		return true;
 	if (x->service == NULL &&
-	    policy_bucket_wait(&x->q->returned, RETURNED_PER_HOUR, HOUR_MS, now) > 0)
+	    rate_limit_wait(&x->q->returned, RETURNED_PER_HOUR, HOUR_MS, now) > 0)
 		return true;
 	usage_message(x->q, x->usage);
 	if (x->service == NULL)
-		policy_bucket_take(&x->q->returned, RETURNED_PER_HOUR, HOUR_MS, now, 1);
+		rate_limit_spend(&x->q->returned, HOUR_MS, (int64_t)now, 1);
 	return false;
 }
 

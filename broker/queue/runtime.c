@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 
-enum { DAY = 24 * 3600, DAY_MS = DAY * 1000 };
+enum { DAY = 24 * 3600 };
 
 static int
 compare(const void *a, const void *b)
@@ -166,35 +166,67 @@ take_accounts(struct queue *q, struct settings *s)
 	return 0;
 }
 
+/* ---- rates over a restart ---- */
+
 struct replay {
+	struct queue *queue;
 	struct service *service;
-	uint64_t now_ms; /* of the bucket's clock, which shows `now_us` as this */
-	int64_t now_us;
+	int64_t now_us, now_ms; /* the same moment: since 1970, and as the limits count */
 };
 
-static void
-replay_one(void *arg, int64_t at)
+static int64_t
+limit_time(const struct replay *p, int64_t at_us)
 {
-	struct replay *p = arg;
-	uint64_t ago = p->now_us > at ? (uint64_t)(p->now_us - at) / 1000 : 0;
-
-	policy_bucket_take(&p->service->day, p->service->policy.rate_day, DAY_MS,
-	    p->now_ms > ago ? p->now_ms - ago : 0, 1);
+	return p->now_us > at_us ? p->now_ms - (p->now_us - at_us) / 1000 : p->now_ms;
 }
 
-/* Messages of the last day count against the day's limit, also those of before a restart: the
- * bucket goes through them as it would have. */
 static void
-restore_rate(struct queue *q, struct service *v)
+replay_stored(void *arg, int64_t at_us)
 {
-	struct replay p = {v, queue_now_ms() + DAY_MS, queue_now_us(q)};
+	const struct replay *p = arg;
 
-	if (v->policy.rate_day == 0 ||
-	    spool_each_since(q->spool, v->name, p.now_us / 1000000 - DAY, replay_one, &p) < 0)
+	rate_limit_spend(&p->service->minute, RATE_LIMIT_MINUTE, limit_time(p, at_us), 1);
+	rate_limit_spend(&p->service->day, RATE_LIMIT_DAY, limit_time(p, at_us), 1);
+}
+
+static void
+replay_attempt(void *arg, const char *account, int64_t at)
+{
+	const struct replay *p = arg;
+	struct account *a = account_by_name(p->queue, account);
+
+	/* to the second: whenever it was in it, it counts until a minute has passed */
+	if (a != NULL)
+		rate_limit_spend(
+		    &a->rate, RATE_LIMIT_MINUTE, limit_time(p, at * 1000000 + 999999), 1);
+}
+
+/* Messages that were stored before a restart, or before there was a rate, count against it. */
+static void
+restore_service_rates(struct queue *q, struct service *v)
+{
+	struct replay p = {q, v, queue_now_us(q), (int64_t)queue_now_ms()};
+	int64_t seconds = (v->policy.rate_day > 0 ? RATE_LIMIT_DAY : RATE_LIMIT_MINUTE) / 1000;
+
+	if (v->policy.rate_day == 0 && v->policy.rate_minute == 0)
 		return;
-	/* the bucket's clock may have begun within the day, so it was put forward meanwhile */
-	policy_bucket_take(&v->day, v->policy.rate_day, DAY_MS, p.now_ms, 0);
-	v->day.at = p.now_ms - DAY_MS;
+	v->minute = v->day = (struct rate_limit){0};
+	if (spool_each_since(
+		q->spool, v->name, p.now_us / 1000000 - seconds, replay_stored, &p) < 0)
+		log_warning("The spool does not tell what service \"%s\" has sent before: its rate "
+			    "counts from now on.",
+		    v->name);
+}
+
+void
+runtime_restore_rates(struct queue *q)
+{
+	struct replay p = {q, NULL, queue_now_us(q), (int64_t)queue_now_ms()};
+
+	if (spool_each_attempt_since(
+		q->spool, p.now_us / 1000000 - RATE_LIMIT_MINUTE / 1000, replay_attempt, &p) < 0)
+		log_warning("The spool does not tell what was sent in the last minute: the rates of "
+			    "accounts count from now on.");
 }
 
 static struct service *
@@ -265,8 +297,8 @@ take_services(struct queue *q, struct settings *s)
 		s->services[i] = old;
 		policies[n] = &v->policy;
 		all[n++] = v;
-		if (is_new || old.rate_day == 0)
-			restore_rate(q, v);
+		if (is_new || (old.rate_day == 0 && v->policy.rate_day > 0))
+			restore_service_rates(q, v);
 		r = resolve(q, v);
 	}
 	if (r < 0) {

@@ -415,6 +415,23 @@ spool_each_since(
 }
 
 int
+spool_each_attempt_since(struct spool *s, int64_t since, spool_tried_visit *visit, void *arg)
+{
+	/* ids ascend with time, so the first that is too old ends it */
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_EACH_ATTEMPT_SINCE,
+	    "SELECT a.at, m.account FROM attempt a JOIN message m ON m.id=a.message"
+	    " ORDER BY a.id DESC");
+	int code;
+
+	if (st == NULL)
+		return spool_step(s, NULL);
+	while ((code = sqlite3_step(st)) == SQLITE_ROW && sqlite3_column_int64(st, 0) >= since)
+		visit(arg, (const char *)sqlite3_column_text(st, 1), sqlite3_column_int64(st, 0));
+	(void)sqlite3_reset(st);
+	return code == SQLITE_ROW ? 0 : spool_errno(code);
+}
+
+int
 spool_load_password(
     struct spool *s, const char *service, uint8_t digest[SHA256_LEN], int64_t *ret_at)
 {

@@ -325,6 +325,11 @@ typedef void spool_time_visit(void *arg, int64_t at);
 int spool_each_since(
     struct spool *s, const char *service, int64_t since, spool_time_visit *visit, void *arg);
 
+/* Attempts recorded at or after `since` (seconds), newest first: the message's account, and when, in seconds. */
+typedef void spool_tried_visit(void *arg, const char *account, int64_t at);
+int spool_each_attempt_since(
+    struct spool *s, int64_t since, spool_tried_visit *visit, void *arg);
+
 /* The SHA-256 of a service's password, and when it was made. -ENOENT. */
 int spool_load_password(
     struct spool *s, const char *service, uint8_t digest[SHA256_LEN], int64_t *ret_at);

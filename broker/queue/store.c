@@ -36,8 +36,8 @@ store_rate_wait(const struct service *v)
 {
 	uint64_t now = queue_now_ms();
 	uint64_t minute =
-	    policy_bucket_wait(&v->minute, v->policy.rate_minute, RATE_MINUTE_MS, now);
-	uint64_t day = policy_bucket_wait(&v->day, v->policy.rate_day, RATE_DAY_MS, now);
+	    rate_limit_wait(&v->minute, v->policy.rate_minute, RATE_LIMIT_MINUTE, now);
+	uint64_t day = rate_limit_wait(&v->day, v->policy.rate_day, RATE_LIMIT_DAY, now);
 
 	return minute > day ? minute : day;
 }
@@ -74,8 +74,8 @@ take_back(struct queue *q, struct store *s)
 
 	if ((m->flags & SPOOL_BODY_FILE) != 0)
 		spool_body_remove(q->spool, m->id);
-	policy_bucket_give(&s->service->minute, s->service->policy.rate_minute, RATE_MINUTE_MS);
-	policy_bucket_give(&s->service->day, s->service->policy.rate_day, RATE_DAY_MS);
+	rate_limit_give_back(&s->service->minute);
+	rate_limit_give_back(&s->service->day);
 }
 
 static void
@@ -131,12 +131,12 @@ store_message(
     struct queue *q, struct service *v, struct spool_message *m, store_done *done, void *arg)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	uint64_t now = queue_now_ms();
+	int64_t now = (int64_t)queue_now_ms();
 
 	if (s == NULL)
 		return NULL;
-	policy_bucket_take(&v->minute, v->policy.rate_minute, RATE_MINUTE_MS, now, 1);
-	policy_bucket_take(&v->day, v->policy.rate_day, RATE_DAY_MS, now, 1);
+	rate_limit_spend(&v->minute, RATE_LIMIT_MINUTE, now, 1);
+	rate_limit_spend(&v->day, RATE_LIMIT_DAY, now, 1);
 	*s = (struct store){
 	    .op = {.write = store_write, .done = store_finish},
 	    .message = m,

@@ -6,7 +6,6 @@
 
 #include "broker/queue/queue.h"
 
-enum { RATE_MINUTE_MS = 60 * 1000, RATE_DAY_MS = 24 * 3600 * 1000 };
 
 /* The commit is over: r 0, or negative errno and nothing is stored. `is_new` false: a message with
  * its submission id was stored before, and this one was not. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHAINS = 256, ROOT_FACTOR = 4, MINUTE_MS = 60 * 1000, FAILED_LOGINS = 20 };
+enum { CHAINS = 256, ROOT_FACTOR = 4, FAILED_LOGINS = 20 };
 
 struct usage {
 	struct usage *next;
@@ -13,7 +13,7 @@ struct usage {
 	unsigned users; /* sessions that hold it */
 	unsigned connections;
 	uint64_t in_flight;
-	struct policy_bucket minute, logins;
+	struct rate_limit minute, logins;
 	uint64_t told; /* of queue_now_ms; 0: never */
 	bool exempt;   /* CALLER_IS_EXEMPT */
 };
@@ -45,8 +45,8 @@ is_forgotten(const struct usage *u)
 {
 	uint64_t now = queue_now_ms();
 
-	return u->users == 0 && policy_bucket_is_full(&u->minute, now) &&
-	       policy_bucket_is_full(&u->logins, now);
+	return u->users == 0 && rate_limit_is_idle(&u->minute, RATE_LIMIT_MINUTE, now) &&
+	       rate_limit_is_idle(&u->logins, RATE_LIMIT_MINUTE, now);
 }
 
 struct usage *
@@ -127,28 +127,27 @@ uint64_t
 usage_wait(const struct queue *q, const struct usage *u)
 {
 	return u->exempt ? 0
-			 : policy_bucket_wait(
-			       &u->minute, q->settings->user_rate, MINUTE_MS, queue_now_ms());
+			 : rate_limit_wait(&u->minute, q->settings->user_rate,
+			       RATE_LIMIT_MINUTE, queue_now_ms());
 }
 
 void
 usage_message(const struct queue *q, struct usage *u)
 {
 	if (!u->exempt)
-		policy_bucket_take(
-		    &u->minute, q->settings->user_rate, MINUTE_MS, queue_now_ms(), 1);
+		rate_limit_spend(&u->minute, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
 }
 
 bool
 usage_login_barred(const struct usage *u)
 {
-	return policy_bucket_wait(&u->logins, FAILED_LOGINS, MINUTE_MS, queue_now_ms()) > 0;
+	return rate_limit_wait(&u->logins, FAILED_LOGINS, RATE_LIMIT_MINUTE, queue_now_ms()) > 0;
 }
 
 bool
 usage_login_failed(struct usage *u)
 {
-	policy_bucket_take(&u->logins, FAILED_LOGINS, MINUTE_MS, queue_now_ms(), 1);
+	rate_limit_spend(&u->logins, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
 	return usage_login_barred(u);
 }
 
@@ -157,7 +156,7 @@ usage_tell(struct usage *u)
 {
 	uint64_t now = queue_now_ms();
 
-	if (u->told != 0 && now - u->told < MINUTE_MS)
+	if (u->told != 0 && now - u->told < RATE_LIMIT_MINUTE)
 		return false;
 	u->told = now == 0 ? 1 : now;
 	return true;

@@ -181,6 +181,7 @@ harness_configure(struct harness *h)
 	message_put_u64(m, F_PORT, 587);
 	message_put_str(m, F_TLS, "starttls");
 	message_put_u64(m, F_SESSIONS, 1);
+	message_put_u64(m, F_RATE, h->account_rate);
 	say(h->to_main, m, -1);
 	m = message_new(M_CONF_SERVICE);
 	message_put_str(m, F_SERVICE, h->service);

@@ -324,28 +324,6 @@ test_several_from(void **state)
 	assert_string_equal(d.culprit, "evil@else.example");
 }
 
-static void
-test_bucket(void **state)
-{
-	struct policy_bucket b = {0};
-	uint64_t now = 1000;
-
-	for (int i = 0; i < 30; i++) {
-		assert_int_equal(policy_bucket_wait(&b, 30, 60000, now), 0);
-		policy_bucket_take(&b, 30, 60000, now, 1);
-	}
-	assert_int_equal(policy_bucket_wait(&b, 30, 60000, now), 2000);
-	assert_int_equal(policy_bucket_wait(&b, 30, 60000, now + 1999), 1);
-	assert_int_equal(policy_bucket_wait(&b, 30, 60000, now + 2000), 0);
-	policy_bucket_give(&b, 30, 60000);
-	assert_int_equal(policy_bucket_wait(&b, 30, 60000, now), 0);
-	assert_int_equal(policy_bucket_wait(&b, 0, 60000, now), 0);
-	/* more than fits was counted already: it takes as long as it takes */
-	b = (struct policy_bucket){0};
-	policy_bucket_take(&b, 10, 60000, now, 20);
-	assert_int_equal(policy_bucket_wait(&b, 10, 60000, now), 66000);
-}
-
 int
 main(void)
 {
@@ -359,7 +337,6 @@ main(void)
 	    cmocka_unit_test(test_unreadable_from),
 	    cmocka_unit_test(test_nothing_to_rewrite_to),
 	    cmocka_unit_test(test_several_from),
-	    cmocka_unit_test(test_bucket),
 	};
 
 	return cmocka_run_group_tests_name("queue/policy", tests, NULL, NULL);

@@ -425,9 +425,53 @@ test_rate_and_reload(void **state)
 	/* a new configuration does not forget what was sent, but may allow more */
 	harness_configure(h);
 	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 450);
+	/* nor does a restart */
+	harness_kill(h);
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 450);
 	h->rate = 0;
 	harness_configure(h);
 	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+}
+
+/* Jobs that come at once, all delivered. */
+static unsigned
+deliver_jobs(struct harness *h)
+{
+	struct message *job;
+	unsigned count = 0;
+
+	while ((job = harness_job(h, SHORT, NULL)) != NULL) {
+		harness_job_done(h, job, &ok);
+		(void)message_free(job);
+		count++;
+	}
+	return count;
+}
+
+/* The provider counts on while Frank is started again. */
+static void
+test_account_rate_over_a_restart(void **state)
+{
+	struct harness *h = *state;
+
+	h->account_rate = 3;
+	harness_start(h);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+		    harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	assert_int_equal(deliver_jobs(h), 2);
+	harness_kill(h);
+	harness_start(h);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(
+		    harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	assert_int_equal(deliver_jobs(h), 1);
+	/* what was under way at a crash counts: it may have been sent */
+	harness_kill(h);
+	harness_start(h);
+	assert_int_equal(deliver_jobs(h), 0);
+	assert_int_equal(view_list(h, 0).messages, 2);
 }
 
 /* Begins a message, has `reloads` new configurations taken, ends the message; the replies. */
@@ -858,6 +902,7 @@ main(void)
 	    TEST(test_no_service_no_mail),
 	    TEST(test_resent_is_rewritten),
 	    TEST(test_rate_and_reload),
+	    TEST(test_account_rate_over_a_restart),
 	    TEST(test_reload_within_a_message),
 	    TEST(test_service_goes_within_a_message),
 	    TEST(test_capture),
