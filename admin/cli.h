@@ -77,6 +77,8 @@ struct link {
 	const struct cli *cli;
 	enum role_id peer;
 	int sock; /* -1: closed */
+	unsigned patience;
+	uint64_t end; /* of the answer under way */
 };
 #define LINK_INIT          \
 	{                  \
@@ -90,8 +92,13 @@ cleanup_link(struct link *l)
 }
 #define CLEANUP_LINK CLEANUP(cleanup_link)
 
+/* Milliseconds of a clock that nobody sets. */
+uint64_t link_clock(void);
+/* Waits until there is something to read: 1, 0 when link_clock() has come to `end`, negative errno. */
+int link_wait(int sock, uint64_t end);
+
 /* Connects. EX_OK, or the exit status after saying why not. `patience`: seconds to wait for each
- * answer; 0: for ever. */
+ * packet of an answer, once the request was read; link.c bounds the rest. */
 int link_open(struct link *l, const struct cli *cli, enum role_id peer, unsigned patience);
 
 /* Sends a request (taken). EX_OK, or the exit status after saying why not. */

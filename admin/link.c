@@ -1,14 +1,34 @@
 /*
- * link.c: see cli.h: a blocking connection to frankd. A short-lived command needs no event loop;
- * SO_RCVTIMEO bounds every wait.
+ * link.c: see cli.h: a blocking connection to frankd. A short-lived command needs no event loop.
+ *
+ * Every wait is bounded. A frankd that cannot start, or hangs, does not read what it is sent, though
+ * its service manager lets everybody connect: that is known after UNREAD_PATIENCE, however long the
+ * answer itself may take.
  */
 #include "admin/cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
+
+enum {
+	UNREAD_PATIENCE = 10, /* seconds until a request must have been read */
+	ANSWER_FACTOR = 10,   /* a whole answer may take so many times the wait for a part of it */
+};
+
+uint64_t
+link_clock(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 static const char *
 path_of(const struct link *l)
@@ -28,6 +48,9 @@ fail_connect(const struct link *l, int error)
 		return cli_fail(cli, EX_UNAVAILABLE,
 		    "start it (systemctl start frank), or name its socket in FRANK_CONTROL_SOCKET",
 		    "frankd is not running: %s: %s", path, strerror(error));
+	case EAGAIN:
+		return cli_fail(cli, EX_TEMPFAIL, "look at the log of frankd",
+		    "frankd does not answer on %s", path);
 	case EACCES:
 	case EPERM:
 		return cli_fail(cli, EX_NOPERM, "ask an administrator of this machine", "%s: %s",
@@ -41,10 +64,10 @@ int
 link_open(struct link *l, const struct cli *cli, enum role_id peer, unsigned patience)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	const struct timeval limit = {.tv_sec = patience};
+	const struct timeval limit = {.tv_sec = UNREAD_PATIENCE};
 	const char *path;
 
-	*l = (struct link){.cli = cli, .peer = peer, .sock = -1};
+	*l = (struct link){.cli = cli, .peer = peer, .sock = -1, .patience = patience};
 	path = path_of(l);
 	if (strlen(path) >= sizeof(a.sun_path))
 		return cli_fail(
@@ -53,8 +76,9 @@ link_open(struct link *l, const struct cli *cli, enum role_id peer, unsigned pat
 	l->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (l->sock < 0)
 		return cli_fail(cli, EX_OSERR, NULL, "no socket can be made: %s", strerror(errno));
-	if (connect(l->sock, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    setsockopt(l->sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+	/* it bounds connect as well */
+	if (setsockopt(l->sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    connect(l->sock, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return fail_connect(l, errno);
 	return EX_OK;
 }
@@ -66,8 +90,7 @@ fail_talk(const struct link *l, int r)
 
 	switch (r) {
 	case -EAGAIN:
-		return cli_fail(l->cli, EX_TEMPFAIL, "look at the log of frankd",
-		    "frankd does not answer on %s", path);
+		return fail_connect(l, EAGAIN);
 	case -EPROTO:
 		return cli_fail(l->cli, EX_PROTOCOL,
 		    "install frank and frankd of one version, and restart frankd",
@@ -88,6 +111,7 @@ link_send_fd(struct link *l, struct message *m, int fd)
 	CLEANUP_MESSAGE struct message *taken = m;
 	int r = taken == NULL ? -ENOMEM : message_write(l->sock, taken, fd);
 
+	l->end = link_clock() + (uint64_t)l->patience * 1000 * ANSWER_FACTOR;
 	return r < 0 ? fail_talk(l, r) : EX_OK;
 }
 
@@ -98,11 +122,45 @@ link_send(struct link *l, struct message *m)
 }
 
 int
+link_wait(int sock, uint64_t end)
+{
+	struct pollfd p = {.fd = sock, .events = POLLIN};
+	uint64_t now;
+	int n;
+
+	do {
+		now = link_clock();
+		n = poll(&p, 1, end > now ? (int)(end - now) : 0);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static int
+await_packet(const struct link *l)
+{
+	uint64_t now = link_clock(), end = now + (uint64_t)l->patience * 1000, soon;
+	int unread = 0, r;
+
+	if (end > l->end)
+		end = l->end;
+	soon = now + UNREAD_PATIENCE * 1000;
+	r = link_wait(l->sock, soon < end ? soon : end);
+	if (r == 0 && ioctl(l->sock, TIOCOUTQ, &unread) == 0 && unread == 0)
+		r = link_wait(l->sock, end);
+	return r == 0 ? -EAGAIN : r;
+}
+
+int
 link_receive(struct link *l, struct message **ret)
 {
 	CLEANUP_CLOSE int fd = -1;
 	const char *why;
-	int r = message_read(l->sock, ret, &fd);
+	int r = await_packet(l);
+
+	if (r > 0)
+		r = message_read(l->sock, ret, &fd);
+	else
+		*ret = NULL;
 
 	if (r <= 0)
 		return fail_talk(l, r);

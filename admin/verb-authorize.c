@@ -27,6 +27,7 @@
 
 enum {
 	KEEPER_PATIENCE = 90,
+	DEVICE_PATIENCE = 25 * 3600, /* a device code may live for a day */
 	SIGN_IN_MS = 10 * 60 * 1000,
 	LAST_PAGE_MS = 3000, /* how long a browser may take to fetch the last page */
 	BROWSER_CHECK_MS = 1000,
@@ -528,7 +529,6 @@ static int
 sign_in(struct sign_in *s, const struct arguments *args, unsigned port)
 {
 	bool no_browser = arguments_has(args, OPTION_NO_BROWSER);
-	/* a device code may live for a day */
 	bool device = arguments_has(args, OPTION_DEVICE);
 	int status = link_open(&s->link, s->cli, ROLE_KEEPER, KEEPER_PATIENCE);
 
@@ -551,7 +551,7 @@ sign_in(struct sign_in *s, const struct arguments *args, unsigned port)
 	}
 	cleanup_link(&s->link);
 	s->link = (struct link)LINK_INIT;
-	status = link_open(&s->link, s->cli, ROLE_KEEPER, 0);
+	status = link_open(&s->link, s->cli, ROLE_KEEPER, DEVICE_PATIENCE);
 	return status != EX_OK ? status : device_sign_in(s->cli, &s->link, s->account, no_browser);
 }
 

@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { KEY_PATIENCE = 60, WORD_MAX = 1024, KEY_FILE_MAX = 16 * 1024 };
+/* What is done to every record of a large store takes time. */
+enum { KEY_PATIENCE = 60, STORE_PATIENCE = 3600, WORD_MAX = 1024, KEY_FILE_MAX = 16 * 1024 };
 
 /* ---- what keeper says ---- */
 
@@ -356,7 +357,7 @@ verb_key_rotate(const struct cli *cli, const struct arguments *args)
 	CLEANUP_MESSAGE struct message *done = NULL, *m = NULL;
 	CLEANUP_LINK struct link l = LINK_INIT;
 	struct slots s = {0};
-	int status = link_open(&l, cli, ROLE_KEEPER, 0);
+	int status = link_open(&l, cli, ROLE_KEEPER, STORE_PATIENCE);
 
 	if (status == EX_OK)
 		status = load_slots(&l, &s, &done);
@@ -465,7 +466,7 @@ verb_key_backup(const struct cli *cli, const struct arguments *args)
 	if (!arguments_has(args, OPTION_OVERWRITE) && access(path, F_OK) == 0)
 		return cli_fail(cli, EX_CANTCREAT, "name another file, or give --overwrite",
 		    "%s is there already", path);
-	status = link_open(&l, cli, ROLE_KEEPER, 0);
+	status = link_open(&l, cli, ROLE_KEEPER, STORE_PATIENCE);
 	if (status == EX_OK)
 		status = ask_new_line(cli,
 		    "Passphrase for the backup (at least 8 characters, not shown): ",
@@ -486,7 +487,7 @@ read_backup(const struct cli *cli, const char *action, const char *path, bool ov
 
 	if (fd < 0)
 		return cli_fail(cli, EX_NOINPUT, NULL, "%s: %s", path, strerror(errno));
-	status = link_open(&l, cli, ROLE_KEEPER, 0);
+	status = link_open(&l, cli, ROLE_KEEPER, STORE_PATIENCE);
 	if (status == EX_OK)
 		status = ask_line(
 		    cli, "Passphrase of the backup (not shown): ", "the passphrase", &word);
@@ -512,6 +513,6 @@ verb_key_verify(const struct cli *cli, const struct arguments *args)
 
 	if (args->count > 2)
 		return read_backup(cli, "verify", args->words[2], false);
-	status = link_open(&l, cli, ROLE_KEEPER, 0);
+	status = link_open(&l, cli, ROLE_KEEPER, STORE_PATIENCE);
 	return status == EX_OK ? act(&l, new_request("verify"), -1, NULL) : status;
 }

@@ -15,7 +15,8 @@
 #include "base/smtp/smtp.h"
 
 enum {
-	SUBMIT_PATIENCE = 60,
+	CONNECT_PATIENCE = 10,
+	SUBMIT_PATIENCE = 60, /* seconds for the whole session */
 	FOLLOW_SECONDS = 120,
 	FOLLOW_PAUSE_MS = 300,
 	ID_MAX = 64,
@@ -26,32 +27,57 @@ enum {
 
 struct session {
 	const struct cli *cli;
-	int sock;
-	FILE *in; /* owns the socket */
+	int sock;     /* owned; -1: none */
+	uint64_t end; /* of link_clock */
+	size_t held;  /* octets of replies that were read */
+	char input[SMTP_REPLY_LINE_MAX];
 };
 
 static int
 open_session(struct session *s, const struct cli *cli)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	const struct timeval limit = {.tv_sec = SUBMIT_PATIENCE};
-	CLEANUP_CLOSE int sock = -1;
+	const struct timeval limit = {.tv_sec = CONNECT_PATIENCE};
 
-	*s = (struct session){.cli = cli};
+	*s = (struct session){
+	    .cli = cli, .sock = -1, .end = link_clock() + SUBMIT_PATIENCE * UINT64_C(1000)};
 	if (strlen(cli->submit) >= sizeof(a.sun_path))
 		return cli_fail(
 		    cli, EX_CONFIG, NULL, "%s: the path is too long for a socket", cli->submit);
 	memcpy(a.sun_path, cli->submit, strlen(cli->submit));
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (sock < 0 || connect(sock, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+	s->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* the limit bounds connect as well */
+	if (s->sock < 0 ||
+	    setsockopt(s->sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    connect(s->sock, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return cli_fail(cli, EX_UNAVAILABLE, "start it (systemctl start frank)",
 		    "frankd takes no mail: %s: %s", cli->submit, strerror(errno));
-	s->in = fdopen(sock, "r");
-	if (s->in == NULL)
-		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
-	s->sock = TAKE_FD(sock);
 	return EX_OK;
+}
+
+/* One line without its end, into SMTP_REPLY_LINE_MAX octets: its length, or negative errno. */
+static int
+read_line(struct session *s, char *line)
+{
+	const char *lf;
+	size_t len;
+
+	while ((lf = memchr(s->input, '\n', s->held)) == NULL) {
+		int r = link_wait(s->sock, s->end);
+		ssize_t n;
+
+		if (r <= 0 || s->held == sizeof(s->input))
+			return r < 0 ? r : r == 0 ? -ETIMEDOUT : -EPROTO;
+		n = recv(s->sock, s->input + s->held, sizeof(s->input) - s->held, 0);
+		if (n <= 0)
+			return -EPIPE;
+		s->held += (size_t)n;
+	}
+	len = (size_t)(lf - s->input);
+	memcpy(line, s->input, len);
+	s->held -= len + 1;
+	memmove(s->input, lf + 1, s->held);
+	return (int)(len > 0 && line[len - 1] == '\r' ? len - 1 : len);
 }
 
 static int
@@ -62,14 +88,16 @@ read_reply(struct session *s, struct smtp_reply *ret)
 	int r = 0;
 
 	while (r == 0) {
-		if (fgets(line, sizeof(line), s->in) == NULL)
-			r = -EPIPE;
-		else
-			r = smtp_reply_parser_line(&p, line, strcspn(line, "\r\n"));
+		r = read_line(s, line);
+		if (r >= 0)
+			r = smtp_reply_parser_line(&p, line, (size_t)r);
 	}
 	if (r > 0)
 		r = smtp_reply_parser_take(&p, SMTP_STAGE_NONE, ret);
 	smtp_reply_parser_free(&p);
+	if (r == -ETIMEDOUT)
+		return cli_fail(s->cli, EX_TEMPFAIL, "look at the log of frankd",
+		    "frankd does not answer on %s", s->cli->submit);
 	return r < 0 ? cli_fail(s->cli, EX_TEMPFAIL, "look at the log of frankd",
 			   "frankd broke the session off")
 		     : EX_OK;
@@ -146,8 +174,7 @@ submit(const struct cli *cli, const char *sender, const char *recipient, char *r
 
 	if (status == EX_OK)
 		status = hand_in(&s, sender, recipient, &text);
-	if (s.in != NULL)
-		(void)fclose(s.in);
+	cleanup_close(&s.sock);
 	if (status != EX_OK)
 		return status;
 	as = text == NULL ? NULL : strstr(text, " as ");

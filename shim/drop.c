@@ -38,12 +38,12 @@ name_file(char *out, size_t size, const char *before, const char *id, const char
 
 /* Programs that loop while the daemon is down must leave it room to start. A file system in memory
  * may know no size. */
-static bool
-is_nearly_full(int directory)
+bool
+disk_is_nearly_full(int fd)
 {
 	struct statvfs fs;
 
-	return fstatvfs(directory, &fs) == 0 &&
+	return fstatvfs(fd, &fs) == 0 &&
 	       ((fs.f_blocks > 0 && fs.f_frsize > 0 && fs.f_bavail < RESERVE_BYTES / fs.f_frsize) ||
 		   (fs.f_files > 0 && fs.f_favail < RESERVE_FILES));
 }
@@ -59,7 +59,7 @@ drop_open(struct drop *d, const char *directory, const char *id)
 	d->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (d->directory < 0)
 		return -errno;
-	if (is_nearly_full(d->directory)) {
+	if (disk_is_nearly_full(d->directory)) {
 		drop_abandon(d);
 		return -ENOSPC;
 	}

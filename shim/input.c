@@ -1,5 +1,6 @@
 /*
- * input.c: standard input, in constant memory.
+ * input.c: standard input, in constant memory: what the buffer does not hold goes to a file
+ * (overflow.c), and into a larger buffer only where no file has room for it.
  *
  * Unless the caller says -i, a line of one dot ends the message, and a line that begins with two
  * loses one of them, as Sendmail's collect() has it: programs that stuff dots rely on that, and
@@ -165,11 +166,11 @@ input_fill(struct input *in)
 static int
 grow(struct input *in)
 {
-	size_t cap = in->cap * 2;
+	size_t cap;
 	char *data;
 
-	if (cap > INPUT_HEADER_MAX)
-		return -EMSGSIZE;
+	if (__builtin_mul_overflow(in->cap, 2, &cap))
+		return -ENOMEM;
 	data = realloc(in->grown, cap);
 	if (data == NULL)
 		return -ENOMEM;
@@ -204,22 +205,44 @@ input_fill_header(struct input *in, size_t *ret_len)
 			r = measure_header(in, ret_len);
 		if (r != -EAGAIN)
 			return r;
-		r = grow(in);
+		r = in->cap * 2 > INPUT_HEADER_MAX ? -EMSGSIZE : grow(in);
 		if (r < 0)
 			return r;
 	}
 }
 
-void
-input_consume(struct input *in)
+uint64_t
+input_size(const struct input *in)
 {
-	memmove(in->data, in->data + in->len, in->held);
-	in->len = 0;
+	return in->overflow.size + in->len;
+}
+
+int
+input_collect(struct input *in, uint64_t max)
+{
+	for (;;) {
+		int r = input_fill(in);
+
+		if (r < 0 || in->eof)
+			return r;
+		if (input_size(in) > max)
+			return -EFBIG;
+		in->unplaced = in->unplaced || overflow_write(&in->overflow, in->data, in->len) < 0;
+		if (in->unplaced) {
+			r = grow(in);
+			if (r < 0)
+				return r;
+		} else {
+			memmove(in->data, in->data + in->len, in->held);
+			in->len = 0;
+		}
+	}
 }
 
 void
 input_free(struct input *in)
 {
+	overflow_close(&in->overflow);
 	free(in->grown);
 	in->grown = NULL;
 }

@@ -1,141 +1,16 @@
 /*
- * modes.c: what sendmail does besides handing in one message.
+ * modes.c: what sendmail does besides handing in one message and -bs.
  *
- * -bs is a relay: the daemon speaks SMTP itself, so octets pass unchanged both ways. The others ask
- * one question each; their answers are lines of SMTP replies, by XFRANK LIST and XFRANK FLUSH or by
- * RCPT in a transaction that is never finished.
+ * Each asks one question; the answers are lines of SMTP replies, by XFRANK LIST and XFRANK FLUSH or
+ * by RCPT in a transaction that is never finished.
  */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "shim/shim.h"
 
 enum { START_PATIENCE = 2000 };
-
-/* ---- -bs ---- */
-
-struct pipe_end {
-	int from, to;
-	size_t at, len;
-	bool over; /* `from` has ended and everything was passed on */
-	char bytes[16 * 1024];
-};
-
-/* Where the replies that were passed on have come to. */
-struct reply_watch {
-	size_t column; /* octets of the line so far */
-	char code[4];  /* of that line, and whether another follows */
-	bool farewell; /* the last complete reply was 221 or 421: the session is over */
-};
-
-static void
-watch_replies(struct reply_watch *w, const char *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (w->column < sizeof(w->code))
-			w->code[w->column] = bytes[i];
-		w->column++;
-		if (bytes[i] != '\n')
-			continue;
-		w->farewell = w->column > 3 && w->code[3] != '-' &&
-			      (memcmp(w->code, "221", 3) == 0 || memcmp(w->code, "421", 3) == 0);
-		w->column = 0;
-	}
-}
-
-/* Moves what can be moved. 0, or negative errno when `to` takes no more for good. */
-static int
-pump(struct pipe_end *p, struct reply_watch *w)
-{
-	ssize_t n;
-
-	if (p->at == p->len) {
-		n = read(p->from, p->bytes, sizeof(p->bytes));
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			return 0;
-		p->at = 0;
-		p->len = n > 0 ? (size_t)n : 0;
-		p->over = n <= 0;
-		if (w != NULL)
-			watch_replies(w, p->bytes, p->len);
-	}
-	while (p->at < p->len) {
-		n = write(p->to, p->bytes + p->at, p->len - p->at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		p->at += (size_t)n;
-	}
-	return 0;
-}
-
-static int
-relay(int socket, struct reply_watch *w)
-{
-	struct pipe_end up = {.from = STDIN_FILENO, .to = socket};
-	struct pipe_end down = {.from = socket, .to = STDOUT_FILENO};
-	int r = 0;
-
-	/* The session is over when the daemon says so: after QUIT, or when it has seen the end of
-	 * ours. */
-	while (r == 0 && !down.over) {
-		struct pollfd p[] = {
-		    {.fd = up.over ? -1 : up.from, .events = POLLIN},
-		    {.fd = socket, .events = POLLIN | POLLOUT},
-		};
-
-		if (up.at < up.len)
-			p[0].fd = -1;
-		else
-			p[1].events = POLLIN;
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return -errno;
-		if ((p[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-			r = pump(&down, w);
-		if (r == 0 && !up.over && ((p[0].revents != 0) || (p[1].revents & POLLOUT) != 0)) {
-			/* a session that the daemon has ended takes no more: what it said last
-			 * still counts */
-			(void)pump(&up, NULL);
-			if (up.over)
-				(void)shutdown(socket, SHUT_WR);
-		}
-	}
-	/* What the caller waits for an answer to will get none: let it know, as SMTP has it. Not where the caller itself hung up. */
-	return r == 0 && !up.over && !w->farewell ? -ECONNRESET : r;
-}
-
-int
-mode_smtp(const struct places *where)
-{
-	static const char sorry[] = "421 4.3.2 The mail system is down\r\n",
-			  lost[] = "\r\n421 4.3.2 The mail system was stopped: what it has not "
-				   "answered is not known to be stored\r\n";
-	struct reply_watch w = {0};
-	struct session s;
-	int r;
-
-	r = session_open(&s, where->socket, START_PATIENCE);
-	if (r < 0) {
-		(void)write_all(STDOUT_FILENO, sorry, sizeof(sorry) - 1);
-		return r == -EACCES ? EX_NOPERM : EX_TEMPFAIL;
-	}
-	/* a session that the daemon ends is no reason to die before its last words were passed on */
-	(void)signal(SIGPIPE, SIG_IGN);
-	r = relay(s.fd, &w);
-	session_close(&s);
-	if (r == -ECONNRESET) {
-		/* behind half a line on a line of its own */
-		(void)write_all(STDOUT_FILENO, lost + (w.column == 0 ? 2 : 0),
-		    sizeof(lost) - 1 - (w.column == 0 ? 2 : 0));
-		return EX_TEMPFAIL;
-	}
-	return r < 0 ? EX_IOERR : EX_OK;
-}
 
 /* ---- questions ---- */
 
@@ -284,6 +159,7 @@ print_expansion(void *arg, unsigned reply, const char *text, size_t len)
 	print(v->printer, deliverable, strlen(deliverable));
 }
 
+/* The exit status, or -1: the mail system is down. */
 static int
 verify_one(struct printer *p, const struct places *where, const char *sender, const char *address)
 {
@@ -307,7 +183,7 @@ verify_one(struct printer *p, const struct places *where, const char *sender, co
 	buf_free(&question);
 	if (r < 0) {
 		say("the mail system is down (", strerror(-r), "); start frankd");
-		return EX_TEMPFAIL;
+		return -1;
 	}
 	if (s.refusal == 0 || s.refused == REPLY_EXPN) {
 		if (!v.expanded)
@@ -336,6 +212,10 @@ mode_verify(const struct options *o, const struct places *where, const struct re
 	while ((address = recipients_next(to, &at)) != NULL) {
 		int one = verify_one(&p, where, sender, address);
 
+		if (one < 0) {
+			status = EX_TEMPFAIL;
+			break;
+		}
 		if (status == EX_OK)
 			status = one;
 	}

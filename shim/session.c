@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -16,11 +17,6 @@
 #include <fcntl.h>
 
 #include "shim/shim.h"
-
-enum {
-	REPLY_PATIENCE = 5 * 60 * 1000, /* the daemon answers once the message is on disk */
-	BUSY_PATIENCE = 30 * 1000,
-};
 
 static int
 connect_once(const struct sockaddr_un *address)
@@ -45,21 +41,25 @@ connect_once(const struct sockaddr_un *address)
 	return -error;
 }
 
-static void
-sleep_ms(unsigned ms)
+uint64_t
+clock_ms(void)
 {
-	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	struct timespec t = {0};
 
-	(void)nanosleep(&t, NULL);
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 int
 session_open(struct session *s, const char *path, unsigned patience)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	unsigned pause = 20, busy = BUSY_PATIENCE, *left;
+	unsigned pause = 20, busy = SESSION_GREETING_PATIENCE, *left;
 
 	s->fd = -1;
+	s->patience = SESSION_REPLY_PATIENCE;
+	s->waits = 0;
+	s->deadline = 0;
 	s->replies = 0;
 	s->refusal = 0;
 	s->closed = false;
@@ -75,7 +75,7 @@ session_open(struct session *s, const char *path, unsigned patience)
 			return 0;
 		}
 		/* EAGAIN is a daemon with more callers than it could greet yet: worth waiting for. */
-		if (fd == -EAGAIN && patience > 0)
+		if (fd == -EAGAIN)
 			left = &busy;
 		else if ((fd == -ENOENT || fd == -ECONNREFUSED))
 			left = &patience;
@@ -84,7 +84,7 @@ session_open(struct session *s, const char *path, unsigned patience)
 		if (*left == 0)
 			return fd;
 		pause = pause < *left ? pause : *left;
-		sleep_ms(pause);
+		(void)poll(NULL, 0, (int)pause);
 		*left -= pause;
 		pause = pause < 200 ? pause * 2 : pause;
 	}
@@ -145,8 +145,13 @@ take_line(struct session *s, const char *line, size_t len)
 		s->line(s->arg, s->replies, line, len);
 	if (code >= 400 && s->refusal == 0)
 		keep_refusal(s, code, line, len);
-	if (line[-1] != '-')
-		s->replies++;
+	if (line[-1] == '-')
+		return;
+	/* Behind the greeting another patience begins. */
+	if (s->replies++ == 0) {
+		s->waits = 0;
+		s->deadline = 0;
+	}
 }
 
 static void
@@ -185,17 +190,24 @@ read_replies(struct session *s)
 	return 0;
 }
 
+/* 0 also where a signal came first: *ret is 0 then. */
 static int
 wait_for(struct session *s, short events, short *ret)
 {
 	struct pollfd p = {.fd = s->fd, .events = events};
+	unsigned left = s->replies == 0 ? SESSION_GREETING_PATIENCE : s->patience;
 	int n;
 
-	do
-		n = poll(&p, 1, REPLY_PATIENCE);
-	while (n < 0 && errno == EINTR);
-	*ret = p.revents;
-	return n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
+	if (s->waits++ > 0) {
+		uint64_t now = clock_ms();
+
+		if (s->deadline == 0)
+			s->deadline = now + left;
+		left = s->deadline > now ? (unsigned)(s->deadline - now) : 0;
+	}
+	n = poll(&p, 1, (int)left);
+	*ret = n > 0 ? p.revents : 0;
+	return n > 0 || (n < 0 && errno == EINTR) ? 0 : n == 0 ? -ETIMEDOUT : -errno;
 }
 
 int
@@ -242,12 +254,20 @@ session_wait(struct session *s, unsigned replies)
 		short ready;
 		int r = wait_for(s, POLLIN, &ready);
 
-		if (r == 0)
+		if (r == 0 && ready != 0)
 			r = read_replies(s);
 		if (r < 0 && r != -EAGAIN)
 			return s->refusal != 0 ? 0 : r;
 	}
 	return 0;
+}
+
+bool
+session_is_read(const struct session *s)
+{
+	int unread = 0;
+
+	return ioctl(s->fd, TIOCOUTQ, &unread) < 0 || unread == 0;
 }
 
 int

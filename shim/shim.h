@@ -87,13 +87,32 @@ int recipients_add_header(
 const char *recipients_next(const struct recipients *r, size_t *at);
 void recipients_free(struct recipients *r);
 
+/* ---- overflow.c: a private file for what does not fit into memory ---- */
+
+/* Zero-initialised it is empty. */
+struct overflow {
+	int fd;         /* where size > 0 */
+	unsigned tried; /* places, the one in use included; 0: nothing was written yet */
+	uint64_t size;  /* octets that were written */
+};
+
+/* Appends all of it. 0, or -ENOSPC where no place has room: what was there before stays. */
+int overflow_write(struct overflow *o, const char *bytes, size_t len);
+/* Gives all of it to `take`, in pieces of at most INPUT_CHUNK octets, until that returns other than
+ * 0. Returns what `take` did, or negative errno where the file cannot be read. */
+int overflow_read(
+    const struct overflow *o, int (*take)(void *arg, const char *bytes, size_t len), void *arg);
+void overflow_close(struct overflow *o);
+
 /* ---- input.c: standard input, with the dots of the sendmail convention ---- */
 
 enum { INPUT_CHUNK = 64 * 1024, INPUT_HEADER_MAX = 1024 * 1024 };
 
 struct input {
 	int fd;
-	char *data; /* content that is ready: data[0..len) */
+	struct overflow overflow; /* content in front of `data` */
+	bool unplaced;            /* no place has room for more of it: the rest stays in memory */
+	char *data;               /* content that is ready: data[0..len) */
 	size_t len;
 	size_t held; /* octets behind `len` that wait for their line to go on: at most ".\r" */
 	size_t cap;
@@ -108,13 +127,17 @@ struct input {
 /* `first` is the caller's buffer of INPUT_CHUNK octets. */
 void input_init(struct input *in, int fd, char *first, bool dots);
 /* Reads until the buffer is full or the input has ended (after a closing dot the rest is read and
- * dropped). 0 or negative errno. */
+ * dropped): waits as long as the caller takes. 0 or negative errno. */
 int input_fill(struct input *in);
 /* Fills, and makes the buffer larger, until the whole header section is in it: 0, -EMSGSIZE where
  * it passes INPUT_HEADER_MAX, another negative errno. *ret_len is the section's length. */
 int input_fill_header(struct input *in, size_t *ret_len);
-/* Forgets the content that is ready. */
-void input_consume(struct input *in);
+/* Reads to the end of the input: what the buffer does not hold goes in front of it, into `overflow`,
+ * or where that has no room the buffer grows. 0; -EFBIG as soon as more than `max` octets are there,
+ * after which it may be called again with more; another negative errno. */
+int input_collect(struct input *in, uint64_t max);
+/* Octets of content that are there. */
+uint64_t input_size(const struct input *in);
 void input_free(struct input *in);
 
 /* Takes data[len..len+held+fresh) in: what is decided becomes content. Exposed for tests. */
@@ -134,10 +157,27 @@ int submit(const struct options *o, const struct places *where, const struct rec
 
 /* ---- session.c: SMTP as a client of the Unix socket, pipelined ---- */
 
-enum { SESSION_TEXT_MAX = 512, SESSION_READ = 4096 };
+enum {
+	SESSION_TEXT_MAX = 512,
+	SESSION_READ = 4096,
+	/* Milliseconds for the first reply, and for a place in the queue of a daemon that has more
+	 * callers than it could greet. A daemon that works needs a few; one that systemd starts again
+	 * and again never comes to it. */
+	SESSION_GREETING_PATIENCE = 10 * 1000,
+	/* From there to the last reply: the message goes to the disk before it is answered. */
+	SESSION_REPLY_PATIENCE = 60 * 1000,
+};
 
+/*
+ * Every wait is bounded: the greeting must be complete within SESSION_GREETING_PATIENCE of the first
+ * wait for it, the last reply within `patience` of the first wait for it. Each bound is kept to a
+ * factor of two, so that a session that waits once asks no clock.
+ */
 struct session {
 	int fd;
+	unsigned patience; /* milliseconds; SESSION_REPLY_PATIENCE unless it is raised */
+	unsigned waits;    /* since the session or, behind it, the greeting */
+	uint64_t deadline; /* of what is awaited, of clock_ms(); 0: not known yet */
 	unsigned replies;  /* complete replies so far: greeting, EHLO, ... */
 	int refusal;       /* code of the first reply that is neither 2xx nor 3xx; 0: none */
 	unsigned refused;  /* which reply that was, counted from 0 */
@@ -152,8 +192,9 @@ struct session {
 	char input[SESSION_READ];
 };
 
-/* Connects; while nobody listens it tries again for about `patience` milliseconds. 0 with s->fd
- * open, or negative errno. */
+/* Connects; while nobody listens it tries again for about `patience` milliseconds, and for at most
+ * SESSION_GREETING_PATIENCE where there is no place in the queue. 0 with s->fd open, or negative
+ * errno; -EAGAIN: no place. */
 int session_open(struct session *s, const char *path, unsigned patience);
 /* Sends all of it, reading replies whenever they come; stops early when one is a refusal. 0,
  * -ECONNRESET, -ETIMEDOUT. */
@@ -161,7 +202,11 @@ int session_send(struct session *s, const char *a, size_t a_len, const char *b, 
 /* Waits until `replies` replies were read, one refuses, or the connection ends. 0, -ECONNRESET,
  * -ETIMEDOUT. */
 int session_wait(struct session *s, unsigned replies);
+/* Has the peer read everything that was sent? */
+bool session_is_read(const struct session *s);
 void session_close(struct session *s);
+/* Milliseconds of a clock that nobody sets. */
+uint64_t clock_ms(void);
 
 /* The exit status for a refusal. */
 int session_exit_status(int code, const char *enhanced);
@@ -181,10 +226,15 @@ int drop_write(struct drop *d, const char *bytes, size_t len);
  * an error. */
 int drop_commit(struct drop *d);
 void drop_abandon(struct drop *d);
+/* Has the file system of this file so little room that the rest is to be left to the daemon? */
+bool disk_is_nearly_full(int fd);
 
-/* ---- modes.c: what is not one message ---- */
+/* ---- relay.c: -bs ---- */
 
 int mode_smtp(const struct places *where);
+
+/* ---- modes.c: the other modes ---- */
+
 int mode_list(const struct places *where);
 int mode_flush(const struct places *where);
 /* newaliases: what frankd says of the aliases file. */

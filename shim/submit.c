@@ -1,15 +1,18 @@
 /*
  * submit.c: hands one message in.
  *
- * The exit status is a promise: 0 only when the message is on disk, 75 only when it is not. Three
- *ways lead there:
+ * The exit status is a promise: 0 only when the message is on disk, 75 only when it is not. The
+ * message is read to its end first and kept whole (input.h), however long its writer takes: so no
+ * session depends on the writer, and what is not promised can be handed in again.
  *
- *	The daemon answers: its answer counts.
- *	The daemon is down: after a short wait the message goes to the drop directory, as the bytes
- *that the socket would have got. The connection is lost: where the whole message had been sent, it
- *may have been stored, so the daemon is asked by the message's submission id. What is known not to
- *be stored is sent again while it is still in memory, under the same id, so that a daemon which has
- *it after all makes no second one.
+ *   The daemon answers: its answer counts.
+ *
+ *   The connection is lost: where the whole message had been sent, it may have been stored, so the
+ *   daemon is asked by the message's submission id. What is not known to be stored is sent again
+ *   under the same id: a daemon which has it after all makes no second one.
+ *
+ *   The daemon is down, does not answer, or has no place for us: after a short wait the message
+ *   goes to the drop directory, as the bytes that the socket would have got, under the same id.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,15 +24,19 @@
 #include "shim/shim.h"
 
 enum {
-	DOWN_PATIENCE = 2000, /* milliseconds for a daemon that is starting */
-	ASK_PATIENCE = 20000, /* for one that was lost with our message in it */
-	ASK_TRIES = 20,       /* of one that is lost again before it has answered */
-	ASK_PAUSE = 100,      /* milliseconds between them */
+	DOWN_PATIENCE = 2000,  /* milliseconds for a daemon that is starting */
+	BUSY_PATIENCE = 10000, /* for one that has too many connections of ours */
+	ASK_PATIENCE = 20000,  /* for one that was lost with our message in it */
+	PAUSE_FIRST = 100,     /* milliseconds between two tries; doubles up to */
+	PAUSE_MAX = 1000,
 	TRIES = 3,
 	HEAD_MAX = 4 * RECIPIENTS_BYTES_MAX,
-	FULL_NAME_MAX = 128,     /* octets of -F that are passed on */
-	ENVID_MAX = 100,         /* RFC 3461 section 4.4 */
-	REPLIES_BEFORE_RCPT = 3, /* greeting, EHLO, MAIL */
+	FULL_NAME_MAX = 128,            /* octets of -F that are passed on */
+	ENVID_MAX = 100,                /* RFC 3461 section 4.4 */
+	REPLIES_BEFORE_RCPT = 3,        /* greeting, EHLO, MAIL */
+	ASK_SIZE_AT = 16 * 1024 * 1024, /* octets; from here on the daemon is asked for its limit */
+	SIZE_MOST = 1024 * 1024 * 1024, /* what is kept for a daemon that cannot be asked */
+	OCTETS_PER_MS = 1000,           /* the least that a daemon must take */
 };
 
 struct submission {
@@ -38,16 +45,15 @@ struct submission {
 	struct input *in;
 	struct session session;
 	struct drop drop;
-	struct buf head; /* EHLO to the last RCPT */
+	struct buf head; /* EHLO to BDAT */
 	bool dropping;
-	bool consumed; /* the start of the message is no longer in memory */
-	bool complete; /* everything was sent, with BDAT LAST */
-	unsigned chunks;
+	bool in_doubt;  /* it was sent whole, and nobody says what became of it */
+	uint64_t limit; /* that the message is over; 0: it is not, or that is not known */
 	bool quiet;
 	char id[33];
 };
 
-enum outcome { STORED, REFUSED, LOST, BROKEN };
+enum outcome { STORED, REFUSED, LOST, BUSY, SILENT };
 
 static int
 make_id(char *id)
@@ -108,12 +114,29 @@ write_text(struct buf *b, const char *text, size_t len)
 }
 
 static void
+write_number(struct buf *b, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	(void)buf_append(b, digits + at, sizeof(digits) - at);
+}
+
+static void
 write_mail(struct buf *b, const struct submission *s, const struct options *o, const char *sender)
 {
 	(void)buf_append_str(b, "MAIL FROM:<");
 	(void)buf_append_str(b, sender != NULL ? sender : "");
 	(void)buf_append_str(b, "> XID=");
 	(void)buf_append_str(b, s->id);
+	/* What is too large is refused before it travels. */
+	if (s->in->overflow.size > 0) {
+		(void)buf_append_str(b, " SIZE=");
+		write_number(b, input_size(s->in));
+	}
 	if (sender == NULL)
 		(void)buf_append_str(b, " XCALLER");
 	if (o->full_name != NULL && o->full_name[0] != '\0') {
@@ -179,22 +202,10 @@ write_head(struct submission *s, const struct options *o, const char *sender)
 		write_notify(b, o->notify);
 		(void)buf_append_str(b, "\r\n");
 	}
+	(void)buf_append_str(b, "BDAT ");
+	write_number(b, input_size(s->in));
+	(void)buf_append_str(b, " LAST\r\n");
 	return b->failed ? -ENOMEM : 0;
-}
-
-/* "BDAT 123 LAST\r\n" */
-static size_t
-write_bdat(char *out, size_t len, bool last)
-{
-	char digits[20], *at = stpcpy(out, "BDAT ");
-	size_t n = 0;
-
-	do
-		digits[n++] = (char)('0' + len % 10);
-	while ((len /= 10) > 0);
-	while (n > 0)
-		*at++ = digits[--n];
-	return (size_t)(stpcpy(at, last ? " LAST\r\n" : "\r\n") - out);
 }
 
 static int
@@ -208,96 +219,80 @@ put(struct submission *s, const char *a, size_t a_len, const char *b, size_t b_l
 	return r == 0 ? drop_write(&s->drop, b, b_len) : r;
 }
 
+static int
+put_piece(void *arg, const char *bytes, size_t len)
+{
+	struct submission *s = arg;
+	int r = put(s, bytes, len, NULL, 0);
+
+	return r == 0 && !s->dropping && s->session.refusal != 0 ? -ECANCELED : r;
+}
+
 static const char quit[] = "QUIT\r\n";
 
 /*
- * Everything that is in memory goes out with one write where it can: the head and BDAT's line are
- * one run, the content with QUIT the other. So QUIT is laid behind the content, for which the input
+ * The whole message. Where it is in memory it goes out with one write: the head is one run, the
+ * content with QUIT the other. So QUIT is laid behind the content, for which the input
  * keeps no room: it goes with the next write where there is none.
  */
 static int
-put_chunk(struct submission *s, bool first)
+put_message(struct submission *s)
 {
 	struct input *in = s->in;
-	size_t before = s->head.len, len = in->len;
-	bool last = in->eof, room = in->cap - in->len >= sizeof(quit);
-	char line[40];
+	size_t len = in->len;
+	bool room = in->cap - in->len >= sizeof(quit);
 	int r;
 
-	if (first) {
-		r = buf_append(&s->head, line, write_bdat(line, len, last));
-		if (r < 0)
-			return r;
-	}
-	s->chunks++;
-	if (last && room) {
+	if (room) {
 		memcpy(in->data + len, quit, sizeof(quit) - 1);
 		len += sizeof(quit) - 1;
 	}
-	if (first)
+	if (in->overflow.size == 0) {
 		r = put(s, s->head.data, s->head.len, in->data, len);
-	else
-		r = put(s, line, write_bdat(line, in->len, last), in->data, len);
-	if (r == 0 && last && !room)
-		r = put(s, quit, sizeof(quit) - 1, NULL, 0);
-	if (first) {
-		/* the head stays as it was, for another try */
-		s->head.len = before;
-		s->head.data[before] = '\0';
+	} else {
+		r = put(s, s->head.data, s->head.len, NULL, 0);
+		if (r == 0)
+			r = overflow_read(&in->overflow, put_piece, s);
+		if (r == 0)
+			r = put(s, in->data, len, NULL, 0);
 	}
+	if (r == 0 && !room)
+		r = put(s, quit, sizeof(quit) - 1, NULL, 0);
 	return r;
 }
 
-/* The whole message, from what is in memory to the end of the input. */
-static int
-put_message(struct submission *s, int *ret_input_error)
+static bool
+is_refused(const struct session *s, const char *enhanced)
 {
-	bool first = true;
-	int r;
-
-	s->chunks = 0;
-	s->complete = false;
-	for (;;) {
-		r = put_chunk(s, first);
-		if (r < 0)
-			return r;
-		first = false;
-		if (!s->dropping && s->session.refusal != 0)
-			return 0;
-		if (s->in->eof)
-			break;
-		s->consumed = true;
-		input_consume(s->in);
-		r = input_fill(s->in);
-		if (r < 0) {
-			*ret_input_error = r;
-			return r;
-		}
-	}
-	s->complete = true;
-	return 0;
+	return s->refusal == 421 && strcmp(s->enhanced, enhanced) == 0;
 }
 
 /* Sends it and waits for the promise. */
 static enum outcome
 transact(struct submission *s)
 {
-	int input_error = 0, r;
+	struct session *session = &s->session;
+	bool sent;
+	int r;
 
-	r = put_message(s, &input_error);
-	if (input_error < 0)
-		return BROKEN;
+	session->patience += (unsigned)(input_size(s->in) / OCTETS_PER_MS);
+	r = put_message(s);
+	sent = r == 0;
+	if (sent)
+		r = session_wait(session, REPLIES_BEFORE_RCPT + (unsigned)s->to->count + 1);
+	/* A daemon that is going down, or has no place for us, says so, and has stored nothing. */
+	if (is_refused(session, "4.3.2"))
+		return LOST;
+	if (is_refused(session, "4.4.5"))
+		return BUSY;
+	if (session->refusal != 0)
+		return REFUSED;
 	if (r == 0)
-		r = session_wait(
-		    &s->session, REPLIES_BEFORE_RCPT + (unsigned)s->to->count + s->chunks);
-	if (s->session.refusal != 0)
-		/* a daemon that is going down says so, and has stored nothing */
-		return s->session.refusal == 421 && strcmp(s->session.enhanced, "4.3.2") == 0
-			   ? LOST
-			   : REFUSED;
-	return r == 0 ? STORED : LOST;
+		return STORED;
+	/* What is still unread is stored by nobody: who comes to it finds the connection closed. */
+	s->in_doubt = sent && (r != -ETIMEDOUT || session_is_read(session));
+	return r == -ETIMEDOUT ? SILENT : LOST;
 }
-
 /* 1, 0, or negative errno: -ECONNRESET when the connection broke before there was an answer. */
 static int
 ask_once(struct submission *s)
@@ -322,16 +317,16 @@ ask_once(struct submission *s)
 	return r;
 }
 
-/* Asks whether the message is stored: 1, 0, or negative errno when nobody answers. */
+/* Asks whether the message is stored: 1, 0, or negative errno when nobody answers. A daemon that
+ * starts may be lost again before it has answered. */
 static int
 ask(struct submission *s)
 {
-	int r = ask_once(s);
+	uint64_t end = clock_ms() + ASK_PATIENCE;
+	int r;
 
-	for (int i = 1; i < ASK_TRIES && r == -ECONNRESET; i++) {
-		(void)poll(NULL, 0, ASK_PAUSE);
-		r = ask_once(s);
-	}
+	while ((r = ask_once(s)) == -ECONNRESET && clock_ms() < end)
+		(void)poll(NULL, 0, PAUSE_FIRST);
 	return r;
 }
 
@@ -363,107 +358,189 @@ report(const struct submission *s, int status, const char *what, const char *nex
 	return status;
 }
 
+/* The message could not be read, or not kept. */
 static int
-report_input(const struct submission *s)
+report_input(const struct submission *s, int r)
 {
-	return report(s, EX_IOERR, "standard input could not be read", "nothing was stored");
+	char digits[24];
+	struct buf number = BUF_INIT(sizeof(digits));
+	int status;
+
+	switch (r) {
+	case -ENOMEM:
+	case -ENOBUFS:
+		return report(
+		    s, EX_TEMPFAIL, "out of memory", "nothing was stored: send it again later");
+	case -EFBIG:
+		if (s->limit == 0)
+			return report(s, EX_TEMPFAIL,
+			    "the mail system is down, and the message is too large to be kept for "
+			    "it",
+			    "nothing was stored: start frankd and send it again");
+		write_number(&number, s->limit);
+		status = EX_DATAERR;
+		if (!s->quiet)
+			say("the message is larger than ", buf_str(&number),
+			    " octets, which is the limit; nothing was stored");
+		buf_free(&number);
+		return status;
+	default:
+		return report(
+		    s, EX_IOERR, "standard input could not be read", "nothing was stored");
+	}
 }
 
 /* There is no daemon, and the message could not be left for it either. */
 static int
 report_down(const struct submission *s, int why, const char *drop, int drop_why)
 {
-	static const char next[] =
-	    "; the mail system is down and nothing was stored: start frankd and send it again";
+	const char *next =
+	    s->in_doubt ? "; the mail system does not answer: the message may or may not be stored"
+	    : why == -EUSERS ? "; nothing was stored: send it again later"
+			     : "; the mail system is down and nothing was stored: start frankd and "
+			       "send it again";
+	const char *reason = why == -EUSERS ? s->session.text : strerror(-why);
 
 	if (s->quiet)
 		return EX_TEMPFAIL;
 	if (drop == NULL)
-		say(s->where->socket, ": ", strerror(-why), next);
+		say(s->where->socket, ": ", reason, next);
 	else
-		say(s->where->socket, ": ", strerror(-why), "; ", drop, ": ", strerror(-drop_why),
-		    next);
+		say(s->where->socket, ": ", reason, "; ", drop, ": ", strerror(-drop_why), next);
 	return EX_TEMPFAIL;
 }
 
-/* Leaves the message, with what is still to be read, in the drop directory. */
+/* Leaves the message in the drop directory. */
 static int
 drop_message(struct submission *s, int why)
 {
-	int input_error = 0, r;
+	int r;
 
 	if (s->where->drop == NULL)
 		return report_down(s, why, NULL, 0);
 	r = drop_open(&s->drop, s->where->drop, s->id);
 	if (r == 0) {
 		s->dropping = true;
-		r = put_message(s, &input_error);
+		r = put_message(s);
 		if (r == 0)
 			r = drop_commit(&s->drop);
 		else
 			drop_abandon(&s->drop);
 	}
-	if (input_error < 0)
-		return report_input(s);
 	return r < 0 ? report_down(s, why, s->where->drop, r) : EX_OK;
 }
-
-/* The connection broke: find out what is stored, and see to it that the message is. -1: try again.
- */
+/* Tries to connect: -1 with a session, else the exit status; *ret_why says why there is none, where
+ * that is no reason to give up. */
 static int
-recover(struct submission *s)
+connect_session(struct submission *s, int *ret_why)
 {
-	int known = 0;
-
-	session_close(&s->session);
-	if (s->complete && s->session.refusal == 0) {
-		known = ask(s);
-		if (known == 1)
-			return EX_OK;
-	}
-	if (s->consumed)
-		return report(s, EX_TEMPFAIL,
-		    known < 0
-			? "the connection was lost before the answer came, and nobody answers now"
-			: "the connection was lost in mid-message",
-		    known < 0 ? "the message may or may not be stored"
-			      : "nothing was stored: send it again");
+	*ret_why = session_open(&s->session, s->where->socket, DOWN_PATIENCE);
+	if (*ret_why == -EACCES || *ret_why == -EPERM)
+		return report(s, EX_NOPERM, "the mail system's socket may not be used by this user",
+		    "nothing was stored");
+	if (*ret_why == -ENAMETOOLONG)
+		return report(s, EX_CONFIG,
+		    "FRANK_SUBMIT_SOCKET is longer than a socket's name can be",
+		    "nothing was stored");
 	return -1;
 }
 
+/* The exit status, or -1 with *ret_why: the daemon does not take it. */
 static int
-attempt(struct submission *s)
+attempt(struct submission *s, int *ret_why)
 {
-	int r = 0, status;
+	unsigned pause = PAUSE_FIRST, busy = 0;
 
-	for (int i = 0; i < TRIES; i++) {
-		r = session_open(&s->session, s->where->socket, DOWN_PATIENCE);
-		if (r == -EACCES || r == -EPERM)
-			return report(s, EX_NOPERM,
-			    "the mail system's socket may not be used by this user",
-			    "nothing was stored");
-		if (r == -ENAMETOOLONG)
-			return report(s, EX_CONFIG,
-			    "FRANK_SUBMIT_SOCKET is longer than a socket's name can be",
-			    "nothing was stored");
-		if (r < 0)
-			break;
+	for (int tries = 0; tries < TRIES;) {
+		int status = connect_session(s, ret_why), known;
+
+		if (status >= 0 || *ret_why < 0)
+			return status;
 		switch (transact(s)) {
 		case STORED:
 			return EX_OK;
 		case REFUSED:
 			return report_refusal(s);
-		case BROKEN:
-			return report_input(s);
+		case SILENT:
+			*ret_why = -ETIMEDOUT;
+			return -1;
+		case BUSY:
+			*ret_why = -EUSERS;
+			if (busy >= BUSY_PATIENCE)
+				return -1;
+			(void)poll(NULL, 0, (int)pause);
+			busy += pause;
+			pause = pause < PAUSE_MAX ? pause * 2 : pause;
+			break;
 		case LOST:
+			*ret_why = -ECONNRESET;
+			session_close(&s->session);
+			known = s->in_doubt ? ask(s) : 0;
+			if (known == 1)
+				return EX_OK;
+			s->in_doubt = known < 0;
+			tries++;
 			break;
 		}
-		status = recover(s);
-		if (status >= 0)
-			return status;
-		r = -ECONNRESET;
+		session_close(&s->session);
 	}
-	return drop_message(s, r);
+	return -1;
+}
+
+/* ---- the size of what is read ---- */
+
+static void
+take_size(void *arg, unsigned reply, const char *text, size_t len)
+{
+	uint64_t *size = arg;
+
+	if (reply != 1 || len < 6 || memcmp(text, "SIZE ", 5) != 0)
+		return;
+	for (*size = 0, text += 5, len -= 5; len > 0 && *text >= '0' && *text <= '9'; text++, len--)
+		if (__builtin_mul_overflow(*size, 10, size) ||
+		    __builtin_add_overflow(*size, (uint64_t)(*text - '0'), size))
+			*size = UINT64_MAX;
+}
+
+/* What the daemon takes at most, in octets; 0 where it does not say. */
+static uint64_t
+ask_limit(struct submission *s)
+{
+	static const char question[] = "EHLO localhost\r\nQUIT\r\n";
+	uint64_t size = 0;
+	int r = session_open(&s->session, s->where->socket, 0);
+
+	s->session.line = take_size;
+	s->session.arg = &size;
+	if (r == 0)
+		r = session_send(&s->session, question, sizeof(question) - 1, NULL, 0);
+	if (r == 0)
+		(void)session_wait(&s->session, 2);
+	session_close(&s->session);
+	s->session.line = NULL;
+	return size;
+}
+
+/* Reads the message to its end. A large one is worth a question, before the disk is filled with
+ * what nobody takes. 0 or negative errno; -EFBIG with s->limit set where there is one. */
+static int
+collect(struct submission *s)
+{
+	uint64_t max = ASK_SIZE_AT;
+	int r;
+
+	while ((r = input_collect(s->in, max)) == -EFBIG) {
+		uint64_t limit = ask_limit(s);
+
+		if (limit != 0 && input_size(s->in) > limit) {
+			s->limit = limit;
+			return r;
+		}
+		if (limit == 0 && max >= SIZE_MOST)
+			return r;
+		max = limit != 0 ? limit : max * 2;
+	}
+	return r;
 }
 
 int
@@ -476,19 +553,20 @@ submit(const struct options *o, const struct places *where, const struct recipie
 	    .head = BUF_INIT(HEAD_MAX),
 	    .session.fd = -1,
 	    .quiet = o->quiet};
-	int r, status;
+	int r, status, why;
 
 	r = make_id(s.id);
 	if (r == 0)
-		r = write_head(&s, o, sender);
+		r = collect(&s);
 	if (r == 0)
-		r = input_fill(in);
-	if (r == -ENOMEM || r == -ENOBUFS)
-		status = report(
-		    &s, EX_TEMPFAIL, "out of memory", "nothing was stored: send it again later");
+		r = write_head(&s, o, sender);
+	if (r < 0)
+		status = report_input(&s, r);
 	else
-		status = r < 0 ? report_input(&s) : attempt(&s);
+		status = attempt(&s, &why);
 	session_close(&s.session);
+	if (status < 0)
+		status = drop_message(&s, why);
 	buf_free(&s.head);
 	return status;
 }

@@ -21,6 +21,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -37,7 +38,8 @@ enum {
 	READ_SIZE = 32 * 1024,
 	READS_PER_TURN = 8,
 	IDLE_SECONDS = 300, /* RFC 5321 section 4.5.3.2.7 */
-	/* `sendmail -bs` of a mail program that stays open; its place is had for the asking */
+	/* `sendmail -bs` of a mail program that stays open: its place is had for the asking. A
+	 * local process that is silent within a message may be a job that takes its time. */
 	LOCAL_IDLE_SECONDS = 3600,
 	TELL_MS = 60 * 1000,
 	HANDOVER_SECONDS = 60,
@@ -45,6 +47,9 @@ enum {
 	/* Octets of replies that may wait for a decision that the client has to wait for as well. */
 	HELD_MAX = 4096,
 };
+
+/* RFC 3463 section 3.5: there are too many connections now, which says nothing about a stop. */
+#define CONGESTED "4.4.5"
 
 struct listener {
 	struct listener *next;
@@ -85,8 +90,9 @@ struct connections {
 static void pump(struct connection *c);
 static void on_proceed(void *arg);
 static void on_starttls(void *arg);
+static bool has_hung_up(void *arg);
 
-static const struct submission_ops session_ops = {on_proceed, on_starttls};
+static const struct submission_ops session_ops = {on_proceed, on_starttls, has_hung_up};
 
 /* ---- the list, by activity ---- */
 
@@ -351,6 +357,16 @@ on_starttls(void *arg)
 	c->begin_tls = true;
 }
 
+/* Closed at both ends, which only a Unix socket tells from one that waits for the answer. */
+static bool
+has_hung_up(void *arg)
+{
+	struct connection *c = arg;
+	struct pollfd p = {.fd = c->fd};
+
+	return c->caller.listener == NULL && poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
+}
+
 /* Not in the midst of anything. */
 static bool
 is_idle(const struct connection *c)
@@ -363,7 +379,7 @@ static bool
 arm(struct connection *c)
 {
 	struct smtp_server *e = submission_engine(c->session);
-	bool patient = c->caller.listener == NULL && is_idle(c);
+	bool patient = is_idle(c) ? c->caller.listener == NULL : !c->caller.unknown;
 	const struct timeval idle = {patient ? LOCAL_IDLE_SECONDS : IDLE_SECONDS, 0};
 	bool unwritten = smtp_server_output(e)->len > 0 && !is_held(c);
 	struct event **ev = unwritten ? &c->writable : &c->readable;
@@ -468,10 +484,10 @@ turn_away(int fd, const char *words)
 }
 
 static void
-dismiss(struct connection *c, const char *words)
+dismiss(struct connection *c, const char *enhanced, const char *words)
 {
 	if (c->session != NULL && c->fd >= 0) {
-		smtp_server_close(submission_engine(c->session), "4.3.2", words);
+		smtp_server_close(submission_engine(c->session), enhanced, words);
 		(void)write_output(c);
 	}
 	(void)connection_free(c);
@@ -515,7 +531,7 @@ make_room(struct connections *all, const struct usage *of)
 	if (c == NULL && of != NULL)
 		c = find_greediest(all, usage_connections(of) + 1);
 	if (c != NULL)
-		dismiss(c, "Others wait: try again later");
+		dismiss(c, CONGESTED, "Others wait: try again later");
 	return c != NULL;
 }
 
@@ -530,7 +546,7 @@ admit(struct connections *all, struct connection *c)
 		return false;
 	c->counted = usage_connect(all->q, c->usage);
 	if (!c->counted && (idle = find_idle(all, c->usage)) != NULL) {
-		dismiss(idle, "You have too many connections, and this one was silent");
+		dismiss(idle, CONGESTED, "You have too many connections, and this one was silent");
 		c->counted = usage_connect(all->q, c->usage);
 	}
 	return c->counted && (all->count < all->max || make_room(all, c->usage));
@@ -588,7 +604,7 @@ serve(struct listener *l, int fd)
 	}
 	if (!admit(all, c)) {
 		c->fd = -1;
-		turn_away(fd, "421 4.3.2 Too many connections: try again later\r\n");
+		turn_away(fd, "421 " CONGESTED " Too many connections: try again later\r\n");
 		tell_full(all, &c->caller);
 		(void)connection_free(c);
 		return;
@@ -734,7 +750,7 @@ connections_stop(struct connections *all)
 		struct connection *next = c->next;
 
 		if (is_idle(c))
-			dismiss(c, "Frank is stopping");
+			dismiss(c, "4.3.2", "Frank is stopping");
 		c = next;
 	}
 }

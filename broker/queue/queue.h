@@ -395,6 +395,9 @@ struct submission_ops {
 	/* STARTTLS was answered: when the output is written TLS begins. May be NULL where the
 	 * caller has none. */
 	void (*starttls)(void *arg);
+	/* Has the caller gone without waiting for an answer? Its message is not stored then: it was
+	 * told nothing, and may have handed it in elsewhere. May be NULL. */
+	bool (*has_hung_up)(void *arg);
 };
 
 /* `caller` and `ops` are borrowed while it lives. */

@@ -397,6 +397,10 @@ submission_on_end(void *arg)
 		smtp_server_reply_text(s->engine, "queued before");
 		return SMTP_ACCEPT;
 	}
+	if (s->ops->has_hung_up != NULL && s->ops->has_hung_up(s->arg)) {
+		refuse_content(t, 451, "4.4.2", "The caller hung up before it was answered", NULL);
+		return refuse_because(s, -EPIPE);
+	}
 	r = complete_message(s);
 	if (r == 0 && store_rate_wait(t->service) > 0) {
 		refuse_content(t, 450, "4.7.1",

@@ -9,9 +9,10 @@ import threading
 
 
 class Double:
-    def __init__(self, path, refuse=None, drop=None, listing=('Mail queue is empty',), forget=False):
+    def __init__(self, path, refuse=None, drop=None, listing=('Mail queue is empty',), forget=False, size=None):
         self.forget = forget            # contents are counted, not kept
         self.octets = 0
+        self.size = size                # the limit that EHLO names
         self.path = path
         self.messages = []
         self.commands = []
@@ -87,7 +88,7 @@ class Double:
                 bad = bad or verb in ('MAIL', 'RCPT')
                 say(self.refuse[verb])
             elif verb == 'EHLO':
-                peer.sendall(b'250-double\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 XFRANK\r\n')
+                peer.sendall(b'250-double\r\n' + (b'250-SIZE %d\r\n' % self.size if self.size else b'') + b'250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 XFRANK\r\n')
             elif verb == 'HELO':
                 say('250 double')
             elif verb == 'MAIL':

@@ -801,7 +801,7 @@ test_silent_callers(void **state)
 	harness_serve(h, 100);
 	assert_true(hears(fds[199], "220 "));
 	assert_false(hears(fds[199], "421 "));
-	assert_true(hears(fds[0], "421 4.3.2"));
+	assert_true(hears(fds[0], "421 4.4.5"));
 	for (int i = 0; i < 200; i++)
 		close(fds[i]);
 	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
@@ -838,10 +838,35 @@ test_slow_callers(void **state)
 		(void)send(fds[i], begin, sizeof(begin) - 1, MSG_NOSIGNAL);
 	}
 	harness_serve(h, 100);
-	assert_true(hears(fds[128], "421 4.3.2"));
+	assert_true(hears(fds[128], "421 4.4.5"));
 	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
 	for (int i = 0; i < 129; i++)
 		close(fds[i]);
+}
+
+/* A caller that closed its connection before its message was complete here was told nothing: nothing
+ * is stored. One that only ends its own side waits for the answer. */
+static void
+test_caller_gone(void **state)
+{
+	static const char mail[] = "EHLO x\r\nMAIL FROM:<x@example.com>\r\nRCPT "
+				   "TO:<a@example.org>\r\nBDAT 3 LAST\r\n\nx\nQUIT\r\n";
+	struct harness *h = *state;
+	CLEANUP_FREE char *replies = NULL;
+	int fd;
+
+	harness_start(h);
+	fd = harness_connect(h, 1000);
+	assert_int_equal(send(fd, mail, sizeof(mail) - 1, MSG_NOSIGNAL), sizeof(mail) - 1);
+	close(fd);
+	harness_serve(h, 100);
+	assert_int_equal(view_list(h, 0).messages, 0);
+	fd = harness_connect(h, 1000);
+	assert_int_equal(send(fd, mail, sizeof(mail) - 1, MSG_NOSIGNAL), sizeof(mail) - 1);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	replies = harness_replies(h, fd);
+	assert_non_null(strstr(replies, "queued as"));
+	assert_int_equal(view_list(h, 0).messages, 1);
 }
 
 /* One user's limits: messages a minute, and octets at once. Others are not concerned. */
@@ -916,6 +941,7 @@ main(void)
 	    TEST(test_success_is_reported_where_asked),
 	    TEST(test_silent_callers),
 	    TEST(test_slow_callers),
+	    TEST(test_caller_gone),
 	    TEST(test_user_limits),
 	};
 
