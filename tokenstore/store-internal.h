@@ -27,6 +27,7 @@ struct store {
 	struct ledger *ledger;
 	unsigned ledger_bad;
 	int ledger_error;
+	bool has_spares; /* they are all there */
 };
 
 struct store_account {

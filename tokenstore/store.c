@@ -7,6 +7,7 @@
  *     ledger            how often each account was written
  *     NAME.cred         an account: two slots, of 16 KiB each or of 48 KiB each, and nothing else
  *     NAME.cred.new     a file being written whole, before it is renamed
+ *     .spare-small, .spare-large   zeros, of which the file of an account is made on a full disk
  *     NAME.cred.aside-N kept because it could not be explained; the store never looks at it again
  *
  * NAME is the account's name; octets other than letters, digits, '-', '_', '@' and '.' (not first)
@@ -39,6 +40,15 @@ enum { ASIDE_MAX = 1000 };
 enum { FILE_SMALL = 2 * SLOT_SMALL, FILE_LARGE = 2 * SLOT_LARGE };
 
 static const char record_suffix[] = ".cred";
+
+/*
+ * Files of zeros, as large as the two slots of an account, with all of their octets on the disk: on a
+ * full disk the file of a new account, or of a record that outgrew its slots, is made out of one.
+ */
+static const struct spare {
+	const char *name;
+	size_t slot_size;
+} spares[] = {{".spare-small", SLOT_SMALL}, {".spare-large", SLOT_LARGE}};
 
 /* ---- the store ---- */
 
@@ -184,6 +194,44 @@ take_keys(struct store *s, struct keys *keys)
 	if (r == 0)
 		keys->previous = NULL;
 	return r;
+}
+
+static const char *
+spare_of(size_t slot_size)
+{
+	return spares[slot_size == SLOT_SMALL ? 0 : 1].name;
+}
+
+static int
+make_spare(struct store *s, const struct spare *spare)
+{
+	const struct file_ops *ops = s->ops;
+	CLEANUP_FREE uint8_t *zeros = calloc(2, spare->slot_size);
+	int fd = ops->openat(ops->arg, s->dir, spare->name, O_RDONLY, 0), r;
+	int64_t size = fd < 0 ? 0 : ops->size(ops->arg, fd);
+
+	if (fd >= 0)
+		(void)ops->close(ops->arg, fd);
+	if (size == (int64_t)(2 * spare->slot_size) || zeros == NULL)
+		return 0;
+	fd = ops->openat(ops->arg, s->dir, ".spare.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0)
+		return fd;
+	r = file_write_full(ops, fd, zeros, 2 * spare->slot_size, 0);
+	if (r == 0)
+		r = ops->fdatasync(ops->arg, fd);
+	(void)ops->close(ops->arg, fd);
+	return r < 0 ? r : ops->renameat(ops->arg, s->dir, ".spare.new", spare->name);
+}
+
+void
+store_keep_spares(struct store *s)
+{
+	bool missing = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(spares) && !s->has_spares; i++)
+		missing = make_spare(s, &spares[i]) < 0 || missing;
+	s->has_spares = !missing;
 }
 
 int
@@ -814,6 +862,30 @@ set_aside(struct store_account *a)
 	return -EMFILE;
 }
 
+/* Writes the whole file under this name; where that needs more than the disk has, over a spare one. */
+static int
+write_file(struct store_account *a, const char *name, const uint8_t *bytes, size_t slot_size)
+{
+	const struct file_ops *ops = a->store->ops;
+	int flags = O_WRONLY | O_CREAT | O_TRUNC, r = 0;
+
+	for (int i = 0; i < 2; i++) {
+		int fd = ops->openat(ops->arg, a->store->dir, name, flags, 0600);
+
+		r = fd < 0 ? fd : file_write_full(ops, fd, bytes, 2 * slot_size, 0);
+		if (r == 0)
+			r = ops->fdatasync(ops->arg, fd);
+		if (fd >= 0)
+			(void)ops->close(ops->arg, fd);
+		if ((r != -ENOSPC && r != -EDQUOT) || i == 1 ||
+		    ops->renameat(ops->arg, a->store->dir, spare_of(slot_size), name) < 0)
+			return r;
+		a->store->has_spares = false;
+		flags = O_WRONLY;
+	}
+	return r;
+}
+
 static int
 write_whole(struct store_account *a, uint64_t generation, const struct secret *payload,
     size_t slot_size, uint8_t *bytes, bool keep)
@@ -821,19 +893,13 @@ write_whole(struct store_account *a, uint64_t generation, const struct secret *p
 	const struct file_ops *ops = a->store->ops;
 	char name[NAME_SIZE + 8];
 	uint8_t mark[SLOT_MARK];
-	int fd, r = pack(a, 0, generation, payload, slot_size, bytes, mark);
+	int r = pack(a, 0, generation, payload, slot_size, bytes, mark);
 
 	if (r < 0)
 		return r;
 	(void)snprintf(name, sizeof(name), "%s.new", a->file);
-	fd = ops->openat(ops->arg, a->store->dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	if (fd < 0)
-		return fd;
 	memset(bytes + slot_size, 0, slot_size);
-	r = file_write_full(ops, fd, bytes, 2 * slot_size, 0);
-	if (r == 0)
-		r = ops->fdatasync(ops->arg, fd);
-	(void)ops->close(ops->arg, fd);
+	r = write_file(a, name, bytes, slot_size);
 	if (r == 0 && keep)
 		r = set_aside(a);
 	if (r == 0)

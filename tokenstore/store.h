@@ -159,6 +159,10 @@ int store_reseal(struct store *s, const char *file, struct store_account *open);
  * errno: then it is still there. */
 int store_reseal_end(struct store *s);
 
+/* Sets space aside, where there is some, of which a new account's file is made when the disk is full.
+ * Without it a full disk takes no new account; nothing else fails. To be called now and then. */
+void store_keep_spares(struct store *s);
+
 /* Calls `visit` for each file that is a record or was one; a non-zero return ends the walk and is
  * returned. Files may be written meanwhile only after it. */
 int store_walk(struct store *s, int (*visit)(void *arg, const char *file), void *arg);

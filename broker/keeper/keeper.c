@@ -84,6 +84,8 @@ on_account_timer(evutil_socket_t fd, short what, void *arg)
 	machine_tick(a->machine, keeper_now(k));
 	keeper_run(k, a);
 	configuration_end_retired(k, a);
+	if (k->store != NULL)
+		store_keep_spares(k->store);
 }
 
 static void

@@ -42,6 +42,7 @@ open_store(struct keeper *k, enum keyslot_kind kind, const struct secret *key)
 		return r;
 	}
 	say_opened(k, keyslot_kind_name(kind), made);
+	store_keep_spares(k->store);
 	key_job_resume(k);
 	return 0;
 }

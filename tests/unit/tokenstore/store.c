@@ -632,6 +632,67 @@ test_fail_each_operation_of_a_new_store(void **state)
 	}
 }
 
+/* A disk without a free block: what is there may be written over, and nothing grows. */
+static ssize_t
+full_pwrite(void *arg, int fd, const void *from, size_t len, off_t at)
+{
+	const bool *is_full = arg;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || (*is_full && at + (off_t)len > st.st_size))
+		return -ENOSPC;
+	return file_ops_system.pwrite(NULL, fd, from, len, at);
+}
+
+/* On a full disk a secret is replaced, a record may outgrow its slots, and an account may be new. */
+static void
+test_full_disk(void **state)
+{
+	static const char *const first[] = {"one"};
+	struct fixture *f = *state;
+	struct file_ops full = file_ops_system;
+	size_t large = slot_capacity(SLOT_SMALL) + 1;
+	CLEANUP_FREE char *text = calloc(1, large + 1);
+	struct store_account *a, *b, *c;
+	struct store *s;
+	bool is_full = true;
+	char found[64];
+
+	full.pwrite = full_pwrite;
+	full.arg = &is_full;
+	memset(text, 'x', large);
+	write_records(f, "old", first, 1);
+	s = open_store(f, &file_ops_system);
+	store_keep_spares(s);
+	(void)store_free(s);
+
+	s = open_store(f, &full);
+	a = open_account(s, "old");
+	b = open_account(s, "new");
+	c = open_account(s, "third");
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(write_text(a, 2, "two", false), 0);
+	assert_int_equal(write_text(b, 1, "of the new one", false), 0);
+	assert_int_equal(write_text(a, 3, text, false), 0);
+	/* there is nothing left of which another could be made */
+	assert_int_equal(write_text(c, 1, "x", false), -ENOSPC);
+	store_keep_spares(s);
+	assert_int_equal(write_text(c, 1, "x", false), -ENOSPC);
+	is_full = false;
+	store_keep_spares(s);
+	is_full = true;
+	assert_int_equal(write_text(c, 1, "x", false), 0);
+	(void)store_account_free(a);
+	(void)store_account_free(b);
+	(void)store_account_free(c);
+	(void)store_free(s);
+	assert_int_equal(look(f, "new", found), FILE_GOOD);
+	assert_string_equal(found, "of the new one");
+	assert_int_equal(look(f, "third", found), FILE_GOOD);
+	(void)unlinkat(f->dir, ".spare-small", 0);
+	(void)unlinkat(f->dir, ".spare-large", 0);
+}
+
 static void
 test_ledger_of_many(void **state)
 {
@@ -684,6 +745,7 @@ main(void)
 	    STORE_TEST(test_names),
 	    STORE_TEST(test_fail_each_operation),
 	    STORE_TEST(test_fail_each_operation_of_a_new_store),
+	    STORE_TEST(test_full_disk),
 	    STORE_TEST(test_ledger_of_many),
 	};
 
