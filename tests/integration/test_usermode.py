@@ -142,8 +142,40 @@ def run(ground, options):
               s.systemctl('status', '--no-pager', UNIT).stdout)
         r = s.systemctl('stop', UNIT)
         check('systemctl --user stop', r.returncode == 0 and s.systemctl('is-active', UNIT).stdout.strip() == 'inactive', r.stderr)
+        cannot_start(ground, s, units)
     finally:
         s.stop()
+
+
+def cannot_start(ground, s, units):
+    """A daemon that can never start, while the service manager keeps its socket: no caller waits for it, nothing is lost, and the unit says so."""
+    lock, drop, entrance = s.home + '/.local/state/frank/frankd.lock', s.env['FRANK_DROP_DIR'], 'frank-test-submit.socket'
+    state = lambda unit, what: s.systemctl('show', '-p', what, '--value', unit).stdout.strip()
+    with open(f'{units}/{entrance}', 'w') as f:
+        f.write(f'[Socket]\nListenStream={s.env["FRANK_SUBMIT_SOCKET"]}\nService={UNIT}\n')
+    s.systemctl('daemon-reload')
+    s.systemctl('reset-failed')
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(lock)
+    os.mkdir(lock)
+    r = s.systemctl('start', entrance)
+    check('the service manager keeps the socket', r.returncode == 0, r.stderr)
+    marks = [marker('kept') for _ in range(3)]
+
+    def send(m):
+        r = s.call(program('sendmail'), '-i', '-f', 'billing@example.test', 'kept@example.test', input=f'Subject: {m}\n\nx\n', timeout=200)
+        return r.returncode == 0 and not r.stderr
+    check('sendmail does not wait for a daemon that cannot start', send(marks[0]))
+    check('the unit ends as failed', wait_for(lambda: state(UNIT, 'ActiveState') == 'failed', 120, 1), state(UNIT, 'SubState'))
+    check('sendmail calls it once more, and waits as little', send(marks[1]))
+    check('then the socket ends as well', wait_for(lambda: state(entrance, 'ActiveState') == 'failed', 30, 1), state(entrance, 'SubState'))
+    check('and mail goes to the drop directory at once', send(marks[2]) and len(os.listdir(drop)) == 3, os.listdir(drop))
+    os.rmdir(lock)
+    s.systemctl('reset-failed')
+    r = s.systemctl('start', UNIT)
+    check('mended, it starts', r.returncode == 0, r.stderr)
+    check('and everything arrives', all(ground.arrived('kept@example.test', m, 60) for m in marks), os.listdir(drop))
+    s.systemctl('stop', UNIT)
 
 
 def uid_of(pid):
