@@ -11,54 +11,15 @@
 #include "base/smtp/smtp.h"
 #include "diagnosis/diagnosis.h"
 
-/* ---- the reply, as a person pastes it ---- */
-
-/*
- * Reads a reply of one or more lines; lines may also be joined as a log joins them (" / " or the
- * two characters \n). What is no SMTP reply, such as "Connection refused" or the JSON of a token
- * endpoint, is taken as words. 0 or -ENOMEM.
- */
-static int
-read_reply(const char *text, enum smtp_stage stage, struct smtp_reply *ret)
-{
-	struct smtp_reply_parser p = {0};
-	const char *at = text;
-	int r = 0;
-
-	*ret = (struct smtp_reply){.stage = stage};
-	while (r == 0 && *at != '\0') {
-		size_t len = strcspn(at, "\r\n"), skip = 0;
-		const char *joined = memmem(at, len, "\\n", 2), *slash = memmem(at, len, " / ", 3);
-
-		if (joined != NULL) {
-			len = (size_t)(joined - at);
-			skip = 2;
-		} else if (slash != NULL && strspn(slash + 3, "2345") == 1) {
-			len = (size_t)(slash - at);
-			skip = 3;
-		}
-		if (len > 0)
-			r = smtp_reply_parser_line(&p, at, len);
-		at += len + skip;
-		at += strspn(at, "\r\n");
-	}
-	if (p.lines > 0 && r >= 0 && *at == '\0') {
-		/* also where the last line says that more follow: that is all there is */
-		r = smtp_reply_parser_take(&p, stage, ret);
-	} else {
-		ret->text = strdup(text);
-		r = ret->text == NULL ? -ENOMEM : 0;
-	}
-	smtp_reply_parser_free(&p);
-	return r;
-}
-
 /* ---- the context ---- */
 
+/* The keys that are read, and what is not one of them or has a value that cannot be used. */
 struct context {
 	json_t *document;
+	json_t *passed_over; /* list of "KEY: why" */
 	struct buf scopes;
-	struct buf challenge;
+	char challenge[8192];  /* JSON */
+	enum smtp_stage stage; /* of "command" */
 };
 
 static const char *
@@ -76,95 +37,238 @@ first_text(const json_t *o, const char *key)
 	return json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);
 }
 
-static void
-read_claims(const json_t *claims, struct context *c, struct diagnosis_facts *f)
+/* The strings of a list, separated by spaces. */
+static const char *
+join_texts(const json_t *list, struct buf *out)
 {
-	static const char *const users[] = {"upn", "preferred_username", "email"};
-	const json_t *exp = json_object_get(claims, "exp"), *role;
+	const json_t *item;
 	size_t i;
 
+	json_array_foreach(list, i, item)
+	{
+		if (json_string_value(item) != NULL)
+			(void)buf_printf(
+			    out, "%s%s", out->len > 0 ? " " : "", json_string_value(item));
+	}
+	return buf_str(out);
+}
+
+static bool
+read_claims(const json_t *claims, struct context *c, struct diagnosis_facts *f)
+{
+	static const char *const users[] = {"upn", "preferred_username", "unique_name", "email"};
+	const json_t *exp = json_object_get(claims, "exp");
+
+	if (!json_is_object(claims))
+		return false;
 	f->token_audience = first_text(claims, "aud");
-	for (i = 0; i < ARRAY_SIZE(users) && f->token_user == NULL; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(users) && f->token_user == NULL; i++)
 		f->token_user = text_at(claims, users[i]);
+	if (f->token_user == NULL && text_at(claims, "sub") != NULL &&
+	    strchr(text_at(claims, "sub"), '@') != NULL)
+		f->token_user = text_at(claims, "sub");
 	f->token_scopes =
 	    text_at(claims, "scp") != NULL ? text_at(claims, "scp") : text_at(claims, "scope");
-	if (f->token_scopes == NULL && json_is_array(json_object_get(claims, "roles"))) {
-		json_array_foreach(json_object_get(claims, "roles"), i, role)
-		{
-			if (json_string_value(role) != NULL)
-				(void)buf_printf(
-				    &c->scopes, "%s%s", i > 0 ? " " : "", json_string_value(role));
-		}
-		f->token_scopes = buf_str(&c->scopes);
-	}
+	if (f->token_scopes == NULL && json_is_array(json_object_get(claims, "roles")))
+		f->token_scopes = join_texts(json_object_get(claims, "roles"), &c->scopes);
 	f->token_expired = json_is_number(exp) && json_number_value(exp) < (double)time(NULL);
+	return true;
+}
+
+static bool
+read_scopes(const json_t *value, struct context *c, struct diagnosis_facts *f)
+{
+	f->token_scopes =
+	    json_is_array(value) ? join_texts(value, &c->scopes) : json_string_value(value);
+	return f->token_scopes != NULL;
+}
+
+static bool
+read_port(const json_t *value, struct context *c, struct diagnosis_facts *f)
+{
+	const char *text = json_string_value(value);
+	char *end = NULL;
+	long port = text != NULL ? strtol(text, &end, 10) : (long)json_integer_value(value);
+
+	if (port <= 0 || port > 65535 || (text != NULL && *end != '\0'))
+		return false;
+	f->port = (unsigned)port;
+	return true;
+}
+
+static bool
+read_challenge(const json_t *value, struct context *c, struct diagnosis_facts *f)
+{
+	const char *text = json_string_value(value);
+	struct smtp_reply reply = {0};
+	char *dump = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+	int r = 0;
+
+	if (dump != NULL || text != NULL)
+		r = diagnosis_read(dump != NULL ? dump : text, SMTP_STAGE_AUTH, &reply,
+		    c->challenge, sizeof(c->challenge));
+	smtp_reply_clear(&reply);
+	free(dump);
+	f->challenge = c->challenge;
+	return r == 0 && c->challenge[0] != '\0';
+}
+
+static bool
+read_expired(const json_t *value, struct context *c, struct diagnosis_facts *f)
+{
+	f->token_expired = json_is_true(value);
+	return json_is_boolean(value);
+}
+
+/* How the login ended: a boolean, the code of the reply, or a word; a user name is one as well. */
+static bool
+read_login(const json_t *value, struct context *c, struct diagnosis_facts *f)
+{
+	const char *text = json_string_value(value);
+
+	if (json_is_boolean(value) || json_is_integer(value)) {
+		f->login = json_is_true(value) || json_integer_value(value) == 235 ? LOGIN_SUCCEEDED
+										   : LOGIN_REFUSED;
+		return true;
+	}
+	if (text == NULL)
+		return false;
+	if (strchr(text, '@') != NULL)
+		f->auth_user = text;
+	else if (strncmp(text, "235", 3) == 0 || strcasecmp(text, "ok") == 0 ||
+		 strncasecmp(text, "succe", 5) == 0)
+		f->login = LOGIN_SUCCEEDED;
+	else if (*text == '4' || *text == '5' || strncasecmp(text, "fail", 4) == 0 ||
+		 strncasecmp(text, "refused", 7) == 0)
+		f->login = LOGIN_REFUSED;
+	else if (strcasecmp(text, "none") == 0 || strcasecmp(text, "skipped") == 0)
+		f->login = LOGIN_NOT_TRIED;
+	else
+		return false;
+	return true;
+}
+
+static bool
+read_auth_attempted(const json_t *value, struct context *c, struct diagnosis_facts *f)
+{
+	if (json_is_false(value))
+		f->login = LOGIN_NOT_TRIED;
+	return json_is_boolean(value);
+}
+
+/* The command that was answered says the stage, where --stage does not, and more. */
+static bool
+read_command(const json_t *value, struct context *c, struct diagnosis_facts *f)
+{
+	static const struct {
+		const char *verb;
+		enum smtp_stage stage;
+	} verbs[] = {{"EHLO", SMTP_STAGE_EHLO}, {"HELO", SMTP_STAGE_EHLO},
+	    {"STARTTLS", SMTP_STAGE_STARTTLS}, {"AUTH", SMTP_STAGE_AUTH}, {"MAIL", SMTP_STAGE_MAIL},
+	    {"RCPT", SMTP_STAGE_RCPT}, {"DATA", SMTP_STAGE_DATA}, {"BDAT", SMTP_STAGE_EOM},
+	    {"QUIT", SMTP_STAGE_QUIT}};
+	const char *text = json_string_value(value);
+
+	for (size_t i = 0; text != NULL && i < ARRAY_SIZE(verbs); i++)
+		if (strncasecmp(text, verbs[i].verb, strlen(verbs[i].verb)) == 0)
+			c->stage = verbs[i].stage;
+	return text != NULL;
+}
+
+/* Facts that are strings; others have a function. */
+static const struct {
+	const char *key;
+	size_t member;
+	bool (*read)(const json_t *value, struct context *c, struct diagnosis_facts *f);
+} context_keys[] = {
+    {"account", offsetof(struct diagnosis_facts, account), NULL},
+    {"auth", 0, read_login},
+    {"auth_attempted", 0, read_auth_attempted},
+    {"auth_user", offsetof(struct diagnosis_facts, auth_user), NULL},
+    {"challenge", 0, read_challenge},
+    {"command", 0, read_command},
+    {"ehlo_name", offsetof(struct diagnosis_facts, ehlo_name), NULL},
+    {"grant", offsetof(struct diagnosis_facts, grant), NULL},
+    {"granted_scope", 0, read_scopes},
+    {"greeting", offsetof(struct diagnosis_facts, greeting), NULL},
+    {"host", offsetof(struct diagnosis_facts, host), NULL},
+    {"login", 0, read_login},
+    {"mail_from", offsetof(struct diagnosis_facts, mail_from), NULL},
+    {"mechanism", offsetof(struct diagnosis_facts, mechanism), NULL},
+    {"port", 0, read_port},
+    {"rcpt", offsetof(struct diagnosis_facts, rcpt), NULL},
+    {"secret_from", offsetof(struct diagnosis_facts, secret_from), NULL},
+    {"sub", offsetof(struct diagnosis_facts, token_user), NULL},
+    {"tls", offsetof(struct diagnosis_facts, tls), NULL},
+    {"token_claims", 0, read_claims},
+    {"token_expired", 0, read_expired},
+    {"xoauth2_user", offsetof(struct diagnosis_facts, auth_user), NULL},
+};
+
+static int
+read_key(const char *key, const json_t *value, struct context *c, struct diagnosis_facts *f)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(context_keys); i++) {
+		const char *text = json_string_value(value);
+
+		if (strcmp(context_keys[i].key, key) != 0)
+			continue;
+		if (json_is_null(value))
+			return 0;
+		if (context_keys[i].read != NULL ? context_keys[i].read(value, c, f)
+						 : text != NULL) {
+			if (context_keys[i].read == NULL)
+				*(const char **)((char *)f + context_keys[i].member) = text;
+			return 0;
+		}
+		return json_array_append_new(
+		    c->passed_over, json_sprintf("%s: a value that cannot be used", key));
+	}
+	return json_array_append_new(c->passed_over, json_sprintf("%s: no key that is known", key));
 }
 
 static int
 read_context(const struct cli *cli, const char *text, struct context *c, struct diagnosis_facts *f)
 {
-	static const struct {
-		const char *key;
-		size_t offset;
-	} keys[] = {
-	    {"account", offsetof(struct diagnosis_facts, account)},
-	    {"host", offsetof(struct diagnosis_facts, host)},
-	    {"tls", offsetof(struct diagnosis_facts, tls)},
-	    {"mechanism", offsetof(struct diagnosis_facts, mechanism)},
-	    {"auth_user", offsetof(struct diagnosis_facts, auth_user)},
-	    {"xoauth2_user", offsetof(struct diagnosis_facts, auth_user)},
-	    {"mail_from", offsetof(struct diagnosis_facts, mail_from)},
-	    {"grant", offsetof(struct diagnosis_facts, grant)},
-	    {"ehlo_name", offsetof(struct diagnosis_facts, ehlo_name)},
-	    {"challenge", offsetof(struct diagnosis_facts, challenge)},
-	};
-	const json_t *port, *challenge, *claims;
 	json_error_t error;
+	const char *key;
+	json_t *value;
 
 	c->document = json_loads(text, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(c->document))
 		return cli_fail(cli, EX_USAGE, NULL,
 		    "--context wants a JSON object: %s at column %d",
 		    c->document == NULL ? error.text : "this is none", error.column);
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *value = text_at(c->document, keys[i].key);
-
-		if (value != NULL)
-			*(const char **)((char *)f + keys[i].offset) = value;
+	json_object_foreach(c->document, key, value)
+	{
+		if (read_key(key, value, c, f) < 0)
+			return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
 	}
-	port = json_object_get(c->document, "port");
-	if (json_is_integer(port) && json_integer_value(port) > 0 &&
-	    json_integer_value(port) < 65536)
-		f->port = (unsigned)json_integer_value(port);
-	else if (json_is_string(port))
-		f->port = (unsigned)strtoul(json_string_value(port), NULL, 10) & 0xffff;
-	challenge = json_object_get(c->document, "challenge");
-	if (json_is_object(challenge)) {
-		char *dump = json_dumps(challenge, JSON_COMPACT);
-
-		if (dump != NULL)
-			(void)buf_append_str(&c->challenge, dump);
-		free(dump);
-		f->challenge = buf_str(&c->challenge);
-	}
-	claims = json_object_get(c->document, "token_claims");
-	if (json_is_object(claims))
-		read_claims(claims, c, f);
-	if (json_is_true(json_object_get(c->document, "token_expired")))
-		f->token_expired = true;
 	return EX_OK;
 }
 
 /* ---- --explain ---- */
 
 static int
-print_diagnosis(const struct cli *cli, const struct diagnosis *d)
+print_diagnosis(const struct cli *cli, const struct context *c, const struct diagnosis *d)
 {
-	if (cli->json)
-		return cli_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "cause", d->cause,
-					  "text", d->text, "fixer", d->fixer, "next", d->next,
-					  "retry", retry_class_name(d->retry), "known", d->known),
-		    EX_OK);
+	const json_t *item;
+	size_t i;
+
+	if (cli->json) {
+		json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "cause", d->cause, "text",
+		    d->text, "fixer", d->fixer, "next", d->next, "retry",
+		    retry_class_name(d->retry), "known", d->known);
+
+		if (o != NULL && json_array_size(c->passed_over) > 0)
+			(void)json_object_set(o, "passed_over", c->passed_over);
+		return cli_print_json(o, EX_OK);
+	}
+	json_array_foreach(c->passed_over, i, item)
+	{
+		(void)fprintf(
+		    stderr, "frank: --context: passed over %s\n", json_string_value(item));
+	}
 	cli_put(cli, COLOUR_BOLD, d->text, 0);
 	(void)putchar('\n');
 	(void)printf("Next:    ");
@@ -176,38 +280,52 @@ print_diagnosis(const struct cli *cli, const struct diagnosis *d)
 }
 
 static int
-explain(const struct cli *cli, const struct arguments *args)
+explain_reply(const struct cli *cli, const char *text, enum smtp_stage stage, struct context *c,
+    struct diagnosis_facts *f)
 {
-	struct context c = {.scopes = BUF_INIT(8192), .challenge = BUF_INIT(8192)};
-	struct diagnosis_facts f = {.provider = args->values[OPTION_PROVIDER]};
-	const char *stage = args->values[OPTION_STAGE];
+	char challenge[sizeof(c->challenge)];
 	struct smtp_reply reply = {0};
 	struct diagnosis d;
+	int status;
+
+	if (diagnosis_read(text, stage == SMTP_STAGE_NONE ? c->stage : stage, &reply, challenge,
+		sizeof(challenge)) < 0)
+		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
+	if (reply.code >= 200 && reply.code < 400) {
+		status = cli_fail(
+		    cli, EX_DATAERR, NULL, "%d is no refusal: the server agreed", reply.code);
+	} else {
+		f->reply = &reply;
+		if (challenge[0] != '\0')
+			f->challenge = challenge;
+		diagnose(f, &d);
+		status = print_diagnosis(cli, c, &d);
+	}
+	smtp_reply_clear(&reply);
+	return status;
+}
+
+static int
+explain(const struct cli *cli, const struct arguments *args)
+{
+	struct context c = {.scopes = BUF_INIT(8192), .passed_over = json_array()};
+	struct diagnosis_facts f = {.provider = args->values[OPTION_PROVIDER]};
+	const char *stage = args->values[OPTION_STAGE];
 	int status = EX_OK;
 
 	if (stage != NULL && smtp_stage_by_name(stage) == SMTP_STAGE_NONE)
-		return cli_fail(cli, EX_USAGE, NULL,
+		status = cli_fail(cli, EX_USAGE, NULL,
 		    "--stage wants connect, tls, ehlo, auth, mail, rcpt, data, api or token, not "
 		    "%s",
 		    stage);
-	if (arguments_has(args, OPTION_CONTEXT))
+	if (status == EX_OK && arguments_has(args, OPTION_CONTEXT))
 		status = read_context(cli, args->values[OPTION_CONTEXT], &c, &f);
-	if (status == EX_OK &&
-	    read_reply(args->values[OPTION_EXPLAIN],
-		stage == NULL ? SMTP_STAGE_NONE : smtp_stage_by_name(stage), &reply) < 0)
-		status = cli_fail(cli, EX_OSERR, NULL, "memory ran out");
-	if (status == EX_OK && reply.code >= 200 && reply.code < 400) {
-		status = cli_fail(
-		    cli, EX_DATAERR, NULL, "%d is no refusal: the server agreed", reply.code);
-	} else if (status == EX_OK) {
-		f.reply = &reply;
-		diagnose(&f, &d);
-		status = print_diagnosis(cli, &d);
-	}
-	smtp_reply_clear(&reply);
+	if (status == EX_OK)
+		status = explain_reply(cli, args->values[OPTION_EXPLAIN],
+		    stage == NULL ? SMTP_STAGE_NONE : smtp_stage_by_name(stage), &c, &f);
 	json_decref(c.document);
+	json_decref(c.passed_over);
 	buf_free(&c.scopes);
-	buf_free(&c.challenge);
 	return status;
 }
 

@@ -21,6 +21,14 @@ enum retry_class {
 /* "transient", "permanent-message", ... */
 const char *retry_class_name(enum retry_class c);
 
+/* Whether the session was logged in when the reply came. */
+enum diagnosis_login {
+	LOGIN_UNKNOWN, /* at MAIL and later it is taken to be, where a mechanism is known */
+	LOGIN_NOT_TRIED,
+	LOGIN_REFUSED,
+	LOGIN_SUCCEEDED,
+};
+
 /*
  * What is known about an outcome; absent strings are NULL. Everything is borrowed for the call. A
  * stage of SMTP_STAGE_NONE stands for any. A reply with neither code nor fault is taken for the
@@ -37,6 +45,9 @@ struct diagnosis_facts {
 	const char *mechanism; /* XOAUTH2, ... */
 	const char *auth_user;
 	const char *mail_from;
+	const char *rcpt;
+	enum diagnosis_login login;
+	const char *greeting; /* the server's first words */
 	const char *grant;
 	const char *secret_from; /* where the configuration takes the account's secret, key or
 				    password from: "file:PATH", "command:PATH",
@@ -64,7 +75,22 @@ struct diagnosis {
 	char next[512];  /* one sentence: the next step */
 };
 
-/* Always fills `ret`. A positive reply is not for this function. */
+/*
+ * Always fills `ret`. A positive reply is not for this function.
+ *
+ * Whatever the reply says: at a stage before MAIL the retry class is never RETRY_PERMANENT_MESSAGE,
+ * and no advice against a new authorization is given unless a login is known to have succeeded.
+ */
 void diagnose(const struct diagnosis_facts *facts, struct diagnosis *ret);
+
+/*
+ * Reads what a person pastes: a reply of one or more lines, also as a log joins them (" / ", or the
+ * two characters \n), a sentence of a program that quotes one, or words without a code. `stage` is
+ * where it happened; SMTP_STAGE_NONE: what the sentence says of it counts. The error challenge of
+ * XOAUTH2 or OAUTHBEARER, if one is in it, is decoded into `challenge` (of `size` octets; else "").
+ * 0, or -ENOMEM.
+ */
+int diagnosis_read(const char *text, enum smtp_stage stage, struct smtp_reply *ret,
+    char *challenge, size_t size);
 
 #endif

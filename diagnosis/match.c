@@ -6,6 +6,9 @@
  * then its enhanced code, then anybody's words and codes, then the class of the code); among equals
  * the first of the table. The last row matches anything, so there is always an answer.
  *
+ * No message bounces for what is not about it: is_admissible() sorts such rules out before any is
+ * chosen, so that no row can do it, whatever it says.
+ *
  * Words are compared in one line: lines of a reply joined by a space, the codes that some servers
  * repeat on each of them removed.
  */
@@ -19,8 +22,8 @@ enum rank {
 	RANK_FAULT_WORDS,
 	RANK_PROVIDER_WORDS,
 	RANK_PROVIDER_ENHANCED,
-	RANK_PROVIDER_CODE,
 	RANK_WORDS,
+	RANK_PROVIDER_CODE,
 	RANK_FAULT,
 	RANK_ENHANCED,
 	RANK_CODE,
@@ -28,99 +31,15 @@ enum rank {
 	RANK_NONE,
 };
 
-static const struct {
-	unsigned bit;
-	const char *name;  /* for people */
-	const char *keys;  /* names of presets begin with one of these */
-	const char *hosts; /* ends of host names */
-	const char *marks; /* words that only its servers write */
-} providers[] = {
-    {MICROSOFT, "Microsoft 365", "microsoft outlook office exchange hotmail m365",
-	".office365.com .office365.us .outlook.com .outlook.cn .outlook.de",
-	".outlook.com]|.outlook.com;|aadsts|.office365.com]|prod.outlook.com"},
-    {GOOGLE, "Google", "google gmail workspace",
-	".gmail.com .google.com .googlemail.com .googleapis.com",
-	"- gsmtp|support.google.com|- gcdp"},
-    {SES, "Amazon SES", "ses amazon aws", ".amazonaws.com", "amazonaws.com|ses:sendrawemail"},
-    {SENDGRID, "SendGrid", "sendgrid", ".sendgrid.net", "sendgrid"},
-    {MAILGUN, "Mailgun", "mailgun", ".mailgun.org", "mailgun"},
-    {POSTMARK, "Postmark", "postmark", ".postmarkapp.com", "postmark"},
-    {YAHOO, "Yahoo", "yahoo aol", ".yahoo.com .aol.com .yahoodns.net",
-	"#auth005|#mbr1212|yahoo.com"},
-    {ICLOUD, "iCloud", "icloud apple", ".mail.me.com .icloud.com", "icloud.com"},
-    {MAILRU, "Mail.ru", "mailru mail.ru", ".mail.ru", "mail.ru|neobhodim"},
-    {YANDEX, "Yandex", "yandex", ".yandex.com .yandex.ru .yandex.net", "yandex"},
-    {ZOHO, "Zoho", "zoho", ".zoho.com .zoho.eu .zoho.in .zoho.com.au .zoho.jp", "zoho"},
-    {FASTMAIL, "Fastmail", "fastmail", ".fastmail.com", "fastmail"},
-};
-
-const char *
-diagnosis_provider_name(unsigned provider)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(providers); i++)
-		if (providers[i].bit == provider)
-			return providers[i].name;
-	return "the provider";
-}
-
-/* Takes the next word of a list separated by `separator`; its length, or 0 at the end. */
+/* Takes the next word of a list separated by spaces; its length, or 0 at the end. */
 static size_t
-next_item(const char **list, char separator, const char **ret)
+next_item(const char **list, const char **ret)
 {
-	const char *s = *list;
-	size_t len;
+	const char *s = *list + strspn(*list, " ");
 
-	while (*s == separator)
-		s++;
-	len = strcspn(s, (char[]){separator, '\0'});
 	*ret = s;
-	*list = s + len;
-	return len;
-}
-
-/* Where `part` occurs in `text` without regard to case, and not within a longer number; NULL where
- * it does not. */
-static const char *
-find_part(const char *text, const char *part, size_t len)
-{
-	for (const char *at = text; *at != '\0'; at++) {
-		if (strncasecmp(at, part, len) != 0)
-			continue;
-		if (isdigit((unsigned char)part[0]) && at > text && isdigit((unsigned char)at[-1]))
-			continue;
-		if (isdigit((unsigned char)part[len - 1]) && isdigit((unsigned char)at[len]))
-			continue;
-		return at;
-	}
-	return NULL;
-}
-
-static bool
-has_all_parts(const char *text, const char *fragment, size_t len)
-{
-	const char *end = fragment + len;
-
-	while (fragment < end) {
-		const char *stop = memchr(fragment, '&', (size_t)(end - fragment));
-		size_t part = (size_t)((stop != NULL ? stop : end) - fragment);
-
-		if (part > 0 && find_part(text, fragment, part) == NULL)
-			return false;
-		fragment += part + 1;
-	}
-	return true;
-}
-
-static bool
-has_words(const char *text, const char *words)
-{
-	const char *fragment;
-	size_t len;
-
-	while ((len = next_item(&words, '|', &fragment)) > 0)
-		if (has_all_parts(text, fragment, len))
-			return true;
-	return false;
+	*list = s + strcspn(s, " ");
+	return (size_t)(*list - s);
 }
 
 static bool
@@ -131,7 +50,7 @@ code_in(const char *codes, int code)
 	const char *item;
 	size_t len;
 
-	while ((len = next_item(&codes, ' ', &item)) > 0)
+	while (code > 0 && (len = next_item(&codes, &item)) > 0)
 		if (len <= 3 && strncmp(item, digits, len) == 0)
 			return true;
 	return false;
@@ -143,7 +62,7 @@ enhanced_in(const char *set, const char *enhanced)
 	const char *item;
 	size_t len;
 
-	while ((len = next_item(&set, ' ', &item)) > 0) {
+	while ((len = next_item(&set, &item)) > 0) {
 		bool open = item[len - 1] == '*';
 
 		if (open && strncmp(item, enhanced, len - 1) == 0)
@@ -201,9 +120,9 @@ join_words(const char *text, char *out, size_t size)
 			line_begins = false;
 			continue;
 		}
-		if (strncmp(text, " / ", 3) == 0) {
+		if (*text == '\n' || strncmp(text, " / ", 3) == 0) {
 			out[len++] = ' ';
-			text += 3;
+			text += *text == '\n' ? 1 : 3;
 			line_begins = true;
 		} else if (isspace((unsigned char)*text)) {
 			if (len > 0 && out[len - 1] != ' ')
@@ -226,50 +145,13 @@ ends_with(const char *s, const char *end, size_t end_len)
 	return len >= end_len && strncasecmp(s + len - end_len, end, end_len) == 0;
 }
 
-static unsigned
-provider_by_name(const char *name)
-{
-	for (size_t i = 0; name != NULL && i < ARRAY_SIZE(providers); i++) {
-		const char *keys = providers[i].keys, *key;
-		size_t len;
-
-		while ((len = next_item(&keys, ' ', &key)) > 0)
-			if (strncasecmp(name, key, len) == 0)
-				return providers[i].bit;
-	}
-	return 0;
-}
-
-static unsigned
-provider_by_host(const char *host)
-{
-	for (size_t i = 0; host != NULL && i < ARRAY_SIZE(providers); i++) {
-		const char *hosts = providers[i].hosts, *end;
-		size_t len;
-
-		while ((len = next_item(&hosts, ' ', &end)) > 0)
-			if (ends_with(host, end, len))
-				return providers[i].bit;
-	}
-	return 0;
-}
-
-static unsigned
-provider_by_words(const char *words)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(providers); i++)
-		if (has_words(words, providers[i].marks))
-			return providers[i].bit;
-	return 0;
-}
-
 static bool
 listed(const char *list, const char *word)
 {
 	const char *item;
 	size_t len;
 
-	while ((len = next_item(&list, ' ', &item)) > 0)
+	while ((len = next_item(&list, &item)) > 0)
 		if (strlen(word) == len && strncasecmp(item, word, len) == 0)
 			return true;
 	return false;
@@ -298,11 +180,35 @@ lacks_mail_scope(const char *scopes)
 {
 	static const char good[] = "SMTP.Send|mail.google.com|.default|SMTP.SendAsApp";
 
-	return scopes != NULL && !has_words(scopes, good);
+	return scopes != NULL && !diagnosis_says(scopes, good);
+}
+
+/* Codes of a recipient's address or mailbox (RFC 3463 sections 3.2 and 3.3). */
+static bool
+is_recipients(const struct diagnosis_match *m)
+{
+	return strncmp(m->enhanced, "5.1.", 4) == 0 || strncmp(m->enhanced, "5.2.", 4) == 0;
 }
 
 static bool
-holds(enum condition when, const struct diagnosis_facts *f)
+is_implicit_port(unsigned port)
+{
+	return port == 465 || port == 2465;
+}
+
+/* Does the way of TLS not go with the port? */
+static bool
+tls_mismatch(const struct diagnosis_facts *f, bool early)
+{
+	if (f->tls == NULL || f->port == 0)
+		return false;
+	if (early)
+		return listed("implicit", f->tls) && !is_implicit_port(f->port);
+	return !listed("implicit", f->tls) && is_implicit_port(f->port);
+}
+
+static bool
+holds(enum condition when, const struct diagnosis_facts *f, const struct diagnosis_match *m)
 {
 	switch (when) {
 	case ALWAYS:
@@ -313,10 +219,11 @@ holds(enum condition when, const struct diagnosis_facts *f)
 		return by_token(f);
 	case APP_ONLY:
 		return (f->grant != NULL && listed("client-credentials", f->grant)) ||
-		       (f->token_scopes != NULL && has_words(f->token_scopes, "SMTP.SendAsApp"));
+		       (f->token_scopes != NULL &&
+			   diagnosis_says(f->token_scopes, "SMTP.SendAsApp"));
 	case WRONG_AUDIENCE:
 		return f->token_audience != NULL &&
-		       !has_words(f->token_audience,
+		       !diagnosis_says(f->token_audience,
 			   "outlook.office|00000002-0000-0ff1-ce00-000000000000");
 	case WRONG_SCOPE:
 		return lacks_mail_scope(f->token_scopes);
@@ -331,18 +238,80 @@ holds(enum condition when, const struct diagnosis_facts *f)
 		return f->ehlo_name != NULL && (strchr(f->ehlo_name, '.') == NULL ||
 						   ends_with(f->ehlo_name, ".localdomain", 12) ||
 						   ends_with(f->ehlo_name, ".local", 6));
+	case AT_MX:
+		return diagnosis_is_mx(f);
+	case DIRECT:
+		return diagnosis_is_mx(f) || (f->port == 25 && f->login != LOGIN_SUCCEEDED &&
+						 !by_token(f) && !by_password(f));
+	case CONSUMER:
+		return diagnosis_is_consumer(f);
+	case WRONG_PORT:
+		return diagnosis_port_is_wrong(f);
+	case TLS_TOO_EARLY:
+		return tls_mismatch(f, true);
+	case TLS_TOO_LATE:
+		return tls_mismatch(f, false);
+	case NO_TLS:
+		return f->tls != NULL && listed("none", f->tls);
+	case CHALLENGED:
+		return f->challenge != NULL && f->challenge[0] != '\0';
+	case NOT_RECIPIENTS:
+		return !is_recipients(m);
+	case FOREIGN_BANNER:
+		return diagnosis_banner_is_foreign(f);
 	}
 	return false;
+}
+
+/* ---- what may be said ---- */
+
+/* Does the reply speak of the session, the login, the account or its quota? At RCPT an account is the
+ * recipient's, unless it is said to be ours. */
+static bool
+is_about_more(const struct diagnosis_match *m)
+{
+	if (m->stage != SMTP_STAGE_RCPT)
+		return diagnosis_says(m->words, "@more-than-message");
+	return !is_recipients(m) && diagnosis_says(m->words, "@more-than-recipient");
+}
+
+/*
+ * May this rule be the verdict? The only place that knows what never happens: nothing bounces a message
+ * before MAIL, and nothing that is said of more than the message does, but where a provider's own words
+ * are known to mean the message.
+ */
+static bool
+is_admissible(const struct rule *r, const struct diagnosis_match *m, bool more)
+{
+	if (r->retry != RETRY_PERMANENT_MESSAGE)
+		return true;
+	if ((m->stage > SMTP_STAGE_NONE && m->stage < SMTP_STAGE_MAIL) ||
+	    m->stage == SMTP_STAGE_QUIT)
+		return false;
+	return !more || r->fault != SMTP_FAULT_NONE || (r->providers != 0 && r->words != NULL);
+}
+
+/* Frank sends MAIL only after the login, so at MAIL and later there was one, where there is one at
+ * all and nothing says otherwise. */
+static bool
+is_signed_in(const struct diagnosis_facts *f, const struct diagnosis_match *m)
+{
+	if (f->login != LOGIN_UNKNOWN)
+		return f->login == LOGIN_SUCCEEDED;
+	return m->stage >= SMTP_STAGE_MAIL && m->stage <= SMTP_STAGE_QUIT &&
+	       (by_token(f) || by_password(f)) &&
+	       !diagnosis_says(m->words, "@auth-wanted&!@domain-checks");
 }
 
 static enum rank
 rank_of_fault(
     const struct rule *r, const struct diagnosis_facts *f, const struct diagnosis_match *m)
 {
-	bool said = r->words != NULL && has_words(m->words, r->words);
+	bool said = r->words != NULL && diagnosis_says(m->words, r->words);
 
+	/* The words of a program, which had no reply. */
 	if (f->reply->fault == SMTP_FAULT_NONE)
-		return m->code == 0 && said ? RANK_WORDS : RANK_NONE;
+		return m->code == 0 && m->enhanced[0] == '\0' && said ? RANK_WORDS : RANK_NONE;
 	if (f->reply->fault != r->fault)
 		return RANK_NONE;
 	if (r->saying)
@@ -355,13 +324,15 @@ rank_of_reply(
     const struct rule *r, const struct diagnosis_facts *f, const struct diagnosis_match *m)
 {
 	/* Words pasted without their code still say what they say, and a token endpoint's have
-	 * none. */
-	bool bare = m->code == 0 && r->words != NULL &&
-		    (f->reply->fault == SMTP_FAULT_NONE || m->stage == SMTP_STAGE_TOKEN);
+	 * none. An enhanced code alone stands for all codes of its class. */
+	bool uncoded =
+	    m->code == 0 && (f->reply->fault == SMTP_FAULT_NONE || m->stage == SMTP_STAGE_TOKEN);
+	bool bare = uncoded && r->words != NULL && m->enhanced[0] == '\0';
 
-	if (r->words != NULL && !has_words(m->words, r->words))
+	if (r->words != NULL && !diagnosis_says(m->words, r->words))
 		return RANK_NONE;
-	if (!bare && r->codes != NULL && !code_in(r->codes, m->code))
+	if (!bare && r->codes != NULL && !code_in(r->codes, m->code) &&
+	    !(uncoded && m->enhanced[0] != '\0' && strchr(r->codes, m->enhanced[0]) != NULL))
 		return RANK_NONE;
 	if (!bare && r->enhanced != NULL && !enhanced_in(r->enhanced, m->enhanced))
 		return RANK_NONE;
@@ -385,10 +356,12 @@ rank_of(const struct rule *r, const struct diagnosis_facts *f, const struct diag
 		return RANK_NONE;
 	if (r->stages != 0 && m->stage != SMTP_STAGE_NONE && (r->stages & 1u << m->stage) == 0)
 		return RANK_NONE;
-	/* An HTTP status is no SMTP code, though it looks like one. */
-	if (m->stage == SMTP_STAGE_API && r->fault == SMTP_FAULT_NONE && r->stages == 0)
+	/* An HTTP status is no SMTP code, though it looks like one, and the words of an authorization
+	 * server are about other things. */
+	if ((m->stage == SMTP_STAGE_API || m->stage == SMTP_STAGE_TOKEN) &&
+	    r->fault == SMTP_FAULT_NONE && r->stages == 0)
 		return RANK_NONE;
-	if (!holds(r->when, f))
+	if (!holds(r->when, f, m))
 		return RANK_NONE;
 	rank = r->fault != SMTP_FAULT_NONE ? rank_of_fault(r, f, m) : rank_of_reply(r, f, m);
 	/* Where the stage is not known, a bare code is SMTP's, and its class is that of no
@@ -408,7 +381,7 @@ rank_of(const struct rule *r, const struct diagnosis_facts *f, const struct diag
 static void
 take_inner_reply(struct diagnosis_match *m)
 {
-	const char *inner = find_part(m->words, "Error: ", 7);
+	const char *inner = strcasestr(m->words, "Error: ");
 	size_t len;
 
 	if (inner == NULL || strcmp(m->enhanced, "5.7.57") != 0 || code_at(inner + 7) == 0)
@@ -428,25 +401,25 @@ void
 diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret)
 {
 	enum rank best = RANK_NONE;
+	bool more;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->code = facts->reply->code;
 	ret->enhanced = facts->reply->enhanced;
 	ret->stage = facts->reply->stage;
 	join_words(facts->reply->text, ret->words, sizeof(ret->words));
-	ret->provider = provider_by_name(facts->provider);
-	if (ret->provider == 0)
-		ret->provider = provider_by_host(facts->host);
-	if (ret->provider == 0)
-		ret->provider = provider_by_words(ret->words);
+	ret->provider = diagnosis_provider(facts, ret);
 	if (ret->provider == MICROSOFT)
 		take_inner_reply(ret);
+	ret->signed_in = is_signed_in(facts, ret);
+	more = is_about_more(ret);
 	for (size_t i = 0; i < diagnosis_rules_count; i++) {
-		enum rank rank = rank_of(&diagnosis_rules[i], facts, ret);
+		const struct rule *r = &diagnosis_rules[i];
+		enum rank rank = is_admissible(r, ret, more) ? rank_of(r, facts, ret) : RANK_NONE;
 
 		if (rank < best) {
 			best = rank;
-			ret->rule = &diagnosis_rules[i];
+			ret->rule = r;
 		}
 	}
 	if (ret->rule == NULL)

@@ -20,6 +20,15 @@ enum provider {
 	YANDEX = 1 << 9,
 	ZOHO = 1 << 10,
 	FASTMAIL = 1 << 11,
+	PROTON = 1 << 12,
+	BREVO = 1 << 13,
+	GMX = 1 << 14, /* WEB.DE and mail.com too */
+	IONOS = 1 << 15,
+	OVH = 1 << 16,
+	MAILJET = 1 << 17,
+	NETEASE = 1 << 18, /* 163.com, 126.com; and QQ Mail, which works alike */
+	SECURESERVER = 1 << 19,
+	MAILTRAP = 1 << 20,
 };
 
 /* Whose it is to fix. */
@@ -36,14 +45,25 @@ enum condition {
 	WRONG_USER,     /* the token's user is known and is not the login name */
 	EXPIRED,        /* the token was past its expiry */
 	ON_PORT_25,
-	BARE_NAME, /* the name in EHLO is known and is no full host name */
+	BARE_NAME,    /* the name in EHLO is known and is no full host name */
+	AT_MX,        /* the host takes mail for its own mailboxes only, and no logins */
+	DIRECT,       /* the same, or port 25 of any host without a login */
+	CONSUMER,     /* a personal mailbox of Microsoft, which has no administrator */
+	WRONG_PORT,   /* the provider's host does not take submissions on this port */
+	TLS_TOO_EARLY,  /* implicit TLS on a port of STARTTLS */
+	TLS_TOO_LATE,   /* no implicit TLS on a port that wants it */
+	NO_TLS,       /* TLS is known to be off */
+	CHALLENGED,   /* the server refused a token with an error challenge */
+	NOT_RECIPIENTS, /* the enhanced code is none of a recipient (5.1.x, 5.2.x) */
+	FOREIGN_BANNER, /* the greeting is not the provider's, though the host is */
 };
 
 /*
  * A row. Sets of numbers are strings of words: codes "550 554" or a first digit "5"; enhanced codes
  * "5.7.1 5.7.50*". `words` is a list of fragments separated by '|', each of parts joined by '&'
- * that must all occur; case does not matter, and a part that begins or ends in a digit does not
- * match inside a longer number.
+ * that must all occur, or, with '!' before them, must not. Case does not matter. A part that begins
+ * or ends in a digit does not match inside a longer number, one that begins or ends in '_' not
+ * inside a longer word; "@name" stands for a set of words.c.
  */
 struct rule {
 	const char *id;       /* as the catalogue numbers it: "M3"; unique */
@@ -75,6 +95,7 @@ struct diagnosis_match {
 	char enhanced_inner[12];
 	enum smtp_stage stage;
 	unsigned provider; /* one bit, or 0 */
+	bool signed_in;    /* a login is known to have succeeded before this reply */
 	char words[2048];  /* the server's words in one line */
 };
 
@@ -95,6 +116,25 @@ const char *diagnosis_step(const char *name, size_t len, const struct diagnosis_
 /* Does "?person", "?unattended" or "?password" hold for the account? */
 bool diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_facts *facts);
 
+/* Does `text` say what `words` (struct rule) ask for? */
+bool diagnosis_says(const char *text, const char *words);
+/* Is there a set of this name in words.c? */
+bool diagnosis_set_exists(const char *name, size_t len);
+
+/* ---- provider.c ---- */
+
+/* The provider's bit by what is configured, by the host, or by the reply's words; 0: not known. */
+unsigned diagnosis_provider(const struct diagnosis_facts *f, const struct diagnosis_match *m);
+/* The conditions AT_MX, CONSUMER, WRONG_PORT and FOREIGN_BANNER. */
+bool diagnosis_is_mx(const struct diagnosis_facts *f);
+bool diagnosis_is_consumer(const struct diagnosis_facts *f);
+bool diagnosis_port_is_wrong(const struct diagnosis_facts *f);
+bool diagnosis_banner_is_foreign(const struct diagnosis_facts *f);
+/* Where mail from this sender is submitted, "host:port": by the sender's domain, else the provider;
+ * NULL where neither is known. */
+const char *diagnosis_submission(const struct diagnosis_facts *f, unsigned provider);
+/* What the provider takes for a password, for people; NULL where nothing special is known. */
+const char *diagnosis_provider_password(unsigned provider);
 /* The name of a provider's bit for people: "Microsoft 365"; "the provider" for none. */
 const char *diagnosis_provider_name(unsigned provider);
 

@@ -21,7 +21,7 @@ def run(ground, options):
                                                ('auth', 'ok'), ('sender', 'ok')]),
         'no-starttls': (pw(submit=f'localhost:{fault("no-starttls", "--tls", "none")}'), None, 78, 'starttls-not-offered', [('tls', 'fail'), ('ehlo', 'info')]),
         'tls-only-auth': (pw(tls='none', submit=f'127.0.0.1:{fault("tls-only-auth", *starttls)}', **{'allow-plaintext-secret': True}), None, 78,
-                          'auth-not-offered', [('auth-offer', 'info')]),
+                          'auth-needs-tls', [('auth-offer', 'info')]),
         'mechanism-missing': (pw(submit=f'localhost:{fault("mechanism-missing", *starttls, "--mode", "mechs=XOAUTH2")}'), None, 78,
                               'no-acceptable-mechanism', [('auth-offer', 'ok'), ('auth', 'fail')]),
         'wrong-password': (pw(), 'not the password at all', 77, 'password-refused', [('credential', 'ok'), ('auth', 'fail')]),

@@ -72,6 +72,36 @@ facts_for(const struct smtp_reply *reply, const char *provider, enum condition w
 	case BARE_NAME:
 		f.ehlo_name = "localhost";
 		break;
+	case AT_MX:
+		f.host = "mx1.example.com";
+		break;
+	case DIRECT:
+		f.port = 25;
+		break;
+	case CONSUMER:
+		f.auth_user = "a@outlook.com";
+		break;
+	case WRONG_PORT:
+		f.host = "smtp.office365.com";
+		f.port = 465;
+		break;
+	case TLS_TOO_EARLY:
+		f.tls = "implicit";
+		break;
+	case TLS_TOO_LATE:
+		f.port = 465;
+		break;
+	case NO_TLS:
+		f.tls = "none";
+		break;
+	case CHALLENGED:
+		f.challenge = "{\"status\":\"400\",\"scope\":\"https://mail.google.com/\"}";
+		break;
+	case FOREIGN_BANNER:
+		f.host = "smtp.gmail.com";
+		f.greeting = "host.example.net ESMTP Exim 4.96";
+		break;
+	case NOT_RECIPIENTS:
 	case ALWAYS:
 		break;
 	}
@@ -87,33 +117,39 @@ reply_of(int code, const char *enhanced, enum smtp_stage stage, const char *text
 	return r;
 }
 
+/* Does the row's evidence get its verdict? Says why not. */
+static bool
+row_holds(const struct row *row)
+{
+	struct smtp_reply reply = reply_of(row->code, row->enhanced, row->stage, row->text);
+	struct diagnosis_facts facts = facts_for(&reply, row->provider, row->when);
+	struct diagnosis_match match;
+	struct diagnosis verdict;
+
+	reply.fault = row->fault;
+	diagnosis_match(&facts, &match);
+	diagnose(&facts, &verdict);
+	if (strcmp(match.rule->id, row->id) == 0 && strcmp(verdict.cause, row->cause) == 0 &&
+	    strcmp(verdict.fixer, row->fixer) == 0 && verdict.retry == row->retry &&
+	    verdict.delay == row->delay && verdict.text[0] != '\0' && verdict.next[0] != '\0' &&
+	    strpbrk(verdict.text, "{}[]") == NULL && strpbrk(verdict.next, "[]") == NULL)
+		return true;
+	print_message("%s: %s %s %s %s %u: %s %s\n", row->id, match.rule->id, verdict.cause,
+	    verdict.fixer, retry_class_name(verdict.retry), verdict.delay, verdict.text,
+	    verdict.next);
+	return false;
+}
+
 static void
 test_every_row(void **state)
 {
-	size_t reached = 0;
+	size_t held = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *row = &rows[i];
-		struct smtp_reply reply = reply_of(row->code, row->enhanced, row->stage, row->text);
-		struct diagnosis_facts facts = facts_for(&reply, row->provider, row->when);
-		struct diagnosis_match match;
-		struct diagnosis verdict;
-
-		reply.fault = row->fault;
-		diagnosis_match(&facts, &match);
-		assert_string_equal(match.rule->id, row->id);
-		diagnose(&facts, &verdict);
-		assert_string_equal(verdict.cause, row->cause);
-		assert_string_equal(verdict.fixer, row->fixer);
-		assert_int_equal(verdict.retry, row->retry);
-		assert_int_equal(verdict.delay, row->delay);
-		assert_true(verdict.text[0] != '\0' && verdict.next[0] != '\0');
-		assert_null(strpbrk(verdict.text, "{}[]"));
-		assert_null(strpbrk(verdict.next, "[]"));
-		reached++;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		held += row_holds(&rows[i]);
+	assert_int_equal(held, ARRAY_SIZE(rows));
 	/* no row without a test, and no two of one name */
-	assert_int_equal(reached, diagnosis_rules_count);
+	assert_int_equal(held, diagnosis_rules_count);
 	for (size_t i = 0; i < diagnosis_rules_count; i++)
 		for (size_t j = 0; j < i; j++)
 			assert_string_not_equal(diagnosis_rules[i].id, diagnosis_rules[j].id);
@@ -202,8 +238,8 @@ test_observed(void **state)
 		"<b@example.com>: Sender address rejected: not owned by user a@example.com",
 		"sender-not-owned", RETRY_PERMANENT_MESSAGE},
 	    {"generic", SMTP_STAGE_RCPT, 553, "5.7.1",
-		"<b@example.com>: Sender address rejected: not logged in", "sender-not-owned",
-		RETRY_PERMANENT_MESSAGE},
+		"<b@example.com>: Sender address rejected: not logged in", "not-authenticated",
+		RETRY_CONFIGURATION},
 	    {"generic", SMTP_STAGE_RCPT, 550, "5.1.1",
 		"<x@example.org>: Recipient address rejected: User unknown", "no-such-recipient",
 		RETRY_PERMANENT_MESSAGE},
@@ -214,7 +250,7 @@ test_observed(void **state)
 		"Temporary authentication failure: Connection lost to authentication server",
 		"auth-backend-down", RETRY_TRANSIENT},
 	    {"generic", SMTP_STAGE_AUTH, 503, "5.5.1", "Error: authentication not enabled",
-		"auth-not-available", RETRY_CONFIGURATION},
+		"mechanism-not-offered", RETRY_CONFIGURATION},
 	    {"generic", SMTP_STAGE_TOKEN, 0, "",
 		"invalid_grant: AADSTS700082: The refresh token has expired due to inactivity.",
 		"refresh-token-expired", RETRY_NEEDS_AUTHORIZATION},
@@ -276,9 +312,10 @@ test_fallback(void **state)
 
 		diagnose(&facts, &verdict);
 		assert_int_equal(verdict.retry, cases[i].retry);
-		/* a greeting's 5xx has a row of its own */
-		assert_true(!verdict.known || cases[i].stage == SMTP_STAGE_GREETING);
-		assert_non_null(strstr(verdict.text, "flux capacitor"));
+		assert_false(verdict.known);
+		/* at the greeting the stage alone says what is refused */
+		assert_true(cases[i].stage == SMTP_STAGE_GREETING ||
+			    strstr(verdict.text, "flux capacitor") != NULL);
 	}
 }
 
@@ -362,7 +399,8 @@ test_long_words(void **state)
 {
 	static char words[4096];
 	struct smtp_reply reply = reply_of(599, "", SMTP_STAGE_EOM, words);
-	struct diagnosis_facts facts = {.reply = &reply, .auth_user = words};
+	struct diagnosis_facts facts = {
+	    .reply = &reply, .host = words, .mail_from = "a@example.org"};
 	struct diagnosis verdict;
 
 	for (size_t i = 0; i + 2 < sizeof(words); i += 2)
