@@ -1,6 +1,8 @@
 /*
  * check-live.c: `frank check ACCOUNT` and `frank check --host SERVER`: what the network role of
- * frankd finds, line by line as it is found, then the verdict, then what was said.
+ * frankd finds, then what was said, then the verdict, which is what a person reads first on a
+ * terminal. The findings on the way of a message are printed as they are found, in its order; what
+ * is looked at beside it (other ports, the domain's records) comes behind them, in an order of its own.
  */
 #include <string.h>
 
@@ -13,6 +15,7 @@ struct live {
 	const struct cli *cli;
 	json_t *o;     /* what --json prints */
 	json_t *steps; /* within it */
+	json_t *aside; /* findings that wait for those on the way of a message */
 	bool failed;   /* the verdict is bad */
 	bool whole;    /* the transcript is wanted in any case */
 };
@@ -45,18 +48,63 @@ print_step(const struct cli *cli, const char *name, const char *state, const cha
 	(void)fflush(stdout);
 }
 
+/* 0 for a finding on the way of a message; else its place among the others. */
+static unsigned
+place_aside(const char *name)
+{
+	static const char *const names[] = {"spf", "dkim", "dmarc"};
+	unsigned port;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return UINT16_MAX + 1 + i;
+	return sscanf(name, "port %u", &port) == 1 ? port : 0;
+}
+
+static int
+add_step(struct live *l, json_t *step)
+{
+	if (!l->cli->json)
+		print_step(l->cli, json_string_value(json_object_get(step, "name")),
+		    json_string_value(json_object_get(step, "state")),
+		    json_string_value(json_object_get(step, "text")));
+	return json_array_append(l->steps, step) < 0 ? EX_OSERR : EX_OK;
+}
+
 static int
 take_step(struct live *l, const struct message *m)
 {
-	const char *name = message_str(m, F_NAME), *state = message_str(m, F_STATE),
-		   *text = message_str(m, F_TEXT);
+	json_t *step = json_pack("{s:s, s:s, s:s}", "name", message_str(m, F_NAME), "state",
+	    message_str(m, F_STATE), "text", message_str(m, F_TEXT));
+	unsigned place = place_aside(message_str(m, F_NAME));
+	size_t at = json_array_size(l->aside);
+	int status;
 
-	if (!l->cli->json)
-		print_step(l->cli, name, state, text);
-	return json_array_append_new(l->steps,
-		   json_pack("{s:s, s:s, s:s}", "name", name, "state", state, "text", text)) < 0
-		   ? EX_OSERR
-		   : EX_OK;
+	if (place == 0) {
+		status = step == NULL ? EX_OSERR : add_step(l, step);
+	} else {
+		while (at > 0 && place_aside(json_string_value(json_object_get(
+				     json_array_get(l->aside, at - 1), "name"))) > place)
+			at--;
+		status = json_array_insert(l->aside, at, step) < 0 ? EX_OSERR : EX_OK;
+	}
+	json_decref(step);
+	return status;
+}
+
+static int
+add_aside(struct live *l)
+{
+	int status = EX_OK;
+	json_t *step;
+	size_t i;
+
+	json_array_foreach(l->aside, i, step)
+	{
+		if (status == EX_OK)
+			status = add_step(l, step);
+	}
+	return status;
 }
 
 /* ---- the verdict ---- */
@@ -70,6 +118,10 @@ print_verdict(const struct live *l)
 	    {"Mail:", "retry"}, {"Server:", "reply"}};
 	const char *transcript = json_string_value(json_object_get(l->o, "transcript"));
 
+	if (transcript != NULL && (l->failed || l->whole)) {
+		(void)printf("\nWhat was said (no secret is in it; for a ticket):\n");
+		cli_put_lines(l->cli, transcript, 2);
+	}
 	(void)putchar('\n');
 	cli_put(l->cli, l->failed ? COLOUR_BOLD : COLOUR_GOOD,
 	    json_string_value(json_object_get(l->o, "text")), 0);
@@ -83,10 +135,6 @@ print_verdict(const struct live *l)
 		cli_put(l->cli, COLOUR_NONE, value, 0);
 		(void)putchar('\n');
 	}
-	if (transcript == NULL || (!l->failed && !l->whole))
-		return;
-	(void)printf("\nWhat was said (no secret is in it; for a ticket):\n");
-	cli_put_lines(l->cli, transcript, 2);
 }
 
 static int
@@ -103,6 +151,8 @@ take_verdict(struct live *l, const struct message *m)
 	    {F_TRANSCRIPT, "transcript", false},
 	};
 
+	if (add_aside(l) != EX_OK)
+		return EX_OSERR;
 	l->failed = strcmp(message_str(m, F_STATE), "ok") != 0;
 	if (cli_json_fields(l->o, m, columns, ARRAY_SIZE(columns)) < 0 ||
 	    json_object_set_new(l->o, "ok", json_boolean(!l->failed)) < 0)
@@ -234,12 +284,14 @@ check_live(const struct cli *cli, const struct arguments *args)
 	else if (status == EX_OK)
 		l.o = json_pack("{s:s}", "host", args->values[OPTION_HOST]);
 	l.steps = json_array();
-	if (status == EX_OK && (l.o == NULL || json_object_set(l.o, "steps", l.steps) < 0))
+	l.aside = json_array();
+	if (status == EX_OK && (l.o == NULL || l.aside == NULL || json_object_set(l.o, "steps", l.steps) < 0))
 		status = cli_fail(cli, EX_OSERR, NULL, "memory ran out");
 	if (status == EX_OK && !cli->json)
 		print_head(cli, l.o, account == NULL ? args->values[OPTION_HOST] : NULL);
 	status = status == EX_OK ? run(&l, m) : (message_free(m), status);
 	json_decref(l.steps);
+	json_decref(l.aside);
 	json_decref(l.o);
 	return status;
 }

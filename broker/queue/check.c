@@ -16,7 +16,13 @@
 #include "base/log.h"
 #include "broker/ipc/reply.h"
 
-enum { CHECKS_MAX = 4, CHECK_SECONDS = 180, SENDERS_MAX = 20, BODY_MAX = 4096 };
+enum {
+	CHECKS_MAX = 4,
+	CHECK_SECONDS = 180,
+	SENDERS_MAX = 20,
+	BODY_MAX = 4096,
+	FAILED_NAMES_MAX = 200,
+};
 
 struct check {
 	struct check *next;
@@ -29,6 +35,7 @@ struct check {
 	const struct check_ops *ops;
 	void *arg;
 	struct event *limit;
+	struct buf failed; /* the names of findings that are "fail", each once */
 };
 
 static void
@@ -50,6 +57,7 @@ check_end(struct check *c)
 		event_free(c->limit);
 	free(c->host);
 	free(c->tls);
+	buf_free(&c->failed);
 	free(c);
 }
 
@@ -231,6 +239,7 @@ check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *
 	if (c == NULL)
 		return -ENOMEM;
 	c->q = q;
+	buf_init(&c->failed, FAILED_NAMES_MAX);
 	c->id = ++q->last_check;
 	c->ops = ops;
 	c->arg = arg;
@@ -301,6 +310,24 @@ judge(const struct check *c, const struct message *m, const struct smtp_reply *r
 	diagnose(&facts, ret);
 }
 
+/* The server takes the mail, but something was found to be wrong: so far only what DNS says of the sender's domain is
+ * looked at beside the way of a message. */
+static void
+judge_findings(const struct check *c, struct diagnosis *ret)
+{
+	const char *domain = c->account == NULL ? NULL : address_domain(c->account->conf.mailbox);
+
+	ret->cause = "sender-domain-records";
+	ret->fixer = "sender-config";
+	ret->retry = RETRY_CONFIGURATION;
+	(void)snprintf(ret->text, sizeof(ret->text),
+	    "The server takes the mail, but receivers may refuse it or take it for spam: %s failed.",
+	    buf_str(&c->failed));
+	(void)snprintf(ret->next, sizeof(ret->next),
+	    "Correct the DNS records of %s as the findings marked fail say, then check again.",
+	    domain == NULL ? "the sender's domain" : domain);
+}
+
 static struct message *
 make_verdict(const struct check *c, const struct message *m, int *ret_status)
 {
@@ -317,6 +344,9 @@ make_verdict(const struct check *c, const struct message *m, int *ret_status)
 		judge(c, m, &reply, &d);
 		*ret_status = status_of(d.retry);
 		outcome_reply_text(&reply, &words);
+	} else if (c->failed.len > 0) {
+		judge_findings(c, &d);
+		*ret_status = status_of(d.retry);
 	} else {
 		(void)snprintf(d.text, sizeof(d.text), "Everything that was tried works.");
 		(void)snprintf(d.next, sizeof(d.next), "Nothing to do.");
@@ -324,10 +354,10 @@ make_verdict(const struct check *c, const struct message *m, int *ret_status)
 	(void)buf_append_str(&next, d.next);
 	if (message_has(m, F_NEXT))
 		(void)buf_printf(&next, " %s", message_str(m, F_NEXT));
-	message_put_str(out, F_STATE, bytes == NULL ? "ok" : "fail");
+	message_put_str(out, F_STATE, *ret_status == EX_OK ? "ok" : "fail");
 	message_put_str(out, F_CAUSE, d.cause);
 	message_put_str(out, F_FIXER, d.fixer);
-	message_put_str(out, F_RETRY, bytes == NULL ? "" : retry_class_name(d.retry));
+	message_put_str(out, F_RETRY, *ret_status == EX_OK ? "" : retry_class_name(d.retry));
 	message_put_str(out, F_TEXT, d.text);
 	message_put_str(out, F_NEXT, buf_str(&next));
 	if (words.len > 0)
@@ -355,6 +385,10 @@ take_step(struct check *c, const struct message *m)
 {
 	struct message *out = message_new(M_ROW_CHECK);
 
+	if (strcmp(message_str(m, F_STATE), "fail") == 0 &&
+	    strstr(buf_str(&c->failed), message_str(m, F_NAME)) == NULL)
+		(void)buf_printf(&c->failed, "%s%s", c->failed.len > 0 ? ", " : "",
+		    message_str(m, F_NAME));
 	message_put_str(out, F_NAME, message_str(m, F_NAME));
 	message_put_str(out, F_STATE, message_str(m, F_STATE));
 	message_put_str(out, F_TEXT, message_str(m, F_TEXT));

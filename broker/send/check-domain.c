@@ -241,6 +241,11 @@ report_dmarc(struct check_domain *d)
 	else if (m->several)
 		tell(d, "dmarc", "fail", "_dmarc.%s has more than one record, which counts as none",
 		    d->dmarc_domain);
+	else if (*policy == '\0')
+		tell(d, "dmarc", "warn",
+		    "_dmarc.%s has a record without a policy: receivers ignore it, or take it as "
+		    "p=none; write \"v=DMARC1; p=none\" at least",
+		    d->dmarc_domain);
 	else if (!spf && !dkim && strcasecmp(policy, "none") != 0)
 		tell(d, "dmarc", "warn",
 		    "policy %s%s%s, and neither SPF nor DKIM of the domain was seen to fit the "
@@ -249,7 +254,7 @@ report_dmarc(struct check_domain *d)
 		    policy, above ? " from " : "", above ? d->dmarc_domain : "", policy);
 	else
 		tell(d, "dmarc", "ok", "policy %s%s%s; aligned by %s%s%s",
-		    policy[0] == '\0' ? "none" : policy, above ? ", from " : "",
+		    policy, above ? ", from " : "",
 		    above ? d->dmarc_domain : "", spf ? "SPF" : "", spf && dkim ? " and " : "",
 		    dkim  ? "DKIM"
 		    : spf ? ""

@@ -492,6 +492,8 @@ check_line_new(const struct check_line_config *config, check_line_event *event, 
 	if (config->address_count > RESOLVER_ADDRESSES_MAX)
 		l->config.address_count = RESOLVER_ADDRESSES_MAX;
 	memcpy(l->addresses, config->addresses, l->config.address_count * sizeof(struct address));
+	for (size_t i = 0; i < l->config.address_count; i++)
+		address_set_port(&l->addresses[i], config->port);
 	l->host = strdup(config->host);
 	l->ehlo_name = config->ehlo_name == NULL ? NULL : strdup(config->ehlo_name);
 	l->io = event_new(config->base, -1, 0, on_io, l);

@@ -242,6 +242,15 @@ value_is(const struct tag *t, const char *value)
 
 /* ---- DMARC ---- */
 
+/* "" for a value that is none of the policies: RFC 7489 6.6.3 has the record ignored, as without one. */
+static void
+take_policy(char to[16], const struct tag *t)
+{
+	to[0] = '\0';
+	if (value_is(t, "none") || value_is(t, "quarantine") || value_is(t, "reject"))
+		copy(to, 16, t->value, t->value_len);
+}
+
 void
 dmarc_record(struct dmarc *d, const char *text, size_t len)
 {
@@ -257,9 +266,9 @@ dmarc_record(struct dmarc *d, const char *text, size_t len)
 	d->exists = true;
 	while (next_tag(&at, end, &t)) {
 		if (tag_is(&t, "p"))
-			copy(d->policy, sizeof(d->policy), t.value, t.value_len);
+			take_policy(d->policy, &t);
 		else if (tag_is(&t, "sp"))
-			copy(d->subdomains, sizeof(d->subdomains), t.value, t.value_len);
+			take_policy(d->subdomains, &t);
 		else if (tag_is(&t, "aspf"))
 			d->strict_spf = value_is(&t, "s");
 		else if (tag_is(&t, "adkim"))

@@ -498,6 +498,15 @@ resolver_query(struct resolver *r, const char *name, enum dns_type type, dns_don
 /* ---- addresses ---- */
 
 void
+address_set_port(struct address *a, unsigned port)
+{
+	if (a->sockaddr.ss_family == AF_INET)
+		((struct sockaddr_in *)&a->sockaddr)->sin_port = htons((uint16_t)port);
+	else
+		((struct sockaddr_in6 *)&a->sockaddr)->sin6_port = htons((uint16_t)port);
+}
+
+void
 address_text(const struct address *a, char *to, size_t size)
 {
 	const void *bits =

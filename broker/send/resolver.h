@@ -61,6 +61,7 @@ bool resolver_query(
     struct resolver *r, const char *name, enum dns_type type, dns_done *done, void *arg);
 
 /* "192.0.2.1" or "2001:db8::1". */
+void address_set_port(struct address *a, unsigned port);
 void address_text(const struct address *a, char *to, size_t size);
 bool address_is_loopback(const struct address *a);
 

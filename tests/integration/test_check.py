@@ -92,6 +92,12 @@ def tester(ground, f, servers):
           r.returncode == 78 and 'not trusted' in r.stdout and re.search(r'valid \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d', r.stdout), r)
     check('--host: what is offered before and within TLS', re.search(r'ehlo +before TLS: .*STARTTLS', r.stdout) and re.search(r'auth-offer +before TLS: none', r.stdout) and
           'within TLS' in r.stdout, r.stdout)
+    knocks = []
+    door = socket.create_server(('127.0.0.1', 0))
+    threading.Thread(target=lambda: [(knocks.append(1), c.sendall(b'421 not now\r\n'), c.close()) for c, _ in iter(door.accept, None)], daemon=True).start()
+    r = f.frank('check', '--host', f'127.0.0.1:{door.getsockname()[1]}', '--json')
+    ports = [s['name'] for s in json.loads(r.stdout)['steps'] if s['name'].startswith('port ')] if r.stdout.startswith('{') else r
+    check('--host: each port is looked at on itself, not on the one that was named', len(knocks) == 1 and ports == ['port 25', 'port 465', 'port 587', 'port 2525'], (knocks, ports))
     r = f.frank('check', '--host', 'localhost:0')
     check('--host: no port 0', r.returncode == 64, r)
     r = f.frank('check', '--host', f'localhost:{ground.starttls}', 'healthy')
@@ -184,13 +190,11 @@ def plain(text):
 
 
 def verdict_of(text):
-    """The lines from the verdict to what was said."""
+    """The verdict: the last lines."""
     lines = plain(text).split('\n')
     blanks = [i for i, line in enumerate(lines) if not line.strip()]
-    # head, blank, findings, blank, verdict, blank, transcript
-    start = blanks[1] + 1 if len(blanks) > 1 else 0
-    end = blanks[2] if len(blanks) > 2 else len(lines)
-    return [line for line in lines[start:end] if line]
+    # head, blank, findings, blank, transcript, blank, verdict, and the end of the last line
+    return lines[blanks[-2] + 1 : blanks[-1]]
 
 
 def page(shown):

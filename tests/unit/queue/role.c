@@ -458,14 +458,12 @@ test_account_rate_over_a_restart(void **state)
 	h->account_rate = 3;
 	harness_start(h);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(
-		    harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+		assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
 	assert_int_equal(deliver_jobs(h), 2);
 	harness_kill(h);
 	harness_start(h);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(
-		    harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+		assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
 	assert_int_equal(deliver_jobs(h), 1);
 	/* what was under way at a crash counts: it may have been sent */
 	harness_kill(h);
@@ -910,6 +908,67 @@ test_user_limits(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Asks for a check of the account, answers with one finding, and gives the verdict. */
+static struct message *
+check_with_finding(struct harness *h, const char *state)
+{
+	struct message *m = message_new(M_CHECK), *run = NULL, *row = NULL;
+	int fd = harness_connect_control(h, 0), passed = -1;
+
+	message_put_u64(m, F_FLAGS, 0);
+	message_put_str(m, F_ACCOUNT, "acct");
+	assert_int_equal(message_write(fd, m, -1), 0);
+	(void)message_free(m);
+	while (h->send < 0) {
+		harness_serve(h, 5);
+		if (h->send_wanted)
+			harness_give_send(h);
+	}
+	assert_true(harness_wait(h, h->send, LONG));
+	assert_int_equal(message_read(h->send, &run, &passed), 1);
+	assert_int_equal(message_type(run), M_CHECK_RUN);
+	m = message_new(M_CHECK_STEP);
+	message_put_u64(m, F_ID, message_u64(run, F_ID, 0));
+	message_put_str(m, F_NAME, "spf");
+	message_put_str(m, F_STATE, state);
+	message_put_str(m, F_TEXT, "what was found");
+	assert_int_equal(message_write(h->send, m, -1), 0);
+	(void)message_free(m);
+	m = message_new(M_CHECK_DONE);
+	message_put_u64(m, F_ID, message_u64(run, F_ID, 0));
+	assert_int_equal(message_write(h->send, m, -1), 0);
+	(void)message_free(m);
+	(void)message_free(run);
+	for (unsigned i = 0; i < 2; i++) {
+		row = message_free(row);
+		assert_true(harness_wait(h, fd, LONG));
+		assert_int_equal(message_read(fd, &row, &passed), 1);
+	}
+	assert_int_equal(message_type(row), M_ROW_VERDICT);
+	(void)close(fd);
+	return row;
+}
+
+/* "Everything works" is never said beside a finding that failed. */
+static void
+test_check_verdict_minds_its_findings(void **state)
+{
+	static const char *const states[] = {"ok", "info", "warn", "fail"};
+	struct harness *h = *state;
+
+	harness_start(h);
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		CLEANUP_MESSAGE struct message *v = check_with_finding(h, states[i]);
+		bool fails = strcmp(states[i], "fail") == 0;
+
+		assert_string_equal(message_str(v, F_STATE), fails ? "fail" : "ok");
+		assert_string_equal(
+		    message_str(v, F_CAUSE), fails ? "sender-domain-records" : "healthy");
+		assert_int_equal(strstr(message_str(v, F_TEXT), "spf failed") != NULL, fails);
+		assert_int_equal(strstr(message_str(v, F_NEXT), "example.com") != NULL, fails);
+	}
+}
+
 int
 main(void)
 {
@@ -926,6 +985,7 @@ main(void)
 	    TEST(test_policy),
 	    TEST(test_no_service_no_mail),
 	    TEST(test_resent_is_rewritten),
+	    TEST(test_check_verdict_minds_its_findings),
 	    TEST(test_rate_and_reload),
 	    TEST(test_account_rate_over_a_restart),
 	    TEST(test_reload_within_a_message),

@@ -184,6 +184,21 @@ test_wrong_records(void **state)
 	says("an RSA key of 1024 bits or less: make one of 2048, in test mode");
 }
 
+/* RFC 7489 6.6.3: without a policy the record is ignored, or read as p=none where it asks for reports. */
+static void
+test_dmarc_without_policy(void **state)
+{
+	static const struct record zone[] = {
+	    {"_dmarc.example.com", "v=DMARC1; rua=mailto:dmarc@example.com"},
+	    {"_dmarc.example.net", "v=DMARC1; p=whatever"},
+	};
+
+	look("example.com", "generic", NULL, zone, ARRAY_SIZE(zone));
+	says("dmarc warn _dmarc.example.com has a record without a policy");
+	look("example.net", "generic", NULL, zone, ARRAY_SIZE(zone));
+	says("dmarc warn _dmarc.example.net has a record without a policy");
+}
+
 /* Keys that mail was signed with: looked up beside the provider's, each where its d= says. */
 static void
 test_seen_keys(void **state)
@@ -253,6 +268,7 @@ main(void)
 	    WORLD_TEST(test_in_order),
 	    WORLD_TEST(test_nothing_published),
 	    WORLD_TEST(test_wrong_records),
+	    WORLD_TEST(test_dmarc_without_policy),
 	    WORLD_TEST(test_seen_keys),
 	    WORLD_TEST(test_silence),
 	    WORLD_TEST(test_forgotten),
