@@ -338,6 +338,52 @@ text_escape(struct buf *out, const void *data, size_t len, bool quotes)
 	return r < 0 ? take_back(out, before, r) : 0;
 }
 
+/* What stands for the `n` octets of a character at `s`: itself, "" where it is left out, " " for white space; `n` 0
+ * is no character. */
+static const char *
+plain_of(const char *s, size_t n, uint32_t point, size_t *ret_len)
+{
+	*ret_len = 1;
+	if (n == 0)
+		return "?";
+	if (point <= 0x20 || (point >= 0x7f && point <= 0xa0) || point == 0x2028 || point == 0x2029)
+		return " ";
+	*ret_len = is_printable_point(point) ? n : 0;
+	return s;
+}
+
+int
+text_plain(struct buf *out, const char *text, size_t len, size_t max)
+{
+	size_t before = out->len, n, plain_len;
+	bool space = false;
+	uint32_t point = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0; i += n == 0 ? 1 : n) {
+		const char *plain;
+
+		n = utf8_length(text + i, len - i, &point);
+		plain = plain_of(text + i, n, point, &plain_len);
+		if (plain_len == 1 && *plain == ' ') {
+			space = out->len > before;
+			continue;
+		}
+		if (plain_len == 0)
+			continue;
+		if (out->len - before + space + plain_len > max) {
+			r = buf_append_str(out, "...");
+			break;
+		}
+		if (space)
+			r = buf_append_char(out, ' ');
+		if (r == 0)
+			r = buf_append(out, plain, plain_len);
+		space = false;
+	}
+	return r < 0 ? take_back(out, before, r) : 0;
+}
+
 int
 text_clean(struct buf *out, const char *text)
 {

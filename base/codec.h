@@ -39,6 +39,12 @@ size_t utf8_length(const char *s, size_t len, uint32_t *ret_point);
  * characters that end a line or change its direction); `quotes` also escapes '"'. */
 int text_escape(struct buf *out, const void *data, size_t len, bool quotes);
 
+/* At most `max` octets of a text from outside, for a sentence that is escaped where it is shown: printable UTF-8 as it
+ * is, each run of white space and control characters as one space (none at either end), characters without a width or
+ * that change the direction left out, an octet of no character as '?'. What is longer ends in "...", between
+ * characters. */
+int text_plain(struct buf *out, const char *text, size_t len, size_t max);
+
 /* Text that was escaped already, and may have been cut since or joined with what was not: LF and
  * printable UTF-8 as they are, each other octet as '?'. */
 int text_clean(struct buf *out, const char *text);

@@ -121,7 +121,7 @@ refuse(struct buf *ret_why, const char *why, const char *quoted)
 	(void)buf_append_str(ret_why, why);
 	if (quoted != NULL) {
 		(void)buf_append_char(ret_why, ' ');
-		(void)text_escape(ret_why, quoted, strnlen(quoted, QUOTED_MAX), false);
+		(void)text_plain(ret_why, quoted, strlen(quoted), QUOTED_MAX);
 	}
 	return -EINVAL;
 }

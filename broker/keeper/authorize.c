@@ -198,6 +198,20 @@ ignore(struct client *c, const char *why)
 	client_release(c);
 }
 
+/* An answer that is not this attempt's: what the server said in it is told all the same, since many leave the state
+ * out of a refusal. */
+static void
+ignore_callback(struct client *c, const struct callback *got)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+
+	(void)buf_append_str(&text, got->why);
+	if (got->error.len > 0)
+		(void)buf_printf(&text, " It says %s%s%s", buf_str(&got->error),
+		    got->text.len > 0 ? ": " : ".", buf_str(&got->text));
+	ignore(c, buf_str(&text));
+}
+
 static void
 fail_callback(struct attempt *t, const struct callback *got)
 {
@@ -244,7 +258,7 @@ attempt_take_callback(struct attempt *t, struct client *c, const struct message 
 	case CALLBACK_IGNORED:
 		if (t->invited)
 			attempt_free(t);
-		ignore(c, got.why);
+		ignore_callback(c, &got);
 		break;
 	case CALLBACK_ERROR:
 		facts =

@@ -10,7 +10,13 @@
 #include "base/codec.h"
 #include "base/issuer.h"
 
-enum { VALUE_MAX = 16 * 1024, NAME_MAX_LEN = 64, QUOTED_MAX = 200 };
+enum {
+	VALUE_MAX = 16 * 1024,
+	NAME_MAX_LEN = 64,
+	QUOTED_MAX = 200,
+	ERROR_MAX = 100,
+	DESCRIPTION_MAX = 1000
+};
 
 enum known { P_STATE, P_ISS, P_ERROR, P_ERROR_DESCRIPTION, P_ERROR_URI, P_CODE, P_COUNT };
 
@@ -97,7 +103,7 @@ state_fits(const struct parameters *p, const struct secret *state)
 static void
 quote(struct buf *b, const char *text)
 {
-	(void)text_escape(b, text, strnlen(text, QUOTED_MAX), false);
+	(void)text_plain(b, text, strlen(text), QUOTED_MAX);
 }
 
 static const char *
@@ -126,23 +132,31 @@ find_flaw(const struct parameters *p, const struct callback_expected *e, struct 
 	return "The answer came from another authorization server than the one that was asked.";
 }
 
+/* What the server says went wrong, made fit to be shown. */
+static int
+take_error(const struct parameters *p, struct callback *ret)
+{
+	const struct buf *error = &p->values[P_ERROR], *text = &p->values[P_ERROR_DESCRIPTION];
+	int r = text_plain(&ret->error, buf_str(error), error->len, ERROR_MAX);
+
+	return r < 0 ? r : text_plain(&ret->text, buf_str(text), text->len, DESCRIPTION_MAX);
+}
+
 static enum callback_verdict
 judge(struct parameters *p, const struct callback_expected *e, struct callback *ret)
 {
 	if (!state_fits(p, e->state)) {
-		ret->why = "The address does not belong to this sign-in.";
-		return CALLBACK_IGNORED;
+		ret->why =
+		    p->count[P_STATE] == 0
+			? "The answer bears no state, so it is not known whose it is."
+			: "The answer does not belong to this sign-in: its state is another's.";
+		return take_error(p, ret) < 0 ? CALLBACK_FAILED : CALLBACK_IGNORED;
 	}
 	ret->why = find_flaw(p, e, &ret->text);
 	if (ret->why != NULL)
 		return CALLBACK_INVALID;
 	if (p->count[P_ERROR] == 1) {
-		if (buf_append(&ret->error, buf_str(&p->values[P_ERROR]), p->values[P_ERROR].len) <
-			0 ||
-		    buf_append(&ret->text, buf_str(&p->values[P_ERROR_DESCRIPTION]),
-			p->values[P_ERROR_DESCRIPTION].len) < 0)
-			return CALLBACK_FAILED;
-		return CALLBACK_ERROR;
+		return take_error(p, ret) < 0 ? CALLBACK_FAILED : CALLBACK_ERROR;
 	}
 	ret->why = "The answer brings neither a code nor an error.";
 	if (p->count[P_CODE] == 0 || p->values[P_CODE].len == 0)

@@ -22,8 +22,8 @@ enum callback_verdict {
 
 struct callback {
 	struct secret *code; /* CALLBACK_CODE */
-	/* CALLBACK_ERROR: code and error_description, decoded. CALLBACK_INVALID: `text` is a sentence
-	 * that goes on from `why`, or "". */
+	/* CALLBACK_ERROR, and CALLBACK_IGNORED where it has them: code and error_description, decoded,
+	 * made fit to be shown. CALLBACK_INVALID: `text` is a sentence that goes on from `why`, or "". */
 	struct buf error, text;
 	const char *why; /* CALLBACK_IGNORED, CALLBACK_INVALID: a sentence, constant */
 };

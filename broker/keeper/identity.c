@@ -46,7 +46,7 @@ claim_is(const struct message *m, const char *name, const char *value)
 static void
 quote(struct buf *b, const char *text)
 {
-	(void)text_escape(b, text, strnlen(text, QUOTED_MAX), false);
+	(void)text_plain(b, text, strlen(text), QUOTED_MAX);
 }
 
 /* ---- the ID token as a whole ---- */

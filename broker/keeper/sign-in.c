@@ -227,7 +227,7 @@ fail_unfit(struct attempt *t, const char *fault)
 	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
 
 	(void)buf_append_str(&text, "The issuer's metadata cannot be used: ");
-	(void)text_escape(&text, fault, strlen(fault), false);
+	(void)text_plain(&text, fault, strlen(fault), SIGN_IN_TEXT_MAX);
 	(void)buf_append_char(&text, '.');
 	attempt_finish(t, EX_CONFIG, buf_str(&text),
 	    "Correct issuer in the account's block; if that is right, name the endpoints there one "
@@ -379,7 +379,7 @@ store_tokens(struct attempt *t, const char *identity)
 		(void)buf_append_str(&text, "Signed in");
 		if (identity != NULL) {
 			(void)buf_append_str(&text, " as ");
-			(void)text_escape(&text, identity, strlen(identity), false);
+			(void)text_plain(&text, identity, strlen(identity), SIGN_IN_TEXT_MAX);
 		}
 		(void)buf_append_char(&text, '.');
 		finish_well(t, buf_str(&text));
@@ -485,9 +485,9 @@ fail_scope(struct attempt *t, const char *lacking, const char *granted)
 	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
 
 	(void)buf_append_str(&text, "The permission ");
-	(void)text_escape(&text, lacking, strlen(lacking), false);
+	(void)text_plain(&text, lacking, strlen(lacking), GRANTED_MAX);
 	(void)buf_append_str(&text, " was not granted, but ");
-	(void)text_escape(&text, granted, strnlen(granted, GRANTED_MAX), false);
+	(void)text_plain(&text, granted, strlen(granted), GRANTED_MAX);
 	(void)buf_append_str(&text, ". Nothing was stored.");
 	attempt_finish(
 	    t, EX_NOPERM, buf_str(&text), "Sign in again and leave every permission ticked.", NULL);

@@ -227,6 +227,36 @@ test_clean(void **state)
 	}
 }
 
+static void
+test_plain(void **state)
+{
+	static const struct {
+		const char *in, *out;
+		size_t max;
+	} cases[] = {
+	    {"", "", 9},
+	    {" \r\n ", "", 9},
+	    {"\r\nAADSTS65004:\r\n\tdeclined.\r\n", "AADSTS65004: declined.", 99},
+	    {"<b>DOMAIN\\user</b>", "<b>DOMAIN\\user</b>", 99},
+	    {"\xc3\xa4\xc2\xa0\xe2\x80\xaeok\x1b[2J\xff\x7f\xe2\x80\xa8.", "\xc3\xa4 ok [2J? .",
+		99},
+	    {"abcdef", "abcdef", 6},
+	    {"abcdef", "abcde...", 5},
+	    {"ab \xc3\xa4", "ab...", 4},
+	    {"ab   ", "ab", 2},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP_BUF struct buf out = BUF_INIT(100), small = BUF_INIT(2);
+
+		assert_int_equal(
+		    text_plain(&out, cases[i].in, strlen(cases[i].in), cases[i].max), 0);
+		assert_string_equal(buf_str(&out), cases[i].out);
+		assert_int_equal(text_plain(&small, cases[i].in, strlen(cases[i].in), cases[i].max),
+		    strlen(cases[i].out) > 2 ? -ENOBUFS : 0);
+	}
+}
+
 int
 main(void)
 {
@@ -236,6 +266,7 @@ main(void)
 	    cmocka_unit_test(test_round_trip_and_bound),
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_clean),
+	    cmocka_unit_test(test_plain),
 	};
 
 	return cmocka_run_group_tests_name("base/codec", tests, NULL, NULL);
