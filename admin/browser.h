@@ -1,14 +1,23 @@
 /*
  * browser.h: opens the sign-in's address in the person's browser.
+ *
+ * The browser is never started as root. Under sudo it is started as the person who called sudo
+ * (SUDO_UID), with an environment made for them; as root otherwise there is none to start, and the
+ * caller prints the address.
  */
 #ifndef FRANK_ADMIN_BROWSER_H
 #define FRANK_ADMIN_BROWSER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
-/* Is there a desktop (X11 or Wayland) that a browser could open on? */
+/* Is there a desktop (X11 or Wayland) on which a browser could be opened as somebody else than root? */
 bool browser_is_there(void);
+
+/* The users whose browser may come back: this process's, and under sudo or pkexec the person's who
+ * called it. At most `max`; returns how many. */
+size_t browser_users(uid_t *ret, size_t max);
 
 /*
  * Starts xdg-open and returns its process id, or negative errno. The address is in its arguments,

@@ -1,6 +1,6 @@
 /*
  * http-get.c: see http-get.h. The head is collected until its blank line and only then read, in
- * place: so it does not matter how the octets were cut on the way.
+ * place: so it does not matter how the octets were cut on the way. A form is waited for behind it.
  */
 #include "admin/http-get.h"
 
@@ -29,6 +29,16 @@ next_line(char **at, char *end)
 	return line;
 }
 
+/* Visible US-ASCII alone: what browsers percent-encode never comes as it is. */
+static bool
+is_visible(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (s[i] <= 0x20 || s[i] >= 0x7f)
+			return false;
+	return true;
+}
+
 /* "GET /path?query HTTP/1.1" */
 static int
 read_request_line(struct http_get *g, char *line)
@@ -48,16 +58,28 @@ read_request_line(struct http_get *g, char *line)
 		return 400;
 	if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
 		return 505;
-	for (const char *c = target; *c != '\0'; c++)
-		if (*c <= 0x20 || *c >= 0x7f || *c == '#')
-			return 400;
-	if (strcmp(line, "GET") != 0)
+	if (!is_visible(target, strlen(target)) || strchr(target, '#') != NULL)
+		return 400;
+	g->is_head = strcmp(line, "HEAD") == 0;
+	g->is_post = strcmp(line, "POST") == 0;
+	if (!g->is_head && !g->is_post && strcmp(line, "GET") != 0)
 		return 405;
 	query = strchr(target, '?');
 	if (query != NULL)
 		*query++ = '\0';
 	g->path = target;
 	g->query = query;
+	return 0;
+}
+
+static int
+read_length(struct http_get *g, const char *value)
+{
+	if (g->has_length || *value == '\0' || value[strspn(value, "0123456789")] != '\0')
+		return 400;
+	g->has_length = true;
+	for (; *value != '\0' && g->length <= HTTP_GET_MAX; value++)
+		g->length = g->length * 10 + (size_t)(*value - '0');
 	return 0;
 }
 
@@ -76,18 +98,30 @@ read_field(struct http_get *g, char *line)
 	end = value + strlen(value);
 	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
 		*--end = '\0';
-	if (strcasecmp(line, "Host") != 0)
-		return 0;
-	if (g->host != NULL)
-		return 400;
-	g->host = value;
+	if (strcasecmp(line, "Host") == 0) {
+		if (g->host != NULL)
+			return 400;
+		g->host = value;
+	} else if (strcasecmp(line, "Content-Length") == 0) {
+		return read_length(g, value);
+	} else if (strcasecmp(line, "Content-Type") == 0) {
+		static const char form[] = "application/x-www-form-urlencoded";
+		size_t len = sizeof(form) - 1;
+
+		g->is_form = strncasecmp(value, form, len) == 0 &&
+			     (value[len] == '\0' || strchr("; \t", value[len]) != NULL);
+	} else if (strcasecmp(line, "Sec-Purpose") == 0 || strcasecmp(line, "Purpose") == 0 ||
+		   strcasecmp(line, "X-Moz") == 0) {
+		/* WHATWG Fetch, "Sec-Purpose", and what browsers sent before it */
+		g->is_prefetch = strncasecmp(value, "prefetch", strlen("prefetch")) == 0;
+	}
 	return 0;
 }
 
 static int
 read_head(struct http_get *g, char *end)
 {
-	char *at = g->head.data, *line;
+	char *at = g->in.data, *line;
 	int status;
 
 	if (memchr(at, '\0', (size_t)(end - at)) != NULL)
@@ -100,7 +134,9 @@ read_head(struct http_get *g, char *end)
 		status = read_field(g, line);
 	if (status == 0 && g->host == NULL)
 		status = 400;
-	return status;
+	if (status != 0 || !g->is_post)
+		return status;
+	return !g->has_length ? 411 : g->length > HTTP_GET_MAX ? 413 : !g->is_form ? 415 : 0;
 }
 
 /* Where the blank line that ends the head is over, or NULL. Blank lines in front do not count. */
@@ -125,32 +161,59 @@ find_end(const struct buf *b)
 	return NULL;
 }
 
+/* The form is all there: it stands for the query. */
+static void
+take_form(struct http_get *g)
+{
+	char *form = g->in.data + g->body;
+
+	form[g->length] = '\0'; /* in the place of what follows, or of the buffer's own end */
+	if (!is_visible(form, g->length))
+		g->status = 400;
+	g->query = g->length > 0 ? form : NULL;
+}
+
+static bool
+refuse(struct http_get *g, int status)
+{
+	g->status = status;
+	return true;
+}
+
 bool
 http_get_take(struct http_get *g, const char *bytes, size_t len)
 {
-	size_t room = g->head.max - g->head.len;
+	static const char handshake[] = {0x16, 0x03}; /* RFC 8446 section 5.1 */
+	size_t room = g->in.max - g->in.len;
 	char *end;
 
-	if (buf_append(&g->head, bytes, len < room ? len : room) < 0) {
-		g->status = 431;
-		return true;
+	/* the parsed head points into it, so it does not move once it is there */
+	if ((g->in.len == 0 && buf_reserve(&g->in, g->in.max) < 0) ||
+	    buf_append(&g->in, bytes, len < room ? len : room) < 0)
+		return refuse(g, 431);
+	if (g->in.len >= sizeof(handshake) &&
+	    memcmp(g->in.data, handshake, sizeof(handshake)) == 0) {
+		g->is_tls = true;
+		return refuse(g, 400);
 	}
-	end = g->head.len == 0 ? NULL : find_end(&g->head);
-	if (end != NULL) {
+	if (g->body == 0) {
+		end = g->in.len == 0 ? NULL : find_end(&g->in);
+		if (end == NULL || end - g->in.data > HTTP_GET_MAX)
+			return g->in.len >= HTTP_GET_MAX ? refuse(g, 431) : false;
+		g->body = (size_t)(end - g->in.data);
 		g->status = read_head(g, end);
-		return true;
+		if (g->status != 0 || !g->is_post)
+			return true;
 	}
-	if (g->head.len == g->head.max) {
-		g->status = 431;
-		return true;
-	}
-	return false;
+	if (g->in.len - g->body < g->length)
+		return false;
+	take_form(g);
+	return true;
 }
 
 void
 http_get_clear(struct http_get *g)
 {
-	buf_free(&g->head);
-	g->status = 0;
-	g->path = g->query = g->host = NULL;
+	buf_free(&g->in);
+	*g = (struct http_get)HTTP_GET_INIT;
 }

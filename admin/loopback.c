@@ -3,12 +3,18 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netlink.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
 #include "admin/http-get.h"
+#include "admin/paste.h"
+#include "base/owner.h"
+
+enum { NOTE_MAX = 1024, ACCEPTS_MAX = 64 };
 
 /* Where the browser ends, without the code in its address. */
 #define END_PATH "/frank-signed-in"
@@ -38,6 +44,12 @@ struct loopback {
 	char *path;
 	struct connection connections[LOOPBACK_CONNECTIONS];
 	struct buf end; /* the response at END_PATH, once over */
+	int diag;       /* asks the kernel whose a connection is; -1: everybody's are taken */
+	uid_t callers[LOOPBACK_CALLERS_MAX];
+	size_t caller_count;
+	struct buf note; /* for the terminal */
+	unsigned notes;  /* that came so far */
+	bool told_of_others, note_shown;
 	bool over;
 	unsigned sent_on, shown; /* browsers sent on to the end, and those that got it */
 };
@@ -76,8 +88,7 @@ listen_on(int family, unsigned port)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (port != 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, a, is_six ? sizeof(six) : sizeof(four)) < 0 ||
-	    listen(fd, LOOPBACK_CONNECTIONS) < 0)
+	if (bind(fd, a, is_six ? sizeof(six) : sizeof(four)) < 0 || listen(fd, SOMAXCONN) < 0)
 		return -errno;
 	return TAKE_FD(fd);
 }
@@ -124,16 +135,33 @@ close_pair(struct loopback *l)
 	}
 }
 
+/* Whoever the kernel cannot be asked about is taken: the state in the address is what counts. */
+static void
+choose_callers(struct loopback *l, const uid_t *callers, size_t count)
+{
+	for (size_t i = 0; i < count && i < LOOPBACK_CALLERS_MAX; i++)
+		l->callers[l->caller_count++] = callers[i];
+	if (count > 0)
+		l->diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	if (l->diag >= 0 && !owner_is_told(l->diag)) {
+		(void)close(l->diag);
+		l->diag = -1;
+	}
+}
+
 int
-loopback_open(struct loopback **ret, unsigned port, const char *path)
+loopback_open(
+    struct loopback **ret, unsigned port, const char *path, const uid_t *callers, size_t count)
 {
 	struct loopback *l = calloc(1, sizeof(*l));
 	int r = -ENOMEM;
 
 	if (l == NULL)
 		return -ENOMEM;
-	l->listeners[0] = l->listeners[1] = -1;
+	l->listeners[0] = l->listeners[1] = l->diag = -1;
 	l->end = (struct buf)BUF_INIT(PAGE_MAX);
+	l->note = (struct buf)BUF_INIT(NOTE_MAX);
+	choose_callers(l, callers, count);
 	l->path = strdup(*path == '\0' ? "/" : path);
 	/* a free port of the one family may be taken in the other */
 	for (int tries = 0; l->path != NULL && tries < 20; tries++) {
@@ -177,7 +205,10 @@ loopback_free(struct loopback *l)
 	close_pair(l);
 	for (size_t i = 0; i < LOOPBACK_CONNECTIONS; i++)
 		drop(&l->connections[i]);
+	if (l->diag >= 0)
+		(void)close(l->diag);
 	buf_free(&l->end);
+	buf_free(&l->note);
 	free(l->path);
 	free(l);
 	return NULL;
@@ -203,14 +234,71 @@ slot(struct loopback *l)
 	return oldest;
 }
 
+static void PRINTF_LIKE(2, 3) note(struct loopback *l, const char *format, ...)
+{
+	va_list ap;
+
+	if (l->over || l->note.len > 0 || l->notes == LOOPBACK_NOTES_MAX)
+		return;
+	va_start(ap, format);
+	(void)buf_vprintf(&l->note, format, ap);
+	va_end(ap);
+	l->notes++;
+}
+
+/* Is the connection one of the callers' or root's? One that nobody can be named for was closed by now. */
+static bool
+is_callers(struct loopback *l, int fd)
+{
+	uint32_t uid;
+
+	if (l->diag < 0)
+		return true;
+	if (owner_of(l->diag, fd, &uid) < 0)
+		return false;
+	for (size_t i = 0; i < l->caller_count; i++)
+		if (l->callers[i] == uid)
+			return true;
+	if (uid != 0 && !l->told_of_others) {
+		note(l,
+		    "A program of another user (uid %u) came to this sign-in's port and was "
+		    "refused. "
+		    "If that was your browser, use --paste.",
+		    (unsigned)uid);
+		l->told_of_others = true;
+	}
+	return uid == 0;
+}
+
+/* Takes the descriptor. Nothing is waited for: what does not fit into the socket's buffer is lost. */
+static void
+turn_away(int fd)
+{
+	struct buf page CLEANUP_BUF = BUF_INIT(PAGE_MAX);
+
+	(void)page_response(&page, 403, PAGE_BAD, "Refused",
+	    "Another user of this computer is signing in here.",
+	    "If that is you, start frank authorize as the user whose browser this is, or with "
+	    "--paste.");
+	(void)send(fd, buf_str(&page), page.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}
+
 static void
 take_connections(struct loopback *l, int listener, int64_t now)
 {
 	int fd;
 
-	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		struct connection *c = slot(l);
+	for (unsigned i = 0; i < ACCEPTS_MAX && (fd = accept4(listener, NULL, NULL,
+						     SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;
+	     i++) {
+		struct connection *c;
 
+		if (!is_callers(l, fd)) {
+			turn_away(fd);
+			continue;
+		}
+		c = slot(l);
 		if (c == NULL) {
 			(void)close(fd);
 			continue;
@@ -235,7 +323,12 @@ static void
 respond(struct connection *c, int status, enum page_kind kind, const char *title, const char *text,
     const char *next)
 {
+	const char *end;
+
 	(void)page_response(&c->out, status, kind, title, text, next);
+	end = c->in.is_head ? strstr(buf_str(&c->out), "\r\n\r\n") : NULL;
+	if (end != NULL)
+		c->out.len = (size_t)(end + 4 - c->out.data);
 	start_writing(c);
 }
 
@@ -264,28 +357,97 @@ is_our_host(const struct loopback *l, const char *host)
 	return loopback_is_host(name) && strcmp(name, "::1") != 0;
 }
 
+/* A request that cannot be an answer at all. */
+static void
+decide_broken(struct loopback *l, struct connection *c)
+{
+	if (c->in.is_tls) {
+		note(l, "The browser speaks TLS to this sign-in's port, which has no certificate. "
+			"Change https to http in its address bar, or paste that address: --paste.");
+		drop(c);
+		return;
+	}
+	if (c->in.status != 400)
+		note(l,
+		    "Something came to this sign-in's port that is not understood (HTTP status "
+		    "%d). "
+		    "If it was your browser, start again with --paste.",
+		    c->in.status);
+	respond(c, c->in.status, PAGE_WAIT, "Not understood",
+	    "This address only takes the end of a sign-in.", NULL);
+}
+
+/* A request at the right address that brings nothing: what stands behind a '#' stays in the browser
+ * (RFC 9110 section 7.1). */
+static void
+decide_empty(struct loopback *l, struct connection *c)
+{
+	static const char next[] =
+	    "If something stands behind a # in the address bar, that is the answer: copy the whole "
+	    "address, and give it to frank authorize --paste. response_mode=query in "
+	    "extra-parameters makes the provider send it along.";
+
+	note(l, "The browser came back without an answer. %s", next);
+	respond(c, 400, PAGE_WAIT, "No answer came along",
+	    "The browser came back from the sign-in, and brought nothing that Frank could read.",
+	    next);
+}
+
+static void
+decide_elsewhere(struct loopback *l, struct connection *c)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(NOTE_MAX);
+	const char *query;
+	size_t len;
+
+	if (c->in.query == NULL || !paste_query(c->in.query, strlen(c->in.query), &query, &len)) {
+		respond(c, 404, PAGE_WAIT, "Nothing here",
+		    "Frank still waits for the sign-in to end.", NULL);
+		return;
+	}
+	(void)buf_printf(&text,
+	    "The provider's answer came to the path %.200s, and %.200s is what was asked for.",
+	    c->in.path, l->path);
+	note(l,
+	    "%s Set redirect-path as it is registered with the provider, then start again; or "
+	    "paste "
+	    "that address: --paste.",
+	    buf_str(&text));
+	respond(c, 404, PAGE_WAIT, "Another path", buf_str(&text),
+	    "Set redirect-path in the account's block as it is registered with the provider, and "
+	    "start again.");
+}
+
 static void
 decide(struct loopback *l, struct connection *c)
 {
 	const struct http_get *g = &c->in;
 
-	if (g->status != 0)
-		respond(c, g->status, PAGE_WAIT, "Not understood",
-		    "This address only takes the end of a sign-in.", NULL);
-	else if (!is_our_host(l, g->host))
+	if (g->status != 0) {
+		decide_broken(l, c);
+	} else if (!is_our_host(l, g->host)) {
+		note(l,
+		    "A request for the host %.200s was refused: it is not this computer's name.",
+		    g->host);
 		respond(c, 403, PAGE_BAD, "Refused",
 		    "This address was reached under a name that is not this computer's.", NULL);
-	else if (l->over && strcmp(g->path, END_PATH) == 0) {
+	} else if (g->is_prefetch) {
+		respond(c, 503, PAGE_WAIT, "Not yet", "Nobody looks at this page yet.", NULL);
+	} else if (l->over && strcmp(g->path, END_PATH) == 0 && !g->is_head) {
 		(void)buf_append(&c->out, l->end.data, l->end.len);
 		c->shows_end = true;
 		start_writing(c);
-	} else if (strcmp(g->path, l->path) != 0 || g->query == NULL)
-		respond(c, 404, PAGE_WAIT, "Nothing here",
-		    "Frank still waits for the sign-in to end.", NULL);
-	else if (l->over)
+	} else if (strcmp(g->path, l->path) != 0) {
+		decide_elsewhere(l, c);
+	} else if (g->is_head) {
+		respond(c, 200, PAGE_WAIT, "Frank", "Frank waits for the sign-in to end.", NULL);
+	} else if (g->query == NULL || *g->query == '\0') {
+		decide_empty(l, c);
+	} else if (l->over) {
 		send_on(l, c);
-	else
+	} else {
 		c->state = WAITING;
+	}
 }
 
 static void
@@ -361,6 +523,10 @@ loopback_prepare(struct loopback *l, struct pollfd *fds, int64_t now, int *timeo
 void
 loopback_handle(struct loopback *l, const struct pollfd *fds, size_t count, int64_t now)
 {
+	if (l->note_shown) {
+		buf_clear(&l->note);
+		l->note_shown = false;
+	}
 	for (size_t i = 0; i < LOOPBACK_CONNECTIONS; i++) {
 		struct connection *c = &l->connections[i];
 
@@ -387,6 +553,15 @@ first_waiting(struct loopback *l)
 		if (l->connections[i].state == WAITING)
 			return &l->connections[i];
 	return NULL;
+}
+
+const char *
+loopback_note(struct loopback *l)
+{
+	if (l->note.len == 0 || l->note_shown)
+		return NULL;
+	l->note_shown = true;
+	return buf_str(&l->note);
 }
 
 const char *

@@ -3,9 +3,12 @@
  * [::1] alone, one port.
  *
  * What a browser may do before and beside the one request that counts is borne: favicons and other
- * paths get 404, a Host that is not this machine 403 (DNS rebinding), connections that say nothing
- * are dropped in time, a callback that comes twice gets the one outcome. The owner polls the
- * descriptors, takes one callback at a time and says what became of it.
+ * paths get 404, a Host that is not this machine 403 (DNS rebinding), HEAD the head of a page, a
+ * prefetch 503, connections that say nothing are dropped in time, a callback that comes twice gets
+ * the one outcome. What looks like an answer and is not understood (it came to another path, behind a
+ * '#', over TLS) is explained on the page and in a note for the terminal. Other users' connections
+ * are refused at once, before they take up room. The owner polls the descriptors, takes one callback
+ * at a time and says what became of it.
  */
 #ifndef FRANK_ADMIN_LOOPBACK_H
 #define FRANK_ADMIN_LOOPBACK_H
@@ -13,6 +16,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "admin/page.h"
 
@@ -20,7 +24,9 @@ enum {
 	LOOPBACK_CONNECTIONS = 16,
 	LOOPBACK_FDS = LOOPBACK_CONNECTIONS + 2,
 	LOOPBACK_IDLE_MS = 20000,
-	LOOPBACK_CLOSE_MS = 1000
+	LOOPBACK_CLOSE_MS = 1000,
+	LOOPBACK_NOTES_MAX = 5,
+	LOOPBACK_CALLERS_MAX = 4
 };
 
 struct loopback;
@@ -30,10 +36,12 @@ bool loopback_is_host(const char *host);
 
 /*
  * Listens on `port`, or on a free one where it is 0. `path` is that of the redirect address, ""
- * counting as "/". IPv6 is left out where the machine has none. 0 with *ret; negative errno
- * (-EADDRINUSE).
+ * counting as "/". IPv6 is left out where the machine has none. Connections are taken of the `count`
+ * users in `callers` and of root alone, where the kernel tells whose they are; of everybody where
+ * `count` is 0. 0 with *ret; negative errno (-EADDRINUSE).
  */
-int loopback_open(struct loopback **ret, unsigned port, const char *path);
+int loopback_open(
+    struct loopback **ret, unsigned port, const char *path, const uid_t *callers, size_t count);
 /* Takes NULL; returns NULL. */
 struct loopback *loopback_free(struct loopback *l);
 unsigned loopback_port(const struct loopback *l);
@@ -43,6 +51,11 @@ unsigned loopback_port(const struct loopback *l);
 size_t loopback_prepare(struct loopback *l, struct pollfd *fds, int64_t now_ms, int *timeout_ms);
 /* After poll(), with the same entries. */
 void loopback_handle(struct loopback *l, const struct pollfd *fds, size_t count, int64_t now_ms);
+
+/* What the person at the terminal should know of what came, or NULL: each note comes once, and no
+ * more than LOOPBACK_NOTES_MAX of them. It holds text from outside. Borrowed until the next
+ * loopback_handle. */
+const char *loopback_note(struct loopback *l);
 
 /* The query of a callback that nobody decided on yet, or NULL; borrowed until the next
  * loopback_handle. The owner takes one at a time: it calls again when loopback_ignore has answered

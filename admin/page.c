@@ -37,8 +37,16 @@ reason(int status)
 		return "Not Found";
 	case 405:
 		return "Method Not Allowed";
+	case 411:
+		return "Length Required";
+	case 413:
+		return "Content Too Large";
+	case 415:
+		return "Unsupported Media Type";
 	case 431:
 		return "Request Header Fields Too Large";
+	case 503:
+		return "Service Unavailable";
 	case 505:
 		return "HTTP Version Not Supported";
 	default:
@@ -114,7 +122,7 @@ page_response(struct buf *out, int status, enum page_kind kind, const char *titl
 	    "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: "
 	    "nosniff\r\n%s"
 	    "Connection: close\r\n\r\n",
-	    status, reason(status), body.len, status == 405 ? "Allow: GET\r\n" : "");
+	    status, reason(status), body.len, status == 405 ? "Allow: GET, HEAD, POST\r\n" : "");
 	(void)buf_append(out, buf_str(&body), body.len);
 	return body.failed || out->failed ? -ENOBUFS : 0;
 }

@@ -28,10 +28,22 @@ is_wrapping(char c)
 	return c == ' ' || c == '\t' || c == '"' || c == '\'' || c == '<' || c == '>';
 }
 
+/* Is it the answer of an authorization server, in what browsers leave in an address bar? */
+static bool
+is_answer(const char *query, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (query[i] <= ' ' || query[i] == 0x7f)
+			return false;
+	return has_parameter(query, len, "state") &&
+	       (has_parameter(query, len, "code") || has_parameter(query, len, "error"));
+}
+
 bool
 paste_query(const char *line, size_t len, const char **ret, size_t *ret_len)
 {
-	const char *mark;
+	const char *mark, *fragment;
+	size_t fragment_len = 0;
 
 	while (len > 0 && is_wrapping(*line)) {
 		line++;
@@ -39,21 +51,24 @@ paste_query(const char *line, size_t len, const char **ret, size_t *ret_len)
 	}
 	while (len > 0 && is_wrapping(line[len - 1]))
 		len--;
+	fragment = memchr(line, '#', len);
+	if (fragment != NULL) {
+		fragment_len = len - (size_t)(fragment + 1 - line);
+		len = (size_t)(fragment - line);
+	}
 	mark = memchr(line, '?', len);
 	if (mark != NULL) {
 		len -= (size_t)(mark + 1 - line);
 		line = mark + 1;
 	}
-	mark = memchr(line, '#', len);
-	if (mark != NULL)
-		len = (size_t)(mark - line);
-	for (size_t i = 0; i < len; i++)
-		if (line[i] <= ' ' || line[i] == 0x7f)
-			return false;
-	if (!has_parameter(line, len, "state") ||
-	    (!has_parameter(line, len, "code") && !has_parameter(line, len, "error")))
+	if (is_answer(line, len)) {
+		*ret = line;
+		*ret_len = len;
+		return true;
+	}
+	if (fragment == NULL || !is_answer(fragment + 1, fragment_len))
 		return false;
-	*ret = line;
-	*ret_len = len;
+	*ret = fragment + 1;
+	*ret_len = fragment_len;
 	return true;
 }

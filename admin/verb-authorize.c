@@ -52,6 +52,7 @@ struct sign_in {
 	int signals;
 	pid_t browser;
 	bool asked, asked_paste; /* a callback is with the keeper; it was pasted */
+	unsigned ignored;        /* that were not this sign-in's */
 	int64_t end;             /* when to give up */
 };
 
@@ -110,6 +111,7 @@ ask_redirect(struct sign_in *s)
 static int
 open_listener(struct sign_in *s, unsigned port)
 {
+	uid_t callers[LOOPBACK_CALLERS_MAX];
 	int r;
 
 	if (!loopback_is_host(s->conf.host))
@@ -123,7 +125,8 @@ open_listener(struct sign_in *s, unsigned port)
 		    s->conf.path, s->account);
 	if (s->conf.https)
 		return EX_OK;
-	r = loopback_open(&s->loopback, port, s->conf.path);
+	r = loopback_open(&s->loopback, port, s->conf.path, callers,
+	    browser_users(callers, LOOPBACK_CALLERS_MAX));
 	if (r == -EADDRINUSE)
 		return cli_fail(s->cli, EX_UNAVAILABLE, "take another --port, or none",
 		    "port %u is in use on this machine", port);
@@ -260,14 +263,40 @@ present(struct sign_in *s, bool no_browser)
 	}
 }
 
-static void
+/* How to sign in where no browser comes up and nobody sits at a terminal. */
+static int
+fail_nobody(const struct sign_in *s, const char *why)
+{
+	return cli_fail(s->cli, EX_USAGE,
+	    "frank authorize ACCOUNT --paste prints the address and takes the one at which the "
+	    "browser "
+	    "ended from standard input; --device shows a code for any device, where the provider "
+	    "takes codes; --invite prints what to send to the mailbox's owner",
+	    "%s, and standard input is no terminal: nobody could sign in to %s", why, s->account);
+}
+
+static int
 check_browser(struct sign_in *s)
 {
-	if (s->browser > 0 && browser_failed(s->browser)) {
-		(void)fputs(
-		    "No browser could be opened. Open the address above yourself.\n", stderr);
-		s->browser = 0;
-	}
+	if (s->browser <= 0 || !browser_failed(s->browser))
+		return EX_OK;
+	s->browser = 0;
+	if (!isatty(STDIN_FILENO) && !isatty(STDERR_FILENO))
+		return fail_nobody(s, "no browser could be opened");
+	(void)fputs("No browser could be opened. Open the address above yourself.\n", stderr);
+	return EX_OK;
+}
+
+static void
+show_note(struct sign_in *s)
+{
+	const char *note = loopback_note(s->loopback);
+
+	if (note == NULL)
+		return;
+	cli_note(note);
+	if (!s->quiet)
+		(void)fputs("Frank still waits.\n", stderr);
 }
 
 /* ---- the callback ---- */
@@ -332,8 +361,12 @@ take_ignored(struct sign_in *s, const struct message *m)
 	if (s->asked_paste) {
 		cli_note(message_str(m, F_TEXT));
 		prompt_paste(s);
-	} else {
-		loopback_ignore(s->loopback, message_str(m, F_TEXT));
+		return EX_OK;
+	}
+	loopback_ignore(s->loopback, message_str(m, F_TEXT));
+	if (s->ignored++ < LOOPBACK_NOTES_MAX) {
+		(void)fputs("A browser came back with something else. ", stderr);
+		cli_note(message_str(m, F_TEXT));
 	}
 	return EX_OK;
 }
@@ -376,10 +409,11 @@ poll_once(struct sign_in *s, struct pollfd *fds, int64_t until)
 		(void)fputs("\nGiven up; nothing was changed.\n", stderr);
 		return 128 + (int)info.ssi_signo;
 	}
-	if (s->loopback != NULL)
+	if (s->loopback != NULL) {
 		loopback_handle(s->loopback, fds, LOOPBACK_FDS, now_ms());
-	check_browser(s);
-	return EX_OK;
+		show_note(s);
+	}
+	return check_browser(s);
 }
 
 /* Until the keeper has decided: its last message is the caller's. */
@@ -509,8 +543,12 @@ static int
 by_browser(struct sign_in *s, bool no_browser, unsigned port)
 {
 	CLEANUP_MESSAGE struct message *done = NULL;
-	int status = open_listener(s, port);
+	int status;
 
+	if (!no_browser && !s->paste && !s->conf.https && !browser_is_there() &&
+	    !isatty(STDIN_FILENO))
+		return fail_nobody(s, "there is no desktop for a browser here");
+	status = open_listener(s, port);
 	if (status == EX_OK)
 		status = ask_url(s, port);
 	if (status != EX_OK)

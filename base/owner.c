@@ -1,5 +1,5 @@
 /* owner.c: see owner.h. */
-#include "broker/queue/owner.h"
+#include "base/owner.h"
 
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -9,8 +9,11 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ANSWERS_MAX = 8 };
+#include "base/attr.h"
+
+enum { ANSWERS_MAX = 8, ACCEPTS_MAX = 16 };
 
 /* A socket's end as sock_diag has it: IPv6, IPv4 in its mapped form. */
 struct end {
@@ -201,4 +204,45 @@ owner_of(int diag, int fd, uint32_t *ret_uid)
 		return -errno;
 	r = receive(diag, &peer, &ours, sequence, ret_uid);
 	return r == 0 && !still_stands(fd) ? -ENOENT : r;
+}
+
+/* The connection that came from `client`, among those that wait at `listener`; -1. */
+static int
+accept_from(int listener, const struct sockaddr_in *client)
+{
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		struct sockaddr_in peer = {0};
+		socklen_t len = sizeof(peer);
+		int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+
+		if (fd < 0 || (peer.sin_port == client->sin_port &&
+				  peer.sin_addr.s_addr == client->sin_addr.s_addr))
+			return fd;
+		(void)close(fd);
+	}
+	return -1;
+}
+
+bool
+owner_is_told(int diag)
+{
+	struct sockaddr_in here = {.sin_family = AF_INET,
+			       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+			   client;
+	socklen_t here_len = sizeof(here), client_len = sizeof(client);
+	CLEANUP_CLOSE int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CLEANUP_CLOSE int ours = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CLEANUP_CLOSE int fd = -1;
+	uint32_t uid;
+
+	/* no call here waits: the connection is queued when connect() returns */
+	if (listener < 0 || ours < 0 ||
+	    bind(listener, (const struct sockaddr *)&here, sizeof(here)) < 0 ||
+	    listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&here, &here_len) < 0 ||
+	    connect(ours, (const struct sockaddr *)&here, sizeof(here)) < 0 ||
+	    getsockname(ours, (struct sockaddr *)&client, &client_len) < 0)
+		return false;
+	fd = accept_from(listener, &client);
+	return fd >= 0 && owner_of(diag, fd, &uid) == 0 && uid == geteuid();
 }

@@ -13,9 +13,10 @@
  *
  * owner_request and owner_answer are pure.
  */
-#ifndef FRANK_BROKER_QUEUE_OWNER_H
-#define FRANK_BROKER_QUEUE_OWNER_H
+#ifndef FRANK_BASE_OWNER_H
+#define FRANK_BASE_OWNER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -37,5 +38,9 @@ int owner_answer(const void *bytes, size_t len, const struct sockaddr_storage *f
 /* Asks through the netlink socket `diag` about the peer of the connected TCP socket `fd`; does not
  * block. 0 with the uid; -ENOENT where nobody can be named; negative errno. */
 int owner_of(int diag, int fd, uint32_t *ret_uid);
+
+/* Does the kernel answer such questions here? Asks about a connection of this process with itself; where it does not
+ * (sock_diag is a module, and not part of every sandbox), owner_of would call nobody the owner of everything. */
+bool owner_is_told(int diag);
 
 #endif

@@ -29,7 +29,7 @@
 
 #include "base/log.h"
 #include "base/smtp/server.h"
-#include "broker/queue/owner.h"
+#include "base/owner.h"
 #include "broker/queue/usage.h"
 
 enum {

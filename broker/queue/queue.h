@@ -4,7 +4,6 @@
  *   queue.c       the role: start, configuration, peers, end
  *   runtime.c     accounts and services as they run
  *   connection.c  the submit sockets and the listeners
- *   owner.c       whose a loopback connection is
  *   handover.c    connections go to the role that ends TLS, and come back
  *   authentication.c  AUTH on a listener
  *   login.c       what a client says in AUTH

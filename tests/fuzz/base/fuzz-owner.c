@@ -1,4 +1,4 @@
-/* fuzz-owner: what claims to be the kernel's answer about a connection (broker/queue/owner.h). The
+/* fuzz-owner: what claims to be the kernel's answer about a connection (base/owner.h). The
  * first octet chooses the family of the question. A uid comes only out of an answer about that very
  * connection. */
 #include <arpa/inet.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/queue/owner.h"
+#include "base/owner.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

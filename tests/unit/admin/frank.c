@@ -251,6 +251,7 @@ listen_at(const char *name, int type)
 
 	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%.60s/%s", folder, name);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(chmod(a.sun_path, 0666), 0);
 	assert_int_equal(listen(fd, 8), 0);
 	return fd;
 }
@@ -306,7 +307,7 @@ setup(void **state)
 {
 	char path[128];
 
-	if (mkdtemp(folder) == NULL)
+	if (mkdtemp(folder) == NULL || chmod(folder, 0755) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/control.sock", folder);
 	(void)setenv("FRANK_CONTROL_SOCKET", path, 1);
@@ -351,6 +352,9 @@ read_file(const char *path, char *ret, size_t size)
 		close(fd);
 }
 
+enum { NOBODY = 65534 };
+static bool as_nobody; /* root's frank opens no browser */
+
 static pid_t
 spawn(const char *const *argv, const char *input)
 {
@@ -369,7 +373,8 @@ spawn(const char *const *argv, const char *input)
 	if (pid == 0) {
 		if (freopen(in_path, "r", stdin) == NULL ||
 		    freopen(out_path, "w", stdout) == NULL ||
-		    freopen(err_path, "w", stderr) == NULL)
+		    freopen(err_path, "w", stderr) == NULL ||
+		    (as_nobody && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)))
 			_exit(126);
 		(void)execv(frank, (char *const *)argv);
 		_exit(127);
@@ -609,6 +614,19 @@ test_authorize_by_paste(void **state)
 	assert_non_null(strstr(err, "frank secret set"));
 }
 
+/* Until the file holds a line, which becomes `out`. */
+static void
+wait_for_text(const char *path)
+{
+	for (int i = 0; i < 1000; i++) {
+		read_file(path, out, sizeof(out));
+		if (strchr(out, '\n') != NULL)
+			return;
+		(void)usleep(10000);
+	}
+	fail_msg("%s stays empty", path);
+}
+
 /* The address is there, alone on its line, while the command still waits; a signal ends it cleanly.
  */
 static void
@@ -619,17 +637,32 @@ test_authorize_waits(void **state)
 	char path[128];
 
 	(void)snprintf(path, sizeof(path), "%s/out", folder);
-	for (int i = 0; i < 500; i++) {
-		read_file(path, out, sizeof(out));
-		if (strchr(out, '\n') != NULL)
-			break;
-		(void)usleep(10000);
-	}
+	wait_for_text(path);
 	assert_memory_equal(out, "https://login.example.com/", 26);
 	assert_int_equal(strcspn(out, "\n") + 1, strlen(out));
 	(void)kill(pid, SIGINT);
 	assert_int_equal(finish(pid), 130);
 	assert_non_null(strstr(err, "nothing was changed"));
+}
+
+/* Where no browser comes up and nobody sits at a terminal, the other ways are named at once. As root there is no
+ * browser, desktop or not, unless sudo tells whose it would be. */
+static void
+test_authorize_nobody_there(void **state)
+{
+	(void)unsetenv("SUDO_UID");
+	for (int desktop = 0; desktop <= (geteuid() == 0); desktop++) {
+		if (desktop)
+			(void)setenv("DISPLAY", ":0", 1);
+		assert_int_equal(RUN(NULL, "authorize", "billing"), EX_USAGE);
+		assert_non_null(strstr(err, "no terminal"));
+		assert_non_null(strstr(err, "--paste"));
+		assert_non_null(strstr(err, "--device"));
+		assert_non_null(strstr(err, "--invite"));
+		(void)setenv("SUDO_UID", "0", 1);
+	}
+	(void)unsetenv("DISPLAY");
+	(void)unsetenv("SUDO_UID");
 }
 
 /* A desktop: xdg-open gets the address and nothing else; where it fails, the person is told. */
@@ -645,23 +678,31 @@ test_authorize_opens(void **state)
 	(void)snprintf(opened, sizeof(opened), "%s/opened", folder);
 	(void)setenv("PATH", folder, 1);
 	(void)setenv("DISPLAY", ":0", 1);
+	as_nobody = geteuid() == 0;
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		f = fopen(opened, "we");
+		assert_non_null(f);
+		assert_int_equal(fchmod(fileno(f), 0666), 0);
+		assert_int_equal(fclose(f), 0);
 		f = fopen(script, "we");
 		assert_non_null(f);
 		assert_true(fprintf(f, "#!/bin/sh\necho \"$# $1\" >%s\n%s\n", opened, ends[i]) > 0);
 		assert_int_equal(fclose(f), 0);
 		assert_int_equal(chmod(script, 0755), 0);
 		pid = spawn((const char *const[]){"frank", "authorize", "billing", NULL}, NULL);
-		(void)sleep(2);
-		(void)kill(pid, SIGTERM);
-		assert_int_equal(finish(pid), 128 + SIGTERM);
+		wait_for_text(opened);
+		if (i == 0)
+			(void)kill(pid, SIGTERM);
+		/* nobody sits at a terminal to open the address */
+		assert_int_equal(finish(pid), i == 0 ? 128 + SIGTERM : EX_USAGE);
 		read_file(opened, out, sizeof(out));
 		assert_memory_equal(out, "1 https://login.example.com/", 28);
-		assert_int_equal(strstr(err, "No browser could be opened") != NULL, i == 1);
+		assert_int_equal(strstr(err, "no browser could be opened") != NULL, i == 1);
 		assert_non_null(strstr(err, "https://login.example.com/"));
 		(void)unlink(opened);
 	}
 	(void)unlink(script);
+	as_nobody = false;
 	(void)unsetenv("DISPLAY");
 	(void)setenv("PATH", before, 1);
 	free(before);
@@ -708,6 +749,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_explain),
 	    cmocka_unit_test(test_authorize_by_paste),
 	    cmocka_unit_test(test_authorize_waits),
+	    cmocka_unit_test(test_authorize_nobody_there),
 	    cmocka_unit_test(test_authorize_opens),
 	    cmocka_unit_test(test_test),
 	    cmocka_unit_test(test_no_frankd),

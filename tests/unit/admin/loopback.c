@@ -9,8 +9,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "admin/loopback.h"
 
@@ -83,7 +87,7 @@ start(const char *path)
 {
 	struct loopback *l;
 
-	assert_int_equal(loopback_open(&l, 0, path), 0);
+	assert_int_equal(loopback_open(&l, 0, path, NULL, 0), 0);
 	return l;
 }
 
@@ -96,7 +100,9 @@ test_what_is_not_for_us(void **state)
 	} rows[] = {
 	    {"/favicon.ico", "127.0.0.1", "404"},
 	    {"/?code=c&state=s", "127.0.0.1", "404"},
-	    {"/cb", "127.0.0.1", "404"},
+	    {"/cb/?code=c&state=s", "127.0.0.1", "404"},
+	    {"/cb", "127.0.0.1", "400"},
+	    {"/cb?", "127.0.0.1", "400"},
 	    {"/CB?code=c", "127.0.0.1", "404"},
 	    {"/frank-signed-in", "127.0.0.1", "404"},
 	    {"/cb?code=c&state=s", "evil.example", "403"},
@@ -169,6 +175,156 @@ test_the_callback(void **state)
 	(void)loopback_free(l);
 }
 
+/* What one request is told, and what the terminal is: NULL where that is nothing. */
+static void
+exchange(
+    struct loopback *l, const char *request, const char *status, const char *page, const char *note)
+{
+	const char *got;
+	int fd = browser(l, AF_INET);
+
+	assert_true(send(fd, request, strlen(request), 0) > 0);
+	turn(l, 0);
+	got = loopback_note(l);
+	if (note == NULL) {
+		assert_null(got);
+	} else {
+		assert_non_null(got);
+		assert_non_null(strstr(got, note));
+		assert_null(loopback_note(l)); /* once */
+		assert_null(strstr(got, "s3cr3t"));
+	}
+	assert_null(loopback_callback(l));
+	if (status != NULL)
+		expect(fd, status, page);
+	else
+		close(fd);
+	turn(l, 0);
+}
+
+/* Answers that come otherwise than they should are explained, in the browser and at the terminal. */
+static void
+test_not_understood(void **state)
+{
+	struct loopback *l = start("/cb");
+
+	exchange(l, "GET /cb HTTP/1.1\r\nHost: elsewhere\r\n\r\n", "403", "Refused",
+	    "the host elsewhere");
+	(void)loopback_free(l);
+	l = start("/cb");
+	{
+		static const struct {
+			const char *start, *rest; /* the Host stands between them; no rest: alone */
+			const char *status, *page, *note;
+		} rows[] = {
+		    {"GET /cb HTTP/1.1", "\r\n", "400", "response_mode=query", "behind a #"},
+		    {"GET /callback?code=s3cr3t&state=s HTTP/1.1", "\r\n", "404",
+			"the path /callback", "redirect-path"},
+		    {"GET /favicon.ico HTTP/1.1", "\r\n", "404", "still waits", NULL},
+		    {"HEAD /cb?code=s3cr3t&state=s HTTP/1.1", "\r\n", "200", NULL, NULL},
+		    {"GET /cb?code=s3cr3t&state=s HTTP/1.1",
+			"Sec-Purpose: prefetch;prerender\r\n\r\n", "503", NULL, NULL},
+		    {"OPTIONS /cb HTTP/1.1", "\r\n", "405", "Allow: GET, HEAD, POST",
+			"HTTP status 405"},
+		    {"POST /cb HTTP/1.1", "Content-Length: 2\r\n\r\n{}", "415", NULL,
+			"HTTP status 415"},
+		    {"\x16\x03\x01\x02\x01\x01", NULL, NULL, NULL, "Change https to http"},
+		    /* and no more than so many notes */
+		    {"GET /cb HTTP/1.1", "\r\n", "400", "response_mode=query", NULL},
+		};
+
+		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+			char request[512];
+
+			if (rows[i].rest == NULL)
+				(void)snprintf(request, sizeof(request), "%s", rows[i].start);
+			else
+				(void)snprintf(request, sizeof(request),
+				    "%s\r\nHost: 127.0.0.1:%u\r\n%s", rows[i].start,
+				    loopback_port(l), rows[i].rest);
+			exchange(l, request, rows[i].status, rows[i].page, rows[i].note);
+		}
+	}
+	(void)loopback_free(l);
+}
+
+/* response_mode=form_post: the form is the answer as the query is. */
+static void
+test_form_post(void **state)
+{
+	struct loopback *l = start("/");
+	char request[512];
+	int fd = browser(l, AF_INET);
+
+	(void)snprintf(request, sizeof(request),
+	    "POST / HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nOrigin: "
+	    "https://login.example\r\nContent-Type: "
+	    "application/x-www-form-urlencoded\r\nContent-Length: 14\r\n\r\n",
+	    loopback_port(l));
+	assert_true(send(fd, request, strlen(request), 0) > 0);
+	turn(l, 0);
+	assert_null(loopback_callback(l));
+	assert_int_equal(send(fd, "state=s&code=c", 14, 0), 14);
+	turn(l, 0);
+	assert_string_equal(loopback_callback(l), "state=s&code=c");
+	loopback_finish(l, PAGE_GOOD, "Signed in", "It worked.", NULL);
+	turn(l, 0);
+	expect(fd, "303", "Location: /frank-signed-in\r\n");
+	(void)loopback_free(l);
+}
+
+/* Another user's connections are refused before they take up room; the callers' and root's are not. */
+static void
+test_other_users(void **state)
+{
+	const uid_t callers[] = {4711, 4712};
+	struct loopback *l;
+	int fd, end[2];
+	char c;
+	pid_t child;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(loopback_open(&l, 0, "/", callers, ARRAY_SIZE(callers)), 0);
+	assert_int_equal(pipe(end), 0);
+	child = fork();
+	if (child == 0) {
+		for (uid_t uid = 4712; uid <= 4713; uid++) {
+			if (seteuid(0) < 0 || seteuid(uid) < 0)
+				_exit(1);
+			for (int i = 0; i < (uid == 4712 ? 1 : 3 * LOOPBACK_CONNECTIONS); i++)
+				(void)browser(l, AF_INET);
+		}
+		close(end[1]);
+		pause();
+		_exit(0);
+	}
+	close(end[1]);
+	while (read(end[0], &c, 1) > 0)
+		;
+	turn(l, 0);
+	fd = browser(l, AF_INET); /* root's */
+	ask(l, fd, "/?state=s&code=c", "127.0.0.1");
+	turn(l, 0);
+	assert_string_equal(loopback_callback(l), "state=s&code=c");
+	/* the places are taken by that one and by the caller's: no other's is waited for */
+	{
+		struct pollfd fds[LOOPBACK_FDS];
+		int timeout = 0, used = 0;
+		size_t count = loopback_prepare(l, fds, 0, &timeout);
+
+		for (size_t i = 2; i < count; i++)
+			used += fds[i].fd >= 0;
+		assert_int_equal(used, 2);
+	}
+	assert_non_null(strstr(loopback_note(l), "uid 4713"));
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+	close(fd);
+	close(end[0]);
+	(void)loopback_free(l);
+}
+
 /* A browser that goes away while its callback is looked at does not make another's be ignored. */
 static void
 test_gone_while_asked(void **state)
@@ -232,7 +388,7 @@ test_ports(void **state)
 	struct loopback *l = start("/"), *other;
 
 	assert_true(loopback_port(l) > 0);
-	assert_int_equal(loopback_open(&other, loopback_port(l), "/"), -EADDRINUSE);
+	assert_int_equal(loopback_open(&other, loopback_port(l), "/", NULL, 0), -EADDRINUSE);
 	assert_true(loopback_is_host("localhost"));
 	assert_true(loopback_is_host("[::1]"));
 	assert_false(loopback_is_host("example.com"));
@@ -276,6 +432,9 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_is_not_for_us),
 	    cmocka_unit_test(test_the_callback),
+	    cmocka_unit_test(test_not_understood),
+	    cmocka_unit_test(test_form_post),
+	    cmocka_unit_test(test_other_users),
 	    cmocka_unit_test(test_gone_while_asked),
 	    cmocka_unit_test(test_silent),
 	    cmocka_unit_test(test_ports),

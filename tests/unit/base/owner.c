@@ -1,5 +1,5 @@
 /*
- * Unit tests of broker/queue/owner.c: what counts as the kernel's word about a connection, made up
+ * Unit tests of base/owner.c: what counts as the kernel's word about a connection, made up
  * answer by answer, and then the kernel itself about connections of this process.
  */
 #include <setjmp.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
-#include "broker/queue/owner.h"
+#include "base/owner.h"
 
 enum { SEQUENCE = 7, CLIENT_PORT = 40112, OUR_PORT = 2525 };
 
@@ -294,6 +294,17 @@ test_late_answers(void **state)
 	close(server);
 }
 
+static void
+test_told(void **state)
+{
+	int diag = *(int *)*state;
+
+	if (diag < 0)
+		skip();
+	assert_true(owner_is_told(diag));
+	assert_false(owner_is_told(-1));
+}
+
 static int
 setup(void **state)
 {
@@ -314,7 +325,8 @@ main(void)
 	    cmocka_unit_test(test_kernel),
 	    cmocka_unit_test(test_reset),
 	    cmocka_unit_test(test_late_answers),
+	    cmocka_unit_test(test_told),
 	};
 
-	return cmocka_run_group_tests_name("queue/owner", tests, setup, NULL);
+	return cmocka_run_group_tests_name("base/owner", tests, setup, NULL);
 }
