@@ -21,7 +21,7 @@ enum { ENVIRONMENT_MAX = 16, VARIABLE_MAX = 4096 };
 static bool
 is_set(const char *variable)
 {
-	const char *value = getenv(variable);
+	const char *value = secure_getenv(variable);
 
 	return value != NULL && *value != '\0';
 }

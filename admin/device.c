@@ -25,7 +25,7 @@ static void
 show_qr(const char *text)
 {
 	struct buf picture CLEANUP_BUF = BUF_INIT(QR_MAX);
-	const char *no_colour = getenv("NO_COLOR");
+	const char *no_colour = secure_getenv("NO_COLOR");
 
 	if (!isatty(STDERR_FILENO) || !qr_can_show() ||
 	    qr_draw(text, terminal_columns(), no_colour == NULL || *no_colour == '\0', &picture) <

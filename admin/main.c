@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "admin/verbs.h"
+#include "base/option.h"
 #include "config.h"
 
 static int verb_help(const struct cli *cli, const struct arguments *args);
@@ -204,8 +205,11 @@ fail_unknown(const struct cli *cli, const char *first, const char *word)
 	if (near != NULL)
 		(void)snprintf(hint, sizeof(hint), "did you mean: frank %s%s%s",
 		    first == NULL ? "" : first, first == NULL ? "" : " ", near);
-	return cli_fail(cli, EX_USAGE, near == NULL ? "frank help" : hint,
-	    "there is no verb %s%s%s", first == NULL ? "" : first, first == NULL ? "" : " ", word);
+	/* `frank secret PASSWORD`: the second word may be anything */
+	return first == NULL ? cli_fail(cli, EX_USAGE, near == NULL ? "frank help" : hint,
+				   "there is no verb %s", word)
+			     : cli_fail(cli, EX_USAGE, near == NULL ? "frank help" : hint,
+				   "there is no such verb of frank %s", first);
 }
 
 static const struct verb *
@@ -234,27 +238,28 @@ static int
 fail_arguments(const struct cli *cli, int fault, const char *arg)
 {
 	const char *names[OPTION_COUNT], *near;
-	char hint[64];
+	char hint[64], name[32];
 
 	switch (fault) {
 	case ARGUMENTS_NO_VALUE:
 		return cli_fail(cli, EX_USAGE, NULL, "%s wants a value", arg);
 	case ARGUMENTS_VALUE_TOO_MUCH:
 		return cli_fail(
-		    cli, EX_USAGE, NULL, "%.*s takes no value", (int)strcspn(arg, "="), arg);
+		    cli, EX_USAGE, NULL, "%.*s takes no value", option_name_length(arg), arg);
 	case ARGUMENTS_TWICE:
 		return cli_fail(
-		    cli, EX_USAGE, NULL, "%.*s is given twice", (int)strcspn(arg, "="), arg);
+		    cli, EX_USAGE, NULL, "%.*s is given twice", option_name_length(arg), arg);
 	case ARGUMENTS_TOO_MANY:
 		return cli_fail(cli, EX_USAGE, NULL, "too many words");
 	default:
 		for (int i = 0; i < OPTION_COUNT; i++)
 			names[i] = option_defs[i].name;
-		near = arguments_suggest(arg, names, OPTION_COUNT);
+		(void)snprintf(name, sizeof(name), "%.*s", option_name_length(arg), arg);
+		near = arguments_suggest(name, names, OPTION_COUNT);
 		if (near != NULL)
 			(void)snprintf(hint, sizeof(hint), "did you mean: %s", near);
 		return cli_fail(cli, EX_USAGE, near == NULL ? "frank help" : hint,
-		    "there is no option %s", arg);
+		    "there is no option %s", name);
 	}
 }
 
@@ -296,7 +301,7 @@ beside(const char *control, const char *name, struct buf *path)
 static void
 find_sockets(struct cli *cli)
 {
-	const char *control = getenv("FRANK_CONTROL_SOCKET");
+	const char *control = secure_getenv("FRANK_CONTROL_SOCKET");
 
 	if (control == NULL || *control == '\0')
 		control = FRANK_CONTROL_SOCKET;
@@ -310,7 +315,7 @@ run(struct cli *cli, int argc, char **argv)
 {
 	struct arguments a;
 	const struct verb *v;
-	const char *known, *no_colour = getenv("NO_COLOR");
+	const char *known, *no_colour = secure_getenv("NO_COLOR");
 	int at = 0, fault = arguments_parse(argc, argv, &a, &at);
 
 	cli->json = arguments_has(&a, OPTION_JSON);

@@ -16,7 +16,7 @@ qr_can_show(void)
 	static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
-		const char *value = getenv(variables[i]);
+		const char *value = secure_getenv(variables[i]);
 
 		if (value != NULL && *value != '\0')
 			return strcasestr(value, "UTF-8") != NULL ||

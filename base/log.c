@@ -54,7 +54,7 @@ static struct log_state {
 static bool
 stderr_is_journal(void)
 {
-	const char *stream = getenv("JOURNAL_STREAM");
+	const char *stream = secure_getenv("JOURNAL_STREAM");
 	char expected[48];
 	struct stat st;
 

@@ -24,6 +24,7 @@
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "base/option.h"
 #include "config.h"
 #include "sandbox/ca.h"
 #include "sandbox/submission.h"
@@ -282,6 +283,7 @@ read_options(struct options *o, int argc, char **argv)
 	bool ok = true;
 	int c;
 
+	opterr = 0; /* getopt's own words would repeat a value, such as an account's password */
 	while (ok && (c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (c) {
 		case OPT_DIR:
@@ -322,11 +324,14 @@ read_options(struct options *o, int argc, char **argv)
 		case OPT_VERSION:
 			return puts("frank-sandbox " FRANK_VERSION) < 0 ? EX_IOERR : EX_OK;
 		default:
+			(void)fprintf(stderr,
+			    "frank-sandbox: the option %.*s is unknown, or is not used so\n",
+			    option_name_length(argv[optind - 1]), argv[optind - 1]);
 			ok = false;
 		}
 	}
 	if (ok && optind < argc) {
-		(void)fprintf(stderr, "frank-sandbox: %s: takes options only\n", argv[optind]);
+		(void)fputs("frank-sandbox: takes options only\n", stderr);
 		ok = false;
 	}
 	return ok ? -1 : EX_USAGE;

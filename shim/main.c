@@ -12,12 +12,13 @@
 #include "shim/shim.h"
 
 /* The drop directory belongs to the built-in socket; another socket has the one that is named, or
- * none. */
+ * none. A caller with rights that the environment's author has not (a set-uid program) is led
+ * nowhere else. */
 static struct places
 find_places(void)
 {
-	struct places p = {
-	    .socket = getenv("FRANK_SUBMIT_SOCKET"), .drop = getenv("FRANK_DROP_DIR")};
+	struct places p = {.socket = secure_getenv("FRANK_SUBMIT_SOCKET"),
+	    .drop = secure_getenv("FRANK_DROP_DIR")};
 
 	if (p.drop != NULL && p.drop[0] == '\0')
 		p.drop = NULL;
@@ -61,7 +62,7 @@ collect_header(const struct options *o, struct recipients *to, struct input *in)
 
 	if (r == -EMSGSIZE)
 		return complain(
-		    o, EX_DATAERR, "the header section is over 1 MiB; nothing was stored", "");
+		    o, EX_DATAERR, "the header section is too large; nothing was stored", "");
 	if (r < 0)
 		return complain(
 		    o, EX_IOERR, "standard input could not be read; nothing was stored", "");
@@ -135,6 +136,7 @@ with_addresses(const struct options *o, const struct places *where)
 int
 main(int argc, char **argv)
 {
+	static const char version[] = "Frank " FRANK_VERSION "\n";
 	struct places where = find_places();
 	struct options o;
 	int status = options_parse(argc, argv, &o);
@@ -159,6 +161,9 @@ main(int argc, char **argv)
 		return EX_OK;
 	case MODE_NOTHING:
 		return EX_OK;
+	case MODE_VERSION:
+		return write_all(STDOUT_FILENO, version, sizeof(version) - 1) < 0 ? EX_IOERR
+										  : EX_OK;
 	case MODE_DELIVER:
 	case MODE_VERIFY:
 		break;

@@ -2,23 +2,26 @@
  * options.c: the argument vector of sendmail.
  *
  * The rules are those of Sendmail 8's getopt: letters may be grouped behind one '-', a value stands
- *in the same word or in the next, "--" ends the options; -q and -d take a value only within their
- *word. Beyond it, as real callers need:
+ * in the same word or in the next, "--" ends the options; -q and -d take a value only within their
+ * word. Beyond it, as real callers need:
  *
- *	-f and -r without an address (at the end, or before another option) mean the null sender:
- *losing the mail would be worse. The last -f or -r counts. Exim's -oM options take the next word.
- *	An unknown long option is refused: it belongs to another program, and the caller means
- *something that we do not know.
+ * -f and -r without an address (at the end, or before another option) mean the null sender: losing
+ * the mail would be worse. The last -f or -r counts. Exim's -oM options take the next word.
+ *
+ * An unknown option is refused: it belongs to another program, and the caller means something that
+ * we do not know. So is Exim's -M, which acts on messages of its queue: taken for a recipient, the
+ * message's id would get an empty message. No message repeats a value: it may be a password.
  */
 #include <string.h>
 #include <strings.h>
 
+#include "base/option.h"
 #include "shim/shim.h"
 
-/* Letters that take no value, and those that do. b, e, f, F, i, I, N, o, O, q, d, r, R, t, V and B
- * have meanings of their own. */
+/* Letters that take no value, and those that do. b, B, d, e, f, F, i, I, M, N, o, O, q, r, R, t
+ * and V have meanings of their own. */
 static const char plain[] = "cEGJmnsTUvx";
-static const char valued[] = "AChDLMpQX";
+static const char valued[] = "AChDLpQX";
 
 struct words {
 	char **argv;
@@ -45,12 +48,26 @@ sender_value(struct words *w, const char *rest)
 	return rest == NULL || strcmp(rest, "<>") == 0 ? "" : rest;
 }
 
+/* `word` is named up to where a value may begin. */
 static int
 wrong(struct options *o, const char *what, const char *word)
 {
+	size_t len = (size_t)option_name_length(word);
+
 	o->wrong = what;
-	o->wrong_word = word;
+	if (len > sizeof(o->wrong_word) - 1)
+		len = sizeof(o->wrong_word) - 1;
+	memcpy(o->wrong_word, word, len);
+	o->wrong_word[len] = '\0';
 	return EX_USAGE;
+}
+
+static int
+wrong_letter(struct options *o, const char *what, char letter)
+{
+	const char word[] = {'-', letter, '\0'};
+
+	return wrong(o, what, word);
 }
 
 static int
@@ -83,8 +100,11 @@ parse_mode(struct options *o, const char *value)
 	case 'D':
 		o->mode = MODE_DAEMON;
 		return 0;
+	case 'V':
+		o->mode = MODE_VERSION;
+		return 0;
 	default:
-		return wrong(o, "this mode does not exist here: -b", value != NULL ? value : "");
+		return wrong(o, "this mode of -b does not exist here", "");
 	}
 }
 
@@ -155,14 +175,12 @@ parse_notify(struct options *o, const char *value)
 		       (strlen(words[i].word) != len || strncasecmp(words[i].word, s, len) != 0))
 			i++;
 		if (i == ARRAY_SIZE(words))
-			return wrong(o,
-			    "-N takes never, or a list of success, failure, delay, and not: ",
-			    value != NULL ? value : "");
+			return wrong(o, "-N takes never, or a list of success, failure, delay", "");
 		o->notify |= words[i].bit;
 		s += len;
 	} while (*s++ == ',');
 	if ((o->notify & SMTP_NOTIFY_NEVER) != 0 && o->notify != SMTP_NOTIFY_NEVER)
-		return wrong(o, "-N never goes with nothing else: ", value);
+		return wrong(o, "-N never goes with nothing else", "");
 	return 0;
 }
 
@@ -174,7 +192,7 @@ parse_return(struct options *o, const char *value)
 	else if (value != NULL && strcasecmp(value, "full") == 0)
 		o->ret = SMTP_RET_FULL;
 	else
-		return wrong(o, "-R takes full or hdrs, and not: ", value != NULL ? value : "");
+		return wrong(o, "-R takes full or hdrs", "");
 	return 0;
 }
 
@@ -253,9 +271,17 @@ parse_word(struct options *o, struct words *w, const char *s)
 		case 'I':
 			o->mode = MODE_ALIASES;
 			break;
+		case 'M':
+			/* Sendmail's macros have names in braces, or are of no use */
+			if (s[1] == '{')
+				return 0;
+			return wrong(o,
+			    "-M acts on the queue of another mail system; frank queue acts on this "
+			    "one",
+			    "");
 		default:
 			if (strchr(plain, *s) == NULL)
-				return wrong(o, "unknown option ", w->argv[w->at]);
+				return wrong_letter(o, "unknown option ", *s);
 		}
 	}
 	return 0;

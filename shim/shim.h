@@ -29,6 +29,7 @@ enum shim_mode {
 	MODE_VERIFY,  /* -bv, -bt */
 	MODE_DAEMON,  /* -bd, -bD */
 	MODE_NOTHING, /* -bh, -bH */
+	MODE_VERSION, /* -bV */
 };
 
 struct options {
@@ -47,7 +48,7 @@ struct options {
 	size_t recipient_count;
 	/* what is wrong, when options_parse says so */
 	const char *wrong;
-	const char *wrong_word;
+	char wrong_word[32]; /* the option's name; "" where `wrong` has it */
 };
 
 /*

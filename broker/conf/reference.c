@@ -98,7 +98,7 @@ from_file(const char *path, struct buf *out, struct buf *why)
 static int
 from_credential(const char *name, struct buf *out, struct buf *why)
 {
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
 	CLEANUP_BUF struct buf path = BUF_INIT(4096);
 
 	if (dir == NULL) {

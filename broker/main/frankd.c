@@ -25,6 +25,7 @@
 #include <event2/event.h>
 
 #include "base/log.h"
+#include "base/option.h"
 #include "broker/main/entrances.h"
 #include "broker/main/folders.h"
 #include "broker/main/key.h"
@@ -84,6 +85,17 @@ static const char usage_text[] =
 
 /* ---- options ---- */
 
+static void
+complain_of_option(char *const *argv)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+	const char *word = optopt > 0 && optopt <= CHAR_MAX ? letter : argv[optind - 1];
+
+	(void)fprintf(stderr,
+	    "frankd: the option %.*s is unknown, or is not used so.\nTry 'frankd --help'.\n",
+	    option_name_length(word), word);
+}
+
 /* Returns -1 to go on, else the exit status. */
 static int
 parse_options(struct options *o, int argc, char **argv)
@@ -101,6 +113,7 @@ parse_options(struct options *o, int argc, char **argv)
 	};
 	int c;
 
+	opterr = 0; /* getopt's own words would repeat a value */
 	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
@@ -123,13 +136,12 @@ parse_options(struct options *o, int argc, char **argv)
 		case VERSION:
 			return printf("frankd %s\n", FRANK_VERSION) < 0 ? EX_IOERR : EX_OK;
 		default:
-			(void)fputs("Try 'frankd --help'.\n", stderr);
+			complain_of_option(argv);
 			return EX_USAGE;
 		}
 	}
 	if (optind < argc) {
-		(void)fprintf(stderr,
-		    "frankd: it takes no argument \"%s\".\nTry 'frankd --help'.\n", argv[optind]);
+		(void)fputs("frankd: it takes options only.\nTry 'frankd --help'.\n", stderr);
 		return EX_USAGE;
 	}
 	return -1;
@@ -644,7 +656,7 @@ main(int argc, char **argv)
 	    .state_dir = d.places.state};
 	/* under a service manager the daemon is where it belongs already */
 	if (!d.options.check && !d.options.providers && !d.options.foreground &&
-	    getenv("NOTIFY_SOCKET") == NULL && getenv("LISTEN_PID") == NULL) {
+	    secure_getenv("NOTIFY_SOCKET") == NULL && secure_getenv("LISTEN_PID") == NULL) {
 		status = go_background(&d);
 		if (status >= 0)
 			return status;

@@ -202,7 +202,7 @@ key_check(const struct settings *s, struct buf *why)
 	struct secret *key;
 
 	if (strcmp(ref->text, keyring_word) == 0 || strcmp(ref->text, passphrase_word) == 0 ||
-	    (begins(ref->text, credential_prefix) && getenv("CREDENTIALS_DIRECTORY") == NULL))
+	    (begins(ref->text, credential_prefix) && secure_getenv("CREDENTIALS_DIRECTORY") == NULL))
 		return 0;
 	if (path != NULL && access(path, F_OK) < 0 && errno == ENOENT)
 		return check_absent_file(path, c->state_dir, why);

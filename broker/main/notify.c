@@ -29,7 +29,7 @@ static struct {
 static void
 read_watchdog(void)
 {
-	const char *time = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	const char *time = secure_getenv("WATCHDOG_USEC"), *pid = secure_getenv("WATCHDOG_PID");
 	uint64_t ms = time == NULL ? 0 : strtoull(time, NULL, 10) / 4000;
 
 	if (ms > 0 && (pid == NULL || strtoull(pid, NULL, 10) == (uint64_t)getpid())) {
@@ -57,7 +57,7 @@ notify_alive(void)
 void
 notify_open(void)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
+	const char *path = secure_getenv("NOTIFY_SOCKET");
 	size_t len = path == NULL ? 0 : strlen(path);
 
 	if (len > 1 && len < sizeof(manager.address.sun_path) &&

@@ -21,7 +21,7 @@ join(char to[PATH_MAX], const char *a, const char *b)
 static const char *
 home_folder(void)
 {
-	const char *home = getenv("HOME");
+	const char *home = secure_getenv("HOME");
 	const struct passwd *p;
 
 	if (home != NULL && home[0] == '/')
@@ -35,7 +35,7 @@ static int
 below(char to[PATH_MAX], const char *variable, const char *base, const char *otherwise,
     const char *name)
 {
-	const char *value = getenv(variable);
+	const char *value = secure_getenv(variable);
 	char folder[PATH_MAX];
 	int r;
 

@@ -128,7 +128,7 @@ programs_close(struct programs *p)
 void
 programs_provider_dir(char *dir, size_t size)
 {
-	const char *given = getenv("FRANK_PROVIDER_DIR");
+	const char *given = secure_getenv("FRANK_PROVIDER_DIR");
 	char folder[PATH_MAX];
 	struct stat st;
 	int len = -1;

@@ -99,7 +99,7 @@ make_one(struct sockets *s, enum socket_id id, const struct sockaddr_un *address
 static unsigned long
 number_of(const char *variable)
 {
-	const char *text = getenv(variable);
+	const char *text = secure_getenv(variable);
 	char *end;
 	unsigned long value;
 

@@ -18,6 +18,7 @@ def run(ground, options):
     constant_memory(f, ground)
     no_named_file(f)
     mailq(f)
+    values(f)
     restart(f)
     f.stop()
     taken_in_once()
@@ -200,6 +201,7 @@ def mailq(f):
     check('mailq: the reason in parentheses, then the recipients', re.search(r'\n *\(.*refused.*\)\n +one@example\.test\n +two@example\.test\n\n', text), text)
     ids = {m.get('id', m.get('queue_id')) for m in f.queue()}
     check('mailq: the ids are those of frank queue', {r.group(1) for r in records} == ids, (ids, text))
+    plugin(f)
     if os.getuid() == 0:
         user = pwd.getpwnam('games')
         copy = f.path('mailq')
@@ -211,6 +213,30 @@ def mailq(f):
         subprocess.run(['sendmail', '-i', '-f', 'dead@example.test', 'mine@example.test'], executable=copy, input=b'From: dead@example.test\n\nx\n', env=f.env, preexec_fn=drop, cwd='/')
         other = subprocess.run(['mailq'], executable=copy, capture_output=True, text=True, env=f.env, preexec_fn=drop, cwd='/').stdout
         check('mailq: but everybody his own', CHECK_MAILQ(other) == 1 and 'mine@example.test' in other and 'one@example.test' not in other, other)
+
+
+def plugin(f):
+    """check_mailq itself, told that this is Postfix's format, as mailq(1) has it."""
+    folder = f.path('plugins')
+    if not os.path.exists('/usr/lib/nagios/plugins/check_mailq'):
+        check.skip('check_mailq', 'the monitoring plugins are not installed')
+        return
+    shutil.copytree('/usr/lib/nagios/plugins', folder, symlinks=True, ignore=lambda _, names: [n for n in names if n not in ('check_mailq', 'utils.pm')])
+    utils = open(folder + '/utils.pm').read()
+    with open(folder + '/utils.pm', 'w') as u:
+        u.write(re.sub(r'(?m)^\$PATH_TO_MAILQ\s*=.*$', f'$PATH_TO_MAILQ = "{program("mailq")}";', utils))
+    for warn, critical, words, status in ((10, 20, 'is below threshold', 0), (2, 20, 'WARNING', 1), (2, 3, 'CRITICAL', 2)):
+        r = subprocess.run(['perl', folder + '/check_mailq', '-M', 'postfix', '-w', str(warn), '-c', str(critical)], capture_output=True, text=True, env=f.env)
+        check(f'check_mailq -M postfix counts three ({warn}, {critical})', r.returncode == status and words in r.stdout and 'unsent=3;' in r.stdout, r)
+
+
+def values(f):
+    """No program repeats what may be the value of an option that it does not know, or of a word that it does not expect."""
+    for name, args in (('frankd', ['--password=SECRET']), ('frankd', ['-zSECRET']), ('frankd', ['SECRET']), ('frank', ['--password=SECRET', 'status']),
+                       ('frank', ['-zSECRET']), ('frank', ['secret', 'SECRET']), ('frank', ['secret', 'set', 'a', 'SECRET']), ('frank-sandbox', ['--password=SECRET']),
+                       ('frank-sandbox', ['SECRET'])):
+        r = subprocess.run([program(name), *args], capture_output=True, text=True, env=f.env, stdin=subprocess.DEVNULL, timeout=60)
+        check(f'{name} {" ".join(args)}: refused without the value', r.returncode == 64 and r.stderr and 'SECRET' not in r.stdout + r.stderr, r)
 
 
 def restart(f):

@@ -93,7 +93,7 @@ test_table(void **state)
 	    {"sendmail -q a", MODE_FLUSH, .recipients = "a "},
 	    {"sendmail -d a", MODE_DELIVER, .recipients = "a "},
 	    {"sendmail -d0-99.1 a", MODE_DELIVER, .recipients = "a "},
-	    {"sendmail -C x -D y -X z -h 5 -L l -M m -p p -Q q a", MODE_DELIVER,
+	    {"sendmail -C x -D y -X z -h 5 -L l -p p -M{x}y -Q q a", MODE_DELIVER,
 		.recipients = "a "},
 	    {"sendmail -cGmnsTUvx a", MODE_DELIVER, .recipients = "a "},
 	    {"sendmail -oMr x a", MODE_DELIVER, .recipients = "a "},
@@ -103,6 +103,7 @@ test_table(void **state)
 	    {"sendmail -ba a", MODE_DELIVER, .recipients = "a "},
 	    {"sendmail -bh", MODE_NOTHING, .recipients = ""},
 	    {"sendmail -bH", MODE_NOTHING, .recipients = ""},
+	    {"sendmail -bV", MODE_VERSION, .recipients = ""},
 	    {"sendmail -oMrx a", MODE_DELIVER, .recipients = "a "},
 	    {"sendmail -F", MODE_DELIVER, .recipients = ""},
 	};
@@ -163,6 +164,10 @@ test_refused(void **state)
 	    "sendmail -R some a",
 	    "sendmail -R",
 	    "sendmail -oMr spam-scanned -bS",
+	    "exim -Mrm 1tHkVa-000001-Xy",
+	    "exim -Mc 1tHkVa-000001-Xy",
+	    "exim -M 1tHkVa-000001-Xy",
+	    "exim -v -Mvl 1tHkVa-000001-Xy",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
@@ -172,7 +177,41 @@ test_refused(void **state)
 
 		assert_int_equal(parse(lines[i], scratch, sizeof(scratch), argv, &o), want);
 		if (want != 0)
-			assert_true(o.wrong != NULL && o.wrong_word != NULL);
+			assert_non_null(o.wrong);
+	}
+}
+
+/* What stands behind an option's name is never repeated: it may be another program's password. */
+static void
+test_values_are_not_repeated(void **state)
+{
+	static const struct {
+		const char *line, *name;
+	} cases[] = {
+	    {"sendmail -apSECRET", "-a"},
+	    {"sendmail -au user -ap SECRET", "-a"},
+	    {"sendmail -xzSECRET", "-z"},
+	    {"sendmail --password=SECRET", "--password"},
+	    {"sendmail --passwordSECRET", "--password"},
+	    {"sendmail --SECRET", "--"},
+	    {"sendmail --read-envelope-from SECRET", "--read-envelope-from"},
+	    {"sendmail --a-very-long-option-whose-name-goes-on-and-on=SECRET",
+		"--a-very-long-option-whose-name"},
+	    {"sendmail -bSECRET", ""},
+	    {"sendmail -NSECRET", ""},
+	    {"sendmail -N never,SECRET", ""},
+	    {"sendmail -R SECRET", ""},
+	    {"sendmail -MrmSECRET", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char scratch[256], *argv[WORDS] = {NULL};
+		struct options o;
+
+		assert_int_equal(
+		    parse(cases[i].line, scratch, sizeof(scratch), argv, &o), EX_USAGE);
+		assert_null(strstr(o.wrong, "SECRET"));
+		assert_string_equal(o.wrong_word, cases[i].name);
 	}
 }
 
@@ -183,6 +222,7 @@ main(void)
 	    cmocka_unit_test(test_table),
 	    cmocka_unit_test(test_dsn),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_values_are_not_repeated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
