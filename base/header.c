@@ -9,6 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* A longer line is none of those in front of a message, and names no field. */
+enum { ENVELOPE_LINE_MAX = 1000 };
+
 static bool
 is_blank(char c)
 {
@@ -105,6 +108,58 @@ header_next(const char *data, size_t len, bool eof, size_t *at, struct header_fi
 	};
 	*at = end;
 	return 1;
+}
+
+/* Does a line in front of a message begin at data[0..len)? 1, 0, or -EAGAIN. */
+static int
+begins_envelope(const char *data, size_t len, bool eof)
+{
+	static const char word[] = ">From ";
+	size_t skip = len == 0 || *data != '>', n = sizeof(word) - 1 - skip;
+
+	if (len < n)
+		return !eof && memcmp(data, word + skip, len) == 0 ? -EAGAIN : 0;
+	return memcmp(data, word + skip, n) == 0;
+}
+
+static bool
+has_time(const char *line, size_t len)
+{
+	for (size_t i = 1; i + 1 < len; i++)
+		if (line[i] == ':' && line[i - 1] >= '0' && line[i - 1] <= '9' &&
+		    line[i + 1] >= '0' && line[i + 1] <= '9')
+			return true;
+	return false;
+}
+
+int
+header_skip_envelope(const char *data, size_t len, bool eof, size_t *ret_len)
+{
+	size_t at = 0, dated = 0, name, colon, end;
+	int r, field;
+
+	*ret_len = 0;
+	for (;;) {
+		bool whole = eof || len - at >= ENVELOPE_LINE_MAX;
+		size_t seen = whole && len - at > ENVELOPE_LINE_MAX ? ENVELOPE_LINE_MAX : len - at;
+
+		r = begins_envelope(data + at, seen, eof);
+		if (r < 0 || (r == 0 && at == 0))
+			return r;
+		field = find_colon(data + at, seen, 0, &name, &colon);
+		if (field < 0 && !whole)
+			return field;
+		end = line_end(data, at + seen, at);
+		if (r == 0 || field == 1 || (end == 0 && whole))
+			break;
+		if (end == 0)
+			return -EAGAIN;
+		if (has_time(data + at, end - at))
+			dated = end;
+		at = end;
+	}
+	*ret_len = field == 1 ? at : dated;
+	return 0;
 }
 
 bool

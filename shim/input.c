@@ -102,12 +102,6 @@ read_some(int fd, char *to, size_t len)
 	}
 }
 
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* A program goes on writing behind the closing dot: let it, so that it gets no SIGPIPE. */
 static void
 drain(int fd)
@@ -118,27 +112,13 @@ drain(int fd)
 		;
 }
 
-/*
- * The line that mbox files put before a message, "From sender Mon Jan  1 00:00:00 2024", as git
- * format-patch writes and mail filters pass on: it is no header field, and no text either. A text
- * that begins with the word has no time of day in that line.
- */
-static size_t
-from_line_length(const char *s, size_t len)
-{
-	const char *lf = len > 5 && memcmp(s, "From ", 5) == 0 ? memchr(s, '\n', len) : NULL;
-
-	for (const char *c = s + 6; lf != NULL && c + 1 < lf; c++)
-		if (*c == ':' && is_digit(c[-1]) && is_digit(c[1]))
-			return (size_t)(lf - s) + 1;
-	return 0;
-}
-
+/* What git format-patch writes and mail filters pass on, "From sender Mon Jan  1 00:00:00 2024". */
 static void
 drop_from_line(struct input *in)
 {
-	size_t line = from_line_length(in->data, in->len);
+	size_t line;
 
+	(void)header_skip_envelope(in->data, in->len, true, &line);
 	in->len -= line;
 	memmove(in->data, in->data + line, in->len + in->held);
 }

@@ -126,6 +126,54 @@ test_no_search(void **state)
 	assert_int_equal(header_next("word", 4, false, &at, &f), -EAGAIN);
 }
 
+/* The lines in front of a message, seen octet by octet as well. */
+static void
+test_envelope_lines(void **state)
+{
+	static const struct {
+		const char *in;
+		size_t len;
+	} lines[] = {
+	    {"", 0},
+	    {"From: a@b\n", 0},
+	    {"From : a@b\n", 0},
+	    {"From\n", 0},
+	    {"From a@b\nTo: x\n", 9},
+	    {"From a@b\r\nTo : x\n", 10},
+	    {"From a@b\n>From c@d\n>From e\nTo: x\n", 27},
+	    {">From a@b\nTo: x\n", 10},
+	    {">From : a@b\nTo: x\n", 0},
+	    {"From a@b Mon Jan  1 00:00:00 2024\n\ntext\n", 34},
+	    {"From a@b 0:00\n>From here on\n\n", 14},
+	    {"From here on\n\ntext: x\n", 0},
+	    {"From here on\nthe text\n", 0},
+	    {"From here on\n text: x\n", 0},
+	    {"From here on", 0},
+	    {"From a 0:00", 0},
+	    {"From a 0:00\n", 12},
+	    {"From a\nFrom: b\n", 7},
+	    {"Fro", 0},
+	    {">", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		size_t len = strlen(lines[i].in), got = 99;
+
+		for (size_t have = 0; have <= len; have++) {
+			char *exact = malloc(have == 0 ? 1 : have);
+			int r;
+
+			assert_non_null(exact);
+			memcpy(exact, lines[i].in, have);
+			r = header_skip_envelope(exact, have, have == len, &got);
+			free(exact);
+			assert_true(r == 0 || (r == -EAGAIN && have < len));
+			if (r == 0 && got != lines[i].len)
+				fail_msg("%s: %zu after %zu", lines[i].in, got, have);
+		}
+	}
+}
+
 static void
 test_name(void **state)
 {
@@ -143,6 +191,7 @@ main(void)
 	    cmocka_unit_test(test_messages),
 	    cmocka_unit_test(test_growing),
 	    cmocka_unit_test(test_no_search),
+	    cmocka_unit_test(test_envelope_lines),
 	    cmocka_unit_test(test_name),
 	};
 

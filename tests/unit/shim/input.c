@@ -160,8 +160,8 @@ test_from_line(void **state)
 	static const struct dots_case cases[] = {
 	    {"From me@x Mon Jan  1 00:00:00 2024\nTo: a\n", "To: a\n"},
 	    {"From 0123 Mon Sep 17 00:00:00 2001\r\n..x\n", ".x\n"},
-	    {"From me Mon Jan  1 00:00:00 2024\nFrom me Mon Jan  1 00:00:00 2024\n",
-		"From me Mon Jan  1 00:00:00 2024\n"},
+	    {"From me Mon Jan  1 00:00:00 2024\n>From you\nTo: a\n", "To: a\n"},
+	    {"From ops@example.test\nTo: a\n", "To: a\n"},
 	    {"From here on: all is text\n", "From here on: all is text\n"},
 	    {"From: me 1:2\n", "From: me 1:2\n"},
 	    {"From me 1:2", "From me 1:2"},
