@@ -181,7 +181,7 @@ write_header(struct buf *out, const struct bounce *b)
 	int r = buf_printf(out, "From: ");
 
 	if (r == 0)
-		r = fields_mailbox(out, "Mail Delivery System", b->from);
+		r = fields_mailbox(out, "Mail Delivery System", "", b->from);
 	if (r == 0)
 		r = buf_printf(out,
 		    "\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: %s\r\nAuto-Submitted: "

@@ -11,12 +11,15 @@
 #include "broker/queue/complete.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/address.h"
 #include "base/header.h"
 #include "broker/queue/fields.h"
+#include "broker/queue/mime.h"
+#include "broker/queue/reading.h"
 
 enum {
 	OUT_SIZE = 8192,
@@ -44,7 +47,8 @@ enum kind {
 	KIND_SUBJECT,
 	KIND_MIME,
 	KIND_RECEIVED,
-	KIND_SIGNATURE,
+	KIND_SIGNATURE, /* names the fields that it covers */
+	KIND_ARC,       /* goes with one */
 	KIND_DROPPED,
 };
 
@@ -81,21 +85,28 @@ static const struct {
     {"In-Reply-To", KIND_STRUCTURED},
     {"Resent-Date", KIND_STRUCTURED},
     {"Resent-Message-ID", KIND_STRUCTURED},
-    {"ARC-Seal", KIND_STRUCTURED},
-    {"ARC-Message-Signature", KIND_STRUCTURED},
-    {"ARC-Authentication-Results", KIND_STRUCTURED},
+    {"ARC-Seal", KIND_ARC},
+    {"ARC-Message-Signature", KIND_SIGNATURE},
+    {"ARC-Authentication-Results", KIND_ARC},
     {"Authentication-Results", KIND_STRUCTURED},
 };
 
-/* What the first walk over the header section finds. */
+/* What is found in the header section before it is written. */
 struct found {
+	struct dkim_names covered;
+	bool signature;       /* there is one */
+	bool covered_dropped; /* it covers a field that must not go out */
+	unsigned from_fields;
+	char charset[MIME_CHARSET_MAX + 1]; /* that the message declares; "": none */
 	char *from[ADDRESSES_MAX];
 	size_t from_count, first_from_count; /* of all From fields, of the first */
 	char *sender;
 	char *resent[ADDRESSES_MAX];
 	size_t resent_count;
 	bool resent_unreadable;
-	bool from_seen, from_unreadable, date, message_id, reply_to, signed_by_dkim;
+	bool from_unreadable, from_double,
+	    from_phrase; /* phrase: it has words that are no address */
+	bool date, message_id, reply_to, resent_seen;
 	unsigned received;
 };
 
@@ -108,9 +119,11 @@ struct complete {
 	size_t crs;      /* CRs seen whose meaning the next octet decides */
 	bool line_begun; /* octets of an unended line were passed on */
 	/* header */
-	struct buf header; /* whole lines, then the one that is being read */
-	size_t line;       /* where that one begins */
-	bool line_known;   /* that one is known to belong to the header section */
+	struct buf header;  /* whole lines, then the one that is being read */
+	size_t line;        /* where that one begins */
+	bool line_known;    /* that one is known to belong to the header section */
+	bool begun;         /* what may stand in front of it was dropped */
+	bool header_mended; /* NULs or lone CRs in it were not what the wire takes */
 	bool in_body;
 	/* body */
 	uint64_t line_len;
@@ -203,12 +216,27 @@ is_of_addresses(enum kind k)
 	       k == KIND_TO || k == KIND_ADDRESSES;
 }
 
+/* Does a signature cover the field, or that there is none? */
+static bool
+is_covered(const struct found *found, const char *name)
+{
+	return found->signature && dkim_names_have(&found->covered, name, strlen(name));
+}
+
+static bool
+is_covered_field(const struct found *found, const struct header_field *f)
+{
+	return found->signature && dkim_names_have(&found->covered, f->name, f->name_len);
+}
+
 /* Is the field left out of the finished message? */
 static bool
-is_dropped(const struct header_field *f, enum kind k)
+is_dropped(const struct found *found, const struct header_field *f, enum kind k)
 {
-	return k == KIND_DROPPED ||
-	       (is_empty(f) && (is_of_addresses(k) || k == KIND_DATE || k == KIND_MESSAGE_ID));
+	bool useless = is_empty(f) && (k == KIND_DROPPED || is_of_addresses(k) || k == KIND_DATE ||
+					  k == KIND_MESSAGE_ID);
+
+	return useless ? !is_covered_field(found, f) : k == KIND_DROPPED;
 }
 
 static int
@@ -225,6 +253,7 @@ struct collector {
 	const struct complete *c;
 	char **list;
 	size_t count, max;
+	bool phrase;
 };
 
 static int
@@ -236,6 +265,7 @@ collect(void *arg, const struct address_item *item)
 
 	if (k->count == k->max)
 		return -EBADMSG;
+	k->phrase = k->phrase || item->phrase;
 	if (item->phrase)
 		return 0;
 	r = qualify(&address, k->c, item->address);
@@ -253,14 +283,15 @@ collect(void *arg, const struct address_item *item)
 static int
 find_from(struct complete *c, const struct header_field *f, struct found *found)
 {
-	struct collector k = {c, found->from, found->from_count, ADDRESSES_MAX};
+	struct collector k = {c, found->from, found->from_count, ADDRESSES_MAX, false};
 	size_t before = found->from_count, at;
 	int r = address_list_parse(f->value, f->value_len, collect, &k, &at);
 
-	if (!found->from_seen)
+	if (found->from_fields++ == 0)
 		found->first_from_count = k.count;
-	found->from_seen = true;
 	found->from_count = k.count;
+	found->from_phrase = found->from_phrase || k.phrase;
+	found->from_double = found->from_double || reading_is_double(f->value, f->value_len);
 	if (r == -EBADMSG || (r == 0 && k.count == before)) {
 		found->from_unreadable = true;
 		return 0;
@@ -272,14 +303,16 @@ static int
 find_sender(struct complete *c, const struct header_field *f, struct found *found)
 {
 	char *one[1] = {NULL};
-	struct collector k = {c, one, 0, 1};
+	struct collector k = {c, one, 0, 1, false};
 	size_t at;
 	int r = -EBADMSG; /* a second Sender leaves it open which of them counts */
 
 	if (found->sender == NULL)
 		r = address_list_parse(f->value, f->value_len, collect, &k, &at);
 	free(found->sender);
-	found->sender = r == 0 && k.count == 1 ? TAKE_PTR(one[0]) : strdup("");
+	if (r == 0 && (k.count != 1 || reading_is_double(f->value, f->value_len)))
+		r = -EBADMSG;
+	found->sender = r == 0 ? TAKE_PTR(one[0]) : strdup("");
 	free(one[0]);
 	return found->sender == NULL ? -ENOMEM : 0;
 }
@@ -287,12 +320,15 @@ find_sender(struct complete *c, const struct header_field *f, struct found *foun
 static int
 find_resent(struct complete *c, const struct header_field *f, struct found *found)
 {
-	struct collector k = {c, found->resent, found->resent_count, ADDRESSES_MAX};
+	struct collector k = {c, found->resent, found->resent_count, ADDRESSES_MAX, false};
 	size_t before = found->resent_count, at;
 	int r = address_list_parse(f->value, f->value_len, collect, &k, &at);
 
+	found->resent_seen = true;
 	found->resent_count = k.count;
-	if (r == -EBADMSG || (r == 0 && k.count == before)) {
+	if (r == 0 && (k.count == before || reading_is_double(f->value, f->value_len)))
+		r = -EBADMSG;
+	if (r == -EBADMSG) {
 		found->resent_unreadable = true;
 		return 0;
 	}
@@ -320,8 +356,10 @@ look_at(struct complete *c, const struct header_field *f, struct found *found)
 {
 	enum kind k = kind_of(f);
 
-	if (is_dropped(f, k))
+	if (is_dropped(found, f, k)) {
+		found->covered_dropped = found->covered_dropped || is_covered_field(found, f);
 		return 0;
+	}
 	switch (k) {
 	case KIND_FROM:
 		return find_from(c, f, found);
@@ -345,19 +383,58 @@ look_at(struct complete *c, const struct header_field *f, struct found *found)
 		break;
 	case KIND_MIME:
 		c->facts.mime = true;
+		if (header_is(f, "Content-Type") && found->charset[0] == '\0')
+			mime_charset(f, found->charset);
+		if (header_is(f, "Content-Type") && mime_is_signed(f))
+			c->facts.content_signed = true;
 		break;
 	case KIND_RECEIVED:
 		if (++found->received > COMPLETE_RECEIVED_MAX)
 			return -ELOOP;
 		break;
-	case KIND_SIGNATURE:
-		found->signed_by_dkim = true;
-		dkim_read(f->value, f->value_len, c->facts.signed_with);
-		break;
 	default:
 		break;
 	}
 	return 0;
+}
+
+/* What is covered must be known before any field is judged. */
+static int
+find_signatures(struct complete *c, struct found *found)
+{
+	struct header_field f;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && header_next(c->header.data, c->line, true, &at, &f) == 1) {
+		if (kind_of(&f) != KIND_SIGNATURE)
+			continue;
+		found->signature = true;
+		r = dkim_names_add(&found->covered, f.value, f.value_len);
+		if (header_is(&f, "DKIM-Signature"))
+			dkim_read(f.value, f.value_len, c->facts.signed_with);
+	}
+	dkim_names_sort(&found->covered);
+	return r;
+}
+
+/* A signature that the plan breaks is none any more. */
+static void
+judge_signatures(struct complete *c, struct found *found, const struct complete_plan *plan)
+{
+	bool broken =
+	    found->signature &&
+	    (plan->from != NULL || found->from_fields != 1 || found->covered_dropped ||
+		c->header_mended ||
+		(plan->drop_sender && found->sender != NULL && is_covered(found, "Sender")) ||
+		(plan->resent_from != NULL && found->resent_seen &&
+		    (is_covered(found, "Resent-From") || is_covered(found, "Resent-Sender"))));
+
+	c->facts.signature_broken = broken;
+	c->facts.is_signed = found->signature && !broken;
+	found->signature = c->facts.is_signed;
+	if (broken)
+		c->facts.signed_with[0] = '\0';
 }
 
 /* ---- the header section: written anew ---- */
@@ -366,65 +443,58 @@ struct writer {
 	struct complete *c;
 	const struct complete_plan *plan;
 	const struct found *found;
+	const char *charset;
 	struct buf out;      /* fields ready to be written */
 	struct buf reply_to; /* addresses of a From that was replaced */
 	struct buf later;    /* fields that come behind all others */
 	bool from_written, resent_written;
 };
 
-struct relist {
+struct qualified {
 	const struct complete *c;
-	struct buf *out;
-	bool unqualified, first;
+	const struct header_field *f;
+	struct buf out; /* the value, up to `taken` */
+	size_t taken;
 };
 
 static int
-see_unqualified(void *arg, const struct address_item *item)
+qualify_item(void *arg, const struct address_item *item)
 {
-	struct relist *l = arg;
+	struct qualified *q = arg;
+	int r;
 
-	l->unqualified = l->unqualified || address_domain(item->address) == NULL;
-	return 0;
-}
-
-static int
-write_qualified(void *arg, const struct address_item *item)
-{
-	struct relist *l = arg;
-	CLEANUP_BUF struct buf address = BUF_INIT(COMPLETE_HEADER_MAX);
-	int r = qualify(&address, l->c, item->address);
-
-	if (r == 0)
-		r = buf_append_str(l->out, l->first ? " " : ",\r\n ");
-	l->first = false;
-	return r < 0 ? r : fields_mailbox(l->out, item->name, buf_str(&address));
+	if (item->phrase || address_domain(item->address) != NULL)
+		return 0;
+	r = buf_append(&q->out, q->f->value + q->taken, item->local_end - q->taken);
+	q->taken = item->local_end;
+	return r < 0 ? r : buf_printf(&q->out, "@%s", q->c->mail_name);
 }
 
 /*
- * The value of a field of addresses. One that names somebody without a domain is written anew from
- * what the parser reads in it; every other stays byte for byte but for encoded words.
+ * The value of a field of addresses: who has no domain gets one where the name stands, and what is
+ * not ASCII becomes encoded words. Everything else stays octet by octet, also where it cannot be
+ * read.
  */
 static int
 write_addresses(struct writer *w, const struct header_field *f, struct buf *out)
 {
-	CLEANUP_BUF struct buf list = BUF_INIT(COMPLETE_HEADER_MAX);
-	struct relist l = {w->c, &list, false, true};
+	struct qualified q = {w->c, f, BUF_INIT(FIELD_MAX), 0};
 	bool utf8 = false;
 	size_t at;
-	int r = address_list_parse(f->value, f->value_len, see_unqualified, &l, &at);
+	int r = address_list_parse(f->value, f->value_len, qualify_item, &q, &at);
 
-	if (r == 0 && l.unqualified) {
-		r = address_list_parse(f->value, f->value_len, write_qualified, &l, &at);
-		if (r < 0)
-			return r;
-		r = fields_encode_addresses(out, list.data, list.len, &utf8);
-	} else if (w->found->signed_by_dkim) {
-		r = buf_append(out, f->value, f->value_len);
-	} else {
-		r = fields_encode_addresses(out, f->value, f->value_len, &utf8);
+	if (r == -EBADMSG) {
+		buf_clear(&q.out);
+		q.taken = 0;
+		r = 0;
 	}
+	if (r == 0)
+		r = buf_append(&q.out, f->value + q.taken, f->value_len - q.taken);
+	if (r == 0)
+		r = fields_encode_addresses(out, buf_str(&q.out), q.out.len, w->charset, &utf8);
 	if (utf8)
 		w->c->facts.smtputf8 = true;
+	buf_free(&q.out);
 	return r;
 }
 
@@ -453,17 +523,50 @@ write_as(struct writer *w, struct buf *to, const char *name, const struct header
 {
 	CLEANUP_BUF struct buf value = BUF_INIT(FIELD_MAX);
 	int r = addresses ? write_addresses(w, f, &value)
-			  : fields_encode_text(&value, f->value, f->value_len);
+			  : fields_encode_text(&value, f->value, f->value_len, w->charset);
 
 	return r < 0 ? r : write_folded(w, to, name, strlen(name), buf_str(&value), value.len);
 }
 
+/* The display name of the first address; words in front of it that are no address are one as well. */
 static int
 first_name(void *arg, const struct address_item *item)
 {
-	int r = buf_append_str(arg, item->name);
+	struct buf *name = arg;
+	int r = 0;
 
+	if (item->phrase) {
+		if (name->len > 0)
+			r = buf_append_char(name, ' ');
+		return r < 0 ? r : buf_append_str(name, item->address);
+	}
+	if (item->name[0] != '\0') {
+		buf_clear(name);
+		r = buf_append_str(name, item->name);
+	}
 	return r < 0 ? r : 1;
+}
+
+/* The display name in a field of a sender; one without an address is a name up to its brackets. */
+static int
+read_name(const struct header_field *f, struct buf *name)
+{
+	const char *angle = memchr(f->value, '<', f->value_len);
+	CLEANUP_BUF struct buf alone = BUF_INIT(COMPLETE_HEADER_MAX + 16);
+	size_t at;
+	int r = address_list_parse(f->value, f->value_len, first_name, name, &at);
+
+	if (r == 1 || (r < 0 && r != -EBADMSG))
+		return r < 0 ? r : 0;
+	buf_clear(name);
+	r = buf_append(&alone, f->value, angle == NULL ? f->value_len : (size_t)(angle - f->value));
+	if (r == 0)
+		r = buf_append_str(&alone, " <a@b>");
+	if (r == 0)
+		r = address_list_parse(alone.data, alone.len, first_name, name, &at);
+	if (r == -EBADMSG)
+		buf_clear(name);
+	return r == 1 || r == -EBADMSG ? 0 : r;
 }
 
 /* The field `field` with this address, and the display name that was there or is known. */
@@ -473,16 +576,17 @@ write_replaced(
 {
 	CLEANUP_BUF struct buf name = BUF_INIT(COMPLETE_HEADER_MAX);
 	CLEANUP_BUF struct buf value = BUF_INIT(FIELD_MAX);
-	size_t at;
 	int r = 0;
 
 	if (f != NULL)
-		r = address_list_parse(f->value, f->value_len, first_name, &name, &at);
+		r = read_name(f, &name);
 	else if (w->plan->full_name != NULL)
 		r = buf_append_str(&name, w->plan->full_name);
-	if (r < 0 && r != -EBADMSG)
+	if (r < 0)
 		return r;
-	r = fields_mailbox(&value, buf_str(&name), address);
+	if (!reading_fits(buf_str(&name), address))
+		buf_clear(&name);
+	r = fields_mailbox(&value, buf_str(&name), w->charset, address);
 	if (address_is_utf8(address, strlen(address)))
 		w->c->facts.smtputf8 = true;
 	return r < 0 ? r
@@ -507,6 +611,25 @@ write_resent(struct writer *w, const struct header_field *f)
 	    w, &w->later, from ? "X-Original-Resent-From" : "X-Original-Resent-Sender", f, false);
 }
 
+/* Who was to be the sender gets the replies: as it was written, or where that has more than addresses,
+ * or two readings, the addresses alone. */
+static int
+write_reply_to(struct writer *w, const struct header_field *f)
+{
+	const struct found *found = w->found;
+	CLEANUP_BUF struct buf list = BUF_INIT(FIELD_MAX);
+	int r = 0;
+
+	if (found->reply_to || found->first_from_count == 0 ||
+	    (found->first_from_count == 1 && strcmp(found->from[0], w->plan->from) == 0))
+		return 0;
+	if (!found->from_phrase && !found->from_double && !found->from_unreadable)
+		return write_as(w, &w->reply_to, "Reply-To", f, true);
+	for (size_t i = 0; i < found->first_from_count && r == 0; i++)
+		r = buf_printf(&list, "%s%s", i > 0 ? ",\r\n " : " ", found->from[i]);
+	return r < 0 ? r : write_folded(w, &w->reply_to, "Reply-To", 8, list.data, list.len);
+}
+
 /* A From that does not stay as it is. */
 static int
 write_from(struct writer *w, const struct header_field *f)
@@ -520,9 +643,34 @@ write_from(struct writer *w, const struct header_field *f)
 	r = write_replaced(w, "From", w->plan->from, f);
 	if (r < 0 || !w->plan->from_replaced)
 		return r;
-	if (!w->found->reply_to && !w->found->from_unreadable)
-		r = write_as(w, &w->reply_to, "Reply-To", f, true);
+	r = write_reply_to(w, f);
 	return r < 0 ? r : write_as(w, &w->later, "X-Original-From", f, false);
+}
+
+/* What a signature covers goes out octet by octet, where its lines fit the wire. */
+static int
+write_covered(struct writer *w, const struct header_field *f, enum kind k)
+{
+	CLEANUP_BUF struct buf value = BUF_INIT(FIELD_MAX);
+	bool utf8 = false;
+	int r = 0;
+
+	if (is_of_addresses(k))
+		r = fields_encode_addresses(&value, f->value, f->value_len, "", &utf8);
+	if (utf8)
+		w->c->facts.smtputf8 = true;
+	return r < 0 ? r
+		     : fields_fold_long(&w->out, f->whole, f->whole_len, &w->c->facts.header_split);
+}
+
+/* A signature that the plan breaks, or what goes with it. */
+static int
+put_aside(struct writer *w, const struct header_field *f)
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "X-Original-%.*s", (int)f->name_len, f->name);
+	return write_as(w, &w->later, name, f, false);
 }
 
 static int
@@ -532,8 +680,10 @@ write_field(struct writer *w, const struct header_field *f)
 	CLEANUP_BUF struct buf value = BUF_INIT(FIELD_MAX);
 	int r;
 
-	if (is_dropped(f, k))
+	if (is_dropped(w->found, f, k))
 		return 0;
+	if ((k == KIND_SIGNATURE || k == KIND_ARC) && w->c->facts.signature_broken)
+		return put_aside(w, f);
 	if (k == KIND_FROM && (w->from_written || w->plan->from != NULL))
 		return write_from(w, f);
 	if (k == KIND_SENDER && w->plan->drop_sender)
@@ -541,10 +691,12 @@ write_field(struct writer *w, const struct header_field *f)
 	if (k == KIND_RESENT && w->plan->resent_from != NULL)
 		return write_resent(w, f);
 	w->from_written = w->from_written || k == KIND_FROM;
+	if (is_covered_field(w->found, f))
+		return write_covered(w, f, k);
 	if (is_of_addresses(k))
 		r = write_addresses(w, f, &value);
-	else if ((k == KIND_TEXT || k == KIND_SUBJECT) && !w->found->signed_by_dkim)
-		r = fields_encode_text(&value, f->value, f->value_len);
+	else if (k == KIND_TEXT || k == KIND_SUBJECT)
+		r = fields_encode_text(&value, f->value, f->value_len, w->charset);
 	else
 		r = buf_append(&value, f->value, f->value_len);
 	if (r < 0)
@@ -560,15 +712,15 @@ write_missing(struct writer *w)
 	const struct complete_plan *p = w->plan;
 	int r = 0;
 
-	if (!w->found->from_seen)
+	if (w->found->from_fields == 0)
 		r = write_replaced(w, "From", w->plan->from, NULL);
 	if (r == 0 && p->from == NULL && w->found->first_from_count > 1 &&
-	    (w->found->sender == NULL || p->drop_sender))
+	    (w->found->sender == NULL || p->drop_sender) && !is_covered(w->found, "Sender"))
 		r = write_folded(w, &w->out, "Sender", strlen("Sender"), w->found->from[0],
 		    strlen(w->found->from[0]));
-	if (r == 0 && !w->found->date)
+	if (r == 0 && !w->found->date && !is_covered(w->found, "Date"))
 		r = buf_printf(&w->out, "Date: %s\r\n", p->date);
-	if (r == 0 && !w->found->message_id) {
+	if (r == 0 && !w->found->message_id && !is_covered(w->found, "Message-ID")) {
 		struct header_field f = {
 		    .value = p->message_id, .value_len = strlen(p->message_id)};
 
@@ -585,8 +737,8 @@ write_missing(struct writer *w)
 static int
 write_header(struct complete *c, const struct found *found, const struct complete_plan *plan)
 {
-	struct writer w = {c, plan, found, BUF_INIT(WRITTEN_MAX), BUF_INIT(WRITTEN_MAX),
-	    BUF_INIT(WRITTEN_MAX), false, false};
+	struct writer w = {c, plan, found, found->charset, BUF_INIT(WRITTEN_MAX),
+	    BUF_INIT(WRITTEN_MAX), BUF_INIT(WRITTEN_MAX), false, false};
 	struct header_field f;
 	size_t at = 0;
 	int r = 0;
@@ -622,17 +774,22 @@ end_header(struct complete *c)
 	size_t at = 0;
 	int r = buf_reserve(&c->header, 0);
 
+	if (r == 0)
+		r = find_signatures(c, &found);
 	while (r == 0 && header_next(c->header.data, c->line, true, &at, &f) == 1)
 		r = look_at(c, &f, &found);
 	if (r == 0) {
 		struct complete_claim claim = {(const char *const *)found.from, found.from_count,
-		    found.from_unreadable, found.sender, (const char *const *)found.resent,
-		    found.resent_count, found.resent_unreadable};
+		    found.from_unreadable, found.from_double, found.sender,
+		    (const char *const *)found.resent, found.resent_count, found.resent_unreadable};
 
 		r = c->ops->plan(c->arg, &claim, &plan);
 	}
-	if (r == 0)
+	if (r == 0) {
+		judge_signatures(c, &found, &plan);
 		r = write_header(c, &found, &plan);
+	}
+	dkim_names_clear(&found.covered);
 	for (size_t i = 0; i < found.from_count; i++)
 		free(found.from[i]);
 	for (size_t i = 0; i < found.resent_count; i++)
@@ -707,7 +864,9 @@ line_is_header(const struct complete *c, bool whole)
 
 	if (is_blank(*line))
 		return c->line > 0;
-	r = header_next(line, len, whole || len >= NAME_MAX_LEN, &at, &f);
+	if (len >= NAME_MAX_LEN)
+		len = NAME_MAX_LEN;
+	r = header_next(line, len, whole || len == NAME_MAX_LEN, &at, &f);
 	if (r == -EAGAIN && memchr(line, ':', len) != NULL)
 		return 1;
 	return r;
@@ -726,12 +885,28 @@ begin_body(struct complete *c, bool whole)
 	return r;
 }
 
+/* Drops what stands in front of the header section: 0, or -EAGAIN while more must be seen. */
+static int
+begin_header(struct complete *c, bool eof)
+{
+	size_t front;
+	int r = header_skip_envelope(buf_str(&c->header), c->header.len, eof, &front);
+
+	if (r == 0) {
+		buf_consume(&c->header, front);
+		c->begun = true;
+	}
+	return r;
+}
+
 /* A piece of one line of the header section; `whole`: it ends in CRLF. */
 static int
 header_piece(struct complete *c, const char *bytes, size_t len, bool whole)
 {
 	int r = buf_append(&c->header, bytes, len);
 
+	if (r == 0 && !c->begun && begin_header(c, false) < 0)
+		return 0;
 	if (r == 0 && !c->line_known) {
 		r = line_is_header(c, whole);
 		if (r == 0)
@@ -787,6 +962,7 @@ bare_crs(struct complete *c)
 
 	for (; c->crs > 0 && r == 0; c->crs--) {
 		c->facts.bare_crs++;
+		c->header_mended = c->header_mended || !c->in_body;
 		c->line_begun = true;
 		r = lines(c, " ", 1);
 	}
@@ -832,6 +1008,7 @@ input(struct complete *c, const char *bytes, size_t len)
 			c->crs++;
 		} else if (bytes[at] == '\0') {
 			c->facts.nuls++;
+			c->header_mended = c->header_mended || !c->in_body;
 		} else {
 			c->crs = 0;
 			c->line_begun = false;
@@ -856,8 +1033,10 @@ complete_end(struct complete *c, struct complete_facts *ret)
 		c->crs = 0;
 		c->error = lines(c, "\r\n", 2);
 	}
+	if (c->error == 0 && !c->in_body && !c->begun)
+		c->error = begin_header(c, true);
 	if (c->error == 0 && !c->in_body)
-		c->error = end_header(c);
+		c->error = c->header.len > c->line ? begin_body(c, true) : end_header(c);
 	if (c->error == 0)
 		c->error = flush(c);
 	if (c->continuation > 0)

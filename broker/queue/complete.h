@@ -7,18 +7,23 @@
  *   - line ends become CRLF: LF, CRLF and CR CR LF (any CRs before an LF) each end one line. A CR
  *     that no LF follows ends no line and must not reach the wire: it becomes a space;
  *   - NULs are removed, all other octets kept; the last line is ended;
+ *   - lines in front of the header section, as mbox files have them, are dropped (header.h);
  *   - the header section ends at a blank line or at the first line that is no field, which then is
- * the first line of the body: no line is lost;
+ *     the first line of the body: no line is lost;
  *   - Bcc, Resent-Bcc, Return-Path and Content-Length are removed, and fields of addresses that
  *     are empty (From, To, Cc, Sender, Reply-To);
  *   - From, Date and Message-ID are added where missing; unqualified addresses in fields of
- *     addresses get the mail domain; a second From becomes X-Original-From, since servers refuse
- *     two; Sender is added where From has several addresses (RFC 5322 section 3.6.2);
+ *     addresses get the mail domain where they stand, and words without '@' stay, being a name; a
+ *     second From becomes X-Original-From, since servers refuse two; Sender is added where From has
+ *     several addresses (RFC 5322 section 3.6.2);
  *   - where the owner's policy replaces From, the display name stays, the field as it was becomes
  *     X-Original-From, and its addresses Reply-To unless there is one; Resent-From and
  *     Resent-Sender, which name a sender as well (RFC 5322 section 3.6.6), likewise;
- *   - words of header text and display names with octets above 0x7F become encoded words, lines
- *     over 998 octets are folded. A message with a DKIM-Signature is spared the encoding.
+ *   - words of header text and display names with octets above 0x7F become encoded words, in the
+ *     charset that the message declares where they are not UTF-8; lines over 998 octets are folded;
+ *   - what a DKIM-Signature or an ARC-Message-Signature covers stays octet by octet, and what it
+ *     covers as absent is not added. Where the owner's policy changes such a field the signature no
+ *     longer holds: it becomes X-Original-DKIM-Signature, so that nobody counts it as failed.
  *
  * The body is streamed. What can be known only at its end (a line over 998 octets, text without
  * MIME fields that is not ASCII) is mended by a second pass over the finished message: recode.h.
@@ -41,6 +46,7 @@ struct complete_claim {
 	const char *const *from; /* of all From fields, in order */
 	size_t from_count;
 	bool from_unreadable;      /* there is a From from which no address can be read */
+	bool from_double;          /* one can be read in two ways (reading.h) */
 	const char *sender;        /* of Sender; "": it is not one address; NULL: there is none */
 	const char *const *resent; /* of all Resent-From and Resent-Sender fields, in order */
 	size_t resent_count;
@@ -79,6 +85,9 @@ struct complete_facts {
 	bool smtputf8;                          /* an address in the header has octets above 0x7F */
 	bool mime;                              /* has MIME-Version or Content-Type */
 	bool header_split;                      /* a field without white space had to be cut */
+	bool content_signed;                    /* multipart/signed or application/pkcs7-mime */
+	bool is_signed;                         /* a signature covers fields and the body */
+	bool signature_broken;                  /* one was there, and was put aside */
 	unsigned nuls;                          /* removed */
 	unsigned bare_crs;                      /* replaced */
 	char subject[COMPLETE_SUBJECT_MAX + 1]; /* decoded no further; for lists */

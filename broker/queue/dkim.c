@@ -1,8 +1,11 @@
 /* dkim.c: see dkim.h. */
 #include "broker/queue/dkim.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/attr.h"
 
@@ -45,9 +48,9 @@ skip_space(const char *at, const char *end)
 	return at;
 }
 
-/* RFC 6376 section 3.2: name=value, separated by semicolons. False: it is not there, or is no host name. */
-static bool
-read_tag(const char *value, size_t len, char tag, char name[DKIM_NAME_MAX + 1])
+/* RFC 6376 section 3.2: name=value, separated by semicolons. The value, up to *ret_end; NULL: it is not there. */
+static const char *
+find_tag(const char *value, size_t len, char tag, const char **ret_end)
 {
 	const char *at = value, *end = value + len;
 
@@ -58,12 +61,22 @@ read_tag(const char *value, size_t len, char tag, char name[DKIM_NAME_MAX + 1])
 		at = skip_space(at, stop);
 		if (at < stop && *at == tag) {
 			at = skip_space(at + 1, stop);
+			*ret_end = stop;
 			if (at < stop && *at == '=')
-				return read_name(at + 1, stop, name);
+				return at + 1;
 		}
 		at = semicolon == NULL ? end : semicolon + 1;
 	}
-	return false;
+	return NULL;
+}
+
+/* False: the tag is not there, or is no host name. */
+static bool
+read_tag(const char *value, size_t len, char tag, char name[DKIM_NAME_MAX + 1])
+{
+	const char *end, *at = find_tag(value, len, tag, &end);
+
+	return at != NULL && read_name(at, end, name);
 }
 
 /* Puts one line of a list, `len` octets without its LF, in front of it. True: it was not there. */
@@ -128,4 +141,78 @@ dkim_merge(char *list, const char *more)
 		news |= put_in_front(list, line, strcspn(line, "\n"));
 	}
 	return news;
+}
+
+/* ---- what is signed ---- */
+
+static int
+add_name(struct dkim_names *n, const char *at, const char *end)
+{
+	at = skip_space(at, end);
+	while (end > at && is_space(end[-1]))
+		end--;
+	if (at == end)
+		return 0;
+	if (n->count == n->room) {
+		size_t room = n->room == 0 ? 16 : n->room * 2;
+		struct dkim_name *more = reallocarray(n->list, room, sizeof(*more));
+
+		if (more == NULL)
+			return -ENOMEM;
+		n->list = more;
+		n->room = room;
+	}
+	n->list[n->count++] = (struct dkim_name){at, (size_t)(end - at)};
+	return 0;
+}
+
+int
+dkim_names_add(struct dkim_names *n, const char *value, size_t len)
+{
+	const char *end, *at = find_tag(value, len, 'h', &end);
+	size_t before = n->count;
+	int r = 0;
+
+	while (at != NULL && at < end && r == 0) {
+		const char *colon = memchr(at, ':', (size_t)(end - at));
+		const char *stop = colon == NULL ? end : colon;
+
+		r = add_name(n, at, stop);
+		at = colon == NULL ? end : colon + 1;
+	}
+	n->all = n->all || (r == 0 && n->count == before);
+	return r;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	const struct dkim_name *x = a, *y = b;
+
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return strncasecmp(x->at, y->at, x->len);
+}
+
+void
+dkim_names_sort(struct dkim_names *n)
+{
+	if (n->count > 0)
+		qsort(n->list, n->count, sizeof(*n->list), compare_names);
+}
+
+bool
+dkim_names_have(const struct dkim_names *n, const char *name, size_t len)
+{
+	struct dkim_name key = {name, len};
+
+	return n->all || (n->count > 0 &&
+			     bsearch(&key, n->list, n->count, sizeof(key), compare_names) != NULL);
+}
+
+void
+dkim_names_clear(struct dkim_names *n)
+{
+	free(n->list);
+	*n = (struct dkim_names){0};
 }

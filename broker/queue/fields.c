@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "broker/queue/mime.h"
 
 static bool
 is_blank(char c)
@@ -88,15 +89,46 @@ fields_cut(const char *line, size_t len, size_t max)
 	return cut == 0 || ((unsigned char)line[cut] & 0xc0) == 0x80 ? max : cut;
 }
 
-static int
-encode_words(struct buf *out, const char *s, size_t len)
+/* The octets, at most `max`, that an encoded word may hold: whole characters (RFC 2047 section 5). */
+static size_t
+word_length(const char *s, size_t len, size_t max, const char *charset)
 {
-	/* 75 octets less "=?unknown-8bit?B??=", in whole groups of base64. */
-	enum { PIECE = (75 - 20) / 4 * 3 };
-	const char *charset = is_utf8(s, len) ? "UTF-8" : "unknown-8bit";
+	size_t end = 0, n;
+
+	while (end < len) {
+		n = mime_char_length(charset, s + end, len - end);
+		if (end > 0 && end + n > max)
+			break;
+		end += n;
+	}
+	return end < max ? end : max;
+}
+
+/* What a run of text is labelled with. `label`: what its field is; "": it is judged by itself. */
+static const char *
+label_of(const char *s, size_t len, const char *label)
+{
+	if (*label != '\0')
+		return label;
+	return is_utf8(s, len) ? "UTF-8" : "unknown-8bit";
+}
+
+/* What a field is labelled with: one that is not UTF-8 as a whole is in the charset of the message. */
+static const char *
+label_of_field(const char *value, size_t len, const char *charset)
+{
+	return *charset != '\0' && is_utf8(value, len) ? "UTF-8" : charset;
+}
+
+static int
+encode_words(struct buf *out, const char *s, size_t len, const char *label)
+{
+	const char *charset = label_of(s, len, label);
+	/* 75 octets less "=?charset?B??=", in whole groups of base64. */
+	size_t piece = (75 - 7 - strlen(charset)) / 4 * 3;
 
 	for (size_t at = 0; at < len;) {
-		size_t n = fields_cut(s + at, len - at, PIECE);
+		size_t n = word_length(s + at, len - at, piece, charset);
 		int r = buf_printf(out, "%s=?%s?B?", at > 0 ? "\r\n " : "", charset);
 
 		if (r == 0)
@@ -118,7 +150,7 @@ is_space(char c)
 
 /* Text without the line ends of its folds, as encoded words. */
 static int
-encode_unfolded(struct buf *out, const char *s, size_t len)
+encode_unfolded(struct buf *out, const char *s, size_t len, const char *label)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(len);
 	int r = 0;
@@ -126,7 +158,7 @@ encode_unfolded(struct buf *out, const char *s, size_t len)
 	for (size_t i = 0; i < len && r == 0; i++)
 		if (s[i] != '\r' && s[i] != '\n')
 			r = buf_append_char(&text, s[i]);
-	return r < 0 ? r : encode_words(out, buf_str(&text), text.len);
+	return r < 0 ? r : encode_words(out, buf_str(&text), text.len, label);
 }
 
 /* The end of the run of words from `at` that all have octets above 0x7F. */
@@ -149,8 +181,8 @@ eight_bit_run(const char *s, size_t len, size_t at)
 	return end;
 }
 
-int
-fields_encode_text(struct buf *out, const char *value, size_t len)
+static int
+encode_text(struct buf *out, const char *value, size_t len, const char *label)
 {
 	if (!has_eight_bit(value, len))
 		return buf_append(out, value, len);
@@ -163,7 +195,7 @@ fields_encode_text(struct buf *out, const char *value, size_t len)
 		end = eight_bit_run(value, len, word);
 		r = buf_append(out, value + at, word - at);
 		if (r == 0 && end > word) {
-			r = encode_unfolded(out, value + word, end - word);
+			r = encode_unfolded(out, value + word, end - word, label);
 		} else if (r == 0) {
 			for (end = word; end < len && !is_space(value[end]);)
 				end++;
@@ -174,6 +206,12 @@ fields_encode_text(struct buf *out, const char *value, size_t len)
 		at = end;
 	}
 	return 0;
+}
+
+int
+fields_encode_text(struct buf *out, const char *value, size_t len, const char *charset)
+{
+	return encode_text(out, value, len, label_of_field(value, len, charset));
 }
 
 /* ---- fields of addresses ---- */
@@ -200,7 +238,7 @@ closed_end(const char *s, size_t len, size_t at)
 
 /* Text inside quotes or parentheses, its backslashes taken away, as encoded words. */
 static int
-encode_closed(struct buf *out, const char *s, size_t len)
+encode_closed(struct buf *out, const char *s, size_t len, const char *label)
 {
 	bool comment = s[0] == '(';
 	CLEANUP_BUF struct buf text = BUF_INIT(len);
@@ -215,7 +253,7 @@ encode_closed(struct buf *out, const char *s, size_t len)
 	if (r == 0 && comment)
 		r = buf_append_char(out, '(');
 	if (r == 0)
-		r = encode_unfolded(out, buf_str(&text), text.len);
+		r = encode_unfolded(out, buf_str(&text), text.len, label);
 	if (r == 0 && comment)
 		r = buf_append_char(out, ')');
 	return r;
@@ -250,7 +288,8 @@ is_local_part(const char *s, size_t len, size_t end)
 }
 
 static int
-encode_element(struct buf *out, const char *s, size_t len, bool name_first, bool *ret_utf8)
+encode_element(
+    struct buf *out, const char *s, size_t len, bool name_first, const char *label, bool *ret_utf8)
 {
 	bool name = name_first;
 	int r = 0;
@@ -263,7 +302,7 @@ encode_element(struct buf *out, const char *s, size_t len, bool name_first, bool
 			encode = has_eight_bit(s + at, end - at);
 			if (encode && s[at] == '"' && (!name || is_local_part(s, len, end)))
 				*ret_utf8 = true, encode = false;
-			r = encode ? encode_closed(out, s + at, end - at)
+			r = encode ? encode_closed(out, s + at, end - at, label)
 				   : buf_append(out, s + at, end - at);
 			continue;
 		}
@@ -274,7 +313,7 @@ encode_element(struct buf *out, const char *s, size_t len, bool name_first, bool
 		if (!has_eight_bit(s + at, end - at)) {
 			r = buf_append(out, s + at, end - at);
 		} else if (name) {
-			r = fields_encode_text(out, s + at, end - at);
+			r = encode_text(out, s + at, end - at, label);
 		} else {
 			*ret_utf8 = true;
 			r = buf_append(out, s + at, end - at);
@@ -284,8 +323,10 @@ encode_element(struct buf *out, const char *s, size_t len, bool name_first, bool
 }
 
 int
-fields_encode_addresses(struct buf *out, const char *value, size_t len, bool *ret_utf8)
+fields_encode_addresses(
+    struct buf *out, const char *value, size_t len, const char *charset, bool *ret_utf8)
 {
+	const char *label = label_of_field(value, len, charset);
 	int r = 0;
 
 	if (!has_eight_bit(value, len))
@@ -295,7 +336,7 @@ fields_encode_addresses(struct buf *out, const char *value, size_t len, bool *re
 		size_t end = element_end(value, len, at, &angle);
 		bool group = end < len && value[end] == ':';
 
-		r = encode_element(out, value + at, end - at, angle || group, ret_utf8);
+		r = encode_element(out, value + at, end - at, angle || group, label, ret_utf8);
 		if (r == 0 && end < len)
 			r = buf_append_char(out, value[end++]);
 		at = end;
@@ -330,7 +371,7 @@ append_quoted(struct buf *out, const char *name)
 }
 
 int
-fields_mailbox(struct buf *out, const char *name, const char *address)
+fields_mailbox(struct buf *out, const char *name, const char *charset, const char *address)
 {
 	CLEANUP_BUF struct buf clean = BUF_INIT(name == NULL ? 0 : strlen(name));
 	int r = 0;
@@ -342,7 +383,8 @@ fields_mailbox(struct buf *out, const char *name, const char *address)
 	if (r < 0)
 		return r;
 	if (has_eight_bit(clean.data, clean.len))
-		r = encode_words(out, clean.data, clean.len);
+		r = encode_words(
+		    out, clean.data, clean.len, label_of_field(clean.data, clean.len, charset));
 	else if (is_phrase(clean.data))
 		r = buf_append(out, clean.data, clean.len);
 	else
@@ -425,4 +467,18 @@ fields_fold(struct buf *out, const char *field, size_t len, bool *ret_split)
 		at += whole;
 	}
 	return r;
+}
+
+int
+fields_fold_long(struct buf *out, const char *field, size_t len, bool *ret_split)
+{
+	for (size_t at = 0; at < len;) {
+		const char *lf = memchr(field + at, '\n', len - at);
+		size_t whole = lf == NULL ? len - at : (size_t)(lf - field) + 1 - at;
+
+		if (whole > FIELDS_LINE_MAX + 2)
+			return fields_fold(out, field, len, ret_split);
+		at += whole;
+	}
+	return buf_append(out, field, len);
 }

@@ -17,22 +17,24 @@ enum { FIELDS_LINE_MAX = 998 };
 int fields_date(struct buf *out, int64_t seconds, int offset);
 
 /* `Name <address>`: the name quoted or as encoded words where it needs to be; without a name the
- * address alone. Control characters in the name become spaces. */
-int fields_mailbox(struct buf *out, const char *name, const char *address);
+ * address alone. Control characters in the name become spaces. `charset` as for fields_encode_text. */
+int fields_mailbox(struct buf *out, const char *name, const char *charset, const char *address);
 
 /*
  * The value of a field whose text is free (Subject, Comments, X-...): words with octets above 0x7F
  * become encoded words (RFC 2047), everything else stays byte for byte. Text that is not UTF-8 is
- * labelled unknown-8bit (RFC 1428), so that no octet is lost.
+ * labelled with `charset`, what the message says of itself, or where that is "" as unknown-8bit (RFC
+ * 1428), so that no octet is lost.
  */
-int fields_encode_text(struct buf *out, const char *value, size_t len);
+int fields_encode_text(struct buf *out, const char *value, size_t len, const char *charset);
 
 /*
  * The value of a field of addresses: the same for display names, quoted or not, and comments.
  * Addresses stay as they are; *ret_utf8 becomes true where one has octets above 0x7F: such a
  * message needs SMTPUTF8.
  */
-int fields_encode_addresses(struct buf *out, const char *value, size_t len, bool *ret_utf8);
+int fields_encode_addresses(
+    struct buf *out, const char *value, size_t len, const char *charset, bool *ret_utf8);
 
 /*
  * Appends a field, line ends included, so that no line is over FIELDS_LINE_MAX octets: longer ones
@@ -41,6 +43,9 @@ int fields_encode_addresses(struct buf *out, const char *value, size_t len, bool
  * out. `field` has CRLF line ends, and ends in one.
  */
 int fields_fold(struct buf *out, const char *field, size_t len, bool *ret_split);
+
+/* The same, but octet by octet where no line is too long. */
+int fields_fold_long(struct buf *out, const char *field, size_t len, bool *ret_split);
 
 /* Where to cut a line of `len` octets so that at most `max` stay before the cut and no UTF-8
  * sequence is torn. */

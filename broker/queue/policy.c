@@ -209,7 +209,9 @@ settle(const struct decider *d, const struct policy_claim *claim, bool sender_ok
 		fallback = claim->caller;
 	if (written == NULL && !(claim->from_unreadable && from_ok))
 		ret->from = given != NULL ? given : fallback;
-	ret->from_replaced = !from_ok;
+	else if (claim->from_double && d->s->from == POLICY_REWRITE)
+		ret->from = written;
+	ret->from_replaced = !from_ok || (written != NULL && ret->from == written);
 	ret->sender_replaced = claim->envelope == POLICY_ENVELOPE_GIVEN && !sender_ok;
 	if (given != NULL)
 		ret->sender = given;
@@ -235,6 +237,9 @@ policy_decide(const struct policy_service *s, const struct policy_account *accou
 		return refuse(ret, "this envelope sender is not allowed", claim->sender);
 	if (s->from == POLICY_REFUSE && forbidden != NULL)
 		return refuse(ret, "this From address is not allowed", forbidden);
+	if (s->from == POLICY_REFUSE && claim->from_double)
+		return refuse(ret, "this From can be read in two ways",
+		    claim->from_count > 0 ? claim->from[0] : "(unreadable)");
 	settle(&d, claim, sender_ok, forbidden == NULL, ret);
 	if (ret->refused != NULL)
 		return;

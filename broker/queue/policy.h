@@ -102,6 +102,7 @@ struct policy_claim {
 	const char *const *from; /* addresses of the header's From */
 	size_t from_count;       /* 0: there is no From yet, or it cannot be read */
 	bool from_unreadable;    /* there is a From, but no address can be read from it */
+	bool from_double;        /* From can be read in two ways */
 };
 
 struct policy_decision {
@@ -124,6 +125,9 @@ struct policy_decision {
  * one where that was given and is allowed, else the first address of `senders` that is no pattern,
  * else the mailbox of the service's first account. The account is the one whose mailbox is the
  * final sender, else the one whose mailbox is the final From, else the first.
+ *
+ * A From that can be read in two ways is refused under POLICY_REFUSE, and under POLICY_REWRITE
+ * becomes its first address alone, where that is allowed.
  *
  * Reports go to the sender that was claimed, also where another was put in its place; to the
  * postmaster where the service may not send to it and it is neither in `senders` nor a mailbox.

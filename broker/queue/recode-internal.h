@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/header.h"
 #include "broker/queue/fields.h"
+#include "broker/queue/mime.h"
 #include "broker/queue/recode.h"
 
 enum {
@@ -43,7 +44,6 @@ struct recode {
 /* recode.c */
 
 int recode_put(struct recode *r, const char *bytes, size_t len);
-bool recode_value_begins(const struct header_field *f, const char *word);
 /*
  * What an entity's header section, up to and with its blank line, allows to be done to its body.
  * *ret_type is its Content-Type, where it has one. *ret_whole: all of it is fields.

@@ -49,74 +49,17 @@ recode_parts_free(struct recode_parts *p)
 
 /* ---- the boundary that a Content-Type names ---- */
 
-/* The value at text[0..len): a quoted string or a token. False where it is neither, or too long. */
-static bool
-read_value(const char *text, size_t len, struct boundary *ret)
-{
-	bool quoted = len > 0 && *text == '"';
-
-	ret->len = 0;
-	for (size_t i = quoted; i < len; i++) {
-		char c = text[i];
-
-		if (quoted ? c == '"' : strchr(" \t\r\n;(", c) != NULL)
-			break;
-		if (quoted && c == '\\' && i + 1 < len)
-			c = text[++i];
-		if (c == '\r' || c == '\n')
-			continue;
-		if (ret->len == BOUNDARY_MAX)
-			return false;
-		ret->text[ret->len++] = c;
-	}
-	/* White space at its end would be lost on the way (RFC 2046 section 5.1.1). */
-	while (ret->len > 0 && ret->text[ret->len - 1] == ' ')
-		ret->len--;
-	ret->text[ret->len] = '\0';
-	return ret->len > 0;
-}
-
-/* The next parameter behind `at`: its first octet, or `len`. Quoted strings are one thing. */
-static size_t
-next_parameter(const char *value, size_t len, size_t at)
-{
-	bool quoted = false;
-
-	for (; at < len; at++) {
-		if (quoted && value[at] == '\\')
-			at++;
-		else if (value[at] == '"')
-			quoted = !quoted;
-		else if (value[at] == ';' && !quoted)
-			break;
-	}
-	for (at++; at < len && strchr(" \t\r\n", value[at]) != NULL; at++)
-		continue;
-	return at < len ? at : len;
-}
-
 static bool
 find_boundary(const struct header_field *type, struct boundary *ret)
 {
-	static const char name[] = "boundary";
-	const char *value = type->value;
-	size_t len = type->value_len, at = next_parameter(value, len, 0);
-
-	ret->digest = recode_value_begins(type, "multipart/digest");
-	for (; at < len; at = next_parameter(value, len, at)) {
-		size_t i = at + strlen(name);
-
-		if (len - at <= strlen(name) || strncasecmp(value + at, name, strlen(name)) != 0)
-			continue;
-		while (i < len && strchr(" \t\r\n", value[i]) != NULL)
-			i++;
-		if (i == len || value[i] != '=')
-			continue;
-		for (i++; i < len && strchr(" \t\r\n", value[i]) != NULL; i++)
-			continue;
-		return read_value(value + i, len - i, ret);
-	}
-	return false;
+	ret->digest = mime_value_begins(type, "multipart/digest");
+	if (!mime_parameter(type, "boundary", ret->text, sizeof(ret->text)))
+		return false;
+	ret->len = strlen(ret->text);
+	/* White space at its end would be lost on the way (RFC 2046 section 5.1.1). */
+	while (ret->len > 0 && ret->text[ret->len - 1] == ' ')
+		ret->text[--ret->len] = '\0';
+	return ret->len > 0;
 }
 
 bool

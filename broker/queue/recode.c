@@ -103,38 +103,27 @@ put_line(struct recode *r, const char *bytes, size_t len)
 
 /* ---- the header ---- */
 
-bool
-recode_value_begins(const struct header_field *f, const char *word)
-{
-	size_t i = 0, n = strlen(word);
-
-	while (i < f->value_len && strchr(" \t\r\n", f->value[i]) != NULL)
-		i++;
-	return f->value_len - i >= n && strncasecmp(f->value + i, word, n) == 0;
-}
-
 /* The way for a type; QUOTED_PRINTABLE leaves it to the encoding. */
 static enum recode_way
 way_of_type(const struct header_field *f)
 {
 	/* Whose content a signature or an encryption covers octet for octet. */
-	if (recode_value_begins(f, "multipart/signed") ||
-	    recode_value_begins(f, "multipart/encrypted"))
+	if (mime_is_signed(f))
 		return RECODE_WAY_KEPT;
-	if (recode_value_begins(f, "multipart/"))
+	if (mime_value_begins(f, "multipart/"))
 		return RECODE_WAY_PARTS;
-	return recode_value_begins(f, "message/") ? RECODE_WAY_SPLIT : RECODE_WAY_QUOTED_PRINTABLE;
+	return mime_value_begins(f, "message/") ? RECODE_WAY_SPLIT : RECODE_WAY_QUOTED_PRINTABLE;
 }
 
 static enum recode_way
 way_of_encoding(const struct header_field *f)
 {
-	if (recode_value_begins(f, "quoted-printable"))
+	if (mime_value_begins(f, "quoted-printable"))
 		return RECODE_WAY_SOFT_BREAKS;
-	if (recode_value_begins(f, "base64"))
+	if (mime_value_begins(f, "base64"))
 		return RECODE_WAY_REFLOW;
-	return recode_value_begins(f, "7bit") || recode_value_begins(f, "8bit") ||
-		       recode_value_begins(f, "binary")
+	return mime_value_begins(f, "7bit") || mime_value_begins(f, "8bit") ||
+		       mime_value_begins(f, "binary")
 		   ? RECODE_WAY_QUOTED_PRINTABLE
 		   : RECODE_WAY_SPLIT;
 }

@@ -99,7 +99,8 @@ decide_sender(struct submission *s, const struct complete_claim *claim, struct p
 	    .caller = t->caller,
 	    .from = claim->from,
 	    .from_count = claim->from_count,
-	    .from_unreadable = claim->from_unreadable};
+	    .from_unreadable = claim->from_unreadable,
+	    .from_double = claim->from_double};
 
 	service_decide(t->service, &c, d);
 	if (d->refused != NULL) {
@@ -180,6 +181,7 @@ on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret
 		r = decide_resent(s->t, claim, &d, &resent_from);
 	if (r < 0)
 		return r;
+	s->t->from_replaced = d.from_replaced;
 	domain = address_domain(d.from != NULL          ? d.from
 				: claim->from_count > 0 ? claim->from[0]
 							: "");
@@ -310,6 +312,27 @@ mend(struct submission *s, enum recode_need need)
 	return r;
 }
 
+/* Whoever reads the signature is told why it is gone, or does not fit. */
+static void
+log_signature(const struct submission *s)
+{
+	const struct transaction *t = s->t;
+	char id[SPOOL_ID_LEN];
+
+	if (t->facts.signature_broken)
+		log_line(LOG_LEVEL_NOTICE,
+		    "A signature covers what is changed in the header: it goes out as "
+		    "X-Original-DKIM-Signature.",
+		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)},
+			{LOG_SERVICE, t->service->name}, {LOG_SENDER, t->message->sender}));
+	if (t->from_replaced && t->facts.content_signed)
+		log_line(LOG_LEVEL_NOTICE,
+		    "The content is signed by a sender whose From is replaced: who reads it may be "
+		    "warned that the two differ.",
+		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)},
+			{LOG_SERVICE, t->service->name}, {LOG_SENDER, t->message->sender}));
+}
+
 static int
 complete_message(struct submission *s)
 {
@@ -322,6 +345,7 @@ complete_message(struct submission *s)
 		r = mend(s, need);
 	if (r < 0)
 		return r;
+	log_signature(s);
 	envelope_take(&t->recipients, m);
 	m->size = t->facts.size;
 	m->header_size = t->facts.header_size;

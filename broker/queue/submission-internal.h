@@ -34,6 +34,7 @@ struct transaction {
 	char *caller;    /* the calling user's own address */
 	char *full_name; /* -F, or the user's own */
 	struct plan_texts texts;
+	bool from_replaced; /* the caller's own From is not what goes out */
 	bool duplicate; /* stored already: its content is dropped */
 	/* why its content is refused */
 	int code;

@@ -1,6 +1,6 @@
 """From the door to the wire, octet by octet: which addresses are taken and how they are sent, and what becomes of content. The server is a small one of ours that
 notes every command and every octet, and offers what a test wants it to."""
-import base64, email, quopri, socketserver
+import base64, email, email.policy, quopri, socketserver
 
 from harness import *
 
@@ -62,7 +62,10 @@ def run(ground, options):
         return
     addresses(f, server)
     senders(f, server)
+    lines_in_front(f, server)
+    header(f, server)
     f.stop()
+    checked_senders(server)
 
 
 def handed_in(f, server, text, *args, rc=0):
@@ -114,7 +117,101 @@ def addresses(f, server):
 def senders(f, server):
     """A From that names no usable sender stays, and the caller's own address stands in."""
     own = (pwd.getpwuid(os.getuid()).pw_name + '@example.test').encode()
-    for text in ('a@b..c', 'Mr. X <>', 'Team:;', 'a@-b.example', 'Backup Script <a@b@c>'):
+    for text in ('Backup Script', '"Backup Script"', 'a@b..c', 'Mr. X <>', 'Team:;', 'a@-b.example', 'Backup Script <a@b@c>'):
         got = handed_in(f, server, f'From: {text}\nTo: to@example.org\nSubject: x\n\nx\n', '-t')
         check(f'From: {text}', got and got['sender'] == own and f'From: {text}\r\n'.encode() in got['content'], got or f.shown())
     check('nothing waits', f.empty(), f.shown())
+
+
+def said(f, text, port=None):
+    """The codes of the replies to a dialogue, by sendmail -bs or at a listener."""
+    if port is None:
+        out = subprocess.run([program('sendmail'), '-bs'], input=text.encode(), capture_output=True, env=f.env, timeout=60).stdout
+    else:
+        with socket.create_connection(('127.0.0.1', port), 20) as s:
+            s.sendall(text.encode())
+            out = b''
+            while piece := s.recv(65536):
+                out += piece
+    return [line[:3] for line in out.decode().split('\r\n') if line[3:4] == ' ']
+
+
+def lines_in_front(f, server):
+    """The line of mbox files is dropped at every entrance, with a date or without."""
+    port = free_port()
+    f.listeners = {'l': dict(address=f'127.0.0.1:{port}')}
+    f.stop()
+    f.write_conf()
+    check('frankd starts with a listener', f.start(), f.log()[-500:])
+    fields = 'From: box@example.test\nTo: a@example.org\nSubject: x\n\nFrom here\n'
+    for front in ('From ops@example.test\n', 'From ops@example.test Mon Jan  1 00:00:00 2024\n', '>From ops\n', 'From ops\n>From me\n>From you\n'):
+        text = front + fields
+        dialogue = 'EHLO x\r\nMAIL FROM:<box@example.test>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n' + text.replace('\n', '\r\n') + '.\r\nQUIT\r\n'
+        for how, hand in (('-t', lambda: f.sendmail('-t', '-i', body=text)), ('arguments', lambda: f.sendmail('-i', 'a@example.org', body=text)),
+                          ('-bs', lambda: said(f, dialogue)), ('a listener', lambda: said(f, dialogue, port))):
+            before = len(server.taken)
+            r = hand()
+            wait_for(lambda: len(server.taken) > before, 20)
+            got = server.taken[-1] if len(server.taken) > before else {}
+            names = [line.partition(b':')[0] for line in got.get('content', b'').partition(b'\r\n\r\n')[0].split(b'\r\n')]
+            check(f'{front!r} by {how}', {b'From', b'To', b'Subject'} <= set(names) and got['content'].endswith(b'\r\n\r\nFrom here\r\n') and
+                  got['recipients'] == [b'a@example.org'], (r, got))
+    # the drop directory
+    f.stop()
+    r = f.sendmail('-t', '-i', body='From ops\n' + fields)
+    before = len(server.taken)
+    f.start()
+    wait_for(lambda: len(server.taken) > before, 30)
+    check('by the drop directory', r.returncode == 0 and len(server.taken) > before and b'Subject: x' in server.taken[-1]['content'], (r, f.shown()))
+    got = handed_in(f, server, 'From here on\nit is all text\n', 'a@example.org')
+    check('a text that begins so stays', got and got['content'].endswith(b'\r\n\r\nFrom here on\r\nit is all text\r\n'), got)
+
+
+def header(f, server):
+    """What is mended in the header is mended where it stands, and what is signed is not mended."""
+    got = handed_in(f, server, 'From: box@example.test\nTo: Team: alice, bob (b);\nReply-To: Some Body\nSubject: x\n\nx\n', 'a@example.org')
+    check('groups, comments and layout stay', got and b'\r\nTo: Team: alice@example.test, bob@example.test (b);\r\n' in got['content'] and
+          b'\r\nReply-To: Some Body\r\n' in got['content'], got)
+    got = handed_in(f, server, 'From: box@example.test\nSubject: \u4e2d\u6587\nMIME-Version: 1.0\nContent-Type: text/plain; charset=gb2312\n\nx\n'.encode('gb2312'), 'a@example.org')
+    check('raw text of a header is in the charset of the message', got and str(email.message_from_bytes(got['content'], policy=email.policy.default)['subject']) == '\u4e2d\u6587', got)
+    signed = 'DKIM-Signature: v=1; a=rsa-sha256; d=example.test; s=x;\n h=From:To:Cc:Subject:Date:Reply-To; bh=x; b=x\nFrom:  box@example.test\nTo: alice,  bob\nCc: \nSubject: K\u00f6ln\n'
+    got = handed_in(f, server, signed + 'X-Other: K\u00f6ln\n\nx\n', 'a@example.org')
+    check('what is signed stays, also empty and absent', got and signed.encode().replace(b'\n', b'\r\n') in got['content'] and b'\r\nDate:' not in got['content'] and
+          b'X-Other: =?UTF-8?B?' in got['content'], got)
+
+
+def checked_senders(server):
+    """Where senders are checked, no From that can be read as another goes out, and no signature that the rewriting breaks stays."""
+    readings = ['ceo@evil.test <box@example.test>', '"ceo@evil.test" <box@example.test>', '<@evil.test:box@example.test>', 'box@example.test (ceo@evil.test)',
+                '=?utf-8?q?ceo=40evil.test?= <box@example.test>', '=?utf-8?b?Y2VvQGV2aWwudGVzdA==?= <box@example.test>', '(ceo@evil.test) box@example.test']
+    single = ['box@example.test', 'Box <box@example.test>', 'box@example.test <box@example.test>', '=?utf-8?q?B=C3=B6x?= <box@example.test>']
+    account = server.account()
+    f = Frank('readings', {'a': account}, {'all': dict(users=['*'], accounts=['a'], senders=['box@example.test'])})
+    if not check('frankd starts', f.start(), f.log()[-500:]):
+        return
+    for text in single:
+        got = handed_in(f, server, f'From: {text}\nTo: a@example.org\n\nx\n', '-t')
+        check(f'rewrite: {text} stays', got and f'From: {text}\r\n'.encode() in got['content'] and b'X-Original' not in got['content'], got)
+    for text in readings:
+        got = handed_in(f, server, f'From: {text}\nTo: a@example.org\n\nx\n', '-t')
+        check(f'rewrite: {text}', got and b'\r\nFrom: box@example.test\r\n' in got['content'] and b'Reply-To' not in got['content'] and
+              f'X-Original-From: {text}\r\n'.encode() in got['content'], got)
+    got = handed_in(f, server, 'From: Backup Script\nTo: a@example.org\n\nx\n', '-t')
+    check('rewrite: words are a display name', got and b'\r\nFrom: Backup Script <box@example.test>\r\n' in got['content'] and b'Reply-To' not in got['content'], got)
+    got = handed_in(f, server, 'From: box@example.test\nFrom: ceo@evil.test\nTo: a@example.org\n\nx\n', '-t')
+    check('rewrite: of two From fields one goes out', got and got['content'].count(b'\r\nFrom: ') == 1 and b'\r\nFrom: box@example.test\r\n' in got['content'], got)
+    got = handed_in(f, server, 'DKIM-Signature: v=1; d=evil.test; s=x; h=from; bh=x; b=x\nARC-Seal: i=1\nFrom: ceo@evil.test\nTo: a@example.org\n\nx\n', '-t')
+    check('rewrite: a signature that it breaks is put aside', got and b'\r\nDKIM-Signature:' not in got['content'] and b'\r\nARC-Seal' not in got['content'] and
+          b'\r\nX-Original-DKIM-Signature: v=1; d=evil.test;' in got['content'], got)
+    check('and the log says so', wait_for(lambda: 'X-Original-DKIM-Signature' in f.log(), 10), f.log()[-800:])
+    got = handed_in(f, server, 'From: ceo@evil.test\nTo: a@example.org\nMIME-Version: 1.0\nContent-Type: multipart/signed; boundary=b\n\n--b\n\nx\n--b--\n', '-t')
+    check('rewrite: of content that another has signed', got and wait_for(lambda: 'signed by a sender whose From is replaced' in f.log(), 10), f.log()[-800:])
+    f.services['all']['from'] = 'refuse'
+    f.stop()
+    f.write_conf()
+    check('frankd starts again', f.start(), f.log()[-500:])
+    for text in single:
+        check(f'refuse: {text} goes', handed_in(f, server, f'From: {text}\nTo: a@example.org\n\nx\n', '-t') is not None)
+    for text in readings + ['ceo@evil.test']:
+        check(f'refuse: {text}', handed_in(f, server, f'From: {text}\nTo: a@example.org\n\nx\n', '-t', rc=77) is not None)
+    f.stop()

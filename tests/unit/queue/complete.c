@@ -35,6 +35,8 @@ on_plan(void *arg, const struct complete_claim *claim, struct complete_plan *ret
 		    i > 0 ? "," : "", claim->from[i]);
 	if (claim->from_unreadable)
 		n += (size_t)snprintf(run->claimed + n, sizeof(run->claimed) - n, "?");
+	if (claim->from_double && !claim->from_unreadable)
+		n += (size_t)snprintf(run->claimed + n, sizeof(run->claimed) - n, "!");
 	if (claim->sender != NULL)
 		(void)snprintf(run->claimed + n, sizeof(run->claimed) - n, "/%s", claim->sender);
 	*ret = run->plan;
@@ -140,17 +142,80 @@ test_messages(void **state)
 		"<x@y>\r\nTo: \"Doe, "
 		"J\" <j@d.example>, p@d.example (Pat, the builder),\r\n \"Smith\" "
 		"<s@d.example>\r\n\r\n"},
-	    /* unqualified */
+	    /* unqualified: where they stand */
 	    {"From: root (Cron Daemon)\nTo: alice, b@c.example\n\n",
-		"From: Cron Daemon <root@mail.example>\r\nTo: alice@mail.example,\r\n "
+		"From: root@mail.example (Cron Daemon)\r\nTo: alice@mail.example, "
 		"b@c.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
+	    {"From: a@b.example\nTo: Team: alice, (x) bob (the builder) ,\n\t\"Q\" <carol> ;, "
+	     "d@e.example, "
+	     "\"f.g\"\nCc: h..i, <j>\n\n",
+		"From: a@b.example\r\nTo: Team: alice@mail.example, (x) bob@mail.example (the "
+		"builder) "
+		",\r\n\t\"Q\" <carol@mail.example> ;, d@e.example, \"f.g\"\r\nCc: "
+		"h..i@mail.example, "
+		"<j@mail.example>\r\n" ADDED_DATE ADDED_ID "\r\n"},
+	    {"From: a@b.example\nTo: Zo\xc3\xab <alice>, bob\n\n",
+		"From: a@b.example\r\nTo: =?UTF-8?B?Wm/Dqw==?= <alice@mail.example>, "
+		"bob@mail.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
+	    /* words without '@' are a name, and what cannot be read stays */
+	    {"From: Backup Script\nTo: Undisclosed recipients\nCc: alice, <<\nReply-To: The "
+	     "Team\n\n",
+		"From: Backup Script\r\nTo: Undisclosed recipients\r\nCc: alice, <<\r\nReply-To: "
+		"The "
+		"Team\r\n" ADDED_DATE ADDED_ID "\r\n"},
 	    /* encoded words */
 	    {"From: Zo\xc3\xab <me@example.com>\nSubject: \xe2\x98\x83 x\nX-Raw: \xff\n\n",
 		"From: =?UTF-8?B?Wm/Dqw==?= <me@example.com>\r\nSubject: =?UTF-8?B?4piD?= x\r\n"
 		"X-Raw: =?unknown-8bit?B?/w==?=\r\n" ADDED_DATE ADDED_ID "\r\n"},
+	    /* in the charset that the message declares */
+	    {"From: \xd6\xd0\xce\xc4 <a@b.example>\nContent-Type: text/plain; "
+	     "charset=gb2312\nSubject: "
+	     "\xd6\xd0\xce\xc4\nX-Utf-8: \xc3\xa4\n\n",
+		"From: =?gb2312?B?1tDOxA==?= <a@b.example>\r\nContent-Type: text/plain; "
+		"charset=gb2312\r\nSubject: =?gb2312?B?1tDOxA==?=\r\nX-Utf-8: "
+		"=?UTF-8?B?w6Q=?=\r\n" ADDED_DATE ADDED_ID "\r\n"},
+	    {"From: a@b.example\nSubject: \xe4\nContent-Type: text/plain; charset=\"us-ascii\"\n\n",
+		"From: a@b.example\r\nSubject: =?unknown-8bit?B?5A==?=\r\nContent-Type: "
+		"text/plain; "
+		"charset=\"us-ascii\"\r\n" ADDED_DATE ADDED_ID "\r\n"},
+	    /* lines in front of the header section */
+	    {"From ops@b.example\nFrom: a@b.example\nSubject: x\n\nx\n",
+		"From: a@b.example\r\nSubject: x\r\n" ADDED_DATE ADDED_ID "\r\nx\r\n"},
+	    {"From ops Mon Jan  1 00:00:00 2024\r\n>From me\r\nFrom: a@b.example\r\n\r\nFrom y\r\n",
+		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nFrom y\r\n"},
+	    {"From ops Mon Jan  1 00:00:00 2024\n\ntext\n",
+		ADDED_FROM ADDED_DATE ADDED_ID "\r\ntext\r\n"},
+	    {"From here on\nit is text\n",
+		ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\nit is text\r\n"},
+	    {"From here on\n\nX: y\n",
+		ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\n\r\nX: y\r\n"},
+	    {"From here on", ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\n"},
+	    /* what does not say what it covers may cover everything */
 	    {"DKIM-Signature: v=1\nFrom: a@b.example\nSubject: \xe2\x98\x83\n\n",
-		"DKIM-Signature: v=1\r\nFrom: a@b.example\r\nSubject: \xe2\x98\x83\r\n" ADDED_DATE
-		    ADDED_ID "\r\n"},
+		"DKIM-Signature: v=1\r\nFrom: a@b.example\r\nSubject: \xe2\x98\x83\r\n\r\n"},
+	    /* what is covered stays, also empty or absent; the rest is mended */
+	    {"DKIM-Signature: v=1; h=From:To : cc\r\n :Subject:\tDate; b=x\nFrom:  "
+	     "a@b.example\nCc:\nTo: "
+	     "alice,  bob\n  (x)\n \nSubject: \xe2\x98\x83 \nReply-To: carol\nX-Y: "
+	     "\xe2\x98\x83\n\n",
+		"DKIM-Signature: v=1; h=From:To : cc\r\n :Subject:\tDate; b=x\r\nFrom:  "
+		"a@b.example\r\nCc:\r\nTo: alice,  bob\r\n  (x)\r\n \r\nSubject: \xe2\x98\x83 "
+		"\r\nReply-To: "
+		"carol@mail.example\r\nX-Y: =?UTF-8?B?4piD?=\r\n" ADDED_ID "\r\n"},
+	    {"ARC-Message-Signature: i=1; h=message-id:subject\nFrom: a@b.example\nSubject: "
+	     "\xe2\x98\x83\n\n",
+		"ARC-Message-Signature: i=1; h=message-id:subject\r\nFrom: a@b.example\r\nSubject: "
+		"\xe2\x98\x83\r\n" ADDED_DATE "\r\n"},
+	    /* two From fields, or a Bcc that it covers: it is broken, and nothing is covered */
+	    {"DKIM-Signature: v=1; h=from:subject\nFrom: a@b.example\nFrom: c@d.example\nSubject: "
+	     "\xe2\x98\x83\n\n",
+		"From: a@b.example\r\nSubject: =?UTF-8?B?4piD?=\r\n" ADDED_DATE ADDED_ID
+		"X-Original-DKIM-Signature: v=1; h=from:subject\r\nX-Original-From: "
+		"c@d.example\r\n\r\n"},
+	    {"DKIM-Signature: v=1; h=from:bcc\nARC-Seal: i=1\nFrom: a@b.example\nBcc: "
+	     "c@d.example\n\n",
+		"From: a@b.example\r\n" ADDED_DATE ADDED_ID
+		"X-Original-DKIM-Signature: v=1; h=from:bcc\r\nX-Original-ARC-Seal: i=1\r\n\r\n"},
 	    /* a fold that holds nothing */
 	    {"From: a@b.example\n \t\nSubject: x\n\t\n y\n \n\nb\n",
 		"From: a@b.example\r\nSubject: x\r\n y\r\n" ADDED_DATE ADDED_ID "\r\nb\r\n"},
@@ -215,6 +280,35 @@ test_rewritten_from(void **state)
 		"Subject: x\r\nFrom: Cron <billing@example.com>\r\n" ADDED_DATE ADDED_ID "\r\n",
 		false},
 	    {"From:\n\n", "From: Cron <billing@example.com>\r\n" ADDED_DATE ADDED_ID "\r\n", false},
+	    /* words are a display name, and never an address */
+	    {"From: Backup Script\n\n",
+		"From: Backup Script <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+		"X-Original-From: Backup Script\r\n\r\n",
+		true},
+	    {"From: \"Backup, Script\" <>\n\n",
+		"From: \"Backup, Script\" <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+		"X-Original-From: \"Backup, Script\" <>\r\n\r\n",
+		true},
+	    {"From: Backup Script w@host.example\n\n",
+		"From: Backup Script <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+		"Reply-To: w@host.example\r\nX-Original-From: Backup Script w@host.example\r\n\r\n",
+		true},
+	    /* a display name that is another address would be read as the sender */
+	    {"From: ceo@evil.test <www@host.example>\n\n",
+		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
+		"Reply-To: www@host.example\r\nX-Original-From: ceo@evil.test "
+		"<www@host.example>\r\n\r\n",
+		true},
+	    {"From: ceo@evil.test <billing@example.com>\n\n",
+		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
+		"X-Original-From: ceo@evil.test <billing@example.com>\r\n\r\n",
+		true},
+	    /* a signature does not survive it */
+	    {"DKIM-Signature: v=1; h=from\nFrom: w@host.example\n\n",
+		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
+		"Reply-To: w@host.example\r\nX-Original-DKIM-Signature: v=1; h=from\r\n"
+		"X-Original-From: w@host.example\r\n\r\n",
+		true},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -279,6 +373,15 @@ test_claims(void **state)
 	    {"From: a@b.example\nFrom: c@d.example\n\n", "a@b.example,c@d.example"},
 	    {"From: a@b.example, <<\n\n", "a@b.example?"},
 	    {"From: undisclosed:;\n\n", "?"},
+	    {"From: Backup Script\n\n", "?"},
+	    {"From: \"Backup\"\n\n", "?"},
+	    {"From: Backup Script, a@b.example\n\n", "a@b.example"},
+	    {"From: a@b..c\n\n", "?"},
+	    {"From: a..b@c.example\n\n", "\"a..b\"@c.example"},
+	    {"From: ceo@evil.test <a@b.example>\n\n", "a@b.example!"},
+	    {"From: <@evil.test:a@b.example>\n\n", "a@b.example!"},
+	    {"From: A <a@b.example> (ceo@evil.test)\n\n", "a@b.example!"},
+	    {"From: a@b.example\nSender: ceo@evil.test <x@b.example>\n\n", "a@b.example/"},
 	    {"X: y\n\nFrom: a@b.example\n", ""},
 	    {"Sender: <<\n\n", "/"},
 	    {"Sender: a@b.example, c@d.example\n\n", "/"},

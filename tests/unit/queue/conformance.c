@@ -50,9 +50,6 @@ read_file(const char *folder, const char *name, struct buf *out)
 	while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
 		assert_int_equal(buf_append(out, piece, n), 0);
 	(void)fclose(f);
-	/* The envelope line of an mbox is the shim's to drop. */
-	if (out->len > 5 && memcmp(out->data, "From ", 5) == 0)
-		buf_consume(out, (size_t)(strchr(out->data, '\n') - out->data) + 1);
 }
 
 static void

@@ -66,7 +66,7 @@ test_mailboxes(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		CLEANUP_BUF struct buf out = BUF_INIT(1000);
 
-		assert_int_equal(fields_mailbox(&out, rows[i].name, "a@b.example"), 0);
+		assert_int_equal(fields_mailbox(&out, rows[i].name, "", "a@b.example"), 0);
 		assert_string_equal(buf_str(&out), rows[i].text);
 	}
 }
@@ -89,7 +89,7 @@ test_text(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		CLEANUP_BUF struct buf out = BUF_INIT(1000);
 
-		assert_int_equal(fields_encode_text(&out, rows[i].in, strlen(rows[i].in)), 0);
+		assert_int_equal(fields_encode_text(&out, rows[i].in, strlen(rows[i].in), ""), 0);
 		assert_string_equal(buf_str(&out), rows[i].out);
 	}
 }
@@ -101,7 +101,7 @@ test_long_words_are_cut_between_characters(void **state)
 
 	for (int i = 0; i < 60; i++)
 		assert_int_equal(buf_append_str(&in, "\xe2\x98\x83"), 0);
-	assert_int_equal(fields_encode_text(&out, in.data, in.len), 0);
+	assert_int_equal(fields_encode_text(&out, in.data, in.len, ""), 0);
 	for (const char *line = out.data; line != NULL; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		assert_in_range(strcspn(line, "\r"), 20, 76);
@@ -136,7 +136,7 @@ test_addresses(void **state)
 		bool utf8 = false;
 
 		assert_int_equal(
-		    fields_encode_addresses(&out, rows[i].in, strlen(rows[i].in), &utf8), 0);
+		    fields_encode_addresses(&out, rows[i].in, strlen(rows[i].in), "", &utf8), 0);
 		assert_string_equal(buf_str(&out), rows[i].out);
 		assert_int_equal(utf8, rows[i].utf8);
 	}

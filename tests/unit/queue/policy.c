@@ -184,6 +184,41 @@ test_reports_keep_to_the_recipients(void **state)
 	}
 }
 
+/* What can be read as somebody else's is not passed on where senders are checked. */
+static void
+test_from_with_two_readings(void **state)
+{
+	static char *senders[] = {(char *)"billing@example.com", (char *)"shop@example.com"};
+	static const char *const own[] = {"shop@example.com"}, *const other[] = {"x@else.example"};
+	struct policy_service s = {.senders = {senders, 2}};
+	struct policy_claim claim = {.envelope = CALLER,
+	    .caller = "root@host.example",
+	    .from = own,
+	    .from_count = 1,
+	    .from_double = true};
+	struct policy_decision d;
+
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_null(d.refused);
+	assert_string_equal(d.from, "shop@example.com");
+	assert_true(d.from_replaced);
+	assert_string_equal(d.sender, "shop@example.com");
+	claim.from = other;
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_string_equal(d.from, "billing@example.com");
+	claim.from = own;
+	s.from = POLICY_KEEP;
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_null(d.from);
+	assert_false(d.from_replaced);
+	s.from = POLICY_REFUSE;
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_non_null(d.refused);
+	claim.from_double = false;
+	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
+	assert_null(d.refused);
+}
+
 static void
 test_decide(void **state)
 {
@@ -332,6 +367,7 @@ main(void)
 	    cmocka_unit_test(test_reasons),
 	    cmocka_unit_test(test_no_service_is_no),
 	    cmocka_unit_test(test_patterns),
+	    cmocka_unit_test(test_from_with_two_readings),
 	    cmocka_unit_test(test_decide),
 	    cmocka_unit_test(test_reports_keep_to_the_recipients),
 	    cmocka_unit_test(test_unreadable_from),

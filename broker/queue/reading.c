@@ -1,0 +1,191 @@
+/*
+ * reading.c: see reading.h.
+ *
+ * Signs are counted: each '@' must belong to an address that the parser gave. Encoded words (RFC 2047) are decoded, and
+ * looked at character by character.
+ */
+#include "broker/queue/reading.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/address.h"
+#include "base/codec.h"
+#include "broker/queue/mime.h"
+
+/* The signs that are read as '@': itself, and its full-width and small forms. */
+static const char *const signs[] = {"@", "\xef\xbc\xa0", "\xef\xb9\xab"};
+
+static size_t
+count_signs(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(signs); k++) {
+		const char *at = s, *end = s + len;
+
+		while ((at = memmem(at, (size_t)(end - at), signs[k], strlen(signs[k]))) != NULL) {
+			at += strlen(signs[k]);
+			n++;
+		}
+	}
+	return n;
+}
+
+/* Is the text the address, perhaps in quotes or brackets? */
+static bool
+is_address(const char *text, size_t len, const char *address)
+{
+	static const char around[] = "\"'<> ";
+
+	while (len > 0 && strchr(around, *text) != NULL) {
+		text++;
+		len--;
+	}
+	while (len > 0 && strchr(around, text[len - 1]) != NULL)
+		len--;
+	return len == strlen(address) && strncasecmp(text, address, len) == 0;
+}
+
+/* ---- encoded words ---- */
+
+struct word {
+	char charset[MIME_CHARSET_MAX + 1];
+	struct buf text; /* decoded */
+	const char *end; /* behind it */
+};
+
+static int
+hex_value(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c == '\0' ? NULL : strchr(digits, c | 0x20);
+
+	return at == NULL ? -1 : (int)(at - digits);
+}
+
+static int
+decode_q(const char *s, size_t len, struct buf *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		char c = s[i] == '_' ? ' ' : s[i];
+
+		if (c == '=' && i + 2 < len && hex_value(s[i + 1]) >= 0 &&
+		    hex_value(s[i + 2]) >= 0) {
+			c = (char)(hex_value(s[i + 1]) << 4 | hex_value(s[i + 2]));
+			i += 2;
+		}
+		r = buf_append_char(out, c);
+	}
+	return r;
+}
+
+/* The next "=?charset?B?text?=" in [at, end): 1, 0 where there is none, or a negative errno for one that cannot be
+ * decoded. */
+static int
+next_word(const char *at, const char *end, struct word *w)
+{
+	const char *q[4];
+	size_t n, len;
+
+	buf_clear(&w->text);
+	for (; (at = memmem(at, (size_t)(end - at), "=?", 2)) != NULL; at += 2) {
+		q[0] = at + 1;
+		for (n = 0; n < 3; n++) {
+			q[n + 1] = memchr(q[n] + 1, '?', (size_t)(end - q[n] - 1));
+			if (q[n + 1] == NULL)
+				return 0;
+		}
+		if (q[2] - q[1] != 2 || q[3] + 1 == end || q[3][1] != '=' ||
+		    strchr("bBqQ", q[1][1]) == NULL)
+			continue;
+		len = (size_t)(q[1] - q[0]) - 1;
+		if (len > MIME_CHARSET_MAX)
+			return -EBADMSG;
+		memcpy(w->charset, q[0] + 1, len);
+		w->charset[len] = '\0';
+		w->end = q[3] + 2;
+		len = (size_t)(q[3] - q[2]) - 1;
+		n = (size_t)(q[1][1] == 'b' || q[1][1] == 'B'
+				 ? base64_decode(&w->text, q[2] + 1, len)
+				 : decode_q(q[2] + 1, len, &w->text));
+		return n == 0 ? 1 : -EBADMSG;
+	}
+	return 0;
+}
+
+/* Does the word hold an address other than `address`, or a control character? */
+static bool
+word_is_suspect(const struct word *w, const char *address)
+{
+	const char *s = buf_str(&w->text);
+	size_t found = 0, n;
+
+	for (size_t i = 0; i < w->text.len; i += n) {
+		n = mime_char_length(w->charset, s + i, w->text.len - i);
+		if (n == 1 && ((unsigned char)s[i] < ' ' || s[i] == 0x7f) &&
+		    (s[i] != 0x1b || strncasecmp(w->charset, "iso-2022-", 9) != 0))
+			return true;
+		found += n == 1 ? s[i] == '@' : n == 3 && count_signs(s + i, n) > 0;
+	}
+	return found > 0 && !is_address(s, w->text.len, address);
+}
+
+/* What cannot be decoded may be read as anything. */
+static bool
+words_are_suspect(const char *s, size_t len, const char *address)
+{
+	struct word w = {.text = BUF_INIT(len)};
+	bool suspect = false;
+	int r = 0;
+
+	for (const char *at = s; !suspect && (r = next_word(at, s + len, &w)) == 1; at = w.end)
+		suspect = word_is_suspect(&w, address);
+	buf_free(&w.text);
+	return suspect || r < 0;
+}
+
+/* ---- the whole ---- */
+
+struct seen {
+	size_t signs; /* of the addresses, and of names that repeat theirs */
+	bool suspect;
+	struct buf first; /* the first address: encoded words may repeat it */
+};
+
+static int
+see(void *arg, const struct address_item *item)
+{
+	struct seen *x = arg;
+
+	x->signs += count_signs(item->address, strlen(item->address));
+	if (is_address(item->name, strlen(item->name), item->address))
+		x->signs += count_signs(item->name, strlen(item->name));
+	x->suspect = x->suspect || strstr(item->address, "=?") != NULL;
+	return x->first.len > 0 ? 0 : buf_append_str(&x->first, item->address);
+}
+
+bool
+reading_is_double(const char *value, size_t len)
+{
+	struct seen x = {.first = BUF_INIT(ADDRESS_MAX)};
+	size_t at;
+	bool twice = address_list_parse(value, len, see, &x, &at) < 0 || x.suspect ||
+		     count_signs(value, len) > x.signs ||
+		     words_are_suspect(value, len, buf_str(&x.first));
+
+	buf_free(&x.first);
+	return twice;
+}
+
+bool
+reading_fits(const char *name, const char *address)
+{
+	size_t len = strlen(name);
+
+	return (count_signs(name, len) == 0 || is_address(name, len, address)) &&
+	       !words_are_suspect(name, len, address);
+}
