@@ -216,6 +216,28 @@ look_at_scopes(struct audit *a, const json_t *account)
 		    "run frank authorize again");
 }
 
+/* ---- tokens that leave Frank ---- */
+
+static void
+look_at_token_services(struct audit *a, const json_t *account)
+{
+	const json_t *credential = json_object_get(account, "credential");
+	const char *services = text_at(credential, "token_services");
+	bool any = number_at(credential, "token_any_user") != 0;
+	char text[TEXT_MAX];
+
+	if (*services == '\0' || strcmp(text_at(account, "grant"), "password") == 0 ||
+	    strcmp(text_at(account, "grant"), "none") == 0)
+		return;
+	(void)snprintf(text, sizeof(text),
+	    "its access token itself is given to %s (token = true in service %s): whoever has it "
+	    "can use it elsewhere until it expires",
+	    any ? "every user of this machine" : "the callers of a service", services);
+	add(a, "token-given", any ? WARNING : NOTE, "account", text_at(account, "account"), text,
+	    any ? "name the users who need it in users of that service, or take token = true out"
+		: "take token = true out where the program can hand its mail to Frank instead");
+}
+
 /* ---- whose mailbox ---- */
 
 static const char *const roles[] = {"noreply", "no", "reply", "donotreply", "info", "mail",
@@ -320,14 +342,51 @@ look_at_use(struct audit *a, const json_t *account)
 
 /* ---- services ---- */
 
+/* The first sender that stands for a whole domain, or NULL. */
+static const char *
+domain_pattern(const json_t *senders)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(senders, i, item)
+	{
+		if (begins(json_string_value(item), "*@"))
+			return json_string_value(item);
+	}
+	return NULL;
+}
+
 static void
 look_at_service(struct audit *a, const json_t *service)
 {
-	const char *name = text_at(service, "service");
+	const char *name = text_at(service, "service"), *domain;
+	const json_t *senders = json_object_get(service, "senders");
+	bool any_sender = names(senders, "*");
+	char text[TEXT_MAX];
 
 	if (strcmp(text_at(service, "mode"), "capture") == 0)
 		return;
-	if (names(json_object_get(service, "senders"), "*"))
+	if (names(json_object_get(service, "users"), "*"))
+		add(a, "any-user", NOTE, "service", name,
+		    "is for every user of this machine: whoever gets into any of them can send "
+		    "mail",
+		    "name the users and groups that send, in users and groups");
+	if (strcmp(text_at(service, "from"), "keep") == 0)
+		add(a, "from-kept", WARNING, "service", name,
+		    "passes on whatever From a caller writes: the reader sees a sender that "
+		    "nobody checked",
+		    "set from = \"rewrite\" or \"refuse\"");
+	domain = any_sender ? NULL : domain_pattern(senders);
+	if (domain != NULL) {
+		(void)snprintf(text, sizeof(text),
+		    "lets its callers write every sender of a domain (%s), people's addresses "
+		    "among them",
+		    domain);
+		add(a, "any-sender-of-domain", NOTE, "service", name, text,
+		    "list the addresses in senders");
+	}
+	if (any_sender)
 		add(a, "any-sender", WARNING, "service", name,
 		    "lets its callers write any sender: whoever may use it can write as anybody of "
 		    "the "
@@ -365,7 +424,8 @@ static void
 look(struct audit *a)
 {
 	static void (*const rules[])(struct audit *, const json_t *) = {look_at_password,
-	    look_at_retirement, look_at_mechanisms, look_at_tls, look_at_scopes, look_at_owner,
+	    look_at_retirement, look_at_mechanisms, look_at_tls, look_at_scopes,
+	    look_at_token_services, look_at_owner,
 	    look_at_use};
 	const json_t *o;
 	size_t i;

@@ -44,6 +44,8 @@ static const struct column credential_columns[] = {
     {F_TIME, "since", true},
     {F_UNTIL, "until", true},
     {F_COUNT, "failures", true},
+    {F_SERVICE, "token_services", false},
+    {F_ANY_USER, "token_any_user", true},
 };
 
 static const struct column service_columns[] = {

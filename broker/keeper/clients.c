@@ -154,6 +154,15 @@ service_matches(const struct token_service *s, const struct client *c)
 	return false;
 }
 
+static bool
+service_names_account(const struct token_service *s, const char *account)
+{
+	for (size_t i = 0; i < s->account_count; i++)
+		if (strcmp(s->accounts[i], account) == 0)
+			return true;
+	return false;
+}
+
 /* The name of the service that lets the client have tokens of this account, or NULL. */
 static const char *
 service_for(const struct client *c, const char *account)
@@ -163,11 +172,8 @@ service_for(const struct client *c, const char *account)
 	for (size_t i = 0; i < k->service_count; i++) {
 		const struct token_service *s = &k->services[i];
 
-		if (!service_matches(s, c))
-			continue;
-		for (size_t n = 0; n < s->account_count; n++)
-			if (strcmp(s->accounts[n], account) == 0)
-				return s->name;
+		if (service_matches(s, c) && service_names_account(s, account))
+			return s->name;
 	}
 	return NULL;
 }
@@ -383,6 +389,27 @@ secret_set(struct client *c, const struct message *m)
 
 /* ---- rows ---- */
 
+/* Which services give the account's access token away. */
+static void
+put_token_services(const struct keeper *k, const struct account *a, struct message *m)
+{
+	CLEANUP_BUF struct buf names = BUF_INIT(4096);
+	bool any_user = false;
+
+	for (size_t i = 0; i < k->service_count; i++) {
+		const struct token_service *s = &k->services[i];
+
+		if (!service_names_account(s, a->conf->name))
+			continue;
+		(void)buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", s->name);
+		any_user = any_user || s->any_user;
+	}
+	if (names.len == 0)
+		return;
+	message_put_str(m, F_SERVICE, buf_str(&names));
+	message_put_u64(m, F_ANY_USER, any_user);
+}
+
 static struct message *
 make_row(const struct client *c, const struct account *a)
 {
@@ -415,6 +442,7 @@ make_row(const struct client *c, const struct account *a)
 	message_put_str(m, F_REDIRECT_SCHEME, a->conf->redirect_scheme);
 	if (a->conf->redirect_port != 0)
 		message_put_u64(m, F_REDIRECT_PORT, a->conf->redirect_port);
+	put_token_services(c->keeper, a, m);
 	account_view_clear(&v);
 	return m;
 }

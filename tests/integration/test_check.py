@@ -145,6 +145,8 @@ def audit(ground):
     }
     services = {
         'narrow': dict(users=['root'], accounts=['tokens', 'either', 'old', 'tenant', 'consumer'], senders=['billing@example.test']),
+        'few': dict(users=['daemon'], accounts=['tokens'], senders=['a@example.test', '*@example.test'], token=True),
+        'many': dict(users=['*'], accounts=['either'], token=True, **{'from': 'keep'}),
         'wide': dict(users=['*'], accounts=['either', 'person'], senders=['*']),
         'staging': dict(users=['*'], senders=['*'], mode='capture', accounts=['either']),
     }
@@ -170,7 +172,8 @@ def audit(ground):
     r = f.frank('audit', '--json')
     found = {(x.get('account') or x.get('service'), x['rule']) for x in json.loads(r.stdout)['findings']} if r.stdout.startswith('{') else set()
     want = {('tenant', 'password'), ('tenant', 'password-smtp-auth-ending'), ('consumer', 'password'), ('consumer', 'password-smtp-auth-ending'), ('person', 'password'),
-            ('person', 'human-mailbox'), ('either', 'password'), ('either', 'mechanism-unneeded'), ('old', 'password'), ('old', 'unused'), ('wide', 'any-sender')}
+            ('person', 'human-mailbox'), ('either', 'password'), ('either', 'mechanism-unneeded'), ('old', 'password'), ('old', 'unused'), ('wide', 'any-sender'), ('wide', 'any-user'),
+            ('few', 'any-sender-of-domain'), ('tokens', 'token-given'), ('many', 'any-user'), ('many', 'from-kept')}
     check('audit: every weakness, and nothing else', found == want, (sorted(found - want), sorted(want - found), r.stderr))
     check('audit: the exit status says that there is something', r.returncode == 78, r.returncode)
     r = f.frank('audit')

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -153,6 +154,9 @@ queue_answer(int sock, const struct message *m)
 	}
 }
 
+enum { GRANTED_MAX = 256 };
+static char *granted; /* the scopes of billing's token; shared with the servers */
+
 static void
 keeper_answer(int sock, const struct message *m)
 {
@@ -166,11 +170,11 @@ keeper_answer(int sock, const struct message *m)
 			done(sock, M_KEEPER_DONE, "no such account", EX_NOUSER);
 			break;
 		}
-		tell(sock,
-		    ROW(M_ROW_CREDENTIAL,
-			F_ACCOUNT COMMA F_STATE COMMA F_GRANT COMMA F_IDENTITY COMMA
-			    F_REDIRECT_PATH,
-			"billing", "active", "authorization-code", "billing@example.com", "/cb"));
+		tell(sock, ROW(M_ROW_CREDENTIAL,
+			       F_ACCOUNT COMMA F_STATE COMMA F_GRANT COMMA F_IDENTITY COMMA
+				   F_REDIRECT_PATH COMMA F_SCOPE,
+			       "billing", "active", "authorization-code", "billing@example.com",
+			       "/cb", granted));
 		tell(sock, ROW(M_ROW_CREDENTIAL, F_ACCOUNT COMMA F_STATE COMMA F_GRANT, "plain",
 			       "active", "password"));
 		done(sock, M_KEEPER_DONE, NULL, 0);
@@ -308,6 +312,10 @@ setup(void **state)
 	char path[128];
 
 	if (mkdtemp(folder) == NULL || chmod(folder, 0755) < 0)
+		return -1;
+	granted =
+	    mmap(NULL, GRANTED_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (granted == MAP_FAILED)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/control.sock", folder);
 	(void)setenv("FRANK_CONTROL_SOCKET", path, 1);
@@ -482,6 +490,49 @@ test_check(void **state)
 	assert_int_equal(RUN(NULL, "check", "--host", "smtp.example.com:99999"), EX_USAGE);
 	assert_int_equal(RUN(NULL, "check", "--host", "x", "--tls", "perhaps"), EX_USAGE);
 	assert_int_equal(RUN(NULL, "check", "--host", "x", "billing"), EX_USAGE);
+}
+
+/* A token that does more than send mail is seen whatever provider it is of. */
+static void
+test_audit_scopes(void **state)
+{
+	static const struct {
+		const char *scope, *severity; /* NULL: nothing to say */
+	} cases[] = {
+	    {"https://outlook.office.com/SMTP.Send offline_access", NULL},
+	    {"https://graph.microsoft.com/Mail.Send", NULL},
+	    {"https://www.googleapis.com/auth/gmail.send", NULL},
+	    {"https://outlook.office.com/SMTP.Send "
+	     "https://outlook.office.com/IMAP.AccessAsUser.All",
+		"warning"},
+	    {"https://outlook.office.com/EWS.AccessAsUser.All", "warning"},
+	    {"Mail.Send Mail.ReadWrite", "warning"},
+	    {"https://www.googleapis.com/auth/gmail.modify", "warning"},
+	    {"https://mail.google.com/", "note"},
+	};
+	json_error_t e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int status;
+		json_t *o, *f;
+
+		(void)snprintf(granted, GRANTED_MAX, "%s", cases[i].scope);
+		status = RUN(NULL, "audit", "--json");
+		o = json_loads(out, 0, &e);
+		f = json_array_get(json_object_get(o, "findings"), 0);
+		if (cases[i].severity == NULL) {
+			assert_null(f);
+		} else {
+			assert_string_equal(
+			    json_string_value(json_object_get(f, "rule")), "scope-too-broad");
+			assert_string_equal(
+			    json_string_value(json_object_get(f, "severity")), cases[i].severity);
+		}
+		assert_int_equal(
+		    status, cases[i].severity != NULL && *cases[i].severity == 'w' ? EX_CONFIG : 0);
+		json_decref(o);
+	}
+	granted[0] = '\0';
 }
 
 static void
@@ -744,6 +795,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_usage),
 	    cmocka_unit_test(test_status),
 	    cmocka_unit_test(test_check),
+	    cmocka_unit_test(test_audit_scopes),
 	    cmocka_unit_test(test_queue),
 	    cmocka_unit_test(test_credentials),
 	    cmocka_unit_test(test_explain),
