@@ -155,6 +155,27 @@ test_every_row(void **state)
 			assert_string_not_equal(diagnosis_rules[i].id, diagnosis_rules[j].id);
 }
 
+/* What a server did is told at the stage where it did it. */
+static void
+test_closed_where(void **state)
+{
+	static const struct {
+		enum smtp_stage stage;
+		const char *words, *not_words;
+	} lines[] = {{SMTP_STAGE_GREETING, "instead of greeting", "our name"},
+	    {SMTP_STAGE_EHLO, "greeted, and closed the connection when it was told our name", "instead"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct smtp_reply reply = {.fault = SMTP_FAULT_CLOSED, .stage = lines[i].stage};
+		struct diagnosis_facts facts = {.reply = &reply, .host = "mx.test"};
+		struct diagnosis verdict;
+
+		diagnose(&facts, &verdict);
+		assert_non_null(strstr(verdict.text, lines[i].words));
+		assert_null(strstr(verdict.text, lines[i].not_words));
+	}
+}
+
 /* Words as servers wrote them, and what a support engineer would answer. */
 static void
 test_observed(void **state)
@@ -421,6 +442,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_row),
+	    cmocka_unit_test(test_closed_where),
 	    cmocka_unit_test(test_observed),
 	    cmocka_unit_test(test_fallback),
 	    cmocka_unit_test(test_words_name_what_is_known),
