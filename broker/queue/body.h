@@ -6,7 +6,7 @@
 #define FRANK_BROKER_QUEUE_BODY_H
 
 #include "broker/queue/queue.h"
-#include "broker/queue/recode.h"
+#include "broker/message/recode.h"
 
 struct body {
 	struct queue *q;

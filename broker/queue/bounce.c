@@ -9,7 +9,7 @@
 #include <strings.h>
 
 #include "base/codec.h"
-#include "broker/queue/fields.h"
+#include "broker/message/fields.h"
 
 enum { TEXT_WIDTH = 76 };
 

@@ -13,7 +13,7 @@
 #include "broker/queue/body.h"
 #include "broker/queue/drop-file.h"
 #include "broker/queue/envelope.h"
-#include "broker/queue/fields.h"
+#include "broker/message/fields.h"
 #include "broker/queue/notice.h"
 #include "broker/queue/usage.h"
 

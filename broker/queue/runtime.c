@@ -4,7 +4,7 @@
  * configuration. One that is no longer configured takes and sends nothing more; its mail stays in
  * the spool.
  */
-#include "broker/queue/dkim.h"
+#include "broker/message/dkim.h"
 #include "broker/queue/notice.h"
 
 #include <errno.h>

@@ -17,7 +17,7 @@
 
 #include "base/codec.h"
 #include "base/log.h"
-#include "broker/queue/fields.h"
+#include "broker/message/fields.h"
 #include "broker/queue/store.h"
 #include "broker/queue/usage.h"
 

@@ -11,7 +11,7 @@
 #include "base/address.h"
 #include "base/smtp/server.h"
 #include "broker/queue/body.h"
-#include "broker/queue/complete.h"
+#include "broker/message/complete.h"
 #include "broker/queue/envelope.h"
 #include "broker/queue/queue.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/header.h"
-#include "broker/queue/recode.h"
+#include "broker/message/recode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/complete.c: what programs hand in, and what goes out; in every split.
+/* Unit tests of broker/message/complete.c: what programs hand in, and what goes out; in every split.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "broker/queue/complete.h"
+#include "broker/message/complete.h"
 
 #define ADDED_DATE "Date: Mon, 23 Nov 2026 10:00:00 +0000\r\n"
 #define ADDED_ID "Message-ID: <id@example.com>\r\n"

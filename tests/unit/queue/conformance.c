@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/header.h"
-#include "broker/queue/recode.h"
+#include "broker/message/recode.h"
 
 #define ID "<1@example.com>"
 

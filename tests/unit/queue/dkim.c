@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/dkim.c: keys out of DKIM-Signature fields as signers write them. */
+/* Unit tests of broker/message/dkim.c: keys out of DKIM-Signature fields as signers write them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/queue/dkim.h"
+#include "broker/message/dkim.h"
 
 static void
 test_fields(void **state)

@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/fields.c: dates, mailboxes, encoded words, folds. */
+/* Unit tests of broker/message/fields.c: dates, mailboxes, encoded words, folds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/queue/fields.h"
+#include "broker/message/fields.h"
 
 static void
 test_dates(void **state)

@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/reading.c: what can be read as another sender. */
+/* Unit tests of broker/message/reading.c: what can be read as another sender. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/attr.h"
-#include "broker/queue/reading.h"
+#include "broker/message/reading.h"
 
 static void
 test_fields(void **state)

@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/recode.c: no line stays too long, and no octet is lost. */
+/* Unit tests of broker/message/recode.c: no line stays too long, and no octet is lost. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "broker/queue/recode.h"
+#include "broker/message/recode.h"
 
 enum { LINE_MAX_OCTETS = 998 };
 

@@ -7,10 +7,10 @@
  * its facts; recode_needed tells what is to be done; the owner then passes the finished message,
  * from its first octet, through a recoder.
  */
-#ifndef FRANK_BROKER_QUEUE_RECODE_H
-#define FRANK_BROKER_QUEUE_RECODE_H
+#ifndef FRANK_BROKER_MESSAGE_RECODE_H
+#define FRANK_BROKER_MESSAGE_RECODE_H
 
-#include "broker/queue/complete.h"
+#include "broker/message/complete.h"
 
 enum recode_need {
 	RECODE_NONE,

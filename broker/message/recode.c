@@ -5,7 +5,7 @@
  * through one of the encoders; of a message of several parts, each part (recode-parts.c). Quoted-printable (RFC 2045 section 6.7) lines are at most 76 octets
  * with the soft break's "="; white space at the end of a line is encoded.
  */
-#include "broker/queue/recode-internal.h"
+#include "broker/message/recode-internal.h"
 
 #include <errno.h>
 #include <string.h>

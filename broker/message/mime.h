@@ -1,8 +1,8 @@
 /*
  * mime.h: what a Content-Type field says (RFC 2045 section 5.1). Pure.
  */
-#ifndef FRANK_BROKER_QUEUE_MIME_H
-#define FRANK_BROKER_QUEUE_MIME_H
+#ifndef FRANK_BROKER_MESSAGE_MIME_H
+#define FRANK_BROKER_MESSAGE_MIME_H
 
 #include "base/header.h"
 

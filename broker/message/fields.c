@@ -6,14 +6,14 @@
  * Base64 is used: it has one length for all octets, and no character that a display name or a
  * comment could trip over.
  */
-#include "broker/queue/fields.h"
+#include "broker/message/fields.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/codec.h"
-#include "broker/queue/mime.h"
+#include "broker/message/mime.h"
 
 static bool
 is_blank(char c)

@@ -1,5 +1,5 @@
 /* mime.c: see mime.h. */
-#include "broker/queue/mime.h"
+#include "broker/message/mime.h"
 
 #include <string.h>
 #include <strings.h>

@@ -2,14 +2,14 @@
  * recode-internal.h: what the files of the recoder share: recode.c has the header and the encoders,
  * recode-parts.c finds the parts of a message of several.
  */
-#ifndef FRANK_BROKER_QUEUE_RECODE_INTERNAL_H
-#define FRANK_BROKER_QUEUE_RECODE_INTERNAL_H
+#ifndef FRANK_BROKER_MESSAGE_RECODE_INTERNAL_H
+#define FRANK_BROKER_MESSAGE_RECODE_INTERNAL_H
 
 #include "base/buf.h"
 #include "base/header.h"
-#include "broker/queue/fields.h"
-#include "broker/queue/mime.h"
-#include "broker/queue/recode.h"
+#include "broker/message/fields.h"
+#include "broker/message/mime.h"
+#include "broker/message/recode.h"
 
 enum {
 	RECODE_OUT_SIZE = 4096,

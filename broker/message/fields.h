@@ -3,8 +3,8 @@
  *
  * Everything appended ends without a line end unless said otherwise. Results are those of buf.h.
  */
-#ifndef FRANK_BROKER_QUEUE_FIELDS_H
-#define FRANK_BROKER_QUEUE_FIELDS_H
+#ifndef FRANK_BROKER_MESSAGE_FIELDS_H
+#define FRANK_BROKER_MESSAGE_FIELDS_H
 
 #include <stdint.h>
 

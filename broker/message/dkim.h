@@ -4,8 +4,8 @@
  *
  * A list of keys is text: "SELECTOR DOMAIN" and LF for each, the latest first, without repetitions.
  */
-#ifndef FRANK_BROKER_QUEUE_DKIM_H
-#define FRANK_BROKER_QUEUE_DKIM_H
+#ifndef FRANK_BROKER_MESSAGE_DKIM_H
+#define FRANK_BROKER_MESSAGE_DKIM_H
 
 #include "base/buf.h"
 #include "base/header.h"

@@ -8,7 +8,7 @@
  * A line's first octets tell whether it can be a field, so a body without header that is one huge
  * line is not collected.
  */
-#include "broker/queue/complete.h"
+#include "broker/message/complete.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,9 +17,9 @@
 
 #include "base/address.h"
 #include "base/header.h"
-#include "broker/queue/fields.h"
-#include "broker/queue/mime.h"
-#include "broker/queue/reading.h"
+#include "broker/message/fields.h"
+#include "broker/message/mime.h"
+#include "broker/message/reading.h"
 
 enum {
 	OUT_SIZE = 8192,

@@ -5,8 +5,8 @@
  * display name, in a comment, in an encoded word, in a source route. Whoever checks senders must not pass on a field
  * whose other reading was not checked.
  */
-#ifndef FRANK_BROKER_QUEUE_READING_H
-#define FRANK_BROKER_QUEUE_READING_H
+#ifndef FRANK_BROKER_MESSAGE_READING_H
+#define FRANK_BROKER_MESSAGE_READING_H
 
 #include <stdbool.h>
 #include <stddef.h>

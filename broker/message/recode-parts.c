@@ -9,7 +9,7 @@
  *
  * Boundaries stand in a stack, the innermost on top: that of an outer one ends all inner ones.
  */
-#include "broker/queue/recode-internal.h"
+#include "broker/message/recode-internal.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* dkim.c: see dkim.h. */
-#include "broker/queue/dkim.h"
+#include "broker/message/dkim.h"
 
 #include <errno.h>
 #include <stdio.h>

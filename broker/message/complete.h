@@ -28,14 +28,14 @@
  * The body is streamed. What can be known only at its end (a line over 998 octets, text without
  * MIME fields that is not ASCII) is mended by a second pass over the finished message: recode.h.
  */
-#ifndef FRANK_BROKER_QUEUE_COMPLETE_H
-#define FRANK_BROKER_QUEUE_COMPLETE_H
+#ifndef FRANK_BROKER_MESSAGE_COMPLETE_H
+#define FRANK_BROKER_MESSAGE_COMPLETE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/queue/dkim.h"
+#include "broker/message/dkim.h"
 
 enum { COMPLETE_HEADER_MAX = 256 * 1024, COMPLETE_SUBJECT_MAX = 200, COMPLETE_RECEIVED_MAX = 50 };
 

@@ -4,7 +4,7 @@
  * Signs are counted: each '@' must belong to an address that the parser gave. Encoded words (RFC 2047) are decoded, and
  * looked at character by character.
  */
-#include "broker/queue/reading.h"
+#include "broker/message/reading.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #include "base/address.h"
 #include "base/codec.h"
-#include "broker/queue/mime.h"
+#include "broker/message/mime.h"
 
 /* The signs that are read as '@': itself, and its full-width and small forms. */
 static const char *const signs[] = {"@", "\xef\xbc\xa0", "\xef\xb9\xab"};
