@@ -19,13 +19,12 @@
 #include "broker/keeper/assertion.h"
 #include "broker/role/caller.h"
 
-enum {
-	CLIENTS_MAX = 512,
-	CLIENTS_PER_UID = 64,
-	IDLE_LONGEST = 15 * 60, /* seconds; longer than an attempt to sign in may take */
-};
+/* Idle for longer than an attempt to sign in may take. */
+static const struct places_config places_config = {
+    .most = 512, .kept = 64, .most_each = 64, .idle_seconds = 15 * 60};
 
 struct client {
+	struct place place;
 	struct client *next;
 	struct keeper *keeper;
 	struct channel *channel;
@@ -33,7 +32,6 @@ struct client {
 	unsigned rights; /* enum caller_right */
 	bool busy, rows;
 	char *row_after, *row_only; /* the last account told of; the only one asked for */
-	struct event *idle;
 };
 
 uid_t
@@ -52,15 +50,13 @@ client_free(struct client *c)
 	for (struct client **p = &k->clients; *p != NULL; p = &(*p)->next)
 		if (*p == c) {
 			*p = c->next;
-			k->client_count--;
 			break;
 		}
 	keeper_forget(k, c, ROLE_CLIENT);
 	authorize_forget_client(k, c);
 	revoke_forget_client(k, c);
 	keys_forget_client(k, c);
-	if (c->idle != NULL)
-		event_free(c->idle);
+	place_leave(&c->place);
 	(void)channel_free(c->channel);
 	free(c->peer.groups);
 	free(c->row_after);
@@ -515,14 +511,6 @@ key_act(struct client *c, const struct message *m, int fd)
 
 /* ---- the channel ---- */
 
-static void
-set_idle(struct client *c)
-{
-	struct timeval t = {.tv_sec = IDLE_LONGEST};
-
-	(void)evtimer_add(c->idle, &t);
-}
-
 /* What only administrators may ask for; the table allows nothing else. */
 static void
 on_administration(struct client *c, const struct message *m)
@@ -560,7 +548,7 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 
 	if (fd >= 0 && message_type(m) != M_KEY_ACT)
 		(void)close(fd);
-	set_idle(c);
+	place_touch(&c->place);
 	switch (message_type(m)) {
 	case M_KEY_ACT:
 		key_act(c, m, fd);
@@ -590,21 +578,28 @@ on_writable(void *arg, struct channel *channel)
 {
 	struct client *c = arg;
 
+	place_touch(&c->place);
 	if (c->rows)
 		send_rows(c);
 	keys_writable(c->keeper, c);
 }
 
-static void
-on_idle(evutil_socket_t fd, short what, void *arg)
+/* Rows wait for nobody but the client. */
+static bool
+place_is_idle(const struct place *p)
 {
-	struct client *c = arg;
+	const struct client *c = (const struct client *)p;
 
-	if (c->busy)
-		set_idle(c);
-	else
-		client_free(c);
+	return !c->busy || c->rows;
 }
+
+static void
+place_end(struct place *p)
+{
+	client_free((struct client *)p);
+}
+
+static const struct places_ops places_ops = {place_is_idle, place_end};
 
 static const struct channel_ops client_ops = {
     .message = on_message, .closed = on_closed, .writable = on_writable};
@@ -619,16 +614,6 @@ read_peer(struct client *c, int fd)
 	return r;
 }
 
-static size_t
-count_of(const struct keeper *k, uid_t uid)
-{
-	size_t n = 0;
-
-	for (const struct client *c = k->clients; c != NULL; c = c->next)
-		n += c->peer.uid == uid;
-	return n;
-}
-
 /* Takes the connection. */
 static void
 take_client(struct keeper *k, int fd)
@@ -639,27 +624,22 @@ take_client(struct keeper *k, int fd)
 	if (c == NULL)
 		return;
 	c->keeper = k;
-	if (read_peer(c, taken) < 0 || k->client_count >= CLIENTS_MAX ||
-	    ((c->rights & CALLER_IS_EXEMPT) == 0 && count_of(k, c->peer.uid) >= CLIENTS_PER_UID)) {
+	if (read_peer(c, taken) < 0 ||
+	    !place_take(&k->places, &c->place, role_base(k->role), c->peer.uid, c->rights)) {
 		free(c->peer.groups);
 		free(c);
 		return;
 	}
-	c->idle = evtimer_new(role_base(k->role), on_idle, c);
-	if (c->idle != NULL)
-		c->channel = channel_new(
-		    role_base(k->role), TAKE_FD(taken), ROLE_KEEPER, ROLE_CLIENT, &client_ops, c);
+	c->channel = channel_new(
+	    role_base(k->role), TAKE_FD(taken), ROLE_KEEPER, ROLE_CLIENT, &client_ops, c);
 	if (c->channel == NULL) {
-		if (c->idle != NULL)
-			event_free(c->idle);
+		place_leave(&c->place);
 		free(c->peer.groups);
 		free(c);
 		return;
 	}
-	set_idle(c);
 	c->next = k->clients;
 	k->clients = c;
-	k->client_count++;
 }
 
 static void
@@ -678,6 +658,12 @@ clients_listen(struct keeper *k, int fd)
 
 	if (k->listener != NULL)
 		return; /* main hands the socket over once */
+	k->users = users_new(role_main_channel(k->role));
+	if (k->users == NULL) {
+		log_error("keeper.sock cannot be served.");
+		return;
+	}
+	places_init(&k->places, k->users, &places_config, &places_ops);
 	(void)evutil_make_socket_nonblocking(taken);
 	k->listener = event_new(role_base(k->role), taken, EV_READ | EV_PERSIST, on_accept, k);
 	if (k->listener == NULL || event_add(k->listener, NULL) < 0)
@@ -704,4 +690,5 @@ clients_clear(struct keeper *k)
 	k->listen_fd = -1;
 	while (k->clients != NULL)
 		client_free(k->clients);
+	k->users = users_free(k->users);
 }

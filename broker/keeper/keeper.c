@@ -501,6 +501,10 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_CREDENTIAL_GET:
 		lending_get(k, channel_peer(from), m);
 		break;
+	case M_USER_ANSWER:
+		if (k->users != NULL)
+			users_answer(k->users, m);
+		break;
 	case M_KEY_ANSWER:
 		prepare_answer(k, m);
 		break;

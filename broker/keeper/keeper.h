@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "broker/keeper/account.h"
+#include "broker/role/places.h"
 #include "broker/role/role.h"
 
 struct keeper;
@@ -104,7 +105,8 @@ struct keeper {
 	struct event *fetch_timer;
 	/* clients.c */
 	struct client *clients;
-	size_t client_count;
+	struct places places;
+	struct users *users;
 	struct event *listener;
 	int listen_fd;
 	/* authorize.c */

@@ -12,9 +12,10 @@
  *
  * Connections are bounded for each caller (usage.h), and in all. Whoever has all of its own gets
  * another by losing the one that has been silent longest outside a transaction. When all places are
- * taken, such a one makes room, whoever's it is; where there is none, the caller that has most
- * loses the one that has been silent longest, to one that has fewer. So those who say nothing, or
- * write slowly, keep nobody out.
+ * taken, the caller that has most loses such a one to a caller that has fewer, else whoever has one
+ * does; where nobody has one, the caller that has most loses the one that has been silent longest.
+ * So those who say nothing, or write slowly, keep nobody out. A part of the places is for root and
+ * administrators alone, who lose none to others.
  */
 #include "broker/queue/queue.h"
 
@@ -34,6 +35,7 @@
 
 enum {
 	CONNECTIONS_MAX = 1024,
+	KEPT_SHARE = 16, /* a part of the places in so many is kept for root and administrators */
 	ACCEPTS_PER_TURN = 64,
 	READ_SIZE = 32 * 1024,
 	READS_PER_TURN = 8,
@@ -493,46 +495,79 @@ dismiss(struct connection *c, const char *enhanced, const char *words)
 	(void)connection_free(c);
 }
 
-/* The one that has been silent longest outside a transaction, of one caller or (NULL) of all. */
+/* What waits for the disk is over in a moment, and stored. */
+static bool
+is_removable(const struct connection *c)
+{
+	return !c->busy &&
+	       !(c->session != NULL && smtp_server_waiting(submission_engine(c->session)));
+}
+
+/* Of those that count as one caller the one that has been silent longest: outside a transaction, or
+ * with `any` also within. */
 static struct connection *
-find_idle(const struct connections *all, const struct usage *of)
+find_silent(const struct connections *all, const struct usage *of, bool any)
 {
 	for (struct connection *c = all->first; c != NULL; c = c->next)
-		if ((of == NULL || c->usage == of) && is_idle(c))
+		if (usage_is_same(c->usage, of) && (is_idle(c) || (any && is_removable(c))))
 			return c;
 	return NULL;
 }
 
-/* The one that has been silent longest, of the caller that has most, where that is more than `few`. */
-static struct connection *
+/* The caller that has most connections, where that is more than `few`; not one that places are kept
+ * for. */
+static const struct usage *
 find_greediest(const struct connections *all, unsigned few)
 {
-	struct connection *found = NULL;
+	const struct usage *found = NULL;
 
-	for (struct connection *c = all->first; c != NULL; c = c->next) {
+	for (const struct connection *c = all->first; c != NULL; c = c->next) {
 		unsigned n = c->counted ? usage_connections(c->usage) : 0;
 
-		/* What waits for the disk is over in a moment, and stored. */
-		if (n > few && !c->busy &&
-		    !(c->session != NULL && smtp_server_waiting(submission_engine(c->session)))) {
-			found = c;
+		if (n > few && !usage_has_place(c->usage) && (is_idle(c) || is_removable(c))) {
+			found = c->usage;
 			few = n;
 		}
 	}
 	return found;
 }
 
+/* The one that has been silent longest outside a transaction, whoever's it is. */
+static struct connection *
+find_idle(const struct connections *all)
+{
+	for (struct connection *c = all->first; c != NULL; c = c->next)
+		if (!usage_has_place(c->usage) && is_idle(c))
+			return c;
+	return NULL;
+}
+
 /* Somebody makes room for a caller, who may not be known yet (NULL): true if there was one. */
 static bool
-make_room(struct connections *all, const struct usage *of)
+make_room(struct connections *all, const struct usage *for_whom)
 {
-	struct connection *c = find_idle(all, NULL);
+	unsigned few =
+	    for_whom == NULL || usage_has_place(for_whom) ? 1 : usage_own_connections(for_whom) + 1;
+	const struct usage *greedy = find_greediest(all, few);
+	struct connection *c = NULL;
 
-	if (c == NULL && of != NULL)
-		c = find_greediest(all, usage_connections(of) + 1);
+	if (greedy != NULL)
+		c = find_silent(all, greedy, false);
+	if (c == NULL)
+		c = find_idle(all);
+	if (c == NULL && greedy != NULL && for_whom != NULL)
+		c = find_silent(all, greedy, true);
 	if (c != NULL)
 		dismiss(c, CONGESTED, "Others wait: try again later");
 	return c != NULL;
+}
+
+static bool
+is_full(const struct connections *all, const struct usage *for_whom)
+{
+	size_t kept = usage_has_place(for_whom) ? 0 : all->max / KEPT_SHARE;
+
+	return all->count >= all->max - kept;
 }
 
 /* A place for the connection: false where there is none. */
@@ -545,11 +580,30 @@ admit(struct connections *all, struct connection *c)
 	if (c->usage == NULL)
 		return false;
 	c->counted = usage_connect(all->q, c->usage);
-	if (!c->counted && (idle = find_idle(all, c->usage)) != NULL) {
+	if (!c->counted && (idle = find_silent(all, c->usage, false)) != NULL) {
 		dismiss(idle, CONGESTED, "You have too many connections, and this one was silent");
 		c->counted = usage_connect(all->q, c->usage);
 	}
-	return c->counted && (all->count < all->max || make_room(all, c->usage));
+	return c->counted && (!is_full(all, c->usage) || make_room(all, c->usage));
+}
+
+/* The one that has been silent longest of those that have too many together. */
+static struct connection *
+find_crowded(const struct connections *all, bool any)
+{
+	for (struct connection *c = all->first; c != NULL; c = c->next)
+		if (usage_is_crowded(all->q, c->usage) && (is_idle(c) || (any && is_removable(c))))
+			return c;
+	return NULL;
+}
+
+void
+connections_trim(struct connections *all)
+{
+	struct connection *c;
+
+	while ((c = find_crowded(all, false)) != NULL || (c = find_crowded(all, true)) != NULL)
+		dismiss(c, CONGESTED, "You have too many connections: try again later");
 }
 
 static void

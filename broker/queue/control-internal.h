@@ -10,6 +10,7 @@
 
 #include "broker/queue/action.h"
 #include "broker/queue/queue.h"
+#include "broker/role/places.h"
 
 enum cursor_kind {
 	CURSOR_NONE,
@@ -26,6 +27,7 @@ enum cursor_kind {
 };
 
 struct client {
+	struct place place;
 	struct walk walk;
 	struct client *next;
 	struct control *control;
@@ -54,7 +56,7 @@ struct control {
 	struct queue *q;
 	struct event *readable;
 	struct client *clients;
-	size_t count;
+	struct places places;
 	uint64_t reloads;
 	int fd;
 };

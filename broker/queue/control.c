@@ -14,7 +14,8 @@
 #include <sys/socket.h>
 #include <sysexits.h>
 
-enum { CLIENTS_MAX = 64, CLIENTS_PER_UID = 8 };
+static const struct places_config places_config = {
+    .most = 64, .kept = 16, .most_each = 8, .idle_seconds = 15 * 60};
 
 /* ---- answers ---- */
 
@@ -125,7 +126,7 @@ is_cursor(const struct client *c)
 static bool
 step(struct queue *q, struct walk *w)
 {
-	struct client *c = (struct client *)w;
+	struct client *c = (struct client *)((char *)w - offsetof(struct client, walk));
 	int r = 0;
 
 	if (!is_cursor(c))
@@ -175,9 +176,9 @@ client_free(struct client *c)
 	for (struct client **at = &k->clients; *at != NULL; at = &(*at)->next)
 		if (*at == c) {
 			*at = c->next;
-			k->count--;
 			break;
 		}
+	place_leave(&c->place);
 	walk_end(k->q, &c->walk);
 	(void)action_walk_free(c->action);
 	if (c->check != NULL)
@@ -197,6 +198,7 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 
 	if (fd >= 0)
 		(void)close(fd);
+	place_touch(&c->place);
 	channel_pause(channel, true);
 	c->sent = 0;
 	if ((c->rights & CALLER_MAY_SEE_OWN) != 0)
@@ -215,7 +217,10 @@ on_closed(void *arg, struct channel *channel)
 static void
 on_writable(void *arg, struct channel *channel)
 {
-	go_on(arg);
+	struct client *c = arg;
+
+	place_touch(&c->place);
+	go_on(c);
 }
 
 static const struct channel_ops client_ops = {
@@ -244,28 +249,35 @@ take_identity(struct client *c, int fd)
 	return r;
 }
 
-/* So that nobody who keeps connections open keeps administrators out. */
+/* An answer of rows waits for nobody but the client. */
 static bool
-has_too_many(const struct control *k, const struct client *c)
+place_is_idle(const struct place *p)
 {
-	size_t n = 0;
+	const struct client *c = (const struct client *)p;
 
-	for (const struct client *other = k->clients; other != NULL; other = other->next)
-		n += other->peer.uid == c->peer.uid;
-	return (c->rights & CALLER_IS_EXEMPT) == 0 && n >= CLIENTS_PER_UID;
+	return c->kind == CURSOR_NONE || (is_cursor(c) && !c->walk.queued);
 }
+
+static void
+place_end(struct place *p)
+{
+	client_free((struct client *)p);
+}
+
+static const struct places_ops places_ops = {place_is_idle, place_end};
 
 static void
 serve(struct control *k, int fd)
 {
-	struct client *c = k->count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	struct client *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
 		(void)close(fd);
 		return;
 	}
 	c->control = k;
-	if (take_identity(c, fd) < 0 || has_too_many(k, c)) {
+	if (take_identity(c, fd) < 0 ||
+	    !place_take(&k->places, &c->place, k->q->base, c->peer.uid, c->rights)) {
 		(void)close(fd);
 		free(c->peer.groups);
 		free(c);
@@ -273,7 +285,6 @@ serve(struct control *k, int fd)
 	}
 	c->next = k->clients;
 	k->clients = c;
-	k->count++;
 	c->channel = channel_new(k->q->base, fd, ROLE_QUEUE, ROLE_CLIENT, &client_ops, c);
 	if (c->channel == NULL)
 		client_free(c);
@@ -296,6 +307,7 @@ control_new(struct queue *q)
 	if (k != NULL) {
 		k->q = q;
 		k->fd = -1;
+		places_init(&k->places, q->users, &places_config, &places_ops);
 	}
 	return k;
 }

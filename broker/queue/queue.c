@@ -166,7 +166,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		collect_settings(q, m, fd);
 		break;
 	case M_USER_ANSWER:
-		users_answer(q, m);
+		users_answer(q->users, m);
 		break;
 	case M_ALIASES_RESULT:
 		local_aliases_result(q, m);
@@ -350,7 +350,7 @@ on_start(struct role *r)
 	if (e < 0)
 		return e;
 	q->diag = -1;
-	q->users = users_new();
+	q->users = users_new(role_main_channel(q->role));
 	q->usages = usages_new();
 	q->handover = handover_new(q);
 	q->connections = connections_new(q);

@@ -19,7 +19,6 @@
  *   usage.c       what one caller may take of all this at once
  *   body.c        where a message lies while it is handed in
  *   store.c       its way to the disk
- *   users.c       names and groups of callers, asked of main
  *   clock.c       wall time, and what follows when it is set
  *   walk.c        work that looks at every message, in steps
  *   turn.c        group commit: what one turn of the loop brought is one transaction
@@ -52,6 +51,7 @@
 #include "broker/queue/spool.h"
 #include "broker/role/caller.h"
 #include "broker/role/role.h"
+#include "broker/role/users.h"
 #include "diagnosis/diagnosis.h"
 
 enum {
@@ -65,7 +65,6 @@ struct queue;
 struct submission;
 struct connections;
 struct drop;
-struct users;
 struct handover;
 struct control;
 struct store;
@@ -317,25 +316,6 @@ struct spool_message *report_make(struct queue *q, const struct account *a,
 bool report_wanted(const struct queue *q, const struct spool_message *m,
     const struct spool_recipient *r, enum report_kind kind);
 
-/* ---- callers ---- */
-
-struct user {
-	uint32_t uid;
-	char *name, *full_name; /* name "": unknown */
-	uint32_t *groups;
-	size_t group_count;
-};
-
-typedef void users_ready(void *arg, const struct user *u);
-
-struct users *users_new(void);
-/* What is known of this uid, or NULL: then `ready` is called once it is (never from within this
- * call). */
-const struct user *users_get(struct queue *q, uint32_t uid, users_ready *ready, void *arg);
-/* `arg` will not be called. */
-void users_forget(struct queue *q, void *arg);
-void users_answer(struct queue *q, const struct message *m);
-
 /* ---- local recipients ---- */
 
 /* Is the address without a domain, or with one of this host's? */
@@ -418,6 +398,9 @@ void connections_reconfigure(struct connections *c);
 /* Takes nothing more; those in the midst of a message may finish. */
 void connections_stop(struct connections *c);
 size_t connections_count(const struct connections *c);
+/* Where callers turned out to count as one and to have too many, those that have been silent
+ * longest go. */
+void connections_trim(struct connections *c);
 
 /* handover.c: a connection goes to the role that ends TLS, and comes back as a socket without it. */
 

@@ -559,7 +559,7 @@ static void
 on_start(evutil_socket_t number, short what, void *arg)
 {
 	struct returned *x = arg;
-	const struct user *u = users_get(x->q, x->caller.uid, on_user, x);
+	const struct user *u = users_get(x->q->users, x->caller.uid, on_user, x);
 
 	x->asking = u == NULL;
 	if (u != NULL)
@@ -607,7 +607,7 @@ returned_free(struct returned *x)
 	if (x->queued)
 		return NULL; /* returned_finish does it */
 	if (x->asking)
-		users_forget(x->q, x);
+		users_forget(x->q->users, x);
 	usage_drop(x->q, x->usage);
 	if (x->start != NULL)
 		event_free(x->start);

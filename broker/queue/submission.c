@@ -275,7 +275,7 @@ on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 
 		return mail_with_user(s, sender, p, &self);
 	}
-	u = users_get(s->q, s->caller->uid, on_user, s);
+	u = users_get(s->q->users, s->caller->uid, on_user, s);
 	if (u != NULL)
 		return mail_with_user(s, sender, p, u);
 	s->asking = true;
@@ -418,7 +418,7 @@ submission_free(struct submission *s)
 	if (s == NULL)
 		return NULL;
 	if (s->asking)
-		users_forget(s->q, s);
+		users_forget(s->q->users, s);
 	if (s->reading_aliases)
 		local_forget(s->q, s);
 	if (s->storing != NULL)

@@ -1,10 +1,12 @@
 /*
- * usage.h: what one caller takes of the queue: connections, octets of messages being handed in, messages and failed logins a minute. Bounded by the
- * `limits` of the configuration, so that nobody takes what others need.
+ * usage.h: what one caller takes of the queue: connections, octets and memory of messages being handed in, messages and failed
+ * logins a minute. Bounded by the `limits` of the configuration, so that nobody takes what others need.
  *
- * A caller is a uid; behind a service's own socket the uid there (users of another user namespace, who all look the same, are one
- * caller for each socket); on a listener, where nobody is known, the other machine. Root and frankd's own user run on behalf of
- * many and could stop the daemon as well: they have four times the connections, and no other bound.
+ * A caller is a user of this host; all uids without a name are one, since whoever has a range of subordinate uids has as many as
+ * it likes. All who come through a service's own socket are one. On a listener, where nobody is known, it is the other machine.
+ * Until main has said whether a uid has a name it is held to its own limits alone, and counted with those that have none.
+ *
+ * What the table of caller.h exempts has four times the connections, and no other bound.
  */
 #ifndef FRANK_BROKER_QUEUE_USAGE_H
 #define FRANK_BROKER_QUEUE_USAGE_H
@@ -21,11 +23,23 @@ void usage_drop(struct queue *q, struct usage *u);
 /* One connection more, where that is allowed; usage_disconnect gives it back. */
 bool usage_connect(const struct queue *q, struct usage *u);
 void usage_disconnect(struct usage *u);
+/* Connections of all that count with it; and of those whose limits it is held to now. */
 unsigned usage_connections(const struct usage *u);
+unsigned usage_own_connections(const struct usage *u);
+/* Do the two count as one? */
+bool usage_is_same(const struct usage *a, const struct usage *b);
+/* Places are kept for it, and it loses none to others. */
+bool usage_has_place(const struct usage *u);
+/* It has no name, and all that have none have too many connections together. */
+bool usage_is_crowded(const struct queue *q, const struct usage *u);
 
 /* A message being handed in has grown by so many octets, or is gone. False: too much is under way; it counts all the same. */
 bool usage_grow(const struct queue *q, struct usage *u, uint64_t octets);
 void usage_shrink(struct usage *u, uint64_t octets);
+/* The same for octets that lie in memory, as envelopes do: they are bounded by USAGE_MEMORY_MAX as well. */
+enum { USAGE_MEMORY_MAX = 32 * 1024 * 1024 };
+bool usage_hold(const struct queue *q, struct usage *u, uint64_t octets);
+void usage_release(struct usage *u, uint64_t octets);
 
 /* Milliseconds until one more message may be handed in. */
 uint64_t usage_wait(const struct queue *q, const struct usage *u);

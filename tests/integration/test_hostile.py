@@ -30,6 +30,7 @@ def run(ground, options):
         check(f'{attack.__name__}: the attack was one', all(said), said)
     check('nothing of all this brought a role down', 'died' not in f.log() and f.listening(), f.log()[-800:])
     flood_is_bounded(f, sink)
+    crowds(f, sink)
     injection(f, sink)
     smuggling(f, sink, port)
     f.stop()
@@ -239,9 +240,63 @@ def flood_is_bounded(f, sink):
     """Each of the crowd got its messages a minute, and not more; the log was not flooded either."""
     got = sum(m.get('service') == 'crowd' for m in f.queue()) + sum('x@example.test' in str(m.get('from', m.get('mail', ''))) for m in sink.messages())
     lines = [line for line in f.log().splitlines() if 'This user hands in more' in line]
-    check('a flood is held to its messages a minute', 0 < got <= len(UIDS) * 200, got)
-    check('and takes a line a minute of each in the log', len(UIDS) <= len(lines) <= len(UIDS) * 10, len(lines))
+    check('a flood of uids without a name is held to the messages a minute of one user', 0 < got <= 300, got)
+    check('and takes a line a minute in the log', 1 <= len(lines) <= 10, len(lines))
     f.frank('queue', 'delete', '--account', 'b')
+
+
+SUBORDINATE = 2000000  # whoever has a range of such uids has thousands of them, none with a name
+
+
+class Range:
+    """One process with many connections, each of another uid: `count` uids, `each` connections to this socket."""
+
+    def __init__(self, path, kind, count, each):
+        self.ours, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.ours.close()
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+                os.setgroups([])
+                self.take(path, kind, count, each)
+                theirs.send(b'.')
+                theirs.recv(1)
+            finally:
+                os._exit(0)
+        theirs.close()
+        self.ours.settimeout(60)
+        self.ours.recv(1)
+
+    def take(self, path, kind, count, each):
+        self.sockets = []
+        for n in range(count * each):
+            s = socket.socket(socket.AF_UNIX, kind)
+            s.settimeout(20)
+            os.setresuid(SUBORDINATE + n // each, SUBORDINATE + n // each, 0)  # by the effective uid the kernel names the peer
+            with contextlib.suppress(OSError):
+                s.connect(path)
+            os.setresuid(0, 0, 0)
+            self.sockets.append(s)
+
+    def stop(self):
+        self.ours.close()
+        os.waitpid(self.pid, 0)
+
+
+def crowds(f, sink):
+    """A range of subordinate uids on each socket; root, and a user with a name, get through."""
+    games = pwd.getpwnam('games').pw_uid
+    frank = f.path('frank')
+    shutil.copy(program('frank'), frank)
+    for name, kind, count, each in (('submit', socket.SOCK_STREAM, 1200, 1), ('control', socket.SOCK_SEQPACKET, 100, 8), ('keeper', socket.SOCK_SEQPACKET, 20, 64)):
+        crowd = Range(f.path(f'run/{name}.sock'), kind, count, each)
+        for who, uid in (('root', 0), ('a user', games)):
+            for args in (['queue'], ['status']):
+                r = subprocess.run([frank, *args], capture_output=True, text=True, env=f.env, timeout=60, user=uid, group=uid, extra_groups=[])
+                check(f'{count * each} connections of {count} uids on {name}.sock: {who} gets the answer of frank {args[0]}', r.returncode == 0, r)
+        check(f'{name}.sock: and mail through', bystander(f, sink, 'crowd-' + name), f.log()[-500:])
+        crowd.stop()
 
 
 def stored(f, sink):

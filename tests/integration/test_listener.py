@@ -204,7 +204,9 @@ def barred(w, good):
         t.join()
     r = w.as_user(64118, 'strict', login=('jenkins', good), how='PLAIN')
     check('a user whose logins fail too often has to wait', r and r[0] == 421 and re.search(r'Logins of this caller fail too often.*uid=64118', w.f.log()), (r, w.f.log()[-400:]))
-    check('others do not', w.as_user(STRANGER, 'strict', login=('jenkins', good), how='PLAIN') is None)
+    check('others do not', w.as_user(pwd.getpwnam('games').pw_uid, 'strict', login=('jenkins', good), how='PLAIN') is None)
+    r = w.as_user(STRANGER, 'strict', login=('jenkins', good), how='PLAIN')
+    check('but for those who have no name either, who count as one', r and r[0] == 421, r)
 
 
 def no_relay(w):

@@ -1,11 +1,11 @@
-/*
- * users.c: names and groups of callers. The user database is out of this process's reach (and may
- * ask the network), so main is asked by uid; answers are kept for some minutes.
- */
-#include "broker/queue/queue.h"
+/* users.c: see users.h. */
+#include "broker/role/users.h"
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
+
+#include "broker/role/caller.h"
 
 enum { USERS_MAX = 512, KEEP_SECONDS = 300 };
 
@@ -19,19 +19,35 @@ struct entry {
 	struct entry *next;
 	struct user user;
 	bool known, asked;
+	bool calling; /* those who wait: it must not go meanwhile */
 	int64_t since;
 	struct waiter *waiting;
 };
 
 struct users {
+	struct channel *to_main;
 	struct entry *entries;
 	size_t count;
 };
 
 struct users *
-users_new(void)
+users_new(struct channel *to_main)
 {
-	return calloc(1, sizeof(struct users));
+	struct users *u = calloc(1, sizeof(*u));
+
+	if (u != NULL)
+		u->to_main = to_main;
+	return u;
+}
+
+/* Seconds since the start of the machine. */
+static int64_t
+now(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec;
 }
 
 static void
@@ -56,8 +72,21 @@ entry_free(struct entry *e)
 	free(e);
 }
 
+struct users *
+users_free(struct users *u)
+{
+	while (u != NULL && u->entries != NULL) {
+		struct entry *e = u->entries;
+
+		u->entries = e->next;
+		entry_free(e);
+	}
+	free(u);
+	return NULL;
+}
+
 static struct entry *
-find(struct users *u, uint32_t uid)
+find(const struct users *u, uint32_t uid)
 {
 	for (struct entry *e = u->entries; e != NULL; e = e->next)
 		if (e->user.uid == uid)
@@ -65,14 +94,20 @@ find(struct users *u, uint32_t uid)
 	return NULL;
 }
 
-/* Makes room: what nobody waits for goes. */
+static bool
+has_name(const struct entry *e)
+{
+	return e->known && *e->user.name != '\0';
+}
+
+/* Makes room: what nobody waits for goes; with `named`, also what has a name. */
 static void
-forget_idle(struct users *u)
+forget_idle(struct users *u, bool named)
 {
 	for (struct entry **at = &u->entries; *at != NULL;) {
 		struct entry *e = *at;
 
-		if (e->waiting != NULL) {
+		if (e->waiting != NULL || e->calling || (has_name(e) && !named)) {
 			at = &e->next;
 			continue;
 		}
@@ -87,8 +122,11 @@ add(struct users *u, uint32_t uid)
 {
 	struct entry *e;
 
+	/* First those of whom one user may have thousands. */
 	if (u->count >= USERS_MAX)
-		forget_idle(u);
+		forget_idle(u, false);
+	if (u->count >= USERS_MAX)
+		forget_idle(u, true);
 	e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		return NULL;
@@ -100,42 +138,44 @@ add(struct users *u, uint32_t uid)
 }
 
 static void
-ask(struct queue *q, struct entry *e)
+ask(struct users *u, struct entry *e)
 {
 	struct message *m = message_new(M_USER_QUERY);
 
 	message_put_u64(m, F_UID, e->user.uid);
-	e->asked = channel_send(role_main_channel(q->role), m, -1) == 0;
+	e->asked = channel_send(u->to_main, m, -1) == 0;
 }
 
 const struct user *
-users_get(struct queue *q, uint32_t uid, users_ready *ready, void *arg)
+users_get(struct users *u, uint32_t uid, users_ready *ready, void *arg)
 {
-	struct entry *e = find(q->users, uid);
-	struct waiter *w;
+	struct entry *e = find(u, uid);
+	struct waiter *w, **at;
 
 	if (e == NULL)
-		e = add(q->users, uid);
+		e = add(u, uid);
 	if (e == NULL)
 		return NULL;
-	if (e->known && queue_now(q) - e->since > KEEP_SECONDS && !e->asked)
-		ask(q, e); /* what is known serves until the answer is there */
+	if (e->known && now() - e->since > KEEP_SECONDS && !e->asked)
+		ask(u, e); /* what is known serves until the answer is there */
 	if (e->known)
 		return &e->user;
-	w = calloc(1, sizeof(*w));
-	if (w == NULL)
-		return NULL;
-	*w = (struct waiter){e->waiting, ready, arg};
-	e->waiting = w;
+	w = ready == NULL ? NULL : calloc(1, sizeof(*w));
+	if (w != NULL) {
+		*w = (struct waiter){NULL, ready, arg};
+		for (at = &e->waiting; *at != NULL;)
+			at = &(*at)->next;
+		*at = w;
+	}
 	if (!e->asked)
-		ask(q, e);
+		ask(u, e);
 	return NULL;
 }
 
 void
-users_forget(struct queue *q, void *arg)
+users_forget(struct users *u, void *arg)
 {
-	for (struct entry *e = q->users->entries; e != NULL; e = e->next)
+	for (struct entry *e = u->entries; e != NULL; e = e->next)
 		for (struct waiter *w = e->waiting; w != NULL; w = w->next)
 			if (w->arg == arg)
 				w->ready = NULL;
@@ -162,24 +202,29 @@ take(struct user *u, const struct message *m)
 }
 
 void
-users_answer(struct queue *q, const struct message *m)
+users_answer(struct users *u, const struct message *m)
 {
-	struct entry *e = find(q->users, (uint32_t)message_u64(m, F_UID, UINT32_MAX));
-	struct waiter *waiting;
+	struct entry *e = find(u, (uint32_t)message_u64(m, F_UID, UINT32_MAX));
+	struct waiter *w;
 
 	if (e == NULL || take(&e->user, m) < 0)
 		return;
-	e->known = true;
+	e->known = e->calling = true;
 	e->asked = false;
-	e->since = queue_now(q);
-	waiting = e->waiting;
-	e->waiting = NULL;
-	while (waiting != NULL) {
-		struct waiter *w = waiting;
-
-		waiting = w->next;
+	e->since = now();
+	while ((w = e->waiting) != NULL) {
+		e->waiting = w->next;
 		if (w->ready != NULL)
 			w->ready(w->arg, &e->user);
 		free(w);
 	}
+	e->calling = false;
+}
+
+uint32_t
+users_bucket(const struct users *u, uint32_t uid)
+{
+	const struct entry *e = find(u, uid);
+
+	return uid == 0 || (e != NULL && has_name(e)) ? uid : CALLER_UID_OVERFLOW;
 }
