@@ -6,17 +6,28 @@
 #include <string.h>
 #include <strings.h>
 
-bool
-host_is_localhost(const char *name)
+/* Is `name` this domain, or a name below it? */
+static bool
+is_within(const char *name, const char *domain)
 {
-	static const char top[] = "localhost";
-	const size_t n = sizeof(top) - 1;
-	size_t len = strlen(name);
+	size_t len = strlen(name), n = strlen(domain);
 
 	if (len > 0 && name[len - 1] == '.')
 		len--;
-	return len >= n && strncasecmp(name + len - n, top, n) == 0 &&
+	return len >= n && strncasecmp(name + len - n, domain, n) == 0 &&
 	       (len == n || name[len - n - 1] == '.');
+}
+
+bool
+host_is_localhost(const char *name)
+{
+	return is_within(name, "localhost");
+}
+
+bool
+host_is_invalid(const char *name)
+{
+	return is_within(name, "invalid");
 }
 
 bool

@@ -292,10 +292,10 @@ dns_ask(ares_channel channel, const char *name, const struct dns_question *q)
 {
 	struct dns_answer none = {0};
 
-	if (!host_is_localhost(name)) {
+	if (!host_is_localhost(name) && !host_is_invalid(name)) {
 		ask(channel, name, q);
 		return;
 	}
-	set_status(&none, ARES_ENODATA);
+	set_status(&none, host_is_invalid(name) ? ARES_ENOTFOUND : ARES_ENODATA);
 	q->done(q->arg, &none);
 }

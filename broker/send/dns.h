@@ -51,8 +51,8 @@ struct dns_question {
 };
 
 /* Asks once for the records of `name`. `q` is borrowed until `done` is called, which happens once, also
- * for a channel that is destroyed, and may happen from within dns_ask. Of localhost and the names below it
- * no server is asked (RFC 6761 section 6.3): they have no records. */
+ * for a channel that is destroyed, and may happen from within dns_ask. No server is asked about
+ * localhost, which has no records, about invalid, which does not exist, or about names below them (RFC 6761). */
 void dns_ask(struct ares_channeldata *channel, const char *name, const struct dns_question *q);
 
 /* The records of one type in the octets of an answer (RFC 1035 section 4). dns_clear frees what `ret` gets. */

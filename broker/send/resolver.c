@@ -338,8 +338,11 @@ resolver_lookup(struct resolver *r, const char *host, unsigned port, resolver_do
 	if (l == NULL)
 		return NULL;
 	l->done = done;
-	if (host_is_localhost(host)) {
-		take_loopback(l, port);
+	if (host_is_localhost(host) || host_is_invalid(host)) {
+		if (host_is_localhost(host))
+			take_loopback(l, port);
+		else
+			describe_failure(l, DNS_NO_NAME, NULL, NULL);
 		event_active(l->deliver, EV_TIMEOUT, 0);
 		return l;
 	}

@@ -1,6 +1,7 @@
 /*
  * resolver.h: names to addresses in the event loop, by c-ares (/etc/hosts, then DNS). localhost and
- * the names below it are loopback and are looked up nowhere (RFC 6761 section 6.3).
+ * the names below it are loopback, those below invalid do not exist, and no server is asked about either
+ * (RFC 6761 sections 6.3 and 6.4).
  */
 #ifndef FRANK_BROKER_SEND_RESOLVER_H
 #define FRANK_BROKER_SEND_RESOLVER_H

@@ -46,11 +46,22 @@ test_what_is_this_machine(void **state)
 	}
 }
 
+static void
+test_what_does_not_exist(void **state)
+{
+	assert_true(host_is_invalid("invalid"));
+	assert_true(host_is_invalid("smtp.Invalid."));
+	assert_false(host_is_invalid("invalid.example.org"));
+	assert_false(host_is_invalid("notinvalid"));
+	assert_false(host_is_invalid(""));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_is_this_machine),
+	    cmocka_unit_test(test_what_does_not_exist),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,23 @@ test_localhost_is_loopback(void **state)
 }
 
 static void
+test_invalid_names_do_not_exist(void **state)
+{
+	struct seen seen = {.text = BUF_INIT(1000)};
+	struct event_base *base = event_base_new();
+	struct resolver *r = resolver_new(base);
+
+	assert_non_null(resolver_lookup(r, "smtp.invalid", 587, on_addresses, &seen));
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE), 0);
+	assert_int_equal(seen.calls, 1);
+	assert_int_equal(seen.fault, SMTP_FAULT_NO_HOST);
+	assert_string_equal(buf_str(&seen.text), "");
+	buf_free(&seen.text);
+	(void)resolver_free(r);
+	event_base_free(base);
+}
+
+static void
 on_records(void *arg, const struct dns_answer *answer)
 {
 	unsigned *calls = arg;
@@ -91,6 +108,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_localhost_is_loopback),
+	    cmocka_unit_test(test_invalid_names_do_not_exist),
 	    cmocka_unit_test(test_nobody_is_asked_about_localhost),
 	};
 
