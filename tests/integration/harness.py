@@ -9,6 +9,8 @@ import contextlib, glob, importlib.machinery, importlib.util, json, mailbox, os,
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 GROUND_HOME = os.path.join(TOP, 'tests', 'ground')
+sys.path.insert(0, os.path.join(GROUND_HOME, 'lib'))
+import localhost
 SCOPES = ['openid', 'offline_access', 'email', 'mail.send']
 CLIENT = 'broker-public'
 

@@ -35,7 +35,7 @@ def call(env, *args, input='', cwd=None):
 
 def msmtp(ground, f, env):
     conf = write(f.path('home/msmtprc'), f'''account billing
-host localhost
+host 127.0.0.1
 port {ground.starttls}
 tls on
 tls_starttls on
@@ -72,7 +72,7 @@ def mutt(ground, f, env):
     write(f.path('home/.muttrc'), f'''set realname = "Billing"
 set from = "{MAILBOX}"
 set envelope_from = yes
-set smtp_url = "smtp://{MAILBOX}@localhost:{ground.starttls}/"
+set smtp_url = "smtp://{MAILBOX}@127.0.0.1:{ground.starttls}/"
 set smtp_authenticators = "xoauth2"
 set smtp_oauth_refresh_command = "frank token billing"
 set ssl_force_tls = yes
@@ -92,13 +92,13 @@ def isync(ground, f, env):
     f.send(MAILBOX, MAILBOX, m)
     check('isync: there is something to fetch', ground.arrived(MAILBOX, m), f.shown())
     conf = write(f.path('home/mbsyncrc'), f'''IMAPAccount billing
-Host localhost
+Host 127.0.0.1
 Port {os.environ['GROUND_IMAPS_PORT']}
 User {MAILBOX}
 PassCmd "frank token billing"
 AuthMechs XOAUTH2
 SSLType IMAPS
-CertificateFile {ground.ca}
+CertificateFile {os.environ['GROUND_TLS_CERT']}
 
 IMAPStore there
 Account billing

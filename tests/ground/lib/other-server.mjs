@@ -23,7 +23,7 @@ server.service.on('beforeResponse', (res, req) => {
   if (res.body.scope === 'dummy') res.body.scope = 'openid email mail.send';
 });
 server.service.on('beforeRevoke', () => { st.revoked += 1; });
-await server.start(Number(o.port), 'localhost');
+await server.start(Number(o.port), '127.0.0.1');
 const control = http.createServer((req, res) => {
   const u = new URL(req.url, 'http://x'); Object.assign(S, Object.fromEntries(u.searchParams));
   res.writeHead(200, { 'content-type': 'application/json' }); res.end(JSON.stringify({ ...st, ...S }));
