@@ -118,8 +118,6 @@ bool diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_
 
 /* Does `text` say what `words` (struct rule) ask for? */
 bool diagnosis_says(const char *text, const char *words);
-/* Is there a set of this name in words.c? */
-bool diagnosis_set_exists(const char *name, size_t len);
 
 /* ---- provider.c ---- */
 

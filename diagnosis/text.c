@@ -241,7 +241,8 @@ static const struct {
     {"words", "no words", 0, brief_words},
 };
 
-/* The fact's value, or NULL where it is unknown; *ret_general is the word for that case. */
+/* The fact's value, or NULL where it is unknown; *ret_general is the word for that case, and NULL for a
+ * name that stands for nothing. */
 static const char *
 fact(const char *name, size_t len, const struct diagnosis_facts *f, const struct diagnosis_match *m,
     char *scratch, size_t size, const char **ret_general)
@@ -262,6 +263,7 @@ fact(const char *name, size_t len, const struct diagnosis_facts *f, const struct
 			return facts_by_name[i].make(f, m, scratch, size);
 		return *(const char *const *)((const char *)f + facts_by_name[i].member);
 	}
+	*ret_general = NULL;
 	return NULL;
 }
 
@@ -302,11 +304,15 @@ diagnosis_text(const char *format, const struct diagnosis_facts *facts,
 			len = strcspn(++format, "}");
 			value = fact(format, len, facts, match, scratch, sizeof(scratch), &general);
 			unknown = unknown || value == NULL;
-			if (value == NULL) {
+			if (value == NULL && general == NULL) {
+				/* left as it is, for the tests to see */
+				put(&w, format - 1, len + 2);
+			} else if (value == NULL) {
 				general_first = general_first || w.len == 0;
-				value = general;
+				put(&w, general, strlen(general));
+			} else {
+				put(&w, value, strlen(value));
 			}
-			put(&w, value, strlen(value));
 			format += len + 1;
 		}
 	}

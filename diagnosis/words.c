@@ -242,7 +242,8 @@ has_part(const char *text, const char *part, size_t len)
 	part += from_start;
 	len -= (size_t)from_start + to_end;
 	for (const char *at = text; *at != '\0'; at++) {
-		if (strncasecmp(at, part, len) != 0)
+		if (tolower((unsigned char)*at) != tolower((unsigned char)part[0]) ||
+		    strncasecmp(at, part, len) != 0)
 			continue;
 		if (at > text && goes_on(part[0], at[-1], from_start))
 			continue;
@@ -295,13 +296,4 @@ diagnosis_says(const char *text, const char *words)
 		words += len + (words[len] == '|');
 	}
 	return false;
-}
-
-bool
-diagnosis_set_exists(const char *name, size_t len)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
-		if (strlen(sets[i].name) == len && memcmp(sets[i].name, name, len) == 0)
-			return true;
-	return len == 4 && memcmp(name, "ipv4", len) == 0;
 }

@@ -1,11 +1,11 @@
 /* Fuzz target: replies of any words, from any provider and at any stage, get a verdict with
- * terminated texts. */
+ * terminated texts that breaks none of the invariants; and what a person pastes is read. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnosis/diagnosis.h"
+#include "tests/unit/diagnosis/invariants.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,12 +21,48 @@ next_string(const char **at, const char *end)
 	return s;
 }
 
+static void
+judge(const struct diagnosis_facts *facts)
+{
+	struct diagnosis verdict;
+	const char *broken;
+
+	diagnose(facts, &verdict);
+	if (memchr(verdict.text, '\0', sizeof(verdict.text)) == NULL ||
+	    memchr(verdict.next, '\0', sizeof(verdict.next)) == NULL)
+		abort();
+	/* the words of the facts may be any, and are quoted */
+	broken = broken_invariant(facts, &verdict, true);
+	if (broken != NULL && facts->auth_user == NULL && facts->mail_from == NULL &&
+	    facts->host == NULL && facts->reply->text == NULL) {
+		(void)fprintf(stderr, "%s: %s %s\n", broken, verdict.text, verdict.next);
+		abort();
+	}
+	if (facts->reply->stage > SMTP_STAGE_NONE && facts->reply->stage < SMTP_STAGE_MAIL &&
+	    verdict.retry == RETRY_PERMANENT_MESSAGE)
+		abort();
+}
+
+/* As a person would paste it. */
+static void
+read_pasted(const char *text, enum smtp_stage stage, struct diagnosis_facts facts)
+{
+	struct smtp_reply reply = {0};
+	char challenge[512];
+
+	if (diagnosis_read(text, stage, &reply, challenge, sizeof(challenge)) < 0)
+		return;
+	facts.reply = &reply;
+	facts.challenge = challenge;
+	judge(&facts);
+	smtp_reply_clear(&reply);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct smtp_reply reply = {0};
 	struct diagnosis_facts facts = {.reply = &reply};
-	struct diagnosis verdict;
 	const char *at, *end, *s;
 	char *copy;
 
@@ -45,6 +81,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    reply.code != 0 ? SMTP_FAULT_NONE : (enum smtp_fault)(data[2] % SMTP_FAULT_COUNT);
 	facts.port = data[3];
 	facts.token_expired = (data[3] & 1) != 0;
+	facts.login = (enum diagnosis_login)(data[2] / 64);
 	if ((s = next_string(&at, end)) != NULL)
 		(void)snprintf(reply.enhanced, sizeof(reply.enhanced), "%s", s);
 	reply.text = (char *)(uintptr_t)next_string(&at, end);
@@ -57,10 +94,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	facts.ehlo_name = next_string(&at, end);
 	facts.token_audience = next_string(&at, end);
 	facts.token_scopes = next_string(&at, end);
-	diagnose(&facts, &verdict);
-	if (verdict.cause == NULL || memchr(verdict.text, '\0', sizeof(verdict.text)) == NULL ||
-	    memchr(verdict.next, '\0', sizeof(verdict.next)) == NULL)
-		abort();
+	facts.greeting = next_string(&at, end);
+	judge(&facts);
+	if (reply.text != NULL)
+		read_pasted(reply.text, reply.stage, facts);
 	free(copy);
 	return 0;
 }
