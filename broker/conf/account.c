@@ -17,6 +17,26 @@
 #include "broker/conf/transport.h"
 #include "broker/conf/values.h"
 
+/* The preset that is called `name` elsewhere: by another name of it, or by the domain of its mailboxes. */
+static const char *
+find_called(const struct loader *l, const char *name)
+{
+	static const char *const keys[] = {"also-called", "domains"};
+
+	for (size_t i = 0; i < l->presets.count; i++) {
+		const struct raw_block *b = &l->presets.blocks[i];
+
+		for (size_t k = 0; b->kind == RAW_PROVIDER && k < ARRAY_SIZE(keys); k++) {
+			const struct raw_entry *e = raw_find(b, keys[k]);
+
+			for (size_t n = 0; e != NULL && n < e->values.count; n++)
+				if (strcasecmp(e->values.items[n], name) == 0)
+					return b->title;
+		}
+	}
+	return NULL;
+}
+
 static const struct raw_block *
 find_provider(struct loader *l, const struct raw_entry *e)
 {
@@ -34,7 +54,9 @@ find_provider(struct loader *l, const struct raw_entry *e)
 		if (l->raw.blocks[i].kind == RAW_PROVIDER)
 			names[n++] = l->raw.blocks[i].title;
 	names[n] = NULL;
-	near = conf_did_you_mean(name, names);
+	near = find_called(l, name);
+	if (near == NULL)
+		near = conf_did_you_mean(name, names);
 	raw_error(&l->raw, e->place, "provider = \"%s\": no such provider%s%s%s", name,
 	    near == NULL ? "" : "; did you mean \"",
 	    near == NULL ? "; use \"generic\" and give submit, tls and auth" : near,

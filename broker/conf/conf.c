@@ -703,7 +703,8 @@ mentions(const struct raw_block *b, const char *text)
 static void
 describe_provider(struct buf *ret, const struct raw_block *b)
 {
-	static const char *const keys[] = {"title", "domains", "mx", "grants", "note"};
+	static const char *const keys[] = {
+	    "title", "also-called", "domains", "mx", "grants", "note"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		const struct raw_entry *e = raw_find(b, keys[i]);

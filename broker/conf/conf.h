@@ -215,8 +215,8 @@ extern const char *const conf_event_kinds[];
  *
  *     include TAB pattern, absolute
  *     account TAB name
- *     provider TAB name TAB key TAB value   key: title, domains, mx, grants, note, or "needs" with
- *                                           tenant, region or submit
+ *     provider TAB name TAB key TAB value   key: title, also-called, domains, mx, grants, note, or
+ *                                           "needs" with tenant, region or submit
  *
  * Faults of the files go to `report`; what could be read is told all the same. 0 or -ENOMEM.
  */
