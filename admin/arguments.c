@@ -56,6 +56,8 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_TRANSCRIPT] = {"--transcript", NULL, "print what was said, also where all is well"},
     [OPTION_SUBMIT] = {"--submit", "HOST:PORT", "the submission server"},
     [OPTION_TENANT] = {"--tenant", "TENANT", "the organisation's domain or id at Microsoft"},
+    [OPTION_USERS] = {"--users", "USERS",
+	"who may send through it, between spaces; \"*\" is everybody, \"\" nobody yet"},
     [OPTION_VERSION] = {"--version", NULL, "print the version"},
 };
 

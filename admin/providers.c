@@ -186,6 +186,39 @@ providers_has(const struct providers *p, const char *name)
 }
 
 bool
+providers_has_service(const struct providers *p, const char *name)
+{
+	return has(p, "service", name);
+}
+
+const char *
+providers_called(const struct providers *p, const char *name)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct provider_line *l = &p->lines[i];
+
+		if (l->key != NULL && strcasecmp(l->value, name) == 0 &&
+		    (strcmp(l->key, "also-called") == 0 || strcmp(l->key, "domains") == 0))
+			return l->name;
+	}
+	return NULL;
+}
+
+const char *
+providers_service_of(const struct providers *p, const char *user)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct provider_line *l = &p->lines[i];
+
+		if (l->key != NULL && strcmp(l->kind, "service") == 0 &&
+		    strcmp(l->key, "users") == 0 &&
+		    (strcmp(l->value, user) == 0 || strcmp(l->value, "*") == 0))
+			return l->name;
+	}
+	return NULL;
+}
+
+bool
 providers_has_account(const struct providers *p, const char *name)
 {
 	return has(p, "account", name);
@@ -204,13 +237,32 @@ providers_value(const struct providers *p, const char *name, const char *key, si
 	return NULL;
 }
 
+/* The n-th name of a kind. */
+static const char *
+nth(const struct providers *p, const char *kind, size_t n)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->lines[i].key == NULL && strcmp(p->lines[i].kind, kind) == 0 && n-- == 0)
+			return p->lines[i].name;
+	return NULL;
+}
+
 const char *
 providers_include(const struct providers *p, size_t n)
 {
-	for (size_t i = 0; i < p->count; i++)
-		if (strcmp(p->lines[i].kind, "include") == 0 && n-- == 0)
-			return p->lines[i].name;
-	return NULL;
+	return nth(p, "include", n);
+}
+
+const char *
+providers_service(const struct providers *p, size_t n)
+{
+	return nth(p, "service", n);
+}
+
+const char *
+providers_configuration(const struct providers *p)
+{
+	return nth(p, "configuration", 0);
 }
 
 bool

@@ -13,8 +13,7 @@
 struct providers {
 	struct buf text; /* as printed; lines and fields end in NUL */
 	struct provider_line {
-		const char *kind, *name, *key,
-		    *value; /* "include" and "account" have a name alone */
+		const char *kind, *name, *key, *value; /* NULL where the line has a name alone */
 	} * lines;
 	size_t count;
 };
@@ -29,9 +28,18 @@ int providers_load(const char *config, struct providers *ret);
 /* Runs `frankd --check`, whose words go to standard error. Its status, or negative errno. */
 int providers_check(const char *config);
 
-/* Is there such a provider? account? */
+/* Is there such a provider? account? service? */
 bool providers_has(const struct providers *p, const char *name);
 bool providers_has_account(const struct providers *p, const char *name);
+bool providers_has_service(const struct providers *p, const char *name);
+/* The provider that is called so elsewhere, by another name of it or the domain of its mailboxes; NULL: none. */
+const char *providers_called(const struct providers *p, const char *name);
+/* The path of the configuration, which need not be there; NULL: frankd did not say. */
+const char *providers_configuration(const struct providers *p);
+/* The n-th service; NULL: there are no more. */
+const char *providers_service(const struct providers *p, size_t n);
+/* The first service that takes mail of a user, by name or by "*"; NULL: none. */
+const char *providers_service_of(const struct providers *p, const char *user);
 /* The n-th value of a provider's key, or NULL; the n-th pattern of include. */
 const char *providers_value(const struct providers *p, const char *name, const char *key, size_t n);
 const char *providers_include(const struct providers *p, size_t n);

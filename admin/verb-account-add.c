@@ -2,24 +2,26 @@
  * verb-account-add.c: `frank account add`: a block for a new mailbox, written, checked and taken in.
  *
  *     mailbox ─▶ provider: as told, by its domain, by its MX or SRV records (frankd's send role asks)
- *             ─▶ grant and what that needs ─▶ conf.d/NAME.conf ─▶ frankd --check ─▶ reload ─▶ sign in
+ *             ─▶ grant and what that needs ─▶ who may send ─▶ conf.d/NAME.conf ─▶ frankd --check
+ *             ─▶ reload ─▶ sign in
  *
  * On a terminal what is missing is asked for, with a proposal where there is one; elsewhere the
- * option that is missing is named. Nothing is ever written over, and a block that does not pass the
- * check is taken away again.
+ * option that is missing is named. Nothing is ever written over, and what does not pass the check is
+ * taken away again. DNS names a domain's servers without proof: what is written is the domain
+ * (submit = "srv:DOMAIN"), whose servers must then prove by their certificates that they are its own.
  */
 #include "admin/verbs.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/account-file.h"
 #include "admin/providers.h"
 #include "base/address.h"
 
-enum { FIND_PATIENCE = 30, VALUE_MAX = 512, BLOCK_MAX = 8192, PATH_MOST = 4096 };
+enum { FIND_PATIENCE = 30, VALUE_MAX = 512, BLOCK_MAX = 16 * 1024, PATH_MOST = 4096 };
 
 struct add {
 	const struct cli *cli;
@@ -31,8 +33,12 @@ struct add {
 	    issuer[VALUE_MAX], scopes[VALUE_MAX], name[VALUE_MAX];
 	char reason[VALUE_MAX]; /* why this provider */
 	char found_submit[VALUE_MAX];
-	bool found_implicit, named; /* named: by the domain itself */
-	char path[PATH_MOST];
+	bool named; /* by the domain itself */
+	/* who may send through it, as far as no service is there that takes their mail first */
+	char users[VALUE_MAX], service[VALUE_MAX];
+	struct buf elsewhere; /* a sentence for each user who is another service's already */
+	char config[PATH_MOST];
+	struct account_file file;
 };
 
 /* ---- asking ---- */
@@ -107,20 +113,20 @@ option_only(struct add *a, enum option o, char to[VALUE_MAX])
 
 /* ---- the provider ---- */
 
-/* "host:port tls" of the first service that the domain names. */
+/* The domain names its servers: "host:port tls" of the first. */
 static void
 take_service(struct add *a, const struct message *m)
 {
-	const char *srv, *space;
+	const char *srv;
 	size_t at = 0;
 
-	if (!message_next_str(m, F_SRV, &at, &srv) || (space = strchr(srv, ' ')) == NULL)
+	if (!message_next_str(m, F_SRV, &at, &srv))
 		return;
-	(void)snprintf(a->found_submit, sizeof(a->found_submit), "%.*s", (int)(space - srv), srv);
-	a->found_implicit = strcmp(space + 1, "implicit") == 0;
-	a->named = true;
 	(void)snprintf(
-	    a->reason, sizeof(a->reason), "its name server names %.300s", a->found_submit);
+	    a->found_submit, sizeof(a->found_submit), "srv:%.300s", strrchr(a->mailbox, '@') + 1);
+	a->named = true;
+	(void)snprintf(a->reason, sizeof(a->reason), "its name server names %.*s",
+	    (int)strcspn(srv, " "), srv);
 }
 
 static void
@@ -196,6 +202,11 @@ choose_provider(struct add *a)
 			    stderr, "%s: %s, since %s.\n", a->mailbox, a->provider, a->reason);
 		status = a->asks ? ask(a, "Provider", a->provider, a->provider) : EX_OK;
 	}
+	known = providers_called(&a->providers, a->provider);
+	if (status == EX_OK && !providers_has(&a->providers, a->provider) && known != NULL) {
+		(void)fprintf(stderr, "%s: the provider is called %s here.\n", a->provider, known);
+		return take(a, "the provider", known, a->provider);
+	}
 	if (status == EX_OK && !providers_has(&a->providers, a->provider))
 		return cli_fail(a->cli, EX_USAGE, "frankd --providers prints them",
 		    "there is no provider %s", a->provider);
@@ -256,7 +267,8 @@ choose_rest(struct add *a)
 		status = take(a, "the server", a->found_submit, a->submit);
 	else if (status == EX_OK && providers_needs(p, a->provider, "submit"))
 		status = want(a, OPTION_SUBMIT, "Submission server", a->found_submit,
-		    "HOST:PORT; 465 speaks TLS from the start, 587 by STARTTLS", a->submit);
+		    "HOST:PORT, or srv:DOMAIN; 465 speaks TLS from the start, 587 by STARTTLS",
+		    a->submit);
 	else if (status == EX_OK)
 		status = option_only(a, OPTION_SUBMIT, a->submit);
 	if (status == EX_OK && oauth && generic)
@@ -311,6 +323,52 @@ choose_name(struct add *a)
 	return EX_OK;
 }
 
+/* ---- who may send ---- */
+
+/* Moves a user to those of the new service, unless another takes their mail first (frank.conf(5), service). */
+static void
+place_user(struct add *a, const char *user, char to[VALUE_MAX])
+{
+	const char *service = providers_service_of(&a->providers, user);
+	size_t len = strlen(to);
+
+	if (service == NULL)
+		(void)snprintf(to + len, VALUE_MAX - len, "%s%s", len == 0 ? "" : " ", user);
+	else
+		(void)buf_printf(&a->elsewhere,
+		    "Mail of %s is the service %s's: there add \"%s\" to accounts and \"%s\" to "
+		    "senders.\n",
+		    strcmp(user, "*") == 0 ? "every user" : user, service, a->name, a->mailbox);
+}
+
+static int
+choose_users(struct add *a)
+{
+	const char *caller = getenv("SUDO_USER");
+	char wanted[VALUE_MAX], proposal[VALUE_MAX] = "", *at = wanted, *user;
+	int status = EX_OK;
+
+	/* root's cron jobs, and whoever does this; where services are there, it is for them to say */
+	if (providers_service(&a->providers, 0) == NULL)
+		(void)snprintf(proposal, sizeof(proposal), "root%s%.64s",
+		    caller != NULL && strcmp(caller, "root") != 0 ? " " : "",
+		    caller != NULL && strcmp(caller, "root") != 0 ? caller : "");
+	(void)snprintf(wanted, sizeof(wanted), "%s", proposal);
+	if (arguments_has(a->args, OPTION_USERS))
+		status = take(a, "--users", a->args->values[OPTION_USERS], wanted);
+	else if (a->asks)
+		status =
+		    ask(a, "Users who may send through it (\"*\" is everybody)", proposal, wanted);
+	if (status != EX_OK)
+		return status;
+	while ((user = strsep(&at, " ,")) != NULL)
+		if (*user != '\0')
+			place_user(a, user, a->users);
+	(void)snprintf(a->service, sizeof(a->service), "%.400s%s", a->name,
+	    providers_has_service(&a->providers, a->name) ? "-mail" : "");
+	return EX_OK;
+}
+
 /* ---- the block ---- */
 
 static void
@@ -321,18 +379,18 @@ put(struct buf *b, const char *key, const char *value)
 }
 
 static void
-put_scopes(struct buf *b, const char *scopes)
+put_list(struct buf *b, const char *key, const char *values)
 {
 	const char *sep = "";
 
-	if (*scopes == '\0')
+	if (*values == '\0')
 		return;
-	(void)buf_append_str(b, "    scopes    = {");
-	while (*(scopes += strspn(scopes, " ")) != '\0') {
-		size_t len = strcspn(scopes, " ");
+	(void)buf_printf(b, "    %-9s = {", key);
+	while (*(values += strspn(values, " ")) != '\0') {
+		size_t len = strcspn(values, " ");
 
-		(void)buf_printf(b, "%s\"%.*s\"", sep, (int)len, scopes);
-		scopes += len;
+		(void)buf_printf(b, "%s\"%.*s\"", sep, (int)len, values);
+		values += len;
 		sep = ", ";
 	}
 	(void)buf_append_str(b, "}\n");
@@ -350,68 +408,28 @@ compose(const struct add *a, struct buf *b)
 	put(b, "tenant", a->tenant);
 	put(b, "region", a->region);
 	put(b, "issuer", a->issuer);
-	put_scopes(b, a->scopes);
+	put_list(b, "scopes", a->scopes);
 	put(b, "submit", a->submit);
-	if (a->found_implicit && strcmp(a->submit, a->found_submit) == 0)
-		put(b, "tls", "implicit");
 	(void)buf_append_str(b, "}\n");
-}
-
-/* The first folder whose "*.conf" files are read. */
-static int
-find_place(struct add *a, const struct buf *block)
-{
-	static const char all[] = "/*.conf";
-	const char *pattern;
-
-	for (size_t n = 0; (pattern = providers_include(&a->providers, n)) != NULL; n++) {
-		size_t len = strlen(pattern);
-
-		if (len < sizeof(all) || strcmp(pattern + len - (sizeof(all) - 1), all) != 0 ||
-		    memchr(pattern, '*', len - (sizeof(all) - 2)) != NULL)
-			continue;
-		(void)snprintf(a->path, sizeof(a->path), "%.*s/%s.conf",
-		    (int)(len - (sizeof(all) - 1)), pattern, a->name);
-		return EX_OK;
-	}
-	(void)fputs(buf_str(block), stderr);
-	return cli_fail(a->cli, EX_CONFIG,
-	    "add include = {\"conf.d/*.conf\"} to it, and make that folder; or put the block above "
-	    "in yourself",
-	    "the configuration includes no folder for it; nothing was written");
-}
-
-static int
-write_file(struct add *a, const struct buf *block)
-{
-	int fd = open(a->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644), e = 0;
-
-	if (fd < 0)
-		return cli_fail(a->cli, errno == EEXIST ? EX_USAGE : EX_CANTCREAT,
-		    errno == EEXIST ? "give another name" : NULL, "%s: %s; nothing was written",
-		    a->path, strerror(errno));
-	if (write(fd, block->data, block->len) != (ssize_t)block->len || fsync(fd) < 0)
-		e = errno == 0 ? EIO : errno;
-	(void)close(fd);
-	if (e == 0)
-		return EX_OK;
-	(void)unlink(a->path);
-	return cli_fail(
-	    a->cli, EX_IOERR, NULL, "%s: %s; nothing was written", a->path, strerror(e));
+	if (*a->users == '\0')
+		return;
+	(void)buf_printf(b, "\nservice \"%s\" {\n", a->service);
+	put_list(b, "users", a->users);
+	put_list(b, "accounts", a->name);
+	put_list(b, "senders", a->mailbox);
+	(void)buf_append_str(b, "}\n");
 }
 
 static int
 check_file(struct add *a)
 {
-	const char *config =
-	    arguments_has(a->args, OPTION_CONFIG) ? a->args->values[OPTION_CONFIG] : NULL;
-	int r = providers_check(config);
+	int r = providers_check(*a->config == '\0' ? NULL : a->config);
 
 	if (r == 0)
 		return EX_OK;
-	(void)unlink(a->path);
+	account_file_undo(&a->file);
 	return cli_fail(a->cli, EX_CONFIG, "mend what stands above, and call it again",
-	    "the configuration would not be usable with it; %s was taken away again", a->path);
+	    "the configuration would not be usable with it; %s was taken away again", a->file.path);
 }
 
 /* ---- after ---- */
@@ -426,6 +444,29 @@ reload(const struct cli *cli)
 	       link_list(&l, message_new(M_CLIENT_RELOAD), NULL, NULL, NULL) == EX_OK;
 }
 
+/* What was done, what is not, and how to take it back. */
+static void
+tell(const struct add *a, bool running)
+{
+	const struct account_file *f = &a->file;
+
+	for (size_t i = 0; i + 1 < f->count; i++)
+		(void)printf("%s is made.\n", f->made[i]);
+	cli_put(a->cli, COLOUR_GOOD, f->path, 0);
+	(void)printf(" is written and checked%s.\n", running ? ", and in force" : "");
+	if (*a->users != '\0')
+		(void)printf("These users may send through it: %s (service \"%s\").\n", a->users,
+		    a->service);
+	cli_put_lines(a->cli, buf_str(&a->elsewhere), 0);
+	if (*a->users == '\0' && a->elsewhere.len == 0)
+		(void)printf(
+		    "No service uses it, so nobody may send through it yet: put \"%s\" into a "
+		    "service's accounts, and %s into its senders.\n",
+		    a->name, a->mailbox);
+	(void)printf("To undo: rm %s%s\n", f->path, running ? " && frank reload" : "");
+	(void)fflush(stdout);
+}
+
 /* The next step: the command that gives the account its credential, or a test. */
 static int
 go_on(struct add *a, bool running)
@@ -438,13 +479,12 @@ go_on(struct add *a, bool running)
 
 	if (a->cli->json)
 		return cli_print_json(
-		    json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "account", a->name, "file", a->path,
-			"provider", a->provider, "reason", a->reason, "grant", a->grant, "in_force",
-			running),
+		    json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s?}", "account", a->name, "file",
+			a->file.path, "provider", a->provider, "reason", a->reason, "grant",
+			a->grant, "in_force", running, "service",
+			*a->users == '\0' ? NULL : a->service),
 		    EX_OK);
-	cli_put(a->cli, COLOUR_GOOD, a->path, 0);
-	(void)printf(" is written and checked%s.\n", running ? ", and in force" : "");
-	(void)fflush(stdout);
+	tell(a, running);
 	if (strcmp(a->grant, "none") == 0) {
 		(void)printf("Next: frank test %s\n", a->name);
 		return EX_OK;
@@ -455,8 +495,9 @@ go_on(struct add *a, bool running)
 	if (person && running &&
 	    (arguments_has(a->args, OPTION_AUTHORIZE) || *answer == 'y' || *answer == 'Y'))
 		return verb_authorize(a->cli, &next);
-	(void)printf("%sNext: frank %s %s\n", running ? "" : "frankd does not run: start it.\n",
-	    verb, a->name);
+	(void)printf("%sNext: frank %s %s\n",
+	    running ? "" : "frankd does not run: start it (systemctl enable --now frank).\n", verb,
+	    a->name);
 	return EX_OK;
 }
 
@@ -477,30 +518,59 @@ add(struct add *a)
 		status = choose_rest(a);
 	if (status == EX_OK)
 		status = choose_name(a);
+	if (status == EX_OK)
+		status = choose_users(a);
 	if (status != EX_OK)
 		return status;
 	compose(a, &block);
-	status = find_place(a, &block);
-	if (status == EX_OK)
-		status = write_file(a, &block);
+	if (block.failed)
+		return cli_fail(
+		    a->cli, EX_USAGE, NULL, "the block gets too long; nothing was written");
+	status = account_file_write(a->cli, &a->providers, a->name, &block, &a->file);
 	if (status == EX_OK)
 		status = check_file(a);
 	return status != EX_OK ? status : go_on(a, reload(a->cli));
 }
 
+/* frankd wants the whole path of a configuration that is not there yet. */
+static int
+find_config(struct add *a)
+{
+	const char *config = a->args->values[OPTION_CONFIG];
+	char here[PATH_MOST] = "";
+	int len;
+
+	if (config == NULL)
+		return EX_OK;
+	if (*config != '/' && getcwd(here, sizeof(here)) == NULL)
+		return cli_fail(a->cli, EX_OSERR, "give --config the whole path",
+		    "the working folder has no name: %s", strerror(errno));
+	len = snprintf(
+	    a->config, sizeof(a->config), "%s%s%s", here, *here == '\0' ? "" : "/", config);
+	return len >= (int)sizeof(a->config)
+		   ? cli_fail(a->cli, EX_USAGE, NULL, "the path of --config is too long")
+		   : EX_OK;
+}
+
 int
 verb_account_add(const struct cli *cli, const struct arguments *args)
 {
-	struct add a = {.cli = cli, .args = args, .asks = !cli->json && isatty(STDIN_FILENO) != 0};
-	const char *config =
-	    arguments_has(args, OPTION_CONFIG) ? args->values[OPTION_CONFIG] : NULL;
-	int r = providers_load(config, &a.providers), status;
+	struct add a = {.cli = cli,
+	    .args = args,
+	    .asks = !cli->json && isatty(STDIN_FILENO) != 0,
+	    .elsewhere = BUF_INIT(BLOCK_MAX)};
+	int status = find_config(&a), r;
 
+	if (status != EX_OK)
+		return status;
+	r = providers_load(*a.config == '\0' ? NULL : a.config, &a.providers);
 	if (r != 0)
 		return cli_fail(cli, EX_CONFIG, "frankd --check tells more",
 		    "frankd cannot say what providers there are%s%s", r < 0 ? ": " : "",
 		    r < 0 ? strerror(-r) : "");
 	status = add(&a);
+	account_file_clear(&a.file);
+	buf_free(&a.elsewhere);
 	providers_clear(&a.providers);
 	return status;
 }

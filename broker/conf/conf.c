@@ -737,6 +737,23 @@ describe_includes(struct buf *ret, const struct raw *raw, const char *path)
 	}
 }
 
+static void
+describe_block(struct buf *ret, const struct raw_block *b)
+{
+	const struct raw_entry *users = b->kind == RAW_SERVICE ? raw_find(b, "users") : NULL;
+
+	if (b->title == NULL)
+		return;
+	if (b->kind == RAW_ACCOUNT)
+		(void)buf_printf(ret, "account\t%s\n", b->title);
+	if (b->kind == RAW_SERVICE)
+		(void)buf_printf(ret, "service\t%s\n", b->title);
+	for (size_t n = 0; users != NULL && n < users->values.count; n++)
+		if (strpbrk(users->values.items[n], "\t\r\n") == NULL)
+			(void)buf_printf(
+			    ret, "service\t%s\tusers\t%s\n", b->title, users->values.items[n]);
+}
+
 int
 conf_describe(
     const char *path, const struct conf_environment *env, struct buf *ret, struct buf *report)
@@ -746,17 +763,18 @@ conf_describe(
 
 	if (r == 0)
 		r = raw_init(&l.presets, report);
-	if (r == 0)
+	(void)buf_printf(ret, "configuration\t%s\n", path);
+	if (r == 0 && access(path, F_OK) == 0) {
 		r = raw_read_file(&l.raw, path);
-	if (r == 0)
-		r = read_includes(&l, path);
+		if (r == 0)
+			r = read_includes(&l, path);
+		if (r == 0)
+			describe_includes(ret, &l.raw, path);
+	}
 	if (r == 0)
 		r = read_presets(&l);
-	if (r == 0)
-		describe_includes(ret, &l.raw, path);
 	for (size_t i = 1; r == 0 && i < l.raw.count; i++)
-		if (l.raw.blocks[i].kind == RAW_ACCOUNT && l.raw.blocks[i].title != NULL)
-			(void)buf_printf(ret, "account\t%s\n", l.raw.blocks[i].title);
+		describe_block(ret, &l.raw.blocks[i]);
 	for (size_t i = 1; r == 0 && i < l.presets.count; i++)
 		if (l.presets.blocks[i].kind == RAW_PROVIDER)
 			describe_provider(ret, &l.presets.blocks[i]);

@@ -211,9 +211,13 @@ extern const char *const conf_event_kinds[];
 
 /*
  * What somebody who adds an account needs to know: the files that `include` of `path` names, the
- * accounts there are, and the providers, presets and own ones; a line each, fields between tabs:
+ * accounts and services there are, and the providers, presets and own ones; a line each, fields
+ * between tabs:
  *
+ *     configuration TAB path                 `path` itself, which need not be there
  *     include TAB pattern, absolute
+ *     service TAB name
+ *     service TAB name TAB users TAB value   in file order
  *     account TAB name
  *     provider TAB name TAB key TAB value   key: title, also-called, domains, mx, grants, note, or
  *                                           "needs" with tenant, region or submit

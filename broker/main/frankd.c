@@ -157,6 +157,12 @@ find_config(struct frankd *d)
 	if (realpath(path, d->config) != NULL)
 		return 0;
 	r = -errno;
+	/* who adds a first account has none yet */
+	if (r == -ENOENT && d->options.providers && *path == '/' &&
+	    strlen(path) < sizeof(d->config)) {
+		(void)snprintf(d->config, sizeof(d->config), "%s", path);
+		return 0;
+	}
 	log_error("The configuration %s cannot be read: %s.%s", path, strerror(-r),
 	    r == -ENOENT
 		? " Write one: frank.conf(5) explains it, and examples are in " FRANK_EXAMPLES_DIR

@@ -16,7 +16,7 @@ _frank() {
 	}
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
-		--account | --auth-user | --client-id | --config | --context | --explain | --grant | --issuer | --mailbox | --min-valid | --port | --provider | --region | --scopes | --service | --socket | --stage | --submit | --tenant) ((i++)) ;;
+		--account | --auth-user | --client-id | --config | --context | --explain | --grant | --issuer | --mailbox | --min-valid | --port | --provider | --region | --scopes | --service | --socket | --stage | --submit | --tenant | --users) ((i++)) ;;
 		-*) ;;
 		*) if [[ -z $verb ]]; then verb=${words[i]}; elif [[ -z $second ]]; then second=${words[i]}; fi ;;
 		esac
@@ -46,14 +46,14 @@ _frank() {
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return
 		;;
-	--auth-user | --client-id | --context | --explain | --issuer | --mailbox | --min-valid | --port | --region | --scopes | --submit | --tenant) return ;;
+	--auth-user | --client-id | --context | --explain | --issuer | --mailbox | --min-valid | --port | --region | --scopes | --submit | --tenant | --users) return ;;
 	esac
 	case $verb in
 	'') options='--help --version' ;;
 	authorize) options='--no-browser --paste --device --invite --finish --port --help' ;;
 	account)
 		case $second in
-		add) options='--json --mailbox --provider --grant --client-id --tenant --region --auth-user --submit --issuer --scopes --config --authorize --help' ;;
+		add) options='--json --mailbox --provider --grant --client-id --tenant --region --auth-user --submit --issuer --scopes --users --config --authorize --help' ;;
 		revoke) options='--local --help' ;;
 		*) options='--json --help' ;;
 		esac

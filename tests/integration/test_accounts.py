@@ -6,6 +6,7 @@ MAILBOX = 'billing@example.test'
 
 def run(ground, options):
     by_options(ground)
+    from_nothing(ground)
     by_answers(ground)
     by_names(ground)
 
@@ -50,6 +51,43 @@ def by_options(ground):
     check('without a folder for it the block is shown', r.returncode == 78 and 'account "x" {' in r.stderr and 'include' in r.stderr, r.stderr)
 
 
+def from_nothing(ground):
+    """A fresh machine: no configuration, and no folder for one."""
+    top = tempfile.mkdtemp(prefix='frank-fresh-', dir=RUN_DIR)
+    conf, env = os.path.join(top, 'etc', 'frank.conf'), dict(clean_env(), FRANK_CONTROL_SOCKET=os.path.join(top, 'none.sock'), SUDO_USER='nobody')
+
+    def frank(*args, **k):
+        return subprocess.run([program('frank'), 'account', 'add', *args, '--config', conf], input='', capture_output=True, text=True, env=env, timeout=60, **k)
+    before = os.umask(0o077)
+    try:
+        r = frank('--mailbox', 'x@example.com', '--provider', 'amazon-ses', '--grant', 'password', '--region', 'no/such')
+        check('nothing: what does not pass the check leaves nothing behind', r.returncode == 78 and os.listdir(top) == [], (r, os.listdir(top)))
+        r = frank('billing', '--mailbox', 'billing@example.com', '--provider', 'gmail', '--grant', 'authorization-code', '--client-id', 'id-1')
+    finally:
+        os.umask(before)
+    block = os.path.join(top, 'etc/conf.d/billing.conf')
+    check('nothing: a configuration, its folder and the block are made', r.returncode == 0 and os.path.exists(block), r)
+    modes = {p: oct(os.stat(os.path.join(top, 'etc', p)).st_mode & 0o7777) for p in ('', 'frank.conf', 'conf.d', 'conf.d/billing.conf')}
+    check('nothing: for all to read and for their owner to change', list(modes.values()) == ['0o755', '0o644', '0o755', '0o644'], modes)
+    check('nothing: a provider is known by its other name', 'gmail: the provider is called google here' in r.stderr and 'provider  = "google"' in open(block).read(), r.stderr)
+    check('nothing: it says what was made, who may send, and how to undo it', all(t in r.stdout for t in (conf + ' is made', 'root nobody', 'To undo: rm ' + block, 'frank authorize billing', 'start it')), r.stdout)
+    r = subprocess.run([program('frankd'), '-c', conf, '--check'], capture_output=True, text=True, env=env)
+    check('nothing: frankd takes it', r.returncode == 0 and 'accounts: 1, services: 1' in r.stdout, r)
+    r = frank('alerts', '--mailbox', 'alerts@example.com', '--provider', 'sendgrid', '--grant', 'password')
+    check('nothing: with services there, none is made unasked', r.returncode == 0 and 'service' not in open(os.path.join(top, 'etc/conf.d/alerts.conf')).read() and
+          'nobody may send through it yet' in r.stdout, r.stdout)
+    r = frank('shop', '--mailbox', 'shop@example.com', '--provider', 'sendgrid', '--grant', 'password', '--users', 'root daemon', '--json')
+    text, out = open(os.path.join(top, 'etc/conf.d/shop.conf')).read(), json.loads(r.stdout or '{}')
+    check('nothing: a service for those who have none', out.get('service') == 'shop' and 'users     = {"daemon"}' in text and 'accounts  = {"shop"}' in text and 'senders   = {"shop@example.com"}' in text, (r, text))
+    r = frank('more', '--mailbox', 'more@example.com', '--provider', 'sendgrid', '--grant', 'password', '--users', 'root')
+    check('nothing: and for the others what to add where', r.returncode == 0 and "Mail of root is the service billing's: there add \"more\" to accounts" in r.stdout, r.stdout)
+    r = frank('bad', '--mailbox', 'x@example.com', '--provider', 'sendgrid', '--grant', 'password', '--users', 'no-such-user-here')
+    check('nothing: an unknown user is refused, and nothing stays', r.returncode == 78 and 'no-such-user-here' in r.stderr and not os.path.exists(os.path.join(top, 'etc/conf.d/bad.conf')), r.stderr)
+    shutil.rmtree(os.path.join(top, 'etc/conf.d'))
+    r = frank('again', '--mailbox', 'x@example.com', '--provider', 'sendgrid', '--grant', 'password')
+    check('nothing: a folder that include names is made', r.returncode == 0 and os.path.exists(os.path.join(top, 'etc/conf.d/again.conf')), r)
+
+
 def by_answers(ground):
     """A person at a terminal, to the signed-in account."""
     import pty
@@ -80,6 +118,7 @@ def by_answers(ground):
         return good
     good = say(b'Mailbox', MAILBOX) and say(b'Provider [generic]', '') and say(b'Grant', 'authorization-code') and say(b'Client id', CLIENT) and \
         say(b'Submission server', f'localhost:{ground.starttls}') and say(b'Issuer', ground.issuer) and say(b'Scopes', ' '.join(SCOPES)) and say(b'Name of the account [billing]', '')
+    good = good and say(b'Users who may send through it', 'root')
     check('answers: each question in its turn, with a proposal where there is one', good, seen.decode(errors='replace')[-600:])
     check('answers: the offer to sign in at once', until(b'Sign in now? yes or no [yes]'), seen.decode(errors='replace')[-600:])
     os.write(fd, b'no\n')
@@ -89,8 +128,7 @@ def by_answers(ground):
     text = open(f.path('conf.d/billing.conf')).read()
     check('answers: what was answered stands in the file', f'issuer    = "{ground.issuer}"' in text and '"mail.send"' in text and 'grant     = "authorization-code"' in text, text)
     with open(f.path('conf.d/billing.conf'), 'w') as out:
-        out.write(text.replace('}\n', f'    ca-file = "{ground.ca}"\n    extra-parameters = {{"prompt=consent"}}\n}}\n', 1) if '{"' not in text else
-                  re.sub(r'\n}\n$', f'\n    ca-file   = "{ground.ca}"\n    extra-parameters = {{"prompt=consent"}}\n}}\n', text))
+        out.write(text.replace('\n}\n', f'\n    ca-file   = "{ground.ca}"\n    extra-parameters = {{"prompt=consent"}}\n}}\n', 1))
     f.frank('reload')
     rc, out = f.authorize(ground, 'billing', MAILBOX)
     check('answers: and the account works', rc == 0, out)
@@ -119,6 +157,6 @@ def by_names(ground):
     check('names: MX of Microsoft 365', says('a@firm.test', 0, 'microsoft365, since its mail goes to firm-test.mail.protection.outlook.com'), info)
     check('names: MX of Google', says('a@school.test', 0, 'google, since its mail goes to aspmx.l.google.com'), info)
     check('names: a service that the domain names is found, and its server asked', says('a@tells.test', 0, 'generic, since its name server names out.tells.test:10465') and
-          'tls       = "implicit"' in open(f.path('conf.d/tells.conf')).read(), info)
+          'submit    = "srv:tells.test"' in open(f.path('conf.d/tells.conf')).read(), info)
     check('names: the usual name, and what answers there', says('a@usual.test', 64, 'generic, since smtp.usual.test:587 220'), info)
     check('names: a domain that says nothing', says('a@nothing.test', 64, '--submit'), info)

@@ -1,0 +1,174 @@
+/* account-file.c: see account-file.h. */
+#include "admin/account-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char include_pattern[] = "conf.d/*.conf";
+
+void
+account_file_clear(struct account_file *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		free(f->made[i]);
+	free(f->path);
+	*f = (struct account_file){0};
+}
+
+void
+account_file_undo(struct account_file *f)
+{
+	while (f->count > 0) {
+		char *path = f->made[--f->count];
+
+		if (unlink(path) < 0 && (errno == EISDIR || errno == EPERM))
+			(void)rmdir(path);
+		free(path);
+	}
+}
+
+/* Remembers what was made; takes the path. */
+static int
+keep(struct account_file *f, char *path)
+{
+	if (path == NULL || f->count == ACCOUNT_FILE_MADE_MAX) {
+		free(path);
+		return -ENOMEM;
+	}
+	f->made[f->count++] = path;
+	return 0;
+}
+
+/* A folder that everybody may look into, where it is not there yet. */
+static int
+make_folder(struct account_file *f, const char *path)
+{
+	mode_t before = umask(022);
+	int r = mkdir(path, 0755) < 0 ? -errno : 0;
+
+	(void)umask(before);
+	if (r == 0)
+		r = keep(f, strdup(path));
+	return r == -EEXIST ? 0 : r;
+}
+
+/* A file that is not there yet, on disk when this returns. */
+static int
+make_file(struct account_file *f, const char *path, const char *text, size_t len)
+{
+	mode_t before = umask(022);
+	CLEANUP_CLOSE int fd =
+	    open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int r = fd < 0 ? -errno : keep(f, strdup(path));
+	ssize_t n;
+
+	(void)umask(before);
+	if (r < 0)
+		return r;
+	n = write(fd, text, len);
+	if (n != (ssize_t)len)
+		return n < 0 ? -errno : -ENOSPC;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int
+fail(const struct cli *cli, struct account_file *f, const char *path, int r)
+{
+	account_file_undo(f);
+	return cli_fail(cli,
+	    r == -EEXIST   ? EX_USAGE
+	    : r == -EACCES ? EX_NOPERM
+			   : EX_CANTCREAT,
+	    r == -EEXIST   ? "give another name"
+	    : r == -EACCES ? "call it as the administrator: sudo frank account add"
+			   : NULL,
+	    "%s: %s; nothing was written", path, strerror(-r));
+}
+
+/* The path without its last part. NULL when memory is out, or there is none. */
+static char *
+folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL || slash == path ? NULL : strndup(path, (size_t)(slash - path));
+}
+
+/* The first folder whose "*.conf" files are read; NULL: none. */
+static char *
+included_folder(const struct providers *p)
+{
+	static const char all[] = "/*.conf";
+	const char *pattern;
+
+	for (size_t n = 0; (pattern = providers_include(p, n)) != NULL; n++) {
+		size_t len = strlen(pattern), end = sizeof(all) - 1;
+
+		if (len > end && strcmp(pattern + len - end, all) == 0 &&
+		    memchr(pattern, '*', len - end) == NULL)
+			return strndup(pattern, len - end);
+	}
+	return NULL;
+}
+
+/* A configuration that says where the rest is. *ret_failed is the path that could not be made. */
+static int
+make_configuration(struct account_file *f, const char *config, char *folder)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(1024);
+	int r = make_folder(f, folder);
+
+	if (r == 0)
+		r = buf_printf(&text,
+		    "# Frank's configuration: frank.conf(5). Each account has a file of its own.\n"
+		    "include = {\"%s\"}\n",
+		    include_pattern);
+	if (r == 0)
+		r = make_file(f, config, text.data, text.len);
+	f->new_configuration = r == 0;
+	return r;
+}
+
+int
+account_file_write(const struct cli *cli, const struct providers *p, const char *name,
+    const struct buf *block, struct account_file *ret)
+{
+	const char *config = providers_configuration(p);
+	CLEANUP_FREE char *folder = included_folder(p), *place = NULL;
+	int r = 0;
+
+	*ret = (struct account_file){0};
+	if (config == NULL)
+		return cli_fail(cli, EX_SOFTWARE, NULL,
+		    "frankd does not say where its "
+		    "configuration is");
+	if (access(config, F_OK) < 0 && errno == ENOENT) {
+		place = folder_of(config);
+		if (place == NULL || asprintf(&folder, "%s/conf.d", place) < 0)
+			return cli_fail(cli, EX_USAGE, "give --config the whole path",
+			    "%s is no place for a configuration", config);
+		r = make_configuration(ret, config, place);
+		if (r < 0)
+			return fail(cli, ret, config, r);
+	}
+	if (folder == NULL) {
+		(void)fputs(buf_str(block), stderr);
+		return cli_fail(cli, EX_CONFIG,
+		    "add include = {\"conf.d/*.conf\"} to it, outside of all blocks, and call it "
+		    "again; or "
+		    "put the block above in yourself",
+		    "%s includes no folder for it; nothing was written", config);
+	}
+	r = make_folder(ret, folder);
+	if (r < 0)
+		return fail(cli, ret, folder, r);
+	if (asprintf(&ret->path, "%s/%s.conf", folder, name) < 0) {
+		ret->path = NULL;
+		return fail(cli, ret, folder, -ENOMEM);
+	}
+	r = make_file(ret, ret->path, block->data, block->len);
+	return r < 0 ? fail(cli, ret, ret->path, r) : EX_OK;
+}
