@@ -194,25 +194,41 @@ read_xid(void *params, const char *value, size_t len)
 	return 0;
 }
 
+/* Decodes xtext without control characters into `to`, which was zeroed. */
 static int
-read_xname(void *params, const char *value, size_t len)
+read_text(char *to, size_t size, const char *value, size_t len)
 {
-	struct smtp_mail_params *p = params;
-	CLEANUP_BUF struct buf name = BUF_INIT(sizeof(p->full_name) - 1);
+	CLEANUP_BUF struct buf text = BUF_INIT(size - 1);
 	uint32_t point;
-	int r = xtext_decode(&name, value, len);
+	int r = xtext_decode(&text, value, len);
 	size_t n;
 
 	if (r < 0)
 		return r == -ENOMEM ? 451 : 501;
-	for (size_t i = 0; i < name.len; i += n) {
-		n = utf8_length(name.data + i, name.len - i, &point);
+	for (size_t i = 0; i < text.len; i += n) {
+		n = utf8_length(text.data + i, text.len - i, &point);
 		if (n == 0 || point < 0x20 || point == 0x7f)
 			return 501;
 	}
-	if (name.len > 0)
-		memcpy(p->full_name, name.data, name.len);
+	if (text.len > 0)
+		memcpy(to, text.data, text.len);
 	return 0;
+}
+
+static int
+read_xname(void *params, const char *value, size_t len)
+{
+	struct smtp_mail_params *p = params;
+
+	return read_text(p->full_name, sizeof(p->full_name), value, len);
+}
+
+static int
+read_xaccount(void *params, const char *value, size_t len)
+{
+	struct smtp_mail_params *p = params;
+
+	return read_text(p->account, sizeof(p->account), value, len);
 }
 
 static int
@@ -294,6 +310,7 @@ static const struct parameter mail_parameters[] = {
     {"AUTH", SMTP_EXT_AUTH, true, read_auth},
     {"XID", SMTP_EXT_XFRANK, true, read_xid},
     {"XNAME", SMTP_EXT_XFRANK, true, read_xname},
+    {"XACCOUNT", SMTP_EXT_XFRANK, true, read_xaccount},
     {"XCALLER", SMTP_EXT_XFRANK, false, read_xcaller},
 };
 

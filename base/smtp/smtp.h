@@ -130,9 +130,11 @@ struct smtp_mail_params {
 	bool requiretls;
 	enum smtp_ret ret;
 	char envid[101];      /* as on the wire (xtext); "" when absent */
-	/* private to the Unix socket, extension XFRANK: MAIL parameters XID=hex, XNAME=xtext, XCALLER */
+	/* private to the Unix socket, extension XFRANK: MAIL parameters XID=hex, XNAME=xtext, XACCOUNT=xtext,
+	 * XCALLER */
 	char submission_id[33]; /* hexadecimal; "" when absent */
 	char full_name[257];    /* -F, decoded; "" when absent */
+	char account[257];      /* by this account and no other, decoded; "" when absent */
 	bool caller;            /* XCALLER: the sender is to be the calling user's own address */
 };
 

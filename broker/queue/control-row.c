@@ -66,12 +66,15 @@ put_why(const struct account *a, bool times, struct message *out)
 {
 	enum schedule_state state = schedule_account_state(&a->schedule);
 	struct diagnosis d;
+	char next[400];
 
 	if (state == SCHEDULE_ACTIVE)
 		return;
 	if (state == SCHEDULE_HELD) {
 		message_put_str(out, F_TEXT, "A person holds this account.");
-		message_put_str(out, F_NEXT, "Release it when it may send again.");
+		(void)snprintf(next, sizeof(next),
+		    "Release it when it may send again: `frank account release %s`.", a->name);
+		message_put_str(out, F_NEXT, next);
 		return;
 	}
 	if (state == a->schedule.keeper && a->schedule.keeper != SCHEDULE_ACTIVE) {

@@ -223,6 +223,15 @@ settle(const struct decider *d, const struct policy_claim *claim, bool sender_ok
 		refuse(ret, "the service has no sender address to use instead", claim->caller);
 }
 
+const struct policy_account *
+policy_account(const struct policy_account *accounts, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(accounts[i].name, name) == 0)
+			return &accounts[i];
+	return NULL;
+}
+
 void
 policy_decide(const struct policy_service *s, const struct policy_account *accounts,
     size_t account_count, const struct policy_claim *claim, struct policy_decision *ret)
@@ -233,6 +242,8 @@ policy_decide(const struct policy_service *s, const struct policy_account *accou
 	const char *forbidden = forbidden_from(&d, claim), *from;
 
 	*ret = (struct policy_decision){0};
+	if (claim->account != NULL && policy_account(accounts, account_count, claim->account) == NULL)
+		return refuse(ret, "the service does not send by this account", claim->account);
 	if (s->from == POLICY_REFUSE && !sender_ok)
 		return refuse(ret, "this envelope sender is not allowed", claim->sender);
 	if (s->from == POLICY_REFUSE && forbidden != NULL)
@@ -244,7 +255,9 @@ policy_decide(const struct policy_service *s, const struct policy_account *accou
 	if (ret->refused != NULL)
 		return;
 	from = ret->from != NULL || claim->from_count == 0 ? ret->from : claim->from[0];
-	ret->account = account_of(&d, ret->sender);
+	ret->account = claim->account != NULL
+			   ? policy_account(accounts, account_count, claim->account)
+			   : account_of(&d, ret->sender);
 	if (ret->account == NULL)
 		ret->account = account_of(&d, from);
 	if (ret->account == NULL)

@@ -88,6 +88,10 @@ struct policy_account {
 	const char *mailbox; /* NULL or "": has none (a relay) */
 };
 
+/* The account of that name, or NULL. */
+const struct policy_account *policy_account(
+    const struct policy_account *accounts, size_t count, const char *name);
+
 enum policy_envelope {
 	POLICY_ENVELOPE_CALLER, /* the caller left it open: its own address */
 	POLICY_ENVELOPE_NULL,   /* "<>": reports about this message are not wanted */
@@ -98,6 +102,7 @@ enum policy_envelope {
 struct policy_claim {
 	enum policy_envelope envelope;
 	const char *sender;      /* POLICY_ENVELOPE_GIVEN: the address */
+	const char *account;     /* by this one of the accounts, whatever the sender; NULL: left open */
 	const char *caller;      /* the calling user's own address; never NULL */
 	const char *const *from; /* addresses of the header's From */
 	size_t from_count;       /* 0: there is no From yet, or it cannot be read */
@@ -124,7 +129,8 @@ struct policy_decision {
  * accounts. Under POLICY_REWRITE, a From or envelope sender that is not allowed becomes the other
  * one where that was given and is allowed, else the first address of `senders` that is no pattern,
  * else the mailbox of the service's first account. The account is the one whose mailbox is the
- * final sender, else the one whose mailbox is the final From, else the first.
+ * final sender, else the one whose mailbox is the final From, else the first; the one that is
+ * claimed, where one is: a claim of none of the accounts is refused.
  *
  * A From that can be read in two ways is refused under POLICY_REFUSE, and under POLICY_REWRITE
  * becomes its first address alone, where that is allowed.

@@ -96,6 +96,7 @@ decide_sender(struct submission *s, const struct complete_claim *claim, struct p
 	struct transaction *t = s->t;
 	struct policy_claim c = {.envelope = t->envelope,
 	    .sender = t->sender,
+	    .account = t->account,
 	    .caller = t->caller,
 	    .from = claim->from,
 	    .from_count = claim->from_count,

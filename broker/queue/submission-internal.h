@@ -33,6 +33,7 @@ struct transaction {
 	char *sender;    /* given, qualified */
 	char *caller;    /* the calling user's own address */
 	char *full_name; /* -F, or the user's own */
+	char *account;   /* that it is to go by; NULL: left open */
 	struct plan_texts texts;
 	bool from_replaced; /* the caller's own From is not what goes out */
 	bool duplicate; /* stored already: its content is dropped */

@@ -45,6 +45,7 @@ transaction_free(struct transaction *t)
 	free(t->sender);
 	free(t->caller);
 	free(t->full_name);
+	free(t->account);
 	buf_free(&t->texts.date);
 	buf_free(&t->texts.id);
 	buf_free(&t->texts.received);
@@ -109,7 +110,10 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 		      : *sender == '\0' ? POLICY_ENVELOPE_NULL
 					: POLICY_ENVELOPE_GIVEN;
 	t->sender = t->envelope == POLICY_ENVELOPE_GIVEN ? queue_qualify(q, sender) : strdup("");
-	if (t->message == NULL || t->caller == NULL || t->full_name == NULL || t->sender == NULL)
+	if (*p->account != '\0')
+		t->account = strdup(p->account);
+	if (t->message == NULL || t->caller == NULL || t->full_name == NULL || t->sender == NULL ||
+	    (*p->account != '\0' && t->account == NULL))
 		return transaction_free(t);
 	t->message->id = t->body.id;
 	t->message->service = strdup(service->name);
@@ -219,6 +223,9 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 	if (v->account_count == 0 && !v->policy.capture)
 		return submission_refuse_logged(
 		    s, v, sender, 550, "5.7.1", "The service has no account to send through");
+	if (*p->account != '\0' && policy_account(v->names, v->account_count, p->account) == NULL)
+		return submission_refuse_logged(s, v, sender, 550, "5.7.1",
+		    "The service of this caller does not send by the account that is asked for");
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
 		return submission_refuse_logged(
 		    s, v, sender, 550, "5.7.1", "The message is larger than this service may send");

@@ -3,6 +3,7 @@ from harness import *
 
 
 def run(ground, options):
+    one_account(ground)
     sink = Fault('smtp', '--tls', 'none', '--mode', 'slow_dot=300')
     relay = lambda port: {'provider': 'generic', 'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'127.0.0.1:{port}', 'tls': 'none'}
     f = Frank('life', {'a': relay(sink.port)})
@@ -131,3 +132,26 @@ def errors(f):
         r = subprocess.run([program('frankd'), '-c', path, '--check'], capture_output=True, text=True, env=f.env)
         check('--check: ' + name, r.returncode != 0 and re.search(want, r.stdout + r.stderr), r.stdout + r.stderr)
         check('--check: the value of a secret is not repeated', 'hunter2' not in r.stdout + r.stderr, '')
+
+
+def one_account(ground):
+    """frank test sends by the account that it names, also where another has the same mailbox; and not at all where mail waits for a person."""
+    f = Frank('one-account', {a: password_account(ground) for a in ('first', 'second', 'apart')},
+              {'s': dict(users=['*'], accounts=['first', 'second'], senders=['billing@example.test'])})
+    if not check('one account: frankd starts', f.start(), f.log()[-800:]):
+        return
+    for a in ('first', 'second', 'apart'):
+        f.frank('secret', 'set', a, input=ground.password + '\n')
+    for a in ('second', 'first'):
+        r = f.frank('test', a, 'one@example.test', '--json', timeout=150)
+        o = json.loads(r.stdout) if r.stdout.startswith('{') else {}
+        check(f'one account: frank test {a} is delivered by {a}', r.returncode == 0 and o.get('account') == a, r)
+    r = f.frank('test', 'apart', 'one@example.test')
+    check('one account: none that the service does not use', r.returncode == 77 and 'does not send by' in r.stderr, r)
+    f.frank('account', 'hold', 'second')
+    before = f.queue()
+    r = f.frank('test', 'second', 'one@example.test')
+    check('one account: none that is held, and why', r.returncode == 75 and 'held' in r.stderr and 'frank account release second' in r.stderr and f.queue() == before, (r, f.queue()))
+    r = f.frank('test', 'first', 'one@example.test', timeout=150)
+    check('one account: its neighbour sends on', r.returncode == 0, r)
+    f.stop()

@@ -115,6 +115,8 @@ test_mail(void **state)
 	    {"FROM:<a@b> XID=" ID "0", 501, ""},
 	    {"FROM:<a@b> XID=0123456789ABCDEF0123456789abcdef", 501, ""},
 	    {"FROM:<a@b> XNAME=a+0Ab", 501, ""},
+	    {"FROM:<a@b> XACCOUNT=a+00b", 501, ""},
+	    {"FROM:<a@b> XACCOUNT=" HUNDRED HUNDRED FIFTY TEN, 501, ""},
 	    {"FROM:<a@b> XNAME=+FF", 501, ""},
 	    {"FROM:<a@b> XNAME=" HUNDRED HUNDRED FIFTY TEN, 501, ""},
 	};
@@ -140,7 +142,7 @@ test_mail_values(void **state)
 {
 	static const char all[] =
 	    "FROM:<a@b> SIZE=12 BODY=BINARYMIME SMTPUTF8 RET=FULL ENVID=x+2By REQUIRETLS XID=" ID
-	    " XNAME=Zo+C3+AB+20+2B XCALLER";
+	    " XNAME=Zo+C3+AB+20+2B XACCOUNT=a+20b XCALLER";
 	char address[ADDRESS_MAX + 1];
 	struct smtp_mail_params p;
 	const char *why;
@@ -153,6 +155,7 @@ test_mail_values(void **state)
 	assert_string_equal(p.envid, "x+2By");
 	assert_string_equal(p.submission_id, ID);
 	assert_string_equal(p.full_name, "Zo\xc3\xab +");
+	assert_string_equal(p.account, "a b");
 	assert_int_equal(smtp_mail_parse("FROM:<>", 7, ALL, address, &p, &why), 0);
 	assert_true(p.size == 0 && !p.smtputf8 && !p.caller && p.envid[0] == '\0');
 }
@@ -176,6 +179,7 @@ test_extensions(void **state)
 	    {"FROM:<a@b> AUTH=<>", SMTP_EXT_AUTH, false},
 	    {"FROM:<a@b> XID=" ID, SMTP_EXT_XFRANK, false},
 	    {"FROM:<a@b> XNAME=x", SMTP_EXT_XFRANK, false},
+	    {"FROM:<a@b> XACCOUNT=x", SMTP_EXT_XFRANK, false},
 	    {"FROM:<a@b> XCALLER", SMTP_EXT_XFRANK, false},
 	    {"TO:<a@b> NOTIFY=NEVER", SMTP_EXT_DSN, true},
 	    {"TO:<a@b> ORCPT=rfc822;a", SMTP_EXT_DSN, true},
