@@ -9,6 +9,7 @@ def run(ground, options):
     from_nothing(ground)
     by_answers(ground)
     by_names(ground)
+    shared(ground)
 
 
 def world(name):
@@ -160,3 +161,30 @@ def by_names(ground):
           'submit    = "srv:tells.test"' in open(f.path('conf.d/tells.conf')).read(), info)
     check('names: the usual name, and what answers there', says('a@usual.test', 64, 'generic, since smtp.usual.test:587 220'), info)
     check('names: a domain that says nothing', says('a@nothing.test', 64, '--submit'), info)
+
+
+def shared(ground):
+    """Shared mailboxes through one delegate, as frank-credentials(7) has it: billing@ may send as shared@, and not as alerts@."""
+    addresses = ['shared@example.test', 'alerts@example.test']
+    f = Frank('shared', {'delegate': oauth_account(ground), 'one': oauth_account(ground, mailbox_='shared@example.test', **{'auth-user': MAILBOX})},
+              services={'shared': dict(users=['*'], accounts=['delegate'], senders=addresses)})
+    if not check('shared: frankd starts', f.start(), f.log()[-800:]):
+        return
+    rc, out = f.authorize(ground, 'delegate', MAILBOX)
+    check('shared: the delegate signs in once', rc == 0, out)
+    mark = marker('shared')
+    f.send('shared@example.test', 'shared-reader@example.test', mark)
+    got = ground.arrived('shared-reader@example.test', mark)
+    check('shared: mail goes out with the shared address in the envelope and in From', len(got) == 1 and re.search(r'(?m)^From:.*shared@example\.test', got[0]) and 'Return-Path: <shared@example.test>' in got[0],
+          (got, f.shown()))
+    mark = marker('rewritten')
+    f.send('else@example.test', 'shared-reader@example.test', mark)
+    got = ground.arrived('shared-reader@example.test', mark)
+    check('shared: another From becomes the first of senders', len(got) == 1 and re.search(r'(?m)^From:.*shared@example\.test', got[0]), (got, f.shown()))
+    r = f.frank('check', 'delegate')
+    check('shared: frank check names the address that lacks Send As', r.returncode != 0 and 'alerts@example.test' in r.stdout + r.stderr, r)
+    rc, out = f.authorize(ground, 'one', MAILBOX)
+    check('shared: for a single one the delegate is auth-user', rc == 0 and MAILBOX in out, out)
+    rc, out = f.authorize(ground, 'one', 'alerts@example.test')
+    check('shared: and nobody else signs in for it', rc == 77 and 'alerts@example.test signed in' in out, out)
+    f.stop()
