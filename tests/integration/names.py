@@ -2,11 +2,12 @@
 """names.py FOLDER DRIVER FRANK-SEND FRANKD FRANK SENDMAIL: how frank-send finds its server, in a network of its own: a name server of ours on
 127.0.0.1, port 53.
 
-Started by test_connect.py under `unshare -n -m`, with FOLDER/resolv.conf over /etc/resolv.conf. Prints a JSON line per case: its name,
-what the driver printed, and what the servers saw; last what `frank check` says of accounts whose server DNS names. FOLDER has the
-certificates, and frank.conf for frankd.
+Started by test_connect.py under `unshare -n -m`, with FOLDER/resolv.conf over /etc/resolv.conf, and FOLDER/hosts, which says nothing of
+localhost, over /etc/hosts. Prints a JSON line per case: its name, what the driver printed, and what the servers saw; last what
+`frank check` says of accounts whose server DNS names, and the address that `frank authorize` has from an issuer at localhost. FOLDER has
+the certificates, and frank.conf for frankd.
 """
-import fcntl, json, os, socket, struct, subprocess, sys, threading, time
+import fcntl, http.server, json, os, socket, struct, subprocess, sys, threading, time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 FAULT = os.path.join(os.path.dirname(HERE), 'ground', 'fault')
@@ -80,18 +81,46 @@ def start(folder, frankd):
     return d
 
 
+def issuer():
+    """An authorization server as far as its own description."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            base = f'http://localhost:{self.server.server_address[1]}'
+            body = json.dumps(dict(issuer=base, authorization_endpoint=base + '/authorize', token_endpoint=base + '/token')).encode()
+            self.send_response(200)
+            self.send_header('Content-Type', 'application/json')
+            self.send_header('Content-Length', str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with open(f'{sys.argv[1]}/frank.conf', 'a') as conf:
+        conf.write(f'account "issuer" {{\n mailbox = "billing@example.test"\n grant = "authorization-code"\n client-id = "names"\n scopes = {{"mail.send"}}\n'
+                   f' issuer = "http://localhost:{server.server_address[1]}"\n submit = "localhost:587"\n}}\n')
+
+
 def checks(folder, frankd, frank, sendmail):
     """A signed message through an account of frank.conf; after a restart `frank check` of each, as JSON."""
     d = start(folder, frankd)
     env = dict(os.environ, FRANK_CONTROL_SOCKET=f'{folder}/run/control.sock', FRANK_SUBMIT_SOCKET=f'{folder}/run/submit.sock')
-    message = 'DKIM-Signature: v=1; a=ed25519-sha256; d=example.test;\n s=app; h=from; bh=MTIz; b=MTIz\nSubject: signed\n\nsigned\n'
+    message = 'DKIM-Signature: v=1; a=ed25519-sha256; d=example.test;\n s=app; h=from; bh=MTIz; b=MTIz\nFrom: billing@example.test\nSubject: signed\n\nsigned\n'
     r = subprocess.run([sendmail, '-f', 'billing@example.test', 'inbox@example.test'], input=message, capture_output=True, text=True, env=env, timeout=60)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and json.loads(subprocess.run([frank, 'queue', '--json'], capture_output=True, text=True, env=env, timeout=60).stdout)['messages']:
+        time.sleep(0.1)
     d.terminate()
     d.wait(30)
     d = start(folder, frankd)
     for account in ('found', 'nowhere'):
         c = subprocess.run([frank, 'check', account, '--json'], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=200)
         print(json.dumps(dict(name=f'check {account}', rc=c.returncode, out=c.stdout, err=r.stderr + c.stderr)), flush=True)
+    p = subprocess.Popen([frank, 'authorize', 'issuer', '--no-browser'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    url = p.stdout.readline()
+    p.terminate()
+    print(json.dumps(dict(name='authorize', out=url, err=p.communicate(timeout=30)[1])), flush=True)
     d.terminate()
     d.wait(30)
 
@@ -118,6 +147,7 @@ def main():
         ('silent.test', AAAA): None,
     })
     serve_names(records)
+    issuer()
     kept = hole(('::1', plain.port))
     cases = {
         'in its own domain': ['--srv', '--host', 'in.test', '--tls', 'either'],
@@ -130,6 +160,8 @@ def main():
         'no service, on purpose': ['--srv', '--host', 'none.test', '--tls', 'either'],
         'no such domain': ['--srv', '--host', 'nowhere.test', '--tls', 'either'],
         'an address that never answers': ['--host', 'hole.test', '--tls', 'none', '--port', str(plain.port)],
+        'localhost, which no file names': ['--host', 'localhost', '--tls', 'none', '--port', str(plain.port)],
+        'a name below localhost': ['--host', 'mail.localhost', '--tls', 'none', '--port', str(plain.port)],
         'a kind of address that is never named': ['--host', 'silent.test', '--tls', 'none', '--port', str(plain.port)],
     }
     for name, args in cases.items():

@@ -124,6 +124,8 @@ WANTED = {  # case: outcome, what the transcript must say, and must not
     'no service, on purpose': ('no-host/dns The name _submission._tcp.none.test names no server', '', 'connected'),
     'no such domain': ('no-host/dns The name _submission._tcp.nowhere.test does not exist', '', 'connected'),
     'an address that never answers': ('250 2.0.0/eom', r'connected to hole\.test:\d+ \[127\.0\.0\.1\]', 'timed out'),
+    'localhost, which no file names': ('250 2.0.0/eom', r'connected to localhost:\d+ \[127\.0\.0\.1\]', None),
+    'a name below localhost': ('250 2.0.0/eom', r'connected to mail\.localhost:\d+ \[127\.0\.0\.1\]', None),
     'a kind of address that is never named': ('250 2.0.0/eom', r'connected to silent\.test:\d+ \[127\.0\.0\.1\]', None),
 }
 
@@ -141,10 +143,12 @@ def names():
     authority(folder, domain=['mail.in.test', 'own.test', 'two.test', 'order.test'], elsewhere=['mail.elsewhere.test'])
     with open(f'{folder}/resolv.conf', 'w') as out:
         out.write('nameserver 127.0.0.1\n')
+    with open(f'{folder}/hosts', 'w') as out:
+        out.write('192.0.2.7 elsewhere\n')
     argv = [os.path.join(HERE, 'names.py'), folder, os.path.join(build_dir(), 'tests/send/send-driver'), os.path.join(build_dir(), 'broker/frank-send'),
             program('frankd'), program('frank'), program('sendmail')]
     env = dict(clean_env(), GROUND=os.environ['GROUND'], GROUND_NPM=os.environ.get('GROUND_NPM', ''), PYTHONDONTWRITEBYTECODE='1')
-    r = subprocess.run(['unshare', '-n', '-m', 'sh', '-c', f'mount --bind {folder}/resolv.conf /etc/resolv.conf && exec python3 "$@"', 'sh', *argv],
+    r = subprocess.run(['unshare', '-n', '-m', 'sh', '-c', f'mount --bind {folder}/resolv.conf /etc/resolv.conf && mount --bind {folder}/hosts /etc/hosts && exec python3 "$@"', 'sh', *argv],
                        env=env, capture_output=True, text=True, timeout=300)
     seen = {}
     for line in r.stdout.splitlines():
@@ -158,6 +162,8 @@ def names():
           re.search(r'in\.test names mail\.in\.test:\d+', said) and re.search(r'"endpoint": "mail\.in\.test:\d+ \[127\.0\.0\.1\]"', said), (said, r.stderr[-600:]))
     check('the key that mail was signed with before a restart is looked up, and it is said where it was seen',
           'app._domainkey.example.test: an Ed25519 key (seen in the DKIM-Signature of mail)' in said, (said, r.stderr[-600:]))
+    said = seen.get('authorize', '')
+    check('an issuer at localhost is found though no file names it', re.match(r'http://localhost:\d+/authorize\?', said), (said, r.stderr[-600:]))
     said = seen.get('check nowhere', '')
     check('frank check of a domain that names none: the account is called what it is', '"endpoint": "srv:nowhere.test"' in said and ':0' not in said and
           'nowhere.test does not exist' in said, (said, r.stderr[-600:]))
