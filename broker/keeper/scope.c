@@ -216,19 +216,31 @@ was_asked(struct piece got, const char *asked)
 	return false;
 }
 
+static void
+warn_about(struct piece scope, const char *asked, struct buf *ret)
+{
+	if (!is_for_mail(scope))
+		return;
+	if (asked != NULL && !was_asked(scope, asked))
+		warn_one(scope, "grants more than was asked for: ", ret);
+	else if (reads_mail(scope))
+		warn_one(scope, "lets whoever holds it read the mailbox too: ", ret);
+}
+
 void
 scope_warn(const char *asked, const char *granted, struct buf *ret)
 {
-	const char *at = granted != NULL ? granted : asked;
-	struct piece scope;
+	const char *list = granted != NULL ? granted : asked;
+	struct piece scope, part;
 
-	while (at != NULL && next_scope(&at, &scope)) {
-		if (!is_for_mail(scope))
-			continue;
-		if (asked != NULL && !was_asked(scope, asked))
-			warn_one(scope, "grants more than was asked for: ", ret);
-		else if (reads_mail(scope))
-			warn_one(scope, "lets whoever holds it read the mailbox too: ", ret);
+	while (list != NULL && next_scope(&list, &scope)) {
+		const char *at = scope.at;
+
+		if (asked == NULL || was_asked(scope, asked))
+			warn_about(scope, asked, ret);
+		else
+			while (next_piece(&at, scope.at + scope.len, ",", &part))
+				warn_about(part, asked, ret);
 	}
 }
 

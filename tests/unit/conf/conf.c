@@ -186,6 +186,9 @@ test_app_only(void **state)
 	assert_string_equal(c->accounts[0].scopes, "https://outlook.office365.com/.default");
 	assert_string_equal(c->accounts[0].token_endpoint,
 	    "https://login.microsoftonline.com/y.z/oauth2/v2.0/token");
+	/* by whom an ID token must be issued; "common" stands for a token's own tenant */
+	assert_string_equal(c->accounts[0].issuer, "https://login.microsoftonline.com/y.z/v2.0");
+	assert_string_equal(c->accounts[1].issuer, "https://login.microsoftonline.com/common/v2.0");
 	assert_int_equal(c->accounts[0].audience.count, 3);
 	assert_string_equal(c->accounts[0].mechanisms.items[0], "XOAUTH2");
 	assert_non_null(strstr(c->accounts[1].scopes, "SMTP.Send"));

@@ -242,6 +242,8 @@ test_scope_warnings(void **state)
 	    {"https://www.googleapis.com/auth/gmail.send", "https://mail.google.com/",
 		"more than was asked for: https://mail.google.com/"},
 	    {"https://mail.google.com/", "https://mail.google.com", "read the mailbox too"},
+	    {"mail-w openid", "openid,mail-w", ""},
+	    {"mail-w", "mail-w,mail-r", "more than was asked for: mail-r"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
