@@ -23,6 +23,7 @@
 
 enum {
 	OUT_SIZE = 8192,
+	PROBE_MAX = 40, /* "Content-Transfer-Encoding: binary", with some white space */
 	ADDRESSES_MAX = 64,
 	/* A line of this length that is no field yet will not become one. */
 	NAME_MAX_LEN = 1000,
@@ -46,6 +47,7 @@ enum kind {
 	KIND_MESSAGE_ID,
 	KIND_SUBJECT,
 	KIND_MIME,
+	KIND_ENCODING,
 	KIND_RECEIVED,
 	KIND_SIGNATURE, /* names the fields that it covers */
 	KIND_ARC,       /* goes with one */
@@ -78,7 +80,7 @@ static const struct {
     {"Resent-Cc", KIND_ADDRESSES},
     {"Resent-Reply-To", KIND_ADDRESSES},
     {"Disposition-Notification-To", KIND_ADDRESSES},
-    {"Content-Transfer-Encoding", KIND_STRUCTURED},
+    {"Content-Transfer-Encoding", KIND_ENCODING},
     {"Content-Disposition", KIND_STRUCTURED},
     {"Content-ID", KIND_STRUCTURED},
     {"References", KIND_STRUCTURED},
@@ -107,6 +109,7 @@ struct found {
 	bool from_unreadable, from_double,
 	    from_phrase; /* phrase: it has words that are no address */
 	bool date, message_id, reply_to, resent_seen;
+	bool binary_type, binary, encoded; /* what the body says of itself */
 	unsigned received;
 };
 
@@ -126,7 +129,10 @@ struct complete {
 	bool header_mended; /* NULs or lone CRs in it were not what the wire takes */
 	bool in_body;
 	/* body */
+	bool raw; /* octets pass as they are */
 	uint64_t line_len;
+	char probe[PROBE_MAX]; /* the beginning of the line */
+	size_t probe_len;
 	unsigned continuation; /* octets that the UTF-8 sequence still lacks */
 	size_t out_len;
 	struct complete_facts facts;
@@ -214,6 +220,25 @@ is_of_addresses(enum kind k)
 {
 	return k == KIND_FROM || k == KIND_SENDER || k == KIND_RESENT || k == KIND_REPLY_TO ||
 	       k == KIND_TO || k == KIND_ADDRESSES;
+}
+
+/* Types of content that is never text, whatever it says of its encoding. */
+static bool
+is_binary_type(const struct header_field *f)
+{
+	static const char *const types[] = {"image/", "audio/", "video/", "font/",
+	    "application/octet-stream", "application/pdf", "application/zip", "application/gzip"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (mime_value_begins(f, types[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_binary_encoding(const struct header_field *f)
+{
+	return mime_value_begins(f, "binary");
 }
 
 /* Does a signature cover the field, or that there is none? */
@@ -387,10 +412,17 @@ look_at(struct complete *c, const struct header_field *f, struct found *found)
 			mime_charset(f, found->charset);
 		if (header_is(f, "Content-Type") && mime_is_signed(f))
 			c->facts.content_signed = true;
+		if (header_is(f, "Content-Type") && is_binary_type(f))
+			found->binary_type = true;
 		break;
 	case KIND_RECEIVED:
 		if (++found->received > COMPLETE_RECEIVED_MAX)
 			return -ELOOP;
+		break;
+	case KIND_ENCODING:
+		found->binary = is_binary_encoding(f);
+		found->encoded = !found->binary && !mime_value_begins(f, "7bit") &&
+				 !mime_value_begins(f, "8bit");
 		break;
 	default:
 		break;
@@ -774,6 +806,10 @@ end_header(struct complete *c)
 	size_t at = 0;
 	int r = buf_reserve(&c->header, 0);
 
+	/* Those of the first line, of which it was not known what it is. */
+	for (size_t i = 0; i + 1 < c->line; i++)
+		if (c->header.data[i] == '\r' && c->header.data[i + 1] != '\n')
+			c->header.data[i] = ' ';
 	if (r == 0)
 		r = find_signatures(c, &found);
 	while (r == 0 && header_next(c->header.data, c->line, true, &at, &f) == 1)
@@ -787,6 +823,9 @@ end_header(struct complete *c)
 	}
 	if (r == 0) {
 		judge_signatures(c, &found, &plan);
+		c->raw = c->facts.mime && !c->facts.is_signed &&
+			 (found.binary || (found.binary_type && !found.encoded));
+		c->facts.raw_body = c->raw;
 		r = write_header(c, &found, &plan);
 	}
 	dkim_names_clear(&found.covered);
@@ -821,10 +860,46 @@ look_at_body(struct complete *c, const char *bytes, size_t len)
 	}
 }
 
+/* Does a part begin whose octets are to stay as they are? */
+static bool
+probe_is_binary(const struct complete *c)
+{
+	struct header_field f;
+	size_t at = 0;
+
+	return header_next(c->probe, c->probe_len, true, &at, &f) == 1 &&
+	       header_is(&f, "Content-Transfer-Encoding") && is_binary_encoding(&f);
+}
+
+/* Looks at a piece of a line of the body; `ends`: it is the last. */
+static void
+probe_line(struct complete *c, const char *bytes, size_t len, bool ends)
+{
+	size_t n = sizeof(c->probe) - c->probe_len;
+
+	memcpy(c->probe + c->probe_len, bytes, n < len ? n : len);
+	c->probe_len += n < len ? n : len;
+	if (!ends)
+		return;
+	if ((*c->probe == 'C' || *c->probe == 'c') && probe_is_binary(c))
+		c->raw = c->facts.raw_body = true;
+	c->probe_len = 0;
+}
+
+/* Octets of the body as they came in. */
+static int
+raw_body(struct complete *c, const char *bytes, size_t len)
+{
+	look_at_body(c, bytes, len);
+	return put(c, bytes, len);
+}
+
 /* Whole or partial lines of the body, CRLF their line ends. */
 static int
 body(struct complete *c, const char *bytes, size_t len)
 {
+	if (c->raw)
+		return raw_body(c, bytes, len);
 	for (size_t at = 0; at < len;) {
 		const char *lf = memchr(bytes + at, '\n', len - at);
 		size_t end = lf == NULL ? len : (size_t)(lf - bytes) + 1;
@@ -838,6 +913,10 @@ body(struct complete *c, const char *bytes, size_t len)
 		}
 		if (line > c->facts.longest_line)
 			c->facts.longest_line = line;
+		if (c->facts.mime && !c->facts.is_signed)
+			probe_line(c, bytes + at, end - at, lf != NULL);
+		if (c->raw)
+			break; /* lines mean nothing any more */
 		at = end;
 	}
 	look_at_body(c, bytes, len);
@@ -878,6 +957,11 @@ begin_body(struct complete *c, bool whole)
 {
 	bool blank = whole && c->header.len - c->line == 2;
 	int r = end_header(c);
+
+	for (size_t i = c->line; i < c->header.len; i++)
+		if (c->header.data[i] == '\r' &&
+		    (i + 1 == c->header.len || c->header.data[i + 1] != '\n'))
+			c->facts.odd_octets = true;
 
 	if (r == 0 && !blank)
 		r = body(c, c->header.data + c->line, c->header.len - c->line);
@@ -943,7 +1027,7 @@ lines(struct complete *c, const char *bytes, size_t len)
 			n = NAME_MAX_LEN;
 		if (!c->line_known && seen < NAME_MAX_LEN && n > NAME_MAX_LEN - seen)
 			n = NAME_MAX_LEN - seen;
-		if (bytes[n - 1] == '\r')
+		if (bytes[n - 1] == '\r' && n < len && bytes[n] == '\n')
 			n++;
 		r = header_piece(c, bytes, n, bytes[n - 1] == '\n');
 		bytes += n;
@@ -954,19 +1038,35 @@ lines(struct complete *c, const char *bytes, size_t len)
 
 /* ---- lines out of anything ---- */
 
-/* CRs that no LF followed. */
+/* CRs that no LF followed. The first line may be one of a body without header. */
 static int
 bare_crs(struct complete *c)
 {
 	int r = 0;
 
 	for (; c->crs > 0 && r == 0; c->crs--) {
-		c->facts.bare_crs++;
+		bool header = !c->in_body && (c->line > 0 || c->line_known);
+
 		c->header_mended = c->header_mended || !c->in_body;
+		c->facts.odd_octets = c->facts.odd_octets || c->in_body;
 		c->line_begun = true;
-		r = lines(c, " ", 1);
+		r = lines(c, header ? " " : "\r", 1);
 	}
 	return r;
+}
+
+static int
+nul(struct complete *c)
+{
+	if (c->in_body && c->facts.mime) {
+		int r = bare_crs(c);
+
+		c->facts.odd_octets = c->line_begun = true;
+		return r < 0 ? r : lines(c, "", 1);
+	}
+	c->facts.nuls++;
+	c->header_mended = c->header_mended || !c->in_body;
+	return 0;
 }
 
 /* Length of the run of octets that need no change: text and CRLF. */
@@ -993,6 +1093,8 @@ input(struct complete *c, const char *bytes, size_t len)
 	int r = 0;
 
 	for (size_t at = 0, run; at < len && r == 0; at += run) {
+		if (c->raw)
+			return raw_body(c, bytes + at, len - at);
 		run = c->crs > 0 && (bytes[at] == '\r' || bytes[at] == '\n' || bytes[at] == '\0')
 			  ? 0
 			  : clean_run(bytes + at, len - at);
@@ -1007,8 +1109,7 @@ input(struct complete *c, const char *bytes, size_t len)
 		if (bytes[at] == '\r') {
 			c->crs++;
 		} else if (bytes[at] == '\0') {
-			c->facts.nuls++;
-			c->header_mended = c->header_mended || !c->in_body;
+			r = nul(c);
 		} else {
 			c->crs = 0;
 			c->line_begun = false;
@@ -1029,7 +1130,7 @@ complete_input(struct complete *c, const char *bytes, size_t len)
 int
 complete_end(struct complete *c, struct complete_facts *ret)
 {
-	if (c->error == 0 && (c->line_begun || c->crs > 0)) {
+	if (c->error == 0 && !c->raw && (c->line_begun || c->crs > 0)) {
 		c->crs = 0;
 		c->error = lines(c, "\r\n", 2);
 	}

@@ -4,9 +4,11 @@
  * they were cut.
  *
  * What is done, for every entrance alike:
- *   - line ends become CRLF: LF, CRLF and CR CR LF (any CRs before an LF) each end one line. A CR
- *     that no LF follows ends no line and must not reach the wire: it becomes a space;
- *   - NULs are removed, all other octets kept; the last line is ended;
+ *   - line ends become CRLF: LF, CRLF and CR CR LF (any CRs before an LF) each end one line; the last
+ *     line is ended. Content that says to be binary keeps its octets as they are;
+ *   - a CR that no LF follows ends no line. In the header section it becomes a space, in a body it
+ *     stays; NULs are removed from the header section, and from a message without MIME fields, which is
+ *     text. What is left of either must not reach the wire: the facts tell of it;
  *   - lines in front of the header section, as mbox files have them, are dropped (header.h);
  *   - the header section ends at a blank line or at the first line that is no field, which then is
  *     the first line of the body: no line is lost;
@@ -25,8 +27,9 @@
  *     covers as absent is not added. Where the owner's policy changes such a field the signature no
  *     longer holds: it becomes X-Original-DKIM-Signature, so that nobody counts it as failed.
  *
- * The body is streamed. What can be known only at its end (a line over 998 octets, text without
- * MIME fields that is not ASCII) is mended by a second pass over the finished message: recode.h.
+ * The body is streamed. What can be known only at its end (a line over 998 octets, octets that no line
+ * may hold, text without MIME fields that is not ASCII) is mended by a second pass over the finished
+ * message: recode.h.
  */
 #ifndef FRANK_BROKER_MESSAGE_COMPLETE_H
 #define FRANK_BROKER_MESSAGE_COMPLETE_H
@@ -82,14 +85,15 @@ struct complete_facts {
 	bool eight_bit_body;
 	bool eight_bit_header; /* raw octets above 0x7F are left in it */
 	bool body_is_utf8;
-	bool smtputf8;                          /* an address in the header has octets above 0x7F */
-	bool mime;                              /* has MIME-Version or Content-Type */
-	bool header_split;                      /* a field without white space had to be cut */
-	bool content_signed;                    /* multipart/signed or application/pkcs7-mime */
-	bool is_signed;                         /* a signature covers fields and the body */
-	bool signature_broken;                  /* one was there, and was put aside */
-	unsigned nuls;                          /* removed */
-	unsigned bare_crs;                      /* replaced */
+	bool smtputf8;         /* an address in the header has octets above 0x7F */
+	bool mime;             /* has MIME-Version or Content-Type */
+	bool header_split;     /* a field without white space had to be cut */
+	bool content_signed;   /* multipart/signed or application/pkcs7-mime */
+	bool is_signed;        /* a signature covers fields and the body */
+	bool signature_broken; /* one was there, and was put aside */
+	unsigned nuls;         /* removed */
+	bool odd_octets;       /* the body holds NULs, or CRs that end no line */
+	bool raw_body;         /* from somewhere on it is as it came in, line ends included */
 	char subject[COMPLETE_SUBJECT_MAX + 1]; /* decoded no further; for lists */
 	char message_id[COMPLETE_SUBJECT_MAX + 1];
 	char signed_with[DKIM_LIST]; /* dkim.h */

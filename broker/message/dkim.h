@@ -30,7 +30,7 @@ struct dkim_names {
 	struct dkim_name {
 		const char *at;
 		size_t len;
-	} *list;
+	} * list;
 	size_t count, room;
 	bool all; /* one does not say which: every field may be covered */
 };

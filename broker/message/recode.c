@@ -1,21 +1,21 @@
 /*
  * recode.c: see recode.h.
  *
- * The header section is collected, its MIME fields are read and replaced, then the body streams
- * through one of the encoders; of a message of several parts, each part (recode-parts.c). Quoted-printable (RFC 2045 section 6.7) lines are at most 76 octets
- * with the soft break's "="; white space at the end of a line is encoded.
+ * A message is read as entities: a header section, and a body, which may hold entities in turn. Whether
+ * the body needs anything is known only behind it, and its header stands before it: so every body that
+ * may be encoded is. Boundaries of multipart entities (RFC 2046 section 5.1) stand in a stack, the
+ * innermost on top: that of an outer one ends all inner ones.
  */
 #include "broker/message/recode-internal.h"
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/header.h"
+#include "broker/message/mime.h"
 
 enum {
-	QP_LINE_MAX = 76,
-	SPLIT_AT = 990,
+	START_MAX = FIELDS_LINE_MAX + 2,
 	/* Completing may have made it longer than what came in: encoded words. */
 	HEADER_MAX = 8 * COMPLETE_HEADER_MAX,
 };
@@ -23,9 +23,9 @@ enum {
 enum recode_need
 recode_needed(const struct complete_facts *f)
 {
-	if (f->longest_line > FIELDS_LINE_MAX)
-		return RECODE_LINES;
-	return f->eight_bit_body && !f->mime ? RECODE_LABEL : RECODE_NONE;
+	if (f->longest_line > FIELDS_LINE_MAX || f->odd_octets || f->raw_body)
+		return RECODE_ENCODE;
+	return f->eight_bit_body && !f->mime && !f->is_signed ? RECODE_LABEL : RECODE_NONE;
 }
 
 struct recode *
@@ -40,8 +40,10 @@ recode_new(enum recode_need need, const struct complete_facts *facts,
 	r->facts = *facts;
 	r->write = write;
 	r->arg = arg;
+	r->top = r->in_header = true;
 	r->header = (struct buf)BUF_INIT(HEADER_MAX);
-	r->line = (struct buf)BUF_INIT(RECODE_COLLECT_MAX);
+	r->start = (struct buf)BUF_INIT(START_MAX);
+	r->line = (struct buf)BUF_INIT(FIELDS_LINE_MAX + 1);
 	return r;
 }
 
@@ -50,8 +52,8 @@ recode_free(struct recode *r)
 {
 	if (r != NULL) {
 		buf_free(&r->header);
+		buf_free(&r->start);
 		buf_free(&r->line);
-		recode_parts_free(r->parts);
 		free(r);
 	}
 	return NULL;
@@ -72,7 +74,7 @@ int
 recode_put(struct recode *r, const char *bytes, size_t len)
 {
 	r->size += len;
-	for (size_t i = 0; r->in_body && i < len && !r->eight_bit; i++)
+	for (size_t i = 0; !r->top && i < len && !r->eight_bit; i++)
 		r->eight_bit = ((unsigned char)bytes[i] & 0x80) != 0;
 	while (len > 0) {
 		size_t n = RECODE_OUT_SIZE - r->out_len < len ? RECODE_OUT_SIZE - r->out_len : len;
@@ -91,28 +93,30 @@ recode_put(struct recode *r, const char *bytes, size_t len)
 	return 0;
 }
 
-static int
-put_line(struct recode *r, const char *bytes, size_t len)
-{
-	int e = recode_put(r, bytes, len);
+/* ---- what is to be done with an entity ---- */
 
-	if (len > r->longest)
-		r->longest = len;
-	return e < 0 ? e : recode_put(r, "\r\n", 2);
-}
+struct entity {
+	struct header_field type; /* name NULL: it has none */
+	bool version, typed;
+	bool whole; /* all of its header section is fields */
+	bool message;
+	enum recode_way way;
+};
 
-/* ---- the header ---- */
-
-/* The way for a type; QUOTED_PRINTABLE leaves it to the encoding. */
+/* The way for a type; QUOTED_PRINTABLE and BASE64 leave it to the encoding. */
 static enum recode_way
-way_of_type(const struct header_field *f)
+way_of_type(const struct header_field *f, bool *ret_message)
 {
-	/* Whose content a signature or an encryption covers octet for octet. */
+	*ret_message =
+	    mime_value_begins(f, "message/rfc822") || mime_value_begins(f, "message/global");
 	if (mime_is_signed(f))
 		return RECODE_WAY_KEPT;
-	if (mime_value_begins(f, "multipart/"))
+	if (mime_value_begins(f, "multipart/") || *ret_message)
 		return RECODE_WAY_PARTS;
-	return mime_value_begins(f, "message/") ? RECODE_WAY_SPLIT : RECODE_WAY_QUOTED_PRINTABLE;
+	/* RFC 2046 section 5.2: these may not be encoded. */
+	if (mime_value_begins(f, "message/"))
+		return RECODE_WAY_OPAQUE;
+	return mime_value_begins(f, "text/") ? RECODE_WAY_QUOTED_PRINTABLE : RECODE_WAY_BASE64;
 }
 
 static enum recode_way
@@ -124,50 +128,59 @@ way_of_encoding(const struct header_field *f)
 		return RECODE_WAY_REFLOW;
 	return mime_value_begins(f, "7bit") || mime_value_begins(f, "8bit") ||
 		       mime_value_begins(f, "binary")
-		   ? RECODE_WAY_QUOTED_PRINTABLE
-		   : RECODE_WAY_SPLIT;
+		   ? RECODE_WAY_PARTS /* none */
+		   : RECODE_WAY_OPAQUE;
 }
 
-enum recode_way
-recode_choose(const char *header, size_t len, enum recode_way without_type,
-    struct header_field *ret_type, bool *ret_whole)
+/* Reads the header section in r->header, up to and with its blank line. */
+static void
+read_entity(const struct recode *r, struct entity *ret)
 {
-	enum recode_way type = without_type, encoding = RECODE_WAY_QUOTED_PRINTABLE;
+	enum recode_way type = RECODE_WAY_QUOTED_PRINTABLE, encoding = RECODE_WAY_PARTS;
+	bool is_signed = r->top && r->facts.is_signed;
 	struct header_field f;
 	size_t at = 0;
 
-	while (header_next(header, len, true, &at, &f) == 1) {
+	*ret = (struct entity){.message = r->depth > 0 && r->stack[r->depth - 1].digest};
+	if (ret->message)
+		type = RECODE_WAY_PARTS;
+	while (header_next(r->header.data, r->header.len, true, &at, &f) == 1) {
+		ret->version = ret->version || header_is(&f, "MIME-Version");
+		/* One that is attached; a message of our own says whether its signature holds. */
+		is_signed = is_signed || (!r->top && header_is(&f, "DKIM-Signature"));
 		if (header_is(&f, "Content-Type")) {
-			type = way_of_type(&f);
-			*ret_type = f;
+			type = way_of_type(&f, &ret->message);
+			ret->type = f;
+			ret->typed = true;
 		} else if (header_is(&f, "Content-Transfer-Encoding")) {
 			encoding = way_of_encoding(&f);
 		}
 	}
-	*ret_whole = at == len;
-	/* Composite types are not encoded themselves (RFC 2045 section 6.4). */
-	return type == RECODE_WAY_QUOTED_PRINTABLE ? encoding
-	       : encoding == RECODE_WAY_QUOTED_PRINTABLE || type == RECODE_WAY_KEPT
-		   ? type
-		   : RECODE_WAY_SPLIT;
+	ret->whole = at == r->header.len;
+	if (is_signed || type == RECODE_WAY_KEPT)
+		ret->way = RECODE_WAY_KEPT;
+	else if (!ret->whole)
+		ret->way = RECODE_WAY_OPAQUE;
+	else if (encoding == RECODE_WAY_PARTS || type == RECODE_WAY_OPAQUE)
+		ret->way = type;
+	else /* composite types are not encoded themselves (RFC 2045 section 6.4) */
+		ret->way = type == RECODE_WAY_PARTS ? RECODE_WAY_OPAQUE : encoding;
 }
 
-/* What the MIME fields allow. */
-static enum recode_way
-choose_way(struct recode *r)
+static bool
+find_boundary(const struct header_field *type, struct recode_level *ret)
 {
-	struct header_field type = {0};
-	enum recode_way way;
-	bool whole;
-
-	if (r->need == RECODE_LABEL)
-		return RECODE_WAY_LABEL;
-	way = recode_choose(
-	    r->header.data, r->header.len, RECODE_WAY_QUOTED_PRINTABLE, &type, &whole);
-	if (way == RECODE_WAY_PARTS && !recode_parts_begin(r, &type))
-		way = RECODE_WAY_SPLIT;
-	return way;
+	ret->digest = mime_value_begins(type, "multipart/digest");
+	if (!mime_parameter(type, "boundary", ret->boundary, sizeof(ret->boundary)))
+		return false;
+	ret->len = strlen(ret->boundary);
+	/* White space at its end would be lost on the way (RFC 2046 section 5.1.1). */
+	while (ret->len > 0 && ret->boundary[ret->len - 1] == ' ')
+		ret->boundary[--ret->len] = '\0';
+	return ret->len > 0;
 }
+
+/* ---- header sections ---- */
 
 static const char *
 charset(const struct recode *r)
@@ -177,239 +190,257 @@ charset(const struct recode *r)
 	return r->facts.body_is_utf8 ? "utf-8" : "unknown-8bit";
 }
 
+/* The fields that say how the body is encoded. */
 static int
-write_header(struct recode *r)
+write_encoding(struct recode *r, const struct entity *x, struct buf *out)
 {
-	bool encode = r->way == RECODE_WAY_QUOTED_PRINTABLE, version = false, type = false;
-	CLEANUP_BUF struct buf added = BUF_INIT(512);
+	int e = 0;
+
+	if (r->top && !x->version)
+		e = buf_append_str(out, "MIME-Version: 1.0\r\n");
+	if (e == 0 && r->top && !x->typed)
+		e = buf_printf(out, "Content-Type: text/plain; charset=%s\r\n", charset(r));
+	if (e == 0)
+		e = buf_printf(out, "Content-Transfer-Encoding: %s\r\n",
+		    x->way == RECODE_WAY_LABEL    ? "8bit"
+		    : x->way == RECODE_WAY_BASE64 ? "base64"
+						  : "quoted-printable");
+	r->facts.mime = r->facts.mime || r->top;
+	return e;
+}
+
+/* The header section of a part comes in any line ends, that of the message was made by complete.h. */
+static int
+normalise_header(struct recode *r)
+{
+	char *data = r->header.data;
+	CLEANUP_BUF struct buf out = BUF_INIT(2 * (size_t)HEADER_MAX);
+	int e = 0;
+
+	for (size_t i = 0; i < r->header.len && e == 0; i++) {
+		if (data[i] == '\n') {
+			e = buf_append_str(&out, "\r\n");
+		} else if (data[i] == '\r' || data[i] == '\0') {
+			size_t next = i;
+
+			while (next < r->header.len && data[next] == '\r')
+				next++;
+			r->refused = r->refused || next == r->header.len || data[next] != '\n';
+		} else {
+			e = buf_append_char(&out, data[i]);
+		}
+	}
+	if (e < 0)
+		return e;
+	buf_clear(&r->header);
+	return buf_append(&r->header, buf_str(&out), out.len);
+}
+
+/* Does the field not say any more how the body is encoded? Nothing is binary behind this, and a server that takes 7
+ * bits gets these. */
+static bool
+is_encoding_stale(const struct recode *r, const struct entity *x, const struct header_field *f)
+{
+	if (x->way == RECODE_WAY_PARTS)
+		return r->need == RECODE_SEVEN_BIT || mime_value_begins(f, "binary");
+	return x->way == RECODE_WAY_QUOTED_PRINTABLE || x->way == RECODE_WAY_BASE64;
+}
+
+/* Writes r->header with the fields that its way makes necessary, and empties it. */
+static int
+write_header(struct recode *r, const struct entity *x)
+{
+	bool encode = x->way == RECODE_WAY_QUOTED_PRINTABLE || x->way == RECODE_WAY_BASE64,
+	     cut = false, binary = false;
+	CLEANUP_BUF struct buf out = BUF_INIT(2 * (size_t)HEADER_MAX);
 	struct header_field f;
 	size_t at = 0;
 	int e = 0;
 
 	while (e == 0 && header_next(r->header.data, r->header.len, true, &at, &f) == 1) {
-		version = version || header_is(&f, "MIME-Version");
-		type = type || header_is(&f, "Content-Type");
-		if (encode && header_is(&f, "Content-Transfer-Encoding"))
+		if (header_is(&f, "Content-Transfer-Encoding") && is_encoding_stale(r, x, &f)) {
+			binary = x->way == RECODE_WAY_PARTS;
 			continue;
-		e = recode_put(r, f.whole, f.whole_len);
-	}
-	if (e == 0 && (encode || r->way == RECODE_WAY_LABEL)) {
-		if (!version)
-			e = buf_append_str(&added, "MIME-Version: 1.0\r\n");
-		if (e == 0 && !type)
-			e = buf_printf(
-			    &added, "Content-Type: text/plain; charset=%s\r\n", charset(r));
-		if (e == 0)
-			e = buf_printf(&added, "Content-Transfer-Encoding: %s\r\n",
-			    encode ? "quoted-printable" : "8bit");
-		if (e == 0)
-			e = recode_put(r, buf_str(&added), added.len);
-		r->facts.mime = true;
-	}
-	r->header_size = r->size;
-	return e < 0 ? e : recode_put(r, "\r\n", 2);
-}
-
-/* Collects the header section, which ends in a blank line. */
-static int
-header_input(struct recode *r, const char *bytes, size_t len, size_t *ret_taken)
-{
-	size_t taken = 0;
-
-	while (taken < len) {
-		const char *lf = memchr(bytes + taken, '\n', len - taken);
-		size_t n = lf == NULL ? len - taken : (size_t)(lf - bytes) + 1 - taken;
-		int e = buf_append(&r->header, bytes + taken, n);
-
-		if (e < 0)
-			return e;
-		taken += n;
-		if (lf == NULL || !(r->header.len == 2 || memcmp(r->header.data + r->header.len - 4,
-							      "\r\n\r\n", 4) == 0))
-			continue;
-		r->way = choose_way(r);
-		e = write_header(r);
-		if (e < 0)
-			return e;
-		r->in_body = true;
-		/* What stands before the first part is none. */
-		if (r->parts != NULL)
-			recode_body_anew(r, RECODE_WAY_SPLIT);
-		break;
-	}
-	*ret_taken = taken;
-	return 0;
-}
-
-/* ---- quoted-printable ---- */
-
-static int
-qp_octet(struct recode *r, char c, bool encode)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	char code[3] = {'=', hex[(unsigned char)c >> 4], hex[(unsigned char)c & 15]};
-	size_t n = encode ? 3 : 1;
-	int e = 0;
-
-	/* One column is kept for the "=" of a soft break. */
-	if (r->column + n > QP_LINE_MAX - 1) {
-		e = recode_put(r, "=\r\n", 3);
-		r->column = 0;
-	}
-	r->column += n;
-	return e < 0 ? e : recode_put(r, encode ? code : &c, n);
-}
-
-static int
-qp_blank(struct recode *r, bool line_ends)
-{
-	char blank = r->blank;
-
-	r->blank = 0;
-	return blank == 0 ? 0 : qp_octet(r, blank, line_ends);
-}
-
-static int
-qp_input(struct recode *r, const char *bytes, size_t len)
-{
-	int e = 0;
-
-	for (size_t i = 0; i < len && e == 0; i++) {
-		char c = bytes[i];
-
-		if (c == '\r') {
-			r->cr = true;
-		} else if (c == '\n' && r->cr) {
-			r->cr = false;
-			e = qp_blank(r, true);
-			if (e == 0)
-				e = recode_put(r, "\r\n", 2);
-			r->column = 0;
-		} else {
-			e = qp_blank(r, false);
-			if (c == ' ' || c == '\t')
-				r->blank = c;
-			else if (e == 0)
-				e = qp_octet(r, c, c < '!' || c > '~' || c == '=');
 		}
+		e = r->top || x->way == RECODE_WAY_KEPT
+			? buf_append(&out, f.whole, f.whole_len)
+			: fields_fold(&out, f.whole, f.whole_len, &cut);
 	}
-	if (r->longest < QP_LINE_MAX)
-		r->longest = QP_LINE_MAX;
+	r->refused = r->refused || cut;
+	if (e == 0 && (encode || x->way == RECODE_WAY_LABEL))
+		e = write_encoding(r, x, &out);
+	else if (e == 0 && binary && r->need != RECODE_SEVEN_BIT)
+		e = buf_append_str(&out, "Content-Transfer-Encoding: 8bit\r\n");
+	if (r->top)
+		r->header_size = out.len;
+	/* What is no field follows, or the blank line. */
+	if (e == 0 && x->whole)
+		e = buf_append_str(&out, "\r\n");
+	if (e == 0)
+		e = recode_put(r, buf_str(&out), out.len);
+	r->top = false;
+	if (e == 0 && !x->whole) {
+		recode_body_begin(r, x->way);
+		e = recode_body(r, r->header.data + at, r->header.len - at);
+	}
+	buf_clear(&r->header);
 	return e;
 }
 
-/* ---- the other ways: lines that are too long are cut ---- */
-
-/* Where to cut the collected line so that what stays is a line of its own. */
-static size_t
-cut_at(const struct recode *r)
+/* The header section is there, with its blank line: what becomes of its body? */
+static int
+end_header(struct recode *r)
 {
-	const char *line = r->line.data;
-	size_t cut = fields_cut(line, r->line.len, SPLIT_AT);
+	bool top = r->top;
+	struct entity x;
+	int e = top ? 0 : normalise_header(r);
 
-	if (r->way == RECODE_WAY_SOFT_BREAKS) {
-		/* Not within "=XX". */
-		for (size_t back = 1; back <= 2 && back < cut; back++)
-			if (line[cut - back] == '=')
-				return cut - back;
-		return cut;
-	}
-	if (r->way == RECODE_WAY_REFLOW)
-		return SPLIT_AT / 4 * 4;
-	for (size_t i = cut; i > SPLIT_AT / 2; i--)
-		if (line[i - 1] == ' ' || line[i - 1] == '\t')
+	if (e < 0)
+		return e;
+	read_entity(r, &x);
+	if (top && r->need == RECODE_LABEL)
+		x.way = RECODE_WAY_LABEL;
+	if (x.way == RECODE_WAY_PARTS && !x.message &&
+	    (r->depth == RECODE_DEPTH_MAX || !find_boundary(&x.type, &r->stack[r->depth])))
+		x.way = RECODE_WAY_OPAQUE;
+	if (top)
+		r->top_way = x.way;
+	r->depth += x.way == RECODE_WAY_PARTS && !x.message;
+	/* An attached message begins with a header section of its own. */
+	r->in_header = x.way == RECODE_WAY_PARTS && x.message;
+	e = write_header(r, &x);
+	/* What stands before the first part is none. */
+	if (x.whole)
+		recode_body_begin(r, x.way == RECODE_WAY_PARTS ? RECODE_WAY_SPLIT : x.way);
+	return e;
+}
+
+/* A header section that does not end: at a boundary, or with the message. */
+static int
+cut_header(struct recode *r)
+{
+	const struct entity x = {.way = RECODE_WAY_OPAQUE};
+	int e = normalise_header(r);
+
+	r->in_header = false;
+	return e < 0 ? e : write_header(r, &x);
+}
+
+/* ---- lines ---- */
+
+/* Which boundary of the stack the line is: its index, or -1. */
+static int
+boundary_of(const struct recode *r, const char *line, size_t len, bool *ret_last)
+{
+	if (len < 2 || line[0] != '-' || line[1] != '-')
+		return -1;
+	for (int i = (int)r->depth - 1; i >= 0; i--) {
+		const struct recode_level *b = &r->stack[i];
+		size_t at = 2 + b->len;
+
+		if (len < at || memcmp(line + 2, b->boundary, b->len) != 0)
+			continue;
+		*ret_last = len - at >= 2 && line[at] == '-' && line[at + 1] == '-';
+		at += *ret_last ? 2 : 0;
+		while (at < len && strchr(" \t\r\n", line[at]) != NULL)
+			at++;
+		if (at == len)
 			return i;
-	return cut;
+	}
+	return -1;
+}
+
+static bool
+is_blank_line(const char *line, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && line[i] == '\r')
+		i++;
+	return i + 1 == len && line[i] == '\n';
 }
 
 static int
-cut_input(struct recode *r, const char *bytes, size_t len)
+take_boundary(struct recode *r, unsigned level, bool last, const char *line, size_t len)
 {
-	for (size_t i = 0; i < len;) {
-		const char *lf = memchr(bytes + i, '\n', len - i);
-		size_t n = lf == NULL ? len - i : (size_t)(lf - bytes) + 1 - i;
-		int e;
+	int e = r->in_header ? cut_header(r) : 0;
 
-		if (r->line.len + n > RECODE_COLLECT_MAX && n > RECODE_COLLECT_MAX - r->line.len)
-			n = RECODE_COLLECT_MAX - r->line.len;
-		e = buf_append(&r->line, bytes + i, n);
-		if (e < 0)
-			return e;
-		i += n;
-		if (r->line.data[r->line.len - 1] == '\n') {
-			e = put_line(r, r->line.data, r->line.len - 2);
-			buf_clear(&r->line);
-		} else if (r->line.len == RECODE_COLLECT_MAX) {
-			size_t cut = cut_at(r);
+	if (e == 0)
+		e = recode_body_end(r, true);
+	r->depth = level + !last;
+	r->in_header = !last;
+	recode_body_begin(r, RECODE_WAY_SPLIT);
+	while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == '\n'))
+		len--;
+	if (e == 0)
+		e = recode_put(r, line, len);
+	return e < 0 ? e : recode_put(r, "\r\n", 2);
+}
 
-			if (r->way == RECODE_WAY_SOFT_BREAKS) {
-				e = recode_put(r, r->line.data, cut);
-				if (e == 0)
-					e = put_line(r, "=", 1);
-				if (cut + 1 > r->longest)
-					r->longest = cut + 1;
-			} else {
-				r->split = r->split || r->way == RECODE_WAY_SPLIT;
-				e = put_line(r, r->line.data, cut);
-			}
-			buf_consume(&r->line, cut);
+/* A piece of a line that is no boundary. */
+static int
+take_text(struct recode *r, const char *bytes, size_t len)
+{
+	int e;
+
+	if (!r->in_header)
+		return recode_body(r, bytes, len);
+	if (r->header.len + len <= HEADER_MAX)
+		return buf_append(&r->header, bytes, len);
+	e = cut_header(r);
+	return e < 0 ? e : recode_body(r, bytes, len);
+}
+
+/* A line with its end, or a message's last one without. */
+static int
+take_line(struct recode *r, const char *line, size_t len)
+{
+	bool last = false;
+	int level = r->top ? -1 : boundary_of(r, line, len, &last), e;
+
+	if (level >= 0)
+		return take_boundary(r, (unsigned)level, last, line, len);
+	e = take_text(r, line, len);
+	return e == 0 && r->in_header && is_blank_line(line, len) ? end_header(r) : e;
+}
+
+static int
+input(struct recode *r, const char *bytes, size_t len)
+{
+	int e = 0;
+
+	for (size_t at = 0, n; at < len && e == 0; at += n) {
+		const char *lf;
+
+		if (!r->in_header && r->depth == 0) /* nothing but this body is left */
+			return recode_body(r, bytes + at, len - at);
+		lf = memchr(bytes + at, '\n', len - at);
+		n = lf == NULL ? len - at : (size_t)(lf - bytes) + 1 - at;
+		if (r->line_passed) {
+			e = take_text(r, bytes + at, n);
+			r->line_passed = lf == NULL;
+			continue;
 		}
-		if (e < 0)
-			return e;
+		if (n > START_MAX - r->start.len) {
+			n = START_MAX - r->start.len;
+			lf = NULL;
+		}
+		e = buf_append(&r->start, bytes + at, n);
+		if (e < 0 || (lf == NULL && r->start.len < START_MAX))
+			continue;
+		r->line_passed = lf == NULL;
+		e = lf == NULL ? take_text(r, r->start.data, r->start.len)
+			       : take_line(r, r->start.data, r->start.len);
+		buf_clear(&r->start);
 	}
-	return 0;
-}
-
-/* ---- the whole ---- */
-
-/* As it is; longer lines than are allowed are noted. */
-static int
-kept_input(struct recode *r, const char *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		r->column = bytes[i] == '\n' ? 0 : r->column + 1;
-		/* with the CR of its end */
-		if (r->column > r->longest + 1)
-			r->longest = r->column - 1;
-	}
-	r->kept = r->kept || r->longest > FIELDS_LINE_MAX;
-	return recode_put(r, bytes, len);
-}
-
-int
-recode_body(struct recode *r, const char *bytes, size_t len)
-{
-	switch (r->way) {
-	case RECODE_WAY_LABEL:
-		return recode_put(r, bytes, len);
-	case RECODE_WAY_QUOTED_PRINTABLE:
-		return qp_input(r, bytes, len);
-	case RECODE_WAY_KEPT:
-		return kept_input(r, bytes, len);
-	default:
-		return cut_input(r, bytes, len);
-	}
-}
-
-void
-recode_body_anew(struct recode *r, enum recode_way way)
-{
-	r->way = way;
-	r->column = 0;
-	r->blank = 0;
-	r->cr = false;
+	return e;
 }
 
 int
 recode_input(struct recode *r, const char *bytes, size_t len)
 {
-	size_t taken = 0;
-
-	if (r->error == 0 && !r->in_body)
-		r->error = header_input(r, bytes, len, &taken);
-	if (r->error == 0 && r->in_body && taken < len)
-		r->error = r->parts != NULL ? recode_parts_input(r, bytes + taken, len - taken)
-					    : recode_body(r, bytes + taken, len - taken);
+	if (r->error == 0)
+		r->error = input(r, bytes, len);
 	return r->error;
 }
 
@@ -419,28 +450,35 @@ summary(const struct recode *r)
 {
 	if (r->kept)
 		return RECODE_WAY_KEPT;
-	if (r->split)
-		return RECODE_WAY_SPLIT;
-	return r->parts != NULL ? RECODE_WAY_PARTS : r->way;
+	return r->split ? RECODE_WAY_SPLIT : r->top_way;
 }
 
 int
-recode_end(struct recode *r, struct complete_facts *facts, enum recode_way *ret_way)
+recode_end(
+    struct recode *r, struct complete_facts *facts, enum recode_way *ret_way, bool *ret_signed)
 {
-	if (r->error == 0 && !r->in_body)
+	if (r->error == 0 && r->top)
 		r->error = -EBADMSG;
-	if (r->error == 0 && r->parts != NULL)
-		r->error = recode_parts_end(r);
+	if (r->error == 0 && r->start.len > 0)
+		r->error = take_line(r, r->start.data, r->start.len);
+	if (r->error == 0 && r->in_header)
+		r->error = cut_header(r);
+	if (r->error == 0)
+		r->error = recode_body_end(r, false);
 	if (r->error == 0)
 		r->error = flush(r);
+	*ret_signed = r->refused_signed;
+	if (r->error == 0 && r->refused)
+		r->error = -EILSEQ;
 	if (r->error < 0)
 		return r->error;
 	facts->size = r->size;
 	facts->header_size = r->header_size;
 	facts->mime = r->facts.mime;
-	if (r->need == RECODE_LINES) {
+	if (r->need != RECODE_LABEL) {
 		facts->longest_line = r->longest;
 		facts->eight_bit_body = facts->eight_bit_body && r->eight_bit;
+		facts->odd_octets = facts->raw_body = false;
 	}
 	*ret_way = summary(r);
 	return 0;

@@ -291,20 +291,29 @@ mend(struct submission *s, enum recode_need need)
 	struct recode *recode;
 	enum recode_way way;
 	char id[SPOOL_ID_LEN];
+	bool is_signed;
 	int r;
 
 	body_init(&t->body, s->q);
 	recode = recode_new(need, &t->facts, on_write, s);
 	r = recode == NULL ? -ENOMEM : body_recode(&old, recode);
 	if (r == 0)
-		r = recode_end(recode, &t->facts, &way);
+		r = recode_end(recode, &t->facts, &way, &is_signed);
 	(void)recode_free(recode);
 	body_clear(&old, false);
+	if (r == -EILSEQ)
+		refuse_content(t, 554, "5.6.3",
+		    is_signed ? "The content holds octets that mail cannot carry, and a signature "
+				"covers them: encode "
+				"it before it is signed"
+			      : "The content holds octets or lines that mail cannot carry, where "
+				"nothing may be "
+				"changed: encode it as base64 or quoted-printable",
+		    NULL);
 	if (r == 0 && (way == RECODE_WAY_SPLIT || way == RECODE_WAY_KEPT))
 		log_line(LOG_LEVEL_NOTICE,
 		    way == RECODE_WAY_SPLIT
-			? "A line of more than 998 octets was split where no encoding could spare "
-			  "it."
+			? "A line of more than 998 octets between the parts of a message was split."
 			: "A signed message has a line of more than 998 octets, which servers may "
 			  "refuse; it is sent as it is, since any change would break the "
 			  "signature.",
@@ -341,12 +350,17 @@ complete_message(struct submission *s)
 	struct spool_message *m = t->message;
 	int r = complete_end(t->complete, &t->facts);
 	enum recode_need need = recode_needed(&t->facts);
+	char id[SPOOL_ID_LEN];
 
 	if (r == 0 && need != RECODE_NONE)
 		r = mend(s, need);
 	if (r < 0)
 		return r;
 	log_signature(s);
+	if (t->facts.nuls > 0)
+		log_line(LOG_LEVEL_NOTICE,
+		    "NULs, which mail cannot carry, are removed from a header or a plain text.",
+		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
 	envelope_take(&t->recipients, m);
 	m->size = t->facts.size;
 	m->header_size = t->facts.header_size;

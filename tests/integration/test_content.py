@@ -64,6 +64,7 @@ def run(ground, options):
     senders(f, server)
     lines_in_front(f, server)
     header(f, server)
+    octets(f, server)
     f.stop()
     checked_senders(server)
 
@@ -215,3 +216,45 @@ def checked_senders(server):
     for text in readings + ['ceo@evil.test']:
         check(f'refuse: {text}', handed_in(f, server, f'From: {text}\nTo: a@example.org\n\nx\n', '-t', rc=77) is not None)
     f.stop()
+
+
+def decoded(message, *path):
+    """The octets of a part: its place among the parts, level by level."""
+    part = email.message_from_bytes(message['content'], policy=email.policy.compat32)
+    for i in path:
+        part = part.get_payload(i)
+    return part.get_payload(decode=True)
+
+
+def octets(f, server):
+    """Content that lines cannot hold arrives octet by octet, or is refused; nothing is changed silently."""
+    data = bytes(range(256)) * 3 + b'\r\n\n\r\r\n\0\r\n' + b'x' * 2000 + b'\n'
+    head = b'From: box@example.test\nSubject: x\nMIME-Version: 1.0\n'
+    binary = b'Content-Type: image/jpeg\nContent-Transfer-Encoding: binary\n'
+    fits = lambda got: got and not re.search(rb'\0|\r(?!\n)|(?<!\r)\n|[^\r\n]{999}', got['content'])
+    got = handed_in(f, server, head + binary + b'\n' + data, 'a@example.org')
+    check('a binary body', fits(got) and decoded(got) == data, got)
+    got = handed_in(f, server, head + b'Content-Type: application/octet-stream\n\n' + data, 'a@example.org')
+    check('a body of a type that is no text', fits(got) and decoded(got) == data, got)
+    multi = lambda *parts: b''.join(b'--b\n' + p + b'\n' for p in parts) + b'--b--\n'
+    got = handed_in(f, server, head + b'Content-Type: multipart/mixed; boundary=b\n\n' + multi(b'\ntext\n', binary + b'\n' + data, b'\nlast\0\n'), 'a@example.org')
+    check('a binary part', fits(got) and decoded(got, 1) == data and decoded(got, 0).split() == [b'text'] and decoded(got, 2).rstrip() == b'last\0', got)
+    inner = b'Content-Type: message/rfc822\n\nSubject: inner\nContent-Type: multipart/mixed; boundary=c\n\n--c\n' + binary + b'\n' + data + b'\n--c--\n'
+    got = handed_in(f, server, head + b'Content-Type: multipart/mixed; boundary=b\n\n' + multi(inner), 'a@example.org')
+    check('a binary part of an attached message', fits(got) and decoded(got, 0, 0, 0) == data, got)
+    text = b'progress 1\rprogress 2\r' + b'y' * 1200 + b'\nend\n'
+    got = handed_in(f, server, b'From: box@example.test\n\n' + text, 'a@example.org')
+    check('a text with lone CRs and a long line', fits(got) and decoded(got) == text.replace(b'\n', b'\r\n'), got)
+    got = handed_in(f, server, head + b'Content-Type: text/plain\n\na\0b\n', 'a@example.org')
+    check('a NUL in a text part', fits(got) and decoded(got) == b'a\0b\r\n', got)
+    got = handed_in(f, server, b'From: box@example.test\n\na\0b\n', 'a@example.org')
+    check('a NUL in a message without MIME fields is removed, and the log says so', got and got['content'].endswith(b'\r\n\r\nab\r\n') and
+          wait_for(lambda: 'NULs' in f.log(), 10), got)
+    for name, content in (('multipart/signed', b'Content-Type: multipart/signed; boundary=b\n\n' + multi(b'\na\0b\n')), ('S/MIME', b'Content-Type: application/pkcs7-mime\n\na\rb\n'),
+                          ('an unknown encoding', b'Content-Type: text/plain\nContent-Transfer-Encoding: x-uuencode\n\na\0b\n'),
+                          ('a DKIM-Signature', b'DKIM-Signature: v=1; h=from; d=x; s=y\n\na\0b\n')):
+        r = f.sendmail('-i', 'a@example.org', body=head + content)
+        check(f'{name}: refused', r.returncode == 65 and b'encode' in r.stderr, r)
+    signed = b'Content-Type: multipart/signed; boundary=b\n\n' + multi(b'\n\xc3\xa4 \t\n' + b'z' * 1100 + b'\n')
+    got = handed_in(f, server, head + signed, 'a@example.org')
+    check('what is signed and may pass stays octet by octet', got and got['content'].endswith(signed.partition(b'\n\n')[2].replace(b'\n', b'\r\n')), got)

@@ -125,9 +125,9 @@ test_messages(void **state)
 	    /* line ends of all kinds */
 	    {"From: a@b.example\r\nTo: x@y.example\r\r\n\r\nlf\ncrlf\r\nbare\rcr\r\r\nend\n",
 		"From: a@b.example\r\nTo: x@y.example\r\n" ADDED_DATE ADDED_ID
-		"\r\nlf\r\ncrlf\r\nbare cr\r\nend\r\n"},
+		"\r\nlf\r\ncrlf\r\nbare\rcr\r\nend\r\n"},
 	    {"From: a@b.example\n\n.\r.\r\n\n.\n",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\n. .\r\n\r\n.\r\n"},
+		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\n.\r.\r\n\r\n.\r\n"},
 	    /* what has no business there */
 	    {"Return-Path: <x@y.example>\nContent-Length: 5\nFrom: a@b.example\nBCC: c@d.example,\n"
 	     "\te@f.example\nbCc : g@h.example\nResent-Bcc: i@j.example\n\nBcc: body\n",
@@ -250,6 +250,58 @@ test_nul(void **state)
 
 	expect(&plain, in, sizeof(in) - 1, out, strlen(out), &facts);
 	assert_int_equal(facts.nuls, 4);
+}
+
+/* What only the second pass can mend is left as it is, and told of. */
+static void
+test_octets_of_bodies(void **state)
+{
+#define MIME(type, encoding) \
+	"From: a@b.example\nMIME-Version: 1.0\nContent-Type: " type "\n" encoding "\n"
+#define MIME_OUT(type, encoding)                                        \
+	"From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: " type \
+	"\r\n" encoding ADDED_DATE ADDED_ID "\r\n"
+#define BINARY "Content-Transfer-Encoding: binary"
+	static const struct {
+		const char *in;
+		size_t in_len;
+		const char *out;
+		size_t out_len;
+		bool odd, raw;
+	} rows[] = {
+#define ROW(in, out, odd, raw) {in, sizeof(in) - 1, out, sizeof(out) - 1, odd, raw}
+	    /* a text: line ends are line ends */
+	    ROW(MIME("text/plain", "") "a\0b\rc\nd\r\r\ne",
+		MIME_OUT("text/plain", "") "a\0b\rc\r\nd\r\ne\r\n", true, false),
+	    /* no text: not an octet changes */
+	    ROW(MIME("image/jpeg", BINARY "\n") "a\0b\rc\nd\r\r\ne",
+		MIME_OUT("image/jpeg", BINARY "\r\n") "a\0b\rc\nd\r\r\ne", false, true),
+	    ROW(MIME("application/pdf", "") "a\nb", MIME_OUT("application/pdf", "") "a\nb", false,
+		true),
+	    ROW(MIME("application/pdf", "Content-Transfer-Encoding: base64\n") "YQ==\n",
+		MIME_OUT("application/pdf", "Content-Transfer-Encoding: base64\r\n") "YQ==\r\n",
+		false, false),
+	    /* from where a part says so */
+	    ROW(MIME("multipart/mixed; boundary=b",
+		    "") "--b\n\na\n--b\ncontent-transfer-encoding : Binary\n\n\0\n",
+		MIME_OUT("multipart/mixed; boundary=b",
+		    "") "--b\r\n\r\na\r\n--b\r\n"
+			"content-transfer-encoding : Binary\r\n\n\0\n",
+		false, true),
+	    /* a message without MIME fields is text, also in its first line */
+	    ROW("a\rb", ADDED_FROM ADDED_DATE ADDED_ID "\r\na\rb\r\n", true, false),
+	    ROW("a\0b\rc\rd\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\nab\rc\rd\r\n", true, false),
+	    ROW("From: a@b.example\rx\n\n", "From: a@b.example x\r\n" ADDED_DATE ADDED_ID "\r\n",
+		false, false),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct complete_facts facts;
+
+		expect(&plain, rows[i].in, rows[i].in_len, rows[i].out, rows[i].out_len, &facts);
+		assert_int_equal(facts.odd_octets, rows[i].odd);
+		assert_int_equal(facts.raw_body, rows[i].raw);
+	}
 }
 
 static void
@@ -515,6 +567,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_messages),
 	    cmocka_unit_test(test_nul),
+	    cmocka_unit_test(test_octets_of_bodies),
 	    cmocka_unit_test(test_rewritten_from),
 	    cmocka_unit_test(test_sender_and_received),
 	    cmocka_unit_test(test_claims),

@@ -25,12 +25,13 @@ recode(enum recode_need need, struct complete_facts *facts, const struct buf *in
 {
 	struct recode *r = recode_new(need, facts, on_write, out);
 	enum recode_way way;
+	bool is_signed;
 
 	assert_non_null(r);
 	for (size_t at = 0; at < in->len; at += piece)
 		assert_int_equal(
 		    recode_input(r, in->data + at, in->len - at < piece ? in->len - at : piece), 0);
-	assert_int_equal(recode_end(r, facts, &way), 0);
+	assert_int_equal(recode_end(r, facts, &way, &is_signed), 0);
 	(void)recode_free(r);
 	assert_int_equal(facts->size, out->len);
 	return way;
@@ -114,7 +115,7 @@ test_quoted_printable_is_lossless(void **state)
 			    .longest_line = 4490, .eight_bit_body = true, .body_is_utf8 = true};
 
 			long_message(&in, rows[i].header);
-			assert_int_equal(recode(RECODE_LINES, &facts, &in, pieces[k], &out),
+			assert_int_equal(recode(RECODE_ENCODE, &facts, &in, pieces[k], &out),
 			    RECODE_WAY_QUOTED_PRINTABLE);
 			assert_memory_equal(out.data, rows[i].wanted, strlen(rows[i].wanted));
 			check_lines(out.data, 76);
@@ -134,8 +135,6 @@ test_other_ways(void **state)
 		enum recode_way way;
 	} rows[] = {
 	    {"Content-Type: multipart/mixed; boundary=x\r\n", RECODE_WAY_SPLIT},
-	    {"Content-Type: text/plain\r\nContent-Transfer-Encoding: x-uuencode\r\n",
-		RECODE_WAY_SPLIT},
 	    {"Content-Transfer-Encoding: BASE64\r\n", RECODE_WAY_REFLOW},
 	    {"Content-Transfer-Encoding:\r\n quoted-printable\r\n", RECODE_WAY_SOFT_BREAKS},
 	};
@@ -148,7 +147,7 @@ test_other_ways(void **state)
 
 			long_message(&in, rows[i].header);
 			assert_int_equal(
-			    recode(RECODE_LINES, &facts, &in, piece, &out), rows[i].way);
+			    recode(RECODE_ENCODE, &facts, &in, piece, &out), rows[i].way);
 			check_lines(out.data, LINE_MAX_OCTETS);
 			assert_true(facts.longest_line <= LINE_MAX_OCTETS);
 			assert_memory_equal(out.data, rows[i].header, strlen(rows[i].header));
@@ -284,7 +283,7 @@ test_parts(void **state)
 					assert_int_equal(buf_append_char(&wanted, 'y'), 0);
 				}
 			}
-			way = recode(RECODE_LINES, &facts, &in, piece, &out);
+			way = recode(RECODE_ENCODE, &facts, &in, piece, &out);
 			assert_string_equal(buf_str(&out), buf_str(&wanted));
 			assert_int_equal(way, rows[i].way);
 			assert_false(facts.eight_bit_body);
@@ -293,6 +292,124 @@ test_parts(void **state)
 			else
 				assert_true(facts.longest_line <= LINE_MAX_OCTETS);
 		}
+}
+
+#define B64 "Content-Transfer-Encoding: base64\r\n"
+#define MULTI "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+
+/* What no line may hold: encoded where something may be encoded, refused where not. */
+static void
+test_odd_octets(void **state)
+{
+	static const struct {
+		const char *in;
+		size_t len;
+		const char *out; /* NULL: refused */
+		enum recode_need need;
+		bool is_signed;
+	} rows[] = {
+#define ROW(in, out) {in, sizeof(in) - 1, out, RECODE_ENCODE, false}
+#define SEVEN(in, out)                                           \
+	{                                                        \
+		in, sizeof(in) - 1, out, RECODE_SEVEN_BIT, false \
+	}
+	    ROW("MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\na\0b\rc \rd\r\r\ne\n",
+		"MIME-Version: 1.0\r\nContent-Type: text/plain\r\n" QP
+		"\r\na=00b=0Dc =0Dd\r\ne\r\n"),
+	    ROW("MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nend\r", /* the CR stands alone */
+		"MIME-Version: 1.0\r\nContent-Type: text/plain\r\n" QP "\r\nend=0D\r\n"),
+	    /* "a\0b\rc\n" */
+	    ROW("MIME-Version: 1.0\r\nContent-Type: image/jpeg\r\nContent-Transfer-Encoding: "
+		"binary\r\n\r\na\0b\rc\n",
+		"MIME-Version: 1.0\r\nContent-Type: image/jpeg\r\n" B64 "\r\nYQBiDWMK\r\n"),
+	    ROW("MIME-Version: 1.0\r\nContent-Type: image/jpeg\r\n\r\n\r\r\n\r\n",
+		"MIME-Version: 1.0\r\nContent-Type: image/jpeg\r\n" B64 "\r\nDQ0KDQo=\r\n"),
+	    /* in a part the last line end is the boundary's: "\0\n\n" and "\r\r\n" */
+	    ROW(MULTI "Content-Type: image/x\nContent-Transfer-Encoding: "
+		      "binary\n\n\0\n\n\n--b\nContent-Type: "
+		      "image/x\n\n\r\r\n\r\n--b--\n",
+		MULTI "Content-Type: image/x\r\n" B64
+		      "\r\nAAoK\r\n--b\r\nContent-Type: image/x\r\n" B64 "\r\nDQ0K\r\n--b--\r\n"),
+	    ROW(MULTI "\nnone\n--b\nContent-Type: image/x\n\n--b--\n",
+		MULTI QP "\r\nnone\r\n--b\r\nContent-Type: image/x\r\n" B64 "\r\n--b--\r\n"),
+	    /* what is encoded keeps its encoding */
+	    ROW(MULTI "Content-Transfer-Encoding: "
+		      "base64\r\n\r\nY\0Q\r==\r\n--b\r\nContent-Transfer-Encoding: "
+		      "quoted-printable\r\n\r\na\0=41\rb\r\n--b--\r\n",
+		MULTI B64 "\r\nYQ==\r\n--b\r\n" QP "\r\na=00=41=0Db\r\n--b--\r\n"),
+	    /* within an attached message */
+	    ROW(MULTI "Content-Type: message/rfc822\r\n\r\nSubject: x\nMIME-Version: "
+		      "1.0\n\na\0b\r\n--b--\r\n",
+		MULTI "Content-Type: message/rfc822\r\n\r\nSubject: x\r\nMIME-Version: 1.0\r\n" QP
+		      "\r\na=00b\r\n--b--\r\n"),
+	    ROW(MULTI "Content-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed; "
+		      "boundary=c\n\n--c\n\na\0"
+		      "b\n--c--\n--b--\r\n",
+		MULTI "Content-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed; "
+		      "boundary=c\r\n\r\n--c\r\n" QP "\r\na=00b\r\n--c--\r\n--b--\r\n"),
+	    ROW("Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: "
+		"binary\r\n\r\n--b\n\na\n--b--\n",
+		"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: "
+		"8bit\r\n\r\n--b\r\n" QP "\r\na\r\n--b--\r\n"),
+	    /* what may not be changed */
+	    ROW("Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\na\0b\r\n--b--\r\n",
+		NULL),
+	    ROW("Content-Type: application/pkcs7-mime\r\n\r\na\rb\r\n", NULL),
+	    ROW(MULTI "Content-Type: multipart/signed; "
+		      "boundary=c\r\n\r\n--c\r\n\r\na\0b\r\n--c--\r\n--b--\r\n",
+		NULL),
+	    ROW("Content-Transfer-Encoding: x-uuencode\r\n\r\na\0b\r\n", NULL),
+	    ROW(MULTI "Content-Type: message/delivery-status\r\n\r\na\0b\r\n--b--\r\n", NULL),
+	    ROW(MULTI "X: a\0b\r\n\r\n--b--\r\n", NULL),
+	    ROW(MULTI
+		"Content-Type: message/rfc822\r\n\r\nDKIM-Signature: v=1\r\n\r\na\0b\r\n--b--\r\n",
+		NULL),
+	    {"From: x\r\n\r\na\0b\r\n", 16, NULL, RECODE_ENCODE, true},
+	    /* signed, and only its line ends are not those of the wire */
+	    ROW("Content-Type: multipart/signed; boundary=b\r\n\r\n--b\n\na\r\r\nb\r\n--b--\n",
+		"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\na\r\nb\r\n--b--\r\n"),
+	    /* 7 bits */
+	    SEVEN("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+		  "8bit\r\n\r\n\xc3\xa4\r\n",
+		"Content-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\n" QP
+		"\r\n=C3=A4\r\n"),
+	    SEVEN("Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: "
+		  "8bit\r\n\r\n--b\r\n\r\n"
+		  "\xc3\xa4\r\n--b\r\nContent-Type: image/x\r\n\r\n\xff\r\n--b--\r\n",
+		MULTI QP "\r\n=C3=A4\r\n--b\r\nContent-Type: image/x\r\n" B64
+			 "\r\n/w==\r\n--b--\r\n"),
+	    SEVEN("Content-Type: multipart/signed; "
+		  "boundary=b\r\n\r\n--b\r\n\r\n\xc3\xa4\r\n--b--\r\n",
+		NULL),
+	    {"From: x\r\n\r\n\xc3\xa4\r\n", 15, NULL, RECODE_SEVEN_BIT, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t piece = 1; piece < 500; piece = piece * 2 + 1) {
+			struct complete_facts facts = {
+			    .is_signed = rows[i].is_signed, .mime = true, .odd_octets = true};
+			CLEANUP_BUF struct buf out = BUF_INIT(100000);
+			struct recode *r = recode_new(rows[i].need, &facts, on_write, &out);
+			enum recode_way way;
+			bool is_signed;
+			int e = 0;
+
+			assert_non_null(r);
+			for (size_t at = 0; at < rows[i].len && e == 0; at += piece)
+				e = recode_input(r, rows[i].in + at,
+				    rows[i].len - at < piece ? rows[i].len - at : piece);
+			assert_int_equal(e, 0);
+			e = recode_end(r, &facts, &way, &is_signed);
+			(void)recode_free(r);
+			if (e != (rows[i].out == NULL ? -EILSEQ : 0))
+				fail_msg("%s in %zu: %d", rows[i].in, piece, e);
+			if (e == 0)
+				assert_string_equal(buf_str(&out), rows[i].out);
+			if (e == 0 && facts.odd_octets)
+				fail_msg("%s", rows[i].in);
+		}
+#undef ROW
+#undef SEVEN
 }
 
 static void
@@ -310,7 +427,7 @@ test_soft_breaks_spare_escapes(void **state)
 		for (int i = 0; i < 1000; i++)
 			assert_int_equal(buf_append_str(&in, "=C3"), 0);
 		assert_int_equal(buf_append_str(&in, "\r\n"), 0);
-		(void)recode(RECODE_LINES, &facts, &in, 100, &out);
+		(void)recode(RECODE_ENCODE, &facts, &in, 100, &out);
 		check_lines(out.data, LINE_MAX_OCTETS);
 		decode_qp(body_of(&in), &a);
 		decode_qp(body_of(&out), &b);
@@ -340,7 +457,7 @@ test_needs(void **state)
 {
 	assert_int_equal(recode_needed(&(struct complete_facts){.longest_line = 998}), RECODE_NONE);
 	assert_int_equal(
-	    recode_needed(&(struct complete_facts){.longest_line = 999}), RECODE_LINES);
+	    recode_needed(&(struct complete_facts){.longest_line = 999}), RECODE_ENCODE);
 	assert_int_equal(
 	    recode_needed(&(struct complete_facts){.eight_bit_body = true, .mime = true}),
 	    RECODE_NONE);
@@ -353,6 +470,7 @@ main(void)
 	    cmocka_unit_test(test_quoted_printable_is_lossless),
 	    cmocka_unit_test(test_other_ways),
 	    cmocka_unit_test(test_parts),
+	    cmocka_unit_test(test_odd_octets),
 	    cmocka_unit_test(test_soft_breaks_spare_escapes),
 	    cmocka_unit_test(test_label),
 	    cmocka_unit_test(test_needs),
