@@ -35,8 +35,8 @@ is_answer(const char *query, size_t len)
 	for (size_t i = 0; i < len; i++)
 		if (query[i] <= ' ' || query[i] == 0x7f)
 			return false;
-	return has_parameter(query, len, "state") &&
-	       (has_parameter(query, len, "code") || has_parameter(query, len, "error"));
+	return has_parameter(query, len, "error") ||
+	       (has_parameter(query, len, "state") && has_parameter(query, len, "code"));
 }
 
 bool

@@ -467,14 +467,28 @@ tell(const struct add *a, bool running)
 	(void)fflush(stdout);
 }
 
+static int
+sign_in_now(const struct add *a, bool secret)
+{
+	const struct arguments set = {.words = {"secret", "set", a->name}, .count = 3},
+			       authorize = {.words = {"authorize", a->name}, .count = 2};
+	int status = EX_OK;
+
+	if (secret) {
+		(void)fputs(
+		    "The client has a secret, which the provider shows beside its id.\n", stderr);
+		status = verb_secret_set(a->cli, &set);
+	}
+	return status != EX_OK ? status : verb_authorize(a->cli, &authorize);
+}
+
 /* The next step: the command that gives the account its credential, or a test. */
 static int
 go_on(struct add *a, bool running)
 {
 	bool person =
 	    strcmp(a->grant, "authorization-code") == 0 || strcmp(a->grant, "device-code") == 0;
-	const char *verb = person ? "authorize" : "secret set";
-	struct arguments next = {.words = {"authorize", a->name}, .count = 2};
+	bool secret = person && providers_needs(&a->providers, a->provider, "client-secret");
 	char answer[VALUE_MAX] = "";
 
 	if (a->cli->json)
@@ -492,12 +506,15 @@ go_on(struct add *a, bool running)
 	if (person && running && a->asks && !arguments_has(a->args, OPTION_AUTHORIZE) &&
 	    ask(a, "Sign in now? yes or no", "yes", answer) != EX_OK)
 		return EX_USAGE;
-	if (person && running &&
+	if (person && running && (a->asks || !secret) &&
 	    (arguments_has(a->args, OPTION_AUTHORIZE) || *answer == 'y' || *answer == 'Y'))
-		return verb_authorize(a->cli, &next);
-	(void)printf("%sNext: frank %s %s\n",
-	    running ? "" : "frankd does not run: start it (systemctl enable --now frank).\n", verb,
-	    a->name);
+		return sign_in_now(a, secret);
+	(void)printf("%sNext: frank %s %s%s\n",
+	    running ? "" : "frankd does not run: start it (systemctl enable --now frank).\n",
+	    person && !secret ? "authorize" : "secret set", a->name,
+	    secret ? " (the client's secret)" : "");
+	if (secret)
+		(void)printf("Then: frank authorize %s\n", a->name);
 	return EX_OK;
 }
 

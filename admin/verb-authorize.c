@@ -324,6 +324,12 @@ take_line(struct sign_in *s)
 		(void)fputc('\n', stderr);
 	if (!s->line.failed && paste_query(buf_str(&s->line), s->line.len, &query, &len)) {
 		status = send_callback(s, query, len, true);
+	} else if (s->line.len > 0 &&
+		   strncmp(buf_str(&s->line), buf_str(&s->url), strlen(buf_str(&s->url))) == 0) {
+		(void)fputs("That is the address to open. The one at which the browser ended after "
+			    "the sign-in is wanted.\n",
+		    stderr);
+		prompt_paste(s);
 	} else if (s->line.len > 0) {
 		(void)fputs(
 		    "That is not the whole address: it must hold \"code=\" and \"state=\".\n",

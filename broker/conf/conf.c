@@ -718,6 +718,9 @@ describe_provider(struct buf *ret, const struct raw_block *b)
 		describe_line(ret, b->title, "needs", "region");
 	if (raw_find(b, "submit") == NULL)
 		describe_line(ret, b->title, "needs", "submit");
+	/* a preset says so where clients that people sign in to have a secret */
+	if (raw_find(b, "client-auth") != NULL)
+		describe_line(ret, b->title, "needs", "client-secret");
 }
 
 static void

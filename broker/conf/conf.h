@@ -220,7 +220,8 @@ extern const char *const conf_event_kinds[];
  *     service TAB name TAB users TAB value   in file order
  *     account TAB name
  *     provider TAB name TAB key TAB value   key: title, also-called, domains, mx, grants, note, or
- *                                           "needs" with tenant, region or submit
+ *                                           "needs" with tenant, region, submit or
+ *                                           client-secret
  *
  * Faults of the files go to `report`; what could be read is told all the same. 0 or -ENOMEM.
  */

@@ -33,7 +33,7 @@ def by_options(ground):
           'service-account' in r.stderr, r.stderr)
     r = add(f, '--mailbox', 'someone@gmail.com', '--grant', 'authorization-code', '--client-id', 'id-1', input='')
     text = open(f.path('conf.d/someone.conf')).read() if os.path.exists(f.path('conf.d/someone.conf')) else ''
-    check('a block is written, checked and in force', r.returncode == 0 and 'in force' in r.stdout and 'frank authorize someone' in r.stdout and 'provider  = "google"' in text, r.stdout + r.stderr)
+    check('a block is written, checked and in force', r.returncode == 0 and 'in force' in r.stdout and 'Next: frank secret set someone (the client\'s secret)\nThen: frank authorize someone' in r.stdout and 'provider  = "google"' in text, r.stdout + r.stderr)
     check('frankd has the account', wait_for(lambda: f.account('someone').get('state') == 'needs-authorization', 10), f.shown())
     r = add(f, 'someone', '--mailbox', 'other@gmail.com', '--grant', 'password', input='')
     check('an account that is there is not written over', r.returncode == 64 and 'already' in r.stderr and open(f.path('conf.d/someone.conf')).read() == text, r.stderr)

@@ -128,6 +128,13 @@ def paste(ground, f):
     except subprocess.TimeoutExpired:
         p.kill(); out, err = p.communicate()
     check('paste: the address of another attempt is refused', p.returncode != 0 and active(f), out + err)
+    p, url = f.begin_authorize('a', '--paste')
+    try:
+        out, err = p.communicate(url + '\nhttp://127.0.0.1/?error=server_error&error_description=try%20later\n', timeout=30)
+    except subprocess.TimeoutExpired:
+        p.kill(); out, err = p.communicate()
+    check('paste: the address to open is not the one that is wanted', 'That is the address to open' in err, err)
+    check('paste: a refusal without a state is told', 'server_error: try later' in err and p.returncode != 0, err)
 
 
 def deny(ground, f):

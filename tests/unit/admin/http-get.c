@@ -145,6 +145,7 @@ test_paste(void **state)
 	    {"code=c&state=s", "code=c&state=s"},
 	    {"http://x/?error=access_denied&state=s&error_description=a+b",
 		"error=access_denied&state=s&error_description=a+b"},
+	    {"http://x/?error=server_error", "error=server_error"},
 	    {"4/0AbCdEf", NULL},
 	    {"http://127.0.0.1:7000/?code=c", NULL},
 	    {"http://127.0.0.1:7000/?state=s", NULL},
