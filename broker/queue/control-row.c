@@ -47,18 +47,22 @@ next_try(const struct account *a, const struct spool_recipient *r)
 	return s->server == SCHEDULE_ACTIVE || r->next > s->until ? r->next : s->until;
 }
 
-static void
-put_verdict(const struct account *a, const struct spool_message *m, const struct smtp_reply *reply,
-    struct message *out)
+/* Does the recipient wait for somebody to mend the account, and not for its turn? */
+static bool
+waits_for_account(const struct account *a, const struct spool_recipient *r)
 {
-	struct diagnosis d;
+	return (r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED) && account_is_at_fault(a);
+}
 
-	outcome_diagnose(a, m, reply, &d);
-	message_put_str(out, F_CAUSE, d.cause);
-	message_put_str(out, F_FIXER, d.fixer);
-	message_put_str(out, F_RETRY, retry_class_name(d.retry));
-	message_put_str(out, F_TEXT, d.text);
-	message_put_str(out, F_NEXT, d.next);
+static void
+put_verdict(const struct diagnosis *d, bool next, struct message *out)
+{
+	message_put_str(out, F_CAUSE, d->cause);
+	message_put_str(out, F_FIXER, d->fixer);
+	message_put_str(out, F_RETRY, retry_class_name(d->retry));
+	message_put_str(out, F_TEXT, d->text);
+	if (next)
+		message_put_str(out, F_NEXT, d->next);
 }
 
 static void
@@ -95,6 +99,24 @@ put_why(const struct account *a, bool times, struct message *out)
 	message_put_str(out, F_NEXT, d.next);
 }
 
+/* Why the recipient has not got it, and what to do: the account's trouble comes before what was said of
+ * the message when it was last tried. */
+static void
+put_reason(struct queue *q, const struct account *a, const struct spool_message *m,
+    const struct spool_recipient *r, struct message *out)
+{
+	bool refused = (r->reply.code != 0 || r->reply.fault != SMTP_FAULT_NONE) &&
+		       (r->reply.code < 200 || r->reply.code >= 300);
+	struct diagnosis d;
+
+	if (waits_for_account(a, r) || (!refused && r->state == SPOOL_QUEUED)) {
+		put_why(a, false, out);
+	} else if (refused) {
+		outcome_diagnose_recipient(q, a, m, r, &d);
+		put_verdict(&d, true, out);
+	}
+}
+
 static int
 row_recipient(struct client *c, const struct spool_message *m, const struct spool_recipient *r)
 {
@@ -118,10 +140,9 @@ row_recipient(struct client *c, const struct spool_message *m, const struct spoo
 		    r->state == SPOOL_FAILED ? "Read it, then return it to its sender (frank queue "
 					       "retry) or delete it."
 					     : "It was returned to its sender.");
-	} else if (reply.len > 0 && a != NULL && (r->reply.code < 200 || r->reply.code >= 300))
-		put_verdict(a, m, &r->reply, out);
-	else if (reply.len == 0 && a != NULL && r->state == SPOOL_QUEUED)
-		put_why(a, false, out);
+	} else if (a != NULL) {
+		put_reason(c->control->q, a, m, r, out);
+	}
 	return channel_send(c->channel, out, -1);
 }
 
@@ -145,11 +166,19 @@ put_attempt_verdict(
 {
 	const struct account *account = account_by_name(x->client->control->q, x->message->account);
 	struct smtp_reply reply = {0};
+	struct diagnosis d;
+	bool waits = false;
 
+	/* what to do for one that waits for a person is said of the recipient, as of today */
+	for (size_t i = 0; account != NULL && i < x->message->count; i++)
+		waits = waits || x->message->recipients[i].state == SPOOL_HELD ||
+			waits_for_account(account, &x->message->recipients[i]);
 	if (account != NULL && *a->outcome != '\0' &&
 	    outcome_reply_parse(a->outcome, a->stage, a->fault, &reply) == 0 &&
-	    (reply.code >= 300 || reply.fault != SMTP_FAULT_NONE))
-		put_verdict(account, x->message, &reply, out);
+	    (reply.code >= 300 || reply.fault != SMTP_FAULT_NONE)) {
+		outcome_diagnose_at(account, x->message, &reply, a->endpoint, &d);
+		put_verdict(&d, !waits, out);
+	}
 	smtp_reply_clear(&reply);
 }
 

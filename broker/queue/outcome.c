@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -44,11 +45,10 @@ or_null(const char *text)
 	return text == NULL || *text == '\0' ? NULL : text;
 }
 
-void
-outcome_diagnose(const struct account *a, const struct spool_message *m,
-    const struct smtp_reply *reply, struct diagnosis *ret)
+static struct diagnosis_facts
+facts_of(const struct account *a, const struct spool_message *m, const struct smtp_reply *reply)
 {
-	struct diagnosis_facts facts = {
+	return (struct diagnosis_facts){
 	    .reply = reply,
 	    .provider = or_null(a->conf.provider),
 	    .account = a->name,
@@ -62,8 +62,71 @@ outcome_diagnose(const struct account *a, const struct spool_message *m,
 	    .grant = or_null(a->conf.grant),
 	    .secret_from = or_null(a->conf.secret_from),
 	};
+}
+
+void
+outcome_diagnose(const struct account *a, const struct spool_message *m,
+    const struct smtp_reply *reply, struct diagnosis *ret)
+{
+	struct diagnosis_facts facts = facts_of(a, m, reply);
 
 	diagnose(&facts, ret);
+}
+
+/* "host:port [address]": true, with host (cut) and port, where it is another server than the account's. */
+static bool
+is_elsewhere(
+    const struct account *a, const char *endpoint, char *host, size_t size, unsigned *ret_port)
+{
+	size_t all = strcspn(endpoint, " ");
+	const char *colon = memrchr(endpoint, ':', all);
+
+	if (colon == NULL || a->conf.port == 0)
+		return false; /* an API, or a domain whose servers DNS names */
+	(void)snprintf(host, size, "%.*s", (int)(colon - endpoint), endpoint);
+	*ret_port = (unsigned)strtoul(colon + 1, NULL, 10);
+	return *ret_port != 0 &&
+	       (*ret_port != a->conf.port || strcasecmp(host, a->conf.host) != 0);
+}
+
+void
+outcome_diagnose_at(const struct account *a, const struct spool_message *m,
+    const struct smtp_reply *reply, const char *endpoint, struct diagnosis *ret)
+{
+	struct diagnosis_facts facts = facts_of(a, m, reply);
+	char host[256];
+
+	if (endpoint == NULL || !is_elsewhere(a, endpoint, host, sizeof(host), &facts.port)) {
+		diagnose(&facts, ret);
+		return;
+	}
+	facts.host = host;
+	facts.tls = NULL;
+	diagnose(&facts, ret);
+	(void)snprintf(ret->next, sizeof(ret->next),
+	    "That was the server of then: the account submits to %s:%u now, and Frank tries there.",
+	    a->conf.host, a->conf.port);
+}
+
+void
+outcome_diagnose_recipient(struct queue *q, const struct account *a, const struct spool_message *m,
+    const struct spool_recipient *r, struct diagnosis *ret)
+{
+	CLEANUP_FREE char *endpoint = spool_load_endpoint(q->spool, m->id, r->at);
+	char id[SPOOL_ID_LEN];
+
+	outcome_diagnose_at(a, m, &r->reply, endpoint, ret);
+	if (r->state != SPOOL_HELD)
+		return;
+	(void)spool_id_text(m->id, id);
+	if (r->reply.in_doubt)
+		(void)snprintf(ret->next, sizeof(ret->next),
+		    "Find out whether the recipient has it; then `frank queue release %s` sends it "
+		    "again, and `frank queue delete %s` does not.",
+		    id, id);
+	else
+		(void)snprintf(ret->next, sizeof(ret->next),
+		    "The message is held for a person: `frank queue release %s` lets it go.", id);
 }
 
 int
@@ -120,7 +183,8 @@ account_write(struct queue *q, struct op *op)
 {
 	const struct account_op *x = (const struct account_op *)op;
 	const struct account *a = x->account;
-	struct spool_account kept = {.schedule = a->schedule, .reply = a->reply};
+	struct spool_account kept = {
+	    .schedule = a->schedule, .reply = a->reply, .learned_at = a->learned_at};
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
 	int r = spool_save_account(q->spool, a->name, &kept);
 
@@ -191,6 +255,33 @@ account_changed(struct queue *q, struct account *a)
 	turn_add(q, &x->op);
 }
 
+/* What a server says is true of the settings that it was asked with. */
+static void
+learn(struct account *a, const struct smtp_reply *reply)
+{
+	CLEANUP_BUF struct buf at = BUF_INIT(4096);
+
+	(void)smtp_reply_copy(&a->reply, reply);
+	settings_server(&a->conf, &at);
+	free(a->learned_at);
+	a->learned_at = buf_take(&at);
+}
+
+void
+account_moved(struct queue *q, struct account *a)
+{
+	CLEANUP_BUF struct buf now = BUF_INIT(4096);
+
+	settings_server(&a->conf, &now);
+	if (a->learned_at == NULL || *a->learned_at == '\0' ||
+	    strcmp(a->learned_at, buf_str(&now)) == 0)
+		return;
+	free(TAKE_PTR(a->learned_at));
+	smtp_reply_clear(&a->reply);
+	if (schedule_account_moved(&a->schedule))
+		account_changed(q, a);
+}
+
 /* The account's part of an outcome. */
 static void
 settle_account(struct queue *q, struct job *j, const struct schedule_verdict *v,
@@ -206,7 +297,7 @@ settle_account(struct queue *q, struct job *j, const struct schedule_verdict *v,
 	/* A try that fails as before still moves the next one. */
 	smtp_reply_clear(&a->reply);
 	if (v->account != SCHEDULE_ACTIVE && reply != NULL)
-		(void)smtp_reply_copy(&a->reply, reply);
+		learn(a, reply);
 	if (changed)
 		account_changed(q, a);
 }

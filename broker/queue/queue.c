@@ -77,8 +77,11 @@ take_settings(struct queue *q)
 	if (first)
 		runtime_restore_rates(q);
 	/* Whoever edits the configuration has mended something: the next message shows. */
-	for (size_t i = 0; i < q->account_count && !first; i++)
-		schedule_account_retry(&q->accounts[i]->schedule, queue_now(q));
+	for (size_t i = 0; i < q->account_count; i++) {
+		account_moved(q, q->accounts[i]);
+		if (!first)
+			schedule_account_retry(&q->accounts[i]->schedule, queue_now(q));
+	}
 	if (first && q->drop != NULL)
 		drop_scan(q->drop);
 	notices_look(q);

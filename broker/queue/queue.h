@@ -84,6 +84,7 @@ struct account {
 	bool at_fault; /* its mail waits for a person, and the waiting is not the messages' */
 	struct schedule_account schedule;
 	struct smtp_reply reply;         /* what made the schedule's state; for people */
+	char *learned_at; /* settings_server() that it was learned with; NULL: nothing was */
 	char *keeper_text, *keeper_next; /* what the keeper says; may be NULL */
 	bool keeper_spoke;               /* since this role began */
 	int64_t certificate_expires, consent_lapses, consent_lifetime; /* 0: not known */
@@ -274,6 +275,13 @@ struct sweep {
 /* What diagnose() is told about a reply of this account. `m` may be NULL. */
 void outcome_diagnose(const struct account *a, const struct spool_message *m,
     const struct smtp_reply *reply, struct diagnosis *ret);
+/* The same of a reply that was given at `endpoint` ("host:port [address]"; NULL: at the account's server):
+ * what another server than the account's said then is told as its words, not as those of today's. */
+void outcome_diagnose_at(const struct account *a, const struct spool_message *m,
+    const struct smtp_reply *reply, const char *endpoint, struct diagnosis *ret);
+/* The same of the recipient's last reply; the next step is a person's for one that is held. */
+void outcome_diagnose_recipient(struct queue *q, const struct account *a, const struct spool_message *m,
+    const struct spool_recipient *r, struct diagnosis *ret);
 /* "550 5.1.1 no such user", or a fault's name and words; "" for none. */
 void outcome_reply_text(const struct smtp_reply *reply, struct buf *out);
 /* The reverse, as far as the words tell; the caller clears `ret`. 0, -EBADMSG for words that are no
@@ -285,6 +293,8 @@ int outcome_reply_parse(const char *text, int stage, int fault, struct smtp_repl
 int runtime_take(struct queue *q, struct settings *s);
 /* Once, at the start: what was tried in the last minute counts against the rates of the accounts. */
 void runtime_restore_rates(struct queue *q);
+/* The account has a new configuration: where its server is another, what the old one taught is dropped. */
+void account_moved(struct queue *q, struct account *a);
 /* The account's state goes to disk, to the log and to the events. */
 void account_changed(struct queue *q, struct account *a);
 /* Does its mail wait for a person to mend something, however long that takes? */

@@ -191,7 +191,7 @@ fill_recipients(struct queue *q, const struct account *a, const struct spool_mes
 			b->text = "This host's mail system did not take the message. It was handed "
 				  "in while frankd was down, when nobody could say so at once.";
 		} else if (failed) {
-			outcome_diagnose(a, m, &r->reply, &ret->diagnoses[i]);
+			outcome_diagnose_recipient(q, a, m, r, &ret->diagnoses[i]);
 			b->text = ret->diagnoses[i].text;
 			b->next = ret->diagnoses[i].next;
 		}

@@ -96,6 +96,7 @@ restore_account(struct queue *q, struct account *a)
 	a->schedule = kept.schedule;
 	a->schedule.keeper = SCHEDULE_ACTIVE;
 	a->reply = kept.reply;
+	a->learned_at = kept.learned_at;
 	a->at_fault = account_is_at_fault(a);
 	/* A clock that was wrong before must not make it wait for years. */
 	if (a->schedule.until > queue_now(q) + DAY)

@@ -232,6 +232,16 @@ schedule_account_renewed(struct schedule_account *a, int64_t when)
 }
 
 bool
+schedule_account_moved(struct schedule_account *a)
+{
+	enum schedule_state before = schedule_account_state(a);
+
+	if (a->server != SCHEDULE_ACTIVE)
+		forget_server(a);
+	return before != schedule_account_state(a);
+}
+
+bool
 schedule_account_keeper(struct schedule_account *a, enum schedule_state state)
 {
 	enum schedule_state before = schedule_account_state(a);

@@ -109,6 +109,10 @@ bool schedule_account_keeper(struct schedule_account *a, enum schedule_state sta
  * Returns true when the account's state changed. */
 bool schedule_account_renewed(struct schedule_account *a, int64_t when);
 
+/* The account goes to another server, or logs in otherwise: what the last one taught is forgotten.
+ * Returns true when the account's state changed. */
+bool schedule_account_moved(struct schedule_account *a);
+
 /* A person asks to try now: the next message goes out alone, whatever was learned before. */
 void schedule_account_retry(struct schedule_account *a, int64_t now);
 

@@ -369,6 +369,13 @@ settings_take_aliases(struct settings *s, const struct message *m, int fd)
 	return 0;
 }
 
+void
+settings_server(const struct settings_account *a, struct buf *out)
+{
+	(void)buf_printf(out, "%s %s:%u %s %s %s %s %s", a->transport, a->host, a->port, a->tls,
+	    a->grant, a->auth_user, a->mailbox, a->mechanisms);
+}
+
 static int
 compare(const void *a, const void *b)
 {

@@ -20,6 +20,10 @@ struct settings_account {
 	int64_t client_expires;  /* when the client secret ends, seconds since 1970; 0: not known */
 };
 
+/* Which server the account's mail goes to, and how it logs in there: what a server says is true of these
+ * settings alone. Appended to `out`. */
+void settings_server(const struct settings_account *a, struct buf *out);
+
 /* How people are told: notice.h. */
 struct settings_notify {
 	int64_t after, repeat; /* seconds */

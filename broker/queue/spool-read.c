@@ -326,6 +326,25 @@ spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, voi
 }
 
 char *
+spool_load_endpoint(struct spool *s, uint64_t id, int64_t at)
+{
+	/* they are noted one after the other, perhaps not in the same second */
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_LOAD_ENDPOINT,
+	    "SELECT endpoint FROM attempt WHERE message=?1 AND at BETWEEN ?2-1 AND ?2+1 AND"
+	    " endpoint IS NOT NULL ORDER BY id DESC LIMIT 1");
+	char *endpoint = NULL;
+
+	if (st == NULL)
+		return NULL;
+	(void)sqlite3_bind_int64(st, 1, (sqlite3_int64)id);
+	(void)sqlite3_bind_int64(st, 2, at);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		endpoint = strdup(text_of(st, 0));
+	(void)sqlite3_reset(st);
+	return endpoint;
+}
+
+char *
 spool_load_signed(struct spool *s, const char *name)
 {
 	sqlite3_stmt *st =
@@ -367,8 +386,8 @@ int
 spool_load_account(struct spool *s, const char *name, struct spool_account *ret)
 {
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_LOAD_ACCOUNT,
-	    "SELECT held, state, since, until, failures, code, enhanced, stage, fault, reply"
-	    " FROM account WHERE name=?1");
+	    "SELECT held, state, since, until, failures, code, enhanced, stage, fault, reply,"
+	    " learned_at FROM account WHERE name=?1");
 	int code, r = 0;
 
 	*ret = (struct spool_account){0};
@@ -387,6 +406,7 @@ spool_load_account(struct spool *s, const char *name, struct spool_account *ret)
 		ret->reply.stage = (enum smtp_stage)sqlite3_column_int(st, 7);
 		ret->reply.fault = (enum smtp_fault)sqlite3_column_int(st, 8);
 		ret->reply.text = copy_text(st, 9, &r);
+		ret->learned_at = copy_text(st, 10, &r);
 		if ((unsigned)ret->schedule.server >= SCHEDULE_STATE_COUNT)
 			ret->schedule.server = SCHEDULE_ACTIVE;
 	} else {

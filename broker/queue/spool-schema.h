@@ -24,7 +24,8 @@
  *              they were told last, how many days were left then.
  * outbox       the ways (notice.c: "command", "mail", "webhook NAME") by which an event has still to go.
  * account      what must outlive a restart of an account's state: held by a person, refused,
- *              throttled (struct schedule_account).
+ *              throttled (struct schedule_account); learned_at: the settings of the server that it
+ *              was learned at (settings_server).
  * used         when mail was last delivered through an account, to the day, and the mechanism of that login.
  * signed       the keys of the DKIM signatures that were seen in the mail of an account (dkim.h).
  * password     the passwords of services (password.h): SHA-256, and when it was made.
@@ -132,6 +133,7 @@ static const char *const spool_migrations[] = {
     "CREATE TABLE signed ("
     " account TEXT PRIMARY KEY,"
     " keys TEXT NOT NULL) WITHOUT ROWID;",
+    "ALTER TABLE account ADD COLUMN learned_at TEXT;",
 };
 
 #endif

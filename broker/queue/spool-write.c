@@ -283,7 +283,7 @@ spool_save_account(struct spool *s, const char *name, const struct spool_account
 	sqlite3_stmt *st = spool_prepare(s, STATEMENT_SAVE_ACCOUNT,
 	    "INSERT OR REPLACE INTO account (name, held, state, since, until, failures, code, "
 	    "enhanced,"
-	    " stage, fault, reply) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)");
+	    " stage, fault, reply, learned_at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)");
 
 	if (st != NULL) {
 		(void)sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
@@ -297,6 +297,7 @@ spool_save_account(struct spool *s, const char *name, const struct spool_account
 		(void)sqlite3_bind_int(st, 9, (int)a->reply.stage);
 		(void)sqlite3_bind_int(st, 10, (int)a->reply.fault);
 		spool_bind_text(st, 11, a->reply.text);
+		spool_bind_text(st, 12, a->learned_at);
 	}
 	return spool_step(s, st);
 }

@@ -245,6 +245,7 @@ int spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg);
 struct spool_account {
 	struct schedule_account schedule;
 	struct smtp_reply reply; /* that made it so; owned */
+	char *learned_at;        /* settings_server() of then; NULL: not known; owned */
 };
 int spool_save_account(struct spool *s, const char *name, const struct spool_account *a);
 
@@ -303,6 +304,9 @@ struct spool_attempt_row {
 };
 typedef int spool_attempt_visit(void *arg, const struct spool_attempt_row *a);
 int spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, void *arg);
+/* "host:port [address]" of the attempt that was made at the second `at`; the caller frees. NULL where it
+ * is not on record. */
+char *spool_load_endpoint(struct spool *s, uint64_t id, int64_t at);
 
 /* When mail was last delivered through an account, and the mechanism of that login ("" for none); within a
  * transaction. */
@@ -316,7 +320,7 @@ int spool_load_used(
 int spool_save_signed(struct spool *s, const char *name, const char *keys);
 char *spool_load_signed(struct spool *s, const char *name);
 
-/* -ENOENT where nothing is known of it; the caller clears ret->reply. */
+/* -ENOENT where nothing is known of it; the caller clears ret->reply and frees ret->learned_at. */
 int spool_load_account(struct spool *s, const char *name, struct spool_account *ret);
 
 /* Messages of this service that were handed in at or after `since` (seconds), oldest first: the

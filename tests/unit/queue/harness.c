@@ -87,6 +87,7 @@ harness_init(struct harness *h)
 	    .mode = "deliver",
 	    .in_doubt = "retry",
 	    .senders = "*",
+	    .host = "smtp.example.com",
 	    .lifetime = 432000,
 	    .history_days = 14};
 	(void)snprintf(h->dir, sizeof(h->dir), "/tmp/frank-queue-XXXXXX");
@@ -177,7 +178,7 @@ harness_configure(struct harness *h)
 	message_put_str(m, F_GRANT, "password");
 	message_put_str(m, F_PROVIDER, "generic");
 	message_put_str(m, F_MAILBOX, "box@example.com");
-	message_put_str(m, F_HOST, "smtp.example.com");
+	message_put_str(m, F_HOST, h->host);
 	message_put_u64(m, F_PORT, 587);
 	message_put_str(m, F_TLS, "starttls");
 	message_put_u64(m, F_SESSIONS, 1);

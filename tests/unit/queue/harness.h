@@ -30,6 +30,7 @@ struct harness {
 	/* what the configuration says */
 	const char *local_domain; /* NULL: none */
 	const char *service, *from_policy, *mode, *in_doubt, *senders;
+	const char *host; /* that the account submits to, port 587 */
 	unsigned rate, account_rate, lifetime, history_days;
 	unsigned user_rate, user_in_flight; /* 0: the default */
 	uid_t only_user;                    /* whom the service is for; 0: for everybody */

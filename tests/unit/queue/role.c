@@ -273,6 +273,84 @@ test_login_failure_holds_the_account(void **state)
 	assert_string_equal(view_status(h).account_state, "active");
 }
 
+/* What a server said is not told of another one, nor is its wait kept, however the configuration comes. */
+static void
+test_another_server_begins_anew(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL, *again = NULL, *third = NULL;
+	struct shown seen;
+	char id[32];
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	view_copy_id(job, id);
+	harness_job_done(h, job, &bad_login);
+	(void)view_settled(h, id, "queued");
+	assert_non_null(strstr(view_status(h).account_text, "smtp.example.com:587"));
+	/* a restart */
+	harness_kill(h);
+	h->host = "other.example.com";
+	harness_start(h);
+	again = harness_job(h, LONG, NULL);
+	assert_non_null(again);
+	assert_string_equal(view_status(h).account_state, "active");
+	assert_string_equal(view_status(h).account_text, "");
+	seen = view_show(h, id);
+	assert_null(strstr(seen.text, "other.example.com"));
+	assert_non_null(strstr(seen.attempt_text, "smtp.example.com:587"));
+	assert_non_null(strstr(seen.attempt_next, "other.example.com:587"));
+	/* a reload */
+	harness_job_done(h, again, &bad_login);
+	(void)view_settled(h, id, "queued");
+	assert_string_equal(view_status(h).account_state, "needs-authorization");
+	h->host = "third.example.com";
+	harness_configure(h);
+	third = harness_job(h, LONG, NULL);
+	assert_non_null(third);
+	assert_string_equal(view_status(h).account_state, "active");
+}
+
+/* "Nothing to do" is never said of a message that waits for a person. */
+static void
+test_who_waits_for_a_person_is_told(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL;
+	struct shown seen;
+	char id[32];
+
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	job = harness_job(h, LONG, NULL);
+	assert_non_null(job);
+	view_copy_id(job, id);
+	harness_job_done(h, job, &later);
+	seen = view_settled(h, id, "deferred");
+	assert_non_null(strstr(seen.next, "Nothing to do"));
+	/* its account needs somebody */
+	harness_account_state(h, "needs-authorization");
+	harness_serve(h, 50);
+	seen = view_show(h, id);
+	assert_null(strstr(seen.next, "Nothing to do"));
+	assert_null(strstr(seen.attempt_next, "Nothing to do"));
+	harness_account_state(h, "active");
+	harness_serve(h, 50);
+	/* its account is held */
+	assert_int_equal(view_act(h, 0, "hold", NULL, "acct"), EX_OK);
+	seen = view_show(h, id);
+	assert_non_null(strstr(seen.next, "frank account release acct"));
+	assert_null(strstr(seen.attempt_next, "Nothing to do"));
+	assert_int_equal(view_act(h, 0, "release", NULL, "acct"), EX_OK);
+	/* it is held itself */
+	assert_int_equal(view_act(h, 0, "hold", id, NULL), EX_OK);
+	seen = view_show(h, id);
+	assert_non_null(strstr(seen.next, "frank queue release"));
+	assert_null(strstr(seen.attempt_next, "Nothing to do"));
+}
+
 static void
 test_person_tries_a_refused_account(void **state)
 {
@@ -979,6 +1057,8 @@ main(void)
 	    TEST(test_refused_mail_bounces),
 	    TEST(test_nobody_is_told_who_does_not_want_it),
 	    TEST(test_login_failure_holds_the_account),
+	    TEST(test_another_server_begins_anew),
+	    TEST(test_who_waits_for_a_person_is_told),
 	    TEST(test_person_tries_a_refused_account),
 	    TEST(test_all_or_nothing),
 	    TEST(test_a_submission_once),

@@ -699,7 +699,8 @@ test_accounts(void **state)
 				      .until = 9,
 				      .failures = 3},
 	    .reply = {
-		.code = 535, .enhanced = "5.7.8", .stage = SMTP_STAGE_AUTH, .text = (char *)"no"}};
+		.code = 535, .enhanced = "5.7.8", .stage = SMTP_STAGE_AUTH, .text = (char *)"no"},
+	    .learned_at = (char *)"smtp there:587"};
 	struct spool_account back;
 
 	assert_int_equal(spool_load_account(p->spool, "billing", &back), -ENOENT);
@@ -715,6 +716,8 @@ test_accounts(void **state)
 	assert_int_equal(back.schedule.failures, 3);
 	assert_int_equal(back.reply.code, 535);
 	assert_string_equal(back.reply.text, "no");
+	assert_string_equal(back.learned_at, "smtp there:587");
+	free(back.learned_at);
 	smtp_reply_clear(&back.reply);
 }
 

@@ -36,15 +36,20 @@ take_row(void *arg, const struct message *m)
 		keep(s->rcpt_state, sizeof(s->rcpt_state), m, F_STATE);
 		keep(s->reply, sizeof(s->reply), m, F_REPLY);
 		keep(s->cause, sizeof(s->cause), m, F_CAUSE);
+		keep(s->text, sizeof(s->text), m, F_TEXT);
+		keep(s->next, sizeof(s->next), m, F_NEXT);
 		s->tries = (unsigned)message_u64(m, F_ATTEMPTS, 0);
 		s->until = message_u64(m, F_UNTIL, 0);
 		break;
 	case M_ROW_ATTEMPT:
 		s->attempts++;
 		s->has_transcript = message_has(m, F_TRANSCRIPT);
+		keep(s->attempt_text, sizeof(s->attempt_text), m, F_TEXT);
+		keep(s->attempt_next, sizeof(s->attempt_next), m, F_NEXT);
 		break;
 	case M_ROW_ACCOUNT:
 		keep(s->account_state, sizeof(s->account_state), m, F_STATE);
+		keep(s->account_text, sizeof(s->account_text), m, F_TEXT);
 		break;
 	default:
 		break;
