@@ -15,9 +15,11 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "broker/ipc/reply.h"
+#include "broker/queue/usage.h"
 
 enum {
 	CHECKS_MAX = 4,
+	CHECKS_KEPT = 2, /* of them for administrators */
 	CHECK_SECONDS = 180,
 	SENDERS_MAX = 20,
 	BODY_MAX = 4096,
@@ -29,6 +31,8 @@ struct check {
 	struct queue *q;
 	uint64_t id;
 	struct account *account; /* NULL: a server alone */
+	unsigned round;          /* of its schedule when the check began */
+	struct usage *usage;     /* of whoever asked; NULL: an administrator */
 	char *host, *tls;
 	unsigned port;
 	struct message *request; /* until the send role is there */
@@ -50,6 +54,7 @@ check_end(struct check *c)
 		}
 	if (--q->dispatch.carriers[ROLE_SEND].outstanding == 0)
 		q->dispatch.carriers[ROLE_SEND].idle_since = queue_now(q);
+	usage_drop(q, c->usage);
 	if (c->account != NULL)
 		c->account->idle_since = queue_now(q);
 	(void)message_free(c->request);
@@ -222,20 +227,61 @@ check_send(struct check *c)
 		check_fail(c, "The network role cannot be asked.", EX_TEMPFAIL);
 }
 
+/* Slots: so many in all, some of them for administrators, and one for each other caller. */
+static bool
+has_slot(const struct queue *q, const struct usage *usage)
+{
+	unsigned count = 0;
+	bool own = false;
+
+	for (const struct check *c = q->checks; c != NULL; c = c->next) {
+		count++;
+		own = own || (usage != NULL && c->usage != NULL && usage_is_same(c->usage, usage));
+	}
+	return !q->stopping && !own && count < CHECKS_MAX - (usage == NULL ? 0 : CHECKS_KEPT);
+}
+
+const char *
+check_barred(const struct queue *q, const struct check_ask *ask)
+{
+	const struct account *a = ask->account;
+
+	if (!has_slot(q, ask->usage))
+		return "Too many checks are under way; try again in a minute.";
+	if (ask->usage == NULL)
+		return NULL;
+	if (usage_check_barred(ask->usage) ||
+	    (a != NULL &&
+		rate_limit_wait(&a->checks, CHECK_RATE, CHECK_PERIOD, queue_now_ms()) > 0))
+		return "This was checked often enough in the last ten minutes: each check is a "
+		       "login. An administrator can check at any time.";
+	if (a != NULL && a->schedule.server != SCHEDULE_ACTIVE && queue_now(q) < a->schedule.until)
+		return "The server refused this account, which waits before its next try: frank "
+		       "status says why, and until when. An administrator can check at any time.";
+	return NULL;
+}
+
+/* Takes the usage. */
+static void
+count_check(struct check *c, struct usage *usage)
+{
+	c->usage = usage;
+	if (usage == NULL)
+		return;
+	usage_check(usage);
+	if (c->account != NULL)
+		rate_limit_spend(
+		    &c->account->checks, CHECK_PERIOD, (int64_t)queue_now_ms(), 1);
+}
+
 int
 check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *ops, void *arg,
     struct check **ret)
 {
 	static const struct timeval limit = {CHECK_SECONDS, 0};
 	const struct account *a = ask->account;
-	struct check *c;
-	unsigned count = 0;
+	struct check *c = calloc(1, sizeof(*c));
 
-	for (const struct check *o = q->checks; o != NULL; o = o->next)
-		count++;
-	if (count >= CHECKS_MAX || q->stopping)
-		return -EBUSY;
-	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return -ENOMEM;
 	c->q = q;
@@ -244,6 +290,7 @@ check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *
 	c->ops = ops;
 	c->arg = arg;
 	c->account = ask->account;
+	c->round = a == NULL ? 0 : a->schedule.round;
 	c->port = a == NULL ? ask->port : a->conf.port;
 	c->host = strdup(a == NULL ? ask->host : a->conf.host);
 	c->tls = strdup(a == NULL ? ask->tls : a->conf.tls);
@@ -258,6 +305,7 @@ check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *
 		return -ENOMEM;
 	}
 	(void)evtimer_add(c->limit, &limit);
+	count_check(c, ask->usage);
 	*ret = c;
 	check_send(c);
 	return 0;
@@ -328,6 +376,20 @@ judge_findings(const struct check *c, struct diagnosis *ret)
 	    domain == NULL ? "the sender's domain" : domain);
 }
 
+/* A login that a server refuses is one more of those that it counts, whoever asked for it: the
+ * account's mail waits as after a login of its own. */
+static void
+count_login(const struct check *c, const struct smtp_reply *reply, const struct diagnosis *d)
+{
+	struct schedule_verdict v;
+
+	if (c->account == NULL || reply->stage != SMTP_STAGE_AUTH || reply->code == 0)
+		return;
+	v = schedule_verdict(reply, d);
+	if (v.account != SCHEDULE_ACTIVE)
+		outcome_settle_account(c->q, c->account, c->round, &v, reply);
+}
+
 static struct message *
 make_verdict(const struct check *c, const struct message *m, int *ret_status)
 {
@@ -342,6 +404,7 @@ make_verdict(const struct check *c, const struct message *m, int *ret_status)
 	*ret_status = EX_OK;
 	if (bytes != NULL && reply_get(bytes, len, &reply) == 0) {
 		judge(c, m, &reply, &d);
+		count_login(c, &reply, &d);
 		*ret_status = status_of(d.retry);
 		outcome_reply_text(&reply, &words);
 	} else if (c->failed.len > 0) {

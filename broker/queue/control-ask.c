@@ -17,8 +17,11 @@
 #include "base/log.h"
 #include "broker/ipc/reply.h"
 #include "broker/queue/password.h"
+#include "broker/queue/usage.h"
 
 enum { EVENTS_MAX = 200 /* in one answer */ };
+
+static const char out_of_memory[] = "Out of memory.";
 
 /* Until when (seconds) messages must have been accepted; SCHEDULE_NEVER: at any time. */
 static int64_t
@@ -317,6 +320,30 @@ check_ended(void *arg, const char *error, int status)
 
 static const struct check_ops check_ops = {.row = check_row, .end = check_ended};
 
+static void
+begin_check(struct client *c, struct check_ask *ask)
+{
+	struct queue *q = c->control->q;
+	const struct caller caller = {
+	    .uid = c->peer.uid, .groups = c->peer.groups, .group_count = c->peer.group_count};
+	const char *why = NULL;
+
+	if (!control_is_admin(c)) {
+		ask->usage = usage_take(q, &caller);
+		if (ask->usage == NULL)
+			why = out_of_memory;
+	}
+	if (why == NULL)
+		why = check_barred(q, ask);
+	c->kind = CURSOR_CHECK;
+	if (why == NULL && check_new(q, ask, &check_ops, c, &c->check) < 0)
+		why = out_of_memory;
+	if (why == NULL)
+		return;
+	usage_drop(q, ask->usage);
+	control_fail(c, why, EX_TEMPFAIL);
+}
+
 /* Whoever sends through an account may look whether it works. What lets somebody speak to any server,
  * or past the rules for senders, is for administrators. */
 static void
@@ -334,7 +361,6 @@ ask_check(struct client *c, const struct message *m)
 	    .all_senders = control_is_admin(c),
 	    .send = (message_u64(m, F_FLAGS, 0) & CHECK_SEND) != 0,
 	};
-	int r;
 
 	if (!control_is_admin(c) && (account == NULL || ask.send || ask.to != NULL)) {
 		control_fail(c, "Only administrators may do this.", EX_NOPERM);
@@ -352,13 +378,7 @@ ask_check(struct client *c, const struct message *m)
 	}
 	if (ask.to != NULL)
 		ask.to = to.data;
-	c->kind = CURSOR_CHECK;
-	r = check_new(c->control->q, &ask, &check_ops, c, &c->check);
-	if (r < 0)
-		control_fail(c,
-		    r == -EBUSY ? "Too many checks are under way; try again in a minute."
-				: "Out of memory.",
-		    EX_TEMPFAIL);
+	begin_check(c, &ask);
 }
 
 static void

@@ -11,7 +11,7 @@
 #include "base/address.h"
 #include "base/codec.h"
 
-enum { ORCPT_MAX = 500 };
+enum { ORCPT_MAX = 500, ALLOCATION_COST = 16 };
 
 /* ---- the set ---- */
 
@@ -37,6 +37,19 @@ find_slot(const struct envelope *e, const char *address)
 	while (e->slots[i] != 0 && !address_equal(e->list[e->slots[i] - 1].address, address))
 		i = (i + 1) & (e->slot_count - 1);
 	return &e->slots[i];
+}
+
+static size_t
+text_cost(const struct spool_recipient *r)
+{
+	return strlen(r->address) + 1 + ALLOCATION_COST +
+	       (r->orcpt == NULL ? 0 : strlen(r->orcpt) + 1 + ALLOCATION_COST);
+}
+
+size_t
+envelope_memory(const struct envelope *e)
+{
+	return e->room * sizeof(*e->list) + e->slot_count * sizeof(*e->slots) + e->text;
 }
 
 static int
@@ -81,6 +94,7 @@ add(struct envelope *e, const char *address, const char *orcpt, unsigned notify)
 		free(r.orcpt);
 		return -ENOMEM;
 	}
+	e->text += text_cost(&r);
 	e->list[e->count++] = r;
 	*find_slot(e, address) = e->count;
 	return 0;

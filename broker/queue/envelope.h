@@ -14,6 +14,8 @@ enum { ENVELOPE_RECIPIENTS_MAX = 10000 }; /* of a message, after expansion */
 struct envelope {
 	struct spool_recipient *list; /* until envelope_take */
 	size_t count, room;
+	size_t
+	    text; /* octets of all addresses and ORCPT that were added, with what allocation costs */
 	size_t *slots; /* hash table: indexes into list, plus one; 0: free */
 	size_t slot_count;
 };
@@ -33,6 +35,8 @@ struct envelope_refusal {
  */
 void envelope_add(struct queue *q, struct envelope *e, const struct policy_service *v,
     const char *recipient, const struct smtp_rcpt_params *p, struct envelope_refusal *ret);
+/* Octets of memory that it takes. */
+size_t envelope_memory(const struct envelope *e);
 /* Moves the recipients into the message. */
 void envelope_take(struct envelope *e, struct spool_message *m);
 void envelope_clear(struct envelope *e);

@@ -282,17 +282,15 @@ account_moved(struct queue *q, struct account *a)
 		account_changed(q, a);
 }
 
-/* The account's part of an outcome. */
-static void
-settle_account(struct queue *q, struct job *j, const struct schedule_verdict *v,
-    const struct smtp_reply *reply)
+void
+outcome_settle_account(struct queue *q, struct account *a, unsigned round,
+    const struct schedule_verdict *v, const struct smtp_reply *reply)
 {
-	struct account *a = j->delivery->account;
-	unsigned round = a->schedule.round;
+	unsigned before = a->schedule.round;
 	bool changed =
-	    schedule_account_result(&a->schedule, j->round, v, queue_now(q), queue_random());
+	    schedule_account_result(&a->schedule, round, v, queue_now(q), queue_random());
 
-	if (a->schedule.round == round)
+	if (a->schedule.round == before)
 		return;
 	/* A try that fails as before still moves the next one. */
 	smtp_reply_clear(&a->reply);
@@ -689,7 +687,7 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 		for (size_t i = 0; i < j->count; i++)
 			delivered =
 			    delivered || (o->results[i].code >= 200 && o->results[i].code < 300);
-		settle_account(q, j, &account, reply);
+		outcome_settle_account(q, j->delivery->account, j->round, &account, reply);
 	} else {
 		for (size_t i = 0; i < j->count; i++) {
 			struct spool_recipient *r = &d->message->recipients[j->index[i]];

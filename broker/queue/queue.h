@@ -91,6 +91,7 @@ struct account {
 	struct notice *notices; /* by class: what people were told of it */
 	bool mail_looked_at;    /* for mail that waits for a person, since this role began */
 	struct rate_limit rate; /* of messages begun, by the minute */
+	struct rate_limit checks; /* by callers who are no administrators */
 	int64_t used;      /* when mail was last delivered through it, to the day; 0: never */
 	char used_by[32];  /* the mechanism of that login */
 	char *signed_with; /* the keys of its mail's DKIM signatures (dkim.h); NULL: never seen */
@@ -259,6 +260,9 @@ struct outcome {
 	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
 };
 void outcome_record(struct queue *q, struct job *j, const struct outcome *o);
+/* What a try that began in `round` of the account's schedule means for the account. `reply` may be NULL. */
+void outcome_settle_account(struct queue *q, struct account *a, unsigned round,
+    const struct schedule_verdict *v, const struct smtp_reply *reply);
 /* What becomes of a recipient that is refused for good: BOUNCED where the sender is told, or wants not
  * to be; FAILED where nobody can be. */
 enum spool_state outcome_refused_state(
@@ -468,6 +472,9 @@ struct message *explain_decision(struct queue *q, const struct service *v, uint3
 
 struct check;
 
+/* Checks of one account, or by one caller, in so many milliseconds; administrators are not counted. */
+enum { CHECK_RATE = 5, CHECK_PERIOD = 600 * 1000 };
+
 struct check_ask {
 	struct account *account; /* NULL: `host`, `port` and `tls` (starttls | implicit | none) */
 	const char *host, *tls;
@@ -475,6 +482,7 @@ struct check_ask {
 	const char *to, *selector; /* may be NULL */
 	bool all_senders;          /* of all services, not the mailbox alone */
 	bool send;                 /* a message goes out at the end */
+	struct usage *usage;       /* of whoever asks, borrowed; NULL: an administrator */
 };
 
 struct check_ops {
@@ -484,7 +492,9 @@ struct check_ops {
 	void (*end)(void *arg, const char *error, int status);
 };
 
-/* `ops` is borrowed for good. 0, -EBUSY (too many), -ENOMEM. May end within this call, *ret being set
+/* Why whoever asks has to wait, a sentence; NULL: he need not. */
+const char *check_barred(const struct queue *q, const struct check_ask *ask);
+/* `ops` is borrowed for good. `ask->usage` is taken on success. 0 or -ENOMEM. May end within this call, *ret being set
  * before. */
 int check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *ops, void *arg,
     struct check **ret);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "broker/queue/usage.h"
+
 bool
 submission_on_known(void *arg, const char *submission_id)
 {
@@ -15,12 +17,23 @@ submission_on_known(void *arg, const char *submission_id)
 	return spool_known(s->q->spool, submission_id) == 1;
 }
 
+enum { LISTING_COPIES = 2 /* as it is made, and as the reply that waits for the client */ };
+
+static void
+count_listing(struct submission *s, uint64_t octets)
+{
+	usage_release(s->usage, s->listed_memory);
+	usage_hold(s->usage, octets);
+	s->listed_memory = octets;
+}
+
 static void
 on_listed(void *arg, bool good)
 {
 	struct submission *s = arg;
 
 	s->listing = listing_free(s->listing);
+	count_listing(s, LISTING_COPIES * s->listed->len);
 	smtp_server_answer(s->engine, good ? SMTP_ACCEPT : SMTP_REFUSE);
 	s->ops->proceed(s->arg);
 }
@@ -35,8 +48,16 @@ submission_on_list(void *arg, struct buf *out)
 	if ((rights & CALLER_MAY_SEE_OWN) == 0)
 		return submission_refuse(
 		    s, 550, "5.7.1", "This entrance shows no mail to this user");
+	count_listing(s, 0);
+	if (usage_holds_too_much(s->q, s->usage))
+		return submission_refuse(
+		    s, 451, "4.3.1", "This user asks for too much at once: try again later");
 	s->listing = listing_new(s->q, &owner, out, on_listed, s);
-	return s->listing == NULL ? SMTP_REFUSE : SMTP_LATER;
+	if (s->listing == NULL)
+		return SMTP_REFUSE;
+	s->listed = out;
+	count_listing(s, LISTING_COPIES * out->max);
+	return SMTP_LATER;
 }
 
 void

@@ -28,7 +28,8 @@ struct transaction {
 	struct spool_message *message;
 	struct envelope recipients; /* until the message is complete */
 	struct usage *usage;
-	uint64_t in_flight; /* octets counted there */
+	uint64_t in_flight; /* octets of the body counted there */
+	uint64_t memory;    /* and of the envelope */
 	enum policy_envelope envelope;
 	char *sender;    /* given, qualified */
 	char *caller;    /* the calling user's own address */
@@ -52,6 +53,8 @@ struct submission {
 	struct transaction *t;
 	struct store *storing; /* the commit that is awaited */
 	struct listing *listing;
+	const struct buf *listed; /* what it is written to */
+	uint64_t listed_memory;   /* octets counted in usage, until the session ends or asks again */
 	struct authentication *authentication; /* of a listener; NULL elsewhere */
 	bool reading_aliases;
 	struct usage *usage;

@@ -39,8 +39,10 @@ transaction_free(struct transaction *t)
 	(void)complete_free(t->complete);
 	body_clear(&t->body, false);
 	envelope_clear(&t->recipients);
-	if (t->usage != NULL)
+	if (t->usage != NULL) {
 		usage_shrink(t->usage, t->in_flight);
+		usage_release(t->usage, t->memory);
+	}
 	(void)spool_message_free(t->message);
 	free(t->sender);
 	free(t->caller);
@@ -293,13 +295,27 @@ on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 
 /* ---- RCPT ---- */
 
+/* An envelope does not shrink. */
+static void
+count_envelope(struct transaction *t)
+{
+	uint64_t now = envelope_memory(&t->recipients);
+
+	usage_hold(t->usage, now - t->memory);
+	t->memory = now;
+}
+
 static enum smtp_decision
 on_rcpt(void *arg, const char *recipient, const struct smtp_rcpt_params *p)
 {
 	struct submission *s = arg;
 	struct envelope_refusal no;
 
+	if (usage_holds_too_much(s->q, s->t->usage))
+		return submission_refuse_greed(s, s->t->service, s->t->sender, "4.5.3",
+		    "This user hands in more recipients at once than it may: try again later");
 	envelope_add(s->q, &s->t->recipients, &s->t->service->policy, recipient, p, &no);
+	count_envelope(s->t);
 	if (no.code == 0)
 		return SMTP_ACCEPT;
 	return no.by_policy ? submission_refuse_logged(
@@ -431,6 +447,8 @@ submission_free(struct submission *s)
 	if (s->storing != NULL)
 		store_forget(s->storing);
 	(void)listing_free(s->listing);
+	if (s->usage != NULL)
+		usage_release(s->usage, s->listed_memory);
 	(void)smtp_server_free(s->engine);
 	(void)transaction_free(s->t);
 	(void)authentication_free(s->authentication);

@@ -24,7 +24,7 @@ struct usage {
 	unsigned connections;
 	unsigned unknown; /* of a group: connections of uids of which main has not spoken yet */
 	uint64_t in_flight, memory;
-	struct rate_limit minute, logins;
+	struct rate_limit minute, logins, checks;
 	uint64_t told;       /* of queue_now_ms; 0: never */
 	bool exempt, placed; /* see usage.h */
 	struct usage *group; /* that of uids without a name, or NULL */
@@ -79,7 +79,8 @@ is_forgotten(const struct usage *u)
 	uint64_t now = queue_now_ms();
 
 	return u->users == 0 && rate_limit_is_idle(&u->minute, RATE_LIMIT_MINUTE, now) &&
-	       rate_limit_is_idle(&u->logins, RATE_LIMIT_MINUTE, now);
+	       rate_limit_is_idle(&u->logins, RATE_LIMIT_MINUTE, now) &&
+	       rate_limit_is_idle(&u->checks, CHECK_PERIOD, now);
 }
 
 static void
@@ -312,24 +313,33 @@ usage_shrink(struct usage *u, uint64_t octets)
 		u->group->in_flight -= octets;
 }
 
-bool
-usage_hold(const struct queue *q, struct usage *u, uint64_t octets)
+void
+usage_hold(struct usage *u, uint64_t octets)
 {
-	bool good = usage_grow(q, u, octets);
-
+	u->in_flight += octets;
 	u->memory += octets;
-	if (u->nameless)
+	if (u->nameless) {
+		u->group->in_flight += octets;
 		u->group->memory += octets;
-	return good && (u->exempt || judged(u)->memory <= USAGE_MEMORY_MAX);
+	}
+}
+
+bool
+usage_holds_too_much(const struct queue *q, const struct usage *u)
+{
+	return !u->exempt && (judged(u)->memory > USAGE_MEMORY_MAX ||
+				 judged(u)->in_flight > q->settings->user_in_flight);
 }
 
 void
 usage_release(struct usage *u, uint64_t octets)
 {
-	usage_shrink(u, octets);
+	u->in_flight -= octets;
 	u->memory -= octets;
-	if (u->nameless)
+	if (u->nameless) {
+		u->group->in_flight -= octets;
 		u->group->memory -= octets;
+	}
 }
 
 /* ---- rates ---- */
@@ -361,6 +371,18 @@ usage_login_failed(struct usage *u)
 {
 	rate_limit_spend(&judged(u)->logins, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
 	return usage_login_barred(u);
+}
+
+bool
+usage_check_barred(const struct usage *u)
+{
+	return rate_limit_wait(&judged(u)->checks, CHECK_RATE, CHECK_PERIOD, queue_now_ms()) > 0;
+}
+
+void
+usage_check(struct usage *u)
+{
+	rate_limit_spend(&judged(u)->checks, CHECK_PERIOD, (int64_t)queue_now_ms(), 1);
 }
 
 bool

@@ -36,10 +36,12 @@ bool usage_is_crowded(const struct queue *q, const struct usage *u);
 /* A message being handed in has grown by so many octets, or is gone. False: too much is under way; it counts all the same. */
 bool usage_grow(const struct queue *q, struct usage *u, uint64_t octets);
 void usage_shrink(struct usage *u, uint64_t octets);
-/* The same for octets that lie in memory, as envelopes do: they are bounded by USAGE_MEMORY_MAX as well. */
+/* Octets that lie in memory, as envelopes and lists of the queue do, count as well, and must not be more than USAGE_MEMORY_MAX. */
 enum { USAGE_MEMORY_MAX = 32 * 1024 * 1024 };
-bool usage_hold(const struct queue *q, struct usage *u, uint64_t octets);
+void usage_hold(struct usage *u, uint64_t octets);
 void usage_release(struct usage *u, uint64_t octets);
+/* Then it gets no more of it. */
+bool usage_holds_too_much(const struct queue *q, const struct usage *u);
 
 /* Milliseconds until one more message may be handed in. */
 uint64_t usage_wait(const struct queue *q, const struct usage *u);
@@ -50,6 +52,10 @@ void usage_message(const struct queue *q, struct usage *u);
 bool usage_login_failed(struct usage *u);
 /* So it has, and is not to be listened to now. */
 bool usage_login_barred(const struct usage *u);
+
+/* Checks of accounts (check.c), each of which is a login at a provider: so many in ten minutes. */
+bool usage_check_barred(const struct usage *u);
+void usage_check(struct usage *u);
 
 /* Is it time to log that this caller is held back? At most once a minute. */
 bool usage_tell(struct usage *u);

@@ -31,6 +31,7 @@ def run(ground, options):
     check('nothing of all this brought a role down', 'died' not in f.log() and f.listening(), f.log()[-800:])
     flood_is_bounded(f, sink)
     crowds(f, sink)
+    envelopes(f, sink)
     injection(f, sink)
     smuggling(f, sink, port)
     f.stop()
@@ -297,6 +298,61 @@ def crowds(f, sink):
                 check(f'{count * each} connections of {count} uids on {name}.sock: {who} gets the answer of frank {args[0]}', r.returncode == 0, r)
         check(f'{name}.sock: and mail through', bystander(f, sink, 'crowd-' + name), f.log()[-500:])
         crowd.stop()
+
+
+def recipients_of(f, count, lines):
+    """In a child that is an ordinary user: connections with these recipients each. Stays until it is told to go; how many were taken, and refused."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        taken = refused = 0
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+            become(pwd.getpwnam('games').pw_uid)
+            sockets = [connect(f) for _ in range(count)]
+            for s in sockets:
+                threading.Thread(target=s.sendall, args=(b'EHLO x\r\nMAIL FROM:<games@example.test>\r\n' + lines + b'NOOP\r\n',), daemon=True).start()
+                said = b''
+                while not re.search(rb'^250 2\.0\.0', said, re.M):
+                    said += s.recv(1 << 20) or b'250 2.0.0'
+                taken += said.count(b'\n250 2.1.5')
+                refused += said.count(b'\n452 4.5.3 This user')
+            theirs.send(json.dumps((taken, refused)).encode())
+            theirs.recv(1)
+        except Exception as e:
+            theirs.send(json.dumps((taken, refused, repr(e))).encode())
+        finally:
+            os._exit(0)
+    theirs.close()
+    ours.settimeout(300)
+    return pid, ours, json.loads(ours.recv(500) or b'[0, 0]')
+
+
+def resident(f, role):
+    """Octets of memory of its own that a role has."""
+    for pid in f.pids():
+        with contextlib.suppress(OSError):
+            if os.path.basename(os.readlink(f'/proc/{pid}/exe').removesuffix(' (deleted)')) == role:
+                return int(re.search(r'RssAnon:\s*(\d+)', open(f'/proc/{pid}/status').read()).group(1)) * 1024
+
+
+def envelopes(f, sink):
+    """One user with many connections and 10,000 recipients on each."""
+    lines = b''.join(b'RCPT TO:<recipient%05d@some.where.example.test>\r\n' % i for i in range(10000))
+    before = resident(f, 'frank-queue')
+    pid, ours, said = recipients_of(f, EACH, lines)
+    grown = resident(f, 'frank-queue') - before
+    check('the recipients that one user hands in at once are bounded', 10000 < said[0] < 500000 and said[1] > 0, said)
+    if not f.is_sanitized():
+        check('and so is the memory of the queue', grown < 100 << 20, grown)
+    check('a bystander gets through meanwhile', f.send('root@example.test', 'x@example.test', marker('envelopes')) == 0)
+    ours.close()
+    os.waitpid(pid, 0)
+    pid, ours, said = recipients_of(f, 1, lines)
+    check('and when they are gone it may hand in as many again', said == [10000, 0], said)
+    ours.close()
+    os.waitpid(pid, 0)
 
 
 def stored(f, sink):

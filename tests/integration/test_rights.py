@@ -21,6 +21,7 @@ def run(ground, options):
             old_spool(w)
             names(w)
             limits(w)
+            checks(w)
     finally:
         w.f.stop()
         w.stop()
@@ -46,9 +47,14 @@ class World:
     def __init__(self):
         self.kept = tempfile.mkdtemp(prefix='kept-', dir=harness_dir())
         self.sink, self.closed = Fault('smtp', '--tls', 'none', '--keep', self.kept), Closed()
+        self.login = Fault('smtp', '--tls', 'none', '--mode', 'auth_in_clear')
+        secret = {'provider': 'generic', 'mailbox': 'daemon@example.test', 'grant': 'password', 'auth': ['PLAIN'], 'tls': 'none', 'allow-plaintext-secret': True,
+                  'submit': f'127.0.0.1:{self.login.port}'}
         relay = {'provider': 'generic', 'mailbox': 'billing@example.test', 'grant': 'none', 'tls': 'none'}
-        self.f = Frank('rights', {'waits': dict(relay, submit=f'127.0.0.1:{self.closed.port}'), 'goes': dict(relay, submit=f'127.0.0.1:{self.sink.port}')},
-                       {'crew': dict(users=['root', 'games', str(NAMELESS)], accounts=['waits'], senders=['crew@example.test']),
+        self.f = Frank('rights', {'waits': dict(relay, submit=f'127.0.0.1:{self.closed.port}'), 'goes': dict(relay, submit=f'127.0.0.1:{self.sink.port}'),
+                                   'secret': secret},
+                       {'clerks': dict(users=['daemon', 'bin'], accounts=['secret'], senders=['daemon@example.test']),
+                        'crew': dict(users=['root', 'games', str(NAMELESS)], accounts=['waits'], senders=['crew@example.test']),
                         'box': dict(socket=True, accounts=['waits'], senders=['box@example.test'], **{'socket-mode': '0666'}),
                         'out': dict(socket=True, accounts=['goes'], senders=['out@example.test'], **{'socket-mode': '0666'}),
                         'far': dict(socket=True, mode='capture', accounts=['goes'], senders=['far@example.test'], **{'socket-mode': '0666'})})
@@ -59,6 +65,7 @@ class World:
     def stop(self):
         self.closed.s.close()
         self.sink.stop()
+        self.login.stop()
 
     def path(self, service=None):
         return self.f.path(f'run/services/{service}/submit.sock' if service else 'run/submit.sock')
@@ -214,3 +221,34 @@ def limits(w):
         if 'queued as' not in said:
             break
     check('root of a container is held to it like a user', '\n452 4.7.1 This user hands in more' in said, (i, said))
+
+
+def checks(w):
+    """frank check of a user is a login at the provider: some in ten minutes, none after one that was refused, and root's in between."""
+    daemon, bin_ = pwd.getpwnam('daemon').pw_uid, pwd.getpwnam('bin').pw_uid
+    r = w.f.frank('secret', 'set', 'secret', input='a password of sixteen\n')
+    secrets.add('a password of sixteen')
+    logins = lambda: (lambda s: s['auth_ok'] + s['auth_fail'])(w.login.stats())
+
+    def ask(uid, count):
+        crowd = [subprocess.Popen([w.f.path('frank'), 'check', 'secret'], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=w.f.env, user=uid, group=uid, extra_groups=[])
+                 for _ in range(count)]
+        said = [p.communicate(timeout=90)[1] for p in crowd]
+        return [p.returncode for p in crowd], said
+
+    before = logins()
+    for _ in range(6):
+        status, said = ask(daemon, 8)
+    check('48 checks of a user are some logins', 0 < logins() - before <= 5, (logins() - before, status, said))
+    check('and who asked is told', set(status) == {75} and all('often enough' in s for s in said), (status, said))
+    status, said = ask(bin_, 1)
+    check('they count for the account as well', status == [75] and 'often enough' in said[0], (status, said))
+    before = logins()
+    check('root may check all the same', w.f.frank('check', 'secret').returncode == 0 and logins() > before, w.f.log()[-500:])
+    w.f.stop()
+    check('frankd starts', w.f.start(), w.f.log()[-500:])
+    w.login.mode('auth_in_clear,auth_fail')
+    before = logins()
+    status = [ask(daemon, 1)[0][0] for _ in range(4)]
+    check('a login that is refused is the last one for now', status == [77, 75, 75, 75] and logins() - before <= 2, (status, logins() - before))
+    check('and the account waits as after one of its mail', w.f.account('secret').get('state') in ('refused', 'needs-authorization'), w.f.account('secret'))
