@@ -135,8 +135,13 @@ tenant_fits(const char *expected, const char *got, bool template)
 bool
 issuer_fits(const char *expected, const char *got)
 {
-	return (strcmp(expected, got) == 0 && strstr(got, hole) == NULL) ||
-	       tenant_fits(expected, got, false);
+	size_t len;
+	const char *tenant = tenant_of(got, &len);
+
+	/* Microsoft's tokens name their tenant by its id, whatever it was asked for by */
+	if (tenant != NULL && !issuer_is_guid(tenant, len))
+		return false;
+	return strcmp(expected, got) == 0 || tenant_fits(expected, got, false);
 }
 
 bool

@@ -35,7 +35,7 @@ bool issuer_is_of_tenant(const char *url, const char *tenant);
  * another address. A failed append shows in `ret`. */
 bool issuer_of_endpoint(const char *endpoint, struct buf *ret);
 
-/* Is `got` the issuer that was expected? Equal; or on the Microsoft host that was expected, where the tenant that was
+/* Is `got`, of a token or an answer, the issuer that was expected? Equal; or on the Microsoft host that was expected, where the tenant that was
  * expected is no GUID, a GUID in its place: with "consumers" ISSUER_CONSUMERS alone. */
 bool issuer_fits(const char *expected, const char *got);
 

@@ -10,7 +10,7 @@ MAILBOX = 'billing@example.test'
 class Provider:
     """An authorization server over TLS whose every answer can be set."""
 
-    def __init__(self):
+    def __init__(self, host='localhost', port=0, certificate=None, key=None):
         self.document, self.claims, self.answer, self.userinfo, self.asked = {}, {}, {}, None, []
         outer = self
 
@@ -40,11 +40,11 @@ class Provider:
 
             def log_message(self, *a):
                 pass
-        self.server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server = ThreadingHTTPServer(('127.0.0.1', port), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(os.environ['GROUND_TLS_CERT'], os.environ['GROUND_TLS_KEY'])
+        context.load_cert_chain(certificate or os.environ['GROUND_TLS_CERT'], key or os.environ['GROUND_TLS_KEY'])
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.base = f'https://localhost:{self.server.server_address[1]}'
+        self.base = f'https://{host}' + (f':{self.server.server_address[1]}' if port != 443 else '')
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def id_token(self):
@@ -101,6 +101,7 @@ def run(ground, options):
     finally:
         f.stop()
         provider.stop()
+    microsoft()
 
 
 def who(f, provider):
@@ -206,3 +207,50 @@ def lives(f, provider, ground):
     provider.set(GOOD, {'expires_in': 3, 'scope': 'openid'})
     state = wait_for(lambda: f.frank('token', 'a', '--rejected').returncode != 0 and f.account('a').get('state') != 'active' and f.account('a'), 60, 1)
     check('lives: one that grants less is not used', state and 'Mail.Send' in json.dumps(state), (state, f.account('a')))
+
+
+OURS, FOREIGN, CONSUMERS = '11111111-2222-4333-8444-555555555555', '66666666-7777-4888-8999-aaaaaaaaaaaa', '9188040d-6c67-4c5b-b112-36a304b66dad'
+
+
+def of(tenant, issuer=None, **claims):
+    return {'iss': f'https://login.microsoftonline.com/{issuer or tenant}/v2.0', 'tid': tenant, **claims}
+
+
+MICROSOFT = [
+    # name, account, claims, status, what is said
+    ('the mailbox\'s own sign-in name', 'common', of(FOREIGN, preferred_username=MAILBOX), 0, 'Signed in'),
+    ('an address that a foreign tenant wrote', 'common', of(FOREIGN, email=MAILBOX, preferred_username='mallory@evil.test'), 77, 'does not prove'),
+    ('that, and nothing else', 'common', of(FOREIGN, email=MAILBOX), 77, 'Set tenant'),
+    ('one that the tenant has proved', 'common', of(FOREIGN, email=MAILBOX, xms_edov=True), 0, 'Signed in'),
+    ('a personal account', 'common', of(CONSUMERS, email=MAILBOX), 0, 'Signed in'),
+    ('an issuer of another tenant than the token\'s', 'common', of(OURS, FOREIGN, preferred_username=MAILBOX), 76, '(tid)'),
+    ('an issuer that is no tenant', 'common', of(OURS, 'common', preferred_username=MAILBOX), 76, 'iss is'),
+    ('an issuer elsewhere', 'common', {**of(OURS, preferred_username=MAILBOX), 'iss': f'https://evil.test/{OURS}/v2.0'}, 76, 'iss is https://evil.test'),
+    ('the address in the organisation that the account names', 'ours', of(OURS, email=MAILBOX, preferred_username='b@corp.test'), 0, 'Signed in'),
+    ('a guest of it', 'ours', of(OURS, email=MAILBOX, idp=f'https://sts.windows.net/{FOREIGN}/'), 77, 'does not prove'),
+    ('another organisation', 'ours', of(FOREIGN, preferred_username=MAILBOX), 76, 'Sign in with an account of the organisation'),
+    ('an organisation that is named by its domain', 'domain', of(OURS, email=MAILBOX), 0, 'Signed in'),
+    ('a personal account where those are meant', 'outlook', of(CONSUMERS, email=MAILBOX), 0, 'Signed in'),
+    ('another where personal ones are meant', 'outlook', of(OURS, preferred_username=MAILBOX), 76, 'iss is'),
+]
+
+
+def microsoft():
+    """The presets of Microsoft as they are, with a network of their own in which its login host is ours."""
+    if os.geteuid() != 0 or subprocess.run(['unshare', '-n', '-m', 'true'], capture_output=True).returncode != 0:
+        return check.skip('microsoft', 'wants root and namespaces of its own')
+    f = Frank('microsoft', {n: {'provider': p, 'mailbox': MAILBOX, 'client-id': 'client-1', 'grant': 'authorization-code', 'ca-file': '@/ca.pem', **t}
+                            for n, p, t in (('common', 'microsoft365', {}), ('ours', 'microsoft365', {'tenant': OURS}), ('domain', 'microsoft365', {'tenant': 'example.test'}), ('outlook', 'outlook', {}))})
+    for a in f.accounts.values():
+        a['ca-file'] = f.path('ca.pem')
+    f.write_conf()
+    with open(f.path('hosts'), 'w') as out:
+        out.write('127.0.0.1 localhost login.microsoftonline.com\n')
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', '-subj', '/CN=login.microsoftonline.com', '-addext', 'subjectAltName=DNS:login.microsoftonline.com',
+                    '-keyout', f.path('key.pem'), '-out', f.path('ca.pem')], check=True, capture_output=True)
+    r = subprocess.run(['unshare', '-n', '-m', 'sh', '-c', f'mount --bind {f.path("hosts")} /etc/hosts && exec python3 "$@"', 'sh', os.path.join(HERE, 'login.py'), f.dir], capture_output=True, text=True,
+                       env=dict(f.env, FRANK_BUILD=build_dir(), PYTHONDONTWRITEBYTECODE='1'), timeout=300)
+    seen = {c['name']: c for c in (json.loads(line) for line in r.stdout.splitlines() if line.startswith('{'))}
+    for name, _, _, rc, words in MICROSOFT:
+        c = seen.get(name, {})
+        check('microsoft: ' + name, c.get('rc') == rc and words in c.get('said', ''), c or (r.stderr[-600:], f.log()[-600:]))

@@ -216,6 +216,8 @@ static const struct {
     {"iss=" MS FOREIGN "/v2.0;aud=client-1;nonce=n-1;tid=" FOREIGN, "iss is", MS "consumers/v2.0"},
     {"iss=" MS "{tenantid}/v2.0;aud=client-1;nonce=n-1", "iss is", MS "{tenantid}/v2.0"},
     {"iss=" MS "common/v2.0;aud=client-1;nonce=n-1", "iss is", MS "organizations/v2.0"},
+    {"iss=" MS "common/v2.0;aud=client-1;nonce=n-1", "iss is", MS "common/v2.0"},
+    {"iss=" MS "example.com/v2.0;aud=client-1;nonce=n-1", "iss is", MS "example.com/v2.0"},
     {"iss=https://evil.example/" FOREIGN "/v2.0;aud=client-1;nonce=n-1;tid=" FOREIGN, "iss is",
 	MS "common/v2.0"},
     {"iss=https://as.example;aud=client-2;nonce=n-1;sub=1", "another client: aud is client-2",
