@@ -4,6 +4,7 @@
  */
 #include "admin/verbs.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,11 +19,17 @@ struct events {
 static int
 print_json(const struct message *m)
 {
-	static const struct column columns[] = {{F_ID, "id", true}, {F_TIME, "time", true},
+	static const struct column columns[] = {{F_TIME, "time", true},
 	    {F_KIND, "kind", false}, {F_ACCOUNT, "account", false}, {F_TEXT, "text", false},
 	    {F_NEXT, "next", false}, {F_QUEUE_ID, "queue_id", false}};
-	json_t *o = json_object();
-	int r = o == NULL ? -1 : cli_json_fields(o, m, columns, ARRAY_SIZE(columns));
+	char id[24];
+	json_t *o;
+	int r;
+
+	/* text, as webhooks and the command get it: not every reader of JSON keeps 64 bits of a number */
+	(void)snprintf(id, sizeof(id), "%" PRIu64, message_u64(m, F_ID, 0));
+	o = json_pack("{s:s}", "id", id);
+	r = o == NULL ? -1 : cli_json_fields(o, m, columns, ARRAY_SIZE(columns));
 
 	if (r == 0)
 		r = json_dumpf(o, stdout, JSON_COMPACT);
@@ -76,7 +83,7 @@ verb_events(const struct cli *cli, const struct arguments *args)
 	struct events e = {.cli = cli};
 	int status = link_open(&l, cli, ROLE_QUEUE, EVENTS_PATIENCE);
 
-	while (status == EX_OK) {
+	for (bool first = true; status == EX_OK; first = false) {
 		struct message *m = message_new(M_EVENTS);
 
 		if (e.last > 0)
@@ -87,6 +94,8 @@ verb_events(const struct cli *cli, const struct arguments *args)
 		status = link_list(&l, m, on_event, &e, NULL);
 		if (status == EX_OK && e.count > 0)
 			continue; /* a part of them: there may be more */
+		if (status == EX_OK && first && !cli->json)
+			(void)puts("Nothing has happened that people should know.");
 		if (status != EX_OK || !arguments_has(args, OPTION_FOLLOW))
 			break;
 		(void)fflush(stdout);

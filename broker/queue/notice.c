@@ -25,6 +25,9 @@ enum {
 	NEVER_TOLD = 1000, /* a level above all */
 };
 
+/* What the records of listeners begin with in the spool. */
+static const char listener_record[] = "listener ";
+
 static const char *const state_kinds[SCHEDULE_STATE_COUNT] = {
     [SCHEDULE_REFUSED] = "refused",
     [SCHEDULE_NEEDS_AUTHORIZATION] = "needs-authorization",
@@ -587,6 +590,17 @@ notices_load(struct queue *q, struct account *a)
 	(void)spool_each_notice(q->spool, a->name, load, a->notices);
 }
 
+bool
+notices_is_configured(struct queue *q, const char *about)
+{
+	const struct account *a = account_by_name(q, about);
+
+	if (strncmp(about, listener_record, strlen(listener_record)) == 0)
+		return settings_find_listener(
+			   q->settings, about + strlen(listener_record)) != NULL;
+	return a != NULL && a->configured;
+}
+
 static void
 listener_free(struct notice_listener *l)
 {
@@ -606,7 +620,7 @@ add_listener(struct queue *q, const char *name)
 	if (l == NULL)
 		return NULL;
 	l->listener = strdup(name);
-	if (buf_printf(&record, "listener %s", name) == 0)
+	if (buf_printf(&record, "%s%s", listener_record, name) == 0)
 		l->record = buf_take(&record);
 	if (l->listener == NULL || l->record == NULL) {
 		listener_free(l);

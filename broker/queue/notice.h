@@ -56,6 +56,8 @@ int notices_init(struct queue *q);
 /* What the spool remembers of an account; once, when it becomes known. */
 void notices_load(struct queue *q, struct account *a);
 void notices_clear(struct account *a);
+/* Is what a notice in the spool is about, an account or a listener, configured? */
+bool notices_is_configured(struct queue *q, const char *about);
 /* Something may have changed: looks in a moment. */
 void notices_look(struct queue *q);
 /* A message of the account got this state, which a person has to see. */
@@ -74,6 +76,8 @@ void notices_warning(const struct queue *q, const struct account *a, struct buf 
 int outbox_init(struct queue *q);
 /* There is something to send, or the configuration or a role changed. */
 void outbox_look(struct queue *q);
+/* A configuration was taken: ways that it did not have before are told what still stands. */
+void outbox_ways_changed(struct queue *q);
 /* The ways that an event goes by: called for each, within the transaction. */
 int outbox_add(struct queue *q, const struct spool_event *e);
 void outbox_command_done(struct queue *q, const struct message *m);

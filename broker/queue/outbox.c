@@ -256,24 +256,138 @@ is_wanted(const struct queue *q, const char *kind)
 	return kinds->count == 0;
 }
 
-int
-outbox_add(struct queue *q, const struct spool_event *e)
+static bool
+is_configured(const struct queue *q, const char *way)
+{
+	const struct settings_notify *n = &q->settings->notify;
+
+	if (strcmp(way, command_way) == 0)
+		return n->has_command;
+	if (strcmp(way, mail_way) == 0)
+		return n->mail_to.count > 0;
+	for (size_t i = 0; i < n->webhooks.count; i++)
+		if (strcmp(way + strlen(webhook_prefix), n->webhooks.items[i]) == 0)
+			return true;
+	return false;
+}
+
+typedef int each_way(void *arg, const char *way);
+
+/* Calls `each` for every way that is configured, until it returns less than 0. */
+static int
+for_each_way(const struct queue *q, each_way *each, void *arg)
 {
 	const struct settings_notify *n = &q->settings->notify;
 	char way[WAY_MAX];
-	int r = 0;
+	int r = n->has_command ? each(arg, command_way) : 0;
 
-	if (!is_wanted(q, e->kind))
-		return 0;
-	if (n->has_command)
-		r = spool_add_outbox(q->spool, e->id, command_way, e->at);
-	if (r == 0 && n->mail_to.count > 0)
-		r = spool_add_outbox(q->spool, e->id, mail_way, e->at);
-	for (size_t i = 0; i < n->webhooks.count && r == 0; i++) {
+	if (r >= 0 && n->mail_to.count > 0)
+		r = each(arg, mail_way);
+	for (size_t i = 0; i < n->webhooks.count && r >= 0; i++) {
 		(void)snprintf(way, sizeof(way), "%s%s", webhook_prefix, n->webhooks.items[i]);
-		r = spool_add_outbox(q->spool, e->id, way, e->at);
+		r = each(arg, way);
+	}
+	return r < 0 ? r : 0;
+}
+
+struct addition {
+	struct queue *q;
+	const struct spool_event *event;
+	const char *way;
+	int64_t at;
+};
+
+static int
+add_way_of_event(void *arg, const char *way)
+{
+	const struct addition *x = arg;
+
+	return spool_add_outbox(x->q->spool, x->event->id, way, x->at);
+}
+
+int
+outbox_add(struct queue *q, const struct spool_event *e)
+{
+	struct addition x = {.q = q, .event = e, .at = e->at};
+
+	return is_wanted(q, e->kind) ? for_each_way(q, add_way_of_event, &x) : 0;
+}
+
+/* ---- ways that are new hear what stands ---- */
+
+static int
+add_standing(void *arg, const char *about, const struct spool_event *e)
+{
+	const struct addition *x = arg;
+
+	/* the spool also remembers what was told of accounts that are not configured now */
+	if (!notices_is_configured(x->q, about))
+		return 0;
+	return is_wanted(x->q, e->kind) ? spool_add_outbox(x->q->spool, e->id, x->way, x->at) : 0;
+}
+
+static int
+note_way(void *arg, const char *way)
+{
+	struct queue *q = arg;
+	struct addition x = {.q = q, .way = way, .at = queue_now(q)};
+	int r = spool_add_way(q->spool, way);
+
+	return r > 0 ? spool_each_standing(q->spool, add_standing, &x) : r;
+}
+
+struct gone {
+	const struct queue *q;
+	char *way;
+};
+
+static int
+find_gone(void *arg, const char *way)
+{
+	struct gone *g = arg;
+
+	if (is_configured(g->q, way))
+		return 0;
+	g->way = strdup(way);
+	return g->way == NULL ? -ENOMEM : 1;
+}
+
+static int
+ways_write(struct queue *q, struct op *op)
+{
+	struct gone g = {.q = q};
+	int r = for_each_way(q, note_way, q), found = 1;
+
+	while (r == 0 && found > 0) {
+		g.way = NULL;
+		found = spool_each_way(q->spool, find_gone, &g);
+		r = found <= 0 ? found : spool_delete_way(q->spool, g.way);
+		free(g.way);
 	}
 	return r;
+}
+
+static void
+ways_done(struct queue *q, struct op *op, int r)
+{
+	if (r < 0)
+		log_warning("The spool does not take which ways people are told by (%s): one that "
+			    "is new does not hear of what began before.",
+		    strerror(-r));
+	else
+		outbox_look(q);
+	free(op);
+}
+
+void
+outbox_ways_changed(struct queue *q)
+{
+	struct op *op = calloc(1, sizeof(*op));
+
+	if (op == NULL)
+		return;
+	*op = (struct op){.write = ways_write, .done = ways_done};
+	turn_add(q, op);
 }
 
 static void
@@ -349,21 +463,6 @@ start_mail(struct queue *q, const struct spool_outbox *o)
 			      : "memory ran out");
 	else
 		settle(q, f, 0, m, a);
-}
-
-static bool
-is_configured(const struct queue *q, const char *way)
-{
-	const struct settings_notify *n = &q->settings->notify;
-
-	if (strcmp(way, command_way) == 0)
-		return n->has_command;
-	if (strcmp(way, mail_way) == 0)
-		return n->mail_to.count > 0;
-	for (size_t i = 0; i < n->webhooks.count; i++)
-		if (strcmp(way + strlen(webhook_prefix), n->webhooks.items[i]) == 0)
-			return true;
-	return false;
 }
 
 /* ---- looking ---- */

@@ -85,6 +85,7 @@ take_settings(struct queue *q)
 	if (first && q->drop != NULL)
 		drop_scan(q->drop);
 	notices_look(q);
+	outbox_ways_changed(q);
 	outbox_look(q);
 	set_sweep(q);
 	connections_reconfigure(q->connections);

@@ -226,3 +226,63 @@ spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg)
 	}
 	return end_rows(st, r != 0 ? SQLITE_DONE : code, r < 0 ? r : 0);
 }
+
+/* ---- the ways ---- */
+
+static int
+way_row(struct spool *s, enum spool_statement which, const char *sql, const char *way)
+{
+	sqlite3_stmt *st = spool_prepare(s, which, sql);
+
+	if (st != NULL)
+		(void)sqlite3_bind_text(st, 1, way, -1, SQLITE_STATIC);
+	return spool_step(s, st);
+}
+
+int
+spool_add_way(struct spool *s, const char *way)
+{
+	int r = way_row(
+	    s, STATEMENT_ADD_WAY, "INSERT OR IGNORE INTO way (name) VALUES (?1)", way);
+
+	return r < 0 ? r : sqlite3_changes(s->db) > 0;
+}
+
+int
+spool_delete_way(struct spool *s, const char *way)
+{
+	return way_row(s, STATEMENT_DELETE_WAY, "DELETE FROM way WHERE name=?1", way);
+}
+
+int
+spool_each_way(struct spool *s, spool_way_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_EACH_WAY, "SELECT name FROM way");
+	int code = SQLITE_DONE, r = 0;
+
+	if (st == NULL)
+		return spool_step(s, NULL);
+	while (r == 0 && (code = sqlite3_step(st)) == SQLITE_ROW)
+		r = visit(arg, text_or_null(st, 0));
+	return end_rows(st, r != 0 ? SQLITE_DONE : code, r);
+}
+
+int
+spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg)
+{
+	/* an event is told and noted in the same moment, also one about several accounts */
+	sqlite3_stmt *st = spool_prepare(s, STATEMENT_STANDING,
+	    "SELECT e.id, e.at, e.kind, e.message, e.account, e.text, e.next, n.account"
+	    " FROM notice n JOIN event e ON e.at=n.told AND e.kind=n.kind AND e.told=1"
+	    " ORDER BY e.id");
+	int code = SQLITE_DONE, r = 0;
+
+	if (st == NULL)
+		return spool_step(s, NULL);
+	while (r == 0 && (code = sqlite3_step(st)) == SQLITE_ROW) {
+		struct spool_event e = read_event(st);
+
+		r = visit(arg, text_or_null(st, 7), &e);
+	}
+	return end_rows(st, r != 0 ? SQLITE_DONE : code, r);
+}

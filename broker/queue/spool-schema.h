@@ -23,6 +23,7 @@
  * notice       what people were told of an account and is still so (notice.c): kind, since when, when
  *              they were told last, how many days were left then.
  * outbox       the ways (notice.c: "command", "mail", "webhook NAME") by which an event has still to go.
+ * way          the ways that were configured last: one that is new hears what stands.
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account); learned_at: the settings of the server that it
  *              was learned at (settings_server).
@@ -134,6 +135,7 @@ static const char *const spool_migrations[] = {
     " account TEXT PRIMARY KEY,"
     " keys TEXT NOT NULL) WITHOUT ROWID;",
     "ALTER TABLE account ADD COLUMN learned_at TEXT;",
+    "CREATE TABLE way (name TEXT PRIMARY KEY) WITHOUT ROWID;",
 };
 
 #endif

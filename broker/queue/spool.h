@@ -334,6 +334,16 @@ typedef void spool_tried_visit(void *arg, const char *account, int64_t at);
 int spool_each_attempt_since(
     struct spool *s, int64_t since, spool_tried_visit *visit, void *arg);
 
+/* The ways that events went by, as the configuration was last. spool_add_way: 1 where it is new, 0, or an error. */
+int spool_add_way(struct spool *s, const char *way);
+int spool_delete_way(struct spool *s, const char *way);
+typedef int spool_way_visit(void *arg, const char *way); /* 0: goes on */
+int spool_each_way(struct spool *s, spool_way_visit *visit, void *arg);
+/* What was told last of each condition that was not over when it was looked at last; `about`: the account's name, or
+ * another as notice.h has it. Several may be in one event. */
+typedef int spool_standing_visit(void *arg, const char *about, const struct spool_event *e);
+int spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg);
+
 /* The SHA-256 of a service's password, and when it was made. -ENOENT. */
 int spool_load_password(
     struct spool *s, const char *service, uint8_t digest[SHA256_LEN], int64_t *ret_at);

@@ -123,10 +123,25 @@ def run(ground, options):
     check('the log has it, with fields', 'event=needs-authorization' in f.log() and 'account=a' in f.log(), f.log()[-800:])
     r = f.frank('events', '--json')
     rows = [json.loads(line) for line in r.stdout.splitlines()]
-    check('frank events lists it', any(e['kind'] == 'needs-authorization' and e.get('account') == 'a' and str(e['id']) == event.get('id') for e in rows), r.stdout + r.stderr)
+    check('frank events lists it', any(e['kind'] == 'needs-authorization' and e.get('account') == 'a' and e['id'] == event.get('id') for e in rows), r.stdout + r.stderr)
     wait_for(lambda: [e for e in hook.events() if e['kind'] == 'client-secret-expires'], 20)
     check('an end that is near is told', [e.get('account') for e in hook.events() if e['kind'] == 'client-secret-expires'] == ['c'], hook.events())
     check('and shown by frank status', 'ends in' in f.account('c').get('warning', ''), f.account('c'))
+
+    # a webhook that is added meanwhile hears what stands, and what was there hears nothing twice
+    late, before = Hook(), len(hook.got)
+    configure(f, notify + webhook + f'webhook "late" {{\n url = "http://127.0.0.1:{late.port}/hook"\n}}\n')
+    f.frank('reload')
+    standing = {('needs-authorization', 'a'), ('client-secret-expires', 'c')}
+    heard = lambda: {(e['kind'], e.get('account')) for e in late.events()}
+    check('a webhook that is added is told what still stands', wait_for(lambda: heard() == standing, 20), (late.got, f.log()[-500:]))
+    check('with the ids that the others got', {e['id'] for e in late.events()} <= {e['id'] for e in hook.events()}, (late.got, hook.got))
+    f.frank('reload')
+    time.sleep(2)
+    check('once, and the others not again', len(late.got) == 2 and len(hook.got) == before, (late.got, hook.got[before:]))
+    configure(f, notify + webhook)
+    f.frank('reload')
+    late.stop()
 
     # a restart repeats nothing
     hook_before, told_before = len(hook.got), len(told(out))
