@@ -30,11 +30,15 @@ token_answer_clear(struct token_answer *a)
 static int64_t
 life_of_digits(const char *s, int64_t max)
 {
+	static const char digits[] = "0123456789";
+	size_t len = strspn(s, digits);
 	int64_t life = 0;
 
-	if (*s == '\0' || s[strspn(s, "0123456789")] != '\0')
+	/* a fraction is let go, as it is of a number */
+	if (len == 0 ||
+	    (s[len] != '\0' && (s[len] != '.' || s[len + 1 + strspn(s + len + 1, digits)] != '\0')))
 		return -1;
-	for (; *s != '\0' && life < max; s++)
+	for (const char *end = s + len; s < end && life < max; s++)
 		life = life * 10 + (*s - '0');
 	return life;
 }
@@ -154,6 +158,8 @@ read_success(const json_t *d, struct token_answer *a)
 		r = read_access(a);
 	a->expires_in = read_number(d, "expires_in", TOKEN_ANSWER_LIFE_MAX);
 	a->expires_on = read_number(d, "expires_on", TOKEN_ANSWER_TIME_MAX);
+	if (a->expires_on < 0)
+		a->expires_on = read_number(d, "expires_at", TOKEN_ANSWER_TIME_MAX);
 	a->refresh_expires_in =
 	    read_number(d, "refresh_token_expires_in", TOKEN_ANSWER_REFRESH_LIFE_MAX);
 	if (a->refresh_expires_in < 0)

@@ -4,7 +4,7 @@
  *
  * Pure: no system call, no clock. Tolerant where servers in the field differ, strict where a secret
  * could go astray: expires_in may be a number, a string of digits or absent, and the older
- * expires_on, the time of the end, may stand for it; token_type may be absent, but is never another than Bearer; an `error` counts whatever the HTTP status is; an empty
+ * expires_on or expires_at, the time of the end, may stand for it; token_type may be absent, but is never another than Bearer; an `error` counts whatever the HTTP status is; an empty
  * refresh_token is none.
  */
 #ifndef FRANK_BROKER_HTTPS_TOKEN_ANSWER_H
