@@ -356,7 +356,7 @@ next_token(struct lexer *x, struct token *t)
 struct parser {
 	struct lexer x;
 	struct buf address, name, fit; /* fit: the address as an envelope wants it */
-	size_t head, tail; /* where the address being built begins and ends in the text */
+	size_t head, tail, end; /* where the address being built, and its local part, begin and end */
 	bool has_at;       /* an '@' stands in it */
 	bool glue;         /* its last token was '.' or '@': the next word belongs to it */
 	bool quoted;       /* a quoted string stands in it */
@@ -437,6 +437,7 @@ add_to_address(struct parser *p, const struct token *t)
 		p->spaced = p->spaced || t->gap;
 	if (!p->has_at && !is_special(t, '@'))
 		p->tail = t->at + t->len;
+	p->end = t->at + t->len;
 	p->has_at = p->has_at || is_special(t, '@');
 	p->quoted = p->quoted || t->type == TOKEN_QUOTED;
 	p->glue = t->type == TOKEN_SPECIAL;
@@ -450,6 +451,7 @@ give(struct parser *p, size_t at)
 {
 	struct address_item item = {.name = buf_str(&p->name),
 	    .local_end = p->tail,
+	    .end = p->end,
 	    .phrase = !p->has_at && !p->angle && (p->quoted || p->spaced)};
 	bool any = p->address.len > 0, open = any && p->address.data[p->address.len - 1] == '@';
 	int r = 0;

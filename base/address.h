@@ -51,6 +51,7 @@ struct address_item {
 	    name; /* display name decoded from its quotes, or the comment behind a bare address, or "" ; borrowed for the call */
 	size_t
 	    local_end; /* offset in the list behind the local part: where "@domain" goes that is not there */
+	size_t end; /* offset behind the whole */
 	/* It has no '@' and no angle brackets and is quoted, or one of several words: a list of recipients may name
 	 * local users so, but in From it is a display name without an address. */
 	bool phrase;

@@ -384,7 +384,8 @@ job_fault(struct smtp_client *c, const struct smtp_client_job *spec, char *words
 	}
 	if (spec->smtputf8 && (c->extensions & SMTP_EXT_SMTPUTF8) == 0) {
 		(void)snprintf(words, size,
-		    "An address or a header needs SMTPUTF8, which the server does not offer");
+		    "An address or a header needs SMTPUTF8, which the server does not offer%s%s",
+		    spec->unfit == NULL ? "" : ": ", spec->unfit == NULL ? "" : spec->unfit);
 		return SMTP_FAULT_NO_SMTPUTF8;
 	}
 	/* Only what is offered inside TLS counts (RFC 8689 section 4.2.1). */
@@ -396,7 +397,8 @@ job_fault(struct smtp_client *c, const struct smtp_client_job *spec, char *words
 	}
 	if (spec->eight_bit && (c->extensions & SMTP_EXT_8BITMIME) == 0) {
 		(void)snprintf(words, size,
-		    "The content has 8-bit octets, and the server does not offer 8BITMIME");
+		    "The content has 8-bit octets, and the server does not offer 8BITMIME%s%s",
+		    spec->unfit == NULL ? "" : ": ", spec->unfit == NULL ? "" : spec->unfit);
 		return SMTP_FAULT_NO_8BITMIME;
 	}
 	return SMTP_FAULT_NONE;
@@ -423,7 +425,7 @@ smtp_client_in_flight(const struct smtp_client *c)
 int
 smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, uint64_t now)
 {
-	char words[160];
+	char words[240];
 	enum smtp_fault fault;
 	struct job *j;
 

@@ -69,6 +69,9 @@ struct smtp_client_job {
 	bool requiretls; /* TLS on every hop, or not at all (RFC 8689) */
 	enum smtp_ret ret;
 	const char *envid; /* xtext or ""; borrowed */
+	/* Why it was not made fit for a server that lacks SMTPUTF8 or 8BITMIME, for the words of that refusal; NULL:
+	 * nothing is known. Borrowed. */
+	const char *unfit;
 	/* The envelope alone, to hear what the server says to it: neither DATA nor BDAT follows, and
 	 * each recipient's reply is the last one that concerned it. */
 	bool trial;

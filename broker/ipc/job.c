@@ -27,6 +27,8 @@ job_free(struct job *j)
 	if (j->mapped > 0)
 		(void)munmap(j->body, j->mapped);
 	free(j->strings);
+	free(j->own_body);
+	free(j->own_strings);
 	free(j->recipients);
 	free(j);
 	return NULL;

@@ -17,6 +17,7 @@ struct job {
 	struct smtp_client_recipient *recipients;
 	char *body;        /* in `strings` or mapped */
 	size_t mapped;     /* octets of the mapping; 0: none */
+	char *own_body, *own_strings; /* what a role put in their place; NULL: nothing */
 	unsigned requeued; /* sessions that ended before they took it */
 };
 

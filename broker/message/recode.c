@@ -137,7 +137,7 @@ static void
 read_entity(const struct recode *r, struct entity *ret)
 {
 	enum recode_way type = RECODE_WAY_QUOTED_PRINTABLE, encoding = RECODE_WAY_PARTS;
-	bool is_signed = r->top && r->facts.is_signed;
+	bool is_signed = false;
 	struct header_field f;
 	size_t at = 0;
 
@@ -146,8 +146,9 @@ read_entity(const struct recode *r, struct entity *ret)
 		type = RECODE_WAY_PARTS;
 	while (header_next(r->header.data, r->header.len, true, &at, &f) == 1) {
 		ret->version = ret->version || header_is(&f, "MIME-Version");
-		/* One that is attached; a message of our own says whether its signature holds. */
-		is_signed = is_signed || (!r->top && header_is(&f, "DKIM-Signature"));
+		/* Of this message, or of one that is attached. */
+		is_signed = is_signed || header_is(&f, "DKIM-Signature") ||
+			    header_is(&f, "ARC-Message-Signature");
 		if (header_is(&f, "Content-Type")) {
 			type = way_of_type(&f, &ret->message);
 			ret->type = f;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "broker/send/adapt.h"
 
 enum {
 	GREETING_DOUBT =
@@ -517,8 +518,10 @@ session_load(const struct session *s, size_t len, bool *room)
 int
 session_submit(struct session *s, struct job *j)
 {
-	int r = smtp_client_submit(s->client, &j->spec, send_now());
+	int r = adapt_job(j, smtp_client_extensions(s->client));
 
+	if (r == 0)
+		r = smtp_client_submit(s->client, &j->spec, send_now());
 	if (r < 0)
 		return r;
 	*s->last_job = j;

@@ -67,6 +67,7 @@ def run(ground, options):
     octets(f, server)
     f.stop()
     checked_senders(server)
+    lesser_servers()
 
 
 def handed_in(f, server, text, *args, rc=0):
@@ -258,3 +259,33 @@ def octets(f, server):
     signed = b'Content-Type: multipart/signed; boundary=b\n\n' + multi(b'\n\xc3\xa4 \t\n' + b'z' * 1100 + b'\n')
     got = handed_in(f, server, head + signed, 'a@example.org')
     check('what is signed and may pass stays octet by octet', got and got['content'].endswith(signed.partition(b'\n\n')[2].replace(b'\n', b'\r\n')), got)
+
+
+def lesser_servers():
+    """For a server that takes less than a message needs it is changed so far as no signature covers it, and returned where one does."""
+    server = Server('PIPELINING')
+    f = Frank('lesser', {'a': server.account()})
+    if not check('frankd starts', f.start(), f.log()[-500:]):
+        return
+    got = handed_in(f, server, 'From: box@example.test\nTo: user@b\u00fccher.example\nSubject: x\n\nK\u00f6ln\n', '-t')
+    check('a domain goes as its A-label, in the envelope and in the header', got and got['recipients'] == [b'user@xn--bcher-kva.example'] and
+          b'\r\nTo: user@xn--bcher-kva.example\r\n' in got['content'] and b'SMTPUTF8' not in got['mail'], got or f.shown())
+    check('and content as 7 bits', got and got['content'].isascii() and b'BODY=' not in got['mail'] and decoded(got) == 'K\u00f6ln\r\n'.encode(), got)
+    got = handed_in(f, server, 'From: box@b\u00fccher.example\nTo: a@example.org\n\nx\n', '-t')
+    check('a sender likewise', got and got['sender'] == b'box@xn--bcher-kva.example', got or f.shown())
+    body = b'\xff\xfe\xfd' * 100 + b'\n'
+    parts = b'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nplain\n--b\nContent-Type: image/x\nContent-Transfer-Encoding: binary\n\n' + body + b'\n--b--\n'
+    got = handed_in(f, server, b'From: box@example.test\n' + parts, 'a@example.org')
+    check('parts likewise', got and got['content'].isascii() and decoded(got, 1) == body, got)
+    big = 'From: box@example.test\n\n' + 'K\u00f6ln\n' * 40000
+    got = handed_in(f, server, big, 'a@example.org')
+    check('also of a large message', got and got['content'].isascii() and decoded(got) == ('K\u00f6ln\r\n' * 40000).encode(), got and len(got['content']))
+    signed = 'From: box@example.test\nMIME-Version: 1.0\nContent-Type: multipart/signed; boundary=b\n\n--b\n\nK\u00f6ln\n--b--\n'
+    got = handed_in(f, server, signed, '-f', 'box@example.test', 'a@example.org')
+    check('what is signed comes back, and the report says why', got and got['recipients'] == [b'box@example.test'] and b'signature covers the content' in
+          got['content'].replace(b'=\r\n', b'').replace(b'\r\n', b' '), got or f.shown())
+    got = handed_in(f, server, 'From: box@example.test\n\nx\n', '-f', 'box@example.test', '\u00e4@example.org')
+    check('so does what is for a local part that is not ASCII', got and got['recipients'] == [b'box@example.test'] and b'local part' in
+          got['content'].replace(b'=\r\n', b'').replace(b'\r\n', b' '), got or f.shown())
+    check('nothing waits', f.empty(), f.shown())
+    f.stop()
