@@ -3,7 +3,7 @@
 Python 3's standard library only. Everything lives below one temporary folder; processes are ended by their id.
 Each check prints its line at once: `ok NAME` or `FAIL NAME -- what was seen`.
 """
-import contextlib, glob, importlib.machinery, importlib.util, json, mailbox, os, pwd, re, resource, select, shutil, signal, socket, ssl, \
+import contextlib, glob, importlib.machinery, importlib.util, json, mailbox, os, pwd, random, re, resource, select, shutil, signal, socket, ssl, \
     subprocess, sys, tempfile, threading, time, urllib.error, urllib.parse, urllib.request
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -87,9 +87,12 @@ def program(name):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """A port below those that the kernel gives to outgoing connections, which could take it before it is used."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(('127.0.0.1', port))
+            return port
 
 
 def http(url, data=None, headers={}, cafile=None, timeout=20):
