@@ -71,7 +71,7 @@ static const struct verb verbs[] = {
 	    OPT(REGION) | OPT(AUTH_USER) | OPT(SUBMIT) | OPT(ISSUER) | OPT(SCOPES) | OPT(CONFIG) |
 	    OPT(USERS) | OPT(AUTHORIZE),
 	verb_account_add, "find a mailbox's provider and write its block"},
-    {"account", "revoke", "ACCOUNT", 1, 1, OPT(LOCAL), verb_account_revoke,
+    {"account", "revoke", "ACCOUNT", 1, 1, OPT(JSON) | OPT(LOCAL), verb_account_revoke,
 	"give its grant back to the provider and forget it"},
     {"service", "", "", 0, 0, OPT(JSON), verb_service_list, "list the services"},
     {"service", "list", "", 0, 0, OPT(JSON), verb_service_list, "the same"},

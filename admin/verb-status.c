@@ -41,6 +41,8 @@ static const struct column credential_columns[] = {
     {F_SCOPE, "scope", false},
     {F_TEXT, "text", false},
     {F_NEXT, "next", false},
+    {F_CAUSE, "cause", false},
+    {F_FIXER, "fixer", false},
     {F_TIME, "since", true},
     {F_UNTIL, "until", true},
     {F_COUNT, "failures", true},

@@ -1,5 +1,8 @@
 /* diagnosis.c: the verdict on an outcome, put together from the match and its words. */
 #include "diagnosis/diagnosis.h"
+
+#include <string.h>
+
 #include "diagnosis/rule.h"
 
 const char *
@@ -40,6 +43,17 @@ is_class_only(const struct rule *r)
 	       r->providers == 0 && (r->codes == NULL || r->codes[1] == '\0' || r->codes[1] == ' ');
 }
 
+/* Where tokens come without a person, what asks for one is the administrator's to mend. */
+static void
+let_nobody_sign_in(const struct diagnosis_facts *facts, struct diagnosis *d)
+{
+	if (diagnosis_grant(facts) != UNATTENDED || d->retry != RETRY_NEEDS_AUTHORIZATION)
+		return;
+	d->retry = RETRY_CONFIGURATION;
+	if (strcmp(d->fixer, fixer_name(OWNER)) == 0)
+		d->fixer = fixer_name(FRANK);
+}
+
 void
 diagnose(const struct diagnosis_facts *facts, struct diagnosis *ret)
 {
@@ -50,7 +64,18 @@ diagnose(const struct diagnosis_facts *facts, struct diagnosis *ret)
 	ret->fixer = fixer_name(match.rule->fixer);
 	ret->retry = match.rule->retry;
 	ret->delay = match.rule->delay;
+	ret->whole_client = match.rule->whole_client;
 	ret->known = !is_class_only(match.rule);
+	if (match.stage == SMTP_STAGE_TOKEN)
+		let_nobody_sign_in(facts, ret);
 	diagnosis_text(match.rule->text, facts, &match, ret->text, sizeof(ret->text));
 	diagnosis_text(match.rule->next, facts, &match, ret->next, sizeof(ret->next));
+}
+
+void
+diagnosis_step(const char *format, const struct diagnosis_facts *facts, char *out, size_t size)
+{
+	static const struct diagnosis_match none = {.enhanced = ""};
+
+	diagnosis_text(format, facts, &none, out, size);
 }

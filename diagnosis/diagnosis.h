@@ -70,10 +70,19 @@ struct diagnosis {
 	enum retry_class retry;
 	unsigned
 	    delay; /* seconds until the next try, where the rule says so; 0: the schedule decides */
+	bool whole_client; /* an authorization server refused the client's own secret, key or
+			      registration: every account that uses the same ones is refused */
 	bool known; /* a rule for this very case; false: only the code's class was understood */
 	char text[1024]; /* one or two sentences: what happened */
 	char next[512];  /* one sentence: the next step */
 };
+
+/*
+ * Fills in a next step that is no rule's, such as "{Renew}.": its words are those of step.c and {account},
+ * {user}. At most `size` - 1 octets, always terminated.
+ */
+void diagnosis_step(
+    const char *format, const struct diagnosis_facts *facts, char *out, size_t size);
 
 /*
  * Always fills `ret`. A positive reply is not for this function.

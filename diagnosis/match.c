@@ -336,8 +336,11 @@ rank_of_reply(
 		return RANK_NONE;
 	if (!bare && r->enhanced != NULL && !enhanced_in(r->enhanced, m->enhanced))
 		return RANK_NONE;
+	/* of a token endpoint's rows the order decides: a phrase says more than a provider's error code */
 	if (r->words != NULL)
-		return r->providers != 0 ? RANK_PROVIDER_WORDS : RANK_WORDS;
+		return r->providers != 0 && r->stages != 1u << SMTP_STAGE_TOKEN
+			   ? RANK_PROVIDER_WORDS
+			   : RANK_WORDS;
 	if (r->enhanced != NULL)
 		return r->providers != 0 ? RANK_PROVIDER_ENHANCED : RANK_ENHANCED;
 	if (r->codes == NULL)
@@ -355,6 +358,13 @@ rank_of(const struct rule *r, const struct diagnosis_facts *f, const struct diag
 	if (r->providers != 0 && (r->providers & m->provider) == 0)
 		return RANK_NONE;
 	if (r->stages != 0 && m->stage != SMTP_STAGE_NONE && (r->stages & 1u << m->stage) == 0)
+		return RANK_NONE;
+	/* A gateway in trouble may quote anything: its status goes first. */
+	if (m->stage == SMTP_STAGE_TOKEN && r->words != NULL && (m->code == 429 || m->code >= 500))
+		return RANK_NONE;
+	/* A reply of SMTP is none of a token endpoint's answers. */
+	if (m->stage == SMTP_STAGE_NONE && r->stages == 1u << SMTP_STAGE_TOKEN &&
+	    (m->enhanced[0] != '\0' || (m->code >= 420 && m->code != 429)))
 		return RANK_NONE;
 	/* An HTTP status is no SMTP code, though it looks like one, and the words of an authorization
 	 * server are about other things. */
@@ -408,6 +418,8 @@ diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret
 	ret->enhanced = facts->reply->enhanced;
 	ret->stage = facts->reply->stage;
 	join_words(facts->reply->text, ret->words, sizeof(ret->words));
+	if (ret->stage == SMTP_STAGE_TOKEN || ret->stage == SMTP_STAGE_NONE)
+		diagnosis_token_words(ret);
 	ret->provider = diagnosis_provider(facts, ret);
 	if (ret->provider == MICROSOFT)
 		take_inner_reply(ret);

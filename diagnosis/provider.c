@@ -22,7 +22,8 @@ static const struct {
 	const char *password;   /* what works as a password; NULL: nothing special is known */
 } providers[] = {
     {MICROSOFT, "Microsoft 365", "microsoft outlook office exchange hotmail m365",
-	".office365.com .office365.us .outlook.com .outlook.cn .outlook.de",
+	".office365.com .office365.us .outlook.com .outlook.cn .outlook.de .microsoftonline.com "
+	".microsoftonline.us .chinacloudapi.cn .live.com",
 	".outlook.com]|.outlook.com;|aadsts|.office365.com|prod.outlook.com|5.7.139|5.7.60|5.7.57|"
 	"smtpclientauthentication|storedrv|sendasdenied|aka.ms/|.office365.us",
 	"outlook.com hotmail.com live.com msn.com", "smtp.office365.com:587", "587 25", NULL},

@@ -82,6 +82,8 @@ struct rule {
 	bool saying;           /* of a rule for a fault: `words` must occur as well */
 	const char *text; /* templates of text.c */
 	const char *next;
+	bool whole_client; /* of a token endpoint: the answer is about the client's secret, key or
+			      registration, whichever account asked */
 };
 
 extern const struct rule diagnosis_rules[];
@@ -105,13 +107,16 @@ void diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match
 void diagnosis_text(const char *format, const struct diagnosis_facts *facts,
     const struct diagnosis_match *match, char *out, size_t size);
 
+/* The answer of a token endpoint as programs print it, brought to the words that it says (token.c). */
+void diagnosis_token_words(struct diagnosis_match *match);
+
 /* How an account comes by its credential. */
 enum diagnosis_grant { UNKNOWN_GRANT, BY_PERSON, UNATTENDED, STORED_PASSWORD, NO_CREDENTIAL };
 enum diagnosis_grant diagnosis_grant(const struct diagnosis_facts *facts);
 
 /* The command that a template's word stands for (step.c), as the account allows it; NULL where it is no
  * such word. `scratch` is where it is written, cut to `size`. */
-const char *diagnosis_step(const char *name, size_t len, const struct diagnosis_facts *facts,
+const char *diagnosis_step_word(const char *name, size_t len, const struct diagnosis_facts *facts,
     char *scratch, size_t size);
 /* Does "?person", "?unattended" or "?password" hold for the account? */
 bool diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_facts *facts);

@@ -108,26 +108,29 @@
 #define RULE(                                                                                    \
     id, providers, stages, codes, enhanced, words, when, cause, fixer, retry, delay, text, next) \
 	{id, providers, stages, codes, enhanced, words, when, SMTP_FAULT_NONE, cause, fixer,     \
-	    RETRY_##retry, delay, false, text, next},
+	    RETRY_##retry, delay, false, text, next, false},
 #define FAULT(id, fault, stages, words, when, cause, fixer, retry, delay, text, next)             \
 	{id, 0, stages, NULL, NULL, words, when, SMTP_FAULT_##fault, cause, fixer, RETRY_##retry, \
-	    delay, false, text, next},
+	    delay, false, text, next, false},
 #define FAULT_SAYING(id, fault, stages, words, when, cause, fixer, retry, delay, text, next)      \
 	{id, 0, stages, NULL, NULL, words, when, SMTP_FAULT_##fault, cause, fixer, RETRY_##retry, \
-	    delay, true, text, next},
+	    delay, true, text, next, false},
 #define TOKEN(id, providers, words, cause, fixer, retry, delay, text, next)                  \
 	{id, providers, AT(TOKEN), NULL, NULL, words, ALWAYS, SMTP_FAULT_NONE, cause, fixer, \
-	    RETRY_##retry, delay, false, text, next},
+	    RETRY_##retry, delay, false, text, next, false},
+#define TOKEN_CLIENT(id, providers, words, cause, fixer, retry, delay, text, next)           \
+	{id, providers, AT(TOKEN), NULL, NULL, words, ALWAYS, SMTP_FAULT_NONE, cause, fixer, \
+	    RETRY_##retry, delay, false, text, next, true},
 #define API(id, codes, words, cause, fixer, retry, delay, text, next)                              \
 	{id, 0, AT(API), codes, NULL, words, ALWAYS, SMTP_FAULT_NONE, cause, fixer, RETRY_##retry, \
-	    delay, false, text, next},
+	    delay, false, text, next, false},
 
 const struct rule diagnosis_rules[] = {
+#include "diagnosis/rules/token.def"
 #include "diagnosis/rules/faults.def"
 #include "diagnosis/rules/microsoft.def"
 #include "diagnosis/rules/google.def"
 #include "diagnosis/rules/providers.def"
-#include "diagnosis/rules/token.def"
 #include "diagnosis/rules/api.def"
 #include "diagnosis/rules/generic.def"
 };

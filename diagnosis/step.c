@@ -8,6 +8,8 @@
  *   {sign-in}  a sentence or two: the credential is refused, and this gives the account a new one
  *   {renew}    the same as a clause: "run `frank authorize billing`"
  *   {store}    a clause: a new secret, key or password is given to Frank
+ *   {again}    a clause: what is left to do here when somebody else has mended the sign-in
+ *   {retry}    a clause: "run `frank account retry billing`"
  *
  * ({Renew} and {Store} where a sentence begins with it)
  * and {?person}, {?unattended}, {?password} in a segment that holds for these grants alone. Where the
@@ -42,6 +44,9 @@ diagnosis_grant(const struct diagnosis_facts *f)
 	for (size_t i = 0; f->grant != NULL && i < ARRAY_SIZE(names); i++)
 		if (strcmp(names[i].name, f->grant) == 0)
 			return names[i].grant;
+	/* no password ever goes to a token endpoint */
+	if (f->reply != NULL && f->reply->stage == SMTP_STAGE_TOKEN)
+		return BY_PERSON;
 	if (f->mechanism == NULL)
 		return UNKNOWN_GRANT;
 	return strcasecmp(f->mechanism, "XOAUTH2") == 0 ||
@@ -114,6 +119,21 @@ put_renew(const struct diagnosis_facts *f, char *out, size_t size)
 }
 
 static void
+put_retry(const struct diagnosis_facts *f, char *out, size_t size)
+{
+	(void)snprintf(out, size, "run `frank account retry %s`", account_name(f));
+}
+
+static void
+put_again(const struct diagnosis_facts *f, char *out, size_t size)
+{
+	if (diagnosis_grant(f) == UNATTENDED)
+		put_retry(f, out, size);
+	else
+		put_renew(f, out, size);
+}
+
+static void
 put_sign_in(const struct diagnosis_facts *f, char *out, size_t size)
 {
 	const char *user = f->auth_user;
@@ -155,13 +175,14 @@ is_word(const char *name, size_t len, const char *word)
 }
 
 const char *
-diagnosis_step(
+diagnosis_step_word(
     const char *name, size_t len, const struct diagnosis_facts *f, char *scratch, size_t size)
 {
 	static const struct {
 		const char *word;
 		void (*put)(const struct diagnosis_facts *f, char *out, size_t size);
-	} words[] = {{"sign-in", put_sign_in}, {"renew", put_renew}, {"store", put_store}};
+	} words[] = {{"sign-in", put_sign_in}, {"renew", put_renew}, {"store", put_store},
+	    {"again", put_again}, {"retry", put_retry}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (is_word(name, len, words[i].word)) {

@@ -207,6 +207,21 @@ challenge_status(
 	return challenge_word(f, "\"status\"", scratch, size);
 }
 
+/* "AADSTS50076": the first of Microsoft's numbers that the answer bears. */
+static const char *
+aadsts(
+    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
+{
+	static const char mark[] = "AADSTS";
+	const char *at = strcasestr(m->words, mark);
+	size_t digits = at == NULL ? 0 : strspn(at + strlen(mark), "0123456789");
+
+	if (digits == 0 || strlen(mark) + digits >= size)
+		return NULL;
+	(void)snprintf(scratch, size, "%s%.*s", mark, (int)digits, at + strlen(mark));
+	return scratch;
+}
+
 /* What {name} stands for: a member of the facts, or what a function makes of them; and the word for a
  * fact that is not known, where the segment may stand without it. */
 static const struct {
@@ -237,6 +252,7 @@ static const struct {
     {"challenge-scope", "", 0, challenge_scope},
     {"challenge-status", "", 0, challenge_status},
     {"code", "no code", 0, reply_code},
+    {"aadsts", "an AADSTS error", 0, aadsts},
     {"send-as", "the account may not send as that address", 0, send_as},
     {"words", "no words", 0, brief_words},
 };
@@ -252,7 +268,7 @@ fact(const char *name, size_t len, const struct diagnosis_facts *f, const struct
 		return m->signed_in ? "" : NULL;
 	if (name[0] == '?')
 		return diagnosis_grant_holds(name, len, f) ? "" : NULL;
-	if (diagnosis_step(name, len, f, scratch, size) != NULL)
+	if (diagnosis_step_word(name, len, f, scratch, size) != NULL)
 		return scratch;
 	for (size_t i = 0; i < ARRAY_SIZE(facts_by_name); i++) {
 		if (strlen(facts_by_name[i].name) != len ||

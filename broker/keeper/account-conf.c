@@ -38,6 +38,7 @@ account_conf_free(struct account_conf *c)
 	free(c->scopes);
 	free(c->host);
 	free(c->secret_from);
+	free(c->server_host);
 	free(c->redirect_scheme);
 	free(c->redirect_host);
 	free(c->redirect_path);
@@ -127,6 +128,19 @@ take_grant(struct account_conf *c, const struct message *m)
 	return -ENOTSUP;
 }
 
+/* "login.example" of "https://login.example:8443/token". */
+static int
+take_server_host(struct account_conf *c)
+{
+	const char *url = account_conf_server(c), *host = url == NULL ? NULL : strstr(url, "://");
+
+	if (host == NULL)
+		return 0;
+	host += strlen("://");
+	c->server_host = strndup(host, strcspn(host, ":/?#"));
+	return c->server_host == NULL ? -ENOMEM : 0;
+}
+
 struct account_conf *
 account_conf_new(struct vault *v, const struct message *m)
 {
@@ -165,6 +179,8 @@ account_conf_new(struct vault *v, const struct message *m)
 	r = take_grant(c, m);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = take_text(m, texts[i].field, texts[i].to);
+	if (r == 0)
+		r = take_server_host(c);
 	if (r == 0)
 		r = take_list(m, F_EXTRA_PARAMETERS, &c->extra, &c->extra_count);
 	if (r == 0)
@@ -222,6 +238,19 @@ const char *
 account_conf_server(const struct account_conf *c)
 {
 	return c->token_endpoint != NULL ? c->token_endpoint : c->issuer;
+}
+
+void
+account_conf_facts(const struct account_conf *c, struct diagnosis_facts *ret)
+{
+	const char *login = account_conf_login(c);
+
+	*ret = (struct diagnosis_facts){.provider = c->provider,
+	    .account = c->name,
+	    .host = c->server_host,
+	    .auth_user = *login == '\0' ? NULL : login,
+	    .grant = c->grant_name,
+	    .secret_from = c->secret_from};
 }
 
 const char *

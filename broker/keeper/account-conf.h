@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "broker/ipc/message.h"
 #include "broker/keeper/vault.h"
+#include "diagnosis/diagnosis.h"
 
 enum account_grant {
 	GRANT_NONE,
@@ -35,6 +36,7 @@ struct account_conf {
 	    *audience; /* what an access token that can be read may be meant for; none: anything */
 	size_t audience_count;
 	char *host;        /* of the submission server */
+	char *server_host; /* of the authorization server; NULL where none is named */
 	char *secret_from; /* as the configuration refers to it; NULL: the token store */
 	char *redirect_scheme, *redirect_host, *redirect_path;
 	uint64_t redirect_port; /* 0: any */
@@ -67,6 +69,9 @@ const char *account_conf_server(const struct account_conf *c);
 struct account_conf *account_conf_new(struct vault *v, const struct message *m);
 /* Takes NULL; returns NULL. */
 struct account_conf *account_conf_free(struct account_conf *c);
+
+/* What is known of the account for a verdict on an answer of its authorization server. Strings are borrowed from `c`. */
+void account_conf_facts(const struct account_conf *c, struct diagnosis_facts *ret);
 
 /* The name under which a login happens: auth-user, else mailbox, else "". */
 const char *account_conf_login(const struct account_conf *c);

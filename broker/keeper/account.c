@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "broker/keeper/derive.h"
 
-enum { VIEW_MAX = 1200 };
+enum { VIEW_MAX = 3000 };
 
 static void
 record_clear(struct account_record *r)
@@ -43,6 +43,17 @@ record_clear(struct account_record *r)
 	*r = (struct account_record){0};
 }
 
+/* What the machine is told of the configuration. */
+static void
+configure_machine(const struct account_conf *c, struct machine *m)
+{
+	struct diagnosis_facts whose;
+
+	account_conf_facts(c, &whose);
+	machine_set_min_valid(m, c->min_valid);
+	machine_describe(m, &whose, account_conf_is_unattended(c));
+}
+
 struct account *
 account_new(struct account_conf *conf, struct vault *v, const struct account_ops *ops)
 {
@@ -59,8 +70,7 @@ account_new(struct account_conf *conf, struct vault *v, const struct account_ops
 	a->machine = machine_new(conf->name, v, ops->random, ops->arg);
 	if (a->machine == NULL)
 		return account_free(a);
-	machine_set_min_valid(a->machine, conf->min_valid);
-	machine_set_unattended(a->machine, account_conf_is_unattended(conf));
+	configure_machine(conf, a->machine);
 	return a;
 }
 
@@ -283,8 +293,7 @@ account_reload(struct account *a, struct store *s)
 
 	if (fresh == NULL)
 		return -ENOMEM;
-	machine_set_min_valid(fresh, a->conf->min_valid);
-	machine_set_unattended(fresh, account_conf_is_unattended(a->conf));
+	configure_machine(a->conf, fresh);
 	(void)machine_free(a->machine);
 	a->machine = fresh;
 	record_clear(&a->record);
@@ -426,8 +435,7 @@ account_configure(struct account *a, struct account_conf *conf)
 
 	(void)account_conf_free(a->conf);
 	a->conf = conf;
-	machine_set_min_valid(a->machine, conf->min_valid);
-	machine_set_unattended(a->machine, account_conf_is_unattended(conf));
+	configure_machine(conf, a->machine);
 	if (!same) {
 		a->conf_serial++;
 		free(a->endpoint);
@@ -435,7 +443,7 @@ account_configure(struct account *a, struct account_conf *conf)
 		machine_renew(a->machine, now_of(a));
 	} else {
 		/* Whoever reloads may have mended the client at the provider. */
-		machine_client_accepted(a->machine, now_of(a));
+		machine_reconsider(a->machine, now_of(a));
 	}
 	check_binding(a);
 	return !same;
@@ -523,12 +531,16 @@ view_mismatch(struct account_view *v, const char *what, const char *credential, 
 	    is == NULL || *is == '\0' ? "none" : is);
 }
 
-/* The command that gives the account a new credential. */
+/* The next step, as the account's grant and the place of its secret allow it. */
 static void
-view_command(struct account_view *v, const struct account *a, const char *before)
+view_step(struct account_view *v, const struct account *a, const char *format)
 {
-	(void)buf_printf(&v->next, "%sfrank %s %s", before,
-	    account_conf_needs_person(a->conf) ? "authorize" : "secret set", a->conf->name);
+	struct diagnosis_facts whose;
+	char step[512];
+
+	account_conf_facts(a->conf, &whose);
+	diagnosis_step(format, &whose, step, sizeof(step));
+	(void)buf_append_str(&v->next, step);
 }
 
 /* True where the file or the store has the last word. */
@@ -548,7 +560,7 @@ view_store(const struct account *a, struct account_view *v)
 	(void)buf_printf(&v->next,
 	    "Put the file %s back from a backup and restart, or give a new credential: ",
 	    store_account_file(a->file));
-	view_command(v, a, "");
+	view_step(v, a, "{renew}.");
 	return true;
 }
 
@@ -561,13 +573,13 @@ view_password(const struct account *a, struct account_view *v)
 		return;
 	if (a->record.password == NULL) {
 		view_set(v, "needs-authorization", "No password is stored for this account.", "");
-		view_command(v, a, "Store it: ");
+		view_step(v, a, "{Renew}.");
 		return;
 	}
 	what = password_mismatch(a, &was, &is);
 	if (what != NULL) {
 		view_mismatch(v, what, "password", was, is);
-		view_command(v, a, "Store the new one: ");
+		view_step(v, a, "{Renew}.");
 	}
 }
 
@@ -580,6 +592,9 @@ view_machine(const struct account *a, struct account_view *v)
 	v->usable = machine_standing(a->machine) == MACHINE_ACTIVE;
 	(void)buf_append_str(&v->text, machine_text(a->machine));
 	(void)buf_append_str(&v->next, machine_next_step(a->machine));
+	v->words = machine_words(a->machine);
+	v->cause = machine_cause(a->machine);
+	v->fixer = machine_fixer(a->machine);
 }
 
 static void
@@ -600,12 +615,12 @@ view_unattended(const struct account *a, struct account_view *v)
 			  : "No secret is stored for this account's client, and none is "
 			    "configured.",
 		    "");
-		view_command(v, a, "Store it: ");
+		view_step(v, a, "{Renew}.");
 		return;
 	}
 	what = client_mismatch(a, &was, &is);
 	view_mismatch(v, what, signs ? "key" : "client secret", was, is);
-	view_command(v, a, "Store the new one: ");
+	view_step(v, a, "{Renew}.");
 }
 
 static void
@@ -618,13 +633,13 @@ view_token(const struct account *a, struct account_view *v)
 	if (!has_tokens(a)) {
 		view_set(
 		    v, "needs-authorization", "Nobody has signed in for this account yet.", "");
-		view_command(v, a, "Sign in: ");
+		view_step(v, a, "{Renew}.");
 		return;
 	}
 	what = tokens_mismatch(a, &was, &is);
 	if (what != NULL) {
 		view_mismatch(v, what, "sign-in", was, is);
-		view_command(v, a, "Sign in again: ");
+		view_step(v, a, "{Renew}.");
 		return;
 	}
 	view_machine(a, v);
@@ -637,6 +652,9 @@ account_view(const struct account *a, struct account_view *ret)
 {
 	*ret = (struct account_view){.state = "active",
 	    .usable = true,
+	    .words = "",
+	    .cause = "",
+	    .fixer = "",
 	    .text = BUF_INIT(VIEW_MAX),
 	    .next = BUF_INIT(VIEW_MAX)};
 	switch (a->conf->grant) {

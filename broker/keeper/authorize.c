@@ -138,7 +138,7 @@ exchanged(void *arg, uint64_t tag, struct keeper *k, const struct message *m, co
 	if (attempt_conf_changed(t))
 		return;
 	token_answer_read(m, fault, sent, t->account->conf, &a);
-	if (classify_authorization(&a.answer.facts) != ANSWER_GOOD)
+	if (attempt_judge(t, &a.answer.facts) != ANSWER_GOOD)
 		attempt_fail_facts(t, &a.answer.facts);
 	else
 		sign_in_take(t, m, &a);

@@ -1,8 +1,8 @@
 /*
- * classify.h: what an answer of an authorization server means. Pure.
+ * classify.h: what an answer of an authorization server means for an account. Pure.
  *
- * One table decides, by the error code of RFC 6749 sections 4.1.2.1 and 5.2 and its known
- * extensions; texts and provider numbers never do, since providers change them.
+ * The table of diagnosis/ decides (rules/token.def), the same that explains an answer to people: so what
+ * `frank check --explain --stage token` says of an answer is what the keeper does about it.
  */
 #ifndef FRANK_BROKER_KEEPER_CLASSIFY_H
 #define FRANK_BROKER_KEEPER_CLASSIFY_H
@@ -11,14 +11,13 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "diagnosis/diagnosis.h"
 
 enum answer_class {
 	ANSWER_GOOD,
 	ANSWER_TRANSIENT,  /* nobody's fault for good: try again, with patience */
 	ANSWER_NEEDS_USER, /* a person must sign in again */
-	ANSWER_CLIENT,  /* the client, its secret or its registration is refused: an administrator's
-			   to mend */
-	ANSWER_REFUSED, /* the person, or a policy, said no */
+	ANSWER_CLIENT,     /* an administrator has to mend something: here, or at the provider */
 };
 
 /* An answer as far as it decides. Borrowed. */
@@ -30,26 +29,28 @@ struct answer_facts {
 	uint64_t status;   /* HTTP; 0 where none came */
 };
 
-/* At the token endpoint with a refresh token. */
-enum answer_class classify_refresh(const struct answer_facts *f);
+struct answer_verdict {
+	enum answer_class class;
+	/* Of an answer that is not good: cause, fixer, what happened and the next step.
+	 * `whole_client` counts with ANSWER_CLIENT alone. */
+	struct diagnosis d;
+};
 
-/* At the token endpoint where no person is concerned: client credentials, or the assertion of a
- * service account. There invalid_grant is about the key, the clock or the mailbox's name. */
-enum answer_class classify_unattended(const struct answer_facts *f);
+/*
+ * Judges an answer. `whose` is what is known of the account (account, provider, grant, auth_user, host
+ * of the authorization server, secret_from), which decides on the next step; its reply is ignored.
+ */
+void answer_judge(
+    const struct answer_facts *f, const struct diagnosis_facts *whose, struct answer_verdict *ret);
 
-/* At the authorization endpoint, and at the token endpoint with a code: there invalid_grant means
- * that this flow failed (ANSWER_REFUSED), not that a stored credential did. */
-enum answer_class classify_authorization(const struct answer_facts *f);
+/* The same of words that were noted earlier (answer_words), or of what was found in a good answer. */
+void answer_judge_words(
+    const char *words, const struct diagnosis_facts *whose, struct answer_verdict *ret);
 
-/* Is the client itself refused, and so every account that uses it? */
-bool classify_is_client(const struct answer_facts *f);
+/* What the server said, or why there is no answer, as a sentence. Texts are escaped and cut. */
+void answer_words(const struct answer_facts *f, struct buf *ret);
 
-/* A sentence: what the server said. `who` is its host, or NULL. Texts of the server are escaped and
- * cut. */
-void classify_text(const struct answer_facts *f, const char *who, struct buf *ret);
-
-/* The next step for a person. */
-void classify_next(
-    enum answer_class c, const struct answer_facts *f, const char *account, struct buf *ret);
+/* What happened, for people: the explanation, and behind it what the server said. */
+void answer_text(const struct answer_facts *f, const struct answer_verdict *v, struct buf *ret);
 
 #endif

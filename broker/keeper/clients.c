@@ -306,10 +306,16 @@ say_secret_failed(struct client *c, const struct account *a, int r)
 	struct buf text CLEANUP_BUF = BUF_INIT(1024);
 
 	if (r == -EPERM) {
+		struct diagnosis_facts whose;
+		char step[512];
+
+		account_conf_facts(a->conf, &whose);
+		diagnosis_step("{Store}; or take the reference out of the configuration.", &whose,
+		    step, sizeof(step));
 		client_done(c, EX_CONFIG,
 		    "The configuration refers to this secret (file:, credential: or command:), and "
 		    "that counts first.",
-		    "Change it there, or take the reference out of the configuration.", NULL);
+		    step, NULL);
 	} else if (r == -ENOKEY) {
 		client_done(c, EX_CONFIG, store_trouble_text(a->trouble),
 		    store_trouble_next(a->trouble), NULL);
@@ -425,6 +431,10 @@ make_row(const struct client *c, const struct account *a)
 		message_put_str(m, F_TEXT, buf_str(&v.text));
 	if (v.next.len > 0)
 		message_put_str(m, F_NEXT, buf_str(&v.next));
+	if (*v.cause != '\0') {
+		message_put_str(m, F_CAUSE, v.cause);
+		message_put_str(m, F_FIXER, v.fixer);
+	}
 	if (oauth && machine_refreshed_at(a->machine) > 0)
 		message_put_u64(m, F_TIME, (uint64_t)machine_refreshed_at(a->machine));
 	if (oauth && machine_expires_at(a->machine, now) > 0)

@@ -33,7 +33,7 @@ goes_on(struct attempt *t, const struct token_answer *a)
 		return true;
 	if (f->error != NULL && strcmp(f->error, "slow_down") == 0)
 		t->interval += SLOWER;
-	else if (classify_authorization(f) == ANSWER_TRANSIENT && !f->local)
+	else if (attempt_judge(t, f) == ANSWER_TRANSIENT)
 		t->interval *= 2;
 	else
 		return false;
@@ -57,7 +57,7 @@ polled(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const
 	token_answer_read(m, fault, sent, t->account->conf, &a);
 	if (goes_on(t, &a)) {
 		poll_later(t, t->interval);
-	} else if (classify_authorization(&a.answer.facts) != ANSWER_GOOD) {
+	} else if (attempt_judge(t, &a.answer.facts) != ANSWER_GOOD) {
 		attempt_fail_facts(t, &a.answer.facts);
 	} else {
 		t->phase = EXCHANGING;

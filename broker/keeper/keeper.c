@@ -235,25 +235,38 @@ log_state(struct account *a, const struct account_view *v)
 	a->told = buf_take(&told);
 }
 
-/* What a server thinks of a client holds for every account that uses it. */
+/* Do both prove to the same server, in the same manner, that they are the same client? */
+static bool
+is_same_client(const struct account *a, const struct account *b)
+{
+	CLEANUP_SECRET struct secret *sa = account_client_secret(a), *sb = account_client_secret(b);
+	CLEANUP_SECRET struct secret *ka = account_signing_key(a), *kb = account_signing_key(b);
+
+	return account_conf_has_tokens(b->conf) &&
+	       text_same(a->conf->client_id, b->conf->client_id) &&
+	       text_same(a->conf->token_endpoint, b->conf->token_endpoint) &&
+	       text_same(a->conf->issuer, b->conf->issuer) &&
+	       text_same(a->conf->client_auth, b->conf->client_auth) &&
+	       (sa == NULL || sb == NULL ? sa == sb : secret_equal(sa, sb)) &&
+	       (ka == NULL || kb == NULL ? ka == kb : secret_equal(ka, kb));
+}
+
+/* What a server has proved to think of a client holds for every account that uses it: `refused` is its
+ * answer, NULL where it takes the client again. */
 static void
-tell_same_client(struct keeper *k, const struct account *a, bool accepted)
+tell_same_client(struct keeper *k, const struct account *a, const struct answer_facts *refused)
 {
 	struct machine_now now = keeper_now(k);
 
 	for (size_t i = 0; i < k->accounts.count; i++) {
 		struct account *b = k->accounts.items[i];
 
-		if (b == a || !account_conf_has_tokens(b->conf) ||
-		    !text_same(a->conf->client_id, b->conf->client_id) ||
-		    !text_same(a->conf->token_endpoint, b->conf->token_endpoint) ||
-		    !text_same(a->conf->issuer, b->conf->issuer))
+		if (b == a || !is_same_client(a, b))
 			continue;
-		if (accepted)
+		if (refused == NULL)
 			machine_client_accepted(b->machine, now);
 		else
-			machine_client_refused(b->machine, now, machine_text(a->machine),
-			    machine_next_step(a->machine));
+			machine_client_refused(b->machine, now, refused, a->conf->name);
 		keeper_run(k, b);
 	}
 }
@@ -290,16 +303,19 @@ static void
 take_answer(struct keeper *k, struct account *a, uint64_t request, struct token_answer *t)
 {
 	enum machine_state before = machine_standing(a->machine);
-	bool client = classify_is_client(&t->answer.facts);
+	struct diagnosis_facts whose;
+	struct answer_verdict v;
 
+	account_conf_facts(a->conf, &whose);
+	answer_judge(&t->answer.facts, &whose, &v);
 	if (machine_answer(a->machine, keeper_now(k), request, &t->answer)) {
 		enum machine_state after = machine_standing(a->machine);
 
 		keeper_run(k, a);
-		if (client && after == MACHINE_CLIENT_ERROR)
-			tell_same_client(k, a, false);
+		if (v.d.whole_client && after == MACHINE_CLIENT_ERROR)
+			tell_same_client(k, a, &t->answer.facts);
 		else if (before == MACHINE_CLIENT_ERROR && after == MACHINE_ACTIVE)
-			tell_same_client(k, a, true);
+			tell_same_client(k, a, NULL);
 	}
 	configuration_end_retired(k, a);
 	if (k->stopping && requests_idle(k) && prepare_is_idle(k))

@@ -33,7 +33,7 @@ struct key_job {
 	struct backup backup;
 	struct secret *passphrase; /* of a restore, for the second reading */
 	bool overwrite, write;
-	unsigned done, bad, unusable;
+	unsigned done, same, bad, unusable;
 	int error; /* the first one */
 };
 
@@ -386,7 +386,7 @@ check_record(struct key_job *j, const struct backup_record *record)
 	return true;
 }
 
-/* 0; -EEXIST where another credential came to its place since the backup was checked. */
+/* 0; 1 where the store has the same already; -EEXIST where another credential came to its place since the backup was checked. */
 static int
 restore_record(struct key_job *j, const struct backup_record *record)
 {
@@ -407,7 +407,7 @@ restore_record(struct key_job *j, const struct backup_record *record)
 	present = store_account_take(a);
 	if (secret_equal(present, record->payload) || (!absent && !j->overwrite)) {
 		(void)store_account_free(a);
-		return secret_equal(present, record->payload) ? 0 : -EEXIST;
+		return secret_equal(present, record->payload) ? 1 : -EEXIST;
 	}
 	if (generation <= store_account_generation(a))
 		generation = store_account_generation(a) + 1;
@@ -452,7 +452,9 @@ restore_end(struct key_job *j)
 		finish(j, EX_IOERR, buf_str(&text), "Mend the disk and run it again.", NULL);
 		return;
 	}
-	(void)buf_printf(&text, "%u records are restored.", j->done);
+	(void)buf_printf(&text, "Records restored: %u.", j->done);
+	if (j->same > 0)
+		(void)buf_printf(&text, " The store held the same already of %u.", j->same);
 	finish(j, 0, NULL, NULL, buf_str(&text));
 }
 
@@ -503,8 +505,11 @@ backup_turn(struct key_job *j)
 			j->backup.frames = before.frames;
 		}
 	} else if (v == BACKUP_GOOD) {
-		j->error = restore_record(j, &record);
-		j->done += j->error == 0;
+		int r = restore_record(j, &record);
+
+		j->error = r < 0 ? r : 0;
+		j->done += r == 0;
+		j->same += r == 1;
 	}
 	backup_record_clear(&record);
 	if (v == BACKUP_GOOD && j->error == 0)

@@ -44,57 +44,66 @@ machine_back_off(struct machine *m, struct machine_now now, bool answered, uint6
 	m->idle_at = max64(m->idle_at, m->not_before);
 }
 
+/* `more`: what belongs to the server's words besides, "" for nothing. */
 static void
-say_facts(struct machine *m, enum answer_class c, const struct machine_answer *a)
+say_answer(struct machine *m, const struct answer_verdict *v, const struct machine_answer *a,
+    const char *more)
 {
-	machine_say(m, "", "");
-	classify_text(&a->facts, NULL, &m->text);
-	classify_next(c, &a->facts, m->account, &m->next);
-	if (c != ANSWER_TRANSIENT && a->skew >= SKEW_TELLING)
-		(void)buf_printf(&m->text,
+	struct buf words CLEANUP_BUF = BUF_INIT(TEXT_MAX);
+
+	answer_words(&a->facts, &words);
+	(void)buf_append_str(&words, more);
+	if (a->skew >= SKEW_TELLING)
+		(void)buf_printf(&words,
 		    " This machine's clock and the server's differ by %llu seconds.",
 		    (unsigned long long)a->skew);
+	machine_say_verdict(m, v, buf_str(&words));
 }
 
 static void
-fail_transient(struct machine *m, struct machine_now now, const struct machine_answer *a)
+fail_transient(struct machine *m, struct machine_now now, const struct answer_verdict *v,
+    const struct machine_answer *a)
 {
+	/* a server that wants to be left alone says for how long, or its rule does */
+	uint64_t rest = v->d.retry == RETRY_THROTTLED ? v->d.delay : 0;
+	uint64_t delay = a->retry_after > rest ? a->retry_after : rest;
+
 	/* A fault may have struck before or after the server took the refresh token. */
 	if (!m->unattended && !a->unsent && (a->facts.fault != NULL || a->facts.status >= 500))
 		m->interrupted = true;
 	if (m->standing == MACHINE_ACTIVE)
-		say_facts(m, ANSWER_TRANSIENT, a);
+		say_answer(m, v, a, "");
 	else if (m->standing == MACHINE_CLIENT_ERROR)
 		m->probe_at = now.boot + CLIENT_AGAIN;
-	machine_back_off(m, now, a->facts.status != 0, failure_hash(&a->facts), a->retry_after);
+	machine_back_off(m, now, a->facts.status != 0, failure_hash(&a->facts), delay);
 }
 
 static void
-fail_for_good(
-    struct machine *m, struct machine_now now, enum answer_class c, const struct machine_answer *a)
+fail_for_good(struct machine *m, struct machine_now now, const struct answer_verdict *v,
+    const struct machine_answer *a)
 {
 	bool grant = a->facts.error != NULL && strcmp(a->facts.error, "invalid_grant") == 0;
 
 	if (grant && !m->unattended && !m->grant_again && now.boot - m->rotated_at < JUST_ROTATED) {
 		/* A token that was just issued may not have reached every machine of the server. */
 		m->grant_again = true;
-		say_facts(m, ANSWER_TRANSIENT, a);
+		say_answer(m, v, a, " It is asked once more in a minute.");
 		m->not_before = now.boot + GRANT_AGAIN;
 		m->demand = true;
 		return;
 	}
-	say_facts(m, c, a);
-	if (grant && m->interrupted)
-		(void)buf_append_str(&m->text,
-		    " A refresh was interrupted before: the server had probably replaced "
-		    "the token, and its answer never arrived.");
+	say_answer(m, v, a,
+	    grant && m->interrupted
+		? " A refresh was interrupted before: the server had probably replaced the token, "
+		  "and its answer never arrived."
+		: "");
 	m->interrupted = m->intent_on_disk = false;
 	m->not_before = now.boot + ANSWERED_MIN;
 	machine_enter(
-	    m, c == ANSWER_NEEDS_USER ? MACHINE_NEEDS_AUTHORIZATION : MACHINE_CLIENT_ERROR);
+	    m, v->class == ANSWER_NEEDS_USER ? MACHINE_NEEDS_AUTHORIZATION : MACHINE_CLIENT_ERROR);
 	if (a->facts.local)
 		m->probe_at = now.boot + LOCAL_AGAIN;
-	else if (c == ANSWER_CLIENT)
+	else if (v->class == ANSWER_CLIENT)
 		m->probe_at = now.boot + CLIENT_AGAIN + machine_jitter(m, CLIENT_AGAIN / 10);
 	machine_write_soon(m, now, WRITE_PLAIN);
 }
@@ -177,37 +186,22 @@ is_new_refresh_token(const struct machine *m, const struct machine_answer *a)
 	return a->refresh_token != NULL && !secret_equal(present, a->refresh_token);
 }
 
+/* The answer was good, and the token of no use: judged by the same table, in our words. */
 static void
-lacks_scope(struct machine *m, struct machine_now now, const char *lacking)
+refuse_token(struct machine *m, struct machine_now now, const char *before, const char *what,
+    const char *behind)
 {
-	machine_drop_access(m);
-	machine_say(m, "", "");
-	(void)buf_printf(
-	    &m->text, "The authorization server does not grant the scope %s any more.", lacking);
-	if (m->unattended) {
-		(void)buf_append_str(&m->next, "Let the provider's administrator grant it to the "
-					       "application, or mend scopes.");
-		machine_enter(m, MACHINE_CLIENT_ERROR);
-		m->probe_at = now.boot + CLIENT_AGAIN;
-		return;
-	}
-	(void)buf_printf(&m->next,
-	    "Sign in again and leave every permission ticked: frank authorize %s", m->account);
-	machine_enter(m, MACHINE_NEEDS_AUTHORIZATION);
-}
+	struct buf words CLEANUP_BUF = BUF_INIT(TEXT_MAX);
+	struct answer_verdict v;
 
-static void
-is_misdirected(struct machine *m, struct machine_now now, const char *audience)
-{
 	machine_drop_access(m);
-	machine_say(m, "", "");
-	(void)buf_printf(&m->text,
-	    "The access token is meant for %s, which is not what the account's audience names.",
-	    audience);
-	(void)buf_append_str(&m->next,
-	    "Check scopes in the account's block: they name another service than the mail server.");
-	machine_enter(m, MACHINE_CLIENT_ERROR);
-	m->probe_at = now.boot + CLIENT_AGAIN;
+	(void)buf_printf(&words, "%s %s%s", before, what, behind);
+	answer_judge_words(buf_str(&words), &m->whose, &v);
+	machine_say_verdict(m, &v, buf_str(&words));
+	machine_enter(
+	    m, v.class == ANSWER_NEEDS_USER ? MACHINE_NEEDS_AUTHORIZATION : MACHINE_CLIENT_ERROR);
+	if (v.class != ANSWER_NEEDS_USER)
+		m->probe_at = now.boot + CLIENT_AGAIN;
 }
 
 static void
@@ -246,9 +240,11 @@ succeed(struct machine *m, struct machine_now now, const struct machine_answer *
 	if (m->stale)
 		machine_drop_access(m);
 	if (a->lacking != NULL)
-		lacks_scope(m, now, a->lacking);
+		refuse_token(m, now, "The authorization server does not grant the scope",
+		    a->lacking, " any more.");
 	else if (a->misdirected != NULL)
-		is_misdirected(m, now, a->misdirected);
+		refuse_token(m, now, "The access token is meant for", a->misdirected,
+		    ", which is not what the account's audience names.");
 	machine_write_soon(m, now, WRITE_PAIR);
 }
 
@@ -256,23 +252,23 @@ bool
 machine_answer(
     struct machine *m, struct machine_now now, uint64_t request, const struct machine_answer *a)
 {
-	enum answer_class c;
+	struct answer_verdict v;
 
 	if (m->request == 0 || request != m->request)
 		return false;
 	m->request = 0;
 	m->refreshing = false;
-	c = m->unattended ? classify_unattended(&a->facts) : classify_refresh(&a->facts);
-	if (c == ANSWER_GOOD && a->access_token != NULL) {
+	answer_judge(&a->facts, &m->whose, &v);
+	if (v.class == ANSWER_GOOD && a->access_token != NULL) {
 		succeed(m, now, a);
 	} else if (m->stale) {
 		m->not_before = now.boot + (a->facts.status != 0 ? ANSWERED_MIN : BACKOFF_FIRST);
 		m->interrupted |= !m->unattended && !a->unsent && a->facts.fault != NULL;
 		m->demand = true;
-	} else if (c == ANSWER_NEEDS_USER || c == ANSWER_CLIENT) {
-		fail_for_good(m, now, c, a);
+	} else if (v.class == ANSWER_NEEDS_USER || v.class == ANSWER_CLIENT) {
+		fail_for_good(m, now, &v, a);
 	} else {
-		fail_transient(m, now, a);
+		fail_transient(m, now, &v, a);
 	}
 	m->stale = false;
 	machine_settle(m, now);

@@ -17,6 +17,7 @@ enum {
 	BACKOFF_FIRST = 5 * SECOND,
 	BACKOFF_MAX = 900 * SECOND,
 	ANSWERED_MIN = 30 * SECOND, /* between two requests of which the first was refused */
+	PROBED_MIN = 5 * SECOND,    /* ... where a person asks for the second */
 	EQUAL_MAX = 5,
 	RETRY_AFTER_MAX = 24 * 3600, /* seconds */
 	WRITE_AGAIN = 1 * SECOND,
@@ -30,7 +31,7 @@ enum {
 	    6 * 3600 * SECOND,     /* a refused client may have been mended at the provider */
 	LOCAL_AGAIN = 60 * SECOND, /* a key file that could not be used may have been mended */
 	SKEW_TELLING = 60,         /* seconds by which clocks must differ to explain a refusal */
-	TEXT_MAX = 1000,
+	TEXT_MAX = 2500,
 };
 
 enum writing { WRITE_NONE, WRITE_PLAIN, WRITE_INTENT, WRITE_PAIR };
@@ -43,6 +44,7 @@ struct waiter {
 
 struct machine {
 	char *account;
+	struct diagnosis_facts whose;
 	struct vault *vault;
 	uint32_t (*random)(void *arg);
 	void *random_arg;
@@ -79,6 +81,7 @@ struct machine {
 	bool demand; /* somebody was sent away: try by itself */
 	bool probing;
 	int64_t probe_at; /* when a refused client is tried again */
+	bool by_neighbour; /* the client was refused to another account, not to this one */
 
 	enum writing writing;
 	unsigned write_failures;
@@ -87,7 +90,8 @@ struct machine {
 	struct waiter *waiters;
 	size_t waiting, room;
 	bool changed;
-	struct buf text, next;
+	struct buf text, next, words;
+	const char *cause, *fixer;
 };
 
 static inline int64_t
@@ -110,6 +114,8 @@ void machine_enter(struct machine *m, enum machine_state standing);
 /* What a person is told: the cause and the next step. */
 void machine_say(struct machine *m, const char *text, const char *next);
 void machine_say_nothing(struct machine *m);
+/* The same of a verdict; `words` are the server's own and are kept with it, "" for none. */
+void machine_say_verdict(struct machine *m, const struct answer_verdict *v, const char *words);
 
 void machine_drop_access(struct machine *m);
 /* When the access token is to be refreshed ahead of its end. */

@@ -58,6 +58,9 @@ machine_new(
 	m->not_before = INT64_MIN / 2;
 	buf_init(&m->text, TEXT_MAX);
 	buf_init(&m->next, TEXT_MAX);
+	buf_init(&m->words, TEXT_MAX);
+	m->cause = m->fixer = "";
+	m->whose.account = m->account;
 	return m;
 }
 
@@ -70,6 +73,7 @@ machine_free(struct machine *m)
 		(void)sealed_free(m->access);
 		buf_free(&m->text);
 		buf_free(&m->next);
+		buf_free(&m->words);
 		free(m->account);
 		free(m->scope);
 		free(m->waiters);
@@ -92,6 +96,7 @@ void
 machine_enter(struct machine *m, enum machine_state standing)
 {
 	m->standing = standing;
+	m->by_neighbour = false;
 	m->changed = true;
 }
 
@@ -99,9 +104,7 @@ void
 machine_say_nothing(struct machine *m)
 {
 	if (m->text.len > 0)
-		m->changed = true;
-	buf_clear(&m->text);
-	buf_clear(&m->next);
+		machine_say(m, "", "");
 }
 
 void
@@ -110,8 +113,22 @@ machine_say(struct machine *m, const char *text, const char *next)
 	m->changed = true;
 	buf_clear(&m->text);
 	buf_clear(&m->next);
+	buf_clear(&m->words);
+	m->cause = m->fixer = "";
 	(void)buf_append_str(&m->text, text);
 	(void)buf_append_str(&m->next, next);
+}
+
+void
+machine_say_verdict(struct machine *m, const struct answer_verdict *v, const char *words)
+{
+	machine_say(m, v->d.text, v->d.next);
+	m->cause = v->d.cause;
+	m->fixer = v->d.fixer;
+	if (*words == '\0')
+		return;
+	(void)buf_append_str(&m->words, words);
+	(void)buf_printf(&m->text, "%s%s", m->text.len > 0 ? " " : "", words);
 }
 
 /* Is there an access token that may be given away? */
@@ -173,8 +190,9 @@ machine_write_soon(struct machine *m, struct machine_now now, enum writing what)
 /* ---- what it holds ---- */
 
 void
-machine_set_unattended(struct machine *m, bool unattended)
+machine_describe(struct machine *m, const struct diagnosis_facts *whose, bool unattended)
 {
+	m->whose = *whose;
 	if (unattended == m->unattended)
 		return;
 	m->unattended = unattended;
@@ -197,6 +215,23 @@ load_access(struct machine *m, struct machine_now now, const struct credential *
 	m->life = (expires - obtained) * SECOND;
 	m->expires = now.boot + left * SECOND;
 	machine_plan_refresh(m);
+}
+
+/* What was wrong when the record was written, judged anew: rules and configuration may have changed. */
+static void
+say_condition(struct machine *m, const char *words)
+{
+	struct answer_verdict v;
+
+	answer_judge_words(words, &m->whose, &v);
+	if (!v.d.known)
+		v.d.text[0] = '\0';
+	if (!v.d.known)
+		diagnosis_step(m->standing == MACHINE_NEEDS_AUTHORIZATION
+				   ? "{sign-in}"
+				   : "Frank looks at it again; at once where you {retry}.",
+		    &m->whose, v.d.next, sizeof(v.d.next));
+	machine_say_verdict(m, &v, words);
 }
 
 int
@@ -226,14 +261,8 @@ machine_load(
 		machine_enter(m, MACHINE_NEEDS_AUTHORIZATION);
 	else if (c->condition == CREDENTIAL_CLIENT_ERROR)
 		machine_enter(m, MACHINE_CLIENT_ERROR);
-	if (m->standing != MACHINE_ACTIVE) {
-		machine_say(m, c->condition_text == NULL ? "" : c->condition_text, "");
-		if (m->standing == MACHINE_NEEDS_AUTHORIZATION)
-			(void)buf_printf(&m->next, "Sign in again: frank authorize %s", m->account);
-		else
-			(void)buf_append_str(&m->next,
-			    "Check client-id, the client secret and scopes, then: frank reload");
-	}
+	if (m->standing != MACHINE_ACTIVE)
+		say_condition(m, c->condition_text == NULL ? "" : c->condition_text);
 	/* Somebody may have restarted because it is mended. */
 	if (m->standing == MACHINE_CLIENT_ERROR)
 		m->probe_at = now.boot + machine_jitter(m, INTERRUPTED_CHECK);
@@ -294,7 +323,7 @@ machine_fill(const struct machine *m, struct machine_now now, struct credential 
 	else if (m->standing == MACHINE_CLIENT_ERROR)
 		c->condition = CREDENTIAL_CLIENT_ERROR;
 	if (c->condition != CREDENTIAL_FINE &&
-	    (c->condition_text = strdup(buf_str(&m->text))) == NULL)
+	    (c->condition_text = strdup(buf_str(m->words.len > 0 ? &m->words : &m->text))) == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -549,7 +578,7 @@ machine_probe(struct machine *m, struct machine_now now)
 {
 	if ((m->refresh == NULL && !m->unattended) || m->refreshing)
 		return;
-	m->not_before = min64(m->not_before, max64(now.boot, m->asked_at + ANSWERED_MIN));
+	m->not_before = min64(m->not_before, max64(now.boot, m->asked_at + PROBED_MIN));
 	if (m->standing == MACHINE_ACTIVE)
 		m->demand = m->demand || m->failures > 0;
 	else
@@ -559,17 +588,33 @@ machine_probe(struct machine *m, struct machine_now now)
 
 void
 machine_client_refused(
-    struct machine *m, struct machine_now now, const char *text, const char *next)
+    struct machine *m, struct machine_now now, const struct answer_facts *f, const char *account)
 {
+	struct buf words CLEANUP_BUF = BUF_INIT(TEXT_MAX);
+	struct answer_verdict v;
+
 	if (m->standing != MACHINE_ACTIVE || m->refreshing)
 		return;
-	machine_say(m, text, next);
+	answer_judge(f, &m->whose, &v);
+	answer_words(f, &words);
+	(void)buf_printf(
+	    &words, " So it answered account \"%s\", which has the same client.", account);
+	machine_say_verdict(m, &v, buf_str(&words));
 	machine_enter(m, MACHINE_CLIENT_ERROR);
+	m->by_neighbour = true;
+	m->probe_at = now.boot + CLIENT_AGAIN + machine_jitter(m, CLIENT_AGAIN / 10);
 	machine_settle(m, now);
 }
 
 void
 machine_client_accepted(struct machine *m, struct machine_now now)
+{
+	if (m->by_neighbour)
+		machine_reconsider(m, now);
+}
+
+void
+machine_reconsider(struct machine *m, struct machine_now now)
 {
 	if (m->standing != MACHINE_CLIENT_ERROR || m->refreshing)
 		return;
@@ -681,6 +726,24 @@ const char *
 machine_next_step(const struct machine *m)
 {
 	return buf_str(&m->next);
+}
+
+const char *
+machine_words(const struct machine *m)
+{
+	return buf_str(&m->words);
+}
+
+const char *
+machine_cause(const struct machine *m)
+{
+	return m->cause;
+}
+
+const char *
+machine_fixer(const struct machine *m)
+{
+	return m->fixer;
 }
 
 int64_t

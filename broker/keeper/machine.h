@@ -79,11 +79,12 @@ struct machine *machine_free(struct machine *m);
 /* ---- what it holds ---- */
 
 /*
- * Tokens come from a secret or a key alone, without a person and without a refresh token: then the
- * machine is active from the start, asks whenever a token is wanted, and nothing of it is written. A
- * refresh token from before stays where it is, unused.
+ * What is known of the account, for the words of a verdict and its next step; the strings are borrowed
+ * until the next call. `unattended`: tokens come from a secret or a key alone, without a person and
+ * without a refresh token; then the machine is active from the start, asks whenever a token is wanted,
+ * and nothing of it is written. A refresh token from before stays where it is, unused.
  */
-void machine_set_unattended(struct machine *m, bool unattended);
+void machine_describe(struct machine *m, const struct diagnosis_facts *whose, bool unattended);
 
 /* Takes over what was stored; the machine must be new. 0 or -ENOMEM. */
 int machine_load(
@@ -141,12 +142,15 @@ int machine_wipe(struct machine *m, struct machine_now now);
 /* A person or a timer asks to try now, also what was refused for good. */
 void machine_probe(struct machine *m, struct machine_now now);
 
-/* Another account with the same client was refused for it. */
+/* `account`, which has the same client, was refused for it by this answer. */
 void machine_client_refused(
-    struct machine *m, struct machine_now now, const char *text, const char *next);
+    struct machine *m, struct machine_now now, const struct answer_facts *f, const char *account);
 
-/* It was accepted again. */
+/* It was accepted again: whoever was refused on its account alone may ask again. */
 void machine_client_accepted(struct machine *m, struct machine_now now);
+
+/* Whoever reloads the configuration may have mended what the server refused. */
+void machine_reconsider(struct machine *m, struct machine_now now);
 
 /* The wall clock was set: what is on disk must be said anew. */
 void machine_clock_jumped(struct machine *m);
@@ -168,6 +172,11 @@ bool machine_is_unwritten(const struct machine *m);
 /* What is wrong, and the next step; "" where nothing is. */
 const char *machine_text(const struct machine *m);
 const char *machine_next_step(const struct machine *m);
+/* The server's own words, where its answer is what is wrong, else "". */
+const char *machine_words(const struct machine *m);
+/* The verdict's cause and who can mend it, as diagnosis.h has them; constants, "" where nothing is wrong or it is our own trouble. */
+const char *machine_cause(const struct machine *m);
+const char *machine_fixer(const struct machine *m);
 /* In seconds since 1970, 0 for none: when it asks again; when the access token ends; when it last
  * refreshed. */
 int64_t machine_retry_at(const struct machine *m, struct machine_now now);

@@ -73,10 +73,22 @@ say_not_forgotten(int error, struct buf *ret)
 		    strerror(-error));
 }
 
+/* Does the store hold what `forget` takes away? */
+static bool
+holds_something(const struct account *a)
+{
+	const struct account_record *r = &a->record;
+
+	if (account_conf_needs_person(a->conf))
+		return machine_standing(a->machine) != MACHINE_EMPTY;
+	return r->password != NULL || r->client_secret != NULL || r->signing_key != NULL ||
+	       machine_authorized_at(a->machine) > 0;
+}
+
 static void
 forget(struct keeper *k, struct client *c, struct account *a)
 {
-	bool person = account_conf_needs_person(a->conf);
+	bool person = account_conf_needs_person(a->conf), held = holds_something(a);
 	struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX);
 	int e = account_forget(a, !person);
 
@@ -91,7 +103,8 @@ forget(struct keeper *k, struct client *c, struct account *a)
 		return;
 	}
 	client_done(c, 0, NULL, NULL,
-	    person ? "The sign-in is forgotten here. At the provider it is still valid until "
+	    !held    ? "Nothing is stored here for this account, so there was nothing to forget."
+	    : person ? "The sign-in is forgotten here. At the provider it is still valid until "
 		     "somebody removes it there."
 		   : "The secret is forgotten here. At the provider it is still valid.");
 }
@@ -115,7 +128,7 @@ revoked(void *arg, uint64_t tag, struct keeper *k, const struct message *m, cons
 		    .text = message_str(m, F_TEXT),
 		    .status = message_u64(m, F_HTTP_STATUS, 0)};
 	if (f.fault != NULL || f.error != NULL) {
-		classify_text(&f, NULL, &text);
+		answer_words(&f, &text);
 		(void)buf_append_str(&text, " Nothing was forgotten.");
 		(void)buf_printf(&next,
 		    "Try again later; to forget it here in any case: frank account revoke %s "
@@ -253,8 +266,11 @@ is_under_way(const struct keeper *k, const struct account *a)
 static bool
 refuse_start(const struct keeper *k, struct client *c, const struct account *a)
 {
-	static const char local[] = "To forget what is stored here: frank account revoke --local";
+	char local[256];
 
+	(void)snprintf(local, sizeof(local),
+	    "To forget what is stored here: run `frank account revoke %.100s --local`.",
+	    a->conf->name);
 	if (!account_conf_needs_person(a->conf))
 		client_done(c, EX_UNAVAILABLE,
 		    a->conf->grant == GRANT_NONE ? "This account has no credential."

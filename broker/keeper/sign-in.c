@@ -75,22 +75,43 @@ attempt_fail_memory(struct attempt *t)
 	attempt_finish(t, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
 }
 
+static void
+judge(const struct attempt *t, const struct answer_facts *f, struct answer_verdict *ret)
+{
+	struct diagnosis_facts whose;
+
+	account_conf_facts(t->account->conf, &whose);
+	answer_judge(f, &whose, ret);
+}
+
+enum answer_class
+attempt_judge(const struct attempt *t, const struct answer_facts *f)
+{
+	struct answer_verdict v;
+
+	judge(t, f, &v);
+	return v.class;
+}
+
 void
 attempt_fail_facts(struct attempt *t, const struct answer_facts *f)
 {
-	enum answer_class class = classify_authorization(f);
+	struct answer_verdict v;
 	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
 			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
 
-	classify_text(f, NULL, &text);
-	if (class == ANSWER_TRANSIENT)
-		(void)buf_printf(&next, "Try again: frank authorize %s", t->account->conf->name);
+	judge(t, f, &v);
+	answer_text(f, &v, &text);
+	/* a sign-in is not repeated by itself */
+	if (v.class == ANSWER_TRANSIENT)
+		(void)buf_printf(&next, "Try again in a moment: run `frank authorize %s`.",
+		    t->account->conf->name);
 	else
-		classify_next(class, f, t->account->conf->name, &next);
+		(void)buf_append_str(&next, v.d.next);
 	attempt_finish(t,
-	    class == ANSWER_TRANSIENT ? EX_TEMPFAIL
-	    : class == ANSWER_CLIENT  ? EX_CONFIG
-				      : EX_NOPERM,
+	    v.class == ANSWER_TRANSIENT ? EX_TEMPFAIL
+	    : v.class == ANSWER_CLIENT  ? EX_CONFIG
+					: EX_NOPERM,
 	    buf_str(&text), buf_str(&next), NULL);
 }
 
@@ -294,10 +315,14 @@ bool
 attempt_refuse_start(struct client *c, const struct account *a)
 {
 	const struct account_conf *conf = a->conf;
+	struct diagnosis_facts whose;
+	char step[512];
 
+	account_conf_facts(conf, &whose);
+	diagnosis_step("{Renew}.", &whose, step, sizeof(step));
 	if (conf->grant == GRANT_PASSWORD)
-		client_done(c, EX_CONFIG, "This account signs in with a password.",
-		    "Store it with: frank secret set", NULL);
+		client_done(
+		    c, EX_CONFIG, "This account signs in with a password.", step, NULL);
 	else if (!account_conf_needs_person(conf))
 		client_done(c, EX_CONFIG,
 		    "This account needs nobody to sign in: its grant is another.", NULL, NULL);

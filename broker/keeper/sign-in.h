@@ -15,7 +15,7 @@
 #include "broker/keeper/identity.h"
 #include "broker/keeper/keeper.h"
 
-enum { ATTEMPT_LIFE = 600 /* seconds */, ATTEMPT_ID = 16, SIGN_IN_TEXT_MAX = 1500 };
+enum { ATTEMPT_LIFE = 600 /* seconds */, ATTEMPT_ID = 16, SIGN_IN_TEXT_MAX = 2500 };
 
 enum phase { DISCOVERING, WAITING, EXCHANGING, IDENTIFYING };
 
@@ -60,6 +60,8 @@ int attempt_set_life(struct attempt *t, uint64_t seconds);
 void attempt_finish(
     struct attempt *t, int exit, const char *error, const char *next, const char *text);
 void attempt_fail_memory(struct attempt *t);
+/* What an answer means for the attempt's account. */
+enum answer_class attempt_judge(const struct attempt *t, const struct answer_facts *f);
 /* By an error of the server's, in words; by an answer that did not come. */
 void attempt_fail_facts(struct attempt *t, const struct answer_facts *f);
 void attempt_fail_fault(struct attempt *t, const char *fault, bool local);

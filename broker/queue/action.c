@@ -228,7 +228,7 @@ wake_account(struct queue *q, struct account *a)
 	struct message *m;
 
 	schedule_account_retry(&a->schedule, queue_now(q));
-	if (keeper == NULL || a->schedule.keeper == SCHEDULE_ACTIVE)
+	if (keeper == NULL)
 		return;
 	m = message_new(M_PROBE);
 	message_put_str(m, F_ACCOUNT, a->name);

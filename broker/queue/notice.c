@@ -128,25 +128,26 @@ find_end(const struct queue *q, const struct account *a, enum notice_class class
 		const char *kind, *what, *next;
 	} ends[NOTICE_CLASSES] = {
 	    [NOTICE_CLIENT] = {"client-secret-expires", "The client secret",
-		"Make a new one at the provider, put it in place of the old, and set "
-		"client-secret-expires."},
+		"Make a new one at the provider and {store}; set client-secret-expires and run `frank reload`."},
 	    [NOTICE_CERTIFICATE] = {"certificate-expires", "The client's certificate",
 		"Register a new certificate at the provider, and put it in place of the old."},
 	    [NOTICE_CONSENT] = {"consent-lapses", "What the provider was allowed at the sign-in",
-		"Sign in again before: frank authorize"},
+		"Sign in again before that: {renew}."},
 	};
 	int64_t now = queue_now(q), lifetime = class == NOTICE_CONSENT ? a->consent_lifetime : 0;
 	int64_t until = class == NOTICE_CLIENT        ? a->conf.client_expires
 			: class == NOTICE_CERTIFICATE ? a->certificate_expires
 						      : a->consent_lapses;
 	int days = days_left(until, now, lifetime);
+	char step[512];
 
 	if (days < 0)
 		return;
 	f->kind = ends[class].kind;
 	f->level = (unsigned)days;
 	say_end(f, ends[class].what, until, now);
-	(void)buf_append_str(&f->next, ends[class].next);
+	outcome_step(a, ends[class].next, step, sizeof(step));
+	(void)buf_append_str(&f->next, step);
 }
 
 static void

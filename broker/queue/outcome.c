@@ -45,6 +45,7 @@ or_null(const char *text)
 	return text == NULL || *text == '\0' ? NULL : text;
 }
 
+/* What is known of the account, for the words of a verdict. */
 static struct diagnosis_facts
 facts_of(const struct account *a, const struct spool_message *m, const struct smtp_reply *reply)
 {
@@ -55,13 +56,20 @@ facts_of(const struct account *a, const struct spool_message *m, const struct sm
 	    .host = or_null(a->conf.host),
 	    .port = a->conf.port,
 	    .tls = or_null(a->conf.tls),
-	    .auth_user = a->conf.auth_user != NULL && *a->conf.auth_user != '\0'
-			     ? a->conf.auth_user
-			     : or_null(a->conf.mailbox),
-	    .mail_from = m == NULL ? NULL : m->sender,
+	    .auth_user = or_null(a->conf.auth_user) != NULL ? a->conf.auth_user
+							     : or_null(a->conf.mailbox),
 	    .grant = or_null(a->conf.grant),
 	    .secret_from = or_null(a->conf.secret_from),
 	};
+}
+
+static void
+judge(const struct account *a, const struct diagnosis_facts *facts, struct diagnosis *ret)
+{
+	diagnose(facts, ret);
+	/* where there is no credential, the keeper knows what would give one */
+	if (facts->reply->fault == SMTP_FAULT_NO_CREDENTIAL && or_null(a->keeper_next) != NULL)
+		(void)snprintf(ret->next, sizeof(ret->next), "%s", a->keeper_next);
 }
 
 void
@@ -70,7 +78,15 @@ outcome_diagnose(const struct account *a, const struct spool_message *m,
 {
 	struct diagnosis_facts facts = facts_of(a, m, reply);
 
-	diagnose(&facts, ret);
+	judge(a, &facts, ret);
+}
+
+void
+outcome_step(const struct account *a, const char *format, char *ret, size_t size)
+{
+	struct diagnosis_facts facts = facts_of(a, NULL, NULL);
+
+	diagnosis_step(format, &facts, ret, size);
 }
 
 /* "host:port [address]": true, with host (cut) and port, where it is another server than the account's. */
@@ -97,7 +113,7 @@ outcome_diagnose_at(const struct account *a, const struct spool_message *m,
 	char host[256];
 
 	if (endpoint == NULL || !is_elsewhere(a, endpoint, host, sizeof(host), &facts.port)) {
-		diagnose(&facts, ret);
+		judge(a, &facts, ret);
 		return;
 	}
 	facts.host = host;

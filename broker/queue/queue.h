@@ -286,6 +286,8 @@ void outcome_diagnose_at(const struct account *a, const struct spool_message *m,
 /* The same of the recipient's last reply; the next step is a person's for one that is held. */
 void outcome_diagnose_recipient(struct queue *q, const struct account *a, const struct spool_message *m,
     const struct spool_recipient *r, struct diagnosis *ret);
+/* A next step that is no verdict's, as the account's grant and secret allow it: diagnosis_step. */
+void outcome_step(const struct account *a, const char *format, char *ret, size_t size);
 /* "550 5.1.1 no such user", or a fault's name and words; "" for none. */
 void outcome_reply_text(const struct smtp_reply *reply, struct buf *out);
 /* The reverse, as far as the words tell; the caller clears `ret`. 0, -EBADMSG for words that are no

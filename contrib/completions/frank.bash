@@ -54,7 +54,7 @@ _frank() {
 	account)
 		case $second in
 		add) options='--json --mailbox --provider --grant --client-id --tenant --region --auth-user --submit --issuer --scopes --users --config --authorize --help' ;;
-		revoke) options='--local --help' ;;
+		revoke) options='--json --local --help' ;;
 		*) options='--json --help' ;;
 		esac
 		;;

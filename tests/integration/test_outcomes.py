@@ -12,23 +12,24 @@ from test_grants import private_copy
 MAILBOX = 'billing@example.test'
 # fault: (state with a refresh token, state without a person, does a device code's poll go on, a part of the line)
 TRANSIENT, USER, CLIENT, GOOD = 'active', 'needs-authorization', 'client-error', 'good'
+STATES = {'transient': TRANSIENT, 'throttled': TRANSIENT, 'needs-authorization': USER, 'permanent-account': CLIENT, 'configuration': CLIENT}
 FAULTS = {
     '500': (TRANSIENT, TRANSIENT, True, '500'),
     '503': (TRANSIENT, TRANSIENT, True, '503'),
     '429=5': (TRANSIENT, TRANSIENT, True, '429'),
     '429date=5': (TRANSIENT, TRANSIENT, True, '429'),
     'hang': (TRANSIENT, TRANSIENT, True, 'did not answer'),
-    'drop': (TRANSIENT, TRANSIENT, True, 'no usable answer'),
-    'badjson': (TRANSIENT, TRANSIENT, True, 'no usable answer'),
+    'drop': (TRANSIENT, TRANSIENT, True, 'did not give one'),
+    'badjson': (TRANSIENT, TRANSIENT, True, 'did not give one'),
     'html': (TRANSIENT, TRANSIENT, True, 'captive portal'),
-    'empty': (TRANSIENT, TRANSIENT, True, 'no usable answer'),
+    'empty': (TRANSIENT, TRANSIENT, True, 'with an empty body'),
     'notoken': (TRANSIENT, TRANSIENT, True, 'neither an access token nor an error'),
     'nobearer': (TRANSIENT, TRANSIENT, True, 'no bearer token'),
-    'nul': (TRANSIENT, TRANSIENT, True, 'no usable answer'),
-    'mutf8': (TRANSIENT, TRANSIENT, True, 'no usable answer'),
-    'big=300000': (TRANSIENT, TRANSIENT, True, 'no usable answer'),
+    'nul': (TRANSIENT, TRANSIENT, True, 'did not give one'),
+    'mutf8': (TRANSIENT, TRANSIENT, True, 'did not give one'),
+    'big=300000': (TRANSIENT, TRANSIENT, True, 'did not give one'),
     'redirect': (TRANSIENT, TRANSIENT, True, 'not followed'),
-    'truncated': (TRANSIENT, TRANSIENT, True, 'no usable answer'),
+    'truncated': (TRANSIENT, TRANSIENT, True, 'did not give one'),
     'unknown': (TRANSIENT, TRANSIENT, True, 'a_word_of_next_year'),
     'pending': (TRANSIENT, TRANSIENT, True, 'authorization_pending'),
     'slow_down': (TRANSIENT, TRANSIENT, True, 'slow_down'),
@@ -41,7 +42,7 @@ FAULTS = {
     'unauthorized': (CLIENT, CLIENT, False, 'unauthorized_client'),
     'invalid_scope': (CLIENT, CLIENT, False, 'invalid_scope'),
     'aud=https%3A%2F%2Fgraph.example': (CLIENT, CLIENT, False, 'meant for'),
-    'skew=660': (USER, CLIENT, False, 'clock'),
+    'skew=660': (TRANSIENT, TRANSIENT, True, 'clock'),
     'noexpires': (GOOD, GOOD, None, ''),
     'strexpires': (GOOD, GOOD, None, ''),
     'zeroexpires': (GOOD, GOOD, None, ''),
@@ -53,10 +54,42 @@ FAULTS = {
     'slow=1500': (GOOD, GOOD, None, ''),
     'trickle=20': (GOOD, GOOD, None, ''),
 }
+
+
+def microsoft(error, number, text, **more):
+    return 400, {'error': error, 'error_description': f'AADSTS{number}: {text} Trace ID: 00000000-0000-4000-8000-000000000001', 'error_codes': [number], **more}
+
+
+# Answers that servers really give: what the keeper does is what --explain says of them.
+ANSWERS = {
+    'conditional-access': microsoft('invalid_grant', 53003, 'Access has been blocked by Conditional Access policies.'),
+    'sign-in-frequency': microsoft('interaction_required', 70043, 'The refresh token has expired due to sign-in frequency checks by conditional access.', suberror='token_expired'),
+    'account-disabled': microsoft('invalid_grant', 50057, 'The user account is disabled.'),
+    'mfa-required': microsoft('interaction_required', 50076, 'You must use multi-factor authentication to access the resource.', suberror='basic_action'),
+    'grant-revoked': microsoft('invalid_grant', 50173, 'The provided grant has expired due to it being revoked.'),
+    'consent-missing': microsoft('invalid_grant', 65001, 'The user or administrator has not consented to use the application.'),
+    'refresh-token-expired': microsoft('invalid_grant', 700082, 'The refresh token has expired due to inactivity.'),
+    'client-secret-expired': microsoft('invalid_client', 7000222, 'The provided client secret keys are expired.'),
+    'unknown-aadsts': microsoft('invalid_request', 7654321, 'Nobody knows this yet.'),
+    'sign-in-required': microsoft('invalid_grant', 7654321, 'Nobody knows this yet.'),
+    'session-length-policy': (400, {'error': 'invalid_grant', 'error_description': 'reauth related error (invalid_rapt)', 'error_subtype': 'invalid_rapt'}),
+    'admin-policy': (400, {'error': 'admin_policy_enforced'}),
+    'internal-app': (403, {'error': 'org_internal', 'error_description': 'This client is restricted to users within its organization.'}),
+    'client-secret-wrong': (401, {'error': 'unauthorized_client', 'error_description': 'Invalid client secret'}),
+    'client-refused': (401, {'error': 'invalid_client', 'error_description': 'unknown scope mail.sned'}),
+    'token-rate': (200, {'error': 'Access Denied', 'error_description': 'You have made too many requests continuously.', 'status': 'failure'}),
+}
+
+
+def mode_of(cause):
+    return 'answer=' + json.dumps(ANSWERS[cause]).encode().hex()
+
+
 GRANTS = ['authorization-code', 'secret', 'certificate', 'service-account', 'device-code']
 
 
 def run(ground, options):
+    answers(ground)
     matrix(ground)
     whole_client(ground)
     asleep(ground)
@@ -89,8 +122,8 @@ def rows(f):
     return {r['account']: r for r in f.json('status').get('accounts', [])}
 
 
-def token(f, account):
-    r = f.frank('token', account, timeout=120)
+def token(f, account, *args):
+    r = f.frank('token', account, *args, timeout=120)
     secrets.add(r.stdout.strip())
     return r
 
@@ -207,29 +240,93 @@ def show(name, got, seen, lost, devices):
               f'{"-" if p.returncode == 0 else err.splitlines()[0][:90] if err else ""}', flush=True)
 
 
+def explained(f, cause, account, grant, secret_from):
+    """What --explain says of an answer, to somebody who has this account."""
+    context = {'account': account, 'grant': grant, 'auth_user': MAILBOX, 'secret_from': secret_from}
+    r = f.frank('check', '--explain', json.dumps(ANSWERS[cause][1]), '--provider', 'generic', '--stage', 'token', '--context', json.dumps(context), '--json')
+    return json.loads(r.stdout)
+
+
+def answers(ground):
+    """One table for both: the state, the fixer and the next step of an account are those that --explain gives for the answer."""
+    server = Fault('token', '--tls', 'yes', '--device_life', '300')
+    key, cert = private_copy(os.environ['GROUND_CERT_CLIENT_KEY']), os.environ['GROUND_CERT_CLIENT_PEM']
+    secret = os.path.join(harness_dir(), 'client-secret')
+    with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), 'w') as out:
+        out.write('a-client-secret-of-the-answers\n')
+    names = {(cause, grant): f'{grant}-{cause}' for cause in ANSWERS for grant in GRANTS}
+    f = Frank('answers', {name: make(ground, server, key, cert, secret, mode_of(cause), grant, name) for (cause, grant), name in names.items()})
+    check(f'answers: frankd starts with {len(names)} accounts', f.start(), f.log()[-1500:])
+    pool = concurrent.futures.ThreadPoolExecutor(12)
+    signed = list(pool.map(lambda cause: play_browser(f, names[cause, 'authorization-code']), ANSWERS))
+    check('answers: everybody signed in while the server worked', all(rc == 0 for rc, _ in signed), [s for s in signed if s[0]][:2])
+    f.stop()
+    f.start()
+    time.sleep(1.1)
+    http(server.control + '/arm', b'')
+    devices = {cause: f.begin_authorize(names[cause, 'device-code']) for cause in ANSWERS}
+    list(pool.map(lambda k: token(f, names[k]), [k for k in names if k[1] != 'device-code']))
+    seen, wrong = rows(f), []
+    for (cause, grant), name in names.items():
+        if grant == 'device-code':
+            continue
+        configured = f.accounts[name]
+        said = explained(f, cause, name, configured['grant'], configured.get('client-key', configured.get('client-secret', '')))
+        row = seen[name]
+        told = {k: row['credential'].get(k) for k in ('cause', 'fixer', 'next')}
+        if row['state'] != STATES[said['retry']] or said['cause'] != cause or told != {k: said[k] for k in told} or not row['credential']['text'].startswith(said['text']):
+            wrong.append((name, row['state'], row['credential'], said))
+    check('what --explain says of an answer is what frankd does about it: state, cause, fixer, next step', not wrong, wrong[:3])
+    wrong = []
+    for cause, (p, _) in devices.items():
+        said = explained(f, cause, names[cause, 'device-code'], 'device-code', '')
+        if STATES[said['retry']] == TRANSIENT:
+            if p.poll() is not None:
+                wrong.append((cause, 'is over', p.returncode))
+            p.kill()
+        out, err = p.communicate(timeout=60)
+        if STATES[said['retry']] != TRANSIENT and (p.returncode == 0 or said['text'] not in err or said['next'] not in err):
+            wrong.append((cause, p.returncode, err, said))
+    check('... and what somebody who signs in by a code is told', not wrong, wrong[:3])
+    f.stop()
+    server.stop()
+    pool.shutdown()
+
+
 def whole_client(ground):
     """What a server thinks of a client holds for all of its accounts: asked once, told everywhere, mended everywhere."""
     server = Fault('token', '--tls', 'yes', '--mode', 'ok')
     base = oauth_account(ground, **{'issuer': None, 'token-endpoint': server.info['token_endpoint'], 'grant': 'client-credentials', 'client-id': 'shared', 'scopes': ['mail.send'],
                                     'extra-parameters': None})
-    f = Frank('client', {n: dict(base) for n in ('one', 'two', 'three')})
-    f.accounts['three']['client-id'] = 'another'
+    f = Frank('client', {n: dict(base) for n in ('one', 'two', 'three', 'four')})
+    f.accounts['three']['client-id'] = f.accounts['four']['client-id'] = 'another'
     f.write_conf()
     check('client: frankd starts', f.start(), f.log()[-800:])
     for n in f.accounts:
         f.frank('secret', 'set', n, input='a-client-secret-that-expires')
     check('client: all work', all(token(f, n).returncode == 0 for n in f.accounts), f.shown())
     server.mode('invalid_client')
-    token(f, 'one')
-    r = f.frank('token', 'one', '--rejected')
+    token(f, 'three', '--rejected')
+    states = {n: r['state'] for n, r in rows(f).items()}
+    check('client: a refusal that may be due to one account\'s scope or tenant is that account\'s alone',
+          states == {'one': 'active', 'two': 'active', 'three': 'client-error', 'four': 'active'}, states)
+    server.mode(mode_of('client-secret-expired'))
+    token(f, 'one', '--rejected')
     states = {n: r['state'] for n, r in rows(f).items()}
     asked = server.stats()['requests']
-    check('client: an expired secret is the trouble of every account of that client, and of no other', states == {'one': 'client-error', 'two': 'client-error', 'three': 'active'}, states)
-    f.frank('token', 'two', '--rejected')
+    check('client: an expired secret is the trouble of every account of that client, and of no other',
+          states == {'one': 'client-error', 'two': 'client-error', 'three': 'client-error', 'four': 'active'}, states)
+    token(f, 'two', '--rejected')
     check('client: and the server is not asked again for the others', server.stats()['requests'] == asked, (asked, server.stats()['requests']))
+    said = rows(f)['two']['credential']
+    check('client: the others are told which account found out, and what to do for their own', '"one"' in said['text'] and 'frank secret set two' in said['next'] and ' one`' not in said['next'], said)
     server.mode('ok')
-    f.frank('secret', 'set', 'one', input='the-secret-that-replaces-it')
-    check('client: a new secret puts it right', wait_for(lambda: token(f, 'one').returncode == 0, 45, 1), f.shown())
+    for n in ('one', 'two'):
+        f.frank('secret', 'set', n, input='the-secret-that-replaces-it')
+        check(f'client: a new secret puts {n} right', wait_for(lambda: token(f, n).returncode == 0, 45, 1), f.shown())
+    check('client: which says nothing of the mistake of another client', rows(f)['three']['state'] == 'client-error', f.shown())
+    f.frank('account', 'retry', 'three')
+    check('client: frank account retry asks at once', wait_for(lambda: token(f, 'three').returncode == 0, 20, 1), f.shown())
     f.stop()
     server.stop()
 

@@ -414,6 +414,100 @@ test_steps(void **state)
 	}
 }
 
+/* Answers of token endpoints, as servers give them and as programs print them. */
+static void
+test_token_answers(void **state)
+{
+	static const struct {
+		const char *provider, *text, *cause, *fixer;
+		enum retry_class retry;
+	} cases[] = {
+#define ANSWER(provider, text, cause, fixer, retry) {provider, text, cause, fixer, RETRY_##retry},
+#include "token-answers.def"
+#undef ANSWER
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct smtp_reply reply = reply_of(0, "", SMTP_STAGE_TOKEN, cases[i].text);
+		struct diagnosis_facts facts = {.reply = &reply, .provider = cases[i].provider};
+		struct diagnosis verdict;
+
+		diagnose(&facts, &verdict);
+		if (strcmp(verdict.cause, cases[i].cause) != 0)
+			print_error("%s\n", cases[i].text);
+		assert_string_equal(verdict.cause, cases[i].cause);
+		assert_string_equal(verdict.fixer, cases[i].fixer);
+		assert_int_equal(verdict.retry, cases[i].retry);
+		/* what Microsoft's number is stands in the words of the verdict */
+		if (strstr(cases[i].text, "AADSTS") != NULL)
+			assert_non_null(strstr(verdict.text, "AADSTS"));
+	}
+}
+
+static bool
+is_possible(const char *next, const struct diagnosis_facts *f)
+{
+	enum diagnosis_grant grant = diagnosis_grant(f);
+	bool by_reference = f->secret_from != NULL;
+
+	if (strstr(next, "`frank authorize") != NULL && grant != BY_PERSON)
+		return false;
+	return strstr(next, "`frank secret set") == NULL || (grant != NO_CREDENTIAL && !by_reference);
+}
+
+static bool
+mends(const char *next)
+{
+	static const char *const commands[] = {"`frank authorize billing`",
+	    "`frank secret set billing`", "`frank account retry billing`", "`frank reload`",
+	    "restart frankd"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strstr(next, commands[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* Whatever a token endpoint answers, the next step is one that the account's grant, and the place of
+ * its secret, allow; and where the account waits for somebody, it ends in a command that lets it
+ * work again. */
+static void
+test_token_steps(void **state)
+{
+	static const char *const grants[] = {
+	    "authorization-code", "device-code", "client-credentials", "service-account"};
+	static const char *const places[] = {
+	    NULL, "file:/etc/frank/secret", "command:/usr/bin/secret", "credential:secret"};
+	size_t seen = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows) * ARRAY_SIZE(grants) * ARRAY_SIZE(places); i++) {
+		const struct row *row = &rows[i % ARRAY_SIZE(rows)];
+		size_t rest = i / ARRAY_SIZE(rows);
+		struct smtp_reply reply = reply_of(row->code, row->enhanced, row->stage, row->text);
+		struct diagnosis_facts facts = facts_for(&reply, row->provider, row->when);
+		struct diagnosis verdict;
+		bool waits;
+
+		if (row->stage != SMTP_STAGE_TOKEN || row->when != ALWAYS)
+			continue;
+		reply.fault = row->fault;
+		facts.mechanism = NULL;
+		facts.grant = grants[rest % ARRAY_SIZE(grants)];
+		facts.secret_from = places[rest / ARRAY_SIZE(grants)];
+		diagnose(&facts, &verdict);
+		waits = verdict.retry != RETRY_TRANSIENT && verdict.retry != RETRY_THROTTLED;
+		if (!is_possible(verdict.next, &facts) || (waits && !mends(verdict.next)))
+			print_error("%s by %s: %s\n", row->id, facts.grant, verdict.next);
+		assert_true(is_possible(verdict.next, &facts));
+		assert_true(!waits || mends(verdict.next));
+		if (diagnosis_grant(&facts) == UNATTENDED)
+			assert_int_not_equal(verdict.retry, RETRY_NEEDS_AUTHORIZATION);
+		assert_true(strlen(verdict.next) + 1 < sizeof(verdict.next));
+		seen++;
+	}
+	print_message("%zu next steps\n", seen);
+}
+
 /* Texts are cut to their room, at a character. */
 static void
 test_long_words(void **state)
@@ -447,6 +541,8 @@ main(void)
 	    cmocka_unit_test(test_fallback),
 	    cmocka_unit_test(test_words_name_what_is_known),
 	    cmocka_unit_test(test_steps),
+	    cmocka_unit_test(test_token_answers),
+	    cmocka_unit_test(test_token_steps),
 	    cmocka_unit_test(test_long_words),
 	};
 

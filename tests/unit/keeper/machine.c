@@ -806,9 +806,16 @@ test_same_client_refused_elsewhere(void **state)
 {
 	struct world *w = *state;
 
-	machine_client_refused(w->m, w->now, "The client's secret is expired.", "Renew it.");
+	const struct answer_facts f = {.error = "invalid_client",
+	    .text = "AADSTS7000222: The provided client secret keys are expired.",
+	    .status = 401};
+
+	machine_client_refused(w->m, w->now, &f, "alerts");
 	run(w);
 	assert_int_equal(machine_state(w->m), MACHINE_CLIENT_ERROR);
+	assert_non_null(strstr(machine_text(w->m), "\"alerts\""));
+	assert_non_null(strstr(machine_next_step(w->m), "billing")); /* its own step */
+	assert_null(strstr(machine_next_step(w->m), "alerts"));
 	want(w, 1, 0, 0); /* what still lives is still given */
 	assert_int_equal(w->granted, 1);
 	pass(w, 4000 * 1000);
@@ -818,6 +825,26 @@ test_same_client_refused_elsewhere(void **state)
 	machine_probe(w->m, w->now);
 	run(w);
 	assert_int_equal(w->asked, 1);
+}
+
+/* The other account's recovery says nothing of a mistake of this one. */
+static void
+test_same_client_accepted_elsewhere(void **state)
+{
+	struct world *w = *state;
+	const struct answer_facts f = {.error = "deleted_client", .status = 401};
+
+	machine_client_refused(w->m, w->now, &f, "alerts");
+	machine_client_accepted(w->m, w->now);
+	assert_int_equal(machine_state(w->m), MACHINE_ACTIVE);
+	pass(w, 4000 * 1000);
+	want(w, 1, 0, 0);
+	answer_error(w, "invalid_scope", 400, 0);
+	assert_int_equal(machine_state(w->m), MACHINE_CLIENT_ERROR);
+	machine_client_accepted(w->m, w->now);
+	assert_int_equal(machine_state(w->m), MACHINE_CLIENT_ERROR);
+	machine_reconsider(w->m, w->now);
+	assert_int_equal(machine_state(w->m), MACHINE_ACTIVE);
 }
 
 /* Random walks: whatever happens, one request at a time, nothing given away unwritten, and no
@@ -970,6 +997,7 @@ main(void)
 	    ACTIVE(test_forgotten_waiter),
 	    ACTIVE(test_providers_min_valid),
 	    ACTIVE(test_same_client_refused_elsewhere),
+	    ACTIVE(test_same_client_accepted_elsewhere),
 	    cmocka_unit_test(test_random_walks),
 	};
 

@@ -53,6 +53,14 @@ run(struct world *w)
 }
 
 static void
+describe(struct world *w, const char *grant, bool unattended)
+{
+	machine_describe(w->m,
+	    &(struct diagnosis_facts){.account = "app", .grant = grant, .secret_from = "file:/s"},
+	    unattended);
+}
+
+static void
 want(struct world *w)
 {
 	assert_int_equal(machine_want(w->m, w->now, w->granted + w->refused + 1, 0, 0), 0);
@@ -107,7 +115,7 @@ setup(void **state)
 	w->vault = vault_new(fixed_random, NULL);
 	w->m = machine_new("app", w->vault, half, w);
 	w->now = (struct machine_now){.boot = 1000000, .wall = 1700000000};
-	machine_set_unattended(w->m, true);
+	describe(w, "client-credentials", true);
 	run(w);
 	*state = w;
 	return 0;
@@ -195,7 +203,7 @@ test_local_fault(void **state)
 	want(w);
 	answer(w, &a);
 	assert_int_equal(machine_standing(w->m), MACHINE_CLIENT_ERROR);
-	assert_non_null(strstr(machine_text(w->m), "No token could be asked for: the client key"));
+	assert_non_null(strstr(machine_text(w->m), "No token could be asked for. The reason: the client key"));
 	pass(w, 61);
 	assert_int_equal(w->asked, 2);
 	answer_token(w, NULL, NULL);
@@ -235,7 +243,7 @@ test_refresh_token_of_before_stays(void **state)
 	assert_true(secret_equal(out.refresh_token, c.refresh_token));
 	assert_null(out.access_token);
 	assert_int_equal(out.intent, 0);
-	machine_set_unattended(w->m, false);
+	describe(w, "authorization-code", false);
 	assert_int_equal(machine_standing(w->m), MACHINE_ACTIVE);
 	assert_int_equal(machine_wipe(w->m, w->now), 0);
 	assert_int_equal(machine_standing(w->m), MACHINE_EMPTY);
