@@ -41,9 +41,9 @@ answer_words(const struct answer_facts *f, struct buf *ret)
 	if (f->text != NULL && *f->text != '\0') {
 		(void)buf_append_str(ret, ": ");
 		append_cut(ret, f->text, TEXT_CUT);
-	} else {
-		(void)buf_append_str(ret, ".");
 	}
+	if (ret->len > 0 && strchr(".!?", buf_str(ret)[ret->len - 1]) == NULL)
+		(void)buf_append_char(ret, '.');
 }
 
 static enum answer_class

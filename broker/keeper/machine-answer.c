@@ -87,7 +87,8 @@ fail_for_good(struct machine *m, struct machine_now now, const struct answer_ver
 	if (grant && !m->unattended && !m->grant_again && now.boot - m->rotated_at < JUST_ROTATED) {
 		/* A token that was just issued may not have reached every machine of the server. */
 		m->grant_again = true;
-		say_answer(m, v, a, " It is asked once more in a minute.");
+		say_answer(m, v, a, "");
+		(void)buf_append_str(&m->text, " It is asked once more in a minute.");
 		m->not_before = now.boot + GRANT_AGAIN;
 		m->demand = true;
 		return;

@@ -573,12 +573,19 @@ machine_wipe(struct machine *m, struct machine_now now)
 	return 0;
 }
 
+/* Somebody wants it tried: the rest after a refusal is cut short. */
+static void
+ask_soon(struct machine *m, struct machine_now now)
+{
+	m->not_before = min64(m->not_before, max64(now.boot, m->asked_at + PROBED_MIN));
+}
+
 void
 machine_probe(struct machine *m, struct machine_now now)
 {
 	if ((m->refresh == NULL && !m->unattended) || m->refreshing)
 		return;
-	m->not_before = min64(m->not_before, max64(now.boot, m->asked_at + PROBED_MIN));
+	ask_soon(m, now);
 	if (m->standing == MACHINE_ACTIVE)
 		m->demand = m->demand || m->failures > 0;
 	else
@@ -618,6 +625,7 @@ machine_reconsider(struct machine *m, struct machine_now now)
 {
 	if (m->standing != MACHINE_CLIENT_ERROR || m->refreshing)
 		return;
+	ask_soon(m, now);
 	machine_say_nothing(m);
 	machine_enter(m, MACHINE_ACTIVE);
 	machine_settle(m, now);

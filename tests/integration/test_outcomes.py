@@ -81,8 +81,8 @@ ANSWERS = {
 }
 
 
-def mode_of(cause):
-    return 'answer=' + json.dumps(ANSWERS[cause]).encode().hex()
+def mode_of(answer):
+    return 'answer=' + json.dumps(answer).encode().hex()
 
 
 GRANTS = ['authorization-code', 'secret', 'certificate', 'service-account', 'device-code']
@@ -255,7 +255,7 @@ def answers(ground):
     with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), 'w') as out:
         out.write('a-client-secret-of-the-answers\n')
     names = {(cause, grant): f'{grant}-{cause}' for cause in ANSWERS for grant in GRANTS}
-    f = Frank('answers', {name: make(ground, server, key, cert, secret, mode_of(cause), grant, name) for (cause, grant), name in names.items()})
+    f = Frank('answers', {name: make(ground, server, key, cert, secret, mode_of(ANSWERS[cause]), grant, name) for (cause, grant), name in names.items()})
     check(f'answers: frankd starts with {len(names)} accounts', f.start(), f.log()[-1500:])
     pool = concurrent.futures.ThreadPoolExecutor(12)
     signed = list(pool.map(lambda cause: play_browser(f, names[cause, 'authorization-code']), ANSWERS))
@@ -310,7 +310,7 @@ def whole_client(ground):
     states = {n: r['state'] for n, r in rows(f).items()}
     check('client: a refusal that may be due to one account\'s scope or tenant is that account\'s alone',
           states == {'one': 'active', 'two': 'active', 'three': 'client-error', 'four': 'active'}, states)
-    server.mode(mode_of('client-secret-expired'))
+    server.mode(mode_of(ANSWERS['client-secret-expired']))
     token(f, 'one', '--rejected')
     states = {n: r['state'] for n, r in rows(f).items()}
     asked = server.stats()['requests']

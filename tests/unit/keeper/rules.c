@@ -155,7 +155,7 @@ test_texts_are_tame(void **state)
 
 	answer_words(&f, &text);
 	assert_string_equal(buf_str(&text),
-	    "The authorization server answered invalid_grant (HTTP 403): \\x1b[31mred\\x0a\"x\"");
+	    "The authorization server answered invalid_grant (HTTP 403): \\x1b[31mred\\x0a\"x\".");
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	f.text = longest;
