@@ -58,6 +58,7 @@ facts_of(const struct account *a, const struct spool_message *m, const struct sm
 	    .tls = or_null(a->conf.tls),
 	    .auth_user = or_null(a->conf.auth_user) != NULL ? a->conf.auth_user
 							     : or_null(a->conf.mailbox),
+	    .mail_from = m == NULL ? NULL : m->sender,
 	    .grant = or_null(a->conf.grant),
 	    .secret_from = or_null(a->conf.secret_from),
 	};

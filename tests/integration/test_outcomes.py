@@ -312,6 +312,7 @@ def whole_client(ground):
           states == {'one': 'active', 'two': 'active', 'three': 'client-error', 'four': 'active'}, states)
     server.mode(mode_of(ANSWERS['client-secret-expired']))
     token(f, 'one', '--rejected')
+    wait_for(lambda: rows(f)['two']['state'] == 'client-error', 20, 0.2)
     states = {n: r['state'] for n, r in rows(f).items()}
     asked = server.stats()['requests']
     check('client: an expired secret is the trouble of every account of that client, and of no other',
