@@ -113,15 +113,23 @@ print_row(FILE *f, const char *name, const char *text)
 		(void)fprintf(f, "  %-*s %s\n", WIDTH, name, text);
 }
 
+/* "frank queue show ID" */
+static void
+name_verb(const struct verb *v, char *to, size_t size)
+{
+	bool two = v->second != NULL && *v->second != '\0';
+
+	(void)snprintf(to, size, "frank %s%s%s%s%s", v->word, two ? " " : "",
+	    two ? v->second : "", *v->arguments != '\0' ? " " : "", v->arguments);
+}
+
 static void
 print_verb(FILE *f, const struct verb *v)
 {
-	char name[64];
-	bool two = v->second != NULL && *v->second != '\0';
+	char name[80];
 
-	(void)snprintf(name, sizeof(name), "%s%s%s%s%s", v->word, two ? " " : "",
-	    two ? v->second : "", *v->arguments != '\0' ? " " : "", v->arguments);
-	print_row(f, name, v->summary);
+	name_verb(v, name, sizeof(name));
+	print_row(f, name + strlen("frank "), v->summary);
 }
 
 static void
@@ -152,6 +160,18 @@ print_overview(FILE *f)
 	    "\nfrank VERB --help explains the verb's options; frank(1) explains everything.\n", f);
 }
 
+/* One verb: how it is called, what it does, its options. */
+static void
+print_help(FILE *f, const struct verb *v)
+{
+	char name[80];
+
+	name_verb(v, name, sizeof(name));
+	(void)fprintf(f, "usage: %s [OPTION...]\n\n  %s\n\n", name,
+	    strcmp(v->summary, "the same") == 0 ? v[-1].summary : v->summary);
+	print_options(f, v->options | OPT(HELP));
+}
+
 /* All verbs that begin with this word. False where there is none. */
 static bool
 print_group(FILE *f, const char *word)
@@ -160,8 +180,13 @@ print_group(FILE *f, const char *word)
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (strcmp(verbs[i].word, word) == 0) {
+			if (verbs[i].second == NULL) {
+				print_help(f, &verbs[i]);
+				return true;
+			}
 			if (options == 0)
-				(void)fputs("usage: frank VERB [ARGUMENT...] [OPTION...]\n\n", f);
+				(void)fprintf(f,
+				    "usage: frank %s COMMAND [ARGUMENT...] [OPTION...]\n\n", word);
 			print_verb(f, &verbs[i]);
 			options |= verbs[i].options | OPT(HELP);
 		}
@@ -270,11 +295,13 @@ run_verb(const struct cli *cli, const struct verb *v, const struct arguments *a)
 	char usage[160];
 
 	if (arguments_has(a, OPTION_HELP)) {
-		(void)print_group(stdout, v->word);
+		if (v->second != NULL && *v->second == '\0')
+			(void)print_group(stdout, v->word);
+		else
+			print_help(stdout, v);
 		return EX_OK;
 	}
-	(void)snprintf(usage, sizeof(usage), "frank %s%s%s %s", v->word,
-	    v->second == NULL ? "" : " ", v->second == NULL ? "" : v->second, v->arguments);
+	name_verb(v, usage, sizeof(usage));
 	for (int o = 0; o < OPTION_COUNT; o++)
 		if (arguments_has(a, (enum option)o) && (v->options & OPTION_BIT(o)) == 0)
 			return cli_fail(cli, EX_USAGE, usage, "%s does not go with this verb",

@@ -377,7 +377,7 @@ print_acted(const struct cli *cli, const char *action, const char *account, uint
 		return cli_print_json(json_pack("{s:s, s:s*, s:I}", "action", action, "account",
 					  account, "count", (json_int_t)count),
 		    EX_OK);
-	if (account != NULL)
+	if (account != NULL && strcmp(action, "delete") != 0)
 		(void)printf("%s is %s.\n", account, done_word(action));
 	if (account == NULL || count > 0)
 		(void)printf("%llu message%s %s.\n", (unsigned long long)count,

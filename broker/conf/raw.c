@@ -26,6 +26,7 @@ enum { FILE_MAX = 32 * 1024 * 1024, KEYS_MAX = 64, NAME_SET_FIRST = 64 };
 struct reader {
 	struct raw *raw;
 	const char *file;     /* lives in raw->files */
+	const char *text;     /* of the file, while it is parsed */
 	unsigned *open_lines; /* the line on which the nth block opens */
 	size_t open_count, open_at;
 	struct raw_block pending; /* entries of the block that is open */
@@ -257,15 +258,16 @@ skip_comment(struct look *k)
 	return true;
 }
 
-/* Steps over a quoted string that begins at `at`. */
+/* Steps over a quoted string that begins at `at`. It ends on its line: no value holds a line end, and a quote that is
+ * missing is told where it is missing. */
 static void
 skip_string(struct reader *r, struct look *k)
 {
 	char quote = k->text[k->at];
-	unsigned opened = k->line;
 
-	for (k->at++; k->at < k->len && k->text[k->at] != quote; k->at++) {
-		if (k->text[k->at] == '\\' && k->at + 1 < k->len) {
+	for (k->at++; k->at < k->len && k->text[k->at] != quote && k->text[k->at] != '\n';
+	     k->at++) {
+		if (k->text[k->at] == '\\' && k->at + 1 < k->len && k->text[k->at + 1] != '\n') {
 			k->at++;
 		} else if (quote == '"' && k->text[k->at] == '$' && k->at + 1 < k->len &&
 			   k->text[k->at + 1] == '{') {
@@ -273,11 +275,9 @@ skip_string(struct reader *r, struct look *k)
 			    "\"${\" would be replaced from the environment; write it in single "
 			    "quotes if it is meant as it stands");
 		}
-		if (k->text[k->at] == '\n')
-			k->line++;
 	}
-	if (k->at >= k->len)
-		raw_error(r->raw, (struct conf_place){r->file, opened},
+	if (k->at >= k->len || k->text[k->at] == '\n')
+		raw_error(r->raw, (struct conf_place){r->file, k->line},
 		    "a string that begins here is never closed with %c", quote);
 	else
 		k->at++;
@@ -469,7 +469,38 @@ name_list(enum raw_kind kind, const char **ret, size_t size)
 	return ret[0];
 }
 
-/* libconfuse's error: its one message that can be helped gets help. */
+/* The key that is set on this line of the text, or NULL. The caller frees it. */
+static char *
+key_on_line(const char *text, unsigned line)
+{
+	size_t len;
+
+	while (text != NULL && line-- > 1) {
+		text = strchr(text, '\n');
+		text += text != NULL;
+	}
+	if (text == NULL)
+		return NULL;
+	text += strspn(text, " \t");
+	len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+	return len > 0 && text[len + strspn(text + len, " \t")] == '=' ? strndup(text, len) : NULL;
+}
+
+/* "unexpected token '{'" does not say whose: the key on the line does. */
+static void
+error_of_key(struct conf_place place, const char *what)
+{
+	CLEANUP_FREE char *key = key_on_line(reader->text, place.line);
+
+	if (key == NULL)
+		raw_error(reader->raw, place, "%s", what);
+	else if (strcmp(what, "unexpected token '{'") == 0)
+		raw_error(reader->raw, place, "\"%s\" takes one value, not a list", key);
+	else
+		raw_error(reader->raw, place, "\"%s\": %s", key, what);
+}
+
+/* libconfuse's error: what can be helped gets help. */
 PRINTF_LIKE(2, 0)
 static void
 on_error(cfg_t *cfg, const char *format, va_list ap)
@@ -482,7 +513,7 @@ on_error(cfg_t *cfg, const char *format, va_list ap)
 	(void)buf_vprintf(&text, format, ap);
 	word = strstr(buf_str(&text), "no such option '");
 	if (word == NULL) {
-		raw_error(reader->raw, place, "%s", buf_str(&text));
+		error_of_key(place, buf_str(&text));
 		return;
 	}
 	word = strchr(word, '\'') + 1;
@@ -611,6 +642,7 @@ parse(struct reader *r, const struct buf *text)
 	if (cfg == NULL) {
 		r->failed = -ENOMEM;
 	} else if (f != NULL) {
+		r->text = text->data;
 		(void)cfg_set_error_function(cfg, on_error);
 		cfg->filename = strdup(r->file);
 		reader = r;

@@ -99,7 +99,7 @@ authorize_start(struct keeper *k, struct client *c, const struct message *m)
 	char uid[24];
 
 	if (a == NULL) {
-		client_done(c, EX_CONFIG, "The configuration has no account of that name.",
+		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
 		    "See the names: frank status", NULL);
 		return;
 	}

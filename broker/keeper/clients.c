@@ -210,7 +210,7 @@ refuse(struct client *c, const char *account, const char *what)
 static void
 no_such_account(struct client *c)
 {
-	client_done(c, EX_CONFIG,
+	client_done(c, EX_NOUSER,
 	    "The configuration has no account of that name, or you may not see it.",
 	    "See the names: frank status", NULL);
 }

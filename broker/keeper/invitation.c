@@ -217,7 +217,7 @@ find_account(struct keeper *k, struct client *c, const struct message *m)
 	struct account *a = keeper_find(k, message_str(m, F_ACCOUNT));
 
 	if (a == NULL)
-		client_done(c, EX_CONFIG, "The configuration has no account of that name.",
+		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
 		    "See the names: frank status", NULL);
 	else if (attempt_refuse_start(c, a))
 		return NULL;

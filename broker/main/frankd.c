@@ -319,7 +319,7 @@ on_reload_end(void *arg, int r, const struct buf *why)
 	if (r < 0)
 		log_error("The new configuration is not usable; the old one stays in force.");
 	else
-		log_notice("Configuration %llu is in force: %zu accounts, %zu services.",
+		log_notice("Configuration %llu is in force (accounts: %zu, services: %zu).",
 		    (unsigned long long)settings_generation(d->settings),
 		    settings_conf(d->settings)->account_count,
 		    settings_conf(d->settings)->service_count);
@@ -489,7 +489,7 @@ on_ready(void *arg)
 	struct frankd *d = arg;
 	const struct conf *c = settings_conf(d->settings);
 
-	log_notice("frankd %s is ready: %zu accounts, %zu services, sockets in %s.", FRANK_VERSION,
+	log_notice("frankd %s is ready (accounts: %zu, services: %zu), sockets in %s.", FRANK_VERSION,
 	    c->account_count, c->service_count, c->runtime_dir);
 	d->ready = true;
 	notify_send("READY=1");

@@ -238,12 +238,12 @@ log_account(const struct account *a)
 		return;
 	}
 	if (state == a->schedule.keeper) {
-		(void)buf_printf(&why, "The account's mail waits: %s %s",
+		(void)buf_printf(&why, "The account cannot send: %s %s",
 		    a->keeper_text == NULL ? "its credential cannot be used." : a->keeper_text,
 		    a->keeper_next == NULL ? "" : a->keeper_next);
 	} else {
 		outcome_diagnose(a, NULL, &a->reply, &d);
-		(void)buf_printf(&why, "The account's mail waits: %s %s", d.text, d.next);
+		(void)buf_printf(&why, "The account cannot send: %s %s", d.text, d.next);
 	}
 	log_line(state == SCHEDULE_UNREACHABLE || state == SCHEDULE_THROTTLED ? LOG_LEVEL_WARNING
 									      : LOG_LEVEL_ERROR,

@@ -35,7 +35,7 @@ recover_spool(struct queue *q, const struct settings *s)
 		return e;
 	}
 	if (interrupted > 0)
-		log_warning("%u messages were being sent when the last run ended; they are %s.",
+		log_warning("Messages that were being sent when the last run ended: %u. They are %s.",
 		    interrupted,
 		    s->hold_in_doubt ? "held, since they may have arrived" : "tried again");
 	return 0;

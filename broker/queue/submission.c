@@ -197,6 +197,11 @@ service_for(const struct submission *s, const struct user *u)
 static enum smtp_decision
 refuse_nobody(struct submission *s, const char *sender)
 {
+	/* who may change that is told how to see it */
+	if ((queue_caller_rights(s->q, s->caller) & CALLER_MAY_ADMINISTER) != 0)
+		return submission_refuse_logged(s, NULL, sender, 550, "5.7.1",
+		    "No service is configured for this user: frank service explain USER SENDER "
+		    "shows which there are, and why none is for it");
 	if (s->caller->listener == NULL)
 		return submission_refuse_logged(s, NULL, sender, 550, "5.7.1",
 		    "No service is configured for this user: ask the administrator of this host");

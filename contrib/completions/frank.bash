@@ -7,7 +7,7 @@ _frank_names() { # field, verb...: the values of a field of frank's JSON
 }
 
 _frank() {
-	local cur prev verb second words cword i options
+	local cur prev verb second third words cword i options
 	_init_completion -n = 2>/dev/null || {
 		cur=${COMP_WORDS[COMP_CWORD]}
 		prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -16,9 +16,10 @@ _frank() {
 	}
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
+		--all) third=all ;;
 		--account | --auth-user | --client-id | --config | --context | --explain | --grant | --issuer | --mailbox | --min-valid | --port | --provider | --region | --scopes | --service | --socket | --stage | --submit | --tenant | --users) ((i++)) ;;
 		-*) ;;
-		*) if [[ -z $verb ]]; then verb=${words[i]}; elif [[ -z $second ]]; then second=${words[i]}; fi ;;
+		*) if [[ -z $verb ]]; then verb=${words[i]}; elif [[ -z $second ]]; then second=${words[i]}; else third=${third:-${words[i]}}; fi ;;
 		esac
 	done
 	case $prev in
@@ -84,7 +85,7 @@ _frank() {
 		return
 	fi
 	case $verb/$second in
-	/) COMPREPLY=($(compgen -W 'account authorize check events help key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
+	/) COMPREPLY=($(compgen -W 'account audit authorize check events help key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
 	queue/) COMPREPLY=($(compgen -W 'list show retry hold release delete move' -- "$cur")) ;;
 	secret/) COMPREPLY=($(compgen -W 'set' -- "$cur")) ;;
 	account/) COMPREPLY=($(compgen -W 'list add hold release retry revoke' -- "$cur")) ;;
@@ -92,13 +93,17 @@ _frank() {
 	key/add) COMPREPLY=($(compgen -W 'passphrase configured key-file' -- "$cur")) ;;
 	key/backup | key/restore | key/verify | key/rotate) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	service/) COMPREPLY=($(compgen -W 'list explain password' -- "$cur")) ;;
-	help/) COMPREPLY=($(compgen -W 'account authorize check events key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
+	help/) COMPREPLY=($(compgen -W 'account audit authorize check events key queue reload secret service status test token transcript unlock' -- "$cur")) ;;
 	authorize/ | token/ | check/ | test/ | secret/set | account/hold | account/release | account/retry | account/revoke)
 		COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur"))
 		;;
 	service/password) COMPREPLY=($(compgen -W "$(_frank_names service service list)" -- "$cur")) ;;
 	service/explain) COMPREPLY=($(compgen -u -- "$cur")) ;;
-	transcript/ | queue/show | queue/retry | queue/hold | queue/release | queue/delete | queue/move)
+	queue/move)
+		# the message first, then the account
+		if [[ -n $third ]]; then COMPREPLY=($(compgen -W "$(_frank_names account account list)" -- "$cur")); else COMPREPLY=($(compgen -W "--all $(_frank_names id queue list)" -- "$cur")); fi
+		;;
+	transcript/ | queue/show | queue/retry | queue/hold | queue/release | queue/delete)
 		COMPREPLY=($(compgen -W "$(_frank_names id queue list)" -- "$cur"))
 		;;
 	esac

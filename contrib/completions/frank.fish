@@ -55,6 +55,8 @@ end
 for verb in show retry hold release delete move
 	complete -c frank -n "__frank_wants queue $verb" -a '(__frank_names id queue list)'
 end
+# the message first, then the account
+complete -c frank -n '__fish_seen_subcommand_from move; and test (count (string match -v -- "-*" (commandline -opc))) -eq 4' -a '(__frank_names account account list)'
 
 complete -c frank -l help -d 'explain the verb'
 complete -c frank -n '__frank_wants' -l version -d 'print the version'

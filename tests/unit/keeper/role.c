@@ -149,7 +149,7 @@ test_bad_secrets(void **state)
 	} cases[] = {
 	    {"scanner", "", EX_DATAERR},
 	    {"scanner", "two\nlines", EX_DATAERR},
-	    {"nobody", "x", EX_CONFIG},
+	    {"nobody", "x", EX_NOUSER},
 	    {"relay", "x", EX_CONFIG},
 	};
 
@@ -758,7 +758,7 @@ test_account_taken_out(void **state)
 	expect_done(w, EX_TEMPFAIL, NULL);
 	fake_role_say(&w->role, ROLE_FETCH, tokens_new(id, "access-2", "refresh-2", 3600));
 	ask_token(w, 0);
-	expect_done(w, EX_CONFIG, "no account");
+	expect_done(w, EX_NOUSER, "no account");
 	/* Back again: the answer that came meanwhile was stored. */
 	w->no_billing = false;
 	configure(w);

@@ -323,7 +323,7 @@ class Supervision(unittest.TestCase):
         self.write('frank.conf', CONF.format(dir=self.dir) + '# changed\naccount "last" {\n provider = "generic"\n mailbox = "c@example.test"\n'
                    ' grant = "none"\n submit = "localhost:2525"\n}\n')
         self.p.send_signal(signal.SIGHUP)
-        self.assertTrue(self.saw('is in force: 3 accounts'), self.text())
+        self.assertTrue(self.saw(r'is in force \(accounts: 3'), self.text())
         took = time.monotonic() - begin
         self.assertLessEqual(len(re.findall('is in force', self.text())), took + 2)
         self.stop()
