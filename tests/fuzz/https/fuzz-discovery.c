@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/issuer.h"
 #include "broker/https/discovery.h"
@@ -29,7 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		if (!issuer_fits_document(issuers[i], d.issuer) ||
-		    strncmp(d.token_endpoint, "https:", 6) != 0 ||
+		    strncasecmp(d.token_endpoint, "https:", 6) != 0 ||
 		    url_refusal(d.token_endpoint) != NULL ||
 		    (d.authorization_endpoint != NULL &&
 			url_refusal(d.authorization_endpoint) != NULL))
