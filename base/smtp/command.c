@@ -375,9 +375,9 @@ read_parameters(const struct parameter *table, size_t rows, const char *s, const
 
 /* ---- addresses ---- */
 
-/* The first '>' outside quotes, or NULL. */
+/* The first '>' outside quotes, or blank where the address has no angle brackets; NULL: none. */
 static const char *
-path_end(const char *s, const char *end)
+path_end(const char *s, const char *end, bool brackets)
 {
 	bool quoted = false;
 
@@ -386,7 +386,7 @@ path_end(const char *s, const char *end)
 			s++;
 		else if (*s == '"')
 			quoted = !quoted;
-		else if (*s == '>' && !quoted)
+		else if (!quoted && (brackets ? *s == '>' : is_blank(*s)))
 			return s;
 	}
 	return NULL;
@@ -413,23 +413,29 @@ read_path(
 	CLEANUP_BUF struct buf address = BUF_INIT(ADDRESS_MAX);
 	size_t prefix_len = strlen(prefix), len;
 	const char *s = *at, *stop;
+	bool brackets;
 	int r;
 
 	*ret_address = '\0';
 	*ret_why = "Syntax error in arguments";
 	if ((size_t)(end - s) < prefix_len || strncasecmp(s, prefix, prefix_len) != 0)
 		return 501;
-	/* RFC 5321 allows no space here; many clients send one, and nobody misunderstands it. */
+	/* RFC 5321 allows no space here and wants angle brackets; devices send the one and not the
+	 * other, and nobody misunderstands it. */
 	for (s += prefix_len; s < end && is_blank(*s);)
 		s++;
-	*ret_why = "The address must stand in angle brackets";
-	if (s == end || *s != '<')
+	*ret_why = "An address is needed";
+	if (s == end)
 		return 501;
-	stop = path_end(s + 1, end);
+	brackets = *s == '<';
+	stop = path_end(s + brackets, end, brackets);
+	*ret_why = "The address must end in an angle bracket";
+	if (stop == NULL && brackets)
+		return 501;
 	if (stop == NULL)
-		return 501;
-	*at = stop + 1;
-	s = skip_route(s + 1, stop);
+		stop = end;
+	*at = stop + brackets;
+	s = skip_route(s + brackets, stop);
 	len = (size_t)(stop - s);
 	if (len == 0)
 		return 0;

@@ -65,7 +65,7 @@ ehlo_reply(struct smtp_server *s)
 		if ((offered & keywords[i].extension) != 0)
 			(void)buf_printf(&text, "\n%s", keywords[i].word);
 	if ((offered & SMTP_EXT_SIZE) != 0)
-		(void)buf_printf(&text, "\nSIZE %llu", (unsigned long long)s->config.size_max);
+		(void)buf_printf(&text, "\nSIZE %llu", (unsigned long long)s->size_offered);
 	if ((offered & SMTP_EXT_AUTH) != 0)
 		(void)buf_printf(&text, "\nAUTH %s", s->config.auth_mechanisms);
 	if (text.failed)
@@ -77,8 +77,9 @@ static void
 hello(struct smtp_server *s, const char *argument, size_t len, bool extended)
 {
 	char name[ADDRESS_DOMAIN_MAX + 1];
+	bool named = len > 0 && memchr(argument, ' ', len) == NULL;
 
-	if (len == 0 || len >= sizeof(name) || memchr(argument, ' ', len) != NULL) {
+	if (len >= sizeof(name) || (!named && !s->config.lenient)) {
 		server_bad(s, 501, "5.5.4", "A host name is needed");
 		return;
 	}
@@ -136,10 +137,11 @@ command_mail(struct smtp_server *s, const char *argument, size_t len)
 {
 	char address[ADDRESS_MAX + 1];
 	struct smtp_mail_params params;
+	struct server_words no = {.code = 0};
 	const char *why;
 	int code;
 
-	if (!s->hello) {
+	if (!s->hello && !s->config.lenient) {
 		server_bad(s, 503, "5.5.1", "Say EHLO first");
 		return;
 	}
@@ -161,7 +163,8 @@ command_mail(struct smtp_server *s, const char *argument, size_t len)
 		return;
 	}
 	if (s->config.size_max > 0 && params.size > s->config.size_max) {
-		server_reply(s, 552, "5.3.4", "The message is larger than the limit");
+		server_words_too_large(s, &no);
+		server_reply(s, no.code, no.enhanced, no.text);
 		return;
 	}
 	if (utf8_refused(s, address, params.smtputf8))
@@ -169,6 +172,7 @@ command_mail(struct smtp_server *s, const char *argument, size_t len)
 	s->transaction = true;
 	s->smtputf8 = params.smtputf8;
 	s->binary = params.body == SMTP_BODY_BINARYMIME;
+	s->all_or_nothing = params.submission_id[0] != '\0';
 	server_decide(s, SERVER_PENDING_MAIL, s->ops->mail(s->arg, address, &params));
 }
 
@@ -181,6 +185,21 @@ mail_decided(struct smtp_server *s, bool accepted)
 	}
 	server_reply_refusal(s, 451, "4.3.0", "Sender not accepted");
 	server_end_transaction(s);
+}
+
+/* Who may split it sends the rest by itself (RFC 5321 section 4.5.3.1.10). What is all or nothing never
+ * fits. */
+static void
+refuse_many(struct smtp_server *s)
+{
+	char words[SERVER_WORDS_MAX];
+
+	(void)snprintf(words, sizeof(words), "Too many recipients: at most %u in a message",
+	    s->config.recipients_max);
+	if (s->all_or_nothing)
+		server_words_set(&s->refused_recipient, 552, "5.5.3", words);
+	server_reply(
+	    s, s->all_or_nothing ? 552 : 452, s->all_or_nothing ? "5.5.3" : "4.5.3", words);
 }
 
 static void
@@ -197,8 +216,7 @@ command_rcpt(struct smtp_server *s, const char *argument, size_t len)
 		return;
 	}
 	if (s->config.recipients_max > 0 && s->recipients >= s->config.recipients_max) {
-		server_words_set(&s->refused_recipient, 452, "4.5.3", "Too many recipients");
-		server_reply(s, 452, "4.5.3", "Too many recipients");
+		refuse_many(s);
 		return;
 	}
 	code = smtp_rcpt_parse(argument, len, server_extensions(s), address, &params, &why);

@@ -1,10 +1,11 @@
 /*
  * server-content.c: DATA and BDAT in the SMTP server engine; see server.h.
  *
- * Only CRLF ends a line, and only CRLF "." CRLF ends the content: a server that also takes LF "."
- * LF lets the author of a message's text write commands behind it. The one exception is a session
- * of a program whose own commands end in bare LF, on a lenient entrance: it has no other way to end
- * its content, and no CRLF to be confused with.
+ * Only CRLF "." CRLF ends the content: a server that also takes LF "." LF lets the author of a
+ * message's text write commands behind it. Where bare CR and LF are passed on, a line "." next to one
+ * of them is content; of two dots behind a bare LF the client has added one, as behind CRLF. The one
+ * exception is a session of a program whose own commands end in bare LF, on an entrance that takes
+ * such sessions: it has no other way to end its content, and no CRLF to be confused with.
  *
  * The octets of a chunk are always taken off the stream before anything is answered, refused or
  * not: they must not be read as commands (RFC 3030 section 2). A refused chunk ends the
@@ -40,7 +41,7 @@ give(struct smtp_server *s, const char *bytes, size_t len)
 		fail(s, 451, "4.3.0", "Content not accepted");
 	}
 	if (over)
-		fail(s, 552, "5.3.4", "The message is larger than the limit");
+		server_words_too_large(s, &s->failure);
 }
 
 /* The content is complete: the owner decides, unless that is done. */
@@ -62,7 +63,7 @@ content_end(struct smtp_server *s)
 static void
 bare(struct smtp_server *s)
 {
-	if (!s->config.lenient && !s->binary)
+	if (!s->config.bare_line_ends && !s->binary)
 		fail(s, 550, "5.6.11", "A line of the content ends in a bare CR or LF");
 }
 
@@ -72,7 +73,7 @@ check_turn(const struct smtp_server *s, struct server_words *ret)
 {
 	if (!s->transaction)
 		server_words_set(ret, 503, "5.5.1", "MAIL comes first");
-	else if (s->config.all_or_nothing && s->refused_recipient.code != 0)
+	else if (s->all_or_nothing && s->refused_recipient.code != 0)
 		server_words_set(ret, s->refused_recipient.code, s->refused_recipient.enhanced,
 		    s->refused_recipient.text);
 	else if (s->recipients == 0)
@@ -99,7 +100,7 @@ server_data_command(struct smtp_server *s, size_t argument_len)
 		server_reply(s, no.code, no.enhanced, no.text);
 	} else {
 		s->said.code = 0;
-		s->loose = s->config.lenient && s->line_bare;
+		s->loose = s->config.lf_sessions && s->line_bare;
 		server_decide(s, SERVER_PENDING_DATA, s->ops->data(s->arg));
 	}
 }
@@ -127,11 +128,18 @@ next_in_line(struct smtp_server *s, char c)
 		if (s->line == LINE_CR || s->loose)
 			return LINE_START;
 		bare(s);
-		return LINE_TEXT;
+		return LINE_LF;
 	}
 	if (s->line == LINE_CR)
 		bare(s);
 	return c == '\r' ? LINE_CR : LINE_TEXT;
+}
+
+/* Is a dot at the start of a line, with `c` behind it, the author's own? */
+static bool
+keeps_dot(const struct smtp_server *s, char c)
+{
+	return s->line == LINE_LF_DOT ? c != '.' : c == '\n' && s->config.bare_line_ends;
 }
 
 /* Takes content up to `len` or its end; `from` is where the octets not yet given to the owner
@@ -153,23 +161,25 @@ server_data_input(struct smtp_server *s, const char *bytes, size_t len)
 			give(s, "\r", 1);
 			s->line = LINE_CR;
 			from = i;
-		} else if (s->line == LINE_DOT) {
-			s->line = LINE_TEXT;
-			from = i;
-			if (c == '\r') {
+		} else if (s->line == LINE_DOT || s->line == LINE_LF_DOT) {
+			if (s->line == LINE_DOT && c == '\r') {
 				s->line = LINE_DOT_CR;
 				from = i + 1;
 				continue;
 			}
-		} else if (s->line == LINE_START && c == '.') {
+			if (keeps_dot(s, c))
+				give(s, ".", 1);
+			s->line = LINE_TEXT;
+			from = i;
+		} else if ((s->line == LINE_START || s->line == LINE_LF) && c == '.') {
 			give(s, bytes + from, i - from);
-			s->line = LINE_DOT;
+			s->line = s->line == LINE_START ? LINE_DOT : LINE_LF_DOT;
 			from = i + 1;
 			continue;
 		}
 		/* What stood before an octet that ends the transaction is given first, so that the
 		 * owner sees the same octets however the stream was cut. */
-		if (!s->config.lenient && (s->line == LINE_CR) != (c == '\n')) {
+		if (!s->config.bare_line_ends && (s->line == LINE_CR) != (c == '\n')) {
 			give(s, bytes + from, i - from);
 			from = i;
 		}

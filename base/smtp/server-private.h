@@ -32,8 +32,8 @@ enum server_pending {
 	SERVER_PENDING_ALIASES,
 };
 
-/* Where in a line of DATA the last octet stood. */
-enum server_line { LINE_START, LINE_TEXT, LINE_CR, LINE_DOT, LINE_DOT_CR };
+/* Where in a line of DATA the last octet stood. LINE_LF: a bare one, behind which no end of the content can stand. */
+enum server_line { LINE_START, LINE_TEXT, LINE_CR, LINE_DOT, LINE_DOT_CR, LINE_LF, LINE_LF_DOT };
 
 struct server_words {
 	int code; /* 0: none */
@@ -62,14 +62,16 @@ struct smtp_server {
 
 	bool transaction;   /* mail() was called, and reset() not yet */
 	bool smtputf8, binary;
+	bool all_or_nothing; /* it has a submission id */
 	unsigned recipients;
-	struct server_words refused_recipient; /* the first one, with all_or_nothing */
+	struct server_words refused_recipient; /* the first one, for all_or_nothing */
 
 	bool chunks;       /* BDAT was used in this transaction */
 	bool loose;        /* lines of DATA end in LF, as the DATA command did */
 	bool chunk_last;
 	uint64_t chunk_size, chunk_left;
 	uint64_t octets;   /* of content so far */
+	uint64_t size_offered;
 	enum server_line line;
 	struct server_words failure; /* the content is refused with these words; what is left of it is dropped */
 
@@ -92,6 +94,8 @@ void server_reply_refusal(struct smtp_server *s, int code, const char *enhanced,
 void server_reply_accept(struct smtp_server *s, int code, const char *enhanced, const char *text);
 /* Replies 250 with lines that are printed as they are, without an enhanced code. */
 void server_reply_lines(struct smtp_server *s, struct buf *lines);
+/* Sets the words for a message over the limit, which they name. */
+void server_words_too_large(const struct smtp_server *s, struct server_words *w);
 /* Ends the transaction, if there is one. */
 void server_end_transaction(struct smtp_server *s);
 

@@ -80,6 +80,16 @@ server_words_set(struct server_words *w, int code, const char *enhanced, const c
 }
 
 void
+server_words_too_large(const struct smtp_server *s, struct server_words *w)
+{
+	char text[SERVER_WORDS_MAX];
+
+	(void)snprintf(text, sizeof(text), "The message is larger than the limit of %llu octets",
+	    (unsigned long long)s->config.size_max);
+	server_words_set(w, 552, "5.3.4", text);
+}
+
+void
 server_reply_refusal(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
 	if (s->said.code >= 400)
@@ -104,7 +114,7 @@ server_end_transaction(struct smtp_server *s)
 {
 	bool open = s->transaction;
 
-	s->transaction = s->smtputf8 = s->binary = s->chunks = false;
+	s->transaction = s->smtputf8 = s->binary = s->chunks = s->all_or_nothing = false;
 	s->recipients = 0;
 	s->octets = 0;
 	s->refused_recipient.code = s->failure.code = 0;
@@ -260,6 +270,7 @@ smtp_server_new(
 	s->ops = ops;
 	s->arg = arg;
 	s->tls = config->tls_active;
+	s->size_offered = config->size_max;
 	/* The input wipes, because passwords and tokens of clients pass through it. */
 	s->in = (struct buf)BUF_INIT_WIPE(SERVER_INPUT_MAX + SMTP_AUTH_LINE_MAX);
 	s->out = (struct buf)BUF_INIT(SERVER_OUTPUT_MAX);
@@ -362,6 +373,12 @@ smtp_server_answer_lines(struct smtp_server *s, const char *lines)
 	else
 		server_reply_lines(s, &copy);
 	resume(s);
+}
+
+void
+smtp_server_offer_size(struct smtp_server *s, uint64_t octets)
+{
+	s->size_offered = octets;
 }
 
 void

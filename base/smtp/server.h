@@ -3,8 +3,8 @@
  *
  * Whoever owns the connection feeds what was read to smtp_server_input, writes out smtp_server_output, and is
  * called back for each step that needs a decision. The engine keeps the grammar, the order of commands, the
- * recipients' count, PIPELINING, CHUNKING, dot-unstuffing, limits on lines, and refuses smuggling: on an entrance
- * that is not `lenient`, a bare CR or LF in the content ends the transaction with 550 5.6.11 (RFC 5321 section 2.3.8).
+ * recipients' count, PIPELINING, CHUNKING, dot-unstuffing, limits on lines, and refuses smuggling: a bare CR or
+ * LF in the content ends the transaction with 550 5.6.11 (RFC 5321 section 2.3.8), or with `bare_line_ends` it ends no line.
  *
  * Used by frankd's queue (Unix socket, loopback, drop files) and by frank-sandbox.
  */
@@ -28,7 +28,8 @@ enum smtp_decision { SMTP_ACCEPT, SMTP_REFUSE, SMTP_LATER };
  * is open. smtp_server_close may be called in any callback, smtp_server_free in none.
  */
 struct smtp_server_ops {
-	/* MAIL: a new transaction. */
+	/* MAIL: a new transaction. One with a submission id is all or nothing: after a recipient that is refused, DATA and BDAT are refused
+	 * with the same reply. In any other, those that were accepted get the message (RFC 5321 section 3.3). */
 	enum smtp_decision (*mail)(void *arg, const char *sender, const struct smtp_mail_params *params);
 	enum smtp_decision (*rcpt)(void *arg, const char *recipient, const struct smtp_rcpt_params *params);
 	/* DATA or the first BDAT: content follows. */
@@ -49,7 +50,7 @@ struct smtp_server_ops {
 	void (*starttls)(void *arg);
 	/* XFRANK <id>: is a message with this submission id stored? NULL: extension not offered. */
 	bool (*known)(void *arg, const char *submission_id);
-	/* HELO or EHLO was given (after the engine checked it). May be NULL. */
+	/* HELO or EHLO was given (after the engine checked it), and is answered next. May be NULL. */
 	void (*hello)(void *arg, const char *name);
 	/* XFRANK LIST: appends the listing that mailq prints to the caller to `out`, which is the engine's and lives until the
 	 * decision; lines ended by LF (answered as the lines of one 250). SMTP_REFUSE: 451. NULL: 502. */
@@ -69,11 +70,12 @@ struct smtp_server_config {
 	const char *auth_mechanisms; /* "XOAUTH2 PLAIN", or NULL; borrowed */
 	unsigned extensions;       /* SMTP_EXT_* offered; STARTTLS, AUTH and XFRANK need their callback as well */
 	uint64_t size_max;         /* octets of a message; 0: no limit */
-	unsigned recipients_max;   /* per transaction; 452 4.5.3 beyond; 0: no limit */
+	unsigned recipients_max;   /* per transaction; beyond 452 4.5.3, or 552 5.5.3 where it is all or nothing; 0: no limit */
 	unsigned bad_commands_max; /* 421 beyond; failed AUTH counts; 0: no limit */
-	bool lenient;              /* the entrance of programs, repaired later: bare CR and LF in content are passed on, content
-				    * ends in LF.LF where the DATA command itself ended in LF, UTF-8 addresses need no SMTPUTF8 */
-	bool all_or_nothing;       /* one refused recipient: DATA or BDAT is refused with its reply (the shim's entrance) */
+	bool lenient;              /* the entrance of programs and devices: HELO may be missing or name nobody, UTF-8 addresses need
+				    * no SMTPUTF8 */
+	bool bare_line_ends;       /* bare CR and LF in content are passed on, for the owner to mend */
+	bool lf_sessions;          /* content ends in LF.LF where the DATA command itself ended in LF */
 	bool auth_required;        /* MAIL before AUTH is refused with 530 */
 	bool tls_required;         /* AUTH and MAIL before STARTTLS are refused with 530; AUTH is not listed */
 	bool tls_active;           /* implicit TLS: the connection is already inside TLS */
@@ -110,6 +112,9 @@ void smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, c
 void smtp_server_answer(struct smtp_server *s, enum smtp_decision decision);
 /* The same with a positive reply of many lines, ended by LF, for what answers in lines (XFRANK ALIASES). */
 void smtp_server_answer_lines(struct smtp_server *s, const char *lines);
+/* What EHLO names as SIZE from here on, where the owner has a lower limit for this caller, which it keeps itself. At the earliest in
+ * hello(). */
+void smtp_server_offer_size(struct smtp_server *s, uint64_t octets);
 /* Text of the next positive answer to the end of the content, as "queued as 3F2A"; copied. */
 void smtp_server_reply_text(struct smtp_server *s, const char *text);
 /* A SASL challenge: sent as 334 with base64. */

@@ -169,7 +169,8 @@ enum smtp_extension {
 };
 
 /*
- * Parses the argument of MAIL ("FROM:<path> params") or RCPT ("TO:<path> params"). The address is written to
+ * Parses the argument of MAIL ("FROM:<path> params") or RCPT ("TO:<path> params"); a path that is an address
+ * may stand without its angle brackets. The address is written to
  * `ret_address` (ADDRESS_MAX + 1 octets), "" for the null sender, as address_read writes it; routes are dropped; "<local>" without a domain
  * is taken (RFC 5321 section 4.5.1 wants it for postmaster; the shim sends names of users). Parameters of
  * extensions not in `extensions` are refused.

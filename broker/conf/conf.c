@@ -81,6 +81,7 @@ listener_clear(struct conf_listener *n)
 	free(n->name);
 	free(n->tls);
 	free(n->auth);
+	free(n->line_ends);
 	free(n->certificate.text);
 	free(n->key.text);
 	conf_strings_free(&n->addresses);

@@ -120,6 +120,7 @@ struct conf_listener {
 	struct conf_reference certificate, key;
 	char *auth; /* optional: the owner of a loopback connection is known; required */
 	bool remote;
+	char *line_ends; /* any | crlf; NULL: any for callers on loopback, crlf for others */
 };
 
 /* Where events go by HTTPS: a block of its own. */

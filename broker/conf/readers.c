@@ -184,6 +184,14 @@ read_tls(struct raw *raw, const struct raw_entry *e, void *target)
 }
 
 static int
+read_line_ends(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const words[] = {"any", "crlf", NULL};
+
+	return read_word(raw, e, target, words);
+}
+
+static int
 read_transport(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	static const char *const words[] = {"smtp", "graph", "gmail", NULL};

@@ -227,6 +227,7 @@ make_listener(const struct settings *s, const struct conf_listener *n, enum role
 	} else {
 		message_put_u64(m, F_AUTH_REQUIRED, strcmp(n->auth, "required") == 0);
 		message_put_u64(m, F_REMOTE, n->remote);
+		message_put_str(m, F_LINE_ENDS, n->line_ends);
 		put_list(m, F_ADDRESS, &n->addresses);
 	}
 	return m;

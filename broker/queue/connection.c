@@ -214,6 +214,8 @@ tcp_peer_of(const struct queue *q, int fd, const struct settings_listener *n, st
 	ret->tls = n->tls;
 	ret->auth_required = n->auth_required;
 	ret->remote = n->remote;
+	ret->bare_line_ends =
+	    is_loopback(&peer) ? n->bare_line_ends_local : n->bare_line_ends_remote;
 	ret->uid = CALLER_UID_OVERFLOW;
 	ret->unknown = true;
 	ret->groups_by_name = true;

@@ -179,7 +179,9 @@ add_allowed(void *arg, const char *address)
 		refuse(no, 452, "4.3.0", "Out of memory");
 	} else if (a->v->recipients_max > 0 && a->e->count > before &&
 		   a->e->count > a->v->recipients_max) {
-		refuse(no, 550, "5.7.1", "More recipients than this service may address at once");
+		refuse(no, 550, "5.7.1",
+		    "More recipients than this service may address at once: at most %u",
+		    a->v->recipients_max);
 		(void)snprintf(no->address, sizeof(no->address), "%s", address);
 		no->by_policy = true;
 	} else if (a->e->count > ENVELOPE_RECIPIENTS_MAX) {

@@ -244,8 +244,10 @@ policy_decide(const struct policy_service *s, const struct policy_account *accou
 	*ret = (struct policy_decision){0};
 	if (claim->account != NULL && policy_account(accounts, account_count, claim->account) == NULL)
 		return refuse(ret, "the service does not send by this account", claim->account);
-	if (s->from == POLICY_REFUSE && !sender_ok)
+	if (s->from == POLICY_REFUSE && !sender_ok) {
+		ret->sender_refused = true;
 		return refuse(ret, "this envelope sender is not allowed", claim->sender);
+	}
 	if (s->from == POLICY_REFUSE && forbidden != NULL)
 		return refuse(ret, "this From address is not allowed", forbidden);
 	if (s->from == POLICY_REFUSE && claim->from_double)

@@ -113,6 +113,7 @@ struct policy_claim {
 struct policy_decision {
 	const char *refused; /* why not, a sentence; NULL: allowed. The rest is set then. */
 	const char *culprit; /* the address that is refused */
+	bool sender_refused; /* it is that of the envelope: the header cannot change it */
 	const struct policy_account *account;
 	const char *sender;    /* of the envelope; "" for the null sender */
 	const char *from;      /* the address that From is to have; NULL: it stays as it is */

@@ -363,6 +363,7 @@ struct caller {
 	const char *listener;
 	enum settings_tls tls;
 	bool auth_required, remote;
+	bool bare_line_ends; /* are taken from it */
 	bool tls_active; /* TLS was there before SMTP began */
 	char origin[56]; /* "127.0.0.1:40112" */
 };

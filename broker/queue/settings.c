@@ -294,7 +294,7 @@ static int
 add_listener(struct settings *s, const struct message *m)
 {
 	struct settings_listener *all = grow(s->listeners, s->listener_count, sizeof(*all)), *n;
-	const char *tls = message_str(m, F_TLS);
+	const char *tls = message_str(m, F_TLS), *line_ends = message_str(m, F_LINE_ENDS);
 
 	if (all == NULL)
 		return -ENOMEM;
@@ -305,6 +305,8 @@ add_listener(struct settings *s, const struct message *m)
 		 : strcmp(tls, "starttls") == 0 ? SETTINGS_TLS_STARTTLS
 						: SETTINGS_TLS_NONE;
 	n->remote = message_u64(m, F_REMOTE, 0) != 0;
+	n->bare_line_ends_local = line_ends == NULL || strcmp(line_ends, "any") == 0;
+	n->bare_line_ends_remote = line_ends != NULL && n->bare_line_ends_local;
 	n->auth_required = n->remote || message_u64(m, F_AUTH_REQUIRED, 0) != 0;
 	return n->name == NULL ? -ENOMEM : take_strings(m, F_ADDRESS, &n->addresses);
 }

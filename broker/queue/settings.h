@@ -39,6 +39,7 @@ struct settings_listener {
 	enum settings_tls tls;
 	bool auth_required; /* whose a connection is says nothing */
 	bool remote;        /* also for callers of other machines */
+	bool bare_line_ends_local, bare_line_ends_remote; /* are taken from callers on loopback, and others */
 	struct policy_strings addresses;
 };
 

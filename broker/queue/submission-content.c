@@ -265,6 +265,7 @@ submission_on_content(void *arg, const char *bytes, size_t len)
 {
 	struct submission *s = arg;
 	struct transaction *t = s->t;
+	char words[sizeof(t->words)];
 	int r = t->duplicate ? 0 : complete_input(t->complete, bytes, len);
 	uint64_t grown = t->body.size - t->in_flight;
 
@@ -272,10 +273,11 @@ submission_on_content(void *arg, const char *bytes, size_t len)
 	if (!usage_grow(s->q, t->usage, grown))
 		return submission_refuse_greed(s, t->service, t->sender, "4.3.1",
 		    "This user hands in more at once than it may: try again later");
-	if (r == 0 && t->service->policy.size_max > 0 &&
-	    t->body.size > t->service->policy.size_max) {
-		refuse_content(
-		    t, 550, "5.7.1", "The message is larger than this service may send", NULL);
+	/* as it was handed in, like the limit for all */
+	t->octets += len;
+	if (r == 0 && t->service->policy.size_max > 0 && t->octets > t->service->policy.size_max) {
+		submission_too_large(t->service, words, sizeof(words));
+		refuse_content(t, 552, "5.3.4", words, NULL);
 		r = -EFBIG;
 	}
 	return r < 0 ? refuse_because(s, r) : SMTP_ACCEPT;

@@ -30,6 +30,7 @@ struct transaction {
 	struct usage *usage;
 	uint64_t in_flight; /* octets of the body counted there */
 	uint64_t memory;    /* and of the envelope */
+	uint64_t octets;    /* of content that came */
 	enum policy_envelope envelope;
 	char *sender;    /* given, qualified */
 	char *caller;    /* the calling user's own address */
@@ -76,6 +77,8 @@ enum smtp_decision submission_refuse(
 /* The same with an audit line. `service` and `address` may be NULL. */
 enum smtp_decision submission_refuse_logged(struct submission *s, const struct service *service,
     const char *address, int code, const char *enhanced, const char *words);
+/* Why a message over the service's limit is refused, with the limit. */
+void submission_too_large(const struct service *v, char *words, size_t size);
 /* A caller that takes too much is told so each time, and the log once a minute. */
 enum smtp_decision submission_refuse_greed(struct submission *s, const struct service *v,
     const char *sender, const char *enhanced, const char *words);

@@ -147,6 +147,14 @@ submission_refuse(struct submission *s, int code, const char *enhanced, const ch
 	return SMTP_REFUSE;
 }
 
+void
+submission_too_large(const struct service *v, char *words, size_t size)
+{
+	(void)snprintf(words, size,
+	    "The message is larger than this service may send: at most %" PRIu64 " octets",
+	    v->policy.size_max);
+}
+
 const char *
 submission_uid_text(const struct caller *c, char text[16])
 {
@@ -218,6 +226,35 @@ submission_refuse_greed(struct submission *s, const struct service *v, const cha
 				    : submission_refuse(s, 452, enhanced, words);
 }
 
+/* A sender that the service may not claim is refused before the message travels; what its header says
+ * comes later. */
+static bool
+refuse_sender(struct submission *s)
+{
+	const struct transaction *t = s->t;
+	struct policy_claim claim = {
+	    .envelope = t->envelope, .sender = t->sender, .caller = t->caller};
+	struct policy_decision d;
+	char words[sizeof(s->result_words)];
+
+	service_decide(t->service, &claim, &d);
+	if (!d.sender_refused)
+		return false;
+	(void)snprintf(words, sizeof(words), "%s: %s", d.refused, d.culprit);
+	(void)submission_refuse_logged(s, t->service, t->sender, 550, "5.7.1", words);
+	s->t = transaction_free(s->t);
+	return true;
+}
+
+static enum smtp_decision
+refuse_size(struct submission *s, const struct service *v, const char *sender)
+{
+	char words[sizeof(s->result_words)];
+
+	submission_too_large(v, words, sizeof(words));
+	return submission_refuse_logged(s, v, sender, 552, "5.3.4", words);
+}
+
 static enum smtp_decision
 mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_params *p,
     const struct user *u)
@@ -234,8 +271,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 		return submission_refuse_logged(s, v, sender, 550, "5.7.1",
 		    "The service of this caller does not send by the account that is asked for");
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
-		return submission_refuse_logged(
-		    s, v, sender, 550, "5.7.1", "The message is larger than this service may send");
+		return refuse_size(s, v, sender);
 	if (usage_wait(s->q, s->usage) > 0)
 		return submission_refuse_greed(s, v, sender, "4.7.1",
 		    "This user hands in more messages a minute than it may: try again later");
@@ -251,7 +287,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 		s->t = transaction_free(s->t);
 		return submission_refuse(s, 553, "5.1.7", "This is no address");
 	}
-	return SMTP_ACCEPT;
+	return refuse_sender(s) ? SMTP_REFUSE : SMTP_ACCEPT;
 }
 
 static void
@@ -357,7 +393,24 @@ on_begin_tls(void *arg)
 	s->ops->starttls(s->arg);
 }
 
+/* EHLO names the limit that this caller meets, where its service is known before MAIL. */
+static void
+on_hello(void *arg, const char *name)
+{
+	struct submission *s = arg;
+	const struct user nobody = {.uid = s->caller->uid};
+	uint64_t size = s->q->settings->size_max;
+	const struct service *v = NULL;
+
+	if (service_name(s) != NULL || !s->caller->groups_by_name)
+		v = service_for(s, &nobody);
+	if (v != NULL && v->policy.size_max > 0 && (size == 0 || v->policy.size_max < size))
+		size = v->policy.size_max;
+	smtp_server_offer_size(s->engine, size);
+}
+
 static const struct smtp_server_ops engine_ops = {
+    .hello = on_hello,
     .mail = on_mail,
     .rcpt = on_rcpt,
     .data = submission_on_data,
@@ -374,6 +427,7 @@ static const struct smtp_server_ops engine_ops = {
 /* For programs that speak SMTP by themselves: by the standard, and with nothing that is between the
  * shim and us. */
 static const struct smtp_server_ops listener_ops = {
+    .hello = on_hello,
     .mail = on_mail,
     .rcpt = on_rcpt,
     .data = submission_on_data,
@@ -398,7 +452,8 @@ configure_listener(const struct caller *c, struct smtp_server_config *config)
 	config->tls_active = c->tls_active;
 	config->recipients_max = LISTENER_RECIPIENTS_MAX;
 	config->bad_commands_max = LISTENER_BAD_COMMANDS_MAX;
-	config->lenient = config->all_or_nothing = false;
+	config->bare_line_ends = c->bare_line_ends;
+	config->lf_sessions = false;
 }
 
 struct submission *
@@ -415,7 +470,8 @@ submission_new(
 	    .recipients_max = ENVELOPE_RECIPIENTS_MAX,
 	    .bad_commands_max = BAD_COMMANDS_MAX,
 	    .lenient = true,
-	    .all_or_nothing = true,
+	    .bare_line_ends = true,
+	    .lf_sessions = true,
 	};
 
 	if (s == NULL)

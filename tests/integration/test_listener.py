@@ -19,7 +19,7 @@ def certificate(folder, name, days=2):
 
 class World:
     def __init__(self):
-        self.ports = {n: free_port() for n in ('plain', 'start', 'tls', 'strict')}
+        self.ports = {n: free_port() for n in ('plain', 'start', 'tls', 'strict', 'crlf')}
         self.dir = tempfile.mkdtemp(prefix='listener-', dir=harness_dir())
         self.pem = certificate(self.dir, 'first')
         self.in_use = os.path.join(self.dir, 'in-use.pem')
@@ -32,7 +32,8 @@ class World:
                        listeners={'plain': dict(address=[f'127.0.0.1:{p["plain"]}', f'[::1]:{p["plain"]}']),
                                   'start': dict(address=[f'127.0.0.1:{p["start"]}'], certificate=self.in_use),
                                   'tls': dict(address=[f'127.0.0.1:{p["tls"]}'], tls='implicit', certificate=self.in_use),
-                                  'strict': dict(address=[f'127.0.0.1:{p["strict"]}'], auth='required')})
+                                  'strict': dict(address=[f'127.0.0.1:{p["strict"]}'], auth='required'),
+                                  'crlf': dict(address=[f'127.0.0.1:{p["crlf"]}'], **{'line-ends': 'crlf'})})
         self.context = ssl.create_default_context(cafile=self.pem + '.crt')
 
     def connect(self, listener, host='127.0.0.1'):
@@ -119,6 +120,7 @@ def run(ground, options):
             by_password(w)
             no_relay(w)
             smuggling(w)
+            devices(w)
             closed_before(w)
             tls(w)
             crowd(w)
@@ -230,12 +232,36 @@ def smuggling(w):
     before = len(w.f.queue())
     start = b'EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n'
     second = b'MAIL FROM:<evil@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n'
-    for name, dot in (('LF.LF', b'\n.\n'), ('LF.CRLF', b'\n.\r\n'), ('CR.CR', b'\r.\r'), ('CRLF.LF', b'\r\n.\n'), ('LF.CR', b'\n.\r'), ('CRLF.CR', b'\r\n.\r')):
-        out = w.raw('plain', start + b'Subject: s\r\n\r\nx' + dot + second + b'Subject: t\r\n\r\ny\r\n.\r\nQUIT\r\n')
-        check(f'smuggling by {name} is refused', out.count(b'\r\n250 2.0.0 queued') == 0 and out.count(b'354') == 1 and b'\r\n550 ' in out, out)
+    dots = {'LF.LF': b'\n.\n', 'LF.CRLF': b'\n.\r\n', 'CR.CR': b'\r.\r', 'CRLF.LF': b'\r\n.\n', 'LF.CR': b'\n.\r', 'CRLF.CR': b'\r\n.\r', 'LF.CRCRLF': b'\n.\r\r\n'}
+    session = lambda dot, mark: start + b'Subject: ' + mark.encode() + b'\r\n\r\nx' + dot + second + b'Subject: t\r\n\r\ny\r\n.\r\nQUIT\r\n'
+    for name, dot in dots.items():
+        out = w.raw('crlf', session(dot, 's'))
+        check(f'line-ends = "crlf": {name} is refused', out.count(b'\r\n250 2.0.0 queued') == 0 and out.count(b'354') == 1 and b'\r\n550 ' in out, out)
     check('and nothing of it is stored', len(w.f.queue()) == before)
+    for name, dot in dots.items():
+        mark = marker('dots')
+        out = w.raw('plain', session(dot, mark))
+        if dot[:1] == b'\r' and dot[1:2] != b'\n':  # a CR alone is no line end of anybody's
+            check(f'smuggling by {name}: at most one message', out.count(b'354') == 1 and out.count(b'\r\n250 2.0.0 queued') <= 1, out)
+            continue
+        check(f'smuggling by {name}: it is one message', out.count(b'\r\n250 2.0.0 queued') == 1 and out.count(b'354') == 1 and out.count(b'\r\n221 ') == 1, out)
+        check(f'smuggling by {name}: with all of it as text', w.row(mark).get('size', 0) > len(start) + len(second) and not [q for q in w.f.queue() if q.get('subject') == 't'], w.row(mark))
     out = w.raw('start', b'EHLO x\r\nSTARTTLS\r\nMAIL FROM:<a@b.test>\r\n')
     check('nothing may follow STARTTLS in clear', b'\r\n554 ' in out and b'220 2.0.0' not in out, out)
+
+
+def devices(w):
+    """What libraries and devices write, and Postfix takes: lines that end in LF or CR CR LF, no HELO, no name in it, no angle brackets."""
+    envelope = b'MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n'
+    for name, data in (('bare LF', b'EHLO x\r\n' + envelope + b'Subject: MARK\r\n\r\none\ntwo\r\n.\r\nQUIT\r\n'),
+                       ('LF in the header', b'EHLO x\r\n' + envelope + b'Subject: MARK\nX-Two: 2\n\none\ntwo\n\r\n.\r\nQUIT\r\n'),
+                       ('CR CR LF', b'EHLO x\r\n' + envelope + b'Subject: MARK\r\r\n\r\r\none\r\r\ntwo\r\r\n.\r\nQUIT\r\n'),
+                       ('no angle brackets', b'EHLO x\r\nMAIL FROM: a@b.test\r\nRCPT TO: c@d.test\r\nDATA\r\nSubject: MARK\r\n\r\none\r\n.\r\nQUIT\r\n'),
+                       ('HELO without a name', b'HELO\r\n' + envelope + b'Subject: MARK\r\n\r\none\r\n.\r\nQUIT\r\n'),
+                       ('no HELO', envelope + b'Subject: MARK\r\n\r\none\r\n.\r\nQUIT\r\n')):
+        mark = marker('device')
+        out = w.raw('plain', data.replace(b'MARK', mark.encode()))
+        check(f'a device: {name}', out.count(b'\r\n250 2.0.0 queued') == 1 and w.row(mark), out)
 
 
 def closed_before(w):

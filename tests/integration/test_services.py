@@ -109,6 +109,18 @@ def refused(w, name, r, status, words, logged):
     check(f'{name}: an audit line', wait_for(lambda: re.search(logged, w.f.log()), 5), w.f.log()[-800:])
 
 
+def known_at_mail(w):
+    """What is known at MAIL is said at MAIL: EHLO names the limit of the caller's service, a sender that it may not claim is refused before the
+    message travels."""
+    r = subprocess.run([w.sendmail, '-bs'], input=b'EHLO x\r\nMAIL FROM:<one@example.test>\r\nMAIL FROM:<two@example.test> SIZE=20481\r\n'
+                       b'MAIL FROM:<two@example.test> SIZE=20480\r\nQUIT\r\n', capture_output=True, env=w.f.env, timeout=60, user=TWO, group=TWO, extra_groups=[])
+    out = r.stdout.decode()
+    check('EHLO names the limit of the service', '\n250-SIZE 20480\r' in out or '\n250 SIZE 20480\r' in out, out)
+    replies = [line for line in out.split('\r\n') if line[3:4] == ' ' and not line.startswith(('220', '250 SIZE'))]
+    check('a sender that may not be claimed is refused at MAIL', len(replies) == 4 and replies[0].startswith('550 5.7.1') and 'one@example.test' in replies[0], out)
+    check('a size that is announced and too large as well', replies[1].startswith('552 5.3.4') and replies[2].startswith('250') and replies[3].startswith('221'), out)
+
+
 def refusals(w):
     no = dict(mark='must-not-arrive')
     refused(w, 'no service', w.send(STRANGER, 'r@example.test', **no), 77, 'no service', r'A message is refused\..*uid=64109')
@@ -119,7 +131,9 @@ def refusals(w):
     refused(w, 'another recipient', w.send(TWO, '-f', 'two@example.test', 'r@far.test', sender=own, **no), 77, 'recipient', r'refused\..*recipient.*service=two.*sender=r@far.test')
     refused(w, 'too many recipients', w.send(TWO, '-f', 'two@example.test', 'a@example.test', 'b@example.test', 'c@example.test', sender=own, **no), 77, 'more recipients',
             r'refused\..*More recipients.*service=two')
-    refused(w, 'too large', w.send(TWO, '-f', 'two@example.test', 'a@example.test', sender=own, body='x' * 70 + '\n' + ('y' * 70 + '\n') * 1000, **no), 77, 'larger', r'refused\..*larger.*service=two')
+    refused(w, 'too large', w.send(TWO, '-f', 'two@example.test', 'a@example.test', sender=own, body='x' * 70 + '\n' + ('y' * 70 + '\n') * 1000, **no), 65, 'larger.*20480', r'refused\..*larger.*service=two')
+    refused(w, 'a little too large', w.send(TWO, '-f', 'two@example.test', 'a@example.test', sender=own, body=('y' * 70 + '\n') * 300, **no), 65, 'larger.*20480', r'refused\..*larger.*service=two')
+    known_at_mail(w)
     mark = marker('two')
     r = w.send(TWO, '-f', 'two@example.test', 'r@example.test', sender=own, mark=mark)
     check('what it may it may', r.returncode == 0 and 'two@example.test' in w.got(mark)[0].get('mail', ''), r)

@@ -246,8 +246,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2 || size > 60000)
 		return 0;
-	config.lenient = (data[0] & 1) != 0;
-	config.all_or_nothing = (data[0] & 2) != 0;
+	config.lenient = config.bare_line_ends = (data[0] & 1) != 0;
+	config.lf_sessions = (data[0] & 2) != 0;
 	config.size_max = (data[0] & 4) != 0 ? 20 : 0;
 	config.recipients_max = (data[0] & 8) != 0 ? 2 : 0;
 	config.bad_commands_max = (data[0] & 16) != 0 ? 3 : 0;

@@ -336,10 +336,12 @@ struct test_case {
 	"250-mx.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-" \
 	"CHUNKING\r\n"                                                                     \
 	"250-BINARYMIME\r\n250-ENHANCEDSTATUSCODES\r\n" auth_tls
-#define EHLO_PLAIN                                                                              \
-	EHLO_OUT("250-REQUIRETLS\r\n250-STARTTLS\r\n250-XFRANK\r\n250-SIZE 1000\r\n250 AUTH PLAIN " \
-		 "LOGIN XOAUTH2 SLOW ASK\r\n")
+#define EHLO_PLAIN                                                                             \
+	EHLO_OUT(                                                                              \
+	    "250-REQUIRETLS\r\n250-STARTTLS\r\n250-XFRANK\r\n250-SIZE 1000\r\n250 AUTH PLAIN " \
+	    "LOGIN XOAUTH2 SLOW ASK\r\n")
 #define MAIL "MAIL FROM:<me@a.test>\r\n"
+#define WHOLE "MAIL FROM:<me@a.test> XID=" ID "\r\n"
 #define RCPT "RCPT TO:<you@b.test>\r\n"
 #define HELO "HELO a\r\n"
 #define HELO_OUT "250 mx.test\r\n"
@@ -350,13 +352,14 @@ struct test_case {
 #define BEGIN HELO MAIL RCPT
 #define BEGIN_OUT HELO_OUT MAIL_OK RCPT_OK
 #define BEGIN_LOG "hello a\nmail me@a.test\nrcpt you@b.test\n"
+#define WHOLE_LOG "hello a\nmail me@a.test " ID "\nrcpt you@b.test\n"
 #define QUIT "QUIT\r\n"
 #define BYE "221 2.0.0 Bye\r\n"
 #define ID "a0123456789abcdef0123456789abcde"
 #define LENIENT                                                                                 \
 	{                                                                                       \
 		.hostname = "mx.test", .software = "Frank", .extensions = ALL, .lenient = true, \
-		.all_or_nothing = true                                                          \
+		.bare_line_ends = true, .lf_sessions = true                                     \
 	}
 
 static void
@@ -456,8 +459,20 @@ test_session(void **state)
 		    QUEUED,
 		"hello a\nmail me@a.test\nrcpt no@x\nrcpt you@b.test\ndata\nend\nreset\n"},
 	    {"too many recipients", BEGIN RCPT RCPT RCPT,
-		BEGIN_OUT RCPT_OK RCPT_OK "452 4.5.3 Too many recipients\r\n",
+		BEGIN_OUT RCPT_OK RCPT_OK
+		"452 4.5.3 Too many recipients: at most 3 in a message\r\n",
 		BEGIN_LOG "rcpt you@b.test\nrcpt you@b.test\n"},
+	    {"too many recipients of what is all or nothing",
+		HELO WHOLE RCPT RCPT RCPT RCPT "BDAT 1 LAST\r\nxNOOP\r\n",
+		HELO_OUT MAIL_OK RCPT_OK RCPT_OK RCPT_OK
+		"552 5.5.3 Too many recipients: at most 3 in a message\r\n"
+		"552 5.5.3 Too many recipients: at most 3 in a message\r\n250 2.0.0 OK\r\n",
+		WHOLE_LOG "rcpt you@b.test\nrcpt you@b.test\nreset\n"},
+	    {"lenient: no HELO, no name, no angle brackets",
+		"MAIL FROM: me@a.test\r\nRCPT TO: you@b.test\r\nDATA\r\n.\r\nHELO\r\nHELO a b\r\n",
+		MAIL_OK RCPT_OK DATA_OK QUEUED HELO_OUT HELO_OUT,
+		"mail me@a.test\nrcpt you@b.test\ndata\nend\nreset\nhello \nhello a b\n",
+		.config = LENIENT},
 	    {"too many errors", "\r\nFOO\r\nHELO\r\nEXPN\r\nNOOP\r\n",
 		"500 5.5.1 Command not recognized\r\n500 5.5.1 Command not recognized\r\n501 5.5.4 "
 		"A host name is needed\r\n"
@@ -488,15 +503,16 @@ test_session(void **state)
 		""},
 	    {"commands that end in LF", "NOOP\nHELO a\n", "250 2.0.0 OK\r\n" HELO_OUT, "hello a\n"},
 	    {"bad arguments",
-		HELO "MAIL FROM:me\r\nMAIL FROM:<a b@c>\r\nMAIL FROM:<a@b> FOO=1\r\n" MAIL
+		HELO "MAIL FROM:\r\nMAIL FROM:<a b@c>\r\nMAIL FROM:<a@b> FOO=1\r\n" MAIL
 		     "RCPT TO:<>\r\n",
-		HELO_OUT "501 5.5.4 The address must stand in angle brackets\r\n553 5.1.7 Bad "
+		HELO_OUT "501 5.5.4 An address is needed\r\n553 5.1.7 Bad "
 			 "address syntax\r\n"
 			 "555 5.5.4 Unsupported parameter\r\n" MAIL_OK
 			 "553 5.1.3 A recipient is needed\r\n",
 		"hello a\nmail me@a.test\n"},
 	    {"announced size", HELO "MAIL FROM:<a@b> SIZE=1001\r\nMAIL FROM:<a@b> SIZE=1000\r\n",
-		HELO_OUT "552 5.3.4 The message is larger than the limit\r\n" MAIL_OK,
+		HELO_OUT
+		"552 5.3.4 The message is larger than the limit of 1000 octets\r\n" MAIL_OK,
 		"hello a\nmail a@b\n"},
 	    {"UTF-8 announced",
 		HELO "MAIL FROM:<\xc3\xa4@b>\r\nMAIL FROM:<\xc3\xa4@b> SMTPUTF8\r\nRCPT "
@@ -562,8 +578,35 @@ test_data(void **state)
 	    {"lenient: bare ones are passed on, but end nothing",
 		BEGIN "DATA\r\na\n.\nb\r.\rc\r\n.\nd\r\n.\re\r\n.\r\n" QUIT,
 		BEGIN_OUT DATA_OK QUEUED BYE,
-		BEGIN_LOG "data\n[a\n.\nb\r.\rc\r\n\nd\r\n\re\r\n]\nend\nreset\n",
+		BEGIN_LOG "data\n[a\n.\nb\r.\rc\r\n.\nd\r\n\re\r\n]\nend\nreset\n",
 		.config = LENIENT, .closed = true},
+	    {"lenient smuggling: LF . CRLF",
+		BEGIN "DATA\r\na\n.\r\nMAIL FROM:<evil@x>\r\n.\r\n" QUIT,
+		BEGIN_OUT DATA_OK QUEUED BYE,
+		BEGIN_LOG "data\n[a\n.\r\nMAIL FROM:<evil@x>\r\n]\nend\nreset\n", .config = LENIENT,
+		.closed = true},
+	    {"lenient smuggling: CRLF . LF",
+		BEGIN "DATA\r\na\r\n.\nMAIL FROM:<evil@x>\r\n.\r\n" QUIT,
+		BEGIN_OUT DATA_OK QUEUED BYE,
+		BEGIN_LOG "data\n[a\r\n.\nMAIL FROM:<evil@x>\r\n]\nend\nreset\n", .config = LENIENT,
+		.closed = true},
+	    {"lenient smuggling: LF . CR CRLF, CR . CR, CRLF . CR CRLF",
+		BEGIN "DATA\r\na\n.\r\r\nb\r.\r\r\n.\r\r\nc\r\n.\r\n" QUIT,
+		BEGIN_OUT DATA_OK QUEUED BYE,
+		BEGIN_LOG "data\n[a\n.\r\r\nb\r.\r\r\n\r\r\nc\r\n]\nend\nreset\n",
+		.config = LENIENT, .closed = true},
+	    {"lenient: dots that the client stuffed behind a bare LF",
+		BEGIN "DATA\r\n..a\n..\n.b\n...c\r\n.\r\n", BEGIN_OUT DATA_OK QUEUED,
+		BEGIN_LOG "data\n[.a\n.\n.b\n..c\r\n]\nend\nreset\n", .config = LENIENT},
+	    {"lenient: CR CRLF ends a line", BEGIN "DATA\r\na\r\r\n..b\r\r\n.\r\n",
+		BEGIN_OUT DATA_OK QUEUED, BEGIN_LOG "data\n[a\r\r\n.b\r\r\n]\nend\nreset\n",
+		.config = LENIENT},
+	    {"bare line ends, but no sessions of LF", "HELO a\n" MAIL RCPT "DATA\na\n.\nb\r\n.\r\n",
+		BEGIN_OUT DATA_OK QUEUED, BEGIN_LOG "data\n[a\n.\nb\r\n]\nend\nreset\n",
+		.config = {.hostname = "mx.test",
+		    .software = "Frank",
+		    .extensions = ALL,
+		    .bare_line_ends = true}},
 	    {"lenient: a program that ends lines in LF",
 		"HELO a\nMAIL FROM:<me@a.test>\nRCPT "
 		"TO:<you@b.test>\nDATA\na\n..b\r\n..\nc\n.\nQUIT\n",
@@ -576,7 +619,7 @@ test_data(void **state)
 		.in_len = sizeof(nul) - 1},
 	    {"too large", BEGIN "DATA\r\n123456789\r\n.\r\nNOOP\r\n",
 		BEGIN_OUT DATA_OK
-		"552 5.3.4 The message is larger than the limit\r\n250 2.0.0 OK\r\n",
+		"552 5.3.4 The message is larger than the limit of 9 octets\r\n250 2.0.0 OK\r\n",
 		BEGIN_LOG "data\n[123456789]\nreset\n",
 		.config =
 		    {.hostname = "mx.test", .software = "Frank", .extensions = ALL, .size_max = 9}},
@@ -590,18 +633,22 @@ test_data(void **state)
 		BEGIN_OUT "501 5.5.4 DATA takes no argument\r\n", BEGIN_LOG},
 	    {"BINARYMIME by DATA", HELO "MAIL FROM:<me@a.test> BODY=BINARYMIME\r\n" RCPT "DATA\r\n",
 		BEGIN_OUT "503 5.5.1 BINARYMIME needs BDAT\r\n", BEGIN_LOG},
+	    {"those who were accepted get it", BEGIN "RCPT TO:<no@x>\r\nDATA\r\n.\r\n",
+		BEGIN_OUT "550 5.1.1 No such user here\r\n" DATA_OK QUEUED,
+		BEGIN_LOG "rcpt no@x\ndata\nend\nreset\n", .config = LENIENT},
 	    {"all or nothing",
-		BEGIN "RCPT TO:<no@x>\r\n" RCPT "DATA\r\nRSET\r\n" MAIL RCPT "DATA\r\n.\r\n",
+		HELO WHOLE RCPT "RCPT TO:<no@x>\r\n" RCPT "DATA\r\nRSET\r\n" MAIL RCPT
+				"DATA\r\n.\r\n",
 		BEGIN_OUT
 		"550 5.1.1 No such user here\r\n" RCPT_OK
 		"550 5.1.1 No such user here\r\n250 2.0.0 Reset\r\n" MAIL_OK RCPT_OK DATA_OK QUEUED,
-		BEGIN_LOG "rcpt no@x\nrcpt you@b.test\nreset\nmail me@a.test\nrcpt "
+		WHOLE_LOG "rcpt no@x\nrcpt you@b.test\nreset\nmail me@a.test\nrcpt "
 			  "you@b.test\ndata\nend\nreset\n",
 		.config = LENIENT},
-	    {"all or nothing: syntax", BEGIN "RCPT TO:<a b>\r\nBDAT 1 LAST\r\nxNOOP\r\n",
+	    {"all or nothing: syntax", HELO WHOLE RCPT "RCPT TO:<a b>\r\nBDAT 1 LAST\r\nxNOOP\r\n",
 		BEGIN_OUT
 		"553 5.1.3 Bad address syntax\r\n553 5.1.3 Bad address syntax\r\n250 2.0.0 OK\r\n",
-		BEGIN_LOG "reset\n", .config = LENIENT},
+		WHOLE_LOG "reset\n", .config = LENIENT},
 	};
 
 	run_all(cases, ARRAY_SIZE(cases));
@@ -651,7 +698,7 @@ test_bdat(void **state)
 		"hello a\nmail me@a.test\nrcpt no@x\nreset\nmail me@a.test\n"},
 	    {"too large", BEGIN "BDAT 5\r\n12345BDAT 5 LAST\r\n67890NOOP\r\n",
 		BEGIN_OUT "250 2.0.0 5 octets received\r\n552 5.3.4 The message is larger than the "
-			  "limit\r\n250 2.0.0 OK\r\n",
+			  "limit of 9 octets\r\n250 2.0.0 OK\r\n",
 		BEGIN_LOG "data\n[123456789]\nreset\n",
 		.config =
 		    {.hostname = "mx.test", .software = "Frank", .extensions = ALL, .size_max = 9}},

@@ -384,10 +384,24 @@ test_all_or_nothing(void **state)
 {
 	struct harness *h = *state;
 
+	static const char id[] = "00112233445566778899aabbccddeeff",
+			  two[] = "a@example.org bad@@example";
+	char mail[200];
+	CLEANUP_FREE char *replies = NULL;
+	static const char session[] =
+	    "EHLO x\r\nMAIL FROM:<x@example.com>\r\nRCPT TO:<a@example.org>\r\nRCPT "
+	    "TO:<bad@@example>\r\nDATA\r\n\r\nx\r\n.\r\nQUIT\r\n";
+
 	harness_start(h);
-	assert_int_equal(
-	    harness_mail(h, "<x@example.com>", "a@example.org bad@@example", "\nx\n"), 553);
+	(void)snprintf(mail, sizeof(mail), "<x@example.com> XID=%s", id);
+	assert_int_equal(harness_mail(h, mail, two, "\nx\n"), 553);
 	assert_int_equal(view_list(h, 0).messages, 0);
+	/* a program that speaks SMTP itself knows what was refused */
+	replies = harness_submit(h, 0, session, sizeof(session) - 1);
+	assert_non_null(strstr(replies, "\n553 "));
+	assert_non_null(strstr(replies, "queued as"));
+	assert_int_equal(view_list(h, 0).messages, 1);
+	assert_int_equal(view_list(h, 0).recipients, 1);
 }
 
 static void
