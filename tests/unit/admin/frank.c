@@ -367,6 +367,7 @@ static pid_t
 spawn(const char *const *argv, const char *input)
 {
 	char in_path[128], out_path[128], err_path[128];
+	int program;
 	pid_t pid;
 	FILE *f;
 
@@ -382,9 +383,11 @@ spawn(const char *const *argv, const char *input)
 		if (freopen(in_path, "r", stdin) == NULL ||
 		    freopen(out_path, "w", stdout) == NULL ||
 		    freopen(err_path, "w", stderr) == NULL ||
+		    (program = open(frank, O_RDONLY)) < 0 ||
 		    (as_nobody && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)))
 			_exit(126);
-		(void)execv(frank, (char *const *)argv);
+		/* nobody need not be able to reach the folder that it was built in */
+		(void)fexecve(program, (char *const *)argv, environ);
 		_exit(127);
 	}
 	return pid;
