@@ -46,6 +46,7 @@ static struct log_state {
 	const char *name;
 	enum log_level most;
 	int journal;
+	bool started; /* see log_started */
 } state = {.name = "frank", .most = LOG_LEVEL_INFO, .journal = -1};
 
 /* JOURNAL_STREAM names the device and inode that standard error had when the service was started;
@@ -88,6 +89,12 @@ log_open(const char *name, enum log_level most)
 	state.most = most;
 	if (state.journal < 0 && stderr_is_journal())
 		state.journal = journal_connect();
+}
+
+void
+log_started(void)
+{
+	state.started = true;
 }
 
 int
@@ -150,6 +157,9 @@ static void
 format_stderr(
     struct buf *line, enum log_level level, const char *sentence, const struct log_pair *pairs)
 {
+	/* the level as the journal reads it from a stream (sd-daemon(3)) */
+	if (state.journal >= 0)
+		(void)buf_printf(line, "<%d>", (int)level);
 	(void)buf_printf(line, "%s: %s", state.name, level_word(level));
 	append_text(line, sentence, pairs);
 	/* The end of a line that was cut must fit all the same. */
@@ -211,7 +221,7 @@ log_line(enum log_level level, const char *sentence, const struct log_pair *pair
 		return;
 	if (pairs == NULL)
 		pairs = none;
-	if (state.journal >= 0) {
+	if (state.journal >= 0 && state.started) {
 		format_journal(&line, level, sentence, pairs);
 		if (!line.failed && write_whole(state.journal, &line) == 0) {
 			errno = saved;

@@ -46,6 +46,11 @@ struct log_pair {
  * call before confinement. */
 void log_open(const char *name, enum log_level most);
 
+/* The process has started and is going to live. Until then lines go to standard error, also where that is the journal:
+ * a datagram of a process that is gone before the journal reads it cannot be told to be the unit's, and `journalctl -u`
+ * would not show why a start failed. */
+void log_started(void);
+
 /* The file descriptor of the journal's socket, or -1: a role keeps it open over its confinement. */
 int log_fd(void);
 

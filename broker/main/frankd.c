@@ -492,6 +492,7 @@ on_ready(void *arg)
 	log_notice("frankd %s is ready (accounts: %zu, services: %zu), sockets in %s.", FRANK_VERSION,
 	    c->account_count, c->service_count, c->runtime_dir);
 	d->ready = true;
+	log_started();
 	notify_send("READY=1");
 	if (d->launcher >= 0)
 		leave_terminal(d);

@@ -310,6 +310,7 @@ say_hello(struct role *r, const struct message *m)
 		return err;
 	r->started = true;
 	(void)malloc_trim(0);
+	log_started();
 	return channel_send(r->to_main, message_new(M_READY), -1);
 }
 

@@ -92,6 +92,7 @@ def run(ground, options):
     if not os.path.exists(source):
         source = os.path.join(harness.TOP, 'contrib/systemd', UNIT + '.in')
     unit = re.sub(r'(?m)^ExecStart=\S+', 'ExecStart=' + program('frankd'), open(source).read())
+    unit = re.sub(r'\S+/frank reload$', program('frank') + ' reload', unit, flags=re.M)
     if os.getuid() != 0 or not shutil.which('systemctl') or not shutil.which('gnome-keyring-daemon'):
         check.skip('systemd --user', 'needs root, systemd and gnome-keyring')
         return
@@ -135,6 +136,14 @@ def run(ground, options):
         check('all of it runs as that person', pid.isdigit() and {os.stat(f'/proc/{p}').st_uid for p in roles(int(pid))} <= {0, s.user.pw_uid}  # undumpable: root's
               and {uid_of(p) for p in roles(int(pid))} == {s.user.pw_uid}, [(p, uid_of(p)) for p in roles(int(pid))])
         check('systemctl --user reload', s.systemctl('reload', UNIT).returncode == 0 and main() == pid)
+        good = open(conf + '/frank.conf').read()
+        with open(conf + '/frank.conf', 'a') as f:
+            f.write('no-such-key = "x"\n')
+        check('which fails where the configuration is refused, and the old one stays', s.systemctl('reload', UNIT).returncode != 0 and main() == pid and
+              s.systemctl('is-active', UNIT).stdout.strip() == 'active')
+        with open(conf + '/frank.conf', 'w') as f:
+            f.write(good)
+        check('and succeeds when it is mended', s.systemctl('reload', UNIT).returncode == 0)
         check('systemctl --user restart', s.systemctl('restart', UNIT).returncode == 0 and main() != pid)
         check('the stored password opens with the same key', send('again'), s.call(program('frank'), 'status').stdout)
         os.kill(int(main()), signal.SIGKILL)

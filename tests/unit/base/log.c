@@ -175,6 +175,11 @@ test_journal(void **state)
 	log_open("frankd[queue]", LOG_LEVEL_INFO);
 	assert_int_equal(log_fd(), journal[0]);
 	assert_string_equal(journal_path, "/run/systemd/journal/socket");
+	/* what is said before the start is over goes by the stream, which the journal knows to be the unit's */
+	log_error("cannot start");
+	read_journal(out, sizeof(out));
+	assert_string_equal(out, "");
+	log_started();
 	log_line(LOG_LEVEL_WARNING, "refused\nPRIORITY=0",
 	    LOG_PAIRS({LOG_QUEUE_ID, "3F\nX=1"}, {LOG_UID, "0"}));
 	read_journal(out, sizeof(out));
@@ -189,8 +194,9 @@ test_journal(void **state)
 	(void)close(journal[1]);
 	log_notice("nobody listens");
 	capture_end(&c, out, sizeof(out));
-	assert_non_null(strstr(out, "frankd[queue]: \\x01"));
-	assert_non_null(strstr(out, "\nfrankd[queue]: nobody listens\n"));
+	assert_non_null(strstr(out, "<3>frankd[queue]: error: cannot start\n"));
+	assert_non_null(strstr(out, "<5>frankd[queue]: \\x01"));
+	assert_non_null(strstr(out, "\n<5>frankd[queue]: nobody listens\n"));
 }
 
 int
