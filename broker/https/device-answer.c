@@ -55,20 +55,6 @@ copy(const char *from, char **to)
 }
 
 static int
-read_error(const json_t *d, struct device_answer *a)
-{
-	const char *text = document_text(d, "error_description");
-
-	a->error = document_plain(document_text(d, "error"), 100);
-	if (a->error == NULL)
-		return -ENOMEM;
-	if (text == NULL)
-		return 0;
-	a->description = document_plain(text, TOKEN_ANSWER_TEXT_MAX);
-	return a->description == NULL ? -ENOMEM : 0;
-}
-
-static int
 read_success(const json_t *d, struct device_answer *a)
 {
 	const char *device = document_text(d, "device_code"), *user = document_text(d, "user_code"),
@@ -108,11 +94,10 @@ device_answer_parse(long status, const char *body, size_t len, struct device_ans
 	d = document_parse(body, len, &ret->fault);
 	if (d == NULL)
 		return 0;
-	if (document_text(d, "error") != NULL)
-		r = read_error(d, ret);
-	else if (status >= 200 && status < 300)
+	r = document_error(d, &ret->error, &ret->description);
+	if (r == 0 && ret->error == NULL && status >= 200 && status < 300)
 		r = read_success(d, ret);
-	else
+	else if (r == 0 && ret->error == NULL)
 		ret->fault = "JSON that names no error";
 	if (r < 0)
 		device_answer_clear(ret);

@@ -6,6 +6,7 @@
  */
 #include "broker/https/document.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -153,4 +154,61 @@ document_plain(const char *text, size_t max)
 		n--;
 	plain[n] = '\0';
 	return plain;
+}
+
+enum { ERROR_MAX = 100, ERROR_TEXT_MAX = 1000 };
+
+/* The first of these members that is a string, of the object or of the one in its `error`. */
+static const char *
+first_text(const json_t *object, const char *const keys[], size_t count)
+{
+	const json_t *inner = json_object_get(object, "error");
+	const char *s = NULL;
+
+	for (size_t i = 0; s == NULL && i < 2 * count; i++)
+		s = document_text(i < count ? object : inner, keys[i % count]);
+	return s;
+}
+
+/* The words, with what stands beside them. */
+static int
+join_text(const json_t *object, const char *words, struct buf *out)
+{
+	static const char *const more_keys[] = {"suberror", "error_subtype"};
+	const char *more = first_text(object, more_keys, ARRAY_SIZE(more_keys));
+	const json_t *number = json_array_get(json_object_get(object, "error_codes"), 0);
+
+	words = words == NULL ? "" : words;
+	if (json_is_integer(number) && strstr(words, "AADSTS") == NULL)
+		(void)buf_printf(out, "AADSTS%lld%s", (long long)json_integer_value(number),
+		    *words == '\0' ? "" : ": ");
+	(void)buf_append_str(out, words);
+	if (more != NULL && strstr(words, more) == NULL)
+		(void)buf_printf(out, "%s(%s)", out->len > 0 ? " " : "", more);
+	return out->failed ? -ENOMEM : 0;
+}
+
+int
+document_error(const json_t *object, char **ret_error, char **ret_text)
+{
+	static const char *const codes[] = {"error", "errorId", "status", "code", "errorCode"},
+				 *const texts[] = {"error_description", "message", "errorSummary"};
+	bool has = json_object_get(object, "error") != NULL ||
+		   json_object_get(object, "errorCode") != NULL;
+	const char *code = has ? first_text(object, codes, ARRAY_SIZE(codes)) : NULL;
+	struct buf text CLEANUP_BUF = BUF_INIT(2 * DOCUMENT_MAX);
+
+	*ret_error = *ret_text = NULL;
+	if (code == NULL)
+		return 0;
+	if (join_text(object, first_text(object, texts, ARRAY_SIZE(texts)), &text) < 0)
+		return -ENOMEM;
+	*ret_error = document_plain(code, ERROR_MAX);
+	*ret_text = text.len == 0 ? NULL : document_plain(buf_str(&text), ERROR_TEXT_MAX);
+	if (*ret_error != NULL && (text.len == 0 || *ret_text != NULL))
+		return 0;
+	free(*ret_error);
+	free(*ret_text);
+	*ret_error = *ret_text = NULL;
+	return -ENOMEM;
 }

@@ -35,6 +35,15 @@ cleanup_document(json_t **d)
 }
 #define CLEANUP_DOCUMENT CLEANUP(cleanup_document)
 
+/*
+ * The error that an authorization server's answer names, and its words, as plain text (document_plain)
+ * that the caller frees; both NULL where it names none. RFC 6749 section 5.2 has `error` and
+ * `error_description`; some servers have an object in `error` (Yahoo, Google's APIs) or errorCode and
+ * errorSummary (Okta). What Microsoft and Google say besides in suberror or error_subtype, and
+ * Microsoft's number where error_codes alone has it, is put into the words. 0 or -ENOMEM.
+ */
+int document_error(const json_t *object, char **ret_error, char **ret_text);
+
 /* Copies text for a person or a log: control characters become spaces, runs of spaces one; at most
  * `max` octets, cut between characters. NULL when memory is out. */
 char *document_plain(const char *text, size_t max);

@@ -104,15 +104,6 @@ read_text(const json_t *d, const char *key, size_t max, char **ret)
 }
 
 static int
-read_error(const json_t *d, struct token_answer *a)
-{
-	int r = read_text(d, "error", 100, &a->error);
-
-	return r < 0 ? r
-		     : read_text(d, "error_description", TOKEN_ANSWER_TEXT_MAX, &a->description);
-}
-
-static int
 read_id(const json_t *d, struct token_answer *a)
 {
 	const char *jwt = document_text(d, "id_token");
@@ -183,11 +174,10 @@ token_answer_parse(long status, const char *body, size_t len, struct token_answe
 	if (d == NULL)
 		return 0;
 	ret->is_json = true;
-	if (document_text(d, "error") != NULL)
-		r = read_error(d, ret);
-	else if (status >= 200 && status < 300)
+	r = document_error(d, &ret->error, &ret->description);
+	if (r == 0 && ret->error == NULL && status >= 200 && status < 300)
 		r = read_success(d, ret);
-	else
+	else if (r == 0 && ret->error == NULL)
 		ret->fault = "JSON that names no error";
 	if (r < 0)
 		token_answer_clear(ret);

@@ -82,7 +82,7 @@ static void
 fail_for_good(struct machine *m, struct machine_now now, const struct answer_verdict *v,
     const struct machine_answer *a)
 {
-	bool grant = a->facts.error != NULL && strcmp(a->facts.error, "invalid_grant") == 0;
+	bool grant = a->facts.error != NULL && strcasecmp(a->facts.error, "invalid_grant") == 0;
 
 	if (grant && !m->unattended && !m->grant_again && now.boot - m->rotated_at < JUST_ROTATED) {
 		/* A token that was just issued may not have reached every machine of the server. */

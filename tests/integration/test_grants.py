@@ -229,6 +229,8 @@ def signing_person(ground, f):
 def revoke(ground, f):
     r = f.frank('account', 'revoke', 'revoked')
     check('revoke: nothing to revoke is said', r.returncode != 0 and 'signed in' in r.stderr, r.stderr)
+    r = f.frank('account', 'revoke', 'revoked', '--local')
+    check('revoke --local: nothing to forget is said', r.returncode == 0 and 'nothing to forget' in r.stdout and 'valid' not in r.stdout, r.stdout + r.stderr)
     rc, out = f.authorize(ground, 'revoked', MAILBOX)
     old = token_of(f, 'revoked').stdout.strip()
     r = f.frank('account', 'revoke', 'revoked')
@@ -241,6 +243,9 @@ def revoke(ground, f):
     rc, out = f.authorize(ground, 'revoked', MAILBOX)
     r = f.frank('account', 'revoke', 'revoked', '--local')
     check('revoke --local: forgotten here, and said that it is valid there', r.returncode == 0 and 'still valid' in r.stdout and f.account('revoked').get('state') == 'needs-authorization', r.stdout)
+    rc, out = f.authorize(ground, 'revoked', MAILBOX)
+    o = f.json('account', 'revoke', 'revoked', '--local')
+    check('revoke --json', o.get('action') == 'revoke' and o.get('account') == 'revoked' and o.get('local') is True and 'still valid' in o.get('text', ''), o)
     rc, out = f.authorize(ground, 'revoked', MAILBOX)
     f.accounts['revoked']['revocation-endpoint'] = 'https://localhost:9/revoke'
     f.write_conf()

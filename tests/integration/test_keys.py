@@ -298,7 +298,9 @@ def backup(ground):
     r = n.frank('key', 'restore', f.path('spoilt'), input=w + '\n')
     check('nor does a damaged backup', r.returncode == 65 and not store_files(n), (r.stderr, list(store_files(n))))
     r = n.frank('key', 'restore', path, input=w + '\n')
-    check('the backup is restored', r.returncode == 0 and '2 records' in r.stdout, r.stdout + r.stderr)
+    check('the backup is restored', r.returncode == 0 and '2 records are restored' in r.stdout, r.stdout + r.stderr)
+    r = n.frank('key', 'restore', path, input=w + '\n')
+    check('a second time nothing is, and that is said', r.returncode == 0 and '0 records are restored. 2 were there already' in r.stdout, r.stdout + r.stderr)
     for a in 'ab':
         wait_for(lambda: n.account(a).get('state') == 'active', 10)
     m = marker('restored')

@@ -60,7 +60,7 @@ def microsoft(error, number, text, **more):
     return 400, {'error': error, 'error_description': f'AADSTS{number}: {text} Trace ID: 00000000-0000-4000-8000-000000000001', 'error_codes': [number], **more}
 
 
-# Answers that servers really give: what the keeper does is what --explain says of them.
+# Answers that servers really give, by their cause (and a mark): what the keeper does is what --explain says of them.
 ANSWERS = {
     'conditional-access': microsoft('invalid_grant', 53003, 'Access has been blocked by Conditional Access policies.'),
     'sign-in-frequency': microsoft('interaction_required', 70043, 'The refresh token has expired due to sign-in frequency checks by conditional access.', suberror='token_expired'),
@@ -77,6 +77,9 @@ ANSWERS = {
     'internal-app': (403, {'error': 'org_internal', 'error_description': 'This client is restricted to users within its organization.'}),
     'client-secret-wrong': (401, {'error': 'unauthorized_client', 'error_description': 'Invalid client secret'}),
     'client-refused': (401, {'error': 'invalid_client', 'error_description': 'unknown scope mail.sned'}),
+    'grant-revoked#object': (400, {'error': {'errorId': 'INVALID_GRANT', 'localizedMessage': 'invalid grant', 'message': 'invalid grant'}}),
+    'conditional-access#number': (400, {'error': 'interaction_required', 'error_codes': [53003], 'suberror': 'message_only'}),
+    'client-refused#summary': (401, {'errorCode': 'invalid_client', 'errorSummary': "Invalid value for 'client_id' parameter."}),
     'token-rate': (200, {'error': 'Access Denied', 'error_description': 'You have made too many requests continuously.', 'status': 'failure'}),
 }
 
@@ -254,7 +257,7 @@ def answers(ground):
     secret = os.path.join(harness_dir(), 'client-secret')
     with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), 'w') as out:
         out.write('a-client-secret-of-the-answers\n')
-    names = {(cause, grant): f'{grant}-{cause}' for cause in ANSWERS for grant in GRANTS}
+    names = {(cause, grant): f'{grant}-{cause}'.replace('#', '-') for cause in ANSWERS for grant in GRANTS}
     f = Frank('answers', {name: make(ground, server, key, cert, secret, mode_of(ANSWERS[cause]), grant, name) for (cause, grant), name in names.items()})
     check(f'answers: frankd starts with {len(names)} accounts', f.start(), f.log()[-1500:])
     pool = concurrent.futures.ThreadPoolExecutor(12)
@@ -274,7 +277,7 @@ def answers(ground):
         said = explained(f, cause, name, configured['grant'], configured.get('client-key', configured.get('client-secret', '')))
         row = seen[name]
         told = {k: row['credential'].get(k) for k in ('cause', 'fixer', 'next')}
-        if row['state'] != STATES[said['retry']] or said['cause'] != cause or told != {k: said[k] for k in told} or not row['credential']['text'].startswith(said['text']):
+        if row['state'] != STATES[said['retry']] or said['cause'] != cause.split('#')[0] or told != {k: said[k] for k in told} or not row['credential']['text'].startswith(said['text']):
             wrong.append((name, row['state'], row['credential'], said))
     check('what --explain says of an answer is what frankd does about it: state, cause, fixer, next step', not wrong, wrong[:3])
     wrong = []

@@ -99,6 +99,12 @@ static const struct row rows[] = {
 	NULL},
     {400, "{\"error\":\"inva\\u001b[31mlid\"}", OAUTH_ERROR, "inva [31mlid", 0, NULL},
     {400, "{\"error\":{\"code\":400}}", FAULT, "JSON that names no error", 0, NULL},
+    {400, "{\"error\":{\"errorId\":\"INVALID_GRANT\",\"message\":\"invalid grant\"}}", OAUTH_ERROR,
+	"INVALID_GRANT", 0, NULL},
+    {403, "{\"error\":{\"code\":403,\"status\":\"PERMISSION_DENIED\",\"message\":\"no\"}}",
+	OAUTH_ERROR, "PERMISSION_DENIED", 0, NULL},
+    {401, "{\"errorCode\":\"invalid_client\",\"errorSummary\":\"Invalid value.\"}", OAUTH_ERROR,
+	"invalid_client", 0, NULL},
 };
 
 static void
@@ -399,10 +405,45 @@ test_answer_with_id(void **state)
 	token_answer_clear(&a);
 }
 
+/* What stands beside an error is part of its words: the table of verdicts looks for it there. */
+static void
+test_error_words(void **state)
+{
+	static const struct {
+		const char *body, *words;
+	} cases[] = {
+	    {"{\"error\":\"invalid_grant\",\"error_description\":\"no\"}", "no"},
+	    {"{\"error\":\"interaction_required\",\"error_codes\":[53003],\"suberror\":\"message_only\"}",
+		"AADSTS53003 (message_only)"},
+	    {"{\"error\":\"invalid_grant\",\"error_description\":\"AADSTS50173: x\",\"error_codes\":[50173]}",
+		"AADSTS50173: x"},
+	    {"{\"error\":\"invalid_grant\",\"error_description\":\"no\",\"error_codes\":[50173]}",
+		"AADSTS50173: no"},
+	    {"{\"error\":\"invalid_grant\",\"error_description\":\"Bad Request\",\"error_subtype\":\"invalid_rapt\"}",
+		"Bad Request (invalid_rapt)"},
+	    {"{\"error\":{\"errorId\":\"INVALID_GRANT\",\"message\":\"invalid grant\"}}", "invalid grant"},
+	    {"{\"error\":\"x\",\"error_codes\":[\"y\"],\"suberror\":7}", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct token_answer a;
+
+		assert_int_equal(
+		    token_answer_parse(400, cases[i].body, strlen(cases[i].body), &a), 0);
+		assert_non_null(a.error);
+		if (cases[i].words == NULL)
+			assert_null(a.description);
+		else
+			assert_string_equal(a.description, cases[i].words);
+		token_answer_clear(&a);
+	}
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_error_words),
 	    cmocka_unit_test(test_answers),
 	    cmocka_unit_test(test_refresh_life),
 	    cmocka_unit_test(test_cut_anywhere),
