@@ -229,9 +229,10 @@ diagnosis_port_is_wrong(const struct diagnosis_facts *f)
 	char text[12];
 	int n;
 
-	if (i == ARRAY_SIZE(providers) || f->port == 0 || providers[i].ports == NULL ||
-	    diagnosis_is_mx(f))
+	if (i == ARRAY_SIZE(providers) || f->port == 0 || providers[i].ports == NULL)
 		return false;
+	if (diagnosis_is_mx(f))
+		return f->port != 25;
 	ports = providers[i].ports;
 	n = snprintf(text, sizeof(text), "%u", f->port);
 	while ((len = next_item(&ports, &item)) > 0)

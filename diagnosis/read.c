@@ -152,7 +152,7 @@ find_reply(const char *text, struct smtp_reply *ret)
 			ret->code = code;
 			return;
 		}
-		if (code != 0 && ret->code == 0 && behind > at + 3)
+		if (code != 0 && ret->code == 0 && (behind > at + 3 || at[3] == '\0'))
 			ret->code = code;
 	}
 	/* An enhanced code that belongs to another class is of another reply. */

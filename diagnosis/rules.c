@@ -29,7 +29,8 @@
 	"sockettimeout|deadline exceeded"
 #define CONNECT_WORDS                                                                            \
 	"smtp connect() failed|could not connect|couldn't connect|cannot connect|can't connect|" \
-	"unable to connect|failed to connect|connection could not be established|connection "    \
+	"unable to connect|failed to connect&!password|connection could not be "                 \
+	"established|connection "                                                                \
 	"failed|"                                                                                \
 	"connect failed|connection error|failed to open socket|unable to open connection"
 #define PLAINTEXT_WORDS                                                                         \
@@ -41,7 +42,8 @@
 	"unsupported version&!alert|"                                                           \
 	"not a tls|frame&corrupt|record layer&unexpected|message of type invalid|invalidmessage"
 #define CERT_NAME_WORDS                                                                            \
-	"hostname mismatch|certificate name|subjectaltname|does not match host|certificate is "    \
+	"hostname mismatch|certificate name|wrong host name|subjectaltname|does not match "        \
+	"host|certificate is "                                                                     \
 	"valid for|"                                                                               \
 	"ip sans|subject alternative|no name matching|namemismatch|name mismatch|altname|"         \
 	"notvalidforname|not valid for name|did not match|hostname&does not "                      \
@@ -84,12 +86,13 @@
 	"starttls not offered|no starttls|starttls is not offered|xxxxxxxa|starttls&not "          \
 	"supported|"                                                                               \
 	"starttls&unsupported|does not support starttls|doesn't support starttls|not support tls|" \
-	"starttls&not available|starttls extension|tls is required, but was not offered|"          \
+	"starttls&not available|requested ssl level|starttls extension|tls is required, but was "  \
+	"not offered|"                                                                             \
 	"tls&not offered|starttls command&support|starttls&not advertise"
-#define NO_AUTH_WORDS                                                                         \
-	"auth not offered|no auth&!authori|auth is not offered|auth extension not supported|" \
-	"doesn't support auth|does not support auth|auth not supported|authentication&not "   \
-	"supported by|"                                                                       \
+#define NO_AUTH_WORDS                                                                       \
+	"auth not offered|_no auth_|auth is not offered|auth extension not supported|"      \
+	"doesn't support auth|does not support auth|auth not supported|authentication&not " \
+	"supported by|"                                                                     \
 	"not support authentication|smtp auth extension|auth&not enabled&server|no auth capab"
 #define NO_MECHANISM_WORDS                                                                       \
 	"no acceptable mechanism|no mechanism|no compatible authentication|no suitable "         \
@@ -103,7 +106,9 @@
 	"socket close|econnreset|connection aborted|econnaborted|lost connection|connection lost|" \
 	"server not connected|forcibly closed|_eof_|end of file|premature&end|hung up|epipe|"      \
 	"remote host closed|connection dropped|server closed|"                                     \
-	"empty response|empty reply"
+	"empty response|empty reply|connectionclosed|connection was closed|closed the "            \
+	"connection|connection is closed|connection has been closed|disconnected|got code "        \
+	"\"\"|with message \"\""
 
 #define RULE(                                                                                    \
     id, providers, stages, codes, enhanced, words, when, cause, fixer, retry, delay, text, next) \

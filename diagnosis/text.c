@@ -106,7 +106,8 @@ is_ballast(const char *word, size_t len)
 
 	for (size_t i = 0; i < len; i++)
 		digits += word[i] >= '0' && word[i] <= '9';
-	return word[0] == '[' || (len >= 10 && digits >= 4 && strncmp(word, "AADSTS", 6) != 0) ||
+	return (word[0] == '[' && memchr(word, ']', len) != NULL) ||
+	       (len >= 10 && digits >= 4 && strncmp(word, "AADSTS", 6) != 0) ||
 	       strncmp(word, "http", 4) == 0 || (len <= 5 && strncasecmp(word, "gsmtp", 5) == 0);
 }
 
@@ -209,8 +210,7 @@ challenge_status(
 
 /* "AADSTS50076": the first of Microsoft's numbers that the answer bears. */
 static const char *
-aadsts(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
+aadsts(const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
 {
 	static const char mark[] = "AADSTS";
 	const char *at = strcasestr(m->words, mark);
@@ -232,6 +232,7 @@ static const struct {
 	    char *scratch, size_t size);
 } facts_by_name[] = {
     {"host", "the server", offsetof(struct diagnosis_facts, host), NULL},
+    {"server-host", "HOST", offsetof(struct diagnosis_facts, host), NULL},
     {"server", "the server", 0, server_name},
     {"port", "", 0, port_number},
     {"tls", "unknown", offsetof(struct diagnosis_facts, tls), NULL},

@@ -41,10 +41,13 @@ static const struct {
 	"credentials&requir"},
     /* checks of the sender's domain that a receiving server makes */
     {"domain-checks",
-	"dmarc|_spf_|_spf:|dkim|sender policy framework|sender-id|unauthenticated email|"
-	"unauthenticated mail|mail is unauthenticated|authentication checks|"
-	"authentication information|pass authentication|openspf|email authentication|"
-	"not designated as a permitted sender|designate&permitted sender|sender guidelines"},
+	"dmarc|_spf_|_spf:|dkim|sender policy framework|sender-id|"
+	"unauthenticated email|unauthenticated mail|mail is unauthenticated|"
+	"authentication checks|authentication information|pass authentication|openspf|"
+	"email authentication|not designated as a permitted sender|"
+	"designate&permitted sender|sender guidelines|authentication level|"
+	"required authentication|authentication results|passing authentication|"
+	"requires all senders to authenticate"},
     /* the address of this machine, and lists that it stands on */
     {"address-blamed",
 	"client host|client address|client ip|your ip|your host|your server|your network|"
@@ -58,16 +61,15 @@ static const struct {
 	"not allowed to connect|connection refused by policy|connections from"},
     {"list", "blacklist|blocklist|block list|black list|block-list|denylist|deny list"},
     /* somebody's account, and a state that keeps it from sending */
-    {"stopped",
-	"suspend|disabled|deactivat|_locked|inactive|not active|not been activated|not activated|"
-	"isn't active|not yet active|has expired|is expired|_closed|restricted|terminated|frozen|"
-	"paused|on hold|_blocked|banned|unpaid|cancelled|canceled|not enabled|under review|"
-	"compromised|activate your|confirm your|pending activation|may not send|not allowed to "
-	"send|"
-	"not permitted to send|cannot send|can't send|unable to send|denied sending|dormant|hijack|"
-	"abusive|violat|payment|overdue|not authorized to send mail|not authorised to send mail|"
-	"no permission to send|has no permission|not subscribed|trial has ended|trial ended|"
-	"gesperrt|deaktiviert|bloqu"},
+    {"stopped", "suspend|disabled|deactivat|_locked|inactive|not active|not been activated|"
+		"not activated|isn't active|not yet active|has expired|is expired|_closed|"
+		"restricted|terminated|frozen|paused|on hold|_blocked|banned|unpaid|cancelled|"
+		"canceled|not enabled|under review|compromised|activate your|confirm your|"
+		"pending activation|may not send|not allowed to send|not permitted to send|"
+		"denied sending|dormant|hijack|abusive|violat|payment|overdue|"
+		"not authorized to send mail|not authorised to send mail|no permission to send|"
+		"has no permission|not subscribed|trial has ended|trial ended|gesperrt|"
+		"deaktiviert|bloqu"},
     {"account", "account|_user_|mailbox|subscription|_plan_|customer|license|licence|_profile_|"
 		"service for|sending|smtp access|outgoing|outbound|you are|you're|your domain|you "
 		"may|you have|"
@@ -80,14 +82,13 @@ static const struct {
 	"canceled|under "
 	"review|compromised|dormant|hijack|violat|payment|overdue|gesperrt|deaktiviert"},
     /* it is said to whoever sends */
-    {"you-stopped",
-	"_you_&not allowed|you are&not permitted|you are&not authorized|you're not allowed|"
-	"may not send|not allowed to send|not permitted to send|cannot send|can't send|unable to "
-	"send|"
-	"denied sending|sending is disabled|sending&disabled|sending&blocked|no permission to send|"
-	"not authorized to send|not authorised to send|account&_blocked|account&abus|has no "
-	"permission|"
-	"sending has been|mail sending denied|outgoing&_blocked|outbound&_blocked"},
+    {"you-stopped", "_you_&not allowed|you are&not permitted|you are&not authorized|"
+		    "you're not allowed|may not send|not allowed to send|not permitted to send|"
+		    "denied sending|sending is disabled|sending&disabled|sending&blocked|"
+		    "no permission to send|not authorized to send|not authorised to send|"
+		    "account&_blocked|account&abus|has no permission|sending has been|"
+		    "mail sending denied|outgoing&_blocked|outbound&_blocked|account&cannot send|"
+		    "user&cannot send|you cannot send"},
     {"as-sender",
 	"sender|_from address|from header|from:|_from_ field|'from'|mail from|send as|sending as|"
 	"send from|sending from|on behalf|envelope|return path|return-path|reverse-path|as this|"
@@ -152,13 +153,14 @@ static const struct {
 	"not yours|not your|must be|cannot use|can't use|spoof|forged|forgery|alias|"
 	"not recognized|not recognised|not exist|not valid|not accepted|not correspond|not an "
 	"approved"},
-    {"not-verified",
-	"not verified|unverified|not been verified|isn't verified|not a verified|verified "
-	"sender|verified domain|verify the domain|"
-	"verify your domain|unregistered domain|domain&not registered|sender identity|not "
-	"validated|"
-	"not confirmed|not been confirmed|not authenticated domain|domain is not authenticated|"
-	"is not a valid sender|sender signature|sending domain&not"},
+    {"not-verified", "not verified|unverified|not been verified|isn't verified|not a verified|"
+		     "verified sender|verified domain|verify the domain|verify your domain|"
+		     "unregistered domain|domain&not registered|sender identity|not validated|"
+		     "not confirmed|not been confirmed|not authenticated domain|"
+		     "domain is not authenticated|is not a valid sender|sender signature|"
+		     "sending domain&not|unconfigured sending domain|unconfigured domain|"
+		     "domain is not configured|domain not configured|domain&not authorized to send|"
+		     "domain is not allowed|sending domain&invalid"},
     {"relay", "relay access denied|unable to relay|relaying denied|relay not permitted|"
 	      "relaying not allowed|relaying is not allowed|relay denied|not permitted to relay|"
 	      "not allowed to relay|relay not allowed|relaying prohibited|relay is prohibited|"
@@ -170,12 +172,13 @@ static const struct {
 	      "relay from|must be relayed|invalid relay|relayer|relay&denied"},
     {"mechanism", "mechanism|authentication type|auth type|unrecognized authentication|"
 		  "unrecognised authentication|authentication method|auth method|not implemented|"
-		  "unsupported auth|not supported|unsupported&auth|unknown auth|auth&not available|"
-		  "auth&not offered|not enabled&auth|command not recognized|command not "
-		  "recognised|unrecognized command|"
-		  "command unknown|unknown command|unimplemented|authentication not enabled|"
-		  "authentication is not enabled|auth not enabled|authentication "
-		  "disabled|authentication is disabled"},
+		  "unsupported auth|not supported|unsupported&auth|unknown auth|"
+		  "auth&not available|auth&not offered|not enabled&auth|command not recognized|"
+		  "command not recognised|unrecognized command|command unknown|unknown command|"
+		  "unimplemented|authentication not enabled|authentication is not enabled|"
+		  "auth not enabled|authentication disabled|authentication is disabled|"
+		  "_auth_&not recognized|_auth_&not recognised|_auth_&unrecognized|"
+		  "_auth_&not understood|_auth_&unknown"},
     {"password-word",
 	"password|passwort|credential|username|user name|_user_|login|authentication fail|"
 	"authentication unsuccessful|authentication rejected|authentication error|"
@@ -206,11 +209,14 @@ static const struct {
 
 /* Four numbers with dots between them. */
 static bool
-has_ipv4(const char *s)
+has_ipv4(const char *text)
 {
-	for (; *s != '\0'; s++) {
+	for (const char *s = text; *s != '\0'; s++) {
 		size_t at = 0, groups = 0, digits;
 
+		/* "smtp.example.org[192.0.2.1]" is the server's own */
+		if (s > text + 1 && s[-1] == '[' && isalnum((unsigned char)s[-2]))
+			s += strspn(s, "0123456789.");
 		while (groups < 4 && (digits = strspn(s + at, "0123456789")) >= 1 && digits <= 3) {
 			at += digits;
 			if (++groups < 4 && s[at] == '.')
@@ -230,7 +236,7 @@ static bool
 goes_on(char edge, char next, bool whole_word)
 {
 	if (whole_word)
-		return isalnum((unsigned char)next) != 0;
+		return isalnum((unsigned char)next) || next == '=';
 	return isdigit((unsigned char)edge) && isdigit((unsigned char)next);
 }
 

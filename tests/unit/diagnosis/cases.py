@@ -74,6 +74,9 @@ def judge_table(frank, source):
             if word not in sets:
                 print(f'{name}: there is no set of words {word}: {s}')
                 bad += 1
+        if 'configure the proxy' in s.lower():
+            print(f'{name}: there is no setting for a proxy: {s}')
+            bad += 1
         for verb in re.findall(r'`frank ([a-z]+)', s):
             if verb not in verbs:
                 print(f'{name}: there is no `frank {verb}`: {s}')
