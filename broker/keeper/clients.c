@@ -19,6 +19,8 @@
 #include "broker/keeper/assertion.h"
 #include "broker/role/caller.h"
 
+enum { ACCOUNT_SHOWN_MAX = 64 /* octets of a name that is no account's */ };
+
 /* Idle for longer than an attempt to sign in may take. */
 static const struct places_config places_config = {
     .most = 512, .kept = 64, .most_each = 64, .idle_seconds = 15 * 60};
@@ -113,16 +115,34 @@ client_done_warned(struct client *c, const char *text, const char *warning)
 	client_release(c);
 }
 
+static bool
+is_admin(const struct client *c)
+{
+	return (c->rights & CALLER_MAY_ADMINISTER) != 0;
+}
+
+/* Of an administrator each; of others a name that is no account's may be anything. */
 static void
 audit(const struct client *c, const char *account, const char *service, const char *what,
     const char *outcome)
 {
-	char uid[24];
+	char uid[24], who[LOG_LIMIT_WHO_MAX], cut[ACCOUNT_SHOWN_MAX + sizeof("...")];
+	const struct log_pair *pairs;
 
+	if (account != NULL && strlen(account) > ACCOUNT_SHOWN_MAX &&
+	    keeper_find(c->keeper, account) == NULL) {
+		(void)snprintf(cut, sizeof(cut), "%.*s...", ACCOUNT_SHOWN_MAX, account);
+		account = cut;
+	}
 	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)c->peer.uid);
-	log_line(LOG_LEVEL_INFO, what,
-	    LOG_PAIRS({LOG_ACCOUNT, account}, {LOG_UID, uid}, {LOG_SERVICE, service},
-		{LOG_OUTCOME, outcome}));
+	pairs = LOG_PAIRS(
+	    {LOG_ACCOUNT, account}, {LOG_UID, uid}, {LOG_SERVICE, service}, {LOG_OUTCOME, outcome});
+	if (is_admin(c)) {
+		log_line(LOG_LEVEL_INFO, what, pairs);
+		return;
+	}
+	users_name_bucket(place_bucket(&c->place), who, sizeof(who));
+	log_limited(c->keeper->log, who, LOG_LEVEL_INFO, what, pairs);
 }
 
 /* ---- who may ---- */
@@ -172,12 +192,6 @@ service_for(const struct client *c, const char *account)
 			return s->name;
 	}
 	return NULL;
-}
-
-static bool
-is_admin(const struct client *c)
-{
-	return (c->rights & CALLER_MAY_ADMINISTER) != 0;
 }
 
 static bool
@@ -669,7 +683,8 @@ clients_listen(struct keeper *k, int fd)
 	if (k->listener != NULL)
 		return; /* main hands the socket over once */
 	k->users = users_new(role_main_channel(k->role));
-	if (k->users == NULL) {
+	k->log = log_limit_new(role_base(k->role));
+	if (k->users == NULL || k->log == NULL) {
 		log_error("keeper.sock cannot be served.");
 		return;
 	}
@@ -701,4 +716,5 @@ clients_clear(struct keeper *k)
 	while (k->clients != NULL)
 		client_free(k->clients);
 	k->users = users_free(k->users);
+	k->log = log_limit_free(k->log);
 }

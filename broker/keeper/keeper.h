@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "broker/keeper/account.h"
+#include "broker/role/log-limit.h"
 #include "broker/role/places.h"
 #include "broker/role/role.h"
 
@@ -107,6 +108,7 @@ struct keeper {
 	struct client *clients;
 	struct places places;
 	struct users *users;
+	struct log_limit *log; /* lines that clients cause */
 	struct event *listener;
 	int listen_fd;
 	/* authorize.c */

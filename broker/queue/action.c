@@ -147,15 +147,24 @@ change(struct queue *q, enum action action, struct spool_message *m, bool *ret_c
 	return r < 0 || !*ret_changed ? r : spool_update_message(q->spool, m);
 }
 
+/* Of an administrator each; others may ask for the same again and again. */
 static void
-tell(const struct spool_message *m, enum action action, int64_t by)
+tell(const struct queue *q, const struct spool_message *m, enum action action,
+    const struct action_scope *scope)
 {
-	char id[SPOOL_ID_LEN], uid[24];
+	static const char sentence[] = "A person acts on a message.";
+	char id[SPOOL_ID_LEN], uid[24], who[LOG_LIMIT_WHO_MAX];
+	const struct log_pair *pairs;
 
-	(void)snprintf(uid, sizeof(uid), "%" PRId64, by);
-	log_line(LOG_LEVEL_NOTICE, "A person acts on a message.",
-	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
-		{LOG_UID, uid}, {LOG_SERVICE, m->service}, {LOG_OUTCOME, names[action]}));
+	(void)snprintf(uid, sizeof(uid), "%" PRId64, scope->by);
+	pairs = LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
+	    {LOG_UID, uid}, {LOG_SERVICE, m->service}, {LOG_OUTCOME, names[action]});
+	if (scope->owner.uid < 0) {
+		log_line(LOG_LEVEL_NOTICE, sentence, pairs);
+		return;
+	}
+	queue_name_caller(q, (uint32_t)scope->by, scope->owner.service, who);
+	log_limited(q->log, who, LOG_LEVEL_NOTICE, sentence, pairs);
 }
 
 /* A message that an action concerned. */
@@ -200,7 +209,7 @@ act_on_message(
 	if ((m->flags & SPOOL_REFUSED) != 0) {
 		r = act_on_refused(q, action, x);
 		if (r == 1)
-			tell(m, action, scope->by);
+			tell(q, m, action, scope);
 		return r;
 	}
 	for (size_t i = 0; i < m->count; i++)
@@ -216,7 +225,7 @@ act_on_message(
 					    : change(q, action, m, &changed);
 	if (r < 0 || !changed)
 		return r;
-	tell(m, action, scope->by);
+	tell(q, m, action, scope);
 	return 1;
 }
 

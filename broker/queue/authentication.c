@@ -47,16 +47,18 @@ log_failure(struct authentication *a)
 {
 	/* what is no service's name may be a password in the wrong place */
 	const struct service *v = service_by_login(a->q, a->login.name);
-	char uid[16];
+	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
 	(void)snprintf(uid, sizeof(uid), "%" PRIu32, a->caller->uid);
-	log_line(LOG_LEVEL_NOTICE, "A login is refused.",
+	usage_name(a->usage, who);
+	log_limited(a->q->log, who, LOG_LEVEL_NOTICE, "A login is refused.",
 	    LOG_PAIRS({LOG_SERVICE, v == NULL ? NULL : v->name},
 		{LOG_UID, a->caller->unknown ? NULL : uid}, {LOG_ENDPOINT, a->caller->origin},
 		{LOG_OUTCOME,
 		    v == NULL ? "no service with a password has this name" : "wrong password"}));
 	if (usage_login_failed(a->usage))
-		log_line(LOG_LEVEL_WARNING, "Logins of this caller fail too often: it has to wait.",
+		log_limited(a->q->log, who, LOG_LEVEL_WARNING,
+		    "Logins of this caller fail too often: it has to wait.",
 		    LOG_PAIRS({LOG_UID, a->caller->unknown ? NULL : uid},
 			{LOG_ENDPOINT, a->caller->origin}));
 }

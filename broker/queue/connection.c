@@ -43,7 +43,6 @@ enum {
 	/* `sendmail -bs` of a mail program that stays open: its place is had for the asking. A
 	 * local process that is silent within a message may be a job that takes its time. */
 	LOCAL_IDLE_SECONDS = 3600,
-	TELL_MS = 60 * 1000,
 	HANDOVER_SECONDS = 60,
 	GREETING_US = 1000,
 	/* Octets of replies that may wait for a decision that the client has to wait for as well. */
@@ -86,7 +85,6 @@ struct connections {
 	struct listener *listeners;
 	struct connection *first, **last;
 	size_t count, max;
-	uint64_t told_full; /* of queue_now_ms */
 };
 
 static void pump(struct connection *c);
@@ -609,18 +607,17 @@ connections_trim(struct connections *all)
 }
 
 static void
-tell_full(struct connections *all, const struct caller *c)
+tell_full(struct connections *all, const struct connection *c)
 {
-	uint64_t now = queue_now_ms();
-	char uid[16];
+	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
-	if (all->told_full != 0 && now - all->told_full < TELL_MS)
+	if (c->usage == NULL)
 		return;
-	all->told_full = now;
-	(void)snprintf(uid, sizeof(uid), "%u", c->uid);
-	log_line(LOG_LEVEL_WARNING,
+	usage_name(c->usage, who);
+	log_limited(all->q->log, who, LOG_LEVEL_WARNING,
 	    "Connections are turned away: a caller has too many, or all places are taken.",
-	    LOG_PAIRS({LOG_UID, c->unknown ? NULL : uid}, {LOG_SERVICE, c->socket}));
+	    LOG_PAIRS(
+		{LOG_UID, submission_uid_text(&c->caller, uid)}, {LOG_SERVICE, c->caller.socket}));
 }
 
 /* Who it is, and through which entrance it came. */
@@ -661,7 +658,7 @@ serve(struct listener *l, int fd)
 	if (!admit(all, c)) {
 		c->fd = -1;
 		turn_away(fd, "421 " CONGESTED " Too many connections: try again later\r\n");
-		tell_full(all, &c->caller);
+		tell_full(all, c);
 		(void)connection_free(c);
 		return;
 	}

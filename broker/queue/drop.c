@@ -46,7 +46,6 @@ enum {
 	FOUND_MAX = 50000, /* files of a look */
 	PER_USER_MAX = 5000,
 	USERS_MAX = 4096, /* a power of two; of a look */
-	TOLD_MAX = 50,    /* lines in the log of a look */
 	LEFT_MAX = 64,
 	READ_SIZE = 32 * 1024,
 	READS_PER_STEP = 8,
@@ -81,7 +80,6 @@ struct drop {
 	struct found *found;
 	size_t count, room, at;
 	struct share shares[USERS_MAX];
-	unsigned told;
 	ino_t left[LEFT_MAX]; /* folders that were told of */
 	size_t left_count;
 	/* the file being read */
@@ -99,13 +97,12 @@ struct drop {
 static void
 tell(struct drop *d, enum log_level level, const char *sentence, const char *name, const char *why)
 {
-	char uid[16];
+	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
-	/* Whoever fills the directory with rubbish shall not fill the log as well. */
-	if (++d->told > TOLD_MAX)
-		return;
+	queue_name_caller(d->q, d->caller.uid, NULL, who);
 	(void)snprintf(uid, sizeof(uid), "%u", d->caller.uid);
-	log_line(level, sentence, LOG_PAIRS({LOG_FILE, name}, {LOG_UID, uid}, {LOG_ERROR, why}));
+	log_limited(d->q->log, who, level, sentence,
+	    LOG_PAIRS({LOG_FILE, name}, {LOG_UID, uid}, {LOG_ERROR, why}));
 }
 
 /* Out of the way, where its owner can find it, and under a name that nothing has: another's file must
@@ -453,10 +450,6 @@ forget_found(struct drop *d)
 	d->found = NULL;
 	d->count = d->at = d->room = 0;
 	memset(d->shares, 0, sizeof(d->shares));
-	if (d->told > TOLD_MAX)
-		log_warning("%u more files in the drop directory were refused, or wait.",
-		    d->told - TOLD_MAX);
-	d->told = 0;
 	if (d->partial)
 		d->looks = RETRY_LOOKS;
 	d->partial = false;

@@ -9,6 +9,7 @@
 #include "broker/queue/queue.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -198,6 +199,7 @@ handover_answer(struct queue *q, const struct message *m, int fd)
 	struct handover *h = q->handover;
 	uint64_t id = message_u64(m, F_ID, 0);
 	struct request *r = h->requests;
+	char who[LOG_LIMIT_WHO_MAX];
 
 	while (r != NULL && (r->id != id || r->fd >= 0))
 		r = r->next;
@@ -206,8 +208,9 @@ handover_answer(struct queue *q, const struct message *m, int fd)
 			(void)close(fd);
 		return;
 	}
+	(void)snprintf(who, sizeof(who), "callers of the listener %s", r->listener);
 	if (fd < 0)
-		log_line(LOG_LEVEL_INFO, "A TLS handshake fails.",
+		log_limited(q->log, who, LOG_LEVEL_INFO, "A TLS handshake fails.",
 		    LOG_PAIRS({LOG_FILE, r->listener}, {LOG_ERROR, message_str(m, F_ERROR)}));
 	finish(h, r, fd, message_str(m, F_TLS));
 	wait_idle(q);

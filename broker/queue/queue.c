@@ -356,12 +356,13 @@ on_start(struct role *r)
 	q->diag = -1;
 	q->users = users_new(role_main_channel(q->role));
 	q->usages = usages_new();
+	q->log = log_limit_new(q->base);
 	q->handover = handover_new(q);
 	q->connections = connections_new(q);
 	q->control = control_new(q);
 	if (drop >= 0)
 		q->drop = drop_new(q, drop);
-	return q->users == NULL || q->usages == NULL || q->handover == NULL ||
+	return q->users == NULL || q->usages == NULL || q->log == NULL || q->handover == NULL ||
 		       q->connections == NULL || q->control == NULL
 		   ? -ENOMEM
 		   : 0;
@@ -392,6 +393,7 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 	}
 	dispatch_put_back(q);
 	(void)turn_flush(q);
+	log_limit_flush(q->log);
 	role_exit(q->role, EX_OK);
 }
 

@@ -50,6 +50,7 @@
 #include "broker/queue/settings.h"
 #include "broker/queue/spool.h"
 #include "broker/role/caller.h"
+#include "broker/role/log-limit.h"
 #include "broker/role/role.h"
 #include "broker/role/users.h"
 #include "diagnosis/diagnosis.h"
@@ -368,6 +369,8 @@ struct caller {
 	char origin[56]; /* "127.0.0.1:40112" */
 };
 
+/* For the log: its uid, NULL where nobody vouches for one. */
+const char *submission_uid_text(const struct caller *c, char text[16]);
 /* enum caller_right of this caller; at control.sock those of `who`. */
 unsigned queue_caller_rights(const struct queue *q, const struct caller *c);
 unsigned queue_control_rights(const struct queue *q, const struct caller_peer *who);
@@ -378,6 +381,10 @@ struct mail_owner {
 	const char
 	    *service; /* the uid is of a caller of its socket; NULL: of a user of this host */
 };
+
+/* Whom a uid counts as, in words for log_limited; `service` as in struct mail_owner. */
+void queue_name_caller(const struct queue *q, uint32_t uid, const char *service,
+    char to[LOG_LIMIT_WHO_MAX]);
 
 /* Those that the caller may see and act on: CALLER_MAY_SEE_ALL or CALLER_MAY_SEE_OWN. */
 struct mail_owner queue_owner(const struct caller *c, unsigned rights);
@@ -546,6 +553,7 @@ struct queue {
 	struct local_question *questions;
 	uint64_t question_id;
 	struct usages *usages;
+	struct log_limit *log; /* lines that callers cause */
 	struct connections *connections;
 	struct drop *drop;
 	struct rate_limit returned; /* mail returned for callers that no service is for */

@@ -418,14 +418,15 @@ static void
 log_returned(const struct returned *x)
 {
 	const struct spool_message *m = x->message;
-	char id[SPOOL_ID_LEN], uid[16];
+	char id[SPOOL_ID_LEN], uid[16], who[LOG_LIMIT_WHO_MAX];
 
+	usage_name(x->usage, who);
 	(void)snprintf(uid, sizeof(uid), "%" PRIu32, x->caller.uid);
 	for (size_t i = 0; i < m->count; i++) {
 		CLEANUP_BUF struct buf reply = BUF_INIT(4096);
 
 		outcome_reply_text(&m->recipients[i].reply, &reply);
-		log_line(is_settled(m) ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+		log_limited(x->q->log, who, is_settled(m) ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
 		    x->report != NULL ? "A message that was handed in while frankd was down is "
 					"refused and returned to its sender."
 		    : is_settled(m)   ? "A message that was handed in while frankd was down is "

@@ -367,6 +367,16 @@ queue_control_rights(const struct queue *q, const struct caller_peer *who)
 	return caller_rights(CALLER_CONTROL, caller_kind(who, geteuid(), admin_group(q)));
 }
 
+void
+queue_name_caller(
+    const struct queue *q, uint32_t uid, const char *service, char to[LOG_LIMIT_WHO_MAX])
+{
+	if (service != NULL)
+		(void)snprintf(to, LOG_LIMIT_WHO_MAX, "callers of the socket %s", service);
+	else
+		users_name_bucket(users_bucket(q->users, uid), to, LOG_LIMIT_WHO_MAX);
+}
+
 struct mail_owner
 queue_owner(const struct caller *c, unsigned rights)
 {

@@ -70,19 +70,6 @@ fill_texts(struct submission *s, const char *domain, struct plan_texts *x)
 	return r;
 }
 
-static void
-log_rewrites(const struct submission *s, const struct policy_decision *d)
-{
-	char uid[16], id[SPOOL_ID_LEN];
-
-	if (!d->from_replaced && !d->sender_replaced)
-		return;
-	log_line(LOG_LEVEL_INFO, "The sender is rewritten.",
-	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(s->t->message->id, id)},
-		{LOG_SERVICE, s->t->service->name}, {LOG_UID, submission_uid_text(s->caller, uid)},
-		{LOG_SENDER, d->sender}, {LOG_OUTCOME, d->from_replaced ? "From" : "envelope"}));
-}
-
 static char *
 copy_or_null(const char *text)
 {
@@ -114,7 +101,7 @@ decide_sender(struct submission *s, const struct complete_claim *claim, struct p
 	if (t->message->account == NULL || t->message->sender == NULL ||
 	    (d->return_to != NULL && t->message->return_to == NULL))
 		return -ENOMEM;
-	log_rewrites(s, d);
+	t->rewritten = d->from_replaced ? "From" : d->sender_replaced ? "envelope" : NULL;
 	return 0;
 }
 
@@ -271,7 +258,7 @@ submission_on_content(void *arg, const char *bytes, size_t len)
 
 	t->in_flight += grown;
 	if (!usage_grow(s->q, t->usage, grown))
-		return submission_refuse_greed(s, t->service, t->sender, "4.3.1",
+		return submission_refuse_logged(s, t->service, t->sender, 452, "4.3.1",
 		    "This user hands in more at once than it may: try again later");
 	/* as it was handed in, like the limit for all */
 	t->octets += len;
@@ -281,6 +268,16 @@ submission_on_content(void *arg, const char *bytes, size_t len)
 		r = -EFBIG;
 	}
 	return r < 0 ? refuse_because(s, r) : SMTP_ACCEPT;
+}
+
+/* A line about content, which is not stored yet. */
+static void
+note_content(const struct submission *s, const char *sentence, const struct log_pair *pairs)
+{
+	char who[LOG_LIMIT_WHO_MAX];
+
+	usage_name(s->usage, who);
+	log_limited(s->q->log, who, LOG_LEVEL_NOTICE, sentence, pairs);
 }
 
 /* The second pass, where the first one's facts ask for it: into a new body that replaces the old.
@@ -313,7 +310,7 @@ mend(struct submission *s, enum recode_need need)
 				"changed: encode it as base64 or quoted-printable",
 		    NULL);
 	if (r == 0 && (way == RECODE_WAY_SPLIT || way == RECODE_WAY_KEPT))
-		log_line(LOG_LEVEL_NOTICE,
+		note_content(s,
 		    way == RECODE_WAY_SPLIT
 			? "A line of more than 998 octets between the parts of a message was split."
 			: "A signed message has a line of more than 998 octets, which servers may "
@@ -332,13 +329,13 @@ log_signature(const struct submission *s)
 	char id[SPOOL_ID_LEN];
 
 	if (t->facts.signature_broken)
-		log_line(LOG_LEVEL_NOTICE,
+		note_content(s,
 		    "A signature covers what is changed in the header: it goes out as "
 		    "X-Original-DKIM-Signature.",
 		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)},
 			{LOG_SERVICE, t->service->name}, {LOG_SENDER, t->message->sender}));
 	if (t->from_replaced && t->facts.content_signed)
-		log_line(LOG_LEVEL_NOTICE,
+		note_content(s,
 		    "The content is signed by a sender whose From is replaced: who reads it may be "
 		    "warned that the two differ.",
 		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)},
@@ -360,7 +357,7 @@ complete_message(struct submission *s)
 		return r;
 	log_signature(s);
 	if (t->facts.nuls > 0)
-		log_line(LOG_LEVEL_NOTICE,
+		note_content(s,
 		    "NULs, which mail cannot carry, are removed from a header or a plain text.",
 		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
 	envelope_take(&t->recipients, m);
@@ -410,12 +407,28 @@ on_stored(void *arg, const struct spool_message *m, int r, bool is_new)
 	s->ops->proceed(s->arg);
 }
 
+/* Only of what is stored: the number of that is bounded, and nobody looks for the rest. */
+static void
+log_rewrite(const struct submission *s)
+{
+	const struct transaction *t = s->t;
+	char uid[16], id[SPOOL_ID_LEN];
+
+	if (t->rewritten == NULL)
+		return;
+	log_line(LOG_LEVEL_INFO, "The sender is rewritten.",
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->message->id, id)},
+		{LOG_SERVICE, t->service->name}, {LOG_UID, submission_uid_text(s->caller, uid)},
+		{LOG_SENDER, t->message->sender}, {LOG_OUTCOME, t->rewritten}));
+}
+
 static enum smtp_decision
 store(struct submission *s)
 {
 	struct transaction *t = s->t;
 	struct account *a = account_by_name(s->q, t->message->account);
 
+	log_rewrite(s);
 	s->storing = store_message(s->q, t->service, t->message, on_stored, s);
 	if (s->storing == NULL)
 		return refuse_because(s, -ENOMEM);

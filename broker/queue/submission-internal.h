@@ -31,6 +31,7 @@ struct transaction {
 	uint64_t in_flight; /* octets of the body counted there */
 	uint64_t memory;    /* and of the envelope */
 	uint64_t octets;    /* of content that came */
+	const char *rewritten; /* "From", "envelope" or NULL */
 	enum policy_envelope envelope;
 	char *sender;    /* given, qualified */
 	char *caller;    /* the calling user's own address */
@@ -79,11 +80,6 @@ enum smtp_decision submission_refuse_logged(struct submission *s, const struct s
     const char *address, int code, const char *enhanced, const char *words);
 /* Why a message over the service's limit is refused, with the limit. */
 void submission_too_large(const struct service *v, char *words, size_t size);
-/* A caller that takes too much is told so each time, and the log once a minute. */
-enum smtp_decision submission_refuse_greed(struct submission *s, const struct service *v,
-    const char *sender, const char *enhanced, const char *words);
-/* For the log: the uid of a caller, NULL where nobody vouches for one. */
-const char *submission_uid_text(const struct caller *c, char text[16]);
 
 /* struct smtp_server_ops; `arg` is the session. */
 enum smtp_decision submission_on_data(void *arg);

@@ -172,9 +172,10 @@ enum smtp_decision
 submission_refuse_logged(struct submission *s, const struct service *service, const char *address,
     int code, const char *enhanced, const char *words)
 {
-	char uid[16];
+	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
-	log_line(LOG_LEVEL_NOTICE, "A message is refused.",
+	usage_name(s->usage, who);
+	log_limited(s->q->log, who, LOG_LEVEL_NOTICE, "A message is refused.",
 	    LOG_PAIRS({LOG_OUTCOME, words}, {LOG_UID, submission_uid_text(s->caller, uid)},
 		{LOG_SERVICE, service == NULL ? NULL : service->name}, {LOG_SENDER, address},
 		{LOG_ENDPOINT, origin_text(s->caller)}));
@@ -216,14 +217,6 @@ refuse_nobody(struct submission *s, const char *sender)
 	return submission_refuse_logged(s, NULL, sender, 530, "5.7.0",
 	    "No service is configured for the user who calls: log in with a service's name and "
 	    "password");
-}
-
-enum smtp_decision
-submission_refuse_greed(struct submission *s, const struct service *v, const char *sender,
-    const char *enhanced, const char *words)
-{
-	return usage_tell(s->usage) ? submission_refuse_logged(s, v, sender, 452, enhanced, words)
-				    : submission_refuse(s, 452, enhanced, words);
 }
 
 /* A sender that the service may not claim is refused before the message travels; what its header says
@@ -273,7 +266,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
 		return refuse_size(s, v, sender);
 	if (usage_wait(s->q, s->usage) > 0)
-		return submission_refuse_greed(s, v, sender, "4.7.1",
+		return submission_refuse_logged(s, v, sender, 452, "4.7.1",
 		    "This user hands in more messages a minute than it may: try again later");
 	wait = store_rate_wait(v);
 	if (wait > 0)
@@ -353,7 +346,7 @@ on_rcpt(void *arg, const char *recipient, const struct smtp_rcpt_params *p)
 	struct envelope_refusal no;
 
 	if (usage_holds_too_much(s->q, s->t->usage))
-		return submission_refuse_greed(s, s->t->service, s->t->sender, "4.5.3",
+		return submission_refuse_logged(s, s->t->service, s->t->sender, 452, "4.5.3",
 		    "This user hands in more recipients at once than it may: try again later");
 	envelope_add(s->q, &s->t->recipients, &s->t->service->policy, recipient, p, &no);
 	count_envelope(s->t);

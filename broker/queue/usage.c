@@ -25,7 +25,6 @@ struct usage {
 	unsigned unknown; /* of a group: connections of uids of which main has not spoken yet */
 	uint64_t in_flight, memory;
 	struct rate_limit minute, logins, checks;
-	uint64_t told;       /* of queue_now_ms; 0: never */
 	bool exempt, placed; /* see usage.h */
 	struct usage *group; /* that of uids without a name, or NULL */
 	bool nameless;       /* it is one, as main has said */
@@ -385,14 +384,11 @@ usage_check(struct usage *u)
 	rate_limit_spend(&judged(u)->checks, CHECK_PERIOD, (int64_t)queue_now_ms(), 1);
 }
 
-bool
-usage_tell(struct usage *u)
+void
+usage_name(const struct usage *u, char to[LOG_LIMIT_WHO_MAX])
 {
-	uint64_t now = queue_now_ms();
-	struct usage *of = judged(u);
-
-	if (of->told != 0 && now - of->told < RATE_LIMIT_MINUTE)
-		return false;
-	of->told = now == 0 ? 1 : now;
-	return true;
+	if (u->place[0] == '@')
+		(void)snprintf(to, LOG_LIMIT_WHO_MAX, "%s", u->place + 1);
+	else
+		queue_name_caller(u->q, judged(u)->uid, *u->place == '\0' ? NULL : u->place, to);
 }

@@ -57,7 +57,7 @@ bool usage_login_barred(const struct usage *u);
 bool usage_check_barred(const struct usage *u);
 void usage_check(struct usage *u);
 
-/* Is it time to log that this caller is held back? At most once a minute. */
-bool usage_tell(struct usage *u);
+/* Whom it counts as, for log_limited. */
+void usage_name(const struct usage *u, char to[LOG_LIMIT_WHO_MAX]);
 
 #endif

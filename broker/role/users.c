@@ -2,6 +2,7 @@
 #include "broker/role/users.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -227,4 +228,13 @@ users_bucket(const struct users *u, uint32_t uid)
 	const struct entry *e = find(u, uid);
 
 	return uid == 0 || (e != NULL && has_name(e)) ? uid : CALLER_UID_OVERFLOW;
+}
+
+void
+users_name_bucket(uint32_t bucket, char *to, size_t size)
+{
+	if (bucket == CALLER_UID_OVERFLOW)
+		(void)snprintf(to, size, "uids without a name");
+	else
+		(void)snprintf(to, size, "uid %u", (unsigned)bucket);
 }

@@ -38,5 +38,7 @@ void users_answer(struct users *u, const struct message *m);
 /* Whom the uid counts as: itself where it is known to have a name, else CALLER_UID_OVERFLOW. Root
  * has one. */
 uint32_t users_bucket(const struct users *u, uint32_t uid);
+/* The same in words, for the log: "uid 1000", "uids without a name". */
+void users_name_bucket(uint32_t bucket, char *to, size_t size);
 
 #endif
