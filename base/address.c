@@ -356,12 +356,13 @@ next_token(struct lexer *x, struct token *t)
 struct parser {
 	struct lexer x;
 	struct buf address, name, fit; /* fit: the address as an envelope wants it */
-	size_t head, tail, end; /* where the address being built, and its local part, begin and end */
-	bool has_at;       /* an '@' stands in it */
-	bool glue;         /* its last token was '.' or '@': the next word belongs to it */
-	bool quoted;       /* a quoted string stands in it */
-	bool spaced;       /* white space stands in it, or between it and its neighbour */
-	bool angle;        /* it stands in angle brackets */
+	size_t head, tail,
+	    end;     /* where the address being built, and its local part, begin and end */
+	bool has_at; /* an '@' stands in it */
+	bool glue;   /* its last token was '.' or '@': the next word belongs to it */
+	bool quoted; /* a quoted string stands in it */
+	bool spaced; /* white space stands in it, or between it and its neighbour */
+	bool angle;  /* it stands in angle brackets */
 	address_visit *visit;
 	void *arg;
 };
@@ -449,10 +450,8 @@ add_to_address(struct parser *p, const struct token *t)
 static int
 give(struct parser *p, size_t at)
 {
-	struct address_item item = {.name = buf_str(&p->name),
-	    .local_end = p->tail,
-	    .end = p->end,
-	    .phrase = !p->has_at && !p->angle && (p->quoted || p->spaced)};
+	struct address_item item = {
+	    .name = buf_str(&p->name), .local_end = p->tail, .end = p->end, .bare = !p->angle};
 	bool any = p->address.len > 0, open = any && p->address.data[p->address.len - 1] == '@';
 	int r = 0;
 
@@ -461,6 +460,9 @@ give(struct parser *p, size_t at)
 	if (r == -EBADMSG)
 		r = wrong(p, open ? at : p->head);
 	item.address = buf_str(&p->fit);
+	item.phrase = !p->has_at && item.bare &&
+		      (p->quoted || p->spaced || strncmp(item.address, "=?", 2) == 0 ||
+			  address_is_utf8(item.address, p->fit.len));
 	if (r == 0 && any)
 		r = p->visit(p->arg, &item);
 	buf_clear(&p->address);

@@ -52,9 +52,10 @@ struct address_item {
 	size_t
 	    local_end; /* offset in the list behind the local part: where "@domain" goes that is not there */
 	size_t end; /* offset behind the whole */
-	/* It has no '@' and no angle brackets and is quoted, or one of several words: a list of recipients may name
-	 * local users so, but in From it is a display name without an address. */
+	/* It has no '@' and no angle brackets and is quoted, not ASCII, an encoded word, or one of several words: a list
+	 * of recipients may name local users so, but in From it is a display name without an address. */
 	bool phrase;
+	bool bare; /* it stands without angle brackets */
 };
 
 /* Called for each mailbox in order; a non-zero return stops the parse and is returned by it. */

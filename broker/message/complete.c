@@ -122,11 +122,10 @@ struct complete {
 	size_t crs;      /* CRs seen whose meaning the next octet decides */
 	bool line_begun; /* octets of an unended line were passed on */
 	/* header */
-	struct buf header;  /* whole lines, then the one that is being read */
-	size_t line;        /* where that one begins */
-	bool line_known;    /* that one is known to belong to the header section */
-	bool begun;         /* what may stand in front of it was dropped */
-	bool header_mended; /* NULs or lone CRs in it were not what the wire takes */
+	struct buf header; /* whole lines, then the one that is being read */
+	size_t line;       /* where that one begins */
+	bool line_known;   /* that one is known to belong to the header section */
+	bool begun;        /* what may stand in front of it was dropped */
 	bool in_body;
 	/* body */
 	bool raw; /* octets pass as they are */
@@ -229,6 +228,8 @@ is_binary_type(const struct header_field *f)
 	static const char *const types[] = {"image/", "audio/", "video/", "font/",
 	    "application/octet-stream", "application/pdf", "application/zip", "application/gzip"};
 
+	if (mime_value_begins(f, "text/"))
+		return !mime_is_text(f);
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (mime_value_begins(f, types[i]))
 			return true;
@@ -274,11 +275,35 @@ qualify(struct buf *out, const struct complete *c, const char *address)
 	return r;
 }
 
+/* Is it no address, but a name, or a part of one? In a field of a sender, a word without '@' is a local
+ * user only where it stands `alone`: "Doe, Jane" are no two of them. */
+static bool
+is_name(const struct address_item *item, bool alone)
+{
+	return item->phrase || (!alone && item->bare && address_domain(item->address) == NULL);
+}
+
+static int
+count_item(void *arg, const struct address_item *item)
+{
+	++*(size_t *)arg;
+	return 0;
+}
+
+static bool
+is_alone(const struct header_field *f)
+{
+	size_t count = 0, at;
+
+	(void)address_list_parse(f->value, f->value_len, count_item, &count, &at);
+	return count == 1;
+}
+
 struct collector {
 	const struct complete *c;
 	char **list;
 	size_t count, max;
-	bool phrase;
+	bool alone, phrase;
 };
 
 static int
@@ -290,9 +315,10 @@ collect(void *arg, const struct address_item *item)
 
 	if (k->count == k->max)
 		return -EBADMSG;
-	k->phrase = k->phrase || item->phrase;
-	if (item->phrase)
+	if (is_name(item, k->alone)) {
+		k->phrase = true;
 		return 0;
+	}
 	r = qualify(&address, k->c, item->address);
 	if (r == 0 && !address_is_valid(address.data, address.len, false))
 		r = -EBADMSG;
@@ -308,7 +334,7 @@ collect(void *arg, const struct address_item *item)
 static int
 find_from(struct complete *c, const struct header_field *f, struct found *found)
 {
-	struct collector k = {c, found->from, found->from_count, ADDRESSES_MAX, false};
+	struct collector k = {c, found->from, found->from_count, ADDRESSES_MAX, is_alone(f), false};
 	size_t before = found->from_count, at;
 	int r = address_list_parse(f->value, f->value_len, collect, &k, &at);
 
@@ -316,7 +342,9 @@ find_from(struct complete *c, const struct header_field *f, struct found *found)
 		found->first_from_count = k.count;
 	found->from_count = k.count;
 	found->from_phrase = found->from_phrase || k.phrase;
-	found->from_double = found->from_double || reading_is_double(f->value, f->value_len);
+	/* Others may take words beside an address for one more. */
+	found->from_double = found->from_double || (k.phrase && k.count > before) ||
+			     reading_is_double(f->value, f->value_len);
 	if (r == -EBADMSG || (r == 0 && k.count == before)) {
 		found->from_unreadable = true;
 		return 0;
@@ -328,7 +356,7 @@ static int
 find_sender(struct complete *c, const struct header_field *f, struct found *found)
 {
 	char *one[1] = {NULL};
-	struct collector k = {c, one, 0, 1, false};
+	struct collector k = {c, one, 0, 1, is_alone(f), false};
 	size_t at;
 	int r = -EBADMSG; /* a second Sender leaves it open which of them counts */
 
@@ -345,7 +373,8 @@ find_sender(struct complete *c, const struct header_field *f, struct found *foun
 static int
 find_resent(struct complete *c, const struct header_field *f, struct found *found)
 {
-	struct collector k = {c, found->resent, found->resent_count, ADDRESSES_MAX, false};
+	struct collector k = {
+	    c, found->resent, found->resent_count, ADDRESSES_MAX, is_alone(f), false};
 	size_t before = found->resent_count, at;
 	int r = address_list_parse(f->value, f->value_len, collect, &k, &at);
 
@@ -457,7 +486,7 @@ judge_signatures(struct complete *c, struct found *found, const struct complete_
 	bool broken =
 	    found->signature &&
 	    (plan->from != NULL || found->from_fields != 1 || found->covered_dropped ||
-		c->header_mended ||
+		c->facts.header_mended ||
 		(plan->drop_sender && found->sender != NULL && is_covered(found, "Sender")) ||
 		(plan->resent_from != NULL && found->resent_seen &&
 		    (is_covered(found, "Resent-From") || is_covered(found, "Resent-Sender"))));
@@ -487,6 +516,7 @@ struct qualified {
 	const struct header_field *f;
 	struct buf out; /* the value, up to `taken` */
 	size_t taken;
+	bool alone;
 };
 
 static int
@@ -495,7 +525,7 @@ qualify_item(void *arg, const struct address_item *item)
 	struct qualified *q = arg;
 	int r;
 
-	if (item->phrase || address_domain(item->address) != NULL)
+	if (is_name(item, q->alone) || address_domain(item->address) != NULL)
 		return 0;
 	r = buf_append(&q->out, q->f->value + q->taken, item->local_end - q->taken);
 	q->taken = item->local_end;
@@ -510,7 +540,9 @@ qualify_item(void *arg, const struct address_item *item)
 static int
 write_addresses(struct writer *w, const struct header_field *f, struct buf *out)
 {
-	struct qualified q = {w->c, f, BUF_INIT(FIELD_MAX), 0};
+	enum kind k = kind_of(f);
+	bool sender = k == KIND_FROM || k == KIND_SENDER || k == KIND_RESENT;
+	struct qualified q = {w->c, f, BUF_INIT(FIELD_MAX), 0, !sender || is_alone(f)};
 	bool utf8 = false;
 	size_t at;
 	int r = address_list_parse(f->value, f->value_len, qualify_item, &q, &at);
@@ -560,45 +592,66 @@ write_as(struct writer *w, struct buf *to, const char *name, const struct header
 	return r < 0 ? r : write_folded(w, to, name, strlen(name), buf_str(&value), value.len);
 }
 
+struct name_reader {
+	struct buf *name;
+	bool alone, found;
+};
+
 /* The display name of the first address; words in front of it that are no address are one as well. */
 static int
 first_name(void *arg, const struct address_item *item)
 {
-	struct buf *name = arg;
+	struct name_reader *n = arg;
 	int r = 0;
 
-	if (item->phrase) {
-		if (name->len > 0)
-			r = buf_append_char(name, ' ');
-		return r < 0 ? r : buf_append_str(name, item->address);
+	if (is_name(item, n->alone)) {
+		if (n->name->len > 0)
+			r = buf_append_char(n->name, ' ');
+		return r < 0 ? r : buf_append_str(n->name, item->address);
 	}
+	n->found = true;
 	if (item->name[0] != '\0') {
-		buf_clear(name);
-		r = buf_append_str(name, item->name);
+		buf_clear(n->name);
+		r = buf_append_str(n->name, item->name);
 	}
 	return r < 0 ? r : 1;
 }
 
-/* The display name in a field of a sender; one without an address is a name up to its brackets. */
+/* The text in front of any brackets, one that is quoted without its quotes. */
+static int
+read_text(const struct header_field *f, struct buf *text)
+{
+	const char *at = f->value, *end = memchr(at, '<', f->value_len);
+	bool quoted;
+	int r = 0;
+
+	if (end == NULL)
+		end = at + f->value_len;
+	while (at < end && strchr(" \t\r\n", *at) != NULL)
+		at++;
+	while (at < end && strchr(" \t\r\n", end[-1]) != NULL)
+		end--;
+	quoted = end - at >= 2 && *at == '"' && end[-1] == '"';
+	for (at += quoted, end -= quoted; at < end && r == 0; at++) {
+		at += quoted && *at == '\\' && at + 1 < end;
+		if (*at != '\r' && *at != '\n')
+			r = buf_append_char(text, *at);
+	}
+	return r;
+}
+
+/* The display name in a field of a sender. One without an address is all name, if it can be read. */
 static int
 read_name(const struct header_field *f, struct buf *name)
 {
-	const char *angle = memchr(f->value, '<', f->value_len);
-	CLEANUP_BUF struct buf alone = BUF_INIT(COMPLETE_HEADER_MAX + 16);
+	struct name_reader n = {name, is_alone(f), false};
 	size_t at;
-	int r = address_list_parse(f->value, f->value_len, first_name, name, &at);
+	int r = address_list_parse(f->value, f->value_len, first_name, &n, &at);
 
-	if (r == 1 || (r < 0 && r != -EBADMSG))
+	if (n.found || (r < 0 && r != -EBADMSG))
 		return r < 0 ? r : 0;
 	buf_clear(name);
-	r = buf_append(&alone, f->value, angle == NULL ? f->value_len : (size_t)(angle - f->value));
-	if (r == 0)
-		r = buf_append_str(&alone, " <a@b>");
-	if (r == 0)
-		r = address_list_parse(alone.data, alone.len, first_name, name, &at);
-	if (r == -EBADMSG)
-		buf_clear(name);
-	return r == 1 || r == -EBADMSG ? 0 : r;
+	return r == -EBADMSG ? 0 : read_text(f, name);
 }
 
 /* The field `field` with this address, and the display name that was there or is known. */
@@ -808,8 +861,10 @@ end_header(struct complete *c)
 
 	/* Those of the first line, of which it was not known what it is. */
 	for (size_t i = 0; i + 1 < c->line; i++)
-		if (c->header.data[i] == '\r' && c->header.data[i + 1] != '\n')
+		if (c->header.data[i] == '\r' && c->header.data[i + 1] != '\n') {
 			c->header.data[i] = ' ';
+			c->facts.header_mended = true;
+		}
 	if (r == 0)
 		r = find_signatures(c, &found);
 	while (r == 0 && header_next(c->header.data, c->line, true, &at, &f) == 1)
@@ -1047,7 +1102,7 @@ bare_crs(struct complete *c)
 	for (; c->crs > 0 && r == 0; c->crs--) {
 		bool header = !c->in_body && (c->line > 0 || c->line_known);
 
-		c->header_mended = c->header_mended || !c->in_body;
+		c->facts.header_mended = c->facts.header_mended || header;
 		c->facts.odd_octets = c->facts.odd_octets || c->in_body;
 		c->line_begun = true;
 		r = lines(c, header ? " " : "\r", 1);
@@ -1065,7 +1120,7 @@ nul(struct complete *c)
 		return r < 0 ? r : lines(c, "", 1);
 	}
 	c->facts.nuls++;
-	c->header_mended = c->header_mended || !c->in_body;
+	c->facts.header_mended = c->facts.header_mended || !c->in_body;
 	return 0;
 }
 

@@ -92,6 +92,7 @@ struct complete_facts {
 	bool is_signed;        /* a signature covers fields and the body */
 	bool signature_broken; /* one was there, and was put aside */
 	unsigned nuls;         /* removed */
+	bool header_mended;    /* NULs or CRs that end no line stood in the header section */
 	bool odd_octets;       /* the body holds NULs, or CRs that end no line */
 	bool raw_body;         /* from somewhere on it is as it came in, line ends included */
 	char subject[COMPLETE_SUBJECT_MAX + 1]; /* decoded no further; for lists */

@@ -24,6 +24,18 @@ mime_value_begins(const struct header_field *f, const char *word)
 }
 
 bool
+mime_is_text(const struct header_field *type)
+{
+	char charset[MIME_CHARSET_MAX + 1];
+
+	return mime_value_begins(type, "text/") &&
+	       !(mime_parameter(type, "charset", charset, sizeof(charset)) &&
+		   (strncasecmp(charset, "utf-16", 6) == 0 ||
+		       strncasecmp(charset, "utf-32", 6) == 0 ||
+		       strncasecmp(charset, "ucs-", 4) == 0));
+}
+
+bool
 mime_is_signed(const struct header_field *type)
 {
 	static const char *const types[] = {"multipart/signed", "multipart/encrypted",

@@ -11,6 +11,9 @@ enum { MIME_CHARSET_MAX = 40 };
 /* Does the field's value begin with `word`, without regard to case and white space in front? */
 bool mime_value_begins(const struct header_field *f, const char *word);
 
+/* Does it say that the content is text whose lines end as lines do? Not in a charset of wider units, such as UTF-16. */
+bool mime_is_text(const struct header_field *type);
+
 /* Is it of a type whose content a signature or an encryption covers octet by octet (RFC 1847, RFC 8551)? */
 bool mime_is_signed(const struct header_field *type);
 

@@ -116,7 +116,7 @@ way_of_type(const struct header_field *f, bool *ret_message)
 	/* RFC 2046 section 5.2: these may not be encoded. */
 	if (mime_value_begins(f, "message/"))
 		return RECODE_WAY_OPAQUE;
-	return mime_value_begins(f, "text/") ? RECODE_WAY_QUOTED_PRINTABLE : RECODE_WAY_BASE64;
+	return mime_is_text(f) ? RECODE_WAY_QUOTED_PRINTABLE : RECODE_WAY_BASE64;
 }
 
 static enum recode_way

@@ -205,6 +205,7 @@ ask_explain(struct client *c, const struct message *m)
 {
 	struct queue *q = c->control->q;
 	uint32_t uid = (uint32_t)message_u64(m, F_UID, CALLER_UID_OVERFLOW);
+	CLEANUP_BUF struct buf sender = BUF_INIT(ADDRESS_MAX);
 	uint64_t group;
 	size_t count = 0;
 
@@ -218,6 +219,10 @@ ask_explain(struct client *c, const struct message *m)
 	c->who_groups = calloc(count + 1, sizeof(*c->who_groups));
 	c->who_socket = copy_field(m, F_SOCKET_NAME);
 	c->sender = copy_field(m, F_SENDER);
+	if (c->sender != NULL && address_read(c->sender, strlen(c->sender), false, &sender) == 0) {
+		free(c->sender);
+		c->sender = buf_take(&sender);
+	}
 	c->recipient = copy_field(m, F_RCPT);
 	if (c->who_groups == NULL || c->sender == NULL) {
 		control_fail(c, "Out of memory.", EX_OSERR);

@@ -356,9 +356,10 @@ complete_message(struct submission *s)
 	if (r < 0)
 		return r;
 	log_signature(s);
-	if (t->facts.nuls > 0)
+	if (t->facts.nuls > 0 || t->facts.header_mended)
 		note_content(s,
-		    "NULs, which mail cannot carry, are removed from a header or a plain text.",
+		    "Octets that mail cannot carry (NUL, or CR alone) are taken out of a header or "
+		    "a plain text.",
 		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
 	envelope_take(&t->recipients, m);
 	m->size = t->facts.size;

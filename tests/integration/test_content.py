@@ -119,7 +119,7 @@ def addresses(f, server):
 def senders(f, server):
     """A From that names no usable sender stays, and the caller's own address stands in."""
     own = (pwd.getpwuid(os.getuid()).pw_name + '@example.test').encode()
-    for text in ('Backup Script', '"Backup Script"', 'a@b..c', 'Mr. X <>', 'Team:;', 'a@-b.example', 'Backup Script <a@b@c>'):
+    for text in ('Backup Script', '"Backup Script"', 'Doe, Jane', '=?utf-8?q?Backup?=', 'a@b..c', 'Mr. X <>', 'Team:;', 'a@-b.example', 'Backup Script <a@b@c>'):
         got = handed_in(f, server, f'From: {text}\nTo: to@example.org\nSubject: x\n\nx\n', '-t')
         check(f'From: {text}', got and got['sender'] == own and f'From: {text}\r\n'.encode() in got['content'], got or f.shown())
     check('nothing waits', f.empty(), f.shown())
@@ -246,11 +246,14 @@ def octets(f, server):
     text = b'progress 1\rprogress 2\r' + b'y' * 1200 + b'\nend\n'
     got = handed_in(f, server, b'From: box@example.test\n\n' + text, 'a@example.org')
     check('a text with lone CRs and a long line', fits(got) and decoded(got) == text.replace(b'\n', b'\r\n'), got)
+    wide = 'one\ntwo \u010a\n'.encode('utf-16-le')
+    got = handed_in(f, server, head + b'Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: binary\n\n' + wide, 'a@example.org')
+    check('a text in two octets a character', fits(got) and decoded(got) == wide, got)
     got = handed_in(f, server, head + b'Content-Type: text/plain\n\na\0b\n', 'a@example.org')
     check('a NUL in a text part', fits(got) and decoded(got) == b'a\0b\r\n', got)
     got = handed_in(f, server, b'From: box@example.test\n\na\0b\n', 'a@example.org')
     check('a NUL in a message without MIME fields is removed, and the log says so', got and got['content'].endswith(b'\r\n\r\nab\r\n') and
-          wait_for(lambda: 'NULs' in f.log(), 10), got)
+          wait_for(lambda: 'NUL, or CR alone' in f.log(), 10), got)
     for name, content in (('multipart/signed', b'Content-Type: multipart/signed; boundary=b\n\n' + multi(b'\na\0b\n')), ('S/MIME', b'Content-Type: application/pkcs7-mime\n\na\rb\n'),
                           ('an unknown encoding', b'Content-Type: text/plain\nContent-Transfer-Encoding: x-uuencode\n\na\0b\n'),
                           ('a DKIM-Signature', b'DKIM-Signature: v=1; h=from; d=x; s=y\n\na\0b\n')):

@@ -280,6 +280,8 @@ test_lists(void **state)
 	    {"Backup Script x@y", "Backup?|Script?|x@y|"},
 	    {"x@y Backup", "x@y|Backup?|"},
 	    {"Mr. X", "Mr.X?|"},
+	    {"M\xc3\xbcller, =?utf-8?q?x?=, <M\xc3\xbcller>",
+		"M\xc3\xbcller?|=?utf-8?q?x?=?|M\xc3\xbcller|"},
 	    {"Backup, Script", "Backup|Script|"},
 	    {"Backup (x) Script", "Backup{x}?|Script?|"},
 	    {"a..b@c, .d@e, f.@g, h@i.", "\"a..b\"@c|\".d\"@e|\"f.\"@g|h@i|"},

@@ -345,6 +345,18 @@ test_rewritten_from(void **state)
 		"From: Backup Script <billing@example.com>\r\n" ADDED_DATE ADDED_ID
 		"Reply-To: w@host.example\r\nX-Original-From: Backup Script w@host.example\r\n\r\n",
 		true},
+	    {"From: Doe, Jane\n\n",
+		"From: \"Doe, Jane\" <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+		"X-Original-From: Doe, Jane\r\n\r\n",
+		true},
+	    {"From: =?utf-8?q?Backup?=\n\n",
+		"From: =?utf-8?q?Backup?= <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+		"X-Original-From: =?utf-8?q?Backup?=\r\n\r\n",
+		true},
+	    {"From: Doe, Jane <w@host.example>\n\n",
+		"From: Jane <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+		"Reply-To: w@host.example\r\nX-Original-From: Doe, Jane <w@host.example>\r\n\r\n",
+		true},
 	    /* a display name that is another address would be read as the sender */
 	    {"From: ceo@evil.test <www@host.example>\n\n",
 		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
@@ -421,14 +433,18 @@ test_claims(void **state)
 		const char *in, *claimed;
 	} rows[] = {
 	    {"From: a@b.example\nSender: x\n\n", "a@b.example/x@mail.example"},
-	    {"From: a@b.example, root\n\n", "a@b.example,root@mail.example"},
+	    {"From: a@b.example, root\n\n", "a@b.example!"},
 	    {"From: a@b.example\nFrom: c@d.example\n\n", "a@b.example,c@d.example"},
 	    {"From: a@b.example, <<\n\n", "a@b.example?"},
 	    {"From: undisclosed:;\n\n", "?"},
 	    {"From: Backup Script\n\n", "?"},
 	    {"From: \"Backup\"\n\n", "?"},
-	    {"From: Backup Script, a@b.example\n\n", "a@b.example"},
+	    {"From: Backup Script, a@b.example\n\n", "a@b.example!"},
 	    {"From: a@b..c\n\n", "?"},
+	    {"From: Doe, Jane\n\n", "?"},
+	    {"From: M\xc3\xbcller\n\n", "?"},
+	    {"From: Doe, Jane <a@b.example>\n\n", "a@b.example!"},
+	    {"From: <root>, a@b.example\n\n", "root@mail.example,a@b.example"},
 	    {"From: a..b@c.example\n\n", "\"a..b\"@c.example"},
 	    {"From: ceo@evil.test <a@b.example>\n\n", "a@b.example!"},
 	    {"From: <@evil.test:a@b.example>\n\n", "a@b.example!"},
