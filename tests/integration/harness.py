@@ -291,8 +291,9 @@ class Frank:
         """Starts frankd and waits until it listens. Returns whether it does."""
         self.starts += 1
         log = open(self.log_file, 'ab')
+        # Who starts it may have any umask: what others need is theirs all the same.
         self.p = subprocess.Popen([program('frankd'), '-c', self.conf_file, '--foreground'], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
-                                  start_new_session=True)
+                                  start_new_session=True, umask=0o077)
         log.close()
         if not wait:
             return True

@@ -27,6 +27,7 @@ def main():
     for t in o.topics:
         if t not in TOPICS:
             a.error(f'no topic {t}; there are: {", ".join(TOPICS)}')
+    os.umask(0o022)  # whatever the caller's is: other users have to reach what is made here
     run_dir = tempfile.mkdtemp(prefix='frank-it-')
     os.chmod(run_dir, 0o755)
     harness.begin(run_dir)
