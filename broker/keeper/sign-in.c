@@ -53,6 +53,8 @@ attempt_free(struct attempt *t)
 	free(t->userinfo_endpoint);
 	free(t->scope);
 	identity_known_clear(&t->known);
+	free(t->refusal);
+	free(t->refusal_next);
 	free(t);
 }
 
@@ -321,8 +323,7 @@ attempt_refuse_start(struct client *c, const struct account *a)
 	account_conf_facts(conf, &whose);
 	diagnosis_step("{Renew}.", &whose, step, sizeof(step));
 	if (conf->grant == GRANT_PASSWORD)
-		client_done(
-		    c, EX_CONFIG, "This account signs in with a password.", step, NULL);
+		client_done(c, EX_CONFIG, "This account signs in with a password.", step, NULL);
 	else if (!account_conf_needs_person(conf))
 		client_done(c, EX_CONFIG,
 		    "This account needs nobody to sign in: its grant is another.", NULL, NULL);
@@ -437,6 +438,31 @@ fail_identity(
 	    buf_str(&text), buf_str(&next), NULL);
 }
 
+/* What the ID token says is kept for an end that the userinfo endpoint has nothing to say about. */
+static int
+keep_refusal(
+    struct attempt *t, enum identity_verdict verdict, const char *name, const struct message *m)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
+			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+	const struct identity_expected e = expected(t, NULL);
+
+	if (verdict == IDENTITY_UNKNOWN && !message_has(m, F_ID_FAULT))
+		return 0;
+	identity_explain(verdict, name, m, &e, &text, &next);
+	t->refusal = strdup(buf_str(&text));
+	t->refusal_next = strdup(buf_str(&next));
+	return t->refusal == NULL || t->refusal_next == NULL ? -ENOMEM : 0;
+}
+
+static void
+finish_refused(struct attempt *t)
+{
+	CLEANUP_FREE char *text = TAKE_PTR(t->refusal), *next = TAKE_PTR(t->refusal_next);
+
+	attempt_finish(t, EX_NOPERM, text, next, NULL);
+}
+
 static void
 identified(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
     bool sent)
@@ -449,11 +475,16 @@ identified(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
 	if (attempt_conf_changed(t))
 		return;
 	if (m == NULL || message_has(m, F_FAULT)) {
-		attempt_fail_fault(t, m == NULL ? fault : message_str(m, F_FAULT), false);
+		if (t->refusal != NULL)
+			finish_refused(t);
+		else
+			attempt_fail_fault(t, m == NULL ? fault : message_str(m, F_FAULT), false);
 		return;
 	}
 	verdict = identity_judge(m, &e, &t->known, &name);
-	if (verdict == IDENTITY_FITS)
+	if (verdict == IDENTITY_UNKNOWN && t->refusal != NULL)
+		finish_refused(t);
+	else if (verdict == IDENTITY_FITS)
 		store_tokens(t, name);
 	else
 		fail_identity(t, verdict, name, m);
@@ -498,6 +529,8 @@ check_identity(struct attempt *t, const struct message *m, const struct secret *
 	verdict = identity_judge(m, &e, &t->known, &name);
 	if (verdict == IDENTITY_FITS || !t->account->conf->verify_identity)
 		store_tokens(t, name);
+	else if (t->userinfo_endpoint != NULL && keep_refusal(t, verdict, name, m) < 0)
+		attempt_fail_memory(t);
 	else if (t->userinfo_endpoint != NULL)
 		ask_userinfo(t, access);
 	else

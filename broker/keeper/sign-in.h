@@ -44,6 +44,8 @@ struct attempt {
 	struct sealed *access, *refresh;
 	char *scope;
 	struct identity_known known;
+	char *refusal,
+	    *refusal_next; /* by the ID token, where the userinfo endpoint knows no better; NULL: none */
 	bool has_life, has_refresh_life;
 	uint64_t life, refresh_life;
 };
