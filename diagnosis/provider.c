@@ -262,13 +262,19 @@ diagnosis_banner_is_foreign(const struct diagnosis_facts *f)
 }
 
 const char *
-diagnosis_submission(const struct diagnosis_facts *f, unsigned provider)
+diagnosis_submission(const struct diagnosis_facts *f, unsigned provider, char *scratch, size_t size)
 {
 	unsigned of_sender = by_domain(f->mail_from);
 	size_t i = index_of(of_sender != 0 ? of_sender : provider);
 
-	if (diagnosis_is_consumer(f) && (of_sender == 0 || of_sender == MICROSOFT) &&
-	    (provider == MICROSOFT || of_sender == MICROSOFT))
+	if (i == ARRAY_SIZE(providers) || providers[i].submission == NULL)
+		return NULL;
+	if (providers[i].bit == MICROSOFT && diagnosis_is_consumer(f))
 		return "smtp-mail.outlook.com:587";
-	return i < ARRAY_SIZE(providers) ? providers[i].submission : NULL;
+	if (of_sender != 0 || by_name(f->provider) != 0 || !diagnosis_is_mx(f))
+		return providers[i].submission;
+	/* whose host for incoming mail it is says little of where the sender belongs */
+	(void)snprintf(
+	    scratch, size, "%s, for mailboxes of %s", providers[i].submission, providers[i].name);
+	return scratch;
 }

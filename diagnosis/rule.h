@@ -134,8 +134,9 @@ bool diagnosis_is_consumer(const struct diagnosis_facts *f);
 bool diagnosis_port_is_wrong(const struct diagnosis_facts *f);
 bool diagnosis_banner_is_foreign(const struct diagnosis_facts *f);
 /* Where mail from this sender is submitted, "host:port": by the sender's domain, else the provider;
- * NULL where neither is known. */
-const char *diagnosis_submission(const struct diagnosis_facts *f, unsigned provider);
+ * NULL where neither is known. `scratch` may be written. */
+const char *diagnosis_submission(
+    const struct diagnosis_facts *f, unsigned provider, char *scratch, size_t size);
 /* What the provider takes for a password, for people; NULL where nothing special is known. */
 const char *diagnosis_provider_password(unsigned provider);
 /* The name of a provider's bit for people: "Microsoft 365"; "the provider" for none. */

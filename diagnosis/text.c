@@ -191,7 +191,7 @@ static const char *
 submission(
     const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
 {
-	return diagnosis_submission(f, m->provider);
+	return diagnosis_submission(f, m->provider, scratch, size);
 }
 
 static const char *

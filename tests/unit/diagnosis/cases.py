@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """cases.py FRANK SOURCE: refusals as servers and programs really worded them, explained by `frank check --explain`.
 
-A line of cases.jsonl each: the reply as it was given or printed, the provider, stage and context that were known, and what is
+A line of cases.jsonl each: the reply as it was given or printed, the provider, stage and context that were known (where there is no stage, the words have to tell it), and what is
 right: whose it is to fix (one of `fixer`), the retry class (one of `retry`), and words that the answer must have of its own,
 one of each group of `says`; those that it merely quotes from the reply do not count. `after` names the public report.
 
@@ -14,7 +14,9 @@ FIXERS = {'mailbox-owner', 'tenant-admin', 'frank-admin', 'sender-config', 'prov
 
 
 def explain(frank, case):
-    args = [frank, 'check', '--explain', case['reply'], '--stage', case['stage'], '--json']
+    args = [frank, 'check', '--explain', case['reply'], '--json']
+    if case.get('stage'):
+        args += ['--stage', case['stage']]
     if case.get('provider'):
         args += ['--provider', case['provider']]
     if 'context' in case:
@@ -49,7 +51,7 @@ def judge_cases(frank):
         answers = list(pool.map(lambda c: explain(frank, c), cases))
     wrong = [(c, a, f) for c, a in zip(cases, answers) if (f := faults_of(c, a))]
     for case, answer, faults in wrong:
-        print(f'{case["stage"]}: {case["reply"][:100]!r}: {faults}: {answer}')
+        print(f'{case.get("stage")}: {case["reply"][:100]!r}: {faults}: {answer}')
     print(f'{len(cases) - len(wrong)} of {len(cases)} refusals are explained rightly')
     return len(wrong)
 

@@ -43,8 +43,10 @@ broken_invariant(
 	    (strpbrk(d->text, "{}[]") != NULL || strpbrk(d->next, "[]") != NULL ||
 		(strchr(d->next, '{') != NULL && strstr(d->next, "{\"") == NULL)))
 		return "a template is left open";
-	if (has_text(d->text, "the sender the sender") || has_text(d->next, "= \"\"") ||
-	    has_text(d->next, "= ;") || has_text(d->next, "= ."))
+	if (has_text(d->text, "the sender the sender") ||
+	    has_text(d->text, "mailbox the account") || has_text(d->text, "account the account") ||
+	    has_text(d->next, "host the server") || has_text(d->next, "identity the") ||
+	    has_text(d->next, "= \"\"") || has_text(d->next, "= ;") || has_text(d->next, "= ."))
 		return "a word is missing";
 	return NULL;
 }
