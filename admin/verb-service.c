@@ -29,6 +29,8 @@ static const struct column service_columns[] = {
     {F_RATE, "rate_minute", true},
     {F_RATE_DAY, "rate_day", true},
     {F_SIZE_LIMIT, "max_size", true},
+    {F_QUEUE_LIMIT, "max_queue", true},
+    {F_SIZE, "queued_octets", true},
     {F_RECIPIENTS_MAX, "recipients_max", true},
     {F_TEXT, "text", false},
 };

@@ -57,7 +57,14 @@ static const struct column service_columns[] = {
     {F_TEXT, "text", false},
 };
 
+static const struct column problem_columns[] = {
+    {F_KIND, "kind", false},
+    {F_TEXT, "text", false},
+    {F_NEXT, "next", false},
+};
+
 struct gathered {
+	json_t *problems; /* of this host */
 	json_t *accounts; /* array of objects, in the order of the configuration */
 	json_t *services;
 	json_t *by_name; /* account's name to the object in `accounts` */
@@ -77,22 +84,30 @@ add_account(struct gathered *g, const struct message *m)
 }
 
 static int
+add_object(json_t *list, const struct message *m, const struct column *columns, size_t count)
+{
+	json_t *o = json_object();
+
+	if (o == NULL || cli_json_fields(o, m, columns, count) < 0) {
+		json_decref(o);
+		return EX_OSERR;
+	}
+	return json_array_append_new(list, o) < 0 ? EX_OSERR : EX_OK;
+}
+
+static int
 take_row(void *arg, const struct message *m)
 {
 	struct gathered *g = arg;
 	json_t *o;
 
 	switch (message_type(m)) {
+	case M_ROW_PROBLEM:
+		return add_object(g->problems, m, problem_columns, ARRAY_SIZE(problem_columns));
 	case M_ROW_ACCOUNT:
 		return add_account(g, m);
 	case M_ROW_SERVICE:
-		o = json_object();
-		if (o == NULL ||
-		    cli_json_fields(o, m, service_columns, ARRAY_SIZE(service_columns)) < 0) {
-			json_decref(o);
-			return EX_OSERR;
-		}
-		return json_array_append_new(g->services, o) < 0 ? EX_OSERR : EX_OK;
+		return add_object(g->services, m, service_columns, ARRAY_SIZE(service_columns));
 	case M_ROW_CREDENTIAL:
 		o = json_object();
 		if (o == NULL ||
@@ -121,8 +136,8 @@ gather(const struct cli *cli, const char *account, struct gathered *g)
 	struct message *m;
 	int status;
 
-	*g = (struct gathered){json_array(), json_array(), json_object()};
-	if (g->accounts == NULL || g->services == NULL || g->by_name == NULL)
+	*g = (struct gathered){json_array(), json_array(), json_array(), json_object()};
+	if (g->problems == NULL || g->accounts == NULL || g->services == NULL || g->by_name == NULL)
 		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
 	status = link_open(&queue, cli, ROLE_QUEUE, STATUS_PATIENCE);
 	if (status == EX_OK)
@@ -141,6 +156,7 @@ gather(const struct cli *cli, const char *account, struct gathered *g)
 static void
 gathered_clear(struct gathered *g)
 {
+	json_decref(g->problems);
 	json_decref(g->accounts);
 	json_decref(g->services);
 	json_decref(g->by_name);
@@ -208,6 +224,21 @@ print_words(const struct cli *cli, const json_t *o)
 		(void)fputs("    Next: ", stdout);
 		cli_put(cli, COLOUR_BOLD, next, 0);
 		(void)putchar('\n');
+	}
+}
+
+static void
+print_problems(const struct cli *cli, const json_t *problems)
+{
+	size_t i;
+	const json_t *o;
+
+	json_array_foreach(problems, i, o)
+	{
+		cli_put(cli, COLOUR_BAD, text_of(o, "text"), 0);
+		(void)fputs("\n    Next: ", stdout);
+		cli_put(cli, COLOUR_BOLD, text_of(o, "next"), 0);
+		(void)fputs("\n\n", stdout);
 	}
 }
 
@@ -294,8 +325,12 @@ show(const struct cli *cli, bool services)
 		(void)json_object_set(o, "accounts", g.accounts);
 		if (services)
 			(void)json_object_set(o, "services", g.services);
+		if (services)
+			(void)json_object_set(o, "problems", g.problems);
 		status = cli_print_json(o, EX_OK);
 	} else if (status == EX_OK) {
+		if (services)
+			print_problems(cli, g.problems);
 		print_accounts(cli, g.accounts);
 		if (json_array_size(g.services) > 0 && services)
 			(void)putchar('\n');

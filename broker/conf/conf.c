@@ -367,7 +367,8 @@ add_listener(struct loader *l, const struct raw_block *b)
 /* Also the words that the queue gives to events (broker/queue/notice.c). */
 const char *const conf_event_kinds[] = {"needs-authorization", "refused", "client-error",
     "configuration", "client-secret-expires", "certificate-expires", "consent-lapses",
-    "mail-failed", "mail-held", "mail-returned", "drop-refused", "recovered", NULL};
+    "mail-failed", "mail-held", "mail-returned", "drop-refused", "disk-full", "spool-error",
+    "recovered", NULL};
 
 static int
 add_webhook(struct loader *l, const struct raw_block *b)

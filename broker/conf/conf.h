@@ -107,6 +107,7 @@ struct conf_service {
 	char *mode;                     /* deliver | capture */
 	unsigned rate_minute, rate_day; /* 0: no limit */
 	uint64_t size_max;              /* octets; 0: the spool's */
+	uint64_t queue_max;             /* octets of the disk for its mail; 0: none is set */
 	unsigned recipients_max;        /* 0: no limit of its own */
 	bool token;
 };
@@ -154,6 +155,7 @@ struct conf {
 	uint64_t user_in_flight;              /* octets of messages being handed in */
 	/* spool */
 	uint64_t size_max;                               /* octets */
+	uint64_t min_free;                               /* octets; 0: by the size of the disk */
 	unsigned lifetime, warn_after, keep_transcripts; /* seconds */
 	uint64_t transcripts_size;                       /* octets of all of them */
 	char *in_doubt;                                  /* retry | hold */

@@ -77,8 +77,9 @@ take_lock(struct folders *f, struct buf *why)
 		    pid, f->path);
 		return -EBUSY;
 	}
+	/* written over what is there, which takes no block of a disk that may be full */
 	len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(f->lock, 0) < 0 || pwrite(f->lock, pid, (size_t)len, 0) != len)
+	if (pwrite(f->lock, pid, (size_t)len, 0) != len || ftruncate(f->lock, len) < 0)
 		return complain(why, "cannot write the lock in", f->path, errno);
 	return 0;
 }

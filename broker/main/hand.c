@@ -67,6 +67,7 @@ make_begin(const struct settings *s, enum role_id role)
 		message_put_u64(m, F_USER_RATE, c->user_rate);
 		message_put_u64(m, F_USER_IN_FLIGHT, c->user_in_flight);
 		message_put_u64(m, F_SIZE_LIMIT, c->size_max);
+		message_put_u64(m, F_MIN_FREE, c->min_free);
 		message_put_u64(m, F_LIFETIME, c->lifetime);
 		message_put_u64(m, F_WARN_AFTER, c->warn_after);
 		message_put_u64(m, F_TRANSCRIPT_DAYS,
@@ -188,6 +189,7 @@ make_service(const struct conf_service *v)
 	message_put_u64(m, F_RATE, v->rate_minute);
 	message_put_u64(m, F_RATE_DAY, v->rate_day);
 	message_put_u64(m, F_SIZE_LIMIT, v->size_max);
+	message_put_u64(m, F_QUEUE_LIMIT, v->queue_max);
 	message_put_u64(m, F_RECIPIENTS_MAX, v->recipients_max);
 	message_put_u64(m, F_TOKEN_ALLOWED, v->token);
 	message_put_u64(m, F_PASSWORD_ALLOWED, v->password);

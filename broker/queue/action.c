@@ -206,12 +206,8 @@ act_on_message(
 	bool changed = true;
 	int r = 0;
 
-	if ((m->flags & SPOOL_REFUSED) != 0) {
-		r = act_on_refused(q, action, x);
-		if (r == 1)
-			tell(q, m, action, scope);
-		return r;
-	}
+	if ((m->flags & SPOOL_REFUSED) != 0)
+		return act_on_refused(q, action, x);
 	for (size_t i = 0; i < m->count; i++)
 		if (m->recipients[i].state == SPOOL_SENDING)
 			return action == ACTION_RETRY ? 0 : -EBUSY;
@@ -223,10 +219,7 @@ act_on_message(
 	if (r == 0)
 		r = action == ACTION_DELETE ? spool_delete(q->spool, m->id)
 					    : change(q, action, m, &changed);
-	if (r < 0 || !changed)
-		return r;
-	tell(q, m, action, scope);
-	return 1;
+	return r < 0 ? r : changed;
 }
 
 /* A person wants it tried: whatever was learned of the account is put to the test. */
@@ -245,11 +238,14 @@ wake_account(struct queue *q, struct account *a)
 }
 
 static void
-after_commit(struct queue *q, enum action action, const struct acted *x, bool by_admin)
+after_commit(
+    struct queue *q, enum action action, const struct acted *x, const struct action_scope *scope)
 {
+	bool by_admin = scope->owner.uid < 0;
 	const struct spool_message *m = &x->message, *report = x->report;
 	struct account *a = account_by_name(q, m->account);
 
+	tell(q, m, action, scope);
 	if (report != NULL)
 		dispatch_wait(
 		    q, account_by_name(q, report->account), report->service, report->next);
@@ -305,7 +301,7 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 		spool_rollback(q->spool);
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
-			after_commit(q, action, &changed[i], scope->owner.uid < 0);
+			after_commit(q, action, &changed[i], scope);
 		acted_clear(&changed[i]);
 	}
 	free(changed);
@@ -320,9 +316,14 @@ act_on_some(struct queue *q, enum action action, const struct action_scope *scop
 {
 	int r;
 
-	if (!turn_flush(q) && turn_is_stuck(q))
+	/* What frees space is done also where results cannot be written; what they are about is being
+	 * sent, and is not touched. */
+	if (!turn_flush(q) && turn_is_stuck(q) && action != ACTION_DELETE)
 		return -ENOSPC;
 	r = act_on_ids(q, action, scope, ids, count, ret_done);
+	if (r == -ENOSPC && spool_make_room(q->spool))
+		r = act_on_ids(q, action, scope, ids, count, ret_done);
+	(void)spool_checkpoint(q->spool, false);
 	dispatch_run(q);
 	return r;
 }

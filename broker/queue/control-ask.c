@@ -77,9 +77,9 @@ ask_status(struct client *c)
 		control_fail(c, "The spool cannot be read.", EX_IOERR);
 		return;
 	}
-	c->count = q->account_count;
+	c->count = control_is_admin(c) ? SIZE_MAX : 0;
 	c->most = 0;
-	c->kind = CURSOR_ACCOUNTS;
+	c->kind = CURSOR_PROBLEMS;
 }
 
 /* A part of them: whoever wants more asks again, after the last one. */

@@ -7,6 +7,7 @@
 
 #include "broker/ipc/reply.h"
 #include "broker/queue/notice.h"
+#include "broker/queue/problem.h"
 
 static int
 row_message(struct client *c, const struct spool_message *m)
@@ -299,7 +300,14 @@ control_row_of_status(struct client *c)
 	struct queue *q = c->control->q;
 	int r = 0;
 
-	if (c->kind == CURSOR_ACCOUNTS) {
+	if (c->kind == CURSOR_PROBLEMS) {
+		struct message *m = problem_row(q, c->at);
+
+		if (m == NULL)
+			c->count = c->at + 1; /* that was the last one */
+		else
+			r = channel_send(c->channel, m, -1);
+	} else if (c->kind == CURSOR_ACCOUNTS) {
 		const struct account *a = q->accounts[c->at];
 
 		if (a->configured && control_sees_account(c, a))

@@ -96,6 +96,10 @@ next_part(struct client *c)
 		if (r == 0)
 			c->after = UINT64_MAX;
 		return r < 0 ? r : 1;
+	case CURSOR_PROBLEMS:
+		c->kind = CURSOR_ACCOUNTS;
+		c->count = c->control->q->account_count;
+		return 1;
 	case CURSOR_ACCOUNTS:
 		c->kind = CURSOR_SERVICES;
 		c->count = c->control->q->service_count;

@@ -79,6 +79,7 @@ struct drop {
 	bool partial; /* there is more than a look takes */
 	struct found *found;
 	size_t count, room, at;
+	size_t aside, aside_seen; /* files NAME.refused: of the last look, of this one */
 	struct share shares[USERS_MAX];
 	ino_t left[LEFT_MAX]; /* folders that were told of */
 	size_t left_count;
@@ -140,6 +141,7 @@ keep_aside(struct drop *d, const char *name, const char *why)
 		    strerror(-r));
 		return;
 	}
+	d->aside++;
 	tell(d, LOG_LEVEL_ERROR, "A file in the drop directory holds no message; kept aside.",
 	    aside, why);
 	(void)buf_printf(&text,
@@ -569,7 +571,9 @@ on_scan_step(evutil_socket_t number, short what, void *arg)
 	struct dirent *e = NULL;
 
 	for (int i = 0; i < STEP_ENTRIES && (e = readdir(d->scan)) != NULL; i++) {
-		if (ends_in(e->d_name, ".tmp"))
+		if (ends_in(e->d_name, ".refused"))
+			d->aside_seen++;
+		else if (ends_in(e->d_name, ".tmp"))
 			look_at_unfinished(d, e->d_name);
 		else if (e->d_name[0] != '.' && ends_in(e->d_name, ".drop"))
 			note_file(d, e->d_name);
@@ -580,6 +584,7 @@ on_scan_step(evutil_socket_t number, short what, void *arg)
 	}
 	(void)closedir(d->scan);
 	d->scan = NULL;
+	d->aside = d->aside_seen;
 	arrange(d);
 	step_later(d);
 }
@@ -591,6 +596,7 @@ begin_scan(struct drop *d)
 	int fd = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	d->scan = fd < 0 ? NULL : fdopendir(fd);
+	d->aside_seen = 0;
 	if (d->scan != NULL) {
 		(void)event_add(d->scan_step, &now);
 		return;
@@ -617,6 +623,12 @@ drop_scan(struct drop *d)
 	d->looks = 0;
 	d->seen = st.st_mtim;
 	begin_scan(d);
+}
+
+size_t
+drop_aside(const struct drop *d)
+{
+	return d->aside;
 }
 
 static void

@@ -87,6 +87,8 @@ explain_service(struct queue *q, const struct service *v)
 	put_limit(m, F_RATE, p->rate_minute);
 	put_limit(m, F_RATE_DAY, p->rate_day);
 	put_limit(m, F_SIZE_LIMIT, p->size_max);
+	put_limit(m, F_QUEUE_LIMIT, p->queue_max);
+	message_put_u64(m, F_SIZE, spool_octets_of(q->spool, v->name));
 	put_limit(m, F_RECIPIENTS_MAX, p->recipients_max);
 	put_strings(m, F_ACCOUNT, &p->accounts, &room);
 	put_strings(m, F_SENDERS, &p->senders, &room);

@@ -35,6 +35,9 @@ static const char *const state_kinds[SCHEDULE_STATE_COUNT] = {
     [SCHEDULE_CONFIGURATION] = "configuration",
 };
 
+/* What is told of this host is in the spool under this name, which no account has. */
+static const char host_record[] = "this host";
+
 /* Whom something is told about. Borrowed. */
 struct subject {
 	const char *name; /* in the spool */
@@ -305,6 +308,8 @@ look_at(struct queue *q, struct account *a, struct dues *dues, int64_t *at)
 			find_state(a, &f);
 		} else if (class == NOTICE_FAILED || class == NOTICE_MAIL_HELD) {
 			find_mail(q, a, (enum notice_class) class, &f);
+		} else if (class == NOTICE_SPACE) {
+			continue;
 		} else {
 			if (class != NOTICE_CLIENT && !a->keeper_spoke)
 				continue;
@@ -469,6 +474,30 @@ tell(struct queue *q, const struct due *first, size_t count)
 	turn_add(q, &t->op);
 }
 
+/* An event about this host. NULL: no memory. */
+static struct telling *
+host_telling(struct queue *q, const char *kind, uint64_t id, const char *text, const char *next)
+{
+	struct telling *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->op = (struct op){.write = telling_write, .done = telling_done, .must = true};
+	t->text = strdup(text);
+	t->next = next == NULL ? NULL : strdup(next);
+	if (t->text == NULL || (next != NULL && t->next == NULL)) {
+		telling_free(t);
+		return NULL;
+	}
+	t->event = (struct spool_event){.id = spool_new_id(q->spool, queue_now_us(q)),
+	    .at = queue_now(q),
+	    .kind = kind,
+	    .message = id,
+	    .text = t->text,
+	    .next = t->next};
+	return t;
+}
+
 void
 notices_happened(struct queue *q, enum notice_happening what, const char *kind, uint64_t id,
     const char *text, const char *next)
@@ -480,24 +509,50 @@ notices_happened(struct queue *q, enum notice_happening what, const char *kind, 
 	if (rate_limit_wait(b, HAPPENED_PER_HOUR, HOUR_MS, now) > 0)
 		return;
 	rate_limit_spend(b, HOUR_MS, (int64_t)now, 1);
-	t = calloc(1, sizeof(*t));
+	t = host_telling(q, kind, id, text, next);
 	if (t == NULL)
 		return;
-	t->op = (struct op){.write = telling_write, .done = telling_done, .must = true};
-	t->text = strdup(text);
-	t->next = next == NULL ? NULL : strdup(next);
-	if (t->text == NULL || (next != NULL && t->next == NULL)) {
+	log_event(&t->event);
+	turn_add(q, &t->op);
+}
+
+void
+notices_space(struct queue *q, bool full, const char *text, const char *next)
+{
+	struct telling *t = host_telling(q, full ? "disk-full" : "recovered", 0, text, next);
+
+	if (t == NULL)
+		return;
+	t->noted = calloc(1, sizeof(*t->noted));
+	if (t->noted != NULL)
+		t->noted->account = strdup(host_record);
+	if (t->noted == NULL || t->noted->account == NULL) {
 		telling_free(t);
 		return;
 	}
-	t->event = (struct spool_event){.id = spool_new_id(q->spool, queue_now_us(q)),
-	    .at = queue_now(q),
-	    .kind = kind,
-	    .message = id,
-	    .text = t->text,
-	    .next = t->next};
+	t->count = 1;
+	t->noted->end = !full;
+	t->noted->notice = (struct spool_notice){
+	    .class = NOTICE_SPACE, .kind = "disk-full", .since = t->event.at, .told = t->event.at};
 	log_event(&t->event);
 	turn_add(q, &t->op);
+}
+
+static void
+see_space(void *arg, const struct spool_notice *n)
+{
+	bool *told = arg;
+
+	*told = *told || n->class == NOTICE_SPACE;
+}
+
+bool
+notices_space_is_told(struct queue *q)
+{
+	bool told = false;
+
+	(void)spool_each_notice(q->spool, host_record, see_space, &told);
+	return told;
 }
 
 static int

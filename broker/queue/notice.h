@@ -19,6 +19,7 @@ enum notice_class {
 	NOTICE_CONSENT = 3,     /* somebody has to sign in again soon */
 	NOTICE_FAILED = 4,      /* mail that can be neither delivered nor returned */
 	NOTICE_MAIL_HELD = 5,   /* mail that is held for a person */
+	NOTICE_SPACE = 6,       /* of the host: the disk is full */
 	NOTICE_CLASSES
 };
 
@@ -27,6 +28,7 @@ enum notice_class {
 enum notice_happening {
 	HAPPENED_REFUSED, /* mail of the drop directory was refused after it was taken */
 	HAPPENED_ASIDE,   /* files of the drop directory that hold no message */
+	HAPPENED_SPOOL,   /* the spool cannot be written, or can be again */
 	HAPPENED_COUNT
 };
 enum { HAPPENED_PER_HOUR = 20 };
@@ -66,6 +68,10 @@ void notices_mail(
 /* Tells people at once. `id` 0: about no message. `next` may be NULL. */
 void notices_happened(struct queue *q, enum notice_happening what, const char *kind, uint64_t id,
     const char *text, const char *next);
+/* The disk is full, or is so no more: told once each, whatever restarts meanwhile. */
+void notices_space(struct queue *q, bool full, const char *text, const char *next);
+/* Was it full when the last run ended, and people were told? */
+bool notices_space_is_told(struct queue *q);
 /* LISTENER_CERTIFICATE. */
 void notices_listener(struct queue *q, const struct message *m);
 /* What a person should know of an account that works: an end that is near. Appends to `ret`. */

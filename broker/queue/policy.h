@@ -42,6 +42,7 @@ struct policy_service {
 	unsigned rate_day;       /* messages; 0: no limit */
 	unsigned recipients_max; /* of a message; 0: no limit of its own */
 	uint64_t size_max;       /* octets; 0: no limit of its own */
+	uint64_t queue_max;      /* octets of the disk that its mail may take; 0: none is set */
 };
 
 /* A caller that the kernel vouches for. */

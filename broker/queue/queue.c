@@ -54,6 +54,13 @@ set_sweep(struct queue *q)
 	(void)event_add(q->sweep, &every);
 }
 
+/* What services have on the disk, as far as it was there at the start. */
+static bool
+count_octets(struct queue *q, struct walk *w)
+{
+	return spool_octets_step(q->spool) == 1;
+}
+
 static void
 take_settings(struct queue *q)
 {
@@ -74,6 +81,10 @@ take_settings(struct queue *q)
 		return;
 	}
 	(void)settings_free(old);
+	if (first) {
+		q->space.low = notices_space_is_told(q);
+		walk_begin(q, &q->octets, count_octets);
+	}
 	if (first)
 		runtime_restore_rates(q);
 	/* Whoever edits the configuration has mended something: the next message shows. */
@@ -289,16 +300,35 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	dispatch_run(q);
 }
 
+/* After a flood: space goes back to the file system as long as no mail is under way. */
+static bool
+shrink(struct queue *q, struct walk *w)
+{
+	int r;
+
+	if (q->dispatch.outstanding > 0 || q->stopping || turn_is_stuck(q))
+		return false;
+	r = spool_shrink(q->spool);
+	if (r < 0)
+		log_warning("The spool cannot give back unused space: %s.", strerror(-r));
+	return r == 1;
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
 
-	if (q->settings != NULL)
+	if (q->settings != NULL) {
 		clock_follow(q);
-	if (q->dispatch.outstanding == 0 && connections_count(q->connections) == 0 &&
-	    spool_checkpoint(q->spool, true))
+		space_look(q);
+	}
+	if (q->dispatch.outstanding > 0)
+		return;
+	if (connections_count(q->connections) == 0 && spool_checkpoint(q->spool, true))
 		(void)malloc_trim(0);
+	if (spool_may_shrink(q->spool))
+		walk_begin(q, &q->shrinking, shrink);
 }
 
 /* ---- start and end ---- */

@@ -17,6 +17,7 @@
  *   envelope.c    the recipients of a message being handed in, each once
  *   local.c       local recipients: aliases, and newaliases
  *   usage.c       what one caller may take of all this at once
+ *   space.c       ... and how much the disk and the quotas leave
  *   body.c        where a message lies while it is handed in
  *   store.c       its way to the disk
  *   clock.c       wall time, and what follows when it is set
@@ -31,6 +32,7 @@
  *   control.c     control.sock
  *   control-ask.c ... its requests
  *   control-row.c ... and what it tells
+ *   problem.c     ... of this host
  *   action.c      what people do to messages and accounts
  *   listing.c     mailq's list
  *   check.c       checks of accounts and servers that people ask for
@@ -49,6 +51,7 @@
 #include "broker/queue/rate-limit.h"
 #include "broker/queue/settings.h"
 #include "broker/queue/spool.h"
+#include "broker/queue/space.h"
 #include "broker/role/caller.h"
 #include "broker/role/log-limit.h"
 #include "broker/role/role.h"
@@ -449,6 +452,8 @@ void handover_answer(struct queue *q, const struct message *m, int fd);
 struct drop *drop_new(struct queue *q, int dir);
 /* Looks for files now. */
 void drop_scan(struct drop *d);
+/* How many files lie there that hold no message. */
+size_t drop_aside(const struct drop *d);
 
 struct control *control_new(struct queue *q);
 int control_listen(struct control *c, int fd);
@@ -556,6 +561,8 @@ struct queue {
 	struct log_limit *log; /* lines that callers cause */
 	struct connections *connections;
 	struct drop *drop;
+	struct space space;
+	struct walk octets, shrinking; /* counting what services have; giving space back */
 	struct rate_limit returned; /* mail returned for callers that no service is for */
 	struct control *control;
 	struct check *checks;

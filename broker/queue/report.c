@@ -23,6 +23,7 @@ enum {
 	    16 * 1024, /* originals of up to this size come back whole unless asked otherwise */
 	WHOLE_MAX = REPORT_ORIGINAL_MAX, /* even where RET=FULL asks for it */
 	HEADERS_MAX = REPORT_ORIGINAL_MAX,
+	BRIEF_MAX = 8 * 1024, /* on a full disk, where a report has to fit into the database */
 	REPORT_MAX = 2 * 1024 * 1024,
 	RETURNS_MAX = 20, /* addresses that get one report */
 };
@@ -205,7 +206,7 @@ fill_recipients(struct queue *q, const struct account *a, const struct spool_mes
 static int
 write_report(struct queue *q, const struct account *a, const char *from, const char *to,
     const struct spool_message *m, enum report_kind kind, const struct texts *texts, size_t count,
-    struct buf *out, struct buf *id)
+    bool brief, struct buf *out, struct buf *id)
 {
 	CLEANUP_BUF struct buf date = BUF_INIT(64), boundary = BUF_INIT(64),
 			       original = BUF_INIT(HEADERS_MAX + WHOLE_MAX);
@@ -226,10 +227,10 @@ write_report(struct queue *q, const struct account *a, const char *from, const c
 	    .retry_until = m->expires,
 	    .recipients = texts->recipients,
 	    .count = count,
-	    .headers_only = !wants_whole(m, texts, count) || kind != REPORT_FAILED,
+	    .headers_only = brief || !wants_whole(m, texts, count) || kind != REPORT_FAILED,
 	    .global = (m->flags & SPOOL_SMTPUTF8) != 0};
-	size_t len = b.headers_only ? (m->header_size < HEADERS_MAX ? m->header_size : HEADERS_MAX)
-				    : m->size;
+	size_t most = brief ? BRIEF_MAX : HEADERS_MAX;
+	size_t len = !b.headers_only ? m->size : m->header_size < most ? m->header_size : most;
 	int r = queue_date(&date);
 
 	if (localtime_r(&now, &tm) != NULL)
@@ -254,6 +255,31 @@ write_report(struct queue *q, const struct account *a, const char *from, const c
 	return bounce_write(out, &b);
 }
 
+/* Into the message or, where it is large, into a file. */
+static int
+put_body(struct queue *q, struct buf *text, struct spool_message *ret)
+{
+	ssize_t n;
+	int fd, r;
+
+	if (text->len <= SPOOL_INLINE_MAX) {
+		ret->body_len = text->len;
+		ret->body = buf_take(text);
+		return ret->body == NULL ? -ENOMEM : 0;
+	}
+	fd = spool_body_create(q->spool, ret->id);
+	if (fd < 0)
+		return fd;
+	ret->flags |= SPOOL_BODY_FILE;
+	q->turn.sync_bodies = true;
+	n = write(fd, text->data, text->len);
+	r = n == (ssize_t)text->len ? spool_body_sync(fd) : n < 0 ? -errno : -ENOSPC;
+	(void)close(fd);
+	if (r < 0)
+		spool_body_remove(q->spool, ret->id);
+	return r;
+}
+
 /* The report as a message of the spool; its body goes to a file where it is large. */
 static int
 make_message(struct queue *q, const struct account *a, const char *from, struct returns *to,
@@ -261,7 +287,7 @@ make_message(struct queue *q, const struct account *a, const char *from, struct 
     struct spool_message *ret)
 {
 	const char *end = strstr(buf_str(text), "\r\n\r\n");
-	int fd, r;
+	int r;
 
 	*ret = (struct spool_message){
 	    .id = spool_new_id(q->spool, queue_now_us(q)),
@@ -288,6 +314,9 @@ make_message(struct queue *q, const struct account *a, const char *from, struct 
 			ret->flags |= SPOOL_8BIT;
 	if (address_is_utf8(from, strlen(from)) || address_is_utf8(to->to[0], strlen(to->to[0])))
 		ret->flags |= SPOOL_SMTPUTF8;
+	r = put_body(q, text, ret);
+	if (r < 0)
+		return r;
 	for (; ret->count < to->count; ret->count++)
 		ret->recipients[ret->count] =
 		    (struct spool_recipient){.address = TAKE_PTR(to->to[ret->count]),
@@ -298,21 +327,7 @@ make_message(struct queue *q, const struct account *a, const char *from, struct 
 	    ret->return_to == NULL || ret->envid == NULL || ret->subject == NULL ||
 	    ret->message_id == NULL)
 		return -ENOMEM;
-	if (text->len <= SPOOL_INLINE_MAX) {
-		ret->body_len = text->len;
-		ret->body = buf_take(text);
-		return ret->body == NULL ? -ENOMEM : 0;
-	}
-	fd = spool_body_create(q->spool, ret->id);
-	if (fd < 0)
-		return fd;
-	ret->flags |= SPOOL_BODY_FILE;
-	q->turn.sync_bodies = true;
-	r = write(fd, text->data, text->len) == (ssize_t)text->len ? spool_body_sync(fd) : -EIO;
-	(void)close(fd);
-	if (r < 0)
-		spool_body_remove(q->spool, ret->id);
-	return r;
+	return 0;
 }
 
 struct spool_message *
@@ -332,10 +347,17 @@ report_make(struct queue *q, const struct account *a, const struct spool_message
 		return NULL;
 	}
 	r = fill_recipients(q, a, m, kind, which, count, &texts);
-	if (r == 0)
-		r = write_report(q, a, from, to.to[0], m, kind, &texts, count, &text, &id);
-	if (r == 0)
-		r = make_message(q, a, from, &to, m, &text, &id, report);
+	for (int brief = 0; brief < 2 && (r == 0 || r == -ENOSPC); brief++) {
+		spool_message_clear(report);
+		buf_clear(&text);
+		buf_clear(&id);
+		r = write_report(
+		    q, a, from, to.to[0], m, kind, &texts, count, brief != 0, &text, &id);
+		if (r == 0)
+			r = make_message(q, a, from, &to, m, &text, &id, report);
+		if (r == 0)
+			break;
+	}
 	returns_clear(&to);
 	free(texts.diagnoses);
 	free(texts.recipients);

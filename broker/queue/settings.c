@@ -106,6 +106,7 @@ settings_new(const struct message *m)
 	s->mail_name = message_has(m, F_MAIL_NAME) ? copy(m, F_MAIL_NAME) : copy(m, F_HOSTNAME);
 	s->postmaster = copy_address(m, F_POSTMASTER);
 	s->size_max = message_u64(m, F_SIZE_LIMIT, SIZE_DEFAULT);
+	s->min_free = message_u64(m, F_MIN_FREE, 0);
 	s->lifetime = (int64_t)message_u64(m, F_LIFETIME, LIFETIME_DEFAULT);
 	s->warn_after = (int64_t)message_u64(m, F_WARN_AFTER, WARN_AFTER_DEFAULT);
 	s->keep_history = (int64_t)message_u64(m, F_TRANSCRIPT_DAYS, HISTORY_DAYS_DEFAULT) * DAY;
@@ -276,6 +277,7 @@ add_service(struct settings *s, const struct message *m)
 	v->rate_day = (unsigned)message_u64(m, F_RATE_DAY, 0);
 	v->recipients_max = (unsigned)message_u64(m, F_RECIPIENTS_MAX, 0);
 	v->size_max = message_u64(m, F_SIZE_LIMIT, 0);
+	v->queue_max = message_u64(m, F_QUEUE_LIMIT, 0);
 	r = from_policy(message_str(m, F_FROM_POLICY), &v->from);
 	if (r == 0)
 		r = take_numbers(m, F_USER, &v->users, &v->user_count);

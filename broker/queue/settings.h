@@ -53,6 +53,7 @@ struct settings {
 	unsigned user_connections, user_rate; /* at once; messages a minute */
 	uint64_t user_in_flight;              /* octets of messages being handed in */
 	uint64_t size_max;
+	uint64_t min_free; /* octets that are left free on the disk; 0: by its size */
 	int64_t lifetime, warn_after, keep_history; /* seconds */
 	uint64_t transcripts_size;                  /* octets that are kept of them */
 	bool hold_in_doubt;

@@ -1,7 +1,8 @@
 /*
  * spool-internal.h: what the files of the spool share: spool.c opens, commits and mends;
  * spool-write.c and spool-read.c hold one function per statement, spool-mend.c what follows crashes
- * and steps of the clock.
+ * and steps of the clock, spool-space.c the space held ready and given back, spool-octets.c what each
+ * service takes.
  */
 #ifndef FRANK_BROKER_QUEUE_SPOOL_INTERNAL_H
 #define FRANK_BROKER_QUEUE_SPOOL_INTERNAL_H
@@ -16,6 +17,7 @@ enum spool_statement {
 	STATEMENT_COMMIT,
 	STATEMENT_ROLLBACK,
 	STATEMENT_BODY_WANTED,
+	STATEMENT_SIZE_OF,
 	STATEMENT_INSERT_MESSAGE,
 	STATEMENT_INSERT_BODY,
 	STATEMENT_INSERT_RECIPIENT,
@@ -79,6 +81,15 @@ struct spool {
 	bool open; /* a transaction is */
 	int log_pages;
 	bool log_grown; /* since there was nothing to do last */
+	/* The database and its log, open beside SQLite for what it does not do. Closed after it: closing
+	 * a file drops all locks that this process has on it. */
+	int file, log;
+	uint64_t log_reserve, file_reserve; /* octets */
+	bool reserved;
+	int64_t reserved_behind; /* the database's size then */
+	struct spool_octets *octets, *octets_touched;
+	uint64_t first_top;   /* the last id when it was opened */
+	uint64_t octets_seen; /* of those, which are in `octets` already */
 	sqlite3_stmt *statements[SPOOL_STATEMENTS];
 };
 
@@ -88,6 +99,14 @@ int spool_errno(int code);
 sqlite3_stmt *spool_prepare(struct spool *s, enum spool_statement n, const char *sql);
 /* Runs a statement that gives no rows, and makes it ready again. NULL gives the handle's error. */
 int spool_step(struct spool *s, sqlite3_stmt *st);
+/* A message is stored, or gone: within a transaction. */
+void spool_octets_change(
+    struct spool *s, uint64_t id, const char *service, uint64_t size, bool gone);
+/* The transaction is over. */
+void spool_octets_settle(struct spool *s, bool committed);
+void spool_octets_free(struct spool *s);
+/* How much is held ready, by the size of the file system. */
+void spool_space_measure(struct spool *s);
 /* SQL that is run once, of one or several statements without rows. */
 int spool_run(struct spool *s, const char *sql);
 /* The one number that a query gives; 0 where it gives no row or NULL. */

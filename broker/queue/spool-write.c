@@ -111,6 +111,8 @@ spool_insert(struct spool *s, const struct spool_message *m)
 		r = insert_body(s, m);
 	for (size_t i = 0; i < m->count && r == 0; i++)
 		r = insert_recipient(s, m->id, i, &m->recipients[i]);
+	if (r == 0 && m->done == 0)
+		spool_octets_change(s, m->id, m->service, m->size, false);
 	return r;
 }
 
@@ -200,6 +202,22 @@ delete_body(struct spool *s, uint64_t id)
 	return by_id(s, STATEMENT_DELETE_BODY, "DELETE FROM body WHERE message=?1", id);
 }
 
+/* An open message is about to go. */
+static void
+uncount(struct spool *s, uint64_t id)
+{
+	sqlite3_stmt *st = spool_prepare(
+	    s, STATEMENT_SIZE_OF, "SELECT service, size FROM message WHERE id=?1 AND done IS NULL");
+
+	if (st == NULL)
+		return;
+	(void)sqlite3_bind_int64(st, 1, (sqlite3_int64)id);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		spool_octets_change(s, id, (const char *)sqlite3_column_text(st, 0),
+		    (uint64_t)sqlite3_column_int64(st, 1), true);
+	(void)sqlite3_reset(st);
+}
+
 int
 spool_finish(struct spool *s, const struct spool_message *m, int64_t now, bool keep)
 {
@@ -208,6 +226,7 @@ spool_finish(struct spool *s, const struct spool_message *m, int64_t now, bool k
 
 	if (!keep)
 		return spool_delete(s, m->id);
+	uncount(s, m->id);
 	r = (m->flags & SPOOL_BODY_FILE) != 0 ? 0 : delete_body(s, m->id);
 	if (r < 0)
 		return r;
@@ -224,8 +243,10 @@ spool_finish(struct spool *s, const struct spool_message *m, int64_t now, bool k
 int
 spool_delete(struct spool *s, uint64_t id)
 {
-	int r = by_id(s, STATEMENT_DELETE_RECIPIENTS, "DELETE FROM recipient WHERE message=?1", id);
+	int r;
 
+	uncount(s, id);
+	r = by_id(s, STATEMENT_DELETE_RECIPIENTS, "DELETE FROM recipient WHERE message=?1", id);
 	if (r == 0)
 		r = by_id(s, STATEMENT_DELETE_ATTEMPTS, "DELETE FROM attempt WHERE message=?1", id);
 	if (r == 0)

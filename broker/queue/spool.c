@@ -280,7 +280,8 @@ migrate(struct spool *s, const char *path, struct buf *why)
 static int
 settle(struct spool *s, const char *path, struct buf *why)
 {
-	char application[64];
+	char application[64], limit[64];
+	struct stat st;
 	int64_t clean, top;
 	int r, keep = 1;
 
@@ -291,6 +292,10 @@ settle(struct spool *s, const char *path, struct buf *why)
 	(void)sqlite3_extended_result_codes(s->db, 1);
 	(void)snprintf(
 	    application, sizeof(application), "PRAGMA application_id=%d", APPLICATION_ID);
+	(void)snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit=%" PRIu64, s->log_reserve);
+	/* How space is given back is decided before the first page is written. */
+	if (fstat(s->file, &st) == 0 && st.st_size == 0)
+		(void)spool_run(s, "PRAGMA auto_vacuum=INCREMENTAL");
 	/* The exclusive lock comes before the log's first use: no shared memory is made then. FAST:
 	 * what was deleted is overwritten where that costs no write of its own. */
 	r = spool_run(s,
@@ -305,6 +310,8 @@ settle(struct spool *s, const char *path, struct buf *why)
 	if (r < 0)
 		return r;
 	(void)spool_run(s, application);
+	/* a log that a flood has made large is cut when it begins anew */
+	(void)spool_run(s, limit);
 	(void)sqlite3_wal_hook(s->db, on_log_grown, s);
 	r = spool_number(s, "SELECT value FROM meta WHERE key='clean'", &clean);
 	if (r == 0 && !clean) {
@@ -316,41 +323,64 @@ settle(struct spool *s, const char *path, struct buf *why)
 		r = spool_number(s, "SELECT max(id) FROM message", &top);
 	if (r == 0)
 		r = spool_run(s, "UPDATE meta SET value=0 WHERE key='clean'");
-	s->last_id = r == 0 ? (uint64_t)top : 0;
+	s->last_id = s->first_top = r == 0 ? (uint64_t)top : 0;
 	return r < 0 ? say(why, r, path, "the spool cannot be used") : 0;
+}
+
+static void
+free_all(struct spool *s)
+{
+	(void)sqlite3_close(s->db);
+	if (s->log >= 0)
+		(void)close(s->log);
+	if (s->file >= 0)
+		(void)close(s->file);
+	spool_octets_free(s);
+	free(s);
+}
+
+/* Made here for its mode, which SQLite gives to its other files as well. */
+static int
+open_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int
 spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 {
 	struct spool *s = calloc(1, sizeof(*s));
-	CLEANUP_BUF struct buf path = BUF_INIT(4096);
-	CLEANUP_CLOSE int fd = -1;
+	CLEANUP_BUF struct buf path = BUF_INIT(4096), log = BUF_INIT(4096);
 	int r;
 
 	*ret = NULL;
-	if (s == NULL || buf_printf(&path, "%s/spool.db", dir) < 0) {
+	if (s == NULL || buf_printf(&path, "%s/spool.db", dir) < 0 ||
+	    buf_printf(&log, "%s-wal", buf_str(&path)) < 0) {
 		free(s);
 		return -ENOMEM;
 	}
-	/* Made here for its mode, which SQLite gives to its other files as well. */
-	fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		r = say(why, -errno, path.data, "the spool cannot be opened");
-		free(s);
+	s->bodies = bodies;
+	s->file = open_file(path.data);
+	s->log = s->file < 0 ? -1 : open_file(log.data);
+	if (s->log < 0) {
+		r = say(
+		    why, s->file < 0 ? s->file : s->log, path.data, "the spool cannot be opened");
+		free_all(s);
 		return r;
 	}
-	s->bodies = bodies;
+	spool_space_measure(s);
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	r = spool_errno(sqlite3_open_v2(
 	    path.data, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, spool_vfs()));
 	r = r < 0 ? say(why, r, path.data, "the spool cannot be opened")
 		  : settle(s, path.data, why);
 	if (r < 0) {
-		(void)sqlite3_close(s->db);
-		free(s);
+		free_all(s);
 		return r;
 	}
+	(void)spool_reserve(s);
 	*ret = s;
 	return 0;
 }
@@ -362,11 +392,12 @@ spool_close(struct spool *s)
 		return NULL;
 	if (s->open)
 		spool_rollback(s);
-	(void)spool_run(s, "UPDATE meta SET value=1 WHERE key='clean'");
+	/* the blocks of the log stay: there may be no others at the next start */
+	(void)spool_run(
+	    s, "PRAGMA journal_size_limit=-1; UPDATE meta SET value=1 WHERE key='clean'");
 	for (size_t i = 0; i < SPOOL_STATEMENTS; i++)
 		(void)sqlite3_finalize(s->statements[i]);
-	(void)sqlite3_close(s->db);
-	free(s);
+	free_all(s);
 	return NULL;
 }
 
@@ -397,6 +428,8 @@ spool_commit(struct spool *s)
 
 	if (r < 0)
 		spool_rollback(s);
+	else
+		spool_octets_settle(s, true);
 	s->open = false;
 	return r;
 }
@@ -407,6 +440,7 @@ spool_rollback(struct spool *s)
 	/* SQLite rolls back by itself on some errors. */
 	if (!sqlite3_get_autocommit(s->db))
 		(void)spool_step(s, spool_prepare(s, STATEMENT_ROLLBACK, "ROLLBACK"));
+	spool_octets_settle(s, false);
 	s->open = false;
 }
 
@@ -415,9 +449,8 @@ spool_checkpoint(struct spool *s, bool idle)
 {
 	bool move = s->log_pages >= (idle ? LOG_PAGES_IDLE : LOG_PAGES_MAX), grown = s->log_grown;
 
-	if (move && sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) ==
-			SQLITE_OK)
-		s->log_pages = 0;
+	if (move)
+		(void)spool_make_room(s);
 	if (!idle)
 		return move;
 	s->log_grown = false;

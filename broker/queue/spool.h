@@ -149,6 +149,28 @@ void spool_rollback(struct spool *s);
  * do. */
 bool spool_checkpoint(struct spool *s, bool idle);
 
+/* ---- space ---- */
+
+/* Sees to it that what the spool itself needs on a full disk is allocated (spool-space.c). To be called
+ * now and then; costs little where nothing changed. 0, or negative errno where there is not that much
+ * space now. */
+int spool_reserve(struct spool *s);
+/* The transaction failed with -ENOSPC and is rolled back: the log begins anew. True where another try
+ * makes sense. */
+bool spool_make_room(struct spool *s);
+/* Is there so much unused space in the database that it should be given back? */
+bool spool_may_shrink(struct spool *s);
+/* Gives some of it back: 1 where there is more, 0, or negative errno. Not within a transaction. */
+int spool_shrink(struct spool *s);
+
+/* What a message takes besides its content, as it is counted. */
+enum { SPOOL_MESSAGE_OVERHEAD = 4096 };
+/* What the open messages of a service take on the disk, in octets. */
+uint64_t spool_octets_of(struct spool *s, const char *service);
+/* Counts some of the messages that were there at the start: 1 where there are more, 0 when all are in
+ * the numbers, or negative errno. */
+int spool_octets_step(struct spool *s);
+
 /* ---- bodies in files ---- */
 
 /* Creates the file of a message's body; the caller writes it, then calls spool_body_sync. Returns a

@@ -147,6 +147,7 @@ store_message(
 	};
 	if ((m->flags & SPOOL_BODY_FILE) != 0)
 		q->turn.sync_bodies = true;
+	space_taken(q, SPOOL_MESSAGE_OVERHEAD + m->body_len);
 	settle_states(q, s);
 	turn_add(q, &s->op);
 	return s;

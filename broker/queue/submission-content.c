@@ -247,6 +247,21 @@ submission_on_data(void *arg)
 	return s->t->complete == NULL ? refuse_because(s, -ENOMEM) : SMTP_ACCEPT;
 }
 
+/* Why no more of the content is taken for want of space; NULL where it is. What is small is looked at
+ * once, at MAIL. */
+static const char *
+space_for(struct submission *s, uint64_t grown)
+{
+	const struct transaction *t = s->t;
+	const struct space_claim claim = {
+	    t->service, t->body.size, t->body.size, s->caller->groups_by_name};
+
+	if (t->body.fd < 0)
+		return NULL;
+	space_taken(s->q, grown);
+	return space_refusal(s->q, &claim);
+}
+
 enum smtp_decision
 submission_on_content(void *arg, const char *bytes, size_t len)
 {
@@ -255,11 +270,16 @@ submission_on_content(void *arg, const char *bytes, size_t len)
 	char words[sizeof(t->words)];
 	int r = t->duplicate ? 0 : complete_input(t->complete, bytes, len);
 	uint64_t grown = t->body.size - t->in_flight;
+	const char *no_space;
 
 	t->in_flight += grown;
 	if (!usage_grow(s->q, t->usage, grown))
 		return submission_refuse_logged(s, t->service, t->sender, 452, "4.3.1",
 		    "This user hands in more at once than it may: try again later");
+	no_space = space_for(s, grown);
+	if (no_space != NULL)
+		return submission_refuse_logged(
+		    s, t->service, t->sender, 452, "4.3.1", no_space);
 	/* as it was handed in, like the limit for all */
 	t->octets += len;
 	if (r == 0 && t->service->policy.size_max > 0 && t->octets > t->service->policy.size_max) {

@@ -253,6 +253,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
     const struct user *u)
 {
 	struct service *v = service_for(s, u);
+	const char *words;
 	uint64_t wait;
 
 	if (v == NULL)
@@ -265,6 +266,10 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 		    "The service of this caller does not send by the account that is asked for");
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
 		return refuse_size(s, v, sender);
+	words =
+	    space_refusal(s->q, &(struct space_claim){v, p->size, 0, s->caller->groups_by_name});
+	if (words != NULL)
+		return submission_refuse_logged(s, v, sender, 452, "4.3.1", words);
 	if (usage_wait(s->q, s->usage) > 0)
 		return submission_refuse_logged(s, v, sender, 452, "4.7.1",
 		    "This user hands in more messages a minute than it may: try again later");

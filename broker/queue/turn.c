@@ -13,7 +13,7 @@
  * message); what happened already (a result) is kept and tried again until it is on record, and
  * nothing new is begun meanwhile.
  */
-#include "broker/queue/queue.h"
+#include "broker/queue/notice.h"
 
 #include <errno.h>
 #include <string.h>
@@ -31,7 +31,7 @@ list_add(struct op ***last, struct op *op)
 }
 
 static int
-write_all(struct queue *q, struct op *first)
+write_once(struct queue *q, struct op *first)
 {
 	int r = q->turn.sync_bodies ? spool_bodies_sync(q->spool) : 0;
 
@@ -46,6 +46,14 @@ write_all(struct queue *q, struct op *first)
 		return r;
 	}
 	return spool_commit(q->spool);
+}
+
+static int
+write_all(struct queue *q, struct op *first)
+{
+	int r = write_once(q, first);
+
+	return r == -ENOSPC && spool_make_room(q->spool) ? write_once(q, first) : r;
 }
 
 static void
@@ -87,6 +95,21 @@ tell_stuck(struct queue *q, int r)
 	log_line(LOG_LEVEL_ERROR,
 	    "The spool cannot be written; nothing more is sent until results can be recorded.",
 	    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
+	/* it is on record once anything is */
+	notices_happened(q, HAPPENED_SPOOL, "spool-error", 0,
+	    "The spool cannot be written; nothing is sent or taken until it can.",
+	    r == -ENOSPC ? "Free space on its disk." : "Look at its disk: journalctl -k");
+}
+
+static void
+tell_going(struct queue *q)
+{
+	q->turn.sync_bodies = false;
+	if (!q->turn.stuck)
+		return;
+	q->turn.stuck = false;
+	notices_happened(
+	    q, HAPPENED_SPOOL, "recovered", 0, "The spool can be written again.", NULL);
 }
 
 /* Writes a list, less what has to be given up. */
@@ -98,8 +121,7 @@ commit(struct queue *q, struct op *first)
 	int r = write_all(q, first);
 
 	if (r == 0) {
-		q->turn.sync_bodies = false;
-		q->turn.stuck = false;
+		tell_going(q);
 		finish_all(q, first, 0);
 		return;
 	}
@@ -110,8 +132,7 @@ commit(struct queue *q, struct op *first)
 		int again = first == NULL ? r : write_all(q, must);
 
 		if (again == 0) {
-			q->turn.sync_bodies = false;
-			q->turn.stuck = false;
+			tell_going(q);
 			finish_all(q, must, 0);
 		} else {
 			tell_stuck(q, again);
