@@ -12,17 +12,9 @@
 enum { ERROR_CUT = 100, TEXT_CUT = 600, WORDS_MAX = 4096 };
 
 static void
-append_cut(struct buf *ret, const char *text, size_t max)
+put_plain(struct buf *ret, const char *text, size_t max)
 {
-	size_t len = strlen(text);
-
-	if (len > max) {
-		len = max;
-		/* not within a character of UTF-8 */
-		while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
-			len--;
-	}
-	(void)text_escape(ret, text, len, false);
+	(void)text_plain(ret, text, strlen(text), max);
 }
 
 void
@@ -30,17 +22,17 @@ answer_words(const struct answer_facts *f, struct buf *ret)
 {
 	if (f->fault != NULL) {
 		(void)buf_append_str(ret, "The reason: ");
-		append_cut(ret, f->fault, TEXT_CUT);
+		put_plain(ret, f->fault, TEXT_CUT);
 		(void)buf_append_char(ret, '.');
 		return;
 	}
 	(void)buf_append_str(ret, "The authorization server answered ");
-	append_cut(ret, f->error == NULL ? "without an error code" : f->error, ERROR_CUT);
+	put_plain(ret, f->error == NULL ? "without an error code" : f->error, ERROR_CUT);
 	if (f->status != 0 && f->status != 200 && f->status != 400)
 		(void)buf_printf(ret, " (HTTP %u)", (unsigned)f->status);
 	if (f->text != NULL && *f->text != '\0') {
 		(void)buf_append_str(ret, ": ");
-		append_cut(ret, f->text, TEXT_CUT);
+		put_plain(ret, f->text, TEXT_CUT);
 	}
 	if (ret->len > 0 && strchr(".!?", buf_str(ret)[ret->len - 1]) == NULL)
 		(void)buf_append_char(ret, '.');

@@ -18,7 +18,7 @@
 #include "broker/keeper/assertion.h"
 #include "broker/keeper/scope.h"
 
-enum { IN_FLIGHT_MAX = 256 };
+enum { IN_FLIGHT_MAX = 256, AUDIENCE_SHOWN = 500 };
 enum { REQUEST_LONGEST = 180000, START_LONGEST = 30000 }; /* ms */
 enum { IDLE_LONGEST = 60 };                               /* seconds */
 
@@ -369,7 +369,7 @@ find_misdirection(const struct message *m, const struct account_conf *c, struct 
 				return;
 	}
 	if (first != NULL && c->audience_count > 0)
-		(void)text_escape(ret, first, strlen(first), false);
+		(void)text_plain(ret, first, strlen(first), AUDIENCE_SHOWN);
 }
 
 void

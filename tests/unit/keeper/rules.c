@@ -150,12 +150,12 @@ test_texts_are_tame(void **state)
 {
 	char longest[5000];
 	struct answer_facts f = {
-	    .error = "invalid_grant", .text = "\033[31mred\n\"x\"", .status = 403};
+	    .error = "invalid_grant", .text = "\033[31mred\r\n\"x\" DOMAIN\\user", .status = 403};
 	struct buf text CLEANUP_BUF = BUF_INIT(2048);
 
 	answer_words(&f, &text);
-	assert_string_equal(buf_str(&text),
-	    "The authorization server answered invalid_grant (HTTP 403): \\x1b[31mred\\x0a\"x\".");
+	assert_string_equal(buf_str(&text), "The authorization server answered invalid_grant (HTTP "
+					    "403): [31mred \"x\" DOMAIN\\user.");
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	f.text = longest;
