@@ -24,6 +24,7 @@
 #include "broker/https/post-internal.h"
 #include "broker/https/url.h"
 #include "broker/ipc/credential.h"
+#include "broker/message/adapt.h"
 
 enum {
 	BCC_MAX = 64 * 1024,
@@ -344,6 +345,9 @@ post_job_start(struct post_job *j)
 	url_authority(buf_str(&j->url), j->host, sizeof(j->host));
 	(void)snprintf(j->endpoint, sizeof(j->endpoint), "%s", j->host);
 	note(j, "* %s at %s", api->name, j->host);
+	/* Content may be anything; addresses are ASCII. */
+	if (r == 0)
+		r = adapt_job(j->job, SMTP_EXT_8BITMIME);
 	if (r == 0)
 		r = fit_envelope(j, &why);
 	if (r == -EBADMSG) {

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "broker/send/adapt.h"
+#include "broker/message/adapt.h"
 
 enum {
 	GREETING_DOUBT =

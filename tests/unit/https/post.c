@@ -270,7 +270,8 @@ run_to(struct world *w, size_t answers)
 }
 
 static void
-submit(struct world *w, uint64_t id, const char *account, const char *body)
+submit_to(struct world *w, uint64_t id, const char *account, const char *second, uint64_t flags,
+    const char *body)
 {
 	CLEANUP_MESSAGE struct message *m = message_new(M_JOB);
 	const char *why;
@@ -279,14 +280,20 @@ submit(struct world *w, uint64_t id, const char *account, const char *body)
 	message_put_str(m, F_ACCOUNT, account);
 	message_put_str(m, F_SENDER, "a@example.com");
 	message_put_u64(m, F_SIZE, strlen(body));
-	message_put_u64(m, F_FLAGS, 0);
+	message_put_u64(m, F_FLAGS, flags);
 	message_put_str(m, F_RCPT, "b@example.net");
 	message_put_str(m, F_RCPT_PARAMS, "");
-	message_put_str(m, F_RCPT, "c@example.net");
+	message_put_str(m, F_RCPT, second);
 	message_put_str(m, F_RCPT_PARAMS, "");
 	message_put_bytes(m, F_BODY, body, strlen(body));
 	assert_int_equal(message_check(m, ROLE_QUEUE, ROLE_POST, false, &why), 0);
 	post_message(w->post, m, -1);
+}
+
+static void
+submit(struct world *w, uint64_t id, const char *account, const char *body)
+{
+	submit_to(w, id, account, "c@example.net", 0, body);
 }
 
 /* The result for both recipients, which must be the same. */
@@ -347,6 +354,31 @@ test_graph_accepts(void **state)
 	run_to(w, 2);
 	assert_int_equal(w->open_count, 1);
 	assert_int_equal(w->requests, 2);
+}
+
+/* An API says nothing of addresses outside ASCII: a domain has a form within it, a local part has none. */
+static void
+test_addresses_outside_ascii(void **state)
+{
+	struct world *w = *state;
+	struct smtp_reply r;
+
+	w->replies[0] = ACCEPTED;
+	submit_to(w, 1, "a",
+	    "c@b\xc3\xbc"
+	    "cher.example",
+	    JOB_SMTPUTF8, message_text);
+	run_to(w, 1);
+	r = result_of(w->answers[0]);
+	assert_int_equal(r.code, 250);
+	smtp_reply_clear(&r);
+	assert_non_null(
+	    strstr(w->last, "\r\n\r\nQmNjOiA8Y0B4bi0tYmNoZXIta3ZhLmV4YW1wbGU+DQpGcm9tOiBh"));
+	submit_to(w, 2, "a", "\xc3\xa4@example.net", JOB_SMTPUTF8, message_text);
+	run_to(w, 2);
+	r = result_of(w->answers[1]);
+	assert_int_equal(r.fault, SMTP_FAULT_NO_SMTPUTF8);
+	smtp_reply_clear(&r);
 }
 
 static void
@@ -664,6 +696,7 @@ main(void)
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    WORLD_TEST(test_graph_accepts),
+	    WORLD_TEST(test_addresses_outside_ascii),
 	    WORLD_TEST(test_paths),
 	    WORLD_TEST(test_token_refused),
 	    WORLD_TEST(test_throttled),

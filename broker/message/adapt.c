@@ -1,5 +1,5 @@
 /* adapt.c: see adapt.h. */
-#include "broker/send/adapt.h"
+#include "broker/message/adapt.h"
 
 #include <errno.h>
 #include <idn2.h>

@@ -1,8 +1,8 @@
 /*
  * adapt.h: makes a message fit for a server that takes less than it needs. No I/O.
  */
-#ifndef FRANK_BROKER_SEND_ADAPT_H
-#define FRANK_BROKER_SEND_ADAPT_H
+#ifndef FRANK_BROKER_MESSAGE_ADAPT_H
+#define FRANK_BROKER_MESSAGE_ADAPT_H
 
 #include "broker/ipc/job.h"
 

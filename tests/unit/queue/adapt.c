@@ -1,4 +1,4 @@
-/* Unit tests of broker/send/adapt.c: what becomes of a message for a server that takes less. */
+/* Unit tests of broker/message/adapt.c: what becomes of a message for a server that takes less. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/send/adapt.h"
+#include "broker/message/adapt.h"
 
 #define B "b\xc3\xbc"
 #define A "xn--b-eha"
@@ -134,5 +134,5 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
 
-	return cmocka_run_group_tests_name("send/adapt", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("message/adapt", tests, NULL, NULL);
 }
