@@ -24,6 +24,7 @@
 #include "admin/paste.h"
 #include "admin/sign-in.h"
 #include "admin/terminal.h"
+#include "diagnosis/diagnosis.h"
 
 enum {
 	KEEPER_PATIENCE = 90,
@@ -73,17 +74,21 @@ take_credential(void *arg, const struct message *m)
 	struct sign_in *s = arg;
 	const char *host = message_str(m, F_REDIRECT_HOST), *path = message_str(m, F_REDIRECT_PATH),
 		   *scheme = message_str(m, F_REDIRECT_SCHEME), *grant = message_str(m, F_GRANT);
+	const struct diagnosis_facts facts = {
+	    .account = s->account, .grant = grant, .secret_from = message_str(m, F_SECRET_FROM)};
+	char step[512];
 
 	if (message_type(m) != M_ROW_CREDENTIAL ||
 	    strcmp(message_str(m, F_ACCOUNT), s->account) != 0)
 		return EX_OK;
+	diagnosis_step("{store}", &facts, step, sizeof(step));
 	if (grant != NULL && strcmp(grant, "password") == 0)
-		return cli_fail(s->cli, EX_USAGE, "frank secret set stores it",
+		return cli_fail(s->cli, EX_USAGE, step,
 		    "%s signs in with a password, not in a browser", s->account);
 	if (grant != NULL &&
 	    (strcmp(grant, "client-credentials") == 0 || strcmp(grant, "service-account") == 0))
-		return cli_fail(s->cli, EX_USAGE, "frank secret set stores its secret or key",
-		    "nobody signs in for %s: its grant is %s", s->account, grant);
+		return cli_fail(s->cli, EX_USAGE, step, "nobody signs in for %s: its grant is %s",
+		    s->account, grant);
 	if (grant != NULL && strcmp(grant, "none") == 0)
 		return cli_fail(s->cli, EX_USAGE, NULL, "%s needs no credential (grant = \"none\")",
 		    s->account);

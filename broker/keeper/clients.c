@@ -438,6 +438,7 @@ make_row(const struct client *c, const struct account *a)
 	message_put_str(m, F_ACCOUNT, a->conf->name);
 	message_put_str(m, F_STATE, v.state);
 	message_put_str(m, F_GRANT, a->conf->grant_name);
+	message_put_str(m, F_SECRET_FROM, a->conf->secret_from);
 	if (authorize_is_under_way(c->keeper, a))
 		(void)buf_printf(
 		    &v.text, "%sSomebody is signing in right now.", v.text.len > 0 ? " " : "");

@@ -294,15 +294,17 @@ find_flaw(struct keeper *k, const struct account *a, const struct piece lines[LI
 void
 authorize_finish(struct keeper *k, struct client *c, const struct message *m)
 {
-	static const char again[] = "Make a new one: frank authorize --invite ACCOUNT";
 	struct account *a = find_account(k, c, m);
 	CLEANUP_SECRET struct secret *packed = NULL;
 	struct piece lines[LINES];
 	const char *flaw;
 	struct attempt *t;
+	char again[256];
 
 	if (a == NULL)
 		return;
+	(void)snprintf(again, sizeof(again),
+	    "Make a new one: run `frank authorize --invite %.100s`.", a->conf->name);
 	packed = vault_open(k->vault, a->record.invitation);
 	if (packed == NULL || !cut(packed, lines)) {
 		client_done(c, EX_DATAERR,

@@ -107,6 +107,10 @@ def tokens(ground):
     f = Frank('steps', accounts)
     if not check('steps: frankd starts', f.start(), f.log()[-1500:]):
         return
+    r = f.frank('authorize', 'app-file')
+    check('steps: who asks for a sign-in that nobody needs is told where the secret goes', r.returncode == 64 and '`frank account retry app-file`' in r.stderr and 'secret set' not in r.stderr, r)
+    r = f.frank('secret', 'set', 'app-command', input='another\n')
+    check('steps: who stores a secret that the configuration takes elsewhere is told where it goes', r.returncode == 78 and 'print-app-command' in r.stderr and '`frank reload`' in r.stderr, r)
     for name, (_, grant, source, _, _) in cases.items():
         if source == 'store':
             f.frank('secret', 'set', name, input='an-old-secret\n')
