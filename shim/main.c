@@ -62,7 +62,7 @@ collect_header(const struct options *o, struct recipients *to, struct input *in)
 
 	if (r == -EMSGSIZE)
 		return complain(
-		    o, EX_DATAERR, "the header section is too large; nothing was stored", "");
+		    o, EX_DATAERR, "the header section is over 1 MiB; nothing was stored", "");
 	if (r < 0)
 		return complain(
 		    o, EX_IOERR, "standard input could not be read; nothing was stored", "");

@@ -1063,6 +1063,12 @@ header_piece(struct complete *c, const char *bytes, size_t len, bool whole)
 	return 0;
 }
 
+size_t
+complete_memory(const struct complete *c)
+{
+	return c->header.len;
+}
+
 /*
  * Whole or partial lines, CRLF their line ends, never torn, in either part. While it is not known
  * whether a line is one of the header section, it is looked at when NAME_MAX_LEN octets of it are

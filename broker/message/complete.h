@@ -40,7 +40,7 @@
 
 #include "broker/message/dkim.h"
 
-enum { COMPLETE_HEADER_MAX = 256 * 1024, COMPLETE_SUBJECT_MAX = 200, COMPLETE_RECEIVED_MAX = 50 };
+enum { COMPLETE_HEADER_MAX = 1024 * 1024, COMPLETE_SUBJECT_MAX = 200, COMPLETE_RECEIVED_MAX = 50 };
 
 struct complete;
 
@@ -104,6 +104,8 @@ struct complete_facts {
 struct complete *complete_new(const char *mail_name, const struct complete_ops *ops, void *arg);
 struct complete *complete_free(struct complete *c);
 
+/* Octets of the header section that it holds in memory. */
+size_t complete_memory(const struct complete *c);
 /* Takes the next octets. 0; -E2BIG for a header section over COMPLETE_HEADER_MAX; -ELOOP for a
  * message that has been through COMPLETE_RECEIVED_MAX hosts; -ENOMEM; what a callback returned.
  * Errors last. */

@@ -185,7 +185,8 @@ add_allowed(void *arg, const char *address)
 		(void)snprintf(no->address, sizeof(no->address), "%s", address);
 		no->by_policy = true;
 	} else if (a->e->count > ENVELOPE_RECIPIENTS_MAX) {
-		refuse(no, 452, "4.5.3", "Too many recipients");
+		refuse(no, 452, "4.5.3", "Too many recipients: at most %u in a message",
+		    ENVELOPE_RECIPIENTS_MAX);
 	}
 	return no->code == 0 ? 0 : -EPERM;
 }

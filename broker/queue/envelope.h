@@ -8,7 +8,7 @@
 #include "base/address.h"
 #include "broker/queue/queue.h"
 
-enum { ENVELOPE_RECIPIENTS_MAX = 10000 }; /* of a message, after expansion */
+enum { ENVELOPE_RECIPIENTS_MAX = 50000 }; /* of a message, after expansion */
 
 /* Zero-initialised it is empty. */
 struct envelope {

@@ -273,7 +273,8 @@ submission_on_content(void *arg, const char *bytes, size_t len)
 	const char *no_space;
 
 	t->in_flight += grown;
-	if (!usage_grow(s->q, t->usage, grown))
+	submission_count_memory(t);
+	if (!usage_grow(s->q, t->usage, grown) || usage_holds_too_much(s->q, t->usage))
 		return submission_refuse_logged(s, t->service, t->sender, 452, "4.3.1",
 		    "This user hands in more at once than it may: try again later");
 	no_space = space_for(s, grown);

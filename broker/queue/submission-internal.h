@@ -29,7 +29,7 @@ struct transaction {
 	struct envelope recipients; /* until the message is complete */
 	struct usage *usage;
 	uint64_t in_flight; /* octets of the body counted there */
-	uint64_t memory;    /* and of the envelope */
+	uint64_t memory;    /* and of what is in memory: envelope, header section */
 	uint64_t octets;    /* of content that came */
 	const char *rewritten; /* "From", "envelope" or NULL */
 	enum policy_envelope envelope;
@@ -78,6 +78,8 @@ enum smtp_decision submission_refuse(
 /* The same with an audit line. `service` and `address` may be NULL. */
 enum smtp_decision submission_refuse_logged(struct submission *s, const struct service *service,
     const char *address, int code, const char *enhanced, const char *words);
+/* What the transaction holds in memory now is the caller's. */
+void submission_count_memory(struct transaction *t);
 /* Why a message over the service's limit is refused, with the limit. */
 void submission_too_large(const struct service *v, char *words, size_t size);
 

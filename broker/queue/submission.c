@@ -334,14 +334,29 @@ on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 
 /* ---- RCPT ---- */
 
-/* An envelope does not shrink. */
-static void
-count_envelope(struct transaction *t)
+void
+submission_count_memory(struct transaction *t)
 {
 	uint64_t now = envelope_memory(&t->recipients);
 
-	usage_hold(t->usage, now - t->memory);
+	if (t->complete != NULL)
+		now += complete_memory(t->complete);
+	if (now > t->memory)
+		usage_hold(t->usage, now - t->memory);
+	else
+		usage_release(t->usage, t->memory - now);
 	t->memory = now;
+}
+
+/* What is all or nothing cannot be split: it never fits. */
+static void
+judge_number(const struct transaction *t, struct envelope_refusal *no)
+{
+	if (strcmp(no->enhanced, "4.5.3") != 0 || t->message->submission[0] == '\0')
+		return;
+	no->code = 552;
+	no->enhanced[0] = '5';
+	no->enhanced[2] = '5';
 }
 
 static enum smtp_decision
@@ -354,9 +369,10 @@ on_rcpt(void *arg, const char *recipient, const struct smtp_rcpt_params *p)
 		return submission_refuse_logged(s, s->t->service, s->t->sender, 452, "4.5.3",
 		    "This user hands in more recipients at once than it may: try again later");
 	envelope_add(s->q, &s->t->recipients, &s->t->service->policy, recipient, p, &no);
-	count_envelope(s->t);
+	submission_count_memory(s->t);
 	if (no.code == 0)
 		return SMTP_ACCEPT;
+	judge_number(s->t, &no);
 	return no.by_policy ? submission_refuse_logged(
 				  s, s->t->service, no.address, no.code, no.enhanced, no.words)
 			    : submission_refuse(s, no.code, no.enhanced, no.words);

@@ -19,6 +19,7 @@ def run(ground, options):
     no_named_file(f)
     mailq(f)
     values(f)
+    many(f)
     restart(f)
     f.stop()
     taken_in_once()
@@ -228,6 +229,20 @@ def plugin(f):
     for warn, critical, words, status in ((10, 20, 'is below threshold', 0), (2, 20, 'WARNING', 1), (2, 3, 'CRITICAL', 2)):
         r = subprocess.run(['perl', folder + '/check_mailq', '-M', 'postfix', '-w', str(warn), '-c', str(critical)], capture_output=True, text=True, env=f.env)
         check(f'check_mailq -M postfix counts three ({warn}, {critical})', r.returncode == status and words in r.stdout and 'unsent=3;' in r.stdout, r)
+
+
+def many(f):
+    """A message to 11,000 recipients is one message, by -t as by arguments; over the limit it is refused for good, and the limit is named."""
+    addresses = [f'user{i:05}@example.test' for i in range(50001)]
+    for name, args, header, n in (('-t', ['-t'], 'Bcc: ' + ',\n '.join(addresses[:11000]) + '\n', 11000), ('arguments', addresses[:11000], '', 11000)):
+        mark = marker('many')
+        r = f.sendmail('-i', '-f', 'dead@example.test', *args, body=f'From: dead@example.test\nSubject: {mark}\n{header}\nx\n')
+        row = next((m for m in f.queue() if m.get('subject') == mark), {})
+        check(f'11,000 recipients by {name}', r.returncode == 0 and len(row.get('recipients', [])) == n, (r.returncode, r.stderr, len(row.get('recipients', []))))
+        f.frank('queue', 'delete', str(row.get('id', row.get('queue_id'))))
+    mark = marker('many')
+    r = f.sendmail('-i', '-f', 'dead@example.test', *addresses, body=f'From: dead@example.test\nSubject: {mark}\n\nx\n')
+    check('50,001 recipients never fit', r.returncode == 65 and b'50000' in r.stderr and not [m for m in f.queue() if m.get('subject') == mark], (r.returncode, r.stderr))
 
 
 def values(f):
