@@ -417,8 +417,6 @@ def smuggling(f, sink, port):
         for name, where in (('the listener', port), ('the socket', f)):
             out = talk(where, b'EHLO x\r\nMAIL FROM:<x@example.test>\r\nRCPT TO:<y@example.test>\r\nDATA\r\nSubject: outer\r\n\r\ntext' + end + inner + b'QUIT\r\n')
             check(f'{name}: {end!r} ends no content', out.count('354 ') == 1, out)
-            if where == port:
-                check(f'{name}: {end!r} is refused', '550 5.6.11' in out or b'\0' in end, out)
     time.sleep(0.2)
     check('nothing was smuggled', not [m for m in sink.messages() if 'eve@example.test' in json.dumps([m.get('from'), m.get('to'), m.get('mail'), m.get('rcpt')])] and
           not [m for m in f.queue() if m.get('sender') == 'eve@example.test'], f.shown())
