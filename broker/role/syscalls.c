@@ -55,8 +55,6 @@ static const int everyone[] = {
     SCMP_SYS(newfstatat),
     SCMP_SYS(fstatat64),
     SCMP_SYS(statx),
-    SCMP_SYS(fcntl),
-    SCMP_SYS(fcntl64),
     SCMP_SYS(dup),
     SCMP_SYS(dup2),
     SCMP_SYS(dup3),
@@ -247,6 +245,23 @@ add_one(scmp_filter_ctx filter, int call, unsigned count, const struct scmp_arg_
 	add_one(filter, call, ARRAY_SIZE(((const struct scmp_arg_cmp[]){__VA_ARGS__})), \
 	    (const struct scmp_arg_cmp[]){__VA_ARGS__})
 
+/* A descriptor can have the kernel send signals (F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY, O_ASYNC), also to another process: so
+ * these are the commands that libraries need, and no others. */
+static int
+add_fcntl(scmp_filter_ctx filter, int call)
+{
+	const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK,
+	    F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GET_SEALS, F_ADD_SEALS};
+	const scmp_datum_t word = UINT32_MAX;
+	int r = ADD_IF(filter, call, SCMP_A1(SCMP_CMP_MASKED_EQ, word, F_SETFL),
+	    SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && r == 0; i++)
+		r = ADD_IF(filter, call,
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, word, (scmp_datum_t)commands[i]));
+	return r;
+}
+
 /* Memory is never executable, a signal goes to oneself only, limits are read and not set. */
 static int
 add_judged(scmp_filter_ctx filter)
@@ -255,6 +270,10 @@ add_judged(scmp_filter_ctx filter)
 	const unsigned long ioctls[] = {FIONBIO, FIONREAD, FIOCLEX, TCGETS};
 	int r = ADD_IF(filter, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 
+	if (r == 0)
+		r = add_fcntl(filter, SCMP_SYS(fcntl));
+	if (r == 0)
+		r = add_fcntl(filter, SCMP_SYS(fcntl64));
 	if (r == 0)
 		r = ADD_IF(filter, SCMP_SYS(mmap2), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (r == 0)

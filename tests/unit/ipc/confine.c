@@ -203,6 +203,49 @@ signal_parent(void)
 	return result(kill(getppid(), 0));
 }
 
+/* By a descriptor's settings, in each of the ways that fcntl(2) has. */
+static int
+signal_by_descriptor(int command, long argument)
+{
+	CLEANUP_CLOSE int fd = dup(STDIN_FILENO);
+
+	return fd < 0 ? -errno : result(fcntl(fd, command, argument));
+}
+
+static int
+own_descriptor_as_parent(void)
+{
+	return signal_by_descriptor(F_SETOWN, getppid());
+}
+
+static int
+own_descriptor_exactly(void)
+{
+	const struct f_owner_ex owner = {F_OWNER_PID, getppid()};
+	CLEANUP_CLOSE int fd = dup(STDIN_FILENO);
+
+	return fd < 0 ? -errno : result(fcntl(fd, F_SETOWN_EX, &owner));
+}
+
+static int
+choose_signal(void)
+{
+	return signal_by_descriptor(F_SETSIG, SIGTERM);
+}
+
+static int
+be_signalled(void)
+{
+	int pair[2], r;
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return -errno;
+	r = result(fcntl(pair[0], F_SETFL, O_ASYNC | O_NONBLOCK));
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	return r;
+}
+
 static int
 executable_memory(void)
 {
@@ -304,6 +347,10 @@ static const struct attempt attempts[] = {
     {"make a process", make_process, 0, true},
     {"make a thread", make_thread, ROLE_MAY_THREAD, true},
     {"signal its parent", signal_parent, 0, true},
+    {"have its parent signalled by a descriptor", own_descriptor_as_parent, 0, true},
+    {"have its parent signalled, exactly", own_descriptor_exactly, 0, true},
+    {"choose a descriptor's signal", choose_signal, 0, true},
+    {"be signalled by a descriptor", be_signalled, 0, true},
     {"make executable memory", executable_memory, 0, true},
     {"become dumpable again", become_dumpable, 0, true},
     {"allow itself core files", allow_core_files, 0, true},
