@@ -199,24 +199,41 @@ act(struct client *c, const struct message *m)
 	answer_action(c, r, done);
 }
 
-/* Who would be answered, and how. Everybody may ask about himself. */
+/* The groups that an administrator asks about. False: no memory. */
+static bool
+copy_groups(struct client *c, const struct message *m)
+{
+	uint64_t group;
+	size_t count = 0;
+
+	for (size_t at = 0; message_next_u64(m, F_GROUP, &at, &group);)
+		count++;
+	c->who_groups = calloc(count + 1, sizeof(*c->who_groups));
+	if (c->who_groups == NULL)
+		return false;
+	c->who.groups = c->who_groups;
+	for (size_t at = 0; message_next_u64(m, F_GROUP, &at, &group);)
+		c->who_groups[c->who.group_count++] = (uint32_t)group;
+	return true;
+}
+
+/* Who would be answered, and how. Everybody may ask about himself, as the kernel knows him; what
+ * other services there are is for administrators. */
 static void
 ask_explain(struct client *c, const struct message *m)
 {
 	struct queue *q = c->control->q;
 	uint32_t uid = (uint32_t)message_u64(m, F_UID, CALLER_UID_OVERFLOW);
 	CLEANUP_BUF struct buf sender = BUF_INIT(ADDRESS_MAX);
-	uint64_t group;
-	size_t count = 0;
+	bool admin = control_is_admin(c), good = true;
 
-	if (!control_is_admin(c) && uid != c->peer.uid) {
-		control_fail(c, "Only administrators may ask about other users.", EX_NOPERM);
+	if (!admin && (uid != c->peer.uid || message_has(m, F_SOCKET_NAME))) {
+		control_fail(c,
+		    "Only administrators may ask about other users, or about callers of a socket.",
+		    EX_NOPERM);
 		return;
 	}
-	for (size_t at = 0; message_next_u64(m, F_GROUP, &at, &group);)
-		count++;
 	control_forget_explanation(c);
-	c->who_groups = calloc(count + 1, sizeof(*c->who_groups));
 	c->who_socket = copy_field(m, F_SOCKET_NAME);
 	c->sender = copy_field(m, F_SENDER);
 	if (c->sender != NULL && address_read(c->sender, strlen(c->sender), false, &sender) == 0) {
@@ -224,14 +241,17 @@ ask_explain(struct client *c, const struct message *m)
 		c->sender = buf_take(&sender);
 	}
 	c->recipient = copy_field(m, F_RCPT);
-	if (c->who_groups == NULL || c->sender == NULL) {
-		control_fail(c, "Out of memory.", EX_OSERR);
+	c->who = (struct policy_caller){.uid = uid, .socket = c->who_socket};
+	if (admin) {
+		good = copy_groups(c, m);
+	} else {
+		c->who.groups = c->peer.groups;
+		c->who.group_count = c->peer.group_count;
+	}
+	if (!good || c->sender == NULL) {
+		control_fail(c, out_of_memory, EX_OSERR);
 		return;
 	}
-	count = 0;
-	for (size_t at = 0; message_next_u64(m, F_GROUP, &at, &group);)
-		c->who_groups[count++] = (uint32_t)group;
-	c->who = (struct policy_caller){uid, c->who_groups, count, c->who_socket};
 	c->matched = policy_match(q->policies, q->service_count, &c->who);
 	c->kind = CURSOR_EXPLAIN;
 	c->at = 0;

@@ -324,6 +324,8 @@ control_row_of_explanation(struct client *c)
 	struct queue *q = c->control->q;
 	struct message *m;
 
+	if (c->at < q->service_count && c->at != c->matched && !control_is_admin(c))
+		return 0;
 	if (c->at < q->service_count)
 		m = explain_rule(q, c->at, c->matched, &c->who);
 	else

@@ -220,6 +220,12 @@ def people(w):
     check('explain: nobody, for people', r.returncode == 77 and 'Refused' in r.stdout and '65534 is nobody' in r.stdout, r)
     r = w.command(ONE, 'service', 'explain', str(ONE), 'one@example.test')
     check('everybody may ask about himself', r.returncode == 0 and 'Accepted' in r.stdout, r)
+    r = w.command(ONE, 'service', 'explain', str(ONE), 'one@example.test', '--json')
+    check('and learns of no other service', r.returncode == 0 and [x['service'] for x in json.loads(r.stdout)['rules']] == ['one'] and not re.search('two|three|box|club', r.stdout), r)
+    r = w.command(ONE, 'service', 'explain', str(ONE), 'x@example.test', '--socket', 'box')
+    check('nor of a socket', r.returncode == 77 and 'box@' not in r.stdout + r.stderr, r)
+    r = w.command(STRANGER, 'service', 'explain', str(STRANGER), 'x@example.test', '--json')
+    check('who has none learns of none', r.returncode == 77 and json.loads(r.stdout)['rules'] == [], r)
     r = w.command(ONE, 'service', 'explain', str(TWO), 'two@example.test')
     check('and about nobody else', r.returncode == 77 and 'administrators' in r.stderr, r)
 
