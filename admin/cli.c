@@ -17,10 +17,44 @@ enum {
 	MEGA = 1000 * 1000,
 };
 
+/* JSON may hold any character; a terminal that shows it may not. What jansson leaves as it is of those is in strings alone. */
+static void
+put_escaped(uint32_t point)
+{
+	if (point < 0x10000)
+		(void)printf("\\u%04x", point);
+	else
+		(void)printf("\\u%04x\\u%04x", 0xd800 + ((point - 0x10000) >> 10),
+		    0xdc00 + ((point - 0x10000) & 0x3ff));
+}
+
+int
+cli_write_json(const json_t *value, size_t flags)
+{
+	CLEANUP_FREE char *text = value == NULL ? NULL : json_dumps(value, flags);
+	size_t len = text == NULL ? 0 : strlen(text), n;
+	uint32_t point;
+
+	for (size_t at = 0, from = 0; at < len; at += n) {
+		n = utf8_length(text + at, len - at, &point);
+		if (n == 0)
+			return -1;
+		if (point < ' ' || text_is_printable(point)) {
+			if (at + n == len)
+				(void)fwrite(text + from, 1, len - from, stdout);
+			continue;
+		}
+		(void)fwrite(text + from, 1, at - from, stdout);
+		put_escaped(point);
+		from = at + n;
+	}
+	return text == NULL || ferror(stdout) ? -1 : 0;
+}
+
 int
 cli_print_json(json_t *value, int status)
 {
-	int r = value == NULL ? -1 : json_dumpf(value, stdout, JSON_INDENT(2));
+	int r = cli_write_json(value, JSON_INDENT(2));
 
 	json_decref(value);
 	if (r < 0)

@@ -56,6 +56,9 @@ void cli_relative_time(uint64_t when, uint64_t now, char *ret, size_t size);
 /* "870", "1.5k", "2.0M": octets. */
 void cli_size(uint64_t octets, char *ret, size_t size);
 
+/* Writes a JSON value to standard output; characters that a terminal must not get stand in it as \\uXXXX. 0 or -1. */
+int cli_write_json(const json_t *value, size_t flags);
+
 /* Prints a JSON value (taken) on standard output, indented. Returns `status`, or EX_OSERR where
  * memory ran out. */
 int cli_print_json(json_t *value, int status);

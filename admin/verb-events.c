@@ -32,7 +32,7 @@ print_json(const struct message *m)
 	r = o == NULL ? -1 : cli_json_fields(o, m, columns, ARRAY_SIZE(columns));
 
 	if (r == 0)
-		r = json_dumpf(o, stdout, JSON_COMPACT);
+		r = cli_write_json(o, JSON_COMPACT);
 	json_decref(o);
 	if (r == 0)
 		r = putchar('\n') == EOF ? -1 : 0;

@@ -304,8 +304,8 @@ utf8_length(const char *s, size_t len, uint32_t *ret_point)
 
 /* Controls of either half, and the characters that end or turn round a line: they would let one
  * value pass for another on a terminal. */
-static bool
-is_printable_point(uint32_t p)
+bool
+text_is_printable(uint32_t p)
 {
 	return p >= 0x20 && !(p >= 0x7f && p <= 0x9f) && !(p >= 0x200b && p <= 0x200f) &&
 	       !(p >= 0x2028 && p <= 0x202e) && !(p >= 0x2060 && p <= 0x206f) && p != 0x061c &&
@@ -325,7 +325,7 @@ text_escape(struct buf *out, const void *data, size_t len, bool quotes)
 		char code[4] = {'\\', 'x', hex_lower[c >> 4], hex_lower[c & 15]};
 
 		n = utf8_length(in + i, len - i, &point);
-		if (n == 0 || !is_printable_point(point)) {
+		if (n == 0 || !text_is_printable(point)) {
 			n = 1;
 			r = buf_append(out, code, sizeof(code));
 			continue;
@@ -348,7 +348,7 @@ plain_of(const char *s, size_t n, uint32_t point, size_t *ret_len)
 		return "?";
 	if (point <= 0x20 || (point >= 0x7f && point <= 0xa0) || point == 0x2028 || point == 0x2029)
 		return " ";
-	*ret_len = is_printable_point(point) ? n : 0;
+	*ret_len = text_is_printable(point) ? n : 0;
 	return s;
 }
 
@@ -393,7 +393,7 @@ text_clean(struct buf *out, const char *text)
 
 	for (size_t len = strlen(text); len > 0 && r == 0; text += n, len -= n) {
 		n = utf8_length(text, len, &point);
-		if (n > 0 && (point == '\n' || is_printable_point(point))) {
+		if (n > 0 && (point == '\n' || text_is_printable(point))) {
 			r = buf_append(out, text, n);
 		} else {
 			n = 1;

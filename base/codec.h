@@ -35,6 +35,9 @@ int hex_encode(struct buf *out, const void *data, size_t len);
  * 0 where there is none. */
 size_t utf8_length(const char *s, size_t len, uint32_t *ret_point);
 
+/* May a terminal get this character as it is? Not a control, and nothing that ends or turns round a line. */
+bool text_is_printable(uint32_t point);
+
 /* Text for a log or a terminal: printable UTF-8 as it is, backslash doubled, all else \xHH (also the
  * characters that end a line or change its direction); `quotes` also escapes '"'. */
 int text_escape(struct buf *out, const void *data, size_t len, bool quotes);

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/codec.h"
+
 enum { KEEP_FOR_SUM = 256 };
 
 static char
@@ -147,7 +149,7 @@ choose(void *arg, const struct spool_glance *g)
 static void
 show(struct listing *l, uint64_t id)
 {
-	CLEANUP_BUF struct buf one = BUF_INIT(l->out->max);
+	CLEANUP_BUF struct buf one = BUF_INIT(l->out->max), shown = BUF_INIT(l->out->max);
 	struct spool_message m;
 
 	if (spool_load(l->q->spool, id, false, &m) < 0)
@@ -155,11 +157,13 @@ show(struct listing *l, uint64_t id)
 	if (l->out->len == 0)
 		(void)buf_printf(l->out, "%-17s %8s %-20s %s\n", "----Queue ID-----", "--Size--",
 		    "----Arrival Time----", "--Sender/Recipient------");
+	/* Addresses may hold characters that a terminal must not get. */
 	if (is_full(l) || list_message(l->q, &m, &one) < 0 ||
-	    l->out->len + one.len > l->out->max - KEEP_FOR_SUM)
+	    text_clean(&shown, buf_str(&one)) < 0 ||
+	    l->out->len + shown.len > l->out->max - KEEP_FOR_SUM)
 		l->full++;
 	else
-		(void)buf_append(l->out, one.data, one.len);
+		(void)buf_append(l->out, shown.data, shown.len);
 	spool_message_clear(&m);
 }
 

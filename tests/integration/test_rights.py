@@ -20,6 +20,7 @@ def run(ground, options):
             control(w)
             old_spool(w)
             names(w)
+            terminals(w)
             limits(w)
             checks(w)
     finally:
@@ -211,6 +212,27 @@ def names(w):
     got = wait_for(lambda: [t for t in (open(p, encoding='latin-1').read() for p in glob.glob(w.kept + '/*.eml')) if mark in t], 20, 0.1)
     check('its From is that of the service', got and re.search(r'^From: <?out@example\.test>?\r?$', got[0], re.M), (said, got))
     check('and no user of this host is in it', got and 'games' not in got[0], got)
+
+
+def terminals(w):
+    """What a sender writes does nothing to the terminal of whoever looks."""
+    bad = re.compile('[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]')
+    mark = marker('terminal')
+    text = f'Subject: {mark} \x9b31m \u202e \u2028 \u2066 \x7f end\r\n\r\nx\r\n'
+    said = w.ask(GAMES, 'MAIL FROM:<> SMTPUTF8 BODY=8BITMIME', 'RCPT TO:<r@far.test>', 'RCPT TO:<"r\u202er"@far.test>', 'RCPT TO:<s\x9bs@far.test>',
+                 f'BDAT {len(text.encode())} LAST', text.removesuffix('\r\n'))
+    if 'queued as' not in said:  # addresses of that kind are refused
+        said = w.ask(GAMES, 'MAIL FROM:<> SMTPUTF8 BODY=8BITMIME', 'RCPT TO:<r@far.test>', f'BDAT {len(text.encode())} LAST', text.removesuffix('\r\n'))
+    found = re.search(r'queued as ([0-9A-F]+)', said)
+    if not check('such a subject is taken', found, said):
+        return
+    for args in (['queue', '--json'], ['queue'], ['queue', 'show', found.group(1), '--json'], ['queue', 'show', found.group(1)]):
+        r = w.f.frank(*args)
+        check(f'frank {" ".join(args[:2])}{" --json" * ("--json" in args)} prints no controls', r.returncode == 0 and not bad.search(r.stdout), repr(bad.search(r.stdout)))
+    rows = [m for m in w.f.queue() if m['id'] == found.group(1)]
+    check('and JSON keeps what was written', rows and mark in rows[0].get('subject', '') and '\u202e' in rows[0]['subject'], rows)
+    listed = w.ask(GAMES, 'XFRANK LIST').replace('\r\n', '\n')
+    check('mailq prints no controls', found.group(1) in listed and not bad.search(listed), repr(bad.search(listed)))
 
 
 def limits(w):
