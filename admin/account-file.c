@@ -13,7 +13,7 @@ void
 account_file_clear(struct account_file *f)
 {
 	for (size_t i = 0; i < f->count; i++)
-		free(f->made[i]);
+		free(f->made[i].path);
 	free(f->path);
 	*f = (struct account_file){0};
 }
@@ -22,23 +22,24 @@ void
 account_file_undo(struct account_file *f)
 {
 	while (f->count > 0) {
-		char *path = f->made[--f->count];
+		struct made *m = &f->made[--f->count];
 
-		if (unlink(path) < 0 && (errno == EISDIR || errno == EPERM))
-			(void)rmdir(path);
-		free(path);
+		(void)(m->is_folder ? rmdir(m->path) : unlink(m->path));
+		free(m->path);
 	}
 }
 
-/* Remembers what was made; takes the path. */
+/* Remembers what was made. */
 static int
-keep(struct account_file *f, char *path)
+keep(struct account_file *f, const char *path, bool is_folder)
 {
-	if (path == NULL || f->count == ACCOUNT_FILE_MADE_MAX) {
-		free(path);
+	char *copy = strdup(path);
+
+	if (copy == NULL || f->count == ACCOUNT_FILE_MADE_MAX) {
+		free(copy);
 		return -ENOMEM;
 	}
-	f->made[f->count++] = path;
+	f->made[f->count++] = (struct made){.path = copy, .is_folder = is_folder};
 	return 0;
 }
 
@@ -51,7 +52,7 @@ make_folder(struct account_file *f, const char *path)
 
 	(void)umask(before);
 	if (r == 0)
-		r = keep(f, strdup(path));
+		r = keep(f, path, true);
 	return r == -EEXIST ? 0 : r;
 }
 
@@ -62,7 +63,7 @@ make_file(struct account_file *f, const char *path, const char *text, size_t len
 	mode_t before = umask(022);
 	CLEANUP_CLOSE int fd =
 	    open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	int r = fd < 0 ? -errno : keep(f, strdup(path));
+	int r = fd < 0 ? -errno : keep(f, path, false);
 	ssize_t n;
 
 	(void)umask(before);
@@ -114,7 +115,7 @@ included_folder(const struct providers *p)
 	return NULL;
 }
 
-/* A configuration that says where the rest is. *ret_failed is the path that could not be made. */
+/* A configuration that says where the rest is. */
 static int
 make_configuration(struct account_file *f, const char *config, char *folder)
 {
@@ -128,7 +129,6 @@ make_configuration(struct account_file *f, const char *config, char *folder)
 		    include_pattern);
 	if (r == 0)
 		r = make_file(f, config, text.data, text.len);
-	f->new_configuration = r == 0;
 	return r;
 }
 

@@ -13,9 +13,11 @@ enum { ACCOUNT_FILE_MADE_MAX = 4 };
 struct account_file {
 	char *path; /* of the block */
 	/* what was made on the way, in this order: folders, frank.conf, the block */
-	char *made[ACCOUNT_FILE_MADE_MAX];
+	struct made {
+		char *path;
+		bool is_folder;
+	} made[ACCOUNT_FILE_MADE_MAX];
 	size_t count;
-	bool new_configuration;
 };
 
 /*

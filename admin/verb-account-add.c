@@ -444,6 +444,19 @@ reload(const struct cli *cli)
 	       link_list(&l, message_new(M_CLIENT_RELOAD), NULL, NULL, NULL) == EX_OK;
 }
 
+static void
+tell_undo(const struct account_file *f, bool running)
+{
+	(void)fputs("To undo: rm", stdout);
+	for (size_t i = f->count; i-- > 0;)
+		if (!f->made[i].is_folder)
+			(void)printf(" %s", f->made[i].path);
+	for (size_t i = f->count, folders = 0; i-- > 0;)
+		if (f->made[i].is_folder)
+			(void)printf("%s %s", folders++ == 0 ? " && rmdir" : "", f->made[i].path);
+	(void)printf("%s\n", running ? " && frank reload" : "");
+}
+
 /* What was done, what is not, and how to take it back. */
 static void
 tell(const struct add *a, bool running)
@@ -451,7 +464,7 @@ tell(const struct add *a, bool running)
 	const struct account_file *f = &a->file;
 
 	for (size_t i = 0; i + 1 < f->count; i++)
-		(void)printf("%s is made.\n", f->made[i]);
+		(void)printf("%s is made.\n", f->made[i].path);
 	cli_put(a->cli, COLOUR_GOOD, f->path, 0);
 	(void)printf(" is written and checked%s.\n", running ? ", and in force" : "");
 	if (*a->users != '\0')
@@ -463,7 +476,7 @@ tell(const struct add *a, bool running)
 		    "No service uses it, so nobody may send through it yet: put \"%s\" into a "
 		    "service's accounts, and %s into its senders.\n",
 		    a->name, a->mailbox);
-	(void)printf("To undo: rm %s%s\n", f->path, running ? " && frank reload" : "");
+	tell_undo(f, running);
 	(void)fflush(stdout);
 }
 

@@ -71,7 +71,7 @@ def from_nothing(ground):
     modes = {p: oct(os.stat(os.path.join(top, 'etc', p)).st_mode & 0o7777) for p in ('', 'frank.conf', 'conf.d', 'conf.d/billing.conf')}
     check('nothing: for all to read and for their owner to change', list(modes.values()) == ['0o755', '0o644', '0o755', '0o644'], modes)
     check('nothing: a provider is known by its other name', 'gmail: the provider is called google here' in r.stderr and 'provider  = "google"' in open(block).read(), r.stderr)
-    check('nothing: it says what was made, who may send, and how to undo it', all(t in r.stdout for t in (conf + ' is made', 'root nobody', 'To undo: rm ' + block, 'frank authorize billing', 'start it')), r.stdout)
+    check('nothing: it says what was made, who may send, and how to undo it', all(t in r.stdout for t in (conf + ' is made', 'root nobody', f'To undo: rm {block} {conf} && rmdir {top}/etc/conf.d {top}/etc', 'frank authorize billing', 'start it')), r.stdout)
     r = subprocess.run([program('frankd'), '-c', conf, '--check'], capture_output=True, text=True, env=env)
     check('nothing: frankd takes it', r.returncode == 0 and 'accounts: 1, services: 1' in r.stdout, r)
     r = frank('alerts', '--mailbox', 'alerts@example.com', '--provider', 'sendgrid', '--grant', 'password')
