@@ -27,12 +27,13 @@
 	"connection timed out|connect timeout|etimedout|timed out|connection timeout|i/o timeout|" \
 	"opentimeout|execution expired|did not properly respond|10060|error 110|(110)|"            \
 	"sockettimeout|deadline exceeded"
-#define CONNECT_WORDS                                                                            \
-	"smtp connect() failed|could not connect|couldn't connect|cannot connect|can't connect|" \
-	"unable to connect|failed to connect&!password|connection could not be "                 \
-	"established|connection "                                                                \
-	"failed|"                                                                                \
-	"connect failed|connection error|failed to open socket|unable to open connection"
+#define CONNECT_WORDS                                                                              \
+	"smtp connect() failed|could not connect|couldn't connect|cannot connect|can't connect|"   \
+	"unable to connect|failed to connect&!password|connection could not be "                   \
+	"established|connection "                                                                  \
+	"failed|"                                                                                  \
+	"connect failed|connection error|not be established|failed to open socket|unable to open " \
+	"connection"
 #define PLAINTEXT_WORDS                                                                         \
 	"wrong version number|wrong_version_number|record overflow|packet length too long|"     \
 	"http request|unknown protocol|unknown_protocol|does not look like a tls handshake|"    \
@@ -67,7 +68,7 @@
 	"anchor|"                                                                                \
 	"certificate&cannot be verified|bad certificate|certificate&invalid|server certificate " \
 	"not verified|"                                                                          \
-	"root certificate|verify the first certificate"
+	"root certificate|system roots|no roots provided|verify the first certificate"
 #define TLS_VERSION_WORDS                                                                         \
 	"protocol version|unsupported protocol|protocol_version|unsupported_protocol|"            \
 	"no appropriate protocol|protocol is disabled|version too low|unsupported version|"       \

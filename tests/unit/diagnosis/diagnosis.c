@@ -32,6 +32,43 @@ static const struct row rows[] = {
 };
 #undef ROW
 
+/* The conditions of hosts and ports. */
+static void
+know_server(struct diagnosis_facts *f, enum condition when)
+{
+	switch (when) {
+	case ON_PORT_25:
+	case DIRECT:
+		f->port = 25;
+		break;
+	case AT_MX:
+		f->host = "mx1.example.com";
+		break;
+	case WRONG_PORT:
+		f->host = "smtp.office365.com";
+		f->port = 465;
+		break;
+	case TLS_TOO_EARLY:
+		f->tls = "implicit";
+		break;
+	case TLS_TOO_LATE:
+		f->port = 465;
+		break;
+	case NO_TLS:
+		f->tls = "none";
+		break;
+	case BARE_NAME:
+		f->ehlo_name = "localhost";
+		break;
+	case FOREIGN_BANNER:
+		f->host = "smtp.gmail.com";
+		f->greeting = "host.example.net ESMTP Exim 4.96";
+		break;
+	default:
+		break;
+	}
+}
+
 static struct diagnosis_facts
 facts_for(const struct smtp_reply *reply, const char *provider, enum condition when)
 {
@@ -44,6 +81,7 @@ facts_for(const struct smtp_reply *reply, const char *provider, enum condition w
 	    .port = 587,
 	    .tls = "starttls"};
 
+	know_server(&f, when);
 	switch (when) {
 	case BY_PASSWORD:
 		f.mechanism = "LOGIN";
@@ -66,43 +104,13 @@ facts_for(const struct smtp_reply *reply, const char *provider, enum condition w
 	case EXPIRED:
 		f.token_expired = true;
 		break;
-	case ON_PORT_25:
-		f.port = 25;
-		break;
-	case BARE_NAME:
-		f.ehlo_name = "localhost";
-		break;
-	case AT_MX:
-		f.host = "mx1.example.com";
-		break;
-	case DIRECT:
-		f.port = 25;
-		break;
 	case CONSUMER:
 		f.auth_user = "a@outlook.com";
-		break;
-	case WRONG_PORT:
-		f.host = "smtp.office365.com";
-		f.port = 465;
-		break;
-	case TLS_TOO_EARLY:
-		f.tls = "implicit";
-		break;
-	case TLS_TOO_LATE:
-		f.port = 465;
-		break;
-	case NO_TLS:
-		f.tls = "none";
 		break;
 	case CHALLENGED:
 		f.challenge = "{\"status\":\"400\",\"scope\":\"https://mail.google.com/\"}";
 		break;
-	case FOREIGN_BANNER:
-		f.host = "smtp.gmail.com";
-		f.greeting = "host.example.net ESMTP Exim 4.96";
-		break;
-	case NOT_RECIPIENTS:
-	case ALWAYS:
+	default:
 		break;
 	}
 	return f;
