@@ -86,6 +86,32 @@ test_merge(void **state)
 	assert_string_equal(list, "e x\nc x\nd x\nb x\n");
 }
 
+static void
+test_names(void **state)
+{
+	static const char one[] = " v=1; a=rsa-sha256; h=From : to:\r\n\tSubject::; b=h=x",
+			  two[] = "h=Date";
+	struct dkim_names n = {0};
+
+	assert_false(dkim_names_have(&n, "From", 4));
+	assert_int_equal(dkim_names_add(&n, one, strlen(one)), 0);
+	assert_int_equal(dkim_names_add(&n, two, strlen(two)), 0);
+	dkim_names_sort(&n);
+	assert_true(dkim_names_have(&n, "FROM", 4));
+	assert_true(dkim_names_have(&n, "to", 2));
+	assert_true(dkim_names_have(&n, "Subject", 7));
+	assert_true(dkim_names_have(&n, "date", 4));
+	assert_false(dkim_names_have(&n, "x", 1));
+	assert_false(dkim_names_have(&n, "Dat", 3));
+	assert_false(dkim_names_have(&n, "", 0));
+	/* what does not say which may mean all */
+	assert_int_equal(dkim_names_add(&n, "v=1", 3), 0);
+	dkim_names_sort(&n);
+	assert_true(dkim_names_have(&n, "x", 1));
+	dkim_names_clear(&n);
+	assert_false(dkim_names_have(&n, "x", 1));
+}
+
 int
 main(void)
 {
@@ -93,6 +119,7 @@ main(void)
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_long_names),
 	    cmocka_unit_test(test_merge),
+	    cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests_name("queue/dkim", tests, NULL, NULL);
