@@ -40,8 +40,16 @@ struct alias {
 	bool on_path;
 };
 
+/* A line that does not count, since nothing in it is an address. */
+struct lost_line {
+	char *name;
+	unsigned line;
+};
+
 struct aliases {
 	char *file;
+	struct lost_line *lost;
+	size_t lost_count;
 	struct alias *list;
 	size_t count;
 	struct target *targets;
@@ -321,6 +329,22 @@ find_colon(const char *s, size_t len)
 	return len;
 }
 
+static int
+remember_lost(struct reader *r, const char *name)
+{
+	struct aliases *a = r->a;
+	struct lost_line *all = grow(a->lost, a->lost_count, sizeof(*all));
+
+	if (all == NULL)
+		return -ENOMEM;
+	a->lost = all;
+	all[a->lost_count] = (struct lost_line){.name = strdup(name), .line = r->line};
+	if (all[a->lost_count].name == NULL)
+		return -ENOMEM;
+	a->lost_count++;
+	return 0;
+}
+
 /* One alias: `s` is its first line and those that go on. */
 static int
 read_alias(struct reader *r, const char *s, size_t len)
@@ -355,7 +379,7 @@ read_alias(struct reader *r, const char *s, size_t len)
 		return e;
 	if (a->target_count == before) {
 		warn(a, r->report, r->line, "alias \"%s\" leads to nobody", name);
-		return 0;
+		return remember_lost(r, name);
 	}
 	e = make_room(a);
 	all = e < 0 ? NULL : grow(a->list, a->count, sizeof(*all));
@@ -452,6 +476,9 @@ aliases_free(struct aliases *a)
 		free(a->list[i].name);
 	for (size_t i = 0; i < a->target_count; i++)
 		free(a->targets[i].text);
+	for (size_t i = 0; i < a->lost_count; i++)
+		free(a->lost[i].name);
+	free(a->lost);
 	free(a->list);
 	free(a->targets);
 	free(a->slots);
@@ -647,6 +674,16 @@ walk_postmaster(struct walk *w)
 	return r;
 }
 
+/* The line that was meant for this name; 0: there is none. */
+static unsigned
+find_lost(const struct aliases *a, const char *name)
+{
+	for (size_t i = 0; a != NULL && i < a->lost_count; i++)
+		if (strcmp(a->lost[i].name, name) == 0)
+			return a->lost[i].line;
+	return 0;
+}
+
 /* Where an unaliased name goes: out, where the mail domain is not the host's own. */
 static enum aliases_result
 give_unaliased(struct walk *w, const char *address, const char *name)
@@ -654,6 +691,7 @@ give_unaliased(struct walk *w, const char *address, const char *name)
 	CLEANUP_BUF struct buf full = BUF_INIT(2 * ADDRESS_MAX);
 	const char *domain = address_domain(address);
 	size_t local = domain == NULL ? strlen(address) : (size_t)(domain - 1 - address);
+	unsigned lost = find_lost(w->a, name);
 
 	if (!is_own_domain(w->host, w->host->mail_name)) {
 		if (buf_printf(&full, "%.*s@%s", (int)local, address, w->host->mail_name) < 0)
@@ -662,6 +700,14 @@ give_unaliased(struct walk *w, const char *address, const char *name)
 	}
 	if (w->checking)
 		return ALIASES_OK;
+	if (lost > 0) {
+		(void)buf_printf(w->why,
+		    "The alias %s leads to nobody: what stands there is no address (%s:%u); "
+		    "correct it "
+		    "and run newaliases",
+		    name, w->a->file, lost);
+		return ALIASES_UNKNOWN;
+	}
 	(void)buf_printf(w->why,
 	    "%s has no mailbox on this host: %swrite \"%s: you@example.com\" into %s and run "
 	    "newaliases",

@@ -78,6 +78,11 @@ static const struct {
     {"star is nobody", "*: a@example.org\nroot: b@example.org\n", "root", "b@example.org"},
     {"bad element", "root: admin@example.org, @, b@example.org\n", "root",
 	"admin@example.org b@example.org"},
+    {"a line without an address is named", "x: b@example.org\nBackup: a@@example.org\n", "backup",
+	"?The alias backup leads to nobody: what stands there is no address (aliases:2); correct "
+	"it and "
+	"run newaliases"},
+    {"the line that counts", "backup: a@@b\nbackup: c@example.org\n", "backup", "c@example.org"},
     {"unknown", "root: a@example.org\n", "backup",
 	"?backup has no mailbox on this host: write \"backup: you@example.com\" into aliases and "
 	"run newaliases"},
