@@ -344,8 +344,15 @@ static int
 open_file(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	struct stat st;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	/* SQLite would wait for ever for what a FIFO holds. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	(void)close(fd);
+	return -EINVAL;
 }
 
 int

@@ -784,6 +784,10 @@ test_damage_and_strangers(void **state)
 	assert_true(why.len > 0);
 	assert_null(second);
 	assert_int_equal(unlink(path), 0);
+	/* nobody writes there: it is not waited for */
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(spool_open(p->dir, p->bodies, &second, &why), -EINVAL);
+	assert_int_equal(unlink(path), 0);
 	open_spool(p);
 }
 
