@@ -52,24 +52,35 @@ truth(const json_t *value)
 	return value == NULL || json_is_null(value) ? NULL : "false";
 }
 
+/* One text, or a list of them. */
+static int
+add_list(struct claims *c, const json_t *object, const char *name)
+{
+	const json_t *list = json_object_get(object, name), *item;
+	size_t at;
+	int r = add_pair(c, name, json_string_value(list));
+
+	json_array_foreach(list, at, item) if (r == 0) r =
+	    add_pair(c, name, json_string_value(item));
+	return r;
+}
+
 int
 claims_read(const json_t *object, struct claims *ret)
 {
 	static const char *const texts[] = {"sub", "email", "preferred_username", "upn",
 	    "unique_name", "emailAddress", "mail", "userPrincipalName", "tid", "idp", "azp"};
 	static const char *const truths[] = {"email_verified", "verified_email", "xms_edov"};
-	const json_t *list = json_object_get(object, "emails"), *item;
-	size_t at;
+	static const char *const lists[] = {
+	    "emails", "verified_primary_email", "verified_secondary_email"};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(truths) && r == 0; i++)
 		r = add_pair(ret, truths[i], truth(json_object_get(object, truths[i])));
 	for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
 		r = add_pair(ret, texts[i], document_text(object, texts[i]));
-	if (r == 0)
-		r = add_pair(ret, "emails", json_string_value(list));
-	json_array_foreach(list, at, item) if (r == 0) r =
-	    add_pair(ret, "emails", json_string_value(item));
+	for (size_t i = 0; i < ARRAY_SIZE(lists) && r == 0; i++)
+		r = add_list(ret, object, lists[i]);
 	return r;
 }
 

@@ -49,7 +49,7 @@ int64_t id_token_over(const struct id_token *t, int64_t now);
 
 /*
  * Adds the claims of a JSON object that tell who somebody is: those of OpenID Connect Core section
- * 5.1, of Microsoft (tid, idp, upn, unique_name, emails, xms_edov), and of the profile documents of
+ * 5.1, of Microsoft (tid, idp, upn, unique_name, emails, xms_edov, verified_primary_email), and of the profile documents of
  * Gmail (emailAddress), Google (verified_email) and Graph (mail, userPrincipalName). A text that is
  * longer than ID_TEXT_MAX or holds a control character counts as absent. 0 or -ENOMEM.
  */

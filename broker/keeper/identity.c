@@ -277,6 +277,9 @@ microsoft_vouches(const struct message *m, const struct identity_expected *e, co
 }
 
 static const char *const addresses[] = {"email", "emails", "mail", "emailAddress"};
+/* What a directory gives, or Microsoft itself has verified. */
+static const char *const vouched[] = {
+    "upn", "userPrincipalName", "verified_primary_email", "verified_secondary_email"};
 
 struct judgement {
 	const struct message *m;
@@ -320,8 +323,8 @@ identity_judge(const struct message *m, const struct identity_expected *e,
 		look_at(
 		    &j, addresses[i], !denied && (!microsoft || microsoft_vouches(m, e, expected)));
 	}
-	look_at(&j, "upn", true);
-	look_at(&j, "userPrincipalName", true);
+	for (size_t i = 0; i < ARRAY_SIZE(vouched); i++)
+		look_at(&j, vouched[i], true);
 	look_at(&j, "preferred_username", microsoft || (!named && !denied));
 	look_at(&j, "unique_name", microsoft || (!named && !denied));
 	if ((*ret_name = j.fits) != NULL)

@@ -8,6 +8,8 @@
  *                                         only with xms_edov = true, for a personal account, or where the account
  *                                         names the one organisation whose tokens it takes and the person is no guest
  *     upn, userPrincipalName              always: a directory gives them
+ *     verified_primary_email, verified_secondary_email
+ *                                         always: Microsoft verified them
  *     preferred_username, unique_name     at Microsoft, where they are such a name too; elsewhere where no mail address
  *                                         is named, and verification is not denied: many servers let people choose them
  *     sub                                 never: it identifies, and is no address

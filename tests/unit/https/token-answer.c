@@ -332,13 +332,14 @@ test_claims(void **state)
 	static const char *const want[] = {"email_verified=false", "verified_email=true",
 	    "xms_edov=true", "sub=1", "email=a@example.com", "unique_name=live.com#a@example.com",
 	    "tid=9188040d-6c67-4c5b-b112-36a304b66dad", "emails=b@example.com",
-	    "emails=c@example.com"};
+	    "emails=c@example.com", "verified_primary_email=d@example.com"};
 	CLEANUP_FREE char *t = jwt("{\"email_verified\":\"False\",\"verified_email\":true,\"xms_"
 				   "edov\":\"1\",\"sub\":\"1\","
 				   "\"email\":\"a@example.com\",\"unique_name\":\"live.com#a@"
 				   "example.com\",\"upn\":\"a\\nb\","
 				   "\"mail\":\"\",\"tid\":\"9188040d-6c67-4c5b-b112-36a304b66dad\","
-				   "\"emails\":[\"b@example.com\",5,null,\"c@example.com\"]}");
+				   "\"emails\":[\"b@example.com\",5,null,\"c@example.com\"],"
+				   "\"verified_primary_email\":[\"d@example.com\"]}");
 	struct id_token id;
 	const char *why;
 
@@ -413,15 +414,19 @@ test_error_words(void **state)
 		const char *body, *words;
 	} cases[] = {
 	    {"{\"error\":\"invalid_grant\",\"error_description\":\"no\"}", "no"},
-	    {"{\"error\":\"interaction_required\",\"error_codes\":[53003],\"suberror\":\"message_only\"}",
+	    {"{\"error\":\"interaction_required\",\"error_codes\":[53003],\"suberror\":\"message_"
+	     "only\"}",
 		"AADSTS53003 (message_only)"},
-	    {"{\"error\":\"invalid_grant\",\"error_description\":\"AADSTS50173: x\",\"error_codes\":[50173]}",
+	    {"{\"error\":\"invalid_grant\",\"error_description\":\"AADSTS50173: "
+	     "x\",\"error_codes\":[50173]}",
 		"AADSTS50173: x"},
 	    {"{\"error\":\"invalid_grant\",\"error_description\":\"no\",\"error_codes\":[50173]}",
 		"AADSTS50173: no"},
-	    {"{\"error\":\"invalid_grant\",\"error_description\":\"Bad Request\",\"error_subtype\":\"invalid_rapt\"}",
+	    {"{\"error\":\"invalid_grant\",\"error_description\":\"Bad "
+	     "Request\",\"error_subtype\":\"invalid_rapt\"}",
 		"Bad Request (invalid_rapt)"},
-	    {"{\"error\":{\"errorId\":\"INVALID_GRANT\",\"message\":\"invalid grant\"}}", "invalid grant"},
+	    {"{\"error\":{\"errorId\":\"INVALID_GRANT\",\"message\":\"invalid grant\"}}",
+		"invalid grant"},
 	    {"{\"error\":\"x\",\"error_codes\":[\"y\"],\"suberror\":7}", NULL},
 	};
 

@@ -104,6 +104,8 @@ static const struct sample samples[] = {
 	MS "common/v2.0"},
     {"sub=1;tid=" FOREIGN ";email=billing@example.com;xms_edov=true", IDENTITY_FITS, MAILBOX,
 	MS "common/v2.0"},
+    {"sub=1;tid=" FOREIGN ";verified_primary_email=billing@example.com;email=x@evil.example",
+	IDENTITY_FITS, MAILBOX, MS "common/v2.0"},
     {"sub=1;tid=" CONSUMERS ";email=billing@example.com", IDENTITY_FITS, MAILBOX,
 	MS "consumers/v2.0"},
     {"sub=1;tid=" FOREIGN ";preferred_username=billing@example.com;email=x@example.net",
