@@ -22,10 +22,10 @@ verb_account_revoke(const struct cli *cli, const struct arguments *args)
 	if (status == EX_OK)
 		status = link_done(cli, done);
 	if (status == EX_OK && cli->json)
-		return cli_print_json(json_pack("{s:s, s:s, s:b, s:s*}", "action", "revoke",
-					  "account", args->words[2], "local",
-					  arguments_has(args, OPTION_LOCAL), "text",
-					  message_str(done, F_TEXT)),
+		return cli_print_json(
+		    json_pack("{s:s, s:s, s:b, s:s*}", "action", "revoke", "account",
+			args->words[2], "local", arguments_has(args, OPTION_LOCAL), "text",
+			message_str(done, F_TEXT)),
 		    EX_OK);
 	if (status == EX_OK && message_str(done, F_TEXT) != NULL) {
 		cli_put(cli, COLOUR_NONE, message_str(done, F_TEXT), 0);

@@ -110,9 +110,10 @@ struct account_view {
 	const char *state; /* active | needs-authorization | client-error | configuration */
 	bool usable;       /* a credential can be had, or soon again without anybody's help */
 	struct buf text, next;
-	const char *words;         /* the authorization server's own; "" where it is not about an answer; borrowed from the account */
+	const char *
+	    words; /* the authorization server's own; "" where it is not about an answer; borrowed from the account */
 	const char *cause, *fixer; /* of the verdict on them; constants; "" likewise */
-	int64_t until; /* seconds since 1970: when it is tried again; 0: not known */
+	int64_t until;             /* seconds since 1970: when it is tried again; 0: not known */
 };
 void account_view(const struct account *a, struct account_view *ret);
 void account_view_clear(struct account_view *v);

@@ -235,20 +235,31 @@ log_state(struct account *a, const struct account_view *v)
 	a->told = buf_take(&told);
 }
 
-/* Do both prove to the same server, in the same manner, that they are the same client? */
+/* Both absent, or equal. Takes neither. */
 static bool
-is_same_client(const struct account *a, const struct account *b)
+same_secret(const struct secret *a, const struct secret *b)
+{
+	return a == NULL || b == NULL ? a == b : secret_equal(a, b);
+}
+
+static bool
+same_proof(const struct account *a, const struct account *b)
 {
 	CLEANUP_SECRET struct secret *sa = account_client_secret(a), *sb = account_client_secret(b);
 	CLEANUP_SECRET struct secret *ka = account_signing_key(a), *kb = account_signing_key(b);
 
+	return same_secret(sa, sb) && same_secret(ka, kb);
+}
+
+/* Do both prove to the same server, in the same manner, that they are the same client? */
+static bool
+is_same_client(const struct account *a, const struct account *b)
+{
 	return account_conf_has_tokens(b->conf) &&
 	       text_same(a->conf->client_id, b->conf->client_id) &&
 	       text_same(a->conf->token_endpoint, b->conf->token_endpoint) &&
 	       text_same(a->conf->issuer, b->conf->issuer) &&
-	       text_same(a->conf->client_auth, b->conf->client_auth) &&
-	       (sa == NULL || sb == NULL ? sa == sb : secret_equal(sa, sb)) &&
-	       (ka == NULL || kb == NULL ? ka == kb : secret_equal(ka, kb));
+	       text_same(a->conf->client_auth, b->conf->client_auth) && same_proof(a, b);
 }
 
 /* What a server has proved to think of a client holds for every account that uses it: `refused` is its

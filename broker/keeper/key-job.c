@@ -452,8 +452,8 @@ restore_end(struct key_job *j)
 		finish(j, EX_IOERR, buf_str(&text), "Mend the disk and run it again.", NULL);
 		return;
 	}
-	(void)buf_printf(&text, j->done == 1 ? "%u record is restored." : "%u records are restored.",
-	    j->done);
+	(void)buf_printf(
+	    &text, j->done == 1 ? "%u record is restored." : "%u records are restored.", j->done);
 	if (j->same > 0)
 		(void)buf_printf(&text,
 		    j->same == 1 ? " %u was there already, the same."

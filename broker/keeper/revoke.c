@@ -105,8 +105,8 @@ forget(struct keeper *k, struct client *c, struct account *a)
 	client_done(c, 0, NULL, NULL,
 	    !held    ? "Nothing is stored here for this account, so there was nothing to forget."
 	    : person ? "The sign-in is forgotten here. At the provider it is still valid until "
-		     "somebody removes it there."
-		   : "The secret is forgotten here. At the provider it is still valid.");
+		       "somebody removes it there."
+		     : "The secret is forgotten here. At the provider it is still valid.");
 }
 
 /* ---- at the server ---- */

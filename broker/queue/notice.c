@@ -131,7 +131,8 @@ find_end(const struct queue *q, const struct account *a, enum notice_class class
 		const char *kind, *what, *next;
 	} ends[NOTICE_CLASSES] = {
 	    [NOTICE_CLIENT] = {"client-secret-expires", "The client secret",
-		"Make a new one at the provider and {store}; set client-secret-expires and run `frank reload`."},
+		"Make a new one at the provider and {store}; set client-secret-expires and run "
+		"`frank reload`."},
 	    [NOTICE_CERTIFICATE] = {"certificate-expires", "The client's certificate",
 		"Register a new certificate at the provider, and put it in place of the old."},
 	    [NOTICE_CONSENT] = {"consent-lapses", "What the provider was allowed at the sign-in",
@@ -652,8 +653,7 @@ notices_is_configured(struct queue *q, const char *about)
 	const struct account *a = account_by_name(q, about);
 
 	if (strncmp(about, listener_record, strlen(listener_record)) == 0)
-		return settings_find_listener(
-			   q->settings, about + strlen(listener_record)) != NULL;
+		return settings_find_listener(q->settings, about + strlen(listener_record)) != NULL;
 	return a != NULL && a->configured;
 }
 

@@ -56,8 +56,8 @@ facts_of(const struct account *a, const struct spool_message *m, const struct sm
 	    .host = or_null(a->conf.host),
 	    .port = a->conf.port,
 	    .tls = or_null(a->conf.tls),
-	    .auth_user = or_null(a->conf.auth_user) != NULL ? a->conf.auth_user
-							     : or_null(a->conf.mailbox),
+	    .auth_user =
+		or_null(a->conf.auth_user) != NULL ? a->conf.auth_user : or_null(a->conf.mailbox),
 	    .mail_from = m == NULL ? NULL : m->sender,
 	    .grant = or_null(a->conf.grant),
 	    .secret_from = or_null(a->conf.secret_from),
@@ -102,8 +102,7 @@ is_elsewhere(
 		return false; /* an API, or a domain whose servers DNS names */
 	(void)snprintf(host, size, "%.*s", (int)(colon - endpoint), endpoint);
 	*ret_port = (unsigned)strtoul(colon + 1, NULL, 10);
-	return *ret_port != 0 &&
-	       (*ret_port != a->conf.port || strcasecmp(host, a->conf.host) != 0);
+	return *ret_port != 0 && (*ret_port != a->conf.port || strcasecmp(host, a->conf.host) != 0);
 }
 
 void

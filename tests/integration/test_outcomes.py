@@ -292,6 +292,13 @@ def answers(ground):
             wrong.append((cause, p.returncode, err, said))
     check('... and what somebody who signs in by a code is told', not wrong, wrong[:3])
     f.stop()
+    f.start()
+    kept = {f'authorization-code-{c}'.replace('#', '-') for c in ANSWERS} & {n for n, row in seen.items() if row['state'] != TRANSIENT}
+    wait_for(lambda: all('credential' in rows(f).get(n, {}) for n in kept), 20, 0.5)
+    after = rows(f)
+    wrong = [(n, after[n]['credential'], seen[n]['credential']) for n in kept if any(after[n]['credential'].get(k) != seen[n]['credential'].get(k) for k in ('state', 'cause', 'fixer', 'next'))]
+    check('... also after a restart', kept and not wrong, wrong[:3])
+    f.stop()
     server.stop()
     pool.shutdown()
 

@@ -171,7 +171,8 @@ test_closed_where(void **state)
 		enum smtp_stage stage;
 		const char *words, *not_words;
 	} lines[] = {{SMTP_STAGE_GREETING, "instead of greeting", "our name"},
-	    {SMTP_STAGE_EHLO, "greeted, and closed the connection when it was told our name", "instead"}};
+	    {SMTP_STAGE_EHLO, "greeted, and closed the connection when it was told our name",
+		"instead"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		struct smtp_reply reply = {.fault = SMTP_FAULT_CLOSED, .stage = lines[i].stage};
@@ -383,7 +384,8 @@ test_words_name_what_is_known(void **state)
 static void
 test_steps(void **state)
 {
-	static const char format[] = "[{?person}P ][{?unattended}U ][{?password}W ]{Renew}; {store}.";
+	static const char format[] =
+	    "[{?person}P ][{?unattended}U ][{?password}W ]{Renew}; {store}.";
 	static const struct {
 		const char *grant, *mechanism, *from, *step;
 	} cases[] = {
@@ -399,7 +401,8 @@ test_steps(void **state)
 	    {"password", NULL, "file:/s",
 		"W Write it to /s and run `frank reload`; write it to /s and run `frank reload`."},
 	    {"password", NULL, "command:/c",
-		"W Let /c print it and run `frank reload`; let /c print it and run `frank reload`."},
+		"W Let /c print it and run `frank reload`; let /c print it and run `frank "
+		"reload`."},
 	    {NULL, "LOGIN", NULL,
 		"W Store it with `frank secret set a`; store it with `frank secret set a`."},
 	    {NULL, "XOAUTH2", NULL,
@@ -460,7 +463,8 @@ is_possible(const char *next, const struct diagnosis_facts *f)
 
 	if (strstr(next, "`frank authorize") != NULL && grant != BY_PERSON)
 		return false;
-	return strstr(next, "`frank secret set") == NULL || (grant != NO_CREDENTIAL && !by_reference);
+	return strstr(next, "`frank secret set") == NULL ||
+	       (grant != NO_CREDENTIAL && !by_reference);
 }
 
 static bool
@@ -501,9 +505,9 @@ test_possible_steps(void **state)
 		facts.grant = grants[rest % ARRAY_SIZE(grants)];
 		facts.secret_from = places[rest / ARRAY_SIZE(grants)];
 		diagnose(&facts, &verdict);
-		waits = row->stage == SMTP_STAGE_TOKEN && diagnosis_grant(&facts) != NO_CREDENTIAL &&
-			verdict.retry != RETRY_TRANSIENT &&
-			verdict.retry != RETRY_THROTTLED;
+		waits = row->stage == SMTP_STAGE_TOKEN &&
+			diagnosis_grant(&facts) != NO_CREDENTIAL &&
+			verdict.retry != RETRY_TRANSIENT && verdict.retry != RETRY_THROTTLED;
 		if (!is_possible(verdict.next, &facts) || (waits && !mends(verdict.next)))
 			print_error("%s by %s: %s\n", row->id, facts.grant, verdict.next);
 		assert_true(is_possible(verdict.next, &facts));
