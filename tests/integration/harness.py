@@ -95,6 +95,14 @@ def free_port():
             return port
 
 
+def loopback(port):
+    """The loopback addresses of this machine, which may be without IPv6, with a port each, as a listener has them."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as s:
+        s.bind(('::1', 0))
+        return [f'127.0.0.1:{port}', f'[::1]:{port}']
+    return [f'127.0.0.1:{port}']
+
+
 def http(url, data=None, headers={}, cafile=None, timeout=20):
     """(status, text) without a proxy; redirects are not followed."""
     class No(urllib.request.HTTPRedirectHandler):

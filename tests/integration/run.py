@@ -13,14 +13,14 @@ from harness import check
 
 TOPICS = ['send', 'connect', 'check', 'api', 'sandbox', 'path', 'authorize', 'identity', 'tokens', 'grants', 'outcomes', 'steps', 'accounts', 'clients', 'failures', 'verdicts', 'bounce', 'disk', 'life', 'load', 'waits', 'wire', 'interop', 'services', 'rights', 'listener', 'local', 'door', 'content', 'hostile', 'keyring', 'usermode', 'memory', 'keys', 'notify', 'programs', 'surroundings', 'crash', 'secrets']
 
-ONLINE = ['interop', 'programs']  # these install other mail programs
+ONLINE = ['interop', 'programs', 'surroundings']  # these install other mail programs, or have a private root of their own
 
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     a.add_argument('--full', action='store_true', help='the long crash tests: 2,000 messages, 200 kills')
     a.add_argument('--no-browser', action='store_true', help='sign in by the forms where Chromium would be driven')
-    a.add_argument('--offline', action='store_true', help='without the topics that install packages')
+    a.add_argument('--offline', action='store_true', help='without the topics that install packages or run in a private root')
     a.add_argument('--keep', action='store_true', help='keep the folder of the run')
     a.add_argument('topics', nargs='*', metavar='TOPIC', help=', '.join(TOPICS))
     o = a.parse_args()

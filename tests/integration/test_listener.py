@@ -29,7 +29,7 @@ class World:
                        {n: dict(accounts=['a'], senders=[n + '@example.test'], mode='capture', **k) for n, k in (
                            ('alice', dict(users=[str(ALICE)])), ('bob', dict(users=[str(BOB)], recipients=['*@example.test'])), ('grafana', dict(password=True)),
                            ('jenkins', dict(password=True)))},
-                       listeners={'plain': dict(address=[f'127.0.0.1:{p["plain"]}', f'[::1]:{p["plain"]}']),
+                       listeners={'plain': dict(address=loopback(p["plain"])),
                                   'start': dict(address=[f'127.0.0.1:{p["start"]}'], certificate=self.in_use),
                                   'tls': dict(address=[f'127.0.0.1:{p["tls"]}'], tls='implicit', certificate=self.in_use),
                                   'strict': dict(address=[f'127.0.0.1:{p["strict"]}'], auth='required'),
@@ -130,7 +130,7 @@ def run(ground, options):
 
 
 def by_uid(w):
-    for listener, host in (('plain', '127.0.0.1'), ('plain', '::1'), ('start', '127.0.0.1'), ('tls', 'localhost')):
+    for listener, host in (*(('plain', a.rpartition(':')[0].strip('[]')) for a in loopback(w.ports['plain'])), ('start', '127.0.0.1'), ('tls', 'localhost')):
         for uid, service in ((ALICE, 'alice'), (BOB, 'bob')):
             mark = marker('uid')
             r = w.as_user(uid, listener, host, mark=mark)

@@ -116,7 +116,7 @@ def run(ground, options):
         out = as_user(uid, gid, '/usr/bin/python3', '-c', ATTACH, str(pid)).stdout
         check(f'{name}: nobody of uid {uid} attaches to it, or reads its memory or environment', 'Operation not permitted' in out and 'attached' not in out and 'opened' not in out, out)
         if shutil.which('gdb'):
-            r = as_user(uid, gid, 'gdb', '-batch', '-p', str(pid), '-ex', 'info registers')
+            r = as_user(uid, gid, 'env', 'LC_ALL=C', 'gdb', '-batch', '-p', str(pid), '-ex', 'info registers')
             check(f'{name}: nor does gdb', 'Operation not permitted' in r.stderr + r.stdout and 'rip' not in r.stdout, r.stdout + r.stderr)
     check('and it still works', f.frank('token', 'a').returncode == 0)
     f.stop()

@@ -69,7 +69,7 @@ def programs(ground, box):
     ports = {name: free_port() for name in ('plain', 'start', 'tls')}
     tls = {k: os.path.join(os.path.dirname(ground.ca), 'server.' + end) for k, end in (('certificate', 'pem'), ('key', 'key'))}
     f = Frank('programs', {'out': account}, {'apps': dict(password=True, **rules), 'strict': dict(users=['games'], accounts=['out'], senders=[FROM]), 'all': dict(users=['*'], **rules)},
-              listeners={'plain': dict(address=[f'127.0.0.1:{ports["plain"]}', f'[::1]:{ports["plain"]}']),
+              listeners={'plain': dict(address=loopback(ports["plain"])),
                          'start': dict(address=[f'127.0.0.1:{ports["start"]}'], auth='required', **tls),
                          'tls': dict(address=[f'127.0.0.1:{ports["tls"]}'], tls='implicit', auth='required', **tls)})
     if not check('frankd starts', f.start(), f.log()[-800:]):
@@ -311,7 +311,8 @@ def listener(ground, box, post, f, ports):
 
     login = ('--auth-user', 'apps', '--auth-password', password)
     swaks(box, post, 'listener', '--server', f'127.0.0.1:{ports["plain"]}')
-    swaks(box, post, 'listener-v6', '--server', '::1', '--port', str(ports['plain']))
+    if len(loopback(0)) > 1:
+        swaks(box, post, 'listener-v6', '--server', '::1', '--port', str(ports['plain']))
     swaks(box, post, 'listener-starttls', '--server', f'localhost:{ports["start"]}', '--tls', '--tls-verify', '--auth', 'PLAIN', *login)
     swaks(box, post, 'listener-login', '--server', f'localhost:{ports["start"]}', '--tls', '--auth', 'LOGIN', *login)
     swaks(box, post, 'listener-tls', '--server', f'localhost:{ports["tls"]}', '--tlsc', '--tls-verify', '--auth', 'PLAIN', *login)
