@@ -341,8 +341,10 @@ recode_body_end(struct recode *r, bool boundary)
 
 	if (r->way == RECODE_WAY_BASE64) {
 		/* The last line end is the boundary's, and no more than that. */
-		if (boundary && r->column > 0)
-			r->crs = r->column = 0;
+		if (boundary && r->column > 0) {
+			r->column = 0;
+			r->crs = r->lf_ends ? r->crs : 0;
+		}
 		e = base64_held(r);
 		return e == 0 && r->line.len > 0 ? base64_line(r) : e;
 	}

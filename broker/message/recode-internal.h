@@ -31,6 +31,7 @@ struct recode {
 	struct recode_level stack[RECODE_DEPTH_MAX];
 	unsigned depth;
 	struct buf start; /* the beginning of a line that may be a boundary, or of a header */
+	bool lf_ends;     /* the header in front of this body ended in LF alone: so does the body */
 	bool line_passed; /* the rest of that line follows */
 	bool top;         /* the header section of the message itself is still to come */
 	bool in_header;

@@ -402,7 +402,10 @@ take_line(struct recode *r, const char *line, size_t len)
 	if (level >= 0)
 		return take_boundary(r, (unsigned)level, last, line, len);
 	e = take_text(r, line, len);
-	return e == 0 && r->in_header && is_blank_line(line, len) ? end_header(r) : e;
+	if (e < 0 || !r->in_header || !is_blank_line(line, len))
+		return e;
+	r->lf_ends = len == 1;
+	return end_header(r);
 }
 
 static int

@@ -1,6 +1,6 @@
 """From the door to the wire, octet by octet: which addresses are taken and how they are sent, and what becomes of content. The server is a small one of ours that
 notes every command and every octet, and offers what a test wants it to."""
-import base64, email, email.policy, quopri, socketserver
+import base64, email, email.policy, quopri, random, socketserver
 
 from harness import *
 
@@ -65,6 +65,7 @@ def run(ground, options):
     lines_in_front(f, server)
     header(f, server)
     octets(f, server)
+    trees(f, server, 1)
     f.stop()
     checked_senders(server)
     lesser_servers()
@@ -290,5 +291,66 @@ def lesser_servers():
     got = handed_in(f, server, 'From: box@example.test\n\nx\n', '-f', 'box@example.test', '\u00e4@example.org')
     check('so does what is for a local part that is not ASCII', got and got['recipients'] == [b'box@example.test'] and b'local part' in
           got['content'].replace(b'=\r\n', b'').replace(b'\r\n', b' '), got or f.shown())
+    trees(f, server, 2)
     check('nothing waits', f.empty(), f.shown())
     f.stop()
+
+
+class Tree:
+    """Messages of parts within parts, of octets that lines can hold and cannot, in every encoding; and what must arrive of them."""
+
+    def __init__(self, seed):
+        self.random, self.boundaries = random.Random(seed), 0
+
+    def octets(self):
+        return b''.join(self.random.choice([bytes([self.random.randrange(256)]), b'\r\n', b'\n', b'\r', b'\0']) for _ in range(self.random.randrange(60)))
+
+    def text(self):
+        words = [b'a', b'word ', b'\xc3\xa4', b'\r', b'\0', b'.', b'=', b'x' * 400, b'\n', b'\n', b'--', b'From ', b' \n', b'\t\n']
+        return b''.join(self.random.choice(words) for _ in range(self.random.randrange(60)))
+
+    def leaf(self):
+        text, octets = self.text(), self.octets()
+        plain = re.sub(rb'[\r\0]', b'', text)
+        return self.random.choice([
+            (b'Content-Type: text/plain; charset=utf-8\n' + self.random.choice([b'', b'Content-Transfer-Encoding: 8bit\n', b'Content-Transfer-Encoding: binary\n']) + b'\n', text, text),
+            (b'Content-Type: image/png\nContent-Transfer-Encoding: binary\n\n', octets, octets),
+            (b'Content-Type: application/x\nContent-Transfer-Encoding: base64\n\n', base64.b64encode(octets), octets),
+            (b'Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n', quopri.encodestring(plain), plain),
+            (b'\n', text, text)])
+
+    def entity(self, depth=3):
+        """Header, body, and what it is: octets, or the list of such."""
+        kind = self.random.random() if depth else 1
+        if kind < .15:
+            header, body, what = self.entity(depth - 1)
+            return b'Content-Type: message/rfc822\n\n', b'Subject: within\nMIME-Version: 1.0\n' + header + body, [what]
+        if kind > .5:
+            return self.leaf()
+        self.boundaries += 1
+        name, parts = b'b%d' % self.boundaries, [self.entity(depth - 1) for _ in range(self.random.randrange(1, 4))]
+        body = b''.join(b'--' + name + b'\n' + h + b + b'\n' for h, b, _ in parts) + b'--' + name + b'--\n'
+        return b'Content-Type: multipart/mixed; boundary="' + name + b'"\n\n', body, [what for _, _, what in parts]
+
+
+def is_whole(part, what):
+    if isinstance(what, list):
+        parts = part.get_payload()
+        return isinstance(parts, list) and len(parts) == len(what) and all(map(is_whole, parts, what))
+    got = part.get_payload(decode=True)
+    lines = lambda data: re.sub(rb'\r*\n', b'\n', data + b'\n').rstrip(b'\n')
+    return got == what if part.get_content_maintype() != 'text' else lines(got) == lines(what)
+
+
+def trees(f, server, seed):
+    """Whatever the server offers, every octet of every part is there."""
+    wrong, tree = [], Tree(seed)
+    for _ in range(40):
+        header, body, what = tree.entity()
+        text = b'From: box@example.test\nMIME-Version: 1.0\n' + header + body
+        got = handed_in(f, server, text, 'a@example.org')
+        content = got['content'] if got else b'\0'
+        if re.search(rb'\0|\r(?!\n)|(?<!\r)\n|[^\r\n]{999}', content) or ('8BITMIME' not in server.offer and not content.isascii()) or \
+                not is_whole(email.message_from_bytes(content, policy=email.policy.compat32), what):
+            wrong.append((text, got))
+    check(f'40 messages of parts within parts ({len(server.offer)} keywords): every octet arrives', not wrong, wrong[:1])

@@ -323,12 +323,13 @@ test_odd_octets(void **state)
 		"MIME-Version: 1.0\r\nContent-Type: image/jpeg\r\n" B64 "\r\nYQBiDWMK\r\n"),
 	    ROW("MIME-Version: 1.0\r\nContent-Type: image/jpeg\r\n\r\n\r\r\n\r\n",
 		"MIME-Version: 1.0\r\nContent-Type: image/jpeg\r\n" B64 "\r\nDQ0KDQo=\r\n"),
-	    /* in a part the last line end is the boundary's: "\0\n\n" and "\r\r\n" */
+	    /* in a part the last line end is the boundary's: "\0\n\n", "\r\r\n", and "\r" between LFs */
 	    ROW(MULTI "Content-Type: image/x\nContent-Transfer-Encoding: "
 		      "binary\n\n\0\n\n\n--b\nContent-Type: "
-		      "image/x\n\n\r\r\n\r\n--b--\n",
+		      "image/x\r\n\r\n\r\r\n\r\n--b\nContent-Type: image/x\n\n\r\n--b--\n",
 		MULTI "Content-Type: image/x\r\n" B64
-		      "\r\nAAoK\r\n--b\r\nContent-Type: image/x\r\n" B64 "\r\nDQ0K\r\n--b--\r\n"),
+		      "\r\nAAoK\r\n--b\r\nContent-Type: image/x\r\n" B64
+		      "\r\nDQ0K\r\n--b\r\nContent-Type: image/x\r\n" B64 "\r\nDQ==\r\n--b--\r\n"),
 	    ROW(MULTI "\nnone\n--b\nContent-Type: image/x\n\n--b--\n",
 		MULTI QP "\r\nnone\r\n--b\r\nContent-Type: image/x\r\n" B64 "\r\n--b--\r\n"),
 	    /* what is encoded keeps its encoding */
