@@ -5,7 +5,7 @@
  *
  * SIGHUP reloads, SIGTERM and SIGINT stop, a second one at once. Exit status: 0; 64 usage; 78
  * configuration; 69 another frankd has the state folder or a socket; 71 the system refused
- * something; 70 a role died before all were ready.
+ * something; 70 a role died before all were ready; 74 one could not use its files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -191,6 +191,21 @@ log_report(const struct buf *report, enum log_level level)
 	}
 }
 
+static const char no_users[] =
+    "The users frank, frank-keeper and frank-net do not exist, and root owns the state folder, so "
+    "every role would run as root. Make the users (systemd-sysusers), or give the state folder to "
+    "another user; with --user all roles run as whoever starts frankd.";
+
+/* Nothing would keep the roles apart from each other, or from the rest of the system. */
+static bool
+would_run_as_root(const struct frankd *d, const struct identity *owner)
+{
+	struct identity keeper;
+
+	return geteuid() == 0 && !d->options.one_user &&
+	       identity_of(ROLE_KEEPER, false, owner, &keeper) == 0 && keeper.uid == 0;
+}
+
 /* What would be found only when frankd starts. */
 static int
 check_start(const struct settings *s, struct buf *report)
@@ -207,6 +222,19 @@ check_start(const struct settings *s, struct buf *report)
 	return r;
 }
 
+static void
+warn_of_root(const struct frankd *d, const char *state_dir, struct buf *report)
+{
+	struct identity owner = {0};
+	struct stat st;
+
+	if (stat(state_dir, &st) < 0)
+		return;
+	owner.uid = st.st_uid;
+	if (would_run_as_root(d, &owner))
+		(void)buf_printf(report, "warning: frankd would not start: %s\n", no_users);
+}
+
 static int
 check(const struct frankd *d)
 {
@@ -216,6 +244,8 @@ check(const struct frankd *d)
 
 	if (r == 0)
 		r = check_start(s, &report);
+	if (r == 0)
+		warn_of_root(d, settings_conf(s)->state_dir, &report);
 	(void)fputs(buf_str(&report), stderr);
 	if (r < 0) {
 		(void)settings_free(s);
@@ -373,6 +403,10 @@ open_places(struct frankd *d)
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
 	int r = folders_open(&d->folders, c->state_dir, &why);
 
+	if (r == 0 && would_run_as_root(d, &d->folders.owner)) {
+		log_error("frankd does not start: %s", no_users);
+		return EX_CONFIG;
+	}
 	if (r == 0)
 		r = folders_prepare(&d->folders, d->options.one_user, &why);
 	if (r == 0)
@@ -421,17 +455,9 @@ harden(void)
 static void
 warn_of_weakness(const struct frankd *d)
 {
-	struct identity keeper;
-
 	if (confine_landlock_version() == 0)
 		log_warning("This kernel has no Landlock: the roles are kept apart by their users "
 			    "and by seccomp alone.");
-	if (geteuid() == 0 && !d->options.one_user &&
-	    identity_of(ROLE_KEEPER, false, &d->folders.owner, &keeper) == 0 && keeper.uid == 0)
-		log_warning(
-		    "The users frank, frank-keeper and frank-net do not exist, and root owns the "
-		    "state folder: the "
-		    "roles run as root without its privileges. sysusers.d makes the users.");
 }
 
 /* ---- background ---- */

@@ -4,6 +4,7 @@
  */
 #include "broker/main/permissions.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@ enum { SEEN_MAX = 256 };
 
 struct look {
 	struct buf *report;
+	bool trusting; /* frankd does what the file being looked at says */
+	bool open;     /* ... and everybody may change one that was */
 	/* what was looked at; more than these are not remembered, and may be named twice */
 	char *seen[SEEN_MAX];
 	size_t count;
@@ -52,6 +55,7 @@ static void
 complain(struct look *l, const struct conf_place *named, const char *path, const struct stat *st,
     const char *danger, const char *mend)
 {
+	const char *level = l->trusting && (st->st_mode & S_IWOTH) != 0 ? "error" : "warning";
 	const struct passwd *p = getpwuid(st->st_uid);
 	char number[24];
 
@@ -59,10 +63,11 @@ complain(struct look *l, const struct conf_place *named, const char *path, const
 	if (named != NULL && named->file == NULL)
 		named = NULL; /* so by default */
 	if (named != NULL)
-		(void)buf_printf(l->report, "%s:%u: warning: ", named->file, named->line);
-	(void)buf_printf(l->report, "%s: %s%s (owner %s, mode %04o): %s %s\n", path,
-	    named == NULL ? "warning: " : "", danger, p == NULL ? number : p->pw_name,
-	    (unsigned)st->st_mode & 07777, mend, path);
+		(void)buf_printf(l->report, "%s:%u: %s: ", named->file, named->line, level);
+	(void)buf_printf(l->report, "%s: %s%s%s (owner %s, mode %04o): %s %s\n", path,
+	    named == NULL ? level : "", named == NULL ? ": " : "", danger,
+	    p == NULL ? number : p->pw_name, (unsigned)st->st_mode & 07777, mend, path);
+	l->open = l->open || strcmp(level, "error") == 0;
 }
 
 /* Whoever may write to its folder can put another file in the place of this one. */
@@ -102,6 +107,24 @@ check_file(struct look *l, const struct conf_place *named, const char *path, boo
 	check_folder(l, named, path);
 }
 
+/* A file whose content frankd does: every folder on the way to it counts. */
+static void
+check_obeyed(struct look *l, const struct conf_place *named, const char *path)
+{
+	CLEANUP_FREE char *real = realpath(path, NULL);
+	char *slash;
+
+	if (real == NULL)
+		return; /* that it cannot be read is said where it is read */
+	l->trusting = true;
+	check_file(l, named, real, false);
+	while ((slash = strrchr(real, '/')) != NULL && slash != real) {
+		*slash = '\0';
+		check_folder(l, named, real);
+	}
+	l->trusting = false;
+}
+
 /* `secret`: what it names is for frankd alone. */
 static void
 check_reference(struct look *l, const struct conf_reference *r, bool secret)
@@ -113,16 +136,16 @@ check_reference(struct look *l, const struct conf_reference *r, bool secret)
 	if (strncmp(r->text, file, strlen(file)) == 0)
 		check_file(l, &r->place, r->text + strlen(file), secret);
 	else if (strncmp(r->text, command, strlen(command)) == 0)
-		check_file(l, &r->place, r->text + strlen(command), false);
+		check_obeyed(l, &r->place, r->text + strlen(command));
 }
 
-void
+int
 permissions_check(const struct conf *c, struct buf *report)
 {
 	struct look l = {.report = report};
 
 	for (size_t i = 0; i < c->files.count; i++)
-		check_file(&l, NULL, c->files.items[i], false);
+		check_obeyed(&l, NULL, c->files.items[i]);
 	check_reference(&l, &c->master_key, true);
 	for (size_t i = 0; i < c->account_count; i++) {
 		const struct conf_account *a = &c->accounts[i];
@@ -148,9 +171,10 @@ permissions_check(const struct conf *c, struct buf *report)
 		check_reference(&l, &c->listeners[i].key, true);
 	}
 	if (c->notify.command.count > 0)
-		check_file(&l, &c->notify.place, c->notify.command.items[0], false);
+		check_obeyed(&l, &c->notify.place, c->notify.command.items[0]);
 	if (c->aliases != NULL && *c->aliases == '/')
 		check_file(&l, NULL, c->aliases, false);
 	while (l.count > 0)
 		free(l.seen[--l.count]);
+	return l.open ? -EPERM : 0;
 }

@@ -10,8 +10,10 @@
  * Looks at the files of the configuration, the certificates, secrets and commands that it names, and
  * the folders they are in. A warning in `report` for each that somebody may change, or a secret that
  * somebody may read, who is neither root nor frankd's own user: with owner, mode and
- * the command that mends it. Only warns: whether a group is trusted, the administrator knows.
+ * the command that mends it. Whether a group is trusted, the administrator knows; but what everybody
+ * may change is an error where frankd acts on it: a file of the configuration, which may name commands,
+ * a command, or a folder on the way there. 0 or -EPERM.
  */
-void permissions_check(const struct conf *c, struct buf *report);
+int permissions_check(const struct conf *c, struct buf *report);
 
 #endif

@@ -409,11 +409,15 @@ int
 settings_complete(struct settings *s, struct commands *c, struct buf *report)
 {
 	int r = read_secrets(s, c, report), files = open_files(s, report),
-	    aliases = settings_aliases_read(s, report), packets;
+	    aliases = settings_aliases_read(s, report), packets, permissions;
 
 	packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);
-	permissions_check(s->conf, report);
-	return r < 0 ? r : files < 0 ? files : aliases < 0 ? aliases : packets;
+	permissions = permissions_check(s->conf, report);
+	return r < 0         ? r
+	       : files < 0   ? files
+	       : aliases < 0 ? aliases
+	       : packets < 0 ? packets
+			     : permissions;
 }
 
 int

@@ -753,7 +753,8 @@ set_role_ended(struct child *c, int status)
 	log_end(c, status);
 	if (s->phase == STARTING) {
 		log_error("The roles cannot start, so frankd ends.");
-		supervisor_stop(s, EX_SOFTWARE);
+		supervisor_stop(s,
+		    WIFEXITED(status) && WEXITSTATUS(status) == EX_IOERR ? EX_IOERR : EX_SOFTWARE);
 	} else {
 		renew(s);
 	}

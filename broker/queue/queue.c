@@ -336,7 +336,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 static int
 open_spool(struct queue *q)
 {
-	CLEANUP_BUF struct buf why = BUF_INIT(2048);
+	CLEANUP_BUF struct buf why = BUF_INIT(8192);
 	int e = spool_open(role_state_path(q->role), role_dir(q->role, "bodies"), &q->spool, &why);
 
 	if (e < 0)

@@ -219,10 +219,44 @@ on_log_grown(void *arg, sqlite3 *db, const char *name, int pages)
 
 /* ---- opening ---- */
 
+/* What happened, what was kept, and what to do, for a person who knows nothing of SQLite. */
+static int
+say_damaged(struct buf *why, const char *path, const char *detail)
+{
+	/* not .recover: the sqlite3 of distributions is often built without it */
+	(void)buf_printf(why,
+	    "%s: the spool is damaged (%s), so no mail is taken or sent. The file was left as it "
+	    "is; large messages lie beside it in \"bodies\" and are not touched. To save what can "
+	    "be read: stop frankd, then in the folder of that file: (sqlite3 spool.db .dump | sed "
+	    "'s/^ROLLBACK.*/COMMIT;/'; echo 'PRAGMA user_version=%d;') | sqlite3 saved.db; mkdir "
+	    "damaged && mv spool.db* damaged && mv saved.db spool.db && chown --reference=. "
+	    "spool.db && chmod 600 spool.db; then start it again. Without that mail: move "
+	    "spool.db* "
+	    "away, and a new spool is made at the start.",
+	    path, detail, (int)ARRAY_SIZE(spool_migrations));
+	return -EBADMSG;
+}
+
 static int
 say(struct buf *why, int r, const char *path, const char *what)
 {
-	(void)buf_printf(why, "%s: %s: %s", path, what, strerror(-r));
+	switch (r) {
+	case -EBADMSG:
+		return say_damaged(why, path, what);
+	case -EROFS:
+		(void)buf_printf(why,
+		    "%s: %s: it cannot be written; look at its file system and its owner", path,
+		    what);
+		break;
+	case -ENOSPC:
+		(void)buf_printf(why,
+		    "%s: %s: the disk is full; free some space, then start frankd again", path,
+		    what);
+		break;
+	default:
+		(void)buf_printf(why, "%s: %s: %s", path, what, strerror(-r));
+		break;
+	}
 	return r;
 }
 
@@ -241,12 +275,7 @@ check(struct spool *s, const char *path, struct buf *why)
 		r = code == SQLITE_ROW ? -ENOMEM : spool_errno(code);
 		(void)say(why, r, path, "the spool cannot be checked");
 	} else if (strcmp(text, "ok") != 0) {
-		(void)buf_printf(why,
-		    "%s: the spool is damaged (%s). Nothing was changed. Keep a copy, then "
-		    "`sqlite3 spool.db "
-		    ".recover` saves what can be read.",
-		    path, text);
-		r = -EBADMSG;
+		r = say_damaged(why, path, text);
 	}
 	(void)sqlite3_finalize(st);
 	return r;
@@ -259,7 +288,10 @@ migrate(struct spool *s, const char *path, struct buf *why)
 	int r = spool_number(s, "PRAGMA user_version", &version);
 
 	if (r == 0 && version > (int64_t)ARRAY_SIZE(spool_migrations)) {
-		(void)buf_printf(why, "%s: made by a newer version of Frank", path);
+		(void)buf_printf(why,
+		    "%s: the spool was made by a newer version of Frank, which this one cannot "
+		    "read; nothing was changed. Install that version again, or one after it.",
+		    path);
 		return -EPROTO;
 	}
 	while (r == 0 && version < (int64_t)ARRAY_SIZE(spool_migrations)) {

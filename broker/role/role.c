@@ -47,7 +47,7 @@ struct role {
 	size_t dir_count;
 	struct held_socket *held;
 	size_t held_count;
-	bool started, configured;
+	bool started, configured, failed;
 	int status;
 };
 
@@ -338,6 +338,11 @@ on_main_message(void *arg, struct channel *c, const struct message *m, int fd)
 	struct role *r = arg;
 	int err = 0;
 
+	if (r->failed) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
 	switch (message_type(m)) {
 	case M_HELLO:
 		err = say_hello(r, m);
@@ -367,7 +372,11 @@ on_main_message(void *arg, struct channel *c, const struct message *m, int fd)
 				release_sockets(r);
 		}
 	}
-	if (err < 0) {
+	if (err < 0 && message_type(m) == M_HELLO) {
+		/* it was said what this role cannot start with; what comes behind is not for it */
+		r->failed = true;
+		role_exit(r, EX_IOERR);
+	} else if (err < 0) {
 		log_error("The message %s of frankd cannot be acted on: %s.",
 		    message_type_name(message_type(m)), strerror(-err));
 		role_exit(r, EX_SOFTWARE);

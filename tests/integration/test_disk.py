@@ -11,6 +11,35 @@ SERVICES = {'one': dict(users=['root'], accounts=['a'], **{'from': 'keep', 'send
             'two': dict(users=['daemon'], accounts=['a'], **{'from': 'keep', 'senders': ['*']})}
 
 
+def damaged():
+    """A spool with damage in the middle: frankd says what happened and what to do, and doing it saves the mail."""
+    f = Frank('damaged', {'a': {'provider': 'generic', 'mailbox': 'a@example.test', 'grant': 'none', 'submit': '127.0.0.1:1', 'tls': 'none'}})
+    check('damage: frankd starts', f.start(), f.log()[-500:])
+    sent = [f.send('a@example.test', 'x@example.test', marker('damage')) for _ in range(60)]
+    before = len(f.queue())
+    f.stop()
+    path = f.path('state/spool/spool.db')
+    db = sqlite3.connect(path)
+    page, size = db.execute("SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name='attempt_message'").fetchone()
+    db.execute("UPDATE meta SET value=0 WHERE key='clean'")
+    db.commit()
+    db.close()
+    with open(path, 'r+b') as file:
+        file.seek((page - 1) * size)
+        file.write(b'\x55' * size)
+    check('damage: frankd does not start, and ends with 74', not f.start() and f.p.wait(20) == 74, (f.p.poll(), f.log()[-800:]))
+    told = f.log()
+    found = re.search(r'in the folder of that file: (.*?); then start it again', told)
+    check('damage: it says what happened and what to do', 'the spool is damaged' in told and found and 'Bad message' not in told, told[-800:])
+    if not found or not shutil.which('sqlite3'):
+        return
+    r = subprocess.run(found.group(1), shell=True, cwd=f.path('state/spool'), capture_output=True, text=True)
+    check('damage: the step works', r.returncode == 0, r)
+    check('damage: frankd starts again', f.start(), f.log()[-800:])
+    check('damage: and has the mail', len(f.queue()) == before == len(sent), (len(f.queue()), before, f.log()[-500:]))
+    f.stop()
+
+
 class Small(Frank):
     """A frankd whose state folder is a file system of so many megabytes."""
 
@@ -69,6 +98,7 @@ def run(ground, options):
     if os.getuid() != 0:
         as_root('disk')
         return
+    damaged()
     for kind, megabytes in (('tmpfs', 48), ('ext4', 64)):
         sink = Fault('smtp', '--tls', 'none')
         f = Small('disk-' + kind, {'a': {'provider': 'generic', 'mailbox': 'a@example.test', 'grant': 'none', 'submit': f'127.0.0.1:{sink.port}', 'tls': 'none'},

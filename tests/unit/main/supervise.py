@@ -4,6 +4,7 @@ Starts a private frankd beside copies of the fake role and looks at what the rol
 and how it all stops."""
 import glob
 import os
+import pwd
 import re
 import resource
 import shutil
@@ -69,6 +70,10 @@ class Supervision(unittest.TestCase):
         self.write('password', 'not-for-the-log\n', 0o600)
         self.write('ca.pem', '-----BEGIN CERTIFICATE-----\n')
         self.write('frank.conf', CONF.format(dir=self.dir))
+        os.makedirs(os.path.join(self.dir, 'state'), 0o755, exist_ok=True)
+        if os.geteuid() == 0:  # the roles become whoever owns the state folder
+            nobody = pwd.getpwnam('nobody')
+            os.chown(os.path.join(self.dir, 'state'), nobody.pw_uid, nobody.pw_gid)
         self.p = None
 
     def tearDown(self):
@@ -337,13 +342,11 @@ class Supervision(unittest.TestCase):
         os.chmod(f'{self.dir}/password', 0o644)
         self.assertRegex(check(), r'frank.conf:[0-9]+: warning: /.*/password: others may read this secret \(owner root, mode 0644\): chmod go-rwx .*/password')
         os.chmod(f'{self.dir}/password', 0o666)
-        os.chmod(f'{self.dir}/frank.conf', 0o646)
         os.chmod(f'{self.dir}/ca.pem', 0o606)
         text = check()
-        for name, mode in (('password', '0666'), ('frank.conf', '0646'), ('ca.pem', '0606')):
+        for name, mode in (('password', '0666'), ('ca.pem', '0606')):
             self.assertRegex(text, rf'/{name}: (warning: )?others may change this file \(owner root, mode {mode}\): chmod go-w .*/{name}\n')
         os.chmod(f'{self.dir}/password', 0o600)
-        os.chmod(f'{self.dir}/frank.conf', 0o644)
         os.chmod(f'{self.dir}/ca.pem', 0o644)
         if os.geteuid() == 0:
             os.chown(f'{self.dir}/password', 12345, 0)
@@ -353,11 +356,46 @@ class Supervision(unittest.TestCase):
             self.assertRegex(check(), r'frank.conf:[0-9]+: warning: /.*/password: others may read this secret')
             os.chown(f'{self.dir}/password', 0, 0)
             self.assertNotIn(self.dir, check())
+
+    def test_what_everybody_may_change_is_not_done(self):
+        """A configuration that everybody may write is refused, since it may name commands; so is a folder on the way there, and a command."""
+        def refused(pattern):
+            p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+            self.assertEqual(p.returncode, 78, p.stderr)
+            self.assertRegex(p.stderr, pattern)
+            p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
+            self.assertEqual(p.returncode, 78, p.stderr)
+            self.assertRegex(p.stderr, pattern)
+        os.chmod(f'{self.dir}/frank.conf', 0o646)
+        refused(r'/frank.conf: error: others may change this file \(owner \S+, mode 0646\): chmod go-w')
+        os.chmod(f'{self.dir}/frank.conf', 0o644)
         os.chmod(self.dir, 0o757)
-        self.assertRegex(check(), rf'{self.dir}: warning: others may replace what is in this folder \(owner \S+, mode 0757\): chmod go-w')
-        # and where frankd runs
+        refused(rf'{self.dir}: error: others may replace what is in this folder \(owner \S+, mode 0757\): chmod go-w')
+        os.chmod(self.dir, 0o755)
+        self.write('tell', '#!/bin/sh\n', 0o757)
+        self.write('frank.conf', CONF.format(dir=self.dir) + f'notify {{\n command = {{"{self.dir}/tell"}}\n}}\n')
+        refused(r'/tell: others may change this file \(owner \S+, mode 0757\)')
+        os.chmod(f'{self.dir}/tell', 0o755)
         self.start()
-        self.assertIn('others may replace what is in this folder', self.text())
+        # a running one keeps its configuration
+        os.chmod(f'{self.dir}/frank.conf', 0o646)
+        self.p.send_signal(signal.SIGHUP)
+        self.assertTrue(self.saw('The new configuration is not usable'), self.text())
+        self.stop()
+
+    @unittest.skipUnless(os.geteuid() == 0, 'needs root')
+    def test_root_without_its_users(self):
+        """Where every role would run as root, frankd does not start, and says what makes the users."""
+        if any(u.pw_name == 'frank-keeper' for u in pwd.getpwall()):
+            self.skipTest('this machine has the users')
+        os.chown(f'{self.dir}/state', 0, 0)
+        p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 78, p.stderr)
+        self.assertIn('systemd-sysusers', p.stderr)
+        p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertIn('systemd-sysusers', p.stderr)
+        self.start('--user')
         self.stop()
 
     def test_roles_that_hang(self):
@@ -516,7 +554,6 @@ class Supervision(unittest.TestCase):
         self.stop()
 
     def test_lock_is_no_link(self):
-        os.mkdir(f'{self.dir}/state')
         self.write('precious', 'kept')
         os.link(f'{self.dir}/precious', f'{self.dir}/state/frankd.lock')
         p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
@@ -540,6 +577,7 @@ class Supervision(unittest.TestCase):
         self.stop()
 
     def test_check_starts_nothing(self):
+        os.rmdir(f'{self.dir}/state')
         p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
         self.assertEqual((p.returncode, p.stderr), (0, ''), p.stderr)
         self.assertFalse(os.path.exists(f'{self.dir}/state'))
