@@ -355,7 +355,7 @@ judge(const struct check *c, const struct message *m, const struct smtp_reply *r
 		facts.auth_user =
 		    *a->conf.auth_user != '\0' ? a->conf.auth_user : or_null(a->conf.mailbox);
 	}
-	diagnose(&facts, ret);
+	outcome_judge(a, &facts, ret);
 }
 
 /* The server takes the mail, but something was found to be wrong: so far only what DNS says of the sender's domain is

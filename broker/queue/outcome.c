@@ -64,12 +64,12 @@ facts_of(const struct account *a, const struct spool_message *m, const struct sm
 	};
 }
 
-static void
-judge(const struct account *a, const struct diagnosis_facts *facts, struct diagnosis *ret)
+void
+outcome_judge(const struct account *a, const struct diagnosis_facts *facts, struct diagnosis *ret)
 {
 	diagnose(facts, ret);
-	/* where there is no credential, the keeper knows what would give one */
-	if (facts->reply->fault == SMTP_FAULT_NO_CREDENTIAL && or_null(a->keeper_next) != NULL)
+	if (a != NULL && facts->reply->fault == SMTP_FAULT_NO_CREDENTIAL &&
+	    or_null(a->keeper_next) != NULL)
 		(void)snprintf(ret->next, sizeof(ret->next), "%s", a->keeper_next);
 }
 
@@ -79,7 +79,7 @@ outcome_diagnose(const struct account *a, const struct spool_message *m,
 {
 	struct diagnosis_facts facts = facts_of(a, m, reply);
 
-	judge(a, &facts, ret);
+	outcome_judge(a, &facts, ret);
 }
 
 void
@@ -113,7 +113,7 @@ outcome_diagnose_at(const struct account *a, const struct spool_message *m,
 	char host[256];
 
 	if (endpoint == NULL || !is_elsewhere(a, endpoint, host, sizeof(host), &facts.port)) {
-		judge(a, &facts, ret);
+		outcome_judge(a, &facts, ret);
 		return;
 	}
 	facts.host = host;

@@ -290,6 +290,10 @@ void outcome_diagnose_at(const struct account *a, const struct spool_message *m,
 /* The same of the recipient's last reply; the next step is a person's for one that is held. */
 void outcome_diagnose_recipient(struct queue *q, const struct account *a, const struct spool_message *m,
     const struct spool_recipient *r, struct diagnosis *ret);
+/* The verdict on a reply of this account (NULL: of none). Where there is no credential the next step is
+ * what the keeper says would give one. */
+void outcome_judge(
+    const struct account *a, const struct diagnosis_facts *facts, struct diagnosis *ret);
 /* A next step that is no verdict's, as the account's grant and secret allow it: diagnosis_step. */
 void outcome_step(const struct account *a, const char *format, char *ret, size_t size);
 /* "550 5.1.1 no such user", or a fault's name and words; "" for none. */

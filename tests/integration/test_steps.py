@@ -130,6 +130,9 @@ def tokens(ground):
     os.rename(os.path.join(harness_dir(), 'aside'), os.path.join(harness_dir(), 'secret-app-missing'))
     cases['app-missing'] = (None, None, 'file', None, 'frank account retry app-missing')
     cases['app-empty'] = (None, None, 'store', None, 'frank secret set app-empty')
+    for name in ('app-empty', 'app-file', 'person-disabled'):
+        o = f.json('check', name)
+        check(f'steps: {name}: frank check names the same step', f'`{cases[name][4]}`' in o.get('next', ''), o.get('next', o))
     time.sleep(5)  # nobody asks a server twice within that
     steps = {name: step_of(f, name) for name in cases}
     # a reload gives every account another chance, so these come last, and that with another configuration before them

@@ -455,6 +455,45 @@ test_token_answers(void **state)
 	}
 }
 
+/* Whatever is pasted: cut anywhere, with escapes that end too soon, in any mixture. */
+static void
+test_mangled_token_answers(void **state)
+{
+	static const char *const texts[] = {
+#define ANSWER(provider, text, cause, fixer, retry) text,
+#include "token-answers.def"
+#undef ANSWER
+	};
+	static const char *const scraps[] = {"%", "%4", "%zz", "+", "\\", "\\u", "\\u00", "\\u0041",
+	    "error=", "\":", "AADSTS", "error_codes", "[123456789]", "HTTP 5", "status 503", "\xc3",
+	    "\n", " / "};
+	uint32_t seed = 1;
+
+	for (size_t i = 0; i < 20 * ARRAY_SIZE(texts); i++) {
+		const char *text = texts[i % ARRAY_SIZE(texts)];
+		char mangled[4096];
+		size_t len = 0;
+		struct smtp_reply reply;
+		struct diagnosis_facts facts = {.reply = &reply};
+		struct diagnosis verdict;
+
+		for (const char *at = text; *at != '\0' && len < 2400; at++) {
+			seed = seed * 1664525u + 1013904223u;
+			if (seed >> 28 == 0)
+				len += (size_t)snprintf(mangled + len, sizeof(mangled) - len, "%s",
+				    scraps[(seed >> 8) % ARRAY_SIZE(scraps)]);
+			mangled[len++] = *at;
+			if (seed >> 22 == 1)
+				break;
+		}
+		mangled[len] = '\0';
+		reply = reply_of(0, "", i % 3 == 0 ? SMTP_STAGE_NONE : SMTP_STAGE_TOKEN, mangled);
+		diagnose(&facts, &verdict);
+		assert_true(verdict.text[0] != '\0' && verdict.next[0] != '\0');
+		assert_true(verdict.retry != RETRY_PERMANENT_MESSAGE || i % 3 == 0);
+	}
+}
+
 static bool
 is_possible(const char *next, const struct diagnosis_facts *f)
 {
@@ -554,6 +593,7 @@ main(void)
 	    cmocka_unit_test(test_words_name_what_is_known),
 	    cmocka_unit_test(test_steps),
 	    cmocka_unit_test(test_token_answers),
+	    cmocka_unit_test(test_mangled_token_answers),
 	    cmocka_unit_test(test_possible_steps),
 	    cmocka_unit_test(test_long_words),
 	};
