@@ -112,6 +112,12 @@ sync_directory(const struct drop *d)
 }
 
 int
+drop_sync(struct drop *d)
+{
+	return fsync(d->file) < 0 ? -errno : 0;
+}
+
+int
 drop_commit(struct drop *d)
 {
 	char id[sizeof(d->name)], last[sizeof(d->name)];
@@ -120,7 +126,7 @@ drop_commit(struct drop *d)
 	/* ".<id>.tmp" without its ends */
 	name_file(id, strlen(d->name) - strlen(".tmp"), "", d->name + 1, "");
 	name_file(last, sizeof(last), "", id, ".drop");
-	if (fsync(d->file) < 0 || renameat(d->directory, d->name, d->directory, last) < 0) {
+	if (renameat(d->directory, d->name, d->directory, last) < 0) {
 		r = -errno;
 		drop_abandon(d);
 		return r;

@@ -223,7 +223,9 @@ struct drop {
 /* Begins a file for submission `id`. 0 or negative errno. */
 int drop_open(struct drop *d, const char *directory, const char *id);
 int drop_write(struct drop *d, const char *bytes, size_t len);
-/* 0 once the file is durable under its final name. Closes in any case, and leaves nothing behind on
+/* 0 once what was written is on the disk. */
+int drop_sync(struct drop *d);
+/* Behind drop_sync: 0 once the file is durable under its final name. Closes in any case, and leaves nothing behind on
  * an error. */
 int drop_commit(struct drop *d);
 void drop_abandon(struct drop *d);

@@ -16,14 +16,18 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/address.h"
 #include "base/codec.h"
 #include "shim/shim.h"
 
 enum {
+	DROP_PATIENCE = 30000, /* for the disk of the drop directory, in each of two steps */
 	DOWN_PATIENCE = 2000,  /* milliseconds for a daemon that is starting */
 	BUSY_PATIENCE = 10000, /* for one that has too many connections of ours */
 	ASK_PATIENCE = 20000,  /* for one that was lost with our message in it */
@@ -410,23 +414,90 @@ report_down(const struct submission *s, int why, const char *drop, int drop_why)
 	return EX_TEMPFAIL;
 }
 
+/* ---- the drop directory ---- */
+
+/*
+ * A file system may take any time, and cannot be interrupted. So a child of ours writes the file and
+ * has it synced, and gives it its name only when we have said so, who may have given up meanwhile: it
+ * ends with us, and what we have told our caller stays true.
+ */
+
+/* The child. `parent`: -1 where there is none, and nobody to be asked. */
+static int
+write_drop(struct submission *s, int parent)
+{
+	int r = drop_open(&s->drop, s->where->drop, s->id), ready = 0;
+
+	if (r < 0)
+		return r;
+	s->dropping = true;
+	r = put_message(s);
+	if (r == 0)
+		r = drop_sync(&s->drop);
+	if (r == 0 && parent >= 0 &&
+	    (write_all(parent, (const char *)&ready, sizeof(ready)) < 0 ||
+		read(parent, &ready, sizeof(ready)) != sizeof(ready)))
+		r = -ECANCELED;
+	if (r == 0)
+		return drop_commit(&s->drop);
+	drop_abandon(&s->drop);
+	return r;
+}
+
+/* What the child says: 0 or negative errno. */
+static int
+hear(int child)
+{
+	struct pollfd p = {.fd = child, .events = POLLIN};
+	int result, n;
+
+	do
+		n = poll(&p, 1, DROP_PATIENCE);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return -ETIMEDOUT;
+	return read(child, &result, sizeof(result)) == sizeof(result) ? result : -EIO;
+}
+
+static int
+watch_drop(struct submission *s, int child, pid_t pid)
+{
+	int go = 0, r = hear(child);
+
+	if (r == 0 && write_all(child, (const char *)&go, sizeof(go)) == 0) {
+		r = hear(child);
+		s->in_doubt = r == -ETIMEDOUT || r == -EIO;
+	}
+	if (r == -ETIMEDOUT)
+		(void)kill(pid, SIGKILL);
+	return r;
+}
+
 /* Leaves the message in the drop directory. */
 static int
 drop_message(struct submission *s, int why)
 {
-	int r;
+	int ends[2], r;
+	pid_t pid;
 
 	if (s->where->drop == NULL)
 		return report_down(s, why, NULL, 0);
-	r = drop_open(&s->drop, s->where->drop, s->id);
-	if (r == 0) {
-		s->dropping = true;
-		r = put_message(s);
-		if (r == 0)
-			r = drop_commit(&s->drop);
-		else
-			drop_abandon(&s->drop);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		ends[0] = ends[1] = -1;
+	pid = ends[0] < 0 ? -1 : fork();
+	if (pid == 0) {
+		/* What our caller reads to its end must not stay open. */
+		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+			(void)close(fd);
+		(void)close(ends[0]);
+		r = write_drop(s, ends[1]);
+		(void)write_all(ends[1], (const char *)&r, sizeof(r));
+		_exit(0);
 	}
+	if (ends[1] >= 0)
+		(void)close(ends[1]);
+	r = pid < 0 ? write_drop(s, -1) : watch_drop(s, ends[0], pid);
 	return r < 0 ? report_down(s, why, s->where->drop, r) : EX_OK;
 }
 /* Tries to connect: -1 with a session, else the exit status; *ret_why says why there is none, where
