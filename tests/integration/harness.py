@@ -217,8 +217,11 @@ class Ground:
 class Fault:
     """A counterpart that misbehaves: tests/ground/fault."""
 
+    all = []  # every one of a run: a topic may end before it stops its own
+
     def __init__(self, *args):
         self.p = subprocess.Popen([GROUND_HOME + '/fault', *args], stdout=subprocess.PIPE, text=True)
+        Fault.all.append(self)
         self.info = json.loads(self.p.stdout.readline())
         self.port = self.info['port']
         self.control = f"http://127.0.0.1:{self.info['control']}"
@@ -476,7 +479,7 @@ def harness_dir():
 def end():
     """Stops whatever still runs."""
     watcher.done = True
-    for f in Frank.all:
+    for f in Frank.all + Fault.all:
         f.stop()
 
 

@@ -127,6 +127,42 @@ server.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ port: server.se
 '''
 
 
+DOVECOT_2_3 = '''protocols = submission
+ssl_cert = <{cert}
+ssl_key = <{key}
+mail_location = maildir:~/Maildir
+passdb {{
+  driver = passwd-file
+  args = scheme=plain username_format=%u {dir}/users
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={dir}/home allow_all_users=yes
+}}
+'''
+DOVECOT_2_4 = '''dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+protocols = submission
+ssl_server_cert_file = {cert}
+ssl_server_key_file = {key}
+mail_driver = maildir
+mail_path = ~/Maildir
+passdb passwd-file {{
+  passwd_file_path = {dir}/users
+  default_password_scheme = plain
+  auth_username_format = %{{user}}
+}}
+userdb static {{
+  fields {{
+    uid = mail
+    gid = mail
+    home = {dir}/home
+  }}
+  userdb_static_allow_all_users = yes
+}}
+'''
+
+
 class Dovecot(Counterpart):
     """Its submission service in front of the ground's Postfix, with the ground's logins."""
     name = 'dovecot submission'
@@ -141,30 +177,20 @@ class Dovecot(Counterpart):
         os.chmod(f'{self.dir}/users', 0o644)
         self.conf = f'{self.dir}/dovecot.conf'
         with open(self.conf, 'w') as f:
+            old = re.match(r'2\.[0-3]\.', subprocess.run(['dovecot', '--version'], capture_output=True, text=True).stdout)
+            f.write((DOVECOT_2_3 if old else DOVECOT_2_4).format(dir=self.dir, cert=os.environ['GROUND_TLS_CERT'], key=os.environ['GROUND_TLS_KEY']))
             f.write(f'''base_dir = {self.dir}/run
 state_dir = {self.dir}/state
 instance_name = interop
 log_path = {self.dir}/log
-protocols = submission
 listen = 127.0.0.1
 ssl = required
-ssl_cert = <{os.environ['GROUND_TLS_CERT']}
-ssl_key = <{os.environ['GROUND_TLS_KEY']}
 auth_mechanisms = plain scram-sha-256
 submission_relay_host = 127.0.0.1
 submission_relay_port = {os.environ['GROUND_MX_PORT']}
 submission_relay_trusted = no
 hostname = dovecot.test
 first_valid_uid = 1
-mail_location = maildir:~/Maildir
-passdb {{
-  driver = passwd-file
-  args = scheme=plain username_format=%u {self.dir}/users
-}}
-userdb {{
-  driver = static
-  args = uid=mail gid=mail home={self.dir}/home allow_all_users=yes
-}}
 service submission-login {{
   inet_listener submission {{
     port = {self.port}
