@@ -14,31 +14,31 @@
 static const struct {
 	const char *name, *words;
 } sets[] = {
-    {"tls-wanted",
-	"starttls&_must_|starttls&requir|starttls&first|starttls&need|issue a starttls|"
-	"_tls_&requir|_tls_&must|tls needed|_ssl_&requir|ssl/tls&requir|tls/ssl&requir|"
-	"encryption&requir|encryption&need|encryption is needed|encrypted connection|"
-	"secure connection&!or the client was not|secure channel|tls "
-	"channel|unencrypted|connection is not secure|"
-	"insecure connection|non-secure connection|non-secure (|not encrypted|plaintext "
-	"auth|plaintext login|"
-	"cleartext auth|plain text auth|clear text auth|without tls|without ssl|without encryption|"
-	"only over tls|use tls|use ssl|starttls before|turn on ssl|turn on tls"},
-    {"auth-wanted",
-	"authentication&requir|authentication needed|authentication is needed|_auth_&requir|"
-	"smtp auth first|smtp-auth&requir|authenticate&must|authenticate&need|authenticate&before|"
-	"authenticate first|please authenticate|unauthenticated|"
-	"not authenticated&!secure connection or the client|"
-	"not been authenticated|wasn't authenticated|isn't authenticated|be authenticated|"
-	"not logged in|log in first|log on first|login first|login&requir|log in&before|"
-	"login&before|be logged in|must log in|must login|anonymous mail|anonymous sender|"
-	"no authentication|without authentication|without auth|without login|"
-	"need to log in|authorization required|authorization is required|pop before smtp|"
-	"pop-before-smtp|check your mail before|check for new mail before|check for mail first|"
-	"authentification requise|authenticated users only|authenticated senders only|"
-	"no valid credentials|use smtp authentication|use smtp-authentication|"
-	"turn on smtp auth|enable smtp auth|send auth first|auth first|auth command first|"
-	"credentials&requir"},
+    {"tls-wanted", "starttls&_must_|starttls&requir|starttls&first|starttls&need|issue a starttls|"
+		   "_tls_&requir|_tls_&must|tls needed|_ssl_&requir|ssl/tls&requir|tls/ssl&requir|"
+		   "encryption&requir|encryption&need|encryption is needed|encrypted connection|"
+		   "secure connection&!or the client was not|secure channel|tls channel|"
+		   "unencrypted|connection is not secure|insecure connection|"
+		   "non-secure connection|non-secure (|not encrypted|plaintext auth|"
+		   "plaintext login|cleartext auth|plain text auth|clear text auth|without tls|"
+		   "without ssl|without encryption|only over tls|use tls|use ssl|starttls before|"
+		   "turn on ssl|turn on tls|starttls"},
+    {"auth-wanted", "authentication&requir|authentication needed|authentication is needed|"
+		    "_auth_&requir|smtp auth first|smtp-auth&requir|authenticate&must|"
+		    "authenticate&need|authenticate&before|authenticate first|please authenticate|"
+		    "unauthenticated|not authenticated&!secure connection or the client|"
+		    "not been authenticated|wasn't authenticated|isn't authenticated|"
+		    "be authenticated|not logged in|log in first|log on first|login first|"
+		    "login&requir|log in&before|login&before|be logged in|must log in|must login|"
+		    "anonymous mail|anonymous sender|no authentication|without authentication|"
+		    "without auth|without login|need to log in|authorization required|"
+		    "authorization is required|pop before smtp|pop-before-smtp|"
+		    "check your mail before|check for new mail before|check for mail first|"
+		    "authentification requise|authenticated users only|authenticated senders only|"
+		    "no valid credentials|use smtp authentication|use smtp-authentication|"
+		    "turn on smtp auth|enable smtp auth|send auth first|auth first|"
+		    "auth command first|credentials&requir|please login|please log in|"
+		    "please log on|log on before|anonymous"},
     /* checks of the sender's domain that a receiving server makes */
     {"domain-checks",
 	"dmarc|_spf_|_spf:|dkim|sender policy framework|sender-id|"
@@ -75,12 +75,20 @@ static const struct {
 		"may|you have|"
 		"_login_|sender|domain|konto|compte|cuenta"},
     /* of an account's own state, and of nothing else */
-    {"stopped-hard",
-	"suspend|disabled|deactivat|_locked|inactive|not active|not activated|isn't active|has "
-	"expired|"
-	"is expired|_closed|restricted|terminated|frozen|paused|on hold|banned|unpaid|cancelled|"
-	"canceled|under "
-	"review|compromised|dormant|hijack|violat|payment|overdue|gesperrt|deaktiviert"},
+    {"stopped-hard", "suspend|disabled|deactivat|_locked|inactive|not active|not activated|"
+		     "isn't active|has expired|is expired|_closed|restricted|terminated|frozen|"
+		     "paused|on hold|banned|unpaid|cancelled|canceled|under review|compromised|"
+		     "dormant|hijack|violat|payment|overdue|gesperrt|deaktiviert|"
+		     "pending verification|awaiting verification"},
+    {"money", "payment|unpaid|billing|overdue|subscription|_trial_|licence|license|_plan_|invoice"},
+    {"session", "bad sequence|out of sequence|helo first|ehlo first|hello first|say helo|say "
+		"ehlo|need helo|"
+		"need ehlo|send helo|send ehlo|session expired|session&timed out|session is closed|"
+		"invalid session"},
+    {"login-word",
+	"_login_|log in_|log on_|_logon_|logged in|logged on|password|credential|sign in_"},
+    {"stopped-alone", "suspend|disabled&!attach&!macro&!content|deactivat|pending "
+		      "verification|awaiting verification"},
     /* it is said to whoever sends */
     {"you-stopped", "_you_&not allowed|you are&not permitted|you are&not authorized|"
 		    "you're not allowed|may not send|not allowed to send|not permitted to send|"
@@ -94,13 +102,12 @@ static const struct {
 	"send from|sending from|on behalf|envelope|return path|return-path|reverse-path|as this|"
 	"this address|that address|that email address|originator|not one of your "
 	"addresses|identity"},
-    {"own-account",
-	"your account|your mailbox|sending|_send_|outgoing|outbound|smtp access|_smtp_|you "
-	"are|you're|"
-	"you have|you "
-	"may|subscription|_plan_|customer|license|licence|payment|unpaid|billing|trial|"
-	"account suspend|account&is suspended|account&has been suspended|account disabled|"
-	"account is disabled|account&locked|account&blocked"},
+    {"own-account", "your account|your mailbox|sending|_send_|outgoing|outbound|smtp access|_smtp_|"
+		    "you are|you're|you have|you may|subscription|_plan_|customer|license|licence|"
+		    "payment|unpaid|billing|trial|account suspend|account&is suspended|"
+		    "account&has been suspended|account disabled|account is disabled|"
+		    "account&locked|account&blocked|sender|your domain|service|submission|"
+		    "authenticated user"},
     {"account-stopped",
 	"@account&@stopped|activate your|activation email|complete your account|account&not "
 	"verified|"
@@ -162,14 +169,14 @@ static const struct {
 		     "domain is not configured|domain not configured|domain&not authorized to send|"
 		     "domain is not allowed|sending domain&invalid"},
     {"relay", "relay access denied|unable to relay|relaying denied|relay not permitted|"
-	      "relaying not allowed|relaying is not allowed|relay denied|not permitted to relay|"
-	      "not allowed to relay|relay not allowed|relaying prohibited|relay is prohibited|"
-	      "relaying to|no relay|relay prohibited|rejected relay|relay attempt|open relay|do "
-	      "not relay|"
-	      "don't relay|does not relay|cannot relay|can't relay|mail relay denied|relay access|"
-	      "relaying mail|rcpthosts|not a local domain|not local&relay|not our "
-	      "domain|third-party relay|"
-	      "relay from|must be relayed|invalid relay|relayer|relay&denied"},
+	      "relaying not allowed|relaying is not allowed|relay denied|"
+	      "not permitted to relay|not allowed to relay|relay not allowed|"
+	      "relaying prohibited|relay is prohibited|relaying to|no relay|relay prohibited|"
+	      "rejected relay|relay attempt|open relay|do not relay|don't relay|"
+	      "does not relay|cannot relay|can't relay|mail relay denied|relay access|"
+	      "relaying mail|rcpthosts|not a local domain|not local&relay|not our domain|"
+	      "third-party relay|relay from|must be relayed|invalid relay|relayer|"
+	      "relay&denied|_relay_|relaying"},
     {"mechanism", "mechanism|authentication type|auth type|unrecognized authentication|"
 		  "unrecognised authentication|authentication method|auth method|not implemented|"
 		  "unsupported auth|not supported|unsupported&auth|unknown auth|"
@@ -195,16 +202,23 @@ static const struct {
 		"contains a|policy"},
     /* what of a refusal is not about one message: no message may bounce for it (match.c) */
     {"more-than-message",
-	"@auth-wanted&!@domain-checks|@tls-wanted|@sending-quota&!@size&!@recipient&!attachment|"
-	"@account&@stopped-hard&!@recipient&!@as-sender&!domain|@you-stopped&!@as-sender&!@"
-	"recipient|"
-	"your account&@stopped|sender account&@stopped|account&suspend&!@recipient|"
-	"authentication fail&!@domain-checks|bad sequence|login fail|invalid login"},
+	"@auth-wanted&!@domain-checks|@tls-wanted|"
+	"@sending-quota&!@size&!@recipient&!attachment|"
+	"@account&@stopped-hard&!@recipient&!@as-sender&!domain|"
+	"@you-stopped&!@as-sender&!@recipient|your account&@stopped|"
+	"sender account&@stopped|account&suspend&!@recipient|"
+	"authentication fail&!@domain-checks|bad sequence|login fail|invalid login|"
+	"@money&!@recipient|@session|"
+	"@login-word&!@as-sender&!@recipient&!attach&!protected|"
+	"@stopped-alone&!@recipient|@relay"},
     /* the same of a refusal of RCPT, where an account or a quota may be the recipient's */
     {"more-than-recipient",
 	"@auth-wanted&!@domain-checks|@tls-wanted|@sending-quota&!@size&!receiving|"
-	"@own-account&@stopped-hard&!@recipient|@you-stopped&!@as-sender&!@recipient&!send to|"
-	"authentication fail&!@domain-checks|bad sequence|login fail|invalid login"},
+	"@own-account&@stopped-hard&!@recipient|"
+	"@you-stopped&!@as-sender&!@recipient&!send to|"
+	"authentication fail&!@domain-checks|bad sequence|login fail|invalid login|"
+	"@money&!@recipient|@session|@login-word&!@as-sender&!@recipient|@relay|"
+	"sender&@storage-full"},
 };
 
 /* Four numbers with dots between them. */

@@ -73,6 +73,22 @@ static const char *const more_than_message[] = {
     "Bad sequence of commands",
     "Authentication failed",
     "Invalid login",
+    "Payment required",
+    "Trial expired",
+    "credentials expired",
+    "session timed out",
+    "Please login",
+    "Please log in to send mail",
+    "Use STARTTLS",
+    "log on before sending",
+    "anonymous sending not allowed",
+    "Service suspended",
+    "your plan does not allow sending",
+    "Account pending verification",
+    "polite people say HELO first",
+    "relaying not permitted",
+    "submission disabled",
+    "password expired",
 };
 
 /* The same at RCPT, where an account or a quota that is not said to be ours may be the recipient's. */
@@ -90,6 +106,13 @@ static const char *const more_than_recipient[] = {
     "Too many messages per hour",
     "Login failed",
     "Bad sequence of commands",
+    "Payment required",
+    "Please login",
+    "Service suspended",
+    "your domain has been suspended",
+    "sender disabled",
+    "relaying not permitted",
+    "password expired",
 };
 
 static const char *const providers[] = {
