@@ -58,13 +58,15 @@ enum {
 struct found {
 	char *name; /* owned */
 	uint32_t uid;
+	uint32_t
+	    user; /* whom the uid counts as (users.h), at the end of the look; itself where nothing is known */
 	unsigned turn; /* it is the so-manieth of its user */
 	struct timespec at;
 };
 
 /* How many files of a user are in a look. */
 struct share {
-	uint32_t uid;
+	uint32_t user;
 	unsigned count; /* 0: a free slot */
 };
 
@@ -192,10 +194,10 @@ close_file(struct drop *d)
 
 /* The order of a user's messages is kept: what comes behind one that waits does so too. */
 static void
-pass_over(struct drop *d, uint32_t uid)
+pass_over(struct drop *d, uint32_t user)
 {
 	for (size_t i = d->at; i < d->count; i++)
-		if (d->found[i].uid == uid) {
+		if (d->found[i].user == user) {
 			free(d->found[i].name);
 			d->found[i].name = NULL;
 		}
@@ -205,7 +207,7 @@ static void
 wait_for_later(struct drop *d, const char *why)
 {
 	tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", d->name, why);
-	pass_over(d, d->caller.uid);
+	pass_over(d, d->found[d->at - 1].user);
 }
 
 static void
@@ -481,18 +483,22 @@ on_file_step(evutil_socket_t number, short what, void *arg)
 		step_later(d);
 }
 
-/* One file more of this user in this look: which one it is, from 1; 0 where that is too many. */
+/* One file more of this user in this look: which one it is, from 1; 0 where that is too many. Uids
+ * that nothing is known of have one share for now; the next look knows them. */
 static unsigned
 count_share(struct drop *d, uint32_t uid)
 {
-	size_t at = (uid * 2654435761U) & (USERS_MAX - 1);
+	uint32_t user = users_bucket(d->q->users, uid);
+	size_t at = (user * 2654435761U) & (USERS_MAX - 1);
+
+	(void)users_get(d->q->users, uid, NULL, NULL);
 
 	for (size_t i = 0; i < USERS_MAX; i++, at = (at + 1) & (USERS_MAX - 1)) {
 		struct share *s = &d->shares[at];
 
-		if (s->count > 0 && s->uid != uid)
+		if (s->count > 0 && s->user != user)
 			continue;
-		s->uid = uid;
+		s->user = user;
 		return s->count < PER_USER_MAX ? ++s->count : 0;
 	}
 	return 0;
@@ -538,7 +544,7 @@ compare_users(const void *a, const void *b)
 {
 	const struct found *x = a, *y = b;
 
-	return x->uid != y->uid ? (x->uid < y->uid ? -1 : 1) : compare_times(x, y);
+	return x->user != y->user ? (x->user < y->user ? -1 : 1) : compare_times(x, y);
 }
 
 static int
@@ -555,9 +561,15 @@ arrange(struct drop *d)
 {
 	if (d->count == 0)
 		return;
+	for (size_t i = 0; i < d->count; i++) {
+		uint32_t uid = d->found[i].uid;
+		bool known = users_get(d->q->users, uid, NULL, NULL) != NULL;
+
+		d->found[i].user = known ? users_bucket(d->q->users, uid) : uid;
+	}
 	qsort(d->found, d->count, sizeof(*d->found), compare_users);
 	for (size_t i = 1; i < d->count; i++)
-		if (d->found[i].uid == d->found[i - 1].uid)
+		if (d->found[i].user == d->found[i - 1].user)
 			d->found[i].turn = d->found[i - 1].turn + 1;
 	qsort(d->found, d->count, sizeof(*d->found), compare_turns);
 }
