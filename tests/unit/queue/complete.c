@@ -99,145 +99,141 @@ expect(const struct complete_plan *plan, const char *in, size_t len, const char 
 	}
 }
 
+static const struct {
+	const char *in, *out;
+} messages[] = {
+    /* nothing at all is a message */
+    {"", ADDED_FROM ADDED_DATE ADDED_ID "\r\n"},
+    /* body without header: the first line stays the first line of the body */
+    {"Disk usage: 91% on /var\nInodes free: 12\n\nend\n", ADDED_FROM ADDED_DATE ADDED_ID
+	"\r\nDisk usage: 91% on /var\r\nInodes free: 12\r\n\r\nend\r\n"},
+    {"hello\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\nhello\r\n"},
+    {"\nhello\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\nhello\r\n"},
+    {" hello\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\n hello\r\n"},
+    {"Error: backup failed\nsee the log\n",
+	"Error: backup failed\r\n" ADDED_FROM ADDED_DATE ADDED_ID "\r\nsee the log\r\n"},
+    /* header without body, without a last line end */
+    {"From: a@b.example\nSubject: x",
+	"From: a@b.example\r\nSubject: x\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    {"From: a@b.example\n\nlast line",
+	"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nlast line\r\n"},
+    {"From: a@b.example\n\nlast line\r",
+	"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nlast line\r\n"},
+    /* line ends of all kinds */
+    {"From: a@b.example\r\nTo: x@y.example\r\r\n\r\nlf\ncrlf\r\nbare\rcr\r\r\nend\n",
+	"From: a@b.example\r\nTo: x@y.example\r\n" ADDED_DATE ADDED_ID
+	"\r\nlf\r\ncrlf\r\nbare\rcr\r\nend\r\n"},
+    {"From: a@b.example\n\n.\r.\r\n\n.\n",
+	"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\n.\r.\r\n\r\n.\r\n"},
+    /* what has no business there */
+    {"Return-Path: <x@y.example>\nContent-Length: 5\nFrom: a@b.example\nBCC: c@d.example,\n"
+     "\te@f.example\nbCc : g@h.example\nResent-Bcc: i@j.example\n\nBcc: body\n",
+	"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nBcc: body\r\n"},
+    {"To: \r\nFrom: a@b.example\r\nCc: \r\n\r\nx\r\n",
+	"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nx\r\n"},
+    /* what is there stays as it is */
+    {"from : \"Me, Myself\" <me@example.com>\nDate: yesterday\nMESSAGE-ID: <x@y>\nTo: "
+     "\"Doe, "
+     "J\" <j@d.example>, p@d.example (Pat, the builder),\n \"Smith\" <s@d.example>\n\n",
+	"from : \"Me, Myself\" <me@example.com>\r\nDate: yesterday\r\nMESSAGE-ID: "
+	"<x@y>\r\nTo: \"Doe, "
+	"J\" <j@d.example>, p@d.example (Pat, the builder),\r\n \"Smith\" "
+	"<s@d.example>\r\n\r\n"},
+    /* unqualified: where they stand */
+    {"From: root (Cron Daemon)\nTo: alice, b@c.example\n\n",
+	"From: root@mail.example (Cron Daemon)\r\nTo: alice@mail.example, "
+	"b@c.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    {"From: a@b.example\nTo: Team: alice, (x) bob (the builder) ,\n\t\"Q\" <carol> ;, "
+     "d@e.example, "
+     "\"f.g\"\nCc: h..i, <j>\n\n",
+	"From: a@b.example\r\nTo: Team: alice@mail.example, (x) bob@mail.example (the "
+	"builder) "
+	",\r\n\t\"Q\" <carol@mail.example> ;, d@e.example, \"f.g\"\r\nCc: "
+	"h..i@mail.example, "
+	"<j@mail.example>\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    {"From: a@b.example\nTo: Zo\xc3\xab <alice>, bob\n\n",
+	"From: a@b.example\r\nTo: =?UTF-8?B?Wm/Dqw==?= <alice@mail.example>, "
+	"bob@mail.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    /* words without '@' are a name, and what cannot be read stays */
+    {"From: Backup Script\nTo: Undisclosed recipients\nCc: alice, <<\nReply-To: The "
+     "Team\n\n",
+	"From: Backup Script\r\nTo: Undisclosed recipients\r\nCc: alice, <<\r\nReply-To: "
+	"The "
+	"Team\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    /* encoded words */
+    {"From: Zo\xc3\xab <me@example.com>\nSubject: \xe2\x98\x83 x\nX-Raw: \xff\n\n",
+	"From: =?UTF-8?B?Wm/Dqw==?= <me@example.com>\r\nSubject: =?UTF-8?B?4piD?= x\r\n"
+	"X-Raw: =?unknown-8bit?B?/w==?=\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    /* in the charset that the message declares */
+    {"From: \xd6\xd0\xce\xc4 <a@b.example>\nContent-Type: text/plain; "
+     "charset=gb2312\nSubject: "
+     "\xd6\xd0\xce\xc4\nX-Utf-8: \xc3\xa4\n\n",
+	"From: =?gb2312?B?1tDOxA==?= <a@b.example>\r\nContent-Type: text/plain; "
+	"charset=gb2312\r\nSubject: =?gb2312?B?1tDOxA==?=\r\nX-Utf-8: "
+	"=?UTF-8?B?w6Q=?=\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    {"From: a@b.example\nSubject: \xe4\nContent-Type: text/plain; charset=\"us-ascii\"\n\n",
+	"From: a@b.example\r\nSubject: =?unknown-8bit?B?5A==?=\r\nContent-Type: "
+	"text/plain; "
+	"charset=\"us-ascii\"\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    /* lines in front of the header section */
+    {"From ops@b.example\nFrom: a@b.example\nSubject: x\n\nx\n",
+	"From: a@b.example\r\nSubject: x\r\n" ADDED_DATE ADDED_ID "\r\nx\r\n"},
+    {"From ops Mon Jan  1 00:00:00 2024\r\n>From me\r\nFrom: a@b.example\r\n\r\nFrom y\r\n",
+	"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nFrom y\r\n"},
+    {"From ops Mon Jan  1 00:00:00 2024\n\ntext\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\ntext\r\n"},
+    {"From here on\nit is text\n",
+	ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\nit is text\r\n"},
+    {"From here on\n\nX: y\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\n\r\nX: y\r\n"},
+    {"From here on", ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\n"},
+    /* what does not say what it covers may cover everything */
+    {"DKIM-Signature: v=1\nFrom: a@b.example\nSubject: \xe2\x98\x83\n\n",
+	"DKIM-Signature: v=1\r\nFrom: a@b.example\r\nSubject: \xe2\x98\x83\r\n\r\n"},
+    /* what is covered stays, also empty or absent; the rest is mended */
+    {"DKIM-Signature: v=1; h=From:To : cc\r\n :Subject:\tDate; b=x\nFrom:  "
+     "a@b.example\nCc:\nTo: "
+     "alice,  bob\n  (x)\n \nSubject: \xe2\x98\x83 \nReply-To: carol\nX-Y: "
+     "\xe2\x98\x83\n\n",
+	"DKIM-Signature: v=1; h=From:To : cc\r\n :Subject:\tDate; b=x\r\nFrom:  "
+	"a@b.example\r\nCc:\r\nTo: alice,  bob\r\n  (x)\r\n \r\nSubject: \xe2\x98\x83 "
+	"\r\nReply-To: "
+	"carol@mail.example\r\nX-Y: =?UTF-8?B?4piD?=\r\n" ADDED_ID "\r\n"},
+    {"ARC-Message-Signature: i=1; h=message-id:subject\nFrom: a@b.example\nSubject: "
+     "\xe2\x98\x83\n\n",
+	"ARC-Message-Signature: i=1; h=message-id:subject\r\nFrom: a@b.example\r\nSubject: "
+	"\xe2\x98\x83\r\n" ADDED_DATE "\r\n"},
+    /* two From fields, or a Bcc that it covers: it is broken, and nothing is covered */
+    {"DKIM-Signature: v=1; h=from:subject\nFrom: a@b.example\nFrom: c@d.example\nSubject: "
+     "\xe2\x98\x83\n\n",
+	"From: a@b.example\r\nSubject: =?UTF-8?B?4piD?=\r\n" ADDED_DATE ADDED_ID
+	"X-Original-DKIM-Signature: v=1; h=from:subject\r\nX-Original-From: "
+	"c@d.example\r\n\r\n"},
+    {"DKIM-Signature: v=1; h=from:bcc\nARC-Seal: i=1\nFrom: a@b.example\nBcc: "
+     "c@d.example\n\n",
+	"From: a@b.example\r\n" ADDED_DATE ADDED_ID
+	"X-Original-DKIM-Signature: v=1; h=from:bcc\r\nX-Original-ARC-Seal: i=1\r\n\r\n"},
+    /* a fold that holds nothing */
+    {"From: a@b.example\n \t\nSubject: x\n\t\n y\n \n\nb\n",
+	"From: a@b.example\r\nSubject: x\r\n y\r\n" ADDED_DATE ADDED_ID "\r\nb\r\n"},
+    /* two From fields, several authors */
+    {"From: a@b.example\nFrom: c@d.example\n\n",
+	"From: a@b.example\r\n" ADDED_DATE ADDED_ID "X-Original-From: c@d.example\r\n\r\n"},
+    {"From: a@b.example, c@d.example\n\n",
+	"From: a@b.example, c@d.example\r\nSender: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    {"From: a@b.example, c@d.example\nSender: c@d.example\n\n",
+	"From: a@b.example, c@d.example\r\nSender: c@d.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    /* resent: the block stays in order */
+    {"Resent-From: me@example.com\nResent-Bcc: x@y.example\nFrom: o@example.net\nDate: "
+     "d\nMessage-ID: <o@n>\n\nb\n",
+	"Resent-From: me@example.com\r\nFrom: o@example.net\r\nDate: d\r\nMessage-ID: "
+	"<o@n>\r\n\r\nb\r\n"},
+};
+
 static void
 test_messages(void **state)
 {
-	static const struct {
-		const char *in, *out;
-	} rows[] = {
-	    /* nothing at all is a message */
-	    {"", ADDED_FROM ADDED_DATE ADDED_ID "\r\n"},
-	    /* body without header: the first line stays the first line of the body */
-	    {"Disk usage: 91% on /var\nInodes free: 12\n\nend\n", ADDED_FROM ADDED_DATE ADDED_ID
-		"\r\nDisk usage: 91% on /var\r\nInodes free: 12\r\n\r\nend\r\n"},
-	    {"hello\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\nhello\r\n"},
-	    {"\nhello\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\nhello\r\n"},
-	    {" hello\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\n hello\r\n"},
-	    {"Error: backup failed\nsee the log\n",
-		"Error: backup failed\r\n" ADDED_FROM ADDED_DATE ADDED_ID "\r\nsee the log\r\n"},
-	    /* header without body, without a last line end */
-	    {"From: a@b.example\nSubject: x",
-		"From: a@b.example\r\nSubject: x\r\n" ADDED_DATE ADDED_ID "\r\n"},
-	    {"From: a@b.example\n\nlast line",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nlast line\r\n"},
-	    {"From: a@b.example\n\nlast line\r",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nlast line\r\n"},
-	    /* line ends of all kinds */
-	    {"From: a@b.example\r\nTo: x@y.example\r\r\n\r\nlf\ncrlf\r\nbare\rcr\r\r\nend\n",
-		"From: a@b.example\r\nTo: x@y.example\r\n" ADDED_DATE ADDED_ID
-		"\r\nlf\r\ncrlf\r\nbare\rcr\r\nend\r\n"},
-	    {"From: a@b.example\n\n.\r.\r\n\n.\n",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\n.\r.\r\n\r\n.\r\n"},
-	    /* what has no business there */
-	    {"Return-Path: <x@y.example>\nContent-Length: 5\nFrom: a@b.example\nBCC: c@d.example,\n"
-	     "\te@f.example\nbCc : g@h.example\nResent-Bcc: i@j.example\n\nBcc: body\n",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nBcc: body\r\n"},
-	    {"To: \r\nFrom: a@b.example\r\nCc: \r\n\r\nx\r\n",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nx\r\n"},
-	    /* what is there stays as it is */
-	    {"from : \"Me, Myself\" <me@example.com>\nDate: yesterday\nMESSAGE-ID: <x@y>\nTo: "
-	     "\"Doe, "
-	     "J\" <j@d.example>, p@d.example (Pat, the builder),\n \"Smith\" <s@d.example>\n\n",
-		"from : \"Me, Myself\" <me@example.com>\r\nDate: yesterday\r\nMESSAGE-ID: "
-		"<x@y>\r\nTo: \"Doe, "
-		"J\" <j@d.example>, p@d.example (Pat, the builder),\r\n \"Smith\" "
-		"<s@d.example>\r\n\r\n"},
-	    /* unqualified: where they stand */
-	    {"From: root (Cron Daemon)\nTo: alice, b@c.example\n\n",
-		"From: root@mail.example (Cron Daemon)\r\nTo: alice@mail.example, "
-		"b@c.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
-	    {"From: a@b.example\nTo: Team: alice, (x) bob (the builder) ,\n\t\"Q\" <carol> ;, "
-	     "d@e.example, "
-	     "\"f.g\"\nCc: h..i, <j>\n\n",
-		"From: a@b.example\r\nTo: Team: alice@mail.example, (x) bob@mail.example (the "
-		"builder) "
-		",\r\n\t\"Q\" <carol@mail.example> ;, d@e.example, \"f.g\"\r\nCc: "
-		"h..i@mail.example, "
-		"<j@mail.example>\r\n" ADDED_DATE ADDED_ID "\r\n"},
-	    {"From: a@b.example\nTo: Zo\xc3\xab <alice>, bob\n\n",
-		"From: a@b.example\r\nTo: =?UTF-8?B?Wm/Dqw==?= <alice@mail.example>, "
-		"bob@mail.example\r\n" ADDED_DATE ADDED_ID "\r\n"},
-	    /* words without '@' are a name, and what cannot be read stays */
-	    {"From: Backup Script\nTo: Undisclosed recipients\nCc: alice, <<\nReply-To: The "
-	     "Team\n\n",
-		"From: Backup Script\r\nTo: Undisclosed recipients\r\nCc: alice, <<\r\nReply-To: "
-		"The "
-		"Team\r\n" ADDED_DATE ADDED_ID "\r\n"},
-	    /* encoded words */
-	    {"From: Zo\xc3\xab <me@example.com>\nSubject: \xe2\x98\x83 x\nX-Raw: \xff\n\n",
-		"From: =?UTF-8?B?Wm/Dqw==?= <me@example.com>\r\nSubject: =?UTF-8?B?4piD?= x\r\n"
-		"X-Raw: =?unknown-8bit?B?/w==?=\r\n" ADDED_DATE ADDED_ID "\r\n"},
-	    /* in the charset that the message declares */
-	    {"From: \xd6\xd0\xce\xc4 <a@b.example>\nContent-Type: text/plain; "
-	     "charset=gb2312\nSubject: "
-	     "\xd6\xd0\xce\xc4\nX-Utf-8: \xc3\xa4\n\n",
-		"From: =?gb2312?B?1tDOxA==?= <a@b.example>\r\nContent-Type: text/plain; "
-		"charset=gb2312\r\nSubject: =?gb2312?B?1tDOxA==?=\r\nX-Utf-8: "
-		"=?UTF-8?B?w6Q=?=\r\n" ADDED_DATE ADDED_ID "\r\n"},
-	    {"From: a@b.example\nSubject: \xe4\nContent-Type: text/plain; charset=\"us-ascii\"\n\n",
-		"From: a@b.example\r\nSubject: =?unknown-8bit?B?5A==?=\r\nContent-Type: "
-		"text/plain; "
-		"charset=\"us-ascii\"\r\n" ADDED_DATE ADDED_ID "\r\n"},
-	    /* lines in front of the header section */
-	    {"From ops@b.example\nFrom: a@b.example\nSubject: x\n\nx\n",
-		"From: a@b.example\r\nSubject: x\r\n" ADDED_DATE ADDED_ID "\r\nx\r\n"},
-	    {"From ops Mon Jan  1 00:00:00 2024\r\n>From me\r\nFrom: a@b.example\r\n\r\nFrom y\r\n",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "\r\nFrom y\r\n"},
-	    {"From ops Mon Jan  1 00:00:00 2024\n\ntext\n",
-		ADDED_FROM ADDED_DATE ADDED_ID "\r\ntext\r\n"},
-	    {"From here on\nit is text\n",
-		ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\nit is text\r\n"},
-	    {"From here on\n\nX: y\n",
-		ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\n\r\nX: y\r\n"},
-	    {"From here on", ADDED_FROM ADDED_DATE ADDED_ID "\r\nFrom here on\r\n"},
-	    /* what does not say what it covers may cover everything */
-	    {"DKIM-Signature: v=1\nFrom: a@b.example\nSubject: \xe2\x98\x83\n\n",
-		"DKIM-Signature: v=1\r\nFrom: a@b.example\r\nSubject: \xe2\x98\x83\r\n\r\n"},
-	    /* what is covered stays, also empty or absent; the rest is mended */
-	    {"DKIM-Signature: v=1; h=From:To : cc\r\n :Subject:\tDate; b=x\nFrom:  "
-	     "a@b.example\nCc:\nTo: "
-	     "alice,  bob\n  (x)\n \nSubject: \xe2\x98\x83 \nReply-To: carol\nX-Y: "
-	     "\xe2\x98\x83\n\n",
-		"DKIM-Signature: v=1; h=From:To : cc\r\n :Subject:\tDate; b=x\r\nFrom:  "
-		"a@b.example\r\nCc:\r\nTo: alice,  bob\r\n  (x)\r\n \r\nSubject: \xe2\x98\x83 "
-		"\r\nReply-To: "
-		"carol@mail.example\r\nX-Y: =?UTF-8?B?4piD?=\r\n" ADDED_ID "\r\n"},
-	    {"ARC-Message-Signature: i=1; h=message-id:subject\nFrom: a@b.example\nSubject: "
-	     "\xe2\x98\x83\n\n",
-		"ARC-Message-Signature: i=1; h=message-id:subject\r\nFrom: a@b.example\r\nSubject: "
-		"\xe2\x98\x83\r\n" ADDED_DATE "\r\n"},
-	    /* two From fields, or a Bcc that it covers: it is broken, and nothing is covered */
-	    {"DKIM-Signature: v=1; h=from:subject\nFrom: a@b.example\nFrom: c@d.example\nSubject: "
-	     "\xe2\x98\x83\n\n",
-		"From: a@b.example\r\nSubject: =?UTF-8?B?4piD?=\r\n" ADDED_DATE ADDED_ID
-		"X-Original-DKIM-Signature: v=1; h=from:subject\r\nX-Original-From: "
-		"c@d.example\r\n\r\n"},
-	    {"DKIM-Signature: v=1; h=from:bcc\nARC-Seal: i=1\nFrom: a@b.example\nBcc: "
-	     "c@d.example\n\n",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID
-		"X-Original-DKIM-Signature: v=1; h=from:bcc\r\nX-Original-ARC-Seal: i=1\r\n\r\n"},
-	    /* a fold that holds nothing */
-	    {"From: a@b.example\n \t\nSubject: x\n\t\n y\n \n\nb\n",
-		"From: a@b.example\r\nSubject: x\r\n y\r\n" ADDED_DATE ADDED_ID "\r\nb\r\n"},
-	    /* two From fields, several authors */
-	    {"From: a@b.example\nFrom: c@d.example\n\n",
-		"From: a@b.example\r\n" ADDED_DATE ADDED_ID "X-Original-From: c@d.example\r\n\r\n"},
-	    {"From: a@b.example, c@d.example\n\n",
-		"From: a@b.example, c@d.example\r\nSender: a@b.example\r\n" ADDED_DATE ADDED_ID
-		"\r\n"},
-	    {"From: a@b.example, c@d.example\nSender: c@d.example\n\n",
-		"From: a@b.example, c@d.example\r\nSender: c@d.example\r\n" ADDED_DATE ADDED_ID
-		"\r\n"},
-	    /* resent: the block stays in order */
-	    {"Resent-From: me@example.com\nResent-Bcc: x@y.example\nFrom: o@example.net\nDate: "
-	     "d\nMessage-ID: <o@n>\n\nb\n",
-		"Resent-From: me@example.com\r\nFrom: o@example.net\r\nDate: d\r\nMessage-ID: "
-		"<o@n>\r\n\r\nb\r\n"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		expect(
-		    &plain, rows[i].in, strlen(rows[i].in), rows[i].out, strlen(rows[i].out), NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(messages); i++)
+		expect(&plain, messages[i].in, strlen(messages[i].in), messages[i].out,
+		    strlen(messages[i].out), NULL);
 }
 
 static void
@@ -252,136 +248,136 @@ test_nul(void **state)
 	assert_int_equal(facts.nuls, 4);
 }
 
-/* What only the second pass can mend is left as it is, and told of. */
-static void
-test_octets_of_bodies(void **state)
-{
 #define MIME(type, encoding) \
 	"From: a@b.example\nMIME-Version: 1.0\nContent-Type: " type "\n" encoding "\n"
 #define MIME_OUT(type, encoding)                                        \
 	"From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: " type \
 	"\r\n" encoding ADDED_DATE ADDED_ID "\r\n"
 #define BINARY "Content-Transfer-Encoding: binary"
-	static const struct {
-		const char *in;
-		size_t in_len;
-		const char *out;
-		size_t out_len;
-		bool odd, raw;
-	} rows[] = {
-#define ROW(in, out, odd, raw) {in, sizeof(in) - 1, out, sizeof(out) - 1, odd, raw}
-	    /* a text: line ends are line ends */
-	    ROW(MIME("text/plain", "") "a\0b\rc\nd\r\r\ne",
-		MIME_OUT("text/plain", "") "a\0b\rc\r\nd\r\ne\r\n", true, false),
-	    /* no text: not an octet changes */
-	    ROW(MIME("image/jpeg", BINARY "\n") "a\0b\rc\nd\r\r\ne",
-		MIME_OUT("image/jpeg", BINARY "\r\n") "a\0b\rc\nd\r\r\ne", false, true),
-	    ROW(MIME("application/pdf", "") "a\nb", MIME_OUT("application/pdf", "") "a\nb", false,
-		true),
-	    ROW(MIME("application/pdf", "Content-Transfer-Encoding: base64\n") "YQ==\n",
-		MIME_OUT("application/pdf", "Content-Transfer-Encoding: base64\r\n") "YQ==\r\n",
-		false, false),
-	    /* from where a part says so */
-	    ROW(MIME("multipart/mixed; boundary=b",
-		    "") "--b\n\na\n--b\ncontent-transfer-encoding : Binary\n\n\0\n",
-		MIME_OUT("multipart/mixed; boundary=b",
-		    "") "--b\r\n\r\na\r\n--b\r\n"
-			"content-transfer-encoding : Binary\r\n\n\0\n",
-		false, true),
-	    /* a message without MIME fields is text, also in its first line */
-	    ROW("a\rb", ADDED_FROM ADDED_DATE ADDED_ID "\r\na\rb\r\n", true, false),
-	    ROW("a\0b\rc\rd\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\nab\rc\rd\r\n", true, false),
-	    ROW("From: a@b.example\rx\n\n", "From: a@b.example x\r\n" ADDED_DATE ADDED_ID "\r\n",
-		false, false),
-	};
+static const struct {
+	const char *in;
+	size_t in_len;
+	const char *out;
+	size_t out_len;
+	bool odd, raw;
+} octet_rows[] = {
+#define ROW(in, out, odd, raw)                                     \
+	{                                                          \
+		in, sizeof(in) - 1, out, sizeof(out) - 1, odd, raw \
+	}
+    /* a text: line ends are line ends */
+    ROW(MIME("text/plain", "") "a\0b\rc\nd\r\r\ne",
+	MIME_OUT("text/plain", "") "a\0b\rc\r\nd\r\ne\r\n", true, false),
+    /* no text: not an octet changes */
+    ROW(MIME("image/jpeg", BINARY "\n") "a\0b\rc\nd\r\r\ne",
+	MIME_OUT("image/jpeg", BINARY "\r\n") "a\0b\rc\nd\r\r\ne", false, true),
+    ROW(MIME("application/pdf", "") "a\nb", MIME_OUT("application/pdf", "") "a\nb", false, true),
+    ROW(MIME("application/pdf", "Content-Transfer-Encoding: base64\n") "YQ==\n",
+	MIME_OUT("application/pdf", "Content-Transfer-Encoding: base64\r\n") "YQ==\r\n", false,
+	false),
+    /* from where a part says so */
+    ROW(MIME("multipart/mixed; boundary=b",
+	    "") "--b\n\na\n--b\ncontent-transfer-encoding : Binary\n\n\0\n",
+	MIME_OUT("multipart/mixed; boundary=b", "") "--b\r\n\r\na\r\n--b\r\n"
+						    "content-transfer-encoding : Binary\r\n\n\0\n",
+	false, true),
+    /* a message without MIME fields is text, also in its first line */
+    ROW("a\rb", ADDED_FROM ADDED_DATE ADDED_ID "\r\na\rb\r\n", true, false),
+    ROW("a\0b\rc\rd\n", ADDED_FROM ADDED_DATE ADDED_ID "\r\nab\rc\rd\r\n", true, false),
+    ROW("From: a@b.example\rx\n\n", "From: a@b.example x\r\n" ADDED_DATE ADDED_ID "\r\n", false,
+	false),
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+/* What only the second pass can mend is left as it is, and told of. */
+static void
+test_octets_of_bodies(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(octet_rows); i++) {
 		struct complete_facts facts;
 
-		expect(&plain, rows[i].in, rows[i].in_len, rows[i].out, rows[i].out_len, &facts);
-		assert_int_equal(facts.odd_octets, rows[i].odd);
-		assert_int_equal(facts.raw_body, rows[i].raw);
+		expect(&plain, octet_rows[i].in, octet_rows[i].in_len, octet_rows[i].out,
+		    octet_rows[i].out_len, &facts);
+		assert_int_equal(facts.odd_octets, octet_rows[i].odd);
+		assert_int_equal(facts.raw_body, octet_rows[i].raw);
 	}
 }
+
+static const struct {
+	const char *in, *out;
+	bool replaced;
+} rewritten[] = {
+    {"From: \"Web, Site\" <www@host.example>\nSubject: x\n\n",
+	"From: \"Web, Site\" <billing@example.com>\r\nSubject: x\r\n" ADDED_DATE ADDED_ID
+	"Reply-To: \"Web, Site\" <www@host.example>\r\n"
+	"X-Original-From: \"Web, Site\" <www@host.example>\r\n\r\n",
+	true},
+    {"From: www@host.example\nReply-To: r@s.example\n\n",
+	"From: billing@example.com\r\nReply-To: r@s.example\r\n" ADDED_DATE ADDED_ID
+	"X-Original-From: www@host.example\r\n\r\n",
+	true},
+    {"From: www\n\n",
+	"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
+	"Reply-To: www@mail.example\r\nX-Original-From: www\r\n\r\n",
+	true},
+    {"From: <<broken\n\n",
+	"From: billing@example.com\r\n" ADDED_DATE ADDED_ID "X-Original-From: <<broken\r\n\r\n",
+	true},
+    {"Subject: x\n\n",
+	"Subject: x\r\nFrom: Cron <billing@example.com>\r\n" ADDED_DATE ADDED_ID "\r\n", false},
+    {"From:\n\n", "From: Cron <billing@example.com>\r\n" ADDED_DATE ADDED_ID "\r\n", false},
+    /* words are a display name, and never an address */
+    {"From: Backup Script\n\n",
+	"From: Backup Script <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+	"X-Original-From: Backup Script\r\n\r\n",
+	true},
+    {"From: \"Backup, Script\" <>\n\n",
+	"From: \"Backup, Script\" <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+	"X-Original-From: \"Backup, Script\" <>\r\n\r\n",
+	true},
+    {"From: Backup Script w@host.example\n\n",
+	"From: Backup Script <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+	"Reply-To: w@host.example\r\nX-Original-From: Backup Script w@host.example\r\n\r\n",
+	true},
+    {"From: Doe, Jane\n\n",
+	"From: \"Doe, Jane\" <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+	"X-Original-From: Doe, Jane\r\n\r\n",
+	true},
+    {"From: =?utf-8?q?Backup?=\n\n",
+	"From: =?utf-8?q?Backup?= <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+	"X-Original-From: =?utf-8?q?Backup?=\r\n\r\n",
+	true},
+    {"From: Doe, Jane <w@host.example>\n\n",
+	"From: Jane <billing@example.com>\r\n" ADDED_DATE ADDED_ID
+	"Reply-To: w@host.example\r\nX-Original-From: Doe, Jane <w@host.example>\r\n\r\n",
+	true},
+    /* a display name that is another address would be read as the sender */
+    {"From: ceo@evil.test <www@host.example>\n\n",
+	"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
+	"Reply-To: www@host.example\r\nX-Original-From: ceo@evil.test "
+	"<www@host.example>\r\n\r\n",
+	true},
+    {"From: ceo@evil.test <billing@example.com>\n\n",
+	"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
+	"X-Original-From: ceo@evil.test <billing@example.com>\r\n\r\n",
+	true},
+    /* a signature does not survive it */
+    {"DKIM-Signature: v=1; h=from\nFrom: w@host.example\n\n",
+	"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
+	"Reply-To: w@host.example\r\nX-Original-DKIM-Signature: v=1; h=from\r\n"
+	"X-Original-From: w@host.example\r\n\r\n",
+	true},
+};
 
 static void
 test_rewritten_from(void **state)
 {
-	static const struct {
-		const char *in, *out;
-		bool replaced;
-	} rows[] = {
-	    {"From: \"Web, Site\" <www@host.example>\nSubject: x\n\n",
-		"From: \"Web, Site\" <billing@example.com>\r\nSubject: x\r\n" ADDED_DATE ADDED_ID
-		"Reply-To: \"Web, Site\" <www@host.example>\r\n"
-		"X-Original-From: \"Web, Site\" <www@host.example>\r\n\r\n",
-		true},
-	    {"From: www@host.example\nReply-To: r@s.example\n\n",
-		"From: billing@example.com\r\nReply-To: r@s.example\r\n" ADDED_DATE ADDED_ID
-		"X-Original-From: www@host.example\r\n\r\n",
-		true},
-	    {"From: www\n\n",
-		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
-		"Reply-To: www@mail.example\r\nX-Original-From: www\r\n\r\n",
-		true},
-	    {"From: <<broken\n\n",
-		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
-		"X-Original-From: <<broken\r\n\r\n",
-		true},
-	    {"Subject: x\n\n",
-		"Subject: x\r\nFrom: Cron <billing@example.com>\r\n" ADDED_DATE ADDED_ID "\r\n",
-		false},
-	    {"From:\n\n", "From: Cron <billing@example.com>\r\n" ADDED_DATE ADDED_ID "\r\n", false},
-	    /* words are a display name, and never an address */
-	    {"From: Backup Script\n\n",
-		"From: Backup Script <billing@example.com>\r\n" ADDED_DATE ADDED_ID
-		"X-Original-From: Backup Script\r\n\r\n",
-		true},
-	    {"From: \"Backup, Script\" <>\n\n",
-		"From: \"Backup, Script\" <billing@example.com>\r\n" ADDED_DATE ADDED_ID
-		"X-Original-From: \"Backup, Script\" <>\r\n\r\n",
-		true},
-	    {"From: Backup Script w@host.example\n\n",
-		"From: Backup Script <billing@example.com>\r\n" ADDED_DATE ADDED_ID
-		"Reply-To: w@host.example\r\nX-Original-From: Backup Script w@host.example\r\n\r\n",
-		true},
-	    {"From: Doe, Jane\n\n",
-		"From: \"Doe, Jane\" <billing@example.com>\r\n" ADDED_DATE ADDED_ID
-		"X-Original-From: Doe, Jane\r\n\r\n",
-		true},
-	    {"From: =?utf-8?q?Backup?=\n\n",
-		"From: =?utf-8?q?Backup?= <billing@example.com>\r\n" ADDED_DATE ADDED_ID
-		"X-Original-From: =?utf-8?q?Backup?=\r\n\r\n",
-		true},
-	    {"From: Doe, Jane <w@host.example>\n\n",
-		"From: Jane <billing@example.com>\r\n" ADDED_DATE ADDED_ID
-		"Reply-To: w@host.example\r\nX-Original-From: Doe, Jane <w@host.example>\r\n\r\n",
-		true},
-	    /* a display name that is another address would be read as the sender */
-	    {"From: ceo@evil.test <www@host.example>\n\n",
-		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
-		"Reply-To: www@host.example\r\nX-Original-From: ceo@evil.test "
-		"<www@host.example>\r\n\r\n",
-		true},
-	    {"From: ceo@evil.test <billing@example.com>\n\n",
-		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
-		"X-Original-From: ceo@evil.test <billing@example.com>\r\n\r\n",
-		true},
-	    /* a signature does not survive it */
-	    {"DKIM-Signature: v=1; h=from\nFrom: w@host.example\n\n",
-		"From: billing@example.com\r\n" ADDED_DATE ADDED_ID
-		"Reply-To: w@host.example\r\nX-Original-DKIM-Signature: v=1; h=from\r\n"
-		"X-Original-From: w@host.example\r\n\r\n",
-		true},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rewritten); i++) {
 		struct complete_plan plan = plain;
 
 		plan.from = "billing@example.com";
-		plan.from_replaced = rows[i].replaced;
-		expect(
-		    &plan, rows[i].in, strlen(rows[i].in), rows[i].out, strlen(rows[i].out), NULL);
+		plan.from_replaced = rewritten[i].replaced;
+		expect(&plan, rewritten[i].in, strlen(rewritten[i].in), rewritten[i].out,
+		    strlen(rewritten[i].out), NULL);
 	}
 }
 
