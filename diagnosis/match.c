@@ -307,16 +307,17 @@ static enum rank
 rank_of_fault(
     const struct rule *r, const struct diagnosis_facts *f, const struct diagnosis_match *m)
 {
-	bool said = r->words != NULL && diagnosis_says(m->words, r->words);
-
 	/* The words of a program, which had no reply. */
-	if (f->reply->fault == SMTP_FAULT_NONE)
-		return m->code == 0 && m->enhanced[0] == '\0' && said ? RANK_WORDS : RANK_NONE;
-	if (f->reply->fault != r->fault)
+	bool words_alone =
+	    f->reply->fault == SMTP_FAULT_NONE && m->code == 0 && m->enhanced[0] == '\0';
+
+	if (!words_alone && f->reply->fault != r->fault)
 		return RANK_NONE;
-	if (r->saying)
-		return said ? RANK_FAULT_WORDS : RANK_NONE;
-	return RANK_FAULT;
+	if (!words_alone && !r->saying)
+		return RANK_FAULT;
+	if (r->words == NULL || !diagnosis_says(m->words, r->words))
+		return RANK_NONE;
+	return words_alone ? RANK_WORDS : RANK_FAULT_WORDS;
 }
 
 static enum rank
@@ -329,12 +330,13 @@ rank_of_reply(
 	    m->code == 0 && (f->reply->fault == SMTP_FAULT_NONE || m->stage == SMTP_STAGE_TOKEN);
 	bool bare = uncoded && r->words != NULL && m->enhanced[0] == '\0';
 
-	if (r->words != NULL && !diagnosis_says(m->words, r->words))
-		return RANK_NONE;
 	if (!bare && r->codes != NULL && !code_in(r->codes, m->code) &&
 	    !(uncoded && m->enhanced[0] != '\0' && strchr(r->codes, m->enhanced[0]) != NULL))
 		return RANK_NONE;
 	if (!bare && r->enhanced != NULL && !enhanced_in(r->enhanced, m->enhanced))
+		return RANK_NONE;
+	/* last, because it costs most */
+	if (r->words != NULL && !diagnosis_says(m->words, r->words))
 		return RANK_NONE;
 	/* of a token endpoint's rows the order decides: a phrase says more than a provider's error code */
 	if (r->words != NULL)
@@ -427,8 +429,12 @@ diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret
 	more = is_about_more(ret);
 	for (size_t i = 0; i < diagnosis_rules_count; i++) {
 		const struct rule *r = &diagnosis_rules[i];
-		enum rank rank = is_admissible(r, ret, more) ? rank_of(r, facts, ret) : RANK_NONE;
+		enum rank rank;
 
+		/* Anybody's words were understood already, and the first of them count. */
+		if (best <= RANK_WORDS && r->fault == SMTP_FAULT_NONE && r->providers == 0)
+			continue;
+		rank = is_admissible(r, ret, more) ? rank_of(r, facts, ret) : RANK_NONE;
 		if (rank < best) {
 			best = rank;
 			ret->rule = r;

@@ -254,16 +254,19 @@ goes_on(char edge, char next, bool whole_word)
 	return isdigit((unsigned char)edge) && isdigit((unsigned char)next);
 }
 
+/* Most of the time is spent here: so the first character is looked for before anything is compared. */
 static bool
 has_part(const char *text, const char *part, size_t len)
 {
 	bool from_start = len > 1 && part[0] == '_', to_end = len > 1 && part[len - 1] == '_';
+	char lower, upper;
 
 	part += from_start;
 	len -= (size_t)from_start + to_end;
+	lower = (char)(part[0] >= 'A' && part[0] <= 'Z' ? part[0] + ('a' - 'A') : part[0]);
+	upper = (char)(lower >= 'a' && lower <= 'z' ? lower - ('a' - 'A') : lower);
 	for (const char *at = text; *at != '\0'; at++) {
-		if (tolower((unsigned char)*at) != tolower((unsigned char)part[0]) ||
-		    strncasecmp(at, part, len) != 0)
+		if ((*at != lower && *at != upper) || strncasecmp(at, part, len) != 0)
 			continue;
 		if (at > text && goes_on(part[0], at[-1], from_start))
 			continue;
