@@ -304,8 +304,10 @@ say_hello(struct role *r, const struct message *m)
 		return -EPROTO;
 	}
 	err = confine_role(r);
-	if (err == 0 && r->def->start != NULL)
+	if (err == 0 && r->def->start != NULL) {
 		err = r->def->start(r);
+		r->failed = err < 0;
+	}
 	if (err < 0)
 		return err;
 	r->started = true;
@@ -372,9 +374,8 @@ on_main_message(void *arg, struct channel *c, const struct message *m, int fd)
 				release_sockets(r);
 		}
 	}
-	if (err < 0 && message_type(m) == M_HELLO) {
+	if (r->failed) {
 		/* it was said what this role cannot start with; what comes behind is not for it */
-		r->failed = true;
 		role_exit(r, EX_IOERR);
 	} else if (err < 0) {
 		log_error("The message %s of frankd cannot be acted on: %s.",
