@@ -366,7 +366,7 @@ static void
 check_tls_file(struct loader *l, const struct conf_account *a, const char *key, const char *path)
 {
 	if (path != NULL && l->env->check_files && access(path, R_OK) < 0)
-		raw_error(&l->raw, a->place, "account \"%s\": %s %s cannot be read: %s", a->name,
+		raw_lapse(&l->raw, a->place, "account \"%s\": %s %s cannot be read: %s", a->name,
 		    key, path, strerror(errno));
 }
 
@@ -377,6 +377,7 @@ conf_add_account(struct loader *l, const struct raw_block *b)
 	const struct raw_entry *provider = raw_find(b, "provider");
 	const struct raw_block *preset = NULL, *block = NULL;
 	struct conf_account *a;
+	size_t before;
 	int r = conf_check_title(l, b, &l->account_names);
 
 	if (r < 0)
@@ -406,6 +407,7 @@ conf_add_account(struct loader *l, const struct raw_block *b)
 	    (r = transport_apply(&l->raw, a, b, block)) < 0 || (r = account_defaults(a)) < 0)
 		return r;
 	account_check(&l->raw, a, b);
+	before = conf_lapses(l);
 	conf_check_readable(l, &a->client_secret);
 	conf_check_readable(l, &a->client_key);
 	conf_check_readable(l, &a->client_certificate);
@@ -413,5 +415,6 @@ conf_add_account(struct loader *l, const struct raw_block *b)
 	check_tls_file(l, a, "ca-file", a->ca_file);
 	check_tls_file(l, a, "tls-certificate", a->tls_certificate);
 	check_tls_file(l, a, "tls-key", a->tls_key);
-	return 0;
+	return conf_lapses(l) == before ? 0
+					: conf_default_string(&a->lapse, c->lapses.items[before]);
 }

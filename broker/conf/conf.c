@@ -23,8 +23,8 @@ enum { DAY = 86400, HOUR = 3600, MINUTE = 60 };
 static void
 account_clear(struct conf_account *a)
 {
-	char **strings[] = {&a->name, &a->provider, &a->mailbox, &a->auth_user, &a->client_id,
-	    &a->client_secret.text, &a->client_auth, &a->client_key.text,
+	char **strings[] = {&a->name, &a->lapse, &a->provider, &a->mailbox, &a->auth_user,
+	    &a->client_id, &a->client_secret.text, &a->client_auth, &a->client_key.text,
 	    &a->client_certificate.text, &a->client_key_id, &a->client_key_algorithm,
 	    &a->app_scopes, &a->password_derivation, &a->region, &a->redirect_scheme, &a->tenant,
 	    &a->transport, &a->issuer, &a->authorization_endpoint, &a->token_endpoint,
@@ -118,8 +118,18 @@ conf_free(struct conf *c)
 	free(c->master_key.text);
 	conf_strings_free(&c->include);
 	conf_strings_free(&c->files);
+	conf_strings_free(&c->lapses);
 	free(c);
 	return NULL;
+}
+
+int
+conf_note_lapse(struct conf *c, const char *what, const char *why)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT(4096);
+
+	(void)buf_printf(&line, "%s: %s", what, why);
+	return conf_strings_add(&c->lapses, buf_str(&line));
 }
 
 const char *
@@ -198,8 +208,14 @@ conf_check_readable(struct loader *l, const struct conf_reference *ref)
 		return;
 	s = conf_reference_read(ref, &why);
 	if (s == NULL)
-		raw_error(&l->raw, ref->place, "%s", buf_str(&why));
+		raw_lapse(&l->raw, ref->place, "%s", buf_str(&why));
 	(void)secret_free(s);
+}
+
+size_t
+conf_lapses(const struct loader *l)
+{
+	return l->conf->lapses.count;
 }
 
 int
@@ -228,6 +244,7 @@ add_service(struct loader *l, const struct raw_block *b)
 {
 	struct conf *c = l->conf;
 	struct conf_service *s;
+	size_t before = conf_lapses(l);
 	int r = conf_check_title(l, b, &l->service_names);
 
 	if (r < 0)
@@ -249,6 +266,9 @@ add_service(struct loader *l, const struct raw_block *b)
 	if ((r = read_block(&l->raw, b, service_rules, s)) < 0 ||
 	    (r = conf_default_string(&s->from_policy, "rewrite")) < 0)
 		return r;
+	/* A socket of its own is for everybody where nobody is named; not where nobody is left. */
+	if (conf_lapses(l) > before && s->user_count == 0 && s->group_count == 0 && !s->any_user)
+		s->socket = false;
 	return conf_default_string(&s->mode, "deliver");
 }
 
@@ -332,6 +352,7 @@ add_listener(struct loader *l, const struct raw_block *b)
 {
 	struct conf *c = l->conf;
 	struct conf_listener *n = reallocarray(c->listeners, c->listener_count + 1, sizeof(*n));
+	size_t before;
 	int r = conf_check_title(l, b, &l->listener_names);
 
 	if (n == NULL)
@@ -357,8 +378,11 @@ add_listener(struct loader *l, const struct raw_block *b)
 			raw_error(&l->raw, n->place, "address: %s is listened at twice",
 			    n->addresses.items[i]);
 	check_listener(l, n);
+	before = conf_lapses(l);
 	conf_check_readable(l, &n->key);
 	conf_check_readable(l, &n->certificate);
+	if (conf_lapses(l) > before)
+		listener_clear(&c->listeners[--c->listener_count]);
 	return r;
 }
 
@@ -367,14 +391,15 @@ add_listener(struct loader *l, const struct raw_block *b)
 /* Also the words that the queue gives to events (broker/queue/notice.c). */
 const char *const conf_event_kinds[] = {"needs-authorization", "refused", "client-error",
     "configuration", "client-secret-expires", "certificate-expires", "consent-lapses",
-    "mail-failed", "mail-held", "mail-returned", "drop-refused", "disk-full", "spool-error",
-    "recovered", NULL};
+    "mail-failed", "mail-held", "mail-returned", "drop-refused", "disk-full", "out-of-force",
+    "spool-error", "recovered", NULL};
 
 static int
 add_webhook(struct loader *l, const struct raw_block *b)
 {
 	struct conf *c = l->conf;
 	struct conf_webhook *w = reallocarray(c->webhooks, c->webhook_count + 1, sizeof(*w));
+	size_t before;
 	int r = conf_check_title(l, b, &l->webhook_names);
 
 	if (w == NULL)
@@ -391,9 +416,12 @@ add_webhook(struct loader *l, const struct raw_block *b)
 		raw_error(&l->raw, b->place,
 		    "webhook \"%s\" needs url: where events are posted, or a reference to it",
 		    w->name);
+	before = conf_lapses(l);
 	conf_check_readable(l, &w->url_secret);
 	conf_check_readable(l, &w->secret);
 	conf_check_readable(l, &w->header);
+	if (conf_lapses(l) > before)
+		webhook_clear(&c->webhooks[--c->webhook_count]);
 	return 0;
 }
 
@@ -408,7 +436,7 @@ check_command_user(struct loader *l, const struct conf_notify *n)
 		return;
 	p = getpwnam(n->command_user);
 	if (p == NULL)
-		raw_error(
+		raw_lapse(
 		    &l->raw, n->place, "command-user: there is no user \"%s\"", n->command_user);
 	else if (p->pw_uid == 0)
 		raw_error(&l->raw, n->place,
@@ -422,6 +450,8 @@ check_notify(struct loader *l, struct conf_place place)
 {
 	struct conf_notify *n = &l->conf->notify;
 
+	size_t before = conf_lapses(l);
+
 	n->place = place;
 	check_command_user(l, n);
 	for (size_t i = 0; i < n->mail_accounts.count; i++)
@@ -434,8 +464,10 @@ check_notify(struct loader *l, struct conf_place place)
 		    "fails is "
 		    "passed over");
 	if (n->command.count > 0 && l->env->check_files && access(n->command.items[0], X_OK) < 0)
-		raw_error(&l->raw, place, "command: %s cannot be run: %s", n->command.items[0],
+		raw_lapse(&l->raw, place, "command: %s cannot be run: %s", n->command.items[0],
 		    strerror(errno));
+	if (conf_lapses(l) > before)
+		conf_strings_free(&n->command);
 }
 
 /* ---- the whole ---- */
@@ -650,6 +682,8 @@ conf_load(
 	r = l.conf == NULL ? -ENOMEM : raw_init(&l.raw, report);
 	if (r == 0)
 		r = raw_init(&l.presets, report);
+	if (r == 0 && env->lenient)
+		l.raw.lapses = &l.conf->lapses;
 	if (r == 0)
 		r = raw_read_file(&l.raw, path);
 	if (r == 0)

@@ -45,6 +45,7 @@ enum conf_grant {
 struct conf_account {
 	char *name;
 	struct conf_place place;
+	char *lapse;    /* why it is out of force: its mail waits; NULL: it is not */
 	char *provider; /* the preset's name */
 	char *mailbox;
 	char *auth_user; /* NULL: the mailbox */
@@ -172,12 +173,14 @@ struct conf {
 	struct conf_listener *listeners;
 	size_t listener_count;
 	struct conf_strings files; /* every file that was read */
+	struct conf_strings lapses; /* what is out of force (conf_environment.lenient), a line each */
 };
 
 /* What conf_load is told about its surroundings. */
 struct conf_environment {
 	const char *provider_dir; /* presets: *.conf */
 	bool check_files;         /* also open what the configuration names (ca-file, secrets) */
+	bool lenient; /* at a start: a block that names what is not there any more is out of force */
 	/* Where the configuration says nothing; NULL: what the build says. */
 	const char *runtime_dir, *state_dir;
 };
@@ -191,6 +194,8 @@ struct conf_environment {
 int conf_load(
     const char *path, const struct conf_environment *env, struct conf **ret, struct buf *report);
 struct conf *conf_free(struct conf *c);
+/* Something is out of force, which was found after the loading (conf_environment.lenient). 0 or -ENOMEM. */
+int conf_note_lapse(struct conf *c, const char *what, const char *why);
 
 /*
  * Reads what a reference names: a file (trailing newline removed), a credential of systemd

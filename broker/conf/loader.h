@@ -30,6 +30,9 @@ int conf_default_string(char **target, const char *value);
 /* What a reference names is there, as far as can be told without running a command. */
 void conf_check_readable(struct loader *l, const struct conf_reference *ref);
 
+/* How many lapses there are so far (raw_lapse). */
+size_t conf_lapses(const struct loader *l);
+
 /* The title of a block is a fit name, and no block before it in `names` has it. */
 int conf_check_title(struct loader *l, const struct raw_block *b, struct name_set *names);
 

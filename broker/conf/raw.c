@@ -215,6 +215,26 @@ raw_error(struct raw *raw, struct conf_place at, const char *format, ...)
 }
 
 void
+raw_lapse(struct raw *raw, struct conf_place at, const char *format, ...)
+{
+	size_t before = raw->report->len;
+	va_list ap;
+
+	va_start(ap, format);
+	say(raw, at, "error", format, ap);
+	va_end(ap);
+	if (raw->lapses == NULL) {
+		raw->errors++;
+	} else {
+		CLEANUP_FREE char *line = strndup(buf_str(raw->report) + before,
+		    raw->report->len - before - (raw->report->len > before));
+
+		if (line == NULL || conf_strings_add(raw->lapses, line) < 0)
+			raw->errors++;
+	}
+}
+
+void
 raw_warning(struct raw *raw, struct conf_place at, const char *format, ...)
 {
 	va_list ap;

@@ -50,6 +50,9 @@ struct raw {
 	struct conf_strings files;
 	struct buf *report;
 	unsigned errors;
+	/* What is amiss outside of the configuration is no error where this is set, but put here, once
+	 * more, for people; NULL: it is one. */
+	struct conf_strings *lapses;
 };
 
 /* The keys of each kind; each list ends in a NULL name. Made from keys.def in readers.c. */
@@ -67,6 +70,9 @@ const struct raw_entry *raw_find(const struct raw_block *b, const char *key);
 
 /* "file:line: error: ..." and "file:line: warning: ...". */
 void raw_error(struct raw *raw, struct conf_place at, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Something that the configuration names is not there any more, or cannot be read: an error, or a lapse
+ * of the block, which is out of force then. */
+void raw_lapse(struct raw *raw, struct conf_place at, const char *format, ...) PRINTF_LIKE(3, 4);
 void raw_warning(struct raw *raw, struct conf_place at, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Appends a copy. 0 or -ENOMEM. */

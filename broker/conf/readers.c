@@ -704,9 +704,10 @@ read_users(struct raw *raw, const struct raw_entry *e, void *target)
 		if (!value_number(item, 0, UINT32_MAX - 1, &uid)) {
 			pw = getpwnam(item);
 			if (pw == NULL) {
-				(void)wrong(raw, e, item,
-				    "this machine has no such user; give a login name, a uid or "
-				    "\"*\"");
+				raw_lapse(raw, e->place,
+				    "%s = \"%s\": this machine has no such user; give a login "
+				    "name, a uid or \"*\"",
+				    e->key->name, item);
 				continue;
 			}
 			uid = pw->pw_uid;
@@ -760,7 +761,7 @@ read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 		gid_t *groups, gid;
 
 		if (!find_group(item, &gid)) {
-			(void)wrong(raw, e, item, no_group);
+			raw_lapse(raw, e->place, "%s = \"%s\": %s", e->key->name, item, no_group);
 			continue;
 		}
 		groups = reallocarray(s->groups, s->group_count + 1, sizeof(*groups));

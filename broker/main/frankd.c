@@ -274,8 +274,12 @@ static int
 load_first(struct frankd *d)
 {
 	CLEANUP_BUF struct buf report = BUF_INIT(REPORT_MAX);
-	int r = settings_load(d->config, &d->environment, 1, &d->settings, &report);
+	struct conf_environment lenient = d->environment;
+	int r;
 
+	/* Mail of others does not wait for one secret or one user that is gone since. */
+	lenient.lenient = true;
+	r = settings_load(d->config, &lenient, 1, &d->settings, &report);
 	log_report(&report, LOG_LEVEL_ERROR);
 	if (r < 0) {
 		log_error(

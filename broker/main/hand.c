@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "broker/main/words.h"
 
-enum { SECONDS_A_DAY = 24 * 3600 };
+enum { SECONDS_A_DAY = 24 * 3600, LAPSES_MAX = 50 };
 
 void
 hand_start(struct hand *h, const struct settings *s)
@@ -67,6 +67,8 @@ make_begin(const struct settings *s, enum role_id role)
 		message_put_u64(m, F_USER_RATE, c->user_rate);
 		message_put_u64(m, F_USER_IN_FLIGHT, c->user_in_flight);
 		message_put_u64(m, F_SIZE_LIMIT, c->size_max);
+		for (size_t i = 0; i < c->lapses.count && i < LAPSES_MAX; i++)
+			message_put_str(m, F_WARNING, c->lapses.items[i]);
 		message_put_u64(m, F_MIN_FREE, c->min_free);
 		message_put_u64(m, F_LIFETIME, c->lifetime);
 		message_put_u64(m, F_WARN_AFTER, c->warn_after);
@@ -162,6 +164,8 @@ make_account(const struct settings *s, const struct conf_account *a, enum role_i
 	message_put_str(m, F_ACCOUNT, a->name);
 	message_put_str(m, F_GRANT, conf_grant_name(a->grant));
 	message_put_str(m, F_PROVIDER, a->provider);
+	if (role == ROLE_QUEUE)
+		message_put_str(m, F_WARNING, a->lapse);
 	if (role == ROLE_QUEUE && a->client_expires > 0)
 		message_put_u64(m, F_CLIENT_EXPIRES, (uint64_t)a->client_expires);
 	if (role == ROLE_KEEPER && a->consent_lifetime > 0)
@@ -332,6 +336,10 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 		(void)hand_aliases(h->settings, ret, ret_fd); /* a bad descriptor says it all */
 		return true;
 	case HAND_ACCOUNTS:
+		/* one that is out of force has mail that waits, and is nobody else's business */
+		while (h->at < c->account_count && role != ROLE_QUEUE &&
+		       c->accounts[h->at].lapse != NULL)
+			h->at++;
 		if (h->at >= c->account_count || role == ROLE_TLS)
 			return false;
 		a = &c->accounts[h->at];

@@ -33,6 +33,7 @@ struct settings {
 	struct alias_file aliases;
 	struct secret *key;
 	const char *key_from;
+	bool lenient; /* conf_environment.lenient */
 };
 
 const struct conf *
@@ -264,6 +265,55 @@ count_reference(void *arg, const struct conf_reference *r)
 	++*(size_t *)arg;
 }
 
+static bool
+is_text(const struct conf_reference *r, const char *text)
+{
+	return r->text != NULL && strcmp(r->text, text) == 0;
+}
+
+static bool
+uses_secret(const struct conf_account *a, const char *text)
+{
+	return is_text(&a->client_secret, text) || is_text(&a->client_key, text) ||
+	       is_text(&a->client_certificate, text) || is_text(&a->password, text);
+}
+
+static bool
+is_path(const char *path, const char *text)
+{
+	return path != NULL && strcmp(path, text) == 0;
+}
+
+static bool
+uses_file(const struct conf_account *a, const char *path)
+{
+	return is_path(a->ca_file, path) || is_path(a->tls_certificate, path) ||
+	       is_path(a->tls_key, path);
+}
+
+/* At a start: accounts that use what cannot be read are out of force, and the rest goes on. False
+ * where that does not help. */
+static bool
+take_out_of_force(struct settings *s, bool (*uses)(const struct conf_account *a, const char *text),
+    const char *text, const char *why)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < s->conf->account_count && s->lenient; i++) {
+		struct conf_account *a = &s->conf->accounts[i];
+
+		if (!uses(a, text))
+			continue;
+		found = true;
+		if (a->lapse != NULL)
+			continue;
+		a->lapse = strdup(why);
+		if (a->lapse == NULL || conf_note_lapse(s->conf, a->name, why) < 0)
+			return false;
+	}
+	return found;
+}
+
 /* `commands`: those that have run; NULL: they are run now. */
 static int
 read_secrets(struct settings *s, struct commands *commands, struct buf *report)
@@ -294,7 +344,8 @@ read_secrets(struct settings *s, struct commands *commands, struct buf *report)
 		if (all[kept].secret == NULL) {
 			(void)buf_printf(report, "%s:%u: error: %s\n", ref->place.file,
 			    ref->place.line, buf_str(&why));
-			r = -EINVAL;
+			r = take_out_of_force(s, uses_secret, ref->text, buf_str(&why)) ? r
+											: -EINVAL;
 		}
 		s->secret_count = ++kept;
 	}
@@ -342,7 +393,9 @@ open_files(struct settings *s, struct buf *report)
 		if (all[kept].fd < 0) {
 			(void)buf_printf(report, "error: the file %s cannot be read: %s\n",
 			    all[i].path, strerror(errno));
-			r = -EINVAL;
+			r = take_out_of_force(s, uses_file, all[i].path, "a file cannot be read")
+				? r
+				: -EINVAL;
 		} else if (fstat(all[kept].fd, &st) < 0 || !S_ISREG(st.st_mode) ||
 			   st.st_size == 0) {
 			(void)buf_printf(report, "error: the file %s is empty or no regular file\n",
@@ -364,6 +417,7 @@ settings_begin(const char *path, const struct conf_environment *env, uint64_t ge
 	if (s == NULL)
 		return -ENOMEM;
 	s->generation = generation;
+	s->lenient = env->lenient;
 	s->aliases.fd = -1;
 	r = conf_load(path, env, &s->conf, report);
 	if (r < 0) {
@@ -411,6 +465,9 @@ settings_complete(struct settings *s, struct commands *c, struct buf *report)
 	int r = read_secrets(s, c, report), files = open_files(s, report),
 	    aliases = settings_aliases_read(s, report), packets, permissions;
 
+	if (aliases < 0 && aliases != -ENOMEM && s->lenient)
+		aliases = conf_note_lapse(s->conf, "aliases",
+		    "the aliases file cannot be read, and no alias is in force");
 	packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);
 	permissions = permissions_check(s->conf, report);
 	return r < 0         ? r

@@ -28,6 +28,7 @@ enum notice_class {
 enum notice_happening {
 	HAPPENED_REFUSED, /* mail of the drop directory was refused after it was taken */
 	HAPPENED_ASIDE,   /* files of the drop directory that hold no message */
+	HAPPENED_LAPSE,   /* a part of the configuration is out of force */
 	HAPPENED_SPOOL,   /* the spool cannot be written, or can be again */
 	HAPPENED_COUNT
 };

@@ -53,6 +53,16 @@ row_of_drop(struct queue *q)
 	    "them.");
 }
 
+static struct message *
+row_of_lapse(const struct queue *q, size_t i)
+{
+	const struct policy_strings *l = &q->settings->lapses;
+
+	return i < l->count ? make_row("out-of-force", l->items[i],
+				  "Mend what is named there, then: frank reload")
+			    : NULL;
+}
+
 struct message *
 problem_row(struct queue *q, size_t at)
 {
@@ -66,5 +76,5 @@ problem_row(struct queue *q, size_t at)
 			return m;
 		(void)message_free(m);
 	}
-	return NULL;
+	return row_of_lapse(q, at);
 }

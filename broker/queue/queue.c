@@ -81,6 +81,9 @@ take_settings(struct queue *q)
 		return;
 	}
 	(void)settings_free(old);
+	for (size_t i = 0; i < q->settings->lapses.count; i++)
+		notices_happened(q, HAPPENED_LAPSE, "out-of-force", 0,
+		    q->settings->lapses.items[i], "Mend what is named there, then: frank reload");
 	if (first) {
 		q->space.low = notices_space_is_told(q);
 		walk_begin(q, &q->octets, count_octets);

@@ -133,6 +133,19 @@ add_account(struct queue *q, struct settings_account *conf)
 	return 0;
 }
 
+/* The keeper does not hear of it, so its part is said here: the mail waits for a person. */
+static void
+put_out_of_force(struct account *a)
+{
+	free(a->keeper_text);
+	free(a->keeper_next);
+	a->keeper_text = strdup(a->conf.lapse);
+	a->keeper_next = strdup("Mend what is named there, then: frank reload");
+	(void)schedule_account_keeper(&a->schedule, SCHEDULE_CONFIGURATION);
+	a->keeper_spoke = true;
+	a->at_fault = true;
+}
+
 static int
 take_accounts(struct queue *q, struct settings *s)
 {
@@ -163,6 +176,8 @@ take_accounts(struct queue *q, struct settings *s)
 		a->conf = s->accounts[i];
 		s->accounts[i] = old;
 		a->configured = true;
+		if (*a->conf.lapse != '\0')
+			put_out_of_force(a);
 	}
 	return 0;
 }

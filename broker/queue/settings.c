@@ -120,7 +120,8 @@ settings_new(const struct message *m)
 	s->user_rate = (unsigned)message_u64(m, F_USER_RATE, USER_RATE_DEFAULT);
 	s->user_in_flight = message_u64(m, F_USER_IN_FLIGHT, USER_IN_FLIGHT_DEFAULT);
 	if (s->hostname == NULL || s->mail_name == NULL || s->postmaster == NULL ||
-	    take_strings(m, F_LOCAL_DOMAIN, &s->local_domains) < 0)
+	    take_strings(m, F_LOCAL_DOMAIN, &s->local_domains) < 0 ||
+	    take_strings(m, F_WARNING, &s->lapses) < 0)
 		return settings_free(s);
 	return s;
 }
@@ -158,6 +159,7 @@ settings_account_clear(struct settings_account *a)
 	free(a->transport);
 	free(a->secret_from);
 	free(a->mechanisms);
+	free(a->lapse);
 }
 
 struct settings *
@@ -184,6 +186,7 @@ settings_free(struct settings *s)
 	free(s->mail_name);
 	free(s->postmaster);
 	free_strings(&s->local_domains);
+	free_strings(&s->lapses);
 	(void)aliases_free(s->aliases);
 	free(s);
 	return NULL;
@@ -208,6 +211,7 @@ add_account(struct settings *s, const struct message *m)
 	a->transport = copy(m, F_TRANSPORT);
 	a->secret_from = copy(m, F_SECRET_FROM);
 	a->mechanisms = join(m, F_MECHANISM);
+	a->lapse = copy(m, F_WARNING);
 	a->client_expires = (int64_t)message_u64(m, F_CLIENT_EXPIRES, 0);
 	a->port = (unsigned)message_u64(m, F_PORT, 0);
 	a->sessions = (unsigned)message_u64(m, F_SESSIONS, SESSIONS_DEFAULT);
@@ -218,7 +222,7 @@ add_account(struct settings *s, const struct message *m)
 	return a->name != NULL && a->provider != NULL && a->mailbox != NULL &&
 		       a->auth_user != NULL && a->grant != NULL && a->host != NULL &&
 		       a->tls != NULL && a->transport != NULL && a->secret_from != NULL &&
-		       a->mechanisms != NULL
+		       a->mechanisms != NULL && a->lapse != NULL
 		   ? 0
 		   : -ENOMEM;
 }

@@ -12,6 +12,7 @@ struct settings_account {
 	char *name;
 	char *provider, *mailbox, *auth_user, *grant, *host, *tls, *transport; /* "" where absent */
 	char *secret_from; /* as the configuration refers to it; "": the token store */
+	char *lapse; /* why it is out of force; "": it is not */
 	char *mechanisms; /* allowed for the login, separated by spaces; "" where none is named */
 	unsigned port;
 	unsigned sessions;       /* at least 1 */
@@ -48,6 +49,7 @@ struct settings {
 	char *hostname, *mail_name;
 	char *postmaster; /* "": nobody */
 	struct policy_strings local_domains;
+	struct policy_strings lapses; /* what of the configuration is out of force */
 	struct aliases *aliases; /* NULL: none */
 	/* limits of one user */
 	unsigned user_connections, user_rate; /* at once; messages a minute */

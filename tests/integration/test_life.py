@@ -17,7 +17,38 @@ def run(ground, options):
     f.stop()
     down(f, sink)
     errors(f)
+    lapses(ground, sink)
     sink.stop()
+
+
+def lapses(ground, sink):
+    """One small thing that is gone since stops its own block at a start, loudly, and nothing else."""
+    f = Frank('lapses', {'a': {'provider': 'generic', 'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'127.0.0.1:{sink.port}', 'tls': 'none'},
+                         'gone': password_account(ground, mailbox_='gone@example.test')})
+    secret = f.path('gone.secret')
+    f.accounts['gone']['password'] = 'file:' + secret
+    f.services = {'all': dict(users=['*', 'no-such-user-here'], accounts=['a', 'gone'], senders=['*'], **{'from': 'keep'})}
+    f.write_conf()
+    check('lapse: --check is strict', subprocess.run([program('frankd'), '-c', f.conf_file, '--check'], capture_output=True).returncode == 78)
+    if not check('lapse: frankd starts all the same', f.start(), f.log()[-800:]):
+        return
+    n = sink.stats()['messages']
+    check('lapse: mail of the rest goes out', f.send('billing@example.test', 'x@example.test', marker('rest')) == 0 and wait_for(lambda: sink.stats()['messages'] == n + 1, 15, 0.1), f.shown())
+    check('lapse: mail of that account waits', f.send('gone@example.test', 'x@example.test', marker('gone')) == 0 and f.account('gone').get('state') == 'configuration'
+          and len(f.queue()) == 1, f.shown())
+    status = f.frank('status').stdout
+    check('lapse: frank status names both', 'gone.secret' in status and 'no-such-user-here' in status, status)
+    check('lapse: they are events', wait_for(lambda: f.frank('events').stdout.count('out-of-force') == 2, 10, 0.2), f.frank('events').stdout)
+    check('lapse: a reload is strict', f.frank('reload').returncode != 0)
+    with open(secret, 'w') as file:
+        file.write(ground.password + '\n')
+    os.chmod(secret, 0o600)
+    f.services['all']['users'] = ['*']
+    f.write_conf()
+    r = f.frank('reload')
+    check('lapse: mended and reloaded, it is in force', r.returncode == 0 and wait_for(lambda: f.account('gone').get('state') != 'configuration', 10, 0.2), (r, f.account('gone')))
+    check('lapse: and status is clean', 'no-such-user-here' not in f.frank('status').stdout, f.frank('status').stdout)
+    f.stop()
 
 
 def ids(sink):

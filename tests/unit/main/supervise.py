@@ -357,6 +357,56 @@ class Supervision(unittest.TestCase):
             os.chown(f'{self.dir}/password', 0, 0)
             self.assertNotIn(self.dir, check())
 
+    def test_one_small_thing_stops_nothing(self):
+        """What a block names and is not there any more puts that block out of force at a start; --check and a reload stay strict."""
+        broken = CONF.format(dir=self.dir).replace('users = {"*"}', 'users = {"root", "no-such-user-here"}') + f'''
+            account "gone" {{
+                provider = "generic"
+                mailbox = "g@example.test"
+                grant = "password"
+                password = "file:{self.dir}/nosuch"
+                submit = "localhost:2525"
+            }}
+            account "run" {{
+                provider = "generic"
+                mailbox = "r@example.test"
+                grant = "password"
+                password = "command:/bin/false"
+                submit = "localhost:2525"
+            }}
+            listener "door" {{
+                address = {{"127.0.0.1:0"}}
+                certificate = "{self.dir}/nosuch.pem"
+            }}
+            notify {{
+                command = {{"/bin/true"}}
+                command-user = "no-such-user-here"
+            }}
+            '''.replace('127.0.0.1:0', '127.0.0.1:%d' % self.free_port())
+        self.write('frank.conf', broken)
+        p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 78, p.stderr)
+        self.start()
+        text = self.text()
+        for what in ('no-such-user-here', 'nosuch cannot', 'nosuch.pem', '/bin/false', 'command-user'):
+            self.assertRegex(text, rf'error: .*{re.escape(what)}')
+        # the queue knows all accounts, since their mail waits; the keeper knows those that are in force
+        self.assertTrue(self.saw(r'\[queue\]: configuration 1: accounts=4 '), self.text())
+        self.assertTrue(self.saw(r'\[keeper\]: configuration 1: accounts=2 '), self.text())
+        self.p.send_signal(signal.SIGHUP)
+        self.assertTrue(self.saw('The new configuration is not usable'), self.text())
+        self.stop()
+        # what is wrong in the file itself still is
+        self.write('frank.conf', CONF.format(dir=self.dir) + 'account "x" {\n')
+        p = subprocess.run(self.command('--foreground'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 78, p.stderr)
+
+    @staticmethod
+    def free_port():
+        with socket.socket() as s:
+            s.bind(('127.0.0.1', 0))
+            return s.getsockname()[1]
+
     def test_what_everybody_may_change_is_not_done(self):
         """A configuration that everybody may write is refused, since it may name commands; so is a folder on the way there, and a command."""
         def refused(pattern):
