@@ -18,6 +18,7 @@ def run(ground, options):
             asks(w)
             flushes(w)
             control(w)
+            keeper(w)
             old_spool(w)
             names(w)
             terminals(w)
@@ -189,6 +190,17 @@ def control(w):
     check('and everybody deletes its own', r.returncode == 0, r)
     said = w.ask(GAMES, 'XFRANK LIST', service='box')
     check('which leaves what has the same number in a container', shown(w, said) == {'box games'}, said)
+
+
+def keeper(w):
+    """keeper.sock: only administrators do more than have tokens of their service; nobody has none, whatever a service says."""
+    for name, uid in (('games', GAMES), ('nameless', NAMELESS), ('nobody', NOBODY)):
+        for args in (['token', 'goes'], ['secret', 'set', 'secret'], ['key', 'list'], ['account', 'revoke', 'goes'], ['authorize', 'goes', '--no-browser']):
+            r = subprocess.run([w.f.path('frank'), *args], input='x\n', capture_output=True, text=True, env=w.f.env, timeout=60, user=uid, group=uid, extra_groups=[])
+            check(f'{name} is refused frank {" ".join(args[:2])}', r.returncode == (67 if args[0] == 'authorize' else 77), r)  # sees no such account
+        r = w.frank(uid, 'reload')
+        check(f'{name} is refused frank reload', r.returncode == 77, r)
+    check('root is not', w.f.frank('key', 'list').returncode == 0)
 
 
 def old_spool(w):
