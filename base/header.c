@@ -9,8 +9,12 @@
 #include <string.h>
 #include <strings.h>
 
-/* A longer line is none of those in front of a message, and names no field. */
-enum { ENVELOPE_LINE_MAX = 1000 };
+enum {
+	/* A longer line is none of those in front of a message, and names no field. */
+	ENVELOPE_LINE_MAX = 1000,
+	/* Whoever asks with each line that comes in has all of them read again each time. */
+	ENVELOPE_LINES_MAX = 64,
+};
 
 static bool
 is_blank(char c)
@@ -135,7 +139,7 @@ has_time(const char *line, size_t len)
 int
 header_skip_envelope(const char *data, size_t len, bool eof, size_t *ret_len)
 {
-	size_t at = 0, dated = 0, name, colon, end;
+	size_t at = 0, dated = 0, lines = 0, name, colon, end;
 	int r, field;
 
 	*ret_len = 0;
@@ -150,7 +154,7 @@ header_skip_envelope(const char *data, size_t len, bool eof, size_t *ret_len)
 		if (field < 0 && !whole)
 			return field;
 		end = line_end(data, at + seen, at);
-		if (r == 0 || field == 1 || (end == 0 && whole))
+		if (r == 0 || field == 1 || (end == 0 && whole) || lines++ == ENVELOPE_LINES_MAX)
 			break;
 		if (end == 0)
 			return -EAGAIN;

@@ -174,6 +174,25 @@ test_envelope_lines(void **state)
 	}
 }
 
+/* However many such lines come, the answer is known after a few of them. */
+static void
+test_envelope_is_bounded(void **state)
+{
+	static const char line[] = ">From 0:00\n";
+	size_t len = strlen(line), got = 99;
+	char many[100 * (sizeof(line) - 1)];
+	int r = -EAGAIN;
+
+	for (size_t i = 0; i < 100 && r == -EAGAIN; i++) {
+		memcpy(many + i * len, line, len);
+		r = header_skip_envelope(many, (i + 1) * len, false, &got);
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(got, 64 * len);
+	assert_int_equal(header_skip_envelope(many, 10 * len, true, &got), 0);
+	assert_int_equal(got, 10 * len);
+}
+
 static void
 test_name(void **state)
 {
@@ -192,6 +211,7 @@ main(void)
 	    cmocka_unit_test(test_growing),
 	    cmocka_unit_test(test_no_search),
 	    cmocka_unit_test(test_envelope_lines),
+	    cmocka_unit_test(test_envelope_is_bounded),
 	    cmocka_unit_test(test_name),
 	};
 
