@@ -122,10 +122,9 @@ def others(f):
                   'theirs': dict(users=['root'], accounts=['refused'], senders=['billing@example.test'])}
     f.write_conf()
     f.frank('reload')
-    as_daemon = lambda *a: subprocess.run([program('frank'), *a], capture_output=True, text=True, env=f.env, user='daemon', group='daemon', extra_groups=[], timeout=120)
+    copy = shutil.copy(program('frank'), f.path('frank'))  # the build folder may be closed to others
+    as_daemon = lambda *a: subprocess.run([copy, *a], capture_output=True, text=True, env=f.env, user='daemon', group='daemon', extra_groups=[], timeout=120, cwd='/')
     r = as_daemon('check', 'healthy')
-    if 'Permission denied' in r.stderr and 'frank' not in r.stdout:
-        return check.skip('others', 'the build folder is not readable to others')
     check('others: the account of their service is checked, with its transcript free of secrets', r.returncode == 0 and 'Everything that was tried works' in r.stdout, r)
     check('others: another account is none that they see', as_daemon('check', 'refused').returncode in (66, 67), as_daemon('check', 'refused'))
     for args in (('--host', 'localhost:1'), ('healthy', '--send'), ('healthy', '--to', 'a@example.test')):

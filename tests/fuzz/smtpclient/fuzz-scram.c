@@ -26,7 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s = scram_new(&toy_crypto, (enum scram_use)(data[0] % 3), &binding, "user", password);
 	if (s == NULL)
 		abort();
-	for (int step = 0; at < end; step++) {
+	while (at < end) {
 		const char *stop = memchr(at, '\0', (size_t)(end - at)), *why = NULL;
 		CLEANUP_BUF struct buf out = BUF_INIT(16384);
 		size_t len = (size_t)((stop == NULL ? end : stop) - at);
