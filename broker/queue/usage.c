@@ -144,8 +144,12 @@ find(struct queue *q, uint32_t uid, const char *place)
 static bool
 join_group(struct usage *u, bool nameless)
 {
-	struct usage *g = find(u->q, CALLER_UID_OVERFLOW, "");
+	struct usage *g;
 
+	/* find forgets what nobody uses, as this one may be whose caller left before main answered */
+	u->users++;
+	g = find(u->q, CALLER_UID_OVERFLOW, "");
+	u->users--;
 	if (g == NULL)
 		return false;
 	leave_group(u);

@@ -208,10 +208,13 @@ users_answer(struct users *u, const struct message *m)
 	struct entry *e = find(u, (uint32_t)message_u64(m, F_UID, UINT32_MAX));
 	struct waiter *w;
 
-	if (e == NULL || take(&e->user, m) < 0)
+	if (e == NULL)
 		return;
-	e->known = e->calling = true;
 	e->asked = false;
+	e->known = take(&e->user, m) == 0;
+	if (!e->known)
+		return; /* out of memory: whoever asks next asks main again */
+	e->calling = true;
 	e->since = now();
 	while ((w = e->waiting) != NULL) {
 		e->waiting = w->next;
