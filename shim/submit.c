@@ -51,7 +51,7 @@ struct submission {
 	struct drop drop;
 	struct buf head; /* EHLO to BDAT */
 	bool dropping;
-	bool in_doubt;  /* it was sent whole, and nobody says what became of it */
+	bool in_doubt;  /* it was sent whole once, and nobody says what became of it */
 	uint64_t limit; /* that the message is over; 0: it is not, or that is not known */
 	bool quiet;
 	char id[33];
@@ -294,9 +294,11 @@ transact(struct submission *s)
 	if (r == 0)
 		return STORED;
 	/* What is still unread is stored by nobody: who comes to it finds the connection closed. */
-	s->in_doubt = sent && (r != -ETIMEDOUT || session_is_read(session));
+	if (sent && (r != -ETIMEDOUT || session_is_read(session)))
+		s->in_doubt = true;
 	return r == -ETIMEDOUT ? SILENT : LOST;
 }
+
 /* 1, 0, or negative errno: -ECONNRESET when the connection broke before there was an answer. */
 static int
 ask_once(struct submission *s)
@@ -464,13 +466,27 @@ watch_drop(struct submission *s, int child, pid_t pid)
 {
 	int go = 0, r = hear(child);
 
-	if (r == 0 && write_all(child, (const char *)&go, sizeof(go)) == 0) {
+	if (r == 0)
+		r = write_all(child, (const char *)&go, sizeof(go));
+	if (r == 0) {
 		r = hear(child);
 		s->in_doubt = r == -ETIMEDOUT || r == -EIO;
 	}
 	if (r == -ETIMEDOUT)
 		(void)kill(pid, SIGKILL);
 	return r;
+}
+
+/* What our caller reads to its end must not stay open. Where it closed these itself, their numbers are
+ * those of `parent` and of the message. */
+static void
+close_standard(const struct submission *s, int parent)
+{
+	const struct overflow *o = &s->in->overflow;
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fd != parent && (o->size == 0 || fd != o->fd))
+			(void)close(fd);
 }
 
 /* Leaves the message in the drop directory. */
@@ -487,9 +503,7 @@ drop_message(struct submission *s, int why)
 		ends[0] = ends[1] = -1;
 	pid = ends[0] < 0 ? -1 : fork();
 	if (pid == 0) {
-		/* What our caller reads to its end must not stay open. */
-		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-			(void)close(fd);
+		close_standard(s, ends[1]);
 		(void)close(ends[0]);
 		r = write_drop(s, ends[1]);
 		(void)write_all(ends[1], (const char *)&r, sizeof(r));
@@ -500,6 +514,7 @@ drop_message(struct submission *s, int why)
 	r = pid < 0 ? write_drop(s, -1) : watch_drop(s, ends[0], pid);
 	return r < 0 ? report_down(s, why, s->where->drop, r) : EX_OK;
 }
+
 /* Tries to connect: -1 with a session, else the exit status; *ret_why says why there is none, where
  * that is no reason to give up. */
 static int

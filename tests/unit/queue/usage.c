@@ -59,7 +59,8 @@ setup(void **state)
 	b->main = ends[1];
 	b->channel = channel_new(b->base, ends[0], ROLE_QUEUE, ROLE_MAIN, &channel_ops, b);
 	assert_non_null(b->channel);
-	b->settings = (struct settings){.user_connections = 10, .user_rate = 10, .user_in_flight = 1000};
+	b->settings =
+	    (struct settings){.user_connections = 10, .user_rate = 10, .user_in_flight = 1000};
 	b->q.settings = &b->settings;
 	b->q.users = users_new(b->channel);
 	b->q.usages = usages_new();
