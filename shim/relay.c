@@ -34,6 +34,9 @@ struct dialogue {
 	enum turn turn;
 	char command[6 + CHUNK_DIGITS]; /* the beginning of its line */
 	size_t column;
+	char last;      /* the octet before */
+	bool loose;     /* lines of the content end in LF alone, as DATA itself did */
+	bool line_ends; /* the line before this one of the content ended as lines do */
 	uint64_t chunk; /* octets of it that are still to come */
 	/* the daemon's side */
 	char code[4]; /* of its line, and whether another follows */
@@ -42,24 +45,41 @@ struct dialogue {
 	/* replies that the daemon owes; the first is its greeting */
 	unsigned owed;
 	bool greeted;
-	uint64_t since; /* of clock_ms: the daemon's last complete line, or the last octet for it */
+	uint64_t
+	    since; /* of clock_ms: the daemon's last complete line, or the last that was for it */
 };
+
+/* A complete line of the content of DATA: is it the end? As the daemon has it: where the session's
+ * lines end in CRLF, a dot next to a bare LF is text. */
+static bool
+ends_content(struct dialogue *d, bool crlf)
+{
+	bool dot = d->line_ends && d->command[0] == '.' && d->column == (crlf ? 3 : 2);
+
+	d->line_ends = crlf || d->loose;
+	return dot && d->line_ends;
+}
 
 /* A complete line of commands, or of the content of DATA. */
 static void
-take_command(struct dialogue *d)
+take_command(struct dialogue *d, bool crlf)
 {
 	size_t len = d->column < sizeof(d->command) ? d->column : sizeof(d->command) - 1;
 
-	while (len > 0 && (d->command[len - 1] == '\n' || d->command[len - 1] == '\r'))
-		len--;
-	d->command[len] = '\0';
 	if (d->turn == TURN_DATA) {
-		if (strcmp(d->command, ".") != 0)
+		if (!ends_content(d, crlf))
 			return;
 		d->turn = TURN_COMMAND;
-	} else if (strcasecmp(d->command, "DATA") == 0) {
+		d->owed++;
+		return;
+	}
+	while (len > 0 && strchr("\n\r \t", d->command[len - 1]) != NULL)
+		len--;
+	d->command[len] = '\0';
+	if (strcasecmp(d->command, "DATA") == 0) {
 		d->turn = TURN_DATA;
+		d->loose = !crlf;
+		d->line_ends = true;
 	} else if (strncasecmp(d->command, "BDAT ", 5) == 0) {
 		d->chunk = 0;
 		for (const char *c = d->command + 5; *c >= '0' && *c <= '9'; c++)
@@ -92,9 +112,10 @@ watch_commands(struct dialogue *d, const char *bytes, size_t len)
 			d->command[d->column] = bytes[i];
 		d->column++;
 		if (bytes[i] == '\n') {
-			take_command(d);
+			take_command(d, d->last == '\r');
 			d->column = 0;
 		}
+		d->last = bytes[i];
 	}
 }
 
@@ -198,8 +219,10 @@ relay(int socket, struct dialogue *d)
 			/* a session that the daemon has ended takes no more: what it said last
 			 * still counts */
 			(void)pump(&up, d);
-			if (up.over)
+			if (up.over) {
 				(void)shutdown(socket, SHUT_WR);
+				d->since = clock_ms(); /* the caller's pause before was its own */
+			}
 		}
 	}
 	/* What the caller waits for an answer to will get none: let it know, as SMTP has it. Not
