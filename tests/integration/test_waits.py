@@ -50,6 +50,9 @@ class Stand:
                     pass
             elif self.kind == 'greets':
                 c.sendall(GREETED)
+            elif self.kind == 'obeys':
+                self.answer(c, None)
+                c.shutdown(socket.SHUT_RDWR)
             elif self.kind.startswith('stops at '):
                 self.answer(c, self.kind.split()[-1])
             # 'silent': nothing is read, nothing is said
@@ -68,6 +71,11 @@ class Stand:
                 while True:
                     c.sendall(b'2')
                     time.sleep(1)
+            if verb == 'DATA' and self.kind == 'obeys':
+                c.sendall(b'354 go on\r\n')
+                while lines.readline() not in (b'.\r\n', b''):
+                    pass
+                verb = '.'
             c.sendall(b'354 go on\r\n' if verb == 'DATA' else b'250 double\r\n')
 
     def close(self):
@@ -114,6 +122,7 @@ def run(ground, options):
         asking(call, stand, kind)
     for kind in ('full', 'dead', 'silent', 'slow', 'reads', 'greets', 'stops at HELO', 'stops at MAIL', 'stops at DATA'):
         speaking(call, stand, kind)
+    pausing(call, stand)
     for kind in ('full', 'dead', 'silent', 'reads'):
         frank(call, stand, kind)
     for t in calls:
@@ -124,17 +133,19 @@ def run(ground, options):
 
 def submitting(call, stand, kind):
     """The message goes to the drop directory, whole; where there is none the caller is told that it was not stored."""
+    sendmail = [program('sendmail'), '-i', 'a@example.test']
     for size, body in (('small', b'Subject: x\n\nhello\n'), ('large', b'Subject: x\n\n' + b'0123456789abcde\n' * 20000)):
-        folder = stand(kind)
-        drop = os.path.join(folder, 'drop')
-        os.mkdir(drop)
+        for how, argv in (('', sendmail), (', also of a caller that closed output and error', ['sh', '-c', 'exec "$0" "$@" >&- 2>&-', *sendmail])):
+            folder = stand(kind)
+            drop = os.path.join(folder, 'drop')
+            os.mkdir(drop)
 
-        def left(rc, out, err, drop=drop, body=body):
-            files = os.listdir(drop)
-            content = open(os.path.join(drop, files[0]), 'rb').read() if files else b''
-            return rc == 0 and len(files) == 1 and content.endswith(b'BDAT %d LAST\r\n' % len(body) + body + b'QUIT\r\n') and not err
-        call(f'{kind}: a {size} message goes to the drop directory', [program('sendmail'), '-i', 'a@example.test'],
-             {'FRANK_SUBMIT_SOCKET': folder + '/submit.sock', 'FRANK_DROP_DIR': drop}, left, body)
+            def left(rc, out, err, drop=drop, body=body):
+                files = os.listdir(drop)
+                content = open(os.path.join(drop, files[0]), 'rb').read() if files else b''
+                return rc == 0 and len(files) == 1 and content.endswith(b'BDAT %d LAST\r\n' % len(body) + body + b'QUIT\r\n') and not err
+            call(f'{kind}: a {size} message goes to the drop directory{how}', argv,
+                 {'FRANK_SUBMIT_SOCKET': folder + '/submit.sock', 'FRANK_DROP_DIR': drop}, left, body)
     call(f'{kind}: without a drop directory it is 75', [program('sendmail'), '-i', 'a@example.test'], {'FRANK_SUBMIT_SOCKET': stand(kind) + '/submit.sock'},
          lambda rc, out, err: rc == 75 and b'stored' in err)
 
@@ -155,6 +166,13 @@ def speaking(call, stand, kind):
         said += b'Subject: x\r\n\r\nx\r\n.\r\n'
     call(f'{kind}: -bs ends', [program('sendmail'), '-bs'], {'FRANK_SUBMIT_SOCKET': stand(kind) + '/submit.sock'},
          lambda rc, out, err: rc == 75 and re.search(rb'(^|\r\n)421 [^\r]*\r\n$', out), said, open_input=True)
+
+
+def pausing(call, stand):
+    """-bs: the daemon's time is no bound for the caller, who may think for longer than that, also in the midst of a message."""
+    for name, before, behind in (('before it hangs up', 'HELO x', ''), ('in a message', 'HELO x\\r\\nDATA\\r\\nSubject: x\\r\\n\\r\\na\\n.\\nb', '.\\r\\nQUIT\\r\\n')):
+        call(f'-bs: the caller pauses {name}', ['sh', '-c', f"(printf '{before}\\r\\n'; sleep 65; printf '{behind}') | exec \"$0\" -bs", program('sendmail')],
+             {'FRANK_SUBMIT_SOCKET': stand('obeys') + '/submit.sock'}, lambda rc, out, err: rc == 0 and b'421' not in out and not err)
 
 
 def frank(call, stand, kind):
