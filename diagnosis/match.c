@@ -137,6 +137,24 @@ join_words(const char *text, char *out, size_t size)
 	out[len] = '\0';
 }
 
+/* What was said, without the words that have an '@': a mailbox may be called billing, or login. */
+static void
+mask_addresses(const char *words, char *out)
+{
+	size_t len = 0;
+
+	while (*words != '\0') {
+		size_t word = strcspn(words, " "), whole = word + (words[word] == ' ');
+
+		if (memchr(words, '@', word) == NULL) {
+			memcpy(out + len, words, whole);
+			len += whole;
+		}
+		words += whole;
+	}
+	out[len] = '\0';
+}
+
 static bool
 ends_with(const char *s, const char *end, size_t end_len)
 {
@@ -271,8 +289,8 @@ static bool
 is_about_more(const struct diagnosis_match *m)
 {
 	if (m->stage != SMTP_STAGE_RCPT)
-		return diagnosis_says(m->words, "@more-than-message");
-	return !is_recipients(m) && diagnosis_says(m->words, "@more-than-recipient");
+		return diagnosis_says(m->said, "@more-than-message");
+	return !is_recipients(m) && diagnosis_says(m->said, "@more-than-recipient");
 }
 
 /*
@@ -300,7 +318,7 @@ is_signed_in(const struct diagnosis_facts *f, const struct diagnosis_match *m)
 		return f->login == LOGIN_SUCCEEDED;
 	return m->stage >= SMTP_STAGE_MAIL && m->stage <= SMTP_STAGE_QUIT &&
 	       (by_token(f) || by_password(f)) &&
-	       !diagnosis_says(m->words, "@auth-wanted&!@domain-checks");
+	       !diagnosis_says(m->said, "@auth-wanted&!@domain-checks");
 }
 
 static enum rank
@@ -315,7 +333,7 @@ rank_of_fault(
 		return RANK_NONE;
 	if (!words_alone && !r->saying)
 		return RANK_FAULT;
-	if (r->words == NULL || !diagnosis_says(m->words, r->words))
+	if (r->words == NULL || !diagnosis_says(m->said, r->words))
 		return RANK_NONE;
 	return words_alone ? RANK_WORDS : RANK_FAULT_WORDS;
 }
@@ -336,7 +354,7 @@ rank_of_reply(
 	if (!bare && r->enhanced != NULL && !enhanced_in(r->enhanced, m->enhanced))
 		return RANK_NONE;
 	/* last, because it costs most */
-	if (r->words != NULL && !diagnosis_says(m->words, r->words))
+	if (r->words != NULL && !diagnosis_says(m->said, r->words))
 		return RANK_NONE;
 	/* of a token endpoint's rows the order decides: a phrase says more than a provider's error code */
 	if (r->words != NULL)
@@ -425,6 +443,10 @@ diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret
 	ret->provider = diagnosis_provider(facts, ret);
 	if (ret->provider == MICROSOFT)
 		take_inner_reply(ret);
+	if (ret->stage == SMTP_STAGE_TOKEN || ret->stage == SMTP_STAGE_API)
+		memcpy(ret->said, ret->words, sizeof(ret->said));
+	else
+		mask_addresses(ret->words, ret->said);
 	ret->signed_in = is_signed_in(facts, ret);
 	more = is_about_more(ret);
 	for (size_t i = 0; i < diagnosis_rules_count; i++) {

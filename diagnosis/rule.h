@@ -99,6 +99,7 @@ struct diagnosis_match {
 	unsigned provider; /* one bit, or 0 */
 	bool signed_in;    /* a login is known to have succeeded before this reply */
 	char words[2048];  /* the server's words in one line */
+	char said[2048];   /* the same without mail addresses, whose words mean nothing */
 };
 
 void diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret);

@@ -80,7 +80,8 @@ static const struct {
 		     "paused|on hold|banned|unpaid|cancelled|canceled|under review|compromised|"
 		     "dormant|hijack|violat|payment|overdue|gesperrt|deaktiviert|"
 		     "pending verification|awaiting verification"},
-    {"money", "payment|unpaid|billing|overdue|subscription|_trial_|licence|license|_plan_|invoice"},
+    {"money", "_payment|_unpaid|_billing_|_overdue|_subscription|_trial_|_licence|_license|_plan_|"
+	      "_invoice"},
     {"session", "bad sequence|out of sequence|helo first|ehlo first|hello first|say helo|say "
 		"ehlo|need helo|"
 		"need ehlo|send helo|send ehlo|session expired|session&timed out|session is closed|"
@@ -250,7 +251,8 @@ static bool
 goes_on(char edge, char next, bool whole_word)
 {
 	if (whole_word)
-		return isalnum((unsigned char)next) || next == '=';
+		return isalnum((unsigned char)next) ||
+		       (next != '\0' && strchr("=-@", next) != NULL);
 	return isdigit((unsigned char)edge) && isdigit((unsigned char)next);
 }
 
