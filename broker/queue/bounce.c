@@ -11,7 +11,10 @@
 #include "base/codec.h"
 #include "broker/message/fields.h"
 
-enum { TEXT_WIDTH = 76 };
+enum {
+	TEXT_WIDTH = 76,
+	EXPLAINED_MAX = 100, /* recipients; the delivery status has all */
+};
 
 static const struct {
 	const char *subject, *opening, *action;
@@ -203,7 +206,7 @@ make_words(struct buf *out, const struct bounce *b)
 
 	if (r == 0)
 		r = append_wrapped(out, "", kinds[b->kind].opening);
-	for (size_t i = 0; i < b->count && r == 0; i++) {
+	for (size_t i = 0; i < b->count && i < EXPLAINED_MAX && r == 0; i++) {
 		const struct bounce_recipient *p = &b->recipients[i];
 
 		r = buf_printf(out, "\r\n<%s>\r\n", p->address);
@@ -222,6 +225,10 @@ make_words(struct buf *out, const struct bounce *b)
 				r = append_wrapped(out, "    ", buf_str(&reply));
 		}
 	}
+	if (r == 0 && b->count > EXPLAINED_MAX)
+		r = buf_printf(out,
+		    "\r\nRecipients that are named only in the delivery status below: %zu.\r\n",
+		    b->count - EXPLAINED_MAX);
 	return r < 0 ? r : buf_printf(out, "\r\nQueue id: %s\r\n", b->queue_id);
 }
 

@@ -7,13 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WINDOW = 32 * 1024, DIGITS_MAX = 12 };
+enum {
+	WINDOW = 32 * 1024,
+	DIGITS_MAX = 12,
+	LINES_MAX = 72 * 1024 * 1024, /* octets: sendmail writes at most 64 MiB of lines */
+};
 
 /* A part of the file; a line has to fit into it. */
 struct window {
 	int fd;
 	off_t next; /* where the file goes on behind the window */
 	size_t at, len;
+	size_t lines; /* octets of lines so far */
 	char bytes[WINDOW];
 };
 
@@ -48,8 +53,9 @@ next_line(struct window *w, const char **ret)
 			return -EBADMSG;
 		if (lf != NULL) {
 			w->at += (size_t)(lf + 1 - start);
+			w->lines += (size_t)(lf + 1 - start);
 			*ret = start;
-			return lf - 1 - start;
+			return w->lines > LINES_MAX ? -EBADMSG : lf - 1 - start;
 		}
 		if (w->at == 0 && w->len == sizeof(w->bytes))
 			return -EBADMSG;

@@ -10,7 +10,8 @@
  *	QUIT CRLF                              and the end of the file
  *
  * A file that is anything else from its first octet to its last was not written for the drop
- * directory, whoever owns it.
+ * directory, whoever owns it. Neither was one with more lines than sendmail would write: so looking at
+ * a file takes a bounded time.
  */
 #ifndef FRANK_BROKER_QUEUE_DROP_FILE_H
 #define FRANK_BROKER_QUEUE_DROP_FILE_H

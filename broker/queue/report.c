@@ -25,7 +25,8 @@ enum {
 	HEADERS_MAX = REPORT_ORIGINAL_MAX,
 	BRIEF_MAX = 8 * 1024, /* on a full disk, where a report has to fit into the database */
 	REPORT_MAX = 2 * 1024 * 1024,
-	RETURNS_MAX = 20, /* addresses that get one report */
+	STATUS_MAX = 1024, /* and so much for each recipient */
+	RETURNS_MAX = 20,  /* addresses that get one report */
 };
 
 /* To whom a report goes. */
@@ -334,7 +335,7 @@ struct spool_message *
 report_make(struct queue *q, const struct account *a, const struct spool_message *m,
     enum report_kind kind, const size_t *which, size_t count)
 {
-	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX), id = BUF_INIT(512);
+	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX + count * STATUS_MAX), id = BUF_INIT(512);
 	struct spool_message *report = calloc(1, sizeof(*report));
 	struct texts texts = {0};
 	char queue_id[SPOOL_ID_LEN], own_id[SPOOL_ID_LEN];

@@ -221,6 +221,9 @@ take_rcpt(void *arg, const char *argument, size_t len)
 	const char *reply = first ? x->reply : others;
 	int e;
 
+	/* The refused one is among these. More would say no more, and take the memory of all. */
+	if (m->count > ENVELOPE_RECIPIENTS_MAX)
+		return 0;
 	if ((m->count & (m->count - 1)) == 0) {
 		all = reallocarray(m->recipients, m->count == 0 ? 1 : m->count * 2, sizeof(*all));
 		if (all == NULL)

@@ -239,6 +239,19 @@ test_format(void **state)
 	}
 }
 
+/* Looking at a file takes a bounded time. */
+static void
+test_many_lines(void **state)
+{
+	CLEANUP_BUF struct buf large = BUF_INIT(128 * 1024 * 1024);
+
+	(void)buf_append_str(&large, "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\n");
+	while (large.len < 80 * 1024 * 1024)
+		(void)buf_printf(&large, "RCPT TO:<%900d@example.org>\r\n", 1);
+	(void)buf_append_str(&large, "BDAT 1 LAST\r\nxQUIT\r\n");
+	assert_int_equal(read_text(buf_str(&large)), -EBADMSG);
+}
+
 /* ---- what is refused goes back ---- */
 
 static bool
@@ -318,6 +331,28 @@ test_returned_once(void **state)
 	drop_file(h, "b.drop", 1234, text);
 	harness_start(h);
 	assert_true(wait_gone(h, "a.drop") && wait_gone(h, "b.drop"));
+	assert_int_equal(view_list(h, 0).messages, 1); /* the report */
+}
+
+/* However many recipients a refused message names, its sender gets a report. */
+static void
+test_many_recipients(void **state)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(1024 * 1024);
+	struct harness *h = *state;
+
+	(void)buf_append_str(
+	    &text, "EHLO x\r\nMAIL FROM:<x@example.com> XID=00112233445566778899aabbccddee01\r\n");
+	for (unsigned i = 0; i < 6000; i++)
+		(void)buf_printf(&text, "RCPT TO:<recipient%u@example.org>\r\n", i);
+	(void)buf_append_str(&text, "RCPT TO:<nosuchname>\r\n" DROP_END);
+	h->local_domain = "mail.example";
+	drop_file(h, "a.drop", 1234, buf_str(&text));
+	harness_start(h);
+	for (int i = 0; i < 30 && !wait_gone(h, "a.drop"); i++)
+		;
+	assert_false(dropped(h, "a.drop"));
+	assert_false(dropped(h, "a.drop.refused"));
 	assert_int_equal(view_list(h, 0).messages, 1); /* the report */
 }
 
@@ -431,11 +466,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_format),
+	    cmocka_unit_test(test_many_lines),
 	    TEST(test_drop_directory),
 	    TEST(test_drop_order),
 	    TEST(test_drop_waits),
 	    TEST(test_unknown_name_is_returned),
 	    TEST(test_returned_once),
+	    TEST(test_many_recipients),
 	    TEST(test_no_service),
 	    TEST(test_not_to_be_returned),
 	    TEST(test_others_files),
