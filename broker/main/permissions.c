@@ -19,20 +19,28 @@ struct look {
 	bool trusting; /* frankd does what the file being looked at says */
 	bool open;     /* ... and everybody may change one that was */
 	/* what was looked at; more than these are not remembered, and may be named twice */
-	char *seen[SEEN_MAX];
+	struct {
+		char *path;
+		bool trusting;
+	} seen[SEEN_MAX];
 	size_t count;
 };
 
-/* Was this looked at? From now on it was. */
+/* Was this looked at, and no less closely? From now on it was. */
 static bool
 is_seen(struct look *l, const char *path)
 {
-	for (size_t i = 0; i < l->count; i++)
-		if (strcmp(l->seen[i], path) == 0)
-			return true;
-	if (l->count < SEEN_MAX && (l->seen[l->count] = strdup(path)) != NULL)
+	size_t i = 0;
+	bool seen;
+
+	while (i < l->count && strcmp(l->seen[i].path, path) != 0)
+		i++;
+	seen = i < l->count && (l->seen[i].trusting || !l->trusting);
+	if (i == l->count && l->count < SEEN_MAX && (l->seen[i].path = strdup(path)) != NULL)
 		l->count++;
-	return false;
+	if (i < l->count)
+		l->seen[i].trusting = l->seen[i].trusting || l->trusting;
+	return seen;
 }
 
 static bool
@@ -175,6 +183,6 @@ permissions_check(const struct conf *c, struct buf *report)
 	if (c->aliases != NULL && *c->aliases == '/')
 		check_file(&l, NULL, c->aliases, false);
 	while (l.count > 0)
-		free(l.seen[--l.count]);
+		free(l.seen[--l.count].path);
 	return l.open ? -EPERM : 0;
 }

@@ -425,7 +425,15 @@ class Supervision(unittest.TestCase):
         self.write('tell', '#!/bin/sh\n', 0o757)
         self.write('frank.conf', CONF.format(dir=self.dir) + f'notify {{\n command = {{"{self.dir}/tell"}}\n}}\n')
         refused(r'/tell: others may change this file \(owner \S+, mode 0757\)')
-        os.chmod(f'{self.dir}/tell', 0o755)
+        # the same of a folder that was warned of already, for a secret in it
+        os.mkdir(f'{self.dir}/loose')
+        os.chmod(f'{self.dir}/loose', 0o757)
+        self.write('loose/password', 'x\n', 0o600)
+        self.write('loose/tell', '#!/bin/sh\n', 0o755)
+        self.write('frank.conf', CONF.format(dir=self.dir).replace(f'file:{self.dir}/password', f'file:{self.dir}/loose/password')
+                   + f'notify {{\n command = {{"{self.dir}/loose/tell"}}\n}}\n')
+        refused(rf'error: {self.dir}/loose: others may replace what is in this folder')
+        os.chmod(f'{self.dir}/loose', 0o755)
         self.start()
         # a running one keeps its configuration
         os.chmod(f'{self.dir}/frank.conf', 0o646)
