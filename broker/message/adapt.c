@@ -13,8 +13,10 @@
 
 enum {
 	HEADER_MAX = 16 * COMPLETE_HEADER_MAX,
-	GROWTH_MAX =
-	    1024 * 1024, /* what new header fields and line ends may add to three times a body */
+	/* An octet takes three in quoted-printable, and each 25 of these a soft break of three more; with room
+	 * for new header fields. */
+	GROWTH = 4,
+	GROWTH_MORE = 1024 * 1024,
 };
 
 static const char local_part[] = "a local part is not ASCII, and has no other form";
@@ -232,7 +234,7 @@ write_to(void *arg, const char *bytes, size_t len)
 static int
 to_seven_bit(struct job *j)
 {
-	CLEANUP_BUF struct buf message = BUF_INIT(3 * j->spec.body_len + GROWTH_MAX);
+	CLEANUP_BUF struct buf message = BUF_INIT(GROWTH * j->spec.body_len + GROWTH_MORE);
 	struct complete_facts facts = {.eight_bit_body = true};
 	struct recode *recode = recode_new(RECODE_SEVEN_BIT, &facts, write_to, &message);
 	enum recode_way way;
@@ -242,6 +244,14 @@ to_seven_bit(struct job *j)
 	if (r == 0)
 		r = recode_end(recode, &facts, &way, &is_signed);
 	(void)recode_free(recode);
+	if (r == 0 && has_eight_bit(message.data, message.len)) {
+		j->spec.unfit = "a header field holds octets that are not ASCII";
+		return -EILSEQ;
+	}
+	if (r == -ENOBUFS) {
+		j->spec.unfit = "encoded it would be many times as large";
+		return -EILSEQ;
+	}
 	if (r == -EILSEQ)
 		j->spec.unfit = is_signed ? "a signature covers the content, so it is not encoded"
 					  : "the content is in a form that may not be encoded";

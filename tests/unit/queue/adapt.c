@@ -123,16 +123,45 @@ test_rows(void **state)
 	    {0, "s@a.example", "t@b.example",
 		"Content-Transfer-Encoding: x-uuencode\r\n\r\n" B "\r\n", NULL, NULL, NULL,
 		"may not be encoded"},
+	    {0, "s@a.example", "t@b.example",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+		"Content-Disposition: attachment; filename=\"" B "\"\r\n\r\nx\r\n--b--\r\n",
+		NULL, NULL, NULL, "a header field"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		check_row(&rows[i]);
 }
 
+/* Text without any ASCII grows most: it is no reason to give up. */
+static void
+test_large(void **state)
+{
+	static const char head[] = "Content-Type: text/plain; charset=utf-8\r\n\r\n";
+	enum { TEXT = 10 * 1024 * 1024 };
+	char *body = malloc(sizeof(head) + TEXT);
+	struct job *j = calloc(1, sizeof(*j));
+
+	assert_true(body != NULL && j != NULL);
+	memcpy(body, head, sizeof(head) - 1);
+	memset(body + sizeof(head) - 1, 0xff, TEXT);
+	j->spec = (struct smtp_client_job){.sender = "s@a.example",
+	    .body = body,
+	    .body_len = sizeof(head) - 1 + TEXT,
+	    .eight_bit = true};
+	assert_int_equal(adapt_job(j, UTF8), 0);
+	assert_null(j->spec.unfit);
+	assert_false(j->spec.eight_bit);
+	assert_true(j->spec.body_len > 3 * (size_t)TEXT);
+	(void)job_free(j);
+	free(body);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_rows), cmocka_unit_test(test_large)};
 
 	return cmocka_run_group_tests_name("message/adapt", tests, NULL, NULL);
 }
