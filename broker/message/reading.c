@@ -117,6 +117,19 @@ next_word(const char *at, const char *end, struct word *w)
 	return 0;
 }
 
+/* Charsets in which ASCII octets may stand for other characters, an '@' among them. */
+static bool
+hides_ascii(const char *charset)
+{
+	static const char *const names[] = {
+	    "utf-7", "unicode-1-1-utf-7", "csunicode11utf7", "hz-gb-2312"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strncasecmp(charset, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 /* Does the word hold an address other than `address`, or a control character? */
 static bool
 word_is_suspect(const struct word *w, const char *address)
@@ -124,6 +137,8 @@ word_is_suspect(const struct word *w, const char *address)
 	const char *s = buf_str(&w->text);
 	size_t found = 0, n;
 
+	if (hides_ascii(w->charset))
+		return true;
 	for (size_t i = 0; i < w->text.len; i += n) {
 		n = mime_char_length(w->charset, s + i, w->text.len - i);
 		if (n == 1 && ((unsigned char)s[i] < ' ' || s[i] == 0x7f) &&

@@ -46,6 +46,7 @@ test_fields(void **state)
 	    {"=?utf-8?b?Y2VvQGV2aWwudGVzdA==?= <a@b.example>", true},
 	    {"=?utf-8*en?b?Y2VvQGV2aWwudGVzdA==?= <a@b.example>", true},
 	    {"\"=?utf-8?b?Y2VvQGV2aWwudGVzdA==?=\" <a@b.example>", true},
+	    {"=?UTF-7?q?ceo+AEA-evil.test?= <a@b.example>", true},
 	    {"=?utf-8?q?a=00b?= <a@b.example>", true},
 	    {"=?utf-8?q?a=0Ab?= <a@b.example>", true},
 	    {"=?utf-8?b?*?= <a@b.example>", true},
