@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "shim/shim.h"
@@ -101,22 +102,44 @@ overflow_read(
 
 	while (at < o->size && r == 0) {
 		size_t want = o->size - at < sizeof(piece) ? (size_t)(o->size - at) : sizeof(piece);
-		ssize_t n = pread(o->fd, piece, want, (off_t)at);
+		ssize_t n = (ssize_t)want;
 
+		if (o->mapped == NULL)
+			n = pread(o->fd, piece, want, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
+		r = take(arg, o->mapped == NULL ? piece : o->mapped + at, (size_t)n);
 		at += (uint64_t)n;
-		r = take(arg, piece, (size_t)n);
 	}
 	return r;
 }
 
 void
+overflow_spare_descriptor(struct overflow *o)
+{
+	int other = o->size == 0 ? -1 : fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (o->size == 0 || other >= 0 || errno != EMFILE) {
+		if (other >= 0)
+			(void)close(other);
+		return;
+	}
+	/* not for every message: the pages of a mapping count as this process's memory */
+	o->mapped = mmap(NULL, (size_t)o->size, PROT_READ, MAP_PRIVATE, o->fd, 0);
+	if (o->mapped == MAP_FAILED)
+		o->mapped = NULL;
+	else
+		(void)close(o->fd);
+}
+
+void
 overflow_close(struct overflow *o)
 {
-	if (o->size > 0)
+	if (o->mapped != NULL)
+		(void)munmap(o->mapped, (size_t)o->size);
+	else if (o->size > 0)
 		(void)close(o->fd);
 	o->size = 0;
 }

@@ -92,7 +92,8 @@ void recipients_free(struct recipients *r);
 
 /* Zero-initialised it is empty. */
 struct overflow {
-	int fd;         /* where size > 0 */
+	int fd;         /* where size > 0 and it is not mapped */
+	char *mapped;   /* the file, where its descriptor was given up; else NULL */
 	unsigned tried; /* places, the one in use included; 0: nothing was written yet */
 	uint64_t size;  /* octets that were written */
 };
@@ -103,6 +104,9 @@ int overflow_write(struct overflow *o, const char *bytes, size_t len);
  * 0. Returns what `take` did, or negative errno where the file cannot be read. */
 int overflow_read(
     const struct overflow *o, int (*take)(void *arg, const char *bytes, size_t len), void *arg);
+/* Gives the descriptor up where it is the last that this process may have: the session needs one. Nothing
+ * more is written then. */
+void overflow_spare_descriptor(struct overflow *o);
 void overflow_close(struct overflow *o);
 
 /* ---- input.c: standard input, with the dots of the sendmail convention ---- */

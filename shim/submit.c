@@ -626,6 +626,7 @@ collect(struct submission *s)
 			return r;
 		max = limit != 0 ? limit : max * 2;
 	}
+	overflow_spare_descriptor(&s->in->overflow);
 	return r;
 }
 

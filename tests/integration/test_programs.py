@@ -203,7 +203,7 @@ def scheduled(box, post):
     box.write('/etc/at.allow', 'root\nwww-data\n')
     sends(box, 'at', 'at', 'now', input=job + '\n')
     sends(box, 'batch', 'batch', input=job + '\n', user=33, cwd='/tmp')
-    post.expect('cron: two recipients', ['cron-one', 'cron-two'], 'root@example.test', printed, From='Cron Daemon', Subject=r'^Cron <www-data@client> /opt/programs/job$')
+    post.expect('cron: two recipients', ['cron-one', 'cron-two'], 'root@example.test', printed, From=r'^root@example.test', Subject=r'^Cron <www-data@client> /opt/programs/job$')
     post.expect('cron: of root', 'cron-from', 'cron@example.test', printed, Subject=r'^Cron <root@client>')
     post.expect("cron: a user's own table", 'cron-user', 'root@example.test', printed, Subject=r'^Cron <www-data@client>')
     post.expect('at', 'root', 'root@example.test', printed, Subject='^Output from your job')
