@@ -555,16 +555,16 @@ add_report(struct queue *q, struct record *rec, enum report_kind kind,
 	const struct spool_message *m = rec->delivery->message;
 	size_t *which = calloc(rec->count + 1, sizeof(*which)), n = 0;
 
-	if (which == NULL)
-		return;
-	for (size_t i = 0; i < rec->count; i++)
+	for (size_t i = 0; i < rec->count && which != NULL; i++)
 		if (fits(q, m, &m->recipients[rec->index[i]]))
 			which[n++] = rec->index[i];
 	if (n > 0)
 		rec->reports[kind] = report_make(q, rec->delivery->account, m, kind, which, n);
 	/* Nobody was told after all. */
-	for (size_t i = 0; i < n && kind == REPORT_FAILED && rec->reports[kind] == NULL; i++)
-		m->recipients[which[i]].state = SPOOL_FAILED;
+	for (size_t i = 0; i < rec->count && kind == REPORT_FAILED && rec->reports[kind] == NULL;
+	     i++)
+		if (fits(q, m, &m->recipients[rec->index[i]]))
+			m->recipients[rec->index[i]].state = SPOOL_FAILED;
 	free(which);
 }
 

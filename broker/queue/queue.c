@@ -312,8 +312,9 @@ shrink(struct queue *q, struct walk *w)
 	if (q->dispatch.outstanding > 0 || q->stopping || turn_is_stuck(q))
 		return false;
 	r = spool_shrink(q->spool);
-	if (r < 0)
+	if (r < 0 && !q->shrinking_failed)
 		log_warning("The spool cannot give back unused space: %s.", strerror(-r));
+	q->shrinking_failed = r < 0;
 	return r == 1;
 }
 

@@ -567,6 +567,7 @@ struct queue {
 	struct drop *drop;
 	struct space space;
 	struct walk octets, shrinking; /* counting what services have; giving space back */
+	bool shrinking_failed;         /* the last time, which was logged */
 	struct rate_limit returned; /* mail returned for callers that no service is for */
 	struct control *control;
 	struct check *checks;
