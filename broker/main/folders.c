@@ -58,11 +58,11 @@ take_lock(struct folders *f, struct buf *why)
 
 	f->lock = openat(f->state, "frankd.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (f->lock < 0 || fstat(f->lock, &st) < 0)
-		return complain(why, "cannot open the lock in", f->path, errno);
+		return complain(why, "cannot open the lock, frankd.lock in", f->path, errno);
 	/* it is written to: where the folder is another user's, it must not lead to a file that is
 	 * not */
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return complain(why, "the lock is a link in", f->path, EMLINK);
+		return complain(why, "the lock is a link: frankd.lock in", f->path, EMLINK);
 	if (flock(f->lock, LOCK_EX | LOCK_NB) < 0) {
 		int err = errno;
 

@@ -191,19 +191,36 @@ log_report(const struct buf *report, enum log_level level)
 	}
 }
 
-static const char no_users[] =
-    "The users frank, frank-keeper and frank-net do not exist, and root owns the state folder, so "
-    "every role would run as root. Make the users (systemd-sysusers), or give the state folder to "
-    "another user; with --user all roles run as whoever starts frankd.";
-
-/* Nothing would keep the roles apart from each other, or from the rest of the system. */
+/*
+ * Nothing would keep a role that runs as root apart from the others, or from the rest of the system.
+ * So no role may, also where the users of the others exist. False where none would; else `why` says
+ * which users are missing.
+ */
 static bool
-would_run_as_root(const struct frankd *d, const struct identity *owner)
+would_run_as_root(const struct frankd *d, const struct identity *owner, struct buf *why)
 {
-	struct identity keeper;
+	CLEANUP_BUF struct buf missing = BUF_INIT(256);
+	const char *last = "", *user;
+	struct identity i;
 
-	return geteuid() == 0 && !d->options.one_user &&
-	       identity_of(ROLE_KEEPER, false, owner, &keeper) == 0 && keeper.uid == 0;
+	if (geteuid() != 0 || d->options.one_user)
+		return false;
+	for (enum role_id role = 0; role < ROLE_COUNT; role++) {
+		user = identity_user_name(role);
+		if (user == NULL || strcmp(user, last) == 0 ||
+		    identity_of(role, false, owner, &i) < 0 || i.uid != 0)
+			continue;
+		(void)buf_printf(&missing, "%s%s", missing.len == 0 ? "" : ", ", user);
+		last = user;
+	}
+	if (missing.len == 0)
+		return false;
+	(void)buf_printf(why,
+	    "There is no user %s, and root owns the state folder, so roles would run as root. Make "
+	    "the users (systemd-sysusers), or give the state folder to another user; with --user "
+	    "all roles run as whoever starts frankd.",
+	    buf_str(&missing));
+	return true;
 }
 
 /* What would be found only when frankd starts. */
@@ -225,14 +242,15 @@ check_start(const struct settings *s, struct buf *report)
 static void
 warn_of_root(const struct frankd *d, const char *state_dir, struct buf *report)
 {
+	CLEANUP_BUF struct buf why = BUF_INIT(1024);
 	struct identity owner = {0};
 	struct stat st;
 
 	if (stat(state_dir, &st) < 0)
 		return;
 	owner.uid = st.st_uid;
-	if (would_run_as_root(d, &owner))
-		(void)buf_printf(report, "warning: frankd would not start: %s\n", no_users);
+	if (would_run_as_root(d, &owner, &why))
+		(void)buf_printf(report, "warning: frankd would not start: %s\n", buf_str(&why));
 }
 
 static int
@@ -407,8 +425,8 @@ open_places(struct frankd *d)
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
 	int r = folders_open(&d->folders, c->state_dir, &why);
 
-	if (r == 0 && would_run_as_root(d, &d->folders.owner)) {
-		log_error("frankd does not start: %s", no_users);
+	if (r == 0 && would_run_as_root(d, &d->folders.owner, &why)) {
+		log_error("frankd does not start: %s", buf_str(&why));
 		return EX_CONFIG;
 	}
 	if (r == 0)

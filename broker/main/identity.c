@@ -53,6 +53,12 @@ find_user(const char *name, struct identity *ret, bool *ret_found)
 	return r == ENOENT || r == ESRCH ? 0 : -r;
 }
 
+const char *
+identity_user_name(enum role_id role)
+{
+	return user_names[role];
+}
+
 int
 identity_of(enum role_id role, bool one_user, const struct identity *owner, struct identity *ret)
 {

@@ -24,6 +24,9 @@ struct identity {
 int identity_of(
     enum role_id role, bool one_user, const struct identity *owner, struct identity *ret);
 
+/* The user above that this role is meant to have; NULL for one that is no program. */
+const char *identity_user_name(enum role_id role);
+
 /* Changes the calling process, a child about to become a role. 0 or negative errno. */
 int identity_become(const struct identity *i);
 

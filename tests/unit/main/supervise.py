@@ -456,6 +456,25 @@ class Supervision(unittest.TestCase):
         self.start('--user')
         self.stop()
 
+    @unittest.skipUnless(os.geteuid() == 0, 'needs root')
+    def test_root_without_one_of_its_users(self):
+        """No role runs as root, also where the users of the other roles exist."""
+        others = [line for line in open('/etc/passwd', encoding='utf-8') if not line.startswith('frank')]
+        os.chown(f'{self.dir}/state', 0, 0)
+        names = ['frank', 'frank-keeper', 'frank-net']
+        for missing in names:
+            there = [f'{n}:x:{65001 + i}:{65001 + i}::/:/usr/sbin/nologin\n' for i, n in enumerate(names) if n != missing]
+            self.write('passwd', ''.join(others + there))
+            own = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/passwd && exec "$@"', f'{self.dir}/passwd']
+            if subprocess.run(own + ['true'], capture_output=True, timeout=20).returncode != 0:
+                self.skipTest('no mount namespace can be made here')
+            p = subprocess.run(own + self.command('--foreground'), capture_output=True, text=True, timeout=20)
+            self.assertEqual(p.returncode, 78, p.stderr)
+            self.assertIn(f'There is no user {missing}, and root owns the state folder', p.stderr)
+            p = subprocess.run(own + self.command('--check'), capture_output=True, text=True, timeout=20)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            self.assertIn(f'would not start: There is no user {missing}, and', p.stderr)
+
     def test_roles_that_hang(self):
         """A role that answers no more is ended like one that died, and so is one that does not get ready."""
         self.start(env={'WATCHDOG_USEC': '800000'})
