@@ -373,16 +373,19 @@ add_listener(struct loader *l, const struct raw_block *b)
 		n->key.place = n->certificate.place;
 		r = conf_default_string(&n->key.text, n->certificate.text);
 	}
-	for (size_t i = 0; i < n->addresses.count && r == 0; i++)
-		if (name_set_add(&l->listen_addresses, n->addresses.items[i], c, &r) != NULL)
-			raw_error(&l->raw, n->place, "address: %s is listened at twice",
-			    n->addresses.items[i]);
 	check_listener(l, n);
 	before = conf_lapses(l);
 	conf_check_readable(l, &n->key);
 	conf_check_readable(l, &n->certificate);
-	if (conf_lapses(l) > before)
+	if (conf_lapses(l) > before) {
 		listener_clear(&c->listeners[--c->listener_count]);
+		return r;
+	}
+	/* the set borrows them */
+	for (size_t i = 0; i < n->addresses.count && r == 0; i++)
+		if (name_set_add(&l->listen_addresses, n->addresses.items[i], c, &r) != NULL)
+			raw_error(&l->raw, n->place, "address: %s is listened at twice",
+			    n->addresses.items[i]);
 	return r;
 }
 

@@ -507,6 +507,31 @@ test_entrances(void **state)
 	(void)conf_free(c);
 }
 
+/* At a start a listener whose certificate is gone is left out, and the others are there, however many. */
+static void
+test_listeners_out_of_force(void **state)
+{
+	enum { OTHERS = 40 };
+	static const struct conf_environment strict = {.provider_dir = PROVIDER_DIR,
+						 .check_files = true},
+					     lenient = {.provider_dir = PROVIDER_DIR,
+						 .check_files = true,
+						 .lenient = true};
+	CLEANUP_BUF struct buf text = BUF_INIT(65536), report = BUF_INIT(65536);
+	struct conf *c;
+
+	(void)buf_printf(&text, "listener \"gone\" {\n address = \"127.0.0.1:25\"\n certificate = "
+				"\"/nosuch.pem\"\n}\n");
+	for (int i = 0; i < OTHERS; i++)
+		(void)buf_printf(
+		    &text, "listener \"l%d\" {\n address = \"127.0.0.1:%d\"\n}\n", i, 2000 + i);
+	assert_int_equal(load_in(buf_str(&text), &strict, &c, &report), -EINVAL);
+	assert_int_equal(load_in(buf_str(&text), &lenient, &c, &report), 0);
+	assert_int_equal(c->listener_count, OTHERS);
+	assert_true(c->lapses.count > 0);
+	(void)conf_free(c);
+}
+
 /* Whom the command runs as is looked up before anything has to be told. */
 static void
 test_command_user(void **state)
@@ -712,6 +737,7 @@ main(void)
 	    cmocka_unit_test(test_servers_named_by_dns),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_entrances),
+	    cmocka_unit_test(test_listeners_out_of_force),
 	    cmocka_unit_test(test_command_user),
 	    cmocka_unit_test(test_a_secret_is_never_shown),
 	    cmocka_unit_test(test_several_errors_in_one_run),
