@@ -212,6 +212,15 @@ is_denied(const struct message *m)
 	return claim_is(m, "email_verified", "false") || claim_is(m, "verified_email", "false");
 }
 
+/* Microsoft names who signed the person in (idp) where that is another than the token's issuer. */
+static bool
+is_guest(const struct message *m)
+{
+	const char *idp = claim(m, "idp"), *issuer = message_str(m, F_ID_ISSUER);
+
+	return idp != NULL && (issuer == NULL || strcmp(idp, issuer) != 0);
+}
+
 int
 identity_note(const struct message *answer, struct identity_known *k)
 {
@@ -219,6 +228,7 @@ identity_note(const struct message *answer, struct identity_known *k)
 
 	identity_known_clear(k);
 	k->unverified = is_denied(answer);
+	k->guest = is_guest(answer);
 	if (subject != NULL && (k->subject = strdup(subject)) == NULL)
 		return -ENOMEM;
 	return 0;
@@ -265,11 +275,9 @@ fits(const struct account_conf *c, const char *name)
 
 /* Do the mail addresses that Microsoft's claims hold count? */
 static bool
-microsoft_vouches(const struct message *m, const struct identity_expected *e, const char *expected)
+microsoft_vouches(
+    const struct message *m, const struct identity_expected *e, const char *expected, bool guest)
 {
-	const char *idp = claim(m, "idp"), *issuer = message_str(m, F_ID_ISSUER);
-	bool guest = idp != NULL && (issuer == NULL || strcmp(idp, issuer) != 0);
-
 	return claim_is(m, "xms_edov", "true") || claim_is(m, "tid", ISSUER_CONSUMERS) ||
 	       (!guest && (issuer_is_one_organisation(expected) ||
 			      (e->token_endpoint != NULL &&
@@ -313,15 +321,15 @@ identity_judge(const struct message *m, const struct identity_expected *e,
 	struct judgement j = {.m = m, .conf = e->conf};
 	const char *expected = expected_issuer(e, &room), *subject = claim(m, "sub");
 	bool microsoft = expected != NULL && issuer_is_microsoft(expected),
-	     denied = k->unverified || is_denied(m), named = false;
+	     denied = k->unverified || is_denied(m), guest = k->guest || is_guest(m), named = false;
 
 	*ret_name = NULL;
 	if (k->subject != NULL && subject != NULL && strcmp(k->subject, subject) != 0)
 		return IDENTITY_MIXED;
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
 		named |= claim(m, addresses[i]) != NULL;
-		look_at(
-		    &j, addresses[i], !denied && (!microsoft || microsoft_vouches(m, e, expected)));
+		look_at(&j, addresses[i],
+		    !denied && (!microsoft || microsoft_vouches(m, e, expected, guest)));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(vouched); i++)
 		look_at(&j, vouched[i], true);

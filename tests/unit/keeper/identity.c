@@ -189,6 +189,30 @@ test_userinfo_agrees(void **state)
 	(void)message_free(other);
 }
 
+/* Microsoft's userinfo endpoint does not say that somebody is a guest, whose address another organisation wrote. */
+static void
+test_guest_stays_one(void **state)
+{
+	const struct account_conf c = account(MAILBOX, NULL, OPENID);
+	const struct identity_expected e = {.conf = &c, .issuer = MS OURS "/v2.0"};
+	struct identity_known known = {0};
+	struct message *guest =
+			   answer("sub=1;iss=" MS OURS "/v2.0;idp=" MS FOREIGN "/v2.0;tid=" OURS),
+		       *member =
+			   answer("sub=1;iss=" MS OURS "/v2.0;idp=" MS OURS "/v2.0;tid=" OURS),
+		       *userinfo = answer("sub=1;email=billing@example.com");
+	const char *name;
+
+	assert_int_equal(identity_note(guest, &known), 0);
+	assert_int_equal(identity_judge(userinfo, &e, &known, &name), IDENTITY_UNVERIFIED);
+	assert_int_equal(identity_note(member, &known), 0);
+	assert_int_equal(identity_judge(userinfo, &e, &known, &name), IDENTITY_FITS);
+	identity_known_clear(&known);
+	(void)message_free(guest);
+	(void)message_free(member);
+	(void)message_free(userinfo);
+}
+
 /* ---- the ID token ---- */
 
 static const struct {
@@ -322,6 +346,7 @@ main(void)
 	    cmocka_unit_test(test_samples),
 	    cmocka_unit_test(test_endpoint_tells),
 	    cmocka_unit_test(test_userinfo_agrees),
+	    cmocka_unit_test(test_guest_stays_one),
 	    cmocka_unit_test(test_tokens),
 	    cmocka_unit_test(test_over),
 	    cmocka_unit_test(test_explained),
