@@ -438,7 +438,11 @@ make_row(const struct client *c, const struct account *a)
 	message_put_str(m, F_ACCOUNT, a->conf->name);
 	message_put_str(m, F_STATE, v.state);
 	message_put_str(m, F_GRANT, a->conf->grant_name);
-	message_put_str(m, F_SECRET_FROM, a->conf->secret_from);
+	/* where a secret lies, and who else may have the token, is nobody else's business */
+	if (is_admin(c)) {
+		message_put_str(m, F_SECRET_FROM, a->conf->secret_from);
+		put_token_services(c->keeper, a, m);
+	}
 	if (authorize_is_under_way(c->keeper, a))
 		(void)buf_printf(
 		    &v.text, "%sSomebody is signing in right now.", v.text.len > 0 ? " " : "");
@@ -463,7 +467,6 @@ make_row(const struct client *c, const struct account *a)
 	message_put_str(m, F_REDIRECT_SCHEME, a->conf->redirect_scheme);
 	if (a->conf->redirect_port != 0)
 		message_put_u64(m, F_REDIRECT_PORT, a->conf->redirect_port);
-	put_token_services(c->keeper, a, m);
 	account_view_clear(&v);
 	return m;
 }

@@ -261,13 +261,17 @@ def audit(ground, f):
     if os.geteuid() != 0:
         check.skip('who may have a token', 'needs root, to be somebody else')
         return
-    f.services = {'mail': dict(users=['mail'], accounts=['service'], senders=['*']), 'reader': dict(users=['daemon'], accounts=['service'], token=True)}
+    f.services = {'mail': dict(users=['mail'], accounts=['service'], senders=['*']), 'reader': dict(users=['daemon'], accounts=['service'], senders=['*'], token=True),
+                  'night-shift': dict(users=['bin'], accounts=['service'], token=True)}
     f.write_conf()
     check('audit: reloaded', f.frank('reload').returncode == 0)
 
-    def ask(user, account):
+    def frank_as(user, *args):
         who = pwd.getpwnam(user)
-        r = subprocess.run([program('frank'), 'token', account], capture_output=True, text=True, env=f.env, user=who.pw_uid, group=who.pw_gid, extra_groups=[])
+        return subprocess.run([program('frank'), *args], capture_output=True, text=True, env=f.env, user=who.pw_uid, group=who.pw_gid, extra_groups=[])
+
+    def ask(user, account):
+        r = frank_as(user, 'token', account)
         secrets.add(r.stdout.strip())
         return r
     before = f.log().count('An access token was asked for.')
@@ -280,6 +284,12 @@ def audit(ground, f):
     r = ask('games', 'service')
     check('nor does anybody whom no service names', r.returncode == 77 and not r.stdout, r.stderr)
     lines = [line for line in f.log().splitlines() if 'An access token was asked for.' in line]
+    shown = lambda out: [(a.get('credential') or {}) for a in json.loads(out)['accounts'] if a['account'] == 'service']
+    r = frank_as('daemon', 'status', '--json')
+    mine = shown(r.stdout) if r.returncode == 0 else []
+    check('who may have a token sees the account, and not who else may', len(mine) == 1 and mine[0].get('state') and 'night-shift' not in r.stdout, r.stdout + r.stderr)
+    all_ = shown(f.frank('status', '--json').stdout)
+    check('an administrator sees who may', len(all_) == 1 and all_[0].get('token_services') == 'reader, night-shift', all_)
     check('audit: a line for each answer', len(lines) == before + 4 and 'given' in lines[-4] and all('refused' in line for line in lines[-3:]), lines[-4:])
 
 
