@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/auxv.h>
 
 #include "base/codec.h"
 
@@ -203,10 +204,7 @@ address_read(const char *s, size_t len, bool bare_local, struct buf *ret)
 bool
 address_is_utf8(const char *s, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] >= 0x80)
-			return true;
-	return false;
+	return text_has_eight_bit(s, len);
 }
 
 const char *
@@ -234,6 +232,25 @@ address_equal(const char *a, const char *b)
 	if (da == NULL || db == NULL)
 		return strcmp(a, b) == 0;
 	return da - a == db - b && memcmp(a, b, (size_t)(da - a)) == 0 && strcasecmp(da, db) == 0;
+}
+
+/* FNV-1a, begun by what the kernel gives to each program that it starts. */
+uint32_t
+address_hash(const char *s)
+{
+	const void *seed = (const void *)(uintptr_t)getauxval(AT_RANDOM); /* 16 octets */
+	const char *domain = address_domain(s);
+	uint32_t h = 2166136261U, first = 0;
+
+	if (seed != NULL)
+		memcpy(&first, seed, sizeof(first));
+	h ^= first;
+	for (; *s != '\0'; s++) {
+		bool upper = domain != NULL && s >= domain && *s >= 'A' && *s <= 'Z';
+
+		h = (h ^ (unsigned char)(upper ? *s + ('a' - 'A') : *s)) * 16777619U;
+	}
+	return h;
 }
 
 bool

@@ -35,8 +35,8 @@ is_alnum(unsigned char c)
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-static int
-hex_value(unsigned char c)
+int
+hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -186,8 +186,8 @@ decode_digits(const char *text, size_t left)
 
 	if (left < 3)
 		return -1;
-	high = hex_value((unsigned char)text[1]);
-	low = hex_value((unsigned char)text[2]);
+	high = hex_value(text[1]);
+	low = hex_value(text[2]);
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
@@ -270,6 +270,15 @@ hex_encode(struct buf *out, const void *data, size_t len)
 		r = buf_append(out, pair, sizeof(pair));
 	}
 	return r;
+}
+
+bool
+text_has_eight_bit(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] >= 0x80)
+			return true;
+	return false;
 }
 
 size_t

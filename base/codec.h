@@ -31,6 +31,12 @@ int form_decode(struct buf *out, const char *text, size_t len);
 /* Lower-case hexadecimal. */
 int hex_encode(struct buf *out, const void *data, size_t len);
 
+/* What a hexadecimal digit stands for, or -1. */
+int hex_value(char c);
+
+/* Does the text hold an octet above 0x7F? */
+bool text_has_eight_bit(const char *text, size_t len);
+
 /* The length of the well-formed UTF-8 character (RFC 3629) at `s`, and its code point where `ret_point` is not NULL;
  * 0 where there is none. */
 size_t utf8_length(const char *s, size_t len, uint32_t *ret_point);

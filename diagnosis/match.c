@@ -31,17 +31,6 @@ enum rank {
 	RANK_NONE,
 };
 
-/* Takes the next word of a list separated by spaces; its length, or 0 at the end. */
-static size_t
-next_item(const char **list, const char **ret)
-{
-	const char *s = *list + strspn(*list, " ");
-
-	*ret = s;
-	*list = s + strcspn(s, " ");
-	return (size_t)(*list - s);
-}
-
 static bool
 code_in(const char *codes, int code)
 {
@@ -50,7 +39,7 @@ code_in(const char *codes, int code)
 	const char *item;
 	size_t len;
 
-	while (code > 0 && (len = next_item(&codes, &item)) > 0)
+	while (code > 0 && (len = diagnosis_next_word(&codes, &item)) > 0)
 		if (len <= 3 && strncmp(item, digits, len) == 0)
 			return true;
 	return false;
@@ -62,7 +51,7 @@ enhanced_in(const char *set, const char *enhanced)
 	const char *item;
 	size_t len;
 
-	while ((len = next_item(&set, &item)) > 0) {
+	while ((len = diagnosis_next_word(&set, &item)) > 0) {
 		bool open = item[len - 1] == '*';
 
 		if (open && strncmp(item, enhanced, len - 1) == 0)
@@ -169,7 +158,7 @@ listed(const char *list, const char *word)
 	const char *item;
 	size_t len;
 
-	while ((len = next_item(&list, &item)) > 0)
+	while ((len = diagnosis_next_word(&list, &item)) > 0)
 		if (strlen(word) == len && strncasecmp(item, word, len) == 0)
 			return true;
 	return false;

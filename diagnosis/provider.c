@@ -90,16 +90,6 @@ static const char mx_hosts[] =
     "aspmx.l.google.com .aspmx.l.google.com .yahoodns.net mxs.mail.ru "
     ".mail.icloud.com mail.protonmail.ch mailsec.protonmail.ch";
 
-static size_t
-next_item(const char **list, const char **ret)
-{
-	const char *s = *list + strspn(*list, " ");
-
-	*ret = s;
-	*list = s + strcspn(s, " ");
-	return (size_t)(*list - s);
-}
-
 /* Is `s` one of the words, or, for a word that begins with a dot, does it end in it? */
 static bool
 ends_in(const char *s, const char *words)
@@ -107,7 +97,7 @@ ends_in(const char *s, const char *words)
 	const char *item;
 	size_t len, all = s == NULL ? 0 : strlen(s);
 
-	while (s != NULL && words != NULL && (len = next_item(&words, &item)) > 0) {
+	while (s != NULL && words != NULL && (len = diagnosis_next_word(&words, &item)) > 0) {
 		if (all == len && strncasecmp(s, item, len) == 0)
 			return true;
 		if (item[0] == '.' && all >= len && strncasecmp(s + all - len, item, len) == 0)
@@ -151,7 +141,7 @@ by_name(const char *name)
 		const char *keys = providers[i].keys, *key;
 		size_t len;
 
-		while ((len = next_item(&keys, &key)) > 0)
+		while ((len = diagnosis_next_word(&keys, &key)) > 0)
 			if (strncasecmp(name, key, len) == 0)
 				return providers[i].bit;
 	}
@@ -235,7 +225,7 @@ diagnosis_port_is_wrong(const struct diagnosis_facts *f)
 		return f->port != 25;
 	ports = providers[i].ports;
 	n = snprintf(text, sizeof(text), "%u", f->port);
-	while ((len = next_item(&ports, &item)) > 0)
+	while ((len = diagnosis_next_word(&ports, &item)) > 0)
 		if (len == (size_t)n && memcmp(item, text, len) == 0)
 			return false;
 	return true;
@@ -251,7 +241,7 @@ diagnosis_banner_is_foreign(const struct diagnosis_facts *f)
 	if (f->greeting == NULL || i == ARRAY_SIZE(providers))
 		return false;
 	hosts = providers[i].hosts;
-	while ((len = next_item(&hosts, &item)) > 0) {
+	while ((len = diagnosis_next_word(&hosts, &item)) > 0) {
 		char end[64];
 
 		(void)snprintf(end, sizeof(end), "%.*s", (int)len - 1, item + 1);

@@ -122,6 +122,9 @@ const char *diagnosis_step_word(const char *name, size_t len, const struct diagn
 /* Does "?person", "?unattended" or "?password" hold for the account? */
 bool diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_facts *facts);
 
+/* Takes the next word of a list separated by spaces; its length, or 0 at the end. */
+size_t diagnosis_next_word(const char **list, const char **ret);
+
 /* Does `text` say what `words` (struct rule) ask for? */
 bool diagnosis_says(const char *text, const char *words);
 

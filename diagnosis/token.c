@@ -7,21 +7,13 @@
  * is needed is that escapes are undone, that Microsoft's number is spelt AADSTS also where it stands
  * in error_codes alone, and that the HTTP status is found in the words where it is not known.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/codec.h"
 #include "diagnosis/rule.h"
-
-static int
-hex_value(char c)
-{
-	return isdigit((unsigned char)c)    ? c - '0'
-	       : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
-					    : -1;
-}
 
 /* The character that `digits` hexadecimal digits stand for: ASCII that can be printed, else a space;
  * -1 where they are none. */

@@ -310,6 +310,16 @@ has_all(const char *text, const char *fragment, size_t len)
 	return true;
 }
 
+size_t
+diagnosis_next_word(const char **list, const char **ret)
+{
+	const char *s = *list + strspn(*list, " ");
+
+	*ret = s;
+	*list = s + strcspn(s, " ");
+	return (size_t)(*list - s);
+}
+
 bool
 diagnosis_says(const char *text, const char *words)
 {

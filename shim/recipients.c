@@ -2,7 +2,7 @@
  * recipients.c: the recipients of a message, each once.
  *
  * A set that keeps its order: the addresses one behind the other, and a hash table of where they
- * stand. Two addresses are one when address_equal says so, so the hash does not look at case.
+ * stand. Two addresses are one when address_equal says so.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,25 +12,11 @@
 #include "base/header.h"
 #include "shim/shim.h"
 
-/* FNV-1a. */
-static size_t
-hash_of(const char *address)
-{
-	uint32_t h = 2166136261U;
-
-	for (; *address != '\0'; address++) {
-		unsigned char c = (unsigned char)*address;
-
-		h = (h ^ (c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c)) * 16777619U;
-	}
-	return h;
-}
-
 /* The slot of an address: the one that holds it, or the free one where it goes. */
 static size_t *
 find_slot(const struct recipients *r, const char *address)
 {
-	size_t i = hash_of(address) & (r->slot_count - 1);
+	size_t i = address_hash(address) & (r->slot_count - 1);
 
 	while (r->slots[i] != 0 && !address_equal(r->text.data + r->slots[i] - 1, address))
 		i = (i + 1) & (r->slot_count - 1);

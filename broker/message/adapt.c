@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/codec.h"
 #include "base/header.h"
 #include "broker/message/dkim.h"
 #include "broker/message/fields.h"
@@ -22,15 +23,6 @@ enum {
 static const char local_part[] = "a local part is not ASCII, and has no other form";
 static const char no_domain[] = "a domain is not ASCII, and is no name that could be written so";
 static const char covered[] = "a signature covers an address that is not ASCII";
-
-static bool
-has_eight_bit(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] >= 0x80)
-			return true;
-	return false;
-}
 
 /* The body is `text` from now on. */
 static int
@@ -74,7 +66,7 @@ append_address(const char *address, struct buf *out, const char **ret_why)
 	size_t local = domain == NULL ? strlen(address) : (size_t)(domain - address);
 	int r = buf_append(out, address, local);
 
-	if (has_eight_bit(address, local)) {
+	if (text_has_eight_bit(address, local)) {
 		*ret_why = local_part;
 		return -EILSEQ;
 	}
@@ -122,7 +114,7 @@ rewrite_field(const struct header_field *f, struct buf *out, const char **ret_wh
 		r = address_list_parse(f->value, f->value_len, rewrite_item, &x, &at);
 	if (r == 0)
 		r = buf_append(&field, f->value + x.taken, f->whole_len - before - x.taken);
-	if (r == 0 && has_eight_bit(field.data, field.len))
+	if (r == 0 && text_has_eight_bit(field.data, field.len))
 		r = -EBADMSG;
 	if (r == -EBADMSG) {
 		*ret_why = local_part;
@@ -169,7 +161,7 @@ rewrite_header(const struct job *j, struct buf *out, const char **ret_why)
 
 	while (r == 0 && header_next(j->spec.body, j->spec.body_len, true, &at, &f) == 1) {
 		end = at;
-		if (!is_of_addresses(&f) || !has_eight_bit(f.value, f.value_len)) {
+		if (!is_of_addresses(&f) || !text_has_eight_bit(f.value, f.value_len)) {
 			r = buf_append(out, f.whole, f.whole_len);
 		} else if (dkim_names_have(&names, f.name, f.name_len)) {
 			*ret_why = covered;
@@ -219,7 +211,7 @@ to_ascii(struct job *j)
 	for (size_t i = 0; i < j->spec.recipient_count; i++)
 		at = j->recipients[i].address = at + strlen(at) + 1;
 	j->spec.smtputf8 = false;
-	j->spec.eight_bit = has_eight_bit(j->spec.body, j->spec.body_len);
+	j->spec.eight_bit = text_has_eight_bit(j->spec.body, j->spec.body_len);
 	return 0;
 }
 
@@ -244,7 +236,7 @@ to_seven_bit(struct job *j)
 	if (r == 0)
 		r = recode_end(recode, &facts, &way, &is_signed);
 	(void)recode_free(recode);
-	if (r == 0 && has_eight_bit(message.data, message.len)) {
+	if (r == 0 && text_has_eight_bit(message.data, message.len)) {
 		j->spec.unfit = "a header field holds octets that are not ASCII";
 		return -EILSEQ;
 	}

@@ -21,15 +21,6 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static bool
-has_eight_bit(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] >= 0x80)
-			return true;
-	return false;
-}
-
 /* ---- dates ---- */
 
 int
@@ -172,7 +163,7 @@ eight_bit_run(const char *s, size_t len, size_t at)
 
 		while (i < len && !is_space(s[i]))
 			i++;
-		if (!has_eight_bit(s + word, i - word))
+		if (!text_has_eight_bit(s + word, i - word))
 			break;
 		end = i;
 		while (i < len && is_space(s[i]))
@@ -184,7 +175,7 @@ eight_bit_run(const char *s, size_t len, size_t at)
 static int
 encode_text(struct buf *out, const char *value, size_t len, const char *label)
 {
-	if (!has_eight_bit(value, len))
+	if (!text_has_eight_bit(value, len))
 		return buf_append(out, value, len);
 	for (size_t at = 0; at < len;) {
 		size_t word = at, end;
@@ -299,7 +290,7 @@ encode_element(
 			bool encode;
 
 			end = closed_end(s, len, at);
-			encode = has_eight_bit(s + at, end - at);
+			encode = text_has_eight_bit(s + at, end - at);
 			if (encode && s[at] == '"' && (!name || is_local_part(s, len, end)))
 				*ret_utf8 = true, encode = false;
 			r = encode ? encode_closed(out, s + at, end - at, label)
@@ -310,7 +301,7 @@ encode_element(
 			name = false;
 		for (end = at + 1; end < len && s[end] != '"' && s[end] != '(' && s[end] != '<';)
 			end++;
-		if (!has_eight_bit(s + at, end - at)) {
+		if (!text_has_eight_bit(s + at, end - at)) {
 			r = buf_append(out, s + at, end - at);
 		} else if (name) {
 			r = encode_text(out, s + at, end - at, label);
@@ -329,7 +320,7 @@ fields_encode_addresses(
 	const char *label = label_of_field(value, len, charset);
 	int r = 0;
 
-	if (!has_eight_bit(value, len))
+	if (!text_has_eight_bit(value, len))
 		return buf_append(out, value, len);
 	for (size_t at = 0; at < len && r == 0;) {
 		bool angle;
@@ -382,7 +373,7 @@ fields_mailbox(struct buf *out, const char *name, const char *charset, const cha
 		r = buf_append_char(&clean, (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c);
 	if (r < 0)
 		return r;
-	if (has_eight_bit(clean.data, clean.len))
+	if (text_has_eight_bit(clean.data, clean.len))
 		r = encode_words(
 		    out, clean.data, clean.len, label_of_field(clean.data, clean.len, charset));
 	else if (is_phrase(clean.data))

@@ -57,15 +57,6 @@ struct word {
 };
 
 static int
-hex_value(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c == '\0' ? NULL : strchr(digits, c | 0x20);
-
-	return at == NULL ? -1 : (int)(at - digits);
-}
-
-static int
 decode_q(const char *s, size_t len, struct buf *out)
 {
 	int r = 0;

@@ -221,15 +221,6 @@ hold(struct recode *r, const char *bytes, size_t len)
 
 /* ---- lines ---- */
 
-static bool
-has_eight_bit(const char *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)bytes[i] >= 0x80)
-			return true;
-	return false;
-}
-
 /* A piece of a line. */
 static int
 text(struct recode *r, const char *bytes, size_t len)
@@ -237,7 +228,7 @@ text(struct recode *r, const char *bytes, size_t len)
 	r->open = true;
 	if (r->way == RECODE_WAY_QUOTED_PRINTABLE)
 		return qp_text(r, bytes, len);
-	if (r->need == RECODE_SEVEN_BIT && has_eight_bit(bytes, len))
+	if (r->need == RECODE_SEVEN_BIT && text_has_eight_bit(bytes, len))
 		refuse(r);
 	if (r->way != RECODE_WAY_LABEL && r->way != RECODE_WAY_KEPT)
 		return hold(r, bytes, len);

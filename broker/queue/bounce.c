@@ -33,15 +33,6 @@ static const struct {
 	"relayed"},
 };
 
-static bool
-has_eight_bit(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] >= 0x80)
-			return true;
-	return false;
-}
-
 /* Lines with CRLF as quoted-printable (RFC 2045 section 6.7). */
 static int
 append_quoted(struct buf *out, const char *text, size_t len)
@@ -175,7 +166,7 @@ bounce_status(enum bounce_kind kind, const struct bounce_recipient *r, char *ret
 static bool
 stays_eight_bit(const struct bounce *b)
 {
-	return !b->headers_only && !b->global && has_eight_bit(b->original, b->original_len);
+	return !b->headers_only && !b->global && text_has_eight_bit(b->original, b->original_len);
 }
 
 static int
@@ -192,7 +183,7 @@ write_header(struct buf *out, const struct bounce *b)
 		    "report-type=delivery-status;\r\n boundary=\"%s\"\r\n",
 		    b->to, kinds[b->kind].subject, b->date, b->message_id, b->boundary);
 	if (r == 0 && b->original_id[0] == '<' &&
-	    !has_eight_bit(b->original_id, strlen(b->original_id)))
+	    !text_has_eight_bit(b->original_id, strlen(b->original_id)))
 		r = buf_printf(out, "References: %s\r\n", b->original_id);
 	return r < 0 ? r
 		     : buf_printf(out, "Content-Transfer-Encoding: %s\r\n\r\n",
@@ -237,7 +228,7 @@ write_words(struct buf *out, const struct bounce *b)
 {
 	CLEANUP_BUF struct buf words = BUF_INIT(out->max);
 	int r = make_words(&words, b);
-	bool quoted = r == 0 && has_eight_bit(words.data, words.len);
+	bool quoted = r == 0 && text_has_eight_bit(words.data, words.len);
 
 	if (r == 0)
 		r = buf_printf(out,
@@ -283,7 +274,7 @@ write_original_recipient(struct buf *out, const char *orcpt)
 static int
 write_final_recipient(struct buf *out, const char *address)
 {
-	bool utf8 = has_eight_bit(address, strlen(address));
+	bool utf8 = text_has_eight_bit(address, strlen(address));
 	int r = buf_printf(out, "Final-Recipient: %s; ", utf8 ? "utf-8" : "rfc822");
 
 	if (r == 0)
@@ -364,7 +355,7 @@ write_original(struct buf *out, const struct bounce *b)
 {
 	static const char *const types[2][2] = {{"message/rfc822", "text/rfc822-headers"},
 	    {"message/global", "message/global-headers"}};
-	bool eight_bit = has_eight_bit(b->original, b->original_len), stays = stays_eight_bit(b);
+	bool eight_bit = text_has_eight_bit(b->original, b->original_len), stays = stays_eight_bit(b);
 	bool global = b->global && eight_bit;
 	int r =
 	    buf_printf(out, "\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n",

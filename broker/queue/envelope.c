@@ -1,7 +1,4 @@
-/*
- * envelope.c: see envelope.h. Addresses are one when address_equal says so: local parts with regard to case, domains without; the
- * hash looks at no case.
- */
+/* envelope.c: see envelope.h. Addresses are one when address_equal says so: local parts with regard to case, domains without. */
 #include "broker/queue/envelope.h"
 
 #include <errno.h>
@@ -15,24 +12,10 @@ enum { ORCPT_MAX = 500, ALLOCATION_COST = 16 };
 
 /* ---- the set ---- */
 
-/* FNV-1a. */
-static size_t
-hash_of(const char *address)
-{
-	uint32_t h = 2166136261U;
-
-	for (; *address != '\0'; address++) {
-		unsigned char c = (unsigned char)*address;
-
-		h = (h ^ (c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c)) * 16777619U;
-	}
-	return h;
-}
-
 static size_t *
 find_slot(const struct envelope *e, const char *address)
 {
-	size_t i = hash_of(address) & (e->slot_count - 1);
+	size_t i = address_hash(address) & (e->slot_count - 1);
 
 	while (e->slots[i] != 0 && !address_equal(e->list[e->slots[i] - 1].address, address))
 		i = (i + 1) & (e->slot_count - 1);
