@@ -302,20 +302,3 @@ account_conf_same(const struct vault *v, const struct account_conf *a, const str
 	       sealed_same(v, a->client_secret, b->client_secret) &&
 	       sealed_same(v, a->password, b->password);
 }
-
-/* Octets of "https://host:port". */
-static size_t
-place_len(const char *url)
-{
-	const char *after = strstr(url, "://");
-
-	return after == NULL ? strlen(url) : (size_t)(after + 3 - url) + strcspn(after + 3, "/?#");
-}
-
-bool
-url_same_place(const char *a, const char *b)
-{
-	size_t len = place_len(a);
-
-	return len == place_len(b) && strncasecmp(a, b, len) == 0;
-}

@@ -84,7 +84,4 @@ bool account_conf_same(
 /* Equal strings, NULL being equal to NULL alone. */
 bool text_same(const char *a, const char *b);
 
-/* Scheme, host and port of two addresses are equal. */
-bool url_same_place(const char *a, const char *b);
-
 #endif

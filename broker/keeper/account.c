@@ -17,6 +17,7 @@
 #include <strings.h>
 
 #include "base/address.h"
+#include "base/issuer.h"
 #include "base/log.h"
 #include "broker/keeper/derive.h"
 
@@ -122,7 +123,7 @@ tokens_mismatch(const struct account *a, const char **was, const char **is)
 	if (r->token_endpoint != NULL && c->token_endpoint != NULL) {
 		*was = r->token_endpoint;
 		*is = c->token_endpoint;
-		return url_same_place(*was, *is) ? NULL : "token endpoint";
+		return issuer_is_same_origin(*was, *is) ? NULL : "token endpoint";
 	}
 	*was = r->issuer;
 	*is = c->issuer;
@@ -151,7 +152,7 @@ client_mismatch(const struct account *a, const char **was, const char **is)
 		return "client-id";
 	*was = r->client_secret_server;
 	*is = server;
-	if (*was == NULL || (server != NULL && url_same_place(*was, server)))
+	if (*was == NULL || (server != NULL && issuer_is_same_origin(*was, server)))
 		return NULL;
 	return "authorization server";
 }

@@ -93,17 +93,12 @@ redirect_is_fit(const char *uri)
 void
 authorize_start(struct keeper *k, struct client *c, const struct message *m)
 {
-	struct account *a = keeper_find(k, message_str(m, F_ACCOUNT));
+	struct account *a = attempt_account(k, c, m);
 	const char *uri = message_str(m, F_REDIRECT_URI);
 	struct attempt *t;
 	char uid[24];
 
-	if (a == NULL) {
-		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
-		    "See the names: frank status", NULL);
-		return;
-	}
-	if (attempt_refuse_start(c, a))
+	if (a == NULL)
 		return;
 	if (!redirect_is_fit(uri)) {
 		client_done(c, EX_USAGE,

@@ -209,16 +209,11 @@ ask_code(struct attempt *t)
 void
 authorize_device(struct keeper *k, struct client *c, const struct message *m)
 {
-	struct account *a = keeper_find(k, message_str(m, F_ACCOUNT));
+	struct account *a = attempt_account(k, c, m);
 	struct attempt *t;
 	char uid[24];
 
-	if (a == NULL) {
-		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
-		    "See the names: frank status", NULL);
-		return;
-	}
-	if (attempt_refuse_start(c, a))
+	if (a == NULL)
 		return;
 	t = attempt_new(k, c, a, NULL);
 	if (t == NULL) {

@@ -211,19 +211,6 @@ invite(struct attempt *t)
 	client_release(c);
 }
 
-static struct account *
-find_account(struct keeper *k, struct client *c, const struct message *m)
-{
-	struct account *a = keeper_find(k, message_str(m, F_ACCOUNT));
-
-	if (a == NULL)
-		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
-		    "See the names: frank status", NULL);
-	else if (attempt_refuse_start(c, a))
-		return NULL;
-	return a;
-}
-
 static void
 log_step(const struct client *c, const struct account *a, const char *what)
 {
@@ -237,7 +224,7 @@ void
 authorize_invite(struct keeper *k, struct client *c, const struct message *m)
 {
 	const char *uri = message_str(m, F_REDIRECT_URI);
-	struct account *a = find_account(k, c, m);
+	struct account *a = attempt_account(k, c, m);
 	struct attempt *t;
 
 	if (a == NULL)
@@ -294,7 +281,7 @@ find_flaw(struct keeper *k, const struct account *a, const struct piece lines[LI
 void
 authorize_finish(struct keeper *k, struct client *c, const struct message *m)
 {
-	struct account *a = find_account(k, c, m);
+	struct account *a = attempt_account(k, c, m);
 	CLEANUP_SECRET struct secret *packed = NULL;
 	struct piece lines[LINES];
 	const char *flaw;

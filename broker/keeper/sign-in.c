@@ -313,8 +313,9 @@ attempt_discover(struct attempt *t)
 	request_start(k, id, m, discovered, t, 0);
 }
 
-bool
-attempt_refuse_start(struct client *c, const struct account *a)
+/* Why nobody can sign in for this account, told before anybody tries. True where that is so. */
+static bool
+refuse_start(struct client *c, const struct account *a)
 {
 	const struct account_conf *conf = a->conf;
 	struct diagnosis_facts whose;
@@ -343,6 +344,19 @@ attempt_refuse_start(struct client *c, const struct account *a)
 	else
 		return false;
 	return true;
+}
+
+struct account *
+attempt_account(struct keeper *k, struct client *c, const struct message *m)
+{
+	struct account *a = keeper_find(k, message_str(m, F_ACCOUNT));
+
+	if (a == NULL)
+		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
+		    "See the names: frank status", NULL);
+	else if (refuse_start(c, a))
+		return NULL;
+	return a;
 }
 
 /* ---- the end ---- */

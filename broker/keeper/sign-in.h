@@ -70,8 +70,8 @@ void attempt_fail_fault(struct attempt *t, const char *fault, bool local);
 /* The account was configured otherwise since the attempt began: then it has ended. */
 bool attempt_conf_changed(struct attempt *t);
 
-/* Why nobody can sign in for this account, told before anybody tries. True where that is so. */
-bool attempt_refuse_start(struct client *c, const struct account *a);
+/* The account that a request names. NULL after telling the client that there is none, or why nobody can sign in for it. */
+struct account *attempt_account(struct keeper *k, struct client *c, const struct message *m);
 /* Asks the issuer for the endpoints that are not configured, then calls t->discovered. */
 void attempt_discover(struct attempt *t);
 

@@ -290,15 +290,6 @@ test_scope_warnings(void **state)
 	}
 }
 
-static void
-test_places(void **state)
-{
-	assert_true(url_same_place("https://a.example/token", "https://A.example/v2/token?x"));
-	assert_false(url_same_place("https://a.example/token", "http://a.example/token"));
-	assert_false(url_same_place("https://a.example/token", "https://a.example:8443/token"));
-	assert_false(url_same_place("https://a.example/token", "https://a.example.evil/token"));
-}
-
 static int
 some_random(void *arg, void *to, size_t len)
 {
@@ -340,7 +331,6 @@ main(void)
 	    cmocka_unit_test(test_whole_client),
 	    cmocka_unit_test(test_scopes),
 	    cmocka_unit_test(test_scope_warnings),
-	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_vault),
 	};
 
