@@ -104,12 +104,17 @@ attempt_fail_facts(struct attempt *t, const struct answer_facts *f)
 
 	judge(t, f, &v);
 	answer_text(f, &v, &text);
-	/* a sign-in is not repeated by itself */
-	if (v.class == ANSWER_TRANSIENT)
+	/* Unlike a refresh a sign-in is not repeated by itself. Where somebody here has to do
+	 * something, that comes first. */
+	if (v.class != ANSWER_TRANSIENT)
+		(void)buf_append_str(&next, v.d.next);
+	else if (strcmp(v.d.fixer, "provider") == 0 || v.d.retry == RETRY_THROTTLED)
 		(void)buf_printf(&next, "Try again in a moment: run `frank authorize %s`.",
 		    t->account->conf->name);
 	else
-		(void)buf_append_str(&next, v.d.next);
+		(void)buf_printf(&next,
+		    "%s A sign-in is not repeated by itself: run `frank authorize %s` then.",
+		    v.d.next, t->account->conf->name);
 	attempt_finish(t,
 	    v.class == ANSWER_TRANSIENT ? EX_TEMPFAIL
 	    : v.class == ANSWER_CLIENT  ? EX_CONFIG

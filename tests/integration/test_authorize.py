@@ -22,6 +22,7 @@ def run(ground, options):
     other_user(ground, f)
     sudo(f)
     f.stop()
+    untrusted(ground)
     if not options.no_browser:
         other_modes(ground)
     if not options.no_browser:
@@ -182,6 +183,19 @@ def refusals(ground, f):
     shown = 'AADSTS65004: <b>declined</b> Trace ID: 1 \u00e9'
     check('refusals: line ends become spaces, and text stays text', p.returncode == 77 and shown in err and '\\x' not in err and '\\r' not in err, err)
     check('refusals: the page shows the same, as text', shown.replace('<', '&lt;').replace('>', '&gt;') in t and '\u202e' not in t, t[:900])
+
+
+def untrusted(ground):
+    """Where somebody here has something to mend, trying again is not the next step."""
+    account = oauth_account(ground)
+    del account['ca-file']
+    f = Frank('untrusted', {'a': account})
+    if not check('untrusted: frankd starts', f.start(), f.log()[-800:]):
+        return
+    r = f.frank('authorize', 'a', '--paste', input='')
+    check('untrusted: the authority is to be named, and then the sign-in begun again',
+          r.returncode == 75 and 'ca-file in account a' in r.stderr and 'run `frank authorize a` then' in r.stderr and 'in a moment' not in r.stderr, r)
+    f.stop()
 
 
 def post(url, query):
