@@ -356,37 +356,50 @@ is_made_here(const struct drop *d, const struct stat *file)
 	       ((dir.st_mode & (S_IWGRP | S_IWOTH)) == 0 || file->st_gid == dir.st_gid);
 }
 
-/* NULL where the open file is a message that its owner left here; else why not. */
-static const char *
-check_file(struct drop *d)
+/* Is the open file a message that its owner left here? 0; -EBADMSG with *ret_why; another negative errno
+ * where that cannot be told now. */
+static int
+check_file(struct drop *d, const char **ret_why)
 {
 	static const struct drop_file_ops look = {0};
 	struct stat st;
-	int r;
 
 	if (fstat(d->fd, &st) < 0)
-		return strerror(errno);
+		return -errno;
 	d->caller = (struct caller){.uid = st.st_uid, .groups_by_name = true};
 	d->since = st.st_mtime;
 	if (!S_ISREG(st.st_mode))
-		return "it is no regular file";
-	if (st.st_nlink != 1)
-		return "it has several names";
+		*ret_why = "it is no regular file";
+	else if (st.st_nlink != 1)
+		*ret_why = "it has several names";
 	/* It may have been moved here by one who could write it, and does not own it. */
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return "others than its owner may write it";
-	if (!is_made_here(d, &st))
-		return "it was not made in this directory";
-	r = drop_file_read(d->fd, &look, NULL);
-	return r == 0 ? NULL : r == -EBADMSG ? "it is not what sendmail leaves here" : strerror(-r);
+	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		*ret_why = "others than its owner may write it";
+	else if (!is_made_here(d, &st))
+		*ret_why = "it was not made in this directory";
+	else
+		*ret_why = NULL;
+	if (*ret_why != NULL)
+		return -EBADMSG;
+	*ret_why = "it is not what sendmail leaves here";
+	return drop_file_read(d->fd, &look, NULL);
+}
+
+/* Out of descriptors, memory, or a failing disk: for now. */
+static void
+leave_for_now(struct drop *d, const char *name, int r)
+{
+	tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", name, strerror(-r));
+	close_file(d);
 }
 
 /* Opens the file and begins a session, or is done with it. */
 static void
 begin_file(struct drop *d, const char *name)
 {
-	const char *why;
+	const char *why = NULL;
 	struct stat st;
+	int r;
 
 	if (fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
@@ -401,17 +414,16 @@ begin_file(struct drop *d, const char *name)
 	}
 	/* What is opened may be another file than was looked at: it is looked at again. */
 	d->fd = openat(d->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (d->fd < 0 && errno != EACCES && errno != ELOOP) {
-		/* Out of descriptors, memory, or a failing disk: for now. */
-		if (errno != ENOENT)
-			tell(d, LOG_LEVEL_WARNING, "A file in the drop directory waits.", name,
-			    strerror(errno));
+	r = d->fd < 0 ? -errno : check_file(d, &why);
+	if (r == -ENOENT)
+		return;
+	if (r == -EACCES || r == -ELOOP || r == -EBADMSG) {
+		keep_aside(d, name, r == -EBADMSG ? why : strerror(-r));
+		close_file(d);
 		return;
 	}
-	why = d->fd < 0 ? strerror(errno) : check_file(d);
-	if (why != NULL) {
-		keep_aside(d, name, why);
-		close_file(d);
+	if (r < 0) {
+		leave_for_now(d, name, r);
 		return;
 	}
 	d->replies = d->refused = 0;
