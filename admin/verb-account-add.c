@@ -444,9 +444,15 @@ reload(const struct cli *cli)
 	       link_list(&l, message_new(M_CLIENT_RELOAD), NULL, NULL, NULL) == EX_OK;
 }
 
+/* A frankd that runs goes on with a configuration without accounts, but with none at all it could
+ * not take the account out of force. */
 static void
 tell_undo(const struct account_file *f, bool running)
 {
+	if (running) {
+		(void)printf("To undo: rm %s && frank reload\n", f->path);
+		return;
+	}
 	(void)fputs("To undo: rm", stdout);
 	for (size_t i = f->count; i-- > 0;)
 		if (!f->made[i].is_folder)
@@ -454,7 +460,7 @@ tell_undo(const struct account_file *f, bool running)
 	for (size_t i = f->count, folders = 0; i-- > 0;)
 		if (f->made[i].is_folder)
 			(void)printf("%s %s", folders++ == 0 ? " && rmdir" : "", f->made[i].path);
-	(void)printf("%s\n", running ? " && frank reload" : "");
+	(void)putchar('\n');
 }
 
 /* What was done, what is not, and how to take it back. */

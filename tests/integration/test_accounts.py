@@ -87,6 +87,14 @@ def from_nothing(ground):
     shutil.rmtree(os.path.join(top, 'etc/conf.d'))
     r = frank('again', '--mailbox', 'x@example.com', '--provider', 'sendgrid', '--grant', 'password')
     check('nothing: a folder that include names is made', r.returncode == 0 and os.path.exists(os.path.join(top, 'etc/conf.d/again.conf')), r)
+    shutil.rmtree(os.path.join(top, 'etc'))
+    f = world('fresh')
+    check('nothing: frankd starts', f.start(), f.log()[-800:])
+    env.update(f.env)
+    r = frank('first', '--mailbox', 'x@example.com', '--provider', 'sendgrid', '--grant', 'password')
+    f.stop()
+    check('nothing: where frankd runs, the undoing leaves it a configuration to read', r.returncode == 0 and conf + ' is made' in r.stdout and
+          f'To undo: rm {top}/etc/conf.d/first.conf && frank reload\n' in r.stdout, r)
 
 
 def by_answers(ground):
