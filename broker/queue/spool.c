@@ -227,7 +227,9 @@ say_damaged(struct buf *why, const char *path, const char *detail)
 	(void)buf_printf(why,
 	    "%s: the spool is damaged (%s), so no mail is taken or sent. The file was left as it "
 	    "is; large messages lie beside it in \"bodies\" and are not touched. To save what can "
-	    "be read: stop frankd, then in the folder of that file: (sqlite3 spool.db .dump | sed "
+	    "be read: stop frankd and its sockets (systemctl stop 'frank*'), and with sqlite3 "
+	    "installed, "
+	    "in the folder of that file: (sqlite3 spool.db .dump | sed "
 	    "'s/^ROLLBACK.*/COMMIT;/'; echo 'PRAGMA user_version=%d;') | sqlite3 saved.db; mkdir "
 	    "damaged && mv spool.db* damaged && mv saved.db spool.db && chown --reference=. "
 	    "spool.db && chmod 600 spool.db; then start it again. Without that mail: move "
@@ -314,7 +316,7 @@ settle(struct spool *s, const char *path, struct buf *why)
 {
 	char application[64], limit[64];
 	struct stat st;
-	int64_t clean, top;
+	int64_t clean, top, tables = 0;
 	int r, keep = 1;
 
 	/* A log that stays is overwritten in place: no write of it makes the file system's own
@@ -341,6 +343,10 @@ settle(struct spool *s, const char *path, struct buf *why)
 	r = migrate(s, path, why);
 	if (r < 0)
 		return r;
+	/* as a dump of a file leaves it of which nothing could be read */
+	r = spool_number(s, "SELECT count(*) FROM sqlite_schema WHERE name='meta'", &tables);
+	if (r == 0 && tables == 0)
+		return say_damaged(why, path, "it holds no mail: nothing could be saved");
 	(void)spool_run(s, application);
 	/* a log that a flood has made large is cut when it begins anew */
 	(void)spool_run(s, limit);

@@ -698,8 +698,10 @@ test_accounts(void **state)
 				      .since = 5,
 				      .until = 9,
 				      .failures = 3},
-	    .reply = {
-		.code = 535, .enhanced = "5.7.8", .stage = SMTP_STAGE_AUTH, .text = (char *)"no"},
+	    .reply = {.code = 535,
+		.enhanced = "5.7.8",
+		.stage = SMTP_STAGE_AUTH,
+		.text = (char *)"no"},
 	    .learned_at = (char *)"smtp there:587"};
 	struct spool_account back;
 
@@ -786,6 +788,14 @@ test_damage_and_strangers(void **state)
 	assert_non_null(strstr(buf_str(&why), ".dump"));
 	assert_null(strstr(buf_str(&why), "Bad message"));
 	assert_null(second);
+	assert_int_equal(unlink(path), 0);
+	/* what a dump of it makes where nothing can be read: a version, and no tables */
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=8", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	buf_clear(&why);
+	assert_int_equal(spool_open(p->dir, p->bodies, &second, &why), -EBADMSG);
+	assert_non_null(strstr(buf_str(&why), "nothing could be saved"));
 	assert_int_equal(unlink(path), 0);
 	/* nobody writes there: it is not waited for */
 	assert_int_equal(mkfifo(path, 0600), 0);
