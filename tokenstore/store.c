@@ -212,8 +212,10 @@ make_spare(struct store *s, const struct spare *spare)
 
 	if (fd >= 0)
 		(void)ops->close(ops->arg, fd);
-	if (size == (int64_t)(2 * spare->slot_size) || zeros == NULL)
+	if (size == (int64_t)(2 * spare->slot_size))
 		return 0;
+	if (zeros == NULL)
+		return -ENOMEM;
 	fd = ops->openat(ops->arg, s->dir, ".spare.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0)
 		return fd;
