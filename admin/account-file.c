@@ -137,7 +137,7 @@ account_file_write(const struct cli *cli, const struct providers *p, const char 
     const struct buf *block, struct account_file *ret)
 {
 	const char *config = providers_configuration(p);
-	CLEANUP_FREE char *folder = included_folder(p), *place = NULL;
+	CLEANUP_FREE char *folder = NULL, *place = NULL;
 	int r = 0;
 
 	*ret = (struct account_file){0};
@@ -147,12 +147,18 @@ account_file_write(const struct cli *cli, const struct providers *p, const char 
 		    "configuration is");
 	if (access(config, F_OK) < 0 && errno == ENOENT) {
 		place = folder_of(config);
-		if (place == NULL || asprintf(&folder, "%s/conf.d", place) < 0)
+		if (place == NULL)
 			return cli_fail(cli, EX_USAGE, "give --config the whole path",
 			    "%s is no place for a configuration", config);
+		if (asprintf(&folder, "%s/conf.d", place) < 0) {
+			folder = NULL;
+			return fail(cli, ret, config, -ENOMEM);
+		}
 		r = make_configuration(ret, config, place);
 		if (r < 0)
 			return fail(cli, ret, config, r);
+	} else {
+		folder = included_folder(p);
 	}
 	if (folder == NULL) {
 		(void)fputs(buf_str(block), stderr);
