@@ -193,8 +193,10 @@ document_error(const json_t *object, char **ret_error, char **ret_text)
 {
 	static const char *const codes[] = {"error", "errorId", "status", "code", "errorCode"},
 				 *const texts[] = {"error_description", "message", "errorSummary"};
-	bool has = json_object_get(object, "error") != NULL ||
-		   json_object_get(object, "errorCode") != NULL;
+	/* a good answer may hold them too, as null, false or "" */
+	bool has = document_text(object, "error") != NULL ||
+		   json_is_object(json_object_get(object, "error")) ||
+		   document_text(object, "errorCode") != NULL;
 	const char *code = has ? first_text(object, codes, ARRAY_SIZE(codes)) : NULL;
 	struct buf text CLEANUP_BUF = BUF_INIT(2 * DOCUMENT_MAX);
 

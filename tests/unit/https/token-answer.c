@@ -89,6 +89,10 @@ static const struct row rows[] = {
     {500, "{" AT "}", FAULT, "JSON that names no error", 0, NULL},
     {404, "{\"message\":\"no such thing\"}", FAULT, "JSON that names no error", 0, NULL},
     {200, "\xef\xbb\xbf{" AT "}", TOKEN, "at-1", -1, NULL},
+    {200, "{" AT ",\"error\":null,\"errorCode\":\"\",\"status\":\"approved\"}", TOKEN, "at-1", -1,
+	NULL},
+    {200, "{" AT ",\"error\":false,\"code\":\"0\"}", TOKEN, "at-1", -1, NULL},
+    {200, "{" AT ",\"error\":\"\",\"status\":\"ok\"}", TOKEN, "at-1", -1, NULL},
     /* refusals, whatever the status */
     {400, "{\"error\":\"invalid_grant\"}", OAUTH_ERROR, "invalid_grant", 0, NULL},
     {401, "{\"error\":\"invalid_client\",\"error_description\":\"no\"}", OAUTH_ERROR,
