@@ -227,6 +227,7 @@ normalise_header(struct recode *r)
 			while (next < r->header.len && data[next] == '\r')
 				next++;
 			r->refused = r->refused || next == r->header.len || data[next] != '\n';
+			i = next > i ? next - 1 : i; /* a run of them is looked over once */
 		} else {
 			e = buf_append_char(&out, data[i]);
 		}

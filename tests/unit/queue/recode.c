@@ -406,6 +406,30 @@ test_odd_octets(void **state)
 #undef SEVEN
 }
 
+/* A part's header of nothing but CRs is looked over once: not once from each of them, which would take hours. */
+static void
+test_many_crs(void **state)
+{
+	static const char before[] =
+	    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX: ",
+			  crs[] =
+			      "\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r",
+			  after[] = "x\r\n\r\ntext\r\n--b--\r\n";
+	struct complete_facts facts = {.mime = true, .odd_octets = true};
+	CLEANUP_BUF struct buf out = BUF_INIT(100000);
+	struct recode *r = recode_new(RECODE_ENCODE, &facts, on_write, &out);
+	enum recode_way way;
+	bool is_signed;
+
+	assert_non_null(r);
+	assert_int_equal(recode_input(r, before, strlen(before)), 0);
+	for (int i = 0; i < 128 * 1024; i++)
+		assert_int_equal(recode_input(r, crs, strlen(crs)), 0);
+	assert_int_equal(recode_input(r, after, strlen(after)), 0);
+	assert_int_equal(recode_end(r, &facts, &way, &is_signed), -EILSEQ);
+	(void)recode_free(r);
+}
+
 static void
 test_soft_breaks_spare_escapes(void **state)
 {
@@ -465,6 +489,7 @@ main(void)
 	    cmocka_unit_test(test_other_ways),
 	    cmocka_unit_test(test_parts),
 	    cmocka_unit_test(test_odd_octets),
+	    cmocka_unit_test(test_many_crs),
 	    cmocka_unit_test(test_soft_breaks_spare_escapes),
 	    cmocka_unit_test(test_label),
 	    cmocka_unit_test(test_needs),
