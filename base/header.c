@@ -13,7 +13,7 @@ enum {
 	/* A longer line is none of those in front of a message, and names no field. */
 	ENVELOPE_LINE_MAX = 1000,
 	/* Whoever asks with each line that comes in has all of them read again each time. */
-	ENVELOPE_LINES_MAX = 64,
+	ENVELOPE_LINES_MAX = 16,
 };
 
 static bool

@@ -32,7 +32,7 @@ int header_next(const char *data, size_t len, bool eof, size_t *at, struct heade
  * The lines that mbox files and old mail transports put in front of a message, "From sender date" and behind
  * it ">From ...": they are no fields, and no text either. They count as such where the line behind them is a
  * field, or where one has a time of day, as mbox files have it, in which case that one and those before it
- * count whatever follows; a text that begins with the word has neither. Behind the 64th there are no more.
+ * count whatever follows; a text that begins with the word has neither. Behind the 16th there are no more.
  *
  * Returns 0 with *ret_len their length (0 where there are none), or -EAGAIN when more must be seen (never with
  * `eof`, which says that data[0..len) is all there is).
