@@ -459,6 +459,33 @@ settings_same_key(const struct settings *s, const struct settings *old)
 	return strcmp(s->conf->master_key.text, old->conf->master_key.text) == 0;
 }
 
+static void
+look_into_pem(const struct settings *s, const struct conf_listener *n,
+    const struct conf_reference *ref, const char *mark, const char *what, struct buf *report)
+{
+	const struct secret *text = settings_secret(s, ref);
+
+	if (text == NULL ||
+	    memmem(secret_bytes(text), secret_len(text), mark, strlen(mark)) != NULL)
+		return;
+	(void)buf_printf(report,
+	    "%s:%u: warning: listener \"%s\": %s holds no %s (PEM): no TLS is possible with it\n",
+	    ref->place.file, ref->place.line, n->name, ref->text, what);
+}
+
+/* Main links no library for TLS, so only what stands outside of the base64 is looked at. What lies
+ * within, frank-tls finds, and logs it. */
+static void
+look_into_certificates(const struct settings *s, struct buf *report)
+{
+	for (size_t i = 0; i < s->conf->listener_count; i++) {
+		const struct conf_listener *n = &s->conf->listeners[i];
+
+		look_into_pem(s, n, &n->certificate, "CERTIFICATE-----", "certificate", report);
+		look_into_pem(s, n, &n->key, "PRIVATE KEY-----", "private key", report);
+	}
+}
+
 int
 settings_complete(struct settings *s, struct commands *c, struct buf *report)
 {
@@ -468,6 +495,7 @@ settings_complete(struct settings *s, struct commands *c, struct buf *report)
 	if (aliases < 0 && aliases != -ENOMEM && s->lenient)
 		aliases = conf_note_lapse(s->conf, "aliases",
 		    "the aliases file cannot be read, and no alias is in force");
+	look_into_certificates(s, report);
 	packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);
 	permissions = permissions_check(s->conf, report);
 	return r < 0         ? r

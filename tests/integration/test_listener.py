@@ -332,7 +332,14 @@ def tls(w):
     r = w.f.frank('reload')
     check('a certificate that is no good: the old one stays, and the log says so', wait_for(lambda: 'the certificate that it had stays in use' in w.f.log(), 10) and peer_name(w, 'tls') == 'second', w.f.log()[-600:])
     with open(w.in_use, 'w') as f:
+        f.write('no certificate\n')
+    r = subprocess.run([program('frankd'), '-c', w.f.conf_file, '--check'], capture_output=True, text=True, env=w.f.env, timeout=20)
+    check('a file that holds neither certificate nor key: --check says where', r.returncode == 0 and
+          all(re.search(rf'frank\.conf:\d+: warning: listener "{n}": file:{w.in_use} holds no {what} \(PEM\)', r.stderr) for n in ('start', 'tls') for what in ('certificate', 'private key')), r.stderr)
+    with open(w.in_use, 'w') as f:
         f.write(good)
+    r = subprocess.run([program('frankd'), '-c', w.f.conf_file, '--check'], capture_output=True, text=True, env=w.f.env, timeout=20)
+    check('and nothing of a good one', r.returncode == 0 and 'PEM' not in r.stderr, r.stderr)
     w.f.frank('reload')
     os.kill(role_pid(w, 'frank-tls'), signal.SIGKILL)
     check('frank-tls killed: the next connection has it again', wait_for(lambda: w.talk('tls') is None, 20, 0.5), w.f.log()[-600:])
