@@ -63,7 +63,11 @@ fill_texts(struct submission *s, const char *domain, struct plan_texts *x)
 	int r = queue_date(&x->date);
 
 	if (r == 0)
-		r = random_id(&x->id, domain == NULL ? c->mail_name : domain, (int64_t)time(NULL));
+		/* in ASCII, so that no server is needed for it that takes more */
+		r = random_id(&x->id,
+		    domain == NULL || text_has_eight_bit(domain, strlen(domain)) ? c->mail_name
+										 : domain,
+		    (int64_t)time(NULL));
 	if (r == 0)
 		r = buf_printf(&x->received, "by %s (Frank) id %s; %s", c->hostname,
 		    spool_id_text(s->t->message->id, id), buf_str(&x->date));

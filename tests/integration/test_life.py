@@ -35,7 +35,7 @@ def lapses(ground, sink):
     n = sink.stats()['messages']
     check('lapse: mail of the rest goes out', f.send('billing@example.test', 'x@example.test', marker('rest')) == 0 and wait_for(lambda: sink.stats()['messages'] == n + 1, 15, 0.1), f.shown())
     check('lapse: mail of that account waits', f.send('gone@example.test', 'x@example.test', marker('gone')) == 0 and f.account('gone').get('state') == 'configuration'
-          and len(f.queue()) == 1, f.shown())
+          and wait_for(lambda: len(f.queue()) == 1, 15), f.shown())
     status = f.frank('status').stdout
     check('lapse: frank status names both', 'gone.secret' in status and 'no-such-user-here' in status, status)
     check('lapse: they are events', wait_for(lambda: f.frank('events').stdout.count('out-of-force') == 2, 10, 0.2), f.frank('events').stdout)
