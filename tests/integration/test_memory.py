@@ -77,6 +77,7 @@ def run(ground, options):
     check('mail was sent', ground.arrived('memory@example.test', m), f.shown())
     ground.remember()
     pids = {name_of(p): p for p in f.pids()}
+    limits = {name: open(f'/proc/{pid}/limits').read() for name, pid in pids.items()}  # before the idle ones leave
     if os.getuid() != 0:
         check.skip('what is in memory', 'only root may look')
     else:
@@ -91,9 +92,8 @@ def run(ground, options):
         sanitized = f.is_sanitized()
         own = [x for x in flags if ({'dd', 'wf'} if sanitized else {'lo', 'dd', 'wf'}) <= set(x.split())]
         check(f'the keys that keeper needs are in {len(own)} mappings that are {"" if sanitized else "locked, "}in no dump, and in no child', len(own) >= 2, flags[:5])
-    for name, pid in sorted(pids.items()):
-        limits = open(f'/proc/{pid}/limits').read()
-        check(f'{name} leaves no core file', re.search(r'Max core file size\s+0\s+0', limits), limits)
+    for name in sorted(pids):
+        check(f'{name} leaves no core file', re.search(r'Max core file size\s+0\s+0', limits[name]), limits[name])
     if os.getuid() != 0:
         check.skip('a debugger of the same uid', 'needs root to become that user')
         return
