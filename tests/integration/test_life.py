@@ -25,7 +25,7 @@ def lapses(ground, sink):
     """One small thing that is gone since stops its own block at a start, loudly, and nothing else."""
     f = Frank('lapses', {'a': {'provider': 'generic', 'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'127.0.0.1:{sink.port}', 'tls': 'none'},
                          'gone': password_account(ground, mailbox_='gone@example.test')})
-    secret = f.path('gone.secret')
+    secret = os.path.join(harness_dir(), 'gone.secret')  # not where the search for secrets looks
     f.accounts['gone']['password'] = 'file:' + secret
     f.services = {'all': dict(users=['*', 'no-such-user-here'], accounts=['a', 'gone'], senders=['*'], **{'from': 'keep'})}
     f.write_conf()
