@@ -58,10 +58,9 @@ rate_limit_wait(const struct rate_limit *l, unsigned rate, uint64_t period, uint
 	return ends > now ? ends - now : 0;
 }
 
-void
-rate_limit_spend(struct rate_limit *l, uint64_t period, int64_t at, unsigned count)
+static void
+spend_in_slot(struct rate_limit *l, uint64_t slot, uint32_t count)
 {
-	uint64_t slot = slot_of(at, period);
 	uint32_t *spent;
 
 	if (slot < first_of(l->slot))
@@ -72,6 +71,20 @@ rate_limit_spend(struct rate_limit *l, uint64_t period, int64_t at, unsigned cou
 		l->slot = slot;
 	spent = &l->spent[place_of(slot)];
 	*spent = count > UINT32_MAX - *spent ? UINT32_MAX : *spent + count;
+}
+
+void
+rate_limit_spend(struct rate_limit *l, uint64_t period, int64_t at, unsigned count)
+{
+	spend_in_slot(l, slot_of(at, period), count);
+}
+
+void
+rate_limit_add(struct rate_limit *to, const struct rate_limit *from)
+{
+	for (uint64_t s = first_of(from->slot); s <= from->slot; s++)
+		if (from->spent[place_of(s)] > 0)
+			spend_in_slot(to, s, from->spent[place_of(s)]);
 }
 
 void

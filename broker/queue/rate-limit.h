@@ -32,6 +32,9 @@ uint64_t rate_limit_wait(const struct rate_limit *l, unsigned rate, uint64_t per
  * later finds what was spent. */
 void rate_limit_spend(struct rate_limit *l, uint64_t period, int64_t at, unsigned count);
 
+/* What was spent in `from` counts in `to` as well; both are of the same period. */
+void rate_limit_add(struct rate_limit *to, const struct rate_limit *from);
+
 /* Takes back one of what was spent last. */
 void rate_limit_give_back(struct rate_limit *l);
 

@@ -160,6 +160,10 @@ join_group(struct usage *u, bool nameless)
 		g->connections += u->connections;
 		g->in_flight += u->in_flight;
 		g->memory += u->memory;
+		/* what it did before main answered: else each new uid had a few tries of its own */
+		rate_limit_add(&g->minute, &u->minute);
+		rate_limit_add(&g->logins, &u->logins);
+		rate_limit_add(&g->checks, &u->checks);
 	} else {
 		g->unknown += u->connections;
 	}

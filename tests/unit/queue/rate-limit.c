@@ -110,6 +110,30 @@ test_given_back(void **state)
 	assert_true(rate_limit_is_idle(&l, MINUTE, 59000 + 2 * MINUTE));
 }
 
+static void
+test_added(void **state)
+{
+	struct rate_limit a = {0}, b = {0};
+
+	rate_limit_spend(&a, MINUTE, 100000, 3);
+	rate_limit_spend(&b, MINUTE, 70000, 2);
+	rate_limit_spend(&b, MINUTE, 130000, 1);
+	rate_limit_add(&a, &b);
+	assert_int_equal(rate_limit_wait(&a, 7, MINUTE, 130000), 0);
+	assert_true(rate_limit_wait(&a, 6, MINUTE, 130000) > 0);
+	/* what is over is over */
+	assert_int_equal(
+	    rate_limit_wait(&a, 5, MINUTE, 70000 + MINUTE + MINUTE / RATE_LIMIT_SLOTS), 0);
+	/* into one that is empty, and one that is long ahead */
+	a = (struct rate_limit){0};
+	rate_limit_add(&a, &b);
+	assert_true(rate_limit_wait(&a, 3, MINUTE, 130000) > 0);
+	a = (struct rate_limit){0};
+	rate_limit_spend(&a, MINUTE, 900000, 1);
+	rate_limit_add(&a, &b);
+	assert_int_equal(rate_limit_wait(&a, 2, MINUTE, 900000), 0);
+}
+
 int
 main(void)
 {
@@ -118,6 +142,7 @@ main(void)
 	    cmocka_unit_test(test_what_was_spent_before_a_start_counts),
 	    cmocka_unit_test(test_no_rate_and_more_than_the_rate),
 	    cmocka_unit_test(test_given_back),
+	    cmocka_unit_test(test_added),
 	};
 
 	return cmocka_run_group_tests_name("queue/rate-limit", tests, NULL, NULL);
