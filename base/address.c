@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/auxv.h>
 
 #include "base/codec.h"
 
@@ -234,17 +233,13 @@ address_equal(const char *a, const char *b)
 	return da - a == db - b && memcmp(a, b, (size_t)(da - a)) == 0 && strcasecmp(da, db) == 0;
 }
 
-/* FNV-1a, begun by what the kernel gives to each program that it starts. */
+/* FNV-1a, begun by the seed. */
 uint32_t
-address_hash(const char *s)
+address_hash(const char *s, uint32_t seed)
 {
-	const void *seed = (const void *)(uintptr_t)getauxval(AT_RANDOM); /* 16 octets */
 	const char *domain = address_domain(s);
-	uint32_t h = 2166136261U, first = 0;
+	uint32_t h = 2166136261U ^ seed;
 
-	if (seed != NULL)
-		memcpy(&first, seed, sizeof(first));
-	h ^= first;
 	for (; *s != '\0'; s++) {
 		bool upper = domain != NULL && s >= domain && *s >= 'A' && *s <= 'Z';
 

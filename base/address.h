@@ -42,9 +42,9 @@ const char *address_domain(const char *s);
 /* Equal mailboxes: local parts byte for byte, domains without regard to ASCII case. */
 bool address_equal(const char *a, const char *b);
 
-/* The same for equal mailboxes, in one process: in the next it is another, so that nobody can make up a list of
- * addresses that all fall into one slot of a table. */
-uint32_t address_hash(const char *s);
+/* The same for equal mailboxes under one seed. Where others choose the addresses the seed is random, so that nobody can
+ * make up a list that falls into one slot of a table. */
+uint32_t address_hash(const char *s, uint32_t seed);
 
 /* Equal as providers compare logins: the whole without regard to ASCII case. */
 bool address_equal_nocase(const char *a, const char *b);

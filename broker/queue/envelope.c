@@ -15,7 +15,7 @@ enum { ORCPT_MAX = 500, ALLOCATION_COST = 16 };
 static size_t *
 find_slot(const struct envelope *e, const char *address)
 {
-	size_t i = address_hash(address) & (e->slot_count - 1);
+	size_t i = address_hash(address, e->seed) & (e->slot_count - 1);
 
 	while (e->slots[i] != 0 && !address_equal(e->list[e->slots[i] - 1].address, address))
 		i = (i + 1) & (e->slot_count - 1);
@@ -55,6 +55,8 @@ make_room(struct envelope *e)
 	e->room = room;
 	e->slots = slots;
 	e->slot_count = room * 2;
+	if (room > 1)
+		e->seed = queue_random();
 	for (size_t i = 0; i < e->count; i++)
 		*find_slot(e, e->list[i].address) = i + 1;
 	return 0;

@@ -18,6 +18,7 @@ struct envelope {
 	    text; /* octets of all addresses and ORCPT that were added, with what allocation costs */
 	size_t *slots; /* hash table: indexes into list, plus one; 0: free */
 	size_t slot_count;
+	uint32_t seed; /* of the hash; another each time that the table grows */
 };
 
 /* Why a recipient is refused. */

@@ -202,10 +202,11 @@ test_parts(void **state)
 	assert_true(address_equal("root", "root"));
 	assert_false(address_equal("root", "Root"));
 	assert_false(address_equal("root", "root@x"));
-	assert_int_equal(address_hash("a@B.c"), address_hash("a@b.C"));
-	assert_int_equal(address_hash("root"), address_hash("root"));
-	assert_int_not_equal(address_hash("ab@b.c"), address_hash("Ab@b.c"));
-	assert_int_not_equal(address_hash("root"), address_hash("Root"));
+	assert_int_equal(address_hash("a@B.c", 7), address_hash("a@b.C", 7));
+	assert_int_equal(address_hash("root", 7), address_hash("root", 7));
+	assert_int_not_equal(address_hash("root", 7), address_hash("root", 8));
+	assert_int_not_equal(address_hash("ab@b.c", 7), address_hash("Ab@b.c", 7));
+	assert_int_not_equal(address_hash("root", 7), address_hash("Root", 7));
 	assert_true(address_equal_nocase("Me@B.c", "me@b.C"));
 	assert_true(address_is_utf8("\xc3\xa4@b", 4));
 	assert_false(address_is_utf8("a@b", 3));
