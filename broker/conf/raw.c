@@ -497,7 +497,8 @@ key_on_line(const char *text, unsigned line)
 
 	while (text != NULL && line-- > 1) {
 		text = strchr(text, '\n');
-		text += text != NULL;
+		if (text != NULL)
+			text++;
 	}
 	if (text == NULL)
 		return NULL;

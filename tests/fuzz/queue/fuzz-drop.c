@@ -47,6 +47,18 @@ role_drop(struct role *r, enum role_id peer)
 {
 }
 
+int
+role_dir(const struct role *r, const char *name)
+{
+	return -1;
+}
+
+/* Connections are not here either. */
+void
+connections_trim(struct connections *c)
+{
+}
+
 /* Checks of accounts are asked for at the control socket, which is not here. */
 void
 checks_peer(struct queue *q, bool up)
@@ -148,9 +160,9 @@ know_user(void)
 	message_put_u64(m, F_UID, 1000);
 	message_put_str(m, F_USER_NAME, "alice");
 	message_put_str(m, F_FULL_NAME, "Alice, A.");
-	if (users_get(&queue, 1000, on_user, NULL) != NULL)
+	if (users_get(queue.users, 1000, on_user, NULL) != NULL)
 		abort();
-	users_answer(&queue, m);
+	users_answer(queue.users, m);
 	(void)message_free(m);
 }
 
@@ -188,8 +200,9 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	to_main = channel_new(queue.base, pair[0], ROLE_QUEUE, ROLE_MAIN, &channel_ops, NULL);
 	if (to_main == NULL)
 		abort();
-	queue.users = users_new();
-	if (queue.base == NULL || queue.users == NULL || turn_init(&queue) < 0 ||
+	queue.users = users_new(to_main);
+	queue.log = log_limit_new(queue.base);
+	if (queue.base == NULL || queue.users == NULL || queue.log == NULL || turn_init(&queue) < 0 ||
 	    walks_init(&queue) < 0 || dispatch_init(&queue) < 0)
 		abort();
 	configure();

@@ -30,7 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			(void)recipients_add_list(&r, o.recipients[i], strlen(o.recipients[i]));
 		if (o.sender != NULL)
 			(void)recipients_add_list(&r, o.sender, strlen(o.sender));
-	} else if (o.wrong == NULL || o.wrong_word == NULL) {
+	} else if (o.wrong == NULL) {
 		abort();
 	}
 	recipients_free(&r);
