@@ -62,9 +62,8 @@ enhanced_in(const char *set, const char *enhanced)
 	return false;
 }
 
-/* Does `s` begin with an enhanced code? Its length, or 0. */
-static size_t
-enhanced_at(const char *s)
+size_t
+diagnosis_enhanced_length(const char *s)
 {
 	size_t len = 1;
 
@@ -80,6 +79,15 @@ enhanced_at(const char *s)
 			return 0;
 		len += digits;
 	}
+	return len;
+}
+
+/* Does `s` begin with an enhanced code that stands alone? Its length, or 0. */
+static size_t
+enhanced_at(const char *s)
+{
+	size_t len = diagnosis_enhanced_length(s);
+
 	return s[len] == '\0' || s[len] == ' ' ? len : 0;
 }
 

@@ -63,24 +63,12 @@ read_lines(const char *text, enum smtp_stage stage, struct smtp_reply *ret)
 
 /* ---- a reply in a sentence ---- */
 
-/* The enhanced code that `s` begins with: its length, or 0. */
+/* The enhanced code of a refusal that `s` begins with, in a sentence: its length, or 0. */
 static size_t
 enhanced_length(const char *s)
 {
-	size_t len = 1;
+	size_t len = *s == '4' || *s == '5' ? diagnosis_enhanced_length(s) : 0;
 
-	if (*s != '4' && *s != '5')
-		return 0;
-	for (int i = 0; i < 2; i++) {
-		size_t digits;
-
-		if (s[len++] != '.')
-			return 0;
-		digits = strspn(s + len, "0123456789");
-		if (digits < 1 || digits > 3)
-			return 0;
-		len += digits;
-	}
 	return s[len] == '.' || isalnum((unsigned char)s[len]) ? 0 : len;
 }
 

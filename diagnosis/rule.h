@@ -102,6 +102,10 @@ struct diagnosis_match {
 	char said[2048];   /* the same without mail addresses, whose words mean nothing */
 };
 
+/* How many octets at the start of `s` have the form of an enhanced status code (RFC 3463), "5.7.139": 0 where there is none.
+ * What follows it is the caller's to judge. */
+size_t diagnosis_enhanced_length(const char *s);
+
 void diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret);
 
 /* Fills in a template of the table; always terminated, cut at a character where it is too long. */
