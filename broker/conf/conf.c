@@ -391,7 +391,7 @@ add_listener(struct loader *l, const struct raw_block *b)
 
 /* ---- how people are told ---- */
 
-/* Also the words that the queue gives to events (broker/queue/notice.c). */
+/* Also the words that the queue gives to events (broker/queue/notify/notice.c). */
 const char *const conf_event_kinds[] = {"needs-authorization", "refused", "client-error",
     "configuration", "client-secret-expires", "certificate-expires", "consent-lapses",
     "mail-failed", "mail-held", "mail-returned", "drop-refused", "disk-full", "out-of-force",

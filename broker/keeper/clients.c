@@ -16,7 +16,7 @@
 #include <sysexits.h>
 
 #include "base/log.h"
-#include "broker/keeper/assertion.h"
+#include "broker/keeper/accounts/assertion.h"
 #include "broker/role/caller.h"
 
 enum { ACCOUNT_SHOWN_MAX = 64 /* octets of a name that is no account's */ };

@@ -15,8 +15,8 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "broker/keeper/assertion.h"
-#include "broker/keeper/scope.h"
+#include "broker/keeper/accounts/assertion.h"
+#include "broker/keeper/accounts/scope.h"
 
 enum {
 	LOCK_STEP = 50,   /* ms */

@@ -22,7 +22,7 @@
 
 #include <sys/types.h>
 
-#include "broker/keeper/account.h"
+#include "broker/keeper/accounts/account.h"
 #include "broker/role/log-limit.h"
 #include "broker/role/places.h"
 #include "broker/role/role.h"

@@ -15,8 +15,8 @@
 
 #include "base/codec.h"
 #include "base/log.h"
-#include "broker/keeper/assertion.h"
-#include "broker/keeper/scope.h"
+#include "broker/keeper/accounts/assertion.h"
+#include "broker/keeper/accounts/scope.h"
 
 enum { IN_FLIGHT_MAX = 256, AUDIENCE_SHOWN = 500 };
 enum { REQUEST_LONGEST = 180000, START_LONGEST = 30000 }; /* ms */

@@ -1,7 +1,7 @@
 /*
  * queue.c: the role: what main and the other roles say, timers, the end.
  */
-#include "broker/queue/notice.h"
+#include "broker/queue/notify/notice.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "broker/queue/role.h"
-#include "broker/queue/usage.h"
+#include "broker/queue/inbound/usage.h"
 
 enum {
 	SWEEP_SECONDS = 120,

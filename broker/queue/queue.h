@@ -48,10 +48,10 @@
 #include <event2/event.h>
 
 #include "broker/ipc/channel.h"
-#include "broker/queue/rate-limit.h"
+#include "broker/queue/inbound/rate-limit.h"
 #include "broker/queue/settings.h"
-#include "broker/queue/spool.h"
-#include "broker/queue/space.h"
+#include "broker/queue/spool/spool.h"
+#include "broker/queue/spool/space.h"
 #include "broker/role/caller.h"
 #include "broker/role/log-limit.h"
 #include "broker/role/role.h"

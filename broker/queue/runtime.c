@@ -5,7 +5,7 @@
  * the spool.
  */
 #include "broker/message/dkim.h"
-#include "broker/queue/notice.h"
+#include "broker/queue/notify/notice.h"
 
 #include <errno.h>
 #include <string.h>

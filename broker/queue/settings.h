@@ -6,7 +6,7 @@
 
 #include "base/aliases.h"
 #include "broker/ipc/message.h"
-#include "broker/queue/policy.h"
+#include "broker/queue/inbound/policy.h"
 
 struct settings_account {
 	char *name;

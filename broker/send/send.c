@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "broker/ipc/reply.h"
-#include "broker/send/check.h"
+#include "broker/send/check/check.h"
 #include "broker/send/finder.h"
 #include "broker/send/pool.h"
 #include "broker/send/session.h"

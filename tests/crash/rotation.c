@@ -26,7 +26,7 @@
 
 #include "base/log.h"
 #include "broker/ipc/message.h"
-#include "broker/keeper/account.h"
+#include "broker/keeper/accounts/account.h"
 #include "tests/crash/disk.h"
 
 enum { ROUNDS = 4, TOKEN_LONGEST = 16 * 1024 };

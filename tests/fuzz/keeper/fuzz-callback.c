@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/keeper/callback.h"
+#include "broker/keeper/sign-in/callback.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

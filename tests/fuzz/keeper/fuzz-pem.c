@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/keeper/assertion.h"
+#include "broker/keeper/accounts/assertion.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

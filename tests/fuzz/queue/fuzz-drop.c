@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/smtp/server.h"
 #include "broker/queue/queue.h"
-#include "broker/queue/usage.h"
+#include "broker/queue/inbound/usage.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,9 +1,9 @@
-/* fuzz-login: what clients say in AUTH (broker/queue/login.h). The first octet chooses the
+/* fuzz-login: what clients say in AUTH (broker/queue/inbound/login.h). The first octet chooses the
  * mechanism; responses are divided by 0xff, an empty first one being none. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/queue/login.h"
+#include "broker/queue/inbound/login.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

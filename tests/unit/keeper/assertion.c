@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #include "base/codec.h"
-#include "broker/keeper/assertion.h"
-#include "broker/keeper/derive.h"
+#include "broker/keeper/accounts/assertion.h"
+#include "broker/keeper/accounts/derive.h"
 #include "tokenstore/seal.h"
 
 struct keys {

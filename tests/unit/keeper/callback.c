@@ -1,4 +1,4 @@
-/* Unit tests of broker/keeper/callback.c: what a browser may bring back, and what it may not. */
+/* Unit tests of broker/keeper/sign-in/callback.c: what a browser may bring back, and what it may not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/issuer.h"
-#include "broker/keeper/callback.h"
+#include "broker/keeper/sign-in/callback.h"
 
 #define GOOGLE "https%3A%2F%2Faccounts.google.com"
 

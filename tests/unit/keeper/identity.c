@@ -1,4 +1,4 @@
-/* Unit tests of broker/keeper/identity.c: which claims name a mailbox, and what an ID token must say. */
+/* Unit tests of broker/keeper/sign-in/identity.c: which claims name a mailbox, and what an ID token must say. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/keeper/identity.h"
+#include "broker/keeper/sign-in/identity.h"
 
 #define MS "https://login.microsoftonline.com/"
 #define OURS "11111111-2222-4333-8444-555555555555"

@@ -1,5 +1,5 @@
 /*
- * Unit tests of broker/keeper/machine.c under virtual time, against a server, a disk and callers
+ * Unit tests of broker/keeper/accounts/machine.c under virtual time, against a server, a disk and callers
  * that are variables of the test.
  */
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/keeper/machine.h"
+#include "broker/keeper/accounts/machine.h"
 
 struct world {
 	struct vault *vault;

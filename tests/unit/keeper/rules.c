@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/keeper/account-conf.h"
-#include "broker/keeper/attempt.h"
-#include "broker/keeper/classify.h"
-#include "broker/keeper/scope.h"
+#include "broker/keeper/accounts/account-conf.h"
+#include "broker/keeper/sign-in/attempt.h"
+#include "broker/keeper/accounts/classify.h"
+#include "broker/keeper/accounts/scope.h"
 
 /* RFC 7636 appendix B. */
 static void

@@ -1,5 +1,5 @@
 /*
- * Unit tests of broker/keeper/machine.c where tokens come from a secret or a key alone: it asks at
+ * Unit tests of broker/keeper/accounts/machine.c where tokens come from a secret or a key alone: it asks at
  * once, writes nothing, and a refresh token of before stays where it is.
  */
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "broker/keeper/machine.h"
+#include "broker/keeper/accounts/machine.h"
 
 struct world {
 	struct vault *vault;

@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/bounce.c: reports that RFC 3464 readers understand. */
+/* Unit tests of broker/queue/delivery/bounce.c: reports that RFC 3464 readers understand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "broker/queue/bounce.h"
+#include "broker/queue/delivery/bounce.h"
 
 static const struct smtp_reply refused = {.code = 550,
     .enhanced = "5.1.1",

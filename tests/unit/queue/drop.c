@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "broker/queue/drop-file.h"
+#include "broker/queue/inbound/drop-file.h"
 #include "tests/unit/queue/view.h"
 
 enum { SHORT = 300, LONG = 5000 };

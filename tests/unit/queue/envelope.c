@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "broker/queue/envelope.h"
+#include "broker/queue/inbound/envelope.h"
 
 static char *domains[] = {(char *)"localhost", (char *)"host.example"};
 static struct settings settings = {.hostname = (char *)"host.example",

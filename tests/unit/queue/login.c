@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/login.c and of how broker/queue/password.c spells a password. */
+/* Unit tests of broker/queue/inbound/login.c and of how broker/queue/inbound/password.c spells a password. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/attr.h"
-#include "broker/queue/login.h"
-#include "broker/queue/password.h"
+#include "broker/queue/inbound/login.h"
+#include "broker/queue/inbound/password.h"
 
 #define BYTES(text) text, sizeof(text) - 1
 

@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/policy.c: who is served by what, and what becomes of what they claim.
+/* Unit tests of broker/queue/inbound/policy.c: who is served by what, and what becomes of what they claim.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/attr.h"
-#include "broker/queue/policy.h"
+#include "broker/queue/inbound/policy.h"
 #include "broker/role/caller.h"
 
 static uint32_t cron_users[] = {0, 33};

@@ -1,4 +1,4 @@
-/* Unit tests of broker/queue/schedule.c: waits, what outcomes mean, and the states of an account.
+/* Unit tests of broker/queue/delivery/schedule.c: waits, what outcomes mean, and the states of an account.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "broker/queue/schedule.h"
+#include "broker/queue/delivery/schedule.h"
 
 static void
 test_retry_delays(void **state)

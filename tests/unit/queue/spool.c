@@ -1,5 +1,5 @@
 /*
- * Unit tests of broker/queue/spool.c: what was stored comes back, what a crash left is mended, and
+ * Unit tests of broker/queue/spool/spool.c: what was stored comes back, what a crash left is mended, and
  * no failure of the disk loses or half-stores anything. Faults come from a thin VFS over SQLite's
  * own, which fails the Nth write, sync or truncation, until an N is reached that no longer happens.
  */
@@ -19,8 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/queue/spool-vfs.h"
-#include "broker/queue/spool.h"
+#include "broker/queue/spool/spool-vfs.h"
+#include "broker/queue/spool/spool.h"
 
 /* ---- a VFS that fails ---- */
 

@@ -10,7 +10,7 @@
 
 #include <event2/event.h>
 
-#include "broker/queue/usage.h"
+#include "broker/queue/inbound/usage.h"
 
 /* A uid without a name, whose record is in the same chain of the table as that of all of them: they are
  * 256 chains, and CALLER_UID_OVERFLOW is 65534. */

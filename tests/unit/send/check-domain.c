@@ -1,5 +1,5 @@
 /*
- * Unit tests of broker/send/check-domain.c: a DNS of our own answers, at once or not at all, and the
+ * Unit tests of broker/send/check/check-domain.c: a DNS of our own answers, at once or not at all, and the
  * findings are what a support engineer would say.
  */
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "broker/send/check-domain.h"
+#include "broker/send/check/check-domain.h"
 
 struct record {
 	const char *name, *text;

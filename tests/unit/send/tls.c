@@ -24,7 +24,7 @@
 
 #include "base/codec.h"
 #include "broker/send/account.h"
-#include "broker/send/check-line.h"
+#include "broker/send/check/check-line.h"
 #include "broker/send/tls.h"
 
 enum { TURNS = 1000 };

@@ -1,0 +1,887 @@
+/*
+ * account.c: see account.h.
+ *
+ * A credential belongs to somebody: tokens to a login at an authorization server for a client, a
+ * password to a login at a submission server. The record says to whom. Where the configuration
+ * names another, the credential stays stored and is not used; where the configuration is put back,
+ * it is used again. So no reload ever takes a credential to a server or an account that it was not
+ * given for.
+ *
+ * A secret that the configuration refers to counts before one in the store, and none is taken for
+ * the store then: there is one place to look.
+ */
+#include "broker/keeper/accounts/account.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/address.h"
+#include "base/issuer.h"
+#include "base/log.h"
+#include "broker/keeper/accounts/derive.h"
+
+enum { VIEW_MAX = 3000 };
+
+static void
+record_clear(struct account_record *r)
+{
+	(void)sealed_free(r->client_secret);
+	(void)sealed_free(r->password);
+	(void)sealed_free(r->signing_key);
+	(void)sealed_free(r->invitation);
+	free(r->client_secret_id);
+	free(r->client_secret_server);
+	free(r->signing_key_id);
+	free(r->issuer);
+	free(r->token_endpoint);
+	free(r->client_id);
+	free(r->mailbox);
+	free(r->auth_user);
+	free(r->identity);
+	free(r->password_user);
+	free(r->password_host);
+	*r = (struct account_record){0};
+}
+
+/* What the machine is told of the configuration. */
+static void
+configure_machine(const struct account_conf *c, struct machine *m)
+{
+	struct diagnosis_facts whose;
+
+	account_conf_facts(c, &whose);
+	machine_set_min_valid(m, c->min_valid);
+	machine_describe(m, &whose, account_conf_is_unattended(c));
+}
+
+struct account *
+account_new(struct account_conf *conf, struct vault *v, const struct account_ops *ops)
+{
+	struct account *a = calloc(1, sizeof(*a));
+
+	if (a == NULL) {
+		(void)account_conf_free(conf);
+		return NULL;
+	}
+	a->conf = conf;
+	a->vault = v;
+	a->ops = ops;
+	a->trouble = STORE_UNREADABLE;
+	a->machine = machine_new(conf->name, v, ops->random, ops->arg);
+	if (a->machine == NULL)
+		return account_free(a);
+	configure_machine(conf, a->machine);
+	return a;
+}
+
+struct account *
+account_free(struct account *a)
+{
+	if (a != NULL) {
+		record_clear(&a->record);
+		(void)machine_free(a->machine);
+		(void)store_account_free(a->file);
+		(void)account_conf_free(a->conf);
+		free(a->told);
+		free(a->endpoint);
+		free(a);
+	}
+	return NULL;
+}
+
+static struct machine_now
+now_of(const struct account *a)
+{
+	return a->ops->now(a->ops->arg);
+}
+
+/* ---- whose credential it is ---- */
+
+static bool
+same_nocase(const char *a, const char *b)
+{
+	return strcasecmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
+}
+
+/* Why the stored tokens are not for the present configuration: NULL where they are. `was` and `is`
+ * say more. */
+static const char *
+tokens_mismatch(const struct account *a, const char **was, const char **is)
+{
+	const struct account_record *r = &a->record;
+	const struct account_conf *c = a->conf;
+
+	*was = r->auth_user != NULL ? r->auth_user : r->mailbox;
+	*is = account_conf_login(c);
+	if (!same_nocase(*was, *is))
+		return "login";
+	*was = r->client_id;
+	*is = c->client_id;
+	if (!text_same(*was, *is))
+		return "client-id";
+	if (r->token_endpoint != NULL && c->token_endpoint != NULL) {
+		*was = r->token_endpoint;
+		*is = c->token_endpoint;
+		return issuer_is_same_origin(*was, *is) ? NULL : "token endpoint";
+	}
+	*was = r->issuer;
+	*is = c->issuer;
+	return text_same(*was, *is) ? NULL : "issuer";
+}
+
+bool
+account_tokens_fit(const struct account *a)
+{
+	const char *was, *is;
+
+	return tokens_mismatch(a, &was, &is) == NULL;
+}
+
+/* The same of the client's secret or key in the store. One that was stored before Frank noted whose
+ * it is counts as the present client's. */
+static const char *
+client_mismatch(const struct account *a, const char **was, const char **is)
+{
+	const struct account_record *r = &a->record;
+	const char *server = account_conf_server(a->conf);
+
+	*was = r->client_secret_id;
+	*is = a->conf->client_id;
+	if (*was != NULL && !text_same(*was, *is))
+		return "client-id";
+	*was = r->client_secret_server;
+	*is = server;
+	if (*was == NULL || (server != NULL && issuer_is_same_origin(*was, server)))
+		return NULL;
+	return "authorization server";
+}
+
+static const char *
+password_mismatch(const struct account *a, const char **was, const char **is)
+{
+	*was = a->record.password_user;
+	*is = account_conf_login(a->conf);
+	if (!same_nocase(*was, *is))
+		return "login";
+	*was = a->record.password_host;
+	*is = a->conf->host;
+	return same_nocase(*was, *is) ? NULL : "submission server";
+}
+
+static bool
+has_tokens(const struct account *a)
+{
+	return !account_conf_is_unattended(a->conf) &&
+	       machine_standing(a->machine) != MACHINE_EMPTY;
+}
+
+/* Is there a secret or key with which the client can ask by itself? */
+static bool
+has_client(const struct account *a)
+{
+	const char *was, *is;
+	bool configured, stored;
+
+	if (account_conf_signs(a->conf)) {
+		configured = a->conf->client_key != NULL;
+		stored = a->record.signing_key != NULL;
+	} else {
+		configured = a->conf->client_secret != NULL;
+		stored = a->record.client_secret != NULL;
+	}
+	return configured || (stored && client_mismatch(a, &was, &is) == NULL);
+}
+
+/* Lets the machine work, or not. */
+static void
+check_binding(struct account *a)
+{
+	const char *was, *is;
+	bool fits;
+
+	if (account_conf_is_unattended(a->conf))
+		fits = has_client(a);
+	else
+		fits = account_conf_needs_person(a->conf) &&
+		       (!has_tokens(a) || tokens_mismatch(a, &was, &is) == NULL);
+	machine_suspend(a->machine, now_of(a), a->paused || !fits);
+}
+
+void
+account_pause(struct account *a, bool paused)
+{
+	a->paused = paused;
+	check_binding(a);
+}
+
+/* ---- reading and writing ---- */
+
+static int
+take_over(struct account *a, struct credential *c)
+{
+	struct account_record *r = &a->record;
+
+	r->client_secret = vault_seal(a->vault, c->client_secret);
+	r->password = vault_seal(a->vault, c->password);
+	r->signing_key = vault_seal(a->vault, c->signing_key);
+	r->invitation = vault_seal(a->vault, c->invitation);
+	if ((c->client_secret != NULL && r->client_secret == NULL) ||
+	    (c->password != NULL && r->password == NULL) ||
+	    (c->signing_key != NULL && r->signing_key == NULL) ||
+	    (c->invitation != NULL && r->invitation == NULL))
+		return -ENOMEM;
+	r->client_secret_id = TAKE_PTR(c->client_secret_id);
+	r->client_secret_server = TAKE_PTR(c->client_secret_server);
+	r->signing_key_id = TAKE_PTR(c->signing_key_id);
+	r->issuer = TAKE_PTR(c->issuer);
+	r->token_endpoint = TAKE_PTR(c->token_endpoint);
+	r->client_id = TAKE_PTR(c->client_id);
+	r->mailbox = TAKE_PTR(c->mailbox);
+	r->auth_user = TAKE_PTR(c->auth_user);
+	r->identity = TAKE_PTR(c->identity);
+	r->password_user = TAKE_PTR(c->password_user);
+	r->password_host = TAKE_PTR(c->password_host);
+	return machine_load(a->machine, now_of(a), c, store_account_generation(a->file));
+}
+
+static void
+log_status(const struct account *a)
+{
+	if (a->status != FILE_GOOD && a->status != FILE_ABSENT)
+		log_line(a->status == FILE_TORN ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
+		    file_status_text(a->status),
+		    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_FILE, store_account_file(a->file)},
+			{LOG_OUTCOME, file_status_name(a->status)}));
+}
+
+int
+account_open(struct account *a, struct store *s)
+{
+	struct credential c CLEANUP_CREDENTIAL = {0};
+	CLEANUP_SECRET struct secret *payload = NULL;
+	int r = store_account_open(s, a->conf->name, &a->file);
+
+	if (r < 0)
+		return r;
+	a->trouble = STORE_FINE;
+	a->status = store_account_status(a->file);
+	log_status(a);
+	payload = store_account_take(a->file);
+	if (payload != NULL) {
+		r = credential_unpack(secret_bytes(payload), secret_len(payload), &c);
+		if (r == 0)
+			r = take_over(a, &c);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0) {
+			log_line(LOG_LEVEL_ERROR,
+			    "The account's sealed record was written by a later release of Frank.",
+			    LOG_PAIRS({LOG_ACCOUNT, a->conf->name},
+				{LOG_FILE, store_account_file(a->file)}));
+			store_account_distrust(a->file);
+			a->status = FILE_DAMAGED;
+		}
+	}
+	check_binding(a);
+	return 0;
+}
+
+int
+account_reload(struct account *a, struct store *s)
+{
+	struct machine *fresh = machine_new(a->conf->name, a->vault, a->ops->random, a->ops->arg);
+
+	if (fresh == NULL)
+		return -ENOMEM;
+	configure_machine(a->conf, fresh);
+	(void)machine_free(a->machine);
+	a->machine = fresh;
+	record_clear(&a->record);
+	a->file = store_account_free(a->file);
+	a->replace = false;
+	a->write_error = 0;
+	return account_open(a, s);
+}
+
+static int
+put_text(const char *from, char **to)
+{
+	*to = from == NULL ? NULL : strdup(from);
+	return from != NULL && *to == NULL ? -ENOMEM : 0;
+}
+
+static int
+put_secret(const struct account *a, const struct sealed *from, struct secret **to)
+{
+	*to = vault_open(a->vault, from);
+	return from != NULL && *to == NULL ? -ENOMEM : 0;
+}
+
+static int
+fill(const struct account *a, struct credential *c)
+{
+	const struct account_record *r = &a->record;
+
+	if (machine_fill(a->machine, now_of(a), c) < 0 ||
+	    put_secret(a, r->client_secret, &c->client_secret) < 0 ||
+	    put_secret(a, r->password, &c->password) < 0 ||
+	    put_secret(a, r->signing_key, &c->signing_key) < 0 ||
+	    put_secret(a, r->invitation, &c->invitation) < 0 ||
+	    put_text(r->client_secret_id, &c->client_secret_id) < 0 ||
+	    put_text(r->client_secret_server, &c->client_secret_server) < 0 ||
+	    put_text(r->signing_key_id, &c->signing_key_id) < 0 ||
+	    put_text(r->issuer, &c->issuer) < 0 ||
+	    put_text(r->token_endpoint, &c->token_endpoint) < 0 ||
+	    put_text(r->client_id, &c->client_id) < 0 || put_text(r->mailbox, &c->mailbox) < 0 ||
+	    put_text(r->auth_user, &c->auth_user) < 0 || put_text(r->identity, &c->identity) < 0 ||
+	    put_text(r->password_user, &c->password_user) < 0 ||
+	    put_text(r->password_host, &c->password_host) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int
+write_payload(struct account *a, const struct secret *payload)
+{
+	uint64_t generation = machine_generation(a->machine);
+	int r = store_account_write(a->file, generation, payload, a->replace);
+
+	if (r != -ESTALE)
+		return r;
+	/* What we hold is newer than whatever somebody put there: theirs is kept aside, ours is
+	 * written. */
+	log_line(LOG_LEVEL_ERROR,
+	    "The account's sealed file was changed by somebody else; it is kept aside.",
+	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_FILE, store_account_file(a->file)}));
+	store_account_distrust(a->file);
+	return store_account_write(a->file, generation, payload, true);
+}
+
+static int
+account_write(struct account *a)
+{
+	struct credential c CLEANUP_CREDENTIAL = {0};
+	CLEANUP_SECRET struct secret *payload = NULL;
+	int r = a->file == NULL ? -ENOKEY : fill(a, &c);
+
+	if (r == 0)
+		r = credential_pack(&c, &payload);
+	if (r == 0)
+		r = write_payload(a, payload);
+	if (r == 0) {
+		a->status = FILE_GOOD;
+		a->replace = false;
+		if (a->write_error != 0)
+			log_line(LOG_LEVEL_NOTICE, "The token store can be written again.",
+			    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}));
+	} else if (r != a->write_error) {
+		log_line(LOG_LEVEL_ERROR, "The account's sealed record cannot be written.",
+		    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_ERROR, strerror(-r)}));
+	}
+	a->write_error = r;
+	return r;
+}
+
+int
+account_rewrite(struct account *a)
+{
+	return account_write(a);
+}
+
+void
+account_run(struct account *a)
+{
+	struct machine_action act;
+
+	if (a->running)
+		return;
+	a->running = true;
+	do {
+		struct machine_now now = now_of(a);
+
+		act = machine_next(a->machine, now);
+		switch (act.act) {
+		case MACHINE_WRITE:
+			machine_written(a->machine, now, account_write(a));
+			break;
+		case MACHINE_ASK:
+			a->ops->ask(a->ops->arg, a, act.request);
+			break;
+		case MACHINE_GRANT:
+		case MACHINE_REFUSE:
+			a->ops->decide(a->ops->arg, a, act.waiter, act.act == MACHINE_GRANT);
+			break;
+		case MACHINE_CHANGED:
+			a->ops->changed(a->ops->arg, a);
+			break;
+		case MACHINE_NOTHING:
+			break;
+		}
+	} while (act.act != MACHINE_NOTHING);
+	a->running = false;
+}
+
+void
+account_flush(struct account *a)
+{
+	if (machine_is_unwritten(a->machine))
+		machine_written(a->machine, now_of(a), account_write(a));
+}
+
+bool
+account_configure(struct account *a, struct account_conf *conf)
+{
+	bool same = account_conf_same(a->vault, a->conf, conf);
+
+	(void)account_conf_free(a->conf);
+	a->conf = conf;
+	configure_machine(conf, a->machine);
+	if (!same) {
+		a->conf_serial++;
+		free(a->endpoint);
+		a->endpoint = NULL;
+		machine_renew(a->machine, now_of(a));
+	} else {
+		/* Whoever reloads may have mended the client at the provider. */
+		machine_reconsider(a->machine, now_of(a));
+	}
+	check_binding(a);
+	return !same;
+}
+
+/* ---- the views ---- */
+
+enum account_credential
+account_credential(const struct account *a)
+{
+	switch (a->conf->grant) {
+	case GRANT_NONE:
+		return CREDENTIAL_NONE;
+	case GRANT_PASSWORD:
+		return CREDENTIAL_PASSWORD;
+	default:
+		return CREDENTIAL_TOKEN;
+	}
+}
+
+struct secret *
+account_password(const struct account *a)
+{
+	const char *was, *is, *how = a->conf->password_derivation;
+	CLEANUP_SECRET struct secret *key = NULL;
+	struct secret *s = NULL;
+
+	if (a->conf->password != NULL)
+		s = vault_open(a->vault, a->conf->password);
+	else if (a->record.password != NULL && password_mismatch(a, &was, &is) == NULL)
+		s = vault_open(a->vault, a->record.password);
+	if (s == NULL || how == NULL || strcmp(how, "aws-ses") != 0)
+		return s;
+	key = s;
+	return derive_ses_password(key, a->conf->region == NULL ? "" : a->conf->region);
+}
+
+/* The client's secret or key in the store goes to nobody but whom it was given for. */
+static struct secret *
+open_client(const struct account *a, const struct sealed *configured, const struct sealed *stored)
+{
+	const char *was, *is;
+
+	if (configured != NULL)
+		return vault_open(a->vault, configured);
+	return stored == NULL || client_mismatch(a, &was, &is) != NULL
+		   ? NULL
+		   : vault_open(a->vault, stored);
+}
+
+struct secret *
+account_client_secret(const struct account *a)
+{
+	return open_client(a, a->conf->client_secret, a->record.client_secret);
+}
+
+struct secret *
+account_signing_key(const struct account *a)
+{
+	return open_client(a, a->conf->client_key, a->record.signing_key);
+}
+
+const char *
+account_token_endpoint(const struct account *a)
+{
+	return a->conf->token_endpoint != NULL ? a->conf->token_endpoint : a->endpoint;
+}
+
+static void
+view_set(struct account_view *v, const char *state, const char *text, const char *next)
+{
+	v->state = state;
+	v->usable = false;
+	(void)buf_append_str(&v->text, text);
+	(void)buf_append_str(&v->next, next);
+}
+
+static void
+view_mismatch(struct account_view *v, const char *what, const char *credential, const char *was,
+    const char *is)
+{
+	view_set(v, "needs-authorization", "", "");
+	(void)buf_printf(&v->text, "The stored %s is for the %s %s; the account now names %s.",
+	    credential, what, was == NULL ? "(none)" : was,
+	    is == NULL || *is == '\0' ? "none" : is);
+}
+
+/* The next step, as the account's grant and the place of its secret allow it. */
+static void
+view_step(struct account_view *v, const struct account *a, const char *format)
+{
+	struct diagnosis_facts whose;
+	char step[512];
+
+	account_conf_facts(a->conf, &whose);
+	diagnosis_step(format, &whose, step, sizeof(step));
+	(void)buf_append_str(&v->next, step);
+}
+
+/* True where the file or the store has the last word. */
+static bool
+view_store(const struct account *a, struct account_view *v)
+{
+	if (a->file == NULL) {
+		view_set(v, "configuration", store_trouble_text(a->trouble),
+		    store_trouble_next(a->trouble));
+		return true;
+	}
+	if (a->status == FILE_GOOD || a->status == FILE_ABSENT || a->status == FILE_TORN ||
+	    has_tokens(a) || a->record.password != NULL || a->record.client_secret != NULL ||
+	    a->record.signing_key != NULL)
+		return false;
+	view_set(v, "needs-authorization", file_status_text(a->status), "");
+	(void)buf_printf(&v->next,
+	    "Put the file %s back from a backup and restart, or give a new credential: ",
+	    store_account_file(a->file));
+	view_step(v, a, "{renew}.");
+	return true;
+}
+
+static void
+view_password(const struct account *a, struct account_view *v)
+{
+	const char *was, *is, *what;
+
+	if (a->conf->password != NULL || view_store(a, v))
+		return;
+	if (a->record.password == NULL) {
+		view_set(v, "needs-authorization", "No password is stored for this account.", "");
+		view_step(v, a, "{Renew}.");
+		return;
+	}
+	what = password_mismatch(a, &was, &is);
+	if (what != NULL) {
+		view_mismatch(v, what, "password", was, is);
+		view_step(v, a, "{Renew}.");
+	}
+}
+
+/* How the machine stands. */
+static void
+view_machine(const struct account *a, struct account_view *v)
+{
+	v->until = machine_retry_at(a->machine, now_of(a));
+	v->state = machine_state_name(machine_standing(a->machine));
+	v->usable = machine_standing(a->machine) == MACHINE_ACTIVE;
+	(void)buf_append_str(&v->text, machine_text(a->machine));
+	(void)buf_append_str(&v->next, machine_next_step(a->machine));
+	v->words = machine_words(a->machine);
+	v->cause = machine_cause(a->machine);
+	v->fixer = machine_fixer(a->machine);
+}
+
+static void
+view_unattended(const struct account *a, struct account_view *v)
+{
+	bool signs = account_conf_signs(a->conf);
+	const char *was, *is, *what;
+
+	if (has_client(a)) {
+		view_machine(a, v);
+		return;
+	}
+	if (view_store(a, v))
+		return;
+	if (signs ? a->record.signing_key == NULL : a->record.client_secret == NULL) {
+		view_set(v, "needs-authorization",
+		    signs ? "No key is stored for this account's client, and none is configured."
+			  : "No secret is stored for this account's client, and none is "
+			    "configured.",
+		    "");
+		view_step(v, a, "{Renew}.");
+		return;
+	}
+	what = client_mismatch(a, &was, &is);
+	view_mismatch(v, what, signs ? "key" : "client secret", was, is);
+	view_step(v, a, "{Renew}.");
+}
+
+static void
+view_token(const struct account *a, struct account_view *v)
+{
+	const char *was, *is, *what;
+
+	if (view_store(a, v))
+		return;
+	if (!has_tokens(a)) {
+		view_set(
+		    v, "needs-authorization", "Nobody has signed in for this account yet.", "");
+		view_step(v, a, "{Renew}.");
+		return;
+	}
+	what = tokens_mismatch(a, &was, &is);
+	if (what != NULL) {
+		view_mismatch(v, what, "sign-in", was, is);
+		view_step(v, a, "{Renew}.");
+		return;
+	}
+	view_machine(a, v);
+	if (a->status == FILE_DAMAGED && v->text.len == 0)
+		(void)buf_append_str(&v->text, file_status_text(a->status));
+}
+
+void
+account_view(const struct account *a, struct account_view *ret)
+{
+	*ret = (struct account_view){.state = "active",
+	    .usable = true,
+	    .words = "",
+	    .cause = "",
+	    .fixer = "",
+	    .text = BUF_INIT(VIEW_MAX),
+	    .next = BUF_INIT(VIEW_MAX)};
+	switch (a->conf->grant) {
+	case GRANT_PASSWORD:
+		view_password(a, ret);
+		break;
+	case GRANT_AUTHORIZATION_CODE:
+	case GRANT_DEVICE_CODE:
+		view_token(a, ret);
+		break;
+	case GRANT_CLIENT_CREDENTIALS:
+	case GRANT_SERVICE_ACCOUNT:
+		view_unattended(a, ret);
+		break;
+	case GRANT_NONE:
+		break;
+	}
+}
+
+void
+account_view_clear(struct account_view *v)
+{
+	buf_free(&v->text);
+	buf_free(&v->next);
+}
+
+/* ---- new credentials ---- */
+
+int
+account_adopt(struct account *a, const struct machine_answer *answer, const char *identity,
+    const char *issuer, const char *token_endpoint)
+{
+	struct account_record fresh = {0}, *r = &a->record;
+	int e;
+
+	if (a->file == NULL)
+		return -ENOKEY;
+	if (put_text(identity, &fresh.identity) < 0 || put_text(issuer, &fresh.issuer) < 0 ||
+	    put_text(token_endpoint, &fresh.token_endpoint) < 0 ||
+	    put_text(a->conf->client_id, &fresh.client_id) < 0 ||
+	    put_text(a->conf->mailbox, &fresh.mailbox) < 0 ||
+	    put_text(a->conf->auth_user, &fresh.auth_user) < 0)
+		e = -ENOMEM;
+	else
+		e = machine_adopt(a->machine, now_of(a), answer);
+	if (e < 0) {
+		record_clear(&fresh);
+		return e;
+	}
+	fresh.client_secret = TAKE_PTR(r->client_secret);
+	fresh.client_secret_id = TAKE_PTR(r->client_secret_id);
+	fresh.client_secret_server = TAKE_PTR(r->client_secret_server);
+	fresh.signing_key = TAKE_PTR(r->signing_key);
+	fresh.signing_key_id = TAKE_PTR(r->signing_key_id);
+	fresh.password = TAKE_PTR(r->password);
+	fresh.password_user = TAKE_PTR(r->password_user);
+	fresh.password_host = TAKE_PTR(r->password_host);
+	record_clear(r);
+	*r = fresh;
+	a->replace = true;
+	a->given = now_of(a).wall;
+	check_binding(a);
+	account_run(a);
+	a->ops->changed(a->ops->arg, a);
+	return machine_is_unwritten(a->machine) ? a->write_error : 0;
+}
+
+static int
+set_password(struct account *a, struct sealed *sealed)
+{
+	struct account_record *r = &a->record;
+	struct sealed *old = r->password;
+	char *old_user = r->password_user, *old_host = r->password_host;
+	int e;
+
+	r->password_user = r->password_host = NULL;
+	e = put_text(account_conf_login(a->conf), &r->password_user);
+	if (e == 0)
+		e = put_text(a->conf->host, &r->password_host);
+	r->password = sealed;
+	if (e == 0)
+		e = account_write(a);
+	if (e < 0) {
+		free(r->password_user);
+		free(r->password_host);
+		r->password = old;
+		r->password_user = old_user;
+		r->password_host = old_host;
+		(void)sealed_free(sealed);
+		return e;
+	}
+	(void)sealed_free(old);
+	free(old_user);
+	free(old_host);
+	return 0;
+}
+
+/* What a change replaces, to be put back where it cannot be written. */
+static int
+set_client(struct account *a, struct sealed **place, struct sealed *sealed, const char *key_id)
+{
+	struct account_record *r = &a->record;
+	struct sealed *old = *place;
+	char *old_id = r->client_secret_id, *old_server = r->client_secret_server,
+	     *old_key_id = r->signing_key_id;
+	int e;
+
+	r->client_secret_id = r->client_secret_server = r->signing_key_id = NULL;
+	e = put_text(a->conf->client_id, &r->client_secret_id);
+	if (e == 0)
+		e = put_text(account_conf_server(a->conf), &r->client_secret_server);
+	if (e == 0)
+		e = put_text(key_id, &r->signing_key_id);
+	*place = sealed;
+	if (e == 0)
+		e = account_write(a);
+	if (e < 0) {
+		free(r->client_secret_id);
+		free(r->client_secret_server);
+		free(r->signing_key_id);
+		r->client_secret_id = old_id;
+		r->client_secret_server = old_server;
+		r->signing_key_id = old_key_id;
+		*place = old;
+		(void)sealed_free(sealed);
+		return e;
+	}
+	(void)sealed_free(old);
+	free(old_id);
+	free(old_server);
+	free(old_key_id);
+	return 0;
+}
+
+enum account_secret
+account_secret_kind(const struct account *a)
+{
+	return a->conf->grant == GRANT_PASSWORD ? SECRET_PASSWORD
+	       : account_conf_signs(a->conf)    ? SECRET_SIGNING_KEY
+						: SECRET_CLIENT;
+}
+
+int
+account_set_secret(struct account *a, const struct secret *s, const char *key_id)
+{
+	enum account_secret kind = account_secret_kind(a);
+	const struct sealed *const configured[] = {
+	    a->conf->password, a->conf->client_secret, a->conf->client_key};
+	struct sealed *sealed;
+	int e;
+
+	if (configured[kind] != NULL)
+		return -EPERM;
+	if (a->file == NULL)
+		return -ENOKEY;
+	sealed = vault_seal(a->vault, s);
+	if (sealed == NULL)
+		return -ENOMEM;
+	a->replace = true;
+	machine_raise_generation(a->machine, machine_generation(a->machine) + 1);
+	if (kind == SECRET_PASSWORD)
+		e = set_password(a, sealed);
+	else if (kind == SECRET_CLIENT)
+		e = set_client(a, &a->record.client_secret, sealed, a->record.signing_key_id);
+	else
+		e = set_client(a, &a->record.signing_key, sealed, key_id);
+	a->replace = false;
+	if (e == 0) {
+		a->given = now_of(a).wall;
+		check_binding(a);
+		machine_renew(a->machine, now_of(a));
+		account_run(a);
+		a->ops->changed(a->ops->arg, a);
+	}
+	return e;
+}
+
+int
+account_forget(struct account *a, bool all)
+{
+	struct account_record *r = &a->record;
+	struct account_record kept = {0};
+	int e;
+
+	if (a->file == NULL)
+		return -ENOKEY;
+	e = machine_wipe(a->machine, now_of(a));
+	if (e < 0)
+		return e;
+	if (!all) {
+		kept = (struct account_record){.client_secret = TAKE_PTR(r->client_secret),
+		    .password = TAKE_PTR(r->password),
+		    .signing_key = TAKE_PTR(r->signing_key),
+		    .client_secret_id = TAKE_PTR(r->client_secret_id),
+		    .client_secret_server = TAKE_PTR(r->client_secret_server),
+		    .signing_key_id = TAKE_PTR(r->signing_key_id),
+		    .password_user = TAKE_PTR(r->password_user),
+		    .password_host = TAKE_PTR(r->password_host)};
+	}
+	record_clear(r);
+	*r = kept;
+	check_binding(a);
+	/* a record has two places, written in turn: twice, and nothing is left */
+	e = account_write(a);
+	if (e == 0)
+		e = account_write(a);
+	account_run(a);
+	a->ops->changed(a->ops->arg, a);
+	return e;
+}
+
+int
+account_set_invitation(struct account *a, const struct secret *packed)
+{
+	struct sealed *old = a->record.invitation, *sealed = vault_seal(a->vault, packed);
+	int e;
+
+	if (a->file == NULL || (packed != NULL && sealed == NULL)) {
+		(void)sealed_free(sealed);
+		return a->file == NULL ? -ENOKEY : -ENOMEM;
+	}
+	a->record.invitation = sealed;
+	machine_raise_generation(a->machine, machine_generation(a->machine) + 1);
+	e = account_write(a);
+	if (e < 0)
+		a->record.invitation = old;
+	(void)sealed_free(e < 0 ? sealed : old);
+	return e;
+}

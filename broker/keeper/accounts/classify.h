@@ -1,0 +1,56 @@
+/*
+ * classify.h: what an answer of an authorization server means for an account. Pure.
+ *
+ * The table of diagnosis/ decides (rules/token.def), the same that explains an answer to people: so what
+ * `frank check --explain --stage token` says of an answer is what the keeper does about it.
+ */
+#ifndef FRANK_BROKER_KEEPER_ACCOUNTS_CLASSIFY_H
+#define FRANK_BROKER_KEEPER_ACCOUNTS_CLASSIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "diagnosis/diagnosis.h"
+
+enum answer_class {
+	ANSWER_GOOD,
+	ANSWER_TRANSIENT,  /* nobody's fault for good: try again, with patience */
+	ANSWER_NEEDS_USER, /* a person must sign in again */
+	ANSWER_CLIENT,     /* an administrator has to mend something: here, or at the provider */
+};
+
+/* An answer as far as it decides. Borrowed. */
+struct answer_facts {
+	const char *fault; /* no usable answer came */
+	bool local;        /* ... since nothing was asked: our own key or file is at fault */
+	const char *error; /* OAuth error code, or NULL */
+	const char *text;  /* error_description, or NULL */
+	uint64_t status;   /* HTTP; 0 where none came */
+};
+
+struct answer_verdict {
+	enum answer_class class;
+	/* Of an answer that is not good: cause, fixer, what happened and the next step.
+	 * `whole_client` counts with ANSWER_CLIENT alone. */
+	struct diagnosis d;
+};
+
+/*
+ * Judges an answer. `whose` is what is known of the account (account, provider, grant, auth_user, host
+ * of the authorization server, secret_from), which decides on the next step; its reply is ignored.
+ */
+void answer_judge(
+    const struct answer_facts *f, const struct diagnosis_facts *whose, struct answer_verdict *ret);
+
+/* The same of words that were noted earlier (answer_words), or of what was found in a good answer. */
+void answer_judge_words(
+    const char *words, const struct diagnosis_facts *whose, struct answer_verdict *ret);
+
+/* What the server said, or why there is no answer, as a sentence. Texts are escaped and cut. */
+void answer_words(const struct answer_facts *f, struct buf *ret);
+
+/* What happened, for people: the explanation, and behind it what the server said. */
+void answer_text(const struct answer_facts *f, const struct answer_verdict *v, struct buf *ret);
+
+#endif

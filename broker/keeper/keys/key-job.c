@@ -1,0 +1,720 @@
+/*
+ * key-job.c: see key-job.h.
+ *
+ * A restore reads the backup twice: all of it must be sound, and nothing may be in its way, before the
+ * first record is written. A record that is there already with the same octets is in nobody's way, so a
+ * restore that was interrupted can be run again.
+ */
+#include "broker/keeper/keys/key-job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "tokenstore/credential.h"
+
+enum { TURN = 10 /* ms of one turn of the loop */, RECORD_TEXT_MAX = 512 };
+
+enum job_kind { JOB_RESEAL, JOB_VERIFY, JOB_BACKUP, JOB_CHECK_BACKUP, JOB_RESTORE };
+
+struct key_job {
+	struct keeper *keeper;
+	struct client *client; /* NULL: gone, or nobody asked */
+	enum job_kind kind;
+	struct event *timer;
+	bool blocked; /* the client's channel is full */
+	bool listed;  /* the files were gone through, and of a check the accounts follow */
+	char **files; /* sorted */
+	size_t count, room, at;
+	int fd;
+	struct backup backup;
+	struct secret *passphrase; /* of a restore, for the second reading */
+	bool overwrite, write;
+	unsigned done, same, bad, unusable;
+	int error; /* the first one */
+};
+
+static struct key_job *
+job_free(struct key_job *j)
+{
+	if (j == NULL)
+		return NULL;
+	if (j->timer != NULL)
+		event_free(j->timer);
+	for (size_t i = 0; i < j->count; i++)
+		free(j->files[i]);
+	free(j->files);
+	backup_clear(&j->backup);
+	(void)secret_free(j->passphrase);
+	if (j->fd >= 0)
+		(void)close(j->fd);
+	free(j);
+	return NULL;
+}
+
+void
+keys_end(struct keeper *k)
+{
+	k->key_job = job_free(k->key_job);
+}
+
+static bool
+changes_store(const struct key_job *j)
+{
+	return j->kind == JOB_RESEAL || j->kind == JOB_RESTORE;
+}
+
+void
+keys_forget_client(struct keeper *k, const struct client *c)
+{
+	struct key_job *j = k->key_job;
+
+	if (j == NULL || j->client != c)
+		return;
+	j->client = NULL;
+	if (!changes_store(j))
+		k->key_job = job_free(j);
+	else if (j->blocked)
+		event_active(j->timer, EV_TIMEOUT, 0);
+}
+
+void
+keys_writable(struct keeper *k, const struct client *c)
+{
+	struct key_job *j = k->key_job;
+
+	if (j != NULL && j->client == c && j->blocked) {
+		j->blocked = false;
+		event_active(j->timer, EV_TIMEOUT, 0);
+	}
+}
+
+/* The end: the job is gone, then its client is told, which may end the client, too. */
+static void
+finish(struct key_job *j, int exit, const char *error, const char *next, const char *text)
+{
+	struct client *c = j->client;
+
+	j->keeper->key_job = NULL;
+	(void)job_free(j);
+	if (c != NULL)
+		client_done(c, exit, error, next, text);
+}
+
+static void
+finish_failed(struct key_job *j, const char *doing, int r)
+{
+	struct client *c = j->client;
+
+	j->keeper->key_job = NULL;
+	(void)job_free(j);
+	if (c != NULL)
+		keys_say_failed(c, doing, r);
+}
+
+/* Tells the client of one record. False where its channel is full: to be told again. */
+static bool
+tell(struct key_job *j, const char *file, const char *account, const char *state, const char *text,
+    bool bad)
+{
+	struct message *m;
+	int r;
+
+	if (j->client == NULL)
+		return true;
+	m = message_new(M_ROW_RECORD);
+	message_put_str(m, F_STATE, state);
+	message_put_str(m, F_TEXT, text);
+	message_put_u64(m, F_FLAGS, bad);
+	message_put_str(m, F_NAME, file);
+	message_put_str(m, F_ACCOUNT, account);
+	r = client_send(j->client, m);
+	j->blocked = r == -EAGAIN;
+	return r != -EAGAIN;
+}
+
+/* The account that a file belongs to, or NULL. */
+static const char *
+account_of(const char *file, char name[BACKUP_NAME_MAX + 1])
+{
+	return store_file_account(file, name, BACKUP_NAME_MAX + 1) == 0 ? name : NULL;
+}
+
+/* ---- a new master key ---- */
+
+static void
+reseal_end(struct key_job *j)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
+	int r = j->error < 0 ? j->error : store_reseal_end(j->keeper->store);
+
+	if (r < 0) {
+		(void)buf_printf(&text,
+		    "The new master key is in force, but not every record is under it yet: %s. "
+		    "Nothing is lost: the one before is kept.",
+		    strerror(-r));
+		log_line(LOG_LEVEL_ERROR, buf_str(&text), LOG_PAIRS({LOG_OUTCOME, "unfinished"}));
+		finish(j, EX_IOERR, buf_str(&text),
+		    "Mend the disk, then go on: frank key rotate (a restart goes on, too)", NULL);
+		return;
+	}
+	(void)buf_printf(
+	    &text, "The new master key is in force, and %u records are under it.", j->done);
+	log_line(LOG_LEVEL_NOTICE, buf_str(&text), LOG_PAIRS({LOG_OUTCOME, "rotated"}));
+	if (j->unusable > 0)
+		(void)buf_printf(&text, " %u files that did not open before were left as they are.",
+		    j->unusable);
+	finish(j, 0, NULL, NULL, buf_str(&text));
+}
+
+static bool
+reseal_one(struct key_job *j, const char *file)
+{
+	char name[BACKUP_NAME_MAX + 1];
+	const char *of = account_of(file, name);
+	struct account *a = of == NULL ? NULL : configuration_find_any(j->keeper, of);
+	int r = store_reseal(j->keeper->store, file, a == NULL ? NULL : a->file);
+
+	if (r >= 0)
+		j->done++;
+	else if (r == -EUCLEAN)
+		j->unusable++;
+	else if (r == -ESTALE && a != NULL)
+		(void)account_rewrite(a);
+	else if (r != -EINVAL && j->error == 0)
+		j->error = r;
+	return true;
+}
+
+/* ---- does it open? ---- */
+
+static bool
+understood(const struct secret *payload)
+{
+	struct credential c CLEANUP_CREDENTIAL = {0};
+
+	return credential_unpack(secret_bytes(payload), secret_len(payload), &c) == 0;
+}
+
+static bool
+verify_one(struct key_job *j, const char *file)
+{
+	CLEANUP_SECRET struct secret *payload = NULL;
+	char name[BACKUP_NAME_MAX + 1];
+	const char *account = account_of(file, name), *state, *text;
+	struct store_account *a = NULL;
+	enum file_status status;
+	bool bad, told = true;
+
+	if (store_account_open_file(j->keeper->store, file, &a) < 0)
+		return tell(j, file, NULL, "aside",
+		    "The file is no record that is used: kept aside, or left by a write that did "
+		    "not finish.",
+		    false);
+	status = store_account_status(a);
+	payload = store_account_take(a);
+	(void)store_account_free(a);
+	bad = payload == NULL || !understood(payload);
+	state = file_status_name(status);
+	text = file_status_text(status);
+	if (payload != NULL && bad) {
+		state = "newer";
+		text = "The account's sealed record was written by a later release of Frank.";
+	}
+	if (bad || (status != FILE_GOOD && status != FILE_TORN))
+		told = tell(j, file, account, state, text, true);
+	else if (status == FILE_TORN)
+		told = tell(j, file, account, state, text, false);
+	if (!told)
+		return false;
+	if (bad || (status != FILE_GOOD && status != FILE_TORN))
+		j->bad++;
+	else
+		j->done++;
+	return true;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* An account of the configuration whose file is gone. */
+static bool
+verify_account(struct key_job *j, const struct account *a)
+{
+	const char *file = a->file == NULL ? NULL : store_account_file(a->file);
+	struct store_account *now;
+	enum file_status status;
+
+	if (file == NULL || (j->count > 0 && bsearch(&file, j->files, j->count, sizeof(*j->files),
+						 compare_names) != NULL))
+		return true;
+	if (store_account_open(j->keeper->store, a->conf->name, &now) < 0)
+		return true;
+	status = store_account_status(now);
+	(void)store_account_free(now);
+	if (status != FILE_LOST)
+		return true;
+	if (!tell(j, file, a->conf->name, file_status_name(status), file_status_text(status), true))
+		return false;
+	j->bad++;
+	return true;
+}
+
+static void
+verify_end(struct key_job *j)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
+
+	if (j->bad > 0) {
+		(void)buf_printf(&text, "%u of %u records do not open.", j->bad, j->bad + j->done);
+		keys_audit(j->client, "key verify", "bad");
+		finish(j, EX_DATAERR, buf_str(&text),
+		    "Put the files back from a backup, restore one (frank key restore FILE), or "
+		    "give "
+		    "the accounts new credentials.",
+		    NULL);
+		return;
+	}
+	(void)buf_printf(&text, "Every record opens: %u.", j->done);
+	keys_audit(j->client, "key verify", "good");
+	finish(j, 0, NULL, NULL, buf_str(&text));
+}
+
+/* ---- backup ---- */
+
+static bool
+backup_one(struct key_job *j, const char *file)
+{
+	CLEANUP_SECRET struct secret *payload = NULL;
+	char name[BACKUP_NAME_MAX + 1];
+	const char *account = account_of(file, name);
+	struct store_account *a = NULL;
+	enum file_status status;
+	uint64_t generation;
+
+	if (store_account_open_file(j->keeper->store, file, &a) < 0)
+		return true;
+	status = store_account_status(a);
+	generation = store_account_generation(a);
+	payload = store_account_take(a);
+	(void)store_account_free(a);
+	if (payload == NULL || account == NULL) {
+		if (!tell(
+			j, file, account, file_status_name(status), file_status_text(status), true))
+			return false;
+		j->bad++;
+		return true;
+	}
+	j->error = backup_write_record(&j->backup, account, generation, payload);
+	j->done++;
+	return true;
+}
+
+static void
+backup_end(struct key_job *j)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
+	int r = j->error < 0 ? j->error : backup_write_end(&j->backup);
+
+	keys_audit(j->client, "key backup", r == 0 ? "written" : "failed");
+	if (r < 0) {
+		finish_failed(j, "The backup cannot be written", r);
+		return;
+	}
+	(void)buf_printf(&text, "%u records are in the backup.", j->done);
+	if (j->bad > 0)
+		(void)buf_printf(&text, " %u that do not open are not.", j->bad);
+	finish(j, 0, NULL, NULL, buf_str(&text));
+}
+
+/* ---- restore ---- */
+
+static void
+say_backup_bad(struct key_job *j, enum backup_verdict v)
+{
+	static const char *const next[] = {
+	    [BACKUP_WRONG_PASSPHRASE] = "Try again with the passphrase that was given to frank key "
+					"backup.",
+	    [BACKUP_DAMAGED] = "Take another copy of the backup, or an older one.",
+	    [BACKUP_NEWER] = "Install that release.",
+	    [BACKUP_FAILED] = "Look at the disk it is on.",
+	};
+
+	keys_audit(j->client, "key restore", "refused");
+	finish(j, v == BACKUP_WRONG_PASSPHRASE ? EX_NOPERM : EX_DATAERR, backup_verdict_text(v),
+	    next[v], NULL);
+}
+
+/* Is a record of this name there that is not the same? */
+static bool
+in_the_way(struct key_job *j, const struct backup_record *record)
+{
+	CLEANUP_SECRET struct secret *present = NULL;
+	struct store_account *a;
+	bool absent;
+
+	if (store_account_open(j->keeper->store, record->name, &a) < 0)
+		return true;
+	present = store_account_take(a);
+	absent = store_account_status(a) == FILE_ABSENT;
+	(void)store_account_free(a);
+	return !absent && !secret_equal(present, record->payload);
+}
+
+static bool
+check_record(struct key_job *j, const struct backup_record *record)
+{
+	if (!understood(record->payload)) {
+		if (!tell(j, NULL, record->name, "newer",
+			"The record was written by a later release of Frank.", true))
+			return false;
+		j->bad++;
+	} else if (j->write && !j->overwrite && in_the_way(j, record)) {
+		if (!tell(j, NULL, record->name, "in-the-way",
+			"The token store holds another credential of this account.", true))
+			return false;
+		j->bad++;
+	} else {
+		j->done++;
+	}
+	return true;
+}
+
+/* 0; 1 where the store has the same already; -EEXIST where another credential came to its place since the backup was checked. */
+static int
+restore_record(struct key_job *j, const struct backup_record *record)
+{
+	struct keeper *k = j->keeper;
+	struct account *live = keeper_find(k, record->name);
+	uint64_t generation = record->generation;
+	CLEANUP_SECRET struct secret *present = NULL;
+	struct store_account *a;
+	bool absent;
+	int r;
+
+	if (live != NULL)
+		account_flush(live);
+	r = store_account_open(k->store, record->name, &a);
+	if (r < 0)
+		return r;
+	absent = store_account_status(a) == FILE_ABSENT;
+	present = store_account_take(a);
+	if (secret_equal(present, record->payload) || (!absent && !j->overwrite)) {
+		(void)store_account_free(a);
+		return secret_equal(present, record->payload) ? 1 : -EEXIST;
+	}
+	if (generation <= store_account_generation(a))
+		generation = store_account_generation(a) + 1;
+	r = store_account_write(a, generation, record->payload, true);
+	(void)store_account_free(a);
+	if (r < 0 || live == NULL)
+		return r;
+	authorize_forget_account(k, live);
+	revoke_forget_account(k, live);
+	configuration_refuse_waiters(k, live);
+	requests_cancel(k, live);
+	prepare_cancel(k, live);
+	r = account_reload(live, k->store);
+	keeper_run(k, live);
+	live->state_due = true;
+	return r;
+}
+
+static void
+restore_end(struct key_job *j)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
+	struct keeper *k = j->keeper;
+
+	if (j->client != NULL)
+		keys_audit(j->client, "key restore", j->error < 0 ? "failed" : "restored");
+	keeper_tell_all(k);
+	if (j->error == -EEXIST) {
+		(void)buf_printf(&text,
+		    "An account got another credential meanwhile. %u records are restored, the "
+		    "others are not.",
+		    j->done);
+		finish(j, EX_CANTCREAT, buf_str(&text),
+		    "To put the backup's in its place: frank key restore FILE --overwrite", NULL);
+		return;
+	}
+	if (j->error < 0) {
+		(void)buf_printf(&text,
+		    "The token store cannot be written: %s. %u records are restored, the others "
+		    "are not.",
+		    strerror(-j->error), j->done);
+		finish(j, EX_IOERR, buf_str(&text), "Mend the disk and run it again.", NULL);
+		return;
+	}
+	(void)buf_printf(
+	    &text, j->done == 1 ? "%u record is restored." : "%u records are restored.", j->done);
+	if (j->same > 0)
+		(void)buf_printf(&text,
+		    j->same == 1 ? " %u was there already, the same."
+				 : " %u were there already, the same.",
+		    j->same);
+	finish(j, 0, NULL, NULL, buf_str(&text));
+}
+
+/* The backup was read to its end and is sound. */
+static void
+checked(struct key_job *j)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
+	enum backup_verdict v;
+
+	if (j->bad > 0) {
+		(void)buf_printf(&text, "%u records of the backup cannot be restored%s.", j->bad,
+		    j->write ? ", so nothing was" : "");
+		finish(j, EX_CANTCREAT, buf_str(&text),
+		    "To put the backup's credentials in the place of those in the store: frank key "
+		    "restore FILE --overwrite",
+		    NULL);
+		return;
+	}
+	if (!j->write) {
+		(void)buf_printf(&text, "The backup is sound: %u records.", j->done);
+		finish(j, 0, NULL, NULL, buf_str(&text));
+		return;
+	}
+	backup_clear(&j->backup);
+	v = backup_read_begin(&j->backup, j->keeper->files, j->fd, j->passphrase);
+	if (v != BACKUP_GOOD) {
+		say_backup_bad(j, v);
+		return;
+	}
+	j->kind = JOB_RESTORE;
+	j->done = 0;
+}
+
+/* One record of a backup. False where the turn ends with it. */
+static bool
+backup_turn(struct key_job *j)
+{
+	struct backup before = j->backup;
+	struct backup_record record;
+	enum backup_verdict v = backup_read_record(&j->backup, &record);
+	bool on = true;
+
+	if (v == BACKUP_GOOD && j->kind == JOB_CHECK_BACKUP) {
+		on = check_record(j, &record);
+		if (!on) { /* to be told again */
+			j->backup.at = before.at;
+			j->backup.frames = before.frames;
+		}
+	} else if (v == BACKUP_GOOD) {
+		int r = restore_record(j, &record);
+
+		j->error = r < 0 ? r : 0;
+		j->done += r == 0;
+		j->same += r == 1;
+	}
+	backup_record_clear(&record);
+	if (v == BACKUP_GOOD && j->error == 0)
+		return on;
+	if (j->kind == JOB_RESTORE) {
+		if (v != BACKUP_GOOD && v != BACKUP_END)
+			j->error = -EIO; /* changed since it was checked */
+		restore_end(j);
+	} else if (v == BACKUP_END) {
+		checked(j);
+	} else {
+		say_backup_bad(j, v);
+	}
+	return false;
+}
+
+/* ---- turns ---- */
+
+/* One step. False where the turn ends with it: blocked, or the job is gone. */
+static bool
+file_turn(struct key_job *j)
+{
+	static bool (*const one[])(struct key_job * j, const char *file) = {
+	    [JOB_RESEAL] = reseal_one, [JOB_VERIFY] = verify_one, [JOB_BACKUP] = backup_one};
+	const struct accounts *accounts = &j->keeper->accounts;
+
+	if (!j->listed && j->at == j->count) {
+		j->listed = true;
+		j->at = 0;
+	}
+	if (!j->listed && j->error == 0) {
+		if (!one[j->kind](j, j->files[j->at]))
+			return false;
+		j->at++;
+		return true;
+	}
+	if (!j->listed && j->kind == JOB_RESEAL) { /* the others may still be possible */
+		(void)reseal_one(j, j->files[j->at++]);
+		return true;
+	}
+	if (j->kind == JOB_VERIFY && j->at < accounts->count) {
+		if (!verify_account(j, accounts->items[j->at]))
+			return false;
+		j->at++;
+		return true;
+	}
+	if (j->kind == JOB_RESEAL)
+		reseal_end(j);
+	else if (j->kind == JOB_VERIFY)
+		verify_end(j);
+	else
+		backup_end(j);
+	return false;
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+	const struct timeval soon = {0};
+	int64_t end = keeper_now(k).boot + TURN;
+	bool on = true;
+
+	while (on && keeper_now(k).boot < end) {
+		struct key_job *j = k->key_job;
+
+		on = j->kind == JOB_CHECK_BACKUP || j->kind == JOB_RESTORE ? backup_turn(j)
+									   : file_turn(j);
+	}
+	if (k->key_job != NULL && !k->key_job->blocked)
+		(void)evtimer_add(k->key_job->timer, &soon);
+}
+
+/* ---- starting ---- */
+
+static int
+take_file(void *arg, const char *name)
+{
+	struct key_job *j = arg;
+
+	if (j->count == j->room) {
+		size_t room = j->room == 0 ? 64 : j->room * 2;
+		char **more = reallocarray(j->files, room, sizeof(*more));
+
+		if (more == NULL)
+			return -ENOMEM;
+		j->files = more;
+		j->room = room;
+	}
+	j->files[j->count] = strdup(name);
+	return j->files[j->count++] == NULL ? -ENOMEM : 0;
+}
+
+/* A job that begins with the next turn. NULL, having said why, where it cannot. `fd` is taken. */
+static struct key_job *
+job_new(struct keeper *k, struct client *c, enum job_kind kind, int fd)
+{
+	struct key_job *j = calloc(1, sizeof(*j));
+	const struct timeval soon = {0};
+	int taken CLEANUP_CLOSE = fd, r = j == NULL ? -ENOMEM : 0;
+
+	if (r == 0) {
+		*j = (struct key_job){.keeper = k, .client = c, .kind = kind, .fd = TAKE_FD(taken)};
+		j->timer = evtimer_new(role_base(k->role), on_turn, k);
+		r = j->timer == NULL ? -ENOMEM : 0;
+	}
+	if (r == 0 && kind != JOB_CHECK_BACKUP)
+		r = store_walk(k->store, take_file, j);
+	if (r < 0) {
+		(void)job_free(j);
+		if (c != NULL)
+			keys_say_failed(c, "The token store cannot be read", r);
+		return NULL;
+	}
+	if (j->count > 0)
+		qsort(j->files, j->count, sizeof(*j->files), compare_names);
+	(void)evtimer_add(j->timer, &soon);
+	if (c != NULL)
+		client_occupy(c);
+	k->key_job = j;
+	return j;
+}
+
+void
+key_job_reseal(struct keeper *k, struct client *c)
+{
+	(void)job_new(k, c, JOB_RESEAL, -1);
+}
+
+void
+key_job_resume(struct keeper *k)
+{
+	struct store_keys keys;
+
+	if (store_keys_list(k->store, &keys) == 0 && keys.resealing && k->key_job == NULL) {
+		log_notice(
+		    "Putting records under the new master key was interrupted, and goes on.");
+		key_job_reseal(k, NULL);
+	}
+}
+
+void
+key_job_verify(struct keeper *k, struct client *c)
+{
+	(void)job_new(k, c, JOB_VERIFY, -1);
+}
+
+/* Only a regular file is written or read: whatever else could block. */
+static bool
+fits(struct client *c, const struct secret *passphrase, int fd, int mode)
+{
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (passphrase != NULL && flags >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    ((flags & O_ACCMODE) == mode || (flags & O_ACCMODE) == O_RDWR))
+		return true;
+	client_done(c, EX_USAGE, "A passphrase and a regular file are needed.", NULL, NULL);
+	return false;
+}
+
+void
+key_job_backup(struct keeper *k, struct client *c, struct secret *passphrase, int fd)
+{
+	CLEANUP_SECRET struct secret *word = passphrase;
+	int taken CLEANUP_CLOSE = fd, r;
+	struct key_job *j;
+
+	if (!fits(c, word, taken, O_WRONLY))
+		return;
+	for (size_t i = 0; i < k->accounts.count; i++)
+		account_flush(k->accounts.items[i]);
+	j = job_new(k, c, JOB_BACKUP, TAKE_FD(taken));
+	if (j == NULL)
+		return;
+	r = backup_write_begin(&j->backup, k->files, j->fd, word, (uint64_t)keeper_now(k).wall);
+	if (r == -EINVAL)
+		finish(j, EX_DATAERR, "The passphrase is too short: it has 8 to 1,024 octets.",
+		    "Give a longer one.", NULL);
+	else if (r < 0)
+		finish_failed(j, "The backup cannot be written", r);
+}
+
+void
+key_job_restore(struct keeper *k, struct client *c, struct secret *passphrase, int fd,
+    bool overwrite, bool write)
+{
+	CLEANUP_SECRET struct secret *word = passphrase;
+	int taken CLEANUP_CLOSE = fd;
+	enum backup_verdict v;
+	struct key_job *j;
+
+	if (!fits(c, word, taken, O_RDONLY))
+		return;
+	j = job_new(k, c, JOB_CHECK_BACKUP, TAKE_FD(taken));
+	if (j == NULL)
+		return;
+	j->overwrite = overwrite;
+	j->write = write;
+	j->passphrase = secret_ref(word);
+	v = backup_read_begin(&j->backup, k->files, j->fd, word);
+	if (v != BACKUP_GOOD)
+		say_backup_bad(j, v);
+}

@@ -1,0 +1,80 @@
+/* problem.c: see problem.h. */
+#include "broker/queue/control/problem.h"
+
+enum { TEXT_MAX = 1024 };
+
+static struct message *
+make_row(const char *kind, const char *text, const char *next)
+{
+	struct message *m = message_new(M_ROW_PROBLEM);
+
+	message_put_str(m, F_KIND, kind);
+	message_put_str(m, F_TEXT, text);
+	message_put_str(m, F_NEXT, next);
+	return m;
+}
+
+static struct message *
+row_of_space(struct queue *q)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
+
+	if (!space_is_low(q))
+		return NULL;
+	(void)buf_append_str(&text, "The disk of the spool is nearly full: no mail is taken. ");
+	space_describe(q, &text);
+	return make_row("disk-full", buf_str(&text),
+	    "Free space there; mail that nobody needs goes by: frank queue delete");
+}
+
+static struct message *
+row_of_spool(struct queue *q)
+{
+	return !turn_is_stuck(q)
+		   ? NULL
+		   : make_row("spool-error",
+			 "The spool cannot be written; nothing is sent or taken until it can.",
+			 "Look at its disk: df, journalctl -k");
+}
+
+static struct message *
+row_of_drop(struct queue *q)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
+	size_t aside = q->drop == NULL ? 0 : drop_aside(q->drop);
+
+	if (aside == 0)
+		return NULL;
+	(void)buf_printf(&text,
+	    "%zu file%s in the drop directory hold%s no message and %s kept aside.", aside,
+	    aside == 1 ? "" : "s", aside == 1 ? "s" : "", aside == 1 ? "is" : "are");
+	return make_row("drop-refused", buf_str(&text),
+	    "Look at the files NAME.refused in the folder \"drop\" of the state folder, and remove "
+	    "them.");
+}
+
+static struct message *
+row_of_lapse(const struct queue *q, size_t i)
+{
+	const struct policy_strings *l = &q->settings->lapses;
+
+	return i < l->count ? make_row("out-of-force", l->items[i],
+				  "Mend what is named there, then: frank reload")
+			    : NULL;
+}
+
+struct message *
+problem_row(struct queue *q, size_t at)
+{
+	static struct message *(*const rows[])(struct queue * q) = {
+	    row_of_space, row_of_spool, row_of_drop};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct message *m = rows[i](q);
+
+		if (m != NULL && at-- == 0)
+			return m;
+		(void)message_free(m);
+	}
+	return row_of_lapse(q, at);
+}

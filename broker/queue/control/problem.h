@@ -1,0 +1,13 @@
+/*
+ * problem.h: what is wrong with this host and not with one account, as long as it is so: for `frank
+ * status`. The same is told as events when it begins (notice.h).
+ */
+#ifndef FRANK_BROKER_QUEUE_CONTROL_PROBLEM_H
+#define FRANK_BROKER_QUEUE_CONTROL_PROBLEM_H
+
+#include "broker/queue/queue.h"
+
+/* ROW_PROBLEM of the problem at this place, from 0; NULL behind the last one. */
+struct message *problem_row(struct queue *q, size_t at);
+
+#endif

@@ -1,0 +1,855 @@
+/*
+ * outcome.c: what came of a job: for each recipient, for the account, and for whoever sent the
+ * message.
+ *
+ * What a reply means is said by diagnose() alone, what follows from it by schedule.h. An outcome is
+ * queued for the turn as an operation that is never given up: the server has acted, so the spool
+ * has to know. Reports are stored in the transaction that makes them necessary.
+ */
+#include "broker/queue/notify/notice.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+
+enum { DAY = 24 * 3600, OVERDUE_STEP = WALK_MESSAGES, REPORTS_MAX = 3 };
+
+/* Outcomes on their way to the disk. */
+struct record {
+	struct op op;
+	struct delivery *delivery;
+	size_t *index;
+	size_t count;
+	bool attempt;  /* there is one to be written */
+	bool last;     /* no job of the delivery is left: the message's own row follows */
+	bool used;     /* its account is in use: that is noted once a day */
+	bool finished; /* nothing is left to do for it */
+	int64_t at;
+	char *endpoint, *tls, *mechanism, *transcript, *words;
+	enum smtp_stage stage; /* of what `words` say */
+	enum smtp_fault fault;
+	struct spool_message *reports[REPORTS_MAX];
+	struct account *account; /* its state changed; NULL: it did not */
+};
+
+/* ---- what it means ---- */
+
+static const char *
+or_null(const char *text)
+{
+	return text == NULL || *text == '\0' ? NULL : text;
+}
+
+/* What is known of the account, for the words of a verdict. */
+static struct diagnosis_facts
+facts_of(const struct account *a, const struct spool_message *m, const struct smtp_reply *reply)
+{
+	return (struct diagnosis_facts){
+	    .reply = reply,
+	    .provider = or_null(a->conf.provider),
+	    .account = a->name,
+	    .host = or_null(a->conf.host),
+	    .port = a->conf.port,
+	    .tls = or_null(a->conf.tls),
+	    .auth_user =
+		or_null(a->conf.auth_user) != NULL ? a->conf.auth_user : or_null(a->conf.mailbox),
+	    .mail_from = m == NULL ? NULL : m->sender,
+	    .grant = or_null(a->conf.grant),
+	    .secret_from = or_null(a->conf.secret_from),
+	};
+}
+
+void
+outcome_judge(const struct account *a, const struct diagnosis_facts *facts, struct diagnosis *ret)
+{
+	diagnose(facts, ret);
+	if (a != NULL && facts->reply->fault == SMTP_FAULT_NO_CREDENTIAL &&
+	    or_null(a->keeper_next) != NULL)
+		(void)snprintf(ret->next, sizeof(ret->next), "%s", a->keeper_next);
+}
+
+void
+outcome_diagnose(const struct account *a, const struct spool_message *m,
+    const struct smtp_reply *reply, struct diagnosis *ret)
+{
+	struct diagnosis_facts facts = facts_of(a, m, reply);
+
+	outcome_judge(a, &facts, ret);
+}
+
+void
+outcome_step(const struct account *a, const char *format, char *ret, size_t size)
+{
+	struct diagnosis_facts facts = facts_of(a, NULL, NULL);
+
+	diagnosis_step(format, &facts, ret, size);
+}
+
+/* "host:port [address]": true, with host (cut) and port, where it is another server than the account's. */
+static bool
+is_elsewhere(
+    const struct account *a, const char *endpoint, char *host, size_t size, unsigned *ret_port)
+{
+	size_t all = strcspn(endpoint, " ");
+	const char *colon = memrchr(endpoint, ':', all);
+
+	if (colon == NULL || a->conf.port == 0)
+		return false; /* an API, or a domain whose servers DNS names */
+	(void)snprintf(host, size, "%.*s", (int)(colon - endpoint), endpoint);
+	*ret_port = (unsigned)strtoul(colon + 1, NULL, 10);
+	return *ret_port != 0 && (*ret_port != a->conf.port || strcasecmp(host, a->conf.host) != 0);
+}
+
+void
+outcome_diagnose_at(const struct account *a, const struct spool_message *m,
+    const struct smtp_reply *reply, const char *endpoint, struct diagnosis *ret)
+{
+	struct diagnosis_facts facts = facts_of(a, m, reply);
+	char host[256];
+
+	if (endpoint == NULL || !is_elsewhere(a, endpoint, host, sizeof(host), &facts.port)) {
+		outcome_judge(a, &facts, ret);
+		return;
+	}
+	facts.host = host;
+	facts.tls = NULL;
+	diagnose(&facts, ret);
+	(void)snprintf(ret->next, sizeof(ret->next),
+	    "That was the server of then: the account submits to %s:%u now, and Frank tries there.",
+	    a->conf.host, a->conf.port);
+}
+
+void
+outcome_diagnose_recipient(struct queue *q, const struct account *a, const struct spool_message *m,
+    const struct spool_recipient *r, struct diagnosis *ret)
+{
+	CLEANUP_FREE char *endpoint = spool_load_endpoint(q->spool, m->id, r->at);
+	char id[SPOOL_ID_LEN];
+
+	outcome_diagnose_at(a, m, &r->reply, endpoint, ret);
+	if (r->state != SPOOL_HELD)
+		return;
+	(void)spool_id_text(m->id, id);
+	if (r->reply.in_doubt)
+		(void)snprintf(ret->next, sizeof(ret->next),
+		    "Find out whether the recipient has it; then `frank queue release %s` sends it "
+		    "again, and `frank queue delete %s` does not.",
+		    id, id);
+	else
+		(void)snprintf(ret->next, sizeof(ret->next),
+		    "The message is held for a person: `frank queue release %s` lets it go.", id);
+}
+
+int
+outcome_reply_parse(const char *text, int stage, int fault, struct smtp_reply *ret)
+{
+	struct smtp_reply_parser p = {0};
+	const char *words = strstr(text, ": ");
+	int r;
+
+	*ret = (struct smtp_reply){.stage = stage > 0 && stage < SMTP_STAGE_COUNT
+						? (enum smtp_stage)stage
+						: SMTP_STAGE_NONE};
+	if (fault > 0 && fault < SMTP_FAULT_COUNT) {
+		ret->fault = (enum smtp_fault)fault;
+		ret->text = words == NULL ? NULL : strdup(words + 2);
+		return words != NULL && ret->text == NULL ? -ENOMEM : 0;
+	}
+	r = smtp_reply_parser_line(&p, text, strlen(text));
+	r = r < 0 ? r : smtp_reply_parser_take(&p, ret->stage, ret);
+	smtp_reply_parser_free(&p);
+	return r;
+}
+
+void
+outcome_reply_text(const struct smtp_reply *r, struct buf *out)
+{
+	if (r->code != 0)
+		(void)buf_printf(out, "%d%s%s%s%s", r->code, r->enhanced[0] != '\0' ? " " : "",
+		    r->enhanced, r->text != NULL ? " " : "", r->text == NULL ? "" : r->text);
+	else if (r->fault != SMTP_FAULT_NONE)
+		(void)buf_printf(out, "%s%s%s", smtp_fault_name(r->fault),
+		    r->text != NULL ? ": " : "", r->text == NULL ? "" : r->text);
+}
+
+/* ---- accounts ---- */
+
+bool
+account_is_at_fault(const struct account *a)
+{
+	enum schedule_state s = schedule_account_state(&a->schedule);
+
+	return s != SCHEDULE_ACTIVE && s != SCHEDULE_UNREACHABLE && s != SCHEDULE_THROTTLED;
+}
+
+struct account_op {
+	struct op op;
+	struct account *account;
+	int64_t at;
+	int64_t keep_until; /* its mail is not given up before; 0: as it was */
+};
+
+static int
+account_write(struct queue *q, struct op *op)
+{
+	const struct account_op *x = (const struct account_op *)op;
+	const struct account *a = x->account;
+	struct spool_account kept = {
+	    .schedule = a->schedule, .reply = a->reply, .learned_at = a->learned_at};
+	CLEANUP_BUF struct buf why = BUF_INIT(4096);
+	int r = spool_save_account(q->spool, a->name, &kept);
+
+	if (r == 0 && x->keep_until > 0)
+		r = spool_prolong(q->spool, a->name, x->keep_until);
+	outcome_reply_text(&a->reply, &why);
+	return r < 0 ? r
+		     : spool_add_event(q->spool, x->at,
+			   schedule_state_name(schedule_account_state(&a->schedule)), 0, a->name,
+			   buf_str(&why));
+}
+
+static void
+account_written(struct queue *q, struct op *op, int r)
+{
+	free(op);
+}
+
+static void
+log_account(const struct account *a)
+{
+	enum schedule_state state = schedule_account_state(&a->schedule);
+	CLEANUP_BUF struct buf why = BUF_INIT(4096);
+	struct diagnosis d = {.text = "", .next = ""};
+
+	if (state == SCHEDULE_ACTIVE) {
+		log_line(LOG_LEVEL_NOTICE, "The account sends again.",
+		    LOG_PAIRS({LOG_ACCOUNT, a->name}));
+		return;
+	}
+	if (state == SCHEDULE_HELD) {
+		log_line(LOG_LEVEL_NOTICE, "The account is held by a person.",
+		    LOG_PAIRS({LOG_ACCOUNT, a->name}));
+		return;
+	}
+	if (state == a->schedule.keeper) {
+		(void)buf_printf(&why, "The account cannot send: %s %s",
+		    a->keeper_text == NULL ? "its credential cannot be used." : a->keeper_text,
+		    a->keeper_next == NULL ? "" : a->keeper_next);
+	} else {
+		outcome_diagnose(a, NULL, &a->reply, &d);
+		(void)buf_printf(&why, "The account cannot send: %s %s", d.text, d.next);
+	}
+	log_line(state == SCHEDULE_UNREACHABLE || state == SCHEDULE_THROTTLED ? LOG_LEVEL_WARNING
+									      : LOG_LEVEL_ERROR,
+	    buf_str(&why),
+	    LOG_PAIRS({LOG_ACCOUNT, a->name}, {LOG_OUTCOME, schedule_state_name(state)},
+		{LOG_REPLY, a->reply.text}));
+}
+
+void
+account_changed(struct queue *q, struct account *a)
+{
+	struct account_op *x = calloc(1, sizeof(*x));
+	bool was_at_fault = a->at_fault;
+
+	notices_look(q);
+	a->at_fault = account_is_at_fault(a);
+	log_account(a);
+	if (x == NULL)
+		return;
+	*x = (struct account_op){
+	    .op = {.write = account_write, .done = account_written, .must = true},
+	    .account = a,
+	    .at = queue_now(q)};
+	if (was_at_fault && !a->at_fault)
+		x->keep_until = queue_now(q) + schedule_after_hold(q->settings->lifetime);
+	turn_add(q, &x->op);
+}
+
+/* What a server says is true of the settings that it was asked with. */
+static void
+learn(struct account *a, const struct smtp_reply *reply)
+{
+	CLEANUP_BUF struct buf at = BUF_INIT(4096);
+
+	(void)smtp_reply_copy(&a->reply, reply);
+	settings_server(&a->conf, &at);
+	free(a->learned_at);
+	a->learned_at = buf_take(&at);
+}
+
+void
+account_moved(struct queue *q, struct account *a)
+{
+	CLEANUP_BUF struct buf now = BUF_INIT(4096);
+
+	settings_server(&a->conf, &now);
+	if (a->learned_at == NULL || *a->learned_at == '\0' ||
+	    strcmp(a->learned_at, buf_str(&now)) == 0)
+		return;
+	free(TAKE_PTR(a->learned_at));
+	smtp_reply_clear(&a->reply);
+	if (schedule_account_moved(&a->schedule))
+		account_changed(q, a);
+}
+
+void
+outcome_settle_account(struct queue *q, struct account *a, unsigned round,
+    const struct schedule_verdict *v, const struct smtp_reply *reply)
+{
+	unsigned before = a->schedule.round;
+	bool changed =
+	    schedule_account_result(&a->schedule, round, v, queue_now(q), queue_random());
+
+	if (a->schedule.round == before)
+		return;
+	/* A try that fails as before still moves the next one. */
+	smtp_reply_clear(&a->reply);
+	if (v->account != SCHEDULE_ACTIVE && reply != NULL)
+		learn(a, reply);
+	if (changed)
+		account_changed(q, a);
+}
+
+/* ---- recipients ---- */
+
+static void
+log_recipient(struct queue *q, const struct delivery *d, const struct spool_recipient *r)
+{
+	static const char *const sentences[SPOOL_STATE_COUNT] = {
+	    [SPOOL_QUEUED] = "A message waits for its account.",
+	    [SPOOL_DELIVERED] = "A message is delivered.",
+	    [SPOOL_DEFERRED] = "A message is deferred.",
+	    [SPOOL_BOUNCED] = "A message is returned to its sender.",
+	    [SPOOL_FAILED] = "A message cannot be delivered, and nobody can be told.",
+	    [SPOOL_HELD] = "A message is held for a person.",
+	};
+	CLEANUP_BUF struct buf reply = BUF_INIT(4096);
+	const char *sentence = sentences[r->state];
+	char id[SPOOL_ID_LEN];
+	bool bad = r->state == SPOOL_FAILED || r->state == SPOOL_HELD;
+
+	if (bad)
+		notices_mail(q, d->account, d->message, r->state);
+	if (r->state == SPOOL_BOUNCED && !report_wanted(q, d->message, r, REPORT_FAILED))
+		sentence = "A message is given up, and its sender wants no report.";
+	outcome_reply_text(&r->reply, &reply);
+	log_line(bad ? LOG_LEVEL_ERROR
+		     : (r->state == SPOOL_BOUNCED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO),
+	    sentence == NULL ? "A message changes." : sentence,
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(d->message->id, id)},
+		{LOG_ACCOUNT, d->account->name}, {LOG_SERVICE, d->message->service},
+		{LOG_RECIPIENT, r->address}, {LOG_OUTCOME, spool_state_name(r->state)},
+		{LOG_REPLY, or_null(buf_str(&reply))}));
+}
+
+enum spool_state
+outcome_refused_state(
+    const struct queue *q, const struct spool_message *m, const struct spool_recipient *r)
+{
+	bool unwanted = (m->return_to != NULL && *m->return_to == '\0') ||
+			(r->notify != 0 && (r->notify & SMTP_NOTIFY_FAILURE) == 0);
+
+	if ((m->flags & SPOOL_REPORT) != 0)
+		return SPOOL_FAILED;
+	return unwanted || report_wanted(q, m, r, REPORT_FAILED) ? SPOOL_BOUNCED : SPOOL_FAILED;
+}
+
+static void
+defer(struct queue *q, const struct spool_message *m, struct spool_recipient *r, int64_t delay)
+{
+	int64_t now = queue_now(q);
+
+	r->state = SPOOL_DEFERRED;
+	r->next = now + delay;
+	if (now < m->expires)
+		return;
+	r->state = outcome_refused_state(q, m, r);
+	r->next = SPOOL_NEVER;
+}
+
+static void
+apply_verdict(struct queue *q, const struct spool_message *m, struct spool_recipient *r,
+    const struct schedule_verdict *v)
+{
+	int64_t now = queue_now(q), delay;
+
+	switch (v->recipient) {
+	case SCHEDULE_DELIVERED:
+		r->attempts++;
+		r->state = SPOOL_DELIVERED;
+		r->next = SPOOL_NEVER;
+		break;
+	case SCHEDULE_DEFERRED:
+		r->attempts++;
+		delay = schedule_retry_delay(r->attempts, queue_random());
+		if ((int64_t)v->delay > delay)
+			delay = schedule_jitter((int64_t)v->delay + v->delay / 4, queue_random());
+		defer(q, m, r, delay);
+		break;
+	case SCHEDULE_BOUNCED:
+		r->attempts++;
+		r->state = outcome_refused_state(q, m, r);
+		r->next = SPOOL_NEVER;
+		break;
+	case SCHEDULE_IN_DOUBT:
+		r->attempts++;
+		if (!q->settings->hold_in_doubt) {
+			defer(q, m, r, schedule_jitter(SCHEDULE_IN_DOUBT_DELAY, queue_random()));
+			break;
+		}
+		r->state = SPOOL_HELD;
+		r->next = SPOOL_NEVER;
+		break;
+	case SCHEDULE_REQUEUED:
+		r->state = r->attempts == 0 ? SPOOL_QUEUED : SPOOL_DEFERRED;
+		r->next = now;
+		/* A server that cannot be reached uses up the message's time; a credential does
+		 * not. */
+		if (v->account == SCHEDULE_UNREACHABLE && now >= m->expires)
+			defer(q, m, r, 0);
+		break;
+	}
+}
+
+/* The job was handed over, and nobody says what became of it. */
+static void
+hold_in_doubt(struct queue *q, struct spool_recipient *r)
+{
+	r->state = SPOOL_HELD;
+	r->next = SPOOL_NEVER;
+	r->at = queue_now(q);
+	smtp_reply_clear(&r->reply);
+	r->reply = (struct smtp_reply){.fault = SMTP_FAULT_LOCAL,
+	    .stage = SMTP_STAGE_EOM,
+	    .in_doubt = true,
+	    .text = strdup(SPOOL_IN_DOUBT_WORDS)};
+}
+
+static void
+apply_interruption(struct queue *q, struct spool_recipient *r)
+{
+	int64_t delay;
+
+	r->interrupted++;
+	if (q->settings->hold_in_doubt) {
+		hold_in_doubt(q, r);
+		return;
+	}
+	delay = schedule_interrupted_delay(r->interrupted, queue_random());
+	r->state = r->interrupted >= SCHEDULE_INTERRUPTED_MAX ? SPOOL_HELD : SPOOL_QUEUED;
+	r->next = r->state == SPOOL_HELD ? SPOOL_NEVER : queue_now(q) + delay;
+}
+
+/* ---- on record ---- */
+
+static bool
+is_open(const struct spool_recipient *r)
+{
+	return r->state != SPOOL_DELIVERED && r->state != SPOOL_BOUNCED;
+}
+
+/* The message's own row, once no job of it is left. */
+static void
+settle_message(struct record *rec)
+{
+	struct spool_message *m = rec->delivery->message;
+
+	rec->last = true;
+	rec->finished = true;
+	m->next = SPOOL_NEVER;
+	for (size_t i = 0; i < m->count; i++) {
+		const struct spool_recipient *r = &m->recipients[i];
+
+		rec->finished = rec->finished && !is_open(r);
+		if ((r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED) && r->next < m->next)
+			m->next = r->next;
+	}
+}
+
+static int
+record_write(struct queue *q, struct op *op)
+{
+	const struct record *rec = (const struct record *)op;
+	const struct spool_message *m = rec->delivery->message;
+	struct spool_attempt attempt = {.at = rec->at,
+	    .endpoint = rec->endpoint,
+	    .tls = rec->tls,
+	    .mechanism = rec->mechanism,
+	    .transcript = rec->transcript,
+	    .outcome = rec->words,
+	    .stage = (int)rec->stage,
+	    .fault = (int)rec->fault};
+	bool keep = q->settings->keep_history > 0;
+	int r = 0;
+
+	/* What will be deleted at once need not be written first. */
+	if (!rec->finished || keep) {
+		for (size_t i = 0; i < rec->count && r == 0; i++)
+			r = spool_update_recipient(
+			    q->spool, m->id, rec->index[i], &m->recipients[rec->index[i]]);
+		if (r == 0 && rec->attempt)
+			r = spool_add_attempt(q->spool, m->id, &attempt);
+	}
+	if (r == 0 && rec->used)
+		r = spool_save_used(q->spool, m->account, rec->at, rec->mechanism);
+	if (r == 0 && rec->finished)
+		r = spool_finish(q->spool, m, rec->at, keep);
+	else if (r == 0 && rec->last)
+		r = spool_update_message(q->spool, m);
+	for (size_t i = 0; i < REPORTS_MAX && r == 0; i++)
+		if (rec->reports[i] != NULL)
+			r = spool_insert(q->spool, rec->reports[i]);
+	return r;
+}
+
+static void
+record_done(struct queue *q, struct op *op, int r)
+{
+	struct record *rec = (struct record *)op;
+	struct delivery *d = rec->delivery;
+	struct spool_message *m = d->message;
+
+	for (size_t i = 0; i < REPORTS_MAX; i++) {
+		struct spool_message *report = rec->reports[i];
+		struct account *a = report == NULL ? NULL : account_by_name(q, report->account);
+
+		if (a != NULL && r == 0)
+			dispatch_wait(q, a, report->service, report->next);
+		(void)spool_message_free(report);
+	}
+	if (rec->finished && r == 0 && (m->flags & SPOOL_BODY_FILE) != 0)
+		spool_body_remove(q->spool, m->id);
+	if (rec->last && m->next != SPOOL_NEVER)
+		dispatch_wait(q, d->account, m->service, m->next);
+	if (--d->records == 0 && d->jobs == 0) {
+		(void)spool_message_free(d->message);
+		free(d);
+	}
+	free(rec->index);
+	free(rec->endpoint);
+	free(rec->tls);
+	free(rec->mechanism);
+	free(rec->transcript);
+	free(rec->words);
+	free(rec);
+}
+
+static char *
+copy(const char *text)
+{
+	return text == NULL ? NULL : strdup(text);
+}
+
+/* A report on those of the record's recipients that `fits` names. */
+static void
+add_report(struct queue *q, struct record *rec, enum report_kind kind,
+    bool (*fits)(
+	const struct queue *q, const struct spool_message *m, const struct spool_recipient *r))
+{
+	const struct spool_message *m = rec->delivery->message;
+	size_t *which = calloc(rec->count + 1, sizeof(*which)), n = 0;
+
+	for (size_t i = 0; i < rec->count && which != NULL; i++)
+		if (fits(q, m, &m->recipients[rec->index[i]]))
+			which[n++] = rec->index[i];
+	if (n > 0)
+		rec->reports[kind] = report_make(q, rec->delivery->account, m, kind, which, n);
+	/* Nobody was told after all. */
+	for (size_t i = 0; i < rec->count && kind == REPORT_FAILED && rec->reports[kind] == NULL;
+	     i++)
+		if (fits(q, m, &m->recipients[rec->index[i]]))
+			m->recipients[rec->index[i]].state = SPOOL_FAILED;
+	free(which);
+}
+
+static bool
+fits_failed(const struct queue *q, const struct spool_message *m, const struct spool_recipient *r)
+{
+	return r->state == SPOOL_BOUNCED && report_wanted(q, m, r, REPORT_FAILED);
+}
+
+static bool
+fits_relayed(const struct queue *q, const struct spool_message *m, const struct spool_recipient *r)
+{
+	return r->state == SPOOL_DELIVERED && report_wanted(q, m, r, REPORT_RELAYED);
+}
+
+static bool
+fits_delayed(const struct queue *q, const struct spool_message *m, const struct spool_recipient *r)
+{
+	return (r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED) &&
+	       report_wanted(q, m, r, REPORT_DELAYED);
+}
+
+static struct record *
+record_new(struct queue *q, struct delivery *d, size_t *index, size_t count)
+{
+	struct record *rec = calloc(1, sizeof(*rec));
+
+	if (rec == NULL)
+		return NULL;
+	*rec = (struct record){
+	    .op = {.write = record_write, .done = record_done, .must = true, .patient = true},
+	    .delivery = d,
+	    .index = index,
+	    .count = count,
+	    .at = queue_now(q),
+	};
+	d->records++;
+	return rec;
+}
+
+static void
+record_queue(struct queue *q, struct record *rec, bool dsn_passed)
+{
+	add_report(q, rec, REPORT_FAILED, fits_failed);
+	if (!dsn_passed)
+		add_report(q, rec, REPORT_RELAYED, fits_relayed);
+	if (rec->delivery->jobs == 0)
+		settle_message(rec);
+	turn_add(q, &rec->op);
+}
+
+/* A recipient over the server's number for one transaction: not refused, but for another (RFC 5321
+ * section 4.5.3.1.10). */
+static bool
+is_remainder(const struct smtp_reply *reply, const struct diagnosis *d)
+{
+	return reply->stage == SMTP_STAGE_RCPT && d->cause != NULL &&
+	       strcmp(d->cause, "too-many-recipients") == 0;
+}
+
+/* Where somebody got it, the rest is fewer, and may follow at once. */
+static bool
+some_delivered(const struct smtp_reply *results, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (results[i].code >= 200 && results[i].code < 300)
+			return true;
+	return false;
+}
+
+/* Results of the recipients; *ret_account is what they say of the account, with the reply that says
+ * it. */
+static void
+apply_results(struct queue *q, struct job *j, const struct smtp_reply *results,
+    struct schedule_verdict *ret_account, const struct smtp_reply **ret_reply)
+{
+	const struct spool_message *m = j->delivery->message;
+
+	for (size_t i = 0; i < j->count; i++) {
+		struct spool_recipient *r = &m->recipients[j->index[i]];
+		struct diagnosis d = {.retry = RETRY_TRANSIENT};
+		struct schedule_verdict v;
+
+		if (results[i].code < 200 || results[i].code >= 300)
+			outcome_diagnose(j->delivery->account, m, &results[i], &d);
+		v = schedule_verdict(&results[i], &d);
+		if (is_remainder(&results[i], &d) && some_delivered(results, j->count))
+			v.recipient = SCHEDULE_REQUEUED;
+		r->at = queue_now(q);
+		smtp_reply_clear(&r->reply);
+		(void)smtp_reply_copy(&r->reply, &results[i]);
+		apply_verdict(q, m, r, &v);
+		log_recipient(q, j->delivery, r);
+		if (v.recipient == SCHEDULE_DELIVERED)
+			dispatch_widen(j->delivery->account);
+		if (i == 0 ||
+		    (v.account != SCHEDULE_ACTIVE && ret_account->account == SCHEDULE_ACTIVE)) {
+			*ret_account = v;
+			*ret_reply = &results[i];
+		}
+	}
+}
+
+/* Mail went through the account: true where that is news. */
+static bool
+note_use(struct account *a, const struct record *rec)
+{
+	const char *by = rec->mechanism == NULL ? "" : rec->mechanism;
+
+	if (rec->at < a->used + DAY && strcmp(a->used_by, by) == 0)
+		return false;
+	a->used = rec->at;
+	(void)snprintf(a->used_by, sizeof(a->used_by), "%s", by);
+	return true;
+}
+
+void
+outcome_record(struct queue *q, struct job *j, const struct outcome *o)
+{
+	struct delivery *d = j->delivery;
+	struct schedule_verdict account = {.account = SCHEDULE_ACTIVE};
+	const struct smtp_reply *reply = NULL;
+	struct record *rec = record_new(q, d, j->index, j->count);
+	bool delivered = false;
+
+	if (rec == NULL) {
+		/* The recipients stay SENDING in the spool and are mended at the next start. */
+		log_error("Out of memory: an outcome is not on record.");
+		free(j->index);
+		dispatch_release(q, j);
+		d->jobs--;
+		return;
+	}
+	if (o->results != NULL) {
+		apply_results(q, j, o->results, &account, &reply);
+		for (size_t i = 0; i < j->count; i++)
+			delivered =
+			    delivered || (o->results[i].code >= 200 && o->results[i].code < 300);
+		outcome_settle_account(q, j->delivery->account, j->round, &account, reply);
+	} else {
+		for (size_t i = 0; i < j->count; i++) {
+			struct spool_recipient *r = &d->message->recipients[j->index[i]];
+
+			if (o->interrupted) {
+				apply_interruption(q, r);
+				log_recipient(q, d, r);
+			} else if (o->unanswered && q->settings->hold_in_doubt) {
+				hold_in_doubt(q, r);
+				log_recipient(q, d, r);
+			} else {
+				r->state = r->attempts == 0 ? SPOOL_QUEUED : SPOOL_DEFERRED;
+				r->next = queue_now(q);
+			}
+		}
+	}
+	rec->attempt = o->results != NULL || o->interrupted;
+	rec->endpoint = copy(o->endpoint);
+	rec->tls = copy(o->tls);
+	rec->mechanism = copy(o->mechanism);
+	if (delivered)
+		rec->used = note_use(d->account, rec);
+	rec->transcript = copy(o->transcript);
+	if (o->interrupted) {
+		rec->words = strdup("interrupted");
+	} else if (reply != NULL) {
+		CLEANUP_BUF struct buf words = BUF_INIT(4096);
+
+		outcome_reply_text(reply, &words);
+		rec->words = buf_take(&words);
+		rec->stage = reply->stage;
+		rec->fault = reply->fault;
+	}
+	dispatch_release(q, j);
+	d->jobs--;
+	record_queue(q, rec, o->dsn_passed);
+}
+
+/* ---- what waited too long ---- */
+
+/* All recipients that wait, as the record of a delivery without jobs. */
+static struct record *
+take_waiting(struct queue *q, uint64_t id)
+{
+	struct delivery *d = calloc(1, sizeof(*d));
+	struct record *rec = NULL;
+	size_t *index = NULL, n = 0;
+
+	if (d != NULL)
+		d->message = calloc(1, sizeof(*d->message));
+	if (d != NULL && d->message != NULL && spool_load(q->spool, id, true, d->message) == 0) {
+		d->account = account_by_name(q, d->message->account);
+		index = calloc(d->message->count + 1, sizeof(*index));
+		if (index != NULL && d->account != NULL)
+			rec = record_new(q, d, index, 0);
+	}
+	if (rec == NULL) {
+		if (d != NULL)
+			(void)spool_message_free(d->message);
+		free(d);
+		free(index);
+		return NULL;
+	}
+	for (size_t i = 0; i < d->message->count; i++)
+		if (d->message->recipients[i].state == SPOOL_QUEUED ||
+		    d->message->recipients[i].state == SPOOL_DEFERRED)
+			index[n++] = i;
+	rec->count = n;
+	return rec;
+}
+
+static void
+overdue(struct queue *q, uint64_t id)
+{
+	struct record *rec = take_waiting(q, id);
+	struct spool_message *m = rec == NULL ? NULL : rec->delivery->message;
+
+	if (rec == NULL)
+		return;
+	for (size_t i = 0; i < rec->count && queue_now(q) >= m->expires; i++) {
+		struct spool_recipient *r = &m->recipients[rec->index[i]];
+
+		r->state = outcome_refused_state(q, m, r);
+		r->next = SPOOL_NEVER;
+		log_recipient(q, rec->delivery, r);
+	}
+	if (queue_now(q) < m->expires) {
+		m->flags |= SPOOL_WARNED;
+		add_report(q, rec, REPORT_DELAYED, fits_delayed);
+	}
+	record_queue(q, rec, true);
+}
+
+/* The messages of one step that are overdue. */
+struct overdue_ids {
+	struct queue *q;
+	int64_t now, warn;
+	uint64_t ids[OVERDUE_STEP];
+	size_t count;
+};
+
+static int
+look_for_overdue(void *arg, const struct spool_glance *g)
+{
+	struct overdue_ids *x = arg;
+	const struct account *a;
+	bool old =
+	    g->id < (uint64_t)x->warn * 1000000 && (g->flags & (SPOOL_WARNED | SPOOL_REPORT)) == 0;
+
+	if (!g->open || !g->waits || (g->expires >= x->now && !old))
+		return 0;
+	a = account_by_name(x->q, g->account);
+	/* A warning goes the way that the mail goes: one that could only come together with it is none. */
+	if (a != NULL && g->expires >= x->now &&
+	    schedule_account_state(&a->schedule) != SCHEDULE_ACTIVE)
+		return 0;
+	if (a != NULL && a->configured && !account_is_at_fault(a))
+		x->ids[x->count++] = g->id;
+	return x->count == OVERDUE_STEP;
+}
+
+static bool
+sweep_step(struct queue *q, struct walk *w)
+{
+	struct overdue_ids x = {
+	    .q = q, .now = queue_now(q), .warn = queue_now(q) - q->settings->warn_after};
+	int more;
+
+	/* What was taken out to be sent may not be taken twice: so it is marked in the spool first,
+	 * and what is found here is, before others see it as waiting. */
+	(void)turn_flush(q);
+	if (q->dispatch.starts > 0 || turn_is_stuck(q) || q->stopping)
+		return false;
+	more = spool_scan(q->spool, &q->sweeping.after, WALK_ROWS, look_for_overdue, &x);
+	for (size_t i = 0; i < x.count; i++)
+		overdue(q, x.ids[i]);
+	(void)turn_flush(q);
+	dispatch_run(q);
+	return more == 1;
+}
+
+void
+outcome_sweep(struct queue *q)
+{
+	if (q->dispatch.lane_count == 0 || q->sweeping.walk.queued)
+		return;
+	q->sweeping.after = 0;
+	walk_begin(q, &q->sweeping.walk, sweep_step);
+}

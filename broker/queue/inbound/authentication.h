@@ -1,0 +1,38 @@
+/*
+ * authentication.h: AUTH on a listener: a caller names a service by its password. One per session;
+ * it lives as long as the session's engine.
+ *
+ * A failure is answered late, the third one of a session ends it, and who fails too often at all is
+ * not listened to for a while (usage.h). Each is a line in the log, which never holds what was given
+ * as a name unless a service has it.
+ */
+#ifndef FRANK_BROKER_QUEUE_INBOUND_AUTHENTICATION_H
+#define FRANK_BROKER_QUEUE_INBOUND_AUTHENTICATION_H
+
+#include "base/smtp/server.h"
+#include "broker/queue/queue.h"
+
+struct authentication;
+
+/* `proceed` is called when an answer that was held back is given. `caller`, `usage` and `ops` are borrowed.
+ * NULL: no memory. */
+struct authentication *authentication_new(struct queue *q, const struct caller *caller,
+    struct usage *usage, const struct submission_ops *ops, void *arg);
+struct authentication *authentication_free(struct authentication *a);
+
+/* What smtp_server_ops.auth asks. */
+enum smtp_decision authentication_step(struct authentication *a, struct smtp_server *engine,
+    const char *mechanism, const char *response, size_t len);
+
+/* The exchange under way ended without a decision. */
+void authentication_cancel(struct authentication *a);
+/* TLS begins: nothing that was said before counts (RFC 3207 section 4.2). */
+void authentication_forget(struct authentication *a);
+
+/* The service that the caller logged in as; NULL: it did not. */
+const char *authentication_name(const struct authentication *a);
+/* The same as it runs now; NULL also where it is not configured any more, or its password is good no
+ * more. */
+struct service *authentication_service(const struct authentication *a);
+
+#endif

@@ -1,0 +1,815 @@
+/*
+ * connection.c: the submit sockets and the listeners. Who calls is what the kernel says of the
+ * peer (caller.h). On a listener it is the uid that owns the other end of a loopback connection (owner.h),
+ * asked before a byte is read, or nobody, until AUTH names a service.
+ *
+ * Where a listener has TLS the connection is handed over (handover.h), at once or after STARTTLS,
+ * and what comes back takes its place.
+ *
+ * A caller that writes its whole session at once, as the shim does, is read before it is greeted
+ * (a caller that waits for the greeting gets it a millisecond later), and all its replies leave
+ * together after the commit: it is woken once.
+ *
+ * Connections are bounded for each caller (usage.h), and in all. Whoever has all of its own gets
+ * another by losing the one that has been silent longest outside a transaction. When all places are
+ * taken, the caller that has most loses such a one to a caller that has fewer, else whoever has one
+ * does; where nobody has one, the caller that has most loses the one that has been silent longest.
+ * So those who say nothing, or write slowly, keep nobody out. A part of the places is for root and
+ * administrators alone, who lose none to others.
+ */
+#include "broker/queue/queue.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/smtp/server.h"
+#include "base/owner.h"
+#include "broker/queue/inbound/usage.h"
+
+enum {
+	CONNECTIONS_MAX = 1024,
+	KEPT_SHARE = 16, /* a part of the places in so many is kept for root and administrators */
+	ACCEPTS_PER_TURN = 64,
+	READ_SIZE = 32 * 1024,
+	READS_PER_TURN = 8,
+	IDLE_SECONDS = 300, /* RFC 5321 section 4.5.3.2.7 */
+	/* `sendmail -bs` of a mail program that stays open: its place is had for the asking. A
+	 * local process that is silent within a message may be a job that takes its time. */
+	LOCAL_IDLE_SECONDS = 3600,
+	HANDOVER_SECONDS = 60,
+	GREETING_US = 1000,
+	/* Octets of replies that may wait for a decision that the client has to wait for as well. */
+	HELD_MAX = 4096,
+};
+
+/* RFC 3463 section 3.5: there are too many connections now, which says nothing about a stop. */
+#define CONGESTED "4.4.5"
+
+struct listener {
+	struct listener *next;
+	struct connections *all;
+	struct event *readable;
+	char *service; /* whose own socket it is; NULL: the common one */
+	char *name;    /* of the configuration's listener; NULL: a Unix socket */
+	char address[56];
+	int fd;
+};
+
+struct connection {
+	struct connection *next, **at; /* oldest activity first */
+	struct connections *all;
+	struct caller caller;
+	char *service, *listener; /* what `caller` borrows */
+	struct usage *usage;
+	bool counted;               /* in usage */
+	struct submission *session; /* NULL until a TLS that comes first is there */
+	struct event *readable, *writable, *late;
+	uint64_t handover; /* 0: not handed over */
+	bool begin_tls;    /* when the output is written */
+	bool in_tls;       /* fd is what came back */
+	int fd;            /* -1: handed over */
+	bool greeted;      /* its greeting need not wait any more */
+	bool busy;         /* in pump: not to be freed there */
+	bool doomed;
+};
+
+struct connections {
+	struct queue *q;
+	struct listener *listeners;
+	struct connection *first, **last;
+	size_t count, max;
+};
+
+static void pump(struct connection *c);
+static void on_proceed(void *arg);
+static void on_starttls(void *arg);
+static bool has_hung_up(void *arg);
+
+static const struct submission_ops session_ops = {on_proceed, on_starttls, has_hung_up};
+
+/* ---- the list, by activity ---- */
+
+static void
+list_remove(struct connection *c)
+{
+	*c->at = c->next;
+	if (c->next != NULL)
+		c->next->at = c->at;
+	else
+		c->all->last = c->at;
+}
+
+static void
+list_append(struct connection *c)
+{
+	c->next = NULL;
+	c->at = c->all->last;
+	*c->all->last = c;
+	c->all->last = &c->next;
+}
+
+static void
+forget_events(struct connection *c)
+{
+	struct event **all[] = {&c->readable, &c->writable, &c->late};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (*all[i] != NULL)
+			event_free(*all[i]);
+		*all[i] = NULL;
+	}
+}
+
+static struct connection *
+connection_free(struct connection *c)
+{
+	if (c == NULL)
+		return NULL;
+	if (c->at != NULL) {
+		list_remove(c);
+		c->all->count--;
+	}
+	(void)submission_free(c->session);
+	if (c->counted)
+		usage_disconnect(c->usage);
+	usage_drop(c->all->q, c->usage);
+	forget_events(c);
+	if (c->handover != 0)
+		handover_forget(c->all->q, c->handover);
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	if (c->in_tls)
+		handover_release(c->all->q);
+	free(c->caller.groups);
+	free(c->service);
+	free(c->listener);
+	free(c);
+	return NULL;
+}
+
+/* ---- the peer ---- */
+
+static int
+peer_of(int fd, struct caller *ret)
+{
+	struct caller_peer who;
+	int r = caller_peer_of(fd, &who);
+
+	if (r < 0)
+		return r;
+	ret->uid = who.uid;
+	ret->groups = who.groups;
+	ret->group_count = who.group_count;
+	return 0;
+}
+
+/* ---- the peer of a listener ---- */
+
+/* "127.0.0.1:2525", "[::1]:2525": as the configuration spells it. */
+static void
+address_text(const struct sockaddr_storage *a, char *text, size_t size)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (a->ss_family == AF_INET)
+		(void)snprintf(text, size, "%s:%u",
+		    inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)), ntohs(v4->sin_port));
+	else
+		(void)snprintf(text, size, "[%s]:%u",
+		    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)), ntohs(v6->sin6_port));
+}
+
+static bool
+is_loopback(const struct sockaddr_storage *a)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+
+	return a->ss_family == AF_INET ? ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET
+				       : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* 0 also where nobody can be named: that is what AUTH is for. */
+static int
+tcp_peer_of(const struct queue *q, int fd, const struct settings_listener *n, struct caller *ret)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	uint32_t uid;
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
+		return -errno;
+	address_text(&peer, ret->origin, sizeof(ret->origin));
+	ret->tls = n->tls;
+	ret->auth_required = n->auth_required;
+	ret->remote = n->remote;
+	ret->bare_line_ends =
+	    is_loopback(&peer) ? n->bare_line_ends_local : n->bare_line_ends_remote;
+	ret->uid = CALLER_UID_OVERFLOW;
+	ret->unknown = true;
+	ret->groups_by_name = true;
+	if (q->diag >= 0 && is_loopback(&peer) && owner_of(q->diag, fd, &uid) == 0) {
+		ret->uid = uid;
+		ret->unknown = false;
+	}
+	return 0;
+}
+
+/* ---- bytes ---- */
+
+/* Writes what there is. False: the connection is gone. */
+static bool
+write_output(struct connection *c)
+{
+	struct smtp_server *e = submission_engine(c->session);
+	const struct buf *out;
+
+	while ((out = smtp_server_output(e))->len > 0) {
+		ssize_t n = send(c->fd, out->data, out->len, MSG_NOSIGNAL);
+
+		if (n >= 0)
+			smtp_server_wrote(e, (size_t)n);
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return true;
+		else if (errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
+/* Replies wait while the session waits for a decision: what the client sent comes to nothing before
+ * it, so it would be woken for nothing. Not the one to STARTTLS, for which the client waits. */
+static bool
+is_held(const struct connection *c)
+{
+	const struct smtp_server *e = submission_engine(c->session);
+
+	return !c->begin_tls && smtp_server_waiting(e) && !smtp_server_closing(e) &&
+	       smtp_server_output(e)->len < HELD_MAX;
+}
+
+/* Reads what may be taken now. False: the connection is over. */
+static bool
+read_input(struct connection *c)
+{
+	static char bytes[READ_SIZE];
+	struct smtp_server *e = submission_engine(c->session);
+
+	for (int i = 0; i < READS_PER_TURN && !smtp_server_waiting(e) && !smtp_server_closing(e);
+	     i++) {
+		ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
+
+		if (n == 0) {
+			smtp_server_eof(e);
+			return false;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK;
+		c->greeted = true;
+		if (smtp_server_input(e, bytes, (size_t)n) < 0)
+			return false;
+		if (!is_held(c) && !write_output(c))
+			return false;
+	}
+	return true;
+}
+
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *c = arg;
+
+	if ((what & EV_TIMEOUT) != 0) {
+		smtp_server_close(
+		    submission_engine(c->session), "4.4.2", "You were silent for too long");
+		(void)write_output(c);
+		(void)connection_free(c);
+		return;
+	}
+	list_remove(c);
+	list_append(c);
+	pump(c);
+}
+
+/* ---- TLS ---- */
+
+static void
+on_late(evutil_socket_t number, short what, void *arg)
+{
+	(void)connection_free(arg);
+}
+
+/* The connection is without TLS now; where TLS comes first, SMTP begins. */
+static void
+on_handed_over(void *arg, int fd, const char *tls)
+{
+	struct connection *c = arg;
+
+	c->handover = 0;
+	if (fd < 0) {
+		(void)connection_free(c);
+		return;
+	}
+	forget_events(c);
+	c->fd = fd;
+	c->in_tls = true;
+	(void)evutil_make_socket_nonblocking(fd);
+	if (c->session != NULL) {
+		smtp_server_tls_started(submission_engine(c->session));
+	} else {
+		c->caller.tls_active = true;
+		c->session = submission_new(c->all->q, &c->caller, &session_ops, c);
+	}
+	if (c->session == NULL)
+		(void)connection_free(c);
+	else
+		pump(c);
+}
+
+/* False: the connection is to be closed. */
+static bool
+hand_over(struct connection *c)
+{
+	static const struct timeval patience = {HANDOVER_SECONDS, 0};
+
+	c->begin_tls = false;
+	forget_events(c);
+	c->late = evtimer_new(c->all->q->base, on_late, c);
+	return c->late != NULL && event_add(c->late, &patience) == 0 &&
+	       handover_begin(
+		   c->all->q, TAKE_FD(c->fd), c->listener, on_handed_over, c, &c->handover) == 0;
+}
+
+static void
+on_starttls(void *arg)
+{
+	struct connection *c = arg;
+
+	c->begin_tls = true;
+}
+
+/* Closed at both ends, which only a Unix socket tells from one that waits for the answer. */
+static bool
+has_hung_up(void *arg)
+{
+	struct connection *c = arg;
+	struct pollfd p = {.fd = c->fd};
+
+	return c->caller.listener == NULL && poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
+}
+
+/* Not in the midst of anything. */
+static bool
+is_idle(const struct connection *c)
+{
+	return c->session == NULL || smtp_server_idle(submission_engine(c->session));
+}
+
+/* Waits for what the session needs next; for the spool it needs no event. */
+static bool
+arm(struct connection *c)
+{
+	struct smtp_server *e = submission_engine(c->session);
+	bool patient = is_idle(c) ? c->caller.listener == NULL : !c->caller.unknown;
+	const struct timeval idle = {patient ? LOCAL_IDLE_SECONDS : IDLE_SECONDS, 0};
+	bool unwritten = smtp_server_output(e)->len > 0 && !is_held(c);
+	struct event **ev = unwritten ? &c->writable : &c->readable;
+	struct event *other = unwritten ? c->readable : c->writable;
+
+	if (other != NULL)
+		(void)event_del(other);
+	if (!unwritten && smtp_server_waiting(e)) {
+		if (c->readable != NULL)
+			(void)event_del(c->readable);
+		return true;
+	}
+	if (*ev == NULL)
+		*ev =
+		    event_new(c->all->q->base, c->fd, unwritten ? EV_WRITE : EV_READ, on_event, c);
+	return *ev != NULL && event_add(*ev, &idle) == 0;
+}
+
+static void
+on_greeting_time(evutil_socket_t number, short what, void *arg)
+{
+	struct connection *c = arg;
+
+	event_free(c->readable);
+	c->readable = NULL;
+	c->greeted = (what & EV_READ) == 0;
+	pump(c);
+}
+
+/* False: no memory. */
+static bool
+wait_to_greet(struct connection *c)
+{
+	static const struct timeval moment = {0, GREETING_US};
+
+	c->readable = event_new(c->all->q->base, c->fd, EV_READ, on_greeting_time, c);
+	return c->readable != NULL && event_add(c->readable, &moment) == 0;
+}
+
+/* False: the connection is over. */
+static bool
+exchange(struct connection *c)
+{
+	struct smtp_server *e = submission_engine(c->session);
+
+	/* A caller that has written already is read first. */
+	if (!c->greeted)
+		return read_input(c);
+	if (!is_held(c) && !write_output(c))
+		return false;
+	return smtp_server_output(e)->len > 0 || read_input(c);
+}
+
+/* Writes, reads, and waits for more. */
+static void
+pump(struct connection *c)
+{
+	struct smtp_server *e = submission_engine(c->session);
+	bool alive;
+
+	c->busy = true;
+	alive = exchange(c);
+	if (alive && !c->greeted) {
+		c->busy = false;
+		if (!wait_to_greet(c))
+			(void)connection_free(c);
+		return;
+	}
+	if (alive && c->begin_tls && smtp_server_output(e)->len == 0) {
+		c->busy = false;
+		if (!hand_over(c))
+			(void)connection_free(c);
+		return;
+	}
+	if (!alive || (smtp_server_closing(e) && smtp_server_output(e)->len == 0) || !arm(c)) {
+		/* Replies to what was read before the end. */
+		(void)write_output(c);
+		c->doomed = true;
+	}
+	c->busy = false;
+	if (c->doomed)
+		(void)connection_free(c);
+}
+
+/* The session got a decision that it waited for. */
+static void
+on_proceed(void *arg)
+{
+	struct connection *c = arg;
+
+	if (!c->busy)
+		pump(c);
+}
+
+/* ---- accepting ---- */
+
+static void
+turn_away(int fd, const char *words)
+{
+	(void)send(fd, words, strlen(words), MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}
+
+static void
+dismiss(struct connection *c, const char *enhanced, const char *words)
+{
+	if (c->session != NULL && c->fd >= 0) {
+		smtp_server_close(submission_engine(c->session), enhanced, words);
+		(void)write_output(c);
+	}
+	(void)connection_free(c);
+}
+
+/* What waits for the disk is over in a moment, and stored. */
+static bool
+is_removable(const struct connection *c)
+{
+	return !c->busy &&
+	       !(c->session != NULL && smtp_server_waiting(submission_engine(c->session)));
+}
+
+/* Of those that count as one caller the one that has been silent longest: outside a transaction, or
+ * with `any` also within. */
+static struct connection *
+find_silent(const struct connections *all, const struct usage *of, bool any)
+{
+	for (struct connection *c = all->first; c != NULL; c = c->next)
+		if (usage_is_same(c->usage, of) && (is_idle(c) || (any && is_removable(c))))
+			return c;
+	return NULL;
+}
+
+/* The caller that has most connections, where that is more than `few`; not one that places are kept
+ * for. */
+static const struct usage *
+find_greediest(const struct connections *all, unsigned few)
+{
+	const struct usage *found = NULL;
+
+	for (const struct connection *c = all->first; c != NULL; c = c->next) {
+		unsigned n = c->counted ? usage_connections(c->usage) : 0;
+
+		if (n > few && !usage_has_place(c->usage) && (is_idle(c) || is_removable(c))) {
+			found = c->usage;
+			few = n;
+		}
+	}
+	return found;
+}
+
+/* The one that has been silent longest outside a transaction, whoever's it is. */
+static struct connection *
+find_idle(const struct connections *all)
+{
+	for (struct connection *c = all->first; c != NULL; c = c->next)
+		if (!usage_has_place(c->usage) && is_idle(c))
+			return c;
+	return NULL;
+}
+
+/* Somebody makes room for a caller, who may not be known yet (NULL): true if there was one. */
+static bool
+make_room(struct connections *all, const struct usage *for_whom)
+{
+	unsigned few =
+	    for_whom == NULL || usage_has_place(for_whom) ? 1 : usage_own_connections(for_whom) + 1;
+	const struct usage *greedy = find_greediest(all, few);
+	struct connection *c = NULL;
+
+	if (greedy != NULL)
+		c = find_silent(all, greedy, false);
+	if (c == NULL)
+		c = find_idle(all);
+	if (c == NULL && greedy != NULL && for_whom != NULL)
+		c = find_silent(all, greedy, true);
+	if (c != NULL)
+		dismiss(c, CONGESTED, "Others wait: try again later");
+	return c != NULL;
+}
+
+static bool
+is_full(const struct connections *all, const struct usage *for_whom)
+{
+	size_t kept = usage_has_place(for_whom) ? 0 : all->max / KEPT_SHARE;
+
+	return all->count >= all->max - kept;
+}
+
+/* A place for the connection: false where there is none. */
+static bool
+admit(struct connections *all, struct connection *c)
+{
+	struct connection *idle;
+
+	c->usage = usage_take(all->q, &c->caller);
+	if (c->usage == NULL)
+		return false;
+	c->counted = usage_connect(all->q, c->usage);
+	if (!c->counted && (idle = find_silent(all, c->usage, false)) != NULL) {
+		dismiss(idle, CONGESTED, "You have too many connections, and this one was silent");
+		c->counted = usage_connect(all->q, c->usage);
+	}
+	return c->counted && (!is_full(all, c->usage) || make_room(all, c->usage));
+}
+
+/* The one that has been silent longest of those that have too many together. */
+static struct connection *
+find_crowded(const struct connections *all, bool any)
+{
+	for (struct connection *c = all->first; c != NULL; c = c->next)
+		if (usage_is_crowded(all->q, c->usage) && (is_idle(c) || (any && is_removable(c))))
+			return c;
+	return NULL;
+}
+
+void
+connections_trim(struct connections *all)
+{
+	struct connection *c;
+
+	while ((c = find_crowded(all, false)) != NULL || (c = find_crowded(all, true)) != NULL)
+		dismiss(c, CONGESTED, "You have too many connections: try again later");
+}
+
+static void
+tell_full(struct connections *all, const struct connection *c)
+{
+	char uid[16], who[LOG_LIMIT_WHO_MAX];
+
+	if (c->usage == NULL)
+		return;
+	usage_name(c->usage, who);
+	log_limited(all->q->log, who, LOG_LEVEL_WARNING,
+	    "Connections are turned away: a caller has too many, or all places are taken.",
+	    LOG_PAIRS(
+		{LOG_UID, submission_uid_text(&c->caller, uid)}, {LOG_SERVICE, c->caller.socket}));
+}
+
+/* Who it is, and through which entrance it came. */
+static int
+identify(const struct listener *l, struct connection *c)
+{
+	const struct settings_listener *n;
+
+	if (l->service != NULL)
+		c->caller.socket = c->service = strdup(l->service);
+	if (l->name == NULL)
+		return l->service != NULL && c->service == NULL ? -ENOMEM
+								: peer_of(c->fd, &c->caller);
+	n = settings_find_listener(l->all->q->settings, l->name);
+	c->caller.listener = c->listener = strdup(l->name);
+	if (n == NULL || c->listener == NULL)
+		return -ENOENT;
+	return tcp_peer_of(l->all->q, c->fd, n, &c->caller);
+}
+
+static void
+serve(struct listener *l, int fd)
+{
+	struct connections *all = l->all;
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		turn_away(fd, "421 4.3.0 Out of memory\r\n");
+		return;
+	}
+	c->all = all;
+	c->fd = fd;
+	c->greeted = l->name != NULL;
+	if (identify(l, c) < 0) {
+		(void)connection_free(c);
+		return;
+	}
+	if (!admit(all, c)) {
+		c->fd = -1;
+		turn_away(fd, "421 " CONGESTED " Too many connections: try again later\r\n");
+		tell_full(all, c);
+		(void)connection_free(c);
+		return;
+	}
+	list_append(c);
+	all->count++;
+	if (c->caller.tls == SETTINGS_TLS_IMPLICIT) {
+		if (!hand_over(c))
+			(void)connection_free(c);
+		return;
+	}
+	c->session = submission_new(all->q, &c->caller, &session_ops, c);
+	if (c->session == NULL)
+		(void)connection_free(c);
+	else
+		pump(c);
+}
+
+static void
+on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client < 0) {
+			if (errno == EINTR || errno == ECONNABORTED)
+				continue;
+			/* Out of descriptors: somebody must go before the next can come. */
+			if ((errno == EMFILE || errno == ENFILE) && make_room(l->all, NULL))
+				continue;
+			return;
+		}
+		serve(l, client);
+	}
+}
+
+static struct listener *
+listener_free(struct listener *l)
+{
+	if (l->readable != NULL)
+		event_free(l->readable);
+	(void)close(l->fd);
+	free(l->service);
+	free(l->name);
+	free(l);
+	return NULL;
+}
+
+/* Does the configuration still name it? */
+static bool
+is_configured(const struct listener *l)
+{
+	const struct queue *q = l->all->q;
+	const struct settings_listener *n;
+
+	if (l->service != NULL)
+		for (size_t i = 0; i < q->service_count; i++)
+			if (q->policies[i]->socket != NULL &&
+			    strcmp(q->policies[i]->socket, l->service) == 0)
+				return true;
+	if (l->name == NULL)
+		return l->service == NULL;
+	n = settings_find_listener(q->settings, l->name);
+	for (size_t i = 0; n != NULL && i < n->addresses.count; i++)
+		if (strcmp(n->addresses.items[i], l->address) == 0)
+			return true;
+	return false;
+}
+
+void
+connections_reconfigure(struct connections *all)
+{
+	for (struct listener **at = &all->listeners; *at != NULL;) {
+		struct listener *l = *at;
+
+		if (is_configured(l)) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		(void)listener_free(l);
+	}
+}
+
+int
+connections_listen(struct connections *all, int fd, const char *service, const char *listener)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+	struct listener *l = calloc(1, sizeof(*l));
+
+	if (l == NULL) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	l->fd = fd;
+	l->all = all;
+	if (service != NULL)
+		l->service = strdup(service);
+	if (listener != NULL) {
+		l->name = strdup(listener);
+		if (getsockname(fd, (struct sockaddr *)&address, &len) == 0)
+			address_text(&address, l->address, sizeof(l->address));
+	}
+	(void)evutil_make_socket_nonblocking(fd);
+	l->readable = event_new(all->q->base, fd, EV_READ | EV_PERSIST, on_accept, l);
+	if (l->readable == NULL || (service != NULL && l->service == NULL) ||
+	    (listener != NULL && l->name == NULL) || event_add(l->readable, NULL) < 0) {
+		(void)listener_free(l);
+		return -ENOMEM;
+	}
+	l->next = all->listeners;
+	all->listeners = l;
+	return 0;
+}
+
+struct connections *
+connections_new(struct queue *q)
+{
+	struct connections *all = calloc(1, sizeof(*all));
+	struct rlimit limit;
+
+	if (all == NULL)
+		return NULL;
+	all->q = q;
+	all->last = &all->first;
+	all->max = CONNECTIONS_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 2 * CONNECTIONS_MAX)
+		all->max = limit.rlim_cur / 2;
+	return all;
+}
+
+void
+connections_stop(struct connections *all)
+{
+	struct connection *c = all->first;
+
+	for (struct listener *l = all->listeners; l != NULL; l = l->next)
+		(void)event_del(l->readable);
+	while (c != NULL) {
+		struct connection *next = c->next;
+
+		if (is_idle(c))
+			dismiss(c, "4.3.2", "Frank is stopping");
+		c = next;
+	}
+}
+
+size_t
+connections_count(const struct connections *all)
+{
+	return all->count;
+}

@@ -1,0 +1,33 @@
+/*
+ * login.h: what a client says in AUTH, as server: PLAIN (RFC 4616) and LOGIN (no RFC; its two
+ * prompts are what every client takes). Pure: one exchange, step by step.
+ */
+#ifndef FRANK_BROKER_QUEUE_INBOUND_LOGIN_H
+#define FRANK_BROKER_QUEUE_INBOUND_LOGIN_H
+
+#include <stddef.h>
+
+#include "base/secret.h"
+
+enum { LOGIN_NAME_MAX = 255, LOGIN_PASSWORD_MAX = 1024 };
+
+struct login {
+	char name[LOGIN_NAME_MAX + 1];
+	struct secret *password;
+	bool prompted, named; /* LOGIN */
+};
+
+enum login_step {
+	LOGIN_ASK,  /* the client is to be sent *ret_prompt, which may be "" */
+	LOGIN_DONE, /* name and password are there */
+	LOGIN_BAD,  /* this is no exchange of the mechanism */
+};
+
+/* Takes a response: decoded octets, or NULL where the client sent none yet. */
+enum login_step login_take(struct login *l, const char *mechanism, const char *response, size_t len,
+    const char **ret_prompt);
+
+/* Forgets the exchange. */
+void login_clear(struct login *l);
+
+#endif

@@ -1,0 +1,112 @@
+/* password.c: see password.h. */
+#include "broker/queue/inbound/password.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { GROUP_LEN = 8 };
+
+void
+password_text(const unsigned char bytes[PASSWORD_BITS / 8], char text[PASSWORD_TEXT_LEN + 1])
+{
+	/* without l and o, 0 and 1 */
+	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+	unsigned held = 0, bits = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i < PASSWORD_BITS / 8; i++) {
+		held = held << 8 | bytes[i];
+		for (bits += 8; bits >= 5; bits -= 5) {
+			if (at % (GROUP_LEN + 1) == GROUP_LEN)
+				text[at++] = '-';
+			text[at++] = letters[held >> (bits - 5) & 31];
+		}
+	}
+	text[at] = '\0';
+}
+
+static void
+digest_of(const struct secret *password, uint8_t digest[SHA256_LEN])
+{
+	sha256(secret_bytes(password), secret_len(password), digest);
+}
+
+/* One change of the database, by itself. */
+static int
+change(struct queue *q, const char *service, const uint8_t *digest)
+{
+	int r = turn_flush(q) || !turn_is_stuck(q) ? spool_begin(q->spool) : -EIO;
+
+	if (r < 0)
+		return r;
+	r = digest == NULL ? spool_delete_password(q->spool, service)
+			   : spool_save_password(q->spool, service, digest, queue_now(q));
+	if (r == 0)
+		r = spool_commit(q->spool);
+	else
+		spool_rollback(q->spool);
+	return r;
+}
+
+int
+password_make(struct queue *q, const char *service, struct secret **ret, int64_t *ret_before)
+{
+	unsigned char bytes[PASSWORD_BITS / 8];
+	char text[PASSWORD_TEXT_LEN + 1];
+	uint8_t digest[SHA256_LEN];
+	int r = getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) ? 0 : -EIO;
+
+	*ret = NULL;
+	*ret_before = password_time(q, service);
+	if (r < 0)
+		return r;
+	password_text(bytes, text);
+	explicit_bzero(bytes, sizeof(bytes));
+	*ret = secret_new(text, strlen(text));
+	explicit_bzero(text, sizeof(text));
+	if (*ret == NULL)
+		return -ENOMEM;
+	digest_of(*ret, digest);
+	r = change(q, service, digest);
+	if (r < 0)
+		*ret = secret_free(*ret);
+	return r;
+}
+
+int
+password_revoke(struct queue *q, const char *service)
+{
+	return password_time(q, service) == 0 ? -ENOENT : change(q, service, NULL);
+}
+
+bool
+password_is(struct queue *q, const char *service, const struct secret *given)
+{
+	uint8_t kept[SHA256_LEN] = {0}, digest[SHA256_LEN];
+	unsigned differs = 0;
+	int64_t at;
+	bool there = spool_load_password(q->spool, service, kept, &at) == 0;
+
+	digest_of(given, digest);
+	for (size_t i = 0; i < SHA256_LEN; i++)
+		differs |= (unsigned)(kept[i] ^ digest[i]);
+	return there && differs == 0;
+}
+
+int64_t
+password_time(struct queue *q, const char *service)
+{
+	uint8_t digest[SHA256_LEN];
+	int64_t at;
+
+	return spool_load_password(q->spool, service, digest, &at) < 0 ? 0 : at;
+}
+
+bool
+password_mark(struct queue *q, const char *service, uint8_t ret[SHA256_LEN])
+{
+	int64_t at;
+
+	return spool_load_password(q->spool, service, ret, &at) == 0;
+}

@@ -1,0 +1,193 @@
+/*
+ * store.c: a message that was handed in goes to the disk, and then to its account or into the
+ * spool.
+ *
+ * It is stored with the state it will have: captured, being sent (where its account has room, so
+ * that sending costs no commit of its own), or waiting. Whoever handed it in is told first, the log
+ * and the network role after that.
+ */
+#include "broker/queue/inbound/store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+
+struct store {
+	struct op op;
+	struct spool_message *message; /* NULL where the delivery has it */
+	struct account *account;       /* NULL: what is captured may have none */
+	struct service *service;
+	struct delivery *delivery; /* promised, or NULL */
+	bool is_new;
+	store_done *done; /* NULL: nobody waits any more */
+	void *arg;
+};
+
+static const struct spool_message *
+message_of(const struct store *s)
+{
+	return s->delivery != NULL ? s->delivery->message : s->message;
+}
+
+uint64_t
+store_rate_wait(const struct service *v)
+{
+	uint64_t now = queue_now_ms();
+	uint64_t minute =
+	    rate_limit_wait(&v->minute, v->policy.rate_minute, RATE_LIMIT_MINUTE, now);
+	uint64_t day = rate_limit_wait(&v->day, v->policy.rate_day, RATE_LIMIT_DAY, now);
+
+	return minute > day ? minute : day;
+}
+
+static int
+store_write(struct queue *q, struct op *op)
+{
+	struct store *s = (struct store *)op;
+	int r = spool_insert(q->spool, message_of(s));
+
+	s->is_new = r == 0;
+	return r < 0 ? r : 0;
+}
+
+static void
+log_stored(const struct spool_message *m)
+{
+	char id[SPOOL_ID_LEN], uid[24], recipients[LOG_RECIPIENTS_SIZE];
+
+	(void)snprintf(uid, sizeof(uid), "%" PRId64, m->uid);
+	log_line(LOG_LEVEL_INFO,
+	    (m->flags & SPOOL_CAPTURE) != 0 ? "A message is captured." : "A message is queued.",
+	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)},
+		{LOG_ACCOUNT, *m->account == '\0' ? NULL : m->account}, {LOG_SERVICE, m->service},
+		{LOG_UID, uid}, {LOG_SENDER, m->sender},
+		{LOG_RECIPIENT, log_recipients(recipients, m->recipients[0].address, m->count)}));
+}
+
+/* It is not stored, or was before: nothing of it stays. */
+static void
+take_back(struct queue *q, struct store *s)
+{
+	const struct spool_message *m = message_of(s);
+
+	if ((m->flags & SPOOL_BODY_FILE) != 0)
+		spool_body_remove(q->spool, m->id);
+	rate_limit_give_back(&s->service->minute);
+	rate_limit_give_back(&s->service->day);
+}
+
+static void
+store_finish(struct queue *q, struct op *op, int r)
+{
+	struct store *s = (struct store *)op;
+	const struct spool_message *m = message_of(s);
+	bool stored = r == 0 && s->is_new;
+
+	if (!stored)
+		take_back(q, s);
+	if (s->done != NULL)
+		s->done(s->arg, m, r, s->is_new);
+	if (stored) {
+		s->service->accepted++;
+		log_stored(m);
+	}
+	if (s->delivery != NULL && stored)
+		dispatch_begin(q, s->delivery);
+	else if (s->delivery != NULL)
+		dispatch_forget(q, s->delivery);
+	else if (stored && s->account != NULL && m->next != SPOOL_NEVER)
+		dispatch_wait(q, s->account, m->service, m->next);
+	(void)spool_message_free(s->message);
+	free(s);
+}
+
+static void
+settle_states(struct queue *q, struct store *s)
+{
+	struct spool_message *m = s->message;
+	bool capture = s->service->policy.capture;
+	int64_t now = queue_now(q);
+
+	m->received = (int64_t)(m->id / 1000000);
+	m->expires = now + q->settings->lifetime;
+	m->next = capture ? SPOOL_NEVER : now;
+	for (size_t i = 0; i < m->count; i++) {
+		m->recipients[i].state = capture ? SPOOL_CAPTURED : SPOOL_QUEUED;
+		m->recipients[i].next = m->next;
+	}
+	if (capture) {
+		m->flags |= SPOOL_CAPTURE;
+		return;
+	}
+	s->delivery = dispatch_promise(q, s->account, m);
+	if (s->delivery != NULL)
+		s->message = NULL;
+}
+
+struct store *
+store_message(
+    struct queue *q, struct service *v, struct spool_message *m, store_done *done, void *arg)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	int64_t now = (int64_t)queue_now_ms();
+
+	if (s == NULL)
+		return NULL;
+	rate_limit_spend(&v->minute, RATE_LIMIT_MINUTE, now, 1);
+	rate_limit_spend(&v->day, RATE_LIMIT_DAY, now, 1);
+	*s = (struct store){
+	    .op = {.write = store_write, .done = store_finish},
+	    .message = m,
+	    .account = account_by_name(q, m->account),
+	    .service = v,
+	    .done = done,
+	    .arg = arg,
+	};
+	if ((m->flags & SPOOL_BODY_FILE) != 0)
+		q->turn.sync_bodies = true;
+	space_taken(q, SPOOL_MESSAGE_OVERHEAD + m->body_len);
+	settle_states(q, s);
+	turn_add(q, &s->op);
+	return s;
+}
+
+struct signed_op {
+	struct op op;
+	struct account *account;
+};
+
+static int
+signed_write(struct queue *q, struct op *op)
+{
+	const struct account *a = ((const struct signed_op *)op)->account;
+
+	return spool_save_signed(q->spool, a->name, a->signed_with);
+}
+
+static void
+signed_done(struct queue *q, struct op *op, int r)
+{
+	free(op);
+}
+
+void
+store_signed(struct queue *q, struct account *a, const char *keys)
+{
+	struct signed_op *x;
+
+	if (a == NULL || *keys == '\0' || !account_signed(a, keys))
+		return;
+	x = calloc(1, sizeof(*x));
+	if (x == NULL)
+		return;
+	*x = (struct signed_op){.op = {.write = signed_write, .done = signed_done}, .account = a};
+	turn_add(q, &x->op);
+}
+
+void
+store_forget(struct store *s)
+{
+	s->done = NULL;
+}

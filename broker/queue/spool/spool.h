@@ -1,0 +1,373 @@
+/*
+ * spool.h: the messages on disk: an SQLite database and a folder of large bodies.
+ *
+ * Everything that changes the spool stands between spool_begin and spool_commit. A commit is one
+ * fsync (WAL, synchronous=FULL), whatever the number of messages in it: so the owner collects what
+ * one turn of its event loop brought, writes it in one transaction, and answers everybody
+ * afterwards.
+ *
+ * Results are 0 or negative errno: -ENOSPC (disk full), -EIO, -ENOMEM, -EBADMSG (the file is
+ * damaged), -ENOENT (no such message). After an error the transaction is to be rolled back: nothing
+ * of it is stored. Calls block for the disk only.
+ */
+#ifndef FRANK_BROKER_QUEUE_SPOOL_SPOOL_H
+#define FRANK_BROKER_QUEUE_SPOOL_SPOOL_H
+
+#include "base/buf.h"
+#include "base/sha256.h"
+#include "base/smtp/smtp.h"
+#include "broker/queue/delivery/schedule.h"
+
+/* Bodies of up to this many octets lie in the database, and travel inside a job. */
+enum { SPOOL_INLINE_MAX = 30 * 1024 };
+#define SPOOL_NEVER INT64_MAX
+
+struct spool;
+
+/* Numbers that are on disk: never reused. */
+enum spool_state {
+	SPOOL_QUEUED = 0,    /* waits for its first try */
+	SPOOL_SENDING = 1,   /* handed to a network role */
+	SPOOL_DELIVERED = 2, /* taken by the provider */
+	SPOOL_DEFERRED = 3,  /* tried, waits */
+	SPOOL_BOUNCED = 4,   /* refused for good, and somebody was told */
+	SPOOL_FAILED = 5,    /* refused for good, and nobody can be told: a person must look */
+	SPOOL_HELD = 6,      /* waits for a person */
+	SPOOL_CAPTURED = 7,  /* stored, never sent */
+	SPOOL_STATE_COUNT = 8,
+};
+
+/* "queued", "sending", ... */
+const char *spool_state_name(enum spool_state state);
+
+/* Bits of a message's flags; on disk. */
+enum {
+	SPOOL_8BIT = 1,
+	SPOOL_SMTPUTF8 = 2,
+	SPOOL_BODY_FILE = 4, /* the body is bodies/<id> */
+	SPOOL_REPORT = 8,    /* a bounce or warning of ours: none is made about it */
+	SPOOL_CAPTURE = 16,
+	SPOOL_WARNED = 32,     /* the sender was told of the delay */
+	SPOOL_REQUIRETLS = 64, /* TLS on every hop, or not at all */
+	/* Whose `uid` is. Neither: stored by a version that did not tell them apart, or by nobody. */
+	SPOOL_OF_USER = 128,   /* a user of this host */
+	SPOOL_OF_SOCKET = 256, /* a caller of the socket of `service` */
+	SPOOL_REFUSED = 512, /* refused by us after it was taken: returned, never sent */
+};
+
+struct spool_recipient {
+	char *address;
+	unsigned notify; /* bits of enum smtp_notify; 0: absent */
+	char *orcpt;     /* "rfc822;xtext"; NULL: absent */
+	enum spool_state state;
+	unsigned attempts;       /* that counted */
+	unsigned interrupted;    /* ended by a crash */
+	int64_t next;            /* queued, deferred: not before */
+	int64_t at;              /* of the last outcome; 0: none */
+	struct smtp_reply reply; /* the last outcome */
+};
+
+struct spool_message {
+	uint64_t id;
+	char submission[33]; /* 32 hexadecimal digits, or "" */
+	char *account, *service;
+	int64_t uid;     /* who handed it in (see SPOOL_OF_USER); -1: we ourselves, or a password */
+	char *sender;    /* of the envelope; "" for the null sender */
+	char *return_to; /* whom reports go to; "": nobody; NULL: the postmaster */
+	char *envid;     /* xtext or "" */
+	char *subject, *message_id;
+	int64_t received, expires;
+	int64_t next; /* earliest try of any recipient; SPOOL_NEVER: none is to be tried */
+	int64_t done; /* when nothing was left to do; 0: open */
+	uint64_t size, header_size;
+	unsigned flags;
+	enum smtp_ret ret;
+	struct spool_recipient *recipients;
+	size_t count;
+	char *body; /* small ones, where loaded or about to be stored; NULL otherwise */
+	size_t body_len;
+};
+
+/* Frees what it holds; the struct is empty. Takes NULL. */
+void spool_message_clear(struct spool_message *m);
+struct spool_message *spool_message_free(struct spool_message *m);
+
+/* The parameters of RCPT for this recipient. */
+struct smtp_rcpt_params spool_rcpt_params(const struct spool_recipient *r);
+
+/* The state that a list shows for the whole message. */
+enum spool_state spool_message_state(const struct spool_message *m);
+
+/* "3F2A..." as people and logs see it; the buffer holds at least SPOOL_ID_LEN. */
+enum { SPOOL_ID_LEN = 17 };
+const char *spool_id_text(uint64_t id, char *buffer);
+/* The reverse: 0, or -EINVAL. */
+int spool_id_parse(const char *text, uint64_t *ret);
+
+/* ---- the whole ---- */
+
+/*
+ * Opens DIR/spool.db, makes or migrates it, and checks it where it was not closed properly.
+ * `bodies` is a descriptor of the folder of bodies, borrowed while open. On error `why` has a
+ * sentence for a person.
+ */
+int spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why);
+/* Checkpoints and closes. Takes NULL; returns NULL. */
+struct spool *spool_close(struct spool *s);
+
+/*
+ * After a crash: recipients that were being sent are queued again, and held at the third time, or
+ * with `hold` at once, as in doubt; files of bodies that no message has are removed. Own
+ * transaction. *ret_interrupted counts messages.
+ */
+int spool_recover(struct spool *s, int64_t now, bool hold, unsigned *ret_interrupted);
+/* Why such a recipient is held. */
+#define SPOOL_IN_DOUBT_WORDS "a process of Frank ended while the message was being sent"
+
+/*
+ * The clock was set: times that this run wrote move along, so that no wait grows or ends, and no
+ * lifetime is over, because of it; times of earlier runs stay, but nothing waits beyond `latest`.
+ * Own transaction, that reads every open message. Ids stay.
+ */
+struct spool_step {
+	uint64_t first;       /* the id from which on messages are of this run */
+	int64_t since, until; /* this run, by the clock as it was, in seconds */
+	int64_t delta;        /* by so many seconds */
+	int64_t latest;       /* by the clock as it is now */
+};
+int spool_shift(struct spool *s, const struct spool_step *step);
+
+/* An identity that no message has had: microseconds since 1970, moved on where taken. */
+uint64_t spool_new_id(struct spool *s, int64_t now_us);
+
+int spool_begin(struct spool *s);
+int spool_commit(struct spool *s);
+void spool_rollback(struct spool *s);
+
+/* Moves the log into the database when it has grown, earlier where there is time for it (`idle`):
+ * then memory is given back as well. Not within a transaction. Returns whether there was anything to
+ * do. */
+bool spool_checkpoint(struct spool *s, bool idle);
+
+/* ---- space ---- */
+
+/* Sees to it that what the spool itself needs on a full disk is allocated (spool-space.c). To be called
+ * now and then; costs little where nothing changed. 0, or negative errno where there is not that much
+ * space now. */
+int spool_reserve(struct spool *s);
+/* The transaction failed with -ENOSPC and is rolled back: the log begins anew. True where another try
+ * makes sense. */
+bool spool_make_room(struct spool *s);
+/* Is there so much unused space in the database that it should be given back? */
+bool spool_may_shrink(struct spool *s);
+/* Gives some of it back: 1 where there is more, 0, or negative errno. Not within a transaction. */
+int spool_shrink(struct spool *s);
+
+/* What a message takes besides its content, as it is counted. */
+enum { SPOOL_MESSAGE_OVERHEAD = 4096 };
+/* What the open messages of a service take on the disk, in octets. */
+uint64_t spool_octets_of(struct spool *s, const char *service);
+/* Counts some of the messages that were there at the start: 1 where there are more, 0 when all are in
+ * the numbers, or negative errno. */
+int spool_octets_step(struct spool *s);
+
+/* ---- bodies in files ---- */
+
+/* Creates the file of a message's body; the caller writes it, then calls spool_body_sync. Returns a
+ * descriptor or negative errno. */
+int spool_body_create(struct spool *s, uint64_t id);
+/* The file's content reaches the disk; its name does with spool_bodies_sync, before the commit that
+ * refers to it. */
+int spool_body_sync(int fd);
+int spool_bodies_sync(struct spool *s);
+/* Read-only. */
+int spool_body_open(struct spool *s, uint64_t id);
+void spool_body_remove(struct spool *s, uint64_t id);
+
+/* ---- writing: within a transaction ---- */
+
+/* Stores a message, its recipients, and its body unless that is in a file. 1 where a message with
+ * its submission id is stored already: nothing was done. */
+int spool_insert(struct spool *s, const struct spool_message *m);
+/* Writes one recipient's state, attempts, times and reply. */
+int spool_update_recipient(struct spool *s, uint64_t id, size_t n, const struct spool_recipient *r);
+/* Writes next, flags, and expires where it is later than what is stored. */
+int spool_update_message(struct spool *s, const struct spool_message *m);
+/* The message goes by m->account from now on. */
+int spool_update_account_of(struct spool *s, const struct spool_message *m);
+/* No open message of the account expires before `expires`. */
+int spool_prolong(struct spool *s, const char *account, int64_t expires);
+/* Nothing is left to do. The body goes; the rest stays as history where `keep`. The caller removes
+ * the body's file after the commit. */
+int spool_finish(struct spool *s, const struct spool_message *m, int64_t now, bool keep);
+/* Removes the message with all that belongs to it. */
+int spool_delete(struct spool *s, uint64_t id);
+
+struct spool_attempt {
+	int64_t at;
+	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
+	const char *outcome;                                 /* a word or a reply */
+	int stage, fault; /* enum smtp_stage, smtp_fault: of the reply that decided */
+};
+int spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a);
+
+/* A decision worth remembering: account states, bounces, what people did. `id` 0: about no message.
+ */
+int spool_add_event(struct spool *s, int64_t at, const char *kind, uint64_t id, const char *account,
+    const char *text);
+
+/* What people are told. Texts are borrowed and may be NULL, but `kind`. */
+struct spool_event {
+	uint64_t id; /* spool_new_id */
+	int64_t at;
+	const char *kind;
+	uint64_t message; /* 0: about none */
+	const char *account, *text, *next;
+};
+int spool_tell(struct spool *s, const struct spool_event *e);
+/* Those after an id, in their order, at most `max`; a non-zero return of `visit` ends it and is
+ * returned. */
+typedef int spool_event_visit(void *arg, const struct spool_event *e);
+int spool_each_event(
+    struct spool *s, uint64_t after, unsigned max, spool_event_visit *visit, void *arg);
+/* The id after which the last `count` come; 0: there are not more. */
+int spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret);
+
+/* What was told of an account: see notice.c. */
+struct spool_notice {
+	unsigned class;
+	const char *kind;
+	int64_t since, told;
+	unsigned level;
+};
+int spool_save_notice(struct spool *s, const char *account, const struct spool_notice *n);
+int spool_delete_notice(struct spool *s, const char *account, unsigned class);
+typedef void spool_notice_visit(void *arg, const struct spool_notice *n);
+int spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visit, void *arg);
+/* Has the account an open message, but of the service `but`, with a recipient in this state? 1, 0 or
+ * negative errno. */
+int spool_has_state(
+    struct spool *s, const char *account, enum spool_state state, const char *but);
+
+/* The ways by which an event has still to go. retry counts a try. */
+struct spool_outbox {
+	struct spool_event event;
+	const char *way;
+	unsigned tries;
+	int64_t next;
+};
+int spool_add_outbox(struct spool *s, uint64_t event, const char *way, int64_t next);
+int spool_retry_outbox(struct spool *s, uint64_t event, const char *way, int64_t next);
+int spool_delete_outbox(struct spool *s, uint64_t event, const char *way);
+/* All of them, oldest event first; a positive return of `visit` ends it. */
+typedef int spool_outbox_visit(void *arg, const struct spool_outbox *o);
+int spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg);
+
+/* What must outlive us of an account's state. */
+struct spool_account {
+	struct schedule_account schedule;
+	struct smtp_reply reply; /* that made it so; owned */
+	char *learned_at;        /* settings_server() of then; NULL: not known; owned */
+};
+int spool_save_account(struct spool *s, const char *name, const struct spool_account *a);
+
+int spool_save_password(
+    struct spool *s, const char *service, const uint8_t digest[SHA256_LEN], int64_t at);
+int spool_delete_password(struct spool *s, const char *service);
+
+/* Removes history older than `before`, at most some hundred messages: *ret_more says to call again.
+ * Ids of removed bodies' files are unlinked at once: they belong to nothing that a reader could
+ * want. */
+int spool_purge(struct spool *s, int64_t before, bool *ret_more);
+/* Keeps the newest transcripts, `most` octets of them all; of older attempts the rest stays. */
+int spool_limit_transcripts(struct spool *s, uint64_t most);
+
+/* ---- reading ---- */
+
+/* -ENOENT where there is none. With `body`, a small body is loaded as well. */
+int spool_load(struct spool *s, uint64_t id, bool body, struct spool_message *ret);
+
+/* Is a message with this submission id stored? 1, 0, or negative errno. */
+int spool_known(struct spool *s, const char *submission);
+
+/* Ids of messages of the lane (account, service) that are due, earliest first: at most `max`.
+ * Returns their number. *ret_next is when the earliest of those not returned is due (SPOOL_NEVER:
+ * none waits). */
+int spool_due(struct spool *s, const char *account, const char *service, int64_t now, uint64_t *ids,
+    size_t max, int64_t *ret_next);
+
+/* Every lane with open messages: how many, and when the next is due. A non-zero return stops. */
+typedef int spool_lane_visit(
+    void *arg, const char *account, const char *service, uint64_t open, int64_t next);
+int spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg);
+
+/* What a walk over all messages is told of each; strings are borrowed for the call. */
+struct spool_glance {
+	uint64_t id, size;
+	const char *account, *service;
+	int64_t uid, received, expires;
+	unsigned flags;
+	bool open;  /* something is left to do */
+	bool waits; /* a recipient waits to be tried */
+};
+/* A non-zero return stops behind this message. */
+typedef int spool_glance_visit(void *arg, const struct spool_glance *g);
+/* Visits messages in the order of their ids, which is that of their arrival: at most `max`, from
+ * behind *after on, which moves along. 1 where there may be more, 0 after the last. */
+int spool_scan(
+    struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *visit, void *arg);
+
+/* Attempts of a message, oldest first. */
+struct spool_attempt_row {
+	int64_t at;
+	const char *endpoint, *tls, *mechanism, *transcript,
+	    *outcome; /* "" where absent; borrowed */
+	int stage, fault;
+};
+typedef int spool_attempt_visit(void *arg, const struct spool_attempt_row *a);
+int spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, void *arg);
+/* "host:port [address]" of the attempt that was made at the second `at`; the caller frees. NULL where it
+ * is not on record. */
+char *spool_load_endpoint(struct spool *s, uint64_t id, int64_t at);
+
+/* When mail was last delivered through an account, and the mechanism of that login ("" for none); within a
+ * transaction. */
+int spool_save_used(struct spool *s, const char *name, int64_t at, const char *mechanism);
+/* -ENOENT: never. */
+int spool_load_used(
+    struct spool *s, const char *name, int64_t *ret_at, char *mechanism, size_t mechanism_size);
+
+/* With which keys an account's mail is signed (dkim.h); saved within a transaction. Loaded: owned; NULL: nothing is
+ * known. */
+int spool_save_signed(struct spool *s, const char *name, const char *keys);
+char *spool_load_signed(struct spool *s, const char *name);
+
+/* -ENOENT where nothing is known of it; the caller clears ret->reply and frees ret->learned_at. */
+int spool_load_account(struct spool *s, const char *name, struct spool_account *ret);
+
+/* Messages of this service that were handed in at or after `since` (seconds), oldest first: the
+ * moment of each, in microseconds since 1970. */
+typedef void spool_time_visit(void *arg, int64_t at);
+int spool_each_since(
+    struct spool *s, const char *service, int64_t since, spool_time_visit *visit, void *arg);
+
+/* Attempts recorded at or after `since` (seconds), newest first: the message's account, and when, in seconds. */
+typedef void spool_tried_visit(void *arg, const char *account, int64_t at);
+int spool_each_attempt_since(
+    struct spool *s, int64_t since, spool_tried_visit *visit, void *arg);
+
+/* The ways that events went by, as the configuration was last. spool_add_way: 1 where it is new, 0, or an error. */
+int spool_add_way(struct spool *s, const char *way);
+int spool_delete_way(struct spool *s, const char *way);
+typedef int spool_way_visit(void *arg, const char *way); /* 0: goes on */
+int spool_each_way(struct spool *s, spool_way_visit *visit, void *arg);
+/* What was told last of each condition that was not over when it was looked at last; `about`: the account's name, or
+ * another as notice.h has it. Several may be in one event. */
+typedef int spool_standing_visit(void *arg, const char *about, const struct spool_event *e);
+int spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg);
+
+/* The SHA-256 of a service's password, and when it was made. -ENOENT. */
+int spool_load_password(
+    struct spool *s, const char *service, uint8_t digest[SHA256_LEN], int64_t *ret_at);
+
+#endif
