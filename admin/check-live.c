@@ -285,7 +285,8 @@ check_live(const struct cli *cli, const struct arguments *args)
 		l.o = json_pack("{s:s}", "host", args->values[OPTION_HOST]);
 	l.steps = json_array();
 	l.aside = json_array();
-	if (status == EX_OK && (l.o == NULL || l.aside == NULL || json_object_set(l.o, "steps", l.steps) < 0))
+	if (status == EX_OK &&
+	    (l.o == NULL || l.aside == NULL || json_object_set(l.o, "steps", l.steps) < 0))
 		status = cli_fail(cli, EX_OSERR, NULL, "memory ran out");
 	if (status == EX_OK && !cli->json)
 		print_head(cli, l.o, account == NULL ? args->values[OPTION_HOST] : NULL);

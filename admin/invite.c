@@ -26,7 +26,8 @@ print_text(const struct cli *cli, const char *account, const char *mailbox, cons
 
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		(void)snprintf(host, sizeof(host), "this machine");
-	if (localtime_r(&when, &tm) == NULL || strftime(end, sizeof(end), "%A, %-d %B %Y", &tm) == 0)
+	if (localtime_r(&when, &tm) == NULL ||
+	    strftime(end, sizeof(end), "%A, %-d %B %Y", &tm) == 0)
 		(void)snprintf(end, sizeof(end), "next week");
 	(void)fputs("Programs on ", stdout);
 	cli_put(cli, COLOUR_NONE, host, 0);

@@ -119,8 +119,8 @@ name_verb(const struct verb *v, char *to, size_t size)
 {
 	bool two = v->second != NULL && *v->second != '\0';
 
-	(void)snprintf(to, size, "frank %s%s%s%s%s", v->word, two ? " " : "",
-	    two ? v->second : "", *v->arguments != '\0' ? " " : "", v->arguments);
+	(void)snprintf(to, size, "frank %s%s%s%s%s", v->word, two ? " " : "", two ? v->second : "",
+	    *v->arguments != '\0' ? " " : "", v->arguments);
 }
 
 static void

@@ -425,8 +425,7 @@ look(struct audit *a)
 {
 	static void (*const rules[])(struct audit *, const json_t *) = {look_at_password,
 	    look_at_retirement, look_at_mechanisms, look_at_tls, look_at_scopes,
-	    look_at_token_services, look_at_owner,
-	    look_at_use};
+	    look_at_token_services, look_at_owner, look_at_use};
 	const json_t *o;
 	size_t i;
 

@@ -19,9 +19,9 @@ struct events {
 static int
 print_json(const struct message *m)
 {
-	static const struct column columns[] = {{F_TIME, "time", true},
-	    {F_KIND, "kind", false}, {F_ACCOUNT, "account", false}, {F_TEXT, "text", false},
-	    {F_NEXT, "next", false}, {F_QUEUE_ID, "queue_id", false}};
+	static const struct column columns[] = {{F_TIME, "time", true}, {F_KIND, "kind", false},
+	    {F_ACCOUNT, "account", false}, {F_TEXT, "text", false}, {F_NEXT, "next", false},
+	    {F_QUEUE_ID, "queue_id", false}};
 	char id[24];
 	json_t *o;
 	int r;

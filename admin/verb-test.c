@@ -267,8 +267,7 @@ conclude(const struct cli *cli, json_t *message)
 static int
 refuse_waiting(const struct cli *cli, const json_t *account)
 {
-	static const char *const waiting[] = {
-	    "held", "needs-authorization", "client-error"};
+	static const char *const waiting[] = {"held", "needs-authorization", "client-error"};
 	const char *state = json_string_value(json_object_get(account, "state"));
 	const char *text = json_string_value(json_object_get(account, "text"));
 	const char *next = json_string_value(json_object_get(account, "next"));

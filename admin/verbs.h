@@ -26,7 +26,7 @@ verb_run verb_service_password;
 verb_run verb_events;     /* verb-events.c */
 verb_run verb_queue_list; /* verb-queue.c */
 verb_run verb_queue_show;
-verb_run verb_queue_act;      /* words[1] is the action */
+verb_run verb_queue_act; /* words[1] is the action */
 verb_run verb_queue_move;
 verb_run verb_account_act;    /* words[1] is the action */
 verb_run verb_account_add;    /* verb-account-add.c */

@@ -52,7 +52,7 @@ struct diagnosis_facts {
 	const char *secret_from; /* where the configuration takes the account's secret, key or
 				    password from: "file:PATH", "command:PATH",
 				    "credential:NAME"; NULL or "": the store */
-	const char *ehlo_name; /* the name we announced */
+	const char *ehlo_name;   /* the name we announced */
 	const char *challenge; /* JSON of the error challenge of XOAUTH2 or OAUTHBEARER, decoded */
 	/* Of the access token, where it could be read: claims that were decoded, not verified.
 	 * Never the token. */
@@ -99,7 +99,7 @@ void diagnose(const struct diagnosis_facts *facts, struct diagnosis *ret);
  * XOAUTH2 or OAUTHBEARER, if one is in it, is decoded into `challenge` (of `size` octets; else "").
  * 0, or -ENOMEM.
  */
-int diagnosis_read(const char *text, enum smtp_stage stage, struct smtp_reply *ret,
-    char *challenge, size_t size);
+int diagnosis_read(
+    const char *text, enum smtp_stage stage, struct smtp_reply *ret, char *challenge, size_t size);
 
 #endif

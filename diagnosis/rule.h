@@ -45,15 +45,15 @@ enum condition {
 	WRONG_USER,     /* the token's user is known and is not the login name */
 	EXPIRED,        /* the token was past its expiry */
 	ON_PORT_25,
-	BARE_NAME,    /* the name in EHLO is known and is no full host name */
-	AT_MX,        /* the host takes mail for its own mailboxes only, and no logins */
-	DIRECT,       /* the same, or port 25 of any host without a login */
-	CONSUMER,     /* a personal mailbox of Microsoft, which has no administrator */
-	WRONG_PORT,   /* the provider's host does not take submissions on this port */
+	BARE_NAME,      /* the name in EHLO is known and is no full host name */
+	AT_MX,          /* the host takes mail for its own mailboxes only, and no logins */
+	DIRECT,         /* the same, or port 25 of any host without a login */
+	CONSUMER,       /* a personal mailbox of Microsoft, which has no administrator */
+	WRONG_PORT,     /* the provider's host does not take submissions on this port */
 	TLS_TOO_EARLY,  /* implicit TLS on a port of STARTTLS */
 	TLS_TOO_LATE,   /* no implicit TLS on a port that wants it */
-	NO_TLS,       /* TLS is known to be off */
-	CHALLENGED,   /* the server refused a token with an error challenge */
+	NO_TLS,         /* TLS is known to be off */
+	CHALLENGED,     /* the server refused a token with an error challenge */
 	NOT_RECIPIENTS, /* the enhanced code is none of a recipient (5.1.x, 5.2.x) */
 	FOREIGN_BANNER, /* the greeting is not the provider's, though the host is */
 };
@@ -79,7 +79,7 @@ struct rule {
 	enum fixer fixer;
 	enum retry_class retry;
 	unsigned delay;
-	bool saying;           /* of a rule for a fault: `words` must occur as well */
+	bool saying;      /* of a rule for a fault: `words` must occur as well */
 	const char *text; /* templates of text.c */
 	const char *next;
 	bool whole_client; /* of a token endpoint: the answer is about the client's secret, key or
@@ -121,8 +121,8 @@ enum diagnosis_grant diagnosis_grant(const struct diagnosis_facts *facts);
 
 /* The command that a template's word stands for (step.c), as the account allows it; NULL where it is no
  * such word. `scratch` is where it is written, cut to `size`. */
-const char *diagnosis_step_word(const char *name, size_t len, const struct diagnosis_facts *facts,
-    char *scratch, size_t size);
+const char *diagnosis_step_word(
+    const char *name, size_t len, const struct diagnosis_facts *facts, char *scratch, size_t size);
 /* Does "?person", "?unattended" or "?password" hold for the account? */
 bool diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_facts *facts);
 

@@ -8,9 +8,9 @@
 #include "base/smtp/server.h"
 
 enum {
-	SERVER_LINE_MAX = 2048,        /* a command without CRLF; AUTH has its own bound */
-	SERVER_INPUT_MAX = 64 * 1024,  /* what waits for a decision */
-	SERVER_OUTPUT_HIGH = 16 * 1024, /* with so much unwritten, nothing more is parsed */
+	SERVER_LINE_MAX = 2048,           /* a command without CRLF; AUTH has its own bound */
+	SERVER_INPUT_MAX = 64 * 1024,     /* what waits for a decision */
+	SERVER_OUTPUT_HIGH = 16 * 1024,   /* with so much unwritten, nothing more is parsed */
 	SERVER_LISTING_MAX = 1024 * 1024, /* of XFRANK LIST */
 	SERVER_OUTPUT_MAX = 8 * SERVER_LISTING_MAX, /* where each line of it is short */
 	SERVER_WORDS_MAX = 512,
@@ -60,20 +60,21 @@ struct smtp_server {
 	char mechanism[32]; /* of the AUTH exchange under way */
 	bool challenged;    /* the owner gave a challenge in the callback that runs */
 
-	bool transaction;   /* mail() was called, and reset() not yet */
+	bool transaction; /* mail() was called, and reset() not yet */
 	bool smtputf8, binary;
 	bool all_or_nothing; /* it has a submission id */
 	unsigned recipients;
 	struct server_words refused_recipient; /* the first one, for all_or_nothing */
 
-	bool chunks;       /* BDAT was used in this transaction */
-	bool loose;        /* lines of DATA end in LF, as the DATA command did */
+	bool chunks; /* BDAT was used in this transaction */
+	bool loose;  /* lines of DATA end in LF, as the DATA command did */
 	bool chunk_last;
 	uint64_t chunk_size, chunk_left;
-	uint64_t octets;   /* of content so far */
+	uint64_t octets; /* of content so far */
 	uint64_t size_offered;
 	enum server_line line;
-	struct server_words failure; /* the content is refused with these words; what is left of it is dropped */
+	struct server_words
+	    failure; /* the content is refused with these words; what is left of it is dropped */
 
 	struct server_words said;    /* by smtp_server_refuse, for the decision to come */
 	char text[SERVER_WORDS_MAX]; /* by smtp_server_reply_text */

@@ -30,8 +30,10 @@ enum smtp_decision { SMTP_ACCEPT, SMTP_REFUSE, SMTP_LATER };
 struct smtp_server_ops {
 	/* MAIL: a new transaction. One with a submission id is all or nothing: after a recipient that is refused, DATA and BDAT are refused
 	 * with the same reply. In any other, those that were accepted get the message (RFC 5321 section 3.3). */
-	enum smtp_decision (*mail)(void *arg, const char *sender, const struct smtp_mail_params *params);
-	enum smtp_decision (*rcpt)(void *arg, const char *recipient, const struct smtp_rcpt_params *params);
+	enum smtp_decision (*mail)(
+	    void *arg, const char *sender, const struct smtp_mail_params *params);
+	enum smtp_decision (*rcpt)(
+	    void *arg, const char *recipient, const struct smtp_rcpt_params *params);
 	/* DATA or the first BDAT: content follows. */
 	enum smtp_decision (*data)(void *arg);
 	/* A piece of content: CRLF line ends as received, dots unstuffed. Refusing drops the rest of the content. */
@@ -44,7 +46,8 @@ struct smtp_server_ops {
 	/* AUTH: the engine has framed the exchange; `response` is decoded bytes or NULL at the start without an initial
 	 * response; `mechanism` is spelled as in the configuration. The owner calls smtp_server_challenge and returns
 	 * SMTP_LATER to ask for more, or decides. NULL: AUTH is not offered. */
-	enum smtp_decision (*auth)(void *arg, const char *mechanism, const char *response, size_t len);
+	enum smtp_decision (*auth)(
+	    void *arg, const char *mechanism, const char *response, size_t len);
 	/* STARTTLS was answered with 220 and the output must be flushed before TLS begins; the owner calls
 	 * smtp_server_tls_started afterwards. NULL: not offered. */
 	void (*starttls)(void *arg);
@@ -65,24 +68,29 @@ struct smtp_server_ops {
 };
 
 struct smtp_server_config {
-	const char *hostname;      /* in greeting and EHLO reply; borrowed */
-	const char *software;      /* word behind ESMTP in the greeting; borrowed */
+	const char *hostname;        /* in greeting and EHLO reply; borrowed */
+	const char *software;        /* word behind ESMTP in the greeting; borrowed */
 	const char *auth_mechanisms; /* "XOAUTH2 PLAIN", or NULL; borrowed */
-	unsigned extensions;       /* SMTP_EXT_* offered; STARTTLS, AUTH and XFRANK need their callback as well */
-	uint64_t size_max;         /* octets of a message; 0: no limit */
-	unsigned recipients_max;   /* per transaction; beyond 452 4.5.3, or 552 5.5.3 where it is all or nothing; 0: no limit */
+	unsigned
+	    extensions; /* SMTP_EXT_* offered; STARTTLS, AUTH and XFRANK need their callback as well */
+	uint64_t size_max; /* octets of a message; 0: no limit */
+	unsigned
+	    recipients_max; /* per transaction; beyond 452 4.5.3, or 552 5.5.3 where it is all or nothing; 0: no limit */
 	unsigned bad_commands_max; /* 421 beyond; failed AUTH counts; 0: no limit */
-	bool lenient;              /* the entrance of programs and devices: HELO may be missing or name nobody, UTF-8 addresses need
+	bool
+	    lenient; /* the entrance of programs and devices: HELO may be missing or name nobody, UTF-8 addresses need
 				    * no SMTPUTF8 */
-	bool bare_line_ends;       /* bare CR and LF in content are passed on, for the owner to mend */
-	bool lf_sessions;          /* content ends in LF.LF where the DATA command itself ended in LF */
-	bool auth_required;        /* MAIL before AUTH is refused with 530 */
-	bool tls_required;         /* AUTH and MAIL before STARTTLS are refused with 530; AUTH is not listed */
-	bool tls_active;           /* implicit TLS: the connection is already inside TLS */
+	bool bare_line_ends; /* bare CR and LF in content are passed on, for the owner to mend */
+	bool lf_sessions;    /* content ends in LF.LF where the DATA command itself ended in LF */
+	bool auth_required;  /* MAIL before AUTH is refused with 530 */
+	bool
+	    tls_required; /* AUTH and MAIL before STARTTLS are refused with 530; AUTH is not listed */
+	bool tls_active; /* implicit TLS: the connection is already inside TLS */
 };
 
 /* `ops` and the strings of `config` are borrowed while the engine lives. The greeting is output at once. NULL: no memory. */
-struct smtp_server *smtp_server_new(const struct smtp_server_config *config, const struct smtp_server_ops *ops, void *arg);
+struct smtp_server *smtp_server_new(
+    const struct smtp_server_config *config, const struct smtp_server_ops *ops, void *arg);
 struct smtp_server *smtp_server_free(struct smtp_server *s);
 
 /* Takes bytes that were read, at most 64 KiB a call; consumes all of them: what waits for a decision is kept, up to 64 KiB
@@ -106,7 +114,8 @@ bool smtp_server_idle(const struct smtp_server *s);
 
 /* The reply for SMTP_REFUSE, or for a pending or accepted decision that wants words of its own (a 2xx code then).
  * `enhanced` such as "5.7.1" or NULL; a line feed in the text makes a reply of several lines; 421 closes. */
-void smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, const char *format, ...) PRINTF_LIKE(4, 5);
+void smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, const char *format,
+    ...) PRINTF_LIKE(4, 5);
 /* Ends SMTP_LATER: accept (with the text of smtp_server_reply_text if set) or refuse (after smtp_server_refuse). Goes on with
  * waiting input. */
 void smtp_server_answer(struct smtp_server *s, enum smtp_decision decision);

@@ -51,33 +51,33 @@ enum smtp_stage smtp_stage_by_name(const char *name);
 /* What went wrong on our side of the wire, where no reply says it. */
 enum smtp_fault {
 	SMTP_FAULT_NONE,
-	SMTP_FAULT_NO_HOST,          /* the name does not exist */
-	SMTP_FAULT_DNS,              /* the resolver did not answer */
-	SMTP_FAULT_REFUSED,          /* connection refused */
-	SMTP_FAULT_UNREACHABLE,      /* no route */
+	SMTP_FAULT_NO_HOST,     /* the name does not exist */
+	SMTP_FAULT_DNS,         /* the resolver did not answer */
+	SMTP_FAULT_REFUSED,     /* connection refused */
+	SMTP_FAULT_UNREACHABLE, /* no route */
 	SMTP_FAULT_CONNECT_TIMEOUT,
 	SMTP_FAULT_CERT_EXPIRED,
 	SMTP_FAULT_CERT_NAME,
-	SMTP_FAULT_CERT_UNTRUSTED,   /* unknown issuer or self-signed */
-	SMTP_FAULT_TLS_PLAINTEXT,    /* the server spoke plain text where TLS was expected: a STARTTLS port */
-	SMTP_FAULT_TLS_SILENT,       /* no greeting on a STARTTLS port: perhaps an implicit TLS port */
-	SMTP_FAULT_TLS,              /* any other failure of the handshake */
-	SMTP_FAULT_NO_STARTTLS,      /* not offered */
-	SMTP_FAULT_INJECTION,        /* octets after the reply to STARTTLS (CVE-2011-0411) */
-	SMTP_FAULT_NO_AUTH,          /* AUTH not offered */
-	SMTP_FAULT_NO_MECHANISM,     /* no acceptable mechanism offered */
-	SMTP_FAULT_NOT_SECURE,       /* a credential would have gone over a connection without TLS */
-	SMTP_FAULT_TIMEOUT,          /* no reply in time */
-	SMTP_FAULT_CLOSED,           /* the server closed the connection */
-	SMTP_FAULT_PROTOCOL,         /* a reply that breaks the protocol */
-	SMTP_FAULT_TOO_BIG,          /* over the server's SIZE */
-	SMTP_FAULT_NO_8BITMIME,      /* content or address needs an extension that is not offered */
+	SMTP_FAULT_CERT_UNTRUSTED, /* unknown issuer or self-signed */
+	SMTP_FAULT_TLS_PLAINTEXT, /* the server spoke plain text where TLS was expected: a STARTTLS port */
+	SMTP_FAULT_TLS_SILENT,   /* no greeting on a STARTTLS port: perhaps an implicit TLS port */
+	SMTP_FAULT_TLS,          /* any other failure of the handshake */
+	SMTP_FAULT_NO_STARTTLS,  /* not offered */
+	SMTP_FAULT_INJECTION,    /* octets after the reply to STARTTLS (CVE-2011-0411) */
+	SMTP_FAULT_NO_AUTH,      /* AUTH not offered */
+	SMTP_FAULT_NO_MECHANISM, /* no acceptable mechanism offered */
+	SMTP_FAULT_NOT_SECURE,   /* a credential would have gone over a connection without TLS */
+	SMTP_FAULT_TIMEOUT,      /* no reply in time */
+	SMTP_FAULT_CLOSED,       /* the server closed the connection */
+	SMTP_FAULT_PROTOCOL,     /* a reply that breaks the protocol */
+	SMTP_FAULT_TOO_BIG,      /* over the server's SIZE */
+	SMTP_FAULT_NO_8BITMIME,  /* content or address needs an extension that is not offered */
 	SMTP_FAULT_NO_SMTPUTF8,
-	SMTP_FAULT_NO_CREDENTIAL,    /* stage token: needs authorization, no password stored, refused client */
+	SMTP_FAULT_NO_CREDENTIAL, /* stage token: needs authorization, no password stored, refused client */
 	SMTP_FAULT_CREDENTIAL_LATER, /* stage token: the authorization server is not reachable now */
 	SMTP_FAULT_LOCAL,            /* memory, files: our own trouble */
-	SMTP_FAULT_API_ENVELOPE,     /* an HTTP API, which has no envelope, would send to others than the recipients */
-	SMTP_FAULT_NO_REQUIRETLS,    /* the message is for TLS all the way, which the server does not offer */
+	SMTP_FAULT_API_ENVELOPE, /* an HTTP API, which has no envelope, would send to others than the recipients */
+	SMTP_FAULT_NO_REQUIRETLS, /* the message is for TLS all the way, which the server does not offer */
 	SMTP_FAULT_COUNT,
 };
 
@@ -85,13 +85,15 @@ enum smtp_fault {
 const char *smtp_fault_name(enum smtp_fault fault);
 
 struct smtp_reply {
-	int code;               /* 200..599, or 0: see fault */
-	char enhanced[12];      /* "5.7.8", or "" */
+	int code;          /* 200..599, or 0: see fault */
+	char enhanced[12]; /* "5.7.8", or "" */
 	enum smtp_stage stage;
 	enum smtp_fault fault;
-	unsigned retry_after;   /* seconds that the server asked to be left alone for; 0: it did not */
-	bool in_doubt;          /* the whole content was sent and no reply came: it may have been accepted */
-	char *text;             /* lines joined by " / ", escaped, without codes; or a sentence about the fault. Owned; may be NULL */
+	unsigned
+	    retry_after; /* seconds that the server asked to be left alone for; 0: it did not */
+	bool in_doubt; /* the whole content was sent and no reply came: it may have been accepted */
+	char *
+	    text; /* lines joined by " / ", escaped, without codes; or a sentence about the fault. Owned; may be NULL */
 };
 
 /* Frees the text and zeroes the struct. Takes NULL. */
@@ -115,21 +117,27 @@ struct smtp_reply_parser {
  */
 int smtp_reply_parser_line(struct smtp_reply_parser *p, const char *line, size_t len);
 /* Moves what was collected into `ret` (cleared first) with the given stage; the parser is empty again. 0 or -ENOMEM. */
-int smtp_reply_parser_take(struct smtp_reply_parser *p, enum smtp_stage stage, struct smtp_reply *ret);
+int smtp_reply_parser_take(
+    struct smtp_reply_parser *p, enum smtp_stage stage, struct smtp_reply *ret);
 void smtp_reply_parser_free(struct smtp_reply_parser *p);
 
 /* ESMTP parameters of MAIL and RCPT (RFC 1870, 6152, 3461, 6531, 8689). */
 enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
-enum smtp_notify { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
+enum smtp_notify {
+	SMTP_NOTIFY_NEVER = 1,
+	SMTP_NOTIFY_SUCCESS = 2,
+	SMTP_NOTIFY_FAILURE = 4,
+	SMTP_NOTIFY_DELAY = 8
+};
 enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };
 
 struct smtp_mail_params {
-	uint64_t size;        /* octets announced; 0: not */
+	uint64_t size; /* octets announced; 0: not */
 	enum smtp_body body;
 	bool smtputf8;
 	bool requiretls;
 	enum smtp_ret ret;
-	char envid[101];      /* as on the wire (xtext); "" when absent */
+	char envid[101]; /* as on the wire (xtext); "" when absent */
 	/* private to the Unix socket, extension XFRANK: MAIL parameters XID=hex, XNAME=xtext, XACCOUNT=xtext,
 	 * XCALLER */
 	char submission_id[33]; /* hexadecimal; "" when absent */
@@ -139,15 +147,28 @@ struct smtp_mail_params {
 };
 
 struct smtp_rcpt_params {
-	unsigned notify;  /* bits of enum smtp_notify; 0: absent */
-	char orcpt[501];  /* as on the wire, "rfc822;xtext"; "" when absent */
+	unsigned notify; /* bits of enum smtp_notify; 0: absent */
+	char orcpt[501]; /* as on the wire, "rfc822;xtext"; "" when absent */
 };
 
 /* Commands, as the server engine's parser tells them apart. */
 enum smtp_verb {
-	SMTP_VERB_UNKNOWN, SMTP_VERB_EHLO, SMTP_VERB_HELO, SMTP_VERB_MAIL, SMTP_VERB_RCPT, SMTP_VERB_DATA,
-	SMTP_VERB_BDAT, SMTP_VERB_RSET, SMTP_VERB_NOOP, SMTP_VERB_QUIT, SMTP_VERB_VRFY, SMTP_VERB_EXPN,
-	SMTP_VERB_HELP, SMTP_VERB_STARTTLS, SMTP_VERB_AUTH, SMTP_VERB_XFRANK,
+	SMTP_VERB_UNKNOWN,
+	SMTP_VERB_EHLO,
+	SMTP_VERB_HELO,
+	SMTP_VERB_MAIL,
+	SMTP_VERB_RCPT,
+	SMTP_VERB_DATA,
+	SMTP_VERB_BDAT,
+	SMTP_VERB_RSET,
+	SMTP_VERB_NOOP,
+	SMTP_VERB_QUIT,
+	SMTP_VERB_VRFY,
+	SMTP_VERB_EXPN,
+	SMTP_VERB_HELP,
+	SMTP_VERB_STARTTLS,
+	SMTP_VERB_AUTH,
+	SMTP_VERB_XFRANK,
 };
 
 /* A command line split by its grammar; pointers into the caller's line. */
@@ -162,10 +183,18 @@ void smtp_command_parse(const char *line, size_t len, struct smtp_command *ret);
 
 /* Extensions a server offers, which bound the parameters it takes. */
 enum smtp_extension {
-	SMTP_EXT_PIPELINING = 1 << 0, SMTP_EXT_8BITMIME = 1 << 1, SMTP_EXT_SMTPUTF8 = 1 << 2,
-	SMTP_EXT_DSN = 1 << 3, SMTP_EXT_CHUNKING = 1 << 4, SMTP_EXT_STARTTLS = 1 << 5, SMTP_EXT_AUTH = 1 << 6,
-	SMTP_EXT_XFRANK = 1 << 7, SMTP_EXT_SIZE = 1 << 8, SMTP_EXT_ENHANCED = 1 << 9,
-	SMTP_EXT_REQUIRETLS = 1 << 10, SMTP_EXT_BINARYMIME = 1 << 11,
+	SMTP_EXT_PIPELINING = 1 << 0,
+	SMTP_EXT_8BITMIME = 1 << 1,
+	SMTP_EXT_SMTPUTF8 = 1 << 2,
+	SMTP_EXT_DSN = 1 << 3,
+	SMTP_EXT_CHUNKING = 1 << 4,
+	SMTP_EXT_STARTTLS = 1 << 5,
+	SMTP_EXT_AUTH = 1 << 6,
+	SMTP_EXT_XFRANK = 1 << 7,
+	SMTP_EXT_SIZE = 1 << 8,
+	SMTP_EXT_ENHANCED = 1 << 9,
+	SMTP_EXT_REQUIRETLS = 1 << 10,
+	SMTP_EXT_BINARYMIME = 1 << 11,
 };
 
 /*

@@ -61,9 +61,9 @@ struct conf_account {
 	char *tenant;    /* fills "{tenant}" in the endpoints; NULL: common */
 	char *transport; /* smtp | graph | gmail */
 	char *graph_endpoint, *gmail_endpoint, *graph_scopes, *gmail_scopes;
-	char *api_endpoint; /* that of the transport; NULL for smtp */
-	char *scopes;       /* separated by one space */
-	char *app_scopes;   /* asked for without a person, where scopes is a preset's */
+	char *api_endpoint;           /* that of the transport; NULL for smtp */
+	char *scopes;                 /* separated by one space */
+	char *app_scopes;             /* asked for without a person, where scopes is a preset's */
 	struct conf_strings audience; /* what an access token that can be read may be meant for */
 	struct conf_strings extra_parameters; /* "key=value" */
 	char *host;                           /* of `submit` */
@@ -84,8 +84,9 @@ struct conf_account {
 	unsigned min_valid; /* seconds that a token must still live when a session begins */
 	char *redirect_scheme, *redirect_host, *redirect_path;
 	unsigned redirect_port; /* 0: any */
-	int64_t client_expires;    /* seconds since 1970: when the client secret ends; 0: not known */
-	unsigned consent_lifetime; /* seconds from a sign-in until the provider wants another; 0: for good */
+	int64_t client_expires; /* seconds since 1970: when the client secret ends; 0: not known */
+	unsigned
+	    consent_lifetime; /* seconds from a sign-in until the provider wants another; 0: for good */
 	bool verify_identity;
 	bool allow_plaintext_secret;
 };
@@ -129,10 +130,10 @@ struct conf_listener {
 struct conf_webhook {
 	char *name;
 	struct conf_place place;
-	char *url;                       /* given literally, or NULL */
+	char *url;                        /* given literally, or NULL */
 	struct conf_reference url_secret; /* its address by reference: many have a secret in it */
-	struct conf_reference secret;    /* signs */
-	struct conf_reference header;    /* "Name: value" */
+	struct conf_reference secret;     /* signs */
+	struct conf_reference header;     /* "Name: value" */
 	char *ca_file;
 };
 
@@ -173,14 +174,16 @@ struct conf {
 	struct conf_listener *listeners;
 	size_t listener_count;
 	struct conf_strings files; /* every file that was read */
-	struct conf_strings lapses; /* what is out of force (conf_environment.lenient), a line each */
+	struct conf_strings
+	    lapses; /* what is out of force (conf_environment.lenient), a line each */
 };
 
 /* What conf_load is told about its surroundings. */
 struct conf_environment {
 	const char *provider_dir; /* presets: *.conf */
 	bool check_files;         /* also open what the configuration names (ca-file, secrets) */
-	bool lenient; /* at a start: a block that names what is not there any more is out of force */
+	bool
+	    lenient; /* at a start: a block that names what is not there any more is out of force */
 	/* Where the configuration says nothing; NULL: what the build says. */
 	const char *runtime_dir, *state_dir;
 };

@@ -22,8 +22,8 @@ struct key_rule {
 /* Each ends in a NULL name. Offsets: of top, limits, spool and tokens in struct conf, of account in
  * struct conf_account (`provider` blocks have the same keys), of service in struct conf_service, of
  * listener in struct conf_listener. */
-extern const struct key_rule top_rules[], account_rules[], service_rules[], listener_rules[], notify_rules[], webhook_rules[],
-    limits_rules[], spool_rules[], tokens_rules[];
+extern const struct key_rule top_rules[], account_rules[], service_rules[], listener_rules[],
+    notify_rules[], webhook_rules[], limits_rules[], spool_rules[], tokens_rules[];
 
 /* Reads all entries of a block. */
 int read_block(

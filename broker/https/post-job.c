@@ -80,7 +80,8 @@ log_outcome(const struct post_job *j, const struct smtp_reply *r)
 	    r->code == 250 ? "The mail API took a message."
 			   : "The mail API did not take a message.",
 	    LOG_PAIRS({LOG_QUEUE_ID, j->job->queue_id}, {LOG_ACCOUNT, j->account->name},
-		{LOG_RECIPIENT, log_recipients(recipients, j->job->recipients[0].address, j->job->spec.recipient_count)},
+		{LOG_RECIPIENT, log_recipients(recipients, j->job->recipients[0].address,
+				    j->job->spec.recipient_count)},
 		{LOG_ENDPOINT, j->endpoint},
 		{LOG_OUTCOME, r->code > 0 ? "answered" : smtp_fault_name(r->fault)},
 		{LOG_REPLY, r->code > 0 ? code : NULL}, {LOG_ERROR, r->text}));

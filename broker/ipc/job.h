@@ -15,10 +15,10 @@ struct job {
 	const char *queue_id;        /* the message's id, as people know it; "" when not given */
 	char *strings;               /* all the text in one block */
 	struct smtp_client_recipient *recipients;
-	char *body;        /* in `strings` or mapped */
-	size_t mapped;     /* octets of the mapping; 0: none */
+	char *body;                   /* in `strings` or mapped */
+	size_t mapped;                /* octets of the mapping; 0: none */
 	char *own_body, *own_strings; /* what a role put in their place; NULL: nothing */
-	unsigned requeued; /* sessions that ended before they took it */
+	unsigned requeued;            /* sessions that ended before they took it */
 };
 
 /* Makes a job of JOB. `fd` (-1: none) is borrowed: a body in a file is mapped. NULL with errno:

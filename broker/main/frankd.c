@@ -537,8 +537,8 @@ on_ready(void *arg)
 	struct frankd *d = arg;
 	const struct conf *c = settings_conf(d->settings);
 
-	log_notice("frankd %s is ready (accounts: %zu, services: %zu), sockets in %s.", FRANK_VERSION,
-	    c->account_count, c->service_count, c->runtime_dir);
+	log_notice("frankd %s is ready (accounts: %zu, services: %zu), sockets in %s.",
+	    FRANK_VERSION, c->account_count, c->service_count, c->runtime_dir);
 	d->ready = true;
 	log_started();
 	notify_send("READY=1");

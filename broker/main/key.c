@@ -105,7 +105,8 @@ make_file_if_first(const char *path, const struct folders *f, struct buf *why)
 		(void)buf_printf(why,
 		    "The key file %s is missing, and %s/tokens holds what only it can open. Put it "
 		    "back from "
-		    "its backup. Where the store has a passphrase, too, say key = \"passphrase\" in the "
+		    "its backup. Where the store has a passphrase, too, say key = \"passphrase\" "
+		    "in the "
 		    "tokens block, start, and open it: frank unlock. If there is neither, move "
 		    "%s/tokens away; every account must then be authorized anew.",
 		    path, f->path, f->path);
@@ -202,7 +203,8 @@ key_check(const struct settings *s, struct buf *why)
 	struct secret *key;
 
 	if (strcmp(ref->text, keyring_word) == 0 || strcmp(ref->text, passphrase_word) == 0 ||
-	    (begins(ref->text, credential_prefix) && secure_getenv("CREDENTIALS_DIRECTORY") == NULL))
+	    (begins(ref->text, credential_prefix) &&
+		secure_getenv("CREDENTIALS_DIRECTORY") == NULL))
 		return 0;
 	if (path != NULL && access(path, F_OK) < 0 && errno == ENOENT)
 		return check_absent_file(path, c->state_dir, why);

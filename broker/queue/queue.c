@@ -35,7 +35,8 @@ recover_spool(struct queue *q, const struct settings *s)
 		return e;
 	}
 	if (interrupted > 0)
-		log_warning("Messages that were being sent when the last run ended: %u. They are %s.",
+		log_warning(
+		    "Messages that were being sent when the last run ended: %u. They are %s.",
 		    interrupted,
 		    s->hold_in_doubt ? "held, since they may have arrived" : "tried again");
 	return 0;
@@ -82,8 +83,8 @@ take_settings(struct queue *q)
 	}
 	(void)settings_free(old);
 	for (size_t i = 0; i < q->settings->lapses.count; i++)
-		notices_happened(q, HAPPENED_LAPSE, "out-of-force", 0,
-		    q->settings->lapses.items[i], "Mend what is named there, then: frank reload");
+		notices_happened(q, HAPPENED_LAPSE, "out-of-force", 0, q->settings->lapses.items[i],
+		    "Mend what is named there, then: frank reload");
 	if (first) {
 		q->space.low = notices_space_is_told(q);
 		walk_begin(q, &q->octets, count_octets);

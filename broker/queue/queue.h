@@ -87,14 +87,14 @@ struct account {
 	bool configured;
 	bool at_fault; /* its mail waits for a person, and the waiting is not the messages' */
 	struct schedule_account schedule;
-	struct smtp_reply reply;         /* what made the schedule's state; for people */
-	char *learned_at; /* settings_server() that it was learned with; NULL: nothing was */
+	struct smtp_reply reply; /* what made the schedule's state; for people */
+	char *learned_at;        /* settings_server() that it was learned with; NULL: nothing was */
 	char *keeper_text, *keeper_next; /* what the keeper says; may be NULL */
 	bool keeper_spoke;               /* since this role began */
 	int64_t certificate_expires, consent_lapses, consent_lifetime; /* 0: not known */
-	struct notice *notices; /* by class: what people were told of it */
-	bool mail_looked_at;    /* for mail that waits for a person, since this role began */
-	struct rate_limit rate; /* of messages begun, by the minute */
+	struct notice *notices;   /* by class: what people were told of it */
+	bool mail_looked_at;      /* for mail that waits for a person, since this role began */
+	struct rate_limit rate;   /* of messages begun, by the minute */
 	struct rate_limit checks; /* by callers who are no administrators */
 	int64_t used;      /* when mail was last delivered through it, to the day; 0: never */
 	char used_by[32];  /* the mechanism of that login */
@@ -288,8 +288,8 @@ void outcome_diagnose(const struct account *a, const struct spool_message *m,
 void outcome_diagnose_at(const struct account *a, const struct spool_message *m,
     const struct smtp_reply *reply, const char *endpoint, struct diagnosis *ret);
 /* The same of the recipient's last reply; the next step is a person's for one that is held. */
-void outcome_diagnose_recipient(struct queue *q, const struct account *a, const struct spool_message *m,
-    const struct spool_recipient *r, struct diagnosis *ret);
+void outcome_diagnose_recipient(struct queue *q, const struct account *a,
+    const struct spool_message *m, const struct spool_recipient *r, struct diagnosis *ret);
 /* The verdict on a reply of this account (NULL: of none). Where there is no credential the next step is
  * what the keeper says would give one. */
 void outcome_judge(
@@ -372,8 +372,8 @@ struct caller {
 	enum settings_tls tls;
 	bool auth_required, remote;
 	bool bare_line_ends; /* are taken from it */
-	bool tls_active; /* TLS was there before SMTP began */
-	char origin[56]; /* "127.0.0.1:40112" */
+	bool tls_active;     /* TLS was there before SMTP began */
+	char origin[56];     /* "127.0.0.1:40112" */
 };
 
 /* For the log: its uid, NULL where nobody vouches for one. */
@@ -390,8 +390,8 @@ struct mail_owner {
 };
 
 /* Whom a uid counts as, in words for log_limited; `service` as in struct mail_owner. */
-void queue_name_caller(const struct queue *q, uint32_t uid, const char *service,
-    char to[LOG_LIMIT_WHO_MAX]);
+void queue_name_caller(
+    const struct queue *q, uint32_t uid, const char *service, char to[LOG_LIMIT_WHO_MAX]);
 
 /* Those that the caller may see and act on: CALLER_MAY_SEE_ALL or CALLER_MAY_SEE_OWN. */
 struct mail_owner queue_owner(const struct caller *c, unsigned rights);
@@ -568,14 +568,14 @@ struct queue {
 	struct space space;
 	struct walk octets, shrinking; /* counting what services have; giving space back */
 	bool shrinking_failed;         /* the last time, which was logged */
-	struct rate_limit returned; /* mail returned for callers that no service is for */
+	struct rate_limit returned;    /* mail returned for callers that no service is for */
 	struct control *control;
 	struct check *checks;
 	uint64_t last_check;
 	struct event *notices, *outbox;
-	struct rate_limit *happened; /* by enum notice_happening */
-	struct notice_listener *shown;  /* certificates that clients of listeners see */
-	struct flight *flights;         /* events that are on their way */
+	struct rate_limit *happened;   /* by enum notice_happening */
+	struct notice_listener *shown; /* certificates that clients of listeners see */
+	struct flight *flights;        /* events that are on their way */
 	uint64_t last_flight;
 	struct event *sweep, *tick, *stop;
 	struct clock clock;

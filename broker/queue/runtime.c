@@ -227,8 +227,8 @@ restore_service_rates(struct queue *q, struct service *v)
 	if (v->policy.rate_day == 0 && v->policy.rate_minute == 0)
 		return;
 	v->minute = v->day = (struct rate_limit){0};
-	if (spool_each_since(
-		q->spool, v->name, p.now_us / 1000000 - seconds, replay_stored, &p) < 0)
+	if (spool_each_since(q->spool, v->name, p.now_us / 1000000 - seconds, replay_stored, &p) <
+	    0)
 		log_warning("The spool does not tell what service \"%s\" has sent before: its rate "
 			    "counts from now on.",
 		    v->name);
@@ -241,8 +241,9 @@ runtime_restore_rates(struct queue *q)
 
 	if (spool_each_attempt_since(
 		q->spool, p.now_us / 1000000 - RATE_LIMIT_MINUTE / 1000, replay_attempt, &p) < 0)
-		log_warning("The spool does not tell what was sent in the last minute: the rates of "
-			    "accounts count from now on.");
+		log_warning(
+		    "The spool does not tell what was sent in the last minute: the rates of "
+		    "accounts count from now on.");
 }
 
 static struct service *

@@ -12,8 +12,8 @@ struct settings_account {
 	char *name;
 	char *provider, *mailbox, *auth_user, *grant, *host, *tls, *transport; /* "" where absent */
 	char *secret_from; /* as the configuration refers to it; "": the token store */
-	char *lapse; /* why it is out of force; "": it is not */
-	char *mechanisms; /* allowed for the login, separated by spaces; "" where none is named */
+	char *lapse;       /* why it is out of force; "": it is not */
+	char *mechanisms;  /* allowed for the login, separated by spaces; "" where none is named */
 	unsigned port;
 	unsigned sessions;       /* at least 1 */
 	unsigned rate;           /* messages a minute; 0: no limit */
@@ -40,7 +40,8 @@ struct settings_listener {
 	enum settings_tls tls;
 	bool auth_required; /* whose a connection is says nothing */
 	bool remote;        /* also for callers of other machines */
-	bool bare_line_ends_local, bare_line_ends_remote; /* are taken from callers on loopback, and others */
+	bool bare_line_ends_local,
+	    bare_line_ends_remote; /* are taken from callers on loopback, and others */
 	struct policy_strings addresses;
 };
 
@@ -50,7 +51,7 @@ struct settings {
 	char *postmaster; /* "": nobody */
 	struct policy_strings local_domains;
 	struct policy_strings lapses; /* what of the configuration is out of force */
-	struct aliases *aliases; /* NULL: none */
+	struct aliases *aliases;      /* NULL: none */
 	/* limits of one user */
 	unsigned user_connections, user_rate; /* at once; messages a minute */
 	uint64_t user_in_flight;              /* octets of messages being handed in */

@@ -250,15 +250,15 @@ add_one(scmp_filter_ctx filter, int call, unsigned count, const struct scmp_arg_
 static int
 add_fcntl(scmp_filter_ctx filter, int call)
 {
-	const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK,
-	    F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GET_SEALS, F_ADD_SEALS};
+	const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK,
+	    F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GET_SEALS, F_ADD_SEALS};
 	const scmp_datum_t word = UINT32_MAX;
 	int r = ADD_IF(filter, call, SCMP_A1(SCMP_CMP_MASKED_EQ, word, F_SETFL),
 	    SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && r == 0; i++)
-		r = ADD_IF(filter, call,
-		    SCMP_A1(SCMP_CMP_MASKED_EQ, word, (scmp_datum_t)commands[i]));
+		r = ADD_IF(
+		    filter, call, SCMP_A1(SCMP_CMP_MASKED_EQ, word, (scmp_datum_t)commands[i]));
 	return r;
 }
 

@@ -115,7 +115,7 @@ refuse_credential(struct keeper *k, const struct account *a, enum role_id carrie
 
 	account_view(a, &v);
 	fail_credential(k, carrier, id, a->conf->name, v.usable ? "unreachable" : v.state,
-	    *v.words != '\0'   ? v.words
+	    *v.words != '\0' ? v.words
 	    : v.text.len > 0 ? buf_str(&v.text)
 			     : "No access token can be had at the moment.",
 	    v.until);

@@ -80,7 +80,7 @@ struct machine {
 	int64_t not_before;
 	bool demand; /* somebody was sent away: try by itself */
 	bool probing;
-	int64_t probe_at; /* when a refused client is tried again */
+	int64_t probe_at;  /* when a refused client is tried again */
 	bool by_neighbour; /* the client was refused to another account, not to this one */
 
 	enum writing writing;

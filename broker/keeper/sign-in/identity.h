@@ -46,7 +46,8 @@ bool identity_find_flaw(const struct message *answer, const struct identity_expe
 struct identity_known {
 	char *subject;   /* "sub" of the ID token */
 	bool unverified; /* its address is said not to be verified */
-	bool guest;      /* another organisation of Microsoft's signed the person in; userinfo does not say so */
+	bool
+	    guest; /* another organisation of Microsoft's signed the person in; userinfo does not say so */
 };
 void identity_known_clear(struct identity_known *k);
 /* Notes what TOKEN_ANSWER says. 0 or -ENOMEM. */

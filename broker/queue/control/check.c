@@ -250,9 +250,8 @@ check_barred(const struct queue *q, const struct check_ask *ask)
 		return "Too many checks are under way; try again in a minute.";
 	if (ask->usage == NULL)
 		return NULL;
-	if (usage_check_barred(ask->usage) ||
-	    (a != NULL &&
-		rate_limit_wait(&a->checks, CHECK_RATE, CHECK_PERIOD, queue_now_ms()) > 0))
+	if (usage_check_barred(ask->usage) || (a != NULL && rate_limit_wait(&a->checks, CHECK_RATE,
+								CHECK_PERIOD, queue_now_ms()) > 0))
 		return "This was checked often enough in the last ten minutes: each check is a "
 		       "login. An administrator can check at any time.";
 	if (a != NULL && a->schedule.server != SCHEDULE_ACTIVE && queue_now(q) < a->schedule.until)
@@ -270,8 +269,7 @@ count_check(struct check *c, struct usage *usage)
 		return;
 	usage_check(usage);
 	if (c->account != NULL)
-		rate_limit_spend(
-		    &c->account->checks, CHECK_PERIOD, (int64_t)queue_now_ms(), 1);
+		rate_limit_spend(&c->account->checks, CHECK_PERIOD, (int64_t)queue_now_ms(), 1);
 }
 
 int
@@ -369,7 +367,8 @@ judge_findings(const struct check *c, struct diagnosis *ret)
 	ret->fixer = "sender-config";
 	ret->retry = RETRY_CONFIGURATION;
 	(void)snprintf(ret->text, sizeof(ret->text),
-	    "The server takes the mail, but receivers may refuse it or take it for spam: %s failed.",
+	    "The server takes the mail, but receivers may refuse it or take it for spam: %s "
+	    "failed.",
 	    buf_str(&c->failed));
 	(void)snprintf(ret->next, sizeof(ret->next),
 	    "Correct the DNS records of %s as the findings marked fail say, then check again.",
@@ -450,8 +449,8 @@ take_step(struct check *c, const struct message *m)
 
 	if (strcmp(message_str(m, F_STATE), "fail") == 0 &&
 	    strstr(buf_str(&c->failed), message_str(m, F_NAME)) == NULL)
-		(void)buf_printf(&c->failed, "%s%s", c->failed.len > 0 ? ", " : "",
-		    message_str(m, F_NAME));
+		(void)buf_printf(
+		    &c->failed, "%s%s", c->failed.len > 0 ? ", " : "", message_str(m, F_NAME));
 	message_put_str(out, F_NAME, message_str(m, F_NAME));
 	message_put_str(out, F_STATE, message_str(m, F_STATE));
 	message_put_str(out, F_TEXT, message_str(m, F_TEXT));

@@ -355,7 +355,8 @@ write_original(struct buf *out, const struct bounce *b)
 {
 	static const char *const types[2][2] = {{"message/rfc822", "text/rfc822-headers"},
 	    {"message/global", "message/global-headers"}};
-	bool eight_bit = text_has_eight_bit(b->original, b->original_len), stays = stays_eight_bit(b);
+	bool eight_bit = text_has_eight_bit(b->original, b->original_len),
+	     stays = stays_eight_bit(b);
 	bool global = b->global && eight_bit;
 	int r =
 	    buf_printf(out, "\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n",

@@ -309,9 +309,8 @@ job_stays(struct queue *q, struct job *j, int r)
 		o.results = results;
 		log_line(LOG_LEVEL_ERROR, "A job cannot be handed to the network role.",
 		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
-			{LOG_RECIPIENT,
-			    log_recipients(
-				recipients, m->recipients[j->index[0]].address, j->count)},
+			{LOG_RECIPIENT, log_recipients(recipients,
+					    m->recipients[j->index[0]].address, j->count)},
 			{LOG_ERROR, fault.text}));
 	}
 	outcome_record(q, j, &o);

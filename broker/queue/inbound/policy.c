@@ -242,7 +242,8 @@ policy_decide(const struct policy_service *s, const struct policy_account *accou
 	const char *forbidden = forbidden_from(&d, claim), *from;
 
 	*ret = (struct policy_decision){0};
-	if (claim->account != NULL && policy_account(accounts, account_count, claim->account) == NULL)
+	if (claim->account != NULL &&
+	    policy_account(accounts, account_count, claim->account) == NULL)
 		return refuse(ret, "the service does not send by this account", claim->account);
 	if (s->from == POLICY_REFUSE && !sender_ok) {
 		ret->sender_refused = true;

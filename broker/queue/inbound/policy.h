@@ -102,9 +102,9 @@ enum policy_envelope {
 /* What the caller claims, addresses qualified. */
 struct policy_claim {
 	enum policy_envelope envelope;
-	const char *sender;      /* POLICY_ENVELOPE_GIVEN: the address */
-	const char *account;     /* by this one of the accounts, whatever the sender; NULL: left open */
-	const char *caller;      /* the calling user's own address; never NULL */
+	const char *sender;  /* POLICY_ENVELOPE_GIVEN: the address */
+	const char *account; /* by this one of the accounts, whatever the sender; NULL: left open */
+	const char *caller;  /* the calling user's own address; never NULL */
 	const char *const *from; /* addresses of the header's From */
 	size_t from_count;       /* 0: there is no From yet, or it cannot be read */
 	bool from_unreadable;    /* there is a From, but no address can be read from it */

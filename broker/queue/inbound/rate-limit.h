@@ -19,8 +19,9 @@ enum {
 
 /* Zero-initialised, nothing is spent. Its owner uses one period with it. */
 struct rate_limit {
-	uint64_t slot;                        /* the latest that something was counted in */
-	uint32_t spent[RATE_LIMIT_SLOTS + 1]; /* by slot, the period's 32nd part; the current one is not over yet */
+	uint64_t slot; /* the latest that something was counted in */
+	uint32_t spent[RATE_LIMIT_SLOTS +
+		       1]; /* by slot, the period's 32nd part; the current one is not over yet */
 };
 
 /* How long, in milliseconds, until one more fits: 0 for now, at most 33/32 of `period`. `now` and `period` are in

@@ -6,7 +6,6 @@
 
 #include "broker/queue/queue.h"
 
-
 /* The commit is over: r 0, or negative errno and nothing is stored. `is_new` false: a message with
  * its submission id was stored before, and this one was not. */
 typedef void store_done(void *arg, const struct spool_message *m, int r, bool is_new);

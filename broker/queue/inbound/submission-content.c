@@ -283,8 +283,7 @@ submission_on_content(void *arg, const char *bytes, size_t len)
 		    "This user hands in more at once than it may: try again later");
 	no_space = space_for(s, grown);
 	if (no_space != NULL)
-		return submission_refuse_logged(
-		    s, t->service, t->sender, 452, "4.3.1", no_space);
+		return submission_refuse_logged(s, t->service, t->sender, 452, "4.3.1", no_space);
 	/* as it was handed in, like the limit for all */
 	t->octets += len;
 	if (r == 0 && t->service->policy.size_max > 0 && t->octets > t->service->policy.size_max) {

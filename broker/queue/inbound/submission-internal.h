@@ -28,9 +28,9 @@ struct transaction {
 	struct spool_message *message;
 	struct envelope recipients; /* until the message is complete */
 	struct usage *usage;
-	uint64_t in_flight; /* octets of the body counted there */
-	uint64_t memory;    /* and of what is in memory: envelope, header section */
-	uint64_t octets;    /* of content that came */
+	uint64_t in_flight;    /* octets of the body counted there */
+	uint64_t memory;       /* and of what is in memory: envelope, header section */
+	uint64_t octets;       /* of content that came */
 	const char *rewritten; /* "From", "envelope" or NULL */
 	enum policy_envelope envelope;
 	char *sender;    /* given, qualified */
@@ -39,7 +39,7 @@ struct transaction {
 	char *account;   /* that it is to go by; NULL: left open */
 	struct plan_texts texts;
 	bool from_replaced; /* the caller's own From is not what goes out */
-	bool duplicate; /* stored already: its content is dropped */
+	bool duplicate;     /* stored already: its content is dropped */
 	/* why its content is refused */
 	int code;
 	char enhanced[12], words[400];
@@ -56,7 +56,7 @@ struct submission {
 	struct store *storing; /* the commit that is awaited */
 	struct listing *listing;
 	const struct buf *listed; /* what it is written to */
-	uint64_t listed_memory;   /* octets counted in usage, until the session ends or asks again */
+	uint64_t listed_memory; /* octets counted in usage, until the session ends or asks again */
 	struct authentication *authentication; /* of a listener; NULL elsewhere */
 	bool reading_aliases;
 	struct usage *usage;

@@ -242,8 +242,7 @@ way_row(struct spool *s, enum spool_statement which, const char *sql, const char
 int
 spool_add_way(struct spool *s, const char *way)
 {
-	int r = way_row(
-	    s, STATEMENT_ADD_WAY, "INSERT OR IGNORE INTO way (name) VALUES (?1)", way);
+	int r = way_row(s, STATEMENT_ADD_WAY, "INSERT OR IGNORE INTO way (name) VALUES (?1)", way);
 
 	return r < 0 ? r : sqlite3_changes(s->db) > 0;
 }

@@ -52,7 +52,7 @@ enum {
 	/* Whose `uid` is. Neither: stored by a version that did not tell them apart, or by nobody. */
 	SPOOL_OF_USER = 128,   /* a user of this host */
 	SPOOL_OF_SOCKET = 256, /* a caller of the socket of `service` */
-	SPOOL_REFUSED = 512, /* refused by us after it was taken: returned, never sent */
+	SPOOL_REFUSED = 512,   /* refused by us after it was taken: returned, never sent */
 };
 
 struct spool_recipient {
@@ -246,8 +246,7 @@ typedef void spool_notice_visit(void *arg, const struct spool_notice *n);
 int spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visit, void *arg);
 /* Has the account an open message, but of the service `but`, with a recipient in this state? 1, 0 or
  * negative errno. */
-int spool_has_state(
-    struct spool *s, const char *account, enum spool_state state, const char *but);
+int spool_has_state(struct spool *s, const char *account, enum spool_state state, const char *but);
 
 /* The ways by which an event has still to go. retry counts a try. */
 struct spool_outbox {
@@ -353,8 +352,7 @@ int spool_each_since(
 
 /* Attempts recorded at or after `since` (seconds), newest first: the message's account, and when, in seconds. */
 typedef void spool_tried_visit(void *arg, const char *account, int64_t at);
-int spool_each_attempt_since(
-    struct spool *s, int64_t since, spool_tried_visit *visit, void *arg);
+int spool_each_attempt_since(struct spool *s, int64_t since, spool_tried_visit *visit, void *arg);
 
 /* The ways that events went by, as the configuration was last. spool_add_way: 1 where it is new, 0, or an error. */
 int spool_add_way(struct spool *s, const char *way);

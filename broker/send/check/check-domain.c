@@ -253,9 +253,9 @@ report_dmarc(struct check_domain *d)
 		    "receivers may %s this mail",
 		    policy, above ? " from " : "", above ? d->dmarc_domain : "", policy);
 	else
-		tell(d, "dmarc", "ok", "policy %s%s%s; aligned by %s%s%s",
-		    policy, above ? ", from " : "",
-		    above ? d->dmarc_domain : "", spf ? "SPF" : "", spf && dkim ? " and " : "",
+		tell(d, "dmarc", "ok", "policy %s%s%s; aligned by %s%s%s", policy,
+		    above ? ", from " : "", above ? d->dmarc_domain : "", spf ? "SPF" : "",
+		    spf && dkim ? " and " : "",
 		    dkim  ? "DKIM"
 		    : spf ? ""
 			  : "nothing that was seen");

@@ -19,7 +19,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[64];
 	int r;
 
-	if (memmem(data, size, "include", 7) != NULL) /* other files of the machine are not to be read */
+	if (memmem(data, size, "include", 7) !=
+	    NULL) /* other files of the machine are not to be read */
 		return 0;
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		return 0;

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const long statuses[] = {200, 202, 204, 302, 400, 401, 403, 404, 407, 413, 429, 500, 503, 599};
+	static const long statuses[] = {
+	    200, 202, 204, 302, 400, 401, 403, 404, 407, 413, 429, 500, 503, 599};
 	static bool ready;
 	const struct api *api;
 	struct smtp_reply r;

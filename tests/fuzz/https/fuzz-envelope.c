@@ -15,9 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const recipients[] = {"a@example.net", "b@example.net", "\"q,q\"@example.net"};
-	struct buf bcc = BUF_INIT(64 * 1024), why = BUF_INIT(64 * 1024), whole = BUF_INIT(1024 * 1024),
-		   again = BUF_INIT(64 * 1024);
+	static const char *const recipients[] = {
+	    "a@example.net", "b@example.net", "\"q,q\"@example.net"};
+	struct buf bcc = BUF_INIT(64 * 1024), why = BUF_INIT(64 * 1024),
+		   whole = BUF_INIT(1024 * 1024), again = BUF_INIT(64 * 1024);
 	size_t added, more;
 	int r = envelope_fit((const char *)data, size, recipients, 3, &bcc, &added, &why);
 
@@ -28,7 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r == 0 && size < 512 * 1024) {
 		(void)buf_append(&whole, bcc.data, bcc.len);
 		(void)buf_append(&whole, data, size);
-		if (envelope_fit(buf_str(&whole), whole.len, recipients, 3, &again, &more, &why) != 0 ||
+		if (envelope_fit(buf_str(&whole), whole.len, recipients, 3, &again, &more, &why) !=
+			0 ||
 		    more != 0)
 			abort();
 	}

@@ -202,8 +202,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		abort();
 	queue.users = users_new(to_main);
 	queue.log = log_limit_new(queue.base);
-	if (queue.base == NULL || queue.users == NULL || queue.log == NULL || turn_init(&queue) < 0 ||
-	    walks_init(&queue) < 0 || dispatch_init(&queue) < 0)
+	if (queue.base == NULL || queue.users == NULL || queue.log == NULL ||
+	    turn_init(&queue) < 0 || walks_init(&queue) < 0 || dispatch_init(&queue) < 0)
 		abort();
 	configure();
 	know_user();

@@ -12,12 +12,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Calls `record` for each line. */
 static void
-each_line(const uint8_t *data, size_t size, void (*record)(void *arg, const char *text, size_t len), void *arg)
+each_line(const uint8_t *data, size_t size, void (*record)(void *arg, const char *text, size_t len),
+    void *arg)
 {
 	const char *at = (const char *)data, *end = at + size;
 
 	while (at < end) {
-		const char *lf = memchr(at, '\n', (size_t)(end - at)), *stop = lf == NULL ? end : lf;
+		const char *lf = memchr(at, '\n', (size_t)(end - at)),
+			   *stop = lf == NULL ? end : lf;
 
 		record(arg, at, (size_t)(stop - at));
 		at = lf == NULL ? end : lf + 1;

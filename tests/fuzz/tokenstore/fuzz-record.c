@@ -32,7 +32,8 @@ try_sealed(const struct slot_keys *keys, const uint8_t *data, size_t size)
 	if (slot_pack(keys, 1, 5, 6, payload, salt, mark, bytes, SLOT_SMALL) == 0) {
 		struct credential cred CLEANUP_CREDENTIAL = {0};
 
-		if (slot_unpack(keys, 1, bytes, SLOT_SMALL, &c) != SLOT_GOOD || !secret_equal(c.payload, payload))
+		if (slot_unpack(keys, 1, bytes, SLOT_SMALL, &c) != SLOT_GOOD ||
+		    !secret_equal(c.payload, payload))
 			abort();
 		(void)credential_unpack(secret_bytes(c.payload), secret_len(c.payload), &cred);
 	}
@@ -49,8 +50,8 @@ try_credential(const uint8_t *data, size_t size)
 
 	if (credential_unpack(data, size, &c) < 0 || credential_pack(&c, &packed) < 0)
 		return;
-	if (credential_unpack(secret_bytes(packed), secret_len(packed), &again) < 0 || credential_pack(&again, &twice) < 0 ||
-	    !secret_equal(packed, twice))
+	if (credential_unpack(secret_bytes(packed), secret_len(packed), &again) < 0 ||
+	    credential_pack(&again, &twice) < 0 || !secret_equal(packed, twice))
 		abort();
 }
 

@@ -85,14 +85,15 @@ test_samples(void **state)
 static void
 test_description_is_kept(void **state)
 {
-	static const char query[] =
-	    "error=x&error_description=%0D%0Aa+b%0D%0A%0D%0Ac+%3Cb%3E%C3%A9%E2%80%AE%1B%ff&state=st-1";
+	static const char query[] = "error=x&error_description=%0D%0Aa+b%0D%0A%0D%0Ac+%3Cb%3E%C3%"
+				    "A9%E2%80%AE%1B%ff&state=st-1";
 	CLEANUP_SECRET struct secret *s = secret_new("st-1", 4);
 	struct callback_expected expected = {.state = s};
 	struct callback c;
 
 	assert_int_equal(callback_read(query, sizeof(query) - 1, &expected, &c), CALLBACK_ERROR);
-	assert_string_equal(buf_str(&c.text), "a b c <b>\xc3\xa9 ?"); /* escaped where it is shown */
+	assert_string_equal(
+	    buf_str(&c.text), "a b c <b>\xc3\xa9 ?"); /* escaped where it is shown */
 	callback_clear(&c);
 }
 

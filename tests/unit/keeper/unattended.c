@@ -203,7 +203,8 @@ test_local_fault(void **state)
 	want(w);
 	answer(w, &a);
 	assert_int_equal(machine_standing(w->m), MACHINE_CLIENT_ERROR);
-	assert_non_null(strstr(machine_text(w->m), "No token could be asked for. The reason: the client key"));
+	assert_non_null(
+	    strstr(machine_text(w->m), "No token could be asked for. The reason: the client key"));
 	pass(w, 61);
 	assert_int_equal(w->asked, 2);
 	answer_token(w, NULL, NULL);
