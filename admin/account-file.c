@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* account-file.c: see account-file.h. */
 #include "admin/account-file.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * account-file.h: puts the block of a new account where frankd reads it: into the first folder whose "*.conf" the
  * configuration includes. Where there is no configuration yet, one is made, with such a folder.

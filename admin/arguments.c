@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* arguments.c: see arguments.h. */
 #include "admin/arguments.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* ask.c: see ask.h. */
 #include "admin/ask.h"
 

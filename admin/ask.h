@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * ask.h: a secret from a person or a program. From a terminal it is typed and not shown; else it comes by
  * standard input. It never was an argument, so it is in no history and no process list.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * browser.h: opens the sign-in's address in the person's browser.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * check-live.c: `frank check ACCOUNT` and `frank check --host SERVER`: what the network role of
  * frankd finds, then what was said, then the verdict, which is what a person reads first on a

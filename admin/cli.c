@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* cli.c: see cli.h: speaking to people and programs. */
 #include "admin/cli.h"
 

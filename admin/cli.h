@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * cli.h: what every verb of frank uses: how to speak to a person or to a program, and to frankd.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * device.c: signing in by a code that is typed in elsewhere (RFC 8628). See sign-in.h. frankd asks
  * the provider again and again; this shows the code and waits for the outcome.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * http-get.c: see http-get.h. The head is collected until its blank line and only then read, in
  * place: so it does not matter how the octets were cut on the way. A form is waited for behind it.

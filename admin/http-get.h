@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * http-get.h: the one HTTP request that a browser makes at the end of a sign-in: octets in, path,
  * answer and host out. No system call.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * invite.c: a text that an administrator sends to a mailbox's owner, and the answer to it. See
  * sign-in.h.

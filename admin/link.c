@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * link.c: see cli.h: a blocking connection to frankd. A short-lived command needs no event loop.
  *

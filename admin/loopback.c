@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* loopback.c: see loopback.h. A connection serves one request and closes. */
 #include "admin/loopback.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * loopback.h: the listener to which the browser comes back (RFC 8252 section 7.3): on 127.0.0.1 and
  * [::1] alone, one port.

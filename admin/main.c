@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * main.c: frank, the command for people: the table of its verbs and what finds one in it.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* output.c: see output.h. */
 #include "admin/output.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* output.h: writing without a buffer of the C library in between, for what must leave no copy. */
 #ifndef FRANK_ADMIN_OUTPUT_H
 #define FRANK_ADMIN_OUTPUT_H

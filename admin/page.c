@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * page.c: see page.h. Colours follow the browser's light or dark scheme; the style is inside, so
  * the policy allows inline styles and nothing else.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * page.h: what the browser shows at the end of a sign-in: small static pages, with nothing to load
  * and no script. Pure.

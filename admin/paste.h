@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * paste.h: finds the callback's query in what a person pasted. Pure.
  */

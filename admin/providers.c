@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* providers.c: see providers.h. */
 #include "admin/providers.h"
 

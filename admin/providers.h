@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * providers.h: which provider a mailbox is at: what `frankd --providers` prints, and the matching of
  * domains and MX hosts. Pure but for providers_load.

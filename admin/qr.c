@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* qr.c: see qr.h. The code itself is libqrencode's work. */
 #include "admin/qr.h"
 

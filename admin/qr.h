@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * qr.h: an address as a QR code in the terminal, for a telephone's camera.
  */

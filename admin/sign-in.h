@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * sign-in.h: what the ways of `frank authorize` share. See verb-authorize.c.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* terminal.c: see terminal.h. Ctrl-C stays a signal. */
 #include "admin/terminal.h"
 

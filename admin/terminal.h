@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * terminal.h: a line from a person that must not be shown or kept: a password, the address of a
  * finished sign-in.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-account-add.c: `frank account add`: a block for a new mailbox, written, checked and taken in.
  *

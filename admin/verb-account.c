@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-account.c: `frank account revoke`: a grant is given back to the provider, and then forgotten.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-audit.c: `frank audit`: what makes accounts and services weaker than they need be, each with
  * its fix.

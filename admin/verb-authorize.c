@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-authorize.c: `frank authorize`: a person signs in, the keeper gets the tokens.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-check.c: `frank check`: what a reply means, without asking anyone (--explain). Looking at
  * accounts and servers is in check-live.c.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-events.c: `frank events`: what people were told of accounts and mail, the last of it, and with
  * --follow what comes. With --json one object a line, so that a program can read it as it comes.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-key.c: `frank unlock` and `frank key`: what opens the token store, and its backup.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-queue.c: `frank queue` and `frank transcript`: the messages in the spool, as queue lets the
  * caller see them.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* verb-reload.c: `frank reload`: a new configuration whole, or the old one stays. */
 #include "admin/verbs.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-secret.c: `frank secret set`: a password or another secret goes into the sealed store.
  */

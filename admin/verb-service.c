@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-service.c: `frank service list`, `frank service explain`, `frank service password`: who may
  * send as whom, and how a program shows who it is.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-test.c: `frank test`: a message from the account's mailbox, handed in where every program
  * hands in its own, and followed until its fate is known. So it passes the rules for services like

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * verb-token.c: `frank token`: an access token for another program, alone on standard output. It is
  * written straight from its own locked memory: no buffer of the C library ever holds it.

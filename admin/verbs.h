@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* verbs.h: what frank can do: each returns an exit status, errors having been said. One file per
  * group. */
 #ifndef FRANK_ADMIN_VERBS_H

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * address.h: mail addresses, as envelopes and header fields spell them.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * aliases.h: the table of /etc/aliases (aliases(5) of Sendmail and Postfix), read and expanded. Pure: text in, addresses out.
  *

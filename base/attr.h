@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * attr.h: the few compiler attributes and cleanup helpers that the whole tree uses.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * buf.c: see buf.h. Growth doubles, from 256 bytes, up to the bound. A wiping buffer never uses
  * realloc, which may leave a copy of the old bytes behind: it allocates, copies, wipes and frees.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * codec.c: see codec.h. Every function leaves the buffer as it was when it fails: what was appended
  * until then is taken back, and wiped where the buffer is one that wipes.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * codec.h: the encodings of the mail and OAuth protocols: base64, base64url, xtext, percent-encoding, hex.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * header.c: see header.h. A line is known to be a field, or known to be none, as soon as the first
  * octet that no name may hold was seen, so that the first line of a long body is not searched for

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * header.h: finds the header section and the fields of a message (RFC 5322 section 2.2), in any line ending.
  *

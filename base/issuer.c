@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* issuer.c: see issuer.h. */
 #include "base/issuer.h"
 

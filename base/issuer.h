@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * issuer.h: the name of an authorization server (RFC 8414 section 2, OpenID Connect Core section 2), and when two of
  * them are one and the same. Pure.

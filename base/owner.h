@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * owner.h: whose is the other end of a connection over loopback? The kernel says it through
  * sock_diag(7), asked for the one socket whose two ends are ours, reversed.

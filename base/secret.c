@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * secret.c: see secret.h. Every secret is one anonymous mapping: a header with the reference count
  * and length, then the bytes. A mapping and not the heap, because MADV_DONTDUMP and MADV_WIPEONFORK

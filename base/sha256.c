@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* sha256.c: see sha256.h. Names are those of FIPS 180-4 sections 4.1.2, 5.1.1 and 6.2. */
 #include "base/sha256.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * sha256.h: SHA-256 (FIPS 180-4) of a short text, for a process that links no cryptographic
  * library: queue keeps digests of the passwords that it makes.

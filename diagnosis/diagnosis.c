@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* diagnosis.c: the verdict on an outcome, put together from the match and its words. */
 #include "diagnosis/diagnosis.h"
 

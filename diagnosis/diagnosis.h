@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * diagnosis.h: what a reply or a fault means, whose it is to fix, and what to do next.
  *

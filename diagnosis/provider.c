@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * provider.c: who a server belongs to, and what is known of that provider's servers.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * rule.h: one row of the table of verdicts, and the match. Private to this room and its tests.
  */

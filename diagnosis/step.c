@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * step.c: the commands that a next step names, as the account's configuration allows them.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * token.c: what the answer of a token endpoint says, however it was printed.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * words.c: does a text say a thing? The language of the table's `words` (rule.h), and the sets of
  * words that rules name with @.

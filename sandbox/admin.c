@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * admin.c: knobs for tests and trials, below /admin on the authorization server's port.
  *

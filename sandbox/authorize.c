@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * authorize.c: the authorization endpoint and the pages behind it.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * ca.c: see ca.h. P-256 throughout; certificates by RFC 5280: the authority may only sign
  * certificates, the server's may only be a server's.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * form.c: see form.h. Values may be passwords and codes, so they are wiped when released.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * form.h: application/x-www-form-urlencoded, as queries and as bodies of requests.
  *

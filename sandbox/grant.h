@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * grant.h: what an authorization server remembers: consents, and the codes and tokens that stand
  * for them.

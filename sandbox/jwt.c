@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * jwt.c: see jwt.h. A JWS carries an ECDSA signature as the two integers R and S of 32 octets each,
  * while the crypto library makes a DER structure: it is taken apart here.

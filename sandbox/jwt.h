@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * jwt.h: signs ID tokens (ES256: RFC 7515, RFC 7518 section 3.4) and publishes the key (RFC 7517).
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * maildir.c: see maildir.h and https://cr.yp.to/proto/maildir.html.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * maildir.h: puts a message into one Maildir per recipient: ROOT/ADDRESS/Maildir/{tmp,new,cur}.
  *

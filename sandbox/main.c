@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * main.c: frank-sandbox. Reads its options, makes its folder, starts both servers, writes
  * `ready.json` and says so in one line.

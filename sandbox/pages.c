@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * pages.c: see pages.h. No script, no outside resource: the pages work in any browser and under the
  * strictest policy.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * sandbox.h: a mail provider in one program, for trials and tests: an authorization server, a
  * submission server and an inbox.

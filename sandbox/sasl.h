@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * sasl.h: the server's side of XOAUTH2, OAUTHBEARER (RFC 7628), PLAIN (RFC 4616) and LOGIN, as a
  * provider plays it.

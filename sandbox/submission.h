@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * submission.h: the submission server: STARTTLS on one port, TLS from the first octet on another.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * token.c: the endpoints that programs ask: token, revocation, userinfo, discovery, keys.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * web.c: see web.h. libevent's HTTP server over its OpenSSL bufferevents; every connection is TLS.
  *

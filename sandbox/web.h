@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * web.h: the authorization server's HTTPS side: routes, forms in, pages and JSON out.
  *

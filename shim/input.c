@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * input.c: standard input, in constant memory: what the buffer does not hold goes to a file
  * (overflow.c), and into a larger buffer only where no file has room for it.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * memory.c: the allocator of the static shim, in the place of libc's.
  *

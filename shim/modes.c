@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * modes.c: what sendmail does besides handing in one message and -bs.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * overflow.c: the part of a message that does not fit into the buffer, in a private file.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * relay.c: sendmail -bs: octets between the caller and the daemon, which speaks SMTP itself.
  *

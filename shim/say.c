@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* say.c: words for a person, without stdio. */
 #include <errno.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * shim.h: sendmail, as programs call it: arguments and standard input turned into SMTP on Frank's
  * Unix socket.

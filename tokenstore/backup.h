@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * backup.h: every record of a token store in one file, sealed by a passphrase alone, so that it opens
  * on another host and under another key. The format stands at the head of backup.c.

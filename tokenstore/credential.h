@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * credential.h: what a record of the token store holds: everything that Frank knows of one
  * account's credential, complete, so that no record needs another to be understood.

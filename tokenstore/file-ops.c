@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * file-ops.c: see file-ops.h. The system's file operations with EINTR retried and errno made
  * negative.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * file-ops.h: the file operations of the token store, as a table, so that a test can fail or cut
  * short the Nth.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * keyslots.h: the master key, wrapped once for every way by which it can be opened. Sans-IO; the
  * format stands at the head of keyslots.c.

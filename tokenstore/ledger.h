@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * ledger.h: remembers, beside the records, how often each account was written, so that an account's
  * file that was put back from an older copy is noticed.

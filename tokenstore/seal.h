@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * seal.h: the four primitives that the store is built of: HKDF-SHA256, AES-256-GCM, HMAC-SHA256,
  * SHA-256.

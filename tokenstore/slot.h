@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * slot.h: one sealed record in one slot of an account's file. Sans-IO; the format stands at the
  * head of slot.c.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * store-internal.h: what store.c (records) and store-keys.c (key slots, a new master key) share.
  */

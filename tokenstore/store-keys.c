@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * store-keys.c: the keys of a store: more key slots and fewer, and a new master key for every record.
  * See store.h; the formats are those of keyslots.c and slot.c.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * store.c: see store.h. Formats: slot.c, credential.c, keyslots.c, ledger.c.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * client-internal.h: what the files of the submission engine share. Nobody else includes it.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * client-send.c: what goes out: the commands and the content of jobs, in order, as far as the
  * server's offer, the window and the replies allow.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * client-session.c: from the greeting to READY: EHLO, STARTTLS, the choice of a mechanism, AUTH
  * (RFC 4954).

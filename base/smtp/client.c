@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * client.c: the submission engine's life: lines in, replies of jobs, events, deadlines and the end
  * of a session.

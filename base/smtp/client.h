@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * client.h: the SMTP submission engine: bytes in, bytes and events out. No system call, no clock:
  * `now` is an argument, in milliseconds of any monotonic clock.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * command.c: the grammar of SMTP commands (RFC 5321 section 4.1) and of the parameters of MAIL and
  * RCPT, as the server reads them and the client writes them (smtp.h).

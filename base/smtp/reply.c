@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * reply.c: names of stages and faults, the result struct, and the parser of a server's replies
  * (smtp.h).

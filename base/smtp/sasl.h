@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * sasl.h: the octets of the SASL mechanisms that Frank speaks, as client.
  *

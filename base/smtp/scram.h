@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * scram.h: SCRAM-SHA-256 and SCRAM-SHA-256-PLUS as client (RFC 5802, RFC 7677), bytes in and bytes out.
  *

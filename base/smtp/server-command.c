@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * server-command.c: what the SMTP server engine does with each command; see server.h.
  *

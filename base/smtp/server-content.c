@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * server-content.c: DATA and BDAT in the SMTP server engine; see server.h.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * server-private.h: what the parts of the SMTP server engine share: server.c (bytes in and out, replies),
  * server-command.c (commands), server-content.c (DATA and BDAT). For these three files only.

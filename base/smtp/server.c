@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * server.c: the SMTP server engine's input, output and replies; see server.h.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * server.h: the SMTP server engine: bytes in, calls and bytes out. It makes no system call and asks no clock.
  *

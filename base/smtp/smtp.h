@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * smtp.h: what the SMTP client, the SMTP server and whoever reads their results have in common.
  *

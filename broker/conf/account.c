@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * account.c: an account of the configuration: what its provider's preset and the defaults leave to
  * its own block, and whether it can work. See loader.h.

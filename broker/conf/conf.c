@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * conf.c: see conf.h. Puts the blocks together: includes, presets, defaults, and the checks that need
  * more than one value. What an account is made of is in account.c.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * conf.h: the configuration, read whole and checked, as main hands it to the roles.
  *

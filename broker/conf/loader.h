@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * loader.h: a configuration while it is being read: what conf.c (the whole) and account.c (accounts)
  * share. Nobody else includes it.

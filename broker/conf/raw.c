@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * raw.c: see raw.h. libconfuse parses; around it stands what it lacks.
  *

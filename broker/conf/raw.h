@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * raw.h: the configuration's files as blocks of keys and values, each with its place: what was
  * written, before what it means.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * readers.c: see readers.h. The tables at the end come from keys.def, as does the schema that raw.c
  * gives to libconfuse.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * readers.h: turns what was written for a key into the member it belongs to. Private to
  * broker/conf.

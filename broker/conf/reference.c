@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * reference.c: reads the secrets that the configuration names: a file, a credential of systemd, the
  * output of a command.

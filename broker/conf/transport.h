@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * transport.h: an account's transport and what goes with it: SMTP, or one of the HTTP APIs, which
  * have an endpoint, scopes and limits of their own.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* values.c: see values.h. */
 #include "broker/conf/values.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * values.h: the values that configuration keys take: durations, sizes, rates, endpoints, words.
  * Pure.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* accounts.c: see accounts.h. Accounts without a file of their own, nearly all, are not kept. */
 #include "broker/https/accounts.h"
 

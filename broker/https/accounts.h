@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * accounts.h: what the fetch role knows of the configuration: the certificate authorities of
  * accounts that name their own.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * api.h: the HTTP APIs that take mail, in one table: how each is asked and how its answers read.
  *

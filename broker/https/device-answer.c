@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* device-answer.c: see device-answer.h. */
 #include "broker/https/device-answer.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * device-answer.h: the answer of a device authorization endpoint (RFC 8628 section 3.2): octets in,
  * a struct out.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* discovery-cache.c: see discovery-cache.h. A ring: entries are written in turn, so the oldest is
  * the next to go. */
 #include "broker/https/discovery-cache.h"

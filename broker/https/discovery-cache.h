@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * discovery-cache.h: metadata documents already read, kept for a day.
  *

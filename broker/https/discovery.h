@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * discovery.h: the metadata document of an authorization server (RFC 8414, OpenID Connect
  * Discovery 1.0): where to ask for it and what it says.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* envelope.c: see envelope.h. Recipients are few (a job carries a hundred at most), so they are
  * looked for one by one. */
 #include "broker/https/envelope.h"

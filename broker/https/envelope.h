@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * envelope.h: the recipients of an envelope as an API that knows none must be told them: by the
  * header section.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fetch.h: the fetch role: asks authorization servers on behalf of the keeper.
  *

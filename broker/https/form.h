@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * form.h: the body of a token request and the header that authenticates the client (RFC 6749
  * sections 2.3.1 and 4.1.3).

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* http-time.c: see http-time.h. libcurl reads dates: it knows every format that servers use, and it
  * is here anyway. */
 #include "broker/https/http-time.h"

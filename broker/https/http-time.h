@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * http-time.h: the two header fields of HTTP that tell times (RFC 9110 sections 5.6.7, 6.6.1
  * and 10.2.3).

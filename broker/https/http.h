@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * http.h: HTTPS requests in an event loop: libcurl's multi-socket interface in libevent.
  *

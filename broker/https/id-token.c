@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* id-token.c: see id-token.h. */
 #include "broker/https/id-token.h"
 

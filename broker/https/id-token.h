@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * id-token.h: what an ID token, or an answer of the userinfo endpoint, says of who signed in.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * main.c: frank-https, the program of two roles, told apart by the name that frankd runs it under:
  * fetch, started when the keeper needs it, and post (frank-post), started when the queue does. Each

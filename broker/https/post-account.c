@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* post-account.c: see post-account.h. Accounts with an API are few: lists do. */
 #include "broker/https/post-account.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * post-account.h: what the configuration says of the accounts whose mail goes by an HTTP API, and of
  * the webhooks.

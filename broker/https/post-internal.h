@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * post-internal.h: the post role as its parts see it. Private to this folder.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * post.h: the post role: jobs from queue, credentials from keeper, mail to the HTTP APIs of
  * providers, and events to webhooks.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* request.c: see request.h. */
 #include "broker/https/request.h"
 

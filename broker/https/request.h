@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * request.h: one request of the keeper's while it runs: what was asked, and the messages that
  * answer it.

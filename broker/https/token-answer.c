@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* token-answer.c: see token-answer.h. */
 #include "broker/https/token-answer.h"
 

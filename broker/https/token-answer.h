@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * token-answer.h: the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2): octets in, a
  * struct out.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* upload.c: see upload.h. Base64 is made of whole groups of three octets, which may lie in both parts. */
 #include "broker/https/upload.h"
 

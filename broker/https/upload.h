@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * upload.h: a message as the body of an HTTP request: one or two runs of octets that are read once,
  * from the first to the last, as they are or as base64.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * url.h: the addresses that Frank may ask: https anywhere, http on this machine's loopback only.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * webhook.c: one event on its way to a webhook: a JSON document, posted once.
  *

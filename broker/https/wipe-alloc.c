@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * wipe-alloc.c: see wipe-alloc.h. A block is preceded by its size, in a header of the strictest
  * alignment.

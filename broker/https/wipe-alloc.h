@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * wipe-alloc.h: an allocator for libraries that hold secrets and know nothing of it (libcurl,
  * jansson): whatever is given back, or moved by a growing block, is overwritten first.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * channel.c: see channel.h. Outgoing packets wait in a list of at most QUEUE_MAX messages; the
  * write event is armed only while there are any. Freeing from within a callback is deferred to the

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * channel.h: one end of a SOCK_SEQPACKET connection in an event loop: whole messages in, whole
  * messages out, never blocking.

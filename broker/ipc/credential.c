@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* credential.c: see credential.h. */
 #include "broker/ipc/credential.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * credential.h: what the roles that carry mail ask of keeper, and how they read that it has nothing
  * to give.

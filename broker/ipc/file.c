@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* file.c: see file.h. */
 #include "broker/ipc/file.h"
 

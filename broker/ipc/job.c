@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * job.c: see job.h. The message is copied out of the packet into one block; a body in a file is
  * mapped and never copied.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * job.h: one message for some of its recipients, as queue asked a role that carries mail out (send,
  * post) for it, and the answer to that.

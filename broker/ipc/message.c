@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * message.c: see message.h. The table is expanded twice: once into the descriptions of fields, once
  * into those of messages.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * message.h: one typed packet: built, checked against messages.def, read, and carried over a
  * SOCK_SEQPACKET socket.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * reply.h: a struct smtp_reply inside a message (field RESULT).
  *

@@ -1,4 +1,5 @@
 #!/bin/sh
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 # Prints the first eight octets of the SHA-256 of the message table as a C initialiser.
 set -eu
 sum=$(sha256sum "$1" | cut -c1-16)

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * keeper.c: the life of the keeper role: its clock, its refreshes, and what it tells queue. See
  * keeper.h.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * keeper.h: the keeper role: the secrets, who gets them, and what is asked of authorization servers
  * for them.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * main.c: the program frank-keeper. libcrypto is readied before the role confines itself, since it
  * loads what it needs at its first use. Nothing is freed at the end: the event loop is gone by

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * requests.c: requests to the fetch role, which main starts when it is needed and which leaves when
  * it is not.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * frank-keyring: keeps the key that opens the token store in the desktop's keyring (Secret Service,
  * by libsecret).

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * alias-file.c: see alias-file.h. The text that was checked is the text that queue gets: it is copied into a sealed file in memory, since
  * the file itself may be edited at any time.

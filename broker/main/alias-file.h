@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * alias-file.h: the aliases file, read and checked by main, and kept as a descriptor for queue.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * commands.c: see commands.h. A command is over when its output has ended and it was waited for, or
  * when its time is up: then it is killed, and what remains of it a moment later is left alone.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * commands.h: runs the commands that `command:` references name beside the event loop: several at a
  * time, ten seconds each, so that supervision goes on while a configuration is read again.

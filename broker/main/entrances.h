@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * entrances.h: the entrances that the configuration names: a service's own socket
  * (RUNTIME_DIR/services/NAME/submit.sock) and the addresses of listeners.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * frankd.c: the daemon's main(): options, configuration, folders, sockets; then it only supervises
  * (supervise.h) and acts on signals. It reads nothing that comes from outside but its

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * hand.c: see hand.h. A message that the channel has no room for is freed by it and built again
  * later.

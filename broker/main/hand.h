@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * hand.h: hands the configuration to a role, as the messages CONF_BEGIN to CONF_END.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * identity.c: see identity.h. In GECOS the full name ends at the first comma, and '&' stands for
  * the login name with a capital (passwd(5) of the BSDs, as sendmail took it).

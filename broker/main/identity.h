@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * identity.h: under which user a role runs, and who a user of the machine is.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* key.c: see key.h. */
 #include "broker/main/key.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * key.h: what opens the token store, from the place that `tokens { key = ... }` names.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * notify.c: see notify.h. One datagram a state to the socket that $NOTIFY_SOCKET names; '@' begins
  * an abstract name.

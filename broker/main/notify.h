@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * notify.h: tells the service manager how the daemon is doing (sd_notify(3)), without its library.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * permissions.c: see permissions.h. A group counts as others unless it is root's or frankd's own: in
  * it a person's files often are writable (umask 002), with nobody else in it.

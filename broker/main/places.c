@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* places.c: see places.h. The specification has relative paths in its variables ignored. */
 #include "broker/main/places.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * places.h: where configuration, sockets and state are, where nothing else is said.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * programs.c: see programs.h. The child between fork and exec: descriptors, user, environment,
  * nothing else. All of main's descriptors are closed by exec.

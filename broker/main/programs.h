@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * programs.h: the role programs: found, opened once at start (so that an upgrade under a running
  * daemon changes nothing for it) and run.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* reload.c: see reload.h. */
 #include "broker/main/reload.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * reload.h: a new configuration, read while everything goes on: one reload at a time, and none
  * sooner than a second after the last, however often it is asked for.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * settings.c: see settings.h. Many accounts share a client secret or a certificate file, so each
  * distinct one is held once, in an array sorted by its text.

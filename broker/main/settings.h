@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * settings.h: one generation of the configuration with everything that it names: the secrets it
  * refers to and the certificate files, read and opened once, so that roles can be started anew from

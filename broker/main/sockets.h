@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * sockets.h: the listening sockets in the runtime folder: made here, or handed over by systemd
  * (sd_listen_fds(3)), which are told apart by their addresses.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * supervise.h: the roles at work: started, wired to each other, given the configuration, started
  * anew when they die, stopped.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * teller.h: runs the command that tells people of an event (the notify block): one at a time, without a
  * shell, as an unprivileged user, for a minute at most.

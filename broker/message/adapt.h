@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * adapt.h: makes a message fit for a server that takes less than it needs. No I/O.
  */

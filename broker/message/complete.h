@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * complete.h: turns what a program handed in into a message fit for submission (RFC 6409 section
  * 8). Pure: octets in, octets out, in pieces of any size; what comes out does not depend on how

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * dkim.h: with which keys the mail of an account is signed, as far as its DKIM-Signature fields (RFC 6376
  * section 3.5) tell: for checks, which look the keys up. Pure.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fields.h: header fields as they are written: mailboxes, encoded words, folds, dates. Pure.
  *

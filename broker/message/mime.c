@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* mime.c: see mime.h. */
 #include "broker/message/mime.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * mime.h: what a Content-Type field says (RFC 2045 section 5.1). Pure.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * recode-internal.h: what the files of the recoder share: recode.c finds the entities of a message and
  * decides about each, recode-body.c passes their bodies.

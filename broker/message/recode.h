@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * recode.h: the second pass over a finished message that the wire would not take as it is. Pure,
  * streaming.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * queue.c: the role: what main and the other roles say, timers, the end.
  */

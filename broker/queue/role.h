@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * role.h: what main.c (and a test that runs the role) needs of queue.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * runtime.c: accounts and services as they run. Each lives until the role ends: what is under way
  * may point to it, and a rate limit or a refusal is not forgotten because somebody edited the

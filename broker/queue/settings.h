@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * settings.h: queue's part of the configuration, collected from main's messages and taken whole.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * caller.h: who calls Frank, and what that allows: the one table that queue and keeper decide by.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * confine.c: see confine.h. The steps in their order; each is useless or refused without the one
  * before.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * confine.h: takes from a process, for good, whatever its role does not need.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * landlock.c: the part of confine.h that governs files (and TCP ports), by Landlock's three system
  * calls.

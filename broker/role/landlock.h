@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * landlock.h: the step of confine.c that governs files. Needs no_new_privs.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * log-limit.c: see log-limit.h. A table of fixed size; where it is full, all further callers share
  * one row for each kind, and where there is no row for that either, the line is dropped and counted

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * log-limit.h: lines of the log that callers can cause: the first few of each kind and caller are
  * written, the rest of a minute is counted and said in one line. So whoever is refused again and

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * places.c: see places.h. A client whose uid main has not spoken of yet counts with those that have
  * no name, but is not turned away for their number: whoever has a name must not wait for them.

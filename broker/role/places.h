@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * places.h: who may stay connected to a socket that has places for so many clients.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * rights.c: what each role may touch, in one table, so that the roles and the tests that try them
  * read the same.

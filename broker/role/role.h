@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * role.h: what the main() of every role does, in this order: take the channel to main on descriptor
  * 3, wait for HELLO and compare the message table, confine itself, loop, and end when the channel

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * syscalls.c: the part of confine.h that governs system calls, by libseccomp.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * syscalls.h: the step of confine.c that governs system calls. Needs no_new_privs.
  */

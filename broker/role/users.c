@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* users.c: see users.h. */
 #include "broker/role/users.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * users.h: names and groups of callers. The user database is out of a role's reach (and may ask the
  * network), so main is asked by uid; answers are kept for some minutes.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* account.c: see account.h. The table is an array sorted by name. */
 #include "broker/send/account.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* crypto.c: see crypto.h. */
 #include "broker/send/crypto.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* dns.c: see dns.h. */
 #include "broker/send/dns.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * finder.h: what a mail domain says about its submission server, for `frank account add`: its MX
  * records, the services it names (RFC 6186, RFC 8314), and the greeting of the one server that these

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * main.c: frank-send, the program of the send role. It is started when queue needs it and ends when
  * queue lets go of it.

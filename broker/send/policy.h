@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * policy.h: what a domain says in DNS of the mail that bears its name: SPF (RFC 7208), DKIM keys
  * (RFC 6376 section 3.6.1), DMARC (RFC 7489 section 6.3).

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* pool.c: see pool.h. */
 #include "broker/send/pool.h"
 

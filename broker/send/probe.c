@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* probe.c: see probe.h. Whether the answer would lead to a session is not looked at, so nothing is
  * verified. */
 #include "broker/send/probe.h"

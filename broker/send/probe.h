@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * probe.h: asks a server that stays silent whether it waits for TLS.
  *

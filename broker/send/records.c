@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * records.c: see records.h. The resolver cannot forget a question, so one that is cancelled lives on
  * until its answer.

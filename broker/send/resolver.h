@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * resolver.h: names to addresses in the event loop, by c-ares (/etc/hosts, then DNS). localhost and
  * the names below it are loopback, those below invalid do not exist, and no server is asked about either

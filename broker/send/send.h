@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * send.h: the send role: jobs from queue, credentials from keeper, sessions to submission servers.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * session-connect.c: from a name to a connection, and from there to TLS.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * session-credential.c: what a session asks of keeper. The request goes out while the name is still
  * looked up; the secret is held until the server accepted it, and no longer.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * session-internal.h: what the files of a session share. Nobody else includes it.
  *

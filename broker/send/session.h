@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * session.h: one connection to a submission server: name, addresses in turn, TLS, credential, and
  * the engine of base/smtp/client.h in the event loop.

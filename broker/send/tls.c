@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * tls.c: see tls.h. OpenSSL says what is wrong with a certificate in its verify callback, while the
  * certificate is at hand; that is where the words for people are made.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * tls.h: TLS to a submission server: who is trusted, and what went wrong in the words of the field.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * certificate.h: what a listener shows its clients: a certificate with its chain, and the key.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * main.c: frank-tls, the program of the role that ends TLS for the listeners, so that queue, which
  * has the messages, has none of it. It opens nothing: connections are handed to it, with the

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * relay.h: one connection: TLS on the client's side, plain octets on a socketpair to queue.
  *

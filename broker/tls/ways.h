@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * ways.h: the connections of all listeners, and what each listener shows. The role without its
  * channels.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * callers.c: calls a command for many messages, from several callers at once, and prints how long
  * that took.

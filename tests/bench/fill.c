@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fill.c: makes a token store of many accounts, each signed in, for tests/bench/tokens.
  *

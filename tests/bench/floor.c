@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * floor.c: the least that a durable hand-over over a Unix socket can cost: a client that sends its
  * standard input and waits, and a server that takes all waiting clients a turn, writes what they

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """A recording SMTP server, on a Unix socket as the shim meets it, or on a port: PIPELINING, CHUNKING, DSN, XFRANK.
 
 It stores nothing: what it was given is in `messages` (dictionaries) and `commands` (lines). It stands for the daemon where

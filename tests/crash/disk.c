@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* disk.c: see disk.h. What was written and not synced is remembered, and stored at the sync. */
 #include "tests/crash/disk.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * disk.h: a disk for crash tests: the process dies at the Nth file operation, as one that is killed,
  * one that is killed in the middle of a write, or as a machine that loses its power, with which

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * keys.c: dies, and runs out of disk, at every file operation of a change of the master key, and looks
  * at what is left.

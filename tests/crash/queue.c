@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Kills the queue role with SIGKILL at random moments while callers hand in messages and send
  * delivers them, then asserts: what was answered 250 is delivered, whatever happened in between; a

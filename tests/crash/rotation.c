@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * rotation.c: dies at every file operation of a rotating refresh, and looks at what is left.
  *

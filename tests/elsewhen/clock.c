@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * clock.c: a shared object for /etc/ld.so.preload that shows its processes another wall clock, OFFSET seconds ahead.
  *

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """What is to arrive at the ground's Postfix and Dovecot, noted while it is sent and looked at when all has been sent."""
 import email, email.policy
 

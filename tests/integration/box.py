@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """A private machine: this one's files under an overlay in memory, where packages are installed and Frank is the sendmail.
 
 Programs that send mail call /usr/sbin/sendmail, read /etc, and belong to packages that conflict with each other's mail servers. A box is a

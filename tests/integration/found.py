@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """found.py FOLDER FRANKD FRANK: `frank account add` in a network of its own, with a name server of ours. Started by test_accounts.py.
 
 FOLDER has frank.conf, whose frankd is started here. Prints a JSON line per mailbox: the exit status and what was said.

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """What the integration tests share: the ground's servers, a private frankd, its commands, and the checks.
 
 Python 3's standard library only. Everything lives below one temporary folder; processes are ended by their id.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """login.py FOLDER: sign-ins with the presets of Microsoft in a network of their own, where login.microsoftonline.com is a double. Started by test_identity.py.
 
 FOLDER has frank.conf, and the host's certificate and key. Prints a JSON line per case of test_identity.MICROSOFT: the exit status, and what was said.

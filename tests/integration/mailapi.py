@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """A double of Microsoft Graph's sendMail and Gmail's messages.send, strict in what it takes.
 
 No such server can be had for a test. This one refuses whatever the documented APIs refuse (path, method, content type, encoding, a message

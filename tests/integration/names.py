@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """names.py FOLDER DRIVER FRANK-SEND FRANKD FRANK SENDMAIL: how frank-send finds its server, in a network of its own: a name server of ours on
 127.0.0.1, port 53.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Runs the integration tests: run.py [--full] [--no-browser] [--offline] [--keep] [TOPIC...]; without topics all of them, in this order.
 
 A topic is a file test_TOPIC.py with one function run(). FRANK_BUILD names the build folder (default: build-test).

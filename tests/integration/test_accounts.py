@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """`frank account add`: by options, by answers on a terminal, by what a domain's name server says; and what it never does."""
 from harness import *
 

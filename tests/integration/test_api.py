@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Mail by HTTP APIs: Graph and Gmail, as the documented servers answer, and as they fail."""
 from harness import *
 from mailapi import MailAPI

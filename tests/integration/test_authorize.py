@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """`frank authorize`: a real browser, the requests a browser makes besides, and everything that can go wrong on the way."""
 from harness import *
 

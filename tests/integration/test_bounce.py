@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Reports to senders, end to end: failures, delays, ends of lifetimes, "relayed", what -N, -R and -V ask for, and that no report is ever made of
 a report. Python's email package reads them, and its delivery status parser. The spool's lifetimes are seconds here."""
 import email, smtplib

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """frank check against servers that are right and servers that are wrong in the ways that occur: what it prints is what the manual shows."""
 import ssl
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """`frank token` for other programs, as frank(1) tells it: msmtp, mutt and isync with a token; git send-email through sendmail."""
 from harness import *
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """How frank-send gets to its server and knows it for what it is: names, addresses, keys, certificates, tickets, bound logins."""
 from harness import *
 from test_send import Sent, real, FROM, TO

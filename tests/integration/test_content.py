@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """From the door to the wire, octet by octet: which addresses are taken and how they are sent, and what becomes of content. The server is a small one of ours that
 notes every command and every octet, and offers what a test wants it to."""
 import base64, email, email.policy, quopri, random, socketserver

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """kill -9 of the whole set at random moments while callers hand in mail: what sendmail took arrives.
 
 A duplicate is allowed only where the kill fell between the server's answer and the record of it; they are counted.

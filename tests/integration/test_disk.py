@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """A full disk: mail is refused in time, what was taken is delivered, and everything that mends it works.
 
 The state folder lies on a small file system that is really filled: by a flood of mail, and by a neighbour outside of Frank. It is

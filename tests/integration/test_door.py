@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """The front door with everything behind it: SMTP sessions as mail programs hold them, DSN end to end, bodies in constant memory,
 what monitors read from mailq, and no file that a caller names."""
 import select

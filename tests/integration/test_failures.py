@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """What can be wrong with an account or a server: each has its own clear line, holds or retries, and loses nothing."""
 from harness import *
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Every grant end to end: a token from a real authorization server, and a message sent with it; invitations, revocation, other servers."""
 import base64
 import hashlib

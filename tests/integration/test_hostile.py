@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Callers who mean harm, or loop: while each of them is at it, others get through; and what they try to smuggle in stays out."""
 import select
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Who signed in, by whom, with what right: ID tokens, metadata and token answers as providers really give them, at a double that can say anything."""
 import base64
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Frank as a client of other people's servers, each started privately on loopback: Postfix, Exim, OpenSMTPD, Dovecot's submission
 service, Python's aiosmtpd and nodemailer's smtp-server. Each gets mail that a person would send and mail that is awkward, over one
 session and several, and must end up with each message once, octet for octet as far as its own rules allow."""

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """The token store's key in the desktop's keyring: a real gnome-keyring on a D-Bus of its own."""
 import contextlib, os, shutil, signal, subprocess
 

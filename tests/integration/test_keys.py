@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Keys of the token store: a passphrase and a locked start, key slots, a new master key and its crashes, a backup and a new host."""
 import base64, contextlib, glob, os, pwd, random, secrets as chance, signal, stat, subprocess, threading, time
 

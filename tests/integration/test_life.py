@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """The daemon's life: stop, reload, a second one, a role that dies, the configuration's errors."""
 from harness import *
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Listeners: programs that speak nothing but SMTP, known by whose the connection is or by a service's password; TLS; no relay for
 anybody else. As several users: needs root."""
 import encodings.idna, smtplib, traceback  # idna: loaded before a child changes to a user who may not read where Python is

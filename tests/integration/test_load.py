@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """A long queue for many accounts, of which one is held, one is throttled and one has a server that hangs: the others go at full speed,
 each message once; memory stays bounded, and a restart is quick. 2,500 messages; 100,000 with --full. Then what people do to a queue:
 look at a part of it, move it to another account, flush it."""

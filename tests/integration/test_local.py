@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Local recipients: the aliases file, the postmaster, names without a domain; newaliases and sendmail -bv; who is refused at the door."""
 from harness import *
 

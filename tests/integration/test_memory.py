@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Secrets in memory: sealed at rest, opened ones in locked pages that no dump has; nobody of the same uid attaches a debugger."""
 import ctypes, os, re, shutil, signal, subprocess, sys, time
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """People are told: a command, a webhook, mail through another account, the log, frank events; once, then daily, and of a recovery."""
 import hashlib, hmac, json, os, ssl, stat, subprocess, threading, time
 

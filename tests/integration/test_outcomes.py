@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Every outcome of a token endpoint by every grant: the state that follows, the line that a person reads, and whether anything is lost.
 
 Each account has a token endpoint of its own at the fault server, whose path names the fault. First the server works, and people

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """One message, all the way: each mechanism, over STARTTLS and over TLS from the first octet, on Postfix + Dovecot."""
 from harness import *
 

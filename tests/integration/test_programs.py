@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Real programs, installed, with Frank in the place of /usr/sbin/sendmail: each sends as it always does, and the message arrives right.
 
 Right means: in the mailbox of every recipient once, with the envelope sender that the program asked for, its header fields, no Bcc,

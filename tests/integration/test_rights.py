@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Who may do what: each kind of caller at each entrance, over the real daemon (frank-security(7)). Needs root, to be several users."""
 import sqlite3
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """frank-sandbox alone and under Frank: honest about tokens, and the whole path without any other server."""
 from harness import *
 

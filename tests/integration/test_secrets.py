@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """No token, code, verifier or password of the run stands anywhere but sealed: not in logs, transcripts, the spool, command lines or environments."""
 from harness import *
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """frank-send alone, confined, with tests/send/driver in the places of main, queue and keeper: every mechanism and TLS mode on
 real servers, and every way in which a server can go wrong."""
 from harness import *

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Services: who may send as whom. By user, group and own socket, over the real daemon, as several users: needs root."""
 from harness import *
 

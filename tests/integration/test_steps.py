@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """The next step that `frank status` prints is one that the account's configuration allows, and following it mends the account.
 
 Each account gets into trouble; what the step leaves to a person (another secret in a file, a key of the configuration) is done here,

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Sendmail where programs call it in odd surroundings: closed descriptors, small limits, signals, no environment, containers, no daemon.
 
 Everything is done by the sanitized build and by the static program that is installed, except where only the latter can run.

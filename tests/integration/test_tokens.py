@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Access tokens: short lives, many callers at once, and kill -9 around a refresh that rotates."""
 import random
 

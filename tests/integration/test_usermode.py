@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """frankd --user as a unit of a real `systemd --user`, its key in a real gnome-keyring on that user's bus.
 
 The instance runs in a mount namespace of its own, where /run is its own and says that systemd has booted, and in cgroups made

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """What `frank check --explain` says of a reply is what frankd does when a server gives it: a server on loopback that gives each
 reply at its stage, an account and a message for each, and then: is the message held, tried again, slowed down or returned, and
 is what people read of it the same?

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Every wait is bounded: behind each socket stands a daemon that is dead, silent, slow, or stops in the midst of it, as under a service
 manager that keeps the sockets while frankd cannot start. Each command has to come to an end, and no message may be lost.
 

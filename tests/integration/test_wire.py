@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """All of Frank against the fault injector: whatever a server does wrong, no message is lost, none is sent twice but where nobody can know,
 and what people are told is right. Each fault meets four messages to two recipients, over two connections, by an account of its own; then the server is mended and the
 rest must arrive."""

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * driver.c: plays main, queue and keeper to the real program frank-send, confined as it always is,
  * so that it can be tried against any server without the rest of Frank.

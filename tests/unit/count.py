@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """count.py BUILD [NAME | -NAME]...: runs `meson test` in a build folder, all tests, only those named, or all but those with a minus.
 
 Counts single cmocka tests, or what a program's own line `N passed, N failed` says; `ok`/`FAIL` a program, then the sum.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * account-conf.h: what the configuration says of one account, as far as its credential is
  * concerned.

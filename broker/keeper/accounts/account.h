@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * account.h: one account: its configuration, its sealed record and its token machine brought
  * together.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * assertion.c: see assertion.h. The compact form of RFC 7515 section 7.1:
  *

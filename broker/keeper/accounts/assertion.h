@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * assertion.h: signed statements by which a client proves who it is (private_key_jwt, RFC 7523
  * section 2.2) or asks for a token in a mailbox's name (section 2.1): a JWT made with a key that

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * classify.c: see classify.h. An answer that no rule knows counts as transient: a refresh token is
  * given up for proven reasons only, and the back-off keeps the patience bounded.

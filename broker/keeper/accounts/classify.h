@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * classify.h: what an answer of an authorization server means for an account. Pure.
  *

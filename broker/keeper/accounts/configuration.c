@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * configuration.c: the keeper's part of the configuration, taken whole or not at all.
  *

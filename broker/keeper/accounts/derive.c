@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* derive.c: see derive.h. */
 #include "broker/keeper/accounts/derive.h"
 

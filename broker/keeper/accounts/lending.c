@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * lending.c: those who wait for a credential, and what the roles that take mail out (send, post) get.
  *

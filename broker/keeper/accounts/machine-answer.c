@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * machine-answer.c: what an answer of the token endpoint, or none, does to an account. See machine.h,
  * and machine.c for the order of writing and asking.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * machine-internal.h: what the two halves of a machine share: machine.c (what it holds, asks and
  * writes) and machine-answer.c (what answers do to it). Nobody else includes it.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * machine.c: see machine.h; what an answer of the server does is in machine-answer.c.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * machine.h: the life of one account's OAuth token. Sans-IO: events and the time in, actions out.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * prepare.c: what must be there before a client can prove who it is at a token endpoint.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * revoke.c: a grant given back (RFC 7009): the refresh token is revoked at the server, and only when
  * the server has said so it is forgotten here. FLAGS 1 forgets without asking anybody.

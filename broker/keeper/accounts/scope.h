@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * scope.h: lists of scopes, and when two spellings of a scope mean the same right. Pure.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * vault.c: see vault.h. The nonce is a counter: one process, one key, no repetition in 2^64 seals.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * vault.h: secrets at rest in memory, sealed under a key that lives as long as the process.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * key-job.h: what is done with every record of the store, a few at a time between the keeper's other
  * work: seal it anew, put it into a backup, take it from one, look whether it opens.

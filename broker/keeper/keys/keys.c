@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * keys.c: how the store is opened, and its key slots. See keeper.h; what is done with every record (a
  * new master key, a backup, a check) is in key-job.c.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * attempt.h: what one attempt to sign in needs to know and to say: state, PKCE verifier, nonce, the
  * address to open. Sans-IO.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * authorize.c: a person signing in by the authorization code grant with PKCE (RFC 6749, 7636, 8252,
  * 9207). See sign-in.h.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * callback.c: see callback.h. The query string bears the code and the state: every copy of a part
  * of it lies in a wiping buffer.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * callback.h: the query string with which a browser comes back from the authorization server.
  * Sans-IO.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * device.c: a person signing in by a code that is typed in on another device (RFC 8628). See
  * sign-in.h.

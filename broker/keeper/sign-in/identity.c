@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* identity.c: see identity.h. */
 #include "broker/keeper/sign-in/identity.h"
 

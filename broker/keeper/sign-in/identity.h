@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * identity.h: who signed in, and whether that is the account's mailbox. Pure.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * invitation.c: an address that is sent to the mailbox's owner, who signs in on a machine of their
  * own and sends back where the browser ended. See sign-in.h.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * sign-in.h: an attempt of a person to sign in, as far as its three ways share it.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * check.c: checks that people ask for at the control socket: the send role looks, and what it finds
  * is put into words here, by the table that judges deliveries.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * control-ask.c: the requests of control.sock: what each asks for, and who may.
  *

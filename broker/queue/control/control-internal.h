@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * control-internal.h: a client of control.sock as its parts see it. Private to control*.c.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* control-row.c: what clients of control.sock are told, a row at a time; see control-internal.h. */
 #include "broker/queue/control/control-internal.h"
 

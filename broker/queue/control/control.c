@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * control.c: control.sock, where `frank` asks about messages and accounts and acts on them
  * (messages.def, CLIENT to QUEUE).

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * listing.c: what mailq prints, in the form that Postfix made common and monitors read (with long
  * queue ids): one line per message with id, size, time and sender; the reason in parentheses; its

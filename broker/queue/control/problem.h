@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * problem.h: what is wrong with this host and not with one account, as long as it is so: for `frank
  * status`. The same is told as events when it begins (notice.h).

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * bounce.c: see bounce.h. Three parts: words for a person; message/delivery-status with one block
  * for the message and one per recipient; the message or its header section.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * bounce.h: writes reports about a message: multipart/report with a delivery status (RFC 3464, RFC
  * 6522). Pure.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * dispatch.c: who is sent when: lanes, jobs, the network role, and lending accounts to it.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * outcome.c: what came of a job: for each recipient, for the account, and for whoever sent the
  * message.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * report.c: makes messages of ours about messages of others: bounces, warnings of delay, "relayed".
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * schedule.h: when to try what. Pure: the time (seconds) and the random numbers are arguments.
  *

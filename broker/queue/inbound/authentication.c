@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* authentication.c: see authentication.h. */
 #include "broker/queue/inbound/authentication.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * authentication.h: AUTH on a listener: a caller names a service by its password. One per session;
  * it lives as long as the session's engine.

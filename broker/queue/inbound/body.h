@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * body.h: where a finished message goes while it is handed in: memory, or the file of its body once
  * it is larger than SPOOL_INLINE_MAX, so that messages of any size take little memory.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * connection.c: the submit sockets and the listeners. Who calls is what the kernel says of the
  * peer (caller.h). On a listener it is the uid that owns the other end of a loopback connection (owner.h),

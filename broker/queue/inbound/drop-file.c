@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* drop-file.c: see drop-file.h. */
 #include "broker/queue/inbound/drop-file.h"
 

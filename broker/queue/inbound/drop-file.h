@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * drop-file.h: the format of a file in the drop directory, which is what the shim writes and nothing
  * else:

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * drop.c: the drop directory, where the shim leaves messages while frankd is down.
  *

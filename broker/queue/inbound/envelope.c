@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* envelope.c: see envelope.h. Addresses are one when address_equal says so: local parts with regard to case, domains without. */
 #include "broker/queue/inbound/envelope.h"
 

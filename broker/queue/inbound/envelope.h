@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * envelope.h: the recipients of a message that is being handed in: where each one leads, whether the service may send there, each
  * address once.

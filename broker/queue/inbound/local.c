@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * local.c: recipients of this host: where the aliases file, the postmaster and the mail domain say that their mail goes. base/aliases.h
  * has the rules; main reads the file, also for newaliases, since no role opens anything by its path.

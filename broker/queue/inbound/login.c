@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* login.c: see login.h. An authorization identity (RFC 4616) other than the login name would be
  * another service: it is refused. */
 #include "broker/queue/inbound/login.h"

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * login.h: what a client says in AUTH, as server: PLAIN (RFC 4616) and LOGIN (no RFC; its two
  * prompts are what every client takes). Pure: one exchange, step by step.

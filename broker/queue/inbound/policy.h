@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * policy.h: who may send as whom. Pure: no system call, no clock, no allocation.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * rate-limit.h: at most so many in any stretch of a minute or a day. Pure: no clock, no allocation.
  *

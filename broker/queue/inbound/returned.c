@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* returned.c: see returned.h. */
 #include "broker/queue/inbound/returned.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * store.c: a message that was handed in goes to the disk, and then to its account or into the
  * spool.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * store.h: takes messages that were handed in: onto the disk, and then to their accounts.
  */

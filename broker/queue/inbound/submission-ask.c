@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * submission-ask.c: what the shim asks of a session besides mail: is a submission known, mailq's
  * list, a try of what waits, where an address goes, and newaliases. base/smtp/server.h has the

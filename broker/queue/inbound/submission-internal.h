@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * submission-internal.h: a session as its parts see it. Private to submission*.c.
  *

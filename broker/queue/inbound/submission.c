@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * submission.c: one SMTP session of a caller, whatever carries it: what base/smtp/server.h asks is
  * decided here and in the other files of submission-internal.h.

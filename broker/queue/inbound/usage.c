@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * usage.c: see usage.h. A hash table of records; one that nobody uses goes when its messages are
  * forgotten.

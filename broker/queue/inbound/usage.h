@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * usage.h: what one caller takes of the queue: connections, octets and memory of messages being handed in, messages and failed
  * logins a minute. Bounded by the `limits` of the configuration, so that nobody takes what others need.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * notice-text.c: an event as JSON, for programs and webhooks, and as a message, for people.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * notice.h: what people are told: an account that waits for them, an end that comes nearer, mail that
  * nobody can be told of. Private to this folder.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * outbox.c: an event goes to people by each way that is configured: the command ("command"), mail through
  * another account ("mail"), webhooks ("webhook NAME"). See notice.h.

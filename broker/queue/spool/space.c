@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* space.c: see space.h. */
 #include "broker/queue/notify/notice.h"
 

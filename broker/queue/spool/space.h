@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * space.h: how much mail may still be taken, by the space on the file system of the spool.
  *

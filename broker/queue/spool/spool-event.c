@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * spool-event.c: the part of spool.h about what people are told: events, what was told of accounts
  * (notices), and to whom an event still has to go (the outbox).

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * spool-internal.h: what the files of the spool share: spool.c opens, commits and mends;
  * spool-write.c and spool-read.c hold one function per statement, spool-mend.c what follows crashes

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * spool-mend.c: what the spool needs when something went wrong outside of it: a process died with
  * mail under way, or the system's clock was set.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * spool-schema.h: the tables of spool.db. Included by spool.c alone.
  *

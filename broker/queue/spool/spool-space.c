@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * spool-space.c: the space that the spool holds ready, and what it gives back.
  *

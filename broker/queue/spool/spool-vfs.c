@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * spool-vfs.c: what SQLite writes to its log goes to the kernel in one piece.
  *

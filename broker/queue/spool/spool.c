@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * spool.c: see spool.h; the tables are described in spool-schema.h.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * spool.h: the messages on disk: an SQLite database and a folder of large bodies.
  *

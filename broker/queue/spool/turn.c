@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * turn.c: group commit. What arrives in one turn of the event loop (messages handed in, results of
  * jobs, deliveries about to begin) is queued here, written in one transaction with one fsync, and

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * walk.c: work that looks at every message of the spool, done in short steps.
  *

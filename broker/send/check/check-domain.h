@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * check-domain.h: asks DNS what a sender's domain says of its mail (policy.h), for a check.
  */

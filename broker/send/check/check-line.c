@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * check-line.c: see check-line.h. As in session.c, every callback of the loop ends in drive(), which
  * takes the engine's events and writes; nothing touches a line behind drive().

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * check-line.h: one connection of a check: from addresses to a session of the submission engine, on
  * its own, beside the sessions that deliver.

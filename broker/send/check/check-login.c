@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * check-login.c: the credential, the login as delivery does it, and what the server says to each
  * sender and a recipient. A message goes out only where that was asked for.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * check-look.c: what a port says to somebody without a credential: connection, TLS, certificates, and
  * the offers before TLS and within it. Where a certificate is not accepted a look goes on, so that all

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * check.h: looks at an account as a support engineer would, or at a server without one: name,
  * connection, TLS, certificate, EHLO, AUTH, what other ports say; then, with an account, token,

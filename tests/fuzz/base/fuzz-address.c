@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-address: address lists (base/address.h). What the parser gives must parse to the same again,
  * alone, and must be fit for an envelope: it comes through MAIL's parser unchanged, and the SMTP client

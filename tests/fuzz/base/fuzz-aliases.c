@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-aliases: the text of /etc/aliases (base/aliases.h). Whatever stands there is read to its end, every name in it can be
  * expanded, and an expansion gives the same twice, within its bound and with addresses alone.

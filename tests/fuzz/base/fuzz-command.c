@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-command: command lines of clients, and the arguments of MAIL and RCPT (base/smtp/smtp.h).
  * What is accepted for an envelope is fit for one, and parameters that are written again are read
  * the same. */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-header: header sections (base/header.h). Fields follow one another without a gap, and what
  * is known before all octets are there must be what is known afterwards.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-owner: what claims to be the kernel's answer about a connection (base/owner.h). The
  * first octet chooses the family of the question. A uid comes only out of an answer about that very
  * connection. */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-reply: a server's replies (base/smtp/smtp.h), line by line. The text for people is printable
  * whatever came. */
 #include <stdint.h>

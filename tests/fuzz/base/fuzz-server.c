@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-server: the SMTP server engine (base/smtp/server.h). The first octet chooses the
  * configuration, the second how the stream is cut. The stream is run cut and whole: output and

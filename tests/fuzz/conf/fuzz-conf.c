@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Any file as a configuration: it is read or refused with errors that name their place, and never more than that. */
 #include <stdint.h>
 #include <stdio.h>

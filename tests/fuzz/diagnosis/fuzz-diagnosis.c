@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Fuzz target: replies of any words, from any provider and at any stage, get a verdict with
  * terminated texts that breaks none of the invariants; and what a person pastes is read. */
 #include <stdint.h>

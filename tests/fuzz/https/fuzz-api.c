@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Fuzz target: an answer of a mail API. The first octet chooses the API and the HTTP status. What
  * must hold: an answer is an acceptance, a refusal with the status it came with, or a fault; its

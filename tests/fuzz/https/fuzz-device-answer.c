@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Fuzz target: an answer of a device authorization endpoint. The first octet chooses the HTTP status.
  * What must hold: a code comes with its words and its times, whole and printable, or not at all.

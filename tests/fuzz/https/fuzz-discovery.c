@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Fuzz target: a metadata document. What is accepted names the issuer that was asked and endpoints
  * fit for credentials. */
 #include <stdint.h>

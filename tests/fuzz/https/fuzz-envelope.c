@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Fuzz target: the header section of a message against an envelope. What must hold: every recipient
  * stands in the header section afterwards, with the field that is added in front, and a second look

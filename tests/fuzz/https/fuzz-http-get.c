@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Fuzz target: the HTTP request at the end of a sign-in, and a pasted address. The first octet says
  * where the rest is cut in two; the cut must not matter.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Fuzz target: the claims of an ID token. The input is the payload before base64url, or with a
  * leading '.' a whole JWT. */
 #include <string.h>

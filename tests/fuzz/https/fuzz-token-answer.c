@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Fuzz target: an answer of a token endpoint. The first octet chooses the HTTP status. What must
  * hold: success bears a token and no error, a refusal no token, every text is free of control

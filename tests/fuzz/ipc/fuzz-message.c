@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Packets as a broken or taken-over process may send them. The first two octets choose sender and
  * receiver; the rest goes through a real socket. A packet that message_check lets pass is read

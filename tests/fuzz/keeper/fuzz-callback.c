@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-callback.c: the query string with which a browser comes back. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-pem.c: the key and the certificate with which a client proves who it is; one may stand behind the other in one file. */
 #include <errno.h>
 #include <stdlib.h>

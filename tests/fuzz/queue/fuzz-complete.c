@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-complete: any octets, in any splits, make the same message; and it is one that the wire can
  * take: CRLF line ends alone, no NUL, no line over 998 octets, one From, Date and Message-ID, no

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-drop: the content of a drop file, or of a submit connection, through the engine, policy,
  * completion and a real spool in a folder of its own. What was answered 250 must be in the spool,

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-login: what clients say in AUTH (broker/queue/inbound/login.h). The first octet chooses the
  * mechanism; responses are divided by 0xff, an empty first one being none. */
 #include <stdlib.h>

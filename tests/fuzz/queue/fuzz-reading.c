@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-reading: fields of senders. Whatever they hold, they are read without a fault, and a plain address has one
  * reading.

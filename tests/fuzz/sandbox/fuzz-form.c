@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Fuzz target: a query or the body of a form. What is accepted has no name twice and fits where it
  * was put. */
 #include <stdint.h>

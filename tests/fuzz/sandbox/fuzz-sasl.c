@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Fuzz target: the responses of a SASL exchange. The first octet chooses the mechanism, 0xFF ends a
  * response. Nobody may be signed in without the right secret, and never as anybody else. */
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-dns.c: an answer of a name server; the first octet chooses the type of its records. */
 #include <stdlib.h>
 #include <string.h>

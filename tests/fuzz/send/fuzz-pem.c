@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-pem.c: ca-file, tls-certificate and tls-key of an account. The first octet chooses which of them the rest is: an
  * authority, a certificate with its key in one file, or a certificate and, behind a NUL, its key.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Fuzz target: TXT records of a domain, LF between them, as SPF, DMARC and DKIM. What must hold: the
  * walk over SPF ends within its bounds, whatever the records name; strings are terminated.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Fuzz target: any argument vector is understood or refused, and never reaches beyond its words. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Fuzz target: standard input in pieces of any size. The first octet chooses the dots, the next two
  * the sizes; the content must not depend on how it was cut.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * SCRAM against any server: the input is the server's messages, a NUL between two. No message makes
  * the exchange proven but one that holds the signature. The hashes are toys, which cost nothing.

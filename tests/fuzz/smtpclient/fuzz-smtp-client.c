@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * The submission engine against any server. The first octet chooses the configuration; the others
  * are what the server says, except that 0x80..0xff stand for what the owner does between: how much

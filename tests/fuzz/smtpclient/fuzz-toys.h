@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-toys.h: stands in for the hashes of SCRAM: fast, and of fixed results. */
 #ifndef FRANK_TESTS_FUZZ_TOYS_H
 #define FRANK_TESTS_FUZZ_TOYS_H

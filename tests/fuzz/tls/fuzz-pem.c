@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-pem.c: what a listener shows its clients, as files have it: certificates, and behind a NUL, or among them, the key. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fuzz-backup.c: a backup's header and frames, and the inside of a frame that opened. */
 #include <stdint.h>
 #include <stdlib.h>

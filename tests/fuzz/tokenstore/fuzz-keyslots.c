@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-keyslots.c: the file of key slots, as a disk may give it back, and the operations on one. The first octet chooses:
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fuzz-record.c: the octets of a slot and of a credential, as a disk may give them back. The first octet
  * chooses; sealed parts are also tried with a valid seal around the fuzzer's payload.

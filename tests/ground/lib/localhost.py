@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Python asks the system for the address of localhost. Imported, this makes it loopback also where /etc/hosts has no entry (RFC 6761 section 6.3)."""
 import socket
 

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """What Python's documentation and a thousand scripts do: EmailMessage into a pipe of sendmail, as bytes and as text; os.popen."""
 import os, subprocess, sys
 from email.message import EmailMessage

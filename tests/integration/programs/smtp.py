@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """The listener by smtplib: by whose the connection is; with a login over STARTTLS and over TLS; and as logging's SMTPHandler does it."""
 import logging, logging.handlers, os, smtplib, ssl, sys
 from email.message import EmailMessage

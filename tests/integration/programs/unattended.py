@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """The functions of Debian's unattended-upgrade that send its report, with a report of ours."""
 import importlib.machinery, importlib.util, io, sys
 import apt_pkg

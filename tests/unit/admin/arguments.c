@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of admin/arguments.c and of the small words of cli.c. */
 #include <setjmp.h>
 #include <stdarg.h>

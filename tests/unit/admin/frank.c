@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Tests of the program frank against a frankd made of a table: a child answers at control.sock and
  * keeper.sock what queue and keeper would, every packet checked against messages.def. usage:

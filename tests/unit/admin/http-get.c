@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of admin/http-get.c, paste.c and terminal.c: what a browser or a person gives at the
  * end of a sign-in. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of admin/loopback.c and page.c: what browsers do at the end of a sign-in, over real
  * sockets. */
 #include <setjmp.h>

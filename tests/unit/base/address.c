@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/address.c: envelope addresses, and address lists as real headers spell them.
  */
 #include <setjmp.h>

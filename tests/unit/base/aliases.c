@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* The table of /etc/aliases: what is read, where names lead, what is reported. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of allocation failure: each module's work is done again and again, with the first,
  * second, third... allocation failing, until it succeeds. Whatever fails must say so, and the

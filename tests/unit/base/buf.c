@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/buf.c: the bound, what a failed append leaves behind, and wiping. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/codec.c: known vectors, all that must be refused, and what a failure leaves in
  * the buffer. */
 #include <setjmp.h>

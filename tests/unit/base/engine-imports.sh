@@ -1,4 +1,5 @@
 #!/bin/sh
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 # engine-imports.sh: fails when an engine's object imports more than memory, strings and its neighbours.
 #
 # usage: engine-imports.sh NM ARCHIVE [--neighbour ARCHIVE]... [--exempt SOURCE]... [--forbid SOURCE]...

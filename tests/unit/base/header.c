@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/header.c: every line ending, and every message cut at every octet. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of base/log.c: lines on standard error and in the journal, neither of which can be
  * forged. The journal is a socket pair: socket() and connect() are wrapped by the linker.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of base/owner.c: what counts as the kernel's word about a connection, made up
  * answer by answer, and then the kernel itself about connections of this process.

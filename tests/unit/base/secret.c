@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/secret.c: bounds, references, comparison, and what becomes of the pages. */
 #include <setjmp.h>
 #include <stdarg.h>

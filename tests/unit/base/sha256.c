@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/sha256.c: the examples of FIPS 180 and lengths around the edges of a block. */
 #include <setjmp.h>
 #include <stdarg.h>

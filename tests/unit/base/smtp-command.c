@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/smtp/command.c: the grammar of commands and of the parameters of MAIL and
  * RCPT. */
 #include <setjmp.h>

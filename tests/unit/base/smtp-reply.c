@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/smtp/reply.c: replies as servers really send them, and all that is no reply.
  */
 #include <setjmp.h>

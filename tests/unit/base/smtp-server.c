@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of base/smtp/server*.c. Each case is a stream of the client with the whole output and
  * the calls that must come of it; it is fed at once, cut in two at every octet, and octet by octet,

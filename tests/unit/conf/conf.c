@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/conf: what a configuration means, and the exact words for what is wrong with
  * one. */
 #include <setjmp.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """cases.py FRANK SOURCE: refusals as servers and programs really worded them, explained by `frank check --explain`.
 
 A line of cases.jsonl each: the reply as it was given or printed, the provider, stage and context that were known (where there is no stage, the words have to tell it), and what is

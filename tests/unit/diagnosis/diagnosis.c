@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of diagnosis/: every row of the table is reached by evidence of its own, and what
  * servers really wrote is understood. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit test of diagnosis/: what no reply may ever do, whatever its words, code, stage and provider.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * invariants.h: what no reply may ever get for an answer, asked by the unit test over the whole table
  * and by the fuzz target over anything.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/https/device-answer.c: what servers answer to a request for a device code, and what is made of it. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of broker/https/fetch.c and http.c against a server in the same loop that answers
  * rightly and wrongly, by path. What a real server does over TLS is for the integration tests.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of what the post role is made of: uploads, envelopes, the APIs' answers. */
 #include <setjmp.h>
 #include <stdarg.h>

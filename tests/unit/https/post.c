@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of the post role against a server in the same loop: what it sends, what it makes of
  * answers, when it asks for a newer token, and what is in doubt.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/https/request.c, form.c, url.c, http-time.c and discovery.c: what is asked,
  * where, and what is told. */
 #include <setjmp.h>

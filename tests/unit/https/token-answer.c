@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/https/token-answer.c and id-token.c: every answer that servers in the field
  * were seen to give. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * The table of callers' rights: what the manual says of each cell is what the program does, and
  * whom the kernel names is told apart as it should be.

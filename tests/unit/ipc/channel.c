@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/ipc/channel.c: order, bounds, back-pressure, descriptors, rule-breakers,
  * freeing at any moment. */
 #include <setjmp.h>

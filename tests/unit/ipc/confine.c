@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Confinement: a child takes the rights of a role and then tries what it must not do. Every attempt
  * must fail: refused, or answered by the kernel with the end of the child. The same attempts

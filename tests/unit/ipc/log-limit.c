@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Lines that callers cause: the first of each kind and caller are written, the rest is counted, and
  * nobody's flood hides what others do or makes the log grow without bound.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/ipc/message.c: what the table allows passes, everything else is refused. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Places of a socket: users without a name share theirs, whoever has few gets one from whoever has
  * most, some are kept, and idle clients end. Main is the test's end of a socketpair.

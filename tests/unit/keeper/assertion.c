@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of what the keeper signs and derives: the assertions are verified by libcrypto's other
  * half, and their texts compared with known ones.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/keeper/sign-in/callback.c: what a browser may bring back, and what it may not. */
 #include <setjmp.h>
 #include <stdarg.h>

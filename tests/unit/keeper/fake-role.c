@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* fake-role.c: see fake-role.h. */
 #include "tests/unit/keeper/fake-role.h"
 

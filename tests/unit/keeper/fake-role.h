@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * fake-role.h: broker/role as a test sees it: the keeper between a main, a queue, a send and a fetch that are sockets in the
  * test's hand.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/keeper/sign-in/identity.c: which claims name a mailbox, and what an ID token must say. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of broker/keeper/accounts/machine.c under virtual time, against a server, a disk and callers
  * that are variables of the test.

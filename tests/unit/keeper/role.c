@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of the keeper role between fakes: the configuration, lending, signing in, tokens for clients, reloads, a
  * fetch role that comes and goes.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of the keeper's small rules: PKCE, the authorization address, classes of errors, scopes, the vault. */
 #include <setjmp.h>
 #include <stdarg.h>

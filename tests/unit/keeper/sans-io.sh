@@ -1,4 +1,5 @@
 #!/bin/sh
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 # sans-io.sh ARCHIVE...: fails where an engine's object wants a socket, a clock or a file of the C library.
 for archive in "$@"; do
 	found=$(nm -u "$archive" | awk '$1 == "U" { print $2 }' | sort -u |

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of broker/keeper/accounts/machine.c where tokens come from a secret or a key alone: it asks at
  * once, writes nothing, and a refresh token of before stays where it is.

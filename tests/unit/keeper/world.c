@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* world.c: see world.h. */
 #include "tests/unit/keeper/world.h"
 

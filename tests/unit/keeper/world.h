@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * world.h: the keeper role between fakes, for the role's tests: its store in a folder below /tmp, main, queue, send and
  * fetch played over channels, clients over keeper.sock, and the steps that many tests take.

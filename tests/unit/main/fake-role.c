@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * A role for the test of frankd's supervision: it logs what it is given and does what signals say.
  * USR1: asks for its network role (ALRM: for tls). USR2: lets go of it. Which role it is, its name says

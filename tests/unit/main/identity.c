@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * identity.h: a user database that does not answer is told from one that says "there is no such
  * user": the second has a role run as the state folder's owner, the first must not.

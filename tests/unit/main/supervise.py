@@ -1,3 +1,4 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """frankd's supervision, with roles that only log: supervise.py FRANKD FAKE_ROLE
 
 Starts a private frankd beside copies of the fake role and looks at what the roles were given, what happens when one dies,

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/message/adapt.c: what becomes of a message for a server that takes less. */
 #include <setjmp.h>
 #include <stdarg.h>

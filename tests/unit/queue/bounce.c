@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/queue/delivery/bounce.c: reports that RFC 3464 readers understand. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/message/complete.c: what programs hand in, and what goes out; in every split.
  */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * tests/conformance/messages through the completion: each message as the shim passes it on, in
  * several splits, with what expected.tsv says must be added, must be gone, and must still be there.

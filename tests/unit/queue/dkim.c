@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/message/dkim.c: keys out of DKIM-Signature fields as signers write them. */
 #include <setjmp.h>
 #include <stdarg.h>

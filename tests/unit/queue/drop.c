@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * The drop directory: what the shim leaves there is sent or returned, and nothing else becomes mail.
  * Needs root, to be several owners.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Recipients of a message being handed in: where they lead, once each, all or nothing, with their limits and ORCPT. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/message/fields.c: dates, mailboxes, encoded words, folds. */
 #include <setjmp.h>
 #include <stdarg.h>

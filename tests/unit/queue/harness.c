@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * harness.c: see harness.h. The role runs in a child that calls role_main itself, so that no path
  * to a program is needed.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * harness.h: the queue role as a process of its own, confined as always, with main, keeper and send
  * played by the test over socketpairs. Everything lies in a folder below /tmp.

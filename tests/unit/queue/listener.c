@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * A listener as its callers meet it, with the role that ends TLS played by the test.
  */

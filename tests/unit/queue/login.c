@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/queue/inbound/login.c and of how broker/queue/inbound/password.c spells a password. */
 #include <setjmp.h>
 #include <stdarg.h>

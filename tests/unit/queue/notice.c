@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * What people are told of an account, and how often: once, not at each restart; again after a day; of a
  * recovery; and the command that tells them is run until it took the event. Needs root.

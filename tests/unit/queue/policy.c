@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/queue/inbound/policy.c: who is served by what, and what becomes of what they claim.
  */
 #include <setjmp.h>

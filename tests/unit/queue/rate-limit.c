@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* broker/queue/rate-limit: no stretch of a period sees more than the rate, and nearly the whole rate gets through. */
 #include <setjmp.h>
 #include <stdarg.h>

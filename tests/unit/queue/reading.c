@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/message/reading.c: what can be read as another sender. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/message/recode.c: no line stays too long, and no octet is lost. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * The queue role as a process: what callers hand in reaches send as a job, what send reports
  * reaches the spool, the caller and control.sock. Needs root, to be several callers. What goes wrong

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/queue/delivery/schedule.c: waits, what outcomes mean, and the states of an account.
  */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of broker/queue/spool/spool.c: what was stored comes back, what a crash left is mended, and
  * no failure of the disk loses or half-stores anything. Faults come from a thin VFS over SQLite's

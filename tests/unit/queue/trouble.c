@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * The queue role when things go wrong: processes die, disks fill up, clocks jump, lifetimes end. What
  * was taken is there afterwards, and is tried again, held or reported as configured. Needs root.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* broker/queue/usage: records of callers come and go while main is asked who they are. */
 #include <setjmp.h>
 #include <stdarg.h>

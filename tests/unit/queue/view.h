@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * view.h: what a test of the queue role sees, and does, through control.sock.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * grant.c: codes and tokens in virtual time: what serves once, what ends a family, what expires.
  */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * parts.c: forms, pages, ID tokens and Maildirs of frank-sandbox.
  */

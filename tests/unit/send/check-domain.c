@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of broker/send/check/check-domain.c: a DNS of our own answers, at once or not at all, and the
  * findings are what a support engineer would say.

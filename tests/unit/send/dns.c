@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/send/dns.c: answers in octets, as name servers send them. */
 #include <setjmp.h>
 #include <stdarg.h>

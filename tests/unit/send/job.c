@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/ipc/job.c and broker/send/account.c: what comes from queue and main, and what goes back. */
 #include <setjmp.h>
 #include <stdarg.h>

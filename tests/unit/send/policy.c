@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/send/policy.c: SPF, DMARC and DKIM records. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of broker/send/resolver.c: names that need no server and no file. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of TLS to a server: whose certificates count, and that no session is resumed which
  * would carry one past the check. The server is OpenSSL's, at the other end of a socketpair, and each

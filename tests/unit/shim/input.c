@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of shim/input.c, recipients.c and the exit statuses: dots at every split, header
  * sections of any size, sets of addresses. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of shim/memory.c, under names of its own: pieces do not overlap, what grows keeps its
  * content, and what calloc gives is zero also where it was used before.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of shim/options.c: what each letter means, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of the submission engine: nothing but failures. */
 #include <setjmp.h>
 #include <stdarg.h>

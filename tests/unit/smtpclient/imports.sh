@@ -1,4 +1,5 @@
 #!/bin/sh
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 # imports.sh LIBRARY: fails where an object of the submission engine imports a socket, clock, file or process call.
 set -eu
 

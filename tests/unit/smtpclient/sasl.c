@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of base/smtp/sasl.c: published and recomputed vectors, and what must be refused. */
 #include <setjmp.h>
 #include <stdarg.h>

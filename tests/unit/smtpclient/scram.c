@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of base/smtp/scram.c and of the engine's use of it: the example of RFC 7677 section 3,
  * a bound login, and a server that lies at every step. The hashes are the send role's.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of the submission engine: what goes together in one flight, and what became of it when
  * the line drops. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * broker/tls: a client of OpenSSL's on one side, this test in the place of queue on the other, the
  * relay between them in an event loop.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of tokenstore/credential.c: what goes in comes out, and nothing else is taken for a
  * record. */
 #include <setjmp.h>

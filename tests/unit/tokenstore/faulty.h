@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * faulty.h: file operations that count themselves and fail, tear or stop at the Nth.
  *

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* Unit tests of tokenstore/keyslots.c and seal.c: the master key opens with its key, and nothing
  * else passes. */
 #include <setjmp.h>

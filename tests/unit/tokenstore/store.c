@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * Unit tests of tokenstore/store.c, slot.c and ledger.c on a real directory: the damage matrix, the
  * Nth operation failing, and what may never be written over.
