@@ -12,6 +12,8 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_ALL] = {"--all", NULL, "every message instead of one"},
     [OPTION_AUTHORIZE] = {"--authorize", NULL, "sign in right after it"},
     [OPTION_AUTH_USER] = {"--auth-user", "USER", "who signs in, where that is not the mailbox"},
+    [OPTION_CA_FILE] = {"--ca-file", "FILE",
+	"certificates of the authorities that sign the servers' certificates, in PEM"},
     [OPTION_CLIENT_ID] = {"--client-id", "ID", "of the application registered at the provider"},
     [OPTION_CONFIG] = {"--config", "FILE", "the configuration, instead of the usual one"},
     [OPTION_CONTEXT] = {"--context", "JSON",

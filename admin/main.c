@@ -69,8 +69,8 @@ static const struct verb verbs[] = {
 	"try its mail and its sign-in now"},
     {"account", "add", "[NAME]", 0, 1,
 	OPT(JSON) | OPT(MAILBOX) | OPT(PROVIDER) | OPT(GRANT) | OPT(CLIENT_ID) | OPT(TENANT) |
-	    OPT(REGION) | OPT(AUTH_USER) | OPT(SUBMIT) | OPT(ISSUER) | OPT(SCOPES) | OPT(CONFIG) |
-	    OPT(USERS) | OPT(AUTHORIZE),
+	    OPT(REGION) | OPT(AUTH_USER) | OPT(SUBMIT) | OPT(CA_FILE) | OPT(ISSUER) | OPT(SCOPES) |
+	    OPT(CONFIG) | OPT(USERS) | OPT(AUTHORIZE),
 	verb_account_add, "find a mailbox's provider and write its block"},
     {"account", "revoke", "ACCOUNT", 1, 1, OPT(JSON) | OPT(LOCAL), verb_account_revoke,
 	"give its grant back to the provider and forget it"},

@@ -38,7 +38,7 @@ struct add {
 	/* who may send through it, as far as no service is there that takes their mail first */
 	char users[VALUE_MAX], service[VALUE_MAX];
 	struct buf elsewhere; /* a sentence for each user who is another service's already */
-	char config[PATH_MOST];
+	char config[PATH_MOST], ca_file[PATH_MOST];
 	struct account_file file;
 };
 
@@ -411,6 +411,7 @@ compose(const struct add *a, struct buf *b)
 	put(b, "issuer", a->issuer);
 	put_list(b, "scopes", a->scopes);
 	put(b, "submit", a->submit);
+	put(b, "ca-file", a->ca_file);
 	(void)buf_append_str(b, "}\n");
 	if (*a->users == '\0')
 		return;
@@ -569,24 +570,28 @@ add(struct add *a)
 	return status != EX_OK ? status : go_on(a, reload(a->cli));
 }
 
-/* frankd wants the whole path of a configuration that is not there yet. */
+/* The whole path of a file that an option names: frankd runs in another folder, and takes no other
+ * path for a configuration that is not there yet. */
 static int
-find_config(struct add *a)
+find_path(struct add *a, enum option o, char to[PATH_MOST])
 {
-	const char *config = a->args->values[OPTION_CONFIG];
+	const char *path = a->args->values[o];
 	char here[PATH_MOST] = "";
 	int len;
 
-	if (config == NULL)
+	if (path == NULL)
 		return EX_OK;
-	if (*config != '/' && getcwd(here, sizeof(here)) == NULL)
-		return cli_fail(a->cli, EX_OSERR, "give --config the whole path",
-		    "the working folder has no name: %s", strerror(errno));
-	len = snprintf(
-	    a->config, sizeof(a->config), "%s%s%s", here, *here == '\0' ? "" : "/", config);
-	return len >= (int)sizeof(a->config)
-		   ? cli_fail(a->cli, EX_USAGE, NULL, "the path of --config is too long")
-		   : EX_OK;
+	if (*path != '/' && getcwd(here, sizeof(here)) == NULL)
+		return cli_fail(a->cli, EX_OSERR, NULL,
+		    "%s needs the whole path, because the working folder has no name: %s",
+		    option_defs[o].name, strerror(errno));
+	len = snprintf(to, PATH_MOST, "%s%s%s", here, *here == '\0' ? "" : "/", path);
+	if (len >= PATH_MOST || !is_fit(to))
+		return cli_fail(a->cli, EX_USAGE, NULL,
+		    "the path of %s is too long, or holds a quote, a backslash, a dollar or a "
+		    "control character",
+		    option_defs[o].name);
+	return EX_OK;
 }
 
 int
@@ -596,8 +601,10 @@ verb_account_add(const struct cli *cli, const struct arguments *args)
 	    .args = args,
 	    .asks = !cli->json && isatty(STDIN_FILENO) != 0,
 	    .elsewhere = BUF_INIT(BLOCK_MAX)};
-	int status = find_config(&a), r;
+	int status = find_path(&a, OPTION_CONFIG, a.config), r;
 
+	if (status == EX_OK)
+		status = find_path(&a, OPTION_CA_FILE, a.ca_file);
 	if (status != EX_OK)
 		return status;
 	r = providers_load(*a.config == '\0' ? NULL : a.config, &a.providers);

@@ -241,7 +241,10 @@ verb_service_list(const struct cli *cli, const struct arguments *args)
 	if (status == EX_OK && cli->json)
 		return cli_print_json(json_pack("{s:o}", "services", services), EX_OK);
 	if (status == EX_OK && json_array_size(services) == 0)
-		(void)puts("No service is configured, or none that you may see.");
+		(void)puts("No service is configured, or none that you may see.\n"
+			   "    Next: an administrator adds you to the users of a service in the "
+			   "configuration; `frank service explain USER SENDER` says why none is "
+			   "yours.");
 	if (status == EX_OK)
 		json_array_foreach(services, i, o) print_service(cli, o);
 	json_decref(services);

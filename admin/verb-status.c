@@ -253,7 +253,11 @@ print_accounts(const struct cli *cli, const json_t *accounts)
 	const json_t *o;
 
 	if (json_array_size(accounts) == 0) {
-		(void)puts("No account is configured, or none that you may see.");
+		(void)puts("No account is configured, or none that you may see.\n"
+			   "    Next: `frank service explain USER SENDER` says which service takes "
+			   "your mail, and why the others do not. An administrator adds an account "
+			   "with `frank account add`, and you to the users of a service in the "
+			   "configuration.");
 		return;
 	}
 	cli_put(cli, COLOUR_DIM, "ACCOUNT", name);

@@ -17,7 +17,7 @@ _frank() {
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
 		--all) third=all ;;
-		--account | --auth-user | --client-id | --config | --context | --explain | --grant | --issuer | --mailbox | --min-valid | --port | --provider | --region | --scopes | --service | --socket | --stage | --submit | --tenant | --users) ((i++)) ;;
+		--account | --auth-user | --ca-file | --client-id | --config | --context | --explain | --grant | --issuer | --mailbox | --min-valid | --port | --provider | --region | --scopes | --service | --socket | --stage | --submit | --tenant | --users) ((i++)) ;;
 		-*) ;;
 		*) if [[ -z $verb ]]; then verb=${words[i]}; elif [[ -z $second ]]; then second=${words[i]}; else third=${third:-${words[i]}}; fi ;;
 		esac
@@ -43,7 +43,7 @@ _frank() {
 		COMPREPLY=($(compgen -W 'authorization-code device-code client-credentials service-account password none' -- "$cur"))
 		return
 		;;
-	--config)
+	--config | --ca-file)
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return
 		;;
@@ -54,7 +54,7 @@ _frank() {
 	authorize) options='--no-browser --paste --device --invite --finish --port --help' ;;
 	account)
 		case $second in
-		add) options='--json --mailbox --provider --grant --client-id --tenant --region --auth-user --submit --issuer --scopes --users --config --authorize --help' ;;
+		add) options='--json --mailbox --provider --grant --client-id --tenant --region --auth-user --submit --ca-file --issuer --scopes --users --config --authorize --help' ;;
 		revoke) options='--json --local --help' ;;
 		*) options='--json --help' ;;
 		esac

@@ -78,6 +78,7 @@ complete -c frank -n '__fish_seen_subcommand_from add' -l submit -x -d 'the subm
 complete -c frank -n '__fish_seen_subcommand_from add' -l issuer -x -d 'of the authorization server'
 complete -c frank -n '__fish_seen_subcommand_from add' -l scopes -x -d 'what to ask for'
 complete -c frank -n '__fish_seen_subcommand_from add' -l users -x -a '(__fish_complete_users)' -d 'who may send through it'
+complete -c frank -n '__fish_seen_subcommand_from add' -l ca-file -r -d 'authorities of the servers'
 complete -c frank -n '__fish_seen_subcommand_from add' -l config -r -d 'another configuration'
 complete -c frank -n '__fish_seen_subcommand_from add' -l authorize -d 'sign in after it'
 complete -c frank -n '__fish_seen_subcommand_from authorize' -l port -x -d 'listen on this port'

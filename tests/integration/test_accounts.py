@@ -103,12 +103,12 @@ def by_answers(ground):
     import pty
     f = world('answers')
     check('answers: frankd starts', f.start(), f.log()[-800:])
-    path, conf = program('frank'), f.conf_file
+    path, conf, ca = program('frank'), f.conf_file, ground.ca
     pid, fd = pty.fork()
     if pid == 0:
         os.environ.clear()
         os.environ.update(f.env)
-        os.execv(path, ['frank', 'account', 'add', '--config', conf])
+        os.execv(path, ['frank', 'account', 'add', '--config', conf, '--ca-file', os.path.relpath(ca)])
     seen = b''
 
     def until(text, seconds=30):
@@ -137,8 +137,9 @@ def by_answers(ground):
     os.close(fd)
     text = open(f.path('conf.d/billing.conf')).read()
     check('answers: what was answered stands in the file', f'issuer    = "{ground.issuer}"' in text and '"mail.send"' in text and 'grant     = "authorization-code"' in text, text)
+    check('answers: and the authority, by its whole path', re.search(r'ca-file   = "/.*"', text), text)
     with open(f.path('conf.d/billing.conf'), 'w') as out:
-        out.write(text.replace('\n}\n', f'\n    ca-file   = "{ground.ca}"\n    extra-parameters = {{"prompt=consent"}}\n}}\n', 1))
+        out.write(text.replace('\n}\n', f'\n    extra-parameters = {{"prompt=consent"}}\n}}\n', 1))
     f.frank('reload')
     rc, out = f.authorize(ground, 'billing', MAILBOX)
     check('answers: and the account works', rc == 0, out)

@@ -227,6 +227,8 @@ def people(w):
     check('nor of a socket', r.returncode == 77 and 'box@' not in r.stdout + r.stderr, r)
     r = w.command(STRANGER, 'service', 'explain', str(STRANGER), 'x@example.test', '--json')
     check('who has none learns of none', r.returncode == 77 and json.loads(r.stdout)['rules'] == [], r)
+    r = w.command(STRANGER, 'status')
+    check('and `frank status` says what to do about it', r.returncode == 0 and 'none that you may see' in r.stdout and 'Next: `frank service explain' in r.stdout, r)
     r = w.command(ONE, 'service', 'explain', str(TWO), 'two@example.test')
     check('and about nobody else', r.returncode == 77 and 'administrators' in r.stderr, r)
 
