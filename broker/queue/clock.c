@@ -118,7 +118,7 @@ static void
 shift_deliveries(struct queue *q, const struct spool_step *s)
 {
 	for (size_t i = 0; i < JOBS_MAX; i++) {
-		const struct job *j = q->dispatch.jobs[i];
+		const struct delivery_job *j = q->dispatch.jobs[i];
 		size_t k = 0;
 
 		if (j == NULL)
@@ -134,7 +134,7 @@ static void
 shift_accounts(struct queue *q, const struct spool_step *s)
 {
 	for (size_t i = 0; i < q->account_count; i++) {
-		struct account *a = q->accounts[i];
+		struct queue_account *a = q->accounts[i];
 
 		if (is_of_run(s, a->schedule.since))
 			a->schedule.until += s->delta;
@@ -144,7 +144,7 @@ shift_accounts(struct queue *q, const struct spool_step *s)
 		shift(&a->idle_since, s);
 	}
 	for (size_t i = 0; i < ROLE_COUNT; i++)
-		shift(&q->dispatch.carriers[i].idle_since, s);
+		shift(&q->dispatch.transports[i].idle_since, s);
 }
 
 /* Everything that is to be written by the old clock is; answering may bring more. */

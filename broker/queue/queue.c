@@ -144,7 +144,7 @@ collect_settings(struct queue *q, const struct message *m, int fd)
 static void
 take_account_state(struct queue *q, const struct message *m)
 {
-	struct account *a = account_by_name(q, message_str(m, F_ACCOUNT));
+	struct queue_account *a = account_by_name(q, message_str(m, F_ACCOUNT));
 	const char *text = message_str(m, F_TEXT), *next = message_str(m, F_NEXT);
 	bool changed;
 

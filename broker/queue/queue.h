@@ -82,7 +82,7 @@ struct usages;
 /* ---- runtime of what the configuration names ---- */
 
 /* Lives until the role ends, also when a new configuration no longer has it. */
-struct account {
+struct queue_account {
 	char *name;
 	struct settings_account conf; /* as it was configured last */
 	bool configured;
@@ -102,8 +102,8 @@ struct account {
 	char *signed_with; /* the keys of its mail's DKIM signatures (dkim.h); NULL: never seen */
 	unsigned outstanding; /* jobs promised or sent */
 	unsigned window;      /* how many may be, as far as successes have shown; 0: none yet */
-	bool lent;
-	int64_t idle_since; /* no job since; meaningful while lent */
+	bool leased;
+	int64_t idle_since; /* no job since; meaningful while leased */
 	uint64_t waiting;   /* open messages, as they were counted last: dispatch_count */
 };
 
@@ -111,8 +111,8 @@ struct account {
 struct service {
 	char *name;
 	struct policy_service policy;
-	struct account **accounts;    /* those of the policy that exist, in its order */
-	struct policy_account *names; /* the same for policy_decide */
+	struct queue_account **accounts; /* those of the policy that exist, in its order */
+	struct policy_account *names;    /* the same for policy_decide */
 	size_t account_count;
 	struct rate_limit minute, day;
 	uint64_t accepted; /* messages since the role began */
@@ -120,7 +120,7 @@ struct service {
 
 /* Messages of one account and service that wait: when the first is due. */
 struct lane {
-	struct account *account;
+	struct queue_account *account;
 	char *service;
 	int64_t next;
 	bool served; /* in this run of dispatch_run */
@@ -188,26 +188,26 @@ void walk_end(struct queue *q, struct walk *w);
 
 /* A message from the moment its recipients are to be sent until what came of all of them is on
  * disk. */
-struct delivery {
+struct delivery_message {
 	struct spool_message *message; /* owned */
-	struct account *account;
-	struct job *unsent; /* until dispatch_begin */
-	unsigned jobs;      /* not yet answered */
-	unsigned records;   /* outcomes not yet on disk */
+	struct queue_account *account;
+	struct delivery_job *unsent; /* until dispatch_begin */
+	unsigned jobs;               /* not yet answered */
+	unsigned records;            /* outcomes not yet on disk */
 };
 
-struct job {
-	struct job *next; /* unsent */
+struct delivery_job {
+	struct delivery_job *next; /* unsent */
 	uint64_t id;
-	struct delivery *delivery;
-	enum role_id carrier; /* the role that it is given to */
-	unsigned round;       /* of the account's state when it was planned */
-	size_t *index;        /* its recipients */
+	struct delivery_message *delivery;
+	enum role_id transport; /* the role that it is given to */
+	unsigned round;         /* of the account's state when it was planned */
+	size_t *index;          /* its recipients */
 	size_t count;
 };
 
 struct dispatch {
-	struct job *jobs[JOBS_MAX]; /* by the low part of their ids */
+	struct delivery_job *jobs[JOBS_MAX]; /* by the low part of their ids */
 	uint64_t sequence;
 	unsigned outstanding; /* planned or sent */
 	unsigned starts;      /* deliveries taken from the spool whose start is not on disk yet */
@@ -219,13 +219,13 @@ struct dispatch {
 	struct {
 		unsigned outstanding;
 		int64_t idle_since;
-	} carriers[ROLE_COUNT]; /* send and post */
+	} transports[ROLE_COUNT]; /* send and post */
 };
 
 /* The keeper may give the account's credential to the role that takes its mail out. */
-void dispatch_lend(struct queue *q, struct account *a);
+void dispatch_lease(struct queue *q, struct queue_account *a);
 /* The role that takes the account's mail out. */
-enum role_id dispatch_carrier(const struct account *a);
+enum role_id dispatch_transport(const struct queue_account *a);
 
 int dispatch_init(struct queue *q);
 /* Reads from the spool what waits, after start and after a new configuration. */
@@ -236,21 +236,22 @@ int dispatch_count(struct queue *q);
 /* Hands out what is due and fits, and sets the timer. */
 void dispatch_run(struct queue *q);
 /* A message of this account and service is to be tried at `next`. */
-void dispatch_wait(struct queue *q, struct account *a, const char *service, int64_t next);
+void dispatch_wait(struct queue *q, struct queue_account *a, const char *service, int64_t next);
 /* May a message that is just being stored be sent at once? Then its recipients become SENDING, room
  * for its jobs is kept, and the delivery is returned, to be begun by dispatch_begin once it is on
  * disk or dropped by dispatch_forget. `m` is taken then. NULL: it waits in the spool. */
-struct delivery *dispatch_promise(struct queue *q, struct account *a, struct spool_message *m);
-void dispatch_begin(struct queue *q, struct delivery *d);
-void dispatch_forget(struct queue *q, struct delivery *d);
+struct delivery_message *dispatch_promise(
+    struct queue *q, struct queue_account *a, struct spool_message *m);
+void dispatch_begin(struct queue *q, struct delivery_message *d);
+void dispatch_forget(struct queue *q, struct delivery_message *d);
 /* A message got through: more of the account's may be under way at once. */
-void dispatch_widen(struct account *a);
+void dispatch_widen(struct queue_account *a);
 /* The job was answered, or never will be: its slot and its account's room are free. The index stays
  * the caller's. */
-void dispatch_release(struct queue *q, struct job *j);
+void dispatch_release(struct queue *q, struct delivery_job *j);
 /* The network role is used for something that is no job, or (by -1) no more: it is not dropped
  * meanwhile. */
-void dispatch_use(struct queue *q, enum role_id carrier, int by);
+void dispatch_use(struct queue *q, enum role_id transport, int by);
 void dispatch_peer(struct queue *q, enum role_id peer, bool up);
 /* Jobs that will not be waited for: their recipients wait again, and the try does not count. */
 void dispatch_put_back(struct queue *q);
@@ -264,9 +265,9 @@ struct outcome {
 	bool untried, interrupted, unanswered, dsn_passed;
 	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
 };
-void outcome_record(struct queue *q, struct job *j, const struct outcome *o);
+void outcome_record(struct queue *q, struct delivery_job *j, const struct outcome *o);
 /* What a try that began in `round` of the account's schedule means for the account. `reply` may be NULL. */
-void outcome_settle_account(struct queue *q, struct account *a, unsigned round,
+void outcome_settle_account(struct queue *q, struct queue_account *a, unsigned round,
     const struct schedule_verdict *v, const struct smtp_reply *reply);
 /* What becomes of a recipient that is refused for good: BOUNCED where the sender is told, or wants not
  * to be; FAILED where nobody can be. */
@@ -282,21 +283,21 @@ struct sweep {
 };
 
 /* What diagnose() is told about a reply of this account. `m` may be NULL. */
-void outcome_diagnose(const struct account *a, const struct spool_message *m,
+void outcome_diagnose(const struct queue_account *a, const struct spool_message *m,
     const struct smtp_reply *reply, struct diagnosis *ret);
 /* The same of a reply that was given at `endpoint` ("host:port [address]"; NULL: at the account's server):
  * what another server than the account's said then is told as its words, not as those of today's. */
-void outcome_diagnose_at(const struct account *a, const struct spool_message *m,
+void outcome_diagnose_at(const struct queue_account *a, const struct spool_message *m,
     const struct smtp_reply *reply, const char *endpoint, struct diagnosis *ret);
 /* The same of the recipient's last reply; the next step is a person's for one that is held. */
-void outcome_diagnose_recipient(struct queue *q, const struct account *a,
+void outcome_diagnose_recipient(struct queue *q, const struct queue_account *a,
     const struct spool_message *m, const struct spool_recipient *r, struct diagnosis *ret);
 /* The verdict on a reply of this account (NULL: of none). Where there is no credential the next step is
  * what the keeper says would give one. */
 void outcome_judge(
-    const struct account *a, const struct diagnosis_facts *facts, struct diagnosis *ret);
+    const struct queue_account *a, const struct diagnosis_facts *facts, struct diagnosis *ret);
 /* A next step that is no verdict's, as the account's grant and secret allow it: diagnosis_step. */
-void outcome_step(const struct account *a, const char *format, char *ret, size_t size);
+void outcome_step(const struct queue_account *a, const char *format, char *ret, size_t size);
 /* "550 5.1.1 no such user", or a fault's name and words; "" for none. */
 void outcome_reply_text(const struct smtp_reply *reply, struct buf *out);
 /* The reverse, as far as the words tell; the caller clears `ret`. 0, -EBADMSG for words that are no
@@ -309,14 +310,14 @@ int runtime_take(struct queue *q, struct settings *s);
 /* Once, at the start: what was tried in the last minute counts against the rates of the accounts. */
 void runtime_restore_rates(struct queue *q);
 /* The account has a new configuration: where its server is another, what the old one taught is dropped. */
-void account_moved(struct queue *q, struct account *a);
+void account_moved(struct queue *q, struct queue_account *a);
 /* The account's state goes to disk, to the log and to the events. */
-void account_changed(struct queue *q, struct account *a);
+void account_changed(struct queue *q, struct queue_account *a);
 /* Does its mail wait for a person to mend something, however long that takes? */
-bool account_is_at_fault(const struct account *a);
-struct account *account_by_name(struct queue *q, const char *name);
+bool account_is_at_fault(const struct queue_account *a);
+struct queue_account *account_by_name(struct queue *q, const char *name);
 /* Its mail is signed with these keys (dkim.h). Are there any among them that were not known? */
-bool account_signed(struct account *a, const char *keys);
+bool account_signed(struct queue_account *a, const char *keys);
 struct service *service_by_name(struct queue *q, const char *name);
 /* policy_decide for the service as it runs. */
 void service_decide(
@@ -335,7 +336,7 @@ enum { REPORT_ORIGINAL_MAX = 256 * 1024 };
  * The report on recipients of `m` (indices in `which`), ready to be stored; NULL where none is to
  * be made or memory is out. Whether one is wanted at all is report_wanted's business.
  */
-struct spool_message *report_make(struct queue *q, const struct account *a,
+struct spool_message *report_make(struct queue *q, const struct queue_account *a,
     const struct spool_message *m, enum report_kind kind, const size_t *which, size_t count);
 /* Does somebody get a report of this kind on this recipient? */
 bool report_wanted(const struct queue *q, const struct spool_message *m,
@@ -496,7 +497,8 @@ struct check;
 enum { CHECK_RATE = 5, CHECK_PERIOD = 600 * 1000 };
 
 struct check_ask {
-	struct account *account; /* NULL: `host`, `port` and `tls` (starttls | implicit | none) */
+	struct queue_account
+	    *account; /* NULL: `host`, `port` and `tls` (starttls | implicit | none) */
 	const char *host, *tls;
 	unsigned port;
 	const char *to, *selector; /* may be NULL */
@@ -546,8 +548,8 @@ struct queue {
 	struct event_base *base;
 	struct spool *spool;
 	struct settings *settings,
-	    *coming;               /* in force (its lists are moved out); being collected */
-	struct account **accounts; /* sorted by name */
+	    *coming;                     /* in force (its lists are moved out); being collected */
+	struct queue_account **accounts; /* sorted by name */
 	size_t account_count;
 	struct service **services; /* those configured, in file order, then those that were */
 	size_t service_count, service_total;

@@ -19,18 +19,19 @@ enum { DAY = 24 * 3600 };
 static int
 compare(const void *a, const void *b)
 {
-	const struct account *const *x = a, *const *y = b;
+	const struct queue_account *const *x = a, *const *y = b;
 
 	return strcmp((*x)->name, (*y)->name);
 }
 
-struct account *
+struct queue_account *
 account_by_name(struct queue *q, const char *name)
 {
-	const struct account key = {.name = (char *)(uintptr_t)name}, *at = &key;
-	struct account **found = q->account_count == 0 ? NULL
-						       : bsearch(&at, q->accounts, q->account_count,
-							     sizeof(*q->accounts), compare);
+	const struct queue_account key = {.name = (char *)(uintptr_t)name}, *at = &key;
+	struct queue_account **found =
+	    q->account_count == 0
+		? NULL
+		: bsearch(&at, q->accounts, q->account_count, sizeof(*q->accounts), compare);
 
 	return found == NULL ? NULL : *found;
 }
@@ -74,7 +75,7 @@ service_decide(
 }
 
 bool
-account_signed(struct account *a, const char *keys)
+account_signed(struct queue_account *a, const char *keys)
 {
 	if (a->signed_with == NULL)
 		a->signed_with = calloc(1, DKIM_LIST);
@@ -83,7 +84,7 @@ account_signed(struct account *a, const char *keys)
 
 /* What the spool remembers of the account. */
 static void
-restore_account(struct queue *q, struct account *a)
+restore_account(struct queue *q, struct queue_account *a)
 {
 	CLEANUP_FREE char *keys = NULL;
 	struct spool_account kept;
@@ -107,9 +108,9 @@ restore_account(struct queue *q, struct account *a)
 static int
 add_account(struct queue *q, struct settings_account *conf)
 {
-	struct account **all =
+	struct queue_account **all =
 	    reallocarray(q->accounts, q->account_count + 1, sizeof(*q->accounts));
-	struct account *a;
+	struct queue_account *a;
 
 	if (all == NULL)
 		return -ENOMEM;
@@ -136,7 +137,7 @@ add_account(struct queue *q, struct settings_account *conf)
 
 /* The keeper does not hear of it, so its part is said here: the mail waits for a person. */
 static void
-put_out_of_force(struct account *a)
+put_out_of_force(struct queue_account *a)
 {
 	free(a->keeper_text);
 	free(a->keeper_next);
@@ -154,7 +155,7 @@ take_accounts(struct queue *q, struct settings *s)
 	int r = 0;
 
 	for (size_t i = 0; i < s->account_count && r == 0; i++) {
-		struct account key = {.name = s->accounts[i].name}, *at = &key;
+		struct queue_account key = {.name = s->accounts[i].name}, *at = &key;
 
 		if (before == 0 ||
 		    bsearch(&at, q->accounts, before, sizeof(*q->accounts), compare) == NULL)
@@ -167,7 +168,7 @@ take_accounts(struct queue *q, struct settings *s)
 	for (size_t i = 0; i < q->account_count; i++)
 		q->accounts[i]->configured = false;
 	for (size_t i = 0; i < s->account_count; i++) {
-		struct account *a = account_by_name(q, s->accounts[i].name);
+		struct queue_account *a = account_by_name(q, s->accounts[i].name);
 		struct settings_account old;
 
 		if (a == NULL)
@@ -210,7 +211,7 @@ static void
 replay_attempt(void *arg, const char *account, int64_t at)
 {
 	const struct replay *p = arg;
-	struct account *a = account_by_name(p->queue, account);
+	struct queue_account *a = account_by_name(p->queue, account);
 
 	/* to the second: whenever it was in it, it counts until a minute has passed */
 	if (a != NULL)
@@ -266,7 +267,7 @@ static int
 resolve(struct queue *q, struct service *v)
 {
 	size_t count = v->policy.accounts.count;
-	struct account **accounts = calloc(count + 1, sizeof(struct account *));
+	struct queue_account **accounts = calloc(count + 1, sizeof(struct queue_account *));
 	struct policy_account *names = calloc(count + 1, sizeof(*names));
 	size_t n = 0;
 
@@ -276,7 +277,7 @@ resolve(struct queue *q, struct service *v)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct account *a = account_by_name(q, v->policy.accounts.items[i]);
+		struct queue_account *a = account_by_name(q, v->policy.accounts.items[i]);
 
 		if (a == NULL || !a->configured)
 			continue;

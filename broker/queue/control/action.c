@@ -86,7 +86,7 @@ apply(enum action action, struct spool_recipient *r, int64_t now)
 /* May the message's service send through this account? The rule is that of every message: whoever
  * wants another changes the configuration. */
 static bool
-may_move(struct queue *q, const struct spool_message *m, const struct account *to)
+may_move(struct queue *q, const struct spool_message *m, const struct queue_account *to)
 {
 	const struct service *v = service_by_name(q, m->service);
 
@@ -100,7 +100,7 @@ may_move(struct queue *q, const struct spool_message *m, const struct account *t
 static int
 change_account(struct queue *q, struct spool_message *m, const char *name)
 {
-	struct account *to = account_by_name(q, name);
+	struct queue_account *to = account_by_name(q, name);
 	char *copy;
 
 	if (to == NULL || !to->configured)
@@ -225,7 +225,7 @@ act_on_message(
 
 /* A person wants it tried: whatever was learned of the account is put to the test. */
 static void
-wake_account(struct queue *q, struct account *a)
+wake_account(struct queue *q, struct queue_account *a)
 {
 	struct channel *keeper = role_peer(q->role, ROLE_KEEPER);
 	struct message *m;
@@ -244,7 +244,7 @@ after_commit(
 {
 	bool by_admin = scope->owner.uid < 0;
 	const struct spool_message *m = &x->message, *report = x->report;
-	struct account *a = account_by_name(q, m->account);
+	struct queue_account *a = account_by_name(q, m->account);
 
 	tell(q, m, action, scope);
 	if (report != NULL)
@@ -432,7 +432,7 @@ action_walk_free(struct action_walk *w)
 int
 action_on_account(struct queue *q, enum action action, const char *name)
 {
-	struct account *a = account_by_name(q, name);
+	struct queue_account *a = account_by_name(q, name);
 
 	if (a == NULL || !a->configured)
 		return -ENOENT;

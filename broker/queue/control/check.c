@@ -31,9 +31,9 @@ struct check {
 	struct check *next;
 	struct queue *q;
 	uint64_t id;
-	struct account *account; /* NULL: a server alone */
-	unsigned round;          /* of its schedule when the check began */
-	struct usage *usage;     /* of whoever asked; NULL: an administrator */
+	struct queue_account *account; /* NULL: a server alone */
+	unsigned round;                /* of its schedule when the check began */
+	struct usage *usage;           /* of whoever asked; NULL: an administrator */
 	char *host, *tls;
 	unsigned port;
 	struct message *request; /* until the send role is there */
@@ -53,8 +53,8 @@ check_end(struct check *c)
 			*p = c->next;
 			break;
 		}
-	if (--q->dispatch.carriers[ROLE_SEND].outstanding == 0)
-		q->dispatch.carriers[ROLE_SEND].idle_since = queue_now(q);
+	if (--q->dispatch.transports[ROLE_SEND].outstanding == 0)
+		q->dispatch.transports[ROLE_SEND].idle_since = queue_now(q);
 	usage_drop(q, c->usage);
 	if (c->account != NULL)
 		c->account->idle_since = queue_now(q);
@@ -118,7 +118,7 @@ has_sender(const struct message *m, const char *sender)
 
 /* The mailbox, then whatever services may send as through this account. */
 static void
-put_senders(const struct queue *q, const struct account *a, bool all, struct message *m)
+put_senders(const struct queue *q, const struct queue_account *a, bool all, struct message *m)
 {
 	size_t count = 0;
 
@@ -146,7 +146,7 @@ put_senders(const struct queue *q, const struct account *a, bool all, struct mes
 }
 
 static void
-put_body(const struct account *a, const char *to, struct message *m)
+put_body(const struct queue_account *a, const char *to, struct message *m)
 {
 	CLEANUP_BUF struct buf body = BUF_INIT(BODY_MAX), date = BUF_INIT(100);
 
@@ -164,7 +164,7 @@ put_body(const struct account *a, const char *to, struct message *m)
 }
 
 static void
-put_signed_with(const struct account *a, struct message *m)
+put_signed_with(const struct queue_account *a, struct message *m)
 {
 	const char *at = a->signed_with == NULL ? "" : a->signed_with;
 
@@ -177,16 +177,16 @@ put_signed_with(const struct account *a, struct message *m)
 }
 
 static bool
-is_api(const struct account *a)
+is_api(const struct queue_account *a)
 {
-	return dispatch_carrier(a) == ROLE_POST;
+	return dispatch_transport(a) == ROLE_POST;
 }
 
 static struct message *
 make_request(const struct queue *q, const struct check *c, const struct check_ask *ask)
 {
 	struct message *m = message_new(M_CHECK_RUN);
-	const struct account *a = c->account;
+	const struct queue_account *a = c->account;
 	bool send = ask->send && a != NULL && !is_api(a);
 
 	message_put_u64(m, F_ID, c->id);
@@ -222,7 +222,7 @@ check_send(struct check *c)
 		return;
 	}
 	if (c->account != NULL)
-		dispatch_lend(c->q, c->account);
+		dispatch_lease(c->q, c->account);
 	r = channel_send(send, TAKE_PTR(c->request), -1);
 	if (r < 0)
 		check_fail(c, "The network role cannot be asked.", EX_TEMPFAIL);
@@ -245,7 +245,7 @@ has_slot(const struct queue *q, const struct usage *usage)
 const char *
 check_barred(const struct queue *q, const struct check_ask *ask)
 {
-	const struct account *a = ask->account;
+	const struct queue_account *a = ask->account;
 
 	if (!has_slot(q, ask->usage))
 		return "Too many checks are under way; try again in a minute.";
@@ -278,7 +278,7 @@ check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *
     struct check **ret)
 {
 	static const struct timeval limit = {CHECK_SECONDS, 0};
-	const struct account *a = ask->account;
+	const struct queue_account *a = ask->account;
 	struct check *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
@@ -296,7 +296,7 @@ check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *
 	c->limit = evtimer_new(q->base, on_limit, c);
 	c->next = q->checks;
 	q->checks = c;
-	q->dispatch.carriers[ROLE_SEND].outstanding++;
+	q->dispatch.transports[ROLE_SEND].outstanding++;
 	if (c->host != NULL && c->tls != NULL && c->limit != NULL)
 		c->request = make_request(q, c, ask);
 	if (c->request == NULL || message_error(c->request) < 0) {
@@ -338,7 +338,7 @@ static void
 judge(const struct check *c, const struct message *m, const struct smtp_reply *reply,
     struct diagnosis *ret)
 {
-	const struct account *a = c->account;
+	const struct queue_account *a = c->account;
 	struct diagnosis_facts facts = {.reply = reply,
 	    .host = c->host,
 	    .port = c->port,

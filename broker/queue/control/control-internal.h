@@ -91,7 +91,7 @@ bool control_is_admin(const struct client *c);
 /* The messages that the client may see and act on. */
 struct mail_owner control_owner(const struct client *c);
 /* May this client see the account? */
-bool control_sees_account(const struct client *c, const struct account *a);
+bool control_sees_account(const struct client *c, const struct queue_account *a);
 
 /* ---- control-ask.c ---- */
 

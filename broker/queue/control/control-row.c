@@ -38,7 +38,7 @@ row_message(struct client *c, const struct spool_message *m)
 /* When the recipient is tried next, as far as time alone decides it; SPOOL_NEVER where a person has
  * to. */
 static int64_t
-next_try(const struct account *a, const struct spool_recipient *r)
+next_try(const struct queue_account *a, const struct spool_recipient *r)
 {
 	const struct schedule_account *s = a == NULL ? NULL : &a->schedule;
 
@@ -51,7 +51,7 @@ next_try(const struct account *a, const struct spool_recipient *r)
 
 /* Does the recipient wait for somebody to mend the account, and not for its turn? */
 static bool
-waits_for_account(const struct account *a, const struct spool_recipient *r)
+waits_for_account(const struct queue_account *a, const struct spool_recipient *r)
 {
 	return (r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED) && account_is_at_fault(a);
 }
@@ -68,7 +68,7 @@ put_verdict(const struct diagnosis *d, bool next, struct message *out)
 }
 
 static void
-put_why(const struct account *a, bool times, struct message *out)
+put_why(const struct queue_account *a, bool times, struct message *out)
 {
 	enum schedule_state state = schedule_account_state(&a->schedule);
 	struct diagnosis d;
@@ -104,7 +104,7 @@ put_why(const struct account *a, bool times, struct message *out)
 /* Why the recipient has not got it, and what to do: the account's trouble comes before what was said of
  * the message when it was last tried. */
 static void
-put_reason(struct queue *q, const struct account *a, const struct spool_message *m,
+put_reason(struct queue *q, const struct queue_account *a, const struct spool_message *m,
     const struct spool_recipient *r, struct message *out)
 {
 	bool refused = (r->reply.code != 0 || r->reply.fault != SMTP_FAULT_NONE) &&
@@ -122,7 +122,7 @@ put_reason(struct queue *q, const struct account *a, const struct spool_message 
 static int
 row_recipient(struct client *c, const struct spool_message *m, const struct spool_recipient *r)
 {
-	const struct account *a = account_by_name(c->control->q, m->account);
+	const struct queue_account *a = account_by_name(c->control->q, m->account);
 	struct message *out = message_new(M_ROW_RECIPIENT);
 	CLEANUP_BUF struct buf reply = BUF_INIT(4096);
 
@@ -166,7 +166,8 @@ static void
 put_attempt_verdict(
     struct attempt_cursor *x, const struct spool_attempt_row *a, struct message *out)
 {
-	const struct account *account = account_by_name(x->client->control->q, x->message->account);
+	const struct queue_account *account =
+	    account_by_name(x->client->control->q, x->message->account);
 	struct smtp_reply reply = {0};
 	struct diagnosis d;
 	bool waits = false;
@@ -249,7 +250,7 @@ control_rows_of_message(struct client *c)
 }
 
 bool
-control_sees_account(const struct client *c, const struct account *a)
+control_sees_account(const struct client *c, const struct queue_account *a)
 {
 	const struct queue *q = c->control->q;
 	struct policy_caller who = {c->peer.uid, c->peer.groups, c->peer.group_count, NULL};
@@ -265,7 +266,7 @@ control_sees_account(const struct client *c, const struct account *a)
 }
 
 static int
-row_account(struct client *c, const struct account *a, uint64_t waiting)
+row_account(struct client *c, const struct queue_account *a, uint64_t waiting)
 {
 	CLEANUP_BUF struct buf warning = BUF_INIT(4096);
 	struct message *out = message_new(M_ROW_ACCOUNT);
@@ -309,7 +310,7 @@ control_row_of_status(struct client *c)
 		else
 			r = channel_send(c->channel, m, -1);
 	} else if (c->kind == CURSOR_ACCOUNTS) {
-		const struct account *a = q->accounts[c->at];
+		const struct queue_account *a = q->accounts[c->at];
 
 		if (a->configured && control_sees_account(c, a))
 			r = row_account(c, a, a->waiting);

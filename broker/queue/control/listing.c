@@ -35,7 +35,7 @@ mark(enum spool_state state)
 
 /* Why an account's mail waits that was not tried itself; nothing where it only waits for its turn. */
 static void
-account_reason(const struct account *a, struct buf *out)
+account_reason(const struct queue_account *a, struct buf *out)
 {
 	enum schedule_state state = a == NULL || !a->configured
 					? SCHEDULE_CONFIGURATION

@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * dispatch.c: who is sent when: lanes, jobs, the network role, and lending accounts to it.
+ * dispatch.c: who is sent when: lanes, jobs, the network role, and leasing accounts to it.
  *
  * A lane is what waits of one account and one service; lanes are served in turn, a few messages
  * each, so that neither a busy service nor a busy account keeps others waiting. What is due stays
@@ -31,10 +31,10 @@ enum {
 
 _Static_assert(JOBS_MAX <= 1 << SLOT_BITS, "a job's slot must fit its id");
 
-static const enum role_id carriers[] = {ROLE_SEND, ROLE_POST};
+static const enum role_id transports[] = {ROLE_SEND, ROLE_POST};
 
 enum role_id
-dispatch_carrier(const struct account *a)
+dispatch_transport(const struct queue_account *a)
 {
 	return *a->conf.transport == '\0' || strcmp(a->conf.transport, "smtp") == 0 ? ROLE_SEND
 										    : ROLE_POST;
@@ -42,8 +42,8 @@ dispatch_carrier(const struct account *a)
 
 /* ---- jobs ---- */
 
-static struct job *
-job_free(struct job *j)
+static struct delivery_job *
+job_free(struct delivery_job *j)
 {
 	if (j != NULL) {
 		free(j->index);
@@ -53,25 +53,25 @@ job_free(struct job *j)
 }
 
 void
-dispatch_release(struct queue *q, struct job *j)
+dispatch_release(struct queue *q, struct delivery_job *j)
 {
-	struct account *a = j->delivery->account;
+	struct queue_account *a = j->delivery->account;
 
 	q->dispatch.jobs[j->id & ((1 << SLOT_BITS) - 1)] = NULL;
 	q->dispatch.outstanding--;
 	if (--a->outstanding == 0)
 		a->idle_since = queue_now(q);
-	if (--q->dispatch.carriers[j->carrier].outstanding == 0)
-		q->dispatch.carriers[j->carrier].idle_since = queue_now(q);
+	if (--q->dispatch.transports[j->transport].outstanding == 0)
+		q->dispatch.transports[j->transport].idle_since = queue_now(q);
 	j->index = NULL;
 	(void)job_free(j);
 }
 
-static struct job *
-job_new(struct queue *q, struct delivery *d, size_t most)
+static struct delivery_job *
+job_new(struct queue *q, struct delivery_message *d, size_t most)
 {
 	struct dispatch *x = &q->dispatch;
-	struct job *j = calloc(1, sizeof(*j));
+	struct delivery_job *j = calloc(1, sizeof(*j));
 	size_t slot = 0;
 
 	if (j == NULL)
@@ -84,20 +84,20 @@ job_new(struct queue *q, struct delivery *d, size_t most)
 	x->jobs[slot] = j;
 	j->id = ++x->sequence << SLOT_BITS | slot;
 	j->delivery = d;
-	j->carrier = dispatch_carrier(d->account);
+	j->transport = dispatch_transport(d->account);
 	j->round = d->account->schedule.round;
 	x->outstanding++;
-	x->carriers[j->carrier].outstanding++;
+	x->transports[j->transport].outstanding++;
 	d->account->outstanding++;
 	d->jobs++;
 	return j;
 }
 
-static struct job *
+static struct delivery_job *
 job_by_id(const struct queue *q, uint64_t id)
 {
 	size_t slot = id & ((1 << SLOT_BITS) - 1);
-	struct job *j = slot < JOBS_MAX ? q->dispatch.jobs[slot] : NULL;
+	struct delivery_job *j = slot < JOBS_MAX ? q->dispatch.jobs[slot] : NULL;
 
 	return j != NULL && j->id == id ? j : NULL;
 }
@@ -107,7 +107,7 @@ job_by_id(const struct queue *q, uint64_t id)
  * delivers them, since all that are outstanding count as interrupted when it dies.
  */
 static unsigned
-window_of(const struct account *a)
+window_of(const struct queue_account *a)
 {
 	unsigned most = a->conf.sessions * JOBS_PER_SESSION;
 	unsigned least = a->conf.sessions * FIRST_JOBS_PER_SESSION;
@@ -120,13 +120,13 @@ window_of(const struct account *a)
 }
 
 void
-dispatch_widen(struct account *a)
+dispatch_widen(struct queue_account *a)
 {
 	a->window = window_of(a) + 2;
 }
 
 static unsigned
-room_of(const struct queue *q, const struct account *a, int64_t now)
+room_of(const struct queue *q, const struct queue_account *a, int64_t now)
 {
 	unsigned most = schedule_account_room(&a->schedule, now, window_of(a));
 	unsigned room = most > a->outstanding ? most - a->outstanding : 0;
@@ -136,7 +136,7 @@ room_of(const struct queue *q, const struct account *a, int64_t now)
 }
 
 static uint64_t
-rate_wait(const struct account *a)
+rate_wait(const struct queue_account *a)
 {
 	return rate_limit_wait(&a->rate, a->conf.rate, RATE_LIMIT_MINUTE, queue_now_ms());
 }
@@ -159,13 +159,13 @@ is_due(const struct spool_recipient *r, int64_t now)
  * The rest waits in the spool for the end of this delivery. False: no memory (what was made stays).
  */
 static bool
-plan_jobs(struct queue *q, struct delivery *d, int64_t now)
+plan_jobs(struct queue *q, struct delivery_message *d, int64_t now)
 {
 	struct spool_message *m = d->message;
 	size_t body = (m->flags & SPOOL_BODY_FILE) != 0 ? 0 : m->body_len;
 	size_t most = JOB_RECIPIENTS_MAX, size = 0;
 	unsigned room = room_of(q, d->account, now);
-	struct job *j = NULL, **last = &d->unsent;
+	struct delivery_job *j = NULL, **last = &d->unsent;
 
 	if (d->account->conf.recipients_max > 0 && d->account->conf.recipients_max < most)
 		most = d->account->conf.recipients_max;
@@ -193,17 +193,17 @@ plan_jobs(struct queue *q, struct delivery *d, int64_t now)
 }
 
 static void
-delivery_free(struct delivery *d)
+delivery_free(struct delivery_message *d)
 {
 	(void)spool_message_free(d->message);
 	free(d);
 }
 
 void
-dispatch_forget(struct queue *q, struct delivery *d)
+dispatch_forget(struct queue *q, struct delivery_message *d)
 {
 	while (d->unsent != NULL) {
-		struct job *j = d->unsent;
+		struct delivery_job *j = d->unsent;
 
 		d->unsent = j->next;
 		free(j->index);
@@ -215,7 +215,7 @@ dispatch_forget(struct queue *q, struct delivery *d)
 /* ---- sending ---- */
 
 static struct message *
-make_job(const struct job *j)
+make_job(const struct delivery_job *j)
 {
 	const struct spool_message *m = j->delivery->message;
 	struct message *out = message_new(M_JOB);
@@ -249,37 +249,37 @@ make_job(const struct job *j)
 }
 
 static void
-lend(struct queue *q, struct account *a, bool wanted)
+lease(struct queue *q, struct queue_account *a, bool wanted)
 {
 	struct channel *keeper = role_peer(q->role, ROLE_KEEPER);
 	struct message *m;
 
-	if (a->lent == wanted || keeper == NULL)
+	if (a->leased == wanted || keeper == NULL)
 		return;
 	m = message_new(M_LEND);
 	message_put_str(m, F_ACCOUNT, a->name);
 	message_put_u64(m, F_WANTED, wanted);
 	if (channel_send(keeper, m, -1) == 0)
-		a->lent = wanted;
+		a->leased = wanted;
 }
 
 void
-dispatch_lend(struct queue *q, struct account *a)
+dispatch_lease(struct queue *q, struct queue_account *a)
 {
 	static const struct timeval look = {LOOK_SECONDS, 0};
 
 	a->idle_since = queue_now(q);
-	lend(q, a, true);
+	lease(q, a, true);
 	if (!event_pending(q->dispatch.idle, EV_TIMEOUT, NULL))
 		(void)event_add(q->dispatch.idle, &look);
 }
 
 /* 0, or negative errno: the job did not leave. */
 static int
-send_job(struct queue *q, struct job *j)
+send_job(struct queue *q, struct delivery_job *j)
 {
 	const struct spool_message *m = j->delivery->message;
-	struct channel *to = role_peer(q->role, j->carrier);
+	struct channel *to = role_peer(q->role, j->transport);
 	int fd = -1;
 
 	if (to == NULL)
@@ -289,14 +289,14 @@ send_job(struct queue *q, struct job *j)
 		if (fd < 0)
 			return fd;
 	}
-	lend(q, j->delivery->account, true);
+	lease(q, j->delivery->account, true);
 	return channel_send(to, make_job(j), fd);
 }
 
 /* The job did not leave. Without a network role it waits for one; another fault is ours, and waits
  * as a refusal would. */
 static void
-job_stays(struct queue *q, struct job *j, int r)
+job_stays(struct queue *q, struct delivery_job *j, int r)
 {
 	struct smtp_reply fault = {.fault = SMTP_FAULT_LOCAL, .text = strerror(-r)};
 	struct smtp_reply results[JOB_RECIPIENTS_MAX];
@@ -318,15 +318,15 @@ job_stays(struct queue *q, struct job *j, int r)
 }
 
 void
-dispatch_begin(struct queue *q, struct delivery *d)
+dispatch_begin(struct queue *q, struct delivery_message *d)
 {
 	static const struct timeval look = {LOOK_SECONDS, 0};
-	struct job *j = d->unsent;
+	struct delivery_job *j = d->unsent;
 
 	d->unsent = NULL;
 	/* The last of them may be its delivery's end. */
 	while (j != NULL) {
-		struct job *next = j->next;
+		struct delivery_job *next = j->next;
 		int r = send_job(q, j);
 
 		if (r < 0)
@@ -338,13 +338,13 @@ dispatch_begin(struct queue *q, struct delivery *d)
 }
 
 void
-dispatch_use(struct queue *q, enum role_id carrier, int by)
+dispatch_use(struct queue *q, enum role_id transport, int by)
 {
 	static const struct timeval look = {LOOK_SECONDS, 0};
 
-	q->dispatch.carriers[carrier].outstanding += (unsigned)by;
-	if (q->dispatch.carriers[carrier].outstanding == 0)
-		q->dispatch.carriers[carrier].idle_since = queue_now(q);
+	q->dispatch.transports[transport].outstanding += (unsigned)by;
+	if (q->dispatch.transports[transport].outstanding == 0)
+		q->dispatch.transports[transport].idle_since = queue_now(q);
 	if (!event_pending(q->dispatch.idle, EV_TIMEOUT, NULL))
 		(void)event_add(q->dispatch.idle, &look);
 }
@@ -352,7 +352,7 @@ dispatch_use(struct queue *q, enum role_id carrier, int by)
 void
 dispatch_job_done(struct queue *q, const struct message *m)
 {
-	struct job *j = job_by_id(q, message_u64(m, F_ID, 0));
+	struct delivery_job *j = job_by_id(q, message_u64(m, F_ID, 0));
 	uint64_t flags = message_u64(m, F_FLAGS, 0);
 	struct outcome o = {.untried = (flags & JOB_UNTRIED) != 0,
 	    .dsn_passed = (flags & JOB_DSN_PASSED) != 0,
@@ -385,7 +385,7 @@ dispatch_job_done(struct queue *q, const struct message *m)
 /* ---- lanes ---- */
 
 static struct lane *
-lane_of(struct queue *q, struct account *a, const char *service)
+lane_of(struct queue *q, struct queue_account *a, const char *service)
 {
 	struct dispatch *x = &q->dispatch;
 	struct lane *l;
@@ -411,7 +411,7 @@ lane_of(struct queue *q, struct account *a, const char *service)
 }
 
 void
-dispatch_wait(struct queue *q, struct account *a, const char *service, int64_t next)
+dispatch_wait(struct queue *q, struct queue_account *a, const char *service, int64_t next)
 {
 	struct lane *l = lane_of(q, a, service);
 
@@ -425,7 +425,7 @@ static int
 load_lane(void *arg, const char *account, const char *service, uint64_t open, int64_t next)
 {
 	struct queue *q = arg;
-	struct account *a = account_by_name(q, account);
+	struct queue_account *a = account_by_name(q, account);
 
 	if (next == SPOOL_NEVER)
 		return 0;
@@ -441,7 +441,7 @@ load_lane(void *arg, const char *account, const char *service, uint64_t open, in
 static int
 count_lane(void *arg, const char *account, const char *service, uint64_t open, int64_t next)
 {
-	struct account *a = account_by_name(arg, account);
+	struct queue_account *a = account_by_name(arg, account);
 
 	if (a != NULL)
 		a->waiting += open;
@@ -491,7 +491,7 @@ dispatch_load(struct queue *q)
 
 struct start {
 	struct op op;
-	struct delivery *delivery;
+	struct delivery_message *delivery;
 	bool begun; /* there is something to send */
 };
 
@@ -502,7 +502,7 @@ start_write(struct queue *q, struct op *op)
 	const struct spool_message *m = s->delivery->message;
 	int r = spool_update_message(q->spool, m);
 
-	for (const struct job *j = s->delivery->unsent; j != NULL && r == 0; j = j->next)
+	for (const struct delivery_job *j = s->delivery->unsent; j != NULL && r == 0; j = j->next)
 		for (size_t i = 0; i < j->count && r == 0; i++)
 			r = spool_update_recipient(
 			    q->spool, m->id, j->index[i], &m->recipients[j->index[i]]);
@@ -513,7 +513,7 @@ static void
 start_done(struct queue *q, struct op *op, int r)
 {
 	struct start *s = (struct start *)op;
-	struct delivery *d = s->delivery;
+	struct delivery_message *d = s->delivery;
 
 	q->dispatch.starts--;
 	if (r == 0 && s->begun) {
@@ -544,10 +544,10 @@ earliest(const struct spool_message *m)
 
 /* Takes one message out of the spool: negative errno where that failed. */
 static int
-take_message(struct queue *q, struct account *a, uint64_t id, int64_t now)
+take_message(struct queue *q, struct queue_account *a, uint64_t id, int64_t now)
 {
 	struct start *s = calloc(1, sizeof(*s));
-	struct delivery *d = calloc(1, sizeof(*d));
+	struct delivery_message *d = calloc(1, sizeof(*d));
 	int r = -ENOMEM;
 
 	if (d != NULL)
@@ -578,7 +578,7 @@ take_message(struct queue *q, struct account *a, uint64_t id, int64_t now)
 static void
 take_from_lane(struct queue *q, struct lane *l, int64_t now)
 {
-	struct account *a = l->account;
+	struct queue_account *a = l->account;
 	uint64_t ids[QUANTUM];
 	unsigned room = room_of(q, a, now);
 	int n;
@@ -659,7 +659,7 @@ dispatch_run(struct queue *q)
 	struct readiness x = {q, queue_now(q)};
 	struct dispatch *d = &q->dispatch;
 	bool can = !q->stopping && !turn_is_stuck(q) && role_peer(q->role, ROLE_KEEPER) != NULL;
-	enum role_id carrier;
+	enum role_id transport;
 	size_t i;
 
 	/* What was taken is not marked in the spool yet and would be found again. */
@@ -669,9 +669,9 @@ dispatch_run(struct queue *q)
 		i = schedule_take_turn(&d->turn, d->lane_count, lane_is_ready, &x);
 		if (i == d->lane_count)
 			break;
-		carrier = dispatch_carrier(d->lanes[i].account);
-		if (role_peer(q->role, carrier) == NULL)
-			role_need(q->role, carrier);
+		transport = dispatch_transport(d->lanes[i].account);
+		if (role_peer(q->role, transport) == NULL)
+			role_need(q->role, transport);
 		else
 			take_from_lane(q, &d->lanes[i], x.now);
 		/* More of it would be found only after the commit. */
@@ -683,14 +683,14 @@ dispatch_run(struct queue *q)
 	set_timer(q, x.now);
 }
 
-struct delivery *
-dispatch_promise(struct queue *q, struct account *a, struct spool_message *m)
+struct delivery_message *
+dispatch_promise(struct queue *q, struct queue_account *a, struct spool_message *m)
 {
 	int64_t now = queue_now(q);
-	struct delivery *d;
+	struct delivery_message *d;
 
 	if (a == NULL || !a->configured || q->stopping || turn_is_stuck(q) ||
-	    role_peer(q->role, dispatch_carrier(a)) == NULL ||
+	    role_peer(q->role, dispatch_transport(a)) == NULL ||
 	    role_peer(q->role, ROLE_KEEPER) == NULL || room_of(q, a, now) == 0 || rate_wait(a) > 0)
 		return NULL;
 	/* Those who waited longer come first. */
@@ -719,9 +719,9 @@ dispatch_promise(struct queue *q, struct account *a, struct spool_message *m)
 /* ---- peers and time ---- */
 
 static bool
-is_unsent(const struct job *j)
+is_unsent(const struct delivery_job *j)
 {
-	for (const struct job *u = j->delivery->unsent; u != NULL; u = u->next)
+	for (const struct delivery_job *u = j->delivery->unsent; u != NULL; u = u->next)
 		if (u == j)
 			return true;
 	return false;
@@ -729,15 +729,15 @@ is_unsent(const struct job *j)
 
 /* All jobs that were given to this role come to this end. */
 static unsigned
-end_all(struct queue *q, enum role_id carrier, const struct outcome *o)
+end_all(struct queue *q, enum role_id transport, const struct outcome *o)
 {
 	unsigned count = 0;
 
 	for (size_t i = 0; i < JOBS_MAX; i++) {
-		struct job *j = q->dispatch.jobs[i];
+		struct delivery_job *j = q->dispatch.jobs[i];
 
 		/* One that waits for its commit is left: dispatch_begin will see. */
-		if (j == NULL || j->carrier != carrier || is_unsent(j))
+		if (j == NULL || j->transport != transport || is_unsent(j))
 			continue;
 		count++;
 		outcome_record(q, j, o);
@@ -746,14 +746,15 @@ end_all(struct queue *q, enum role_id carrier, const struct outcome *o)
 }
 
 static void
-interrupt_all(struct queue *q, enum role_id carrier)
+interrupt_all(struct queue *q, enum role_id transport)
 {
 	struct outcome crash = {
 	    .interrupted = !q->stopping, .untried = q->stopping, .unanswered = true};
-	unsigned count = end_all(q, carrier, &crash);
+	unsigned count = end_all(q, transport, &crash);
 
 	if (count > 0)
-		log_warning("The %s role ended with %u jobs under way.", role_name(carrier), count);
+		log_warning(
+		    "The %s role ended with %u jobs under way.", role_name(transport), count);
 }
 
 void
@@ -761,8 +762,8 @@ dispatch_put_back(struct queue *q)
 {
 	static const struct outcome unanswered = {.untried = true, .unanswered = true};
 
-	for (size_t i = 0; i < ARRAY_SIZE(carriers); i++)
-		(void)end_all(q, carriers[i], &unanswered);
+	for (size_t i = 0; i < ARRAY_SIZE(transports); i++)
+		(void)end_all(q, transports[i], &unanswered);
 }
 
 void
@@ -770,17 +771,17 @@ dispatch_peer(struct queue *q, enum role_id peer, bool up)
 {
 	if (peer == ROLE_KEEPER && !up)
 		for (size_t i = 0; i < q->account_count; i++)
-			q->accounts[i]->lent = false;
+			q->accounts[i]->leased = false;
 	if (peer != ROLE_KEEPER && !up) {
 		interrupt_all(q, peer);
 		for (size_t i = 0; i < q->account_count; i++)
-			if (dispatch_carrier(q->accounts[i]) == peer)
+			if (dispatch_transport(q->accounts[i]) == peer)
 				q->accounts[i]->window = 0;
 	}
 	if (peer == ROLE_SEND)
 		checks_peer(q, up);
 	if (peer != ROLE_KEEPER && up)
-		q->dispatch.carriers[peer].idle_since = queue_now(q);
+		q->dispatch.transports[peer].idle_since = queue_now(q);
 	dispatch_run(q);
 }
 
@@ -790,7 +791,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	dispatch_run(arg);
 }
 
-/* Accounts without work are lent no more; without any work a role that takes mail out may go. */
+/* Accounts without work lose their lease; without any work a role that takes mail out may go. */
 static void
 on_idle(evutil_socket_t fd, short what, void *arg)
 {
@@ -800,16 +801,16 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	bool any = false;
 
 	for (size_t i = 0; i < q->account_count; i++) {
-		struct account *a = q->accounts[i];
+		struct queue_account *a = q->accounts[i];
 
-		if (a->lent && a->outstanding == 0 && a->idle_since <= before)
-			lend(q, a, false);
+		if (a->leased && a->outstanding == 0 && a->idle_since <= before)
+			lease(q, a, false);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(carriers); i++) {
-		if (q->dispatch.carriers[carriers[i]].outstanding == 0 &&
-		    q->dispatch.carriers[carriers[i]].idle_since <= before)
-			role_drop(q->role, carriers[i]);
-		any = any || role_peer(q->role, carriers[i]) != NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(transports); i++) {
+		if (q->dispatch.transports[transports[i]].outstanding == 0 &&
+		    q->dispatch.transports[transports[i]].idle_since <= before)
+			role_drop(q->role, transports[i]);
+		any = any || role_peer(q->role, transports[i]) != NULL;
 	}
 	if (any)
 		(void)event_add(q->dispatch.idle, &look);

@@ -23,7 +23,7 @@ enum { DAY = 24 * 3600, OVERDUE_STEP = WALK_MESSAGES, REPORTS_MAX = 3 };
 /* Outcomes on their way to the disk. */
 struct record {
 	struct op op;
-	struct delivery *delivery;
+	struct delivery_message *delivery;
 	size_t *index;
 	size_t count;
 	bool attempt;  /* there is one to be written */
@@ -35,7 +35,7 @@ struct record {
 	enum smtp_stage stage; /* of what `words` say */
 	enum smtp_fault fault;
 	struct spool_message *reports[REPORTS_MAX];
-	struct account *account; /* its state changed; NULL: it did not */
+	struct queue_account *account; /* its state changed; NULL: it did not */
 };
 
 /* ---- what it means ---- */
@@ -48,7 +48,8 @@ or_null(const char *text)
 
 /* What is known of the account, for the words of a verdict. */
 static struct diagnosis_facts
-facts_of(const struct account *a, const struct spool_message *m, const struct smtp_reply *reply)
+facts_of(
+    const struct queue_account *a, const struct spool_message *m, const struct smtp_reply *reply)
 {
 	return (struct diagnosis_facts){
 	    .reply = reply,
@@ -66,7 +67,8 @@ facts_of(const struct account *a, const struct spool_message *m, const struct sm
 }
 
 void
-outcome_judge(const struct account *a, const struct diagnosis_facts *facts, struct diagnosis *ret)
+outcome_judge(
+    const struct queue_account *a, const struct diagnosis_facts *facts, struct diagnosis *ret)
 {
 	diagnose(facts, ret);
 	if (a != NULL && facts->reply->fault == SMTP_FAULT_NO_CREDENTIAL &&
@@ -75,7 +77,7 @@ outcome_judge(const struct account *a, const struct diagnosis_facts *facts, stru
 }
 
 void
-outcome_diagnose(const struct account *a, const struct spool_message *m,
+outcome_diagnose(const struct queue_account *a, const struct spool_message *m,
     const struct smtp_reply *reply, struct diagnosis *ret)
 {
 	struct diagnosis_facts facts = facts_of(a, m, reply);
@@ -84,7 +86,7 @@ outcome_diagnose(const struct account *a, const struct spool_message *m,
 }
 
 void
-outcome_step(const struct account *a, const char *format, char *ret, size_t size)
+outcome_step(const struct queue_account *a, const char *format, char *ret, size_t size)
 {
 	struct diagnosis_facts facts = facts_of(a, NULL, NULL);
 
@@ -93,8 +95,8 @@ outcome_step(const struct account *a, const char *format, char *ret, size_t size
 
 /* "host:port [address]": true, with host (cut) and port, where it is another server than the account's. */
 static bool
-is_elsewhere(
-    const struct account *a, const char *endpoint, char *host, size_t size, unsigned *ret_port)
+is_elsewhere(const struct queue_account *a, const char *endpoint, char *host, size_t size,
+    unsigned *ret_port)
 {
 	size_t all = strcspn(endpoint, " ");
 	const char *colon = memrchr(endpoint, ':', all);
@@ -107,7 +109,7 @@ is_elsewhere(
 }
 
 void
-outcome_diagnose_at(const struct account *a, const struct spool_message *m,
+outcome_diagnose_at(const struct queue_account *a, const struct spool_message *m,
     const struct smtp_reply *reply, const char *endpoint, struct diagnosis *ret)
 {
 	struct diagnosis_facts facts = facts_of(a, m, reply);
@@ -126,8 +128,8 @@ outcome_diagnose_at(const struct account *a, const struct spool_message *m,
 }
 
 void
-outcome_diagnose_recipient(struct queue *q, const struct account *a, const struct spool_message *m,
-    const struct spool_recipient *r, struct diagnosis *ret)
+outcome_diagnose_recipient(struct queue *q, const struct queue_account *a,
+    const struct spool_message *m, const struct spool_recipient *r, struct diagnosis *ret)
 {
 	CLEANUP_FREE char *endpoint = spool_load_endpoint(q->spool, m->id, r->at);
 	char id[SPOOL_ID_LEN];
@@ -181,7 +183,7 @@ outcome_reply_text(const struct smtp_reply *r, struct buf *out)
 /* ---- accounts ---- */
 
 bool
-account_is_at_fault(const struct account *a)
+account_is_at_fault(const struct queue_account *a)
 {
 	enum schedule_state s = schedule_account_state(&a->schedule);
 
@@ -190,7 +192,7 @@ account_is_at_fault(const struct account *a)
 
 struct account_op {
 	struct op op;
-	struct account *account;
+	struct queue_account *account;
 	int64_t at;
 	int64_t keep_until; /* its mail is not given up before; 0: as it was */
 };
@@ -199,7 +201,7 @@ static int
 account_write(struct queue *q, struct op *op)
 {
 	const struct account_op *x = (const struct account_op *)op;
-	const struct account *a = x->account;
+	const struct queue_account *a = x->account;
 	struct spool_account kept = {
 	    .schedule = a->schedule, .reply = a->reply, .learned_at = a->learned_at};
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
@@ -221,7 +223,7 @@ account_written(struct queue *q, struct op *op, int r)
 }
 
 static void
-log_account(const struct account *a)
+log_account(const struct queue_account *a)
 {
 	enum schedule_state state = schedule_account_state(&a->schedule);
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
@@ -253,7 +255,7 @@ log_account(const struct account *a)
 }
 
 void
-account_changed(struct queue *q, struct account *a)
+account_changed(struct queue *q, struct queue_account *a)
 {
 	struct account_op *x = calloc(1, sizeof(*x));
 	bool was_at_fault = a->at_fault;
@@ -274,7 +276,7 @@ account_changed(struct queue *q, struct account *a)
 
 /* What a server says is true of the settings that it was asked with. */
 static void
-learn(struct account *a, const struct smtp_reply *reply)
+learn(struct queue_account *a, const struct smtp_reply *reply)
 {
 	CLEANUP_BUF struct buf at = BUF_INIT(4096);
 
@@ -285,7 +287,7 @@ learn(struct account *a, const struct smtp_reply *reply)
 }
 
 void
-account_moved(struct queue *q, struct account *a)
+account_moved(struct queue *q, struct queue_account *a)
 {
 	CLEANUP_BUF struct buf now = BUF_INIT(4096);
 
@@ -300,7 +302,7 @@ account_moved(struct queue *q, struct account *a)
 }
 
 void
-outcome_settle_account(struct queue *q, struct account *a, unsigned round,
+outcome_settle_account(struct queue *q, struct queue_account *a, unsigned round,
     const struct schedule_verdict *v, const struct smtp_reply *reply)
 {
 	unsigned before = a->schedule.round;
@@ -320,7 +322,7 @@ outcome_settle_account(struct queue *q, struct account *a, unsigned round,
 /* ---- recipients ---- */
 
 static void
-log_recipient(struct queue *q, const struct delivery *d, const struct spool_recipient *r)
+log_recipient(struct queue *q, const struct delivery_message *d, const struct spool_recipient *r)
 {
 	static const char *const sentences[SPOOL_STATE_COUNT] = {
 	    [SPOOL_QUEUED] = "A message waits for its account.",
@@ -513,12 +515,13 @@ static void
 record_done(struct queue *q, struct op *op, int r)
 {
 	struct record *rec = (struct record *)op;
-	struct delivery *d = rec->delivery;
+	struct delivery_message *d = rec->delivery;
 	struct spool_message *m = d->message;
 
 	for (size_t i = 0; i < REPORTS_MAX; i++) {
 		struct spool_message *report = rec->reports[i];
-		struct account *a = report == NULL ? NULL : account_by_name(q, report->account);
+		struct queue_account *a =
+		    report == NULL ? NULL : account_by_name(q, report->account);
 
 		if (a != NULL && r == 0)
 			dispatch_wait(q, a, report->service, report->next);
@@ -589,7 +592,7 @@ fits_delayed(const struct queue *q, const struct spool_message *m, const struct 
 }
 
 static struct record *
-record_new(struct queue *q, struct delivery *d, size_t *index, size_t count)
+record_new(struct queue *q, struct delivery_message *d, size_t *index, size_t count)
 {
 	struct record *rec = calloc(1, sizeof(*rec));
 
@@ -639,7 +642,7 @@ some_delivered(const struct smtp_reply *results, size_t count)
 /* Results of the recipients; *ret_account is what they say of the account, with the reply that says
  * it. */
 static void
-apply_results(struct queue *q, struct job *j, const struct smtp_reply *results,
+apply_results(struct queue *q, struct delivery_job *j, const struct smtp_reply *results,
     struct schedule_verdict *ret_account, const struct smtp_reply **ret_reply)
 {
 	const struct spool_message *m = j->delivery->message;
@@ -671,7 +674,7 @@ apply_results(struct queue *q, struct job *j, const struct smtp_reply *results,
 
 /* Mail went through the account: true where that is news. */
 static bool
-note_use(struct account *a, const struct record *rec)
+note_use(struct queue_account *a, const struct record *rec)
 {
 	const char *by = rec->mechanism == NULL ? "" : rec->mechanism;
 
@@ -683,9 +686,9 @@ note_use(struct account *a, const struct record *rec)
 }
 
 void
-outcome_record(struct queue *q, struct job *j, const struct outcome *o)
+outcome_record(struct queue *q, struct delivery_job *j, const struct outcome *o)
 {
-	struct delivery *d = j->delivery;
+	struct delivery_message *d = j->delivery;
 	struct schedule_verdict account = {.account = SCHEDULE_ACTIVE};
 	const struct smtp_reply *reply = NULL;
 	struct record *rec = record_new(q, d, j->index, j->count);
@@ -749,7 +752,7 @@ outcome_record(struct queue *q, struct job *j, const struct outcome *o)
 static struct record *
 take_waiting(struct queue *q, uint64_t id)
 {
-	struct delivery *d = calloc(1, sizeof(*d));
+	struct delivery_message *d = calloc(1, sizeof(*d));
 	struct record *rec = NULL;
 	size_t *index = NULL, n = 0;
 
@@ -810,7 +813,7 @@ static int
 look_for_overdue(void *arg, const struct spool_glance *g)
 {
 	struct overdue_ids *x = arg;
-	const struct account *a;
+	const struct queue_account *a;
 	bool old =
 	    g->id < (uint64_t)x->warn * 1000000 && (g->flags & (SPOOL_WARNED | SPOOL_REPORT)) == 0;
 

@@ -89,7 +89,7 @@ find_returns(const struct queue *q, const struct spool_message *m, struct return
 
 /* Whose it is: an account without a mailbox (a relay) takes any sender. NULL: no memory. */
 static char *
-own_address(const struct queue *q, const struct account *a)
+own_address(const struct queue *q, const struct queue_account *a)
 {
 	if (a->conf.mailbox != NULL && *a->conf.mailbox != '\0')
 		return strdup(a->conf.mailbox);
@@ -175,7 +175,7 @@ random_hex(struct buf *out)
 }
 
 static int
-fill_recipients(struct queue *q, const struct account *a, const struct spool_message *m,
+fill_recipients(struct queue *q, const struct queue_account *a, const struct spool_message *m,
     enum report_kind kind, const size_t *which, size_t count, struct texts *ret)
 {
 	ret->diagnoses = calloc(count, sizeof(*ret->diagnoses));
@@ -206,7 +206,7 @@ fill_recipients(struct queue *q, const struct account *a, const struct spool_mes
 }
 
 static int
-write_report(struct queue *q, const struct account *a, const char *from, const char *to,
+write_report(struct queue *q, const struct queue_account *a, const char *from, const char *to,
     const struct spool_message *m, enum report_kind kind, const struct texts *texts, size_t count,
     bool brief, struct buf *out, struct buf *id)
 {
@@ -284,7 +284,7 @@ put_body(struct queue *q, struct buf *text, struct spool_message *ret)
 
 /* The report as a message of the spool; its body goes to a file where it is large. */
 static int
-make_message(struct queue *q, const struct account *a, const char *from, struct returns *to,
+make_message(struct queue *q, const struct queue_account *a, const char *from, struct returns *to,
     const struct spool_message *m, struct buf *text, const struct buf *id,
     struct spool_message *ret)
 {
@@ -333,7 +333,7 @@ make_message(struct queue *q, const struct account *a, const char *from, struct 
 }
 
 struct spool_message *
-report_make(struct queue *q, const struct account *a, const struct spool_message *m,
+report_make(struct queue *q, const struct queue_account *a, const struct spool_message *m,
     enum report_kind kind, const size_t *which, size_t count)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX + count * STATUS_MAX), id = BUF_INIT(512);

@@ -59,19 +59,19 @@ struct returned {
 /* ---- who gets the report, and by which way ---- */
 
 static bool
-can_report(const struct account *a)
+can_report(const struct queue_account *a)
 {
 	return a != NULL && a->configured;
 }
 
 /* An account for what no service answers for. */
-static struct account *
+static struct queue_account *
 any_account(struct queue *q)
 {
 	const struct policy_strings *names = &q->settings->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
-		struct account *a = account_by_name(q, names->items[i]);
+		struct queue_account *a = account_by_name(q, names->items[i]);
 
 		if (can_report(a))
 			return a;
@@ -102,7 +102,7 @@ choose_way(struct queue *q, const struct service *v, const char *given, const ch
 	    .sender = given,
 	    .caller = own};
 	struct policy_decision d = {.refused = ""};
-	const struct account *a = v != NULL && v->account_count > 0 ? v->accounts[0] : NULL;
+	const struct queue_account *a = v != NULL && v->account_count > 0 ? v->accounts[0] : NULL;
 	int r;
 
 	if (v != NULL)
@@ -122,8 +122,8 @@ choose_way(struct queue *q, const struct service *v, const char *given, const ch
 /* What becomes of the recipients: those of which a report is made (`which`, room for all) are counted.
  * False where somebody has to see the message in the queue. */
 static bool
-settle_recipients(
-    const struct queue *q, struct account *a, struct spool_message *m, size_t *which, size_t *ret)
+settle_recipients(const struct queue *q, struct queue_account *a, struct spool_message *m,
+    size_t *which, size_t *ret)
 {
 	bool settled = true;
 
@@ -143,7 +143,7 @@ settle_recipients(
 static int
 make_report(struct queue *q, struct spool_message *m, struct spool_message **ret)
 {
-	struct account *a = *m->account == '\0' ? NULL : account_by_name(q, m->account);
+	struct queue_account *a = *m->account == '\0' ? NULL : account_by_name(q, m->account);
 	size_t *which = calloc(m->count + 1, sizeof(*which)), n;
 
 	*ret = NULL;
@@ -629,7 +629,7 @@ int
 returned_again(struct queue *q, struct spool_message *m, struct spool_message **ret_report)
 {
 	uint64_t id = m->id;
-	const struct account *a;
+	const struct queue_account *a;
 	int r;
 
 	*ret_report = NULL;

@@ -18,9 +18,9 @@
 struct store {
 	struct op op;
 	struct spool_message *message; /* NULL where the delivery has it */
-	struct account *account;       /* NULL: what is captured may have none */
+	struct queue_account *account; /* NULL: what is captured may have none */
 	struct service *service;
-	struct delivery *delivery; /* promised, or NULL */
+	struct delivery_message *delivery; /* promised, or NULL */
 	bool is_new;
 	store_done *done; /* NULL: nobody waits any more */
 	void *arg;
@@ -156,13 +156,13 @@ store_message(
 
 struct signed_op {
 	struct op op;
-	struct account *account;
+	struct queue_account *account;
 };
 
 static int
 signed_write(struct queue *q, struct op *op)
 {
-	const struct account *a = ((const struct signed_op *)op)->account;
+	const struct queue_account *a = ((const struct signed_op *)op)->account;
 
 	return spool_save_signed(q->spool, a->name, a->signed_with);
 }
@@ -174,7 +174,7 @@ signed_done(struct queue *q, struct op *op, int r)
 }
 
 void
-store_signed(struct queue *q, struct account *a, const char *keys)
+store_signed(struct queue *q, struct queue_account *a, const char *keys)
 {
 	struct signed_op *x;
 

@@ -20,7 +20,7 @@ struct store *store_message(
     struct queue *q, struct service *v, struct spool_message *m, store_done *done, void *arg);
 /* Mail of the account bears signatures by these keys (dkim.h): they are on record with this turn if they are new. `a`
  * may be NULL. */
-void store_signed(struct queue *q, struct account *a, const char *keys);
+void store_signed(struct queue *q, struct queue_account *a, const char *keys);
 /* `done` will not be called; the message is stored all the same. */
 void store_forget(struct store *s);
 

@@ -125,8 +125,8 @@ message_id(const struct queue *q, const struct spool_event *e, const char *from,
 }
 
 static int
-fill(struct queue *q, const struct account *a, const char *from, struct buf *text, const char *id,
-    struct spool_message *m)
+fill(struct queue *q, const struct queue_account *a, const char *from, struct buf *text,
+    const char *id, struct spool_message *m)
 {
 	const struct policy_strings *to = &q->settings->notify.mail_to;
 	const char *end = strstr(buf_str(text), "\r\n\r\n");
@@ -168,7 +168,7 @@ fill(struct queue *q, const struct account *a, const char *from, struct buf *tex
 }
 
 struct spool_message *
-notice_mail(struct queue *q, const struct account *a, const struct spool_event *e)
+notice_mail(struct queue *q, const struct queue_account *a, const struct spool_event *e)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(SPOOL_INLINE_MAX), id = BUF_INIT(512);
 	struct spool_message *m = calloc(1, sizeof(*m));

@@ -47,7 +47,7 @@ struct subject {
 };
 
 static struct subject
-subject_of(const struct account *a)
+subject_of(const struct queue_account *a)
 {
 	return (struct subject){a->name, a->notices, a->configured, true};
 }
@@ -78,7 +78,7 @@ struct finding {
 };
 
 static void
-find_state(const struct account *a, struct finding *f)
+find_state(const struct queue_account *a, struct finding *f)
 {
 	enum schedule_state state = schedule_account_state(&a->schedule);
 	struct diagnosis d = {.text = "", .next = ""};
@@ -126,7 +126,8 @@ say_end(struct finding *f, const char *what, int64_t until, int64_t now)
 }
 
 static void
-find_end(const struct queue *q, const struct account *a, enum notice_class class, struct finding *f)
+find_end(const struct queue *q, const struct queue_account *a, enum notice_class class,
+    struct finding *f)
 {
 	static const struct {
 		const char *kind, *what, *next;
@@ -156,7 +157,8 @@ find_end(const struct queue *q, const struct account *a, enum notice_class class
 }
 
 static void
-find_mail(struct queue *q, const struct account *a, enum notice_class class, struct finding *f)
+find_mail(
+    struct queue *q, const struct queue_account *a, enum notice_class class, struct finding *f)
 {
 	enum spool_state state = class == NOTICE_FAILED ? SPOOL_FAILED : SPOOL_HELD;
 
@@ -297,7 +299,7 @@ unweigh(struct queue *q, const struct subject *about, enum notice_class class, s
 }
 
 static void
-look_at(struct queue *q, struct account *a, struct dues *dues, int64_t *at)
+look_at(struct queue *q, struct queue_account *a, struct dues *dues, int64_t *at)
 {
 	const struct subject about = subject_of(a);
 
@@ -643,7 +645,7 @@ load(void *arg, const struct spool_notice *n)
 }
 
 void
-notices_load(struct queue *q, struct account *a)
+notices_load(struct queue *q, struct queue_account *a)
 {
 	(void)spool_each_notice(q->spool, a->name, load, a->notices);
 }
@@ -651,7 +653,7 @@ notices_load(struct queue *q, struct account *a)
 bool
 notices_is_configured(struct queue *q, const char *about)
 {
-	const struct account *a = account_by_name(q, about);
+	const struct queue_account *a = account_by_name(q, about);
 
 	if (strncmp(about, listener_record, strlen(listener_record)) == 0)
 		return settings_find_listener(q->settings, about + strlen(listener_record)) != NULL;
@@ -709,7 +711,7 @@ notices_listener(struct queue *q, const struct message *m)
 }
 
 void
-notices_clear(struct account *a)
+notices_clear(struct queue_account *a)
 {
 	for (int i = 0; i < NOTICE_CLASSES; i++)
 		forget(&a->notices[i]);
@@ -717,7 +719,7 @@ notices_clear(struct account *a)
 
 void
 notices_mail(
-    struct queue *q, struct account *a, const struct spool_message *m, enum spool_state state)
+    struct queue *q, struct queue_account *a, const struct spool_message *m, enum spool_state state)
 {
 	enum notice_class class = state == SPOOL_FAILED ? NOTICE_FAILED : NOTICE_MAIL_HELD;
 	struct notice *n = &a->notices[class];
@@ -731,7 +733,7 @@ notices_mail(
 }
 
 void
-notices_warning(const struct queue *q, const struct account *a, struct buf *ret)
+notices_warning(const struct queue *q, const struct queue_account *a, struct buf *ret)
 {
 	static const enum notice_class ends[] = {NOTICE_CLIENT, NOTICE_CERTIFICATE, NOTICE_CONSENT};
 

@@ -58,15 +58,15 @@ extern const char notice_service[];
 
 int notices_init(struct queue *q);
 /* What the spool remembers of an account; once, when it becomes known. */
-void notices_load(struct queue *q, struct account *a);
-void notices_clear(struct account *a);
+void notices_load(struct queue *q, struct queue_account *a);
+void notices_clear(struct queue_account *a);
 /* Is what a notice in the spool is about, an account or a listener, configured? */
 bool notices_is_configured(struct queue *q, const char *about);
 /* Something may have changed: looks in a moment. */
 void notices_look(struct queue *q);
 /* A message of the account got this state, which a person has to see. */
-void notices_mail(
-    struct queue *q, struct account *a, const struct spool_message *m, enum spool_state state);
+void notices_mail(struct queue *q, struct queue_account *a, const struct spool_message *m,
+    enum spool_state state);
 /* Tells people at once. `id` 0: about no message. `next` may be NULL. */
 void notices_happened(struct queue *q, enum notice_happening what, const char *kind, uint64_t id,
     const char *text, const char *next);
@@ -77,7 +77,7 @@ bool notices_space_is_told(struct queue *q);
 /* LISTENER_CERTIFICATE. */
 void notices_listener(struct queue *q, const struct message *m);
 /* What a person should know of an account that works: an end that is near. Appends to `ret`. */
-void notices_warning(const struct queue *q, const struct account *a, struct buf *ret);
+void notices_warning(const struct queue *q, const struct queue_account *a, struct buf *ret);
 
 /* ---- outbox.c: the ways that events go ---- */
 
@@ -98,6 +98,6 @@ void outbox_peer(struct queue *q, enum role_id peer, bool up);
 int notice_json(const struct queue *q, const struct spool_event *e, struct buf *out);
 /* The same as a message to people, from the account. NULL: no memory. */
 struct spool_message *notice_mail(
-    struct queue *q, const struct account *from, const struct spool_event *e);
+    struct queue *q, const struct queue_account *from, const struct spool_event *e);
 
 #endif

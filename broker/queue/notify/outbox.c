@@ -61,7 +61,7 @@ struct settle {
 	struct flight *flight;
 	int64_t next;               /* 0: it is gone */
 	struct spool_message *mail; /* to be stored with it, or NULL */
-	struct account *account;
+	struct queue_account *account;
 };
 
 static int
@@ -93,7 +93,7 @@ settle_done(struct queue *q, struct op *op, int r)
 /* `mail` is taken. */
 static void
 settle(struct queue *q, struct flight *f, int64_t next, struct spool_message *mail,
-    struct account *account)
+    struct queue_account *account)
 {
 	struct settle *s = calloc(1, sizeof(*s));
 
@@ -433,13 +433,13 @@ start_webhook(struct queue *q, const struct spool_outbox *o)
 }
 
 /* The first account that works and is not the one it is about; NULL: none. */
-static struct account *
+static struct queue_account *
 mail_account(struct queue *q, const char *about)
 {
 	const struct policy_strings *names = &q->settings->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
-		struct account *a = account_by_name(q, names->items[i]);
+		struct queue_account *a = account_by_name(q, names->items[i]);
 
 		if (a != NULL && a->configured && *a->conf.mailbox != '\0' &&
 		    (about == NULL || strcmp(a->name, about) != 0) &&
@@ -452,7 +452,7 @@ mail_account(struct queue *q, const char *about)
 static void
 start_mail(struct queue *q, const struct spool_outbox *o)
 {
-	struct account *a = mail_account(q, o->event.account);
+	struct queue_account *a = mail_account(q, o->event.account);
 	struct spool_message *m = a == NULL ? NULL : notice_mail(q, a, &o->event);
 	struct flight *f = flight_new(q, o);
 
