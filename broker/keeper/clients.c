@@ -213,9 +213,8 @@ find_out_rights(struct client *c)
 /* ---- what they ask ---- */
 
 static void
-refuse(struct client *c, const char *account, const char *what)
+done_needs_administrator(struct client *c)
 {
-	audit(c, account, NULL, what, "refused");
 	client_done(c, EX_NOPERM,
 	    "This needs an administrator of Frank: root, the user Frank runs as, or a member of "
 	    "its admin-group.",
@@ -223,10 +222,16 @@ refuse(struct client *c, const char *account, const char *what)
 }
 
 static void
+refuse(struct client *c, const char *account, const char *what)
+{
+	audit(c, account, NULL, what, "refused");
+	done_needs_administrator(c);
+}
+
+static void
 no_such_account(struct client *c)
 {
-	client_done(c, EX_NOUSER,
-	    "The configuration has no account of that name, or you may not see it.",
+	client_done(c, EX_NOUSER, "The configuration has no account of that name.",
 	    "See the names: frank status", NULL);
 }
 
@@ -512,8 +517,13 @@ keeper_status(struct client *c, const struct message *m)
 {
 	const char *only = message_str(m, F_ACCOUNT), *service;
 
-	if (only != NULL &&
-	    (keeper_find(c->keeper, only) == NULL || !may_have_token(c, only, &service))) {
+	/* The answer is the same whether there is such an account or not: who may not see it
+	 * does not learn that. */
+	if (only != NULL && !may_have_token(c, only, &service)) {
+		done_needs_administrator(c);
+		return;
+	}
+	if (only != NULL && keeper_find(c->keeper, only) == NULL) {
 		no_such_account(c);
 		return;
 	}

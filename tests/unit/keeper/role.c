@@ -771,6 +771,38 @@ test_account_taken_out(void **state)
 	expect_token(w, "access-2");
 }
 
+/* Whoever may not see an account is told that an administrator is needed, with the same words whether there is one or not. */
+static void
+test_status_needs_an_administrator(void **state)
+{
+	static const char *const names[] = {"scanner", "no-such-account"};
+	struct world *w = *state;
+
+	if (geteuid() != 0)
+		skip(); /* nobody else can be played */
+	connect_client(w, OTHER_UID);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct message *m = message_new(M_KEEPER_STATUS);
+
+		message_put_str(m, F_ACCOUNT, names[i]);
+		say(w, m);
+		expect_done(w, EX_NOPERM, "needs an administrator of Frank");
+		m = message_new(M_AUTHORIZE);
+		message_put_str(m, F_ACCOUNT, names[i]);
+		message_put_str(m, F_REDIRECT_URI, "http://127.0.0.1:1/");
+		say(w, m);
+		expect_done(w, EX_NOPERM, "needs an administrator of Frank");
+	}
+	connect_client(w, 0);
+	{
+		struct message *m = message_new(M_KEEPER_STATUS);
+
+		message_put_str(m, F_ACCOUNT, "no-such-account");
+		say(w, m);
+		expect_done(w, EX_NOUSER, "no account of that name");
+	}
+}
+
 /* Taken out and put back before the answer: the same account goes on. */
 static void
 test_account_taken_out_and_put_back(void **state)
@@ -1000,6 +1032,7 @@ main(void)
 	    ROLE_TEST(test_reload_to_another_person),
 	    ROLE_TEST(test_reload_to_another_server),
 	    ROLE_TEST(test_account_taken_out),
+	    ROLE_TEST(test_status_needs_an_administrator),
 	    ROLE_TEST(test_account_taken_out_and_put_back),
 	    ROLE_TEST(test_fetch_dies_in_the_middle),
 	    ROLE_TEST(test_disk_fails_at_the_pair),
