@@ -1,28 +1,41 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * client.c: the submission engine's life: lines in, replies of jobs, events, deadlines and the end
- * of a session.
+ * client.c: the SMTP submission engine: a session from the greeting to QUIT, and the jobs in it.
  *
- * Replies come in the order of the commands, so what the next one answers needs no list: it is the
+ * Replies come in the order of the commands, so no list says what the next one answers: it is the
  * session's own command where one is awaited, else the first job that has sent more steps than were
  * answered.
  *
- * When a session ends, a job is
+ * THE SESSION sends one command at a time until it is READY; nothing is ever sent behind STARTTLS
+ * or AUTH. The offer that counts is the last EHLO's: the one inside TLS. The next mechanism is tried
+ * only where the server says that it does not do this one (504) or not in this way (501): any further
+ * attempt after a 535 would count towards a lock-out. A server that refuses a token may first send a
+ * challenge with its reasons (RFC 7628 section 3.2.2; Google's page on XOAUTH2). The engine answers
+ * it as the mechanism wants, so that the final reply follows, and cancels a second challenge.
+ *
+ * OUTPUT is filled when the owner asks for it, so that whatever may go together goes together. The
+ * engine sends nothing while a reply is awaited where PIPELINING is not offered. With CHUNKING the
+ * content follows its envelope in the same flight, with two exceptions: a big message waits until
+ * the envelope is accepted, and so does the first message after the connection stood idle, because
+ * its server may be gone.
+ *
+ * WHEN A SESSION ENDS, each unfinished job is
  *
  *   in doubt   if all of its content was handed to the connection and no reply to it came, unless a
  *              421 answered an earlier command: then the server says that it went no further;
  *   untried    if none of its commands was answered, and either none was sent or jobs before it on
- *              this session were done: then the session ended between two messages. That it is given
- *              to another session at once makes no loop, since every such session has done a job;
+ *              this session were done: then the session ended between two messages. Giving it to
+ *              another session at once makes no loop, since every such session has done a job;
  *   failed     else.
  */
-#include "base/smtp/client-internal.h"
+#include "base/smtp/client.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/address.h"
 #include "base/codec.h"
 
 enum {
@@ -31,6 +44,16 @@ enum {
 	DOMAINS_MAX = 64 * 1024,
 	SLOW = 1000, /* ms: a reply that took longer is noted */
 	MINUTE = 60 * 1000,
+	OUT_FULL = 64 * 1024, /* the output is filled up to this */
+	OUT_LOW = 16 * 1024,  /* when no more than this is left of it: what TLS takes at once */
+	CONTENT_PIECE = 16 * 1024,
+	EAGER_MAX = 64 * 1024, /* content up to this size follows its envelope at once */
+	IDLE_DOUBT = 2000,     /* ms without a reply: the server is asked before it gets content */
+	COMMAND_ROOM = 2048,
+	PARAMS_MAX = 1000,
+	ENVID_MAX = 100,
+	BLANK_RUN = 8, /* so many octets of a secret in a server's line, or more, are blanked out */
+	BLANK_LEAST = 4, /* a shorter secret is not looked for */
 };
 
 /* RFC 5321 section 4.5.3.2; TLS, AUTH and QUIT are ours. */
@@ -44,96 +67,127 @@ enum {
 	WAIT_QUIT = 10 * 1000,
 };
 
-/* ---- life ---- */
+/* Where the session stands; the order is that of a session. */
+enum phase {
+	PHASE_TLS, /* the owner shakes hands */
+	PHASE_GREETING,
+	PHASE_EHLO,
+	PHASE_HELO,
+	PHASE_STARTTLS,
+	PHASE_CREDENTIAL, /* the owner is asked */
+	PHASE_AUTH,
+	PHASE_AUTH_FAILED, /* the owner is asked */
+	PHASE_READY,
+	PHASE_QUIT,
+	PHASE_CLOSED,
+};
 
-struct smtp_client *
-smtp_client_new(const struct smtp_client_config *config, uint64_t now)
-{
-	struct smtp_client *c = calloc(1, sizeof(*c));
+/*
+ * The steps of a job, in the order of the wire, as one number: RSET (where needed), MAIL, RCPT of
+ * each recipient, DATA (without CHUNKING), end of message. `sent` is the next step to send, `got`
+ * the next to be answered; whatever lies between is awaited.
+ */
+enum { STEP_RSET, STEP_MAIL, STEP_RCPT };
 
-	if (c == NULL)
-		return NULL;
-	c->config = *config;
-	c->host = strdup(config->host);
-	c->ehlo_name = strdup(config->ehlo_name);
-	c->in = (struct buf)BUF_INIT(SMTP_REPLY_MAX);
-	/* The AUTH lines pass through here: wiping until the session is authenticated. */
-	c->out = (struct buf)BUF_INIT_WIPE(SIZE_MAX / 4);
-	c->transcript = (struct buf)BUF_INIT(SMTP_CLIENT_TRANSCRIPT_MAX);
-	c->domains = (struct buf)BUF_INIT(DOMAINS_MAX);
-	for (unsigned i = 0; i < ARRAY_SIZE(c->auth.raw); i++) {
-		c->auth.raw[i] = (struct buf)BUF_INIT_WIPE(SECRET_MAX + 4096);
-		c->auth.encoded[i] = (struct buf)BUF_INIT_WIPE((size_t)2 * SECRET_MAX);
-	}
-	c->last = &c->jobs;
-	c->done_last = &c->done;
-	c->now = c->since = c->heard = now;
-	if (c->host == NULL || c->ehlo_name == NULL)
-		return smtp_client_free(c);
-	c->config.host = c->host;
-	c->config.ehlo_name = c->ehlo_name;
-	if (c->config.window == 0)
-		c->config.window = 1;
-	if (config->tls == SMTP_TLS_IMPLICIT) {
-		c->phase = PHASE_TLS;
-		c->event = SMTP_CLIENT_START_TLS;
-	} else {
-		c->phase = PHASE_GREETING;
-		c->awaiting = true;
-	}
-	return c;
-}
+struct job {
+	struct job *next;
+	struct smtp_client_job spec;
+	struct smtp_reply
+	    *replies; /* per recipient; code 0 without fault: undecided; 250: accepted so far */
+	struct buf transcript;
+	unsigned lines_left_out;
+	size_t rcpts; /* recipients that are sent: all but those over the server's limit */
+	size_t sent, got;
+	size_t accepted;     /* recipients that RCPT accepted */
+	size_t body_at;      /* content produced */
+	uint64_t start, end; /* positions in the stream of output: before the first command; behind
+				the content */
+	bool begun;          /* something was produced */
+	bool streaming;      /* the content is being produced */
+	bool content_done;   /* all of it, with its end, was produced: `end` holds */
+	bool bdat;           /* by CHUNKING */
+	bool patient;        /* the content waits for the replies to the envelope */
+	bool go_ahead;       /* 354 came */
+	bool cut;            /* no further step will be sent */
+	bool clean;          /* ended so that the next MAIL needs no RSET */
+	bool answered;       /* a reply to one of its own steps came */
+	bool at_line_start;  /* of the content, for dots */
+	bool untried;
+};
 
-static void
-job_free(struct job *j)
-{
-	if (j == NULL)
-		return;
-	for (size_t i = 0; j->replies != NULL && i < j->spec.recipient_count; i++)
-		smtp_reply_clear(&j->replies[i]);
-	free(j->replies);
-	buf_free(&j->transcript);
-	free(j);
-}
+struct auth {
+	enum sasl_mechanism mechanism;
+	unsigned tried; /* mechanisms that the server could not do */
+	struct buf
+	    raw[2]; /* responses, wiped; kept while AUTH lasts so that an echo can be blanked out */
+	struct buf encoded[2]; /* base64 of them, wiped */
+	size_t secret_at;      /* where the secret begins in the last of `raw` */
+	char said[2][320];     /* what the transcript says instead */
+	unsigned count, next;  /* responses there are; the next to be sent */
+	struct scram *scram; /* of a SCRAM login; the second response is made from the challenge */
+	bool challenged;     /* the error challenge was answered */
+	bool cancelled;      /* `*` was sent */
+	char challenge[512]; /* the error challenge decoded and escaped, for people */
+};
 
-static void
-jobs_free(struct job *j)
-{
-	while (j != NULL) {
-		struct job *next = j->next;
+struct smtp_client {
+	struct smtp_client_config config;
+	char *host, *ehlo_name;
+	enum phase phase;
+	bool tls_active;
+	bool awaiting;       /* a reply to the session's own command (greeting to AUTH, QUIT) */
+	bool quitting;       /* the owner wants no more */
+	bool draining;       /* this session takes no more: limits, a refused RSET */
+	uint64_t now, since; /* the last call's time; when anything last moved */
+	uint64_t heard;      /* when a whole reply last came */
+	bool received;       /* any octet at all */
 
-		job_free(j);
-		j = next;
-	}
-}
+	/* offered; forgotten at STARTTLS */
+	unsigned extensions, offered_mechanisms;
+	char auth_list[256]; /* as the server spelled it, for people */
+	uint64_t size_max, recipients_max, domains_max, mails_left;
+	/* That this session's recipients had, each with LF; while there is a limit. */
+	struct buf domains;
+	uint64_t domain_count;
+	bool offered;
+	/* what was offered before TLS, for people alone */
+	bool clear_offered;
+	unsigned clear_extensions;
+	char clear_auth_list[256];
+	uint64_t clear_size_max;
 
-struct smtp_client *
-smtp_client_free(struct smtp_client *c)
-{
-	if (c == NULL)
-		return NULL;
-	client_auth_wipe(c);
-	c->out.wipe = c->phase < PHASE_READY || c->out.wipe;
-	buf_free(&c->out);
-	buf_free(&c->in);
-	buf_free(&c->transcript);
-	buf_free(&c->domains);
-	smtp_reply_parser_free(&c->parser);
-	smtp_reply_clear(&c->event_reply);
-	smtp_reply_clear(&c->closing);
-	jobs_free(c->jobs);
-	jobs_free(c->done);
-	job_free(c->reported);
-	free(c->host);
-	free(c->ehlo_name);
-	free(c);
-	return NULL;
-}
+	struct auth auth;
+	struct scram_binding binding; /* of the TLS connection; type NULL: none */
+	struct buf in;                /* an unfinished line */
+	struct smtp_reply_parser parser;
+	struct buf out;
+	size_t out_at;              /* written so far of `out` */
+	uint64_t produced, written; /* octets of the whole session */
+
+	struct job *jobs, **last; /* in order of submission, until done */
+	struct job *done, **done_last;
+	struct job *reported; /* handed out by the last event */
+	unsigned in_flight;
+	uint64_t bytes_in_flight;
+	unsigned jobs_done; /* answered by the server on this session */
+	bool proven;        /* a first message was accepted */
+	bool dirty;         /* the server may hold an open transaction */
+
+	enum smtp_client_event_type event; /* waiting to be taken, before those of `done` */
+	struct smtp_reply event_reply;     /* of AUTH_FAILED */
+	struct smtp_reply closing;         /* of CLOSED */
+	bool close_reported;
+
+	struct buf transcript;
+	unsigned lines_left_out;
+};
 
 /* ---- the transcript ---- */
 
-void
-client_note(struct smtp_client *c, struct job *j, bool must, const char *prefix, const char *text,
+/* Adds a line to the transcript of `j`, or to the session's where it is NULL. `must` lines use the
+ * room that is kept for them. */
+static void
+note(struct smtp_client *c, struct job *j, bool must, const char *prefix, const char *text,
     size_t len)
 {
 	struct buf *t = j == NULL ? &c->transcript : &j->transcript;
@@ -158,8 +212,8 @@ client_note(struct smtp_client *c, struct job *j, bool must, const char *prefix,
 	}
 }
 
-void
-client_note_format(struct smtp_client *c, struct job *j, bool must, const char *format, ...)
+static void
+note_format(struct smtp_client *c, struct job *j, bool must, const char *format, ...)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(8 * TRANSCRIPT_LINE);
 	va_list ap;
@@ -167,7 +221,7 @@ client_note_format(struct smtp_client *c, struct job *j, bool must, const char *
 	va_start(ap, format);
 	(void)buf_vprintf(&text, format, ap);
 	va_end(ap);
-	client_note(c, j, must, "* ", buf_str(&text), text.len);
+	note(c, j, must, "* ", buf_str(&text), text.len);
 }
 
 const char *
@@ -184,13 +238,36 @@ smtp_client_job_transcript(const struct smtp_client *c)
 
 /* ---- jobs ---- */
 
-size_t
+static void
+job_free(struct job *j)
+{
+	if (j == NULL)
+		return;
+	for (size_t i = 0; j->replies != NULL && i < j->spec.recipient_count; i++)
+		smtp_reply_clear(&j->replies[i]);
+	free(j->replies);
+	buf_free(&j->transcript);
+	free(j);
+}
+
+static void
+jobs_free(struct job *j)
+{
+	while (j != NULL) {
+		struct job *next = j->next;
+
+		job_free(j);
+		j = next;
+	}
+}
+
+static size_t
 job_step_data(const struct job *j)
 {
 	return STEP_RCPT + j->rcpts;
 }
 
-size_t
+static size_t
 job_step_end(const struct job *j)
 {
 	return job_step_data(j) + (j->bdat ? 0 : 1);
@@ -214,7 +291,8 @@ recipient_is_open(const struct job *j, size_t i)
 	return j->replies[i].code < 400 && j->replies[i].fault == SMTP_FAULT_NONE;
 }
 
-bool
+/* Is nobody left to whom the message could go? */
+static bool
 job_is_refused(const struct job *j)
 {
 	for (size_t i = 0; i < j->spec.recipient_count; i++)
@@ -234,7 +312,8 @@ reply_set(struct smtp_reply *to, const struct smtp_reply *from)
 	to->text = NULL;
 }
 
-void
+/* Gives every recipient that is not refused yet a copy of `r`. */
+static void
 job_decide(struct job *j, const struct smtp_reply *r)
 {
 	for (size_t i = 0; i < j->spec.recipient_count; i++)
@@ -271,8 +350,9 @@ job_is_finished(const struct job *j)
 	return j->got == j->sent && (j->cut || j->content_done);
 }
 
-void
-client_finish_jobs(struct smtp_client *c)
+/* Takes finished jobs off the list and reports them. */
+static void
+finish_jobs(struct smtp_client *c)
 {
 	while (c->jobs != NULL && job_is_finished(c->jobs)) {
 		struct job *j = take_first(c);
@@ -291,6 +371,1030 @@ client_finish_jobs(struct smtp_client *c)
 		j->untried = true;
 		report_job(c, j);
 	}
+}
+
+/* The job whose reply comes next, or NULL. */
+static struct job *
+awaited_job(const struct smtp_client *c)
+{
+	return c->jobs != NULL && c->jobs->got < c->jobs->sent ? c->jobs : NULL;
+}
+
+/* ---- the end ---- */
+
+static void
+auth_wipe(struct smtp_client *c)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(c->auth.raw); i++) {
+		buf_free(&c->auth.raw[i]);
+		buf_free(&c->auth.encoded[i]);
+	}
+	c->auth.scram = scram_free(c->auth.scram);
+	c->auth.count = c->auth.next = 0;
+	c->auth.challenged = c->auth.cancelled = false;
+	c->auth.challenge[0] = '\0';
+}
+
+/* The stage that a reply coming now would belong to. */
+static enum smtp_stage
+session_stage(const struct smtp_client *c)
+{
+	switch (c->phase) {
+	case PHASE_TLS:
+		return SMTP_STAGE_TLS;
+	case PHASE_GREETING:
+		return SMTP_STAGE_GREETING;
+	case PHASE_EHLO:
+	case PHASE_HELO:
+		return SMTP_STAGE_EHLO;
+	case PHASE_STARTTLS:
+		return SMTP_STAGE_STARTTLS;
+	case PHASE_CREDENTIAL:
+	case PHASE_AUTH:
+	case PHASE_AUTH_FAILED:
+		return SMTP_STAGE_AUTH;
+	case PHASE_READY:
+		return c->jobs != NULL && c->jobs->begun ? job_stage(c, c->jobs) : SMTP_STAGE_NONE;
+	default:
+		return SMTP_STAGE_QUIT;
+	}
+}
+
+/* Ends one job of a session that is over (see the head of this file). */
+static void
+abandon_job(struct smtp_client *c, struct job *j)
+{
+	bool maybe_taken =
+	    j->content_done && c->written >= j->end && c->closing.code != 421 && j->got < j->sent;
+	bool reached = j->begun && c->written > j->start;
+	struct smtp_reply r = c->closing;
+
+	r.in_doubt = maybe_taken;
+	if (reached)
+		r.stage = job_stage(c, j);
+	job_decide(j, &r);
+	j->untried = !maybe_taken && !j->answered && (!reached || c->jobs_done > 0);
+	if (c->closing.code == 0)
+		note_format(c, j, true, "%s%s",
+		    c->closing.text == NULL ? "The session ended." : c->closing.text,
+		    maybe_taken ? " (The whole message was sent; it may have been accepted.)" : "");
+}
+
+/* The session is over with this reply (moved from): every unfinished job ends. */
+static void
+end_session(struct smtp_client *c, struct smtp_reply *why)
+{
+	if (c->phase == PHASE_CLOSED) {
+		smtp_reply_clear(why);
+		return;
+	}
+	c->closing = *why;
+	*why = (struct smtp_reply){0};
+	if (c->phase < PHASE_READY && c->closing.code == 0)
+		note_format(c, NULL, true, "%s",
+		    c->closing.text == NULL ? "The session ended." : c->closing.text);
+	while (c->jobs != NULL) {
+		struct job *j = take_first(c);
+
+		abandon_job(c, j);
+		report_job(c, j);
+	}
+	c->phase = PHASE_CLOSED;
+	c->awaiting = false;
+	c->event = SMTP_CLIENT_NONE;
+	auth_wipe(c);
+	buf_clear(&c->out);
+	c->out_at = 0;
+}
+
+static const char *
+fault_words(enum smtp_fault fault)
+{
+	switch (fault) {
+	case SMTP_FAULT_CLOSED:
+		return "The server closed the connection.";
+	case SMTP_FAULT_TIMEOUT:
+		return "The server did not answer in time.";
+	case SMTP_FAULT_LOCAL:
+		return "Out of memory.";
+	default:
+		return NULL;
+	}
+}
+
+/* The same with a fault; stage NONE: where the session stands. */
+static void
+fail_session(struct smtp_client *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
+{
+	struct smtp_reply r = {
+	    .stage = stage == SMTP_STAGE_NONE ? session_stage(c) : stage, .fault = fault};
+
+	if (words == NULL)
+		words = fault_words(fault);
+	if (words != NULL)
+		r.text = strdup(words);
+	end_session(c, &r);
+}
+
+void
+smtp_client_lost(
+    struct smtp_client *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
+{
+	fail_session(c, stage, fault, words);
+}
+
+void
+smtp_client_fail(
+    struct smtp_client *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
+{
+	bool may_quit = !c->awaiting && c->jobs == NULL &&
+			(c->phase == PHASE_CREDENTIAL || c->phase == PHASE_AUTH_FAILED ||
+			    c->phase == PHASE_READY);
+
+	fail_session(c, stage, fault, words);
+	if (may_quit)
+		(void)buf_append_str(&c->out, "QUIT\r\n");
+}
+
+void
+smtp_client_quit(struct smtp_client *c, uint64_t now)
+{
+	c->now = now;
+	if (!c->awaiting && c->jobs == NULL)
+		c->since = now;
+	c->quitting = true;
+}
+
+/* Moves the reply out of the parser. False when memory is out: the session is then over. */
+static bool
+take_reply(struct smtp_client *c, enum smtp_stage stage, struct smtp_reply *ret)
+{
+	*ret = (struct smtp_reply){0};
+	if (smtp_reply_parser_take(&c->parser, stage, ret) == 0)
+		return true;
+	fail_session(c, stage, SMTP_FAULT_LOCAL, NULL);
+	return false;
+}
+
+/* The session is over with the reply just received. */
+static void
+end_by_reply(struct smtp_client *c)
+{
+	struct smtp_reply r;
+
+	if (take_reply(c, session_stage(c), &r))
+		end_session(c, &r);
+}
+
+/* The same for a reply whose code is out of place. */
+static void
+protocol_error(struct smtp_client *c, const char *what)
+{
+	char words[160];
+
+	(void)snprintf(words, sizeof(words), "%s: %d", what, c->parser.code);
+	fail_session(c, SMTP_STAGE_NONE, SMTP_FAULT_PROTOCOL, words);
+}
+
+/* ---- commands ---- */
+
+/* Appends octets that no transcript shows. False when memory is out (the session is then over). */
+static bool
+put(struct smtp_client *c, const char *bytes, size_t len)
+{
+	if (c->phase == PHASE_CLOSED)
+		return false;
+	if (buf_append(&c->out, bytes, len) < 0) {
+		fail_session(c, SMTP_STAGE_NONE, SMTP_FAULT_LOCAL, NULL);
+		return false;
+	}
+	c->produced += len;
+	return true;
+}
+
+static bool PRINTF_LIKE(3, 0)
+    put_command(struct smtp_client *c, struct job *j, const char *format, va_list ap)
+{
+	char line[COMMAND_ROOM];
+	int len = vsnprintf(line, sizeof(line) - 2, format, ap);
+
+	if (len < 0 || (size_t)len >= sizeof(line) - 2) {
+		fail_session(c, SMTP_STAGE_NONE, SMTP_FAULT_LOCAL, "A command is too long.");
+		return false;
+	}
+	note(c, j, j == NULL, "C: ", line, (size_t)len);
+	line[len] = '\r';
+	line[len + 1] = '\n';
+	return put(c, line, (size_t)len + 2);
+}
+
+/* Appends a command line of the session's own and notes it. Ends the session when memory is out. */
+static void
+send_command(struct smtp_client *c, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	(void)put_command(c, NULL, format, ap);
+	va_end(ap);
+}
+
+/* The command of the step at j->sent. */
+static bool PRINTF_LIKE(3, 4)
+    step_command(struct smtp_client *c, struct job *j, const char *format, ...)
+{
+	va_list ap;
+	bool ok;
+
+	va_start(ap, format);
+	ok = put_command(c, j, format, ap);
+	va_end(ap);
+	if (ok)
+		j->sent++;
+	return ok;
+}
+
+/* ---- the offer ---- */
+
+static const struct {
+	const char *keyword;
+	enum smtp_extension extension;
+} extensions[] = {
+    {"PIPELINING", SMTP_EXT_PIPELINING},
+    {"8BITMIME", SMTP_EXT_8BITMIME},
+    {"SMTPUTF8", SMTP_EXT_SMTPUTF8},
+    {"DSN", SMTP_EXT_DSN},
+    {"CHUNKING", SMTP_EXT_CHUNKING},
+    {"STARTTLS", SMTP_EXT_STARTTLS},
+    {"AUTH", SMTP_EXT_AUTH},
+    {"SIZE", SMTP_EXT_SIZE},
+    {"ENHANCEDSTATUSCODES", SMTP_EXT_ENHANCED},
+    {"REQUIRETLS", SMTP_EXT_REQUIRETLS},
+    {"BINARYMIME", SMTP_EXT_BINARYMIME},
+};
+
+/* The next word of a line; words are separated by spaces. False at the end. */
+static bool
+next_word(const char **at, const char *end, const char **word, size_t *len)
+{
+	while (*at < end && (**at == ' ' || **at == '\t'))
+		(*at)++;
+	*word = *at;
+	while (*at < end && **at != ' ' && **at != '\t')
+		(*at)++;
+	*len = (size_t)(*at - *word);
+	return *len > 0;
+}
+
+static bool
+word_is(const char *word, size_t len, const char *name)
+{
+	return strlen(name) == len && strncasecmp(word, name, len) == 0;
+}
+
+/* Decimal digits and nothing else; a number too big for 64 bits is no limit at all. */
+static bool
+word_number(const char *word, size_t len, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	if (len == 0)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (word[i] < '0' || word[i] > '9')
+			return false;
+		if (__builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(word[i] - '0'), &n))
+			return false;
+	}
+	*ret = n;
+	return true;
+}
+
+static void
+parse_auth(struct smtp_client *c, const char *at, const char *end)
+{
+	size_t used = strlen(c->auth_list), len;
+	const char *word;
+
+	while (next_word(&at, end, &word, &len)) {
+		c->offered_mechanisms |= sasl_mechanism_by_name(word, len);
+		if (used + len + 2 < sizeof(c->auth_list)) {
+			if (used > 0)
+				c->auth_list[used++] = ' ';
+			memcpy(c->auth_list + used, word, len);
+			used += len;
+			c->auth_list[used] = '\0';
+		}
+	}
+}
+
+/* RFC 9422: unknown names and bad values are passed over. */
+static void
+parse_limits(struct smtp_client *c, const char *at, const char *end)
+{
+	const char *word;
+	size_t len;
+
+	while (next_word(&at, end, &word, &len)) {
+		const char *equals = memchr(word, '=', len);
+		size_t name = equals == NULL ? len : (size_t)(equals - word);
+		uint64_t n;
+
+		if (equals == NULL || !word_number(equals + 1, len - name - 1, &n) || n == 0)
+			continue;
+		if (word_is(word, name, "MAILMAX") && n < c->mails_left)
+			c->mails_left = n;
+		if (word_is(word, name, "RCPTMAX"))
+			c->recipients_max = n;
+		if (word_is(word, name, "RCPTDOMAINMAX"))
+			c->domains_max = n;
+	}
+}
+
+static void
+parse_keyword(struct smtp_client *c, const char *line, size_t line_len)
+{
+	const char *at = line, *end = line + line_len, *word;
+	enum smtp_extension extension = 0;
+	size_t len;
+
+	if (!next_word(&at, end, &word, &len))
+		return;
+	if (len > 5 && strncasecmp(word, "AUTH=", 5) == 0) { /* the spelling of before RFC 2554 */
+		at = word + 5;
+		len = 4;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(extensions); i++)
+		if (word_is(word, len, extensions[i].keyword))
+			extension = extensions[i].extension;
+	c->extensions |= extension;
+	if (extension == SMTP_EXT_AUTH)
+		parse_auth(c, at, end);
+	else if (extension == SMTP_EXT_SIZE && next_word(&at, end, &word, &len))
+		(void)word_number(word, len, &c->size_max);
+	else if (word_is(word, len, "LIMITS"))
+		parse_limits(c, at, end);
+}
+
+static void
+forget_offer(struct smtp_client *c)
+{
+	c->extensions = c->offered_mechanisms = 0;
+	c->auth_list[0] = '\0';
+	c->size_max = c->recipients_max = c->domains_max = 0;
+	c->mails_left = c->config.mails_max > 0 ? c->config.mails_max : UINT64_MAX;
+}
+
+/* The first line of the reply is the server's name, the others a keyword each. */
+static void
+parse_offer(struct smtp_client *c)
+{
+	const char *at = buf_str(&c->parser.text), *end = at + c->parser.text.len;
+
+	forget_offer(c);
+	c->offered = true;
+	for (bool first = true; at < end; first = false) {
+		const char *lf = memchr(at, '\n', (size_t)(end - at)),
+			   *stop = lf == NULL ? end : lf;
+
+		if (!first)
+			parse_keyword(c, at, (size_t)(stop - at));
+		at = lf == NULL ? end : lf + 1;
+	}
+}
+
+struct smtp_client_offer
+smtp_client_offer(const struct smtp_client *c, bool within)
+{
+	if (within == c->tls_active)
+		return (struct smtp_client_offer){
+		    c->offered, c->extensions, c->auth_list, c->size_max};
+	return (struct smtp_client_offer){!within && c->clear_offered,
+	    within ? 0 : c->clear_extensions, within ? "" : c->clear_auth_list,
+	    within ? 0 : c->clear_size_max};
+}
+
+unsigned
+smtp_client_extensions(const struct smtp_client *c)
+{
+	return c->extensions;
+}
+
+/* ---- from the greeting to READY ---- */
+
+static void
+ask(struct smtp_client *c, enum phase phase)
+{
+	smtp_reply_parser_free(&c->parser);
+	c->phase = phase;
+	c->awaiting = true;
+}
+
+static void
+say_hello(struct smtp_client *c)
+{
+	ask(c, PHASE_EHLO);
+	send_command(c, "EHLO %s", c->ehlo_name);
+}
+
+static void
+ready(struct smtp_client *c)
+{
+	auth_wipe(c);
+	c->phase = PHASE_READY;
+	c->event = SMTP_CLIENT_READY;
+	if (c->out.len == c->out_at) {
+		buf_free(&c->out);
+		c->out.wipe = false;
+		c->out_at = 0;
+	}
+}
+
+/* The order where the account has none of its own: what gives the server least comes first. */
+static const enum sasl_mechanism usual[] = {SASL_XOAUTH2, SASL_OAUTHBEARER, SASL_SCRAM_SHA_256_PLUS,
+    SASL_SCRAM_SHA_256, SASL_PLAIN, SASL_LOGIN};
+
+static enum sasl_mechanism
+choose_mechanism(const struct smtp_client *c)
+{
+	unsigned fit = c->config.mechanisms & c->offered_mechanisms & ~c->auth.tried;
+
+	if (c->config.scram == NULL)
+		fit &= ~(unsigned)SASL_SCRAM_MECHANISMS;
+	if (c->binding.type == NULL)
+		fit &= ~(unsigned)SASL_SCRAM_SHA_256_PLUS;
+	for (size_t i = 0; i < ARRAY_SIZE(c->config.order) && c->config.order[i] != SASL_NONE; i++)
+		if ((fit & c->config.order[i]) != 0)
+			return c->config.order[i];
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		if ((fit & usual[i]) != 0)
+			return usual[i];
+	return SASL_NONE;
+}
+
+static void
+fail_without_mechanism(struct smtp_client *c)
+{
+	CLEANUP_BUF struct buf words = BUF_INIT(4096);
+
+	(void)buf_append_str(&words, "The server offers AUTH ");
+	(void)text_escape(&words, c->auth_list, strlen(c->auth_list), false);
+	(void)buf_append_str(&words, "; the account can use");
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		if ((c->config.mechanisms & usual[i]) != 0)
+			(void)buf_printf(&words, " %s", sasl_mechanism_name(usual[i]));
+	fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_NO_MECHANISM, buf_str(&words));
+}
+
+static void
+ask_for_credential(struct smtp_client *c)
+{
+	c->phase = PHASE_CREDENTIAL;
+	c->event = SMTP_CLIENT_CREDENTIAL;
+}
+
+static void
+begin_auth(struct smtp_client *c)
+{
+	if (c->config.mechanisms == 0) {
+		ready(c);
+	} else if (!c->tls_active && !c->config.secret_without_tls) {
+		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_NOT_SECURE,
+		    "A credential would go over a connection without TLS.");
+	} else if ((c->extensions & SMTP_EXT_AUTH) == 0) {
+		fail_session(
+		    c, SMTP_STAGE_AUTH, SMTP_FAULT_NO_AUTH, "The server does not offer AUTH.");
+	} else {
+		c->auth.mechanism = choose_mechanism(c);
+		if (c->auth.mechanism == SASL_NONE)
+			fail_without_mechanism(c);
+		else
+			ask_for_credential(c);
+	}
+}
+
+static void
+greeting_reply(struct smtp_client *c)
+{
+	if (c->parser.code >= 400)
+		end_by_reply(c);
+	else if (c->parser.code != 220)
+		protocol_error(c, "The server greets with a code of its own");
+	else
+		say_hello(c);
+}
+
+static void
+ehlo_reply(struct smtp_client *c)
+{
+	bool plain = c->config.tls == SMTP_TLS_NONE && c->config.mechanisms == 0;
+
+	if (c->parser.code >= 500 && plain) {
+		/* A server of before ESMTP: enough for an account that wants neither TLS nor AUTH.
+		 */
+		forget_offer(c);
+		ask(c, PHASE_HELO);
+		send_command(c, "HELO %s", c->ehlo_name);
+		return;
+	}
+	if (c->parser.code >= 400) {
+		end_by_reply(c);
+		return;
+	}
+	if (c->parser.code >= 300) {
+		protocol_error(c, "The server answers EHLO with a code of its own");
+		return;
+	}
+	parse_offer(c);
+	c->awaiting = false;
+	smtp_reply_parser_free(&c->parser);
+	if (c->config.tls != SMTP_TLS_STARTTLS || c->tls_active) {
+		begin_auth(c);
+	} else if ((c->extensions & SMTP_EXT_STARTTLS) == 0) {
+		fail_session(c, SMTP_STAGE_STARTTLS, SMTP_FAULT_NO_STARTTLS,
+		    "The server does not offer STARTTLS.");
+	} else {
+		ask(c, PHASE_STARTTLS);
+		send_command(c, "STARTTLS");
+	}
+}
+
+static void
+helo_reply(struct smtp_client *c)
+{
+	if (c->parser.code >= 400) {
+		end_by_reply(c);
+		return;
+	}
+	c->awaiting = false;
+	smtp_reply_parser_free(&c->parser);
+	ready(c);
+}
+
+static void
+starttls_reply(struct smtp_client *c)
+{
+	if (c->parser.code >= 400) {
+		end_by_reply(c);
+		return;
+	}
+	if (c->parser.code != 220) {
+		protocol_error(c, "The server answers STARTTLS with a code of its own");
+		return;
+	}
+	smtp_reply_parser_free(&c->parser);
+	c->clear_offered = c->offered;
+	c->clear_extensions = c->extensions;
+	c->clear_size_max = c->size_max;
+	memcpy(c->clear_auth_list, c->auth_list, sizeof(c->clear_auth_list));
+	forget_offer(c);
+	c->offered = false;
+	c->awaiting = false;
+	c->phase = PHASE_TLS;
+	c->event = SMTP_CLIENT_START_TLS;
+}
+
+void
+smtp_client_binding(struct smtp_client *c, const struct scram_binding *binding)
+{
+	c->binding = *binding;
+}
+
+void
+smtp_client_tls_done(struct smtp_client *c, const char *description, uint64_t now)
+{
+	if (c->phase != PHASE_TLS)
+		return;
+	c->now = c->since = now;
+	c->tls_active = true;
+	note_format(c, NULL, true, "%s", description);
+	if (c->config.tls == SMTP_TLS_IMPLICIT)
+		ask(c, PHASE_GREETING);
+	else
+		say_hello(c);
+}
+
+/* ---- AUTH ---- */
+
+/* Overwrites every run of `text` that is also in `secret`. */
+static void
+blank_runs(char *text, size_t len, const char *secret, size_t secret_len)
+{
+	size_t least = secret_len < BLANK_RUN ? secret_len : BLANK_RUN;
+
+	for (size_t at = 0; least >= BLANK_LEAST && at + least <= len; at++) {
+		const char *found = memmem(secret, secret_len, text + at, least);
+		const char *end = secret + secret_len;
+		size_t run = least;
+
+		if (found == NULL)
+			continue;
+		while (at + run < len && found + run < end && text[at + run] == found[run])
+			run++;
+		memset(text + at, '*', run);
+		at += run - 1;
+	}
+}
+
+/* Blanks out of a line received during AUTH whatever repeats what was sent. */
+static void
+blank_secrets(const struct smtp_client *c, char *text, size_t len)
+{
+	const struct auth *a = &c->auth;
+	unsigned last;
+
+	if (a->count == 0)
+		return;
+	last = a->count - 1;
+	if (a->scram != NULL) {
+		const struct secret *password = scram_password(a->scram);
+
+		/* The proof is good for this login only; the password was never said. */
+		blank_runs(text, len, (const char *)secret_bytes(password), secret_len(password));
+		return;
+	}
+	/* The user, first of two responses, is no secret. */
+	blank_runs(text, len, a->encoded[last].data, a->encoded[last].len);
+	blank_runs(text, len, a->raw[last].data + a->secret_at, a->raw[last].len - a->secret_at);
+}
+
+static void
+describe_responses(struct auth *a, const char *user, size_t secret_len)
+{
+	char shown[200];
+	CLEANUP_BUF struct buf escaped = BUF_INIT(4096);
+
+	(void)text_escape(&escaped, user, strnlen(user, 256), false);
+	(void)snprintf(shown, sizeof(shown), "%s", buf_str(&escaped));
+	if (a->scram != NULL) {
+		(void)snprintf(a->said[0], sizeof(a->said[0]), "<user=%s, nonce>", shown);
+		(void)snprintf(a->said[1], sizeof(a->said[1]), "<proof>");
+	} else if ((a->mechanism & SASL_TOKEN_MECHANISMS) != 0) {
+		(void)snprintf(a->said[0], sizeof(a->said[0]), "<user=%s, token %zu octets>", shown,
+		    secret_len);
+	} else if (a->count == 1) {
+		(void)snprintf(a->said[0], sizeof(a->said[0]), "<user=%s, password>", shown);
+	} else {
+		(void)snprintf(a->said[0], sizeof(a->said[0]), "<user=%s>", shown);
+		(void)snprintf(a->said[1], sizeof(a->said[1]), "<password>");
+	}
+}
+
+/* What the server may conclude about our binding (scram.h). */
+static enum scram_use
+scram_use(const struct smtp_client *c)
+{
+	bool can_bind =
+	    c->binding.type != NULL && (c->config.mechanisms & SASL_SCRAM_SHA_256_PLUS) != 0;
+
+	if (c->auth.mechanism == SASL_SCRAM_SHA_256_PLUS)
+		return SCRAM_BOUND;
+	return can_bind && (c->offered_mechanisms & SASL_SCRAM_SHA_256_PLUS) == 0 ? SCRAM_OFFERED
+										  : SCRAM_UNBOUND;
+}
+
+/* The next response of SCRAM, behind what the server said. As scram_respond. */
+static int
+prepare_scram(struct smtp_client *c, const char *challenge, size_t len, const char **ret_why)
+{
+	struct auth *a = &c->auth;
+	unsigned i = a->count;
+	int r = scram_respond(a->scram, challenge, len, &a->raw[i], ret_why);
+
+	if (r == 0)
+		r = base64_encode(&a->encoded[i], a->raw[i].data, a->raw[i].len);
+	if (r == 0)
+		a->count++;
+	return r;
+}
+
+/* The first response: the others come from what the server says. */
+static int
+begin_scram(struct smtp_client *c, const char *user, struct secret *secret)
+{
+	const char *why;
+	int r;
+
+	c->auth.scram = scram_new(c->config.scram, scram_use(c), &c->binding, user, secret);
+	if (c->auth.scram == NULL)
+		return -errno;
+	r = prepare_scram(c, NULL, 0, &why);
+	if (r == 0)
+		describe_responses(&c->auth, user, secret_len(secret));
+	return r;
+}
+
+/* Makes all responses. 0; -EINVAL, -EMSGSIZE: the mechanism cannot carry them; -ENOMEM. */
+static int
+prepare_responses(struct smtp_client *c, const char *user, struct secret *secret)
+{
+	struct auth *a = &c->auth;
+	unsigned count = sasl_response_count(a->mechanism), last = count - 1;
+	size_t tail = (a->mechanism & SASL_TOKEN_MECHANISMS) != 0
+			  ? 2
+			  : 0; /* what follows a token in its response */
+	int r = 0;
+
+	auth_wipe(c);
+	if ((a->mechanism & SASL_SCRAM_MECHANISMS) != 0)
+		return begin_scram(c, user, secret);
+	for (unsigned i = 0; i < count && r == 0; i++) {
+		r = sasl_response(
+		    a->mechanism, i, user, secret, c->host, c->config.port, &a->raw[i]);
+		if (r == 0)
+			r = base64_encode(&a->encoded[i], a->raw[i].data, a->raw[i].len);
+		if (r == 0 && a->encoded[i].len + 2 > SMTP_AUTH_LINE_MAX)
+			r = -EMSGSIZE;
+	}
+	if (r < 0)
+		return r == -ENOBUFS ? -EMSGSIZE : r;
+	a->count = count;
+	a->secret_at = a->raw[last].len - tail - secret_len(secret);
+	describe_responses(a, user, secret_len(secret));
+	return 0;
+}
+
+/* Sends the next response on a line of its own, or behind `command`. */
+static void
+send_response(struct smtp_client *c, const char *command)
+{
+	struct auth *a = &c->auth;
+	const struct buf *encoded = &a->encoded[a->next];
+	char line[400];
+
+	(void)snprintf(line, sizeof(line), "%s%s", command, a->said[a->next]);
+	note(c, NULL, true, "C: ", line, strlen(line));
+	a->next++;
+	if (put(c, command, strlen(command)) && put(c, encoded->data, encoded->len))
+		(void)put(c, "\r\n", 2);
+}
+
+void
+smtp_client_credential(struct smtp_client *c, const char *user, struct secret *secret, uint64_t now)
+{
+	const char *name = sasl_mechanism_name(c->auth.mechanism);
+	char command[32], words[160];
+	size_t len;
+	int r;
+
+	if (c->phase != PHASE_CREDENTIAL && c->phase != PHASE_AUTH_FAILED)
+		return;
+	c->now = c->since = now;
+	r = prepare_responses(c, user, secret);
+	if (r == -EINVAL || r == -EMSGSIZE) {
+		(void)snprintf(words, sizeof(words), "%s, so %s cannot carry it.",
+		    r == -EINVAL ? "The user name or the secret is empty or holds a control "
+				   "character or a space"
+				 : "The secret is too long for an SMTP line",
+		    name);
+		smtp_client_fail(c, SMTP_STAGE_TOKEN, SMTP_FAULT_NO_CREDENTIAL, words);
+		return;
+	}
+	if (r < 0) {
+		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_LOCAL, NULL);
+		return;
+	}
+	ask(c, PHASE_AUTH);
+	len = (size_t)snprintf(command, sizeof(command), "AUTH %s ", name);
+	/* RFC 4954 section 4: a command line that would be too long goes without the initial
+	 * response. */
+	if (sasl_has_initial_response(c->auth.mechanism) &&
+	    len + c->auth.encoded[0].len + 2 <= SMTP_COMMAND_MAX)
+		send_response(c, command);
+	else
+		send_command(c, "AUTH %s", name);
+}
+
+/* Keeps what a challenge says, for people: JSON in practice, but whatever it is it is shown
+ * escaped. */
+static void
+keep_challenge(struct smtp_client *c)
+{
+	CLEANUP_BUF struct buf json = BUF_INIT(SMTP_REPLY_LINE_MAX),
+			       shown = BUF_INIT((size_t)4 * SMTP_REPLY_LINE_MAX);
+	struct auth *a = &c->auth;
+	size_t len = c->parser.text.len / 4 * 4;
+
+	if (base64_decode(&json, buf_str(&c->parser.text), len) < 0 || json.len == 0)
+		return;
+	blank_secrets(c, json.data, json.len);
+	if (text_escape(&shown, json.data, json.len < 400 ? json.len : 400, false) < 0)
+		return;
+	(void)snprintf(a->challenge, sizeof(a->challenge), "%s", buf_str(&shown));
+	note_format(c, NULL, true, "the challenge says %s", a->challenge);
+}
+
+/* An empty line, which lets the server go on to its final reply. */
+static void
+answer_nothing(struct smtp_client *c)
+{
+	note(c, NULL, true, "C: ", "", 0);
+	(void)put(c, "\r\n", 2);
+}
+
+static void
+answer_scram(struct smtp_client *c)
+{
+	CLEANUP_BUF struct buf challenge = BUF_INIT(SMTP_REPLY_LINE_MAX);
+	struct auth *a = &c->auth;
+	const char *why;
+	int r;
+
+	if (base64_decode(&challenge, buf_str(&c->parser.text), c->parser.text.len) < 0)
+		buf_clear(&challenge); /* no message of SCRAM either */
+	if (challenge.len >= 2 && memcmp(challenge.data, "e=", 2) == 0 && !a->challenged) {
+		keep_challenge(c);
+		a->challenged = true;
+		answer_nothing(c);
+		return;
+	}
+	r = a->count < ARRAY_SIZE(a->raw)
+		? prepare_scram(c, buf_str(&challenge), challenge.len, &why)
+		: scram_respond(a->scram, buf_str(&challenge), challenge.len, &a->raw[1], &why);
+	if (r == -EBADMSG) {
+		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_PROTOCOL, why);
+	} else if (r < 0) {
+		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_LOCAL, NULL);
+	} else if (scram_is_proven(a->scram)) {
+		note_format(c, NULL, true, "the server proved that it knows the password too");
+		answer_nothing(c);
+	} else {
+		send_response(c, "");
+	}
+}
+
+static void
+answer_challenge(struct smtp_client *c)
+{
+	struct auth *a = &c->auth;
+	const char *answer = a->challenged ? NULL : sasl_error_answer(a->mechanism);
+
+	if (a->next < a->count) {
+		send_response(c, "");
+	} else if (a->scram != NULL && !a->challenged) {
+		answer_scram(c);
+	} else if (answer != NULL && *answer == '\0') {
+		keep_challenge(c);
+		a->challenged = true;
+		answer_nothing(c);
+	} else if (answer != NULL) {
+		CLEANUP_BUF struct buf encoded = BUF_INIT(64);
+
+		keep_challenge(c);
+		a->challenged = true;
+		if (base64_encode(&encoded, answer, strlen(answer)) == 0)
+			send_command(c, "%s", buf_str(&encoded));
+		else
+			fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_LOCAL, NULL);
+	} else {
+		a->cancelled = true;
+		send_command(c, "*");
+	}
+	smtp_reply_parser_free(&c->parser);
+}
+
+/* The final words, with what the challenge said. */
+static void
+auth_failed(struct smtp_client *c)
+{
+	char *text = NULL;
+
+	smtp_reply_clear(&c->event_reply);
+	if (smtp_reply_parser_take(&c->parser, SMTP_STAGE_AUTH, &c->event_reply) < 0) {
+		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_LOCAL, NULL);
+		return;
+	}
+	if (c->auth.challenge[0] != '\0' &&
+	    asprintf(&text, "%s [challenge: %s]", c->event_reply.text, c->auth.challenge) >= 0) {
+		free(c->event_reply.text);
+		c->event_reply.text = text;
+	}
+	auth_wipe(c);
+	c->phase = PHASE_AUTH_FAILED;
+	c->event = SMTP_CLIENT_AUTH_FAILED;
+}
+
+static void
+auth_refused(struct smtp_client *c)
+{
+	int code = c->parser.code;
+	enum sasl_mechanism next = SASL_NONE;
+
+	c->awaiting = false;
+	if (c->auth.cancelled) {
+		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_PROTOCOL,
+		    "The server asked for more than the mechanism has to say.");
+		return;
+	}
+	if ((code == 504 || code == 501) && !c->auth.challenged) {
+		c->auth.tried |= c->auth.mechanism;
+		next = choose_mechanism(c);
+	}
+	if (next == SASL_NONE) {
+		auth_failed(c);
+		return;
+	}
+	auth_wipe(c);
+	smtp_reply_parser_free(&c->parser);
+	c->auth.mechanism = next;
+	ask_for_credential(c);
+}
+
+static void
+auth_reply(struct smtp_client *c)
+{
+	int code = c->parser.code;
+
+	if (code >= 400) {
+		auth_refused(c);
+	} else if (code >= 300) {
+		answer_challenge(c);
+	} else if (c->auth.scram != NULL && !scram_is_proven(c->auth.scram)) {
+		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_PROTOCOL,
+		    "The server accepts the login without having proved that it knows the "
+		    "password.");
+	} else {
+		c->awaiting = false;
+		smtp_reply_parser_free(&c->parser);
+		ready(c);
+	}
+}
+
+/* A complete reply while the session's own command is awaited. */
+static void
+session_reply(struct smtp_client *c)
+{
+	if (c->parser.code == 421 || c->phase == PHASE_QUIT) {
+		end_by_reply(c);
+		return;
+	}
+	switch (c->phase) {
+	case PHASE_GREETING:
+		greeting_reply(c);
+		break;
+	case PHASE_EHLO:
+		ehlo_reply(c);
+		break;
+	case PHASE_HELO:
+		helo_reply(c);
+		break;
+	case PHASE_STARTTLS:
+		starttls_reply(c);
+		break;
+	default:
+		auth_reply(c);
+		break;
+	}
+}
+
+/* ---- a job is taken ---- */
+
+static bool
+text_is_sendable(const char *s, size_t max)
+{
+	size_t len = strnlen(s, max + 1);
+
+	if (len > max)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			return false;
+	return true;
+}
+
+/* What was taken is an address by the same grammar, and every command fits into its line. */
+_Static_assert(ADDRESS_MAX + PARAMS_MAX + 16 < COMMAND_ROOM, "RCPT must fit");
+_Static_assert(ADDRESS_MAX + ENVID_MAX + 128 < COMMAND_ROOM, "MAIL must fit");
+
+static bool
+address_is_sendable(const char *s)
+{
+	return address_is_valid(s, strlen(s), true);
+}
+
+/* Can the job be put in command lines at all: recipients, addresses, parameters? */
+static bool
+job_is_sendable(const struct smtp_client_job *spec)
+{
+	if (spec->recipient_count == 0 || !text_is_sendable(spec->envid, ENVID_MAX))
+		return false;
+	if (spec->sender[0] != '\0' && !address_is_sendable(spec->sender))
+		return false;
+	for (size_t i = 0; i < spec->recipient_count; i++)
+		if (!address_is_sendable(spec->recipients[i].address) ||
+		    !text_is_sendable(spec->recipients[i].params, PARAMS_MAX))
+			return false;
+	return true;
+}
+
+/* Decides whether the content waits for the replies to the envelope. */
+static void
+set_patience(struct smtp_client *c, struct job *j)
+{
+	bool idle = c->jobs == NULL && c->jobs_done > 0 && c->now - c->heard > IDLE_DOUBT;
+
+	j->patient = idle || j->spec.body_len > EAGER_MAX;
 }
 
 static struct job *
@@ -417,12 +1521,6 @@ smtp_client_room(const struct smtp_client *c)
 	return c->mails_left < room ? (unsigned)c->mails_left : room;
 }
 
-unsigned
-smtp_client_in_flight(const struct smtp_client *c)
-{
-	return c->in_flight;
-}
-
 int
 smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, uint64_t now)
 {
@@ -432,7 +1530,7 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 
 	if (smtp_client_room(c) == 0)
 		return -EAGAIN;
-	if (!client_job_is_sendable(spec))
+	if (!job_is_sendable(spec))
 		return -EINVAL;
 	j = job_new(c, spec);
 	if (j == NULL)
@@ -443,7 +1541,7 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 		    .stage = SMTP_STAGE_MAIL, .fault = fault, .text = words};
 
 		job_decide(j, &r);
-		client_note_format(c, j, true, "%s", words);
+		note_format(c, j, true, "%s", words);
 		report_job(c, j);
 		return 0;
 	}
@@ -456,7 +1554,7 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 		return 0;
 	}
 	c->now = now;
-	client_job_set_patience(c, j);
+	set_patience(c, j);
 	if (c->jobs == NULL)
 		c->since = now;
 	*c->last = j;
@@ -466,171 +1564,220 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 	return 0;
 }
 
-/* ---- the end ---- */
+/* ---- a job is sent ---- */
 
-enum smtp_stage
-client_stage(const struct smtp_client *c)
-{
-	switch (c->phase) {
-	case PHASE_TLS:
-		return SMTP_STAGE_TLS;
-	case PHASE_GREETING:
-		return SMTP_STAGE_GREETING;
-	case PHASE_EHLO:
-	case PHASE_HELO:
-		return SMTP_STAGE_EHLO;
-	case PHASE_STARTTLS:
-		return SMTP_STAGE_STARTTLS;
-	case PHASE_CREDENTIAL:
-	case PHASE_AUTH:
-	case PHASE_AUTH_FAILED:
-		return SMTP_STAGE_AUTH;
-	case PHASE_READY:
-		return c->jobs != NULL && c->jobs->begun ? job_stage(c, c->jobs) : SMTP_STAGE_NONE;
-	default:
-		return SMTP_STAGE_QUIT;
-	}
-}
-
-/* Ends one job of a session that is over (see the head of this file). */
-static void
-abandon_job(struct smtp_client *c, struct job *j)
-{
-	bool maybe_taken =
-	    j->content_done && c->written >= j->end && c->closing.code != 421 && j->got < j->sent;
-	bool reached = j->begun && c->written > j->start;
-	struct smtp_reply r = c->closing;
-
-	r.in_doubt = maybe_taken;
-	if (reached)
-		r.stage = job_stage(c, j);
-	job_decide(j, &r);
-	j->untried = !maybe_taken && !j->answered && (!reached || c->jobs_done > 0);
-	if (c->closing.code == 0)
-		client_note_format(c, j, true, "%s%s",
-		    c->closing.text == NULL ? "The session ended." : c->closing.text,
-		    maybe_taken ? " (The whole message was sent; it may have been accepted.)" : "");
-}
-
-void
-client_close(struct smtp_client *c, struct smtp_reply *why)
-{
-	if (c->phase == PHASE_CLOSED) {
-		smtp_reply_clear(why);
-		return;
-	}
-	c->closing = *why;
-	*why = (struct smtp_reply){0};
-	if (c->phase < PHASE_READY && c->closing.code == 0)
-		client_note_format(c, NULL, true, "%s",
-		    c->closing.text == NULL ? "The session ended." : c->closing.text);
-	while (c->jobs != NULL) {
-		struct job *j = take_first(c);
-
-		abandon_job(c, j);
-		report_job(c, j);
-	}
-	c->phase = PHASE_CLOSED;
-	c->awaiting = false;
-	c->event = SMTP_CLIENT_NONE;
-	client_auth_wipe(c);
-	buf_clear(&c->out);
-	c->out_at = 0;
-}
-
-static const char *
-fault_words(enum smtp_fault fault)
-{
-	switch (fault) {
-	case SMTP_FAULT_CLOSED:
-		return "The server closed the connection.";
-	case SMTP_FAULT_TIMEOUT:
-		return "The server did not answer in time.";
-	case SMTP_FAULT_LOCAL:
-		return "Out of memory.";
-	default:
-		return NULL;
-	}
-}
-
-void
-client_fault(struct smtp_client *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
-{
-	struct smtp_reply r = {
-	    .stage = stage == SMTP_STAGE_NONE ? client_stage(c) : stage, .fault = fault};
-
-	if (words == NULL)
-		words = fault_words(fault);
-	if (words != NULL)
-		r.text = strdup(words);
-	client_close(c, &r);
-}
-
-void
-smtp_client_lost(
-    struct smtp_client *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
-{
-	client_fault(c, stage, fault, words);
-}
-
-void
-smtp_client_fail(
-    struct smtp_client *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
-{
-	bool may_quit = !c->awaiting && c->jobs == NULL &&
-			(c->phase == PHASE_CREDENTIAL || c->phase == PHASE_AUTH_FAILED ||
-			    c->phase == PHASE_READY);
-
-	client_fault(c, stage, fault, words);
-	if (may_quit)
-		(void)buf_append_str(&c->out, "QUIT\r\n");
-}
-
-void
-smtp_client_quit(struct smtp_client *c, uint64_t now)
-{
-	c->now = now;
-	if (!c->awaiting && c->jobs == NULL)
-		c->since = now;
-	c->quitting = true;
-}
-
-/* ---- replies ---- */
-
-struct job *
-client_awaited_job(const struct smtp_client *c)
-{
-	return c->jobs != NULL && c->jobs->got < c->jobs->sent ? c->jobs : NULL;
-}
-
-/* Moves the reply out of the parser. False when memory is out: the session is then over. */
 static bool
-take_reply(struct smtp_client *c, enum smtp_stage stage, struct smtp_reply *ret)
+begin(struct smtp_client *c, struct job *j, const struct job *before)
 {
-	*ret = (struct smtp_reply){0};
-	if (smtp_reply_parser_take(&c->parser, stage, ret) == 0)
-		return true;
-	client_fault(c, stage, SMTP_FAULT_LOCAL, NULL);
-	return false;
+	/* Behind another job's: as far as the window in octets goes. */
+	if (before != NULL && c->bytes_in_flight + j->spec.body_len > c->config.window_bytes)
+		return false;
+	j->begun = true;
+	j->start = c->produced;
+	c->bytes_in_flight += j->spec.body_len;
+	if (before != NULL ? before->bdat : c->dirty)
+		return step_command(c, j, "RSET");
+	j->sent = j->got = STEP_MAIL;
+	return true;
+}
+
+static bool
+send_mail(struct smtp_client *c, struct job *j)
+{
+	static const char *const ret[] = {
+	    [SMTP_RET_NONE] = "", [SMTP_RET_FULL] = " RET=FULL", [SMTP_RET_HDRS] = " RET=HDRS"};
+	const struct smtp_client_job *m = &j->spec;
+	bool dsn = (c->extensions & SMTP_EXT_DSN) != 0, envid = dsn && m->envid[0] != '\0';
+	char size[32] = "";
+
+	if ((c->extensions & SMTP_EXT_SIZE) != 0)
+		(void)snprintf(size, sizeof(size), " SIZE=%zu", m->body_len);
+	return step_command(c, j, "MAIL FROM:<%s>%s%s%s%s%s%s%s", m->sender, size,
+	    m->eight_bit ? " BODY=8BITMIME" : "", m->smtputf8 ? " SMTPUTF8" : "",
+	    m->requiretls ? " REQUIRETLS" : "", dsn ? ret[m->ret] : "", envid ? " ENVID=" : "",
+	    envid ? m->envid : "");
+}
+
+static bool
+send_rcpt(struct smtp_client *c, struct job *j)
+{
+	const struct smtp_client_recipient *r = &j->spec.recipients[j->sent - STEP_RCPT];
+
+	return step_command(c, j, "RCPT TO:<%s>%s", r->address,
+	    (c->extensions & SMTP_EXT_DSN) != 0 ? r->params : "");
+}
+
+static bool
+send_bdat(struct smtp_client *c, struct job *j)
+{
+	if (j->patient && j->got < job_step_data(j))
+		return false;
+	if (!step_command(c, j, "BDAT %zu LAST", j->spec.body_len))
+		return false;
+	note_format(c, j, false, "%zu octets of content", j->spec.body_len);
+	j->streaming = true;
+	return true;
+}
+
+/* The content behind DATA. The server asks for it even where it refused every recipient (RFC 2920
+ * section 3.1): it then gets an empty message, which it refuses in turn. */
+static bool
+start_content(struct smtp_client *c, struct job *j)
+{
+	if (!j->go_ahead)
+		return false;
+	if (job_is_refused(j)) {
+		j->body_at = j->spec.body_len;
+		note_format(c, j, false, "no content: nobody is left to take it");
+	} else {
+		note_format(
+		    c, j, false, "%zu octets of content, and the final dot", j->spec.body_len);
+	}
+	j->sent++;
+	j->streaming = true;
+	return true;
+}
+
+/* A piece of content with its dots doubled (RFC 5321 section 4.5.2). */
+static bool
+put_stuffed(struct smtp_client *c, struct job *j, const char *p, size_t len)
+{
+	while (len > 0) {
+		const char *lf = memchr(p, '\n', len);
+		size_t take = lf == NULL ? len : (size_t)(lf - p) + 1;
+
+		if (j->at_line_start && *p == '.' && !put(c, ".", 1))
+			return false;
+		if (!put(c, p, take))
+			return false;
+		j->at_line_start = lf != NULL;
+		p += take;
+		len -= take;
+	}
+	return true;
+}
+
+/* The next piece, or the end. */
+static bool
+stream(struct smtp_client *c, struct job *j)
+{
+	size_t left = j->spec.body_len - j->body_at,
+	       take = left < CONTENT_PIECE ? left : CONTENT_PIECE;
+	const char *p = j->spec.body + j->body_at;
+
+	if (take > 0) {
+		if (!(j->bdat ? put(c, p, take) : put_stuffed(c, j, p, take)))
+			return false;
+		j->body_at += take;
+		if (take < left)
+			return true;
+	}
+	if (!j->bdat && !put(c, j->at_line_start ? ".\r\n" : "\r\n.\r\n", j->at_line_start ? 3 : 5))
+		return false;
+	j->streaming = false;
+	j->content_done = true;
+	j->end = c->produced;
+	finish_jobs(c);
+	return true;
+}
+
+/* Sends the next step of a job. False when it has to wait, is cut short, or the session is over. */
+static bool
+send_step(struct smtp_client *c, struct job *j, const struct job *before)
+{
+	if (j->streaming)
+		return stream(c, j);
+	if ((c->extensions & SMTP_EXT_PIPELINING) == 0 && awaited_job(c) != NULL)
+		return false;
+	if (!j->begun)
+		return begin(c, j, before);
+	if (j->sent == STEP_MAIL)
+		return send_mail(c, j);
+	if (j->sent < job_step_data(j))
+		return send_rcpt(c, j);
+	if (j->spec.trial) {
+		j->cut = true;
+		return false;
+	}
+	if (j->bdat)
+		return send_bdat(c, j);
+	if (j->sent == job_step_data(j))
+		return step_command(c, j, "DATA");
+	return start_content(c, j);
+}
+
+/* The first job with something left to send, and the one in front of it. */
+static struct job *
+sending_job(const struct smtp_client *c, struct job **before)
+{
+	struct job *j = c->jobs;
+
+	*before = NULL;
+	while (j != NULL && (j->cut || j->content_done)) {
+		*before = j;
+		j = j->next;
+	}
+	return j;
+}
+
+static bool
+may_quit(const struct smtp_client *c)
+{
+	bool wanted = c->quitting || c->draining || (c->phase == PHASE_READY && c->mails_left == 0);
+
+	return wanted && c->jobs == NULL && !c->awaiting && c->phase != PHASE_TLS &&
+	       c->phase < PHASE_QUIT;
+}
+
+/* Fills the output while there is something to send and room. */
+static void
+produce(struct smtp_client *c)
+{
+	struct job *j, *before;
+
+	if (c->out.len - c->out_at > OUT_LOW || c->phase == PHASE_CLOSED)
+		return;
+	if (c->out_at > 0) {
+		buf_consume(&c->out, c->out_at);
+		c->out_at = 0;
+	}
+	while (c->phase == PHASE_READY && c->out.len < OUT_FULL) {
+		j = sending_job(c, &before);
+		if (j == NULL || !send_step(c, j, before))
+			break;
+	}
+	if (may_quit(c)) {
+		c->phase = PHASE_QUIT;
+		c->awaiting = true;
+		c->since = c->now;
+		c->event = SMTP_CLIENT_NONE;
+		send_command(c, "QUIT");
+	}
+}
+
+/* ---- output ---- */
+
+const char *
+smtp_client_output(struct smtp_client *c, size_t *len)
+{
+	produce(c);
+	*len = c->out.len - c->out_at;
+	return *len == 0 ? NULL : c->out.data + c->out_at;
 }
 
 void
-client_close_by_reply(struct smtp_client *c)
+smtp_client_wrote(struct smtp_client *c, size_t len, uint64_t now)
 {
-	struct smtp_reply r;
-
-	if (take_reply(c, client_stage(c), &r))
-		client_close(c, &r);
+	c->now = c->since = now;
+	c->out_at += len;
+	c->written += len;
+	if (c->out_at >= c->out.len) {
+		buf_clear(&c->out);
+		c->out_at = 0;
+	}
 }
 
-void
-client_protocol_error(struct smtp_client *c, const char *what)
-{
-	char words[160];
-
-	(void)snprintf(words, sizeof(words), "%s: %d", what, c->parser.code);
-	client_fault(c, SMTP_STAGE_NONE, SMTP_FAULT_PROTOCOL, words);
-}
+/* ---- input ---- */
 
 static void
 recipient_reply(struct job *j, size_t i, struct smtp_reply *r)
@@ -690,11 +1837,11 @@ job_reply(struct smtp_client *c, struct job *j)
 	struct smtp_reply r;
 
 	if (c->parser.code == 421) {
-		client_close_by_reply(c);
+		end_by_reply(c);
 		return;
 	}
 	if (!reply_fits(c, j, step, c->parser.code)) {
-		client_protocol_error(c, "The server gave a reply that does not fit the command");
+		protocol_error(c, "The server gave a reply that does not fit the command");
 		return;
 	}
 	if (!take_reply(c, job_stage(c, j), &r))
@@ -710,7 +1857,7 @@ job_reply(struct smtp_client *c, struct job *j)
 		j->cut = true;
 	if (j->spec.trial && j->got == job_step_data(j))
 		j->cut = true;
-	client_finish_jobs(c);
+	finish_jobs(c);
 }
 
 static void
@@ -718,13 +1865,13 @@ reply(struct smtp_client *c)
 {
 	c->heard = c->since = c->now;
 	if (c->awaiting)
-		client_session_reply(c);
-	else if (client_awaited_job(c) != NULL)
+		session_reply(c);
+	else if (awaited_job(c) != NULL)
 		job_reply(c, c->jobs);
 	else if (c->parser.code == 421)
-		client_close_by_reply(c);
+		end_by_reply(c);
 	else
-		client_protocol_error(c, "The server sent a reply that nothing had asked for");
+		protocol_error(c, "The server sent a reply that nothing had asked for");
 }
 
 /* Refusals, and what became of the content, stand in a transcript also where there is hardly room.
@@ -739,7 +1886,7 @@ must_be_shown(const struct job *j, const char *line, size_t len)
 static void
 take_line(struct smtp_client *c, const char *line, size_t len)
 {
-	struct job *j = c->awaiting ? NULL : client_awaited_job(c);
+	struct job *j = c->awaiting ? NULL : awaited_job(c);
 	char shown[SMTP_REPLY_LINE_MAX];
 	int r;
 
@@ -751,24 +1898,24 @@ take_line(struct smtp_client *c, const char *line, size_t len)
 		if (len > SMTP_REPLY_LINE_MAX - 2)
 			len = SMTP_REPLY_LINE_MAX - 2;
 		memcpy(shown, line, len);
-		client_blank_secrets(c, shown, len);
+		blank_secrets(c, shown, len);
 		line = shown;
 	}
 	if (c->parser.lines == 0 && c->now - c->since >= SLOW)
-		client_note_format(c, j, true, "%llu.%llu s later",
+		note_format(c, j, true, "%llu.%llu s later",
 		    (unsigned long long)(c->now - c->since) / 1000,
 		    (unsigned long long)(c->now - c->since) % 1000 / 100);
 	/* A challenge may hold anything, in base64: what it says is noted where it is understood.
 	 */
-	client_note(c, j, must_be_shown(j, line, len), "S: ", line,
+	note(c, j, must_be_shown(j, line, len), "S: ", line,
 	    c->phase == PHASE_AUTH && len > 4 && line[0] == '3' ? 4 : len);
 	r = smtp_reply_parser_line(&c->parser, line, len);
 	if (r > 0)
 		reply(c);
 	else if (r == -ENOMEM)
-		client_fault(c, SMTP_STAGE_NONE, SMTP_FAULT_LOCAL, NULL);
+		fail_session(c, SMTP_STAGE_NONE, SMTP_FAULT_LOCAL, NULL);
 	else if (r < 0)
-		client_fault(c, SMTP_STAGE_NONE, SMTP_FAULT_PROTOCOL,
+		fail_session(c, SMTP_STAGE_NONE, SMTP_FAULT_PROTOCOL,
 		    "The server sent a line that is no reply.");
 }
 
@@ -788,19 +1935,19 @@ smtp_client_input(struct smtp_client *c, const char *bytes, size_t len, uint64_t
 		size_t take = lf == NULL ? len : (size_t)(lf - bytes) + 1;
 
 		if (c->phase == PHASE_TLS) {
-			client_fault(c, SMTP_STAGE_STARTTLS, SMTP_FAULT_INJECTION,
+			fail_session(c, SMTP_STAGE_STARTTLS, SMTP_FAULT_INJECTION,
 			    "The server sent more in clear behind its reply to STARTTLS.");
 			return;
 		}
 		if (c->in.len + take > line_limit(c)) {
-			client_fault(c, SMTP_STAGE_NONE, SMTP_FAULT_PROTOCOL,
+			fail_session(c, SMTP_STAGE_NONE, SMTP_FAULT_PROTOCOL,
 			    "The server sent a line without end.");
 			return;
 		}
 		if (lf != NULL && c->in.len == 0) {
 			take_line(c, bytes, take - 1);
 		} else if (buf_append(&c->in, bytes, take) < 0) {
-			client_fault(c, SMTP_STAGE_NONE, SMTP_FAULT_LOCAL, NULL);
+			fail_session(c, SMTP_STAGE_NONE, SMTP_FAULT_LOCAL, NULL);
 		} else if (lf != NULL) {
 			take_line(c, c->in.data, c->in.len - 1);
 			buf_clear(&c->in);
@@ -810,26 +1957,10 @@ smtp_client_input(struct smtp_client *c, const char *bytes, size_t len, uint64_t
 	}
 }
 
-/* ---- output ---- */
-
-const char *
-smtp_client_output(struct smtp_client *c, size_t *len)
+bool
+smtp_client_is_greeted(const struct smtp_client *c)
 {
-	client_produce(c);
-	*len = c->out.len - c->out_at;
-	return *len == 0 ? NULL : c->out.data + c->out_at;
-}
-
-void
-smtp_client_wrote(struct smtp_client *c, size_t len, uint64_t now)
-{
-	c->now = c->since = now;
-	c->out_at += len;
-	c->written += len;
-	if (c->out_at >= c->out.len) {
-		buf_clear(&c->out);
-		c->out_at = 0;
-	}
+	return c->received;
 }
 
 /* ---- events ---- */
@@ -867,24 +1998,12 @@ smtp_client_next(struct smtp_client *c, struct smtp_client_event *ret)
 	return false;
 }
 
-unsigned
-smtp_client_extensions(const struct smtp_client *c)
-{
-	return c->extensions;
-}
-
-bool
-smtp_client_is_greeted(const struct smtp_client *c)
-{
-	return c->received;
-}
-
 /* ---- deadlines ---- */
 
 static uint64_t
 patience(const struct smtp_client *c)
 {
-	const struct job *j = client_awaited_job(c);
+	const struct job *j = awaited_job(c);
 
 	switch (c->phase) {
 	case PHASE_TLS:
@@ -919,5 +2038,68 @@ smtp_client_timeout(struct smtp_client *c, uint64_t now)
 	if (now < smtp_client_deadline(c))
 		return;
 	c->now = now;
-	client_fault(c, SMTP_STAGE_NONE, SMTP_FAULT_TIMEOUT, NULL);
+	fail_session(c, SMTP_STAGE_NONE, SMTP_FAULT_TIMEOUT, NULL);
+}
+
+/* ---- life ---- */
+
+struct smtp_client *
+smtp_client_new(const struct smtp_client_config *config, uint64_t now)
+{
+	struct smtp_client *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->config = *config;
+	c->host = strdup(config->host);
+	c->ehlo_name = strdup(config->ehlo_name);
+	c->in = (struct buf)BUF_INIT(SMTP_REPLY_MAX);
+	/* The AUTH lines pass through here: wiping until the session is authenticated. */
+	c->out = (struct buf)BUF_INIT_WIPE(SIZE_MAX / 4);
+	c->transcript = (struct buf)BUF_INIT(SMTP_CLIENT_TRANSCRIPT_MAX);
+	c->domains = (struct buf)BUF_INIT(DOMAINS_MAX);
+	for (unsigned i = 0; i < ARRAY_SIZE(c->auth.raw); i++) {
+		c->auth.raw[i] = (struct buf)BUF_INIT_WIPE(SECRET_MAX + 4096);
+		c->auth.encoded[i] = (struct buf)BUF_INIT_WIPE((size_t)2 * SECRET_MAX);
+	}
+	c->last = &c->jobs;
+	c->done_last = &c->done;
+	c->now = c->since = c->heard = now;
+	if (c->host == NULL || c->ehlo_name == NULL)
+		return smtp_client_free(c);
+	c->config.host = c->host;
+	c->config.ehlo_name = c->ehlo_name;
+	if (c->config.window == 0)
+		c->config.window = 1;
+	if (config->tls == SMTP_TLS_IMPLICIT) {
+		c->phase = PHASE_TLS;
+		c->event = SMTP_CLIENT_START_TLS;
+	} else {
+		c->phase = PHASE_GREETING;
+		c->awaiting = true;
+	}
+	return c;
+}
+
+struct smtp_client *
+smtp_client_free(struct smtp_client *c)
+{
+	if (c == NULL)
+		return NULL;
+	auth_wipe(c);
+	c->out.wipe = c->phase < PHASE_READY || c->out.wipe;
+	buf_free(&c->out);
+	buf_free(&c->in);
+	buf_free(&c->transcript);
+	buf_free(&c->domains);
+	smtp_reply_parser_free(&c->parser);
+	smtp_reply_clear(&c->event_reply);
+	smtp_reply_clear(&c->closing);
+	jobs_free(c->jobs);
+	jobs_free(c->done);
+	job_free(c->reported);
+	free(c->host);
+	free(c->ehlo_name);
+	free(c);
+	return NULL;
 }

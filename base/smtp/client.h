@@ -159,8 +159,6 @@ unsigned smtp_client_room(const struct smtp_client *c);
  * parameter that would break a command line; -ENOMEM. A job that the server cannot take (SIZE,
  * 8BITMIME, SMTPUTF8) is taken and done at once. */
 int smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *job, uint64_t now);
-/* Jobs taken and not yet done. */
-unsigned smtp_client_in_flight(const struct smtp_client *c);
 /* No more jobs: QUIT once all are done. */
 void smtp_client_quit(struct smtp_client *c, uint64_t now);
 

@@ -187,7 +187,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	smtp_client_lost(o.client, SMTP_STAGE_NONE, SMTP_FAULT_CLOSED, NULL);
 	take_events(&o);
-	require(o.closed && o.done == o.submitted && smtp_client_in_flight(o.client) == 0);
+	require(o.closed && o.done == o.submitted);
 	check_text(smtp_client_session_transcript(o.client));
 	(void)smtp_client_free(o.client);
 	(void)secret_free(o.secret);
