@@ -1,6 +1,8 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * sign-in.h: what the ways of `frank authorize` share. See verb-authorize.c.
+ * sign-in.h: the ways of `frank authorize` that need no browser on this machine, and what they
+ * share with the one that does (verb-authorize.c). Each returns an exit status, errors having been
+ * said.
  */
 #ifndef FRANK_ADMIN_SIGN_IN_H
 #define FRANK_ADMIN_SIGN_IN_H
@@ -26,13 +28,14 @@ int sign_in_url(const struct cli *cli, const struct message *m, struct buf *ret)
 int sign_in_report(
     const struct cli *cli, struct link *l, const char *account, const struct message *done);
 
-/* By a code that is typed in on another device. device.c */
-int device_sign_in(const struct cli *cli, struct link *l, const char *account, bool for_program);
+/* Signs in by a code that is typed in on another device, and waits for the outcome. `for_program`:
+ * the address and the code stand alone on the first two lines of standard output. */
+int sign_in_by_code(const struct cli *cli, struct link *l, const char *account, bool for_program);
 
-/* Prints a text for the mailbox's owner with the address to open. invite.c */
-int invite_print(const struct cli *cli, struct link *l, const char *account,
+/* Prints a text for the mailbox's owner with the address to open. `port` 0: the configured one. */
+int sign_in_invite(const struct cli *cli, struct link *l, const char *account,
     const struct sign_in_conf *conf, unsigned port);
-/* Takes the address that the owner sent back. invite.c */
-int invite_finish(const struct cli *cli, struct link *l, const char *account);
+/* Takes the address that the owner sent back, from the terminal or standard input. */
+int sign_in_finish(const struct cli *cli, struct link *l, const char *account);
 
 #endif

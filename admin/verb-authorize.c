@@ -142,36 +142,6 @@ open_listener(struct sign_in *s, unsigned port)
 	return EX_OK;
 }
 
-void
-sign_in_uri(const struct sign_in_conf *conf, unsigned port, char *ret, size_t size)
-{
-	bool bare_six = strcmp(conf->host, "::1") == 0, usual = port == (conf->https ? 443 : 80);
-	char number[16] = "";
-
-	if (port != 0 && !usual)
-		(void)snprintf(number, sizeof(number), ":%u", port);
-	(void)snprintf(ret, size, "%s://%s%s%s%s%s", conf->https ? "https" : "http",
-	    bare_six ? "[" : "", conf->host, bare_six ? "]" : "", number, conf->path);
-}
-
-/* What comes from frankd goes to a terminal and to xdg-open: printable, and a web address, never an
- * option. */
-int
-sign_in_url(const struct cli *cli, const struct message *m, struct buf *ret)
-{
-	CLEANUP_SECRET struct secret *url = message_secret(m, F_URL);
-
-	if (url == NULL)
-		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
-	if (!secret_is_printable(url, false) ||
-	    (strncmp((const char *)secret_bytes(url), "https://", 8) != 0 &&
-		strncmp((const char *)secret_bytes(url), "http://", 7) != 0))
-		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd gave an address that is none");
-	if (buf_append(ret, secret_bytes(url), secret_len(url)) < 0)
-		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
-	return EX_OK;
-}
-
 static int
 keep_url(struct sign_in *s, const struct message *m)
 {
@@ -482,61 +452,6 @@ show_end(struct sign_in *s, const struct message *done)
 			break;
 }
 
-/* ---- after ---- */
-
-struct report {
-	const struct cli *cli;
-	const char *account;
-};
-
-static int
-print_credential(void *arg, const struct message *m)
-{
-	const struct report *r = arg;
-	const char *identity = message_str(m, F_IDENTITY);
-	uint64_t until = message_u64(m, F_UNTIL, 0);
-	char when[64];
-
-	if (message_type(m) != M_ROW_CREDENTIAL ||
-	    strcmp(message_str(m, F_ACCOUNT), r->account) != 0)
-		return EX_OK;
-	if (identity != NULL) {
-		(void)fputs("Signed in as ", stdout);
-		cli_put(r->cli, COLOUR_BOLD, identity, 0);
-		(void)fputs(".\n", stdout);
-	}
-	if (until > 0) {
-		cli_relative_time(until, (uint64_t)time(NULL), when, sizeof(when));
-		(void)printf("The access token ends %s; Frank renews it by itself.\n", when);
-	}
-	return EX_OK;
-}
-
-int
-sign_in_report(
-    const struct cli *cli, struct link *l, const char *account, const struct message *done)
-{
-	struct report r = {.cli = cli, .account = account};
-	const char *warning = message_str(done, F_WARNING);
-	struct message *m;
-	int status = link_done(cli, done);
-
-	if (status != EX_OK)
-		return status;
-	cli_put(cli, COLOUR_GOOD, account, 0);
-	(void)fputs(" is authorized.\n", stdout);
-	m = message_new(M_KEEPER_STATUS);
-	message_put_str(m, F_ACCOUNT, account);
-	status = link_list(l, m, print_credential, &r, NULL);
-	if (warning != NULL) {
-		(void)fputs("Note: ", stdout);
-		cli_put(cli, COLOUR_WARN, warning, 0);
-		(void)fputc('\n', stdout);
-	}
-	(void)printf("Next: frank test %s\n", account);
-	return status;
-}
-
 static int
 catch_signals(void)
 {
@@ -587,9 +502,9 @@ sign_in(struct sign_in *s, const struct arguments *args, unsigned port)
 	if (status != EX_OK)
 		return status;
 	if (arguments_has(args, OPTION_FINISH))
-		return invite_finish(s->cli, &s->link, s->account);
+		return sign_in_finish(s->cli, &s->link, s->account);
 	if (arguments_has(args, OPTION_INVITE))
-		return invite_print(s->cli, &s->link, s->account, &s->conf, port);
+		return sign_in_invite(s->cli, &s->link, s->account, &s->conf, port);
 	if (port == 0)
 		port = s->conf.port;
 	if (!device && !s->conf.device) {
@@ -602,7 +517,7 @@ sign_in(struct sign_in *s, const struct arguments *args, unsigned port)
 	cleanup_link(&s->link);
 	s->link = (struct link)LINK_INIT;
 	status = link_open(&s->link, s->cli, ROLE_KEEPER, DEVICE_PATIENCE);
-	return status != EX_OK ? status : device_sign_in(s->cli, &s->link, s->account, no_browser);
+	return status != EX_OK ? status : sign_in_by_code(s->cli, &s->link, s->account, no_browser);
 }
 
 int
