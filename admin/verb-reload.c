@@ -8,14 +8,23 @@ int
 verb_reload(const struct cli *cli, const struct arguments *args)
 {
 	CLEANUP_LINK struct link l = LINK_INIT;
+	CLEANUP_MESSAGE struct message *done = NULL;
 	int status = link_open(&l, cli, ROLE_QUEUE, RELOAD_PATIENCE);
+	const char *warnings;
 
 	if (status == EX_OK)
-		status = link_list(&l, message_new(M_CLIENT_RELOAD), NULL, NULL, NULL);
+		status = link_list(&l, message_new(M_CLIENT_RELOAD), NULL, NULL, &done);
+	if (status == EX_OK)
+		status = link_done(cli, done);
 	if (status != EX_OK)
 		return status;
+	warnings = message_str(done, F_WARNING);
 	if (cli->json)
-		return cli_print_json(json_pack("{s:b}", "reloaded", 1), EX_OK);
+		return cli_print_json(
+		    json_pack("{s:b, s:s*}", "reloaded", 1, "warnings", warnings), EX_OK);
+	/* what frankd --check would have said */
+	if (warnings != NULL)
+		(void)fputs(warnings, stderr);
 	(void)puts("The configuration was read anew.");
 	return EX_OK;
 }

@@ -376,9 +376,7 @@ on_reload_end(void *arg, int r, const struct buf *why)
 		    (unsigned long long)settings_generation(d->settings),
 		    settings_conf(d->settings)->account_count,
 		    settings_conf(d->settings)->service_count);
-	supervisor_reload_ends(d->supervisor, r == 0         ? NULL
-					      : why->len > 0 ? buf_str(why)
-							     : strerror(-r));
+	supervisor_reload_ends(d->supervisor, r, buf_str(why));
 	if (d->ready)
 		notify_send("READY=1");
 }

@@ -356,16 +356,16 @@ start_wanted(struct supervisor *s, enum role_id user, enum role_id role)
 /* ---- wishes for a reload ---- */
 
 static void
-answer_wish(struct child *c, uint64_t id, const char *error)
+answer_wish(struct child *c, uint64_t id, enum field field, const char *report)
 {
 	struct message *m = message_new(M_RELOAD_RESULT);
 	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX);
 
 	message_put_u64(m, F_ID, id);
-	if (error != NULL) {
+	if (*report != '\0') {
 		/* it goes into one message */
-		(void)buf_append(&text, error, strnlen(error, REPORT_MAX - 1));
-		message_put_str(m, F_ERROR, buf_str(&text));
+		(void)buf_append(&text, report, strnlen(report, REPORT_MAX - 1));
+		message_put_str(m, field, buf_str(&text));
 	}
 	tell(c, m, -1);
 }
@@ -376,7 +376,7 @@ take_wish(struct child *c, uint64_t id)
 	struct supervisor *s = c->supervisor;
 
 	if (s->wish_count == WISHES_MAX) {
-		answer_wish(c, id, "Too many wait for a reload.");
+		answer_wish(c, id, F_ERROR, "Too many wait for a reload.");
 		return;
 	}
 	s->wishes[s->wish_count++] = (struct wish){.id = id};
@@ -391,13 +391,16 @@ supervisor_reload_begins(struct supervisor *s)
 }
 
 void
-supervisor_reload_ends(struct supervisor *s, const char *error)
+supervisor_reload_ends(struct supervisor *s, int r, const char *report)
 {
 	size_t kept = 0;
 
+	if (r < 0 && *report == '\0')
+		report = strerror(-r);
 	for (size_t i = 0; i < s->wish_count; i++) {
 		if (s->wishes[i].heard)
-			answer_wish(&s->children[ROLE_QUEUE], s->wishes[i].id, error);
+			answer_wish(&s->children[ROLE_QUEUE], s->wishes[i].id,
+			    r < 0 ? F_ERROR : F_WARNING, report);
 		else
 			s->wishes[kept++] = s->wishes[i];
 	}

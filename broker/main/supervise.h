@@ -51,10 +51,10 @@ struct supervisor *supervisor_free(struct supervisor *s);
  * the old one. */
 void supervisor_reconfigure(struct supervisor *s, const struct settings *settings);
 
-/* A reload begins, and ends with `error` (NULL: well): those who wished for one before it began are
- * answered. */
+/* A reload begins, and ends with `r` (0 or negative errno) and a report, one line for each error or warning: whoever
+ * asked for one before it began gets that report. */
 void supervisor_reload_begins(struct supervisor *s);
-void supervisor_reload_ends(struct supervisor *s, const char *error);
+void supervisor_reload_ends(struct supervisor *s, int r, const char *report);
 
 /*
  * Stops: the network roles finish what they are at, then queue and keeper, then whoever is left is

@@ -437,8 +437,11 @@ control_reload_result(struct control *k, const struct message *m)
 		if (error != NULL) {
 			control_fail(c, error, EX_CONFIG);
 		} else {
-			(void)control_send_done(
-			    c, NULL, EX_OK, "The new configuration is in force.");
+			struct message *done = message_new(M_QUEUE_DONE);
+
+			message_put_str(done, F_TEXT, "The new configuration is in force.");
+			message_put_str(done, F_WARNING, message_str(m, F_WARNING));
+			(void)channel_send(c->channel, done, -1);
 			control_end(c);
 		}
 		return;

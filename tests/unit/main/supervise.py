@@ -269,6 +269,10 @@ class Supervision(unittest.TestCase):
         self.start()
         os.kill(self.role('frank-queue'), signal.SIGHUP)
         self.assertTrue(self.saw(r'reload: good'))
+        # whoever asks for the reload sees what --check would warn of
+        self.write('frank.conf', CONF.format(dir=self.dir) + 'spool { lifetime = "1h" }\n')
+        os.kill(self.role('frank-queue'), signal.SIGHUP)
+        self.assertTrue(self.saw('reload: good(.*)warning: spool: warn-after is longer than lifetime'), self.text())
         self.write('frank.conf', CONF.format(dir=self.dir) + 'account "more" { nonsense = 1 }\n')
         os.kill(self.role('frank-queue'), signal.SIGHUP)
         self.assertTrue(self.saw('reload: .*frank.conf:[0-9]+: error: .*nonsense'), self.text())
@@ -281,9 +285,9 @@ class Supervision(unittest.TestCase):
         self.write('frank.conf', CONF.format(dir=self.dir).replace('account "none"', 'account "third"').replace(
             'accounts = {"relay", "none"}', 'accounts = {"relay"}'))
         self.p.send_signal(signal.SIGHUP)
-        self.assertTrue(self.saw('Configuration 3 is in force'), self.text())
-        self.assertTrue(self.saw(r'\[queue\]: configuration 3: accounts=2 services=1'))
-        self.assertEqual(len(re.findall('Configuration [0-9]+ is in force', self.text())), 2)
+        self.assertTrue(self.saw('Configuration 4 is in force'), self.text())
+        self.assertTrue(self.saw(r'\[queue\]: configuration 4: accounts=2 services=1'))
+        self.assertEqual(len(re.findall('Configuration [0-9]+ is in force', self.text())), 3)
         self.stop()
 
     def command_secret(self, script):
