@@ -556,13 +556,23 @@ set_body(struct http_transfer *t, const struct http_request *q)
 	return set_fresh(t);
 }
 
+/* Refuses a second handshake within a session, as tls.c of the send role does: a server has no reason for
+ * one, and could change its certificate by it. */
+static CURLcode
+refuse_renegotiation(CURL *easy, void *context, void *arg)
+{
+	(void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+	return CURLE_OK;
+}
+
 static int
 set_trust(struct http_transfer *t, const struct http_request *q)
 {
 	struct curl_blob blob;
 
 	if (curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) !=
-	    CURLE_OK)
+		CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, refuse_renegotiation) != CURLE_OK)
 		return -EINVAL;
 	if (q->ca == NULL)
 		return 0;
