@@ -132,7 +132,7 @@ on_event(evutil_socket_t sock, short what, void *arg)
 }
 
 static void
-on_addresses(void *arg, const struct address *addresses, size_t count, enum smtp_fault fault,
+on_addresses(void *arg, const struct netaddr *addresses, size_t count, enum smtp_fault fault,
     const char *words)
 {
 	struct finder *f = arg;

@@ -68,7 +68,7 @@ on_event(evutil_socket_t sock, short what, void *arg)
 }
 
 static bool
-set_up(struct probe *p, struct event_base *base, const struct address *address)
+set_up(struct probe *p, struct event_base *base, const struct netaddr *address)
 {
 	struct timeval patience = {.tv_sec = PATIENCE};
 	BIO *out;
@@ -92,7 +92,7 @@ set_up(struct probe *p, struct event_base *base, const struct address *address)
 }
 
 struct probe *
-probe_new(struct event_base *base, const struct address *address, void (*done)(void *arg, bool tls),
+probe_new(struct event_base *base, const struct netaddr *address, void (*done)(void *arg, bool tls),
     void *arg)
 {
 	struct probe *p = calloc(1, sizeof(*p));

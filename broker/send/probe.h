@@ -17,7 +17,7 @@ struct probe;
 
 /* `done` is called once, not from within probe_new: `tls` when the server answered in TLS. NULL: it
  * cannot be tried. */
-struct probe *probe_new(struct event_base *base, const struct address *address,
+struct probe *probe_new(struct event_base *base, const struct netaddr *address,
     void (*done)(void *arg, bool tls), void *arg);
 /* `done` will not be called. Takes NULL; returns NULL. Not from within `done`: the probe frees
  * itself behind it. */

@@ -9,7 +9,6 @@
 #include "broker/send/resolver.h"
 
 #include <ares.h>
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -41,7 +40,7 @@ struct resolver {
 };
 
 struct kind {
-	struct address list[RESOLVER_ADDRESSES_MAX];
+	struct netaddr list[RESOLVER_ADDRESSES_MAX];
 	size_t count;
 };
 
@@ -199,7 +198,7 @@ lookup_release(struct lookup *l)
 static void
 deliver(evutil_socket_t sock, short what, void *arg)
 {
-	struct address all[RESOLVER_ADDRESSES_MAX];
+	struct netaddr all[RESOLVER_ADDRESSES_MAX];
 	struct lookup *l = arg;
 	size_t count = 0;
 
@@ -246,7 +245,7 @@ query_ended(struct lookup *l)
 static void
 take_address(struct kind *k, const struct sockaddr *address, socklen_t len)
 {
-	struct address *a = &k->list[k->count];
+	struct netaddr *a = &k->list[k->count];
 
 	if (k->count == ARRAY_SIZE(k->list) || len > sizeof(a->sockaddr))
 		return;
@@ -497,43 +496,4 @@ resolver_query(struct resolver *r, const char *name, enum dns_type type, dns_don
 	dns_ask(r->channel, name, &q->question);
 	arm_timer(r);
 	return true;
-}
-
-/* ---- addresses ---- */
-
-void
-address_set_port(struct address *a, unsigned port)
-{
-	if (a->sockaddr.ss_family == AF_INET)
-		((struct sockaddr_in *)&a->sockaddr)->sin_port = htons((uint16_t)port);
-	else
-		((struct sockaddr_in6 *)&a->sockaddr)->sin6_port = htons((uint16_t)port);
-}
-
-void
-address_text(const struct address *a, char *to, size_t size)
-{
-	const void *bits =
-	    a->sockaddr.ss_family == AF_INET
-		? (const void *)&((const struct sockaddr_in *)&a->sockaddr)->sin_addr
-		: (const void *)&((const struct sockaddr_in6 *)&a->sockaddr)->sin6_addr;
-
-	if (inet_ntop(a->sockaddr.ss_family, bits, to, (socklen_t)size) == NULL)
-		(void)snprintf(to, size, "?");
-}
-
-bool
-address_is_loopback(const struct address *a)
-{
-	if (a->sockaddr.ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a->sockaddr;
-
-		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-	}
-	if (a->sockaddr.ss_family == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a->sockaddr;
-
-		return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-	}
-	return false;
 }

@@ -8,25 +8,20 @@
 #define FRANK_BROKER_SEND_RESOLVER_H
 
 #include <event2/event.h>
-#include <sys/socket.h>
 
 #include "base/smtp/smtp.h"
 #include "broker/send/dns.h"
+#include "broker/send/netaddr.h"
 
 enum { RESOLVER_ADDRESSES_MAX = 16, RESOLVER_SERVERS_MAX = 8 };
 
 struct resolver;
 struct lookup;
 
-struct address {
-	struct sockaddr_storage sockaddr;
-	socklen_t len;
-};
-
 /* The end of a look-up: addresses in the order to try them (RFC 6724), or a fault, NO_HOST or DNS,
  * with a sentence. Never called from within resolver_lookup. Everything is borrowed for the call.
  */
-typedef void resolver_done(void *arg, const struct address *addresses, size_t count,
+typedef void resolver_done(void *arg, const struct netaddr *addresses, size_t count,
     enum smtp_fault fault, const char *words);
 
 struct resolver *resolver_new(struct event_base *base);
@@ -61,10 +56,5 @@ struct lookup *resolver_cancel(struct lookup *l);
  * cannot be set up. There is no way to cancel: `arg` must live until the answer, which comes within seconds. */
 bool resolver_query(
     struct resolver *r, const char *name, enum dns_type type, dns_done *done, void *arg);
-
-/* "192.0.2.1" or "2001:db8::1". */
-void address_set_port(struct address *a, unsigned port);
-void address_text(const struct address *a, char *to, size_t size);
-bool address_is_loopback(const struct address *a);
 
 #endif

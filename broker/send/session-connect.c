@@ -37,7 +37,7 @@ note_connect_failure(struct session *s, size_t i, int error)
 				: error == ETIMEDOUT  ? SMTP_FAULT_CONNECT_TIMEOUT
 						      : SMTP_FAULT_UNREACHABLE;
 
-	address_text(&s->addresses[i], address, sizeof(address));
+	netaddr_text(&s->addresses[i], address, sizeof(address));
 	/* A network without a way to one kind of address says less than a host that answers. */
 	if (s->connect_fault == SMTP_FAULT_NONE || s->connect_fault == SMTP_FAULT_UNREACHABLE) {
 		s->connect_fault = fault;
@@ -75,7 +75,7 @@ static void on_attempt(evutil_socket_t sock, short what, void *arg);
 static int
 begin_attempt(struct session *s, size_t i)
 {
-	const struct address *a = &s->addresses[i];
+	const struct netaddr *a = &s->addresses[i];
 	struct attempt *t = &s->attempts[i];
 	int one = 1, r = 0,
 	    fd = socket(a->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -155,7 +155,7 @@ session_connect_clock(struct session *s, uint64_t now)
 static void
 hello_name(const struct session *s, char *to, size_t size)
 {
-	struct address own = {.len = sizeof(own.sockaddr)};
+	struct netaddr own = {.len = sizeof(own.sockaddr)};
 	char address[64];
 
 	if (s->send->hostname != NULL && strchr(s->send->hostname, '.') != NULL) {
@@ -166,14 +166,14 @@ hello_name(const struct session *s, char *to, size_t size)
 		(void)snprintf(to, size, "[127.0.0.1]");
 		return;
 	}
-	address_text(&own, address, sizeof(address));
+	netaddr_text(&own, address, sizeof(address));
 	(void)snprintf(
 	    to, size, own.sockaddr.ss_family == AF_INET6 ? "[IPv6:%s]" : "[%s]", address);
 }
 
 /* The first attempt that succeeded: `fd` is the session's from here on. */
 static void
-connected(struct session *s, const struct address *address, int fd)
+connected(struct session *s, const struct netaddr *address, int fd)
 {
 	const struct account *a = s->account;
 	char name[300], text[64];
@@ -183,7 +183,7 @@ connected(struct session *s, const struct address *address, int fd)
 	    .ehlo_name = name,
 	    .tls = s->tls,
 	    .mechanisms = a->mechanisms,
-	    .secret_without_tls = a->secret_without_tls && address_is_loopback(address),
+	    .secret_without_tls = a->secret_without_tls && netaddr_is_loopback(address),
 	    .scram = &crypto_for_scram,
 	    .window = WINDOW,
 	    .window_bytes = SESSION_WINDOW_BYTES,
@@ -197,7 +197,7 @@ connected(struct session *s, const struct address *address, int fd)
 	s->writable = event_new(s->send->base, fd, EV_WRITE, session_on_io, s);
 	memcpy(config.order, a->order, sizeof(config.order));
 	hello_name(s, name, sizeof(name));
-	address_text(address, text, sizeof(text));
+	netaddr_text(address, text, sizeof(text));
 	(void)snprintf(s->endpoint, sizeof(s->endpoint), "%s:%u [%s]", s->host, s->port, text);
 	session_note(s, "connected to %s", s->endpoint);
 	s->connected_at = send_now();
@@ -233,7 +233,7 @@ on_attempt(evutil_socket_t sock, short what, void *arg)
 /* ---- names ---- */
 
 static void
-on_resolved(void *arg, const struct address *addresses, size_t count, enum smtp_fault fault,
+on_resolved(void *arg, const struct netaddr *addresses, size_t count, enum smtp_fault fault,
     const char *words)
 {
 	struct session *s = arg;

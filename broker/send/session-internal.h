@@ -45,12 +45,12 @@ struct session {
 	enum smtp_tls tls;
 
 	/* the connection */
-	struct address addresses[RESOLVER_ADDRESSES_MAX];
+	struct netaddr addresses[RESOLVER_ADDRESSES_MAX];
 	struct attempt attempts[RESOLVER_ADDRESSES_MAX]; /* one for each address */
 	size_t address_count, address_at; /* those behind address_at were not tried yet */
 	size_t attempts_open;
 	uint64_t next_attempt;         /* when another is begun beside; 0: not by time */
-	struct address address;        /* connected to */
+	struct netaddr address;        /* connected to */
 	enum smtp_fault connect_fault; /* the most telling so far */
 	enum smtp_fault resolve_fault; /* of names, where there was no address to connect to */
 	char connect_words[420];

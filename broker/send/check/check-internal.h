@@ -49,7 +49,7 @@ struct check {
 
 	struct lookup *lookup;
 	struct alias *alias; /* the question for it, while it is open */
-	struct address addresses[RESOLVER_ADDRESSES_MAX];
+	struct netaddr addresses[RESOLVER_ADDRESSES_MAX];
 	size_t address_count;
 	struct look looks[CHECK_LOOKS_MAX]; /* the configured port first */
 	size_t look_count;

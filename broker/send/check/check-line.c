@@ -28,7 +28,7 @@ struct check_line {
 	char *host, *ehlo_name;
 	check_line_event *event;
 	void *arg;
-	struct address addresses[RESOLVER_ADDRESSES_MAX];
+	struct netaddr addresses[RESOLVER_ADDRESSES_MAX];
 	size_t at; /* the address that is tried */
 	int fd;
 	struct event *io, *timer;
@@ -151,7 +151,7 @@ static bool
 connect_next(struct check_line *l, int error)
 {
 	for (; l->at < l->config.address_count; l->at++) {
-		const struct address *a = &l->addresses[l->at];
+		const struct netaddr *a = &l->addresses[l->at];
 
 		l->fd =
 		    socket(a->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -176,13 +176,13 @@ connect_next(struct check_line *l, int error)
 static void
 own_name(const struct check_line *l, char *to, size_t size)
 {
-	struct address own = {.len = sizeof(own.sockaddr)};
+	struct netaddr own = {.len = sizeof(own.sockaddr)};
 	char text[64];
 
 	if (l->ehlo_name != NULL && strchr(l->ehlo_name, '.') != NULL) {
 		(void)snprintf(to, size, "%s", l->ehlo_name);
 	} else if (getsockname(l->fd, (struct sockaddr *)&own.sockaddr, &own.len) == 0) {
-		address_text(&own, text, sizeof(text));
+		netaddr_text(&own, text, sizeof(text));
 		(void)snprintf(
 		    to, size, own.sockaddr.ss_family == AF_INET6 ? "[IPv6:%s]" : "[%s]", text);
 	} else {
@@ -201,14 +201,14 @@ connected(struct check_line *l)
 	    .tls = l->config.tls,
 	    .mechanisms = l->config.mechanisms,
 	    .secret_without_tls =
-		l->config.secret_without_tls && address_is_loopback(&l->addresses[l->at]),
+		l->config.secret_without_tls && netaddr_is_loopback(&l->addresses[l->at]),
 	    .scram = &crypto_for_scram,
 	    .window = 1,
 	};
 
 	memcpy(config.order, l->config.order, sizeof(config.order));
 	own_name(l, name, sizeof(name));
-	address_text(&l->addresses[l->at], l->address, sizeof(l->address));
+	netaddr_text(&l->addresses[l->at], l->address, sizeof(l->address));
 	note(l, "connected to %s:%u [%s]", l->host, l->config.port, l->address);
 	l->connected_at = send_now();
 	l->client = smtp_client_new(&config, l->connected_at);
@@ -492,9 +492,9 @@ check_line_new(const struct check_line_config *config, check_line_event *event, 
 	l->transcript = (struct buf)BUF_INIT(TRANSCRIPT_ALL);
 	if (config->address_count > RESOLVER_ADDRESSES_MAX)
 		l->config.address_count = RESOLVER_ADDRESSES_MAX;
-	memcpy(l->addresses, config->addresses, l->config.address_count * sizeof(struct address));
+	memcpy(l->addresses, config->addresses, l->config.address_count * sizeof(struct netaddr));
 	for (size_t i = 0; i < l->config.address_count; i++)
-		address_set_port(&l->addresses[i], config->port);
+		netaddr_set_port(&l->addresses[i], config->port);
 	l->host = strdup(config->host);
 	l->ehlo_name = config->ehlo_name == NULL ? NULL : strdup(config->ehlo_name);
 	l->io = event_new(config->base, -1, 0, on_io, l);

@@ -19,7 +19,7 @@ struct check_line_config {
 	struct event_base *base;
 	const char *host, *ehlo_name; /* copied; no ehlo_name: the address as the server sees it */
 	unsigned port;
-	const struct address *addresses; /* copied; `port` is used in place of theirs */
+	const struct netaddr *addresses; /* copied; `port` is used in place of theirs */
 	size_t address_count;
 	enum smtp_tls tls;
 	/* Borrowed while the line lives; not used where tls is none. */

@@ -235,7 +235,7 @@ look_at_ports(struct check *c)
 
 /* Is this address one of those before it? A literal one is found for both kinds. */
 static bool
-is_listed(const struct address *addresses, size_t at)
+is_listed(const struct netaddr *addresses, size_t at)
 {
 	for (size_t i = 0; i < at; i++)
 		if (addresses[i].len == addresses[at].len &&
@@ -245,7 +245,7 @@ is_listed(const struct address *addresses, size_t at)
 }
 
 static void
-on_resolved(void *arg, const struct address *addresses, size_t count, enum smtp_fault fault,
+on_resolved(void *arg, const struct netaddr *addresses, size_t count, enum smtp_fault fault,
     const char *words)
 {
 	struct check *c = arg;
@@ -263,7 +263,7 @@ on_resolved(void *arg, const struct address *addresses, size_t count, enum smtp_
 		memcpy(c->addresses, addresses, count * sizeof(*addresses));
 		c->address_count = count;
 		for (size_t i = 0; i < count; i++) {
-			address_text(&addresses[i], text, sizeof(text));
+			netaddr_text(&addresses[i], text, sizeof(text));
 			if (!is_listed(addresses, i))
 				(void)buf_printf(&all, "%s%s", i > 0 ? ", " : "", text);
 		}

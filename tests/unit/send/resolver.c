@@ -21,7 +21,7 @@ struct seen {
 };
 
 static void
-on_addresses(void *arg, const struct address *addresses, size_t count, enum smtp_fault fault,
+on_addresses(void *arg, const struct netaddr *addresses, size_t count, enum smtp_fault fault,
     const char *words)
 {
 	struct seen *seen = arg;
@@ -32,8 +32,8 @@ on_addresses(void *arg, const struct address *addresses, size_t count, enum smtp
 	for (size_t i = 0; i < count; i++) {
 		const struct sockaddr_in *four = (const struct sockaddr_in *)&addresses[i].sockaddr;
 
-		assert_true(address_is_loopback(&addresses[i]));
-		address_text(&addresses[i], text, sizeof(text));
+		assert_true(netaddr_is_loopback(&addresses[i]));
+		netaddr_text(&addresses[i], text, sizeof(text));
 		/* The port stands at the same place in both kinds. */
 		(void)buf_printf(&seen->text, "%s %u\n", text, ntohs(four->sin_port));
 	}

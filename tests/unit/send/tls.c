@@ -305,7 +305,7 @@ test_large_record(void **state)
 	struct talker t = {.listening = socket(AF_INET, SOCK_STREAM, 0)};
 	struct tls_context *context = context_of(&strangers);
 	struct seen seen = {.base = event_base_new()};
-	struct address address = {.len = sizeof(a)};
+	struct netaddr address = {.len = sizeof(a)};
 	struct check_line_config config = {.base = seen.base,
 	    .host = "mail.example.com",
 	    .addresses = &address,
