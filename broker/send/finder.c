@@ -140,11 +140,8 @@ on_addresses(void *arg, const struct netaddr *addresses, size_t count, enum smtp
 
 	f->lookup = NULL;
 	if (count > 0)
-		f->fd = socket(
-		    addresses[0].sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (f->fd < 0 || (connect(f->fd, (const struct sockaddr *)&addresses[0].sockaddr,
-			      addresses[0].len) < 0 &&
-			     errno != EINPROGRESS)) {
+		f->fd = netaddr_connect(&addresses[0]);
+	if (f->fd < 0) {
 		finish(f);
 		return;
 	}

@@ -73,10 +73,8 @@ set_up(struct probe *p, struct event_base *base, const struct netaddr *address)
 	struct timeval patience = {.tv_sec = PATIENCE};
 	BIO *out;
 
-	p->fd = socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (p->fd < 0 ||
-	    (connect(p->fd, (const struct sockaddr *)&address->sockaddr, address->len) < 0 &&
-		errno != EINPROGRESS))
+	p->fd = netaddr_connect(address);
+	if (p->fd < 0)
 		return false;
 	p->context = SSL_CTX_new(TLS_client_method());
 	p->ssl = p->context == NULL ? NULL : SSL_new(p->context);

@@ -10,10 +10,7 @@
 #include "broker/send/crypto.h"
 #include "broker/send/session-internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,28 +72,19 @@ static void on_attempt(evutil_socket_t sock, short what, void *arg);
 static int
 begin_attempt(struct session *s, size_t i)
 {
-	const struct netaddr *a = &s->addresses[i];
 	struct attempt *t = &s->attempts[i];
-	int one = 1, r = 0,
-	    fd = socket(a->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = netaddr_connect(&s->addresses[i]);
 
 	if (fd < 0)
-		return -errno;
-	/* Output is gathered before it is written, so holding it back (RFC 896) only costs time. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, (const struct sockaddr *)&a->sockaddr, a->len) < 0 && errno != EINPROGRESS)
-		r = -errno;
+		return fd;
 	*t = (struct attempt){.session = s, .fd = fd, .until = send_now() + CONNECT_PATIENCE};
-	if (r == 0)
-		t->event = event_new(s->send->base, fd, EV_WRITE, on_attempt, t);
-	if (r == 0 && (t->event == NULL || event_add(t->event, NULL) < 0))
-		r = -ENOMEM;
-	if (r < 0) {
+	t->event = event_new(s->send->base, fd, EV_WRITE, on_attempt, t);
+	if (t->event == NULL || event_add(t->event, NULL) < 0) {
 		if (t->event != NULL)
 			event_free(t->event);
 		t->event = NULL;
 		(void)close(fd);
-		return r;
+		return -ENOMEM;
 	}
 	s->attempts_open++;
 	return 0;
@@ -151,31 +139,12 @@ session_connect_clock(struct session *s, uint64_t now)
 		next_attempt(s);
 }
 
-/* A name with a dot, or the address that the server sees (RFC 5321 section 4.1.3). */
-static void
-hello_name(const struct session *s, char *to, size_t size)
-{
-	struct netaddr own = {.len = sizeof(own.sockaddr)};
-	char address[64];
-
-	if (s->send->hostname != NULL && strchr(s->send->hostname, '.') != NULL) {
-		(void)snprintf(to, size, "%s", s->send->hostname);
-		return;
-	}
-	if (getsockname(s->fd, (struct sockaddr *)&own.sockaddr, &own.len) < 0) {
-		(void)snprintf(to, size, "[127.0.0.1]");
-		return;
-	}
-	netaddr_text(&own, address, sizeof(address));
-	(void)snprintf(
-	    to, size, own.sockaddr.ss_family == AF_INET6 ? "[IPv6:%s]" : "[%s]", address);
-}
-
 /* The first attempt that succeeded: `fd` is the session's from here on. */
 static void
 connected(struct session *s, const struct netaddr *address, int fd)
 {
 	const struct account *a = s->account;
+	struct netaddr own = {.len = sizeof(own.sockaddr)};
 	char name[300], text[64];
 	struct smtp_client_config config = {
 	    .host = s->host,
@@ -196,7 +165,8 @@ connected(struct session *s, const struct netaddr *address, int fd)
 	s->readable = event_new(s->send->base, fd, EV_READ | EV_PERSIST, session_on_io, s);
 	s->writable = event_new(s->send->base, fd, EV_WRITE, session_on_io, s);
 	memcpy(config.order, a->order, sizeof(config.order));
-	hello_name(s, name, sizeof(name));
+	(void)getsockname(fd, (struct sockaddr *)&own.sockaddr, &own.len);
+	netaddr_ehlo_name(&own, s->send->hostname, name, sizeof(name));
 	netaddr_text(address, text, sizeof(text));
 	(void)snprintf(s->endpoint, sizeof(s->endpoint), "%s:%u [%s]", s->host, s->port, text);
 	session_note(s, "connected to %s", s->endpoint);

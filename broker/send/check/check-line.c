@@ -6,7 +6,6 @@
 #include "broker/send/check/check-line.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
@@ -151,48 +150,23 @@ static bool
 connect_next(struct check_line *l, int error)
 {
 	for (; l->at < l->config.address_count; l->at++) {
-		const struct netaddr *a = &l->addresses[l->at];
-
-		l->fd =
-		    socket(a->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		if (l->fd < 0) {
-			error = errno;
-			continue;
-		}
-		if (connect(l->fd, (const struct sockaddr *)&a->sockaddr, a->len) == 0 ||
-		    errno == EINPROGRESS) {
+		l->fd = netaddr_connect(&l->addresses[l->at]);
+		if (l->fd >= 0) {
 			watch(l, EV_WRITE);
 			arm(l, l->config.patience);
 			return true;
 		}
-		error = errno;
-		close_socket(l);
+		error = -l->fd;
 	}
 	(void)snprintf(l->words, sizeof(l->words), "No connection to %s port %u: %s.", l->host,
 	    l->config.port, error == ETIMEDOUT ? "no answer" : strerror(error));
 	return fail(l, SMTP_STAGE_CONNECT, fault_of(error), l->words);
 }
 
-static void
-own_name(const struct check_line *l, char *to, size_t size)
-{
-	struct netaddr own = {.len = sizeof(own.sockaddr)};
-	char text[64];
-
-	if (l->ehlo_name != NULL && strchr(l->ehlo_name, '.') != NULL) {
-		(void)snprintf(to, size, "%s", l->ehlo_name);
-	} else if (getsockname(l->fd, (struct sockaddr *)&own.sockaddr, &own.len) == 0) {
-		netaddr_text(&own, text, sizeof(text));
-		(void)snprintf(
-		    to, size, own.sockaddr.ss_family == AF_INET6 ? "[IPv6:%s]" : "[%s]", text);
-	} else {
-		(void)snprintf(to, size, "[127.0.0.1]");
-	}
-}
-
 static bool
 connected(struct check_line *l)
 {
+	struct netaddr own = {.len = sizeof(own.sockaddr)};
 	char name[300];
 	struct smtp_client_config config = {
 	    .host = l->host,
@@ -207,7 +181,8 @@ connected(struct check_line *l)
 	};
 
 	memcpy(config.order, l->config.order, sizeof(config.order));
-	own_name(l, name, sizeof(name));
+	(void)getsockname(l->fd, (struct sockaddr *)&own.sockaddr, &own.len);
+	netaddr_ehlo_name(&own, l->ehlo_name, name, sizeof(name));
 	netaddr_text(&l->addresses[l->at], l->address, sizeof(l->address));
 	note(l, "connected to %s:%u [%s]", l->host, l->config.port, l->address);
 	l->connected_at = send_now();
