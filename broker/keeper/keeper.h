@@ -7,14 +7,14 @@
  *
  *     keeper.c         life of the role, refreshing, what queue is told
  *     configuration.c  the accounts and services
- *     lending.c        who waits for a credential, and what send gets
- *     prepare.c        keys and endpoints that a request needs
- *     requests.c       requests to the fetch role, and the forms of token requests
- *     clients.c        keeper.sock: who asks, and what they may
- *     authorize.c      a person signing in: by a browser that comes back (see sign-in.h)
+ *     lease.c        who waits for a credential, and what send gets
+ *     token-request.c        keys and endpoints that a request needs
+ *     fetch-request.c       requests to the fetch role, and the forms of token requests
+ *     command.c        keeper.sock: who asks, and what they may
+ *     authorize.c      a person signing in: by a browser that comes back (see attempt.h)
  *     device.c         ... by a code typed elsewhere
  *     invitation.c     ... by an address that is sent to them
- *     sign-in.c        what a sign-in brings: checked, then stored
+ *     attempt.c        what a sign-in brings: checked, then stored
  *     revoke.c         a grant given back
  *     keys.c           the store opened, its key slots, and what is done with every record
  */
@@ -99,13 +99,13 @@ struct keeper {
 	bool stopping;
 	struct event *stop_timer;
 
-	struct preparation *preparations; /* prepare.c */
+	struct preparation *preparations; /* token-request.c */
 	struct revocation *revocations;   /* revoke.c */
-	/* requests.c */
+	/* fetch-request.c */
 	struct request *requests, **last_request;
 	uint64_t last_request_id;
 	struct event *fetch_timer;
-	/* clients.c */
+	/* command.c */
 	struct client *clients;
 	struct places places;
 	struct users *users;
@@ -152,7 +152,7 @@ bool configuration_message(struct keeper *k, const struct message *m);
 void configuration_end_retired(struct keeper *k, struct account *a);
 void configuration_clear(struct keeper *k);
 
-/* ---- prepare.c ---- */
+/* ---- token-request.c ---- */
 
 /* `fault` NULL: what a token request needs is there. `local`: it is our own files' fault. */
 typedef void prepare_done(void *arg, uint64_t tag, struct keeper *k, const char *fault, bool local);
@@ -166,7 +166,7 @@ void prepare_cancel(struct keeper *k, const void *arg);
 bool prepare_is_idle(const struct keeper *k);
 void prepare_clear(struct keeper *k);
 
-/* ---- requests.c ---- */
+/* ---- fetch-request.c ---- */
 
 /*
  * `answer` is the fetch role's, NULL where none came: `fault` then says why, and `sent` whether the
@@ -207,7 +207,7 @@ struct message *token_request_new(struct keeper *k, const struct account *a, enu
 /* Adds "key=value". */
 void token_request_put(struct message *m, const char *key, const void *value, size_t len);
 
-/* ---- clients.c ---- */
+/* ---- command.c ---- */
 
 void clients_listen(struct keeper *k, int fd);
 void clients_clear(struct keeper *k);

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "broker/keeper/accounts/classify.h"
+#include "broker/keeper/accounts/answer.h"
 #include "broker/keeper/accounts/vault.h"
 #include "tokenstore/credential.h"
 

@@ -1,136 +1,654 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * attempt.c: see attempt.h.
+ *
+ *     discover ─▶ (the person signs in) ─▶ TOKEN_REQUEST ─▶ (USERINFO) ─▶ sealed ─▶ KEEPER_DONE
+ *
+ * Several attempts for one account live side by side (a person who calls the command twice may
+ * finish either), at most ATTEMPTS_PER_ACCOUNT. Of the tokens that come first the scope is looked
+ * at, then for whom they are, then who signed in. Nothing is stored, and what was stored before
+ * stays, until all of it holds.
  */
 #include "broker/keeper/sign-in/attempt.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "base/codec.h"
+#include "base/log.h"
 #include "broker/keeper/accounts/scope.h"
-#include "tokenstore/seal.h"
 
-static int
-make_one(const uint8_t random[ATTEMPT_RANDOM], struct secret **ret)
+enum { ATTEMPTS_PER_ACCOUNT = 4, GRANTED_MAX = 500 };
+
+/* ---- the life of an attempt ---- */
+
+void
+attempt_free(struct attempt *t)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT_WIPE(64);
-	int r = base64url_encode(&text, random, ATTEMPT_RANDOM);
+	struct keeper *k = t->keeper;
 
-	if (r < 0)
-		return -ENOMEM;
-	*ret = secret_new(text.data, text.len);
-	return *ret == NULL ? -ENOMEM : 0;
-}
-
-int
-attempt_secrets_make(const uint8_t random[3 * ATTEMPT_RANDOM], struct attempt_secrets *ret)
-{
-	*ret = (struct attempt_secrets){0};
-	if (make_one(random, &ret->state) < 0 ||
-	    make_one(random + ATTEMPT_RANDOM, &ret->verifier) < 0 ||
-	    make_one(random + (size_t)2 * ATTEMPT_RANDOM, &ret->nonce) < 0) {
-		attempt_secrets_clear(ret);
-		return -ENOMEM;
-	}
-	return 0;
+	for (struct attempt **p = &k->attempts; *p != NULL; p = &(*p)->next)
+		if (*p == t) {
+			*p = t->next;
+			break;
+		}
+	requests_cancel(k, t);
+	prepare_cancel(k, t);
+	if (t->timer != NULL)
+		event_free(t->timer);
+	if (t->poll != NULL)
+		event_free(t->poll);
+	(void)sealed_free(t->state);
+	(void)sealed_free(t->verifier);
+	(void)sealed_free(t->nonce);
+	(void)sealed_free(t->code);
+	(void)sealed_free(t->device_code);
+	(void)sealed_free(t->access);
+	(void)sealed_free(t->refresh);
+	free(t->redirect_uri);
+	free(t->issuer);
+	free(t->authorization_endpoint);
+	free(t->token_endpoint);
+	free(t->device_endpoint);
+	free(t->userinfo_endpoint);
+	free(t->scope);
+	identity_known_clear(&t->known);
+	free(t->refusal);
+	free(t->refusal_next);
+	free(t);
 }
 
 void
-attempt_secrets_clear(struct attempt_secrets *s)
+attempt_finish(struct attempt *t, int exit, const char *error, const char *next, const char *text)
 {
-	s->state = secret_free(s->state);
-	s->verifier = secret_free(s->verifier);
-	s->nonce = secret_free(s->nonce);
+	struct client *c = t->client;
+
+	log_line(error == NULL ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, error == NULL ? text : error,
+	    LOG_PAIRS({LOG_ACCOUNT, t->account->conf->name},
+		{LOG_OUTCOME, error == NULL ? "authorized" : "not-authorized"}));
+	attempt_free(t);
+	if (c != NULL)
+		client_done(c, exit, error, next, text);
+}
+
+void
+attempt_fail_memory(struct attempt *t)
+{
+	attempt_finish(t, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+}
+
+static void
+judge(const struct attempt *t, const struct answer_facts *f, struct answer_verdict *ret)
+{
+	struct diagnosis_facts whose;
+
+	account_conf_facts(t->account->conf, &whose);
+	answer_judge(f, &whose, ret);
+}
+
+enum answer_class
+attempt_judge(const struct attempt *t, const struct answer_facts *f)
+{
+	struct answer_verdict v;
+
+	judge(t, f, &v);
+	return v.class;
+}
+
+void
+attempt_fail_facts(struct attempt *t, const struct answer_facts *f)
+{
+	struct answer_verdict v;
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
+			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+
+	judge(t, f, &v);
+	answer_text(f, &v, &text);
+	/* Unlike a refresh a sign-in is not repeated by itself. Where somebody here has to do
+	 * something, that comes first. */
+	if (v.class != ANSWER_TRANSIENT)
+		(void)buf_append_str(&next, v.d.next);
+	else if (strcmp(v.d.fixer, "provider") == 0 || v.d.retry == RETRY_THROTTLED)
+		(void)buf_printf(&next, "Try again in a moment: run `frank authorize %s`.",
+		    t->account->conf->name);
+	else
+		(void)buf_printf(&next,
+		    "%s A sign-in is not repeated by itself: run `frank authorize %s` then.",
+		    v.d.next, t->account->conf->name);
+	attempt_finish(t,
+	    v.class == ANSWER_TRANSIENT ? EX_TEMPFAIL
+	    : v.class == ANSWER_CLIENT  ? EX_CONFIG
+					: EX_NOPERM,
+	    buf_str(&text), buf_str(&next), NULL);
+}
+
+void
+attempt_fail_fault(struct attempt *t, const char *fault, bool local)
+{
+	struct answer_facts f = {.fault = fault, .local = local};
+
+	attempt_fail_facts(t, &f);
+}
+
+bool
+attempt_conf_changed(struct attempt *t)
+{
+	if (t->conf_serial == t->account->conf_serial)
+		return false;
+	attempt_finish(t, EX_TEMPFAIL,
+	    "The account's configuration changed in the middle of the sign-in.",
+	    "Start again with frank authorize.", NULL);
+	return true;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct attempt *t = arg;
+	struct timeval more = {.tv_sec = 60};
+
+	if (t->phase > WAITING && evtimer_add(t->timer, &more) == 0)
+		return; /* the server has the code: its answer is on the way, or a fault */
+	attempt_finish(t, EX_TEMPFAIL,
+	    t->device_code == NULL ? "Nobody finished signing in within ten minutes."
+				   : "Nobody finished signing in while the code was valid.",
+	    "Start again with frank authorize.", NULL);
+}
+
+/* Makes room for one more: the oldest of the account's goes. */
+static void
+evict(struct keeper *k, const struct account *a)
+{
+	struct attempt *oldest = NULL;
+	unsigned count = 0;
+
+	for (struct attempt *t = k->attempts; t != NULL; t = t->next)
+		if (t->account == a) {
+			count++;
+			oldest = t; /* new ones come first in the list */
+		}
+	if (count >= ATTEMPTS_PER_ACCOUNT)
+		attempt_finish(oldest, EX_TEMPFAIL,
+		    "Newer attempts to sign in took the place of this one.", NULL, NULL);
+}
+
+static int
+put_text(const char *from, char **to)
+{
+	*to = from == NULL ? NULL : strdup(from);
+	return from != NULL && *to == NULL ? -ENOMEM : 0;
+}
+
+static int
+make_secrets(struct attempt *t)
+{
+	struct keeper *k = t->keeper;
+	uint8_t random[3 * ATTEMPT_RANDOM];
+	struct attempt_secrets s;
+	int r = k->files->random(k->files->arg, random, sizeof(random));
+
+	if (r == 0)
+		r = k->files->random(k->files->arg, t->id, sizeof(t->id));
+	if (r == 0)
+		r = attempt_secrets_make(random, &s);
+	mem_wipe(random, sizeof(random));
+	if (r < 0)
+		return r;
+	t->state = vault_seal(k->vault, s.state);
+	t->verifier = vault_seal(k->vault, s.verifier);
+	t->nonce = vault_seal(k->vault, s.nonce);
+	attempt_secrets_clear(&s);
+	return t->state == NULL || t->verifier == NULL || t->nonce == NULL ? -ENOMEM : 0;
 }
 
 int
-attempt_challenge(const struct secret *verifier, struct buf *ret)
+attempt_set_life(struct attempt *t, uint64_t seconds)
 {
-	uint8_t hash[SEAL_HASH];
-	int r = seal_sha256(secret_bytes(verifier), secret_len(verifier), NULL, 0, hash);
+	struct timeval life = {.tv_sec = (time_t)seconds};
 
-	return r < 0 ? r : base64url_encode(ret, hash, sizeof(hash));
+	return evtimer_add(t->timer, &life) < 0 ? -ENOMEM : 0;
+}
+
+struct attempt *
+attempt_new(struct keeper *k, struct client *c, struct account *a, const char *redirect_uri)
+{
+	struct attempt *t;
+	const struct account_conf *conf = a->conf;
+
+	evict(k, a);
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	*t = (struct attempt){.next = k->attempts,
+	    .keeper = k,
+	    .account = a,
+	    .conf_serial = a->conf_serial,
+	    .client = c};
+	k->attempts = t;
+	t->timer = evtimer_new(role_base(k->role), on_timer, t);
+	if (t->timer == NULL || attempt_set_life(t, ATTEMPT_LIFE) < 0 || make_secrets(t) < 0 ||
+	    put_text(redirect_uri, &t->redirect_uri) < 0 ||
+	    put_text(conf->issuer, &t->issuer) < 0 ||
+	    put_text(conf->authorization_endpoint, &t->authorization_endpoint) < 0 ||
+	    put_text(conf->token_endpoint, &t->token_endpoint) < 0 ||
+	    put_text(conf->device_endpoint, &t->device_endpoint) < 0 ||
+	    put_text(conf->userinfo_endpoint, &t->userinfo_endpoint) < 0) {
+		attempt_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+/* ---- the start ---- */
+
+/* What is configured counts before what was discovered. */
+static int
+take_discovered(const struct message *m, enum field f, char **to)
+{
+	return *to != NULL ? 0 : put_text(message_str(m, f), to);
+}
+
+/* The issuer's metadata is not what the configuration expects. */
+static void
+fail_unfit(struct attempt *t, const char *fault)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+
+	(void)buf_append_str(&text, "The issuer's metadata cannot be used: ");
+	(void)text_plain(&text, fault, strlen(fault), SIGN_IN_TEXT_MAX);
+	(void)buf_append_char(&text, '.');
+	attempt_finish(t, EX_CONFIG, buf_str(&text),
+	    "Correct issuer in the account's block; if that is right, name the endpoints there one "
+	    "by one.",
+	    NULL);
 }
 
 static void
-put(struct buf *url, const char *key, const void *value, size_t len)
+discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
+    bool sent)
 {
-	char last = url->len > 0 ? url->data[url->len - 1] : '?';
+	struct attempt *t = arg;
+	const char *issuer;
 
-	if (last != '?' && last != '&')
-		(void)buf_append_char(url, '&');
-	(void)buf_append_str(url, key);
-	(void)buf_append_char(url, '=');
-	if (form_encode(url, value, len) < 0)
-		url->failed = true;
+	if (attempt_conf_changed(t))
+		return;
+	if (m == NULL || message_has(m, F_FAULT)) {
+		fault = m == NULL ? fault : message_str(m, F_FAULT);
+		if (m != NULL && message_has(m, F_UNFIT))
+			fail_unfit(t, fault);
+		else
+			attempt_fail_fault(t, fault, false);
+		return;
+	}
+	if (take_discovered(m, F_AUTHORIZATION_ENDPOINT, &t->authorization_endpoint) < 0 ||
+	    take_discovered(m, F_TOKEN_ENDPOINT, &t->token_endpoint) < 0 ||
+	    take_discovered(m, F_DEVICE_ENDPOINT, &t->device_endpoint) < 0 ||
+	    take_discovered(m, F_USERINFO_ENDPOINT, &t->userinfo_endpoint) < 0) {
+		attempt_fail_memory(t);
+		return;
+	}
+	/* As the document spells it: Microsoft's has a hole for the tenant. */
+	issuer = message_str(m, F_ISSUER);
+	if (issuer != NULL) {
+		free(t->issuer);
+		if (put_text(issuer, &t->issuer) < 0) {
+			attempt_fail_memory(t);
+			return;
+		}
+	}
+	t->iss_required = message_u64(m, F_ISS_REQUIRED, 0) != 0;
+	if (t->token_endpoint == NULL)
+		attempt_finish(t, EX_CONFIG, "The issuer's metadata names no token endpoint.",
+		    "Set token-endpoint in the account's block.", NULL);
+	else
+		t->discovered(t);
 }
 
-static void
-put_text(struct buf *url, const char *key, const char *value)
+void
+attempt_discover(struct attempt *t)
 {
-	if (value != NULL)
-		put(url, key, value, strlen(value));
+	struct keeper *k = t->keeper;
+	uint64_t id = request_id(k);
+	struct message *m = message_new(M_DISCOVER);
+
+	t->phase = DISCOVERING;
+	message_put_u64(m, F_ID, id);
+	message_put_str(m, F_ACCOUNT, t->account->conf->name);
+	message_put_str(m, F_ISSUER, t->issuer);
+	request_start(k, id, m, discovered, t, 0);
 }
 
-/* Parameters that are ours to say. */
+/* Why nobody can sign in for this account, told before anybody tries. True where that is so. */
 static bool
-is_ours(const char *pair)
+refuse_start(struct client *c, const struct account *a)
 {
-	static const char *const ours[] = {"response_type", "client_id", "redirect_uri", "scope",
-	    "state", "code_challenge", "code_challenge_method", "nonce"};
-	size_t len = strcspn(pair, "=");
+	const struct account_conf *conf = a->conf;
+	struct diagnosis_facts whose;
+	char step[512];
 
-	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
-		if (strlen(ours[i]) == len && memcmp(ours[i], pair, len) == 0)
+	account_conf_facts(conf, &whose);
+	diagnosis_step("{Renew}.", &whose, step, sizeof(step));
+	if (conf->grant == GRANT_PASSWORD)
+		client_done(c, EX_CONFIG, "This account signs in with a password.", step, NULL);
+	else if (!account_conf_needs_person(conf))
+		client_done(c, EX_CONFIG,
+		    "This account needs nobody to sign in: its grant is another.", NULL, NULL);
+	else if (conf->client_id == NULL)
+		client_done(c, EX_CONFIG, "The account has no client-id.",
+		    "Register an application with the provider and set client-id.", NULL);
+	else if (conf->issuer == NULL && conf->token_endpoint == NULL)
+		client_done(c, EX_CONFIG,
+		    "The account names neither an issuer nor the token endpoint.",
+		    "Set issuer, or the endpoints one by one.", NULL);
+	else if (a->file == NULL)
+		client_done(c, EX_CONFIG, store_trouble_text(a->trouble),
+		    store_trouble_next(a->trouble), NULL);
+	else if (a->status == FILE_UNREADABLE)
+		client_done(c, EX_IOERR, file_status_text(a->status),
+		    "Mend the disk or the file's owner and mode, then restart.", NULL);
+	else
+		return false;
+	return true;
+}
+
+struct account *
+attempt_account(struct keeper *k, struct client *c, const struct message *m)
+{
+	struct account *a = keeper_find(k, message_str(m, F_ACCOUNT));
+
+	if (a == NULL)
+		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
+		    "See the names: frank status", NULL);
+	else if (refuse_start(c, a))
+		return NULL;
+	return a;
+}
+
+/* ---- the end ---- */
+
+/* Success, and what a person should know about it: a token that may do more than send mail. */
+static void
+finish_well(struct attempt *t, const char *text)
+{
+	const struct account *a = t->account;
+	struct buf warning CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+	struct client *c = t->client;
+
+	scope_warn(a->conf->scopes, t->scope, &warning);
+	log_line(LOG_LEVEL_NOTICE, text,
+	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_OUTCOME, "authorized"}));
+	if (warning.len > 0)
+		log_line(LOG_LEVEL_WARNING, buf_str(&warning),
+		    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_OUTCOME, "broader-than-needed"}));
+	attempt_free(t);
+	if (c != NULL)
+		client_done_warned(c, text, buf_str(&warning));
+}
+
+static void
+store_tokens(struct attempt *t, const char *identity)
+{
+	const struct vault *v = t->keeper->vault;
+	struct keeper *k = t->keeper;
+	struct account *a = t->account;
+	CLEANUP_SECRET struct secret *access = vault_open(v, t->access),
+				     *refresh = vault_open(v, t->refresh);
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+	uint64_t gone = (uint64_t)(keeper_now(k).boot - t->asked_at) / 1000;
+	struct machine_answer answer = {.access_token = access,
+	    .refresh_token = refresh,
+	    .has_life = t->has_life,
+	    .scope = t->scope,
+	    .life = t->life > gone ? t->life - gone : 1,
+	    .has_refresh_life = t->has_refresh_life,
+	    .refresh_life = t->refresh_life};
+	int r;
+
+	if (access == NULL || refresh == NULL) {
+		attempt_fail_memory(t);
+		return;
+	}
+	r = account_adopt(a, &answer, identity, a->conf->issuer, t->token_endpoint);
+	keeper_run(k, a);
+	if (r == -ENOMEM) {
+		attempt_fail_memory(t);
+	} else if (r < 0) {
+		(void)buf_printf(&text,
+		    "The sign-in succeeded, but the token store cannot be written: %s.",
+		    strerror(-r));
+		attempt_finish(t, EX_IOERR, buf_str(&text),
+		    "Mend the disk before Frank is stopped: the tokens are in memory, and it keeps "
+		    "trying to write.",
+		    NULL);
+	} else {
+		(void)buf_append_str(&text, "Signed in");
+		if (identity != NULL) {
+			(void)buf_append_str(&text, " as ");
+			(void)text_plain(&text, identity, strlen(identity), SIGN_IN_TEXT_MAX);
+		}
+		(void)buf_append_char(&text, '.');
+		finish_well(t, buf_str(&text));
+	}
+}
+
+static struct identity_expected
+expected(const struct attempt *t, const struct secret *nonce)
+{
+	return (struct identity_expected){.conf = t->account->conf,
+	    .issuer = t->issuer,
+	    .authorization_endpoint = t->authorization_endpoint,
+	    .token_endpoint = t->token_endpoint,
+	    .nonce = nonce};
+}
+
+static void
+fail_identity(
+    struct attempt *t, enum identity_verdict verdict, const char *name, const struct message *m)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
+			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+	const struct identity_expected e = expected(t, NULL);
+
+	identity_explain(verdict, name, m, &e, &text, &next);
+	attempt_finish(t,
+	    verdict == IDENTITY_UNKNOWN ? EX_CONFIG
+	    : verdict == IDENTITY_MIXED ? EX_PROTOCOL
+					: EX_NOPERM,
+	    buf_str(&text), buf_str(&next), NULL);
+}
+
+/* What the ID token says is kept for an end that the userinfo endpoint has nothing to say about. */
+static int
+keep_refusal(
+    struct attempt *t, enum identity_verdict verdict, const char *name, const struct message *m)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
+			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+	const struct identity_expected e = expected(t, NULL);
+
+	if (verdict == IDENTITY_UNKNOWN && !message_has(m, F_ID_FAULT))
+		return 0;
+	identity_explain(verdict, name, m, &e, &text, &next);
+	t->refusal = strdup(buf_str(&text));
+	t->refusal_next = strdup(buf_str(&next));
+	return t->refusal == NULL || t->refusal_next == NULL ? -ENOMEM : 0;
+}
+
+static void
+finish_refused(struct attempt *t)
+{
+	CLEANUP_FREE char *text = TAKE_PTR(t->refusal), *next = TAKE_PTR(t->refusal_next);
+
+	attempt_finish(t, EX_NOPERM, text, next, NULL);
+}
+
+static void
+identified(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
+    bool sent)
+{
+	struct attempt *t = arg;
+	const struct identity_expected e = expected(t, NULL);
+	enum identity_verdict verdict;
+	const char *name;
+
+	if (attempt_conf_changed(t))
+		return;
+	if (m == NULL || message_has(m, F_FAULT)) {
+		if (t->refusal != NULL)
+			finish_refused(t);
+		else
+			attempt_fail_fault(t, m == NULL ? fault : message_str(m, F_FAULT), false);
+		return;
+	}
+	verdict = identity_judge(m, &e, &t->known, &name);
+	if (verdict == IDENTITY_UNKNOWN && t->refusal != NULL)
+		finish_refused(t);
+	else if (verdict == IDENTITY_FITS)
+		store_tokens(t, name);
+	else
+		fail_identity(t, verdict, name, m);
+}
+
+static void
+ask_userinfo(struct attempt *t, const struct secret *access)
+{
+	struct keeper *k = t->keeper;
+	uint64_t id = request_id(k);
+	struct message *m = message_new(M_USERINFO);
+
+	t->phase = IDENTIFYING;
+	message_put_u64(m, F_ID, id);
+	message_put_str(m, F_ACCOUNT, t->account->conf->name);
+	message_put_str(m, F_USERINFO_ENDPOINT, t->userinfo_endpoint);
+	message_put_secret(m, F_ACCESS_TOKEN, access);
+	request_start(k, id, m, identified, t, 0);
+}
+
+/* Who signed in? */
+static void
+check_identity(struct attempt *t, const struct message *m, const struct secret *access)
+{
+	/* a device code has no nonce: the tokens came straight to whoever holds the code */
+	CLEANUP_SECRET struct secret *nonce =
+	    t->device_code != NULL ? NULL : vault_open(t->keeper->vault, t->nonce);
+	const struct identity_expected e = expected(t, nonce);
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
+			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+	enum identity_verdict verdict;
+	const char *name;
+
+	if ((t->device_code == NULL && nonce == NULL) || identity_note(m, &t->known) < 0) {
+		attempt_fail_memory(t);
+		return;
+	}
+	if (identity_find_flaw(m, &e, &text, &next)) {
+		attempt_finish(t, EX_PROTOCOL, buf_str(&text), buf_str(&next), NULL);
+		return;
+	}
+	verdict = identity_judge(m, &e, &t->known, &name);
+	if (verdict == IDENTITY_FITS || !t->account->conf->verify_identity)
+		store_tokens(t, name);
+	else if (t->userinfo_endpoint != NULL && keep_refusal(t, verdict, name, m) < 0)
+		attempt_fail_memory(t);
+	else if (t->userinfo_endpoint != NULL)
+		ask_userinfo(t, access);
+	else
+		fail_identity(t, verdict, name, m);
+}
+
+static void
+fail_scope(struct attempt *t, const char *lacking, const char *granted)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+
+	(void)buf_append_str(&text, "The permission ");
+	(void)text_plain(&text, lacking, strlen(lacking), GRANTED_MAX);
+	(void)buf_append_str(&text, " was not granted, but ");
+	(void)text_plain(&text, granted, strlen(granted), GRANTED_MAX);
+	(void)buf_append_str(&text, ". Nothing was stored.");
+	attempt_finish(
+	    t, EX_NOPERM, buf_str(&text), "Sign in again and leave every permission ticked.", NULL);
+}
+
+static void
+fail_audience(struct attempt *t, const char *audience)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
+
+	(void)buf_printf(&text,
+	    "The access token is meant for %s, which is not what the account's audience names. "
+	    "Nothing was stored.",
+	    audience);
+	attempt_finish(t, EX_CONFIG, buf_str(&text),
+	    "Check scopes in the account's block: they name another service than the mail server.",
+	    NULL);
+}
+
+void
+sign_in_take(struct attempt *t, const struct message *m, const struct token_answer *a)
+{
+	struct vault *v = t->keeper->vault;
+
+	if (a->answer.lacking != NULL) {
+		fail_scope(t, a->answer.lacking, a->answer.scope);
+	} else if (a->answer.misdirected != NULL) {
+		fail_audience(t, a->answer.misdirected);
+	} else if (a->refresh_token == NULL || a->access_token == NULL) {
+		attempt_finish(t, EX_CONFIG,
+		    "The provider gave no refresh token, so the sign-in would end within the hour. "
+		    "Nothing was stored.",
+		    "Microsoft wants the scope offline_access for one, Google access_type=offline "
+		    "and prompt=consent in extra-parameters.",
+		    NULL);
+	} else {
+		t->access = vault_seal(v, a->access_token);
+		t->refresh = vault_seal(v, a->refresh_token);
+		t->has_life = a->answer.has_life;
+		t->life = a->answer.life;
+		t->has_refresh_life = a->answer.has_refresh_life;
+		t->refresh_life = a->answer.refresh_life;
+		if (t->access == NULL || t->refresh == NULL ||
+		    put_text(a->answer.scope, &t->scope) < 0)
+			attempt_fail_memory(t);
+		else
+			check_identity(t, m, a->access_token);
+	}
+}
+
+/* ---- the others ---- */
+
+void
+authorize_forget_client(struct keeper *k, const struct client *c)
+{
+	for (struct attempt *t = k->attempts; t != NULL; t = t->next)
+		if (t->client == c)
+			t->client = NULL;
+}
+
+void
+authorize_forget_account(struct keeper *k, const struct account *a)
+{
+	for (struct attempt *t = k->attempts, *next; t != NULL; t = next) {
+		next = t->next;
+		if (t->account == a)
+			attempt_finish(t, EX_CONFIG,
+			    "The account was taken out of the configuration.", NULL, NULL);
+	}
+}
+
+bool
+authorize_is_under_way(const struct keeper *k, const struct account *a)
+{
+	for (const struct attempt *t = k->attempts; t != NULL; t = t->next)
+		if (t->account == a)
 			return true;
 	return false;
 }
 
-/* The provider's own (access_type, prompt, ...); one that is set to nothing is left out, and takes
- * away a default of ours. */
-static void
-put_extra(struct buf *url, const struct account_conf *c)
+void
+authorize_clear(struct keeper *k)
 {
-	bool hint = false;
-
-	for (size_t i = 0; i < c->extra_count; i++) {
-		const char *pair = c->extra[i], *equals = strchr(pair, '=');
-
-		hint |= strncmp(pair, "login_hint=", strlen("login_hint=")) == 0;
-		if (equals == NULL || equals[1] == '\0' || is_ours(pair))
-			continue;
-		(void)buf_append_char(url, '&');
-		if (form_encode(url, pair, (size_t)(equals - pair)) < 0 ||
-		    buf_append_char(url, '=') < 0 ||
-		    form_encode(url, equals + 1, strlen(equals + 1)) < 0)
-			url->failed = true;
-	}
-	if (!hint && *account_conf_login(c) != '\0')
-		put_text(url, "login_hint", account_conf_login(c));
-}
-
-int
-attempt_url(const struct account_conf *c, const char *endpoint, const char *redirect_uri,
-    const struct attempt_secrets *s, struct buf *ret)
-{
-	struct buf challenge CLEANUP_BUF = BUF_INIT_WIPE(64);
-	int r = attempt_challenge(s->verifier, &challenge);
-
-	if (r < 0)
-		return -ENOMEM;
-	(void)buf_append(ret, endpoint, strcspn(endpoint, "#"));
-	if (strchr(buf_str(ret), '?') == NULL)
-		(void)buf_append_char(ret, '?');
-	put_text(ret, "response_type", "code");
-	put_text(ret, "client_id", c->client_id);
-	put_text(ret, "redirect_uri", redirect_uri);
-	put_text(ret, "scope", c->scopes);
-	put(ret, "state", secret_bytes(s->state), secret_len(s->state));
-	put(ret, "code_challenge", buf_str(&challenge), challenge.len);
-	put_text(ret, "code_challenge_method", "S256");
-	if (scope_is_listed(c->scopes, "openid"))
-		put(ret, "nonce", secret_bytes(s->nonce), secret_len(s->nonce));
-	put_extra(ret, c);
-	return ret->failed ? -ENOBUFS : 0;
+	while (k->attempts != NULL)
+		attempt_free(k->attempts);
 }

@@ -1,14 +1,14 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * authorize.c: a person signing in by the authorization code grant with PKCE (RFC 6749, 7636, 8252,
- * 9207). See sign-in.h.
+ * 9207). see attempt.h.
  *
- *     AUTHORIZE ─▶ AUTHORIZE_URL ─▶ AUTHORIZE_CALLBACK ─▶ TOKEN_REQUEST ─▶ sign-in.c
+ *     AUTHORIZE ─▶ AUTHORIZE_URL ─▶ AUTHORIZE_CALLBACK ─▶ TOKEN_REQUEST ─▶ attempt.c
  *
  * Each attempt is used up by the first callback that bears its state. What a callback brings is
  * checked in callback.c.
  */
-#include "broker/keeper/sign-in/sign-in.h"
+#include "broker/keeper/sign-in/attempt.h"
 
 #include <errno.h>
 #include <stdio.h>

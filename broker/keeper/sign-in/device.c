@@ -3,13 +3,13 @@
  * device.c: a person signing in by a code that is typed in on another device (RFC 8628). See
  * sign-in.h.
  *
- *     AUTHORIZE_DEVICE ─▶ DEVICE_REQUEST ─▶ AUTHORIZE_CODE ─▶ TOKEN_REQUEST ... ─▶ sign-in.c
+ *     AUTHORIZE_DEVICE ─▶ DEVICE_REQUEST ─▶ AUTHORIZE_CODE ─▶ TOKEN_REQUEST ... ─▶ attempt.c
  *
  * The token endpoint is asked again and again: every `interval` seconds, five seconds more after
  * each slow_down (for this and all later polls), twice as much after one that got no usable answer.
  * Whoever asked for the code may go: the keeper goes on asking until the code is over.
  */
-#include "broker/keeper/sign-in/sign-in.h"
+#include "broker/keeper/sign-in/attempt.h"
 
 #include <errno.h>
 #include <stdio.h>

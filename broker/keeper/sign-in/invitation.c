@@ -1,9 +1,9 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * invitation.c: an address that is sent to the mailbox's owner, who signs in on a machine of their
- * own and sends back where the browser ended. See sign-in.h.
+ * own and sends back where the browser ended. see attempt.h.
  *
- *     AUTHORIZE_INVITE ─▶ AUTHORIZE_URL        (hours, restarts)        AUTHORIZE_FINISH ─▶ sign-in.c
+ *     AUTHORIZE_INVITE ─▶ AUTHORIZE_URL        (hours, restarts)        AUTHORIZE_FINISH ─▶ attempt.c
  *
  * Between the two nothing waits in memory: what the answer must fit to (state, PKCE verifier, nonce,
  * endpoints) lies sealed in the account's record, for INVITATION_LIFE. One invitation an account; a
@@ -12,7 +12,7 @@
  *
  * Packed: lines in the order of `lines` below; an empty one is a value that is not there.
  */
-#include "broker/keeper/sign-in/sign-in.h"
+#include "broker/keeper/sign-in/attempt.h"
 
 #include <errno.h>
 #include <stdio.h>

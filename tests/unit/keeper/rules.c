@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "broker/keeper/accounts/account-conf.h"
-#include "broker/keeper/sign-in/attempt.h"
-#include "broker/keeper/accounts/classify.h"
+#include "broker/keeper/sign-in/authorization-request.h"
+#include "broker/keeper/accounts/answer.h"
 #include "broker/keeper/accounts/scope.h"
 
 /* RFC 7636 appendix B. */

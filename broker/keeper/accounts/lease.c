@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * lending.c: those who wait for a credential, and what the roles that take mail out (send, post) get.
+ * lease.c: those who wait for a credential, and what the roles that take mail out (send, post) get.
  *
  * They get a credential for an account that queue has lent to it, and no other. Whoever waits is known to the machine by a
  * number; here stands who that is.

@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * requests.c: requests to the fetch role, which main starts when it is needed and which leaves when
+ * fetch-request.c: requests to the fetch role, which main starts when it is needed and which leaves when
  * it is not.
  *
  * A request waits until the role is there; whatever is outstanding when its channel closes has

@@ -1,12 +1,12 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * classify.h: what an answer of an authorization server means for an account. Pure.
+ * answer.h: what an answer of an authorization server means for an account. Pure.
  *
  * The table of diagnosis/ decides (rules/token.def), the same that explains an answer to people: so what
  * `frank check --explain --stage token` says of an answer is what the keeper does about it.
  */
-#ifndef FRANK_BROKER_KEEPER_ACCOUNTS_CLASSIFY_H
-#define FRANK_BROKER_KEEPER_ACCOUNTS_CLASSIFY_H
+#ifndef FRANK_BROKER_KEEPER_ACCOUNTS_ANSWER_H
+#define FRANK_BROKER_KEEPER_ACCOUNTS_ANSWER_H
 
 #include <stdbool.h>
 #include <stdint.h>

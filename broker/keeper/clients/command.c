@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * clients.c: keeper.sock, and who may do what there.
+ * command.c: keeper.sock, and who may do what there.
  *
  * Who calls is told by the kernel, and what that allows by the table of caller.h. Whoever is no
  * administrator gets an access token if a service of the configuration has `token = true`, matches the caller and names the

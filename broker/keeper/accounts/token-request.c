@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * prepare.c: what must be there before a client can prove who it is at a token endpoint.
+ * token-request.c: what must be there before a client can prove who it is at a token endpoint.
  *
  *     KEY_QUERY ─▶ (main reads the files) ─▶ KEY_ANSWER ─▶ DISCOVER, where the endpoint is not known
  *

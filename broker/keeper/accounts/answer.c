@@ -1,9 +1,9 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * classify.c: see classify.h. An answer that no rule knows counts as transient: a refresh token is
+ * answer.c: see answer.h. An answer that no rule knows counts as transient: a refresh token is
  * given up for proven reasons only, and the back-off keeps the patience bounded.
  */
-#include "broker/keeper/accounts/classify.h"
+#include "broker/keeper/accounts/answer.h"
 
 #include <stdio.h>
 #include <string.h>
