@@ -5,7 +5,9 @@
 #include "broker/queue/notify/notice.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -17,6 +19,8 @@
 enum {
 	SWEEP_SECONDS = 120,
 	PURGES_PER_SWEEP = 20,
+	CLOCK_FLUSHES = 4,
+	WAIT_MAX = 12 * 3600, /* seconds: no wait of any schedule is longer */
 	TICK_SECONDS = 5,
 	STOP_MS = 1000, /* main kills after 1500, and what is put back at the end would not be */
 };
@@ -29,7 +33,7 @@ static int
 recover_spool(struct queue *q, const struct settings *s)
 {
 	unsigned interrupted;
-	int e = spool_recover(q->spool, queue_now(q), s->hold_in_doubt, &interrupted);
+	int e = spool_recover(q->spool, clock_now(&q->clock), s->hold_in_doubt, &interrupted);
 
 	if (e < 0) {
 		log_error("The spool cannot be mended after a crash: %s.", strerror(-e));
@@ -58,8 +62,10 @@ set_sweep(struct queue *q)
 
 /* What services have on the disk, as far as it was there at the start. */
 static bool
-count_octets(struct queue *q, struct walk *w)
+count_octets(void *arg)
 {
+	const struct queue *q = arg;
+
 	return spool_octets_step(q->spool) == 1;
 }
 
@@ -88,7 +94,7 @@ take_settings(struct queue *q)
 		    "Mend what is named there, then: frank reload");
 	if (first) {
 		q->space.low = notices_space_is_told(q);
-		walk_begin(q, &q->octets, count_octets);
+		scan_begin(q->scans, &q->octets, count_octets, q);
 	}
 	if (first)
 		runtime_restore_rates(q);
@@ -96,7 +102,7 @@ take_settings(struct queue *q)
 	for (size_t i = 0; i < q->account_count; i++) {
 		account_moved(q, q->accounts[i]);
 		if (!first)
-			schedule_account_retry(&q->accounts[i]->schedule, queue_now(q));
+			schedule_account_retry(&q->accounts[i]->schedule, clock_now(&q->clock));
 	}
 	if (first && q->drop != NULL)
 		drop_scan(q->drop);
@@ -165,7 +171,7 @@ take_account_state(struct queue *q, const struct message *m)
 	if (changed) {
 		account_changed(q, a);
 		/* What is taken out of the spool next has its new lifetime. */
-		(void)turn_flush(q);
+		(void)commit_flush(q->commit);
 	}
 	dispatch_run(q);
 }
@@ -271,6 +277,125 @@ on_peer(struct role *r, enum role_id peer, bool up)
 
 /* ---- time ---- */
 
+/*
+ * The system's clock was set. All that waits goes along, at one point, here: times that this run wrote
+ * move with it, so that nothing is tried late, nor given up or reported as delayed early, because
+ * somebody set the clock; times of earlier runs were right, and what they say holds again.
+ */
+
+static bool
+is_of_run(const struct spool_step *s, int64_t when)
+{
+	return when >= s->since && when <= s->until;
+}
+
+static void
+shift(int64_t *when, const struct spool_step *s)
+{
+	if (is_of_run(s, *when))
+		*when += s->delta;
+}
+
+/* What spool_shift does to the rows. */
+static void
+shift_message(struct spool_message *m, const struct spool_step *s)
+{
+	bool own = m->id >= s->first;
+
+	if (own)
+		m->expires += s->delta;
+	for (size_t i = 0; i < m->count; i++) {
+		struct spool_recipient *r = &m->recipients[i];
+
+		if (r->next != SPOOL_NEVER && (own || is_of_run(s, r->at)))
+			r->next += s->delta;
+		shift(&r->at, s);
+	}
+}
+
+/* Messages that are being sent: they are written back later. Several jobs may be of one. */
+static void
+shift_deliveries(struct queue *q, const struct spool_step *s)
+{
+	for (size_t i = 0; i < JOBS_MAX; i++) {
+		const struct delivery_job *j = q->dispatch.jobs[i];
+		size_t k = 0;
+
+		if (j == NULL)
+			continue;
+		while (q->dispatch.jobs[k] == NULL || q->dispatch.jobs[k]->delivery != j->delivery)
+			k++;
+		if (k == i)
+			shift_message(j->delivery->message, s);
+	}
+}
+
+static void
+shift_accounts(struct queue *q, const struct spool_step *s)
+{
+	for (size_t i = 0; i < q->account_count; i++) {
+		struct queue_account *a = q->accounts[i];
+
+		if (is_of_run(s, a->schedule.since))
+			a->schedule.until += s->delta;
+		else if (a->schedule.until > s->latest)
+			a->schedule.until = s->latest;
+		shift(&a->schedule.since, s);
+		shift(&a->idle_since, s);
+	}
+	for (size_t i = 0; i < ROLE_COUNT; i++)
+		shift(&q->dispatch.transports[i].idle_since, s);
+}
+
+/* Everything that is to be written by the old clock is; answering may bring more. */
+static bool
+flush(struct queue *q)
+{
+	for (int i = 0; i < CLOCK_FLUSHES; i++)
+		if (commit_flush(q->commit))
+			return true;
+	return false;
+}
+
+static void
+follow_step(struct queue *q, int64_t offset, int64_t delta)
+{
+	struct spool_step s = {.first = q->run.first,
+	    .since = q->run.since,
+	    .until = clock_now(&q->clock),
+	    .delta = delta,
+	    .latest = clock_now(&q->clock) + delta + WAIT_MAX};
+	char seconds[32];
+	int r = spool_shift(q->spool, &s);
+
+	if (r < 0) {
+		log_line(LOG_LEVEL_WARNING,
+		    "The system's clock was set, and the spool cannot follow yet.",
+		    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
+		return;
+	}
+	clock_set(&q->clock, offset);
+	q->run.since += delta;
+	shift_accounts(q, &s);
+	shift_deliveries(q, &s);
+	(void)snprintf(seconds, sizeof(seconds), "%+" PRId64, delta);
+	log_line(LOG_LEVEL_NOTICE,
+	    "The system's clock was set; what waits by its times goes along.",
+	    LOG_PAIRS({LOG_OUTCOME, seconds}));
+	if (dispatch_load(q) < 0)
+		log_error("The spool cannot be read after the clock was set.");
+	dispatch_run(q);
+}
+
+static void
+follow_clock(struct queue *q)
+{
+	int64_t offset, delta;
+
+	if (clock_was_set(&q->clock, &offset, &delta) && flush(q))
+		follow_step(q, offset, delta);
+}
+
 static void
 purge(struct queue *q)
 {
@@ -280,7 +405,8 @@ purge(struct queue *q)
 	for (int i = 0; i < PURGES_PER_SWEEP && more && e == 0; i++) {
 		e = spool_begin(q->spool);
 		if (e == 0)
-			e = spool_purge(q->spool, queue_now(q) - q->settings->keep_history, &more);
+			e = spool_purge(
+			    q->spool, clock_now(&q->clock) - q->settings->keep_history, &more);
 		if (e == 0)
 			e = spool_commit(q->spool);
 		else
@@ -299,7 +425,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
 	if (q->settings == NULL)
 		return;
-	(void)turn_flush(q);
+	(void)commit_flush(q->commit);
 	outcome_sweep(q);
 	purge(q);
 	dispatch_run(q);
@@ -307,11 +433,12 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
 /* After a flood: space goes back to the file system as long as no mail is under way. */
 static bool
-shrink(struct queue *q, struct walk *w)
+shrink(void *arg)
 {
+	struct queue *q = arg;
 	int r;
 
-	if (q->dispatch.outstanding > 0 || q->stopping || turn_is_stuck(q))
+	if (q->dispatch.outstanding > 0 || q->stopping || commit_is_stuck(q->commit))
 		return false;
 	r = spool_shrink(q->spool);
 	if (r < 0 && !q->shrinking_failed)
@@ -326,7 +453,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct queue *q = arg;
 
 	if (q->settings != NULL) {
-		clock_follow(q);
+		follow_clock(q);
 		space_look(q);
 	}
 	if (q->dispatch.outstanding > 0)
@@ -334,7 +461,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	if (connections_count(q->connections) == 0 && spool_checkpoint(q->spool, true))
 		(void)malloc_trim(0);
 	if (spool_may_shrink(q->spool))
-		walk_begin(q, &q->shrinking, shrink);
+		scan_begin(q->scans, &q->shrinking, shrink, q);
 }
 
 /* ---- start and end ---- */
@@ -363,6 +490,30 @@ start_timers(struct queue *q)
 	return 0;
 }
 
+static void
+after_commit(void *arg)
+{
+	dispatch_run(arg);
+}
+
+static void
+on_stuck(void *arg, int error)
+{
+	/* It is on record once anything is. */
+	notices_happened(arg, HAPPENED_SPOOL, "spool-error", 0,
+	    "The spool cannot be written; nothing is sent or taken until it can.",
+	    error == -ENOSPC ? "Free space on its disk." : "Look at its disk: journalctl -k");
+}
+
+static void
+on_recovered(void *arg)
+{
+	notices_happened(
+	    arg, HAPPENED_SPOOL, "recovered", 0, "The spool can be written again.", NULL);
+}
+
+static const struct commit_ops commit_ops = {after_commit, on_stuck, on_recovered};
+
 static int
 on_start(struct role *r)
 {
@@ -375,14 +526,16 @@ on_start(struct role *r)
 	e = open_spool(q);
 	if (e < 0)
 		return e;
-	clock_start(q);
+	clock_start(&q->clock);
+	q->run =
+	    (struct run){clock_now(&q->clock), spool_new_id(q->spool, clock_now_us(&q->clock))};
+	q->commit = commit_new(q->base, q->spool, &commit_ops, q);
+	q->scans = scans_new(q->base);
+	if (q->commit == NULL || q->scans == NULL)
+		return -ENOMEM;
 	e = notices_init(q);
 	if (e == 0)
 		e = outbox_init(q);
-	if (e == 0)
-		e = turn_init(q);
-	if (e == 0)
-		e = walks_init(q);
 	if (e == 0)
 		e = dispatch_init(q);
 	if (e == 0)
@@ -407,8 +560,7 @@ on_start(struct role *r)
 void
 queue_close(struct queue *q)
 {
-	if (q->spool != NULL && q->turn.last != NULL)
-		turn_write_last(q);
+	commit_write_last(q->commit);
 	q->spool = spool_close(q->spool);
 }
 
@@ -420,15 +572,15 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 	static const struct timeval again = {0, 50000};
 	struct queue *q = arg;
 
-	(void)turn_flush(q);
+	(void)commit_flush(q->commit);
 	if ((q->dispatch.outstanding > 0 || connections_count(q->connections) > 0) &&
-	    queue_now_ms() < q->stop_at) {
+	    clock_ms() < q->stop_at) {
 		connections_stop(q->connections);
 		(void)event_add(q->stop, &again);
 		return;
 	}
 	dispatch_put_back(q);
-	(void)turn_flush(q);
+	(void)commit_flush(q->commit);
 	log_limit_flush(q->log);
 	role_exit(q->role, EX_OK);
 }
@@ -442,7 +594,7 @@ on_shutdown(struct role *r)
 	if (q->stopping)
 		return;
 	q->stopping = true;
-	q->stop_at = queue_now_ms() + STOP_MS;
+	q->stop_at = clock_ms() + STOP_MS;
 	connections_stop(q->connections);
 	q->stop = evtimer_new(q->base, on_stop, q);
 	if (q->stop == NULL || event_add(q->stop, &now) < 0)

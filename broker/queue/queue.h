@@ -21,9 +21,9 @@
  *   space.c       ... and how much the disk and the quotas leave
  *   body.c        where a message lies while it is handed in
  *   store.c       its way to the disk
- *   clock.c       wall time, and what follows when it is set
- *   walk.c        work that looks at every message, in steps
- *   turn.c        group commit: what one turn of the loop brought is one transaction
+ *   clock.c       wall time
+ *   scan.c        work that looks at every message, in steps
+ *   commit.c      group commit: what one turn of the loop brought is one transaction
  *   dispatch.c    lanes, jobs to send
  *   outcome.c     what came of them
  *   report.c      bounces and warnings
@@ -39,7 +39,7 @@
  *   check.c       checks of accounts and servers that people ask for
  *   explain.c     what a service is, and why it answers as it does: for people
  *
- * A message's way: submission.c builds a struct spool_message and hands it to turn.c, which stores
+ * A message's way: submission.c builds a struct spool_message and hands it to commit.c, which stores
  * it and says so; the session answers 250, and dispatch.c sends jobs, at once or when their time
  * comes. A delivery lives from then until the last of its jobs is recorded.
  */
@@ -50,7 +50,10 @@
 
 #include "broker/ipc/channel.h"
 #include "broker/queue/inbound/rate-limit.h"
+#include "broker/queue/clock.h"
 #include "broker/queue/settings.h"
+#include "broker/queue/spool/commit.h"
+#include "broker/queue/spool/scan.h"
 #include "broker/queue/spool/spool.h"
 #include "broker/queue/spool/space.h"
 #include "broker/role/caller.h"
@@ -126,64 +129,6 @@ struct lane {
 	bool served; /* in this run of dispatch_run */
 };
 
-/* ---- group commit ---- */
-
-/* Something to be written with the turn. Embedded as the first member of what it belongs to. */
-struct op {
-	struct op *next;
-	/* Within the transaction; may be called again after a failure. */
-	int (*write)(struct queue *q, struct op *op);
-	/* After the commit (r 0) or when it is given up (r < 0). Owns `op` from now on. */
-	void (*done)(struct queue *q, struct op *op, int r);
-	bool must;    /* never given up: it happened, and has to be on record */
-	bool patient; /* may wait some milliseconds for company */
-};
-
-struct turn {
-	struct op *first, **last;
-	struct op *kept, **kept_last; /* could not be written: `must` */
-	struct event *commit, *retry;
-	unsigned patient;   /* operations that may wait */
-	bool queued, hurry; /* a commit is to come; without delay */
-	bool stuck, sync_bodies;
-};
-
-/* Queues the operation for the transaction at the end of this turn. */
-void turn_add(struct queue *q, struct op *op);
-/* Writes what is queued now. True when nothing is left over. */
-bool turn_flush(struct queue *q);
-/* The disk does not take what has to be recorded: nothing new must begin. */
-bool turn_is_stuck(const struct queue *q);
-int turn_init(struct queue *q);
-/* At the end of the process: what is left is written, and nobody is told. */
-void turn_write_last(struct queue *q);
-
-/* ---- walks ---- */
-
-/* Embedded in what it belongs to; zeroed before. */
-struct walk {
-	struct walk *next;
-	bool (*step)(struct queue *q, struct walk *w);
-	bool queued;
-};
-
-struct walks {
-	struct walk *first, **last;
-	struct event *timer;
-};
-
-enum {
-	WALK_ROWS = 256,    /* looked at in one step */
-	WALK_MESSAGES = 64, /* loaded, shown or changed in one step */
-};
-
-int walks_init(struct queue *q);
-/* Calls `step` in one of the next turns of the loop, never from within, and again until it returns
- * false; it may free the walk then. Nothing where the walk is on its way already. */
-void walk_begin(struct queue *q, struct walk *w, bool (*step)(struct queue *q, struct walk *w));
-/* It is called no more. */
-void walk_end(struct queue *q, struct walk *w);
-
 /* ---- jobs ---- */
 
 /* A message from the moment its recipients are to be sent until what came of all of them is on
@@ -215,7 +160,7 @@ struct dispatch {
 	size_t lane_count, lane_room, turn;
 	struct event *timer;  /* something becomes due */
 	struct event *idle;   /* looks for what is not needed any more */
-	uint64_t count_after; /* of queue_now_ms: not to be counted again before */
+	uint64_t count_after; /* of clock_ms: not to be counted again before */
 	struct {
 		unsigned outstanding;
 		int64_t idle_since;
@@ -278,7 +223,7 @@ enum spool_state outcome_refused_state(
 void outcome_sweep(struct queue *q);
 
 struct sweep {
-	struct walk walk;
+	struct scan scan;
 	uint64_t after;
 };
 
@@ -529,16 +474,16 @@ void checks_peer(struct queue *q, bool up);
 
 /* ---- actions of people: action.h, and XFRANK FLUSH ---- */
 
-/* What may be tried is tried now, or as soon as a walk comes to it. `owner` is copied; `by` is the
+/* What may be tried is tried now, or as soon as a scan comes to it. `owner` is copied; `by` is the
  * uid that asks, for the log. */
 void action_flush(struct queue *q, const struct mail_owner *owner, uint32_t by);
 
 /* ---- the clock ---- */
 
-struct clock {
-	int64_t offset_us; /* added to CLOCK_BOOTTIME it gives wall time */
-	int64_t since;     /* when this run began, by the clock as it is now, in seconds */
-	uint64_t first;    /* the id from which on messages are of this run */
+/* This run, for what follows when the system's clock is set. */
+struct run {
+	int64_t since;  /* when it began, by the clock as it is now, in seconds */
+	uint64_t first; /* the id from which on messages are of this run */
 };
 
 /* ---- the role ---- */
@@ -554,8 +499,8 @@ struct queue {
 	struct service **services; /* those configured, in file order, then those that were */
 	size_t service_count, service_total;
 	const struct policy_service **policies; /* of those configured, for policy_match */
-	struct turn turn;
-	struct walks walks;
+	struct commit *commit;
+	struct scans *scans;
 	struct flush *flushes; /* under way, one per user */
 	struct sweep sweeping;
 	struct dispatch dispatch;
@@ -569,7 +514,7 @@ struct queue {
 	struct connections *connections;
 	struct drop *drop;
 	struct space space;
-	struct walk octets, shrinking; /* counting what services have; giving space back */
+	struct scan octets, shrinking; /* counting what services have; giving space back */
 	bool shrinking_failed;         /* the last time, which was logged */
 	struct rate_limit returned;    /* mail returned for callers that no service is for */
 	struct control *control;
@@ -582,20 +527,11 @@ struct queue {
 	uint64_t last_flight;
 	struct event *sweep, *tick, *stop;
 	struct clock clock;
+	struct run run;
 	bool stopping;
-	uint64_t stop_at; /* of queue_now_ms; when stopping: not later */
+	uint64_t stop_at; /* of clock_ms; when stopping: not later */
 };
 
-/* Seconds and microseconds of wall time, by a clock that jumps in clock_follow alone. */
-int64_t queue_now(const struct queue *q);
-int64_t queue_now_us(const struct queue *q);
-/* With the spool open. */
-void clock_start(struct queue *q);
-/* Looks whether the system's clock was set, and if so goes after it with all that waits. */
-void clock_follow(struct queue *q);
-/* Milliseconds of CLOCK_BOOTTIME. */
-uint64_t queue_now_ms(void);
-uint32_t queue_random(void);
 /* The time of day as Date has it, local offset and all. */
 int queue_date(struct buf *out);
 /* A user's own address at the mail domain. NULL: no memory. */

@@ -101,8 +101,8 @@ restore_account(struct queue *q, struct queue_account *a)
 	a->learned_at = kept.learned_at;
 	a->at_fault = account_is_at_fault(a);
 	/* A clock that was wrong before must not make it wait for years. */
-	if (a->schedule.until > queue_now(q) + DAY)
-		a->schedule.until = queue_now(q);
+	if (a->schedule.until > clock_now(&q->clock) + DAY)
+		a->schedule.until = clock_now(&q->clock);
 }
 
 static int
@@ -223,7 +223,7 @@ replay_attempt(void *arg, const char *account, int64_t at)
 static void
 restore_service_rates(struct queue *q, struct service *v)
 {
-	struct replay p = {q, v, queue_now_us(q), (int64_t)queue_now_ms()};
+	struct replay p = {q, v, clock_now_us(&q->clock), (int64_t)clock_ms()};
 	int64_t seconds = (v->policy.rate_day > 0 ? RATE_LIMIT_DAY : RATE_LIMIT_MINUTE) / 1000;
 
 	if (v->policy.rate_day == 0 && v->policy.rate_minute == 0)
@@ -239,7 +239,7 @@ restore_service_rates(struct queue *q, struct service *v)
 void
 runtime_restore_rates(struct queue *q)
 {
-	struct replay p = {q, NULL, queue_now_us(q), (int64_t)queue_now_ms()};
+	struct replay p = {q, NULL, clock_now_us(&q->clock), (int64_t)clock_ms()};
 
 	if (spool_each_attempt_since(
 		q->spool, p.now_us / 1000000 - RATE_LIMIT_MINUTE / 1000, replay_attempt, &p) < 0)

@@ -2,7 +2,7 @@
 /*
  * action.c: what people do to messages and accounts: retry, hold, release, delete, move.
  *
- * Each action is a transaction of its own (on many messages: one for each step of a walk), after
+ * Each action is a transaction of its own (on many messages: one for each step of a scan), after
  * what the turn has collected is written: so the spool shows the truth, and what is said to be done
  * is done. A message being sent can be neither
  * held nor deleted: its server may have it already.
@@ -128,7 +128,7 @@ give_time(const struct queue *q, struct spool_message *m, int64_t now)
 static int
 change(struct queue *q, enum action action, struct spool_message *m, bool *ret_changed)
 {
-	int64_t now = queue_now(q);
+	int64_t now = clock_now(&q->clock);
 	int r = 0;
 
 	*ret_changed = false;
@@ -230,7 +230,7 @@ wake_account(struct queue *q, struct queue_account *a)
 	struct channel *keeper = role_peer(q->role, ROLE_KEEPER);
 	struct message *m;
 
-	schedule_account_retry(&a->schedule, queue_now(q));
+	schedule_account_retry(&a->schedule, clock_now(&q->clock));
 	if (keeper == NULL)
 		return;
 	m = message_new(M_PROBE);
@@ -319,7 +319,7 @@ act_on_some(struct queue *q, enum action action, const struct action_scope *scop
 
 	/* What frees space is done also where results cannot be written; what they are about is being
 	 * sent, and is not touched. */
-	if (!turn_flush(q) && turn_is_stuck(q) && action != ACTION_DELETE)
+	if (!commit_flush(q->commit) && commit_is_stuck(q->commit) && action != ACTION_DELETE)
 		return -ENOSPC;
 	r = act_on_ids(q, action, scope, ids, count, ret_done);
 	if (r == -ENOSPC && spool_make_room(q->spool))
@@ -340,7 +340,7 @@ action_on_message(
 /* ---- on all ---- */
 
 struct action_walk {
-	struct walk walk;
+	struct scan scan;
 	struct queue *q;
 	enum action action;
 	struct action_scope scope;
@@ -350,7 +350,7 @@ struct action_walk {
 	uint64_t after;
 	unsigned changed;
 	/* of the step */
-	uint64_t ids[WALK_MESSAGES];
+	uint64_t ids[SCAN_MESSAGES];
 	size_t count;
 };
 
@@ -364,17 +364,18 @@ choose(void *arg, const struct spool_glance *g)
 	    (w->service == NULL || strcmp(g->service, w->service) == 0) &&
 	    g->received <= w->scope.before)
 		w->ids[w->count++] = g->id;
-	return w->count == WALK_MESSAGES;
+	return w->count == SCAN_MESSAGES;
 }
 
 static bool
-step(struct queue *q, struct walk *walk)
+step(void *arg)
 {
-	struct action_walk *w = (struct action_walk *)walk;
+	struct action_walk *w = arg;
+	struct queue *q = w->q;
 	int more, r = 0;
 
 	w->count = 0;
-	more = spool_scan(q->spool, &w->after, WALK_ROWS, choose, w);
+	more = spool_scan(q->spool, &w->after, SCAN_ROWS, choose, w);
 	if (w->count > 0)
 		r = act_on_some(q, w->action, &w->scope, w->ids, w->count, &w->changed);
 	if (more == 1 && r == 0)
@@ -411,7 +412,7 @@ action_walk_new(struct queue *q, enum action action, const struct action_scope *
 	w->scope.service = w->service;
 	w->scope.to = w->to;
 	w->scope.owner.service = w->owner;
-	walk_begin(q, &w->walk, step);
+	scan_begin(q->scans, &w->scan, step, w);
 	return w;
 }
 
@@ -419,7 +420,7 @@ struct action_walk *
 action_walk_free(struct action_walk *w)
 {
 	if (w != NULL) {
-		walk_end(w->q, &w->walk);
+		scan_end(&w->scan);
 		free(w->account);
 		free(w->service);
 		free(w->to);
@@ -443,7 +444,7 @@ action_on_account(struct queue *q, enum action action, const char *name)
 			a->schedule.held = held;
 			account_changed(q, a);
 			/* What is taken out of the spool next has its new lifetime. */
-			(void)turn_flush(q);
+			(void)commit_flush(q->commit);
 		}
 	}
 	if (action == ACTION_RETRY || action == ACTION_RELEASE)

@@ -54,10 +54,10 @@ check_end(struct check *c)
 			break;
 		}
 	if (--q->dispatch.transports[ROLE_SEND].outstanding == 0)
-		q->dispatch.transports[ROLE_SEND].idle_since = queue_now(q);
+		q->dispatch.transports[ROLE_SEND].idle_since = clock_now(&q->clock);
 	usage_drop(q, c->usage);
 	if (c->account != NULL)
-		c->account->idle_since = queue_now(q);
+		c->account->idle_since = clock_now(&q->clock);
 	(void)message_free(c->request);
 	if (c->limit != NULL)
 		event_free(c->limit);
@@ -157,7 +157,7 @@ put_body(const struct queue_account *a, const char *to, struct message *m)
 	    "Message-ID: <check.%llu.%u@%s>\r\nMIME-Version: 1.0\r\n"
 	    "Content-Type: text/plain; charset=us-ascii\r\nAuto-Submitted: auto-generated\r\n\r\n"
 	    "This message was sent by frank check, to see whether the account %s can send.\r\n",
-	    a->conf.mailbox, to, buf_str(&date), (unsigned long long)queue_now_ms(), queue_random(),
+	    a->conf.mailbox, to, buf_str(&date), (unsigned long long)clock_ms(), clock_random(),
 	    address_domain(a->conf.mailbox) == NULL ? "localhost" : address_domain(a->conf.mailbox),
 	    a->name);
 	message_put_bytes(m, F_BODY, body.data, body.len);
@@ -251,11 +251,12 @@ check_barred(const struct queue *q, const struct check_ask *ask)
 		return "Too many checks are under way; try again in a minute.";
 	if (ask->usage == NULL)
 		return NULL;
-	if (usage_check_barred(ask->usage) || (a != NULL && rate_limit_wait(&a->checks, CHECK_RATE,
-								CHECK_PERIOD, queue_now_ms()) > 0))
+	if (usage_check_barred(ask->usage) ||
+	    (a != NULL && rate_limit_wait(&a->checks, CHECK_RATE, CHECK_PERIOD, clock_ms()) > 0))
 		return "This was checked often enough in the last ten minutes: each check is a "
 		       "login. An administrator can check at any time.";
-	if (a != NULL && a->schedule.server != SCHEDULE_ACTIVE && queue_now(q) < a->schedule.until)
+	if (a != NULL && a->schedule.server != SCHEDULE_ACTIVE &&
+	    clock_now(&q->clock) < a->schedule.until)
 		return "The server refused this account, which waits before its next try: frank "
 		       "status says why, and until when. An administrator can check at any time.";
 	return NULL;
@@ -270,7 +271,7 @@ count_check(struct check *c, struct usage *usage)
 		return;
 	usage_check(usage);
 	if (c->account != NULL)
-		rate_limit_spend(&c->account->checks, CHECK_PERIOD, (int64_t)queue_now_ms(), 1);
+		rate_limit_spend(&c->account->checks, CHECK_PERIOD, (int64_t)clock_ms(), 1);
 }
 
 int

@@ -32,7 +32,7 @@ older_than(const struct queue *q, const struct message *m)
 
 	if (age == 0)
 		return SCHEDULE_NEVER;
-	return age > INT32_MAX ? 0 : queue_now(q) - (int64_t)age;
+	return age > INT32_MAX ? 0 : clock_now(&q->clock) - (int64_t)age;
 }
 
 static char *

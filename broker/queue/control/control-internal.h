@@ -30,7 +30,7 @@ enum cursor_kind {
 
 struct client {
 	struct place place;
-	struct walk walk;
+	struct scan scan;
 	struct client *next;
 	struct control *control;
 	struct channel *channel;
@@ -38,7 +38,7 @@ struct client {
 	unsigned rights; /* enum caller_right */
 	/* the request being answered */
 	enum cursor_kind kind;
-	uint64_t ids[WALK_MESSAGES]; /* CURSOR_LIST: of this part of it; CURSOR_SHOW: the one */
+	uint64_t ids[SCAN_MESSAGES]; /* CURSOR_LIST: of this part of it; CURSOR_SHOW: the one */
 	uint64_t after;              /* CURSOR_LIST: what was looked at; UINT64_MAX: all */
 	size_t count, at;
 	size_t row; /* of the message at `at`: 0 itself, then its recipients, then its attempts */

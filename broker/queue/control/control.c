@@ -4,7 +4,7 @@
  * (messages.def, CLIENT to QUEUE).
  *
  * An answer may be longer than a channel takes at once, and longer than others should wait for, so
- * each request is a cursor over rows that goes on in steps (walk.c): it sends until the channel is
+ * each request is a cursor over rows that goes on in steps (scan.h): it sends until the channel is
  * full or the step is over, and pauses until there is room. One request at a time per client; the
  * next is read after it.
  */
@@ -79,7 +79,7 @@ choose(void *arg, const struct spool_glance *g)
 	    (c->account == NULL || strcmp(c->account, g->account) == 0) &&
 	    (c->service == NULL || strcmp(c->service, g->service) == 0) && g->received <= c->before)
 		c->ids[c->count++] = g->id;
-	return c->count == WALK_MESSAGES;
+	return c->count == SCAN_MESSAGES;
 }
 
 /* The next part of what the cursor goes over: 1, 0 when it is through, or negative errno. */
@@ -93,7 +93,7 @@ next_part(struct client *c)
 	case CURSOR_LIST:
 		if (c->after == UINT64_MAX)
 			return 0;
-		r = spool_scan(c->control->q->spool, &c->after, WALK_ROWS, choose, c);
+		r = spool_scan(c->control->q->spool, &c->after, SCAN_ROWS, choose, c);
 		if (r == 0)
 			c->after = UINT64_MAX;
 		return r < 0 ? r : 1;
@@ -129,14 +129,14 @@ is_cursor(const struct client *c)
 
 /* Sends the rows of one part. */
 static bool
-step(struct queue *q, struct walk *w)
+step(void *arg)
 {
-	struct client *c = (struct client *)((char *)w - offsetof(struct client, walk));
+	struct client *c = arg;
 	int r = 0;
 
 	if (!is_cursor(c))
 		return false;
-	for (int i = 0; i < WALK_MESSAGES && c->at < c->count; i++) {
+	for (int i = 0; i < SCAN_MESSAGES && c->at < c->count; i++) {
 		if (c->most > 0 && c->sent >= c->most)
 			break;
 		/* there has to stay room for the end of the answer; on_writable goes on */
@@ -168,7 +168,7 @@ static void
 go_on(struct client *c)
 {
 	if (is_cursor(c))
-		walk_begin(c->control->q, &c->walk, step);
+		scan_begin(c->control->q->scans, &c->scan, step, c);
 }
 
 /* ---- clients ---- */
@@ -184,7 +184,7 @@ client_free(struct client *c)
 			break;
 		}
 	place_leave(&c->place);
-	walk_end(k->q, &c->walk);
+	scan_end(&c->scan);
 	(void)action_walk_free(c->action);
 	if (c->check != NULL)
 		check_forget(c->check);
@@ -260,7 +260,7 @@ place_is_idle(const struct place *p)
 {
 	const struct client *c = (const struct client *)p;
 
-	return c->kind == CURSOR_NONE || (is_cursor(c) && !c->walk.queued);
+	return c->kind == CURSOR_NONE || (is_cursor(c) && !scan_is_under_way(&c->scan));
 }
 
 static void

@@ -109,7 +109,7 @@ list_message(struct queue *q, const struct spool_message *m, struct buf *out)
 }
 
 struct listing {
-	struct walk walk;
+	struct scan scan;
 	struct queue *q;
 	struct mail_owner owner;
 	char *owner_service; /* what `owner` borrows */
@@ -120,7 +120,7 @@ struct listing {
 	size_t shown, full;
 	uint64_t size;
 	/* of the step: what there is room for */
-	uint64_t ids[WALK_MESSAGES];
+	uint64_t ids[SCAN_MESSAGES];
 	size_t count;
 };
 
@@ -144,7 +144,7 @@ choose(void *arg, const struct spool_glance *g)
 		return 0;
 	}
 	l->ids[l->count++] = g->id;
-	return l->count == WALK_MESSAGES;
+	return l->count == SCAN_MESSAGES;
 }
 
 static void
@@ -180,13 +180,13 @@ sum_up(struct listing *l)
 }
 
 static bool
-step(struct queue *q, struct walk *w)
+step(void *arg)
 {
-	struct listing *l = (struct listing *)w;
+	struct listing *l = arg;
 	int more;
 
 	l->count = 0;
-	more = spool_scan(q->spool, &l->after, WALK_ROWS, choose, l);
+	more = spool_scan(l->q->spool, &l->after, SCAN_ROWS, choose, l);
 	for (size_t i = 0; i < l->count; i++)
 		show(l, l->ids[i]);
 	if (more == 1)
@@ -215,7 +215,7 @@ listing_new(
 	l->out = out;
 	l->done = done;
 	l->arg = arg;
-	walk_begin(q, &l->walk, step);
+	scan_begin(q->scans, &l->scan, step, l);
 	return l;
 }
 
@@ -223,7 +223,7 @@ struct listing *
 listing_free(struct listing *l)
 {
 	if (l != NULL) {
-		walk_end(l->q, &l->walk);
+		scan_end(&l->scan);
 		free(l->owner_service);
 		free(l);
 	}

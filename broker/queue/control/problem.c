@@ -31,7 +31,7 @@ row_of_space(struct queue *q)
 static struct message *
 row_of_spool(struct queue *q)
 {
-	return !turn_is_stuck(q)
+	return !commit_is_stuck(q->commit)
 		   ? NULL
 		   : make_row("spool-error",
 			 "The spool cannot be written; nothing is sent or taken until it can.",

@@ -60,9 +60,9 @@ dispatch_release(struct queue *q, struct delivery_job *j)
 	q->dispatch.jobs[j->id & ((1 << SLOT_BITS) - 1)] = NULL;
 	q->dispatch.outstanding--;
 	if (--a->outstanding == 0)
-		a->idle_since = queue_now(q);
+		a->idle_since = clock_now(&q->clock);
 	if (--q->dispatch.transports[j->transport].outstanding == 0)
-		q->dispatch.transports[j->transport].idle_since = queue_now(q);
+		q->dispatch.transports[j->transport].idle_since = clock_now(&q->clock);
 	j->index = NULL;
 	(void)job_free(j);
 }
@@ -138,7 +138,7 @@ room_of(const struct queue *q, const struct queue_account *a, int64_t now)
 static uint64_t
 rate_wait(const struct queue_account *a)
 {
-	return rate_limit_wait(&a->rate, a->conf.rate, RATE_LIMIT_MINUTE, queue_now_ms());
+	return rate_limit_wait(&a->rate, a->conf.rate, RATE_LIMIT_MINUTE, clock_ms());
 }
 
 /* What a recipient takes of a packet. */
@@ -268,7 +268,7 @@ dispatch_lease(struct queue *q, struct queue_account *a)
 {
 	static const struct timeval look = {LOOK_SECONDS, 0};
 
-	a->idle_since = queue_now(q);
+	a->idle_since = clock_now(&q->clock);
 	lease(q, a, true);
 	if (!event_pending(q->dispatch.idle, EV_TIMEOUT, NULL))
 		(void)event_add(q->dispatch.idle, &look);
@@ -344,7 +344,7 @@ dispatch_use(struct queue *q, enum role_id transport, int by)
 
 	q->dispatch.transports[transport].outstanding += (unsigned)by;
 	if (q->dispatch.transports[transport].outstanding == 0)
-		q->dispatch.transports[transport].idle_since = queue_now(q);
+		q->dispatch.transports[transport].idle_since = clock_now(&q->clock);
 	if (!event_pending(q->dispatch.idle, EV_TIMEOUT, NULL))
 		(void)event_add(q->dispatch.idle, &look);
 }
@@ -451,7 +451,7 @@ count_lane(void *arg, const char *account, const char *service, uint64_t open, i
 int
 dispatch_count(struct queue *q)
 {
-	uint64_t begin = queue_now_ms();
+	uint64_t begin = clock_ms();
 	int r;
 
 	if (begin < q->dispatch.count_after)
@@ -460,8 +460,7 @@ dispatch_count(struct queue *q)
 		q->accounts[i]->waiting = 0;
 	r = spool_each_lane(q->spool, count_lane, q);
 	/* At most a twentieth of the time goes into counting. */
-	q->dispatch.count_after =
-	    r < 0 ? 0 : queue_now_ms() + (queue_now_ms() - begin) * COUNT_REST;
+	q->dispatch.count_after = r < 0 ? 0 : clock_ms() + (clock_ms() - begin) * COUNT_REST;
 	return r;
 }
 
@@ -490,28 +489,29 @@ dispatch_load(struct queue *q)
 /* ---- taking from the spool ---- */
 
 struct start {
-	struct op op;
+	struct commit_op op;
 	struct delivery_message *delivery;
 	bool begun; /* there is something to send */
 };
 
 static int
-start_write(struct queue *q, struct op *op)
+start_write(struct spool *spool, struct commit_op *op)
 {
 	struct start *s = (struct start *)op;
 	const struct spool_message *m = s->delivery->message;
-	int r = spool_update_message(q->spool, m);
+	int r = spool_update_message(spool, m);
 
 	for (const struct delivery_job *j = s->delivery->unsent; j != NULL && r == 0; j = j->next)
 		for (size_t i = 0; i < j->count && r == 0; i++)
 			r = spool_update_recipient(
-			    q->spool, m->id, j->index[i], &m->recipients[j->index[i]]);
+			    spool, m->id, j->index[i], &m->recipients[j->index[i]]);
 	return r;
 }
 
 static void
-start_done(struct queue *q, struct op *op, int r)
+start_done(struct commit_op *op, int r)
 {
+	struct queue *q = op->arg;
 	struct start *s = (struct start *)op;
 	struct delivery_message *d = s->delivery;
 
@@ -519,7 +519,7 @@ start_done(struct queue *q, struct op *op, int r)
 	if (r == 0 && s->begun) {
 		dispatch_begin(q, d);
 	} else {
-		int64_t next = r < 0 ? queue_now(q) + DISK_RETRY_SECONDS : d->message->next;
+		int64_t next = r < 0 ? clock_now(&q->clock) + DISK_RETRY_SECONDS : d->message->next;
 
 		if (next != SPOOL_NEVER)
 			dispatch_wait(q, d->account, d->message->service, next);
@@ -566,12 +566,13 @@ take_message(struct queue *q, struct queue_account *a, uint64_t id, int64_t now)
 		free(s);
 		return -ENOMEM;
 	}
-	*s = (struct start){
-	    .op = {.write = start_write, .done = start_done}, .delivery = d, .begun = d->jobs > 0};
+	*s = (struct start){.op = {.write = start_write, .done = start_done, .arg = q},
+	    .delivery = d,
+	    .begun = d->jobs > 0};
 	d->message->next = s->begun ? SPOOL_NEVER : earliest(d->message);
-	rate_limit_spend(&a->rate, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
+	rate_limit_spend(&a->rate, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
 	q->dispatch.starts++;
-	turn_add(q, &s->op);
+	commit_add(q->commit, &s->op);
 	return 0;
 }
 
@@ -656,9 +657,10 @@ set_timer(struct queue *q, int64_t now)
 void
 dispatch_run(struct queue *q)
 {
-	struct readiness x = {q, queue_now(q)};
+	struct readiness x = {q, clock_now(&q->clock)};
 	struct dispatch *d = &q->dispatch;
-	bool can = !q->stopping && !turn_is_stuck(q) && role_peer(q->role, ROLE_KEEPER) != NULL;
+	bool can =
+	    !q->stopping && !commit_is_stuck(q->commit) && role_peer(q->role, ROLE_KEEPER) != NULL;
 	enum role_id transport;
 	size_t i;
 
@@ -686,10 +688,10 @@ dispatch_run(struct queue *q)
 struct delivery_message *
 dispatch_promise(struct queue *q, struct queue_account *a, struct spool_message *m)
 {
-	int64_t now = queue_now(q);
+	int64_t now = clock_now(&q->clock);
 	struct delivery_message *d;
 
-	if (a == NULL || !a->configured || q->stopping || turn_is_stuck(q) ||
+	if (a == NULL || !a->configured || q->stopping || commit_is_stuck(q->commit) ||
 	    role_peer(q->role, dispatch_transport(a)) == NULL ||
 	    role_peer(q->role, ROLE_KEEPER) == NULL || room_of(q, a, now) == 0 || rate_wait(a) > 0)
 		return NULL;
@@ -712,7 +714,7 @@ dispatch_promise(struct queue *q, struct queue_account *a, struct spool_message 
 		return NULL;
 	}
 	m->next = SPOOL_NEVER;
-	rate_limit_spend(&a->rate, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
+	rate_limit_spend(&a->rate, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
 	return d;
 }
 
@@ -781,7 +783,7 @@ dispatch_peer(struct queue *q, enum role_id peer, bool up)
 	if (peer == ROLE_SEND)
 		checks_peer(q, up);
 	if (peer != ROLE_KEEPER && up)
-		q->dispatch.transports[peer].idle_since = queue_now(q);
+		q->dispatch.transports[peer].idle_since = clock_now(&q->clock);
 	dispatch_run(q);
 }
 
@@ -797,7 +799,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval look = {LOOK_SECONDS, 0};
 	struct queue *q = arg;
-	int64_t before = queue_now(q) - SEND_IDLE_SECONDS;
+	int64_t before = clock_now(&q->clock) - SEND_IDLE_SECONDS;
 	bool any = false;
 
 	for (size_t i = 0; i < q->account_count; i++) {

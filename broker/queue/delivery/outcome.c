@@ -18,11 +18,11 @@
 
 #include "base/log.h"
 
-enum { DAY = 24 * 3600, OVERDUE_STEP = WALK_MESSAGES, REPORTS_MAX = 3 };
+enum { DAY = 24 * 3600, OVERDUE_STEP = SCAN_MESSAGES, REPORTS_MAX = 3 };
 
 /* Outcomes on their way to the disk. */
 struct record {
-	struct op op;
+	struct commit_op op;
 	struct delivery_message *delivery;
 	size_t *index;
 	size_t count;
@@ -191,33 +191,33 @@ account_is_at_fault(const struct queue_account *a)
 }
 
 struct account_op {
-	struct op op;
+	struct commit_op op;
 	struct queue_account *account;
 	int64_t at;
 	int64_t keep_until; /* its mail is not given up before; 0: as it was */
 };
 
 static int
-account_write(struct queue *q, struct op *op)
+account_write(struct spool *spool, struct commit_op *op)
 {
 	const struct account_op *x = (const struct account_op *)op;
 	const struct queue_account *a = x->account;
 	struct spool_account kept = {
 	    .schedule = a->schedule, .reply = a->reply, .learned_at = a->learned_at};
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
-	int r = spool_save_account(q->spool, a->name, &kept);
+	int r = spool_save_account(spool, a->name, &kept);
 
 	if (r == 0 && x->keep_until > 0)
-		r = spool_prolong(q->spool, a->name, x->keep_until);
+		r = spool_prolong(spool, a->name, x->keep_until);
 	outcome_reply_text(&a->reply, &why);
 	return r < 0 ? r
-		     : spool_add_event(q->spool, x->at,
+		     : spool_add_event(spool, x->at,
 			   schedule_state_name(schedule_account_state(&a->schedule)), 0, a->name,
 			   buf_str(&why));
 }
 
 static void
-account_written(struct queue *q, struct op *op, int r)
+account_written(struct commit_op *op, int r)
 {
 	free(op);
 }
@@ -266,12 +266,12 @@ account_changed(struct queue *q, struct queue_account *a)
 	if (x == NULL)
 		return;
 	*x = (struct account_op){
-	    .op = {.write = account_write, .done = account_written, .must = true},
+	    .op = {.write = account_write, .done = account_written, .arg = q, .must = true},
 	    .account = a,
-	    .at = queue_now(q)};
+	    .at = clock_now(&q->clock)};
 	if (was_at_fault && !a->at_fault)
-		x->keep_until = queue_now(q) + schedule_after_hold(q->settings->lifetime);
-	turn_add(q, &x->op);
+		x->keep_until = clock_now(&q->clock) + schedule_after_hold(q->settings->lifetime);
+	commit_add(q->commit, &x->op);
 }
 
 /* What a server says is true of the settings that it was asked with. */
@@ -307,7 +307,7 @@ outcome_settle_account(struct queue *q, struct queue_account *a, unsigned round,
 {
 	unsigned before = a->schedule.round;
 	bool changed =
-	    schedule_account_result(&a->schedule, round, v, queue_now(q), queue_random());
+	    schedule_account_result(&a->schedule, round, v, clock_now(&q->clock), clock_random());
 
 	if (a->schedule.round == before)
 		return;
@@ -366,7 +366,7 @@ outcome_refused_state(
 static void
 defer(struct queue *q, const struct spool_message *m, struct spool_recipient *r, int64_t delay)
 {
-	int64_t now = queue_now(q);
+	int64_t now = clock_now(&q->clock);
 
 	r->state = SPOOL_DEFERRED;
 	r->next = now + delay;
@@ -380,7 +380,7 @@ static void
 apply_verdict(struct queue *q, const struct spool_message *m, struct spool_recipient *r,
     const struct schedule_verdict *v)
 {
-	int64_t now = queue_now(q), delay;
+	int64_t now = clock_now(&q->clock), delay;
 
 	switch (v->recipient) {
 	case SCHEDULE_DELIVERED:
@@ -390,9 +390,9 @@ apply_verdict(struct queue *q, const struct spool_message *m, struct spool_recip
 		break;
 	case SCHEDULE_DEFERRED:
 		r->attempts++;
-		delay = schedule_retry_delay(r->attempts, queue_random());
+		delay = schedule_retry_delay(r->attempts, clock_random());
 		if ((int64_t)v->delay > delay)
-			delay = schedule_jitter((int64_t)v->delay + v->delay / 4, queue_random());
+			delay = schedule_jitter((int64_t)v->delay + v->delay / 4, clock_random());
 		defer(q, m, r, delay);
 		break;
 	case SCHEDULE_BOUNCED:
@@ -403,7 +403,7 @@ apply_verdict(struct queue *q, const struct spool_message *m, struct spool_recip
 	case SCHEDULE_IN_DOUBT:
 		r->attempts++;
 		if (!q->settings->hold_in_doubt) {
-			defer(q, m, r, schedule_jitter(SCHEDULE_IN_DOUBT_DELAY, queue_random()));
+			defer(q, m, r, schedule_jitter(SCHEDULE_IN_DOUBT_DELAY, clock_random()));
 			break;
 		}
 		r->state = SPOOL_HELD;
@@ -426,7 +426,7 @@ hold_in_doubt(struct queue *q, struct spool_recipient *r)
 {
 	r->state = SPOOL_HELD;
 	r->next = SPOOL_NEVER;
-	r->at = queue_now(q);
+	r->at = clock_now(&q->clock);
 	smtp_reply_clear(&r->reply);
 	r->reply = (struct smtp_reply){.fault = SMTP_FAULT_LOCAL,
 	    .stage = SMTP_STAGE_EOM,
@@ -444,9 +444,9 @@ apply_interruption(struct queue *q, struct spool_recipient *r)
 		hold_in_doubt(q, r);
 		return;
 	}
-	delay = schedule_interrupted_delay(r->interrupted, queue_random());
+	delay = schedule_interrupted_delay(r->interrupted, clock_random());
 	r->state = r->interrupted >= SCHEDULE_INTERRUPTED_MAX ? SPOOL_HELD : SPOOL_QUEUED;
-	r->next = r->state == SPOOL_HELD ? SPOOL_NEVER : queue_now(q) + delay;
+	r->next = r->state == SPOOL_HELD ? SPOOL_NEVER : clock_now(&q->clock) + delay;
 }
 
 /* ---- on record ---- */
@@ -476,8 +476,9 @@ settle_message(struct record *rec)
 }
 
 static int
-record_write(struct queue *q, struct op *op)
+record_write(struct spool *spool, struct commit_op *op)
 {
+	struct queue *q = op->arg;
 	const struct record *rec = (const struct record *)op;
 	const struct spool_message *m = rec->delivery->message;
 	struct spool_attempt attempt = {.at = rec->at,
@@ -495,25 +496,26 @@ record_write(struct queue *q, struct op *op)
 	if (!rec->finished || keep) {
 		for (size_t i = 0; i < rec->count && r == 0; i++)
 			r = spool_update_recipient(
-			    q->spool, m->id, rec->index[i], &m->recipients[rec->index[i]]);
+			    spool, m->id, rec->index[i], &m->recipients[rec->index[i]]);
 		if (r == 0 && rec->attempt)
-			r = spool_add_attempt(q->spool, m->id, &attempt);
+			r = spool_add_attempt(spool, m->id, &attempt);
 	}
 	if (r == 0 && rec->used)
-		r = spool_save_used(q->spool, m->account, rec->at, rec->mechanism);
+		r = spool_save_used(spool, m->account, rec->at, rec->mechanism);
 	if (r == 0 && rec->finished)
-		r = spool_finish(q->spool, m, rec->at, keep);
+		r = spool_finish(spool, m, rec->at, keep);
 	else if (r == 0 && rec->last)
-		r = spool_update_message(q->spool, m);
+		r = spool_update_message(spool, m);
 	for (size_t i = 0; i < REPORTS_MAX && r == 0; i++)
 		if (rec->reports[i] != NULL)
-			r = spool_insert(q->spool, rec->reports[i]);
+			r = spool_insert(spool, rec->reports[i]);
 	return r;
 }
 
 static void
-record_done(struct queue *q, struct op *op, int r)
+record_done(struct commit_op *op, int r)
 {
+	struct queue *q = op->arg;
 	struct record *rec = (struct record *)op;
 	struct delivery_message *d = rec->delivery;
 	struct spool_message *m = d->message;
@@ -599,11 +601,15 @@ record_new(struct queue *q, struct delivery_message *d, size_t *index, size_t co
 	if (rec == NULL)
 		return NULL;
 	*rec = (struct record){
-	    .op = {.write = record_write, .done = record_done, .must = true, .patient = true},
+	    .op = {.write = record_write,
+		.done = record_done,
+		.arg = q,
+		.must = true,
+		.patient = true},
 	    .delivery = d,
 	    .index = index,
 	    .count = count,
-	    .at = queue_now(q),
+	    .at = clock_now(&q->clock),
 	};
 	d->records++;
 	return rec;
@@ -617,7 +623,7 @@ record_queue(struct queue *q, struct record *rec, bool dsn_passed)
 		add_report(q, rec, REPORT_RELAYED, fits_relayed);
 	if (rec->delivery->jobs == 0)
 		settle_message(rec);
-	turn_add(q, &rec->op);
+	commit_add(q->commit, &rec->op);
 }
 
 /* A recipient over the server's number for one transaction: not refused, but for another (RFC 5321
@@ -657,7 +663,7 @@ apply_results(struct queue *q, struct delivery_job *j, const struct smtp_reply *
 		v = schedule_verdict(&results[i], &d);
 		if (is_remainder(&results[i], &d) && some_delivered(results, j->count))
 			v.recipient = SCHEDULE_REQUEUED;
-		r->at = queue_now(q);
+		r->at = clock_now(&q->clock);
 		smtp_reply_clear(&r->reply);
 		(void)smtp_reply_copy(&r->reply, &results[i]);
 		apply_verdict(q, m, r, &v);
@@ -720,7 +726,7 @@ outcome_record(struct queue *q, struct delivery_job *j, const struct outcome *o)
 				log_recipient(q, d, r);
 			} else {
 				r->state = r->attempts == 0 ? SPOOL_QUEUED : SPOOL_DEFERRED;
-				r->next = queue_now(q);
+				r->next = clock_now(&q->clock);
 			}
 		}
 	}
@@ -787,14 +793,14 @@ overdue(struct queue *q, uint64_t id)
 
 	if (rec == NULL)
 		return;
-	for (size_t i = 0; i < rec->count && queue_now(q) >= m->expires; i++) {
+	for (size_t i = 0; i < rec->count && clock_now(&q->clock) >= m->expires; i++) {
 		struct spool_recipient *r = &m->recipients[rec->index[i]];
 
 		r->state = outcome_refused_state(q, m, r);
 		r->next = SPOOL_NEVER;
 		log_recipient(q, rec->delivery, r);
 	}
-	if (queue_now(q) < m->expires) {
+	if (clock_now(&q->clock) < m->expires) {
 		m->flags |= SPOOL_WARNED;
 		add_report(q, rec, REPORT_DELAYED, fits_delayed);
 	}
@@ -830,21 +836,23 @@ look_for_overdue(void *arg, const struct spool_glance *g)
 }
 
 static bool
-sweep_step(struct queue *q, struct walk *w)
+sweep_step(void *arg)
 {
-	struct overdue_ids x = {
-	    .q = q, .now = queue_now(q), .warn = queue_now(q) - q->settings->warn_after};
+	struct queue *q = arg;
+	struct overdue_ids x = {.q = q,
+	    .now = clock_now(&q->clock),
+	    .warn = clock_now(&q->clock) - q->settings->warn_after};
 	int more;
 
 	/* What was taken out to be sent may not be taken twice: so it is marked in the spool first,
 	 * and what is found here is, before others see it as waiting. */
-	(void)turn_flush(q);
-	if (q->dispatch.starts > 0 || turn_is_stuck(q) || q->stopping)
+	(void)commit_flush(q->commit);
+	if (q->dispatch.starts > 0 || commit_is_stuck(q->commit) || q->stopping)
 		return false;
-	more = spool_scan(q->spool, &q->sweeping.after, WALK_ROWS, look_for_overdue, &x);
+	more = spool_scan(q->spool, &q->sweeping.after, SCAN_ROWS, look_for_overdue, &x);
 	for (size_t i = 0; i < x.count; i++)
 		overdue(q, x.ids[i]);
-	(void)turn_flush(q);
+	(void)commit_flush(q->commit);
 	dispatch_run(q);
 	return more == 1;
 }
@@ -852,8 +860,8 @@ sweep_step(struct queue *q, struct walk *w)
 void
 outcome_sweep(struct queue *q)
 {
-	if (q->dispatch.lane_count == 0 || q->sweeping.walk.queued)
+	if (q->dispatch.lane_count == 0 || scan_is_under_way(&q->sweeping.scan))
 		return;
 	q->sweeping.after = 0;
-	walk_begin(q, &q->sweeping.walk, sweep_step);
+	scan_begin(q->scans, &q->sweeping.scan, sweep_step, q);
 }

@@ -199,7 +199,7 @@ fill_recipients(struct queue *q, const struct queue_account *a, const struct spo
 			b->next = ret->diagnoses[i].next;
 		}
 		b->expired = kind == REPORT_FAILED && (m->flags & SPOOL_REFUSED) == 0 &&
-			     queue_now(q) >= m->expires &&
+			     clock_now(&q->clock) >= m->expires &&
 			     (!failed || ret->diagnoses[i].retry != RETRY_PERMANENT_MESSAGE);
 	}
 	return 0;
@@ -273,7 +273,7 @@ put_body(struct queue *q, struct buf *text, struct spool_message *ret)
 	if (fd < 0)
 		return fd;
 	ret->flags |= SPOOL_BODY_FILE;
-	q->turn.sync_bodies = true;
+	commit_sync_bodies(q->commit);
 	n = write(fd, text->data, text->len);
 	r = n == (ssize_t)text->len ? spool_body_sync(fd) : n < 0 ? -errno : -ENOSPC;
 	(void)close(fd);
@@ -292,7 +292,7 @@ make_message(struct queue *q, const struct queue_account *a, const char *from, s
 	int r;
 
 	*ret = (struct spool_message){
-	    .id = spool_new_id(q->spool, queue_now_us(q)),
+	    .id = spool_new_id(q->spool, clock_now_us(&q->clock)),
 	    .account = strdup(a->name),
 	    .service = strdup(m->service),
 	    .uid = m->uid,
@@ -301,9 +301,9 @@ make_message(struct queue *q, const struct queue_account *a, const char *from, s
 	    .envid = strdup(""),
 	    .subject = strdup("Mail delivery report"),
 	    .message_id = strdup(buf_str(id)),
-	    .received = queue_now(q),
-	    .expires = queue_now(q) + q->settings->lifetime,
-	    .next = queue_now(q),
+	    .received = clock_now(&q->clock),
+	    .expires = clock_now(&q->clock) + q->settings->lifetime,
+	    .next = clock_now(&q->clock),
 	    .size = text->len,
 	    .header_size = end == NULL ? 0 : (uint64_t)(end + 2 - text->data),
 	    .flags = SPOOL_REPORT | (m->flags & (SPOOL_OF_USER | SPOOL_OF_SOCKET)),

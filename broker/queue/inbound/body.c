@@ -47,7 +47,7 @@ body_write(struct body *b, const char *bytes, size_t len)
 void
 body_init(struct body *b, struct queue *q)
 {
-	*b = (struct body){.q = q, .id = spool_new_id(q->spool, queue_now_us(q)), .fd = -1};
+	*b = (struct body){.q = q, .id = spool_new_id(q->spool, clock_now_us(&q->clock)), .fd = -1};
 	buf_init(&b->small, SPOOL_INLINE_MAX);
 }
 

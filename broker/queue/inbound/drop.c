@@ -126,8 +126,8 @@ move_aside(struct drop *d, const char *name, char aside[NAME_MAX + 1])
 		else if (r == -EINVAL)
 			r = -EEXIST;
 		if (r == -EEXIST)
-			(void)snprintf(aside, NAME_MAX + 1, "%08x%08x.refused", queue_random(),
-			    queue_random());
+			(void)snprintf(aside, NAME_MAX + 1, "%08x%08x.refused", clock_random(),
+			    clock_random());
 	}
 	return r;
 }
@@ -253,7 +253,7 @@ begin_return(struct drop *d)
 static bool
 is_overdue(const struct drop *d)
 {
-	return d->since < queue_now(d->q) - d->q->settings->lifetime;
+	return d->since < clock_now(&d->q->clock) - d->q->settings->lifetime;
 }
 
 enum progress {

@@ -57,7 +57,7 @@ make_room(struct envelope *e)
 	e->slots = slots;
 	e->slot_count = room * 2;
 	if (room > 1)
-		e->seed = queue_random();
+		e->seed = clock_random();
 	for (size_t i = 0; i < e->count; i++)
 		*find_slot(e, e->list[i].address) = i + 1;
 	return 0;

@@ -37,12 +37,13 @@ digest_of(const struct secret *password, uint8_t digest[SHA256_LEN])
 static int
 change(struct queue *q, const char *service, const uint8_t *digest)
 {
-	int r = turn_flush(q) || !turn_is_stuck(q) ? spool_begin(q->spool) : -EIO;
+	int r =
+	    commit_flush(q->commit) || !commit_is_stuck(q->commit) ? spool_begin(q->spool) : -EIO;
 
 	if (r < 0)
 		return r;
 	r = digest == NULL ? spool_delete_password(q->spool, service)
-			   : spool_save_password(q->spool, service, digest, queue_now(q));
+			   : spool_save_password(q->spool, service, digest, clock_now(&q->clock));
 	if (r == 0)
 		r = spool_commit(q->spool);
 	else

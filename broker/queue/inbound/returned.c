@@ -30,7 +30,7 @@ static const char others[] = "550 5.0.0 Nothing of this message was sent, since 
 			     "recipients was refused";
 
 struct returned {
-	struct op op;
+	struct commit_op op;
 	struct queue *q;
 	int fd;
 	struct caller caller;
@@ -236,7 +236,7 @@ take_rcpt(void *arg, const char *argument, size_t len)
 	*r = (struct spool_recipient){.address = buf_take(&address),
 	    .notify = p.notify,
 	    .next = SPOOL_NEVER,
-	    .at = queue_now(x->q)};
+	    .at = clock_now(&x->q->clock)};
 	if (r->address == NULL)
 		return -ENOMEM;
 	m->count++;
@@ -384,7 +384,7 @@ take_body(struct returned *x)
 		return r;
 	if (x->body.fd >= 0) {
 		m->flags |= SPOOL_BODY_FILE;
-		x->q->turn.sync_bodies = true;
+		commit_sync_bodies(x->q->commit);
 		return spool_body_sync(x->body.fd);
 	}
 	m->body_len = x->body.small.len;
@@ -402,19 +402,20 @@ write_message(struct queue *q, struct spool_message *m)
 
 	for (size_t i = 0; i < m->count && r == 0; i++)
 		r = spool_update_recipient(q->spool, m->id, i, &m->recipients[i]);
-	return r == 0 && is_settled(m) ? spool_finish(q->spool, m, queue_now(q), keep) : r;
+	return r == 0 && is_settled(m) ? spool_finish(q->spool, m, clock_now(&q->clock), keep) : r;
 }
 
 static int
-returned_write(struct queue *q, struct op *op)
+returned_write(struct spool *spool, struct commit_op *op)
 {
+	struct queue *q = op->arg;
 	struct returned *x = (struct returned *)op;
 	int r = write_message(q, x->message);
 
 	/* the submission was stored, or returned, before */
 	x->known = r == 1;
 	if (r == 0 && x->report != NULL)
-		r = spool_insert(q->spool, x->report);
+		r = spool_insert(spool, x->report);
 	return r < 0 ? r : 0;
 }
 
@@ -464,8 +465,9 @@ tell(const struct returned *x)
 }
 
 static void
-returned_finish(struct queue *q, struct op *op, int r)
+returned_finish(struct commit_op *op, int r)
 {
+	struct queue *q = op->arg;
 	struct returned *x = (struct returned *)op;
 	struct spool_message *report = x->report;
 	bool stored = r == 0 && !x->known;
@@ -500,7 +502,7 @@ fail(struct returned *x, int r)
 static bool
 has_to_wait(struct returned *x)
 {
-	uint64_t now = queue_now_ms();
+	uint64_t now = clock_ms();
 
 	if (usage_wait(x->q, x->usage) > 0)
 		return true;
@@ -555,9 +557,9 @@ on_user(void *arg, const struct user *u)
 		fail(x, r);
 		return;
 	}
-	x->op = (struct op){.write = returned_write, .done = returned_finish};
+	x->op = (struct commit_op){.write = returned_write, .done = returned_finish, .arg = q};
 	x->queued = true;
-	turn_add(q, &x->op);
+	commit_add(q->commit, &x->op);
 }
 
 static void
@@ -597,7 +599,7 @@ returned_new(struct queue *q, int fd, uint32_t uid, const struct returned_why *w
 	}
 	x->message->uid = uid;
 	x->message->flags = SPOOL_OF_USER;
-	x->message->expires = queue_now(q) + q->settings->lifetime;
+	x->message->expires = clock_now(&q->clock) + q->settings->lifetime;
 	x->message->next = SPOOL_NEVER;
 	(void)event_add(x->start, &now);
 	return x;
@@ -653,7 +655,7 @@ returned_again(struct queue *q, struct spool_message *m, struct spool_message **
 	if (r == 0)
 		r = spool_update_account_of(q->spool, m);
 	if (r == 0)
-		r = spool_finish(q->spool, m, queue_now(q), q->settings->keep_history > 0);
+		r = spool_finish(q->spool, m, clock_now(&q->clock), q->settings->keep_history > 0);
 	if (r == 0 && *ret_report != NULL)
 		r = spool_insert(q->spool, *ret_report);
 	return r < 0 ? r : 1;

@@ -16,7 +16,7 @@
 #include "base/log.h"
 
 struct store {
-	struct op op;
+	struct commit_op op;
 	struct spool_message *message; /* NULL where the delivery has it */
 	struct queue_account *account; /* NULL: what is captured may have none */
 	struct service *service;
@@ -35,7 +35,7 @@ message_of(const struct store *s)
 uint64_t
 store_rate_wait(const struct service *v)
 {
-	uint64_t now = queue_now_ms();
+	uint64_t now = clock_ms();
 	uint64_t minute =
 	    rate_limit_wait(&v->minute, v->policy.rate_minute, RATE_LIMIT_MINUTE, now);
 	uint64_t day = rate_limit_wait(&v->day, v->policy.rate_day, RATE_LIMIT_DAY, now);
@@ -44,10 +44,10 @@ store_rate_wait(const struct service *v)
 }
 
 static int
-store_write(struct queue *q, struct op *op)
+store_write(struct spool *spool, struct commit_op *op)
 {
 	struct store *s = (struct store *)op;
-	int r = spool_insert(q->spool, message_of(s));
+	int r = spool_insert(spool, message_of(s));
 
 	s->is_new = r == 0;
 	return r < 0 ? r : 0;
@@ -80,8 +80,9 @@ take_back(struct queue *q, struct store *s)
 }
 
 static void
-store_finish(struct queue *q, struct op *op, int r)
+store_finish(struct commit_op *op, int r)
 {
+	struct queue *q = op->arg;
 	struct store *s = (struct store *)op;
 	const struct spool_message *m = message_of(s);
 	bool stored = r == 0 && s->is_new;
@@ -109,7 +110,7 @@ settle_states(struct queue *q, struct store *s)
 {
 	struct spool_message *m = s->message;
 	bool capture = s->service->policy.capture;
-	int64_t now = queue_now(q);
+	int64_t now = clock_now(&q->clock);
 
 	m->received = (int64_t)(m->id / 1000000);
 	m->expires = now + q->settings->lifetime;
@@ -132,14 +133,14 @@ store_message(
     struct queue *q, struct service *v, struct spool_message *m, store_done *done, void *arg)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	int64_t now = (int64_t)queue_now_ms();
+	int64_t now = (int64_t)clock_ms();
 
 	if (s == NULL)
 		return NULL;
 	rate_limit_spend(&v->minute, RATE_LIMIT_MINUTE, now, 1);
 	rate_limit_spend(&v->day, RATE_LIMIT_DAY, now, 1);
 	*s = (struct store){
-	    .op = {.write = store_write, .done = store_finish},
+	    .op = {.write = store_write, .done = store_finish, .arg = q},
 	    .message = m,
 	    .account = account_by_name(q, m->account),
 	    .service = v,
@@ -147,28 +148,28 @@ store_message(
 	    .arg = arg,
 	};
 	if ((m->flags & SPOOL_BODY_FILE) != 0)
-		q->turn.sync_bodies = true;
+		commit_sync_bodies(q->commit);
 	space_taken(q, SPOOL_MESSAGE_OVERHEAD + m->body_len);
 	settle_states(q, s);
-	turn_add(q, &s->op);
+	commit_add(q->commit, &s->op);
 	return s;
 }
 
 struct signed_op {
-	struct op op;
+	struct commit_op op;
 	struct queue_account *account;
 };
 
 static int
-signed_write(struct queue *q, struct op *op)
+signed_write(struct spool *spool, struct commit_op *op)
 {
 	const struct queue_account *a = ((const struct signed_op *)op)->account;
 
-	return spool_save_signed(q->spool, a->name, a->signed_with);
+	return spool_save_signed(spool, a->name, a->signed_with);
 }
 
 static void
-signed_done(struct queue *q, struct op *op, int r)
+signed_done(struct commit_op *op, int r)
 {
 	free(op);
 }
@@ -183,8 +184,9 @@ store_signed(struct queue *q, struct queue_account *a, const char *keys)
 	x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		return;
-	*x = (struct signed_op){.op = {.write = signed_write, .done = signed_done}, .account = a};
-	turn_add(q, &x->op);
+	*x = (struct signed_op){
+	    .op = {.write = signed_write, .done = signed_done, .arg = q}, .account = a};
+	commit_add(q->commit, &x->op);
 }
 
 void

@@ -76,7 +76,7 @@ place_of(const struct caller *c, char *to, size_t size)
 static bool
 is_forgotten(const struct usage *u)
 {
-	uint64_t now = queue_now_ms();
+	uint64_t now = clock_ms();
 
 	return u->users == 0 && rate_limit_is_idle(&u->minute, RATE_LIMIT_MINUTE, now) &&
 	       rate_limit_is_idle(&u->logins, RATE_LIMIT_MINUTE, now) &&
@@ -357,40 +357,40 @@ usage_wait(const struct queue *q, const struct usage *u)
 {
 	return u->exempt ? 0
 			 : rate_limit_wait(&judged(u)->minute, q->settings->user_rate,
-			       RATE_LIMIT_MINUTE, queue_now_ms());
+			       RATE_LIMIT_MINUTE, clock_ms());
 }
 
 void
 usage_message(const struct queue *q, struct usage *u)
 {
 	if (!u->exempt)
-		rate_limit_spend(&judged(u)->minute, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
+		rate_limit_spend(&judged(u)->minute, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
 }
 
 bool
 usage_login_barred(const struct usage *u)
 {
-	return rate_limit_wait(
-		   &judged(u)->logins, FAILED_LOGINS, RATE_LIMIT_MINUTE, queue_now_ms()) > 0;
+	return rate_limit_wait(&judged(u)->logins, FAILED_LOGINS, RATE_LIMIT_MINUTE, clock_ms()) >
+	       0;
 }
 
 bool
 usage_login_failed(struct usage *u)
 {
-	rate_limit_spend(&judged(u)->logins, RATE_LIMIT_MINUTE, (int64_t)queue_now_ms(), 1);
+	rate_limit_spend(&judged(u)->logins, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
 	return usage_login_barred(u);
 }
 
 bool
 usage_check_barred(const struct usage *u)
 {
-	return rate_limit_wait(&judged(u)->checks, CHECK_RATE, CHECK_PERIOD, queue_now_ms()) > 0;
+	return rate_limit_wait(&judged(u)->checks, CHECK_RATE, CHECK_PERIOD, clock_ms()) > 0;
 }
 
 void
 usage_check(struct usage *u)
 {
-	rate_limit_spend(&judged(u)->checks, CHECK_PERIOD, (int64_t)queue_now_ms(), 1);
+	rate_limit_spend(&judged(u)->checks, CHECK_PERIOD, (int64_t)clock_ms(), 1);
 }
 
 void

@@ -130,11 +130,11 @@ fill(struct queue *q, const struct queue_account *a, const char *from, struct bu
 {
 	const struct policy_strings *to = &q->settings->notify.mail_to;
 	const char *end = strstr(buf_str(text), "\r\n\r\n");
-	int64_t now = queue_now(q);
+	int64_t now = clock_now(&q->clock);
 	bool good;
 
 	*m = (struct spool_message){
-	    .id = spool_new_id(q->spool, queue_now_us(q)),
+	    .id = spool_new_id(q->spool, clock_now_us(&q->clock)),
 	    .account = strdup(a->name),
 	    .service = strdup(notice_service),
 	    .uid = getuid(),

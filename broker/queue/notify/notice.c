@@ -140,7 +140,8 @@ find_end(const struct queue *q, const struct queue_account *a, enum notice_class
 	    [NOTICE_CONSENT] = {"consent-lapses", "What the provider was allowed at the sign-in",
 		"Sign in again before that: {renew}."},
 	};
-	int64_t now = queue_now(q), lifetime = class == NOTICE_CONSENT ? a->consent_lifetime : 0;
+	int64_t now = clock_now(&q->clock),
+		lifetime = class == NOTICE_CONSENT ? a->consent_lifetime : 0;
 	int64_t until = class == NOTICE_CLIENT        ? a->conf.client_expires
 			: class == NOTICE_CERTIFICATE ? a->certificate_expires
 						      : a->consent_lapses;
@@ -238,7 +239,7 @@ weigh(struct queue *q, const struct subject *about, enum notice_class class,
 {
 	const struct settings_notify *s = &q->settings->notify;
 	struct notice *n = &about->notices[class];
-	int64_t now = queue_now(q);
+	int64_t now = clock_now(&q->clock);
 	bool other = n->kind != NULL && strcmp(n->kind, f->kind) != 0;
 
 	if (n->kind == NULL || other) {
@@ -282,8 +283,8 @@ unweigh(struct queue *q, const struct subject *about, enum notice_class class, s
 	/* what comes and goes is told of once a day, not each time */
 	if (n->told != 0) {
 		if (n->good == 0)
-			n->good = queue_now(q);
-		if (queue_now(q) < n->good + q->settings->notify.after) {
+			n->good = clock_now(&q->clock);
+		if (clock_now(&q->clock) < n->good + q->settings->notify.after) {
 			sooner(at, n->good + q->settings->notify.after);
 			return;
 		}
@@ -329,7 +330,7 @@ look_at(struct queue *q, struct queue_account *a, struct dues *dues, int64_t *at
 	a->mail_looked_at = true;
 	/* what is still far away comes nearer */
 	if (a->conf.client_expires > 0 || a->certificate_expires > 0 || a->consent_lapses > 0)
-		sooner(at, queue_now(q) + LOOK_LATEST);
+		sooner(at, clock_now(&q->clock) + LOOK_LATEST);
 }
 
 /* The certificate that a listener shows: an end like those of accounts. */
@@ -342,13 +343,13 @@ look_at_listener(struct queue *q, struct notice_listener *l, struct dues *dues, 
 	    .configured = conf != NULL && conf->tls != SETTINGS_TLS_NONE};
 	struct finding f = {.text = BUF_INIT(TEXT_MAX), .next = BUF_INIT(TEXT_MAX)};
 	CLEANUP_BUF struct buf what = BUF_INIT(TEXT_MAX);
-	int days = days_left(l->expires, queue_now(q), l->lifetime);
+	int days = days_left(l->expires, clock_now(&q->clock), l->lifetime);
 
 	if (days >= 0 && about.configured) {
 		(void)buf_printf(&what, "The certificate of the listener %s", l->listener);
 		f.kind = "certificate-expires";
 		f.level = (unsigned)days;
-		say_end(&f, buf_str(&what), l->expires, queue_now(q));
+		say_end(&f, buf_str(&what), l->expires, clock_now(&q->clock));
 		(void)buf_append_str(
 		    &f.next, "Put a new one in place of the old, then: frank reload");
 		weigh(q, &about, NOTICE_CERTIFICATE, &f, dues, at);
@@ -362,7 +363,7 @@ look_at_listener(struct queue *q, struct notice_listener *l, struct dues *dues, 
 /* ---- on record ---- */
 
 struct telling {
-	struct op op;
+	struct commit_op op;
 	struct spool_event event;
 	char *account, *text, *next; /* owned, of the event */
 	const char *kind;
@@ -387,22 +388,23 @@ telling_free(struct telling *t)
 }
 
 static int
-telling_write(struct queue *q, struct op *op)
+telling_write(struct spool *spool, struct commit_op *op)
 {
+	struct queue *q = op->arg;
 	struct telling *t = (struct telling *)op;
-	int r = spool_tell(q->spool, &t->event);
+	int r = spool_tell(spool, &t->event);
 
 	for (size_t i = 0; i < t->count && r == 0; i++)
 		r = t->noted[i].end
-			? spool_delete_notice(
-			      q->spool, t->noted[i].account, t->noted[i].notice.class)
-			: spool_save_notice(q->spool, t->noted[i].account, &t->noted[i].notice);
+			? spool_delete_notice(spool, t->noted[i].account, t->noted[i].notice.class)
+			: spool_save_notice(spool, t->noted[i].account, &t->noted[i].notice);
 	return r < 0 ? r : outbox_add(q, &t->event);
 }
 
 static void
-telling_done(struct queue *q, struct op *op, int r)
+telling_done(struct commit_op *op, int r)
 {
+	struct queue *q = op->arg;
 	struct telling *t = (struct telling *)op;
 
 	if (r == 0)
@@ -439,11 +441,12 @@ static void
 tell(struct queue *q, const struct due *first, size_t count)
 {
 	struct telling *t = calloc(1, sizeof(*t));
-	int64_t now = queue_now(q);
+	int64_t now = clock_now(&q->clock);
 
 	if (t == NULL)
 		return;
-	t->op = (struct op){.write = telling_write, .done = telling_done, .must = true};
+	t->op = (struct commit_op){
+	    .write = telling_write, .done = telling_done, .arg = q, .must = true};
 	t->noted = calloc(count, sizeof(*t->noted));
 	t->account = count == 1 && first->about.is_account ? strdup(first->about.name) : NULL;
 	t->text = count == 1 ? strdup(first->text) : text_of_many(first, count);
@@ -468,14 +471,14 @@ tell(struct queue *q, const struct due *first, size_t count)
 			.level = first[i].level}};
 		t->count += t->noted[t->count].account != NULL;
 	}
-	t->event = (struct spool_event){.id = spool_new_id(q->spool, queue_now_us(q)),
+	t->event = (struct spool_event){.id = spool_new_id(q->spool, clock_now_us(&q->clock)),
 	    .at = now,
 	    .kind = first->kind,
 	    .account = t->account,
 	    .text = t->text,
 	    .next = t->next};
 	log_event(&t->event);
-	turn_add(q, &t->op);
+	commit_add(q->commit, &t->op);
 }
 
 /* An event about this host. NULL: no memory. */
@@ -486,15 +489,16 @@ host_telling(struct queue *q, const char *kind, uint64_t id, const char *text, c
 
 	if (t == NULL)
 		return NULL;
-	t->op = (struct op){.write = telling_write, .done = telling_done, .must = true};
+	t->op = (struct commit_op){
+	    .write = telling_write, .done = telling_done, .arg = q, .must = true};
 	t->text = strdup(text);
 	t->next = next == NULL ? NULL : strdup(next);
 	if (t->text == NULL || (next != NULL && t->next == NULL)) {
 		telling_free(t);
 		return NULL;
 	}
-	t->event = (struct spool_event){.id = spool_new_id(q->spool, queue_now_us(q)),
-	    .at = queue_now(q),
+	t->event = (struct spool_event){.id = spool_new_id(q->spool, clock_now_us(&q->clock)),
+	    .at = clock_now(&q->clock),
 	    .kind = kind,
 	    .message = id,
 	    .text = t->text,
@@ -507,7 +511,7 @@ notices_happened(struct queue *q, enum notice_happening what, const char *kind, 
     const char *text, const char *next)
 {
 	struct rate_limit *b = &q->happened[what];
-	uint64_t now = queue_now_ms();
+	uint64_t now = clock_ms();
 	struct telling *t;
 
 	if (rate_limit_wait(b, HAPPENED_PER_HOUR, HOUR_MS, now) > 0)
@@ -517,7 +521,7 @@ notices_happened(struct queue *q, enum notice_happening what, const char *kind, 
 	if (t == NULL)
 		return;
 	log_event(&t->event);
-	turn_add(q, &t->op);
+	commit_add(q->commit, &t->op);
 }
 
 void
@@ -539,7 +543,7 @@ notices_space(struct queue *q, bool full, const char *text, const char *next)
 	t->noted->notice = (struct spool_notice){
 	    .class = NOTICE_SPACE, .kind = "disk-full", .since = t->event.at, .told = t->event.at};
 	log_event(&t->event);
-	turn_add(q, &t->op);
+	commit_add(q->commit, &t->op);
 }
 
 static void
@@ -605,7 +609,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
 	struct dues dues = {0};
-	int64_t now = queue_now(q), at = now + LOOK_LATEST;
+	int64_t now = clock_now(&q->clock), at = now + LOOK_LATEST;
 
 	if (q->settings == NULL || q->stopping)
 		return;
@@ -727,7 +731,7 @@ notices_mail(
 	if (strcmp(m->service, notice_service) == 0 || n->kind != NULL)
 		return;
 	*n = (struct notice){.kind = strdup(class == NOTICE_FAILED ? "mail-failed" : "mail-held"),
-	    .since = queue_now(q),
+	    .since = clock_now(&q->clock),
 	    .level = NEVER_TOLD};
 	notices_look(q);
 }

@@ -57,7 +57,7 @@ flight_free(struct queue *q, struct flight *f)
 /* ---- what became of it ---- */
 
 struct settle {
-	struct op op;
+	struct commit_op op;
 	struct flight *flight;
 	int64_t next;               /* 0: it is gone */
 	struct spool_message *mail; /* to be stored with it, or NULL */
@@ -65,21 +65,22 @@ struct settle {
 };
 
 static int
-settle_write(struct queue *q, struct op *op)
+settle_write(struct spool *spool, struct commit_op *op)
 {
 	struct settle *s = (struct settle *)op;
 	const struct flight *f = s->flight;
-	int r = s->mail == NULL ? 0 : spool_insert(q->spool, s->mail);
+	int r = s->mail == NULL ? 0 : spool_insert(spool, s->mail);
 
 	if (r < 0)
 		return r;
-	return s->next > 0 ? spool_retry_outbox(q->spool, f->event, f->way, s->next)
-			   : spool_delete_outbox(q->spool, f->event, f->way);
+	return s->next > 0 ? spool_retry_outbox(spool, f->event, f->way, s->next)
+			   : spool_delete_outbox(spool, f->event, f->way);
 }
 
 static void
-settle_done(struct queue *q, struct op *op, int r)
+settle_done(struct commit_op *op, int r)
 {
+	struct queue *q = op->arg;
 	struct settle *s = (struct settle *)op;
 
 	if (r == 0 && s->mail != NULL)
@@ -103,12 +104,13 @@ settle(struct queue *q, struct flight *f, int64_t next, struct spool_message *ma
 		return;
 	}
 	f->settled = true;
-	*s = (struct settle){.op = {.write = settle_write, .done = settle_done, .must = true},
+	*s = (struct settle){
+	    .op = {.write = settle_write, .done = settle_done, .arg = q, .must = true},
 	    .flight = f,
 	    .next = next,
 	    .mail = mail,
 	    .account = account};
-	turn_add(q, &s->op);
+	commit_add(q->commit, &s->op);
 }
 
 static void
@@ -124,7 +126,7 @@ log_failure(const char *way, const char *why, bool given_up)
 static void
 put_off(struct queue *q, struct flight *f, int64_t wait, const char *why)
 {
-	int64_t now = queue_now(q), delay = RETRY_FIRST;
+	int64_t now = clock_now(&q->clock), delay = RETRY_FIRST;
 	bool given_up = now - f->event_at > GIVE_UP;
 
 	for (unsigned i = 0; i < f->tries && delay < RETRY_MAX; i++)
@@ -134,7 +136,7 @@ put_off(struct queue *q, struct flight *f, int64_t wait, const char *why)
 	if (wait > delay)
 		delay = wait > GIVE_UP ? GIVE_UP : wait;
 	log_failure(f->way, why, given_up);
-	settle(q, f, given_up ? 0 : now + schedule_jitter(delay, queue_random()), NULL, NULL);
+	settle(q, f, given_up ? 0 : now + schedule_jitter(delay, clock_random()), NULL, NULL);
 }
 
 /* ---- flights ---- */
@@ -169,7 +171,7 @@ flight_new(struct queue *q, const struct spool_outbox *o)
 	    .id = strcmp(o->way, command_way) == 0 ? o->event.id : ++q->last_flight,
 	    .event = o->event.id,
 	    .event_at = o->event.at,
-	    .begun = queue_now(q),
+	    .begun = clock_now(&q->clock),
 	    .tries = o->tries};
 	(void)snprintf(f->way, sizeof(f->way), "%s", o->way);
 	q->flights = f;
@@ -331,7 +333,7 @@ static int
 note_way(void *arg, const char *way)
 {
 	struct queue *q = arg;
-	struct addition x = {.q = q, .way = way, .at = queue_now(q)};
+	struct addition x = {.q = q, .way = way, .at = clock_now(&q->clock)};
 	int r = spool_add_way(q->spool, way);
 
 	return r > 0 ? spool_each_standing(q->spool, add_standing, &x) : r;
@@ -354,23 +356,25 @@ find_gone(void *arg, const char *way)
 }
 
 static int
-ways_write(struct queue *q, struct op *op)
+ways_write(struct spool *spool, struct commit_op *op)
 {
+	struct queue *q = op->arg;
 	struct gone g = {.q = q};
 	int r = for_each_way(q, note_way, q), found = 1;
 
 	while (r == 0 && found > 0) {
 		g.way = NULL;
-		found = spool_each_way(q->spool, find_gone, &g);
-		r = found <= 0 ? found : spool_delete_way(q->spool, g.way);
+		found = spool_each_way(spool, find_gone, &g);
+		r = found <= 0 ? found : spool_delete_way(spool, g.way);
 		free(g.way);
 	}
 	return r;
 }
 
 static void
-ways_done(struct queue *q, struct op *op, int r)
+ways_done(struct commit_op *op, int r)
 {
+	struct queue *q = op->arg;
 	if (r < 0)
 		log_warning("The spool does not take which ways people are told by (%s): one that "
 			    "is new does not hear of what began before.",
@@ -383,12 +387,12 @@ ways_done(struct queue *q, struct op *op, int r)
 void
 outbox_ways_changed(struct queue *q)
 {
-	struct op *op = calloc(1, sizeof(*op));
+	struct commit_op *op = calloc(1, sizeof(*op));
 
 	if (op == NULL)
 		return;
-	*op = (struct op){.write = ways_write, .done = ways_done};
-	turn_add(q, op);
+	*op = (struct commit_op){.write = ways_write, .done = ways_done, .arg = q};
+	commit_add(q->commit, op);
 }
 
 static void
@@ -505,7 +509,7 @@ consider(void *arg, const struct spool_outbox *o)
 
 	if (is_taken(l, o->way))
 		return 0;
-	if (o->next > queue_now(l->q) && is_configured(l->q, o->way)) {
+	if (o->next > clock_now(&l->q->clock) && is_configured(l->q, o->way)) {
 		if (o->next < l->next)
 			l->next = o->next;
 		return 0;
@@ -548,7 +552,7 @@ forget_lost(struct queue *q)
 {
 	for (struct flight *f = q->flights, *next; f != NULL; f = next) {
 		next = f->next;
-		if (f->settled || queue_now(q) - f->begun <= ANSWER_LONGEST)
+		if (f->settled || clock_now(&q->clock) - f->begun <= ANSWER_LONGEST)
 			continue;
 		if (is_webhook(f->way))
 			count_webhooks(q, -1);
@@ -561,7 +565,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
 	struct look *l = calloc(1, sizeof(*l));
-	int64_t now = queue_now(q);
+	int64_t now = clock_now(&q->clock);
 	struct timeval t = {0};
 
 	if (l == NULL || q->settings == NULL || q->stopping) {

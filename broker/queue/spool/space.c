@@ -19,7 +19,7 @@ static void
 ask(struct queue *q)
 {
 	struct space *s = &q->space;
-	uint64_t now = queue_now_ms();
+	uint64_t now = clock_ms();
 	struct statvfs fs;
 
 	if (s->asked != 0 && now - s->asked < ASK_MS)

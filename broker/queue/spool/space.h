@@ -24,7 +24,7 @@ struct service;
 struct space {
 	uint64_t available, total; /* octets; total 0: the file system does not say */
 	uint64_t files;            /* names that may still be made; UINT64_MAX: not known */
-	uint64_t asked;            /* of queue_now_ms; 0: never */
+	uint64_t asked;            /* of clock_ms; 0: never */
 	bool low;                  /* people were told so */
 };
 

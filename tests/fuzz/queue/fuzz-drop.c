@@ -67,25 +67,25 @@ checks_peer(struct queue *q, bool up)
 }
 
 int64_t
-queue_now_us(const struct queue *q)
+clock_now_us(const struct clock *c)
 {
 	return 1795514400000000;
 }
 
 int64_t
-queue_now(const struct queue *q)
+clock_now(const struct clock *c)
 {
-	return queue_now_us(q) / 1000000;
+	return clock_now_us(c) / 1000000;
 }
 
 uint64_t
-queue_now_ms(void)
+clock_ms(void)
 {
 	return 1000000;
 }
 
 uint32_t
-queue_random(void)
+clock_random(void)
 {
 	return 4;
 }
@@ -105,6 +105,24 @@ clean(void)
 	queue.spool = spool_close(queue.spool);
 	(void)nftw(folder, remove_one, 10, FTW_DEPTH | FTW_PHYS);
 }
+
+static void
+after_commit(void *arg)
+{
+	dispatch_run(&queue);
+}
+
+static void
+on_stuck(void *arg, int error)
+{
+}
+
+static void
+on_recovered(void *arg)
+{
+}
+
+static const struct commit_ops commit_ops = {after_commit, on_stuck, on_recovered};
 
 static void
 configure(void)
@@ -204,7 +222,11 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	queue.users = users_new(to_main);
 	queue.log = log_limit_new(queue.base);
 	if (queue.base == NULL || queue.users == NULL || queue.log == NULL ||
-	    turn_init(&queue) < 0 || walks_init(&queue) < 0 || dispatch_init(&queue) < 0)
+	    dispatch_init(&queue) < 0)
+		abort();
+	queue.commit = commit_new(queue.base, queue.spool, &commit_ops, NULL);
+	queue.scans = scans_new(queue.base);
+	if (queue.commit == NULL || queue.scans == NULL)
 		abort();
 	configure();
 	know_user();
@@ -231,8 +253,8 @@ feed(struct submission *s, const char *bytes, size_t len, size_t piece)
 		while (smtp_server_output(e)->len > 0)
 			smtp_server_wrote(e, smtp_server_output(e)->len);
 		if (smtp_server_waiting(e)) {
-			(void)turn_flush(&queue);
-			(void)event_base_loop(queue.base, EVLOOP_NONBLOCK); /* walks */
+			(void)commit_flush(queue.commit);
+			(void)event_base_loop(queue.base, EVLOOP_NONBLOCK); /* scans */
 			continue;
 		}
 		if (smtp_server_input(e, bytes + at, n) < 0)
@@ -242,8 +264,8 @@ feed(struct submission *s, const char *bytes, size_t len, size_t piece)
 	for (int i = 0; i < 1000 && smtp_server_waiting(e); i++) {
 		while (smtp_server_output(e)->len > 0)
 			smtp_server_wrote(e, smtp_server_output(e)->len);
-		(void)turn_flush(&queue);
-		(void)event_base_loop(queue.base, EVLOOP_NONBLOCK); /* walks */
+		(void)commit_flush(queue.commit);
+		(void)event_base_loop(queue.base, EVLOOP_NONBLOCK); /* scans */
 	}
 }
 
@@ -276,13 +298,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (s == NULL)
 		abort();
 	feed(s, (const char *)data + 1, size - 1, (size_t)data[0] * 16 + 1);
-	(void)turn_flush(&queue);
+	(void)commit_flush(queue.commit);
 	stored.after = stored.count = 0;
 	if (spool_scan(queue.spool, &stored.after, STORED_MAX, collect, &stored) != 0 ||
 	    stored.count != submission_stored(s))
 		abort();
 	(void)submission_free(s);
-	(void)turn_flush(&queue);
+	(void)commit_flush(queue.commit);
 	if (spool_begin(queue.spool) < 0)
 		abort();
 	for (size_t i = 0; i < stored.count; i++)
