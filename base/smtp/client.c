@@ -89,8 +89,8 @@ enum phase {
  */
 enum { STEP_RSET, STEP_MAIL, STEP_RCPT };
 
-struct job {
-	struct job *next;
+struct transaction {
+	struct transaction *next;
 	struct smtp_client_job spec;
 	struct smtp_reply
 	    *replies; /* per recipient; code 0 without fault: undecided; 250: accepted so far */
@@ -164,9 +164,9 @@ struct smtp_client {
 	size_t out_at;              /* written so far of `out` */
 	uint64_t produced, written; /* octets of the whole session */
 
-	struct job *jobs, **last; /* in order of submission, until done */
-	struct job *done, **done_last;
-	struct job *reported; /* handed out by the last event */
+	struct transaction *jobs, **last; /* in order of submission, until done */
+	struct transaction *done, **done_last;
+	struct transaction *reported; /* handed out by the last event */
 	unsigned in_flight;
 	uint64_t bytes_in_flight;
 	unsigned jobs_done; /* answered by the server on this session */
@@ -187,7 +187,7 @@ struct smtp_client {
 /* Adds a line to the transcript of `j`, or to the session's where it is NULL. `must` lines use the
  * room that is kept for them. */
 static void
-note(struct smtp_client *c, struct job *j, bool must, const char *prefix, const char *text,
+note(struct smtp_client *c, struct transaction *j, bool must, const char *prefix, const char *text,
     size_t len)
 {
 	struct buf *t = j == NULL ? &c->transcript : &j->transcript;
@@ -213,7 +213,7 @@ note(struct smtp_client *c, struct job *j, bool must, const char *prefix, const 
 }
 
 static void
-note_format(struct smtp_client *c, struct job *j, bool must, const char *format, ...)
+note_format(struct smtp_client *c, struct transaction *j, bool must, const char *format, ...)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(8 * TRANSCRIPT_LINE);
 	va_list ap;
@@ -239,7 +239,7 @@ smtp_client_job_transcript(const struct smtp_client *c)
 /* ---- jobs ---- */
 
 static void
-job_free(struct job *j)
+job_free(struct transaction *j)
 {
 	if (j == NULL)
 		return;
@@ -251,10 +251,10 @@ job_free(struct job *j)
 }
 
 static void
-jobs_free(struct job *j)
+jobs_free(struct transaction *j)
 {
 	while (j != NULL) {
-		struct job *next = j->next;
+		struct transaction *next = j->next;
 
 		job_free(j);
 		j = next;
@@ -262,19 +262,19 @@ jobs_free(struct job *j)
 }
 
 static size_t
-job_step_data(const struct job *j)
+job_step_data(const struct transaction *j)
 {
 	return STEP_RCPT + j->rcpts;
 }
 
 static size_t
-job_step_end(const struct job *j)
+job_step_end(const struct transaction *j)
 {
 	return job_step_data(j) + (j->bdat ? 0 : 1);
 }
 
 static enum smtp_stage
-job_stage(const struct smtp_client *c, const struct job *j)
+job_stage(const struct smtp_client *c, const struct transaction *j)
 {
 	if (j->got <= STEP_MAIL)
 		return SMTP_STAGE_MAIL;
@@ -286,14 +286,14 @@ job_stage(const struct smtp_client *c, const struct job *j)
 }
 
 static bool
-recipient_is_open(const struct job *j, size_t i)
+recipient_is_open(const struct transaction *j, size_t i)
 {
 	return j->replies[i].code < 400 && j->replies[i].fault == SMTP_FAULT_NONE;
 }
 
 /* Is nobody left to whom the message could go? */
 static bool
-job_is_refused(const struct job *j)
+job_is_refused(const struct transaction *j)
 {
 	for (size_t i = 0; i < j->spec.recipient_count; i++)
 		if (recipient_is_open(j, i))
@@ -314,7 +314,7 @@ reply_set(struct smtp_reply *to, const struct smtp_reply *from)
 
 /* Gives every recipient that is not refused yet a copy of `r`. */
 static void
-job_decide(struct job *j, const struct smtp_reply *r)
+job_decide(struct transaction *j, const struct smtp_reply *r)
 {
 	for (size_t i = 0; i < j->spec.recipient_count; i++)
 		if (recipient_is_open(j, i))
@@ -322,7 +322,7 @@ job_decide(struct job *j, const struct smtp_reply *r)
 }
 
 static void
-report_job(struct smtp_client *c, struct job *j)
+report_job(struct smtp_client *c, struct transaction *j)
 {
 	j->next = NULL;
 	*c->done_last = j;
@@ -330,10 +330,10 @@ report_job(struct smtp_client *c, struct job *j)
 }
 
 /* Takes the first job off the list. */
-static struct job *
+static struct transaction *
 take_first(struct smtp_client *c)
 {
-	struct job *j = c->jobs;
+	struct transaction *j = c->jobs;
 
 	c->jobs = j->next;
 	if (c->jobs == NULL)
@@ -345,7 +345,7 @@ take_first(struct smtp_client *c)
 }
 
 static bool
-job_is_finished(const struct job *j)
+job_is_finished(const struct transaction *j)
 {
 	return j->got == j->sent && (j->cut || j->content_done);
 }
@@ -355,7 +355,7 @@ static void
 finish_jobs(struct smtp_client *c)
 {
 	while (c->jobs != NULL && job_is_finished(c->jobs)) {
-		struct job *j = take_first(c);
+		struct transaction *j = take_first(c);
 
 		c->jobs_done++;
 		c->dirty = !j->clean;
@@ -365,7 +365,7 @@ finish_jobs(struct smtp_client *c)
 	while (c->draining && c->jobs != NULL && !c->jobs->begun) {
 		const struct smtp_reply why = {
 		    .stage = SMTP_STAGE_MAIL, .fault = SMTP_FAULT_CLOSED};
-		struct job *j = take_first(c);
+		struct transaction *j = take_first(c);
 
 		job_decide(j, &why);
 		j->untried = true;
@@ -374,7 +374,7 @@ finish_jobs(struct smtp_client *c)
 }
 
 /* The job whose reply comes next, or NULL. */
-static struct job *
+static struct transaction *
 awaited_job(const struct smtp_client *c)
 {
 	return c->jobs != NULL && c->jobs->got < c->jobs->sent ? c->jobs : NULL;
@@ -422,7 +422,7 @@ session_stage(const struct smtp_client *c)
 
 /* Ends one job of a session that is over (see the head of this file). */
 static void
-abandon_job(struct smtp_client *c, struct job *j)
+abandon_job(struct smtp_client *c, struct transaction *j)
 {
 	bool maybe_taken =
 	    j->content_done && c->written >= j->end && c->closing.code != 421 && j->got < j->sent;
@@ -454,7 +454,7 @@ end_session(struct smtp_client *c, struct smtp_reply *why)
 		note_format(c, NULL, true, "%s",
 		    c->closing.text == NULL ? "The session ended." : c->closing.text);
 	while (c->jobs != NULL) {
-		struct job *j = take_first(c);
+		struct transaction *j = take_first(c);
 
 		abandon_job(c, j);
 		report_job(c, j);
@@ -573,7 +573,7 @@ put(struct smtp_client *c, const char *bytes, size_t len)
 }
 
 static bool PRINTF_LIKE(3, 0)
-    put_command(struct smtp_client *c, struct job *j, const char *format, va_list ap)
+    put_command(struct smtp_client *c, struct transaction *j, const char *format, va_list ap)
 {
 	char line[COMMAND_ROOM];
 	int len = vsnprintf(line, sizeof(line) - 2, format, ap);
@@ -601,7 +601,7 @@ send_command(struct smtp_client *c, const char *format, ...)
 
 /* The command of the step at j->sent. */
 static bool PRINTF_LIKE(3, 4)
-    step_command(struct smtp_client *c, struct job *j, const char *format, ...)
+    step_command(struct smtp_client *c, struct transaction *j, const char *format, ...)
 {
 	va_list ap;
 	bool ok;
@@ -1390,17 +1390,17 @@ job_is_sendable(const struct smtp_client_job *spec)
 
 /* Decides whether the content waits for the replies to the envelope. */
 static void
-set_patience(struct smtp_client *c, struct job *j)
+set_patience(struct smtp_client *c, struct transaction *j)
 {
 	bool idle = c->jobs == NULL && c->jobs_done > 0 && c->now - c->heard > IDLE_DOUBT;
 
 	j->patient = idle || j->spec.body_len > EAGER_MAX;
 }
 
-static struct job *
+static struct transaction *
 job_new(const struct smtp_client *c, const struct smtp_client_job *spec)
 {
-	struct job *j = calloc(1, sizeof(*j));
+	struct transaction *j = calloc(1, sizeof(*j));
 
 	if (j == NULL)
 		return NULL;
@@ -1419,7 +1419,7 @@ job_new(const struct smtp_client *c, const struct smtp_client_job *spec)
 
 /* The recipients behind the first `keep` are not asked about. */
 static void
-leave_out(struct job *j, size_t keep, const char *words)
+leave_out(struct transaction *j, size_t keep, const char *words)
 {
 	for (size_t i = keep; i < j->rcpts; i++) {
 		struct smtp_reply r = {.code = 452, .enhanced = "4.5.3", .stage = SMTP_STAGE_RCPT};
@@ -1433,7 +1433,7 @@ leave_out(struct job *j, size_t keep, const char *words)
 /* Recipients over the server's RCPTMAX (RFC 9422) get what the server would answer (RFC 5321
  * section 4.5.3.1.10), without asking. */
 static void
-limit_recipients(const struct smtp_client *c, struct job *j)
+limit_recipients(const struct smtp_client *c, struct transaction *j)
 {
 	if (c->recipients_max == 0 || j->spec.recipient_count <= c->recipients_max)
 		return;
@@ -1465,7 +1465,7 @@ fit_domain(struct smtp_client *c, const char *address)
 /* Recipients from the first one on whose domain is too many for the session: another session takes
  * them, all where nothing was sent on this one's account, else as with RCPTMAX. False: none fits. */
 static bool
-limit_domains(struct smtp_client *c, struct job *j)
+limit_domains(struct smtp_client *c, struct transaction *j)
 {
 	size_t fit = 0;
 
@@ -1526,7 +1526,7 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 {
 	char words[240];
 	enum smtp_fault fault;
-	struct job *j;
+	struct transaction *j;
 
 	if (smtp_client_room(c) == 0)
 		return -EAGAIN;
@@ -1567,7 +1567,7 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 /* ---- a job is sent ---- */
 
 static bool
-begin(struct smtp_client *c, struct job *j, const struct job *before)
+begin(struct smtp_client *c, struct transaction *j, const struct transaction *before)
 {
 	/* Behind another job's: as far as the window in octets goes. */
 	if (before != NULL && c->bytes_in_flight + j->spec.body_len > c->config.window_bytes)
@@ -1582,7 +1582,7 @@ begin(struct smtp_client *c, struct job *j, const struct job *before)
 }
 
 static bool
-send_mail(struct smtp_client *c, struct job *j)
+send_mail(struct smtp_client *c, struct transaction *j)
 {
 	static const char *const ret[] = {
 	    [SMTP_RET_NONE] = "", [SMTP_RET_FULL] = " RET=FULL", [SMTP_RET_HDRS] = " RET=HDRS"};
@@ -1599,7 +1599,7 @@ send_mail(struct smtp_client *c, struct job *j)
 }
 
 static bool
-send_rcpt(struct smtp_client *c, struct job *j)
+send_rcpt(struct smtp_client *c, struct transaction *j)
 {
 	const struct smtp_client_recipient *r = &j->spec.recipients[j->sent - STEP_RCPT];
 
@@ -1608,7 +1608,7 @@ send_rcpt(struct smtp_client *c, struct job *j)
 }
 
 static bool
-send_bdat(struct smtp_client *c, struct job *j)
+send_bdat(struct smtp_client *c, struct transaction *j)
 {
 	if (j->patient && j->got < job_step_data(j))
 		return false;
@@ -1622,7 +1622,7 @@ send_bdat(struct smtp_client *c, struct job *j)
 /* The content behind DATA. The server asks for it even where it refused every recipient (RFC 2920
  * section 3.1): it then gets an empty message, which it refuses in turn. */
 static bool
-start_content(struct smtp_client *c, struct job *j)
+start_content(struct smtp_client *c, struct transaction *j)
 {
 	if (!j->go_ahead)
 		return false;
@@ -1640,7 +1640,7 @@ start_content(struct smtp_client *c, struct job *j)
 
 /* A piece of content with its dots doubled (RFC 5321 section 4.5.2). */
 static bool
-put_stuffed(struct smtp_client *c, struct job *j, const char *p, size_t len)
+put_stuffed(struct smtp_client *c, struct transaction *j, const char *p, size_t len)
 {
 	while (len > 0) {
 		const char *lf = memchr(p, '\n', len);
@@ -1659,7 +1659,7 @@ put_stuffed(struct smtp_client *c, struct job *j, const char *p, size_t len)
 
 /* The next piece, or the end. */
 static bool
-stream(struct smtp_client *c, struct job *j)
+stream(struct smtp_client *c, struct transaction *j)
 {
 	size_t left = j->spec.body_len - j->body_at,
 	       take = left < CONTENT_PIECE ? left : CONTENT_PIECE;
@@ -1683,7 +1683,7 @@ stream(struct smtp_client *c, struct job *j)
 
 /* Sends the next step of a job. False when it has to wait, is cut short, or the session is over. */
 static bool
-send_step(struct smtp_client *c, struct job *j, const struct job *before)
+send_step(struct smtp_client *c, struct transaction *j, const struct transaction *before)
 {
 	if (j->streaming)
 		return stream(c, j);
@@ -1707,10 +1707,10 @@ send_step(struct smtp_client *c, struct job *j, const struct job *before)
 }
 
 /* The first job with something left to send, and the one in front of it. */
-static struct job *
-sending_job(const struct smtp_client *c, struct job **before)
+static struct transaction *
+sending_job(const struct smtp_client *c, struct transaction **before)
 {
-	struct job *j = c->jobs;
+	struct transaction *j = c->jobs;
 
 	*before = NULL;
 	while (j != NULL && (j->cut || j->content_done)) {
@@ -1733,7 +1733,7 @@ may_quit(const struct smtp_client *c)
 static void
 produce(struct smtp_client *c)
 {
-	struct job *j, *before;
+	struct transaction *j, *before;
 
 	if (c->out.len - c->out_at > OUT_LOW || c->phase == PHASE_CLOSED)
 		return;
@@ -1780,7 +1780,7 @@ smtp_client_wrote(struct smtp_client *c, size_t len, uint64_t now)
 /* ---- input ---- */
 
 static void
-recipient_reply(struct job *j, size_t i, struct smtp_reply *r)
+recipient_reply(struct transaction *j, size_t i, struct smtp_reply *r)
 {
 	if (!recipient_is_open(j, i))
 		return; /* MAIL was refused: the server merely repeats itself */
@@ -1793,7 +1793,7 @@ recipient_reply(struct job *j, size_t i, struct smtp_reply *r)
 
 /* The reply to a step from MAIL on; it has the class that the step may get. */
 static void
-step_reply(struct smtp_client *c, struct job *j, size_t step, struct smtp_reply *r)
+step_reply(struct smtp_client *c, struct transaction *j, size_t step, struct smtp_reply *r)
 {
 	bool ok = r->code < 400;
 
@@ -1819,7 +1819,7 @@ step_reply(struct smtp_client *c, struct job *j, size_t step, struct smtp_reply 
 /* Is the class of a reply one that this step may get? Success is 2yz, to DATA alone 3yz; and a
  * message cannot be accepted before its end was sent. */
 static bool
-reply_fits(const struct smtp_client *c, const struct job *j, size_t step, int code)
+reply_fits(const struct smtp_client *c, const struct transaction *j, size_t step, int code)
 {
 	if (code >= 400)
 		return true;
@@ -1831,7 +1831,7 @@ reply_fits(const struct smtp_client *c, const struct job *j, size_t step, int co
 }
 
 static void
-job_reply(struct smtp_client *c, struct job *j)
+job_reply(struct smtp_client *c, struct transaction *j)
 {
 	size_t step = j->got;
 	struct smtp_reply r;
@@ -1877,7 +1877,7 @@ reply(struct smtp_client *c)
 /* Refusals, and what became of the content, stand in a transcript also where there is hardly room.
  */
 static bool
-must_be_shown(const struct job *j, const char *line, size_t len)
+must_be_shown(const struct transaction *j, const char *line, size_t len)
 {
 	return (len > 0 && line[0] >= '4') || (j != NULL && j->got >= job_step_end(j));
 }
@@ -1886,7 +1886,7 @@ must_be_shown(const struct job *j, const char *line, size_t len)
 static void
 take_line(struct smtp_client *c, const char *line, size_t len)
 {
-	struct job *j = c->awaiting ? NULL : awaited_job(c);
+	struct transaction *j = c->awaiting ? NULL : awaited_job(c);
 	char shown[SMTP_REPLY_LINE_MAX];
 	int r;
 
@@ -1977,7 +1977,7 @@ smtp_client_next(struct smtp_client *c, struct smtp_client_event *ret)
 		return true;
 	}
 	if (c->done != NULL) {
-		struct job *j = c->done;
+		struct transaction *j = c->done;
 
 		c->done = j->next;
 		if (c->done == NULL)
@@ -2003,7 +2003,7 @@ smtp_client_next(struct smtp_client *c, struct smtp_client_event *ret)
 static uint64_t
 patience(const struct smtp_client *c)
 {
-	const struct job *j = awaited_job(c);
+	const struct transaction *j = awaited_job(c);
 
 	switch (c->phase) {
 	case PHASE_TLS:

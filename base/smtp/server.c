@@ -1,23 +1,125 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * server.c: the SMTP server engine's input, output and replies; see server.h.
+ * server.c: the SMTP server engine: input, commands, content, replies; see server.h.
  *
- * Input is parsed where it lies. What cannot be parsed yet (half a line, or anything behind a
+ * INPUT is parsed where it lies. What cannot be parsed yet (half a line, or anything behind a
  * decision that is awaited) is kept in `in` and parsed later, so that the result does not depend on
  * how the stream was cut. Parsing also stops while much output is unwritten: a peer that sends
  * without reading fills its own socket, not our memory.
  *
+ * COMMANDS are checked in this order: is it offered, is its turn come, is its syntax right, does the
+ * owner agree. Replies are those of RFC 5321 section 4.3.2 with the enhanced codes of RFC 3463.
  * mail() and reset() are called in turn: whatever comes of a transaction, reset() ends it.
+ *
+ * CONTENT behind DATA ends with CRLF "." CRLF alone: a server that also takes LF "." LF lets the
+ * author of a message's text write commands behind it. Where bare CR and LF are passed on, a line
+ * "." next to one of them is content; of two dots behind a bare LF the client has added one, as
+ * behind CRLF. The one exception is a session of a program whose own commands end in bare LF, on an
+ * entrance that takes such sessions: it has no other way to end its content, and no CRLF to be
+ * confused with. The octets of a BDAT chunk are always taken off the stream before anything is
+ * answered, refused or not: they must not be read as commands (RFC 3030 section 2). A refused chunk
+ * ends the transaction.
  */
-#include "base/smtp/server-private.h"
+#include "base/smtp/server.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/address.h"
 #include "base/codec.h"
 
+enum {
+	SERVER_LINE_MAX = 2048,           /* a command without CRLF; AUTH has its own bound */
+	SERVER_INPUT_MAX = 64 * 1024,     /* what waits for a decision */
+	SERVER_OUTPUT_HIGH = 16 * 1024,   /* with so much unwritten, nothing more is parsed */
+	SERVER_LISTING_MAX = 1024 * 1024, /* of XFRANK LIST */
+	SERVER_OUTPUT_MAX = 8 * SERVER_LISTING_MAX, /* where each line of it is short */
+	SERVER_WORDS_MAX = 512,
+};
+
+/* What the next octets are. */
+enum server_state { SERVER_COMMAND, SERVER_AUTH, SERVER_DATA, SERVER_CHUNK, SERVER_TLS };
+
+/* Which decision is awaited. */
+enum server_pending {
+	SERVER_NOTHING,
+	SERVER_PENDING_MAIL,
+	SERVER_PENDING_RCPT,
+	SERVER_PENDING_DATA,
+	SERVER_PENDING_CHUNK,
+	SERVER_PENDING_END,
+	SERVER_PENDING_AUTH,
+	SERVER_PENDING_LIST,
+	SERVER_PENDING_ALIASES,
+};
+
+/* Where in a line of DATA the last octet stood. LINE_LF: a bare one, behind which no end of the content can stand. */
+enum server_line { LINE_START, LINE_TEXT, LINE_CR, LINE_DOT, LINE_DOT_CR, LINE_LF, LINE_LF_DOT };
+
+struct server_words {
+	int code; /* 0: none */
+	char enhanced[12];
+	char text[SERVER_WORDS_MAX];
+};
+
+struct smtp_server {
+	struct smtp_server_config config;
+	const struct smtp_server_ops *ops;
+	void *arg;
+
+	struct buf in, out;
+	enum server_state state;
+	enum server_pending pending;
+	bool running;   /* parsing: not to be entered again from a callback */
+	bool overlong;  /* the rest of a line that was too long is skipped */
+	bool line_bare; /* the last line ended in a bare LF */
+	bool eof, closing;
+	int error; /* memory ran out: the connection is to be closed */
+	unsigned bad_commands;
+
+	bool hello, tls, authenticated;
+	char mechanism[32]; /* of the AUTH exchange under way */
+	bool challenged;    /* the owner gave a challenge in the callback that runs */
+
+	bool transaction; /* mail() was called, and reset() not yet */
+	bool smtputf8, binary;
+	bool all_or_nothing; /* it has a submission id */
+	unsigned recipients;
+	struct server_words refused_recipient; /* the first one, for all_or_nothing */
+
+	bool chunks; /* BDAT was used in this transaction */
+	bool loose;  /* lines of DATA end in LF, as the DATA command did */
+	bool chunk_last;
+	uint64_t chunk_size, chunk_left;
+	uint64_t octets; /* of content so far */
+	uint64_t size_offered;
+	enum server_line line;
+	struct server_words
+	    failure; /* the content is refused with these words; what is left of it is dropped */
+
+	struct server_words said;    /* by smtp_server_refuse, for the decision to come */
+	char text[SERVER_WORDS_MAX]; /* by smtp_server_reply_text */
+	struct buf listing;          /* of XFRANK LIST */
+};
+
 /* ---- replies ---- */
+
+/* Ends the transaction, if there is one. */
+static void
+end_transaction(struct smtp_server *s)
+{
+	bool open = s->transaction;
+
+	s->transaction = s->smtputf8 = s->binary = s->chunks = s->all_or_nothing = false;
+	s->recipients = 0;
+	s->octets = 0;
+	s->refused_recipient.code = s->failure.code = 0;
+	s->text[0] = '\0';
+	if (open)
+		s->ops->reset(s->arg);
+}
 
 static void
 reply_line(
@@ -34,8 +136,9 @@ reply_line(
 	(void)buf_append_str(&s->out, "\r\n");
 }
 
-void
-server_reply(struct smtp_server *s, int code, const char *enhanced, const char *text)
+/* Queues a reply; `enhanced` may be NULL. Text may hold several lines. 421 closes. */
+static void
+reply(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
 	const char *stop;
 
@@ -48,30 +151,33 @@ server_reply(struct smtp_server *s, int code, const char *enhanced, const char *
 	reply_line(s, code, enhanced, text, strlen(text), true);
 	if (code == 421) {
 		s->closing = true;
-		server_end_transaction(s);
+		end_transaction(s);
 	}
 }
 
-void
-server_reply_lines(struct smtp_server *s, struct buf *lines)
+/* Replies 250 with lines that are printed as they are, without an enhanced code. */
+static void
+reply_lines(struct smtp_server *s, struct buf *lines)
 {
 	if (lines->len > 0 && lines->data[lines->len - 1] == '\n')
 		lines->data[lines->len - 1] = '\0';
-	server_reply(s, 250, NULL, buf_str(lines));
+	reply(s, 250, NULL, buf_str(lines));
 }
 
-void
-server_bad(struct smtp_server *s, int code, const char *enhanced, const char *text)
+/* The same for a command that breaks the protocol: counted, and 421 instead beyond the bound. */
+static void
+reply_bad(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
 	s->bad_commands++;
 	if (s->config.bad_commands_max > 0 && s->bad_commands > s->config.bad_commands_max)
-		server_reply(s, 421, "4.7.0", "Too many errors");
+		reply(s, 421, "4.7.0", "Too many errors");
 	else
-		server_reply(s, code, enhanced, text);
+		reply(s, code, enhanced, text);
 }
 
-void
-server_words_set(struct server_words *w, int code, const char *enhanced, const char *text)
+/* Sets words unless there are some. */
+static void
+words_set(struct server_words *w, int code, const char *enhanced, const char *text)
 {
 	if (w->code != 0)
 		return;
@@ -80,48 +186,1010 @@ server_words_set(struct server_words *w, int code, const char *enhanced, const c
 	(void)snprintf(w->text, sizeof(w->text), "%s", text);
 }
 
-void
-server_words_too_large(const struct smtp_server *s, struct server_words *w)
+/* Sets the words for a message over the limit, which they name. */
+static void
+words_too_large(const struct smtp_server *s, struct server_words *w)
 {
 	char text[SERVER_WORDS_MAX];
 
 	(void)snprintf(text, sizeof(text), "The message is larger than the limit of %llu octets",
 	    (unsigned long long)s->config.size_max);
-	server_words_set(w, 552, "5.3.4", text);
+	words_set(w, 552, "5.3.4", text);
 }
 
-void
-server_reply_refusal(struct smtp_server *s, int code, const char *enhanced, const char *text)
+/* Replies with what the owner said if that fits a refusal, else with the words given here. */
+static void
+reply_refusal(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
 	if (s->said.code >= 400)
-		server_reply(s, s->said.code, s->said.enhanced, s->said.text);
+		reply(s, s->said.code, s->said.enhanced, s->said.text);
 	else
-		server_reply(s, code, enhanced, text);
+		reply(s, code, enhanced, text);
 	s->said.code = 0;
 }
 
-void
-server_reply_accept(struct smtp_server *s, int code, const char *enhanced, const char *text)
+/* Replies positively: with what the owner said if that fits, else with the words given here. */
+static void
+reply_accept(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
 	if (s->said.code >= 200 && s->said.code < 400)
-		server_reply(s, s->said.code, s->said.enhanced, s->said.text);
+		reply(s, s->said.code, s->said.enhanced, s->said.text);
 	else
-		server_reply(s, code, enhanced, text);
+		reply(s, code, enhanced, text);
 	s->said.code = 0;
 }
 
 void
-server_end_transaction(struct smtp_server *s)
+smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, const char *format, ...)
 {
-	bool open = s->transaction;
+	char text[SERVER_WORDS_MAX];
+	va_list ap;
 
-	s->transaction = s->smtputf8 = s->binary = s->chunks = s->all_or_nothing = false;
-	s->recipients = 0;
-	s->octets = 0;
-	s->refused_recipient.code = s->failure.code = 0;
-	s->text[0] = '\0';
-	if (open)
-		s->ops->reset(s->arg);
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	s->said.code = 0;
+	words_set(&s->said, code, enhanced, text);
+}
+
+void
+smtp_server_reply_text(struct smtp_server *s, const char *text)
+{
+	(void)snprintf(s->text, sizeof(s->text), "%s", text);
+}
+
+/* ---- decisions: what an answer of the owner leads to ---- */
+
+static void
+fail(struct smtp_server *s, int code, const char *enhanced, const char *text)
+{
+	words_set(&s->failure, code, enhanced, text);
+}
+
+/* Gives content to the owner, up to the limit. */
+static void
+give(struct smtp_server *s, const char *bytes, size_t len)
+{
+	bool over = s->config.size_max > 0 && len > s->config.size_max - s->octets;
+
+	if (s->failure.code != 0 || s->closing)
+		return;
+	if (over)
+		len = (size_t)(s->config.size_max - s->octets);
+	s->octets += len;
+	s->said.code = 0;
+	if (len > 0 && s->ops->content(s->arg, bytes, len) == SMTP_REFUSE) {
+		if (s->said.code >= 400)
+			fail(s, s->said.code, s->said.enhanced, s->said.text);
+		fail(s, 451, "4.3.0", "Content not accepted");
+	}
+	if (over)
+		words_too_large(s, &s->failure);
+}
+
+static void
+bare(struct smtp_server *s)
+{
+	if (!s->config.bare_line_ends && !s->binary)
+		fail(s, 550, "5.6.11", "A line of the content ends in a bare CR or LF");
+}
+
+static void
+mail_decided(struct smtp_server *s, bool accepted)
+{
+	if (accepted) {
+		reply_accept(s, 250, "2.1.0", "Sender accepted");
+		return;
+	}
+	reply_refusal(s, 451, "4.3.0", "Sender not accepted");
+	end_transaction(s);
+}
+
+static void
+rcpt_decided(struct smtp_server *s, bool accepted)
+{
+	if (accepted) {
+		s->recipients++;
+		reply_accept(s, 250, "2.1.5", "Recipient accepted");
+		return;
+	}
+	if (s->said.code >= 400)
+		words_set(&s->refused_recipient, s->said.code, s->said.enhanced, s->said.text);
+	words_set(&s->refused_recipient, 451, "4.3.0", "Recipient not accepted");
+	reply_refusal(s, 451, "4.3.0", "Recipient not accepted");
+}
+
+static void
+data_decided(struct smtp_server *s, bool accepted)
+{
+	if (!accepted) {
+		reply_refusal(s, 451, "4.3.0", "Content not accepted");
+		end_transaction(s);
+		return;
+	}
+	s->said.code = 0;
+	s->state = SERVER_DATA;
+	s->line = LINE_START;
+	reply(s, 354, NULL, "Go ahead, end with CRLF.CRLF");
+}
+
+static void content_end(struct smtp_server *s);
+
+static void
+chunk_end(struct smtp_server *s)
+{
+	char octets[48];
+
+	s->state = SERVER_COMMAND;
+	if (s->chunk_last && s->line == LINE_CR)
+		bare(s);
+	if (s->failure.code == 503) {
+		struct server_words failure = s->failure;
+
+		end_transaction(s);
+		reply_bad(s, failure.code, failure.enhanced, failure.text);
+	} else if (s->failure.code != 0 || s->chunk_last) {
+		content_end(s);
+	} else {
+		(void)snprintf(octets, sizeof(octets), "%llu octets received",
+		    (unsigned long long)s->chunk_size);
+		reply(s, 250, "2.0.0", octets);
+	}
+}
+
+static void
+chunk_decided(struct smtp_server *s, bool accepted)
+{
+	if (!accepted) {
+		if (s->said.code >= 400)
+			fail(s, s->said.code, s->said.enhanced, s->said.text);
+		fail(s, 451, "4.3.0", "Content not accepted");
+	}
+	s->said.code = 0;
+	if (s->chunk_left == 0)
+		chunk_end(s);
+}
+
+static void
+end_decided(struct smtp_server *s, bool accepted)
+{
+	if (accepted)
+		reply_accept(s, 250, "2.0.0", s->text[0] == '\0' ? "Accepted" : s->text);
+	else
+		reply_refusal(s, 451, "4.3.0", "Message not accepted");
+	end_transaction(s);
+}
+
+static void
+auth_decided(struct smtp_server *s, bool accepted)
+{
+	if (accepted) {
+		s->authenticated = true;
+		reply_accept(s, 235, "2.7.0", "Authentication successful");
+		return;
+	}
+	s->bad_commands++;
+	reply_refusal(s, 535, "5.7.8", "Authentication failed");
+	if (s->config.bad_commands_max > 0 && s->bad_commands > s->config.bad_commands_max)
+		reply(s, 421, "4.7.0", "Too many errors");
+}
+
+static void
+list_decided(struct smtp_server *s, bool accepted)
+{
+	struct buf *l = &s->listing;
+
+	if (accepted && !l->failed)
+		reply_lines(s, l);
+	else
+		reply_refusal(s, 451, "4.3.0", "The listing cannot be had now");
+	buf_free(l);
+}
+
+/* Acts on a decision, also one that came later. */
+static void
+decide(struct smtp_server *s, enum server_pending what, enum smtp_decision decision)
+{
+	bool accepted = decision == SMTP_ACCEPT;
+
+	if (s->closing)
+		return;
+	if (decision == SMTP_LATER) {
+		if (what == SERVER_PENDING_AUTH && s->challenged)
+			s->state = SERVER_AUTH;
+		else
+			s->pending = what;
+		return;
+	}
+	switch (what) {
+	case SERVER_PENDING_MAIL:
+		mail_decided(s, accepted);
+		break;
+	case SERVER_PENDING_RCPT:
+		rcpt_decided(s, accepted);
+		break;
+	case SERVER_PENDING_DATA:
+		data_decided(s, accepted);
+		break;
+	case SERVER_PENDING_CHUNK:
+		chunk_decided(s, accepted);
+		break;
+	case SERVER_PENDING_END:
+		end_decided(s, accepted);
+		break;
+	case SERVER_PENDING_AUTH:
+		auth_decided(s, accepted);
+		break;
+	case SERVER_PENDING_LIST:
+		list_decided(s, accepted);
+		break;
+	case SERVER_PENDING_ALIASES:
+		reply_refusal(s, 451, "4.3.0", "The aliases cannot be read now");
+		break;
+	case SERVER_NOTHING:
+		break;
+	}
+}
+
+/* ---- content ---- */
+
+/* The content is complete: the owner decides, unless that is done. */
+static void
+content_end(struct smtp_server *s)
+{
+	s->state = SERVER_COMMAND;
+	if (s->closing)
+		return;
+	if (s->failure.code == 0) {
+		s->said.code = 0;
+		decide(s, SERVER_PENDING_END, s->ops->end(s->arg));
+		return;
+	}
+	reply(s, s->failure.code, s->failure.enhanced, s->failure.text);
+	end_transaction(s);
+}
+
+/* Why content may not begin now; `ret` is left alone when it may. */
+static void
+check_turn(const struct smtp_server *s, struct server_words *ret)
+{
+	if (!s->transaction)
+		words_set(ret, 503, "5.5.1", "MAIL comes first");
+	else if (s->all_or_nothing && s->refused_recipient.code != 0)
+		words_set(ret, s->refused_recipient.code, s->refused_recipient.enhanced,
+		    s->refused_recipient.text);
+	else if (s->recipients == 0)
+		words_set(ret, 554, "5.5.1", "No valid recipients");
+}
+
+static void
+command_data(struct smtp_server *s, const char *argument, size_t len)
+{
+	struct server_words no = {.code = 0};
+
+	if (len > 0)
+		words_set(&no, 501, "5.5.4", "DATA takes no argument");
+	check_turn(s, &no);
+	if (s->chunks)
+		words_set(&no, 503, "5.5.1", "BDAT was used already");
+	if (s->binary)
+		words_set(&no, 503, "5.5.1", "BINARYMIME needs BDAT");
+	if (no.code == 501 || no.code == 503) {
+		reply_bad(s, no.code, no.enhanced, no.text);
+	} else if (no.code != 0) {
+		reply(s, no.code, no.enhanced, no.text);
+	} else {
+		s->said.code = 0;
+		s->loose = s->config.lf_sessions && s->line_bare;
+		decide(s, SERVER_PENDING_DATA, s->ops->data(s->arg));
+	}
+}
+
+/* Where in its line `c` stands. A dot at the start of a line and a CR behind it are the caller's.
+ */
+static enum server_line
+next_in_line(struct smtp_server *s, char c)
+{
+	if (c == '\n') {
+		if (s->line == LINE_CR || s->loose)
+			return LINE_START;
+		bare(s);
+		return LINE_LF;
+	}
+	if (s->line == LINE_CR)
+		bare(s);
+	return c == '\r' ? LINE_CR : LINE_TEXT;
+}
+
+/* Is a dot at the start of a line, with `c` behind it, the author's own? */
+static bool
+keeps_dot(const struct smtp_server *s, char c)
+{
+	return s->line == LINE_LF_DOT ? c != '.' : c == '\n' && s->config.bare_line_ends;
+}
+
+/* Takes content up to `len` or its end; `from` is where the octets not yet given to the owner
+ * begin. */
+static size_t
+data_input(struct smtp_server *s, const char *bytes, size_t len)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = bytes[i];
+
+		if (s->line == LINE_DOT_CR || (s->line == LINE_DOT && s->loose && c == '\n')) {
+			if (c == '\n') {
+				content_end(s);
+				return i + 1;
+			}
+			/* The dot was one of stuffing, and the CR stands alone. */
+			give(s, "\r", 1);
+			s->line = LINE_CR;
+			from = i;
+		} else if (s->line == LINE_DOT || s->line == LINE_LF_DOT) {
+			if (s->line == LINE_DOT && c == '\r') {
+				s->line = LINE_DOT_CR;
+				from = i + 1;
+				continue;
+			}
+			if (keeps_dot(s, c))
+				give(s, ".", 1);
+			s->line = LINE_TEXT;
+			from = i;
+		} else if ((s->line == LINE_START || s->line == LINE_LF) && c == '.') {
+			give(s, bytes + from, i - from);
+			s->line = s->line == LINE_START ? LINE_DOT : LINE_LF_DOT;
+			from = i + 1;
+			continue;
+		}
+		/* What stood before an octet that ends the transaction is given first, so that the
+		 * owner sees the same octets however the stream was cut. */
+		if (!s->config.bare_line_ends && (s->line == LINE_CR) != (c == '\n')) {
+			give(s, bytes + from, i - from);
+			from = i;
+		}
+		s->line = next_in_line(s, c);
+	}
+	give(s, bytes + from, len - from);
+	return len;
+}
+
+/* "size [LAST]" */
+static bool
+parse_bdat(const char *s, size_t len, uint64_t *ret_size, bool *ret_last)
+{
+	size_t i = 0;
+
+	*ret_size = 0;
+	for (; i < len && s[i] >= '0' && s[i] <= '9'; i++)
+		if (__builtin_mul_overflow(*ret_size, 10, ret_size) ||
+		    __builtin_add_overflow(*ret_size, (uint64_t)(s[i] - '0'), ret_size))
+			return false;
+	if (i == 0 || (i < len && s[i] != ' '))
+		return false;
+	for (; i < len && s[i] == ' '; i++)
+		;
+	*ret_last = len - i == 4 && strncasecmp(s + i, "LAST", 4) == 0;
+	return i == len || *ret_last;
+}
+
+static void
+command_bdat(struct smtp_server *s, const char *argument, size_t len)
+{
+	if ((s->config.extensions & SMTP_EXT_CHUNKING) == 0) {
+		reply_bad(s, 502, "5.5.1", "BDAT is not offered");
+		return;
+	}
+	if (!parse_bdat(argument, len, &s->chunk_size, &s->chunk_last)) {
+		/* Nobody knows how many octets of content follow, and they are no commands. */
+		reply(s, 501, "5.5.4", "BDAT takes a size and LAST");
+		s->closing = true;
+		end_transaction(s);
+		return;
+	}
+	s->chunk_left = s->chunk_size;
+	s->state = SERVER_CHUNK;
+	s->said.code = 0;
+	if (s->chunks) {
+		chunk_decided(s, true);
+		return;
+	}
+	s->line = LINE_TEXT;
+	check_turn(s, &s->failure);
+	s->chunks = s->failure.code == 0;
+	if (s->failure.code != 0)
+		chunk_decided(s, true);
+	else
+		decide(s, SERVER_PENDING_CHUNK, s->ops->data(s->arg));
+}
+
+/* Looks for bare CR and LF; returns how many octets stand before the first that fails the content.
+ */
+static size_t
+check_chunk(struct smtp_server *s, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len && s->failure.code == 0; i++) {
+		if (bytes[i] == '\n' ? s->line != LINE_CR : s->line == LINE_CR) {
+			bare(s);
+			if (s->failure.code != 0)
+				return i;
+		}
+		s->line = bytes[i] == '\r' ? LINE_CR : LINE_TEXT;
+	}
+	return len;
+}
+
+/* Takes content of a chunk; returns how many octets, at least one where len > 0. */
+static size_t
+chunk_input(struct smtp_server *s, const char *bytes, size_t len)
+{
+	struct server_words failure;
+	size_t good;
+
+	if (len > s->chunk_left)
+		len = (size_t)s->chunk_left;
+	s->chunk_left -= len;
+	if (s->failure.code == 0) {
+		good = check_chunk(s, bytes, len);
+		failure = s->failure;
+		/* The octets before the fault are given, as they would have been had they come
+		 * alone. */
+		s->failure.code = 0;
+		give(s, bytes, good);
+		if (s->failure.code == 0)
+			s->failure = failure;
+	}
+	if (s->chunk_left == 0)
+		chunk_end(s);
+	return len;
+}
+
+/* ---- greeting ---- */
+
+/* The extensions offered now: some need a callback of the owner, some depend on TLS. */
+static unsigned
+extensions(const struct smtp_server *s)
+{
+	unsigned e = s->config.extensions;
+
+	if (s->ops->starttls == NULL || s->tls)
+		e &= ~(unsigned)SMTP_EXT_STARTTLS;
+	if (s->ops->auth == NULL || s->config.auth_mechanisms == NULL ||
+	    (s->config.tls_required && !s->tls))
+		e &= ~(unsigned)SMTP_EXT_AUTH;
+	if (s->ops->known == NULL)
+		e &= ~(unsigned)SMTP_EXT_XFRANK;
+	/* RFC 8689 section 4.2.1: inside TLS. What has XFRANK is a socket of this machine, where nobody
+	 * listens in. */
+	if (!s->tls && (e & SMTP_EXT_XFRANK) == 0)
+		e &= ~(unsigned)SMTP_EXT_REQUIRETLS;
+	/* RFC 3030 section 3: BINARYMIME needs CHUNKING. */
+	if ((e & SMTP_EXT_CHUNKING) == 0)
+		e &= ~(unsigned)SMTP_EXT_BINARYMIME;
+	return e;
+}
+
+static void
+ehlo_reply(struct smtp_server *s)
+{
+	static const struct keyword {
+		unsigned extension;
+		const char *word;
+	} keywords[] = {
+	    {SMTP_EXT_PIPELINING, "PIPELINING"},
+	    {SMTP_EXT_8BITMIME, "8BITMIME"},
+	    {SMTP_EXT_SMTPUTF8, "SMTPUTF8"},
+	    {SMTP_EXT_DSN, "DSN"},
+	    {SMTP_EXT_CHUNKING, "CHUNKING"},
+	    {SMTP_EXT_BINARYMIME, "BINARYMIME"},
+	    {SMTP_EXT_ENHANCED, "ENHANCEDSTATUSCODES"},
+	    {SMTP_EXT_REQUIRETLS, "REQUIRETLS"},
+	    {SMTP_EXT_STARTTLS, "STARTTLS"},
+	    {SMTP_EXT_XFRANK, "XFRANK"},
+	};
+	CLEANUP_BUF struct buf text = BUF_INIT(4096);
+	unsigned offered = extensions(s);
+
+	(void)buf_append_str(&text, s->config.hostname);
+	for (size_t i = 0; i < ARRAY_SIZE(keywords); i++)
+		if ((offered & keywords[i].extension) != 0)
+			(void)buf_printf(&text, "\n%s", keywords[i].word);
+	if ((offered & SMTP_EXT_SIZE) != 0)
+		(void)buf_printf(&text, "\nSIZE %llu", (unsigned long long)s->size_offered);
+	if ((offered & SMTP_EXT_AUTH) != 0)
+		(void)buf_printf(&text, "\nAUTH %s", s->config.auth_mechanisms);
+	if (text.failed)
+		s->out.failed = true;
+	reply(s, 250, NULL, buf_str(&text));
+}
+
+static void
+hello(struct smtp_server *s, const char *argument, size_t len, bool extended)
+{
+	char name[ADDRESS_DOMAIN_MAX + 1];
+	bool named = len > 0 && memchr(argument, ' ', len) == NULL;
+
+	if (len >= sizeof(name) || (!named && !s->config.lenient)) {
+		reply_bad(s, 501, "5.5.4", "A host name is needed");
+		return;
+	}
+	memcpy(name, argument, len);
+	name[len] = '\0';
+	end_transaction(s);
+	s->hello = true;
+	if (s->ops->hello != NULL)
+		s->ops->hello(s->arg, name);
+	if (extended)
+		ehlo_reply(s);
+	else
+		reply(s, 250, NULL, s->config.hostname);
+}
+
+static void
+command_ehlo(struct smtp_server *s, const char *argument, size_t len)
+{
+	hello(s, argument, len, true);
+}
+
+static void
+command_helo(struct smtp_server *s, const char *argument, size_t len)
+{
+	hello(s, argument, len, false);
+}
+
+/* ---- envelope ---- */
+
+/* Replies to an argument that the grammar refused. */
+static void
+bad_argument(struct smtp_server *s, int code, const char *address_status, const char *why)
+{
+	if (code == 553)
+		reply(s, code, address_status, why);
+	else if (code >= 500)
+		reply_bad(s, code, "5.5.4", why);
+	else
+		reply(s, code, "4.3.0", "Out of memory");
+}
+
+/* RFC 6531 section 3.5. Programs on a lenient entrance seldom know that they should have said so.
+ */
+static bool
+utf8_refused(struct smtp_server *s, const char *address, bool announced)
+{
+	if (announced || s->config.lenient || !address_is_utf8(address, strlen(address)))
+		return false;
+	reply(s, 553, "5.6.7", "An address in UTF-8 needs SMTPUTF8");
+	return true;
+}
+
+static void
+command_mail(struct smtp_server *s, const char *argument, size_t len)
+{
+	char address[ADDRESS_MAX + 1];
+	struct smtp_mail_params params;
+	struct server_words no = {.code = 0};
+	const char *why;
+	int code;
+
+	if (!s->hello && !s->config.lenient) {
+		reply_bad(s, 503, "5.5.1", "Say EHLO first");
+		return;
+	}
+	if (s->config.tls_required && !s->tls) {
+		reply_bad(s, 530, "5.7.0", "STARTTLS comes first");
+		return;
+	}
+	if (s->config.auth_required && !s->authenticated) {
+		reply_bad(s, 530, "5.7.0", "Authentication required");
+		return;
+	}
+	if (s->transaction) {
+		reply_bad(s, 503, "5.5.1", "A transaction is open already");
+		return;
+	}
+	code = smtp_mail_parse(argument, len, extensions(s), address, &params, &why);
+	if (code != 0) {
+		bad_argument(s, code, "5.1.7", why);
+		return;
+	}
+	if (s->config.size_max > 0 && params.size > s->config.size_max) {
+		words_too_large(s, &no);
+		reply(s, no.code, no.enhanced, no.text);
+		return;
+	}
+	if (utf8_refused(s, address, params.smtputf8))
+		return;
+	s->transaction = true;
+	s->smtputf8 = params.smtputf8;
+	s->binary = params.body == SMTP_BODY_BINARYMIME;
+	s->all_or_nothing = params.submission_id[0] != '\0';
+	decide(s, SERVER_PENDING_MAIL, s->ops->mail(s->arg, address, &params));
+}
+
+/* Who may split it sends the rest by itself (RFC 5321 section 4.5.3.1.10). What is all or nothing never
+ * fits. */
+static void
+refuse_many(struct smtp_server *s)
+{
+	char words[SERVER_WORDS_MAX];
+
+	(void)snprintf(words, sizeof(words), "Too many recipients: at most %u in a message",
+	    s->config.recipients_max);
+	if (s->all_or_nothing)
+		words_set(&s->refused_recipient, 552, "5.5.3", words);
+	reply(s, s->all_or_nothing ? 552 : 452, s->all_or_nothing ? "5.5.3" : "4.5.3", words);
+}
+
+static void
+command_rcpt(struct smtp_server *s, const char *argument, size_t len)
+{
+	char address[ADDRESS_MAX + 1];
+	struct smtp_rcpt_params params;
+	const char *why;
+	int code;
+
+	if (!s->transaction || s->chunks) {
+		reply_bad(
+		    s, 503, "5.5.1", s->chunks ? "The content has begun" : "MAIL comes first");
+		return;
+	}
+	if (s->config.recipients_max > 0 && s->recipients >= s->config.recipients_max) {
+		refuse_many(s);
+		return;
+	}
+	code = smtp_rcpt_parse(argument, len, extensions(s), address, &params, &why);
+	if (code != 0) {
+		words_set(&s->refused_recipient, code, code == 553 ? "5.1.3" : "5.5.4", why);
+		bad_argument(s, code, "5.1.3", why);
+		return;
+	}
+	if (utf8_refused(s, address, s->smtputf8)) {
+		words_set(
+		    &s->refused_recipient, 553, "5.6.7", "An address in UTF-8 needs SMTPUTF8");
+		return;
+	}
+	decide(s, SERVER_PENDING_RCPT, s->ops->rcpt(s->arg, address, &params));
+}
+
+static void
+command_rset(struct smtp_server *s, const char *argument, size_t len)
+{
+	end_transaction(s);
+	reply(s, 250, "2.0.0", "Reset");
+}
+
+/* ---- STARTTLS and AUTH ---- */
+
+static void
+command_starttls(struct smtp_server *s, const char *argument, size_t len)
+{
+	if (s->tls) {
+		reply_bad(s, 503, "5.5.1", "TLS is active already");
+		return;
+	}
+	if ((extensions(s) & SMTP_EXT_STARTTLS) == 0) {
+		reply_bad(s, 502, "5.5.1", "STARTTLS is not offered");
+		return;
+	}
+	if (len > 0) {
+		reply_bad(s, 501, "5.5.4", "STARTTLS takes no argument");
+		return;
+	}
+	/* The reply waits until it is certain that nothing follows. */
+	end_transaction(s);
+	s->state = SERVER_TLS;
+}
+
+/* Finds the mechanism in the list offered, and keeps its name as it is spelled there. */
+static bool
+choose_mechanism(struct smtp_server *s, const char *name, size_t len)
+{
+	const char *at = s->config.auth_mechanisms;
+
+	while (*at != '\0') {
+		size_t n = strcspn(at, " ");
+
+		if (n == len && n > 0 && n < sizeof(s->mechanism) &&
+		    strncasecmp(at, name, n) == 0) {
+			memcpy(s->mechanism, at, n);
+			s->mechanism[n] = '\0';
+			return true;
+		}
+		at += n;
+		at += strspn(at, " ");
+	}
+	return false;
+}
+
+static void
+run_auth(struct smtp_server *s, const char *response, size_t len)
+{
+	s->challenged = false;
+	decide(s, SERVER_PENDING_AUTH, s->ops->auth(s->arg, s->mechanism, response, len));
+}
+
+/* The AUTH exchange under way is over without a decision. */
+static void
+auth_abort(struct smtp_server *s, int code, const char *enhanced, const char *text)
+{
+	s->state = SERVER_COMMAND;
+	reply_bad(s, code, enhanced, text);
+	s->ops->reset(s->arg);
+}
+
+/* Decodes a response and gives it to the owner. */
+static void
+auth_response(struct smtp_server *s, const char *text, size_t len)
+{
+	CLEANUP_BUF struct buf response = BUF_INIT_WIPE(SMTP_AUTH_LINE_MAX);
+	int r = base64_decode(&response, text, len);
+
+	if (r == -EBADMSG)
+		auth_abort(s, 501, "5.5.2", "Not base64");
+	else if (r < 0)
+		auth_abort(s, 454, "4.3.0", "Out of memory");
+	else
+		run_auth(s, buf_str(&response), response.len);
+}
+
+static void
+command_auth(struct smtp_server *s, const char *argument, size_t len)
+{
+	const char *space = memchr(argument, ' ', len);
+	size_t name = space == NULL ? len : (size_t)(space - argument), rest = len - name;
+
+	if (!s->hello || s->authenticated || s->transaction) {
+		reply_bad(s, 503, "5.5.1", s->hello ? "Not now" : "Say EHLO first");
+		return;
+	}
+	if (s->config.tls_required && !s->tls) {
+		reply_bad(s, 530, "5.7.0", "STARTTLS comes first");
+		return;
+	}
+	if ((extensions(s) & SMTP_EXT_AUTH) == 0) {
+		reply_bad(s, 502, "5.5.1", "AUTH is not offered");
+		return;
+	}
+	if (name == 0) {
+		reply_bad(s, 501, "5.5.4", "A mechanism is needed");
+		return;
+	}
+	if (!choose_mechanism(s, argument, name)) {
+		reply_bad(s, 504, "5.5.4", "The mechanism is not offered");
+		return;
+	}
+	for (; rest > 0 && argument[len - rest] == ' '; rest--)
+		;
+	if (rest == 0)
+		run_auth(s, NULL, 0);
+	else if (rest == 1 && argument[len - 1] == '=')
+		run_auth(s, "", 0);
+	else
+		auth_response(s, argument + len - rest, rest);
+}
+
+static void
+auth_line(struct smtp_server *s, const char *line, size_t len)
+{
+	s->state = SERVER_COMMAND;
+	if (len == 1 && *line == '*')
+		auth_abort(s, 501, "5.7.0", "Authentication cancelled");
+	else
+		auth_response(s, line, len);
+}
+
+/* ---- the rest ---- */
+
+static void
+command_noop(struct smtp_server *s, const char *argument, size_t len)
+{
+	reply(s, 250, "2.0.0", "OK");
+}
+
+static void
+command_quit(struct smtp_server *s, const char *argument, size_t len)
+{
+	reply(s, 221, "2.0.0", "Bye");
+	s->closing = true;
+	end_transaction(s);
+}
+
+/* The address of VRFY and EXPN, in angle brackets or without; false where it is none. */
+static bool
+read_address(const char *argument, size_t len, char *to)
+{
+	CLEANUP_BUF struct buf address = BUF_INIT(ADDRESS_MAX);
+
+	if (len >= 2 && argument[0] == '<' && argument[len - 1] == '>') {
+		argument++;
+		len -= 2;
+	}
+	if (address_read(argument, len, true, &address) < 0)
+		return false;
+	memcpy(to, address.data, address.len + 1);
+	return true;
+}
+
+/* Asks the owner where the address leads. False: refused, and answered. */
+static bool
+expand(struct smtp_server *s, const char *argument, size_t len, struct buf *out)
+{
+	char address[ADDRESS_MAX + 1];
+
+	if (!read_address(argument, len, address)) {
+		reply_bad(s, 501, "5.1.3", "An address is needed");
+		return false;
+	}
+	s->said.code = 0;
+	if (s->ops->expand(s->arg, address, out) == SMTP_ACCEPT && !out->failed)
+		return true;
+	reply_refusal(s, 451, "4.3.0", "Cannot be told now");
+	return false;
+}
+
+/* Whether a mailbox elsewhere exists is not known here: 252 (RFC 5321 section 3.5.3). What local names lead to is told within a
+ * transaction alone, when it is known that the caller may send. */
+static void
+command_vrfy(struct smtp_server *s, const char *argument, size_t len)
+{
+	CLEANUP_BUF struct buf to = BUF_INIT(SERVER_LISTING_MAX);
+
+	if (s->ops->expand == NULL || !s->transaction)
+		reply(s, 252, "2.1.5", "Send some mail, and see");
+	else if (expand(s, argument, len, &to))
+		reply(s, 252, "2.1.5", "Mail for this address is taken");
+}
+
+static void
+command_expn(struct smtp_server *s, const char *argument, size_t len)
+{
+	CLEANUP_BUF struct buf to = BUF_INIT(SERVER_LISTING_MAX);
+
+	if (s->ops->expand == NULL)
+		reply_bad(s, 502, "5.5.1", "Not implemented");
+	else if (expand(s, argument, len, &to))
+		reply_lines(s, &to);
+}
+
+static void
+command_help(struct smtp_server *s, const char *argument, size_t len)
+{
+	reply(s, 214, "2.0.0",
+	    "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT\nSee RFC 5321");
+}
+
+static void
+xfrank_list(struct smtp_server *s)
+{
+	if (s->ops->list == NULL) {
+		reply_bad(s, 502, "5.5.1", "LIST is not offered");
+		return;
+	}
+	buf_free(&s->listing);
+	s->listing = (struct buf)BUF_INIT(SERVER_LISTING_MAX);
+	s->said.code = 0;
+	decide(s, SERVER_PENDING_LIST, s->ops->list(s->arg, &s->listing));
+}
+
+static void
+xfrank_aliases(struct smtp_server *s)
+{
+	if (s->ops->aliases == NULL) {
+		reply_bad(s, 502, "5.5.1", "ALIASES is not offered");
+		return;
+	}
+	s->said.code = 0;
+	decide(s, SERVER_PENDING_ALIASES, s->ops->aliases(s->arg));
+}
+
+static void
+xfrank_flush(struct smtp_server *s)
+{
+	if (s->ops->flush == NULL) {
+		reply_bad(s, 502, "5.5.1", "FLUSH is not offered");
+		return;
+	}
+	s->ops->flush(s->arg);
+	reply(s, 250, "2.0.0", "Trying");
+}
+
+static void
+command_xfrank(struct smtp_server *s, const char *argument, size_t len)
+{
+	char id[33];
+
+	if ((extensions(s) & SMTP_EXT_XFRANK) == 0) {
+		reply_bad(s, 500, "5.5.1", "Command not recognized");
+		return;
+	}
+	if (len == 4 && strncasecmp(argument, "LIST", len) == 0) {
+		xfrank_list(s);
+		return;
+	}
+	if (len == 5 && strncasecmp(argument, "FLUSH", len) == 0) {
+		xfrank_flush(s);
+		return;
+	}
+	if (len == 7 && strncasecmp(argument, "ALIASES", len) == 0) {
+		xfrank_aliases(s);
+		return;
+	}
+	if (len != sizeof(id) - 1 || strspn(argument, "0123456789abcdef") < len) {
+		reply_bad(s, 501, "5.5.4", "Not a submission id");
+		return;
+	}
+	memcpy(id, argument, len);
+	id[len] = '\0';
+	if (s->ops->known(s->arg, id))
+		reply(s, 250, "2.0.0", "Stored");
+	else
+		reply(s, 550, "5.1.0", "Not stored");
+}
+
+/* ---- lines ---- */
+
+/* A web page can make a browser post to a port on loopback: such a session ends before its body is
+ * read. */
+static bool
+is_http(const char *line, size_t len)
+{
+	static const char *const methods[] = {
+	    "GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "CONNECT ", "DELETE "};
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (len > strlen(methods[i]) && memcmp(line, methods[i], strlen(methods[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_control(const char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (((unsigned char)line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f)
+			return true;
+	return false;
+}
+
+typedef void command_function(struct smtp_server *s, const char *argument, size_t len);
+
+static command_function *const commands[] = {
+    [SMTP_VERB_EHLO] = command_ehlo,
+    [SMTP_VERB_HELO] = command_helo,
+    [SMTP_VERB_MAIL] = command_mail,
+    [SMTP_VERB_RCPT] = command_rcpt,
+    [SMTP_VERB_DATA] = command_data,
+    [SMTP_VERB_BDAT] = command_bdat,
+    [SMTP_VERB_RSET] = command_rset,
+    [SMTP_VERB_NOOP] = command_noop,
+    [SMTP_VERB_QUIT] = command_quit,
+    [SMTP_VERB_VRFY] = command_vrfy,
+    [SMTP_VERB_EXPN] = command_expn,
+    [SMTP_VERB_HELP] = command_help,
+    [SMTP_VERB_STARTTLS] = command_starttls,
+    [SMTP_VERB_AUTH] = command_auth,
+    [SMTP_VERB_XFRANK] = command_xfrank,
+};
+
+static void
+command(struct smtp_server *s, const char *line, size_t len)
+{
+	struct smtp_command c;
+
+	if (has_control(line, len)) {
+		reply_bad(s, 500, "5.5.2", "Control characters in a command");
+		return;
+	}
+	smtp_command_parse(line, len, &c);
+	if (len > SERVER_LINE_MAX && c.verb != SMTP_VERB_AUTH)
+		reply_bad(s, 500, "5.5.2", "Line too long");
+	else if (c.verb != SMTP_VERB_UNKNOWN)
+		commands[c.verb](s, c.argument, c.argument_len);
+	else if (is_http(line, len))
+		reply(s, 421, "4.7.0", "This is no web server");
+	else
+		reply_bad(s, 500, "5.5.1", "Command not recognized");
 }
 
 /* ---- input ---- */
@@ -137,9 +1205,9 @@ static void
 line_too_long(struct smtp_server *s)
 {
 	if (s->state == SERVER_AUTH)
-		server_auth_abort(s, 500, "5.5.6", "Line too long");
+		auth_abort(s, 500, "5.5.6", "Line too long");
 	else
-		server_bad(s, 500, "5.5.2", "Line too long");
+		reply_bad(s, 500, "5.5.2", "Line too long");
 }
 
 /* Takes one line from the input; returns the octets taken, 0 when the line is not complete. */
@@ -161,10 +1229,10 @@ line_input(struct smtp_server *s, const char *bytes, size_t len)
 		s->overlong = false;
 		line_too_long(s);
 	} else if (s->state == SERVER_AUTH) {
-		server_auth_line(s, bytes, line - cr);
+		auth_line(s, bytes, line - cr);
 	} else {
 		s->line_bare = !cr;
-		server_command(s, bytes, line - cr);
+		command(s, bytes, line - cr);
 	}
 	return line + 1;
 }
@@ -178,11 +1246,11 @@ check_tls_switch(struct smtp_server *s, size_t left)
 		return;
 	if (left > 0) {
 		s->state = SERVER_COMMAND;
-		server_reply(s, 554, "5.5.0", "Nothing may follow STARTTLS");
+		reply(s, 554, "5.5.0", "Nothing may follow STARTTLS");
 		s->closing = true;
 		return;
 	}
-	server_reply(s, 220, "2.0.0", "Ready to start TLS");
+	reply(s, 220, "2.0.0", "Ready to start TLS");
 	s->ops->starttls(s->arg);
 }
 
@@ -195,9 +1263,9 @@ parse(struct smtp_server *s, const char *bytes, size_t len)
 	s->running = true;
 	while (at < len && !blocked(s)) {
 		if (s->state == SERVER_DATA)
-			n = server_data_input(s, bytes + at, len - at);
+			n = data_input(s, bytes + at, len - at);
 		else if (s->state == SERVER_CHUNK)
-			n = server_chunk_input(s, bytes + at, len - at);
+			n = chunk_input(s, bytes + at, len - at);
 		else
 			n = line_input(s, bytes + at, len - at);
 		if (n == 0)
@@ -216,7 +1284,7 @@ finish(struct smtp_server *s)
 		s->error = -ENOMEM;
 	if (s->eof && (!blocked(s) || s->state == SERVER_TLS)) {
 		s->closing = true;
-		server_end_transaction(s);
+		end_transaction(s);
 	}
 }
 
@@ -254,46 +1322,6 @@ smtp_server_input(struct smtp_server *s, const char *bytes, size_t len)
 	}
 	finish(s);
 	return s->error;
-}
-
-/* ---- the rest of the interface ---- */
-
-struct smtp_server *
-smtp_server_new(
-    const struct smtp_server_config *config, const struct smtp_server_ops *ops, void *arg)
-{
-	struct smtp_server *s = calloc(1, sizeof(*s));
-	char greeting[SERVER_WORDS_MAX];
-
-	if (s == NULL)
-		return NULL;
-	s->config = *config;
-	s->ops = ops;
-	s->arg = arg;
-	s->tls = config->tls_active;
-	s->size_offered = config->size_max;
-	/* The input wipes, because passwords and tokens of clients pass through it. */
-	s->in = (struct buf)BUF_INIT_WIPE(SERVER_INPUT_MAX + SMTP_AUTH_LINE_MAX);
-	s->out = (struct buf)BUF_INIT(SERVER_OUTPUT_MAX);
-	(void)snprintf(
-	    greeting, sizeof(greeting), "%s ESMTP %s", config->hostname, config->software);
-	server_reply(s, 220, NULL, greeting);
-	if (s->out.failed)
-		return smtp_server_free(s);
-	return s;
-}
-
-struct smtp_server *
-smtp_server_free(struct smtp_server *s)
-{
-	if (s == NULL)
-		return NULL;
-	server_end_transaction(s);
-	buf_free(&s->in);
-	buf_free(&s->out);
-	buf_free(&s->listing);
-	free(s);
-	return NULL;
 }
 
 void
@@ -336,18 +1364,7 @@ smtp_server_idle(const struct smtp_server *s)
 	       s->pending == SERVER_NOTHING;
 }
 
-void
-smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, const char *format, ...)
-{
-	char text[SERVER_WORDS_MAX];
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	s->said.code = 0;
-	server_words_set(&s->said, code, enhanced, text);
-}
+/* ---- what the owner says outside of callbacks ---- */
 
 void
 smtp_server_answer(struct smtp_server *s, enum smtp_decision decision)
@@ -357,7 +1374,7 @@ smtp_server_answer(struct smtp_server *s, enum smtp_decision decision)
 	if (what == SERVER_NOTHING || decision == SMTP_LATER)
 		return;
 	s->pending = SERVER_NOTHING;
-	server_decide(s, what, decision);
+	decide(s, what, decision);
 	resume(s);
 }
 
@@ -370,9 +1387,9 @@ smtp_server_answer_lines(struct smtp_server *s, const char *lines)
 		return;
 	s->pending = SERVER_NOTHING;
 	if (buf_append_str(&copy, lines) < 0)
-		server_reply(s, 451, "4.3.0", "Out of memory");
+		reply(s, 451, "4.3.0", "Out of memory");
 	else
-		server_reply_lines(s, &copy);
+		reply_lines(s, &copy);
 	resume(s);
 }
 
@@ -380,12 +1397,6 @@ void
 smtp_server_offer_size(struct smtp_server *s, uint64_t octets)
 {
 	s->size_offered = octets;
-}
-
-void
-smtp_server_reply_text(struct smtp_server *s, const char *text)
-{
-	(void)snprintf(s->text, sizeof(s->text), "%s", text);
 }
 
 void
@@ -420,5 +1431,45 @@ void
 smtp_server_close(struct smtp_server *s, const char *enhanced, const char *words)
 {
 	s->pending = SERVER_NOTHING;
-	server_reply(s, 421, enhanced, words);
+	reply(s, 421, enhanced, words);
+}
+
+/* ---- life ---- */
+
+struct smtp_server *
+smtp_server_new(
+    const struct smtp_server_config *config, const struct smtp_server_ops *ops, void *arg)
+{
+	struct smtp_server *s = calloc(1, sizeof(*s));
+	char greeting[SERVER_WORDS_MAX];
+
+	if (s == NULL)
+		return NULL;
+	s->config = *config;
+	s->ops = ops;
+	s->arg = arg;
+	s->tls = config->tls_active;
+	s->size_offered = config->size_max;
+	/* The input wipes, because passwords and tokens of clients pass through it. */
+	s->in = (struct buf)BUF_INIT_WIPE(SERVER_INPUT_MAX + SMTP_AUTH_LINE_MAX);
+	s->out = (struct buf)BUF_INIT(SERVER_OUTPUT_MAX);
+	(void)snprintf(
+	    greeting, sizeof(greeting), "%s ESMTP %s", config->hostname, config->software);
+	reply(s, 220, NULL, greeting);
+	if (s->out.failed)
+		return smtp_server_free(s);
+	return s;
+}
+
+struct smtp_server *
+smtp_server_free(struct smtp_server *s)
+{
+	if (s == NULL)
+		return NULL;
+	end_transaction(s);
+	buf_free(&s->in);
+	buf_free(&s->out);
+	buf_free(&s->listing);
+	free(s);
+	return NULL;
 }
