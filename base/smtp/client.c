@@ -13,6 +13,25 @@
  * challenge with its reasons (RFC 7628 section 3.2.2; Google's page on XOAUTH2). The engine answers
  * it as the mechanism wants, so that the final reply follows, and cancels a second challenge.
  *
+ * A JOB has a list of steps in the order of the wire, counted by one number: RSET (where needed),
+ * MAIL, RCPT of each recipient, DATA (without CHUNKING), end of message. `sent` is the next step to
+ * send, `got` the next to be answered; whatever lies between is awaited. What is still to be sent is
+ * its state, which job_enter alone changes:
+ *
+ *   state      what is next                            leaves to
+ *   QUEUED     RSET or MAIL                            ENVELOPE
+ *   ENVELOPE   MAIL, RCPT; then DATA, or BDAT          DATA, CONTENT (BDAT), CUT
+ *   DATA       nothing: 354 is awaited                 GO_AHEAD, CUT
+ *   GO_AHEAD   the content, or where every recipient   CONTENT
+ *              was refused an empty one
+ *   CONTENT    the rest of the content, and its end    SENT
+ *   SENT       nothing: the final reply is awaited     TAKEN (a 2yz reply)
+ *   TAKEN      nothing, and the next MAIL needs no RSET
+ *   CUT        nothing: what was sent is still answered
+ *
+ * A job is finished when nothing is awaited in SENT, TAKEN or CUT. Each step's reply may decide
+ * recipients at any time, also while CONTENT is being sent.
+ *
  * OUTPUT is filled when the owner asks for it, so that whatever may go together goes together. The
  * engine sends nothing while a reply is awaited where PIPELINING is not offered. With CHUNKING the
  * content follows its envelope in the same flight, with two exceptions: a big message waits until
@@ -34,6 +53,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 
 #include "base/address.h"
 #include "base/codec.h"
@@ -82,37 +102,49 @@ enum phase {
 	PHASE_CLOSED,
 };
 
-/*
- * The steps of a job, in the order of the wire, as one number: RSET (where needed), MAIL, RCPT of
- * each recipient, DATA (without CHUNKING), end of message. `sent` is the next step to send, `got`
- * the next to be answered; whatever lies between is awaited.
- */
 enum { STEP_RSET, STEP_MAIL, STEP_RCPT };
 
-struct transaction {
-	struct transaction *next;
+/* What of a job is still to be sent: see the table in the head of this file. */
+enum job_state {
+	JOB_QUEUED,
+	JOB_ENVELOPE,
+	JOB_DATA,
+	JOB_GO_AHEAD,
+	JOB_CONTENT,
+	JOB_SENT,
+	JOB_TAKEN,
+	JOB_CUT,
+};
+
+struct smtp_job {
+	STAILQ_ENTRY(smtp_job) link;
 	struct smtp_client_job spec;
-	struct smtp_reply
-	    *replies; /* per recipient; code 0 without fault: undecided; 250: accepted so far */
+	enum job_state state;
+	/* Per recipient; code 0 without fault: undecided; 250: accepted so far. */
+	struct smtp_reply *replies;
 	struct buf transcript;
 	unsigned lines_left_out;
 	size_t rcpts; /* recipients that are sent: all but those over the server's limit */
 	size_t sent, got;
-	size_t accepted;     /* recipients that RCPT accepted */
-	size_t body_at;      /* content produced */
-	uint64_t start, end; /* positions in the stream of output: before the first command; behind
-				the content */
-	bool begun;          /* something was produced */
-	bool streaming;      /* the content is being produced */
-	bool content_done;   /* all of it, with its end, was produced: `end` holds */
-	bool bdat;           /* by CHUNKING */
-	bool patient;        /* the content waits for the replies to the envelope */
-	bool go_ahead;       /* 354 came */
-	bool cut;            /* no further step will be sent */
-	bool clean;          /* ended so that the next MAIL needs no RSET */
-	bool answered;       /* a reply to one of its own steps came */
-	bool at_line_start;  /* of the content, for dots */
-	bool untried;
+	size_t accepted; /* recipients that RCPT accepted */
+	size_t body_at;  /* content produced */
+	/* Positions in the stream of output: before the first command; behind the content, from
+	 * SENT on. */
+	uint64_t start, end;
+	bool bdat;          /* by CHUNKING */
+	bool patient;       /* the content waits for the replies to the envelope */
+	bool at_line_start; /* of the content, for dots */
+	bool untried;       /* see smtp_client_event */
+};
+
+STAILQ_HEAD(smtp_jobs, smtp_job);
+
+/* What a server offered in EHLO. */
+struct offer {
+	bool given;
+	unsigned extensions, mechanisms;
+	char auth[256];                                 /* as the server spelled it, for people */
+	uint64_t size_max, recipients_max, domains_max; /* 0: no limit told */
 };
 
 struct auth {
@@ -135,26 +167,18 @@ struct smtp_client {
 	char *host, *ehlo_name;
 	enum phase phase;
 	bool tls_active;
-	bool awaiting;       /* a reply to the session's own command (greeting to AUTH, QUIT) */
+	bool received;       /* any octet at all */
 	bool quitting;       /* the owner wants no more */
 	bool draining;       /* this session takes no more: limits, a refused RSET */
 	uint64_t now, since; /* the last call's time; when anything last moved */
 	uint64_t heard;      /* when a whole reply last came */
-	bool received;       /* any octet at all */
 
-	/* offered; forgotten at STARTTLS */
-	unsigned extensions, offered_mechanisms;
-	char auth_list[256]; /* as the server spelled it, for people */
-	uint64_t size_max, recipients_max, domains_max, mails_left;
+	struct offer offer; /* the last; forgotten at STARTTLS */
+	struct offer clear; /* what was offered before TLS, for people alone */
+	uint64_t mails_left;
 	/* That this session's recipients had, each with LF; while there is a limit. */
 	struct buf domains;
 	uint64_t domain_count;
-	bool offered;
-	/* what was offered before TLS, for people alone */
-	bool clear_offered;
-	unsigned clear_extensions;
-	char clear_auth_list[256];
-	uint64_t clear_size_max;
 
 	struct auth auth;
 	struct scram_binding binding; /* of the TLS connection; type NULL: none */
@@ -164,9 +188,8 @@ struct smtp_client {
 	size_t out_at;              /* written so far of `out` */
 	uint64_t produced, written; /* octets of the whole session */
 
-	struct transaction *jobs, **last; /* in order of submission, until done */
-	struct transaction *done, **done_last;
-	struct transaction *reported; /* handed out by the last event */
+	struct smtp_jobs jobs, done; /* in order of submission, until done; not yet handed out */
+	struct smtp_job *reported;   /* handed out by the last event */
 	unsigned in_flight;
 	uint64_t bytes_in_flight;
 	unsigned jobs_done; /* answered by the server on this session */
@@ -187,7 +210,7 @@ struct smtp_client {
 /* Adds a line to the transcript of `j`, or to the session's where it is NULL. `must` lines use the
  * room that is kept for them. */
 static void
-note(struct smtp_client *c, struct transaction *j, bool must, const char *prefix, const char *text,
+note(struct smtp_client *c, struct smtp_job *j, bool must, const char *prefix, const char *text,
     size_t len)
 {
 	struct buf *t = j == NULL ? &c->transcript : &j->transcript;
@@ -213,7 +236,7 @@ note(struct smtp_client *c, struct transaction *j, bool must, const char *prefix
 }
 
 static void
-note_format(struct smtp_client *c, struct transaction *j, bool must, const char *format, ...)
+note_format(struct smtp_client *c, struct smtp_job *j, bool must, const char *format, ...)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(8 * TRANSCRIPT_LINE);
 	va_list ap;
@@ -239,7 +262,7 @@ smtp_client_job_transcript(const struct smtp_client *c)
 /* ---- jobs ---- */
 
 static void
-job_free(struct transaction *j)
+job_free(struct smtp_job *j)
 {
 	if (j == NULL)
 		return;
@@ -251,30 +274,50 @@ job_free(struct transaction *j)
 }
 
 static void
-jobs_free(struct transaction *j)
+jobs_free(struct smtp_jobs *jobs)
 {
-	while (j != NULL) {
-		struct transaction *next = j->next;
+	struct smtp_job *j;
 
+	while ((j = STAILQ_FIRST(jobs)) != NULL) {
+		STAILQ_REMOVE_HEAD(jobs, link);
 		job_free(j);
-		j = next;
 	}
 }
 
+/* The one place where a job's state changes. */
+static void
+job_enter(struct smtp_client *c, struct smtp_job *j, enum job_state state)
+{
+	j->state = state;
+	if (state == JOB_ENVELOPE) {
+		j->start = c->produced;
+		c->bytes_in_flight += j->spec.body_len;
+	} else if (state == JOB_SENT) {
+		j->end = c->produced;
+	}
+}
+
+/* Was all of the content handed to the connection, with its end? */
+static bool
+job_is_written(const struct smtp_client *c, const struct smtp_job *j)
+{
+	return (j->state == JOB_SENT || j->state == JOB_TAKEN) && c->written >= j->end;
+}
+
 static size_t
-job_step_data(const struct transaction *j)
+job_step_data(const struct smtp_job *j)
 {
 	return STEP_RCPT + j->rcpts;
 }
 
 static size_t
-job_step_end(const struct transaction *j)
+job_step_end(const struct smtp_job *j)
 {
 	return job_step_data(j) + (j->bdat ? 0 : 1);
 }
 
 static enum smtp_stage
-job_stage(const struct smtp_client *c, const struct transaction *j)
+job_stage(const struct smtp_client *c, const struct smtp_job *j)
 {
 	if (j->got <= STEP_MAIL)
 		return SMTP_STAGE_MAIL;
@@ -282,18 +325,18 @@ job_stage(const struct smtp_client *c, const struct transaction *j)
 		return SMTP_STAGE_RCPT;
 	if (j->got < job_step_end(j))
 		return SMTP_STAGE_DATA;
-	return j->content_done && c->written >= j->end ? SMTP_STAGE_EOM : SMTP_STAGE_DATA;
+	return job_is_written(c, j) ? SMTP_STAGE_EOM : SMTP_STAGE_DATA;
 }
 
 static bool
-recipient_is_open(const struct transaction *j, size_t i)
+recipient_is_open(const struct smtp_job *j, size_t i)
 {
 	return j->replies[i].code < 400 && j->replies[i].fault == SMTP_FAULT_NONE;
 }
 
 /* Is nobody left to whom the message could go? */
 static bool
-job_is_refused(const struct transaction *j)
+job_is_refused(const struct smtp_job *j)
 {
 	for (size_t i = 0; i < j->spec.recipient_count; i++)
 		if (recipient_is_open(j, i))
@@ -314,7 +357,7 @@ reply_set(struct smtp_reply *to, const struct smtp_reply *from)
 
 /* Gives every recipient that is not refused yet a copy of `r`. */
 static void
-job_decide(struct transaction *j, const struct smtp_reply *r)
+job_decide(struct smtp_job *j, const struct smtp_reply *r)
 {
 	for (size_t i = 0; i < j->spec.recipient_count; i++)
 		if (recipient_is_open(j, i))
@@ -322,62 +365,78 @@ job_decide(struct transaction *j, const struct smtp_reply *r)
 }
 
 static void
-report_job(struct smtp_client *c, struct transaction *j)
+report_job(struct smtp_client *c, struct smtp_job *j)
 {
-	j->next = NULL;
-	*c->done_last = j;
-	c->done_last = &j->next;
+	STAILQ_INSERT_TAIL(&c->done, j, link);
 }
 
 /* Takes the first job off the list. */
-static struct transaction *
+static struct smtp_job *
 take_first(struct smtp_client *c)
 {
-	struct transaction *j = c->jobs;
+	struct smtp_job *j = STAILQ_FIRST(&c->jobs);
 
-	c->jobs = j->next;
-	if (c->jobs == NULL)
-		c->last = &c->jobs;
+	STAILQ_REMOVE_HEAD(&c->jobs, link);
 	c->in_flight--;
-	if (j->begun)
+	if (j->state != JOB_QUEUED)
 		c->bytes_in_flight -= j->spec.body_len;
 	return j;
 }
 
 static bool
-job_is_finished(const struct transaction *j)
+job_is_finished(const struct smtp_job *j)
 {
-	return j->got == j->sent && (j->cut || j->content_done);
+	return j->got == j->sent && j->state >= JOB_SENT;
 }
 
 /* Takes finished jobs off the list and reports them. */
 static void
 finish_jobs(struct smtp_client *c)
 {
-	while (c->jobs != NULL && job_is_finished(c->jobs)) {
-		struct transaction *j = take_first(c);
+	struct smtp_job *j;
 
+	while ((j = STAILQ_FIRST(&c->jobs)) != NULL && job_is_finished(j)) {
+		(void)take_first(c);
 		c->jobs_done++;
-		c->dirty = !j->clean;
+		c->dirty = j->state != JOB_TAKEN;
 		report_job(c, j);
 	}
 	/* A session that takes no more gives back what it has not begun. */
-	while (c->draining && c->jobs != NULL && !c->jobs->begun) {
+	while (c->draining && (j = STAILQ_FIRST(&c->jobs)) != NULL && j->state == JOB_QUEUED) {
 		const struct smtp_reply why = {
 		    .stage = SMTP_STAGE_MAIL, .fault = SMTP_FAULT_CLOSED};
-		struct transaction *j = take_first(c);
 
+		(void)take_first(c);
 		job_decide(j, &why);
 		j->untried = true;
 		report_job(c, j);
 	}
 }
 
+/* Is a reply to the session's own command awaited? */
+static bool
+session_awaits(const struct smtp_client *c)
+{
+	switch (c->phase) {
+	case PHASE_GREETING:
+	case PHASE_EHLO:
+	case PHASE_HELO:
+	case PHASE_STARTTLS:
+	case PHASE_AUTH:
+	case PHASE_QUIT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The job whose reply comes next, or NULL. */
-static struct transaction *
+static struct smtp_job *
 awaited_job(const struct smtp_client *c)
 {
-	return c->jobs != NULL && c->jobs->got < c->jobs->sent ? c->jobs : NULL;
+	struct smtp_job *j = STAILQ_FIRST(&c->jobs);
+
+	return j != NULL && j->got < j->sent ? j : NULL;
 }
 
 /* ---- the end ---- */
@@ -399,6 +458,8 @@ auth_wipe(struct smtp_client *c)
 static enum smtp_stage
 session_stage(const struct smtp_client *c)
 {
+	const struct smtp_job *j = STAILQ_FIRST(&c->jobs);
+
 	switch (c->phase) {
 	case PHASE_TLS:
 		return SMTP_STAGE_TLS;
@@ -414,26 +475,52 @@ session_stage(const struct smtp_client *c)
 	case PHASE_AUTH_FAILED:
 		return SMTP_STAGE_AUTH;
 	case PHASE_READY:
-		return c->jobs != NULL && c->jobs->begun ? job_stage(c, c->jobs) : SMTP_STAGE_NONE;
+		return j != NULL && j->state != JOB_QUEUED ? job_stage(c, j) : SMTP_STAGE_NONE;
 	default:
 		return SMTP_STAGE_QUIT;
 	}
 }
 
+/* Does nothing stand in the way of a command: no reply that is awaited, no job, no handshake? */
+static bool
+session_is_free(const struct smtp_client *c)
+{
+	return STAILQ_EMPTY(&c->jobs) &&
+	       (c->phase == PHASE_CREDENTIAL || c->phase == PHASE_AUTH_FAILED ||
+		   c->phase == PHASE_READY);
+}
+
+/* The one place where the session's phase changes: the owner is told where it has to act. */
+static void
+enter(struct smtp_client *c, enum phase phase)
+{
+	static const enum smtp_client_event_type events[] = {
+	    [PHASE_TLS] = SMTP_CLIENT_START_TLS,
+	    [PHASE_CREDENTIAL] = SMTP_CLIENT_CREDENTIAL,
+	    [PHASE_AUTH_FAILED] = SMTP_CLIENT_AUTH_FAILED,
+	    [PHASE_READY] = SMTP_CLIENT_READY,
+	    [PHASE_CLOSED] = SMTP_CLIENT_NONE, /* and all others */
+	};
+
+	smtp_reply_parser_free(&c->parser);
+	c->phase = phase;
+	c->event = events[phase];
+}
+
 /* Ends one job of a session that is over (see the head of this file). */
 static void
-abandon_job(struct smtp_client *c, struct transaction *j)
+abandon_job(struct smtp_client *c, struct smtp_job *j)
 {
-	bool maybe_taken =
-	    j->content_done && c->written >= j->end && c->closing.code != 421 && j->got < j->sent;
-	bool reached = j->begun && c->written > j->start;
+	bool maybe_taken = job_is_written(c, j) && c->closing.code != 421 && j->got < j->sent;
+	bool reached = j->state != JOB_QUEUED && c->written > j->start;
+	bool answered = j->got > STEP_MAIL;
 	struct smtp_reply r = c->closing;
 
 	r.in_doubt = maybe_taken;
 	if (reached)
 		r.stage = job_stage(c, j);
 	job_decide(j, &r);
-	j->untried = !maybe_taken && !j->answered && (!reached || c->jobs_done > 0);
+	j->untried = !maybe_taken && !answered && (!reached || c->jobs_done > 0);
 	if (c->closing.code == 0)
 		note_format(c, j, true, "%s%s",
 		    c->closing.text == NULL ? "The session ended." : c->closing.text,
@@ -453,15 +540,13 @@ end_session(struct smtp_client *c, struct smtp_reply *why)
 	if (c->phase < PHASE_READY && c->closing.code == 0)
 		note_format(c, NULL, true, "%s",
 		    c->closing.text == NULL ? "The session ended." : c->closing.text);
-	while (c->jobs != NULL) {
-		struct transaction *j = take_first(c);
+	while (!STAILQ_EMPTY(&c->jobs)) {
+		struct smtp_job *j = take_first(c);
 
 		abandon_job(c, j);
 		report_job(c, j);
 	}
-	c->phase = PHASE_CLOSED;
-	c->awaiting = false;
-	c->event = SMTP_CLIENT_NONE;
+	enter(c, PHASE_CLOSED);
 	auth_wipe(c);
 	buf_clear(&c->out);
 	c->out_at = 0;
@@ -507,9 +592,7 @@ void
 smtp_client_fail(
     struct smtp_client *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
 {
-	bool may_quit = !c->awaiting && c->jobs == NULL &&
-			(c->phase == PHASE_CREDENTIAL || c->phase == PHASE_AUTH_FAILED ||
-			    c->phase == PHASE_READY);
+	bool may_quit = session_is_free(c);
 
 	fail_session(c, stage, fault, words);
 	if (may_quit)
@@ -520,7 +603,7 @@ void
 smtp_client_quit(struct smtp_client *c, uint64_t now)
 {
 	c->now = now;
-	if (!c->awaiting && c->jobs == NULL)
+	if (!session_awaits(c) && STAILQ_EMPTY(&c->jobs))
 		c->since = now;
 	c->quitting = true;
 }
@@ -573,7 +656,7 @@ put(struct smtp_client *c, const char *bytes, size_t len)
 }
 
 static bool PRINTF_LIKE(3, 0)
-    put_command(struct smtp_client *c, struct transaction *j, const char *format, va_list ap)
+    put_command(struct smtp_client *c, struct smtp_job *j, const char *format, va_list ap)
 {
 	char line[COMMAND_ROOM];
 	int len = vsnprintf(line, sizeof(line) - 2, format, ap);
@@ -601,7 +684,7 @@ send_command(struct smtp_client *c, const char *format, ...)
 
 /* The command of the step at j->sent. */
 static bool PRINTF_LIKE(3, 4)
-    step_command(struct smtp_client *c, struct transaction *j, const char *format, ...)
+    step_command(struct smtp_client *c, struct smtp_job *j, const char *format, ...)
 {
 	va_list ap;
 	bool ok;
@@ -674,17 +757,17 @@ word_number(const char *word, size_t len, uint64_t *ret)
 static void
 parse_auth(struct smtp_client *c, const char *at, const char *end)
 {
-	size_t used = strlen(c->auth_list), len;
+	size_t used = strlen(c->offer.auth), len;
 	const char *word;
 
 	while (next_word(&at, end, &word, &len)) {
-		c->offered_mechanisms |= sasl_mechanism_by_name(word, len);
-		if (used + len + 2 < sizeof(c->auth_list)) {
+		c->offer.mechanisms |= sasl_mechanism_by_name(word, len);
+		if (used + len + 2 < sizeof(c->offer.auth)) {
 			if (used > 0)
-				c->auth_list[used++] = ' ';
-			memcpy(c->auth_list + used, word, len);
+				c->offer.auth[used++] = ' ';
+			memcpy(c->offer.auth + used, word, len);
 			used += len;
-			c->auth_list[used] = '\0';
+			c->offer.auth[used] = '\0';
 		}
 	}
 }
@@ -706,9 +789,9 @@ parse_limits(struct smtp_client *c, const char *at, const char *end)
 		if (word_is(word, name, "MAILMAX") && n < c->mails_left)
 			c->mails_left = n;
 		if (word_is(word, name, "RCPTMAX"))
-			c->recipients_max = n;
+			c->offer.recipients_max = n;
 		if (word_is(word, name, "RCPTDOMAINMAX"))
-			c->domains_max = n;
+			c->offer.domains_max = n;
 	}
 }
 
@@ -728,11 +811,11 @@ parse_keyword(struct smtp_client *c, const char *line, size_t line_len)
 	for (size_t i = 0; i < ARRAY_SIZE(extensions); i++)
 		if (word_is(word, len, extensions[i].keyword))
 			extension = extensions[i].extension;
-	c->extensions |= extension;
+	c->offer.extensions |= extension;
 	if (extension == SMTP_EXT_AUTH)
 		parse_auth(c, at, end);
 	else if (extension == SMTP_EXT_SIZE && next_word(&at, end, &word, &len))
-		(void)word_number(word, len, &c->size_max);
+		(void)word_number(word, len, &c->offer.size_max);
 	else if (word_is(word, len, "LIMITS"))
 		parse_limits(c, at, end);
 }
@@ -740,9 +823,7 @@ parse_keyword(struct smtp_client *c, const char *line, size_t line_len)
 static void
 forget_offer(struct smtp_client *c)
 {
-	c->extensions = c->offered_mechanisms = 0;
-	c->auth_list[0] = '\0';
-	c->size_max = c->recipients_max = c->domains_max = 0;
+	c->offer = (struct offer){0};
 	c->mails_left = c->config.mails_max > 0 ? c->config.mails_max : UINT64_MAX;
 }
 
@@ -753,7 +834,7 @@ parse_offer(struct smtp_client *c)
 	const char *at = buf_str(&c->parser.text), *end = at + c->parser.text.len;
 
 	forget_offer(c);
-	c->offered = true;
+	c->offer.given = true;
 	for (bool first = true; at < end; first = false) {
 		const char *lf = memchr(at, '\n', (size_t)(end - at)),
 			   *stop = lf == NULL ? end : lf;
@@ -767,34 +848,24 @@ parse_offer(struct smtp_client *c)
 struct smtp_client_offer
 smtp_client_offer(const struct smtp_client *c, bool within)
 {
-	if (within == c->tls_active)
-		return (struct smtp_client_offer){
-		    c->offered, c->extensions, c->auth_list, c->size_max};
-	return (struct smtp_client_offer){!within && c->clear_offered,
-	    within ? 0 : c->clear_extensions, within ? "" : c->clear_auth_list,
-	    within ? 0 : c->clear_size_max};
+	static const struct offer none;
+	const struct offer *o = within == c->tls_active ? &c->offer : within ? &none : &c->clear;
+
+	return (struct smtp_client_offer){o->given, o->extensions, o->auth, o->size_max};
 }
 
 unsigned
 smtp_client_extensions(const struct smtp_client *c)
 {
-	return c->extensions;
+	return c->offer.extensions;
 }
 
 /* ---- from the greeting to READY ---- */
 
 static void
-ask(struct smtp_client *c, enum phase phase)
-{
-	smtp_reply_parser_free(&c->parser);
-	c->phase = phase;
-	c->awaiting = true;
-}
-
-static void
 say_hello(struct smtp_client *c)
 {
-	ask(c, PHASE_EHLO);
+	enter(c, PHASE_EHLO);
 	send_command(c, "EHLO %s", c->ehlo_name);
 }
 
@@ -802,8 +873,7 @@ static void
 ready(struct smtp_client *c)
 {
 	auth_wipe(c);
-	c->phase = PHASE_READY;
-	c->event = SMTP_CLIENT_READY;
+	enter(c, PHASE_READY);
 	if (c->out.len == c->out_at) {
 		buf_free(&c->out);
 		c->out.wipe = false;
@@ -818,7 +888,7 @@ static const enum sasl_mechanism usual[] = {SASL_XOAUTH2, SASL_OAUTHBEARER, SASL
 static enum sasl_mechanism
 choose_mechanism(const struct smtp_client *c)
 {
-	unsigned fit = c->config.mechanisms & c->offered_mechanisms & ~c->auth.tried;
+	unsigned fit = c->config.mechanisms & c->offer.mechanisms & ~c->auth.tried;
 
 	if (c->config.scram == NULL)
 		fit &= ~(unsigned)SASL_SCRAM_MECHANISMS;
@@ -839,19 +909,12 @@ fail_without_mechanism(struct smtp_client *c)
 	CLEANUP_BUF struct buf words = BUF_INIT(4096);
 
 	(void)buf_append_str(&words, "The server offers AUTH ");
-	(void)text_escape(&words, c->auth_list, strlen(c->auth_list), false);
+	(void)text_escape(&words, c->offer.auth, strlen(c->offer.auth), false);
 	(void)buf_append_str(&words, "; the account can use");
 	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
 		if ((c->config.mechanisms & usual[i]) != 0)
 			(void)buf_printf(&words, " %s", sasl_mechanism_name(usual[i]));
 	fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_NO_MECHANISM, buf_str(&words));
-}
-
-static void
-ask_for_credential(struct smtp_client *c)
-{
-	c->phase = PHASE_CREDENTIAL;
-	c->event = SMTP_CLIENT_CREDENTIAL;
 }
 
 static void
@@ -862,7 +925,7 @@ begin_auth(struct smtp_client *c)
 	} else if (!c->tls_active && !c->config.secret_without_tls) {
 		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_NOT_SECURE,
 		    "A credential would go over a connection without TLS.");
-	} else if ((c->extensions & SMTP_EXT_AUTH) == 0) {
+	} else if ((c->offer.extensions & SMTP_EXT_AUTH) == 0) {
 		fail_session(
 		    c, SMTP_STAGE_AUTH, SMTP_FAULT_NO_AUTH, "The server does not offer AUTH.");
 	} else {
@@ -870,7 +933,7 @@ begin_auth(struct smtp_client *c)
 		if (c->auth.mechanism == SASL_NONE)
 			fail_without_mechanism(c);
 		else
-			ask_for_credential(c);
+			enter(c, PHASE_CREDENTIAL);
 	}
 }
 
@@ -894,7 +957,7 @@ ehlo_reply(struct smtp_client *c)
 		/* A server of before ESMTP: enough for an account that wants neither TLS nor AUTH.
 		 */
 		forget_offer(c);
-		ask(c, PHASE_HELO);
+		enter(c, PHASE_HELO);
 		send_command(c, "HELO %s", c->ehlo_name);
 		return;
 	}
@@ -907,15 +970,13 @@ ehlo_reply(struct smtp_client *c)
 		return;
 	}
 	parse_offer(c);
-	c->awaiting = false;
-	smtp_reply_parser_free(&c->parser);
 	if (c->config.tls != SMTP_TLS_STARTTLS || c->tls_active) {
 		begin_auth(c);
-	} else if ((c->extensions & SMTP_EXT_STARTTLS) == 0) {
+	} else if ((c->offer.extensions & SMTP_EXT_STARTTLS) == 0) {
 		fail_session(c, SMTP_STAGE_STARTTLS, SMTP_FAULT_NO_STARTTLS,
 		    "The server does not offer STARTTLS.");
 	} else {
-		ask(c, PHASE_STARTTLS);
+		enter(c, PHASE_STARTTLS);
 		send_command(c, "STARTTLS");
 	}
 }
@@ -927,8 +988,6 @@ helo_reply(struct smtp_client *c)
 		end_by_reply(c);
 		return;
 	}
-	c->awaiting = false;
-	smtp_reply_parser_free(&c->parser);
 	ready(c);
 }
 
@@ -943,16 +1002,9 @@ starttls_reply(struct smtp_client *c)
 		protocol_error(c, "The server answers STARTTLS with a code of its own");
 		return;
 	}
-	smtp_reply_parser_free(&c->parser);
-	c->clear_offered = c->offered;
-	c->clear_extensions = c->extensions;
-	c->clear_size_max = c->size_max;
-	memcpy(c->clear_auth_list, c->auth_list, sizeof(c->clear_auth_list));
+	c->clear = c->offer;
 	forget_offer(c);
-	c->offered = false;
-	c->awaiting = false;
-	c->phase = PHASE_TLS;
-	c->event = SMTP_CLIENT_START_TLS;
+	enter(c, PHASE_TLS);
 }
 
 void
@@ -970,7 +1022,7 @@ smtp_client_tls_done(struct smtp_client *c, const char *description, uint64_t no
 	c->tls_active = true;
 	note_format(c, NULL, true, "%s", description);
 	if (c->config.tls == SMTP_TLS_IMPLICIT)
-		ask(c, PHASE_GREETING);
+		enter(c, PHASE_GREETING);
 	else
 		say_hello(c);
 }
@@ -1050,8 +1102,8 @@ scram_use(const struct smtp_client *c)
 
 	if (c->auth.mechanism == SASL_SCRAM_SHA_256_PLUS)
 		return SCRAM_BOUND;
-	return can_bind && (c->offered_mechanisms & SASL_SCRAM_SHA_256_PLUS) == 0 ? SCRAM_OFFERED
-										  : SCRAM_UNBOUND;
+	return can_bind && (c->offer.mechanisms & SASL_SCRAM_SHA_256_PLUS) == 0 ? SCRAM_OFFERED
+										: SCRAM_UNBOUND;
 }
 
 /* The next response of SCRAM, behind what the server said. As scram_respond. */
@@ -1155,7 +1207,7 @@ smtp_client_credential(struct smtp_client *c, const char *user, struct secret *s
 		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_LOCAL, NULL);
 		return;
 	}
-	ask(c, PHASE_AUTH);
+	enter(c, PHASE_AUTH);
 	len = (size_t)snprintf(command, sizeof(command), "AUTH %s ", name);
 	/* RFC 4954 section 4: a command line that would be too long goes without the initial
 	 * response. */
@@ -1271,8 +1323,7 @@ auth_failed(struct smtp_client *c)
 		c->event_reply.text = text;
 	}
 	auth_wipe(c);
-	c->phase = PHASE_AUTH_FAILED;
-	c->event = SMTP_CLIENT_AUTH_FAILED;
+	enter(c, PHASE_AUTH_FAILED);
 }
 
 static void
@@ -1281,7 +1332,6 @@ auth_refused(struct smtp_client *c)
 	int code = c->parser.code;
 	enum sasl_mechanism next = SASL_NONE;
 
-	c->awaiting = false;
 	if (c->auth.cancelled) {
 		fail_session(c, SMTP_STAGE_AUTH, SMTP_FAULT_PROTOCOL,
 		    "The server asked for more than the mechanism has to say.");
@@ -1296,9 +1346,8 @@ auth_refused(struct smtp_client *c)
 		return;
 	}
 	auth_wipe(c);
-	smtp_reply_parser_free(&c->parser);
 	c->auth.mechanism = next;
-	ask_for_credential(c);
+	enter(c, PHASE_CREDENTIAL);
 }
 
 static void
@@ -1315,8 +1364,6 @@ auth_reply(struct smtp_client *c)
 		    "The server accepts the login without having proved that it knows the "
 		    "password.");
 	} else {
-		c->awaiting = false;
-		smtp_reply_parser_free(&c->parser);
 		ready(c);
 	}
 }
@@ -1390,17 +1437,17 @@ job_is_sendable(const struct smtp_client_job *spec)
 
 /* Decides whether the content waits for the replies to the envelope. */
 static void
-set_patience(struct smtp_client *c, struct transaction *j)
+set_patience(struct smtp_client *c, struct smtp_job *j)
 {
-	bool idle = c->jobs == NULL && c->jobs_done > 0 && c->now - c->heard > IDLE_DOUBT;
+	bool idle = STAILQ_EMPTY(&c->jobs) && c->jobs_done > 0 && c->now - c->heard > IDLE_DOUBT;
 
 	j->patient = idle || j->spec.body_len > EAGER_MAX;
 }
 
-static struct transaction *
+static struct smtp_job *
 job_new(const struct smtp_client *c, const struct smtp_client_job *spec)
 {
-	struct transaction *j = calloc(1, sizeof(*j));
+	struct smtp_job *j = calloc(1, sizeof(*j));
 
 	if (j == NULL)
 		return NULL;
@@ -1412,14 +1459,14 @@ job_new(const struct smtp_client *c, const struct smtp_client_job *spec)
 		return NULL;
 	}
 	j->at_line_start = true;
-	j->bdat = (c->extensions & SMTP_EXT_CHUNKING) != 0;
+	j->bdat = (c->offer.extensions & SMTP_EXT_CHUNKING) != 0;
 	j->rcpts = spec->recipient_count;
 	return j;
 }
 
 /* The recipients behind the first `keep` are not asked about. */
 static void
-leave_out(struct transaction *j, size_t keep, const char *words)
+leave_out(struct smtp_job *j, size_t keep, const char *words)
 {
 	for (size_t i = keep; i < j->rcpts; i++) {
 		struct smtp_reply r = {.code = 452, .enhanced = "4.5.3", .stage = SMTP_STAGE_RCPT};
@@ -1433,11 +1480,11 @@ leave_out(struct transaction *j, size_t keep, const char *words)
 /* Recipients over the server's RCPTMAX (RFC 9422) get what the server would answer (RFC 5321
  * section 4.5.3.1.10), without asking. */
 static void
-limit_recipients(const struct smtp_client *c, struct transaction *j)
+limit_recipients(const struct smtp_client *c, struct smtp_job *j)
 {
-	if (c->recipients_max == 0 || j->spec.recipient_count <= c->recipients_max)
+	if (c->offer.recipients_max == 0 || j->spec.recipient_count <= c->offer.recipients_max)
 		return;
-	leave_out(j, (size_t)c->recipients_max,
+	leave_out(j, (size_t)c->offer.recipients_max,
 	    "The server limits the recipients of one message (LIMITS RCPTMAX)");
 }
 
@@ -1449,14 +1496,14 @@ fit_domain(struct smtp_client *c, const char *address)
 	const char *domain = strrchr(address, '@'), *at = buf_str(&c->domains);
 	size_t len;
 
-	if (c->domains_max == 0)
+	if (c->offer.domains_max == 0)
 		return true;
 	domain = domain == NULL ? "" : domain + 1;
 	len = strlen(domain);
 	for (; *at != '\0'; at = strchr(at, '\n') + 1)
 		if (strncasecmp(at, domain, len) == 0 && at[len] == '\n')
 			return true;
-	if (c->domain_count >= c->domains_max || buf_printf(&c->domains, "%s\n", domain) < 0)
+	if (c->domain_count >= c->offer.domains_max || buf_printf(&c->domains, "%s\n", domain) < 0)
 		return false;
 	c->domain_count++;
 	return true;
@@ -1465,7 +1512,7 @@ fit_domain(struct smtp_client *c, const char *address)
 /* Recipients from the first one on whose domain is too many for the session: another session takes
  * them, all where nothing was sent on this one's account, else as with RCPTMAX. False: none fits. */
 static bool
-limit_domains(struct smtp_client *c, struct transaction *j)
+limit_domains(struct smtp_client *c, struct smtp_job *j)
 {
 	size_t fit = 0;
 
@@ -1481,26 +1528,27 @@ limit_domains(struct smtp_client *c, struct transaction *j)
 static enum smtp_fault
 job_fault(struct smtp_client *c, const struct smtp_client_job *spec, char *words, size_t size)
 {
-	if (c->size_max > 0 && spec->body_len > c->size_max) {
+	if (c->offer.size_max > 0 && spec->body_len > c->offer.size_max) {
 		(void)snprintf(words, size,
 		    "The message has %zu octets; the server takes %llu (SIZE)", spec->body_len,
-		    (unsigned long long)c->size_max);
+		    (unsigned long long)c->offer.size_max);
 		return SMTP_FAULT_TOO_BIG;
 	}
-	if (spec->smtputf8 && (c->extensions & SMTP_EXT_SMTPUTF8) == 0) {
+	if (spec->smtputf8 && (c->offer.extensions & SMTP_EXT_SMTPUTF8) == 0) {
 		(void)snprintf(words, size,
 		    "An address or a header needs SMTPUTF8, which the server does not offer%s%s",
 		    spec->unfit == NULL ? "" : ": ", spec->unfit == NULL ? "" : spec->unfit);
 		return SMTP_FAULT_NO_SMTPUTF8;
 	}
 	/* Only what is offered inside TLS counts (RFC 8689 section 4.2.1). */
-	if (spec->requiretls && ((c->extensions & SMTP_EXT_REQUIRETLS) == 0 || !c->tls_active)) {
+	if (spec->requiretls &&
+	    ((c->offer.extensions & SMTP_EXT_REQUIRETLS) == 0 || !c->tls_active)) {
 		(void)snprintf(words, size,
 		    "The message is to go by TLS all the way, and the server does not offer "
 		    "REQUIRETLS");
 		return SMTP_FAULT_NO_REQUIRETLS;
 	}
-	if (spec->eight_bit && (c->extensions & SMTP_EXT_8BITMIME) == 0) {
+	if (spec->eight_bit && (c->offer.extensions & SMTP_EXT_8BITMIME) == 0) {
 		(void)snprintf(words, size,
 		    "The content has 8-bit octets, and the server does not offer 8BITMIME%s%s",
 		    spec->unfit == NULL ? "" : ": ", spec->unfit == NULL ? "" : spec->unfit);
@@ -1512,7 +1560,7 @@ job_fault(struct smtp_client *c, const struct smtp_client_job *spec, char *words
 unsigned
 smtp_client_room(const struct smtp_client *c)
 {
-	bool many = c->proven && (c->extensions & SMTP_EXT_PIPELINING) != 0;
+	bool many = c->proven && (c->offer.extensions & SMTP_EXT_PIPELINING) != 0;
 	unsigned window = many ? c->config.window : 1, room;
 
 	if (c->phase != PHASE_READY || c->quitting || c->draining || c->in_flight >= window)
@@ -1526,7 +1574,7 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 {
 	char words[240];
 	enum smtp_fault fault;
-	struct transaction *j;
+	struct smtp_job *j;
 
 	if (smtp_client_room(c) == 0)
 		return -EAGAIN;
@@ -1555,10 +1603,9 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 	}
 	c->now = now;
 	set_patience(c, j);
-	if (c->jobs == NULL)
+	if (STAILQ_EMPTY(&c->jobs))
 		c->since = now;
-	*c->last = j;
-	c->last = &j->next;
+	STAILQ_INSERT_TAIL(&c->jobs, j, link);
 	c->in_flight++;
 	c->mails_left--;
 	return 0;
@@ -1567,14 +1614,12 @@ smtp_client_submit(struct smtp_client *c, const struct smtp_client_job *spec, ui
 /* ---- a job is sent ---- */
 
 static bool
-begin(struct smtp_client *c, struct transaction *j, const struct transaction *before)
+begin(struct smtp_client *c, struct smtp_job *j, const struct smtp_job *before)
 {
 	/* Behind another job's: as far as the window in octets goes. */
 	if (before != NULL && c->bytes_in_flight + j->spec.body_len > c->config.window_bytes)
 		return false;
-	j->begun = true;
-	j->start = c->produced;
-	c->bytes_in_flight += j->spec.body_len;
+	job_enter(c, j, JOB_ENVELOPE);
 	if (before != NULL ? before->bdat : c->dirty)
 		return step_command(c, j, "RSET");
 	j->sent = j->got = STEP_MAIL;
@@ -1582,15 +1627,15 @@ begin(struct smtp_client *c, struct transaction *j, const struct transaction *be
 }
 
 static bool
-send_mail(struct smtp_client *c, struct transaction *j)
+send_mail(struct smtp_client *c, struct smtp_job *j)
 {
 	static const char *const ret[] = {
 	    [SMTP_RET_NONE] = "", [SMTP_RET_FULL] = " RET=FULL", [SMTP_RET_HDRS] = " RET=HDRS"};
 	const struct smtp_client_job *m = &j->spec;
-	bool dsn = (c->extensions & SMTP_EXT_DSN) != 0, envid = dsn && m->envid[0] != '\0';
+	bool dsn = (c->offer.extensions & SMTP_EXT_DSN) != 0, envid = dsn && m->envid[0] != '\0';
 	char size[32] = "";
 
-	if ((c->extensions & SMTP_EXT_SIZE) != 0)
+	if ((c->offer.extensions & SMTP_EXT_SIZE) != 0)
 		(void)snprintf(size, sizeof(size), " SIZE=%zu", m->body_len);
 	return step_command(c, j, "MAIL FROM:<%s>%s%s%s%s%s%s%s", m->sender, size,
 	    m->eight_bit ? " BODY=8BITMIME" : "", m->smtputf8 ? " SMTPUTF8" : "",
@@ -1599,33 +1644,31 @@ send_mail(struct smtp_client *c, struct transaction *j)
 }
 
 static bool
-send_rcpt(struct smtp_client *c, struct transaction *j)
+send_rcpt(struct smtp_client *c, struct smtp_job *j)
 {
 	const struct smtp_client_recipient *r = &j->spec.recipients[j->sent - STEP_RCPT];
 
 	return step_command(c, j, "RCPT TO:<%s>%s", r->address,
-	    (c->extensions & SMTP_EXT_DSN) != 0 ? r->params : "");
+	    (c->offer.extensions & SMTP_EXT_DSN) != 0 ? r->params : "");
 }
 
 static bool
-send_bdat(struct smtp_client *c, struct transaction *j)
+send_bdat(struct smtp_client *c, struct smtp_job *j)
 {
 	if (j->patient && j->got < job_step_data(j))
 		return false;
 	if (!step_command(c, j, "BDAT %zu LAST", j->spec.body_len))
 		return false;
 	note_format(c, j, false, "%zu octets of content", j->spec.body_len);
-	j->streaming = true;
+	job_enter(c, j, JOB_CONTENT);
 	return true;
 }
 
 /* The content behind DATA. The server asks for it even where it refused every recipient (RFC 2920
  * section 3.1): it then gets an empty message, which it refuses in turn. */
 static bool
-start_content(struct smtp_client *c, struct transaction *j)
+start_content(struct smtp_client *c, struct smtp_job *j)
 {
-	if (!j->go_ahead)
-		return false;
 	if (job_is_refused(j)) {
 		j->body_at = j->spec.body_len;
 		note_format(c, j, false, "no content: nobody is left to take it");
@@ -1634,13 +1677,13 @@ start_content(struct smtp_client *c, struct transaction *j)
 		    c, j, false, "%zu octets of content, and the final dot", j->spec.body_len);
 	}
 	j->sent++;
-	j->streaming = true;
+	job_enter(c, j, JOB_CONTENT);
 	return true;
 }
 
 /* A piece of content with its dots doubled (RFC 5321 section 4.5.2). */
 static bool
-put_stuffed(struct smtp_client *c, struct transaction *j, const char *p, size_t len)
+put_stuffed(struct smtp_client *c, struct smtp_job *j, const char *p, size_t len)
 {
 	while (len > 0) {
 		const char *lf = memchr(p, '\n', len);
@@ -1659,7 +1702,7 @@ put_stuffed(struct smtp_client *c, struct transaction *j, const char *p, size_t 
 
 /* The next piece, or the end. */
 static bool
-stream(struct smtp_client *c, struct transaction *j)
+stream(struct smtp_client *c, struct smtp_job *j)
 {
 	size_t left = j->spec.body_len - j->body_at,
 	       take = left < CONTENT_PIECE ? left : CONTENT_PIECE;
@@ -1674,48 +1717,53 @@ stream(struct smtp_client *c, struct transaction *j)
 	}
 	if (!j->bdat && !put(c, j->at_line_start ? ".\r\n" : "\r\n.\r\n", j->at_line_start ? 3 : 5))
 		return false;
-	j->streaming = false;
-	j->content_done = true;
-	j->end = c->produced;
+	job_enter(c, j, JOB_SENT);
 	finish_jobs(c);
 	return true;
 }
 
 /* Sends the next step of a job. False when it has to wait, is cut short, or the session is over. */
 static bool
-send_step(struct smtp_client *c, struct transaction *j, const struct transaction *before)
+send_step(struct smtp_client *c, struct smtp_job *j, const struct smtp_job *before)
 {
-	if (j->streaming)
+	if (j->state == JOB_CONTENT)
 		return stream(c, j);
-	if ((c->extensions & SMTP_EXT_PIPELINING) == 0 && awaited_job(c) != NULL)
+	if ((c->offer.extensions & SMTP_EXT_PIPELINING) == 0 && awaited_job(c) != NULL)
 		return false;
-	if (!j->begun)
+	if (j->state == JOB_QUEUED)
 		return begin(c, j, before);
+	if (j->state == JOB_GO_AHEAD)
+		return start_content(c, j);
+	if (j->state != JOB_ENVELOPE)
+		return false;
 	if (j->sent == STEP_MAIL)
 		return send_mail(c, j);
 	if (j->sent < job_step_data(j))
 		return send_rcpt(c, j);
 	if (j->spec.trial) {
-		j->cut = true;
+		job_enter(c, j, JOB_CUT);
 		return false;
 	}
 	if (j->bdat)
 		return send_bdat(c, j);
-	if (j->sent == job_step_data(j))
-		return step_command(c, j, "DATA");
-	return start_content(c, j);
+	if (!step_command(c, j, "DATA"))
+		return false;
+	job_enter(c, j, JOB_DATA);
+	return true;
 }
 
 /* The first job with something left to send, and the one in front of it. */
-static struct transaction *
-sending_job(const struct smtp_client *c, struct transaction **before)
+static struct smtp_job *
+sending_job(const struct smtp_client *c, struct smtp_job **before)
 {
-	struct transaction *j = c->jobs;
+	struct smtp_job *j;
 
 	*before = NULL;
-	while (j != NULL && (j->cut || j->content_done)) {
+	STAILQ_FOREACH(j, &c->jobs, link)
+	{
+		if (j->state < JOB_SENT)
+			break;
 		*before = j;
-		j = j->next;
 	}
 	return j;
 }
@@ -1725,15 +1773,14 @@ may_quit(const struct smtp_client *c)
 {
 	bool wanted = c->quitting || c->draining || (c->phase == PHASE_READY && c->mails_left == 0);
 
-	return wanted && c->jobs == NULL && !c->awaiting && c->phase != PHASE_TLS &&
-	       c->phase < PHASE_QUIT;
+	return wanted && session_is_free(c);
 }
 
 /* Fills the output while there is something to send and room. */
 static void
 produce(struct smtp_client *c)
 {
-	struct transaction *j, *before;
+	struct smtp_job *j, *before;
 
 	if (c->out.len - c->out_at > OUT_LOW || c->phase == PHASE_CLOSED)
 		return;
@@ -1747,10 +1794,8 @@ produce(struct smtp_client *c)
 			break;
 	}
 	if (may_quit(c)) {
-		c->phase = PHASE_QUIT;
-		c->awaiting = true;
+		enter(c, PHASE_QUIT);
 		c->since = c->now;
-		c->event = SMTP_CLIENT_NONE;
 		send_command(c, "QUIT");
 	}
 }
@@ -1780,7 +1825,7 @@ smtp_client_wrote(struct smtp_client *c, size_t len, uint64_t now)
 /* ---- input ---- */
 
 static void
-recipient_reply(struct transaction *j, size_t i, struct smtp_reply *r)
+recipient_reply(struct smtp_job *j, size_t i, struct smtp_reply *r)
 {
 	if (!recipient_is_open(j, i))
 		return; /* MAIL was refused: the server merely repeats itself */
@@ -1793,25 +1838,23 @@ recipient_reply(struct transaction *j, size_t i, struct smtp_reply *r)
 
 /* The reply to a step from MAIL on; it has the class that the step may get. */
 static void
-step_reply(struct smtp_client *c, struct transaction *j, size_t step, struct smtp_reply *r)
+step_reply(struct smtp_client *c, struct smtp_job *j, size_t step, struct smtp_reply *r)
 {
 	bool ok = r->code < 400;
 
-	j->answered = true;
 	if (step == STEP_MAIL) {
 		if (!ok)
 			job_decide(j, r);
 	} else if (step < job_step_data(j)) {
 		recipient_reply(j, step - STEP_RCPT, r);
 	} else if (step < job_step_end(j)) {
-		j->go_ahead = ok;
-		if (!ok) {
+		job_enter(c, j, ok ? JOB_GO_AHEAD : JOB_CUT);
+		if (!ok)
 			job_decide(j, r);
-			j->cut = true;
-		}
 	} else {
 		job_decide(j, r);
-		j->clean = ok;
+		if (ok)
+			job_enter(c, j, JOB_TAKEN);
 		c->proven = c->proven || (ok && j->accepted > 0);
 	}
 }
@@ -1819,19 +1862,19 @@ step_reply(struct smtp_client *c, struct transaction *j, size_t step, struct smt
 /* Is the class of a reply one that this step may get? Success is 2yz, to DATA alone 3yz; and a
  * message cannot be accepted before its end was sent. */
 static bool
-reply_fits(const struct smtp_client *c, const struct transaction *j, size_t step, int code)
+reply_fits(const struct smtp_client *c, const struct smtp_job *j, size_t step, int code)
 {
 	if (code >= 400)
 		return true;
 	if (step == job_step_data(j) && !j->bdat)
 		return code >= 300;
-	if (step == job_step_end(j) && (!j->content_done || c->written < j->end))
+	if (step == job_step_end(j) && !job_is_written(c, j))
 		return false;
 	return code < 300;
 }
 
 static void
-job_reply(struct smtp_client *c, struct transaction *j)
+job_reply(struct smtp_client *c, struct smtp_job *j)
 {
 	size_t step = j->got;
 	struct smtp_reply r;
@@ -1853,21 +1896,22 @@ job_reply(struct smtp_client *c, struct transaction *j)
 		step_reply(c, j, step, &r);
 	smtp_reply_clear(&r);
 	/* Nobody is left: nothing more is sent, except what is on its way or asked for already. */
-	if (j->sent <= job_step_data(j) && job_is_refused(j))
-		j->cut = true;
-	if (j->spec.trial && j->got == job_step_data(j))
-		j->cut = true;
+	if (j->state == JOB_ENVELOPE &&
+	    (job_is_refused(j) || (j->spec.trial && j->got == job_step_data(j))))
+		job_enter(c, j, JOB_CUT);
 	finish_jobs(c);
 }
 
 static void
 reply(struct smtp_client *c)
 {
+	struct smtp_job *j = awaited_job(c);
+
 	c->heard = c->since = c->now;
-	if (c->awaiting)
+	if (session_awaits(c))
 		session_reply(c);
-	else if (awaited_job(c) != NULL)
-		job_reply(c, c->jobs);
+	else if (j != NULL)
+		job_reply(c, j);
 	else if (c->parser.code == 421)
 		end_by_reply(c);
 	else
@@ -1877,7 +1921,7 @@ reply(struct smtp_client *c)
 /* Refusals, and what became of the content, stand in a transcript also where there is hardly room.
  */
 static bool
-must_be_shown(const struct transaction *j, const char *line, size_t len)
+must_be_shown(const struct smtp_job *j, const char *line, size_t len)
 {
 	return (len > 0 && line[0] >= '4') || (j != NULL && j->got >= job_step_end(j));
 }
@@ -1886,7 +1930,7 @@ must_be_shown(const struct transaction *j, const char *line, size_t len)
 static void
 take_line(struct smtp_client *c, const char *line, size_t len)
 {
-	struct transaction *j = c->awaiting ? NULL : awaited_job(c);
+	struct smtp_job *j = awaited_job(c);
 	char shown[SMTP_REPLY_LINE_MAX];
 	int r;
 
@@ -1976,12 +2020,10 @@ smtp_client_next(struct smtp_client *c, struct smtp_client_event *ret)
 		c->event = SMTP_CLIENT_NONE;
 		return true;
 	}
-	if (c->done != NULL) {
-		struct transaction *j = c->done;
+	if (!STAILQ_EMPTY(&c->done)) {
+		struct smtp_job *j = STAILQ_FIRST(&c->done);
 
-		c->done = j->next;
-		if (c->done == NULL)
-			c->done_last = &c->done;
+		STAILQ_REMOVE_HEAD(&c->done, link);
 		c->reported = j;
 		ret->type = SMTP_CLIENT_JOB_DONE;
 		ret->job = j->spec.id;
@@ -2003,7 +2045,7 @@ smtp_client_next(struct smtp_client *c, struct smtp_client_event *ret)
 static uint64_t
 patience(const struct smtp_client *c)
 {
-	const struct transaction *j = awaited_job(c);
+	const struct smtp_job *j = awaited_job(c);
 
 	switch (c->phase) {
 	case PHASE_TLS:
@@ -2021,7 +2063,7 @@ patience(const struct smtp_client *c)
 		return WAIT_EOM;
 	if (j != NULL && j->got == job_step_data(j))
 		return WAIT_DATA;
-	return c->awaiting || j != NULL ? WAIT_REPLY : 0;
+	return session_awaits(c) || j != NULL ? WAIT_REPLY : 0;
 }
 
 uint64_t
@@ -2062,8 +2104,8 @@ smtp_client_new(const struct smtp_client_config *config, uint64_t now)
 		c->auth.raw[i] = (struct buf)BUF_INIT_WIPE(SECRET_MAX + 4096);
 		c->auth.encoded[i] = (struct buf)BUF_INIT_WIPE((size_t)2 * SECRET_MAX);
 	}
-	c->last = &c->jobs;
-	c->done_last = &c->done;
+	STAILQ_INIT(&c->jobs);
+	STAILQ_INIT(&c->done);
 	c->now = c->since = c->heard = now;
 	if (c->host == NULL || c->ehlo_name == NULL)
 		return smtp_client_free(c);
@@ -2071,13 +2113,7 @@ smtp_client_new(const struct smtp_client_config *config, uint64_t now)
 	c->config.ehlo_name = c->ehlo_name;
 	if (c->config.window == 0)
 		c->config.window = 1;
-	if (config->tls == SMTP_TLS_IMPLICIT) {
-		c->phase = PHASE_TLS;
-		c->event = SMTP_CLIENT_START_TLS;
-	} else {
-		c->phase = PHASE_GREETING;
-		c->awaiting = true;
-	}
+	enter(c, config->tls == SMTP_TLS_IMPLICIT ? PHASE_TLS : PHASE_GREETING);
 	return c;
 }
 
@@ -2095,8 +2131,8 @@ smtp_client_free(struct smtp_client *c)
 	smtp_reply_parser_free(&c->parser);
 	smtp_reply_clear(&c->event_reply);
 	smtp_reply_clear(&c->closing);
-	jobs_free(c->jobs);
-	jobs_free(c->done);
+	jobs_free(&c->jobs);
+	jobs_free(&c->done);
 	job_free(c->reported);
 	free(c->host);
 	free(c->ehlo_name);
