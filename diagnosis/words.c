@@ -230,6 +230,9 @@ has_ipv4(const char *text)
 	for (const char *s = text; *s != '\0'; s++) {
 		size_t at = 0, groups = 0, digits;
 
+		/* "https://example.org/lookup?ip=192.0.2.1" says where to read more */
+		if (*s == '=')
+			s += 1 + strspn(s + 1, "0123456789.");
 		/* "smtp.example.org[192.0.2.1]" is the server's own */
 		if (s > text + 1 && s[-1] == '[' && isalnum((unsigned char)s[-2]))
 			s += strspn(s, "0123456789.");
