@@ -126,7 +126,7 @@ command(struct session *s, const char *text, char **ret_text)
 		    "frankd did not take the message: %d %s %s", reply.code, reply.enhanced,
 		    reply.text == NULL ? "" : reply.text);
 	if (status == EX_OK && ret_text != NULL)
-		*ret_text = TAKE_PTR(reply.text);
+		*ret_text = reply.text == NULL ? NULL : strdup(reply.text);
 	smtp_reply_clear(&reply);
 	return status;
 }

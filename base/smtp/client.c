@@ -344,24 +344,13 @@ job_is_refused(const struct smtp_job *j)
 	return true;
 }
 
-/* A copy that never fails: where memory is out the words are missing. */
-static void
-reply_set(struct smtp_reply *to, const struct smtp_reply *from)
-{
-	if (smtp_reply_copy(to, from) == 0)
-		return;
-	free(to->text);
-	*to = *from;
-	to->text = NULL;
-}
-
 /* Gives every recipient that is not refused yet a copy of `r`. */
 static void
 job_decide(struct smtp_job *j, const struct smtp_reply *r)
 {
 	for (size_t i = 0; i < j->spec.recipient_count; i++)
 		if (recipient_is_open(j, i))
-			reply_set(&j->replies[i], r);
+			(void)smtp_reply_copy(&j->replies[i], r);
 }
 
 static void
@@ -1319,8 +1308,11 @@ auth_failed(struct smtp_client *c)
 	}
 	if (c->auth.challenge[0] != '\0' &&
 	    asprintf(&text, "%s [challenge: %s]", c->event_reply.text, c->auth.challenge) >= 0) {
-		free(c->event_reply.text);
-		c->event_reply.text = text;
+		struct smtp_reply longer = c->event_reply;
+
+		longer.text = text;
+		(void)smtp_reply_copy(&c->event_reply, &longer);
+		free(text);
 	}
 	auth_wipe(c);
 	enter(c, PHASE_AUTH_FAILED);

@@ -89,7 +89,8 @@ smtp_reply_clear(struct smtp_reply *r)
 {
 	if (r == NULL)
 		return;
-	free(r->text);
+	/* The text is owned, though nobody writes to it. */
+	free((void *)(uintptr_t)r->text);
 	*r = (struct smtp_reply){0};
 }
 
@@ -98,14 +99,11 @@ smtp_reply_copy(struct smtp_reply *to, const struct smtp_reply *from)
 {
 	struct smtp_reply copy = *from;
 
-	if (from->text != NULL) {
+	if (from->text != NULL)
 		copy.text = strdup(from->text);
-		if (copy.text == NULL)
-			return -ENOMEM;
-	}
 	smtp_reply_clear(to);
 	*to = copy;
-	return 0;
+	return from->text != NULL && copy.text == NULL ? -ENOMEM : 0;
 }
 
 static size_t

@@ -93,13 +93,13 @@ struct smtp_reply {
 	unsigned
 	    retry_after; /* seconds that the server asked to be left alone for; 0: it did not */
 	bool in_doubt; /* the whole content was sent and no reply came: it may have been accepted */
-	char *
+	const char *
 	    text; /* lines joined by " / ", escaped, without codes; or a sentence about the fault. Owned; may be NULL */
 };
 
 /* Frees the text and zeroes the struct. Takes NULL. */
 void smtp_reply_clear(struct smtp_reply *r);
-/* Deep copy: 0 or -ENOMEM. */
+/* Makes `to` a copy with a text of its own. 0, or -ENOMEM: all was copied but the text, which is NULL then. */
 int smtp_reply_copy(struct smtp_reply *to, const struct smtp_reply *from);
 
 /* Collects one reply from lines. Zero-initialised means empty. */

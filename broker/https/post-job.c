@@ -64,8 +64,7 @@ static void
 fail(struct post_job *j, enum smtp_stage stage, enum smtp_fault fault, const char *words,
     bool account_wide)
 {
-	struct smtp_reply reply = {
-	    .stage = stage, .fault = fault, .text = (char *)(uintptr_t)words};
+	struct smtp_reply reply = {.stage = stage, .fault = fault, .text = words};
 
 	note(j, "* %s", words);
 	post_job_done(j, &reply, account_wide);
@@ -379,7 +378,7 @@ post_job_abandon(struct post_job *j)
 	struct smtp_reply lost = {.stage = SMTP_STAGE_EOM,
 	    .fault = SMTP_FAULT_TIMEOUT,
 	    .in_doubt = true,
-	    .text = (char *)(uintptr_t) "Frank ended before the API had answered."};
+	    .text = "Frank ended before the API had answered."};
 	bool in_doubt = j->sending && upload_left(&j->upload) == 0;
 
 	if (in_doubt)

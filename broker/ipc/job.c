@@ -227,8 +227,7 @@ job_done(const struct job *j, const struct smtp_reply *replies, bool one, bool u
 struct message *
 job_refused(const struct message *m, const char *words)
 {
-	const struct smtp_reply reply = {
-	    .fault = SMTP_FAULT_LOCAL, .text = (char *)(uintptr_t)words};
+	const struct smtp_reply reply = {.fault = SMTP_FAULT_LOCAL, .text = words};
 	struct message *done = message_new(M_JOB_DONE);
 	const char *rcpt;
 	size_t at = 0;

@@ -176,8 +176,7 @@ give_one(struct pool *p)
 	if (r == 0)
 		return true;
 	failed.text =
-	    (char *)(uintptr_t)(r == -EINVAL ? "An address or parameter is not fit for SMTP."
-					     : "Out of memory.");
+	    (r == -EINVAL ? "An address or parameter is not fit for SMTP." : "Out of memory.");
 	answer(p, s, j, &failed, true, false, NULL);
 	return true;
 }
@@ -209,7 +208,7 @@ pool_dispatch(struct pool *p)
 {
 	const struct smtp_reply failed = {.stage = SMTP_STAGE_CONNECT,
 	    .fault = SMTP_FAULT_LOCAL,
-	    .text = (char *)(uintptr_t) "A session cannot be set up: out of memory."};
+	    .text = "A session cannot be set up: out of memory."};
 
 	while (give_one(p))
 		;

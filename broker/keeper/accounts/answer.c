@@ -61,10 +61,8 @@ static void
 judge(const char *words, int code, enum smtp_fault fault, const struct diagnosis_facts *whose,
     struct answer_verdict *ret)
 {
-	struct smtp_reply reply = {.code = code,
-	    .stage = SMTP_STAGE_TOKEN,
-	    .fault = fault,
-	    .text = (char *)(uintptr_t)words};
+	struct smtp_reply reply = {
+	    .code = code, .stage = SMTP_STAGE_TOKEN, .fault = fault, .text = words};
 	struct diagnosis_facts facts = *whose;
 
 	facts.reply = &reply;

@@ -97,8 +97,7 @@ tell(struct check_line *l, const struct smtp_client_event *e)
 static bool
 fail(struct check_line *l, enum smtp_stage stage, enum smtp_fault fault, const char *words)
 {
-	const struct smtp_reply reply = {
-	    .stage = stage, .fault = fault, .text = (char *)(uintptr_t)words};
+	const struct smtp_reply reply = {.stage = stage, .fault = fault, .text = words};
 	const struct smtp_client_event e = {.type = SMTP_CLIENT_CLOSED, .reply = &reply};
 
 	l->ended = true;

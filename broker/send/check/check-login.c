@@ -29,8 +29,7 @@ ask_keeper(struct check *c, uint64_t rejected)
 static void
 credential_failed(struct check *c, enum smtp_fault fault, const char *words)
 {
-	const struct smtp_reply why = {
-	    .stage = SMTP_STAGE_TOKEN, .fault = fault, .text = (char *)(uintptr_t)words};
+	const struct smtp_reply why = {.stage = SMTP_STAGE_TOKEN, .fault = fault, .text = words};
 
 	check_step(c, "credential", "fail", "%s", words);
 	check_decide(c, &why);
@@ -123,7 +122,7 @@ static void
 not_tried(struct check *c, const char *sender, const char *words)
 {
 	const struct smtp_reply why = {
-	    .stage = SMTP_STAGE_MAIL, .fault = SMTP_FAULT_LOCAL, .text = (char *)(uintptr_t)words};
+	    .stage = SMTP_STAGE_MAIL, .fault = SMTP_FAULT_LOCAL, .text = words};
 
 	check_step(c, c->sending ? "send" : "sender", c->sending ? "fail" : "warn",
 	    "%s could not be tried: %s", sender, words);

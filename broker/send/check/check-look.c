@@ -112,9 +112,8 @@ report_configured(struct check *c, struct look *l, const struct smtp_reply *end)
 		check_step(c, "tls", "fail", "%s", text);
 		check_decide(c, end);
 	} else if (t->fault != SMTP_FAULT_NONE) {
-		const struct smtp_reply bad = {.stage = SMTP_STAGE_TLS,
-		    .fault = t->fault,
-		    .text = (char *)(uintptr_t)t->words};
+		const struct smtp_reply bad = {
+		    .stage = SMTP_STAGE_TLS, .fault = t->fault, .text = t->words};
 
 		check_decide(c, &bad);
 	}
@@ -135,7 +134,7 @@ judge_offer(struct check *c, const struct look *l)
 {
 	const struct smtp_reply none = {.stage = SMTP_STAGE_AUTH,
 	    .fault = SMTP_FAULT_NO_AUTH,
-	    .text = (char *)(uintptr_t) "The server does not offer AUTH."};
+	    .text = "The server does not offer AUTH."};
 
 	if (c->account == NULL && l->port != 25 &&
 	    *check_line_offer(l->line, l->tls != SMTP_TLS_NONE).auth == '\0')

@@ -255,7 +255,7 @@ on_resolved(void *arg, const struct netaddr *addresses, size_t count, enum smtp_
 	c->lookup = NULL;
 	if (count == 0) {
 		const struct smtp_reply why = {
-		    .stage = SMTP_STAGE_DNS, .fault = fault, .text = (char *)(uintptr_t)words};
+		    .stage = SMTP_STAGE_DNS, .fault = fault, .text = words};
 
 		check_step(c, "name", "fail", "%s", words);
 		check_decide(c, &why);
@@ -280,7 +280,7 @@ look_up_host(struct check *c)
 	if (c->lookup == NULL) {
 		const struct smtp_reply why = {.stage = SMTP_STAGE_DNS,
 		    .fault = SMTP_FAULT_LOCAL,
-		    .text = (char *)(uintptr_t) "The resolver cannot be set up."};
+		    .text = "The resolver cannot be set up."};
 
 		check_decide(c, &why);
 	}
@@ -294,8 +294,7 @@ static void
 on_servers(
     void *arg, const struct server *servers, size_t count, enum smtp_fault fault, const char *words)
 {
-	const struct smtp_reply why = {
-	    .stage = SMTP_STAGE_DNS, .fault = fault, .text = (char *)(uintptr_t)words};
+	const struct smtp_reply why = {.stage = SMTP_STAGE_DNS, .fault = fault, .text = words};
 	struct check *c = arg;
 	char *host = count == 0 ? NULL : strdup(servers[0].host);
 
@@ -432,9 +431,8 @@ copy_request(struct check *c, const struct message *m)
 static void
 fail_at_once(struct check *c, const char *words)
 {
-	const struct smtp_reply why = {.stage = SMTP_STAGE_CONNECT,
-	    .fault = SMTP_FAULT_LOCAL,
-	    .text = (char *)(uintptr_t)words};
+	const struct smtp_reply why = {
+	    .stage = SMTP_STAGE_CONNECT, .fault = SMTP_FAULT_LOCAL, .text = words};
 
 	check_decide(c, &why);
 	finish(c);

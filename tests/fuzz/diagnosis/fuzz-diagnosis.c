@@ -85,7 +85,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	facts.login = (enum diagnosis_login)(data[2] / 64);
 	if ((s = next_string(&at, end)) != NULL)
 		(void)snprintf(reply.enhanced, sizeof(reply.enhanced), "%s", s);
-	reply.text = (char *)(uintptr_t)next_string(&at, end);
+	reply.text = next_string(&at, end);
 	facts.provider = next_string(&at, end);
 	facts.host = next_string(&at, end);
 	facts.mechanism = next_string(&at, end);

@@ -120,7 +120,7 @@ facts_for(const struct smtp_reply *reply, const char *provider, enum condition w
 static struct smtp_reply
 reply_of(int code, const char *enhanced, enum smtp_stage stage, const char *text)
 {
-	struct smtp_reply r = {.code = code, .stage = stage, .text = (char *)(uintptr_t)text};
+	struct smtp_reply r = {.code = code, .stage = stage, .text = text};
 
 	(void)snprintf(r.enhanced, sizeof(r.enhanced), "%s", enhanced);
 	return r;

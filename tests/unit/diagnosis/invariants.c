@@ -127,8 +127,7 @@ static void
 ask(struct diagnosis_facts f, int code, const char *with, const char *text, enum smtp_fault fault,
     enum smtp_stage stage, struct diagnosis *ret)
 {
-	struct smtp_reply reply = {
-	    .code = code, .stage = stage, .fault = fault, .text = (char *)(uintptr_t)text};
+	struct smtp_reply reply = {.code = code, .stage = stage, .fault = fault, .text = text};
 	const char *broken;
 
 	(void)snprintf(reply.enhanced, sizeof(reply.enhanced), "%s", with);

@@ -155,7 +155,7 @@ test_reply_round_trip(void **state)
 	assert_string_equal(back.enhanced, "5.7.8");
 	assert_string_equal(back.text, "no");
 	assert_int_equal(back.stage, SMTP_STAGE_AUTH);
-	free(back.text);
+	smtp_reply_clear(&back);
 	for (size_t cut = 0; cut < 6; cut++)
 		assert_int_equal(reply_get(bytes, cut, &back), -EPROTO);
 }

@@ -147,7 +147,7 @@ test_one_answer_for_all(void **state)
 	CLEANUP_MESSAGE struct message *m = job_message(3, "x\r\n", 3);
 	struct job *j = job_new(m, -1);
 	const struct smtp_reply reply = {
-	    .stage = SMTP_STAGE_DNS, .fault = SMTP_FAULT_NO_HOST, .text = (char *)(uintptr_t) "no"};
+	    .stage = SMTP_STAGE_DNS, .fault = SMTP_FAULT_NO_HOST, .text = "no"};
 	struct job_session session = {0};
 	CLEANUP_MESSAGE struct message *done = job_done(j, &reply, true, true, &session, NULL);
 	const uint8_t *bytes;
