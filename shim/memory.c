@@ -2,11 +2,14 @@
 /*
  * memory.c: the allocator of the static shim, in the place of libc's.
  *
- * The shim lives for a millisecond, most of which is its start, and asks for memory a dozen times.
- * libc's allocator takes seven system calls and five page faults to be ready for a million; this one
- * hands out a static array from front to back, where untouched pages cost nothing, and asks the kernel
- * for what does not fit. What is freed comes back only where it is the last piece, as in a buffer
- * that grows: nothing here lives long enough for more.
+ * The shim lives for a fraction of a millisecond, most of which is its start, and asks for memory a
+ * dozen times. libc's allocator makes seven system calls and takes five page faults before it is
+ * ready; this one hands out a static array from front to back, where untouched pages cost nothing,
+ * and asks the kernel for what does not fit. It takes back only the last piece, as of a buffer that
+ * grows: nothing here lives long enough for more.
+ *
+ * It stays as long as it pays: measured in pairs, a call that hands in a small message takes 16 %
+ * less CPU time with it (15 pairs of 3,000 calls), and the program is 8 KB smaller.
  *
  * Not linked where the shim is an ordinary program (sanitizers, no musl).
  */
