@@ -13,7 +13,7 @@
 
 #include "admin/http-get.h"
 #include "admin/paste.h"
-#include "base/owner.h"
+#include "base/peer-uid.h"
 
 enum { NOTE_MAX = 1024, ACCEPTS_MAX = 64 };
 
@@ -144,7 +144,7 @@ choose_callers(struct loopback *l, const uid_t *callers, size_t count)
 		l->callers[l->caller_count++] = callers[i];
 	if (count > 0)
 		l->diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	if (l->diag >= 0 && !owner_is_told(l->diag)) {
+	if (l->diag >= 0 && !peer_uid_is_known(l->diag)) {
 		(void)close(l->diag);
 		l->diag = -1;
 	}
@@ -255,7 +255,7 @@ is_callers(struct loopback *l, int fd)
 
 	if (l->diag < 0)
 		return true;
-	if (owner_of(l->diag, fd, &uid) < 0)
+	if (peer_uid_ask(l->diag, fd, &uid) < 0)
 		return false;
 	for (size_t i = 0; i < l->caller_count; i++)
 		if (l->callers[i] == uid)

@@ -506,7 +506,7 @@ struct queue {
 	struct dispatch dispatch;
 	struct users *users;
 	struct handover *handover;
-	int diag; /* netlink socket for owner.h, or -1 */
+	int diag; /* netlink socket for peer-uid.h, or -1 */
 	struct local_question *questions;
 	uint64_t question_id;
 	struct usages *usages;

@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * connection.c: the submit sockets and the listeners. Who calls is what the kernel says of the
- * peer (caller.h). On a listener it is the uid that owns the other end of a loopback connection (owner.h),
+ * peer (caller.h). On a listener it is the uid that owns the other end of a loopback connection (peer-uid.h),
  * asked before a byte is read, or nobody, until AUTH names a service.
  *
  * Where a listener has TLS the connection is handed over (handover.h), at once or after STARTTLS,
@@ -31,7 +31,7 @@
 
 #include "base/log.h"
 #include "base/smtp/server.h"
-#include "base/owner.h"
+#include "base/peer-uid.h"
 #include "broker/queue/inbound/usage.h"
 
 enum {
@@ -218,7 +218,7 @@ tcp_peer_of(const struct queue *q, int fd, const struct settings_listener *n, st
 	ret->uid = CALLER_UID_OVERFLOW;
 	ret->unknown = true;
 	ret->groups_by_name = true;
-	if (q->diag >= 0 && is_loopback(&peer) && owner_of(q->diag, fd, &uid) == 0) {
+	if (q->diag >= 0 && is_loopback(&peer) && peer_uid_ask(q->diag, fd, &uid) == 0) {
 		ret->uid = uid;
 		ret->unknown = false;
 	}

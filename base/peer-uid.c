@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* owner.c: see owner.h. */
-#include "base/owner.h"
+/* peer-uid.c: see peer-uid.h. */
+#include "base/peer-uid.h"
 
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -73,8 +73,8 @@ put_address(__be32 *to, const struct sockaddr_storage *a)
 }
 
 size_t
-owner_request(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
-    uint32_t sequence, uint8_t request[OWNER_REQUEST_MAX])
+peer_uid_request(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
+    uint32_t sequence, uint8_t request[PEER_UID_REQUEST_MAX])
 {
 	struct end source, target;
 	struct nlmsghdr head = {
@@ -112,7 +112,7 @@ is_connected(uint8_t state)
 }
 
 int
-owner_answer(const void *bytes, size_t len, const struct sockaddr_storage *from,
+peer_uid_answer(const void *bytes, size_t len, const struct sockaddr_storage *from,
     const struct sockaddr_storage *to, uint32_t sequence, uint32_t *ret_uid)
 {
 	struct nlmsghdr head;
@@ -176,7 +176,7 @@ receive(int diag, const struct sockaddr_storage *from, const struct sockaddr_sto
 			return -errno;
 		if (sender.nl_pid != 0)
 			continue; /* not of the kernel */
-		r = owner_answer(answer.bytes, (size_t)n, from, to, sequence, ret_uid);
+		r = peer_uid_answer(answer.bytes, (size_t)n, from, to, sequence, ret_uid);
 		if (r != -EAGAIN)
 			return r;
 	}
@@ -184,20 +184,20 @@ receive(int diag, const struct sockaddr_storage *from, const struct sockaddr_sto
 }
 
 int
-owner_of(int diag, int fd, uint32_t *ret_uid)
+peer_uid_ask(int diag, int fd, uint32_t *ret_uid)
 {
 	static uint32_t sequence;
 	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	struct sockaddr_storage ours, peer;
 	socklen_t ours_len = sizeof(ours), peer_len = sizeof(peer);
-	uint8_t request[OWNER_REQUEST_MAX];
+	uint8_t request[PEER_UID_REQUEST_MAX];
 	size_t len;
 	int r;
 
 	if (getsockname(fd, (struct sockaddr *)&ours, &ours_len) < 0 ||
 	    getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0)
 		return -errno;
-	len = owner_request(&peer, &ours, ++sequence, request);
+	len = peer_uid_request(&peer, &ours, ++sequence, request);
 	if (len == 0)
 		return -EAFNOSUPPORT;
 	if (sendto(diag, request, len, MSG_DONTWAIT, (const struct sockaddr *)&kernel,
@@ -225,7 +225,7 @@ accept_from(int listener, const struct sockaddr_in *client)
 }
 
 bool
-owner_is_told(int diag)
+peer_uid_is_known(int diag)
 {
 	struct sockaddr_in here = {.sin_family = AF_INET,
 			       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
@@ -245,5 +245,5 @@ owner_is_told(int diag)
 	    getsockname(ours, (struct sockaddr *)&client, &client_len) < 0)
 		return false;
 	fd = accept_from(listener, &client);
-	return fd >= 0 && owner_of(diag, fd, &uid) == 0 && uid == geteuid();
+	return fd >= 0 && peer_uid_ask(diag, fd, &uid) == 0 && uid == geteuid();
 }

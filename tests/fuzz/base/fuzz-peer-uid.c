@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* fuzz-owner: what claims to be the kernel's answer about a connection (base/owner.h). The
+/* fuzz-peer-uid: what claims to be the kernel's answer about a connection (base/peer-uid.h). The
  * first octet chooses the family of the question. A uid comes only out of an answer about that very
  * connection. */
 #include <arpa/inet.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/owner.h"
+#include "base/peer-uid.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,7 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct inet_diag_msg is;
 	uint32_t uid = 0;
 
-	if (size == 0 || owner_answer(data + 1, size - 1, &from, &to, 7, &uid) != 0)
+	if (size == 0 || peer_uid_answer(data + 1, size - 1, &from, &to, 7, &uid) != 0)
 		return 0;
 	if (size < 1 + NLMSG_HDRLEN + sizeof(is))
 		abort();

@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * owner.h: whose is the other end of a connection over loopback? The kernel says it through
+ * peer-uid.h: which uid has the other end of a connection over loopback? The kernel says it through
  * sock_diag(7), asked for the one socket whose two ends are ours, reversed.
  *
  * What is an answer, and what is not (measured on Linux 6.x):
@@ -10,38 +10,38 @@
  *     are compared;
  *   - a caller with an IPv6 socket that connects to an IPv4 address shows mapped addresses;
  *   - the answer is right only as long as our own end still stands: whoever asks looks at that
- *     afterwards (owner_of does), since a port that was let go may be another's by then.
+ *     afterwards (peer_uid_ask does), since a port that was let go may be another's by then.
  *
- * owner_request and owner_answer are pure.
+ * peer_uid_request and peer_uid_answer are pure.
  */
-#ifndef FRANK_BASE_OWNER_H
-#define FRANK_BASE_OWNER_H
+#ifndef FRANK_BASE_PEER_UID_H
+#define FRANK_BASE_PEER_UID_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { OWNER_REQUEST_MAX = 128 };
+enum { PEER_UID_REQUEST_MAX = 128 };
 
 /* Writes the question whose the socket from `from` to `to` is; both of one family, AF_INET or
  * AF_INET6. Returns its length. 0: no such addresses. */
-size_t owner_request(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
-    uint32_t sequence, uint8_t request[OWNER_REQUEST_MAX]);
+size_t peer_uid_request(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
+    uint32_t sequence, uint8_t request[PEER_UID_REQUEST_MAX]);
 
 /*
  * Reads what came for it. 0 with the uid; -ENOENT: nobody has that socket; -EAGAIN: an answer to an
  * earlier question, to be read over; -EPROTO: none that can be trusted.
  */
-int owner_answer(const void *bytes, size_t len, const struct sockaddr_storage *from,
+int peer_uid_answer(const void *bytes, size_t len, const struct sockaddr_storage *from,
     const struct sockaddr_storage *to, uint32_t sequence, uint32_t *ret_uid);
 
 /* Asks through the netlink socket `diag` about the peer of the connected TCP socket `fd`; does not
  * block. 0 with the uid; -ENOENT where nobody can be named; negative errno. */
-int owner_of(int diag, int fd, uint32_t *ret_uid);
+int peer_uid_ask(int diag, int fd, uint32_t *ret_uid);
 
 /* Does the kernel answer such questions here? Asks about a connection of this process with itself; where it does not
- * (sock_diag is a module, and not part of every sandbox), owner_of would call nobody the owner of everything. */
-bool owner_is_told(int diag);
+ * (sock_diag is a module, and not part of every sandbox), peer_uid_ask would call nobody the owner of everything. */
+bool peer_uid_is_known(int diag);
 
 #endif

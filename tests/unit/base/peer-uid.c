@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * Unit tests of base/owner.c: what counts as the kernel's word about a connection, made up
+ * Unit tests of base/peer-uid.c: what counts as the kernel's word about a connection, made up
  * answer by answer, and then the kernel itself about connections of this process.
  */
 #include <setjmp.h>
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
-#include "base/owner.h"
+#include "base/peer-uid.h"
 
 enum { SEQUENCE = 7, CLIENT_PORT = 40112, OUR_PORT = 2525 };
 
@@ -49,10 +49,10 @@ test_question(void **state)
 	const struct sockaddr_storage from = address(AF_INET, "127.0.0.1", CLIENT_PORT),
 				      to = address(AF_INET, "127.0.0.2", OUR_PORT),
 				      other = address(AF_INET6, "::1", OUR_PORT);
-	uint8_t bytes[OWNER_REQUEST_MAX];
+	uint8_t bytes[PEER_UID_REQUEST_MAX];
 	struct inet_diag_req_v2 asked;
 	struct nlmsghdr head;
-	size_t len = owner_request(&from, &to, SEQUENCE, bytes);
+	size_t len = peer_uid_request(&from, &to, SEQUENCE, bytes);
 
 	assert_int_equal(len, sizeof(head) + sizeof(asked));
 	memcpy(&head, bytes, sizeof(head));
@@ -65,8 +65,8 @@ test_question(void **state)
 	assert_int_equal(ntohs(asked.id.idiag_dport), OUR_PORT);
 	assert_int_equal(ntohl(asked.id.idiag_src[0]), 0x7f000001);
 	assert_int_equal(ntohl(asked.id.idiag_dst[0]), 0x7f000002);
-	assert_int_equal(owner_request(&from, &other, SEQUENCE, bytes), 0);
-	assert_int_equal(owner_request(&(struct sockaddr_storage){0}, &to, SEQUENCE, bytes), 0);
+	assert_int_equal(peer_uid_request(&from, &other, SEQUENCE, bytes), 0);
+	assert_int_equal(peer_uid_request(&(struct sockaddr_storage){0}, &to, SEQUENCE, bytes), 0);
 }
 
 /* ---- answers ---- */
@@ -104,7 +104,7 @@ read_answer(const struct answer *a, size_t len, int family, uint32_t *uid)
 				      to = address(family, text, OUR_PORT);
 
 	*uid = 77;
-	return owner_answer(a, len, &from, &to, SEQUENCE, uid);
+	return peer_uid_answer(a, len, &from, &to, SEQUENCE, uid);
 }
 
 static void
@@ -216,16 +216,16 @@ check_live(int diag, int family, const char *text, bool mapped)
 	assert_int_equal(connect(client, (const struct sockaddr *)&via, len), 0);
 	ours = accept(server, NULL, NULL);
 	assert_true(ours >= 0);
-	assert_int_equal(owner_of(diag, ours, &uid), 0);
+	assert_int_equal(peer_uid_ask(diag, ours, &uid), 0);
 	assert_int_equal(uid, geteuid());
 	/* one that says no more is still there */
 	assert_int_equal(shutdown(client, SHUT_WR), 0);
-	assert_int_equal(owner_of(diag, ours, &uid), 0);
+	assert_int_equal(peer_uid_ask(diag, ours, &uid), 0);
 	assert_int_equal(uid, geteuid());
 	/* one that is gone is nobody, and not root */
 	close(client);
 	uid = 77;
-	assert_true(owner_of(diag, ours, &uid) < 0);
+	assert_true(peer_uid_ask(diag, ours, &uid) < 0);
 	assert_int_equal(uid, 77);
 	close(ours);
 	close(server);
@@ -250,7 +250,7 @@ test_reset(void **state)
 	ours = accept(server, NULL, NULL);
 	assert_int_equal(setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
 	close(client);
-	assert_true(owner_of(diag, ours, &uid) < 0);
+	assert_true(peer_uid_ask(diag, ours, &uid) < 0);
 	assert_int_equal(uid, 77);
 	close(ours);
 	close(server);
@@ -275,7 +275,7 @@ test_late_answers(void **state)
 	struct sockaddr_storage a, peer;
 	socklen_t len, peer_len = sizeof(peer);
 	int diag = *(int *)*state, server, client, ours;
-	uint8_t request[OWNER_REQUEST_MAX];
+	uint8_t request[PEER_UID_REQUEST_MAX];
 	uint32_t uid = 77;
 	size_t size;
 
@@ -285,10 +285,10 @@ test_late_answers(void **state)
 	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(client, (const struct sockaddr *)&a, len), 0);
 	ours = accept(server, (struct sockaddr *)&peer, &peer_len);
-	size = owner_request(&peer, &a, 4000000000u, request);
+	size = peer_uid_request(&peer, &a, 4000000000u, request);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(send(diag, request, size, 0), size);
-	assert_int_equal(owner_of(diag, ours, &uid), 0);
+	assert_int_equal(peer_uid_ask(diag, ours, &uid), 0);
 	assert_int_equal(uid, geteuid());
 	close(client);
 	close(ours);
@@ -302,8 +302,8 @@ test_told(void **state)
 
 	if (diag < 0)
 		skip();
-	assert_true(owner_is_told(diag));
-	assert_false(owner_is_told(-1));
+	assert_true(peer_uid_is_known(diag));
+	assert_false(peer_uid_is_known(-1));
 }
 
 static int
@@ -329,5 +329,5 @@ main(void)
 	    cmocka_unit_test(test_told),
 	};
 
-	return cmocka_run_group_tests_name("base/owner", tests, setup, NULL);
+	return cmocka_run_group_tests_name("base/peer-uid", tests, setup, NULL);
 }
