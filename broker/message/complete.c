@@ -6,6 +6,10 @@
  * no octet is CR, LF or NUL otherwise. The second collects lines until the header section is over,
  * asks the owner for its plan, writes the header anew, and then passes the body through.
  *
+ * Header text that is not UTF-8 is labelled with the charset that the message declares. A multipart
+ * message declares none itself, so there the first text part is asked: the header section is held back
+ * until that part's own header is read, which is the only time that the body is looked at first.
+ *
  * A line's first octets tell whether it can be a field, so a body without header that is one huge
  * line is not collected.
  */
@@ -31,7 +35,9 @@ enum {
 	/* Encoded words make a field, and a header section, longer. */
 	FIELD_MAX = 4 * COMPLETE_HEADER_MAX,
 	WRITTEN_MAX = 8 * COMPLETE_HEADER_MAX,
-	READ_MAX = COMPLETE_HEADER_MAX + 2 * NAME_MAX_LEN,
+	/* Octets of the body in which the charset of the first text part is looked for. */
+	PEEK_MAX = 64 * 1024,
+	READ_MAX = COMPLETE_HEADER_MAX + 2 * NAME_MAX_LEN + PEEK_MAX,
 };
 
 /* What is known of a field by its name. */
@@ -128,6 +134,11 @@ struct complete {
 	bool line_known;   /* that one is known to belong to the header section */
 	bool begun;        /* what may stand in front of it was dropped */
 	bool in_body;
+	/* the body, while the header section waits for the charset of a part: it lies in `header`, from
+	 * `line` on */
+	bool peeking, in_part;
+	size_t peeked, part; /* where the next line of it begins, and the header of the part */
+	char part_charset[MIME_CHARSET_MAX + 1];
 	/* body */
 	bool raw; /* octets pass as they are */
 	uint64_t line_len;
@@ -870,6 +881,8 @@ end_header(struct complete *c)
 		r = find_signatures(c, &found);
 	while (r == 0 && header_next(c->header.data, c->line, true, &at, &f) == 1)
 		r = look_at(c, &f, &found);
+	if (found.charset[0] == '\0')
+		memcpy(found.charset, c->part_charset, sizeof(found.charset));
 	if (r == 0) {
 		struct complete_claim claim = {(const char *const *)found.from, found.from_count,
 		    found.from_unreadable, found.from_double, found.sender,
@@ -916,14 +929,14 @@ look_at_body(struct complete *c, const char *bytes, size_t len)
 	}
 }
 
-/* Does a part begin whose octets are to stay as they are? */
+/* Is the line a field that says that the octets of a part are to stay as they are? */
 static bool
-probe_is_binary(const struct complete *c)
+line_says_binary(const char *line, size_t len)
 {
 	struct header_field f;
 	size_t at = 0;
 
-	return header_next(c->probe, c->probe_len, true, &at, &f) == 1 &&
+	return (*line == 'C' || *line == 'c') && header_next(line, len, true, &at, &f) == 1 &&
 	       header_is(&f, "Content-Transfer-Encoding") && is_binary_encoding(&f);
 }
 
@@ -937,10 +950,12 @@ probe_line(struct complete *c, const char *bytes, size_t len, bool ends)
 	c->probe_len += n < len ? n : len;
 	if (!ends)
 		return;
-	if ((*c->probe == 'C' || *c->probe == 'c') && probe_is_binary(c))
+	if (line_says_binary(c->probe, c->probe_len))
 		c->raw = c->facts.raw_body = true;
 	c->probe_len = 0;
 }
+
+static int peek(struct complete *c, const char *bytes, size_t len);
 
 /* Octets of the body as they came in. */
 static int
@@ -954,6 +969,8 @@ raw_body(struct complete *c, const char *bytes, size_t len)
 static int
 body(struct complete *c, const char *bytes, size_t len)
 {
+	if (c->peeking)
+		return peek(c, bytes, len);
 	if (c->raw)
 		return raw_body(c, bytes, len);
 	for (size_t at = 0; at < len;) {
@@ -977,6 +994,100 @@ body(struct complete *c, const char *bytes, size_t len)
 	}
 	look_at_body(c, bytes, len);
 	return put(c, bytes, len);
+}
+
+/* ---- the charset of the first text part ---- */
+
+/* Does header text need a charset that only a part can tell? */
+static bool
+needs_part_charset(const struct complete *c)
+{
+	char charset[MIME_CHARSET_MAX + 1] = "";
+	bool multipart = false, unlabelled = false;
+	struct header_field f;
+	size_t at = 0;
+
+	while (header_next(c->header.data, c->line, true, &at, &f) == 1) {
+		enum kind k = kind_of(&f);
+
+		unlabelled = unlabelled || !fields_is_utf8(f.value, f.value_len);
+		if (k == KIND_ENCODING && is_binary_encoding(&f))
+			return false;
+		if (k == KIND_MIME && header_is(&f, "Content-Type") && charset[0] == '\0') {
+			multipart = mime_value_begins(&f, "multipart/");
+			mime_charset(&f, charset);
+		}
+	}
+	return multipart && unlabelled && charset[0] == '\0';
+}
+
+/* The header section of a part lies at [c->part, end). Is it that of a text? Then its charset is taken. */
+static bool
+take_part_charset(struct complete *c, size_t end)
+{
+	struct header_field f;
+	size_t at = 0;
+
+	while (header_next(c->header.data + c->part, end - c->part, true, &at, &f) == 1)
+		if (header_is(&f, "Content-Type") && mime_value_begins(&f, "text/")) {
+			mime_charset(&f, c->part_charset);
+			return true;
+		}
+	return false;
+}
+
+/* Looks at the whole lines that came since the last call: true when no more need be seen. */
+static bool
+peek_lines(struct complete *c)
+{
+	const char *lf;
+
+	while ((lf = memchr(c->header.data + c->peeked, '\n', c->header.len - c->peeked)) != NULL) {
+		const char *line = c->header.data + c->peeked;
+		size_t begin = c->peeked, len = (size_t)(lf - line) + 1;
+
+		c->peeked += len;
+		if (len > 2 && line[0] == '-' && line[1] == '-') {
+			c->in_part = true;
+			c->part = c->peeked;
+		} else if (c->in_part && len == 2) {
+			if (take_part_charset(c, begin))
+				return true;
+			c->in_part = false;
+		} else if (line_says_binary(line, len)) {
+			return true; /* line ends mean nothing behind it: body() has to know at once */
+		}
+	}
+	return false;
+}
+
+/* Writes the header section, and passes on what was held back of the body. */
+static int
+end_peek(struct complete *c)
+{
+	int r;
+
+	c->peeking = false;
+	r = end_header(c);
+	if (r == 0)
+		r = body(c, c->header.data + c->line, c->header.len - c->line);
+	buf_free(&c->header);
+	return r;
+}
+
+static int
+peek(struct complete *c, const char *bytes, size_t len)
+{
+	size_t room = PEEK_MAX - (c->header.len - c->line), n = len < room ? len : room;
+	int r;
+
+	if (n > 0 && n < len && bytes[n] == '\n')
+		n--; /* a line end is never torn */
+	r = buf_append(&c->header, bytes, n);
+	if (r < 0 || (n == len && !peek_lines(c)))
+		return r;
+	r = end_peek(c);
+	return r < 0 || n == len ? r : body(c, bytes + n, len - n);
 }
 
 /* ---- the header section: where it ends ---- */
@@ -1012,14 +1123,23 @@ static int
 begin_body(struct complete *c, bool whole)
 {
 	bool blank = whole && c->header.len - c->line == 2;
-	int r = end_header(c);
+	int r = 0;
 
+	if (blank)
+		c->header.len = c->line;
+	if (needs_part_charset(c)) {
+		c->in_body = c->peeking = c->facts.mime = true;
+		c->peeked = c->line;
+	} else {
+		r = end_header(c);
+	}
 	for (size_t i = c->line; i < c->header.len; i++)
 		if (c->header.data[i] == '\r' &&
 		    (i + 1 == c->header.len || c->header.data[i + 1] != '\n'))
 			c->facts.odd_octets = true;
-
-	if (r == 0 && !blank)
+	if (c->peeking)
+		return peek_lines(c) ? end_peek(c) : 0;
+	if (r == 0)
 		r = body(c, c->header.data + c->line, c->header.len - c->line);
 	buf_free(&c->header);
 	return r;
@@ -1200,6 +1320,8 @@ complete_end(struct complete *c, struct complete_facts *ret)
 		c->error = begin_header(c, true);
 	if (c->error == 0 && !c->in_body)
 		c->error = c->header.len > c->line ? begin_body(c, true) : end_header(c);
+	if (c->error == 0 && c->peeking)
+		c->error = end_peek(c);
 	if (c->error == 0)
 		c->error = flush(c);
 	if (c->continuation > 0)

@@ -22,8 +22,9 @@
  *   - where the owner's policy replaces From, the display name stays, the field as it was becomes
  *     X-Original-From, and its addresses Reply-To unless there is one; Resent-From and
  *     Resent-Sender, which name a sender as well (RFC 5322 section 3.6.6), likewise;
- *   - words of header text and display names with octets above 0x7F become encoded words, in the
- *     charset that the message declares where they are not UTF-8; lines over 998 octets are folded;
+ *   - words of header text and display names with octets above 0x7F become encoded words; where they
+ *     are not UTF-8 they are labelled with the charset that the message declares, or, in a multipart
+ *     message, its first text part; lines over 998 octets are folded;
  *   - what a DKIM-Signature or an ARC-Message-Signature covers stays octet by octet, and what it
  *     covers as absent is not added. Where the owner's policy changes such a field the signature no
  *     longer holds: it becomes X-Original-DKIM-Signature, so that nobody counts it as failed.

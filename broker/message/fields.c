@@ -55,8 +55,8 @@ fields_date(struct buf *out, int64_t seconds, int offset)
 
 /* ---- encoded words ---- */
 
-static bool
-is_utf8(const char *s, size_t len)
+bool
+fields_is_utf8(const char *s, size_t len)
 {
 	uint32_t point;
 	size_t n;
@@ -102,14 +102,14 @@ label_of(const char *s, size_t len, const char *label)
 {
 	if (*label != '\0')
 		return label;
-	return is_utf8(s, len) ? "UTF-8" : "unknown-8bit";
+	return fields_is_utf8(s, len) ? "UTF-8" : "unknown-8bit";
 }
 
 /* What a field is labelled with: one that is not UTF-8 as a whole is in the charset of the message. */
 static const char *
 label_of_field(const char *value, size_t len, const char *charset)
 {
-	return *charset != '\0' && is_utf8(value, len) ? "UTF-8" : charset;
+	return *charset != '\0' && fields_is_utf8(value, len) ? "UTF-8" : charset;
 }
 
 static int

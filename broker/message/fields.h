@@ -21,6 +21,9 @@ int fields_date(struct buf *out, int64_t seconds, int offset);
  * address alone. Control characters in the name become spaces. `charset` as for fields_encode_text. */
 int fields_mailbox(struct buf *out, const char *name, const char *charset, const char *address);
 
+/* Is the text UTF-8 throughout (as ASCII is)? */
+bool fields_is_utf8(const char *s, size_t len);
+
 /*
  * The value of a field whose text is free (Subject, Comments, X-...): words with octets above 0x7F
  * become encoded words (RFC 2047), everything else stays byte for byte. Text that is not UTF-8 is

@@ -172,6 +172,29 @@ static const struct {
 	"From: =?gb2312?B?1tDOxA==?= <a@b.example>\r\nContent-Type: text/plain; "
 	"charset=gb2312\r\nSubject: =?gb2312?B?1tDOxA==?=\r\nX-Utf-8: "
 	"=?UTF-8?B?w6Q=?=\r\n" ADDED_DATE ADDED_ID "\r\n"},
+    /* ... or its first text part, wherever that stands */
+    {"From: a@b.example\nSubject: gr\xfc\xdf\nContent-Type: multipart/mixed; "
+     "boundary=b\n\npreamble\n--b\nContent-Type: multipart/alternative;\n boundary=i\n\n--i\n"
+     "Content-ID: <1@x>\nContent-Type: text/plain;\n charset=iso-8859-1\n\n\xfc\n--i--\n"
+     "--b\nContent-Type: text/plain; charset=koi8-r\n\nx\n--b--\n",
+	"From: a@b.example\r\nSubject: =?iso-8859-1?B?Z3L83w==?=\r\nContent-Type: multipart/mixed; "
+	"boundary=b\r\n" ADDED_DATE ADDED_ID "\r\npreamble\r\n--b\r\nContent-Type: "
+	"multipart/alternative;\r\n boundary=i\r\n\r\n--i\r\nContent-ID: <1@x>\r\nContent-Type: "
+	"text/plain;\r\n charset=iso-8859-1\r\n\r\n\xfc\r\n--i--\r\n--b\r\nContent-Type: "
+	"text/plain; charset=koi8-r\r\n\r\nx\r\n--b--\r\n"},
+    {"From: a@b.example\nSubject: \xfc\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n"
+     "no type\n--b\nContent-Type: text/html; charset=iso-8859-15\n\nx\n--b--",
+	"From: a@b.example\r\nSubject: =?iso-8859-15?B?/A==?=\r\nContent-Type: multipart/mixed; "
+	"boundary=b\r\n" ADDED_DATE ADDED_ID "\r\n--b\r\n\r\nno type\r\n--b\r\nContent-Type: "
+	"text/html; charset=iso-8859-15\r\n\r\nx\r\n--b--\r\n"},
+    {"From: a@b.example\nSubject: \xfc\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+     "Content-Transfer-Encoding: binary\nContent-Type: text/plain; charset=koi8-r\n\na\rb\nc",
+	"From: a@b.example\r\nSubject: =?unknown-8bit?B?/A==?=\r\nContent-Type: multipart/mixed; "
+	"boundary=b\r\n" ADDED_DATE ADDED_ID "\r\n--b\r\nContent-Transfer-Encoding: binary\r\n"
+	"Content-Type: text/plain; charset=koi8-r\n\na\rb\nc"},
+    {"From: a@b.example\nSubject: \xfc\nContent-Type: multipart/mixed; boundary=b",
+	"From: a@b.example\r\nSubject: =?unknown-8bit?B?/A==?=\r\nContent-Type: multipart/mixed; "
+	"boundary=b\r\n" ADDED_DATE ADDED_ID "\r\n"},
     {"From: a@b.example\nSubject: \xe4\nContent-Type: text/plain; charset=\"us-ascii\"\n\n",
 	"From: a@b.example\r\nSubject: =?unknown-8bit?B?5A==?=\r\nContent-Type: "
 	"text/plain; "
@@ -545,6 +568,13 @@ test_bounds(void **state)
 		assert_int_equal(huge("X: ", 'x', COMPLETE_HEADER_MAX - 10, pieces[i], &facts), 0);
 		assert_true(facts.header_split);
 		assert_int_equal(facts.longest_line, 0);
+		/* a body that is held back for a charset which does not come soon */
+		assert_int_equal(huge("From: \xfc <a@b.example>\nContent-Type: multipart/mixed; "
+				      "boundary=b\n\n--b\nX: ",
+				     'x', 200000, pieces[i], &facts),
+		    0);
+		assert_int_equal(facts.longest_line, 200003);
+		assert_int_equal(facts.size - facts.header_size, 200000 + 2 + 5 + 5);
 	}
 }
 
