@@ -6,19 +6,69 @@
  * the body needs anything is known only behind it, and its header stands before it: so every body that
  * may be encoded is. Boundaries of multipart entities (RFC 2046 section 5.1) stand in a stack, the
  * innermost on top: that of an outer one ends all inner ones.
+ *
+ * But for base64, which takes octets as they are, a body is lines: LF, CRLF and CR CR LF each end one,
+ * and are written as CRLF. A CR that ends no line and a NUL are written where the way has words for
+ * them. Quoted-printable (RFC 2045 section 6.7) lines are at most 76 octets with the soft break's "=";
+ * white space at the end of a line is encoded.
  */
-#include "broker/message/recode-internal.h"
+#include "broker/message/recode.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/codec.h"
 #include "base/header.h"
+#include "broker/message/fields.h"
 #include "broker/message/mime.h"
 
 enum {
+	OUT_SIZE = 4096,
+	BOUNDARY_MAX = 200, /* RFC 2046 says 70 */
+	DEPTH_MAX = 16,
+	ENCODED_LINE_MAX = 76,
+	BASE64_OCTETS = ENCODED_LINE_MAX / 4 * 3,
+	SPLIT_AT = 990,
 	START_MAX = FIELDS_LINE_MAX + 2,
 	/* Completing may have made it longer than what came in: encoded words. */
 	HEADER_MAX = 8 * COMPLETE_HEADER_MAX,
+};
+
+struct level {
+	char boundary[BOUNDARY_MAX + 1];
+	size_t len;
+	bool digest; /* its parts are messages unless they say otherwise */
+};
+
+struct recode {
+	enum recode_need need;
+	struct complete_facts facts; /* of the message that comes in */
+	int (*write)(void *arg, const char *bytes, size_t len);
+	void *arg;
+	int error;
+	/* entities */
+	struct level stack[DEPTH_MAX];
+	unsigned depth;
+	struct buf start; /* the beginning of a line that may be a boundary, or of a header */
+	bool lf_ends;     /* the header in front of this body ended in LF alone: so does the body */
+	bool line_passed; /* the rest of that line follows */
+	bool top;         /* the header section of the message itself is still to come */
+	bool in_header;
+	struct buf header;
+	enum recode_way top_way;
+	/* the body that is coming in */
+	enum recode_way way;
+	size_t column;
+	char blank; /* quoted-printable: white space whose place in the line is not known yet */
+	size_t crs; /* CRs whose meaning the next octet decides */
+	bool open;  /* a line that has not ended */
+	struct buf line; /* the line, as far as it must be held; base64: octets of a line to come */
+	/* what was done */
+	bool split, kept, refused, refused_signed, eight_bit;
+	uint64_t size, longest, header_size;
+	size_t out_len;
+	char out[OUT_SIZE];
 };
 
 enum recode_need
@@ -71,20 +121,20 @@ flush(struct recode *r)
 	return e;
 }
 
-int
-recode_put(struct recode *r, const char *bytes, size_t len)
+static int
+put(struct recode *r, const char *bytes, size_t len)
 {
 	r->size += len;
 	for (size_t i = 0; !r->top && i < len && !r->eight_bit; i++)
 		r->eight_bit = ((unsigned char)bytes[i] & 0x80) != 0;
 	while (len > 0) {
-		size_t n = RECODE_OUT_SIZE - r->out_len < len ? RECODE_OUT_SIZE - r->out_len : len;
+		size_t n = OUT_SIZE - r->out_len < len ? OUT_SIZE - r->out_len : len;
 
 		memcpy(r->out + r->out_len, bytes, n);
 		r->out_len += n;
 		bytes += n;
 		len -= n;
-		if (r->out_len == RECODE_OUT_SIZE) {
+		if (r->out_len == OUT_SIZE) {
 			int e = flush(r);
 
 			if (e < 0)
@@ -92,6 +142,335 @@ recode_put(struct recode *r, const char *bytes, size_t len)
 		}
 	}
 	return 0;
+}
+
+static void
+note_line(struct recode *r, size_t len)
+{
+	if (len > r->longest)
+		r->longest = len;
+}
+
+/* What stands here cannot pass, and may not be changed. */
+static void
+refuse(struct recode *r)
+{
+	r->refused = true;
+	r->refused_signed = r->refused_signed || r->way == RECODE_WAY_KEPT;
+}
+
+static int
+put_line(struct recode *r, const char *bytes, size_t len)
+{
+	int e = put(r, bytes, len);
+
+	note_line(r, len);
+	return e < 0 ? e : put(r, "\r\n", 2);
+}
+
+/* ---- quoted-printable ---- */
+
+static int
+qp_octet(struct recode *r, char c, bool encode)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	char code[3] = {'=', hex[(unsigned char)c >> 4], hex[(unsigned char)c & 15]};
+	size_t n = encode ? 3 : 1;
+	int e = 0;
+
+	/* One column is kept for the "=" of a soft break. */
+	if (r->column + n > ENCODED_LINE_MAX - 1) {
+		e = put(r, "=\r\n", 3);
+		r->column = 0;
+	}
+	r->column += n;
+	return e < 0 ? e : put(r, encode ? code : &c, n);
+}
+
+static int
+qp_blank(struct recode *r, bool line_ends)
+{
+	char blank = r->blank;
+
+	r->blank = 0;
+	return blank == 0 ? 0 : qp_octet(r, blank, line_ends);
+}
+
+static int
+qp_text(struct recode *r, const char *bytes, size_t len)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < len && e == 0; i++) {
+		char c = bytes[i];
+
+		e = qp_blank(r, false);
+		if (c == ' ' || c == '\t')
+			r->blank = c;
+		else if (e == 0)
+			e = qp_octet(r, c, c < '!' || c > '~' || c == '=');
+	}
+	note_line(r, ENCODED_LINE_MAX);
+	return e;
+}
+
+/* ---- base64 ---- */
+
+static int
+base64_line(struct recode *r)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(ENCODED_LINE_MAX);
+	int e = base64_encode(&text, r->line.data, r->line.len);
+
+	buf_clear(&r->line);
+	return e < 0 ? e : put_line(r, text.data, text.len);
+}
+
+static int
+base64_octets(struct recode *r, const char *bytes, size_t len)
+{
+	int e = 0;
+
+	for (size_t n; len > 0 && e == 0; bytes += n, len -= n) {
+		n = BASE64_OCTETS - r->line.len < len ? BASE64_OCTETS - r->line.len : len;
+		e = buf_append(&r->line, bytes, n);
+		if (e == 0 && r->line.len == BASE64_OCTETS)
+			e = base64_line(r);
+	}
+	return e;
+}
+
+/* A line end is held until it is known not to be the boundary's: r->crs CRs, and behind them an LF where
+ * r->column is not 0. */
+static int
+base64_held(struct recode *r)
+{
+	int e = 0;
+
+	for (; r->crs > 0 && e == 0; r->crs--)
+		e = base64_octets(r, "\r", 1);
+	if (e == 0 && r->column > 0)
+		e = base64_octets(r, "\n", 1);
+	r->column = 0;
+	return e;
+}
+
+static int
+base64_input(struct recode *r, const char *bytes, size_t len)
+{
+	int e = 0;
+
+	for (size_t i = 0, n; i < len && e == 0; i += n) {
+		n = 1;
+		if (bytes[i] == '\n') {
+			if (r->column > 0)
+				e = base64_held(r);
+			while (r->crs > 1 && e == 0) {
+				r->crs--;
+				e = base64_octets(r, "\r", 1);
+			}
+			r->column = 1;
+		} else if (bytes[i] == '\r') {
+			if (r->column > 0)
+				e = base64_held(r);
+			r->crs++;
+		} else {
+			e = base64_held(r);
+			while (i + n < len && bytes[i + n] != '\n' && bytes[i + n] != '\r')
+				n++;
+			if (e == 0)
+				e = base64_octets(r, bytes + i, n);
+		}
+	}
+	return e;
+}
+
+/* ---- lines that are held until they are known to fit ---- */
+
+/* Where to cut the held line so that what stays is a line of its own. */
+static size_t
+cut_at(const struct recode *r)
+{
+	const char *line = r->line.data;
+	size_t cut = fields_cut(line, r->line.len, SPLIT_AT);
+
+	if (r->way == RECODE_WAY_SOFT_BREAKS) {
+		/* Not within "=XX". */
+		for (size_t back = 1; back <= 2 && back < cut; back++)
+			if (line[cut - back] == '=')
+				return cut - back;
+		return cut;
+	}
+	if (r->way == RECODE_WAY_REFLOW)
+		return SPLIT_AT / 4 * 4;
+	for (size_t i = cut; i > SPLIT_AT / 2; i--)
+		if (line[i - 1] == ' ' || line[i - 1] == '\t')
+			return i;
+	return cut;
+}
+
+static int
+cut_line(struct recode *r)
+{
+	size_t cut = cut_at(r);
+	int e;
+
+	if (r->way == RECODE_WAY_SOFT_BREAKS) {
+		e = put(r, r->line.data, cut);
+		if (e == 0)
+			e = put_line(r, "=", 1);
+		note_line(r, cut + 1);
+	} else {
+		if (r->way == RECODE_WAY_OPAQUE)
+			refuse(r);
+		r->split = r->split || r->way == RECODE_WAY_SPLIT;
+		e = put_line(r, r->line.data, cut);
+	}
+	buf_consume(&r->line, cut);
+	return e;
+}
+
+static int
+hold(struct recode *r, const char *bytes, size_t len)
+{
+	int e = 0;
+
+	for (size_t n; len > 0 && e == 0; bytes += n, len -= n) {
+		n = FIELDS_LINE_MAX + 1 - r->line.len < len ? FIELDS_LINE_MAX + 1 - r->line.len
+							    : len;
+		e = buf_append(&r->line, bytes, n);
+		if (e == 0 && r->line.len > FIELDS_LINE_MAX)
+			e = cut_line(r);
+	}
+	return e;
+}
+
+/* ---- lines ---- */
+
+/* A piece of a line. */
+static int
+text(struct recode *r, const char *bytes, size_t len)
+{
+	r->open = true;
+	if (r->way == RECODE_WAY_QUOTED_PRINTABLE)
+		return qp_text(r, bytes, len);
+	if (r->need == RECODE_SEVEN_BIT && text_has_eight_bit(bytes, len))
+		refuse(r);
+	if (r->way != RECODE_WAY_LABEL && r->way != RECODE_WAY_KEPT)
+		return hold(r, bytes, len);
+	r->column += len;
+	note_line(r, r->column);
+	r->kept = r->kept || (r->way == RECODE_WAY_KEPT && r->column > FIELDS_LINE_MAX);
+	return put(r, bytes, len);
+}
+
+/* A NUL, or a CR that ends no line. */
+static int
+odd_octet(struct recode *r, char c)
+{
+	int e;
+
+	switch (r->way) {
+	case RECODE_WAY_QUOTED_PRINTABLE:
+		r->open = true;
+		e = qp_blank(r, false);
+		return e < 0 ? e : qp_octet(r, c, true);
+	case RECODE_WAY_SOFT_BREAKS:
+		return text(r, c == '\0' ? "=00" : "=0D", 3);
+	case RECODE_WAY_REFLOW:
+		return 0; /* decoders pass it over (RFC 2045 section 6.8) */
+	default:
+		refuse(r);
+		return 0;
+	}
+}
+
+static int
+lone_crs(struct recode *r)
+{
+	int e = 0;
+
+	for (; r->crs > 0 && e == 0; r->crs--)
+		e = odd_octet(r, '\r');
+	return e;
+}
+
+static int
+line_end(struct recode *r)
+{
+	int e = r->way == RECODE_WAY_QUOTED_PRINTABLE ? qp_blank(r, true) : 0;
+
+	if (e == 0)
+		e = put_line(r, buf_str(&r->line), r->line.len);
+	buf_clear(&r->line);
+	r->column = 0;
+	r->open = false;
+	return e;
+}
+
+static int
+lines_input(struct recode *r, const char *bytes, size_t len)
+{
+	int e = 0;
+
+	for (size_t i = 0, n; i < len && e == 0; i += n) {
+		n = 1;
+		if (bytes[i] == '\n') {
+			r->crs = 0;
+			e = line_end(r);
+		} else if (bytes[i] == '\r') {
+			r->crs++;
+		} else {
+			e = lone_crs(r);
+			while (bytes[i] != '\0' && i + n < len && bytes[i + n] != '\n' &&
+			       bytes[i + n] != '\r' && bytes[i + n] != '\0')
+				n++;
+			if (e == 0)
+				e = bytes[i] == '\0' ? odd_octet(r, '\0') : text(r, bytes + i, n);
+		}
+	}
+	return e;
+}
+
+/* ---- bodies: each in one way ---- */
+
+/* A body begins, at the beginning of a line, to be passed in this way. */
+static void
+begin_body(struct recode *r, enum recode_way way)
+{
+	r->way = way;
+	r->column = r->crs = 0;
+	r->blank = 0;
+	r->open = false;
+	buf_clear(&r->line);
+}
+
+/* The next octets of it, in whatever line ends. */
+static int
+pass_body(struct recode *r, const char *bytes, size_t len)
+{
+	return r->way == RECODE_WAY_BASE64 ? base64_input(r, bytes, len)
+					   : lines_input(r, bytes, len);
+}
+
+/* The body is over. `boundary`: a boundary follows, to which the line end in front of it belongs (RFC
+ * 2046 section 5.1.1). */
+static int
+end_body(struct recode *r, bool boundary)
+{
+	int e = 0;
+
+	if (r->way == RECODE_WAY_BASE64) {
+		/* The last line end is the boundary's, and no more than that. */
+		if (boundary && r->column > 0) {
+			r->column = 0;
+			r->crs = r->lf_ends ? r->crs : 0;
+		}
+		e = base64_held(r);
+		return e == 0 && r->line.len > 0 ? base64_line(r) : e;
+	}
+	e = lone_crs(r);
+	return e == 0 && r->open ? line_end(r) : e;
 }
 
 /* ---- what is to be done with an entity ---- */
@@ -170,7 +549,7 @@ read_entity(const struct recode *r, struct entity *ret)
 }
 
 static bool
-find_boundary(const struct header_field *type, struct recode_level *ret)
+find_boundary(const struct header_field *type, struct level *ret)
 {
 	ret->digest = mime_value_begins(type, "multipart/digest");
 	if (!mime_parameter(type, "boundary", ret->boundary, sizeof(ret->boundary)))
@@ -280,11 +659,11 @@ write_header(struct recode *r, const struct entity *x)
 	if (e == 0 && x->whole)
 		e = buf_append_str(&out, "\r\n");
 	if (e == 0)
-		e = recode_put(r, buf_str(&out), out.len);
+		e = put(r, buf_str(&out), out.len);
 	r->top = false;
 	if (e == 0 && !x->whole) {
-		recode_body_begin(r, x->way);
-		e = recode_body(r, r->header.data + at, r->header.len - at);
+		begin_body(r, x->way);
+		e = pass_body(r, r->header.data + at, r->header.len - at);
 	}
 	buf_clear(&r->header);
 	return e;
@@ -304,7 +683,7 @@ end_header(struct recode *r)
 	if (top && r->need == RECODE_LABEL)
 		x.way = RECODE_WAY_LABEL;
 	if (x.way == RECODE_WAY_PARTS && !x.message &&
-	    (r->depth == RECODE_DEPTH_MAX || !find_boundary(&x.type, &r->stack[r->depth])))
+	    (r->depth == DEPTH_MAX || !find_boundary(&x.type, &r->stack[r->depth])))
 		x.way = RECODE_WAY_OPAQUE;
 	if (top)
 		r->top_way = x.way;
@@ -314,7 +693,7 @@ end_header(struct recode *r)
 	e = write_header(r, &x);
 	/* What stands before the first part is none. */
 	if (x.whole)
-		recode_body_begin(r, x.way == RECODE_WAY_PARTS ? RECODE_WAY_SPLIT : x.way);
+		begin_body(r, x.way == RECODE_WAY_PARTS ? RECODE_WAY_SPLIT : x.way);
 	return e;
 }
 
@@ -338,7 +717,7 @@ boundary_of(const struct recode *r, const char *line, size_t len, bool *ret_last
 	if (len < 2 || line[0] != '-' || line[1] != '-')
 		return -1;
 	for (int i = (int)r->depth - 1; i >= 0; i--) {
-		const struct recode_level *b = &r->stack[i];
+		const struct level *b = &r->stack[i];
 		size_t at = 2 + b->len;
 
 		if (len < at || memcmp(line + 2, b->boundary, b->len) != 0)
@@ -369,15 +748,15 @@ take_boundary(struct recode *r, unsigned level, bool last, const char *line, siz
 	int e = r->in_header ? cut_header(r) : 0;
 
 	if (e == 0)
-		e = recode_body_end(r, true);
+		e = end_body(r, true);
 	r->depth = level + !last;
 	r->in_header = !last;
-	recode_body_begin(r, RECODE_WAY_SPLIT);
+	begin_body(r, RECODE_WAY_SPLIT);
 	while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == '\n'))
 		len--;
 	if (e == 0)
-		e = recode_put(r, line, len);
-	return e < 0 ? e : recode_put(r, "\r\n", 2);
+		e = put(r, line, len);
+	return e < 0 ? e : put(r, "\r\n", 2);
 }
 
 /* A piece of a line that is no boundary. */
@@ -387,11 +766,11 @@ take_text(struct recode *r, const char *bytes, size_t len)
 	int e;
 
 	if (!r->in_header)
-		return recode_body(r, bytes, len);
+		return pass_body(r, bytes, len);
 	if (r->header.len + len <= HEADER_MAX)
 		return buf_append(&r->header, bytes, len);
 	e = cut_header(r);
-	return e < 0 ? e : recode_body(r, bytes, len);
+	return e < 0 ? e : pass_body(r, bytes, len);
 }
 
 /* A line with its end, or a message's last one without. */
@@ -419,7 +798,7 @@ input(struct recode *r, const char *bytes, size_t len)
 		const char *lf;
 
 		if (!r->in_header && r->depth == 0) /* nothing but this body is left */
-			return recode_body(r, bytes + at, len - at);
+			return pass_body(r, bytes + at, len - at);
 		lf = memchr(bytes + at, '\n', len - at);
 		n = lf == NULL ? len - at : (size_t)(lf - bytes) + 1 - at;
 		if (r->line_passed) {
@@ -470,7 +849,7 @@ recode_end(
 	if (r->error == 0 && r->in_header)
 		r->error = cut_header(r);
 	if (r->error == 0)
-		r->error = recode_body_end(r, false);
+		r->error = end_body(r, false);
 	if (r->error == 0)
 		r->error = flush(r);
 	*ret_signed = r->refused_signed;
