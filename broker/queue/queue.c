@@ -99,10 +99,12 @@ take_settings(struct queue *q)
 	if (first)
 		runtime_restore_rates(q);
 	/* Whoever edits the configuration has mended something: the next message shows. */
-	for (size_t i = 0; i < q->account_count; i++) {
-		account_moved(q, q->accounts[i]);
+	for (size_t i = 0; i < q->accounts.count; i++) {
+		if (account_moved(q->accounts.list[i]))
+			account_changed(q, q->accounts.list[i]);
 		if (!first)
-			schedule_account_retry(&q->accounts[i]->schedule, clock_now(&q->clock));
+			schedule_account_retry(
+			    &q->accounts.list[i]->schedule, clock_now(&q->clock));
 	}
 	if (first && q->drop != NULL)
 		drop_scan(q->drop);
@@ -150,23 +152,12 @@ collect_settings(struct queue *q, const struct message *m, int fd)
 static void
 take_account_state(struct queue *q, const struct message *m)
 {
-	struct queue_account *a = account_by_name(q, message_str(m, F_ACCOUNT));
-	const char *text = message_str(m, F_TEXT), *next = message_str(m, F_NEXT);
+	struct queue_account *a = accounts_find(&q->accounts, message_str(m, F_ACCOUNT));
 	bool changed;
 
 	if (a == NULL)
 		return;
-	free(a->keeper_text);
-	free(a->keeper_next);
-	a->keeper_text = text == NULL ? NULL : strdup(text);
-	a->keeper_next = next == NULL ? NULL : strdup(next);
-	changed =
-	    schedule_account_keeper(&a->schedule, schedule_state_by_name(message_str(m, F_STATE)));
-	changed |= schedule_account_renewed(&a->schedule, (int64_t)message_u64(m, F_TIME, 0));
-	a->keeper_spoke = true;
-	a->certificate_expires = (int64_t)message_u64(m, F_CERTIFICATE_EXPIRES, 0);
-	a->consent_lapses = (int64_t)message_u64(m, F_CONSENT_LAPSES, 0);
-	a->consent_lifetime = (int64_t)message_u64(m, F_CONSENT_LIFETIME, 0);
+	changed = account_take_keeper(a, m);
 	notices_look(q);
 	if (changed) {
 		account_changed(q, a);
@@ -333,8 +324,8 @@ shift_deliveries(struct queue *q, const struct spool_step *s)
 static void
 shift_accounts(struct queue *q, const struct spool_step *s)
 {
-	for (size_t i = 0; i < q->account_count; i++) {
-		struct queue_account *a = q->accounts[i];
+	for (size_t i = 0; i < q->accounts.count; i++) {
+		struct queue_account *a = q->accounts.list[i];
 
 		if (is_of_run(s, a->schedule.since))
 			a->schedule.until += s->delta;

@@ -49,6 +49,7 @@
 #include <event2/event.h>
 
 #include "broker/ipc/channel.h"
+#include "broker/queue/account.h"
 #include "broker/queue/inbound/rate-limit.h"
 #include "broker/queue/clock.h"
 #include "broker/queue/settings.h"
@@ -60,7 +61,7 @@
 #include "broker/role/log-limit.h"
 #include "broker/role/role.h"
 #include "broker/role/users.h"
-#include "diagnosis/diagnosis.h"
+#include "broker/queue/verdict.h"
 
 enum {
 	JOBS_MAX = 1000,       /* outstanding in all */
@@ -76,7 +77,6 @@ struct drop;
 struct handover;
 struct control;
 struct store;
-struct notice;
 struct flight;
 struct local_question;
 struct usage;
@@ -85,32 +85,6 @@ struct usages;
 /* ---- runtime of what the configuration names ---- */
 
 /* Lives until the role ends, also when a new configuration no longer has it. */
-struct queue_account {
-	char *name;
-	struct settings_account conf; /* as it was configured last */
-	bool configured;
-	bool at_fault; /* its mail waits for a person, and the waiting is not the messages' */
-	struct schedule_account schedule;
-	struct smtp_reply reply; /* what made the schedule's state; for people */
-	char *learned_at;        /* settings_server() that it was learned with; NULL: nothing was */
-	char *keeper_text, *keeper_next; /* what the keeper says; may be NULL */
-	bool keeper_spoke;               /* since this role began */
-	int64_t certificate_expires, consent_lapses, consent_lifetime; /* 0: not known */
-	struct notice *notices;   /* by class: what people were told of it */
-	bool mail_looked_at;      /* for mail that waits for a person, since this role began */
-	struct rate_limit rate;   /* of messages begun, by the minute */
-	struct rate_limit checks; /* by callers who are no administrators */
-	int64_t used;      /* when mail was last delivered through it, to the day; 0: never */
-	char used_by[32];  /* the mechanism of that login */
-	char *signed_with; /* the keys of its mail's DKIM signatures (dkim.h); NULL: never seen */
-	unsigned outstanding; /* jobs promised or sent */
-	unsigned window;      /* how many may be, as far as successes have shown; 0: none yet */
-	bool leased;
-	int64_t idle_since; /* no job since; meaningful while leased */
-	uint64_t waiting;   /* open messages, as they were counted last: dispatch_count */
-};
-
-/* Likewise. */
 struct service {
 	char *name;
 	struct policy_service policy;
@@ -169,9 +143,6 @@ struct dispatch {
 
 /* The keeper may give the account's credential to the role that takes its mail out. */
 void dispatch_lease(struct queue *q, struct queue_account *a);
-/* The role that takes the account's mail out. */
-enum role_id dispatch_transport(const struct queue_account *a);
-
 int dispatch_init(struct queue *q);
 /* Reads from the spool what waits, after start and after a new configuration. */
 int dispatch_load(struct queue *q);
@@ -227,42 +198,13 @@ struct sweep {
 	uint64_t after;
 };
 
-/* What diagnose() is told about a reply of this account. `m` may be NULL. */
-void outcome_diagnose(const struct queue_account *a, const struct spool_message *m,
-    const struct smtp_reply *reply, struct diagnosis *ret);
-/* The same of a reply that was given at `endpoint` ("host:port [address]"; NULL: at the account's server):
- * what another server than the account's said then is told as its words, not as those of today's. */
-void outcome_diagnose_at(const struct queue_account *a, const struct spool_message *m,
-    const struct smtp_reply *reply, const char *endpoint, struct diagnosis *ret);
-/* The same of the recipient's last reply; the next step is a person's for one that is held. */
-void outcome_diagnose_recipient(struct queue *q, const struct queue_account *a,
-    const struct spool_message *m, const struct spool_recipient *r, struct diagnosis *ret);
-/* The verdict on a reply of this account (NULL: of none). Where there is no credential the next step is
- * what the keeper says would give one. */
-void outcome_judge(
-    const struct queue_account *a, const struct diagnosis_facts *facts, struct diagnosis *ret);
-/* A next step that is no verdict's, as the account's grant and secret allow it: diagnosis_step. */
-void outcome_step(const struct queue_account *a, const char *format, char *ret, size_t size);
-/* "550 5.1.1 no such user", or a fault's name and words; "" for none. */
-void outcome_reply_text(const struct smtp_reply *reply, struct buf *out);
-/* The reverse, as far as the words tell; the caller clears `ret`. 0, -EBADMSG for words that are no
- * reply, -ENOMEM. */
-int outcome_reply_parse(const char *text, int stage, int fault, struct smtp_reply *ret);
-
 /* runtime.c: a complete configuration is taken: accounts and services of the same names go on. 0 or
  * -ENOMEM. */
 int runtime_take(struct queue *q, struct settings *s);
 /* Once, at the start: what was tried in the last minute counts against the rates of the accounts. */
 void runtime_restore_rates(struct queue *q);
-/* The account has a new configuration: where its server is another, what the old one taught is dropped. */
-void account_moved(struct queue *q, struct queue_account *a);
 /* The account's state goes to disk, to the log and to the events. */
 void account_changed(struct queue *q, struct queue_account *a);
-/* Does its mail wait for a person to mend something, however long that takes? */
-bool account_is_at_fault(const struct queue_account *a);
-struct queue_account *account_by_name(struct queue *q, const char *name);
-/* Its mail is signed with these keys (dkim.h). Are there any among them that were not known? */
-bool account_signed(struct queue_account *a, const char *keys);
 struct service *service_by_name(struct queue *q, const char *name);
 /* policy_decide for the service as it runs. */
 void service_decide(
@@ -493,9 +435,8 @@ struct queue {
 	struct event_base *base;
 	struct spool *spool;
 	struct settings *settings,
-	    *coming;                     /* in force (its lists are moved out); being collected */
-	struct queue_account **accounts; /* sorted by name */
-	size_t account_count;
+	    *coming; /* in force (its lists are moved out); being collected */
+	struct accounts accounts;
 	struct service **services; /* those configured, in file order, then those that were */
 	size_t service_count, service_total;
 	const struct policy_service **policies; /* of those configured, for policy_match */

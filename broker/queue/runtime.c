@@ -5,7 +5,6 @@
  * configuration. One that is no longer configured takes and sends nothing more; its mail stays in
  * the spool.
  */
-#include "broker/message/dkim.h"
 #include "broker/queue/notify/notice.h"
 
 #include <errno.h>
@@ -13,28 +12,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-
-enum { DAY = 24 * 3600 };
-
-static int
-compare(const void *a, const void *b)
-{
-	const struct queue_account *const *x = a, *const *y = b;
-
-	return strcmp((*x)->name, (*y)->name);
-}
-
-struct queue_account *
-account_by_name(struct queue *q, const char *name)
-{
-	const struct queue_account key = {.name = (char *)(uintptr_t)name}, *at = &key;
-	struct queue_account **found =
-	    q->account_count == 0
-		? NULL
-		: bsearch(&at, q->accounts, q->account_count, sizeof(*q->accounts), compare);
-
-	return found == NULL ? NULL : *found;
-}
 
 struct service *
 service_by_name(struct queue *q, const char *name)
@@ -74,116 +51,6 @@ service_decide(
 	}
 }
 
-bool
-account_signed(struct queue_account *a, const char *keys)
-{
-	if (a->signed_with == NULL)
-		a->signed_with = calloc(1, DKIM_LIST);
-	return a->signed_with != NULL && dkim_merge(a->signed_with, keys);
-}
-
-/* What the spool remembers of the account. */
-static void
-restore_account(struct queue *q, struct queue_account *a)
-{
-	CLEANUP_FREE char *keys = NULL;
-	struct spool_account kept;
-
-	(void)spool_load_used(q->spool, a->name, &a->used, a->used_by, sizeof(a->used_by));
-	keys = spool_load_signed(q->spool, a->name);
-	if (keys != NULL)
-		(void)account_signed(a, keys);
-	if (spool_load_account(q->spool, a->name, &kept) < 0)
-		return;
-	a->schedule = kept.schedule;
-	a->schedule.keeper = SCHEDULE_ACTIVE;
-	a->reply = kept.reply;
-	a->learned_at = kept.learned_at;
-	a->at_fault = account_is_at_fault(a);
-	/* A clock that was wrong before must not make it wait for years. */
-	if (a->schedule.until > clock_now(&q->clock) + DAY)
-		a->schedule.until = clock_now(&q->clock);
-}
-
-static int
-add_account(struct queue *q, struct settings_account *conf)
-{
-	struct queue_account **all =
-	    reallocarray(q->accounts, q->account_count + 1, sizeof(*q->accounts));
-	struct queue_account *a;
-
-	if (all == NULL)
-		return -ENOMEM;
-	q->accounts = all;
-	a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		return -ENOMEM;
-	a->name = strdup(conf->name);
-	if (a->name == NULL) {
-		free(a);
-		return -ENOMEM;
-	}
-	a->notices = calloc(NOTICE_CLASSES, sizeof(*a->notices));
-	if (a->notices == NULL) {
-		free(a->name);
-		free(a);
-		return -ENOMEM;
-	}
-	restore_account(q, a);
-	notices_load(q, a);
-	q->accounts[q->account_count++] = a;
-	return 0;
-}
-
-/* The keeper does not hear of it, so its part is said here: the mail waits for a person. */
-static void
-put_out_of_force(struct queue_account *a)
-{
-	free(a->keeper_text);
-	free(a->keeper_next);
-	a->keeper_text = strdup(a->conf.lapse);
-	a->keeper_next = strdup("Mend what is named there, then: frank reload");
-	(void)schedule_account_keeper(&a->schedule, SCHEDULE_CONFIGURATION);
-	a->keeper_spoke = true;
-	a->at_fault = true;
-}
-
-static int
-take_accounts(struct queue *q, struct settings *s)
-{
-	size_t before = q->account_count;
-	int r = 0;
-
-	for (size_t i = 0; i < s->account_count && r == 0; i++) {
-		struct queue_account key = {.name = s->accounts[i].name}, *at = &key;
-
-		if (before == 0 ||
-		    bsearch(&at, q->accounts, before, sizeof(*q->accounts), compare) == NULL)
-			r = add_account(q, &s->accounts[i]);
-	}
-	if (q->account_count > 0)
-		qsort(q->accounts, q->account_count, sizeof(*q->accounts), compare);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < q->account_count; i++)
-		q->accounts[i]->configured = false;
-	for (size_t i = 0; i < s->account_count; i++) {
-		struct queue_account *a = account_by_name(q, s->accounts[i].name);
-		struct settings_account old;
-
-		if (a == NULL)
-			return -ENOMEM; /* it was added above, or this was not reached */
-		old = a->conf;
-		/* The old strings go with the new settings. */
-		a->conf = s->accounts[i];
-		s->accounts[i] = old;
-		a->configured = true;
-		if (*a->conf.lapse != '\0')
-			put_out_of_force(a);
-	}
-	return 0;
-}
-
 /* ---- rates over a restart ---- */
 
 struct replay {
@@ -211,7 +78,7 @@ static void
 replay_attempt(void *arg, const char *account, int64_t at)
 {
 	const struct replay *p = arg;
-	struct queue_account *a = account_by_name(p->queue, account);
+	struct queue_account *a = accounts_find(&p->queue->accounts, account);
 
 	/* to the second: whenever it was in it, it counts until a minute has passed */
 	if (a != NULL)
@@ -277,7 +144,7 @@ resolve(struct queue *q, struct service *v)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct queue_account *a = account_by_name(q, v->policy.accounts.items[i]);
+		struct queue_account *a = accounts_find(&q->accounts, v->policy.accounts.items[i]);
 
 		if (a == NULL || !a->configured)
 			continue;
@@ -348,8 +215,10 @@ take_services(struct queue *q, struct settings *s)
 int
 runtime_take(struct queue *q, struct settings *s)
 {
-	int r = take_accounts(q, s);
+	int r = accounts_take(&q->accounts, q->spool, clock_now(&q->clock), s);
 
+	for (size_t i = 0; i < q->accounts.count && r == 0; i++)
+		r = notices_load(q, q->accounts.list[i]);
 	return r < 0 ? r : take_services(q, s);
 }
 

@@ -100,7 +100,7 @@ may_move(struct queue *q, const struct spool_message *m, const struct queue_acco
 static int
 change_account(struct queue *q, struct spool_message *m, const char *name)
 {
-	struct queue_account *to = account_by_name(q, name);
+	struct queue_account *to = accounts_find(&q->accounts, name);
 	char *copy;
 
 	if (to == NULL || !to->configured)
@@ -244,12 +244,12 @@ after_commit(
 {
 	bool by_admin = scope->owner.uid < 0;
 	const struct spool_message *m = &x->message, *report = x->report;
-	struct queue_account *a = account_by_name(q, m->account);
+	struct queue_account *a = accounts_find(&q->accounts, m->account);
 
 	tell(q, m, action, scope);
 	if (report != NULL)
 		dispatch_wait(
-		    q, account_by_name(q, report->account), report->service, report->next);
+		    q, accounts_find(&q->accounts, report->account), report->service, report->next);
 	if ((action == ACTION_DELETE || (m->flags & SPOOL_REFUSED) != 0) &&
 	    (m->flags & SPOOL_BODY_FILE) != 0)
 		spool_body_remove(q->spool, m->id);
@@ -433,7 +433,7 @@ action_walk_free(struct action_walk *w)
 int
 action_on_account(struct queue *q, enum action action, const char *name)
 {
-	struct queue_account *a = account_by_name(q, name);
+	struct queue_account *a = accounts_find(&q->accounts, name);
 
 	if (a == NULL || !a->configured)
 		return -ENOENT;

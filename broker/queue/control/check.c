@@ -179,7 +179,7 @@ put_signed_with(const struct queue_account *a, struct message *m)
 static bool
 is_api(const struct queue_account *a)
 {
-	return dispatch_transport(a) == ROLE_POST;
+	return account_transport(a) == ROLE_POST;
 }
 
 static struct message *
@@ -355,7 +355,7 @@ judge(const struct check *c, const struct message *m, const struct smtp_reply *r
 		facts.auth_user =
 		    *a->conf.auth_user != '\0' ? a->conf.auth_user : or_null(a->conf.mailbox);
 	}
-	outcome_judge(a, &facts, ret);
+	verdict_on_facts(a, &facts, ret);
 }
 
 /* The server takes the mail, but something was found to be wrong: so far only what DNS says of the sender's domain is
@@ -407,7 +407,7 @@ make_verdict(const struct check *c, const struct message *m, int *ret_status)
 		judge(c, m, &reply, &d);
 		count_login(c, &reply, &d);
 		*ret_status = status_of(d.retry);
-		outcome_reply_text(&reply, &words);
+		verdict_reply_text(&reply, &words);
 	} else if (c->failed.len > 0) {
 		judge_findings(c, &d);
 		*ret_status = status_of(d.retry);

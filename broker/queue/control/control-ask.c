@@ -170,7 +170,7 @@ act(struct client *c, const struct message *m)
 		control_fail(c, "Messages are moved to an account.", EX_USAGE);
 		return;
 	}
-	if (scope.to != NULL && account_by_name(q, scope.to) == NULL) {
+	if (scope.to != NULL && accounts_find(&q->accounts, scope.to) == NULL) {
 		control_fail(c, "There is no account of this name to move it to.", EX_NOINPUT);
 		return;
 	}
@@ -378,7 +378,7 @@ ask_check(struct client *c, const struct message *m)
 	CLEANUP_BUF struct buf to = BUF_INIT(ADDRESS_MAX);
 	const char *account = message_str(m, F_ACCOUNT), *tls = message_str(m, F_TLS);
 	struct check_ask ask = {
-	    .account = account == NULL ? NULL : account_by_name(c->control->q, account),
+	    .account = account == NULL ? NULL : accounts_find(&c->control->q->accounts, account),
 	    .host = message_str(m, F_HOST),
 	    .port = (unsigned)message_u64(m, F_PORT, 0),
 	    .tls = tls == NULL ? "starttls" : tls,

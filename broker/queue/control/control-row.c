@@ -94,7 +94,7 @@ put_why(const struct queue_account *a, bool times, struct message *out)
 	}
 	if (a->reply.code == 0 && a->reply.fault == SMTP_FAULT_NONE)
 		return;
-	outcome_diagnose(a, NULL, &a->reply, &d);
+	verdict_on_reply(a, NULL, &a->reply, &d);
 	message_put_str(out, F_CAUSE, d.cause);
 	message_put_str(out, F_FIXER, d.fixer);
 	message_put_str(out, F_TEXT, d.text);
@@ -114,7 +114,7 @@ put_reason(struct queue *q, const struct queue_account *a, const struct spool_me
 	if (waits_for_account(a, r) || (!refused && r->state == SPOOL_QUEUED)) {
 		put_why(a, false, out);
 	} else if (refused) {
-		outcome_diagnose_recipient(q, a, m, r, &d);
+		verdict_on_recipient(q->spool, a, m, r, &d);
 		put_verdict(&d, true, out);
 	}
 }
@@ -122,11 +122,11 @@ put_reason(struct queue *q, const struct queue_account *a, const struct spool_me
 static int
 row_recipient(struct client *c, const struct spool_message *m, const struct spool_recipient *r)
 {
-	const struct queue_account *a = account_by_name(c->control->q, m->account);
+	const struct queue_account *a = accounts_find(&c->control->q->accounts, m->account);
 	struct message *out = message_new(M_ROW_RECIPIENT);
 	CLEANUP_BUF struct buf reply = BUF_INIT(4096);
 
-	outcome_reply_text(&r->reply, &reply);
+	verdict_reply_text(&r->reply, &reply);
 	message_put_str(out, F_RCPT, r->address);
 	message_put_str(out, F_STATE, spool_state_name(r->state));
 	message_put_u64(out, F_ATTEMPTS, r->attempts);
@@ -167,7 +167,7 @@ put_attempt_verdict(
     struct attempt_cursor *x, const struct spool_attempt_row *a, struct message *out)
 {
 	const struct queue_account *account =
-	    account_by_name(x->client->control->q, x->message->account);
+	    accounts_find(&x->client->control->q->accounts, x->message->account);
 	struct smtp_reply reply = {0};
 	struct diagnosis d;
 	bool waits = false;
@@ -177,9 +177,9 @@ put_attempt_verdict(
 		waits = waits || x->message->recipients[i].state == SPOOL_HELD ||
 			waits_for_account(account, &x->message->recipients[i]);
 	if (account != NULL && *a->outcome != '\0' &&
-	    outcome_reply_parse(a->outcome, a->stage, a->fault, &reply) == 0 &&
+	    verdict_reply_parse(a->outcome, a->stage, a->fault, &reply) == 0 &&
 	    (reply.code >= 300 || reply.fault != SMTP_FAULT_NONE)) {
-		outcome_diagnose_at(account, x->message, &reply, a->endpoint, &d);
+		verdict_at(account, x->message, &reply, a->endpoint, &d);
 		put_verdict(&d, !waits, out);
 	}
 	smtp_reply_clear(&reply);
@@ -310,7 +310,7 @@ control_row_of_status(struct client *c)
 		else
 			r = channel_send(c->channel, m, -1);
 	} else if (c->kind == CURSOR_ACCOUNTS) {
-		const struct queue_account *a = q->accounts[c->at];
+		const struct queue_account *a = q->accounts.list[c->at];
 
 		if (a->configured && control_sees_account(c, a))
 			r = row_account(c, a, a->waiting);

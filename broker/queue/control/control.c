@@ -99,7 +99,7 @@ next_part(struct client *c)
 		return r < 0 ? r : 1;
 	case CURSOR_PROBLEMS:
 		c->kind = CURSOR_ACCOUNTS;
-		c->count = c->control->q->account_count;
+		c->count = c->control->q->accounts.count;
 		return 1;
 	case CURSOR_ACCOUNTS:
 		c->kind = CURSOR_SERVICES;

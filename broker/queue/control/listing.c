@@ -49,7 +49,7 @@ account_reason(const struct queue_account *a, struct buf *out)
 		(void)buf_append_str(out, a->keeper_text);
 	else if (state == a->schedule.server &&
 		 (a->reply.code != 0 || a->reply.fault != SMTP_FAULT_NONE))
-		outcome_reply_text(&a->reply, out);
+		verdict_reply_text(&a->reply, out);
 	else
 		(void)buf_printf(out, "the account is %s", schedule_state_name(state));
 	/* The list is of lines. */
@@ -70,9 +70,9 @@ list_recipients(struct queue *q, const struct spool_message *m, struct buf *out)
 		if (p->state == SPOOL_DELIVERED || p->state == SPOOL_BOUNCED)
 			continue;
 		buf_clear(&reason);
-		outcome_reply_text(&p->reply, &reason);
+		verdict_reply_text(&p->reply, &reason);
 		if (reason.len == 0 && p->state == SPOOL_QUEUED)
-			account_reason(account_by_name(q, m->account), &reason);
+			account_reason(accounts_find(&q->accounts, m->account), &reason);
 		/* Those that wait for the same reason stand together below it. */
 		if (reason.len > 0 && strcmp(buf_str(&shown), buf_str(&reason)) != 0) {
 			r = buf_printf(out, "(%s)\n", buf_str(&reason));

@@ -33,13 +33,6 @@ _Static_assert(JOBS_MAX <= 1 << SLOT_BITS, "a job's slot must fit its id");
 
 static const enum role_id transports[] = {ROLE_SEND, ROLE_POST};
 
-enum role_id
-dispatch_transport(const struct queue_account *a)
-{
-	return *a->conf.transport == '\0' || strcmp(a->conf.transport, "smtp") == 0 ? ROLE_SEND
-										    : ROLE_POST;
-}
-
 /* ---- jobs ---- */
 
 static struct delivery_job *
@@ -84,7 +77,7 @@ job_new(struct queue *q, struct delivery_message *d, size_t most)
 	x->jobs[slot] = j;
 	j->id = ++x->sequence << SLOT_BITS | slot;
 	j->delivery = d;
-	j->transport = dispatch_transport(d->account);
+	j->transport = account_transport(d->account);
 	j->round = d->account->schedule.round;
 	x->outstanding++;
 	x->transports[j->transport].outstanding++;
@@ -425,7 +418,7 @@ static int
 load_lane(void *arg, const char *account, const char *service, uint64_t open, int64_t next)
 {
 	struct queue *q = arg;
-	struct queue_account *a = account_by_name(q, account);
+	struct queue_account *a = accounts_find(&q->accounts, account);
 
 	if (next == SPOOL_NEVER)
 		return 0;
@@ -441,7 +434,7 @@ load_lane(void *arg, const char *account, const char *service, uint64_t open, in
 static int
 count_lane(void *arg, const char *account, const char *service, uint64_t open, int64_t next)
 {
-	struct queue_account *a = account_by_name(arg, account);
+	struct queue_account *a = accounts_find(arg, account);
 
 	if (a != NULL)
 		a->waiting += open;
@@ -456,9 +449,9 @@ dispatch_count(struct queue *q)
 
 	if (begin < q->dispatch.count_after)
 		return 0;
-	for (size_t i = 0; i < q->account_count; i++)
-		q->accounts[i]->waiting = 0;
-	r = spool_each_lane(q->spool, count_lane, q);
+	for (size_t i = 0; i < q->accounts.count; i++)
+		q->accounts.list[i]->waiting = 0;
+	r = spool_each_lane(q->spool, count_lane, &q->accounts);
 	/* At most a twentieth of the time goes into counting. */
 	q->dispatch.count_after = r < 0 ? 0 : clock_ms() + (clock_ms() - begin) * COUNT_REST;
 	return r;
@@ -671,7 +664,7 @@ dispatch_run(struct queue *q)
 		i = schedule_take_turn(&d->turn, d->lane_count, lane_is_ready, &x);
 		if (i == d->lane_count)
 			break;
-		transport = dispatch_transport(d->lanes[i].account);
+		transport = account_transport(d->lanes[i].account);
 		if (role_peer(q->role, transport) == NULL)
 			role_need(q->role, transport);
 		else
@@ -692,7 +685,7 @@ dispatch_promise(struct queue *q, struct queue_account *a, struct spool_message 
 	struct delivery_message *d;
 
 	if (a == NULL || !a->configured || q->stopping || commit_is_stuck(q->commit) ||
-	    role_peer(q->role, dispatch_transport(a)) == NULL ||
+	    role_peer(q->role, account_transport(a)) == NULL ||
 	    role_peer(q->role, ROLE_KEEPER) == NULL || room_of(q, a, now) == 0 || rate_wait(a) > 0)
 		return NULL;
 	/* Those who waited longer come first. */
@@ -772,13 +765,13 @@ void
 dispatch_peer(struct queue *q, enum role_id peer, bool up)
 {
 	if (peer == ROLE_KEEPER && !up)
-		for (size_t i = 0; i < q->account_count; i++)
-			q->accounts[i]->leased = false;
+		for (size_t i = 0; i < q->accounts.count; i++)
+			q->accounts.list[i]->leased = false;
 	if (peer != ROLE_KEEPER && !up) {
 		interrupt_all(q, peer);
-		for (size_t i = 0; i < q->account_count; i++)
-			if (dispatch_transport(q->accounts[i]) == peer)
-				q->accounts[i]->window = 0;
+		for (size_t i = 0; i < q->accounts.count; i++)
+			if (account_transport(q->accounts.list[i]) == peer)
+				q->accounts.list[i]->window = 0;
 	}
 	if (peer == ROLE_SEND)
 		checks_peer(q, up);
@@ -802,8 +795,8 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	int64_t before = clock_now(&q->clock) - SEND_IDLE_SECONDS;
 	bool any = false;
 
-	for (size_t i = 0; i < q->account_count; i++) {
-		struct queue_account *a = q->accounts[i];
+	for (size_t i = 0; i < q->accounts.count; i++) {
+		struct queue_account *a = q->accounts.list[i];
 
 		if (a->leased && a->outstanding == 0 && a->idle_since <= before)
 			lease(q, a, false);

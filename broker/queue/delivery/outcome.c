@@ -46,149 +46,7 @@ or_null(const char *text)
 	return text == NULL || *text == '\0' ? NULL : text;
 }
 
-/* What is known of the account, for the words of a verdict. */
-static struct diagnosis_facts
-facts_of(
-    const struct queue_account *a, const struct spool_message *m, const struct smtp_reply *reply)
-{
-	return (struct diagnosis_facts){
-	    .reply = reply,
-	    .provider = or_null(a->conf.provider),
-	    .account = a->name,
-	    .host = or_null(a->conf.host),
-	    .port = a->conf.port,
-	    .tls = or_null(a->conf.tls),
-	    .auth_user =
-		or_null(a->conf.auth_user) != NULL ? a->conf.auth_user : or_null(a->conf.mailbox),
-	    .mail_from = m == NULL ? NULL : m->sender,
-	    .grant = or_null(a->conf.grant),
-	    .secret_from = or_null(a->conf.secret_from),
-	};
-}
-
-void
-outcome_judge(
-    const struct queue_account *a, const struct diagnosis_facts *facts, struct diagnosis *ret)
-{
-	diagnose(facts, ret);
-	if (a != NULL && facts->reply->fault == SMTP_FAULT_NO_CREDENTIAL &&
-	    or_null(a->keeper_next) != NULL)
-		(void)snprintf(ret->next, sizeof(ret->next), "%s", a->keeper_next);
-}
-
-void
-outcome_diagnose(const struct queue_account *a, const struct spool_message *m,
-    const struct smtp_reply *reply, struct diagnosis *ret)
-{
-	struct diagnosis_facts facts = facts_of(a, m, reply);
-
-	outcome_judge(a, &facts, ret);
-}
-
-void
-outcome_step(const struct queue_account *a, const char *format, char *ret, size_t size)
-{
-	struct diagnosis_facts facts = facts_of(a, NULL, NULL);
-
-	diagnosis_step(format, &facts, ret, size);
-}
-
-/* "host:port [address]": true, with host (cut) and port, where it is another server than the account's. */
-static bool
-is_elsewhere(const struct queue_account *a, const char *endpoint, char *host, size_t size,
-    unsigned *ret_port)
-{
-	size_t all = strcspn(endpoint, " ");
-	const char *colon = memrchr(endpoint, ':', all);
-
-	if (colon == NULL || a->conf.port == 0)
-		return false; /* an API, or a domain whose servers DNS names */
-	(void)snprintf(host, size, "%.*s", (int)(colon - endpoint), endpoint);
-	*ret_port = (unsigned)strtoul(colon + 1, NULL, 10);
-	return *ret_port != 0 && (*ret_port != a->conf.port || strcasecmp(host, a->conf.host) != 0);
-}
-
-void
-outcome_diagnose_at(const struct queue_account *a, const struct spool_message *m,
-    const struct smtp_reply *reply, const char *endpoint, struct diagnosis *ret)
-{
-	struct diagnosis_facts facts = facts_of(a, m, reply);
-	char host[256];
-
-	if (endpoint == NULL || !is_elsewhere(a, endpoint, host, sizeof(host), &facts.port)) {
-		outcome_judge(a, &facts, ret);
-		return;
-	}
-	facts.host = host;
-	facts.tls = NULL;
-	diagnose(&facts, ret);
-	(void)snprintf(ret->next, sizeof(ret->next),
-	    "That was the server of then: the account submits to %s:%u now, and Frank tries there.",
-	    a->conf.host, a->conf.port);
-}
-
-void
-outcome_diagnose_recipient(struct queue *q, const struct queue_account *a,
-    const struct spool_message *m, const struct spool_recipient *r, struct diagnosis *ret)
-{
-	CLEANUP_FREE char *endpoint = spool_load_endpoint(q->spool, m->id, r->at);
-	char id[SPOOL_ID_LEN];
-
-	outcome_diagnose_at(a, m, &r->reply, endpoint, ret);
-	if (r->state != SPOOL_HELD)
-		return;
-	(void)spool_id_text(m->id, id);
-	if (r->reply.in_doubt)
-		(void)snprintf(ret->next, sizeof(ret->next),
-		    "Find out whether the recipient has it; then `frank queue release %s` sends it "
-		    "again, and `frank queue delete %s` does not.",
-		    id, id);
-	else
-		(void)snprintf(ret->next, sizeof(ret->next),
-		    "The message is held for a person: `frank queue release %s` lets it go.", id);
-}
-
-int
-outcome_reply_parse(const char *text, int stage, int fault, struct smtp_reply *ret)
-{
-	struct smtp_reply_parser p = {0};
-	const char *words = strstr(text, ": ");
-	int r;
-
-	*ret = (struct smtp_reply){.stage = stage > 0 && stage < SMTP_STAGE_COUNT
-						? (enum smtp_stage)stage
-						: SMTP_STAGE_NONE};
-	if (fault > 0 && fault < SMTP_FAULT_COUNT) {
-		ret->fault = (enum smtp_fault)fault;
-		ret->text = words == NULL ? NULL : strdup(words + 2);
-		return words != NULL && ret->text == NULL ? -ENOMEM : 0;
-	}
-	r = smtp_reply_parser_line(&p, text, strlen(text));
-	r = r < 0 ? r : smtp_reply_parser_take(&p, ret->stage, ret);
-	smtp_reply_parser_free(&p);
-	return r;
-}
-
-void
-outcome_reply_text(const struct smtp_reply *r, struct buf *out)
-{
-	if (r->code != 0)
-		(void)buf_printf(out, "%d%s%s%s%s", r->code, r->enhanced[0] != '\0' ? " " : "",
-		    r->enhanced, r->text != NULL ? " " : "", r->text == NULL ? "" : r->text);
-	else if (r->fault != SMTP_FAULT_NONE)
-		(void)buf_printf(out, "%s%s%s", smtp_fault_name(r->fault),
-		    r->text != NULL ? ": " : "", r->text == NULL ? "" : r->text);
-}
-
 /* ---- accounts ---- */
-
-bool
-account_is_at_fault(const struct queue_account *a)
-{
-	enum schedule_state s = schedule_account_state(&a->schedule);
-
-	return s != SCHEDULE_ACTIVE && s != SCHEDULE_UNREACHABLE && s != SCHEDULE_THROTTLED;
-}
 
 struct account_op {
 	struct commit_op op;
@@ -209,7 +67,7 @@ account_write(struct spool *spool, struct commit_op *op)
 
 	if (r == 0 && x->keep_until > 0)
 		r = spool_prolong(spool, a->name, x->keep_until);
-	outcome_reply_text(&a->reply, &why);
+	verdict_reply_text(&a->reply, &why);
 	return r < 0 ? r
 		     : spool_add_event(spool, x->at,
 			   schedule_state_name(schedule_account_state(&a->schedule)), 0, a->name,
@@ -244,7 +102,7 @@ log_account(const struct queue_account *a)
 		    a->keeper_text == NULL ? "its credential cannot be used." : a->keeper_text,
 		    a->keeper_next == NULL ? "" : a->keeper_next);
 	} else {
-		outcome_diagnose(a, NULL, &a->reply, &d);
+		verdict_on_reply(a, NULL, &a->reply, &d);
 		(void)buf_printf(&why, "The account cannot send: %s %s", d.text, d.next);
 	}
 	log_line(state == SCHEDULE_UNREACHABLE || state == SCHEDULE_THROTTLED ? LOG_LEVEL_WARNING
@@ -274,33 +132,6 @@ account_changed(struct queue *q, struct queue_account *a)
 	commit_add(q->commit, &x->op);
 }
 
-/* What a server says is true of the settings that it was asked with. */
-static void
-learn(struct queue_account *a, const struct smtp_reply *reply)
-{
-	CLEANUP_BUF struct buf at = BUF_INIT(4096);
-
-	(void)smtp_reply_copy(&a->reply, reply);
-	settings_server(&a->conf, &at);
-	free(a->learned_at);
-	a->learned_at = buf_take(&at);
-}
-
-void
-account_moved(struct queue *q, struct queue_account *a)
-{
-	CLEANUP_BUF struct buf now = BUF_INIT(4096);
-
-	settings_server(&a->conf, &now);
-	if (a->learned_at == NULL || *a->learned_at == '\0' ||
-	    strcmp(a->learned_at, buf_str(&now)) == 0)
-		return;
-	free(TAKE_PTR(a->learned_at));
-	smtp_reply_clear(&a->reply);
-	if (schedule_account_moved(&a->schedule))
-		account_changed(q, a);
-}
-
 void
 outcome_settle_account(struct queue *q, struct queue_account *a, unsigned round,
     const struct schedule_verdict *v, const struct smtp_reply *reply)
@@ -314,7 +145,7 @@ outcome_settle_account(struct queue *q, struct queue_account *a, unsigned round,
 	/* A try that fails as before still moves the next one. */
 	smtp_reply_clear(&a->reply);
 	if (v->account != SCHEDULE_ACTIVE && reply != NULL)
-		learn(a, reply);
+		account_learn(a, reply);
 	if (changed)
 		account_changed(q, a);
 }
@@ -341,7 +172,7 @@ log_recipient(struct queue *q, const struct delivery_message *d, const struct sp
 		notices_mail(q, d->account, d->message, r->state);
 	if (r->state == SPOOL_BOUNCED && !report_wanted(q, d->message, r, REPORT_FAILED))
 		sentence = "A message is given up, and its sender wants no report.";
-	outcome_reply_text(&r->reply, &reply);
+	verdict_reply_text(&r->reply, &reply);
 	log_line(bad ? LOG_LEVEL_ERROR
 		     : (r->state == SPOOL_BOUNCED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO),
 	    sentence == NULL ? "A message changes." : sentence,
@@ -523,7 +354,7 @@ record_done(struct commit_op *op, int r)
 	for (size_t i = 0; i < REPORTS_MAX; i++) {
 		struct spool_message *report = rec->reports[i];
 		struct queue_account *a =
-		    report == NULL ? NULL : account_by_name(q, report->account);
+		    report == NULL ? NULL : accounts_find(&q->accounts, report->account);
 
 		if (a != NULL && r == 0)
 			dispatch_wait(q, a, report->service, report->next);
@@ -659,7 +490,7 @@ apply_results(struct queue *q, struct delivery_job *j, const struct smtp_reply *
 		struct schedule_verdict v;
 
 		if (results[i].code < 200 || results[i].code >= 300)
-			outcome_diagnose(j->delivery->account, m, &results[i], &d);
+			verdict_on_reply(j->delivery->account, m, &results[i], &d);
 		v = schedule_verdict(&results[i], &d);
 		if (is_remainder(&results[i], &d) && some_delivered(results, j->count))
 			v.recipient = SCHEDULE_REQUEUED;
@@ -742,7 +573,7 @@ outcome_record(struct queue *q, struct delivery_job *j, const struct outcome *o)
 	} else if (reply != NULL) {
 		CLEANUP_BUF struct buf words = BUF_INIT(4096);
 
-		outcome_reply_text(reply, &words);
+		verdict_reply_text(reply, &words);
 		rec->words = buf_take(&words);
 		rec->stage = reply->stage;
 		rec->fault = reply->fault;
@@ -765,7 +596,7 @@ take_waiting(struct queue *q, uint64_t id)
 	if (d != NULL)
 		d->message = calloc(1, sizeof(*d->message));
 	if (d != NULL && d->message != NULL && spool_load(q->spool, id, true, d->message) == 0) {
-		d->account = account_by_name(q, d->message->account);
+		d->account = accounts_find(&q->accounts, d->message->account);
 		index = calloc(d->message->count + 1, sizeof(*index));
 		if (index != NULL && d->account != NULL)
 			rec = record_new(q, d, index, 0);
@@ -825,7 +656,7 @@ look_for_overdue(void *arg, const struct spool_glance *g)
 
 	if (!g->open || !g->waits || (g->expires >= x->now && !old))
 		return 0;
-	a = account_by_name(x->q, g->account);
+	a = accounts_find(&x->q->accounts, g->account);
 	/* A warning goes the way that the mail goes: one that could only come together with it is none. */
 	if (a != NULL && g->expires >= x->now &&
 	    schedule_account_state(&a->schedule) != SCHEDULE_ACTIVE)

@@ -194,7 +194,7 @@ fill_recipients(struct queue *q, const struct queue_account *a, const struct spo
 			b->text = "This host's mail system did not take the message. It was handed "
 				  "in while frankd was down, when nobody could say so at once.";
 		} else if (failed) {
-			outcome_diagnose_recipient(q, a, m, r, &ret->diagnoses[i]);
+			verdict_on_recipient(q->spool, a, m, r, &ret->diagnoses[i]);
 			b->text = ret->diagnoses[i].text;
 			b->next = ret->diagnoses[i].next;
 		}

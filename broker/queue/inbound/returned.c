@@ -71,7 +71,7 @@ any_account(struct queue *q)
 	const struct policy_strings *names = &q->settings->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
-		struct queue_account *a = account_by_name(q, names->items[i]);
+		struct queue_account *a = accounts_find(&q->accounts, names->items[i]);
 
 		if (can_report(a))
 			return a;
@@ -108,7 +108,7 @@ choose_way(struct queue *q, const struct service *v, const char *given, const ch
 	if (v != NULL)
 		service_decide(v, &claim, &d);
 	if (d.refused == NULL)
-		a = account_by_name(q, d.account->name);
+		a = accounts_find(&q->accounts, d.account->name);
 	else if (v == NULL)
 		a = any_account(q);
 	r = copy_to(&m->account, a == NULL ? "" : a->name);
@@ -143,7 +143,8 @@ settle_recipients(const struct queue *q, struct queue_account *a, struct spool_m
 static int
 make_report(struct queue *q, struct spool_message *m, struct spool_message **ret)
 {
-	struct queue_account *a = *m->account == '\0' ? NULL : account_by_name(q, m->account);
+	struct queue_account *a =
+	    *m->account == '\0' ? NULL : accounts_find(&q->accounts, m->account);
 	size_t *which = calloc(m->count + 1, sizeof(*which)), n;
 
 	*ret = NULL;
@@ -300,7 +301,8 @@ begin_content(struct returned *x)
 	if (which == NULL)
 		return -ENOMEM;
 	x->begun = true;
-	x->brief = settle_recipients(x->q, account_by_name(x->q, m->account), m, which, &n);
+	x->brief =
+	    settle_recipients(x->q, accounts_find(&x->q->accounts, m->account), m, which, &n);
 	free(which);
 	return x->brief || x->file_size <= x->q->settings->size_max ? 0 : -EFBIG;
 }
@@ -430,7 +432,7 @@ log_returned(const struct returned *x)
 	for (size_t i = 0; i < m->count; i++) {
 		CLEANUP_BUF struct buf reply = BUF_INIT(4096);
 
-		outcome_reply_text(&m->recipients[i].reply, &reply);
+		verdict_reply_text(&m->recipients[i].reply, &reply);
 		log_limited(x->q->log, who, is_settled(m) ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
 		    x->report != NULL ? "A message that was handed in while frankd was down is "
 					"refused and returned to its sender."
@@ -477,8 +479,8 @@ returned_finish(struct commit_op *op, int r)
 		log_returned(x);
 		tell(x);
 		if (report != NULL)
-			dispatch_wait(
-			    q, account_by_name(q, report->account), report->service, report->next);
+			dispatch_wait(q, accounts_find(&q->accounts, report->account),
+			    report->service, report->next);
 	} else if (report != NULL && (report->flags & SPOOL_BODY_FILE) != 0) {
 		spool_body_remove(q->spool, report->id);
 	}
@@ -639,7 +641,7 @@ returned_again(struct queue *q, struct spool_message *m, struct spool_message **
 	r = spool_load(q->spool, id, true, m);
 	if (r < 0)
 		return r;
-	a = account_by_name(q, m->account);
+	a = accounts_find(&q->accounts, m->account);
 	if (!can_report(a)) {
 		a = any_account(q);
 		r = copy_to(&m->account, a == NULL ? "" : a->name);

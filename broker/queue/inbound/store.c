@@ -142,7 +142,7 @@ store_message(
 	*s = (struct store){
 	    .op = {.write = store_write, .done = store_finish, .arg = q},
 	    .message = m,
-	    .account = account_by_name(q, m->account),
+	    .account = accounts_find(&q->accounts, m->account),
 	    .service = v,
 	    .done = done,
 	    .arg = arg,

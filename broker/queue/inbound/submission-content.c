@@ -452,7 +452,7 @@ static enum smtp_decision
 store(struct submission *s)
 {
 	struct transaction *t = s->t;
-	struct queue_account *a = account_by_name(s->q, t->message->account);
+	struct queue_account *a = accounts_find(&s->q->accounts, t->message->account);
 
 	log_rewrite(s);
 	s->storing = store_message(s->q, t->service, t->message, on_stored, s);

@@ -42,14 +42,14 @@ static const char host_record[] = "this host";
 /* Whom something is told about. Borrowed. */
 struct subject {
 	const char *name; /* in the spool */
-	struct notice *notices;
+	struct notification *notices;
 	bool configured, is_account;
 };
 
 static struct subject
 subject_of(const struct queue_account *a)
 {
-	return (struct subject){a->name, a->notices, a->configured, true};
+	return (struct subject){a->name, a->notified, a->configured, true};
 }
 
 /* Something to be told. Texts are owned; `kind` is constant. */
@@ -92,7 +92,7 @@ find_state(const struct queue_account *a, struct finding *f)
 		(void)buf_append_str(&f->next, a->keeper_next == NULL ? "" : a->keeper_next);
 		return;
 	}
-	outcome_diagnose(a, NULL, &a->reply, &d);
+	verdict_on_reply(a, NULL, &a->reply, &d);
 	(void)buf_append_str(&f->text, d.text);
 	(void)buf_append_str(&f->next, d.next);
 }
@@ -153,7 +153,7 @@ find_end(const struct queue *q, const struct queue_account *a, enum notice_class
 	f->kind = ends[class].kind;
 	f->level = (unsigned)days;
 	say_end(f, ends[class].what, until, now);
-	outcome_step(a, ends[class].next, step, sizeof(step));
+	verdict_step(a, ends[class].next, step, sizeof(step));
 	(void)buf_append_str(&f->next, step);
 }
 
@@ -165,7 +165,7 @@ find_mail(
 
 	/* known by what happened, so that only then the spool is looked into; but after a start by that
 	 * alone */
-	if (a->notices[class].kind == NULL && a->mail_looked_at)
+	if (a->notified[class].kind == NULL && a->mail_looked_at)
 		return;
 	if (spool_has_state(q->spool, a->name, state, notice_service) <= 0)
 		return;
@@ -219,10 +219,10 @@ dues_free(struct dues *d)
 }
 
 static void
-forget(struct notice *n)
+forget(struct notification *n)
 {
 	free(n->kind);
-	*n = (struct notice){0};
+	*n = (struct notification){0};
 }
 
 static void
@@ -238,7 +238,7 @@ weigh(struct queue *q, const struct subject *about, enum notice_class class,
     const struct finding *f, struct dues *dues, int64_t *at)
 {
 	const struct settings_notify *s = &q->settings->notify;
-	struct notice *n = &about->notices[class];
+	struct notification *n = &about->notices[class];
 	int64_t now = clock_now(&q->clock);
 	bool other = n->kind != NULL && strcmp(n->kind, f->kind) != 0;
 
@@ -246,7 +246,7 @@ weigh(struct queue *q, const struct subject *about, enum notice_class class,
 		int64_t told = n->told;
 
 		forget(n);
-		*n = (struct notice){
+		*n = (struct notification){
 		    .kind = strdup(f->kind), .since = now, .told = told, .level = NEVER_TOLD};
 	}
 	n->good = 0;
@@ -271,7 +271,7 @@ static void
 unweigh(struct queue *q, const struct subject *about, enum notice_class class, struct dues *dues,
     int64_t *at)
 {
-	struct notice *n = &about->notices[class];
+	struct notification *n = &about->notices[class];
 	struct finding f = {.kind = "recovered", .text = BUF_INIT(TEXT_MAX), .next = BUF_INIT(1)};
 
 	if (n->kind == NULL)
@@ -456,7 +456,7 @@ tell(struct queue *q, const struct due *first, size_t count)
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct notice *n = &first[i].about.notices[first[i].class];
+		struct notification *n = &first[i].about.notices[first[i].class];
 
 		if (!first[i].end) {
 			n->told = now;
@@ -613,8 +613,8 @@ on_look(evutil_socket_t fd, short what, void *arg)
 
 	if (q->settings == NULL || q->stopping)
 		return;
-	for (size_t i = 0; i < q->account_count; i++)
-		look_at(q, q->accounts[i], &dues, &at);
+	for (size_t i = 0; i < q->accounts.count; i++)
+		look_at(q, q->accounts.list[i], &dues, &at);
 	for (struct notice_listener *l = q->shown; l != NULL; l = l->next)
 		look_at_listener(q, l, &dues, &at);
 	tell_all(q, &dues);
@@ -640,24 +640,30 @@ notices_look(struct queue *q)
 static void
 load(void *arg, const struct spool_notice *n)
 {
-	struct notice *notices = arg;
+	struct notification *notices = arg;
 
 	if (n->class >= NOTICE_CLASSES)
 		return; /* of a later release */
-	notices[n->class] = (struct notice){
+	notices[n->class] = (struct notification){
 	    .kind = strdup(n->kind), .since = n->since, .told = n->told, .level = n->level};
 }
 
-void
+int
 notices_load(struct queue *q, struct queue_account *a)
 {
-	(void)spool_each_notice(q->spool, a->name, load, a->notices);
+	if (a->notified != NULL)
+		return 0;
+	a->notified = calloc(NOTICE_CLASSES, sizeof(*a->notified));
+	if (a->notified == NULL)
+		return -ENOMEM;
+	(void)spool_each_notice(q->spool, a->name, load, a->notified);
+	return 0;
 }
 
 bool
 notices_is_configured(struct queue *q, const char *about)
 {
-	const struct queue_account *a = account_by_name(q, about);
+	const struct queue_account *a = accounts_find(&q->accounts, about);
 
 	if (strncmp(about, listener_record, strlen(listener_record)) == 0)
 		return settings_find_listener(q->settings, about + strlen(listener_record)) != NULL;
@@ -715,22 +721,16 @@ notices_listener(struct queue *q, const struct message *m)
 }
 
 void
-notices_clear(struct queue_account *a)
-{
-	for (int i = 0; i < NOTICE_CLASSES; i++)
-		forget(&a->notices[i]);
-}
-
-void
 notices_mail(
     struct queue *q, struct queue_account *a, const struct spool_message *m, enum spool_state state)
 {
 	enum notice_class class = state == SPOOL_FAILED ? NOTICE_FAILED : NOTICE_MAIL_HELD;
-	struct notice *n = &a->notices[class];
+	struct notification *n = &a->notified[class];
 
 	if (strcmp(m->service, notice_service) == 0 || n->kind != NULL)
 		return;
-	*n = (struct notice){.kind = strdup(class == NOTICE_FAILED ? "mail-failed" : "mail-held"),
+	*n = (struct notification){
+	    .kind = strdup(class == NOTICE_FAILED ? "mail-failed" : "mail-held"),
 	    .since = clock_now(&q->clock),
 	    .level = NEVER_TOLD};
 	notices_look(q);

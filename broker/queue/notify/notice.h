@@ -36,7 +36,7 @@ enum notice_happening {
 enum { HAPPENED_PER_HOUR = 20 };
 
 /* Of an account. Zeroed: there is nothing to tell. */
-struct notice {
+struct notification {
 	char *kind;     /* what was or will be told; NULL: nothing */
 	int64_t since;  /* when it began to be so */
 	int64_t told;   /* last; 0: not yet */
@@ -50,16 +50,15 @@ struct notice_listener {
 	char *listener;
 	char *record; /* its name in the spool: "listener NAME", which no account is called */
 	int64_t expires, lifetime;
-	struct notice notices[NOTICE_CLASSES];
+	struct notification notices[NOTICE_CLASSES];
 };
 
 /* The service of mail that tells people: none about it is ever made. */
 extern const char notice_service[];
 
 int notices_init(struct queue *q);
-/* What the spool remembers of an account; once, when it becomes known. */
-void notices_load(struct queue *q, struct queue_account *a);
-void notices_clear(struct queue_account *a);
+/* Reads what the spool remembers of an account, unless that was done. 0 or -ENOMEM. */
+int notices_load(struct queue *q, struct queue_account *a);
 /* Is what a notice in the spool is about, an account or a listener, configured? */
 bool notices_is_configured(struct queue *q, const char *about);
 /* Something may have changed: looks in a moment. */

@@ -443,7 +443,7 @@ mail_account(struct queue *q, const char *about)
 	const struct policy_strings *names = &q->settings->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
-		struct queue_account *a = account_by_name(q, names->items[i]);
+		struct queue_account *a = accounts_find(&q->accounts, names->items[i]);
 
 		if (a != NULL && a->configured && *a->conf.mailbox != '\0' &&
 		    (about == NULL || strcmp(a->name, about) != 0) &&
