@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "base/log.h"
 
 enum { FIRST_ACTIVATED = 3, ACTIVATED_MAX = 64 };
+enum { LEFTOVER_STEP = 50, LEFTOVER_LONGEST = 10000 }; /* ms */
 
 static const struct {
 	const char *name;
@@ -72,12 +74,29 @@ socket_remove_stale(const struct sockaddr_un *address, int type, struct buf *why
 	return unlink(address->sun_path) < 0 ? -errno : 0;
 }
 
+/* The roles of a frankd that was killed answer until they see that it is gone. The state folder's lock is ours by now, so
+ * they will: they are waited for, and none of them is still writing when ours begin. */
+static int
+remove_stale_in_time(const struct sockaddr_un *address, int type, struct buf *why)
+{
+	static const struct timespec step = {.tv_nsec = LEFTOVER_STEP * 1000000};
+	int r = socket_remove_stale(address, type, why);
+
+	for (int waited = 0; r == -EADDRINUSE && waited < LEFTOVER_LONGEST;
+	     waited += LEFTOVER_STEP) {
+		(void)nanosleep(&step, NULL);
+		buf_clear(why);
+		r = socket_remove_stale(address, type, why);
+	}
+	return r;
+}
+
 static int
 make_one(struct sockets *s, enum socket_id id, const struct sockaddr_un *address, struct buf *why)
 {
 	CLEANUP_CLOSE int fd = -1;
 	mode_t mask;
-	int r = socket_remove_stale(address, defs[id].type, why);
+	int r = remove_stale_in_time(address, defs[id].type, why);
 
 	if (r < 0)
 		return r;

@@ -15,6 +15,7 @@ def run(ground, options):
     reload(f, sink)
     roles(f, sink)
     limits(f)
+    leftover(f)
     f.stop()
     down(f, sink)
     errors(f)
@@ -127,6 +128,19 @@ def roles(f, sink):
         sent += hand_in(f, 3, name)
         check(f'{name}: nothing is lost', wait_for(lambda: set(sent) <= set(ids(sink)), 60, 0.3), (len(sent), len(set(sent) & set(ids(sink))), f.shown(), f.log()[-500:]))
     check('the log names what died', 'frank-queue' in f.log() or 'queue' in f.log(), f.log()[-500:])
+
+
+def leftover(f):
+    """frankd alone is killed, and a role of it takes its time: the next one waits for it instead of failing."""
+    keeper = role_pids(f)['frank-keeper']
+    os.kill(keeper, signal.SIGSTOP)
+    f.p.kill()
+    f.p.wait(10)
+    later = threading.Timer(1.5, os.kill, (keeper, signal.SIGCONT))
+    later.start()
+    check('frankd killed: the next one waits for a role that is still there', f.start() and role_pids(f).get('frank-keeper') not in (None, keeper), f.log()[-800:])
+    later.join()
+    check('which is gone', wait_for(lambda: not alive(keeper), 20))
 
 
 def limits(f):
