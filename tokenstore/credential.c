@@ -18,14 +18,14 @@
 enum field_type { TYPE_SECRET, TYPE_TEXT, TYPE_NUMBER };
 enum { FIELD_HEAD = 8 };
 
-struct field_def {
+struct credential_field {
 	uint16_t number; /* for good */
 	uint16_t type;
 	size_t offset;
 };
 
 #define AT(member) offsetof(struct credential, member)
-static const struct field_def fields[] = {
+static const struct credential_field fields[] = {
     {1, TYPE_SECRET, AT(refresh_token)},
     {2, TYPE_SECRET, AT(previous_token)},
     {3, TYPE_SECRET, AT(access_token)},
@@ -57,19 +57,19 @@ static const struct field_def fields[] = {
 };
 
 static struct secret **
-as_secret(const struct credential *c, const struct field_def *f)
+as_secret(const struct credential *c, const struct credential_field *f)
 {
 	return (struct secret **)((uintptr_t)c + f->offset);
 }
 
 static char **
-as_text(const struct credential *c, const struct field_def *f)
+as_text(const struct credential *c, const struct credential_field *f)
 {
 	return (char **)((uintptr_t)c + f->offset);
 }
 
 static uint64_t *
-as_number(const struct credential *c, const struct field_def *f)
+as_number(const struct credential *c, const struct credential_field *f)
 {
 	return (uint64_t *)((uintptr_t)c + f->offset);
 }
@@ -91,7 +91,7 @@ credential_clear(struct credential *c)
 /* The octets of one field, or NULL where it is not there. `number` is room for one. */
 static const void *
 field_bytes(
-    const struct credential *c, const struct field_def *f, uint64_t *number, size_t *ret_len)
+    const struct credential *c, const struct credential_field *f, uint64_t *number, size_t *ret_len)
 {
 	const struct secret *s;
 	const char *text;
@@ -148,7 +148,7 @@ credential_pack(const struct credential *c, struct secret **ret)
 }
 
 static int
-take_field(struct credential *c, const struct field_def *f, const uint8_t *bytes, size_t len)
+take_field(struct credential *c, const struct credential_field *f, const uint8_t *bytes, size_t len)
 {
 	uint64_t number;
 
@@ -172,7 +172,7 @@ take_field(struct credential *c, const struct field_def *f, const uint8_t *bytes
 	}
 }
 
-static const struct field_def *
+static const struct credential_field *
 find_field(uint16_t number)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
@@ -188,7 +188,7 @@ credential_unpack(const uint8_t *bytes, size_t len, struct credential *ret)
 
 	*ret = (struct credential){0};
 	while (len > 0) {
-		const struct field_def *f;
+		const struct credential_field *f;
 		uint16_t head[2];
 		uint32_t size;
 		int r;

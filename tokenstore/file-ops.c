@@ -197,3 +197,18 @@ file_write_full(const struct file_ops *ops, int fd, const void *from, size_t len
 	}
 	return 0;
 }
+
+int
+file_put(
+    const struct file_ops *ops, int dir, const char *name, int flags, const void *bytes, size_t len)
+{
+	int fd = ops->openat(ops->arg, dir, name, O_WRONLY | flags, 0600), r;
+
+	if (fd < 0)
+		return fd;
+	r = file_write_full(ops, fd, bytes, len, 0);
+	if (r == 0)
+		r = ops->fdatasync(ops->arg, fd);
+	(void)ops->close(ops->arg, fd);
+	return r;
+}

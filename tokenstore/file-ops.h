@@ -40,5 +40,9 @@ extern const struct file_ops file_ops_system;
  * negative errno. */
 ssize_t file_read_full(const struct file_ops *ops, int fd, void *to, size_t len, off_t at);
 int file_write_full(const struct file_ops *ops, int fd, const void *from, size_t len, off_t at);
+/* Writes a whole file and syncs its octets; `flags` are O_CREAT and O_TRUNC as for open(2), the mode is
+ * 0600. 0 or negative errno: then the file is there in part, or not at all. */
+int file_put(const struct file_ops *ops, int dir, const char *name, int flags, const void *bytes,
+    size_t len);
 
 #endif

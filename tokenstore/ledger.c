@@ -30,15 +30,15 @@ enum {
 	READ_AT_ONCE = 256
 };
 
-struct entry {
+struct ledger_entry {
 	uint8_t account[SEAL_HASH];
 	uint64_t sequence;
 	uint64_t zero;
 	uint8_t mac[ENTRY_MAC];
 };
-_Static_assert(sizeof(struct entry) == ENTRY, "the entry's layout is the format");
+_Static_assert(sizeof(struct ledger_entry) == ENTRY, "the entry's layout is the format");
 
-struct place {
+struct ledger_place {
 	uint8_t account[SEAL_HASH];
 	uint64_t sequence; /* 0: a free place of the table */
 	uint32_t index;    /* in the file */
@@ -49,28 +49,28 @@ struct ledger {
 	int fd;
 	struct secret *key;
 	uint8_t store_id[STORE_ID];
-	struct place *table;
+	struct ledger_place *table;
 	size_t room, used;
 	uint32_t entries; /* in the file, sound or not */
 };
 
 static int
-entry_mac(
-    const struct ledger *l, const struct secret *key, const struct entry *e, uint8_t ret[ENTRY_MAC])
+entry_mac(const struct ledger *l, const struct secret *key, const struct ledger_entry *e,
+    uint8_t ret[ENTRY_MAC])
 {
-	uint8_t input[offsetof(struct entry, mac) + STORE_ID], mac[SEAL_HASH];
+	uint8_t input[offsetof(struct ledger_entry, mac) + STORE_ID], mac[SEAL_HASH];
 	int r;
 
-	memcpy(input, e, offsetof(struct entry, mac));
-	memcpy(input + offsetof(struct entry, mac), l->store_id, STORE_ID);
+	memcpy(input, e, offsetof(struct ledger_entry, mac));
+	memcpy(input + offsetof(struct ledger_entry, mac), l->store_id, STORE_ID);
 	r = seal_hmac(secret_bytes(key), input, sizeof(input), mac);
 	memcpy(ret, mac, ENTRY_MAC);
 	return r;
 }
 
 /* The place of an account, or the free one where it belongs. */
-static struct place *
-find_place(struct place *table, size_t room, const uint8_t account[SEAL_HASH])
+static struct ledger_place *
+find_place(struct ledger_place *table, size_t room, const uint8_t account[SEAL_HASH])
 {
 	uint64_t hash;
 
@@ -84,7 +84,7 @@ static int
 make_room(struct ledger *l)
 {
 	size_t room = l->room == 0 ? FIRST_ROOM : l->room * 2;
-	struct place *table;
+	struct ledger_place *table;
 
 	if (l->room != 0 && l->used + 1 <= l->room / 4 * 3)
 		return 0;
@@ -102,9 +102,9 @@ make_room(struct ledger *l)
 
 static int
 remember(struct ledger *l, const uint8_t account[SEAL_HASH], uint64_t sequence, uint32_t index,
-    struct place **ret)
+    struct ledger_place **ret)
 {
-	struct place *p;
+	struct ledger_place *p;
 	int r = make_room(l);
 
 	if (r < 0)
@@ -141,7 +141,7 @@ derive(const struct ledger *l, const struct secret *master, struct secret **ret)
 
 /* 1, 0, or negative errno. */
 static int
-is_authentic(const struct ledger *l, const struct secret *key, const struct entry *e)
+is_authentic(const struct ledger *l, const struct secret *key, const struct ledger_entry *e)
 {
 	uint8_t mac[ENTRY_MAC];
 	int r = key == NULL ? 0 : entry_mac(l, key, e, mac);
@@ -154,8 +154,8 @@ is_authentic(const struct ledger *l, const struct secret *key, const struct entr
 static int
 load(struct ledger *l, const struct secret *old, unsigned *ret_bad)
 {
-	struct entry entries[READ_AT_ONCE];
-	struct place *p;
+	struct ledger_entry entries[READ_AT_ONCE];
+	struct ledger_place *p;
 
 	for (;;) {
 		ssize_t n = file_read_full(
@@ -234,9 +234,9 @@ ledger_get(const struct ledger *l, const uint8_t account[SEAL_HASH])
 }
 
 static int
-make_entry(const struct ledger *l, const struct place *p, struct entry *ret)
+make_entry(const struct ledger *l, const struct ledger_place *p, struct ledger_entry *ret)
 {
-	*ret = (struct entry){.sequence = htole64(p->sequence)};
+	*ret = (struct ledger_entry){.sequence = htole64(p->sequence)};
 	memcpy(ret->account, p->account, SEAL_HASH);
 	return entry_mac(l, l->key, ret, ret->mac);
 }
@@ -244,8 +244,8 @@ make_entry(const struct ledger *l, const struct place *p, struct entry *ret)
 int
 ledger_set(struct ledger *l, const uint8_t account[SEAL_HASH], uint64_t sequence)
 {
-	struct entry e;
-	struct place *p;
+	struct ledger_entry e;
+	struct ledger_place *p;
 	int r = remember(l, account, sequence, l->entries, &p);
 
 	if (r < 0)
@@ -264,7 +264,7 @@ ledger_rekey(struct ledger *l, const struct secret *master)
 	int r = derive(l, master, &l->key);
 
 	for (size_t i = 0; i < l->room && r == 0; i++) {
-		struct entry e;
+		struct ledger_entry e;
 
 		if (l->table[i].sequence == 0)
 			continue;

@@ -25,13 +25,17 @@
  * Associated data: the whole header. So every octet of a slot is covered: the header by its own
  * check and by the tag, the rest by the tag, the last eight by being equal to the mark.
  *
- * Told apart:
- *   torn      the header is sound and the tag is not, and the mark at the end is another: the write
- * did not get there damaged   anything else that is not authentic. A tear inside the header or the
- * last eight octets (a disk writes each as one sector) or one that left out a part in the middle
- * counts as damaged too, which is the careful side: a damaged slot is never written over, a torn
- * one is. swapped, other store, other key: the header says so; swapped is believed only of an
- * authentic record.
+ * What slot_unpack tells apart:
+ *
+ *   torn       the header is sound, the tag is not, and the mark at the end is another: the write did
+ *              not get there
+ *   damaged    anything else that is not authentic
+ *   swapped, other store, other key
+ *              the header says so; swapped is believed of an authentic record alone
+ *
+ * A tear inside the header or the last eight octets (a disk writes each as one sector), or one that
+ * left out a part in the middle, counts as damaged too. That is the careful side: a damaged slot is
+ * never written over, a torn one is.
  */
 #include "tokenstore/slot.h"
 
@@ -42,7 +46,7 @@
 
 #include "base/buf.h"
 
-struct header {
+struct slot_header {
 	uint8_t magic[8];
 	uint32_t slot;
 	uint32_t length;
@@ -56,7 +60,7 @@ struct header {
 	uint8_t zero[24];
 	uint8_t check[8];
 };
-_Static_assert(sizeof(struct header) == SLOT_HEADER, "the header's layout is the format");
+_Static_assert(sizeof(struct slot_header) == SLOT_HEADER, "the header's layout is the format");
 
 static const uint8_t magic[8] = {'F', 'R', 'A', 'N', 'K', 'T', 'K', '1'};
 
@@ -67,10 +71,10 @@ slot_account_tag(const uint8_t store_id[STORE_ID], const char *account, uint8_t 
 }
 
 static int
-header_check(const struct header *h, uint8_t ret[8])
+header_check(const struct slot_header *h, uint8_t ret[8])
 {
 	uint8_t hash[SEAL_HASH];
-	int r = seal_sha256(h, offsetof(struct header, check), NULL, 0, hash);
+	int r = seal_sha256(h, offsetof(struct slot_header, check), NULL, 0, hash);
 
 	memcpy(ret, hash, 8);
 	return r;
@@ -95,7 +99,7 @@ slot_pack(const struct slot_keys *keys, unsigned slot, uint64_t sequence, uint64
 {
 	size_t capacity = slot_capacity(slot_size), len = secret_len(payload);
 	CLEANUP_SECRET struct secret *padded = NULL;
-	struct header h = {.slot = htole32(slot),
+	struct slot_header h = {.slot = htole32(slot),
 	    .length = htole32((uint32_t)len),
 	    .sequence = htole64(sequence),
 	    .generation = htole64(generation)};
@@ -141,7 +145,7 @@ is_zero(const uint8_t *p, size_t len)
 
 /* Opens what follows a sound header of ours. */
 static enum slot_verdict
-open_payload(const struct slot_keys *keys, const struct header *h, const uint8_t *from,
+open_payload(const struct slot_keys *keys, const struct slot_header *h, const uint8_t *from,
     size_t slot_size, struct secret **ret)
 {
 	size_t capacity = slot_capacity(slot_size), len = le32toh(h->length);
@@ -173,7 +177,7 @@ slot_unpack(const struct slot_keys *keys, unsigned slot, const uint8_t *from, si
 {
 	CLEANUP_SECRET struct secret *payload = NULL;
 	enum slot_verdict verdict;
-	struct header h;
+	struct slot_header h;
 	uint8_t check[8];
 
 	*ret = (struct slot_content){0};

@@ -4,41 +4,95 @@
  *
  * The directory:
  *
- *     keyslots          the wrapped master key
- *     ledger            how often each account was written
- *     NAME.cred         an account: two slots, of 16 KiB each or of 48 KiB each, and nothing else
- *     NAME.cred.new     a file being written whole, before it is renamed
+ *     keyslots                     the wrapped master key
+ *     ledger                       how often each account was written
+ *     NAME.cred                    an account: two slots, of 16 KiB each or of 48 KiB each, and nothing else
+ *     NAME.cred.new                a file being written whole, before it is renamed
  *     .spare-small, .spare-large   zeros, of which the file of an account is made on a full disk
- *     NAME.cred.aside-N kept because it could not be explained; the store never looks at it again
+ *     NAME.cred.aside-N            kept because it could not be explained; the store never looks at it again
  *
  * NAME is the account's name; octets other than letters, digits, '-', '_', '@' and '.' (not first)
  * are %HH. Where that is longer than 200 octets it is "%h" and the account's tag in hexadecimal.
  *
  * Rules of writing:
- *   - Sequence n+1 goes into the slot that does not hold n, in one pwrite of the whole slot, then
- * fdatasync. Only after that is n+1 the last record. A write that failed is repeated into the same
- * slot, never into the other.
- *   - A first record, a record too large for the slots, and one that must not touch the present
- * file are written as a whole new file: both slots written (the other one as zeros, so that its
- * blocks exist), fdatasync, rename, fsync of the directory.
- *   - A file that is set aside first gets a second name by link(2), then rename(2) replaces its
- * first: at no moment is the name without a file, and nothing is deleted.
  *
- * Judging a file: the record is the authentic one with the highest sequence. The other slot may
- * hold the record before it, zeros, or a torn write. The ledger's sequence is at most that of the
- * last durable record; where it is higher than what is found, a damaged slot explains it (then the
- * one that is left is used) or an older copy was put back (then nothing is used: its refresh token
- * has probably been replaced since, and presenting it could end the newer one).
+ *   - Sequence n+1 goes into the slot that does not hold n, in one pwrite of the whole slot, then
+ *     fdatasync. Only after that is n+1 the last record. A write that failed is repeated into the
+ *     same slot, never into the other.
+ *   - A first record, a record too large for the slots, and one that must not touch the present file
+ *     are written as a whole new file: both slots written (the other one as zeros, so that its blocks
+ *     exist), fdatasync, rename, fsync of the directory.
+ *   - A file that is set aside first gets a second name by link(2), then rename(2) replaces its
+ *     first: at no moment is the name without a file, and nothing is deleted.
+ *
+ * Judging a file: the record is the authentic one with the highest sequence. The other slot may hold
+ * the record before it, zeros, or a torn write. The ledger's sequence is at most that of the last
+ * durable record; where it is higher than what is found, a damaged slot explains it (then the one
+ * that is left is used) or an older copy was put back (then nothing is used: its refresh token has
+ * probably been replaced since, and presenting it could end the newer one).
+ *
+ * A new master key, and the crash at each step:
+ *
+ *   1. "keyslots" is replaced by one in which the new key stands in every slot and the key before is
+ *      sealed under the new one (FRANKKS2). Before the rename the store is as it was; after it every
+ *      record still opens, by the key before.
+ *   2. Each record is written anew, whole, under the new key, by renaming a file over the one before:
+ *      a file holds records of one key only, and none of the key before stays in it. The order does
+ *      not matter, nor does it matter how often this is interrupted.
+ *   3. The ledger is written anew in place. Its entries count under either key meanwhile.
+ *   4. "keyslots" is replaced by one without the key before (FRANKKS1).
+ *
+ * A file whose record cannot be used under either key (torn to pieces, of another store, an old copy
+ * put back) stays as it is; it could not be opened before either.
  */
-#include "tokenstore/store-internal.h"
+#include "tokenstore/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { ASIDE_MAX = 1000 };
+#include "base/buf.h"
+#include "tokenstore/ledger.h"
+
+enum { NAME_LONGEST = 200, NAME_SIZE = NAME_LONGEST + 8, ASIDE_MAX = 1000 };
 enum { FILE_SMALL = 2 * SLOT_SMALL, FILE_LARGE = 2 * SLOT_LARGE };
+
+/* A master key and the name by which records know it. */
+struct store_key {
+	struct secret *master;
+	uint8_t id[STORE_KEY_ID];
+};
+
+struct store {
+	const struct file_ops *ops;
+	int dir;
+	uint8_t store_id[STORE_ID];
+	struct store_key key;
+	struct store_key
+	    old;       /* the master key before, while the store is re-sealed; else no master */
+	unsigned slot; /* the key slot that opened the store */
+	struct ledger *ledger;
+	unsigned ledger_bad;
+	int ledger_error;
+	bool has_spares; /* they are all there */
+};
+
+struct store_account {
+	struct store *store;
+	uint8_t tag[SEAL_HASH]; /* names the account */
+	char file[NAME_SIZE];
+	enum file_status status;
+	size_t slot_size; /* of the file on disk; 0: none to write into */
+	unsigned slot;    /* that holds the last record */
+	uint64_t sequence, generation;
+	uint8_t mark[SLOT_MARK];      /* of the last record */
+	uint8_t key_id[STORE_KEY_ID]; /* of the key that the last record is sealed under */
+	bool seen;                    /* slot, mark and key_id are of a record on disk */
+	bool kept;                    /* the present file already has its second name */
+	bool unsynced; /* the present file was renamed, and the directory not synced */
+	struct secret *payload;
+};
 
 static const char record_suffix[] = ".cred";
 
@@ -59,18 +113,13 @@ is_record(void *arg, const char *name)
 	return strstr(name, record_suffix) != NULL;
 }
 
-int
-store_write_keyslots(const struct file_ops *ops, int dir, const struct buf *bytes)
+/* Puts octets in the place of "keyslots", whole and synced. 0 or negative errno: then the file is the one before
+ * or the new one, and both are whole. */
+static int
+write_keyslots(const struct file_ops *ops, int dir, const struct buf *bytes)
 {
-	int fd = ops->openat(ops->arg, dir, "keyslots.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	int r;
+	int r = file_put(ops, dir, "keyslots.new", O_CREAT | O_TRUNC, bytes->data, bytes->len);
 
-	if (fd < 0)
-		return fd;
-	r = file_write_full(ops, fd, bytes->data, bytes->len, 0);
-	if (r == 0)
-		r = ops->fdatasync(ops->arg, fd);
-	(void)ops->close(ops->arg, fd);
 	if (r == 0)
 		r = ops->renameat(ops->arg, dir, "keyslots.new", "keyslots");
 	if (r == 0)
@@ -88,11 +137,13 @@ make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kind,
 	if (r == 0)
 		r = keyslots_create(kind, provider, random, wall, ret);
 	mem_wipe(random, sizeof(random));
-	return r < 0 ? r : store_write_keyslots(ops, dir, ret);
+	return r < 0 ? r : write_keyslots(ops, dir, ret);
 }
 
-int
-store_read_keyslots(const struct file_ops *ops, int dir, struct buf *ret)
+/* 0 with the octets of "keyslots", -ENOENT, or negative errno. A file too long is read one octet further
+ * than any sound one. */
+static int
+read_keyslots(const struct file_ops *ops, int dir, struct buf *ret)
 {
 	int fd = ops->openat(ops->arg, dir, "keyslots", O_RDONLY, 0);
 	ssize_t n;
@@ -114,7 +165,7 @@ read_or_make_keyslots(const struct file_ops *ops, int dir, enum keyslot_kind kin
     const struct secret *provider, uint64_t wall, struct buf *ret, bool *ret_new,
     enum store_trouble *ret_trouble)
 {
-	int r = store_read_keyslots(ops, dir, ret);
+	int r = read_keyslots(ops, dir, ret);
 
 	if (r != -ENOENT)
 		return r;
@@ -159,8 +210,9 @@ open_keyslots(const struct buf *file, enum keyslot_kind kind, const struct secre
 	return meaning[v].error;
 }
 
-int
-store_key_set(struct store_key *k, struct secret *master, const uint8_t store_id[STORE_ID])
+/* Names a master key. 0 or negative errno; `master` is taken on success. */
+static int
+key_set(struct store_key *k, struct secret *master, const uint8_t store_id[STORE_ID])
 {
 	int r = seal_hkdf(secret_bytes(master), MASTER_KEY, store_id, STORE_ID, "frank key id 1",
 	    k->id, STORE_KEY_ID);
@@ -170,8 +222,8 @@ store_key_set(struct store_key *k, struct secret *master, const uint8_t store_id
 	return r;
 }
 
-void
-store_key_clear(struct store_key *k)
+static void
+key_clear(struct store_key *k)
 {
 	(void)secret_free(k->master);
 	*k = (struct store_key){0};
@@ -185,13 +237,13 @@ take_keys(struct store *s, struct keys *keys)
 
 	memcpy(s->store_id, keys->store_id, STORE_ID);
 	s->slot = keys->slot;
-	r = store_key_set(&s->key, keys->master, s->store_id);
+	r = key_set(&s->key, keys->master, s->store_id);
 	if (r < 0)
 		return r;
 	keys->master = NULL;
 	if (keys->previous == NULL)
 		return 0;
-	r = store_key_set(&s->old, keys->previous, s->store_id);
+	r = key_set(&s->old, keys->previous, s->store_id);
 	if (r == 0)
 		keys->previous = NULL;
 	return r;
@@ -217,13 +269,7 @@ make_spare(struct store *s, const struct spare *spare)
 		return 0;
 	if (zeros == NULL)
 		return -ENOMEM;
-	fd = ops->openat(ops->arg, s->dir, ".spare.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	if (fd < 0)
-		return fd;
-	r = file_write_full(ops, fd, zeros, 2 * spare->slot_size, 0);
-	if (r == 0)
-		r = ops->fdatasync(ops->arg, fd);
-	(void)ops->close(ops->arg, fd);
+	r = file_put(ops, s->dir, ".spare.new", O_CREAT | O_TRUNC, zeros, 2 * spare->slot_size);
 	return r < 0 ? r : ops->renameat(ops->arg, s->dir, ".spare.new", spare->name);
 }
 
@@ -278,8 +324,8 @@ store_free(struct store *s)
 {
 	if (s != NULL) {
 		(void)ledger_free(s->ledger);
-		store_key_clear(&s->key);
-		store_key_clear(&s->old);
+		key_clear(&s->key);
+		key_clear(&s->old);
 		free(s);
 	}
 	return NULL;
@@ -291,7 +337,7 @@ store_try_key(const struct store *s, enum keyslot_kind kind, const struct secret
 	struct buf file CLEANUP_BUF = BUF_INIT_WIPE(KEYSLOTS_FILE_MAX + 1);
 	struct keys keys = {0};
 	enum store_trouble trouble;
-	int r = store_read_keyslots(s->ops, s->dir, &file);
+	int r = read_keyslots(s->ops, s->dir, &file);
 
 	if (r == 0)
 		r = open_keyslots(&file, kind, provider, &keys, &trouble);
@@ -303,7 +349,7 @@ int
 store_exists(const struct file_ops *ops, int dir)
 {
 	struct buf file CLEANUP_BUF = BUF_INIT_WIPE(KEYSLOTS_FILE_MAX + 1);
-	int r = store_read_keyslots(ops, dir, &file);
+	int r = read_keyslots(ops, dir, &file);
 
 	if (r == -ENOENT)
 		r = ops->list(ops->arg, dir, is_record, NULL);
@@ -424,12 +470,23 @@ file_status_text(enum file_status s)
 	return status_texts[s];
 }
 
+static const char hex[] = "0123456789abcdef";
+
+/* What two digits of a file's name stand for; -1 where they are none. */
+static int
+hex_octet(const char *digits)
+{
+	const char *high = memchr(hex, digits[0], 16);
+	const char *low = high == NULL ? NULL : memchr(hex, digits[1], 16);
+
+	return low == NULL ? -1 : (int)((high - hex) * 16 + (low - hex));
+}
+
 static void
 file_name(const char *account, const uint8_t tag[SEAL_HASH], char ret[NAME_SIZE])
 {
 	static const char plain[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_@.";
-	static const char hex[] = "0123456789abcdef";
 	size_t at = 0;
 
 	for (const char *p = account; *p != '\0' && at <= NAME_LONGEST; p++) {
@@ -604,17 +661,23 @@ read_account(struct store_account *a)
 		judge(a, bytes, slot_size);
 }
 
+/* An account that was not read yet. */
+static struct store_account *
+account_new(struct store *s)
+{
+	struct store_account *a = calloc(1, sizeof(*a));
+
+	if (a != NULL)
+		a->store = s;
+	return a;
+}
+
 int
 store_account_open(struct store *s, const char *account, struct store_account **ret)
 {
-	struct store_account *a = calloc(1, sizeof(*a));
-	int r = -ENOMEM;
+	struct store_account *a = account_new(s);
 
-	if (a != NULL) {
-		a->store = s;
-		r = slot_account_tag(s->store_id, account, a->tag);
-	}
-	if (r < 0) {
+	if (a == NULL || slot_account_tag(s->store_id, account, a->tag) < 0) {
 		free(a);
 		return -ENOMEM;
 	}
@@ -628,7 +691,6 @@ store_account_open(struct store *s, const char *account, struct store_account **
 static int
 name_of_file(const char *file, char ret[NAME_SIZE])
 {
-	static const char hex[] = "0123456789abcdef";
 	size_t len = strlen(file), at = 0, end;
 
 	if (len < sizeof(record_suffix) || len >= NAME_SIZE)
@@ -638,17 +700,15 @@ name_of_file(const char *file, char ret[NAME_SIZE])
 	    memcmp(file, "%h", 2) == 0)
 		return -EINVAL;
 	for (size_t i = 0; i < end; i++) {
-		const char *high, *low;
+		int octet = (unsigned char)file[i];
 
-		ret[at++] = file[i];
-		if (file[i] != '%')
-			continue;
-		high = i + 2 < end ? memchr(hex, file[i + 1], 16) : NULL;
-		low = i + 2 < end ? memchr(hex, file[i + 2], 16) : NULL;
-		if (high == NULL || low == NULL)
+		if (file[i] == '%') {
+			octet = i + 2 < end ? hex_octet(file + i + 1) : -1;
+			i += 2;
+		}
+		if (octet < 0)
 			return -EINVAL;
-		ret[at - 1] = (char)((high - hex) * 16 + (low - hex));
-		i += 2;
+		ret[at++] = (char)octet;
 	}
 	ret[at] = '\0';
 	return strlen(ret) == at ? 0 : -EINVAL;
@@ -658,19 +718,17 @@ name_of_file(const char *file, char ret[NAME_SIZE])
 static int
 tag_of_file(const char *file, uint8_t ret[SEAL_HASH])
 {
-	static const char hex[] = "0123456789abcdef";
 
 	if (memcmp(file, "%h", 2) != 0 ||
 	    strlen(file) != 2 + 2 * SEAL_HASH + strlen(record_suffix) ||
 	    strcmp(file + 2 + 2 * SEAL_HASH, record_suffix) != 0)
 		return -EINVAL;
 	for (size_t i = 0; i < SEAL_HASH; i++) {
-		const char *high = memchr(hex, file[2 + 2 * i], 16),
-			   *low = memchr(hex, file[3 + 2 * i], 16);
+		int octet = hex_octet(file + 2 + 2 * i);
 
-		if (high == NULL || low == NULL)
+		if (octet < 0)
 			return -EINVAL;
-		ret[i] = (uint8_t)((high - hex) * 16 + (low - hex));
+		ret[i] = (uint8_t)octet;
 	}
 	return 0;
 }
@@ -678,30 +736,26 @@ tag_of_file(const char *file, uint8_t ret[SEAL_HASH])
 int
 store_account_open_file(struct store *s, const char *file, struct store_account **ret)
 {
-	char name[NAME_SIZE], back[NAME_SIZE];
+	char name[NAME_SIZE];
 	struct store_account *a;
 	int r = name_of_file(file, name);
 
 	if (r == 0) {
 		r = store_account_open(s, name, ret);
-		if (r < 0)
+		if (r < 0 || strcmp((*ret)->file, file) == 0)
 			return r;
-		(void)snprintf(back, sizeof(back), "%s", (*ret)->file);
-		if (strcmp(back, file) == 0)
-			return 0;
 		*ret = store_account_free(*ret); /* not as we write it: not ours */
 		return -EINVAL;
 	}
-	a = calloc(1, sizeof(*a));
+	a = account_new(s);
 	if (a == NULL)
 		return -ENOMEM;
-	a->store = s;
 	r = tag_of_file(file, a->tag);
 	if (r < 0) {
 		free(a);
 		return r;
 	}
-	(void)snprintf(a->file, sizeof(a->file), "%s", file);
+	memcpy(a->file, file, strlen(file) + 1);
 	read_account(a);
 	*ret = a;
 	return 0;
@@ -870,23 +924,14 @@ static int
 write_file(struct store_account *a, const char *name, const uint8_t *bytes, size_t slot_size)
 {
 	const struct file_ops *ops = a->store->ops;
-	int flags = O_WRONLY | O_CREAT | O_TRUNC, r = 0;
+	int dir = a->store->dir,
+	    r = file_put(ops, dir, name, O_CREAT | O_TRUNC, bytes, 2 * slot_size);
 
-	for (int i = 0; i < 2; i++) {
-		int fd = ops->openat(ops->arg, a->store->dir, name, flags, 0600);
-
-		r = fd < 0 ? fd : file_write_full(ops, fd, bytes, 2 * slot_size, 0);
-		if (r == 0)
-			r = ops->fdatasync(ops->arg, fd);
-		if (fd >= 0)
-			(void)ops->close(ops->arg, fd);
-		if ((r != -ENOSPC && r != -EDQUOT) || i == 1 ||
-		    ops->renameat(ops->arg, a->store->dir, spare_of(slot_size), name) < 0)
-			return r;
-		a->store->has_spares = false;
-		flags = O_WRONLY;
-	}
-	return r;
+	if ((r != -ENOSPC && r != -EDQUOT) ||
+	    ops->renameat(ops->arg, dir, spare_of(slot_size), name) < 0)
+		return r;
+	a->store->has_spares = false;
+	return file_put(ops, dir, name, 0, bytes, 2 * slot_size);
 }
 
 static int
@@ -1007,4 +1052,264 @@ store_account_write(
 	if (r < 0)
 		a->store->ledger_error = r;
 	return 0;
+}
+
+/* ---- keys ---- */
+
+/* The present file, opened keys for changing it: the store's own. */
+static int
+read_present(const struct store *s, struct buf *file, struct keys *ret)
+{
+	*ret = (struct keys){.master = s->key.master, .previous = s->old.master, .slot = s->slot};
+	memcpy(ret->store_id, s->store_id, STORE_ID);
+	return read_keyslots(s->ops, s->dir, file);
+}
+
+int
+store_keys_peek(const struct file_ops *ops, int dir, struct store_keys *ret)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	int r = read_keyslots(ops, dir, &file);
+
+	*ret = (struct store_keys){.opened = KEYSLOTS_MAX};
+	if (r == 0 && keyslots_list((const uint8_t *)buf_str(&file), file.len, ret->slots,
+			  &ret->count) != KEYSLOTS_GOOD)
+		r = -EBADMSG;
+	return r;
+}
+
+int
+store_key_slot(const struct store *s, const struct secret *key, bool passphrase)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+
+	if (read_keyslots(s->ops, s->dir, &file) < 0)
+		return -1;
+	return keyslots_match(&file, key, passphrase, 0);
+}
+
+int
+store_keys_list(const struct store *s, struct store_keys *ret)
+{
+	int r = store_keys_peek(s->ops, s->dir, ret);
+
+	ret->opened = s->slot;
+	ret->resealing = s->old.master != NULL;
+	return r;
+}
+
+int
+store_key_add(struct store *s, enum keyslot_kind kind, const struct secret *key, uint64_t wall)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	struct buf next CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	uint8_t random[KEYSLOT_RANDOM];
+	struct keys keys;
+	int r = read_present(s, &file, &keys);
+
+	if (r == 0 && !keyslot_key_fits(kind, key))
+		r = -EINVAL;
+	if (r == 0 && keyslots_match(&file, key, kind == KEYSLOT_PASSPHRASE, 0) >= 0)
+		r = -EEXIST;
+	if (r == 0)
+		r = s->ops->random(s->ops->arg, random, sizeof(random));
+	if (r == 0)
+		r = keyslots_add(&file, &keys, kind, key, random, wall, &next);
+	return r < 0 ? r : write_keyslots(s->ops, s->dir, &next);
+}
+
+int
+store_key_remove(struct store *s, unsigned slot)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	struct buf next CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	struct keys keys;
+	int r = read_present(s, &file, &keys);
+
+	if (r == 0)
+		r = keyslots_remove(&file, &keys, slot, &next);
+	if (r == 0)
+		r = write_keyslots(s->ops, s->dir, &next);
+	if (r == 0 && slot == s->slot)
+		s->slot = KEYSLOTS_MAX; /* what opened the store opens it no more */
+	else if (r == 0 && slot < s->slot && s->slot < KEYSLOTS_MAX)
+		s->slot--;
+	return r;
+}
+
+/* Finds for every slot what opens it. */
+static int
+match_slots(const struct buf *file, const struct store_opener *by, size_t count, unsigned slots,
+    const struct secret *ret[KEYSLOTS_MAX], unsigned *ret_slot)
+{
+	for (size_t i = 0; i < count; i++)
+		for (int at = 0; at >= 0 && (unsigned)at < slots; at++) {
+			at = keyslots_match(file, by[i].key, by[i].passphrase, (unsigned)at);
+			if (at < 0)
+				break;
+			ret[at] = by[i].key;
+		}
+	for (unsigned i = 0; i < slots; i++)
+		if (ret[i] == NULL) {
+			*ret_slot = i;
+			return -ENOKEY;
+		}
+	return 0;
+}
+
+static int
+write_rotated(struct store *s, const struct buf *file, const struct keys *keys,
+    const struct secret *const by[KEYSLOTS_MAX], const struct secret *master, uint64_t wall)
+{
+	struct buf next CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	uint8_t random[(KEYSLOTS_MAX + 1) * KEYSLOT_RANDOM];
+	int r = s->ops->random(s->ops->arg, random, sizeof(random));
+
+	if (r == 0)
+		r = keyslots_rotate(file, keys, master, by, random, wall, &next);
+	return r < 0 ? r : write_keyslots(s->ops, s->dir, &next);
+}
+
+/*
+ * Whether the rename reached the disk is not known after a failed sync of the folder: what is in the
+ * file now decides which key is the present one. 1: the new one.
+ */
+static int
+look_which(const struct store *s, const struct store_opener *by)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	struct keys keys = {0};
+	int r = read_keyslots(s->ops, s->dir, &file);
+
+	if (r == 0 && keyslots_open((const uint8_t *)buf_str(&file), file.len, by->key,
+			  by->passphrase, &keys) != KEYSLOTS_GOOD)
+		r = -EBADMSG;
+	if (r == 0)
+		r = !secret_equal(keys.master, s->key.master);
+	keys_clear(&keys);
+	return r;
+}
+
+int
+store_rotate(
+    struct store *s, const struct store_opener *by, size_t count, uint64_t wall, unsigned *ret_slot)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	CLEANUP_SECRET struct secret *master = secret_new_zero(MASTER_KEY);
+	const struct secret *openers[KEYSLOTS_MAX] = {0};
+	struct store_keys list;
+	struct store_key fresh = {0};
+	struct keys keys;
+	int r, written;
+
+	if (s->old.master != NULL)
+		return -EALREADY;
+	r = master == NULL ? -ENOMEM : s->ops->random(s->ops->arg, secret_fill(master), MASTER_KEY);
+	if (r == 0)
+		r = read_present(s, &file, &keys);
+	if (r == 0)
+		r = store_keys_list(s, &list);
+	if (r == 0)
+		r = match_slots(&file, by, count, list.count, openers, ret_slot);
+	if (r == 0)
+		r = key_set(&fresh, secret_ref(master), s->store_id);
+	if (r < 0)
+		return r;
+	written = write_rotated(s, &file, &keys, openers, master, wall);
+	r = written == 0 ? 1 : look_which(s, &by[0]);
+	if (r != 1) {
+		key_clear(&fresh);
+		return written;
+	}
+	s->old = s->key;
+	s->key = fresh;
+	/* A failure here is made good by store_reseal_end; the entries count under either key. */
+	(void)ledger_rekey(s->ledger, s->key.master);
+	return 0;
+}
+
+/* What `open` knows of its file becomes what is there now. */
+static void
+follow(struct store_account *open, const struct store_account *now)
+{
+	open->status = now->status;
+	open->slot_size = now->slot_size;
+	open->slot = now->slot;
+	open->sequence = now->sequence;
+	memcpy(open->mark, now->mark, SLOT_MARK);
+	memcpy(open->key_id, now->key_id, STORE_KEY_ID);
+	open->seen = now->seen;
+	open->kept = now->kept;
+	open->unsynced = now->unsynced;
+}
+
+int
+store_reseal(struct store *s, const char *file, struct store_account *open)
+{
+	CLEANUP_SECRET struct secret *payload = NULL;
+	struct store_account *a;
+	uint64_t generation;
+	int r = store_account_open_file(s, file, &a);
+
+	if (r < 0)
+		return r;
+	payload = store_account_take(a);
+	generation = a->generation;
+	if (a->status == FILE_UNREADABLE)
+		r = -EIO;
+	else if (payload == NULL)
+		r = -EUCLEAN;
+	else if (memcmp(a->key_id, s->key.id, STORE_KEY_ID) == 0)
+		r = 1;
+	else if (open != NULL && open->seen && memcmp(open->mark, a->mark, SLOT_MARK) != 0)
+		r = -ESTALE; /* changed under our feet: the account's next write sorts that out */
+	else
+		r = store_account_write(a, generation, payload, false);
+	if (r == 0 && open != NULL && open->seen)
+		follow(open, a);
+	(void)store_account_free(a);
+	return r;
+}
+
+int
+store_reseal_end(struct store *s)
+{
+	struct buf file CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	struct buf next CLEANUP_BUF = BUF_INIT(KEYSLOTS_FILE_MAX + 1);
+	struct keys keys;
+	int r;
+
+	if (s->old.master == NULL)
+		return 0;
+	r = ledger_rekey(s->ledger, s->key.master);
+	if (r == 0)
+		r = read_present(s, &file, &keys);
+	if (r == 0)
+		r = keyslots_finish(&file, &keys, &next);
+	if (r == 0)
+		r = write_keyslots(s->ops, s->dir, &next);
+	if (r == 0)
+		key_clear(&s->old);
+	return r;
+}
+
+struct record_walk {
+	int (*visit)(void *arg, const char *file);
+	void *arg;
+};
+
+static int
+visit_record(void *arg, const char *name)
+{
+	const struct record_walk *w = arg;
+
+	return strstr(name, ".cred") == NULL ? 0 : w->visit(w->arg, name);
+}
+
+int
+store_walk(struct store *s, int (*visit)(void *arg, const char *file), void *arg)
+{
+	struct record_walk w = {.visit = visit, .arg = arg};
+
+	return s->ops->list(s->ops->arg, s->dir, visit_record, &w);
 }

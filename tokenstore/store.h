@@ -112,7 +112,7 @@ int store_account_write(
 /* An error of the ledger since the last call (the records are not affected), or 0. */
 int store_ledger_error(struct store *s);
 
-/* ---- keys (store-keys.c) ---- */
+/* ---- keys ---- */
 
 struct store_keys {
 	struct keyslot_info slots[KEYSLOTS_MAX];
