@@ -259,7 +259,7 @@ address_equal_nocase(const char *a, const char *b)
 
 enum token_type { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_LITERAL, TOKEN_SPECIAL };
 
-struct token {
+struct address_token {
 	enum token_type type;
 	char special;   /* TOKEN_SPECIAL: one of . @ < > , ; : */
 	bool gap;       /* white space or a comment stands before it */
@@ -278,7 +278,7 @@ is_space(char c)
 }
 
 static bool
-is_special(const struct token *t, char c)
+is_special(const struct address_token *t, char c)
 {
 	return t->type == TOKEN_SPECIAL && t->special == c;
 }
@@ -338,13 +338,13 @@ is_word_char(char c)
 
 /* Reads the next token: 0, or -EBADMSG with x->at at the fault. */
 static int
-next_token(struct lexer *x, struct token *t)
+next_token(struct lexer *x, struct address_token *t)
 {
 	size_t before = x->at;
 	int r = skip_blank(x);
 	char c;
 
-	*t = (struct token){.type = TOKEN_END, .gap = x->at > before, .at = x->at};
+	*t = (struct address_token){.type = TOKEN_END, .gap = x->at > before, .at = x->at};
 	if (r < 0 || x->at == x->len)
 		return r;
 	c = x->s[x->at];
@@ -389,7 +389,7 @@ wrong(struct parser *p, size_t at)
 
 /* Appends a token as it stands, without the line ends of folds. */
 static int
-append_token(struct parser *p, struct buf *to, const struct token *t)
+append_token(struct parser *p, struct buf *to, const struct address_token *t)
 {
 	int r = 0;
 
@@ -400,7 +400,7 @@ append_token(struct parser *p, struct buf *to, const struct token *t)
 }
 
 static int
-append_name(struct parser *p, const struct token *t)
+append_name(struct parser *p, const struct address_token *t)
 {
 	size_t i = t->at, end = t->at + t->len;
 	int r = 0;
@@ -420,7 +420,7 @@ append_name(struct parser *p, const struct token *t)
 
 /* May the token go on with the address being built? */
 static bool
-fits(const struct parser *p, const struct token *t)
+fits(const struct parser *p, const struct address_token *t)
 {
 	bool empty = p->address.len == 0;
 
@@ -441,7 +441,7 @@ fits(const struct parser *p, const struct token *t)
 }
 
 static int
-add_to_address(struct parser *p, const struct token *t)
+add_to_address(struct parser *p, const struct address_token *t)
 {
 	if (!fits(p, t))
 		return wrong(p, t->at);
@@ -514,7 +514,7 @@ static int
 parse_bare(struct parser *p, size_t end)
 {
 	size_t behind = p->x.at;
-	struct token t;
+	struct address_token t;
 	int r;
 
 	while ((r = next_token(&p->x, &t)) == 0 && t.type != TOKEN_END && t.at < end) {
@@ -542,7 +542,7 @@ static int
 skip_route(struct parser *p)
 {
 	struct lexer before = p->x;
-	struct token t;
+	struct address_token t;
 	int r = next_token(&p->x, &t);
 
 	if (r == 0 && !is_special(&t, '@')) {
@@ -564,7 +564,7 @@ static int
 parse_angle(struct parser *p)
 {
 	struct lexer before;
-	struct token t;
+	struct address_token t;
 	int r = skip_route(p);
 
 	p->angle = true;
@@ -597,7 +597,7 @@ parse_angle(struct parser *p)
 static int
 parse_name(struct parser *p, size_t end)
 {
-	struct token t;
+	struct address_token t;
 	int r;
 
 	while ((r = next_token(&p->x, &t)) == 0 && t.at < end) {
@@ -616,7 +616,7 @@ parse_element(struct parser *p)
 {
 	struct lexer start = p->x;
 	bool at_sign = false, empty = true;
-	struct token t;
+	struct address_token t;
 	int r;
 
 	for (;;) {
@@ -653,7 +653,7 @@ address_list_parse(const char *s, size_t len, address_visit *visit, void *arg, s
 	    .visit = visit,
 	    .arg = arg,
 	};
-	struct token t;
+	struct address_token t;
 	int r = 0;
 
 	while (r == 0 && p.x.at < len) {

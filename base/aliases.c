@@ -128,7 +128,7 @@ make_room(struct aliases *a)
 
 /* ---- reading ---- */
 
-struct reader {
+struct alias_reader {
 	struct aliases *a;
 	struct buf *report;
 	unsigned line; /* of the alias being read */
@@ -168,7 +168,8 @@ trim(const char **s, size_t *len)
 }
 
 static int
-add_target(struct reader *r, enum target_kind kind, const char *text, size_t len, unsigned line)
+add_target(
+    struct alias_reader *r, enum target_kind kind, const char *text, size_t len, unsigned line)
 {
 	struct aliases *a = r->a;
 	struct target *all = grow(a->targets, a->target_count, sizeof(*all));
@@ -185,7 +186,7 @@ add_target(struct reader *r, enum target_kind kind, const char *text, size_t len
 }
 
 struct list {
-	struct reader *r;
+	struct alias_reader *r;
 	unsigned line;
 	size_t added;
 };
@@ -223,7 +224,7 @@ kind_of(const char *s, size_t len)
 
 /* One element of the list of an alias. */
 static int
-read_element(struct reader *r, const char *s, size_t len, unsigned line)
+read_element(struct alias_reader *r, const char *s, size_t len, unsigned line)
 {
 	CLEANUP_BUF struct buf final = BUF_INIT(ADDRESS_MAX);
 	struct list l = {.r = r, .line = line};
@@ -267,7 +268,7 @@ read_element(struct reader *r, const char *s, size_t len, unsigned line)
 
 /* Splits at commas outside quotes, comments and angle brackets. */
 static int
-read_list(struct reader *r, const char *s, size_t len)
+read_list(struct alias_reader *r, const char *s, size_t len)
 {
 	unsigned line = r->line, depth = 0, start_line = line;
 	bool quoted = false;
@@ -331,7 +332,7 @@ find_colon(const char *s, size_t len)
 }
 
 static int
-remember_lost(struct reader *r, const char *name)
+remember_lost(struct alias_reader *r, const char *name)
 {
 	struct aliases *a = r->a;
 	struct lost_line *all = grow(a->lost, a->lost_count, sizeof(*all));
@@ -348,7 +349,7 @@ remember_lost(struct reader *r, const char *name)
 
 /* One alias: `s` is its first line and those that go on. */
 static int
-read_alias(struct reader *r, const char *s, size_t len)
+read_alias(struct alias_reader *r, const char *s, size_t len)
 {
 	struct aliases *a = r->a;
 	size_t colon = find_colon(s, len), before = a->target_count;
@@ -417,7 +418,7 @@ line_length(const char *s, size_t len)
 }
 
 static int
-read_all(struct reader *r, const char *text, size_t len)
+read_all(struct alias_reader *r, const char *text, size_t len)
 {
 	unsigned line = 1;
 	size_t at = 0;
@@ -450,7 +451,7 @@ aliases_parse(
     const char *text, size_t len, const char *file, struct aliases **ret, struct buf *report)
 {
 	struct aliases *a = calloc(1, sizeof(*a));
-	struct reader r = {.a = a, .report = report};
+	struct alias_reader r = {.a = a, .report = report};
 	int e = -ENOMEM;
 
 	if (a == NULL)
@@ -543,7 +544,7 @@ is_caretaker(const char *name)
 
 /* ---- expanding ---- */
 
-struct walk {
+struct alias_walk {
 	struct aliases *a; /* may be NULL */
 	const struct aliases_host *host;
 	aliases_visit *visit;
@@ -557,10 +558,10 @@ struct walk {
 	const struct alias *path[ALIASES_DEPTH_MAX];
 };
 
-static enum aliases_result expand(struct walk *w, const char *address, bool final);
+static enum aliases_result expand(struct alias_walk *w, const char *address, bool final);
 
 static enum aliases_result
-give(struct walk *w, const char *address)
+give(struct alias_walk *w, const char *address)
 {
 	if (++w->visited > ALIASES_EXPANSION_MAX) {
 		(void)buf_printf(
@@ -586,7 +587,7 @@ words_of(enum target_kind kind)
 }
 
 static enum aliases_result
-refuse_target(struct walk *w, const struct alias *from, const struct target *t)
+refuse_target(struct alias_walk *w, const struct alias *from, const struct target *t)
 {
 	if (w->checking)
 		return ALIASES_OK;
@@ -599,7 +600,7 @@ refuse_target(struct walk *w, const struct alias *from, const struct target *t)
 
 /* The alias `e` was met again: the way from it to here. */
 static enum aliases_result
-refuse_loop(struct walk *w, const struct alias *e)
+refuse_loop(struct alias_walk *w, const struct alias *e)
 {
 	unsigned from = 0;
 
@@ -620,7 +621,7 @@ refuse_loop(struct walk *w, const struct alias *e)
 
 /* Sendmail's way of saying "and me": a name in its own list. */
 static bool
-names_itself(const struct walk *w, const struct alias *e, const struct target *t)
+names_itself(const struct alias_walk *w, const struct alias *e, const struct target *t)
 {
 	char name[NAME_MAX_LEN];
 
@@ -629,7 +630,7 @@ names_itself(const struct walk *w, const struct alias *e, const struct target *t
 }
 
 static enum aliases_result
-walk_target(struct walk *w, const struct alias *e, const struct target *t)
+walk_target(struct alias_walk *w, const struct alias *e, const struct target *t)
 {
 	if (++w->steps > STEPS_MAX) {
 		(void)buf_append_str(w->why, "It leads to too many other aliases");
@@ -641,7 +642,7 @@ walk_target(struct walk *w, const struct alias *e, const struct target *t)
 }
 
 static enum aliases_result
-walk_alias(struct walk *w, struct alias *e)
+walk_alias(struct alias_walk *w, struct alias *e)
 {
 	enum aliases_result r = ALIASES_OK;
 
@@ -665,7 +666,7 @@ walk_alias(struct walk *w, struct alias *e)
 }
 
 static enum aliases_result
-walk_postmaster(struct walk *w)
+walk_postmaster(struct alias_walk *w)
 {
 	enum aliases_result r;
 
@@ -687,7 +688,7 @@ find_lost(const struct aliases *a, const char *name)
 
 /* Where an unaliased name goes: out, where the mail domain is not the host's own. */
 static enum aliases_result
-give_unaliased(struct walk *w, const char *address, const char *name)
+give_unaliased(struct alias_walk *w, const char *address, const char *name)
 {
 	CLEANUP_BUF struct buf full = BUF_INIT(2 * ADDRESS_MAX);
 	const char *domain = address_domain(address);
@@ -724,7 +725,7 @@ give_unaliased(struct walk *w, const char *address, const char *name)
 }
 
 static enum aliases_result
-expand(struct walk *w, const char *address, bool final)
+expand(struct alias_walk *w, const char *address, bool final)
 {
 	char name[NAME_MAX_LEN];
 	struct alias *e = NULL;
@@ -750,7 +751,7 @@ enum aliases_result
 aliases_expand(struct aliases *a, const struct aliases_host *host, const char *address,
     aliases_visit *visit, void *arg, struct buf *why)
 {
-	struct walk w = {.a = a, .host = host, .visit = visit, .arg = arg, .why = why};
+	struct alias_walk w = {.a = a, .host = host, .visit = visit, .arg = arg, .why = why};
 
 	if (a != NULL)
 		a->stamp++;
@@ -818,7 +819,7 @@ check_shape(
     struct aliases *a, const struct aliases_host *host, const struct alias *e, struct buf *report)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(8192);
-	struct walk w = {
+	struct alias_walk w = {
 	    .a = a, .host = host, .visit = visit_nothing, .why = &why, .checking = true};
 
 	a->stamp++;

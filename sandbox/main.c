@@ -33,7 +33,7 @@
 
 enum { FILE_MAX = 4096 };
 
-struct options {
+struct sandbox_options {
 	const char *dir;
 	unsigned web_port, starttls_port, implicit_port;
 	struct grants_config grants;
@@ -42,7 +42,7 @@ struct options {
 
 struct program {
 	struct sandbox sandbox;
-	struct options options;
+	struct sandbox_options options;
 	int dir;
 	char path[PATH_MAX]; /* of the folder, absolute */
 };
@@ -279,7 +279,7 @@ static const struct option long_options[] = {
 /* First pass: everything but accounts and clients, which need the folder. Returns -1 to go on, else
  * an exit status. */
 static int
-read_options(struct options *o, int argc, char **argv)
+read_options(struct sandbox_options *o, int argc, char **argv)
 {
 	bool ok = true;
 	int c;
@@ -401,7 +401,7 @@ serve(struct program *p)
 	struct event *term = evsignal_new(s->base, SIGTERM, on_signal, s->base),
 		     *intr = evsignal_new(s->base, SIGINT, on_signal, s->base);
 	struct web *web = NULL;
-	struct submission *submission = NULL;
+	struct submission_server *submission = NULL;
 	int error = -ENOMEM, status = EX_OSERR;
 
 	if (term != NULL && intr != NULL && event_add(term, NULL) == 0 &&

@@ -40,9 +40,9 @@ struct recipient {
 	char address[];
 };
 
-struct session {
-	TAILQ_ENTRY(session) link;
-	struct submission *server;
+struct smtp_session {
+	TAILQ_ENTRY(smtp_session) link;
+	struct submission_server *server;
 	struct bufferevent *bev;
 	struct smtp_server *engine;
 	bool tls, wants_tls;
@@ -55,13 +55,13 @@ struct session {
 	struct maildir_message *message;
 };
 
-struct submission {
+struct submission_server {
 	struct sandbox *sandbox;
 	struct evconnlistener *listeners[4];
 	size_t listener_count;
 	unsigned sessions;
 	struct smtp_server_config config, config_tls;
-	TAILQ_HEAD(, session) list;
+	TAILQ_HEAD(, smtp_session) list;
 };
 
 /* ---- decisions ---- */
@@ -69,7 +69,7 @@ struct submission {
 static void
 on_reset(void *arg)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 	struct recipient *r;
 
 	while ((r = STAILQ_FIRST(&s->recipients)) != NULL) {
@@ -84,7 +84,7 @@ on_reset(void *arg)
 static void
 on_hello(void *arg, const char *name)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 
 	(void)snprintf(s->hello, sizeof(s->hello), "%s", name);
 }
@@ -92,7 +92,7 @@ on_hello(void *arg, const char *name)
 static bool
 check_token(void *arg, const char *user, const char *token)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 	struct grant_access access;
 
 	return grants_check(s->server->sandbox->grants, token, (uint64_t)time(NULL), &access) &&
@@ -102,7 +102,7 @@ check_token(void *arg, const char *user, const char *token)
 static bool
 check_password(void *arg, const char *user, const char *password)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 
 	return sandbox_password_fits(s->server->sandbox, user, password);
 }
@@ -111,7 +111,7 @@ static enum smtp_decision
 on_auth(void *arg, const char *mechanism, const char *response, size_t len)
 {
 	static const struct sasl_checks checks = {.token = check_token, .password = check_password};
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 	struct sandbox_stats *stats = &s->server->sandbox->stats;
 	enum sasl_mechanism used;
 	const char *name;
@@ -153,7 +153,7 @@ on_auth(void *arg, const char *mechanism, const char *response, size_t len)
 static enum smtp_decision
 on_mail(void *arg, const char *sender, const struct smtp_mail_params *params)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 
 	/* the null sender of a bounce is anybody's */
 	if (sender[0] != '\0' && !address_equal_nocase(sender, s->account->address)) {
@@ -179,7 +179,7 @@ on_rcpt(void *arg, const char *address, const struct smtp_rcpt_params *params)
 	    {"greylist@", 450, "4.7.1", "Greylisted, try again later"},
 	    {"blocked@", 554, "5.7.1", "Not accepted"},
 	};
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 	struct recipient *r;
 	size_t i, len = strlen(address);
 
@@ -201,7 +201,7 @@ on_rcpt(void *arg, const char *address, const struct smtp_rcpt_params *params)
 }
 
 static enum smtp_decision
-refuse_disk(struct session *s, int error)
+refuse_disk(struct smtp_session *s, int error)
 {
 	log_error("cannot write to the Maildirs: %s", strerror(-error));
 	smtp_server_refuse(s->engine, 452, "4.3.1", "The message cannot be written");
@@ -211,7 +211,7 @@ refuse_disk(struct session *s, int error)
 static enum smtp_decision
 on_data(void *arg)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 	struct buf trace CLEANUP_BUF = BUF_INIT(4096);
 	char date[64];
 	struct tm tm;
@@ -238,7 +238,7 @@ on_data(void *arg)
 static enum smtp_decision
 on_content(void *arg, const char *bytes, size_t len)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 	int r = maildir_write(s->message, bytes, len);
 
 	return r < 0 ? refuse_disk(s, r) : SMTP_ACCEPT;
@@ -247,7 +247,7 @@ on_content(void *arg, const char *bytes, size_t len)
 static enum smtp_decision
 on_end(void *arg)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 	struct recipient *to;
 	struct buf text CLEANUP_BUF = BUF_INIT(256);
 	int r = maildir_commit(s->message);
@@ -274,7 +274,7 @@ on_end(void *arg)
 static void
 on_starttls(void *arg)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 
 	s->wants_tls = true;
 }
@@ -298,7 +298,7 @@ static void on_written(struct bufferevent *bev, void *arg);
 static void on_event(struct bufferevent *bev, short what, void *arg);
 
 static void
-session_end(struct session *s)
+session_end(struct smtp_session *s)
 {
 	TAILQ_REMOVE(&s->server->list, s, link);
 	s->server->sessions--;
@@ -311,7 +311,7 @@ session_end(struct session *s)
 }
 
 static int
-watch(struct session *s)
+watch(struct smtp_session *s)
 {
 	static const struct timeval limit = {.tv_sec = IDLE_SECONDS};
 
@@ -322,7 +322,7 @@ watch(struct session *s)
 }
 
 static struct bufferevent *
-tls_bufferevent(struct submission *server, evutil_socket_t fd)
+tls_bufferevent(struct submission_server *server, evutil_socket_t fd)
 {
 	SSL *ssl = SSL_new(server->sandbox->tls);
 	struct bufferevent *bev = NULL;
@@ -339,7 +339,7 @@ tls_bufferevent(struct submission *server, evutil_socket_t fd)
 
 /* Puts TLS in the place of the plain connection. False: the session has ended. */
 static bool
-begin_tls(struct session *s)
+begin_tls(struct smtp_session *s)
 {
 	evutil_socket_t fd = bufferevent_getfd(s->bev);
 
@@ -364,7 +364,7 @@ begin_tls(struct session *s)
 
 /* Moves what the engine has to say into the connection. False: no memory. */
 static bool
-drain(struct session *s)
+drain(struct smtp_session *s)
 {
 	const struct buf *out = smtp_server_output(s->engine);
 
@@ -379,14 +379,14 @@ drain(struct session *s)
 
 /* The client does not read what it is answered: nothing more is read from it until it does. */
 static bool
-is_full(const struct session *s)
+is_full(const struct smtp_session *s)
 {
 	return evbuffer_get_length(bufferevent_get_output(s->bev)) >= WAITING_MAX;
 }
 
 /* Ends the session where the last word is out, or goes over to TLS. */
 static void
-move_on(struct session *s)
+move_on(struct smtp_session *s)
 {
 	if (evbuffer_get_length(bufferevent_get_output(s->bev)) > 0)
 		return;
@@ -399,7 +399,7 @@ move_on(struct session *s)
 static void
 on_read(struct bufferevent *bev, void *arg)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 	char bytes[16 * 1024];
 	int n = 1, r = drain(s) ? 0 : -ENOMEM;
 
@@ -424,7 +424,7 @@ on_read(struct bufferevent *bev, void *arg)
 static void
 on_written(struct bufferevent *bev, void *arg)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 
 	if (!smtp_server_closing(s->engine) && !s->wants_tls)
 		(void)bufferevent_enable(bev, EV_READ);
@@ -434,7 +434,7 @@ on_written(struct bufferevent *bev, void *arg)
 static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
-	struct session *s = arg;
+	struct smtp_session *s = arg;
 
 	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
 		smtp_server_eof(s->engine);
@@ -443,9 +443,9 @@ on_event(struct bufferevent *bev, short what, void *arg)
 }
 
 static void
-accept_session(struct submission *server, evutil_socket_t fd, bool tls)
+accept_session(struct submission_server *server, evutil_socket_t fd, bool tls)
 {
-	struct session *s = server->sessions < SESSIONS_MAX ? calloc(1, sizeof(*s)) : NULL;
+	struct smtp_session *s = server->sessions < SESSIONS_MAX ? calloc(1, sizeof(*s)) : NULL;
 
 	if (s == NULL) {
 		(void)evutil_closesocket(fd);
@@ -478,7 +478,7 @@ on_implicit(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *from,
 }
 
 static int
-listen_on(struct submission *s, unsigned *port, evconnlistener_cb accepted)
+listen_on(struct submission_server *s, unsigned *port, evconnlistener_cb accepted)
 {
 	int fds[2];
 	size_t i;
@@ -501,11 +501,11 @@ listen_on(struct submission *s, unsigned *port, evconnlistener_cb accepted)
 	return r;
 }
 
-struct submission *
+struct submission_server *
 submission_start(
     struct sandbox *sandbox, unsigned *starttls_port, unsigned *implicit_port, int *ret_error)
 {
-	struct submission *s = calloc(1, sizeof(*s));
+	struct submission_server *s = calloc(1, sizeof(*s));
 
 	*ret_error = -ENOMEM;
 	if (s == NULL)
@@ -533,10 +533,10 @@ submission_start(
 	return *ret_error == 0 ? s : submission_stop(s);
 }
 
-struct submission *
-submission_stop(struct submission *s)
+struct submission_server *
+submission_stop(struct submission_server *s)
 {
-	struct session *session;
+	struct smtp_session *session;
 	size_t i;
 
 	if (s == NULL)

@@ -11,13 +11,13 @@
 
 #include "sandbox/sandbox.h"
 
-struct submission;
+struct submission_server;
 
 /* Begins to serve on two ports (0: a free one, which is stored there). NULL: *ret_error is a
  * negative errno. */
-struct submission *submission_start(
+struct submission_server *submission_start(
     struct sandbox *s, unsigned *starttls_port, unsigned *implicit_port, int *ret_error);
 /* Closes the sockets and every session. Takes and returns NULL. */
-struct submission *submission_stop(struct submission *s);
+struct submission_server *submission_stop(struct submission_server *s);
 
 #endif

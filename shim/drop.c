@@ -50,7 +50,7 @@ disk_is_nearly_full(int fd)
 }
 
 int
-drop_open(struct drop *d, const char *directory, const char *id)
+drop_open(struct drop_file *d, const char *directory, const char *id)
 {
 	int error;
 
@@ -76,13 +76,13 @@ drop_open(struct drop *d, const char *directory, const char *id)
 }
 
 int
-drop_write(struct drop *d, const char *bytes, size_t len)
+drop_write(struct drop_file *d, const char *bytes, size_t len)
 {
 	return write_all(d->file, bytes, len);
 }
 
 static void
-close_both(struct drop *d)
+close_both(struct drop_file *d)
 {
 	if (d->file >= 0)
 		(void)close(d->file);
@@ -92,7 +92,7 @@ close_both(struct drop *d)
 }
 
 void
-drop_abandon(struct drop *d)
+drop_abandon(struct drop_file *d)
 {
 	if (d->file >= 0)
 		(void)unlinkat(d->directory, d->name, 0);
@@ -100,7 +100,7 @@ drop_abandon(struct drop *d)
 }
 
 static int
-sync_directory(const struct drop *d)
+sync_directory(const struct drop_file *d)
 {
 	int readable = openat(d->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r;
@@ -113,13 +113,13 @@ sync_directory(const struct drop *d)
 }
 
 int
-drop_sync(struct drop *d)
+drop_sync(struct drop_file *d)
 {
 	return fsync(d->file) < 0 ? -errno : 0;
 }
 
 int
-drop_commit(struct drop *d)
+drop_commit(struct drop_file *d)
 {
 	char id[sizeof(d->name)], last[sizeof(d->name)];
 	int r = 0;

@@ -15,10 +15,10 @@
 /* The drop directory belongs to the built-in socket; another socket has the one that is named, or
  * none. A caller with rights that the environment's author has not (a set-uid program) is led
  * nowhere else. */
-static struct places
+static struct shim_places
 find_places(void)
 {
-	struct places p = {.socket = secure_getenv("FRANK_SUBMIT_SOCKET"),
+	struct shim_places p = {.socket = secure_getenv("FRANK_SUBMIT_SOCKET"),
 	    .drop = secure_getenv("FRANK_DROP_DIR")};
 
 	if (p.drop != NULL && p.drop[0] == '\0')
@@ -31,7 +31,7 @@ find_places(void)
 }
 
 static int
-complain(const struct options *o, int status, const char *what, const char *about)
+complain(const struct shim_options *o, int status, const char *what, const char *about)
 {
 	if (!o->quiet)
 		say(what, about);
@@ -39,7 +39,7 @@ complain(const struct options *o, int status, const char *what, const char *abou
 }
 
 static int
-collect_arguments(const struct options *o, struct recipients *to)
+collect_arguments(const struct shim_options *o, struct recipients *to)
 {
 	for (size_t i = 0; i < o->recipient_count; i++) {
 		int r = recipients_add_list(to, o->recipients[i], strlen(o->recipients[i]));
@@ -55,7 +55,7 @@ collect_arguments(const struct options *o, struct recipients *to)
 }
 
 static int
-collect_header(const struct options *o, struct recipients *to, struct input *in)
+collect_header(const struct shim_options *o, struct recipients *to, struct input *in)
 {
 	const char *field = NULL;
 	size_t len = 0;
@@ -79,7 +79,7 @@ collect_header(const struct options *o, struct recipients *to, struct input *in)
 
 /* The sender of -f: an address, or a name with an address. *ret is NULL where none was given. */
 static int
-read_sender(const struct options *o, struct recipients *scratch, const char **ret)
+read_sender(const struct shim_options *o, struct recipients *scratch, const char **ret)
 {
 	size_t at = 0;
 
@@ -96,8 +96,8 @@ read_sender(const struct options *o, struct recipients *scratch, const char **re
 }
 
 static int
-deliver(
-    const struct options *o, const struct places *where, struct recipients *to, const char *sender)
+deliver(const struct shim_options *o, const struct shim_places *where, struct recipients *to,
+    const char *sender)
 {
 	static char first[INPUT_CHUNK]; /* not on a stack that a caller may have made small */
 	struct input in;
@@ -118,7 +118,7 @@ deliver(
 
 /* What needs addresses. */
 static int
-with_addresses(const struct options *o, const struct places *where)
+with_addresses(const struct shim_options *o, const struct shim_places *where)
 {
 	struct recipients to = RECIPIENTS_INIT, from = RECIPIENTS_INIT;
 	const char *sender = NULL;
@@ -138,8 +138,8 @@ int
 main(int argc, char **argv)
 {
 	static const char version[] = "Frank " FRANK_VERSION "\n";
-	struct places where = find_places();
-	struct options o;
+	struct shim_places where = find_places();
+	struct shim_options o;
 	int status = options_parse(argc, argv, &o);
 
 	if (status != EX_OK)

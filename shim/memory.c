@@ -22,7 +22,7 @@
 enum { ARENA = 96 * 1024, ALIGN = 16 };
 
 /* In front of each piece. */
-struct piece {
+struct memory_piece {
 	size_t size; /* of what follows, a multiple of ALIGN */
 	size_t unused;
 };
@@ -30,16 +30,16 @@ struct piece {
 static _Alignas(ALIGN) unsigned char arena[ARENA];
 static size_t used;
 
-_Static_assert(sizeof(struct piece) == ALIGN, "a piece must be aligned as its memory is");
+_Static_assert(sizeof(struct memory_piece) == ALIGN, "a piece must be aligned as its memory is");
 
-static struct piece *
+static struct memory_piece *
 piece_of(void *p)
 {
-	return (struct piece *)p - 1;
+	return (struct memory_piece *)p - 1;
 }
 
 static int
-is_in_arena(const struct piece *p)
+is_in_arena(const struct memory_piece *p)
 {
 	uintptr_t at = (uintptr_t)p, begin = (uintptr_t)arena;
 
@@ -47,7 +47,7 @@ is_in_arena(const struct piece *p)
 }
 
 static int
-is_last(const struct piece *p)
+is_last(const struct memory_piece *p)
 {
 	return is_in_arena(p) && (const unsigned char *)(p + 1) + p->size == arena + used;
 }
@@ -56,7 +56,7 @@ is_last(const struct piece *p)
 static void *
 take(size_t size)
 {
-	struct piece *p;
+	struct memory_piece *p;
 	size_t room;
 
 	if (size > SIZE_MAX / 2) {
@@ -65,7 +65,7 @@ take(size_t size)
 	}
 	room = size == 0 ? ALIGN : (size + ALIGN - 1) / ALIGN * ALIGN;
 	if (room + sizeof(*p) <= ARENA - used) {
-		p = (struct piece *)(arena + used);
+		p = (struct memory_piece *)(arena + used);
 		used += room + sizeof(*p);
 	} else {
 		p = mmap(NULL, room + sizeof(*p), PROT_READ | PROT_WRITE,
@@ -89,7 +89,7 @@ void
 free(void *memory)
 {
 	int saved = errno;
-	struct piece *p;
+	struct memory_piece *p;
 
 	if (memory == NULL)
 		return;
@@ -120,7 +120,7 @@ void *
 realloc(void *memory, size_t size)
 {
 	size_t room = (size + ALIGN - 1) / ALIGN * ALIGN;
-	struct piece *p;
+	struct memory_piece *p;
 	void *bigger;
 
 	if (memory == NULL)

@@ -18,7 +18,8 @@ enum { START_PATIENCE = 2000 };
 /* Opens a session and sends a question whose answer is reply number 2, behind the greeting and
  * EHLO. */
 static int
-ask(struct session *s, const struct places *where, const char *question, unsigned patience)
+ask(struct shim_session *s, const struct shim_places *where, const char *question,
+    unsigned patience)
 {
 	int r = session_open(s, where->socket, patience);
 
@@ -64,10 +65,10 @@ print_listing(void *arg, unsigned reply, const char *text, size_t len)
 }
 
 int
-mode_list(const struct places *where)
+mode_list(const struct shim_places *where)
 {
 	struct printer p = {0};
-	struct session s = {.line = print_listing, .arg = &p};
+	struct shim_session s = {.line = print_listing, .arg = &p};
 	int r = ask(&s, where, "EHLO localhost\r\nXFRANK LIST\r\nQUIT\r\n", START_PATIENCE);
 
 	session_close(&s);
@@ -85,9 +86,9 @@ mode_list(const struct places *where)
 }
 
 int
-mode_flush(const struct places *where)
+mode_flush(const struct shim_places *where)
 {
-	struct session s = {0};
+	struct shim_session s = {0};
 
 	/* Hooks of networks call this at any time; the daemon tries again by itself, so there is
 	 * nothing to complain about. */
@@ -103,10 +104,10 @@ mode_flush(const struct places *where)
  * nothing to complain about.
  */
 int
-mode_aliases(const struct options *o, const struct places *where)
+mode_aliases(const struct shim_options *o, const struct shim_places *where)
 {
 	struct printer p = {0};
-	struct session s = {.line = print_listing, .arg = &p};
+	struct shim_session s = {.line = print_listing, .arg = &p};
 	int r = ask(&s, where, "EHLO localhost\r\nXFRANK ALIASES\r\nQUIT\r\n", 0);
 
 	session_close(&s);
@@ -162,10 +163,11 @@ print_expansion(void *arg, unsigned reply, const char *text, size_t len)
 
 /* The exit status, or -1: the mail system is down. */
 static int
-verify_one(struct printer *p, const struct places *where, const char *sender, const char *address)
+verify_one(
+    struct printer *p, const struct shim_places *where, const char *sender, const char *address)
 {
 	struct verifier v = {.printer = p, .address = address};
-	struct session s = {.line = print_expansion, .arg = &v};
+	struct shim_session s = {.line = print_expansion, .arg = &v};
 	struct buf question = BUF_INIT(4096);
 	int r;
 
@@ -197,8 +199,8 @@ verify_one(struct printer *p, const struct places *where, const char *sender, co
 }
 
 int
-mode_verify(const struct options *o, const struct places *where, const struct recipients *to,
-    const char *sender)
+mode_verify(const struct shim_options *o, const struct shim_places *where,
+    const struct recipients *to, const char *sender)
 {
 	struct printer p = {0};
 	const char *address;

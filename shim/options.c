@@ -51,7 +51,7 @@ sender_value(struct words *w, const char *rest)
 
 /* `word` is named up to where a value may begin. */
 static int
-wrong(struct options *o, const char *what, const char *word)
+wrong(struct shim_options *o, const char *what, const char *word)
 {
 	size_t len = (size_t)option_name_length(word);
 
@@ -64,7 +64,7 @@ wrong(struct options *o, const char *what, const char *word)
 }
 
 static int
-wrong_letter(struct options *o, const char *what, char letter)
+wrong_letter(struct shim_options *o, const char *what, char letter)
 {
 	const char word[] = {'-', letter, '\0'};
 
@@ -72,7 +72,7 @@ wrong_letter(struct options *o, const char *what, char letter)
 }
 
 static int
-parse_mode(struct options *o, const char *value)
+parse_mode(struct shim_options *o, const char *value)
 {
 	/* Exim spells variants of -bp with more letters. */
 	switch (value != NULL && (value[1] == '\0' || value[0] == 'p') ? value[0] : '\0') {
@@ -110,7 +110,7 @@ parse_mode(struct options *o, const char *value)
 }
 
 static void
-parse_error_mode(struct options *o, const char *value)
+parse_error_mode(struct shim_options *o, const char *value)
 {
 	if (value != NULL)
 		o->quiet = value[0] == 'q';
@@ -125,7 +125,7 @@ is_true(const char *value)
 
 /* -o: one letter and its value. */
 static void
-parse_short_option(struct options *o, struct words *w, const char *value)
+parse_short_option(struct shim_options *o, struct words *w, const char *value)
 {
 	static const char *const exim[] = {"Ma", "Maa", "Mai", "Mas", "Mi", "Mm", "Mr", "Ms", "Mt"};
 
@@ -144,7 +144,7 @@ parse_short_option(struct options *o, struct words *w, const char *value)
 
 /* -O: a name, '=' and a value. */
 static void
-parse_long_option(struct options *o, const char *value)
+parse_long_option(struct shim_options *o, const char *value)
 {
 	size_t name = strcspn(value, "=");
 	const char *setting = value[name] == '=' ? value + name + 1 : "";
@@ -159,7 +159,7 @@ parse_long_option(struct options *o, const char *value)
 
 /* -N never, or success, failure, delay in any number. */
 static int
-parse_notify(struct options *o, const char *value)
+parse_notify(struct shim_options *o, const char *value)
 {
 	static const struct {
 		const char *word;
@@ -186,7 +186,7 @@ parse_notify(struct options *o, const char *value)
 }
 
 static int
-parse_return(struct options *o, const char *value)
+parse_return(struct shim_options *o, const char *value)
 {
 	if (value != NULL && strcasecmp(value, "hdrs") == 0)
 		o->ret = SMTP_RET_HDRS;
@@ -198,7 +198,7 @@ parse_return(struct options *o, const char *value)
 }
 
 static void
-parse_body(struct options *o, const char *value)
+parse_body(struct shim_options *o, const char *value)
 {
 	if (value != NULL && strcasecmp(value, "8BITMIME") == 0)
 		o->body = "8BITMIME";
@@ -208,7 +208,7 @@ parse_body(struct options *o, const char *value)
 
 /* An option that takes a value: behind it the word is over. */
 static int
-parse_valued(struct options *o, struct words *w, char letter, const char *rest)
+parse_valued(struct shim_options *o, struct words *w, char letter, const char *rest)
 {
 	const char *value;
 
@@ -251,7 +251,7 @@ parse_valued(struct options *o, struct words *w, char letter, const char *rest)
 
 /* One word of options, behind its '-'. */
 static int
-parse_word(struct options *o, struct words *w, const char *s)
+parse_word(struct shim_options *o, struct words *w, const char *s)
 {
 	for (; *s != '\0'; s++) {
 		if (strchr("bBefFNoOrRV", *s) != NULL || strchr(valued, *s) != NULL)
@@ -302,14 +302,14 @@ mode_by_name(const char *argv0)
 }
 
 int
-options_parse(int argc, char **argv, struct options *ret)
+options_parse(int argc, char **argv, struct shim_options *ret)
 {
 	struct words w = {.argv = argv, .argc = argc, .at = 1};
 	bool options_over = false;
 	int r;
 
-	*ret =
-	    (struct options){.mode = mode_by_name(argc > 0 ? argv[0] : NULL), .recipients = argv};
+	*ret = (struct shim_options){
+	    .mode = mode_by_name(argc > 0 ? argv[0] : NULL), .recipients = argv};
 	for (; w.at < argc; w.at++) {
 		char *word = argv[w.at];
 

@@ -245,10 +245,10 @@ close_session(const struct dialogue *d, const char *words)
 }
 
 int
-mode_smtp(const struct places *where)
+mode_smtp(const struct shim_places *where)
 {
 	struct dialogue d = {.owed = 1, .since = clock_ms()};
-	struct session s;
+	struct shim_session s;
 	int r = session_open(&s, where->socket, START_PATIENCE);
 
 	if (r < 0) {

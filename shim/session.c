@@ -52,7 +52,7 @@ clock_ms(void)
 }
 
 int
-session_open(struct session *s, const char *path, unsigned patience)
+session_open(struct shim_session *s, const char *path, unsigned patience)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	unsigned pause = 20, busy = SESSION_GREETING_PATIENCE, *left;
@@ -92,7 +92,7 @@ session_open(struct session *s, const char *path, unsigned patience)
 }
 
 void
-session_close(struct session *s)
+session_close(struct shim_session *s)
 {
 	if (s->fd >= 0)
 		(void)close(s->fd);
@@ -107,11 +107,11 @@ enhanced_length(const char *text, size_t len)
 
 	while (i < len && ((text[i] >= '0' && text[i] <= '9') || text[i] == '.'))
 		dots += text[i++] == '.';
-	return dots == 2 && i >= 5 && i < sizeof(((struct session *)0)->enhanced) ? i : 0;
+	return dots == 2 && i >= 5 && i < sizeof(((struct shim_session *)0)->enhanced) ? i : 0;
 }
 
 static void
-keep_refusal(struct session *s, int code, const char *text, size_t len)
+keep_refusal(struct shim_session *s, int code, const char *text, size_t len)
 {
 	size_t enhanced = enhanced_length(text, len);
 
@@ -128,7 +128,7 @@ keep_refusal(struct session *s, int code, const char *text, size_t len)
 /* One line of a reply, without its line end. A line that is none is a refusal, too: whoever speaks
  * there is no SMTP server. */
 static void
-take_line(struct session *s, const char *line, size_t len)
+take_line(struct shim_session *s, const char *line, size_t len)
 {
 	int code = 0;
 
@@ -156,7 +156,7 @@ take_line(struct session *s, const char *line, size_t len)
 }
 
 static void
-take_input(struct session *s)
+take_input(struct shim_session *s)
 {
 	char *line = s->input, *lf;
 
@@ -173,7 +173,7 @@ take_input(struct session *s)
 
 /* Reads what is there. 0, or -EAGAIN when nothing is, or -ECONNRESET at the end. */
 static int
-read_replies(struct session *s)
+read_replies(struct shim_session *s)
 {
 	ssize_t n;
 
@@ -193,7 +193,7 @@ read_replies(struct session *s)
 
 /* 0 also where a signal came first: *ret is 0 then. */
 static int
-wait_for(struct session *s, short events, short *ret)
+wait_for(struct shim_session *s, short events, short *ret)
 {
 	struct pollfd p = {.fd = s->fd, .events = events};
 	unsigned left = s->replies == 0 ? SESSION_GREETING_PATIENCE : s->patience;
@@ -212,7 +212,7 @@ wait_for(struct session *s, short events, short *ret)
 }
 
 int
-session_send(struct session *s, const char *a, size_t a_len, const char *b, size_t b_len)
+session_send(struct shim_session *s, const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	while (a_len + b_len > 0 && s->refusal == 0) {
 		struct iovec v[2] = {{(void *)(uintptr_t)a, a_len}, {(void *)(uintptr_t)b, b_len}};
@@ -249,7 +249,7 @@ session_send(struct session *s, const char *a, size_t a_len, const char *b, size
 }
 
 int
-session_wait(struct session *s, unsigned replies)
+session_wait(struct shim_session *s, unsigned replies)
 {
 	while (s->replies < replies && s->refusal == 0) {
 		short ready;
@@ -264,7 +264,7 @@ session_wait(struct session *s, unsigned replies)
 }
 
 bool
-session_is_read(const struct session *s)
+session_is_read(const struct shim_session *s)
 {
 	int unread = 0;
 

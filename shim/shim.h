@@ -33,7 +33,7 @@ enum shim_mode {
 	MODE_VERSION, /* -bV */
 };
 
-struct options {
+struct shim_options {
 	enum shim_mode mode;
 	bool extract;          /* -t: recipients from the header */
 	bool ignore_dots;      /* -i: a line of one dot is text */
@@ -60,7 +60,7 @@ struct options {
  *
  * Returns 0, or EX_USAGE with ret->wrong set.
  */
-int options_parse(int argc, char **argv, struct options *ret);
+int options_parse(int argc, char **argv, struct shim_options *ret);
 
 /* ---- recipients.c: a set of addresses, in the order in which they came ---- */
 
@@ -152,14 +152,14 @@ void input_take(struct input *in, size_t fresh);
 /* ---- submit.c: one message, all the way to a promise ---- */
 
 /* Where to go: from the environment, else what was built in. */
-struct places {
+struct shim_places {
 	const char *socket; /* FRANK_SUBMIT_SOCKET */
 	const char *drop;   /* FRANK_DROP_DIR; NULL: none */
 };
 
 /* Hands in the message on `in`, and returns the exit status. */
-int submit(const struct options *o, const struct places *where, const struct recipients *to,
-    const char *sender, struct input *in);
+int submit(const struct shim_options *o, const struct shim_places *where,
+    const struct recipients *to, const char *sender, struct input *in);
 
 /* ---- session.c: SMTP as a client of the Unix socket, pipelined ---- */
 
@@ -179,7 +179,7 @@ enum {
  * wait for it, the last reply within `patience` of the first wait for it. Each bound is kept to a
  * factor of two, so that a session that waits once asks no clock.
  */
-struct session {
+struct shim_session {
 	int fd;
 	unsigned patience; /* milliseconds; SESSION_REPLY_PATIENCE unless it is raised */
 	unsigned waits;    /* since the session or, behind it, the greeting */
@@ -201,16 +201,16 @@ struct session {
 /* Connects; while nobody listens it tries again for about `patience` milliseconds, and for at most
  * SESSION_GREETING_PATIENCE where there is no place in the queue. 0 with s->fd open, or negative
  * errno; -EAGAIN: no place. */
-int session_open(struct session *s, const char *path, unsigned patience);
+int session_open(struct shim_session *s, const char *path, unsigned patience);
 /* Sends all of it, reading replies whenever they come; stops early when one is a refusal. 0,
  * -ECONNRESET, -ETIMEDOUT. */
-int session_send(struct session *s, const char *a, size_t a_len, const char *b, size_t b_len);
+int session_send(struct shim_session *s, const char *a, size_t a_len, const char *b, size_t b_len);
 /* Waits until `replies` replies were read, one refuses, or the connection ends. 0, -ECONNRESET,
  * -ETIMEDOUT. */
-int session_wait(struct session *s, unsigned replies);
+int session_wait(struct shim_session *s, unsigned replies);
 /* Has the peer read everything that was sent? */
-bool session_is_read(const struct session *s);
-void session_close(struct session *s);
+bool session_is_read(const struct shim_session *s);
+void session_close(struct shim_session *s);
 /* Milliseconds of a clock that nobody sets. */
 uint64_t clock_ms(void);
 
@@ -219,36 +219,36 @@ int session_exit_status(int code, const char *enhanced);
 
 /* ---- drop.c: the directory for messages while the daemon is down ---- */
 
-struct drop {
+struct drop_file {
 	int directory;
 	int file;
 	char name[64];
 };
 
 /* Begins a file for submission `id`. 0 or negative errno. */
-int drop_open(struct drop *d, const char *directory, const char *id);
-int drop_write(struct drop *d, const char *bytes, size_t len);
+int drop_open(struct drop_file *d, const char *directory, const char *id);
+int drop_write(struct drop_file *d, const char *bytes, size_t len);
 /* 0 once what was written is on the disk. */
-int drop_sync(struct drop *d);
+int drop_sync(struct drop_file *d);
 /* Behind drop_sync: 0 once the file is durable under its final name. Closes in any case, and leaves nothing behind on
  * an error. */
-int drop_commit(struct drop *d);
-void drop_abandon(struct drop *d);
+int drop_commit(struct drop_file *d);
+void drop_abandon(struct drop_file *d);
 /* Has the file system of this file so little room that the rest is to be left to the daemon? */
 bool disk_is_nearly_full(int fd);
 
 /* ---- relay.c: -bs ---- */
 
-int mode_smtp(const struct places *where);
+int mode_smtp(const struct shim_places *where);
 
 /* ---- modes.c: the other modes ---- */
 
-int mode_list(const struct places *where);
-int mode_flush(const struct places *where);
+int mode_list(const struct shim_places *where);
+int mode_flush(const struct shim_places *where);
 /* newaliases: what frankd says of the aliases file. */
-int mode_aliases(const struct options *o, const struct places *where);
-int mode_verify(const struct options *o, const struct places *where, const struct recipients *to,
-    const char *sender);
+int mode_aliases(const struct shim_options *o, const struct shim_places *where);
+int mode_verify(const struct shim_options *o, const struct shim_places *where,
+    const struct recipients *to, const char *sender);
 
 /* ---- say.c ---- */
 

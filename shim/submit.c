@@ -44,12 +44,12 @@ enum {
 	OCTETS_PER_MS = 1000,           /* the least that a daemon must take */
 };
 
-struct submission {
-	const struct places *where;
+struct shim_submission {
+	const struct shim_places *where;
 	const struct recipients *to;
 	struct input *in;
-	struct session session;
-	struct drop drop;
+	struct shim_session session;
+	struct drop_file drop;
 	struct buf head; /* EHLO to BDAT */
 	bool dropping;
 	bool in_doubt;  /* it was sent whole once, and nobody says what became of it */
@@ -131,7 +131,8 @@ write_number(struct buf *b, uint64_t value)
 }
 
 static void
-write_mail(struct buf *b, const struct submission *s, const struct options *o, const char *sender)
+write_mail(struct buf *b, const struct shim_submission *s, const struct shim_options *o,
+    const char *sender)
 {
 	(void)buf_append_str(b, "MAIL FROM:<");
 	(void)buf_append_str(b, sender != NULL ? sender : "");
@@ -190,7 +191,7 @@ write_notify(struct buf *b, unsigned notify)
 }
 
 static int
-write_head(struct submission *s, const struct options *o, const char *sender)
+write_head(struct shim_submission *s, const struct shim_options *o, const char *sender)
 {
 	struct buf *b = &s->head;
 	const char *address;
@@ -214,7 +215,7 @@ write_head(struct submission *s, const struct options *o, const char *sender)
 }
 
 static int
-put(struct submission *s, const char *a, size_t a_len, const char *b, size_t b_len)
+put(struct shim_submission *s, const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	int r;
 
@@ -227,7 +228,7 @@ put(struct submission *s, const char *a, size_t a_len, const char *b, size_t b_l
 static int
 put_piece(void *arg, const char *bytes, size_t len)
 {
-	struct submission *s = arg;
+	struct shim_submission *s = arg;
 	int r = put(s, bytes, len, NULL, 0);
 
 	return r == 0 && !s->dropping && s->session.refusal != 0 ? -ECANCELED : r;
@@ -241,7 +242,7 @@ static const char quit[] = "QUIT\r\n";
  * keeps no room: it goes with the next write where there is none.
  */
 static int
-put_message(struct submission *s)
+put_message(struct shim_submission *s)
 {
 	struct input *in = s->in;
 	size_t len = in->len;
@@ -267,16 +268,16 @@ put_message(struct submission *s)
 }
 
 static bool
-is_refused(const struct session *s, const char *enhanced)
+is_refused(const struct shim_session *s, const char *enhanced)
 {
 	return s->refusal == 421 && strcmp(s->enhanced, enhanced) == 0;
 }
 
 /* Sends it and waits for the promise. */
 static enum outcome
-transact(struct submission *s)
+transact(struct shim_submission *s)
 {
-	struct session *session = &s->session;
+	struct shim_session *session = &s->session;
 	bool sent;
 	int r;
 
@@ -302,7 +303,7 @@ transact(struct submission *s)
 
 /* 1, 0, or negative errno: -ECONNRESET when the connection broke before there was an answer. */
 static int
-ask_once(struct submission *s)
+ask_once(struct shim_submission *s)
 {
 	struct buf question = BUF_INIT(128);
 	int r;
@@ -327,7 +328,7 @@ ask_once(struct submission *s)
 /* Asks whether the message is stored: 1, 0, or negative errno when nobody answers. A daemon that
  * starts may be lost again before it has answered. */
 static int
-ask(struct submission *s)
+ask(struct shim_submission *s)
 {
 	uint64_t end = clock_ms() + ASK_PATIENCE;
 	int r;
@@ -338,9 +339,9 @@ ask(struct submission *s)
 }
 
 static int
-report_refusal(const struct submission *s)
+report_refusal(const struct shim_submission *s)
 {
-	const struct session *session = &s->session;
+	const struct shim_session *session = &s->session;
 	size_t at = 0, rcpt = session->refused - REPLIES_BEFORE_RCPT;
 	const char *address = NULL;
 	char code[5] = {(char)('0' + session->refusal / 100),
@@ -358,7 +359,7 @@ report_refusal(const struct submission *s)
 }
 
 static int
-report(const struct submission *s, int status, const char *what, const char *next)
+report(const struct shim_submission *s, int status, const char *what, const char *next)
 {
 	if (!s->quiet)
 		say(what, "; ", next);
@@ -367,7 +368,7 @@ report(const struct submission *s, int status, const char *what, const char *nex
 
 /* The message could not be read, or not kept. */
 static int
-report_input(const struct submission *s, int r)
+report_input(const struct shim_submission *s, int r)
 {
 	char digits[24];
 	struct buf number = BUF_INIT(sizeof(digits));
@@ -399,7 +400,7 @@ report_input(const struct submission *s, int r)
 
 /* There is no daemon, and the message could not be left for it either. */
 static int
-report_down(const struct submission *s, int why, const char *drop, int drop_why)
+report_down(const struct shim_submission *s, int why, const char *drop, int drop_why)
 {
 	const char *next =
 	    s->in_doubt ? "; the mail system does not answer: the message may or may not be stored"
@@ -427,7 +428,7 @@ report_down(const struct submission *s, int why, const char *drop, int drop_why)
 
 /* The child. `parent`: -1 where there is none, and nobody to be asked. */
 static int
-write_drop(struct submission *s, int parent)
+write_drop(struct shim_submission *s, int parent)
 {
 	int r = drop_open(&s->drop, s->where->drop, s->id), ready = 0;
 
@@ -463,7 +464,7 @@ hear(int child)
 }
 
 static int
-watch_drop(struct submission *s, int child, pid_t pid)
+watch_drop(struct shim_submission *s, int child, pid_t pid)
 {
 	int go = 0, r = hear(child);
 
@@ -481,7 +482,7 @@ watch_drop(struct submission *s, int child, pid_t pid)
 /* What our caller reads to its end must not stay open. Where it closed these itself, their numbers are
  * those of `parent` and of the message. */
 static void
-close_standard(const struct submission *s, int parent)
+close_standard(const struct shim_submission *s, int parent)
 {
 	const struct overflow *o = &s->in->overflow;
 
@@ -492,7 +493,7 @@ close_standard(const struct submission *s, int parent)
 
 /* Leaves the message in the drop directory. */
 static int
-drop_message(struct submission *s, int why)
+drop_message(struct shim_submission *s, int why)
 {
 	int ends[2], r;
 	pid_t pid;
@@ -519,7 +520,7 @@ drop_message(struct submission *s, int why)
 /* Tries to connect: -1 with a session, else the exit status; *ret_why says why there is none, where
  * that is no reason to give up. */
 static int
-connect_session(struct submission *s, int *ret_why)
+connect_session(struct shim_submission *s, int *ret_why)
 {
 	*ret_why = session_open(&s->session, s->where->socket, DOWN_PATIENCE);
 	if (*ret_why == -EACCES || *ret_why == -EPERM)
@@ -534,7 +535,7 @@ connect_session(struct submission *s, int *ret_why)
 
 /* The exit status, or -1 with *ret_why: the daemon does not take it. */
 static int
-attempt(struct submission *s, int *ret_why)
+attempt(struct shim_submission *s, int *ret_why)
 {
 	unsigned pause = PAUSE_FIRST, busy = 0;
 
@@ -591,7 +592,7 @@ take_size(void *arg, unsigned reply, const char *text, size_t len)
 
 /* What the daemon takes at most, in octets; 0 where it does not say. */
 static uint64_t
-ask_limit(struct submission *s)
+ask_limit(struct shim_submission *s)
 {
 	static const char question[] = "EHLO localhost\r\nQUIT\r\n";
 	uint64_t size = 0;
@@ -611,7 +612,7 @@ ask_limit(struct submission *s)
 /* Reads the message to its end. A large one is worth a question, before the disk is filled with
  * what nobody takes. 0 or negative errno; -EFBIG with s->limit set where there is one. */
 static int
-collect(struct submission *s)
+collect(struct shim_submission *s)
 {
 	uint64_t max = ASK_SIZE_AT;
 	int r;
@@ -632,10 +633,10 @@ collect(struct submission *s)
 }
 
 int
-submit(const struct options *o, const struct places *where, const struct recipients *to,
+submit(const struct shim_options *o, const struct shim_places *where, const struct recipients *to,
     const char *sender, struct input *in)
 {
-	struct submission s = {.where = where,
+	struct shim_submission s = {.where = where,
 	    .to = to,
 	    .in = in,
 	    .head = BUF_INIT(HEAD_MAX),

@@ -203,14 +203,14 @@ parse_first(const struct scram *s, const char *text, size_t len, struct attribut
 
 /* ---- the proof ---- */
 
-struct keys {
+struct scram_keys {
 	uint8_t salted[SCRAM_HASH], client[SCRAM_HASH], stored[SCRAM_HASH], server[SCRAM_HASH],
 	    proof[SCRAM_HASH];
 };
 
 /* From the salted password to the proof; the signature to expect stays in `s`. */
 static bool
-derive(struct scram *s, const struct buf *salt, unsigned iterations, struct keys *k)
+derive(struct scram *s, const struct buf *salt, unsigned iterations, struct scram_keys *k)
 {
 	const struct scram_crypto *c = s->crypto;
 	const struct buf *m = &s->auth_message;
@@ -231,7 +231,7 @@ derive(struct scram *s, const struct buf *salt, unsigned iterations, struct keys
 static int
 put_proof(struct scram *s, const struct attributes *a, const struct buf *salt, struct buf *out)
 {
-	struct keys k;
+	struct scram_keys k;
 	int r = -EIO;
 
 	if (derive(s, salt, a->iterations, &k)) {

@@ -15,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct recipients r = RECIPIENTS_INIT;
 	char *words[WORDS_MAX] = {NULL}, *copy = malloc(size + 1);
-	struct options o;
+	struct shim_options o;
 	int argc = 0;
 
 	if (copy == NULL)

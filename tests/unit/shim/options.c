@@ -15,7 +15,7 @@ enum { WORDS = 24 };
 
 /* Splits at spaces ('~' stands for an empty word) and parses. The strings live in `scratch`. */
 static int
-parse(const char *line, char *scratch, size_t size, char **argv, struct options *o)
+parse(const char *line, char *scratch, size_t size, char **argv, struct shim_options *o)
 {
 	int argc = 0;
 	char *save = NULL;
@@ -111,7 +111,7 @@ test_table(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char scratch[256], recipients[128] = "", *argv[WORDS] = {NULL};
-		struct options o;
+		struct shim_options o;
 
 		assert_int_equal(parse(cases[i].line, scratch, sizeof(scratch), argv, &o), 0);
 		for (size_t j = 0; j < o.recipient_count; j++) {
@@ -134,7 +134,7 @@ static void
 test_dsn(void **state)
 {
 	char scratch[256], *argv[WORDS] = {NULL};
-	struct options o;
+	struct shim_options o;
 
 	assert_int_equal(
 	    parse("sendmail -N failure,delay -R hdrs -V id a", scratch, sizeof(scratch), argv, &o),
@@ -173,7 +173,7 @@ test_refused(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		char scratch[256], *argv[WORDS] = {NULL};
-		struct options o;
+		struct shim_options o;
 		int want = strcmp(lines[i], "sendmail --") == 0 ? 0 : EX_USAGE;
 
 		assert_int_equal(parse(lines[i], scratch, sizeof(scratch), argv, &o), want);
@@ -207,7 +207,7 @@ test_values_are_not_repeated(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char scratch[256], *argv[WORDS] = {NULL};
-		struct options o;
+		struct shim_options o;
 
 		assert_int_equal(
 		    parse(cases[i].line, scratch, sizeof(scratch), argv, &o), EX_USAGE);
