@@ -57,63 +57,84 @@ add(struct audit *a, const char *rule, enum severity severity, const char *kind,
 
 /* ---- passwords ---- */
 
-/* Where a token can take the password's place; by what presets' names begin with. */
-static const struct {
-	const char *provider, *fix;
-} with_tokens[] = {
-    {"microsoft365", "set grant = \"authorization-code\" and run frank authorize, or grant = "
-		     "\"client-credentials\" for a service without a person"},
-    {"outlook", "set grant = \"authorization-code\" and run frank authorize"},
-    {"google", "set grant = \"authorization-code\" and run frank authorize, or grant = "
-	       "\"service-account\" in Workspace"},
-    {"fastmail", "set grant = \"authorization-code\" and run frank authorize"},
-    {"yandex", "set grant = \"authorization-code\" and run frank authorize"},
-    {"mailru", "set grant = \"authorization-code\" and run frank authorize"},
+static const struct preset {
+	const char *name, *grants, *scopes;
+	const char *registration; /* "closed": the provider takes no new OAuth clients */
+	const char *password_ends, *graph;
+} presets[] = {
+#define FAMILY(...)
+#define PRESET(name, family, submit, domains, grants, scopes, registration, ends, graph, ...) \
+	{name, grants, scopes, registration, ends, graph},
+#include "contrib/providers/facts.def"
+#undef FAMILY
+#undef PRESET
 };
+
+/* The preset with the longest name that the account's provider begins with: a preset of one's own may
+ * be called "google-two". */
+static const struct preset *
+preset_of(const json_t *account)
+{
+	static const struct preset unknown = {.grants = "", .scopes = ""};
+	const struct preset *found = &unknown;
+	size_t best = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(presets); i++) {
+		size_t len = strlen(presets[i].name);
+
+		if (len > best &&
+		    strncmp(text_at(account, "provider"), presets[i].name, len) == 0) {
+			found = &presets[i];
+			best = len;
+		}
+	}
+	return found;
+}
+
+/* What can take the password's place at this provider; "" where nothing can. */
+static void
+better_grant(const struct preset *p, char *ret, size_t size)
+{
+	bool person = strstr(p->grants, "authorization-code") != NULL;
+
+	(void)snprintf(ret, size, "%s%s%s%s",
+	    person ? "set grant = \"authorization-code\" and run frank authorize" : "",
+	    strstr(p->grants, "client-credentials") != NULL
+		? ", or grant = \"client-credentials\" for a service without a person"
+		: "",
+	    strstr(p->grants, "service-account") != NULL
+		? ", or grant = \"service-account\" in Workspace"
+		: "",
+	    person && p->graph != NULL
+		? ", or transport = \"graph\" where the tenant forbids SMTP AUTH"
+		: "");
+	if (p->registration != NULL)
+		*ret = '\0';
+}
 
 static void
 look_at_password(struct audit *a, const json_t *account)
 {
-	const char *name = text_at(account, "account"), *provider = text_at(account, "provider");
+	const char *name = text_at(account, "account");
+	const struct preset *p = preset_of(account);
+	char fix[TEXT_MAX];
 
 	if (strcmp(text_at(account, "grant"), "password") != 0)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(with_tokens); i++)
-		if (begins(provider, with_tokens[i].provider)) {
-			add(a, "password", WARNING, "account", name,
-			    "signs in with a password, though the provider gives tokens, which can "
-			    "be "
-			    "limited and withdrawn",
-			    with_tokens[i].fix);
-			return;
-		}
-	add(a, "password", NOTE, "account", name,
-	    "signs in with a password; the provider's preset knows nothing better",
-	    "use a password that is this account's alone (an app password or an API key), and "
-	    "change "
-	    "it when people leave");
-}
-
-/* Microsoft: Exchange Team Blog, 27 January 2026 (message center MC786329). */
-static void
-look_at_retirement(struct audit *a, const json_t *account)
-{
-	const char *name = text_at(account, "account"), *provider = text_at(account, "provider");
-
-	if (strcmp(text_at(account, "grant"), "password") != 0)
-		return;
-	if (begins(provider, "microsoft365"))
-		add(a, "password-smtp-auth-ending", WARNING, "account", name,
-		    "Microsoft switches SMTP AUTH by password off by default at the end of "
-		    "December 2026, "
-		    "and announces the day of its end in the second half of 2027",
-		    "change the grant before then: authorization-code, client-credentials, or "
-		    "transport = "
-		    "\"graph\" where the tenant forbids SMTP AUTH");
-	else if (begins(provider, "outlook"))
-		add(a, "password-smtp-auth-ending", WARNING, "account", name,
-		    "Outlook.com takes no passwords since 16 September 2024",
-		    "set grant = \"authorization-code\" and run frank authorize");
+	better_grant(p, fix, sizeof(fix));
+	if (*fix != '\0')
+		add(a, "password", WARNING, "account", name,
+		    "signs in with a password, though the provider gives tokens, which can be "
+		    "limited and withdrawn",
+		    fix);
+	else
+		add(a, "password", NOTE, "account", name,
+		    "signs in with a password; the provider's preset knows nothing better",
+		    "use a password that is this account's alone (an app password or an API "
+		    "key), and change it when people leave");
+	if (p->password_ends != NULL)
+		add(a, "password-smtp-auth-ending", WARNING, "account", name, p->password_ends,
+		    fix);
 }
 
 /* ---- mechanisms ---- */
@@ -193,13 +214,14 @@ static const struct {
 static void
 look_at_scopes(struct audit *a, const json_t *account)
 {
-	const char *name = text_at(account, "account"), *provider = text_at(account, "provider");
+	const char *name = text_at(account, "account"), *wanted = preset_of(account)->scopes;
 	const char *scope = text_at(json_object_get(account, "credential"), "scope");
 	char text[TEXT_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(broad); i++) {
-		/* Mail.ru knows no narrower one */
-		if (strcasestr(scope, broad[i].part) == NULL || begins(provider, "mailru"))
+		/* what the preset itself asks for: the provider knows nothing narrower */
+		if (strcasestr(scope, broad[i].part) == NULL ||
+		    (wanted != NULL && strcasestr(wanted, broad[i].part) != NULL))
 			continue;
 		(void)snprintf(
 		    text, sizeof(text), "its token may also %s (%s)", broad[i].what, scope);
@@ -425,8 +447,8 @@ static void
 look(struct audit *a)
 {
 	static void (*const rules[])(struct audit *, const json_t *) = {look_at_password,
-	    look_at_retirement, look_at_mechanisms, look_at_tls, look_at_scopes,
-	    look_at_token_services, look_at_owner, look_at_use};
+	    look_at_mechanisms, look_at_tls, look_at_scopes, look_at_token_services, look_at_owner,
+	    look_at_use};
 	const json_t *o;
 	size_t i;
 

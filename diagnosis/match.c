@@ -439,7 +439,7 @@ diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret
 	if (ret->stage == SMTP_STAGE_TOKEN || ret->stage == SMTP_STAGE_NONE)
 		diagnosis_token_words(ret);
 	ret->provider = diagnosis_provider(facts, ret);
-	if (ret->provider == MICROSOFT)
+	if (ret->provider == MICROSOFT365)
 		take_inner_reply(ret);
 	if (ret->stage == SMTP_STAGE_TOKEN || ret->stage == SMTP_STAGE_API)
 		memcpy(ret->said, ret->words, sizeof(ret->said));

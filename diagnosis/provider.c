@@ -3,7 +3,7 @@
  * provider.c: who a server belongs to, and what is known of that provider's servers.
  *
  * A provider is known by the preset's name, else by the server's host name, else by words that only
- * its servers write.
+ * its servers write. The facts are those of the presets (contrib/providers/facts.py).
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,85 +11,36 @@
 
 #include "diagnosis/rule.h"
 
-static const struct {
+static const struct family {
 	unsigned bit;
-	const char *name;       /* for people */
-	const char *keys;       /* names of presets begin with one of these */
+	const char *title;      /* for people */
+	const char *names;      /* of presets, and what else the provider is called */
 	const char *hosts;      /* ends of host names */
-	const char *marks;      /* words that only its servers write */
+	const char *marks;      /* words that only its servers write (struct rule's `words`) */
 	const char *domains;    /* of mailboxes that it gives to anybody */
-	const char *submission; /* where it takes mail, for people; NULL: it depends */
+	const char *mx;         /* hosts that take mail for its own mailboxes, and no logins */
 	const char *ports;      /* of its submission hosts; NULL: not known */
 	const char *password;   /* what works as a password; NULL: nothing special is known */
-} providers[] = {
-    {MICROSOFT, "Microsoft 365", "microsoft outlook office exchange hotmail m365",
-	".office365.com .office365.us .outlook.com .outlook.cn .outlook.de .microsoftonline.com "
-	".microsoftonline.us .chinacloudapi.cn .live.com",
-	".outlook.com]|.outlook.com;|aadsts|.office365.com|prod.outlook.com|5.7.139|5.7.60|5.7.57|"
-	"smtpclientauthentication|storedrv|sendasdenied|aka.ms/|.office365.us",
-	"outlook.com hotmail.com live.com msn.com", "smtp.office365.com:587", "587 25", NULL},
-    {GOOGLE, "Google", "google gmail workspace",
-	".gmail.com .google.com .googlemail.com .googleapis.com",
-	"- gsmtp|support.google.com|- gcdp|daily user sending|gmail", "gmail.com googlemail.com",
-	"smtp.gmail.com:465", "465 587 25", "an app password, which needs 2-step verification"},
-    {SES, "Amazon SES", "ses amazon aws", ".amazonaws.com", "amazonaws.com|ses:sendrawemail", NULL,
-	NULL, "587 2587 465 2465 25", "the SMTP password derived for this region"},
-    {SENDGRID, "SendGrid", "sendgrid", ".sendgrid.net", "sendgrid", NULL, "smtp.sendgrid.net:587",
-	"587 465 2525 25", "an API key that may send mail, with the user name \"apikey\""},
-    {MAILGUN, "Mailgun", "mailgun", ".mailgun.org", "mailgun", NULL, "smtp.mailgun.org:587",
-	"587 465 2525 25", "the SMTP password of the sending domain, not the API key"},
-    {POSTMARK, "Postmark", "postmark", ".postmarkapp.com", "postmark", NULL,
-	"smtp.postmarkapp.com:587", "587 2525 25", "the server's API token"},
-    {YAHOO, "Yahoo", "yahoo aol", ".yahoo.com .aol.com .yahoodns.net",
-	"#auth005|#mbr1212|.mail.yahoo.com|help.yahoo.com",
-	"yahoo.com ymail.com rocketmail.com aol.com", "smtp.mail.yahoo.com:465", "465 587",
-	"an app password"},
-    {ICLOUD, "iCloud", "icloud apple", ".mail.me.com .icloud.com", "icloud.com",
-	"icloud.com me.com mac.com", "smtp.mail.me.com:587", "587", "an app-specific password"},
-    {MAILRU, "Mail.ru", "mailru mail.ru", ".mail.ru", "mail.ru|neobhodim",
-	"mail.ru inbox.ru list.ru bk.ru", "smtp.mail.ru:465", "465", "an application password"},
-    {YANDEX, "Yandex", "yandex", ".yandex.com .yandex.ru .yandex.net", "yandex",
-	"yandex.com yandex.ru ya.ru", "smtp.yandex.com:465", "465 587", "an app password"},
-    {ZOHO, "Zoho", "zoho", ".zoho.com .zoho.eu .zoho.in .zoho.com.au .zoho.jp .zoho.com.cn", "zoho",
-	"zohomail.com", NULL, "465 587", "an app password where 2-step verification is on"},
-    {FASTMAIL, "Fastmail", "fastmail", ".fastmail.com .messagingengine.com", "fastmail",
-	"fastmail.com fastmail.fm", "smtp.fastmail.com:465", "465 587", "an app password"},
-    {PROTON, "Proton", "proton", ".protonmail.ch .proton.me", "protonmail",
-	"proton.me protonmail.com", "smtp.protonmail.ch:587", "587",
-	"an SMTP token made in Proton's settings, never the account's password"},
-    {BREVO, "Brevo", "brevo sendinblue", ".brevo.com .sendinblue.com", "brevo|sendinblue", NULL,
-	"smtp-relay.brevo.com:587", "587 465 2525 25",
-	"an SMTP key, neither the API key nor the account's password"},
-    {GMX, "GMX", "gmx web.de mail.com", ".gmx.net .gmx.com .web.de .mail.com", "gmx.net|web.de",
-	"gmx.net gmx.de gmx.com gmx.at web.de", NULL, "587 465",
-	"the mailbox's password once access by other programs (POP3 and IMAP) is switched on in "
-	"the "
-	"settings, or an application password"},
-    {IONOS, "IONOS", "ionos 1und1 1and1",
-	".ionos.com .ionos.de .ionos.co.uk .ionos.es .ionos.fr "
-	".1und1.de .1and1.com .kundenserver.de .perfora.net",
-	"kundenserver.de|perfora.net|ionos", NULL, NULL, "587 465",
-	"the mailbox's own password, not that of the customer account"},
-    {OVH, "OVH", "ovh", ".ovh.net .ovh.com .ovh.ca .mail.ovh.net", "ovh.net", NULL, NULL, "587 465",
-	"the mailbox's own password, not that of the customer account"},
-    {MAILJET, "Mailjet", "mailjet", ".mailjet.com", "mailjet", NULL, "in-v3.mailjet.com:587",
-	"587 465 2525 25 588", "the secret key, with the API key as the user name"},
-    {NETEASE, "NetEase or QQ Mail", "qq 163 126 netease exmail",
-	".qq.com .163.com .126.com .yeah.net", "mail.qq.com|163.com|126.com",
-	"qq.com foxmail.com 163.com 126.com", NULL, "465 587 994 25",
-	"an authorization code made in the mailbox's settings, never the password"},
-    {SECURESERVER, "GoDaddy", "godaddy secureserver", ".secureserver.net", "secureserver.net", NULL,
-	NULL, "465 587 80 3535 25", "the mailbox's own password"},
-    {MAILTRAP, "Mailtrap", "mailtrap", ".mailtrap.io", "mailtrap", NULL, NULL, "587 2525 465 25",
-	"the SMTP credentials of the sandbox or sending domain"},
+	const char *submission; /* host:port; NULL: it depends on the account */
+} families[] = {
+#define FAMILY(id, ...) {id, __VA_ARGS__},
+#define PRESET(...)
+#include "contrib/providers/facts.def"
+#undef FAMILY
+#undef PRESET
 };
 
-/* Hosts that take mail for their own mailboxes and let nobody log in. */
-static const char mx_hosts[] =
-    ".mail.protection.outlook.com .olc.protection.outlook.com "
-    ".mx.microsoft gmail-smtp-in.l.google.com .gmail-smtp-in.l.google.com "
-    "aspmx.l.google.com .aspmx.l.google.com .yahoodns.net mxs.mail.ru "
-    ".mail.icloud.com mail.protonmail.ch mailsec.protonmail.ch";
+static const struct preset {
+	const char *name;
+	unsigned family;
+	const char *submission, *domains; /* as above, of this preset alone */
+} presets[] = {
+#define FAMILY(...)
+#define PRESET(name, family, submit, domains, ...) {name, family, submit, domains},
+#include "contrib/providers/facts.def"
+#undef FAMILY
+#undef PRESET
+};
 
 /* Is `s` one of the words, or, for a word that begins with a dot, does it end in it? */
 static bool
@@ -109,42 +60,43 @@ ends_in(const char *s, const char *words)
 	return false;
 }
 
-static size_t
-index_of(unsigned bit)
+static const struct family *
+family_of(unsigned bit)
 {
-	size_t i = 0;
-
-	while (i < ARRAY_SIZE(providers) && providers[i].bit != bit)
-		i++;
-	return i;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		if (families[i].bit == bit)
+			return &families[i];
+	return NULL;
 }
 
 const char *
 diagnosis_provider_name(unsigned provider)
 {
-	size_t i = index_of(provider);
+	const struct family *f = family_of(provider);
 
-	return i < ARRAY_SIZE(providers) ? providers[i].name : "the provider";
+	return f == NULL ? "the provider" : f->title;
 }
 
 const char *
 diagnosis_provider_password(unsigned provider)
 {
-	size_t i = index_of(provider);
+	const struct family *f = family_of(provider);
 
-	return i < ARRAY_SIZE(providers) ? providers[i].password : NULL;
+	return f == NULL ? NULL : f->password;
 }
 
+/* A preset of one's own may be called "google-two". */
 static unsigned
 by_name(const char *name)
 {
-	for (size_t i = 0; name != NULL && i < ARRAY_SIZE(providers); i++) {
-		const char *keys = providers[i].keys, *key;
+	for (size_t i = 0; name != NULL && i < ARRAY_SIZE(families); i++) {
+		const char *names = families[i].names, *item;
 		size_t len;
 
-		while ((len = diagnosis_next_word(&keys, &key)) > 0)
-			if (strncasecmp(name, key, len) == 0)
-				return providers[i].bit;
+		while ((len = diagnosis_next_word(&names, &item)) > 0)
+			if (strncasecmp(name, item, len) == 0 &&
+			    (name[len] == '\0' || name[len] == '-'))
+				return families[i].bit;
 	}
 	return 0;
 }
@@ -152,27 +104,22 @@ by_name(const char *name)
 static unsigned
 by_host(const char *host)
 {
-	for (size_t i = 0; host != NULL && i < ARRAY_SIZE(providers); i++)
-		if (ends_in(host, providers[i].hosts))
-			return providers[i].bit;
+	for (size_t i = 0; host != NULL && i < ARRAY_SIZE(families); i++)
+		if (ends_in(host, families[i].hosts))
+			return families[i].bit;
 	return 0;
 }
 
-static const char *
-domain_of(const char *address)
+/* The preset to whose domains the address belongs. */
+static const struct preset *
+by_domain(const char *address)
 {
 	const char *at = address == NULL ? NULL : strrchr(address, '@');
 
-	return at == NULL ? NULL : at + 1;
-}
-
-static unsigned
-by_domain(const char *address)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(providers); i++)
-		if (ends_in(domain_of(address), providers[i].domains))
-			return providers[i].bit;
-	return 0;
+	for (size_t i = 0; at != NULL && i < ARRAY_SIZE(presets); i++)
+		if (ends_in(at + 1, presets[i].domains))
+			return &presets[i];
+	return NULL;
 }
 
 unsigned
@@ -182,10 +129,11 @@ diagnosis_provider(const struct diagnosis_facts *f, const struct diagnosis_match
 
 	if (bit == 0)
 		bit = by_host(f->host);
-	for (size_t i = 0; bit == 0 && i < ARRAY_SIZE(providers); i++)
-		if (diagnosis_says(m->words, providers[i].marks) ||
-		    diagnosis_says(m->enhanced, providers[i].marks))
-			bit = providers[i].bit;
+	for (size_t i = 0; bit == 0 && i < ARRAY_SIZE(families); i++)
+		if (families[i].marks != NULL &&
+		    (diagnosis_says(m->words, families[i].marks) ||
+			diagnosis_says(m->enhanced, families[i].marks)))
+			bit = families[i].bit;
 	return bit;
 }
 
@@ -196,35 +144,55 @@ diagnosis_is_mx(const struct diagnosis_facts *f)
 
 	if (h == NULL)
 		return false;
-	if (ends_in(h, mx_hosts))
-		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		if (ends_in(h, families[i].mx))
+			return true;
 	/* mx.example.org, mx1.example.org */
 	return strncasecmp(h, "mx", 2) == 0 && h[2 + strspn(h + 2, "0123456789abcdef-")] == '.';
+}
+
+/* Microsoft's preset for mailboxes that it gives to anybody, where the account is one of those. */
+static const struct preset *
+consumer_preset(const struct diagnosis_facts *f)
+{
+	const struct preset *p = by_domain(f->auth_user != NULL ? f->auth_user : f->mail_from);
+
+	if (p != NULL && p->family == MICROSOFT365)
+		return p;
+	for (p = presets; p < presets + ARRAY_SIZE(presets); p++) {
+		size_t len = p->submission == NULL ? 0 : strcspn(p->submission, ":");
+
+		if (p->family != MICROSOFT365 || p->domains == NULL)
+			continue;
+		if (f->host != NULL && strlen(f->host) == len &&
+		    strncasecmp(f->host, p->submission, len) == 0)
+			return p;
+		if (f->provider != NULL && strncasecmp(f->provider, p->name, strlen(p->name)) == 0)
+			return p;
+	}
+	return NULL;
 }
 
 bool
 diagnosis_is_consumer(const struct diagnosis_facts *f)
 {
-	return ends_in(f->host, "smtp-mail.outlook.com") ||
-	       (f->provider != NULL && strncasecmp(f->provider, "outlook", 7) == 0) ||
-	       by_domain(f->auth_user) == MICROSOFT ||
-	       (f->auth_user == NULL && by_domain(f->mail_from) == MICROSOFT);
+	return consumer_preset(f) != NULL;
 }
 
 bool
 diagnosis_port_is_wrong(const struct diagnosis_facts *f)
 {
-	size_t i = index_of(by_host(f->host));
+	const struct family *family = family_of(by_host(f->host));
 	const char *ports, *item;
 	size_t len;
 	char text[12];
 	int n;
 
-	if (i == ARRAY_SIZE(providers) || f->port == 0 || providers[i].ports == NULL)
+	if (family == NULL || f->port == 0 || family->ports == NULL)
 		return false;
 	if (diagnosis_is_mx(f))
 		return f->port != 25;
-	ports = providers[i].ports;
+	ports = family->ports;
 	n = snprintf(text, sizeof(text), "%u", f->port);
 	while ((len = diagnosis_next_word(&ports, &item)) > 0)
 		if (len == (size_t)n && memcmp(item, text, len) == 0)
@@ -235,13 +203,13 @@ diagnosis_port_is_wrong(const struct diagnosis_facts *f)
 bool
 diagnosis_banner_is_foreign(const struct diagnosis_facts *f)
 {
-	size_t i = index_of(by_host(f->host));
+	const struct family *family = family_of(by_host(f->host));
 	const char *item, *hosts;
 	size_t len;
 
-	if (f->greeting == NULL || i == ARRAY_SIZE(providers))
+	if (f->greeting == NULL || family == NULL)
 		return false;
-	hosts = providers[i].hosts;
+	hosts = family->hosts;
 	while ((len = diagnosis_next_word(&hosts, &item)) > 0) {
 		char end[64];
 
@@ -249,23 +217,24 @@ diagnosis_banner_is_foreign(const struct diagnosis_facts *f)
 		if (diagnosis_says(f->greeting, end))
 			return false;
 	}
-	return !diagnosis_says(f->greeting, providers[i].marks);
+	return family->marks == NULL || !diagnosis_says(f->greeting, family->marks);
 }
 
 const char *
 diagnosis_submission(const struct diagnosis_facts *f, unsigned provider, char *scratch, size_t size)
 {
-	unsigned of_sender = by_domain(f->mail_from);
-	size_t i = index_of(of_sender != 0 ? of_sender : provider);
+	const struct preset *of_sender = by_domain(f->mail_from), *consumer = consumer_preset(f);
+	const struct family *family = family_of(provider);
 
-	if (i == ARRAY_SIZE(providers) || providers[i].submission == NULL)
+	if (of_sender != NULL)
+		return of_sender->submission;
+	if (family == NULL || family->submission == NULL)
 		return NULL;
-	if (providers[i].bit == MICROSOFT && diagnosis_is_consumer(f))
-		return "smtp-mail.outlook.com:587";
-	if (of_sender != 0 || by_name(f->provider) != 0 || !diagnosis_is_mx(f))
-		return providers[i].submission;
+	if (provider == MICROSOFT365 && consumer != NULL)
+		return consumer->submission;
+	if (by_name(f->provider) != 0 || !diagnosis_is_mx(f))
+		return family->submission;
 	/* whose host for incoming mail it is says little of where the sender belongs */
-	(void)snprintf(
-	    scratch, size, "%s, for mailboxes of %s", providers[i].submission, providers[i].name);
+	(void)snprintf(scratch, size, "%s, for mailboxes of %s", family->submission, family->title);
 	return scratch;
 }

@@ -7,30 +7,20 @@
 
 #include "diagnosis/diagnosis.h"
 
+/* Families of presets that are one provider: a bit each (contrib/providers/facts.py). */
+#define FAMILY(id, ...) id##_AT,
+#define PRESET(...)
+enum {
+#include "contrib/providers/facts.def"
+};
+#undef FAMILY
+#define FAMILY(id, ...) id = 1 << id##_AT,
 enum provider {
 	ANY_PROVIDER = 0,
-	MICROSOFT = 1 << 0,
-	GOOGLE = 1 << 1,
-	SES = 1 << 2,
-	SENDGRID = 1 << 3,
-	MAILGUN = 1 << 4,
-	POSTMARK = 1 << 5,
-	YAHOO = 1 << 6, /* AOL too */
-	ICLOUD = 1 << 7,
-	MAILRU = 1 << 8,
-	YANDEX = 1 << 9,
-	ZOHO = 1 << 10,
-	FASTMAIL = 1 << 11,
-	PROTON = 1 << 12,
-	BREVO = 1 << 13,
-	GMX = 1 << 14, /* WEB.DE and mail.com too */
-	IONOS = 1 << 15,
-	OVH = 1 << 16,
-	MAILJET = 1 << 17,
-	NETEASE = 1 << 18, /* 163.com, 126.com; and QQ Mail, which works alike */
-	SECURESERVER = 1 << 19,
-	MAILTRAP = 1 << 20,
+#include "contrib/providers/facts.def"
 };
+#undef FAMILY
+#undef PRESET
 
 /* Whose it is to fix. */
 enum fixer { OWNER, TENANT, FRANK, SENDER, PROVIDER, NETWORK };

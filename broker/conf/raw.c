@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FILE_MAX = 32 * 1024 * 1024, KEYS_MAX = 64, NAME_SET_FIRST = 64 };
+enum { FILE_MAX = 32 * 1024 * 1024, KEYS_MAX = 96, NAME_SET_FIRST = 64 };
 
 /* One file being read. */
 struct reader {

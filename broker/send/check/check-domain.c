@@ -17,28 +17,19 @@
 
 enum { SELECTORS_MAX = 4, SEEN_MAX = 4, KEYS_MAX = SELECTORS_MAX + SEEN_MAX, TEXT_MAX_LEN = 1200 };
 
-/* What presets' names begin with; the name that SPF should hold (NULL: it differs); selectors that the
- * provider uses for everybody. */
+/* What SPF should name for a preset (NULL: it differs), whose record that is (NULL: the sender's
+ * domain), and selectors that the provider uses for everybody. */
 static const struct sender {
-	const char *provider, *spf, *spf_term;
+	const char *provider, *spf, *spf_of;
 	const char *selectors[SELECTORS_MAX];
 } senders[] = {
-    {"microsoft365-china", "spf.protection.partner.outlook.cn",
-	"include:spf.protection.partner.outlook.cn", {"selector1", "selector2"}},
-    {"microsoft365", "spf.protection.outlook.com", "include:spf.protection.outlook.com",
-	{"selector1", "selector2"}},
-    {"outlook", "spf2.outlook.com", "include:spf2.outlook.com", {"selector1", "selector2"}},
-    {"google", "_spf.google.com", "include:_spf.google.com", {"google", "20230601"}},
-    {"fastmail", "spf.messagingengine.com", "include:spf.messagingengine.com",
-	{"fm1", "fm2", "fm3"}},
-    {"amazon-ses", "amazonses.com", "include:amazonses.com (of the MAIL FROM domain)", {NULL}},
-    {"sendgrid", "sendgrid.net", "include:sendgrid.net", {"s1", "s2"}},
-    {"mailgun", "mailgun.org", "include:mailgun.org", {"mx", "k1", "smtp"}},
-    {"postmark", "spf.mtasv.net", "include:spf.mtasv.net (of the return path)", {"pm"}},
-    {"zoho", NULL, NULL, {"zmail", "zoho"}},
-    {"yandex", "_spf.yandex.net", "include:_spf.yandex.net", {"mail"}},
-    {"mailru", "_spf.mail.ru", "include:_spf.mail.ru", {"mailru", "dkim"}},
-    {"icloud", "icloud.com", "include:icloud.com", {"sig1"}},
+#define FAMILY(...)
+#define PRESET(                                                                             \
+    name, family, submit, domains, grants, scopes, registration, ends, graph, spf, of, ...) \
+	{name, spf, of, {__VA_ARGS__}},
+#include "contrib/providers/facts.def"
+#undef FAMILY
+#undef PRESET
 };
 
 /* Who says that there is a key. */
@@ -105,15 +96,19 @@ report_spf(struct check_domain *d)
 {
 	CLEANUP_BUF struct buf record = BUF_INIT(sizeof(d->spf.record) * 4);
 	const struct spf *s = &d->spf;
+	char term[POLICY_NAME_MAX] = "";
 
+	if (knows_spf(d))
+		(void)snprintf(term, sizeof(term), d->sender->spf_of == NULL ? "%s" : "%s (of %s)",
+		    d->sender->spf, d->sender->spf_of);
 	(void)text_escape(&record, s->record, strlen(s->record), false);
 	if (d->spf_failed && !s->exists)
 		tell(d, "spf", "warn", "DNS did not answer for the records of %s", d->domain);
 	else if (!s->exists)
 		tell(d, "spf", "warn",
 		    "%s has no SPF record: receivers cannot tell who may send for it%s%s%s",
-		    d->domain, knows_spf(d) ? "; publish \"v=spf1 " : "",
-		    knows_spf(d) ? d->sender->spf_term : "", knows_spf(d) ? " -all\"" : "");
+		    d->domain, *term == '\0' ? "" : "; publish \"v=spf1 ", term,
+		    *term == '\0' ? "" : " -all\"");
 	else if (s->several)
 		tell(d, "spf", "fail",
 		    "%s has more than one SPF record, which counts as none: make them one",
@@ -123,8 +118,8 @@ report_spf(struct check_domain *d)
 		    "more than 10 look-ups (%u seen), which receivers take for an error: %s",
 		    s->lookups, buf_str(&record));
 	else if (knows_spf(d) && !s->names_wanted)
-		tell(d, "spf", "warn", "the provider is not in it: add %s to \"%s\"",
-		    d->sender->spf_term, buf_str(&record));
+		tell(d, "spf", "warn", "the provider is not in it: add %s to \"%s\"", term,
+		    buf_str(&record));
 	else if (s->malformed)
 		tell(d, "spf", "warn", "part of it cannot be read: %s", buf_str(&record));
 	else if (s->all == '+' || s->all == '?')
@@ -365,10 +360,19 @@ on_next(evutil_socket_t fd, short what, void *arg)
 static const struct sender *
 sender_of(const char *provider)
 {
-	for (size_t i = 0; provider != NULL && i < ARRAY_SIZE(senders); i++)
-		if (strncmp(provider, senders[i].provider, strlen(senders[i].provider)) == 0)
-			return &senders[i];
-	return NULL;
+	const struct sender *found = NULL;
+	size_t best = 0;
+
+	/* a preset of one's own may be called "google-two"; the longest name counts */
+	for (size_t i = 0; provider != NULL && i < ARRAY_SIZE(senders); i++) {
+		size_t len = strlen(senders[i].provider);
+
+		if (len > best && strncmp(provider, senders[i].provider, len) == 0) {
+			found = &senders[i];
+			best = len;
+		}
+	}
+	return found;
 }
 
 static void
@@ -431,7 +435,7 @@ check_domain_new(struct event_base *base, struct resolver *resolver, const char 
 	d->sender = sender_of(provider);
 	(void)snprintf(d->domain, sizeof(d->domain), "%s", domain);
 	(void)snprintf(d->dmarc_domain, sizeof(d->dmarc_domain), "%s", domain);
-	spf_begin(&d->spf, domain, knows_spf(d) ? d->sender->spf : "");
+	spf_begin(&d->spf, domain, knows_spf(d) ? d->sender->spf + strlen("include:") : "");
 	choose_places(d, selector, seen, seen_count);
 	d->next = event_new(base, -1, 0, on_next, d);
 	if (d->next == NULL) {
