@@ -12,6 +12,7 @@
 
 #include "base/codec.h"
 #include "tokenstore/seal.h"
+#include "tests/unit/identity.h"
 
 /* ---- the surroundings ---- */
 
@@ -135,15 +136,8 @@ connect_client(struct world *w, uid_t uid)
 	disconnect_client(w);
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.sock", w->path);
 	w->client = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (uid != 0) {
-		assert_int_equal(setegid(OTHER_GID), 0);
-		assert_int_equal(seteuid(uid), 0);
-	}
+	identity_of_socket(w->client, uid, uid == 0 ? 0 : OTHER_GID);
 	assert_int_equal(connect(w->client, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	if (uid != 0) {
-		assert_int_equal(seteuid(0), 0);
-		assert_int_equal(setegid(0), 0);
-	}
 	fake_role_pump(&w->role);
 }
 

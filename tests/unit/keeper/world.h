@@ -37,7 +37,7 @@ struct world {
 
 void configure(struct world *w);
 void disconnect_client(struct world *w);
-/* Connects as another user where `uid` is not 0 (which needs root). */
+/* Connects as that user, in the group OTHER_GID where it is not root. */
 void connect_client(struct world *w, uid_t uid);
 void say(struct world *w, struct message *m);
 struct message *expect(struct world *w, enum message_type type);

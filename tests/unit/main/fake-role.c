@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -75,6 +76,17 @@ on_hup(evutil_socket_t number, short what, void *arg)
 	(void)channel_send(role_main_channel(f->role), m, -1);
 }
 
+/* Nothing of whoever started frankd is open here. */
+static void
+log_null_descriptors(void)
+{
+	struct stat st;
+
+	for (int fd = 3; fd < 64; fd++)
+		if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+			log_info("descriptor %d is /dev/null", fd);
+}
+
 static int
 start(struct role *r)
 {
@@ -82,6 +94,7 @@ start(struct role *r)
 	static const char *const dirs[] = {"state", "bodies", "drop", "tokens"};
 
 	f->role = r;
+	log_null_descriptors();
 	f->usr1 = evsignal_new(role_base(r), SIGUSR1, on_usr1, f);
 	f->usr2 = evsignal_new(role_base(r), SIGUSR2, on_usr2, f);
 	f->hup = evsignal_new(role_base(r), SIGHUP, on_hup, f);

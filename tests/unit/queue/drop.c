@@ -1,7 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * The drop directory: what the shim leaves there is sent or returned, and nothing else becomes mail.
- * Needs root, to be several owners.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,32 +20,10 @@
 
 #include "base/buf.h"
 #include "broker/queue/inbound/drop-file.h"
+#include "tests/unit/identity.h"
 #include "tests/unit/queue/view.h"
 
 enum { SHORT = 300, LONG = 5000 };
-
-static const struct smtp_reply ok = {
-    .code = 250, .enhanced = "2.0.0", .stage = SMTP_STAGE_EOM, .text = (char *)"Ok: queued"};
-
-static int
-setup(void **state)
-{
-	struct harness *h = calloc(1, sizeof(*h));
-
-	if (geteuid() != 0)
-		skip();
-	harness_init(h);
-	*state = h;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	harness_free(*state);
-	free(*state);
-	return 0;
-}
 
 static void
 drop_file(struct harness *h, const char *name, uid_t uid, const char *bytes)
@@ -55,7 +32,7 @@ drop_file(struct harness *h, const char *name, uid_t uid, const char *bytes)
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
-	assert_int_equal(fchown(fd, uid, 0), 0);
+	identity_of_file(fd, uid, 0);
 	close(fd);
 }
 
@@ -288,7 +265,7 @@ expect_report(struct harness *h, const char *to, const char *words)
 	body = body_of(job);
 	if (strstr(body, words) == NULL || strstr(body, "frankd was down") == NULL)
 		fail_msg("not in the report: %s\n%s", words, body);
-	harness_job_done(h, job, &ok);
+	harness_job_done(h, job, &harness_ok);
 }
 
 #define DROP_TO(id, sender, recipients) "EHLO x\r\nMAIL FROM:" sender " XID=" id "\r\n" recipients
@@ -438,7 +415,9 @@ test_others_files(void **state)
 
 	/* a whole message, of another group: renamed to here from where it was made */
 	drop_file(h, "a.drop", 0, text);
-	assert_int_equal(fchownat(h->dirs[2], "a.drop", 0, 4242, 0), 0);
+	fd = openat(h->dirs[2], "a.drop", O_RDONLY | O_CLOEXEC);
+	identity_of_file(fd, 0, 4242);
+	close(fd);
 	/* a log of root's, with chosen text in it */
 	drop_file(h, "b.drop", 0,
 	    "started\nready\nEHLO x\r\nMAIL FROM:<x@example.com>\r\nRCPT "
@@ -460,23 +439,21 @@ test_others_files(void **state)
 	assert_true(h->told > 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_format),
 	    cmocka_unit_test(test_many_lines),
-	    TEST(test_drop_directory),
-	    TEST(test_drop_order),
-	    TEST(test_drop_waits),
-	    TEST(test_unknown_name_is_returned),
-	    TEST(test_returned_once),
-	    TEST(test_many_recipients),
-	    TEST(test_no_service),
-	    TEST(test_not_to_be_returned),
-	    TEST(test_others_files),
+	    HARNESS_TEST(test_drop_directory),
+	    HARNESS_TEST(test_drop_order),
+	    HARNESS_TEST(test_drop_waits),
+	    HARNESS_TEST(test_unknown_name_is_returned),
+	    HARNESS_TEST(test_returned_once),
+	    HARNESS_TEST(test_many_recipients),
+	    HARNESS_TEST(test_no_service),
+	    HARNESS_TEST(test_not_to_be_returned),
+	    HARNESS_TEST(test_others_files),
 	};
 
 	return cmocka_run_group_tests_name("queue/drop", tests, NULL, NULL);

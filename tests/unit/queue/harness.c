@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -30,8 +31,52 @@
 #include "base/buf.h"
 #include "broker/ipc/reply.h"
 #include "broker/queue/role.h"
+#include "tests/unit/identity.h"
 
 enum { PATIENCE_MS = 10000 };
+
+const struct smtp_reply harness_ok = {
+    .code = 250, .enhanced = "2.0.0", .stage = SMTP_STAGE_EOM, .text = (char *)"Ok: queued"};
+const struct smtp_reply harness_later = {
+    .code = 450, .enhanced = "4.2.0", .stage = SMTP_STAGE_RCPT, .text = (char *)"greylisted"};
+const struct smtp_reply harness_never = {
+    .code = 550, .enhanced = "5.1.1", .stage = SMTP_STAGE_RCPT, .text = (char *)"no such user"};
+const struct smtp_reply harness_bad_login = {.code = 535,
+    .enhanced = "5.7.8",
+    .stage = SMTP_STAGE_AUTH,
+    .text = (char *)"authentication failed"};
+
+/* ---- the wall clock ---- */
+
+static int64_t *clock_step; /* shared with the role's process */
+
+int __real_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t);
+
+__attribute__((constructor)) static void
+begin(void)
+{
+	clock_step = mmap(
+	    NULL, sizeof(*clock_step), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+	int r = __real_clock_gettime(id, t);
+
+	if (id == CLOCK_REALTIME)
+		t->tv_sec += *(volatile int64_t *)clock_step;
+	return r;
+}
+
+void
+harness_set_clock(int64_t seconds)
+{
+	*clock_step = seconds;
+}
+
+/* ---- the role ---- */
 
 static int64_t
 now_ms(void)
@@ -99,6 +144,25 @@ harness_init(struct harness *h)
 	h->dirs[2] = open_dir(h, "drop", 03733);
 	h->submit = listen_at(h, "submit.sock", SOCK_STREAM);
 	h->control = listen_at(h, "control.sock", SOCK_SEQPACKET);
+}
+
+int
+harness_setup(void **state)
+{
+	struct harness *h = calloc(1, sizeof(*h));
+
+	harness_set_clock(0);
+	harness_init(h);
+	*state = h;
+	return 0;
+}
+
+int
+harness_teardown(void **state)
+{
+	harness_free(*state);
+	free(*state);
+	return 0;
 }
 
 void
@@ -474,11 +538,8 @@ connect_as(struct harness *h, uid_t uid, const char *name, int type)
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	socket_path(h, name, &a);
-	if (uid != 0)
-		assert_int_equal(seteuid(uid), 0);
+	identity_of_socket(fd, uid, 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	if (uid != 0)
-		assert_int_equal(seteuid(0), 0);
 	return fd;
 }
 

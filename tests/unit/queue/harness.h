@@ -1,7 +1,8 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * harness.h: the queue role as a process of its own, confined as always, with main, keeper and send
- * played by the test over socketpairs. Everything lies in a folder below /tmp.
+ * played by the test over socketpairs. Everything lies in a folder below /tmp. Callers are whom the
+ * test says (tests/unit/identity.h), so that it needs no root, and the role's wall clock can be set.
  */
 #ifndef FRANK_TESTS_QUEUE_HARNESS_H
 #define FRANK_TESTS_QUEUE_HARNESS_H
@@ -36,6 +37,17 @@ struct harness {
 	unsigned user_rate, user_in_flight; /* 0: the default */
 	uid_t only_user;                    /* whom the service is for; 0: for everybody */
 };
+
+/* What a server says. */
+extern const struct smtp_reply harness_ok, harness_later, harness_never, harness_bad_login;
+
+/* Around a cmocka test, whose state is a struct harness that is not started yet. */
+int harness_setup(void **state);
+int harness_teardown(void **state);
+#define HARNESS_TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
+
+/* Sets the wall clock that the role sees so many seconds ahead of the system's. */
+void harness_set_clock(int64_t seconds);
 
 /* Makes the folder and the sockets. Settings may be changed before harness_start. */
 void harness_init(struct harness *h);

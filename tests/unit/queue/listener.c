@@ -20,26 +20,6 @@
 
 enum { LONG = 10000 };
 
-static int
-setup(void **state)
-{
-	struct harness *h = calloc(1, sizeof(*h));
-
-	if (geteuid() != 0)
-		skip();
-	harness_init(h);
-	*state = h;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	harness_free(*state);
-	free(*state);
-	return 0;
-}
-
 /* Says so, where that is not NULL, and reads up to a line that begins with `last`: is it the last
  * that comes? */
 static bool
@@ -217,15 +197,13 @@ test_logins_end(void **state)
 	close(tls);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_starttls_is_answered),
-	    TEST(test_nothing_is_smuggled_into_tls),
-	    TEST(test_logins_end),
+	    HARNESS_TEST(test_starttls_is_answered),
+	    HARNESS_TEST(test_nothing_is_smuggled_into_tls),
+	    HARNESS_TEST(test_logins_end),
 	};
 
 	return cmocka_run_group_tests_name("queue/listener", tests, NULL, NULL);

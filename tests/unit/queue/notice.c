@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * What people are told of an account, and how often: once, not at each restart; again after a day; of a
- * recovery; and the command that tells them is run until it took the event. Needs root.
+ * recovery; and the command that tells them is run until it took the event.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,43 +20,6 @@
 #include "tests/unit/queue/harness.h"
 
 enum { STEP = 300 /* ms */, STEPS = 50, DAY = 24 * 3600 };
-
-/* Seconds that the role sees the system's clock ahead; shared with its process. */
-static int64_t *clock_step;
-
-int __real_clock_gettime(clockid_t id, struct timespec *t);
-int __wrap_clock_gettime(clockid_t id, struct timespec *t);
-
-int
-__wrap_clock_gettime(clockid_t id, struct timespec *t)
-{
-	int r = __real_clock_gettime(id, t);
-
-	if (id == CLOCK_REALTIME && clock_step != NULL)
-		t->tv_sec += *(volatile int64_t *)clock_step;
-	return r;
-}
-
-static int
-setup(void **state)
-{
-	struct harness *h = calloc(1, sizeof(*h));
-
-	if (geteuid() != 0)
-		skip();
-	*clock_step = 0;
-	harness_init(h);
-	*state = h;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	harness_free(*state);
-	free(*state);
-	return 0;
-}
 
 struct events {
 	unsigned count, recovered;
@@ -129,10 +92,10 @@ test_once_and_daily(void **state)
 	again(h, "needs-authorization"); /* a restart repeats nothing */
 	(void)expect(h, 1);
 	assert_int_equal(h->told, 1);
-	*clock_step = DAY - 600;
+	harness_set_clock(DAY - 600);
 	again(h, "needs-authorization");
 	(void)expect(h, 1);
-	*clock_step = DAY + 600;
+	harness_set_clock(DAY + 600);
 	again(h, "needs-authorization");
 	(void)expect(h, 2);
 	assert_int_equal(h->told, 2);
@@ -178,7 +141,7 @@ test_command_is_tried_again(void **state)
 	assert_int_equal(h->told, 1);
 	harness_kill(h); /* the outbox has it */
 	h->command_status = 0;
-	*clock_step = 3600;
+	harness_set_clock(3600);
 	harness_start(h);
 	harness_account_state(h, "needs-authorization");
 	for (int i = 0; i < STEPS && h->told < 2; i++)
@@ -190,20 +153,14 @@ test_command_is_tried_again(void **state)
 	assert_int_equal(h->told, 2);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_once_and_daily),
-	    TEST(test_recovery),
-	    TEST(test_command_is_tried_again),
+	    HARNESS_TEST(test_once_and_daily),
+	    HARNESS_TEST(test_recovery),
+	    HARNESS_TEST(test_command_is_tried_again),
 	};
 
-	clock_step = mmap(
-	    NULL, sizeof(*clock_step), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (clock_step == MAP_FAILED)
-		return 1;
 	return cmocka_run_group_tests_name("queue/notice", tests, NULL, NULL);
 }

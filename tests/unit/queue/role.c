@@ -1,8 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * The queue role as a process: what callers hand in reaches send as a job, what send reports
- * reaches the spool, the caller and control.sock. Needs root, to be several callers. What goes wrong
- * is in trouble.c.
+ * reaches the spool, the caller and control.sock. What goes wrong is in trouble.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,37 +25,6 @@
 #include "tests/unit/queue/view.h"
 
 enum { SHORT = 300, LONG = 5000 };
-
-static const struct smtp_reply ok = {
-    .code = 250, .enhanced = "2.0.0", .stage = SMTP_STAGE_EOM, .text = (char *)"Ok: queued"};
-static const struct smtp_reply later = {
-    .code = 450, .enhanced = "4.2.0", .stage = SMTP_STAGE_RCPT, .text = (char *)"greylisted"};
-static const struct smtp_reply never = {
-    .code = 550, .enhanced = "5.1.1", .stage = SMTP_STAGE_RCPT, .text = (char *)"no such user"};
-static const struct smtp_reply bad_login = {.code = 535,
-    .enhanced = "5.7.8",
-    .stage = SMTP_STAGE_AUTH,
-    .text = (char *)"authentication failed"};
-
-static int
-setup(void **state)
-{
-	struct harness *h = calloc(1, sizeof(*h));
-
-	if (geteuid() != 0)
-		skip();
-	harness_init(h);
-	*state = h;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	harness_free(*state);
-	free(*state);
-	return 0;
-}
 
 /* ---- the tests ---- */
 
@@ -92,7 +60,7 @@ test_a_message_goes_through(void **state)
 	assert_null(strstr((const char *)body, "Bcc"));
 	view_copy_id(job, id);
 	assert_string_equal(view_show(h, id).state, "sending");
-	harness_job_done(h, job, &ok);
+	harness_job_done(h, job, &harness_ok);
 	s = view_settled(h, id, "delivered");
 	assert_int_equal(s.attempts, 1);
 	assert_true(s.has_transcript);
@@ -103,7 +71,7 @@ test_a_message_goes_through(void **state)
 	second = harness_job(h, LONG, NULL);
 	assert_non_null(second);
 	assert_string_equal(message_str(second, F_SENDER), "x@example.com");
-	harness_job_done(h, second, &ok);
+	harness_job_done(h, second, &harness_ok);
 	harness_serve(h, 50);
 	assert_int_equal(harness_stop(h), 0);
 }
@@ -138,7 +106,7 @@ test_large_bodies_travel_as_files(void **state)
 	view_copy_id(job, id);
 	(void)snprintf(path, sizeof(path), "%s/bodies/%s", h->dir, id);
 	assert_int_equal(access(path, F_OK), 0);
-	harness_job_done(h, job, &ok);
+	harness_job_done(h, job, &harness_ok);
 	(void)view_settled(h, id, "delivered");
 	assert_int_equal(access(path, F_OK), -1);
 }
@@ -156,7 +124,7 @@ test_deferred_then_by_hand(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &later);
+	harness_job_done(h, job, &harness_later);
 	s = view_settled(h, id, "deferred");
 	assert_string_equal(s.reply, "450 4.2.0 greylisted");
 	assert_int_equal(s.tries, 1);
@@ -188,7 +156,7 @@ test_refused_mail_bounces(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &never);
+	harness_job_done(h, job, &harness_never);
 	bounce = harness_job(h, LONG, NULL);
 	assert_non_null(bounce);
 	assert_string_equal(message_str(bounce, F_SENDER), "box@example.com");
@@ -207,7 +175,7 @@ test_refused_mail_bounces(void **state)
 
 	/* a report that is refused is reported to nobody, and stays for a person */
 	view_copy_id(bounce, report);
-	harness_job_done(h, bounce, &never);
+	harness_job_done(h, bounce, &harness_never);
 	(void)view_settled(h, report, "failed");
 	assert_null(harness_job(h, SHORT, NULL));
 	assert_int_equal(view_list(h, 0).messages, 1);
@@ -236,7 +204,7 @@ test_nobody_is_told_who_does_not_want_it(void **state)
 		if (job == NULL)
 			fail_msg("%s", replies);
 		view_copy_id(job, id);
-		harness_job_done(h, job, &never);
+		harness_job_done(h, job, &harness_never);
 		(void)view_settled(h, id, "bounced");
 		assert_null(harness_job(h, SHORT, NULL));
 	}
@@ -254,7 +222,7 @@ test_login_failure_holds_the_account(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &bad_login);
+	harness_job_done(h, job, &harness_bad_login);
 	(void)view_settled(h, id, "queued"); /* no try counted, nothing bounced */
 	assert_string_equal(view_status(h).account_state, "needs-authorization");
 	assert_int_equal(harness_mail(h, "<x@example.com>", "b@example.org", "\nx\n"), 250);
@@ -288,7 +256,7 @@ test_another_server_begins_anew(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &bad_login);
+	harness_job_done(h, job, &harness_bad_login);
 	(void)view_settled(h, id, "queued");
 	assert_non_null(strstr(view_status(h).account_text, "smtp.example.com:587"));
 	/* a restart */
@@ -304,7 +272,7 @@ test_another_server_begins_anew(void **state)
 	assert_non_null(strstr(seen.attempt_text, "smtp.example.com:587"));
 	assert_non_null(strstr(seen.attempt_next, "other.example.com:587"));
 	/* a reload */
-	harness_job_done(h, again, &bad_login);
+	harness_job_done(h, again, &harness_bad_login);
 	(void)view_settled(h, id, "queued");
 	assert_string_equal(view_status(h).account_state, "needs-authorization");
 	h->host = "third.example.com";
@@ -328,7 +296,7 @@ test_who_waits_for_a_person_is_told(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &later);
+	harness_job_done(h, job, &harness_later);
 	seen = view_settled(h, id, "deferred");
 	assert_non_null(strstr(seen.next, "Nothing to do"));
 	/* its account needs somebody */
@@ -365,7 +333,7 @@ test_person_tries_a_refused_account(void **state)
 		CLEANUP_MESSAGE struct message *j = harness_job(h, LONG, NULL);
 
 		assert_non_null(j);
-		harness_job_done(h, j, &bad_login);
+		harness_job_done(h, j, &harness_bad_login);
 	}
 	harness_serve(h, 100);
 	assert_int_equal(view_act(h, 0, "retry", NULL, "acct"), EX_OK);
@@ -373,7 +341,7 @@ test_person_tries_a_refused_account(void **state)
 	probe = harness_job(h, LONG, NULL);
 	assert_non_null(probe);
 	assert_null(harness_job(h, SHORT, NULL));
-	harness_job_done(h, probe, &ok);
+	harness_job_done(h, probe, &harness_ok);
 	job = harness_job(h, LONG, NULL);
 	rest = harness_job(h, LONG, NULL);
 	assert_non_null(job);
@@ -535,7 +503,7 @@ deliver_jobs(struct harness *h)
 	unsigned count = 0;
 
 	while ((job = harness_job(h, SHORT, NULL)) != NULL) {
-		harness_job_done(h, job, &ok);
+		harness_job_done(h, job, &harness_ok);
 		(void)message_free(job);
 		count++;
 	}
@@ -730,7 +698,7 @@ test_many_recipients(void **state)
 		assert_in_range(n, 1, 100);
 		recipients += (unsigned)n;
 		jobs++;
-		harness_job_done(h, job, jobs == 2 ? &later : &ok);
+		harness_job_done(h, job, jobs == 2 ? &harness_later : &harness_ok);
 	}
 	assert_int_equal(jobs, 3);
 	(void)view_settled(h, id, "deferred");
@@ -740,7 +708,7 @@ test_many_recipients(void **state)
 		CLEANUP_MESSAGE struct message *job = harness_job(h, LONG, NULL);
 
 		assert_non_null(job); /* only those that were deferred */
-		harness_job_done(h, job, &ok);
+		harness_job_done(h, job, &harness_ok);
 		(void)view_settled(h, id, "delivered");
 	}
 }
@@ -818,7 +786,7 @@ test_history_may_be_off(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &ok);
+	harness_job_done(h, job, &harness_ok);
 	for (int i = 0; i < 100; i++) {
 		s = view_show(h, id);
 		if (s.messages == 0)
@@ -847,7 +815,7 @@ test_success_is_reported_where_asked(void **state)
 	assert_non_null(job);
 	assert_true(message_next_str(job, F_RCPT_PARAMS, &at, &params));
 	assert_string_equal(params, " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;o@example.net");
-	harness_job_done(h, job, &ok);
+	harness_job_done(h, job, &harness_ok);
 	report = harness_job(h, LONG, NULL);
 	assert_non_null(report);
 	body = message_bytes(report, F_BODY, &len);
@@ -999,8 +967,6 @@ test_user_limits(void **state)
 	buf_free(&big);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 /* Asks for a check of the account, answers with one finding, and gives the verdict. */
 static struct message *
 check_with_finding(struct harness *h, const char *state)
@@ -1066,38 +1032,38 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_a_message_goes_through),
-	    TEST(test_large_bodies_travel_as_files),
-	    TEST(test_deferred_then_by_hand),
-	    TEST(test_refused_mail_bounces),
-	    TEST(test_nobody_is_told_who_does_not_want_it),
-	    TEST(test_login_failure_holds_the_account),
-	    TEST(test_another_server_begins_anew),
-	    TEST(test_who_waits_for_a_person_is_told),
-	    TEST(test_person_tries_a_refused_account),
-	    TEST(test_all_or_nothing),
-	    TEST(test_a_submission_once),
-	    TEST(test_policy),
-	    TEST(test_no_service_no_mail),
-	    TEST(test_resent_is_rewritten),
-	    TEST(test_check_verdict_minds_its_findings),
-	    TEST(test_rate_and_reload),
-	    TEST(test_account_rate_over_a_restart),
-	    TEST(test_reload_within_a_message),
-	    TEST(test_service_goes_within_a_message),
-	    TEST(test_capture),
-	    TEST(test_others_see_their_own),
-	    TEST(test_nobody_keeps_administrators_out),
-	    TEST(test_hold_and_release),
-	    TEST(test_many_recipients),
-	    TEST(test_mailq),
-	    TEST(test_long_queue),
-	    TEST(test_history_may_be_off),
-	    TEST(test_success_is_reported_where_asked),
-	    TEST(test_silent_callers),
-	    TEST(test_slow_callers),
-	    TEST(test_caller_gone),
-	    TEST(test_user_limits),
+	    HARNESS_TEST(test_a_message_goes_through),
+	    HARNESS_TEST(test_large_bodies_travel_as_files),
+	    HARNESS_TEST(test_deferred_then_by_hand),
+	    HARNESS_TEST(test_refused_mail_bounces),
+	    HARNESS_TEST(test_nobody_is_told_who_does_not_want_it),
+	    HARNESS_TEST(test_login_failure_holds_the_account),
+	    HARNESS_TEST(test_another_server_begins_anew),
+	    HARNESS_TEST(test_who_waits_for_a_person_is_told),
+	    HARNESS_TEST(test_person_tries_a_refused_account),
+	    HARNESS_TEST(test_all_or_nothing),
+	    HARNESS_TEST(test_a_submission_once),
+	    HARNESS_TEST(test_policy),
+	    HARNESS_TEST(test_no_service_no_mail),
+	    HARNESS_TEST(test_resent_is_rewritten),
+	    HARNESS_TEST(test_check_verdict_minds_its_findings),
+	    HARNESS_TEST(test_rate_and_reload),
+	    HARNESS_TEST(test_account_rate_over_a_restart),
+	    HARNESS_TEST(test_reload_within_a_message),
+	    HARNESS_TEST(test_service_goes_within_a_message),
+	    HARNESS_TEST(test_capture),
+	    HARNESS_TEST(test_others_see_their_own),
+	    HARNESS_TEST(test_nobody_keeps_administrators_out),
+	    HARNESS_TEST(test_hold_and_release),
+	    HARNESS_TEST(test_many_recipients),
+	    HARNESS_TEST(test_mailq),
+	    HARNESS_TEST(test_long_queue),
+	    HARNESS_TEST(test_history_may_be_off),
+	    HARNESS_TEST(test_success_is_reported_where_asked),
+	    HARNESS_TEST(test_silent_callers),
+	    HARNESS_TEST(test_slow_callers),
+	    HARNESS_TEST(test_caller_gone),
+	    HARNESS_TEST(test_user_limits),
 	};
 
 	return cmocka_run_group_tests_name("queue/role", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * The queue role when things go wrong: processes die, disks fill up, clocks jump, lifetimes end. What
- * was taken is there afterwards, and is tried again, held or reported as configured. Needs root.
+ * The queue role when things go wrong: processes die, clocks jump, lifetimes end. What
+ * was taken is there afterwards, and is tried again, held or reported as configured.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,51 +21,10 @@
 
 enum { SHORT = 300, LONG = 5000, DAY = 24 * 3600 };
 
-static const struct smtp_reply ok = {
-    .code = 250, .enhanced = "2.0.0", .stage = SMTP_STAGE_EOM, .text = (char *)"Ok: queued"};
-static const struct smtp_reply later = {
-    .code = 450, .enhanced = "4.2.0", .stage = SMTP_STAGE_RCPT, .text = (char *)"greylisted"};
 static const struct smtp_reply doubt = {.fault = SMTP_FAULT_CLOSED,
     .stage = SMTP_STAGE_EOM,
     .in_doubt = true,
     .text = (char *)"closed"};
-
-/* Seconds that the role sees the system's clock ahead; shared with its process. */
-static int64_t *clock_step;
-
-int __real_clock_gettime(clockid_t id, struct timespec *t);
-int __wrap_clock_gettime(clockid_t id, struct timespec *t);
-
-int
-__wrap_clock_gettime(clockid_t id, struct timespec *t)
-{
-	int r = __real_clock_gettime(id, t);
-
-	if (id == CLOCK_REALTIME && clock_step != NULL)
-		t->tv_sec += *(volatile int64_t *)clock_step;
-	return r;
-}
-
-static int
-setup(void **state)
-{
-	struct harness *h = calloc(1, sizeof(*h));
-
-	if (geteuid() != 0)
-		skip();
-	*clock_step = 0;
-	harness_init(h);
-	*state = h;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	harness_free(*state);
-	free(*state);
-	return 0;
-}
 
 static void
 test_crash_of_send(void **state)
@@ -156,7 +113,7 @@ test_lifetime_is_over(void **state)
 	assert_non_null(job);
 	view_copy_id(job, id);
 	harness_serve(h, 1100);
-	harness_job_done(h, job, &later);
+	harness_job_done(h, job, &harness_later);
 	(void)view_settled(h, id, "bounced");
 	bounce = harness_job(h, LONG, NULL);
 	assert_non_null(bounce);
@@ -182,7 +139,7 @@ test_lifetime_does_not_run_out_on_the_account(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &later);
+	harness_job_done(h, job, &harness_later);
 	(void)view_settled(h, id, "deferred");
 }
 
@@ -202,61 +159,6 @@ test_shutdown_puts_back(void **state)
 	harness_start(h);
 	assert_string_equal(view_show(h, id).state, "queued");
 	assert_int_equal(view_show(h, id).attempts, 0); /* nobody crashed */
-}
-
-/* A disk that is full: callers keep their mail, results wait, and nothing that was taken is lost.
- * */
-static void
-test_full_disk(void **state)
-{
-	struct harness *h = *state;
-	char dir[100], id[32], ids[64][32];
-	unsigned taken = 0, refused = 0, sent = 0, messages;
-	struct message *job;
-
-	(void)snprintf(dir, sizeof(dir), "%s/state", h->dir);
-	if (mount("tmpfs", dir, "tmpfs", 0, "size=600k,mode=0700") < 0)
-		skip();
-	close(h->dirs[0]);
-	h->dirs[0] = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	harness_start(h);
-	while (refused < 3 && taken < 60) {
-		int code = harness_mail(h, "<x@example.com>", "a@example.org", "Subject: x\n\nx\n");
-
-		if (code != 250)
-			assert_int_equal(code, 452);
-		taken += code == 250;
-		refused += code != 250;
-	}
-	assert_int_equal(refused, 3);
-	assert_in_range(taken, 1, 59);
-	/* what is under way is delivered, but cannot be recorded */
-	while ((job = harness_job(h, SHORT, NULL)) != NULL) {
-		view_copy_id(job, ids[sent++]);
-		harness_job_done(h, job, &ok);
-		(void)message_free(job);
-	}
-	harness_serve(h, 200);
-	assert_int_equal(mount("tmpfs", dir, "tmpfs", MS_REMOUNT, "size=20m,mode=0700"), 0);
-	for (unsigned i = 0; i < sent; i++)
-		(void)view_settled(h, ids[i], "delivered");
-	/* the rest goes on by itself */
-	while (sent < taken) {
-		job = harness_job(h, LONG, NULL);
-		assert_non_null(job);
-		view_copy_id(job, id);
-		harness_job_done(h, job, &ok);
-		(void)view_settled(h, id, "delivered");
-		(void)message_free(job);
-		sent++;
-	}
-	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
-	messages = view_list(h, 0).messages;
-	harness_kill(h);
-	close(h->dirs[0]);
-	h->dirs[0] = -1;
-	assert_int_equal(umount2(dir, MNT_DETACH), 0);
-	assert_int_equal(messages, 1);
 }
 
 /* With in-doubt = "hold" nothing that was under way when a process died is sent again by itself. */
@@ -289,7 +191,7 @@ test_crashes_leave_doubt(void **state)
 		assert_int_equal(view_act(h, 0, "release", id, NULL), EX_OK);
 		again = harness_job(h, LONG, NULL);
 		assert_non_null(again);
-		harness_job_done(h, again, &ok);
+		harness_job_done(h, again, &harness_ok);
 		(void)view_settled(h, id, "delivered");
 	}
 }
@@ -343,20 +245,20 @@ test_clock_is_set(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &later);
+	harness_job_done(h, job, &harness_later);
 	until = (int64_t)view_settled(h, id, "deferred").until;
-	*clock_step = DAY;
+	harness_set_clock(DAY);
 	assert_string_equal(shown_with_until(h, id, until + DAY).state, "deferred");
-	*clock_step = -DAY;
+	harness_set_clock(-DAY);
 	assert_string_equal(shown_with_until(h, id, until - DAY).state, "deferred");
 	assert_null(harness_job(h, SHORT, NULL));
 	/* by the clock as it was, the message would be too old */
-	*clock_step = 2 * DAY;
+	harness_set_clock(2 * DAY);
 	(void)shown_with_until(h, id, until + 2 * (int64_t)DAY);
 	assert_int_equal(view_act(h, 0, "retry", id, NULL), EX_OK);
 	again = harness_job(h, LONG, NULL);
 	assert_non_null(again);
-	harness_job_done(h, again, &later);
+	harness_job_done(h, again, &harness_later);
 	harness_serve(h, SHORT);
 	assert_string_equal(view_show(h, id).state, "deferred");
 }
@@ -375,40 +277,33 @@ test_clock_was_wrong_at_start(void **state)
 	job = harness_job(h, LONG, NULL);
 	assert_non_null(job);
 	view_copy_id(job, id);
-	harness_job_done(h, job, &later);
+	harness_job_done(h, job, &harness_later);
 	(void)view_settled(h, id, "deferred");
 	harness_kill(h);
-	*clock_step = -365 * (int64_t)DAY;
+	harness_set_clock(-365 * (int64_t)DAY);
 	harness_start(h);
 	assert_null(harness_job(h, SHORT, NULL));
-	*clock_step = 3600;
+	harness_set_clock(3600);
 	for (int i = 0; i < 10 && again == NULL; i++)
 		again = harness_job(h, LONG, NULL);
 	assert_non_null(again);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_crash_of_send),
-	    TEST(test_crash_of_queue_in_flight),
-	    TEST(test_in_doubt),
-	    TEST(test_crashes_leave_doubt),
-	    TEST(test_stop_leaves_doubt),
-	    TEST(test_lifetime_is_over),
-	    TEST(test_lifetime_does_not_run_out_on_the_account),
-	    TEST(test_shutdown_puts_back),
-	    TEST(test_full_disk),
-	    TEST(test_clock_is_set),
-	    TEST(test_clock_was_wrong_at_start),
+	    HARNESS_TEST(test_crash_of_send),
+	    HARNESS_TEST(test_crash_of_queue_in_flight),
+	    HARNESS_TEST(test_in_doubt),
+	    HARNESS_TEST(test_crashes_leave_doubt),
+	    HARNESS_TEST(test_stop_leaves_doubt),
+	    HARNESS_TEST(test_lifetime_is_over),
+	    HARNESS_TEST(test_lifetime_does_not_run_out_on_the_account),
+	    HARNESS_TEST(test_shutdown_puts_back),
+	    HARNESS_TEST(test_clock_is_set),
+	    HARNESS_TEST(test_clock_was_wrong_at_start),
 	};
 
-	clock_step = mmap(
-	    NULL, sizeof(*clock_step), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (clock_step == MAP_FAILED)
-		return 1;
 	return cmocka_run_group_tests_name("queue/trouble", tests, NULL, NULL);
 }
