@@ -5,12 +5,7 @@
  * Whoever can read the file admin.key in the sandbox's folder may use them: `Authorization: Bearer
  * KEY`.
  */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/log.h"
-#include "sandbox/web.h"
+#include "sandbox/endpoints.h"
 
 static bool
 allowed(struct web_request *r)
@@ -33,8 +28,8 @@ settings(const struct sandbox *s)
 	    "access_token_bytes", (int)c->access_bytes, "rotate", (int)c->rotate);
 }
 
-void
-admin_stats_get(struct web_request *r)
+static void
+stats_get(struct web_request *r)
 {
 	const struct sandbox_stats *t = &r->sandbox->stats;
 
@@ -56,21 +51,12 @@ static bool
 set_number(const struct form *f, const char *name, unsigned least, unsigned most, unsigned *value)
 {
 	const char *text = form_get(f, name);
-	char *end;
-	unsigned long n;
 
-	if (text == NULL)
-		return true;
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno != 0 || *end != '\0' || text[0] == '-' || n < least || n > most)
-		return false;
-	*value = (unsigned)n;
-	return true;
+	return text == NULL || sandbox_number(text, least, most, value);
 }
 
-void
-admin_set_post(struct web_request *r)
+static void
+set_post(struct web_request *r)
 {
 	struct grants_config next = *grants_config(r->sandbox->grants);
 	unsigned rotate = next.rotate;
@@ -91,8 +77,8 @@ admin_set_post(struct web_request *r)
 	web_reply_json(r, 200, settings(r->sandbox));
 }
 
-void
-admin_revoke_post(struct web_request *r)
+static void
+revoke_post(struct web_request *r)
 {
 	const struct form *f = r->body.count > 0 ? &r->body : &r->query;
 
@@ -102,3 +88,10 @@ admin_revoke_post(struct web_request *r)
 	    json_pack("{s:i}", "revoked",
 		(int)grants_revoke_account(r->sandbox->grants, form_get(f, "account"))));
 }
+
+const struct web_route admin_routes[] = {
+    {"/admin/stats", EVHTTP_REQ_GET, stats_get},
+    {"/admin/set", EVHTTP_REQ_POST, set_post},
+    {"/admin/revoke", EVHTTP_REQ_POST, revoke_post},
+    {NULL},
+};

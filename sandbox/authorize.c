@@ -13,8 +13,8 @@
 
 #include "base/codec.h"
 #include "base/log.h"
+#include "sandbox/endpoints.h"
 #include "sandbox/pages.h"
-#include "sandbox/web.h"
 
 enum { REQUEST_LIFE = 600, REQUESTS_MAX = 256 };
 
@@ -32,7 +32,7 @@ struct authorizations {
 };
 
 struct authorizations *
-authorizations_new(void)
+authorize_new(void)
 {
 	struct authorizations *a = calloc(1, sizeof(*a));
 
@@ -51,7 +51,7 @@ forget(struct authorizations *all, struct authorization *a)
 }
 
 struct authorizations *
-authorizations_free(struct authorizations *all)
+authorize_free(struct authorizations *all)
 {
 	struct authorization *a;
 
@@ -88,7 +88,7 @@ keep(struct authorizations *all, struct form *form, uint64_t now)
 static struct authorization *
 find(struct web_request *r, const struct form *where)
 {
-	struct authorizations *all = web_authorizations(r->web);
+	struct authorizations *all = r->sandbox->authorizations;
 	const char *name = form_get(where, "request");
 	struct authorization *a;
 
@@ -166,24 +166,6 @@ send_back(struct web_request *r, const struct form *asked, const char *name, con
 		web_reply_redirect(r, buf_str(&location));
 }
 
-static bool
-scopes_known(const char *scope)
-{
-	static const char *const known[] = {SANDBOX_SCOPES};
-
-	while (*scope != '\0') {
-		size_t n = strcspn(scope, " "), i;
-
-		for (i = 0; i < ARRAY_SIZE(known); i++)
-			if (strlen(known[i]) == n && memcmp(known[i], scope, n) == 0)
-				break;
-		if (n > 0 && i == ARRAY_SIZE(known))
-			return false;
-		scope += n + (scope[n] == ' ');
-	}
-	return true;
-}
-
 /* What is wrong with a request whose redirect address may be used: an error's name, or NULL. */
 static const char *
 fault_of(const struct form *f, const char **ret_why)
@@ -206,7 +188,7 @@ fault_of(const struct form *f, const char **ret_why)
 	    strcmp(method, "S256") != 0)
 		return "invalid_request";
 	*ret_why = "this server knows the scopes openid, offline_access, email and mail.send";
-	if (scope == NULL || !scopes_known(scope))
+	if (scope == NULL || !grant_scope_within(scope, SANDBOX_SCOPES))
 		return "invalid_scope";
 	*ret_why = "nobody is signed in here";
 	if (prompt != NULL && strcmp(prompt, "none") == 0)
@@ -225,7 +207,7 @@ show_sign_in(
 	web_reply_page(r, 200, &page);
 }
 
-void
+static void
 authorize_get(struct web_request *r)
 {
 	const char *client = form_get(&r->query, "client_id"),
@@ -248,14 +230,14 @@ authorize_get(struct web_request *r)
 		send_back(r, &r->query, "error", error, why);
 		return;
 	}
-	a = keep(web_authorizations(r->web), &r->query, web_now());
+	a = keep(r->sandbox->authorizations, &r->query, web_now());
 	if (a == NULL)
 		show_error(r, 500, "Something went wrong", "There is no memory for this request.");
 	else
 		show_sign_in(r, a, form_get(&a->form, "login_hint"), NULL);
 }
 
-void
+static void
 sign_in_post(struct web_request *r)
 {
 	const char *login = form_get(&r->body, "login"), *password = form_get(&r->body, "password");
@@ -280,7 +262,7 @@ sign_in_post(struct web_request *r)
 		web_reply_redirect(r, buf_str(&next));
 }
 
-void
+static void
 consent_get(struct web_request *r)
 {
 	struct authorization *a = find(r, &r->query);
@@ -295,7 +277,7 @@ consent_get(struct web_request *r)
 	web_reply_page(r, 200, &page);
 }
 
-void
+static void
 consent_post(struct web_request *r)
 {
 	struct authorization *a = find(r, &r->body);
@@ -322,10 +304,10 @@ consent_post(struct web_request *r)
 		    LOG_LEVEL_INFO, "consent given", LOG_PAIRS({LOG_ACCOUNT, a->account->address}));
 		send_back(r, &a->form, "code", buf_str(&code), NULL);
 	}
-	forget(web_authorizations(r->web), a);
+	forget(r->sandbox->authorizations, a);
 }
 
-void
+static void
 deny_post(struct web_request *r)
 {
 	struct authorization *a = find(r, &r->body);
@@ -336,5 +318,14 @@ deny_post(struct web_request *r)
 	}
 	r->sandbox->stats.denials++;
 	send_back(r, &a->form, "error", "access_denied", "the person said no");
-	forget(web_authorizations(r->web), a);
+	forget(r->sandbox->authorizations, a);
 }
+
+const struct web_route authorize_routes[] = {
+    {"/authorize", EVHTTP_REQ_GET, authorize_get},
+    {"/sign-in", EVHTTP_REQ_POST, sign_in_post},
+    {"/consent", EVHTTP_REQ_GET, consent_get},
+    {"/consent", EVHTTP_REQ_POST, consent_post},
+    {"/deny", EVHTTP_REQ_POST, deny_post},
+    {NULL},
+};

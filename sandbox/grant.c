@@ -224,7 +224,7 @@ verifier_fits(const char *verifier, const char *challenge)
 }
 
 bool
-scope_has(const char *scope, const char *word)
+grant_scope_has(const char *scope, const char *word)
 {
 	size_t len = strlen(word);
 	const char *at = scope;
@@ -237,9 +237,8 @@ scope_has(const char *scope, const char *word)
 	return false;
 }
 
-/* Every word of `asked` is in `granted`. */
-static bool
-scope_within(const char *asked, const char *granted)
+bool
+grant_scope_within(const char *asked, const char *granted)
 {
 	while (*asked != '\0') {
 		size_t n = strcspn(asked, " ");
@@ -249,7 +248,7 @@ scope_within(const char *asked, const char *granted)
 			return false;
 		memcpy(word, asked, n);
 		word[n] = '\0';
-		if (n > 0 && !scope_has(granted, word))
+		if (n > 0 && !grant_scope_has(granted, word))
 			return false;
 		asked += n + (asked[n] == ' ');
 	}
@@ -300,8 +299,8 @@ grants_exchange(struct grants *g, const char *code, const char *client, const ch
 		return GRANT_INVALID;
 	/* kept as long as what it gave, so that a later use is still seen */
 	t->until = now + g->config.refresh_life;
-	if (issue_pair(
-		g, grant, grant->scope, scope_has(grant->scope, "offline_access"), now, ret) < 0)
+	if (issue_pair(g, grant, grant->scope, grant_scope_has(grant->scope, "offline_access"), now,
+		ret) < 0)
 		return GRANT_FAILED;
 	ret->nonce = grant->nonce;
 	return GRANT_OK;
@@ -321,7 +320,7 @@ grants_refresh(struct grants *g, const char *token, const char *client, const ch
 		t->grant->revoked = true;
 		return GRANT_REUSED;
 	}
-	if (scope != NULL && !scope_within(scope, t->grant->scope))
+	if (scope != NULL && !grant_scope_within(scope, t->grant->scope))
 		return GRANT_INVALID_SCOPE;
 	if (issue_pair(g, t->grant, scope == NULL ? t->grant->scope : scope, g->config.rotate, now,
 		ret) < 0)

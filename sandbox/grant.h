@@ -99,7 +99,9 @@ unsigned grants_revoke_account(struct grants *g, const char *account);
 unsigned grants_count(const struct grants *g);
 
 /* Is `word` one of the words of the space-separated `scope`? */
-bool scope_has(const char *scope, const char *word);
+bool grant_scope_has(const char *scope, const char *word);
+/* Is every word of `asked` one of `granted`? */
+bool grant_scope_within(const char *asked, const char *granted);
 
 void grant_issue_init(struct grant_issue *i);
 void grant_issue_clear(struct grant_issue *i);

@@ -115,8 +115,9 @@ maildir_commit(struct maildir_message *m)
 	return m->error;
 }
 
-void
-maildir_folder(const char *address, char *ret, size_t size)
+/* The folder's name for an address: lower case, and nothing that a path could misread. */
+static void
+folder_name(const char *address, char *ret, size_t size)
 {
 	size_t i;
 
@@ -142,7 +143,7 @@ maildir_link(struct maildir_message *m, const char *address)
 	size_t i;
 	int r = 0;
 
-	maildir_folder(address, folder, sizeof(folder));
+	folder_name(address, folder, sizeof(folder));
 	user = open_folder(m->root, folder);
 	if (user < 0)
 		return user;

@@ -31,8 +31,4 @@ const char *maildir_name(const struct maildir_message *m);
  */
 struct maildir_message *maildir_end(struct maildir_message *m);
 
-/* The folder's name for an address: lower case, and nothing that a path could misread. `ret` has
- * `size` octets. */
-void maildir_folder(const char *address, char *ret, size_t size);
-
 #endif

@@ -28,8 +28,8 @@
 #include "base/option.h"
 #include "config.h"
 #include "sandbox/ca.h"
+#include "sandbox/endpoints.h"
 #include "sandbox/submission.h"
-#include "sandbox/web.h"
 
 enum { FILE_MAX = 4096 };
 
@@ -193,16 +193,8 @@ add_client(struct sandbox *s, const char *text)
 static bool
 number(const char *option, const char *text, unsigned least, unsigned most, unsigned *ret)
 {
-	char *end;
-	unsigned long n;
-
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno == 0 && end != text && *end == '\0' && text[0] != '-' && n >= least &&
-	    n <= most) {
-		*ret = (unsigned)n;
+	if (sandbox_number(text, least, most, ret))
 		return true;
-	}
 	(void)fprintf(stderr, "frank-sandbox: --%s wants a number from %u to %u, not %s\n", option,
 	    least, most, text);
 	return false;
@@ -373,8 +365,8 @@ write_ready(const struct program *p)
 		ok = json_array_append_new(accounts, json_string(s->accounts[i].address)) == 0;
 	ready = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "pid",
 	    (int)getpid(), "issuer", s->issuer, "client_id", s->clients[0].id, "scopes",
-	    "openid offline_access email mail.send", "host", "localhost", "submission_port",
-	    (int)p->options.starttls_port, "submissions_port", (int)p->options.implicit_port, "ca",
+	    SANDBOX_SCOPES, "host", "localhost", "submission_port", (int)p->options.starttls_port,
+	    "submissions_port", (int)p->options.implicit_port, "ca",
 	    json_sprintf("%s/ca.pem", p->path), "mail", json_sprintf("%s/mail", p->path),
 	    "accounts", accounts);
 	ok = ok && ready != NULL && (unlinkat(p->dir, "ready.json.tmp", 0) == 0 || errno == ENOENT);
@@ -397,6 +389,8 @@ on_signal(evutil_socket_t number, short what, void *arg)
 static int
 serve(struct program *p)
 {
+	static const struct web_route *const endpoints[] = {
+	    authorize_routes, token_routes, admin_routes, NULL};
 	struct sandbox *s = &p->sandbox;
 	struct event *term = evsignal_new(s->base, SIGTERM, on_signal, s->base),
 		     *intr = evsignal_new(s->base, SIGINT, on_signal, s->base);
@@ -406,7 +400,7 @@ serve(struct program *p)
 
 	if (term != NULL && intr != NULL && event_add(term, NULL) == 0 &&
 	    event_add(intr, NULL) == 0) {
-		web = web_start(s, &p->options.web_port, &error);
+		web = web_start(s, endpoints, &p->options.web_port, &error);
 		if (web != NULL)
 			submission = submission_start(
 			    s, &p->options.starttls_port, &p->options.implicit_port, &error);
@@ -442,11 +436,12 @@ start(struct program *p)
 
 	s->base = event_base_new();
 	s->grants = grants_new(&p->options.grants, fill_random);
+	s->authorizations = authorize_new();
 	s->key = jwt_key_new();
 	s->admin_key = make_secret(p->dir, "admin.key");
 	s->tls = ca_server_context(p->dir, &why);
-	if (s->base != NULL && s->grants != NULL && s->key != NULL && s->admin_key != NULL &&
-	    s->tls != NULL)
+	if (s->base != NULL && s->grants != NULL && s->authorizations != NULL && s->key != NULL &&
+	    s->admin_key != NULL && s->tls != NULL)
 		return serve(p);
 	(void)fprintf(stderr, "frank-sandbox: cannot start: %s\n", why);
 	return EX_OSERR;
@@ -458,6 +453,7 @@ clean_up(struct program *p)
 	struct sandbox *s = &p->sandbox;
 	size_t i;
 
+	(void)authorize_free(s->authorizations);
 	(void)grants_free(s->grants);
 	(void)jwt_key_free(s->key);
 	(void)secret_free(s->admin_key);

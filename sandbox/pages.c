@@ -54,7 +54,8 @@ static const char STYLE[] =
 static const char FOOT[] = "<footer>A provider for trials. It runs on this machine, and no mail "
 			   "leaves it.</footer>\n</main></body></html>\n";
 
-void
+/* Text for HTML: & < > " ' become references. */
+static void
 html_escape(struct buf *out, const char *text)
 {
 	for (; *text != '\0'; text++) {

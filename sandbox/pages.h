@@ -20,7 +20,4 @@ void page_consent(struct buf *out, const char *client, const char *account, cons
 /* What went wrong, where the browser cannot be sent back to the program that sent it. */
 void page_error(struct buf *out, const char *title, const char *text);
 
-/* Text for HTML: & < > " ' become references. */
-void html_escape(struct buf *out, const char *text);
-
 #endif

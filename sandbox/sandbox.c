@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <event2/bufferevent_ssl.h>
 #include <netinet/in.h>
 #include <openssl/rand.h>
 #include <string.h>
@@ -63,6 +64,36 @@ sandbox_random_text(struct buf *out, size_t bytes)
 	r = base64url_encode(out, raw, bytes);
 	mem_wipe(raw, sizeof(raw));
 	return r;
+}
+
+bool
+sandbox_number(const char *text, unsigned least, unsigned most, unsigned *ret)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || n < least || n > most)
+		return false;
+	*ret = (unsigned)n;
+	return true;
+}
+
+struct bufferevent *
+sandbox_tls_connection(const struct sandbox *s, evutil_socket_t fd)
+{
+	SSL *ssl = SSL_new(s->tls);
+	struct bufferevent *bev = NULL;
+
+	if (ssl != NULL)
+		bev = bufferevent_openssl_socket_new(
+		    s->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	if (bev == NULL)
+		SSL_free(ssl);
+	else
+		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	return bev;
 }
 
 static int

@@ -9,6 +9,7 @@
 #ifndef FRANK_SANDBOX_SANDBOX_H
 #define FRANK_SANDBOX_SANDBOX_H
 
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <openssl/ssl.h>
 
@@ -20,7 +21,7 @@
 enum { SANDBOX_ACCOUNTS_MAX = 64, SANDBOX_CLIENTS_MAX = 16 };
 
 /* Scopes that a client may ask for; mail.send is the one that the submission server wants. */
-#define SANDBOX_SCOPES "openid", "offline_access", "email", "mail.send"
+#define SANDBOX_SCOPES "openid offline_access email mail.send"
 
 struct sandbox_account {
 	char address[ADDRESS_MAX + 1];
@@ -43,6 +44,7 @@ struct sandbox {
 	struct event_base *base;
 	SSL_CTX *tls;
 	struct grants *grants;
+	struct authorizations *authorizations; /* endpoints.h */
 	struct jwt_key *key;
 	struct secret *admin_key;
 	char issuer[64];
@@ -67,6 +69,12 @@ bool sandbox_secret_fits(const struct secret *secret, const char *text);
 
 /* Appends `bytes` random octets as base64url. 0 or negative errno. */
 int sandbox_random_text(struct buf *out, size_t bytes);
+
+/* A number from outside, decimal and within bounds; false: it is none, and *ret is unchanged. */
+bool sandbox_number(const char *text, unsigned least, unsigned most, unsigned *ret);
+
+/* The server's end of a TLS connection on `fd`, which it takes (-1: to be set later). NULL: no memory, and `fd` is the caller's. */
+struct bufferevent *sandbox_tls_connection(const struct sandbox *s, evutil_socket_t fd);
 
 /* Listens on 127.0.0.1 and, where it can, on the same port of ::1. `*port` 0 takes a free one and
  * is set. Fills `fds`, -1 for none. 0 or negative errno. */

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +95,8 @@ check_token(void *arg, const char *user, const char *token)
 	struct grant_access access;
 
 	return grants_check(s->server->sandbox->grants, token, (uint64_t)time(NULL), &access) &&
-	       scope_has(access.scope, "mail.send") && address_equal_nocase(access.account, user);
+	       grant_scope_has(access.scope, "mail.send") &&
+	       address_equal_nocase(access.account, user);
 }
 
 static bool
@@ -321,22 +321,6 @@ watch(struct smtp_session *s)
 	return bufferevent_enable(s->bev, EV_READ | EV_WRITE);
 }
 
-static struct bufferevent *
-tls_bufferevent(struct submission_server *server, evutil_socket_t fd)
-{
-	SSL *ssl = SSL_new(server->sandbox->tls);
-	struct bufferevent *bev = NULL;
-
-	if (ssl != NULL)
-		bev = bufferevent_openssl_socket_new(server->sandbox->base, fd, ssl,
-		    BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-	if (bev == NULL)
-		SSL_free(ssl);
-	else
-		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-	return bev;
-}
-
 /* Puts TLS in the place of the plain connection. False: the session has ended. */
 static bool
 begin_tls(struct smtp_session *s)
@@ -348,7 +332,7 @@ begin_tls(struct smtp_session *s)
 	bufferevent_free(s->bev);
 	s->wants_tls = false;
 	s->tls = true;
-	s->bev = tls_bufferevent(s->server, fd);
+	s->bev = sandbox_tls_connection(s->server->sandbox, fd);
 	if (s->bev == NULL) {
 		(void)evutil_closesocket(fd);
 		session_end(s);
@@ -456,7 +440,7 @@ accept_session(struct submission_server *server, evutil_socket_t fd, bool tls)
 	STAILQ_INIT(&s->recipients);
 	TAILQ_INSERT_HEAD(&server->list, s, link);
 	server->sessions++;
-	s->bev = tls ? tls_bufferevent(server, fd)
+	s->bev = tls ? sandbox_tls_connection(server->sandbox, fd)
 		     : bufferevent_socket_new(server->sandbox->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (s->bev == NULL)
 		(void)evutil_closesocket(fd);

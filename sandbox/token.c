@@ -6,7 +6,7 @@
 
 #include "base/codec.h"
 #include "base/log.h"
-#include "sandbox/web.h"
+#include "sandbox/endpoints.h"
 
 enum { ID_TOKEN_LIFE = 3600 };
 
@@ -91,7 +91,7 @@ reply_tokens(struct web_request *r, const struct grant_issue *issue)
 	if (ok && issue->refresh.len > 0)
 		ok = json_object_set_new(
 			 answer, "refresh_token", json_string(buf_str(&issue->refresh))) == 0;
-	if (ok && scope_has(issue->scope, "openid"))
+	if (ok && grant_scope_has(issue->scope, "openid"))
 		ok = json_object_set_new(
 			 answer, "id_token", make_id_token(r->sandbox, issue, web_now())) == 0;
 	if (!ok) {
@@ -177,7 +177,7 @@ refresh(struct web_request *r, const struct sandbox_client *client)
 	reply_tokens(r, &issue);
 }
 
-void
+static void
 token_post(struct web_request *r)
 {
 	const char *type = form_get(&r->body, "grant_type");
@@ -197,7 +197,7 @@ token_post(struct web_request *r)
 }
 
 /* RFC 7009 section 2.2: an unknown token is no error. */
-void
+static void
 revoke_post(struct web_request *r)
 {
 	const char *token = form_get(&r->body, "token");
@@ -213,14 +213,14 @@ revoke_post(struct web_request *r)
 	web_reply_json(r, 200, json_object());
 }
 
-void
+static void
 userinfo_get(struct web_request *r)
 {
 	const char *token = web_bearer(r);
 	struct grant_access access;
 
 	if (token != NULL && grants_check(r->sandbox->grants, token, web_now(), &access) &&
-	    scope_has(access.scope, "openid")) {
+	    grant_scope_has(access.scope, "openid")) {
 		web_reply_json(r, 200, identity_claims(access.account));
 		return;
 	}
@@ -236,15 +236,16 @@ endpoint(const struct web_request *r, const char *path)
 	return json_sprintf("%s%s", r->sandbox->issuer, path);
 }
 
-void
+static void
 discovery_get(struct web_request *r)
 {
-	static const char *const scopes[] = {SANDBOX_SCOPES};
 	json_t *list = json_array();
-	size_t i;
+	size_t n;
 
-	for (i = 0; list != NULL && i < ARRAY_SIZE(scopes); i++) {
-		if (json_array_append_new(list, json_string(scopes[i])) < 0) {
+	for (const char *at = SANDBOX_SCOPES; list != NULL && *at != '\0'; at += n) {
+		at += strspn(at, " ");
+		n = strcspn(at, " ");
+		if (json_array_append_new(list, json_stringn(at, n)) < 0) {
 			json_decref(list);
 			list = NULL;
 		}
@@ -264,8 +265,19 @@ discovery_get(struct web_request *r)
 		"authorization_response_iss_parameter_supported", 1));
 }
 
-void
+static void
 jwks_get(struct web_request *r)
 {
 	web_reply_json(r, 200, jwt_key_set(r->sandbox->key));
 }
+
+const struct web_route token_routes[] = {
+    {"/token", EVHTTP_REQ_POST, token_post},
+    {"/revoke", EVHTTP_REQ_POST, revoke_post},
+    {"/userinfo", EVHTTP_REQ_GET, userinfo_get},
+    {"/userinfo", EVHTTP_REQ_POST, userinfo_get},
+    {"/.well-known/openid-configuration", EVHTTP_REQ_GET, discovery_get},
+    {"/.well-known/oauth-authorization-server", EVHTTP_REQ_GET, discovery_get},
+    {"/jwks", EVHTTP_REQ_GET, jwks_get},
+    {NULL},
+};

@@ -8,55 +8,21 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/log.h"
-#include "sandbox/pages.h"
-
 struct web {
 	struct sandbox *sandbox;
 	struct evhttp *http;
-	struct authorizations *authorizations;
-};
-
-struct route {
-	const char *path;
-	enum evhttp_cmd_type method;
-	void (*handle)(struct web_request *r);
-};
-
-static const struct route routes[] = {
-    {"/.well-known/openid-configuration", EVHTTP_REQ_GET, discovery_get},
-    {"/.well-known/oauth-authorization-server", EVHTTP_REQ_GET, discovery_get},
-    {"/jwks", EVHTTP_REQ_GET, jwks_get},
-    {"/authorize", EVHTTP_REQ_GET, authorize_get},
-    {"/sign-in", EVHTTP_REQ_POST, sign_in_post},
-    {"/consent", EVHTTP_REQ_GET, consent_get},
-    {"/consent", EVHTTP_REQ_POST, consent_post},
-    {"/deny", EVHTTP_REQ_POST, deny_post},
-    {"/token", EVHTTP_REQ_POST, token_post},
-    {"/revoke", EVHTTP_REQ_POST, revoke_post},
-    {"/userinfo", EVHTTP_REQ_GET, userinfo_get},
-    {"/userinfo", EVHTTP_REQ_POST, userinfo_get},
-    {"/admin/stats", EVHTTP_REQ_GET, admin_stats_get},
-    {"/admin/set", EVHTTP_REQ_POST, admin_set_post},
-    {"/admin/revoke", EVHTTP_REQ_POST, admin_revoke_post},
+	const struct web_route *const *tables;
 };
 
 uint64_t
 web_now(void)
 {
 	return (uint64_t)time(NULL);
-}
-
-struct authorizations *
-web_authorizations(struct web *w)
-{
-	return w->authorizations;
 }
 
 const char *
@@ -159,21 +125,21 @@ parse_forms(struct web_request *r)
 }
 
 static void
-dispatch(struct web_request *r, const char *path)
+dispatch(struct web *w, struct web_request *r, const char *path)
 {
 	enum evhttp_cmd_type method = evhttp_request_get_command(r->http);
 	bool found = false;
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(routes); i++) {
-		if (strcmp(routes[i].path, path) != 0)
-			continue;
-		found = true;
-		if (routes[i].method == method) {
-			routes[i].handle(r);
-			return;
+	for (const struct web_route *const *table = w->tables; *table != NULL; table++)
+		for (const struct web_route *route = *table; route->path != NULL; route++) {
+			if (strcmp(route->path, path) != 0)
+				continue;
+			found = true;
+			if (route->method == method) {
+				route->handle(r);
+				return;
+			}
 		}
-	}
 	if (found)
 		web_reply_error(
 		    r, 405, "invalid_request", "This address does not take this method.");
@@ -185,14 +151,14 @@ static void
 on_request(struct evhttp_request *http, void *arg)
 {
 	struct web *w = arg;
-	struct web_request r = {.sandbox = w->sandbox, .web = w, .http = http};
+	struct web_request r = {.sandbox = w->sandbox, .http = http};
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(http));
 
 	if (parse_forms(&r) < 0)
 		web_reply_error(&r, 400, "invalid_request",
 		    "The parameters are malformed, or one is given twice.");
 	else
-		dispatch(&r, path == NULL ? "" : path);
+		dispatch(w, &r, path == NULL ? "" : path);
 	form_clear(&r.query);
 	form_clear(&r.body);
 }
@@ -201,21 +167,12 @@ static struct bufferevent *
 new_connection(struct event_base *base, void *arg)
 {
 	struct web *w = arg;
-	SSL *ssl = SSL_new(w->sandbox->tls);
-	struct bufferevent *bev = NULL;
 
-	if (ssl != NULL)
-		bev = bufferevent_openssl_socket_new(
-		    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-	if (bev == NULL)
-		SSL_free(ssl);
-	else
-		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-	return bev;
+	return sandbox_tls_connection(w->sandbox, -1);
 }
 
 struct web *
-web_start(struct sandbox *s, unsigned *port, int *ret_error)
+web_start(struct sandbox *s, const struct web_route *const *tables, unsigned *port, int *ret_error)
 {
 	struct web *w = calloc(1, sizeof(*w));
 	int fds[2] = {-1, -1};
@@ -226,8 +183,8 @@ web_start(struct sandbox *s, unsigned *port, int *ret_error)
 		return NULL;
 	w->sandbox = s;
 	w->http = evhttp_new(s->base);
-	w->authorizations = authorizations_new();
-	if (w->http == NULL || w->authorizations == NULL)
+	w->tables = tables;
+	if (w->http == NULL)
 		return web_stop(w);
 	*ret_error = sandbox_listen(port, fds);
 	if (*ret_error < 0)
@@ -260,7 +217,6 @@ web_stop(struct web *w)
 		return NULL;
 	if (w->http != NULL)
 		evhttp_free(w->http);
-	(void)authorizations_free(w->authorizations);
 	free(w);
 	return NULL;
 }

@@ -1,10 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * web.h: the authorization server's HTTPS side: routes, forms in, pages and JSON out.
- *
- * Sources: RFC 6749 (OAuth 2.0), RFC 7636 (PKCE), RFC 7009 (revocation), RFC 8252 (loopback
- * redirects), RFC 8414 and OpenID Connect Discovery, RFC 9207 (`iss` in the answer), RFC 9700
- * (rotation and reuse).
+ * web.h: the authorization server's HTTPS side: requests are taken apart and handed to the routes of
+ * endpoints.h, which answer with a page, JSON or a redirect.
  */
 #ifndef FRANK_SANDBOX_WEB_H
 #define FRANK_SANDBOX_WEB_H
@@ -17,20 +14,26 @@
 
 struct web;
 
-/* Begins to serve on `*port` (0: a free one, which is stored there) and names the issuer. NULL:
- * *ret_error is a negative errno. */
-struct web *web_start(struct sandbox *s, unsigned *port, int *ret_error);
-/* Takes and returns NULL. */
-struct web *web_stop(struct web *w);
-
 /* One request, as a handler gets it. */
 struct web_request {
 	struct sandbox *sandbox;
-	struct web *web;
 	struct evhttp_request *http;
 	struct form query;
 	struct form body;
 };
+
+struct web_route {
+	const char *path; /* NULL: the end of a table */
+	enum evhttp_cmd_type method;
+	void (*handle)(struct web_request *r);
+};
+
+/* Begins to serve the routes of `tables` (borrowed; NULL ends them) on `*port` (0: a free one, which is stored there) and
+ * names the issuer. NULL: *ret_error is a negative errno. */
+struct web *web_start(
+    struct sandbox *s, const struct web_route *const *tables, unsigned *port, int *ret_error);
+/* Takes and returns NULL. */
+struct web *web_stop(struct web *w);
 
 /* Answers. `page` is HTML from pages.h; `value` is taken, and NULL stands for "no memory". */
 void web_reply_page(struct web_request *r, int status, const struct buf *page);
@@ -46,26 +49,5 @@ const char *web_bearer(const struct web_request *r);
 
 /* Seconds since 1970. */
 uint64_t web_now(void);
-
-/* The authorization requests that people are looking at (authorize.c). */
-struct authorizations;
-struct authorizations *authorizations_new(void);
-struct authorizations *authorizations_free(struct authorizations *a);
-struct authorizations *web_authorizations(struct web *w);
-
-/* The handlers: authorize.c, token.c, admin.c. */
-void authorize_get(struct web_request *r);
-void sign_in_post(struct web_request *r);
-void consent_get(struct web_request *r);
-void consent_post(struct web_request *r);
-void deny_post(struct web_request *r);
-void token_post(struct web_request *r);
-void revoke_post(struct web_request *r);
-void userinfo_get(struct web_request *r);
-void discovery_get(struct web_request *r);
-void jwks_get(struct web_request *r);
-void admin_stats_get(struct web_request *r);
-void admin_set_post(struct web_request *r);
-void admin_revoke_post(struct web_request *r);
 
 #endif

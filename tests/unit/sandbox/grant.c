@@ -219,12 +219,12 @@ test_revocation(void **state)
 static void
 test_scope_has(void **state)
 {
-	assert_true(scope_has("openid mail.send", "mail.send"));
-	assert_true(scope_has("mail.send", "mail.send"));
-	assert_false(scope_has("mail.send.all", "mail.send"));
-	assert_false(scope_has("xmail.send mail.sendx", "mail.send"));
-	assert_true(scope_has("xmail.send mail.send", "mail.send"));
-	assert_false(scope_has("", "mail.send"));
+	assert_true(grant_scope_has("openid mail.send", "mail.send"));
+	assert_true(grant_scope_has("mail.send", "mail.send"));
+	assert_false(grant_scope_has("mail.send.all", "mail.send"));
+	assert_false(grant_scope_has("xmail.send mail.sendx", "mail.send"));
+	assert_true(grant_scope_has("xmail.send mail.send", "mail.send"));
+	assert_false(grant_scope_has("", "mail.send"));
 }
 
 int
