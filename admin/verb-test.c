@@ -16,6 +16,7 @@
 
 #include "base/codec.h"
 #include "base/smtp/smtp.h"
+#include "broker/message/own-mail.h"
 
 enum {
 	CONNECT_PATIENCE = 10,
@@ -144,13 +145,15 @@ hand_in(struct session *s, const char *account, const char *sender, const char *
 	CLEANUP_BUF struct buf content = BUF_INIT(TEST_MAX), line = BUF_INIT(TEST_MAX);
 	int status = command(s, NULL, NULL);
 
-	(void)buf_printf(&content,
-	    "From: %s\r\nTo: %s\r\nSubject: Test message from Frank\r\nAuto-Submitted: "
-	    "auto-generated\r\n"
-	    "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
+	(void)own_mail_header(&content, &(struct own_mail){.name = "",
+					    .from = sender,
+					    .to = &recipient,
+					    .to_count = 1,
+					    .subject = "Test message from Frank",
+					    .type = "text/plain; charset=us-ascii"});
+	(void)buf_append_str(&content,
 	    "This message was sent by `frank test`. That it arrived shows that the account "
-	    "works.\r\n",
-	    sender, recipient);
+	    "works.\r\n");
 	if (status == EX_OK)
 		status = command(s, "EHLO frank\r\n", NULL);
 	(void)buf_printf(&line, "MAIL FROM:<%s> XACCOUNT=", sender);

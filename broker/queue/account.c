@@ -27,7 +27,7 @@ compare(const void *a, const void *b)
 }
 
 struct queue_account *
-accounts_find(const struct accounts *all, const char *name)
+accounts_find(const struct queue_accounts *all, const char *name)
 {
 	struct queue_account **found = all->count == 0 ? NULL
 						       : bsearch(name, all->list, all->count,
@@ -59,7 +59,7 @@ restore(struct queue_account *a, struct spool *spool, int64_t now)
 }
 
 static int
-add(struct accounts *all, struct spool *spool, int64_t now, const char *name)
+add(struct queue_accounts *all, struct spool *spool, int64_t now, const char *name)
 {
 	struct queue_account **list = reallocarray(all->list, all->count + 1, sizeof(*list));
 	struct queue_account *a;
@@ -99,9 +99,9 @@ put_out_of_force(struct queue_account *a)
 }
 
 int
-accounts_take(struct accounts *all, struct spool *spool, int64_t now, struct settings *s)
+accounts_take(struct queue_accounts *all, struct spool *spool, int64_t now, struct settings *s)
 {
-	struct accounts before = *all;
+	struct queue_accounts before = *all;
 	int r = 0;
 
 	for (size_t i = 0; i < s->account_count && r == 0; i++) {

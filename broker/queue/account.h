@@ -49,7 +49,7 @@ struct queue_account {
 	struct rate_limit checks;
 };
 
-struct accounts {
+struct queue_accounts {
 	struct queue_account **list; /* sorted by name */
 	size_t count;
 };
@@ -57,9 +57,9 @@ struct accounts {
 /* Takes the accounts out of a complete configuration; those that it does not have are not configured
  * any more. What the spool remembers of a new one is read. 0 or -ENOMEM. */
 int accounts_take(
-    struct accounts *all, struct spool *spool, int64_t now, struct settings *settings);
+    struct queue_accounts *all, struct spool *spool, int64_t now, struct settings *settings);
 /* NULL: there was never one of this name. */
-struct queue_account *accounts_find(const struct accounts *all, const char *name);
+struct queue_account *accounts_find(const struct queue_accounts *all, const char *name);
 
 /* What the keeper says of the credential (ACCOUNT_STATE). True when the account's state changed. */
 bool account_take_keeper(struct queue_account *a, const struct message *m);

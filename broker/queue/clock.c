@@ -5,6 +5,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "broker/message/fields.h"
+
 enum {
 	STEP_US = 2 * 1000 * 1000, /* a smaller difference is a correction, not a step */
 	LOOK_US = 100 * 1000, /* a longer time between two looks at one clock spoils the reading */
@@ -86,4 +88,15 @@ void
 clock_set(struct clock *c, int64_t offset_us)
 {
 	c->offset_us = offset_us;
+}
+
+int
+clock_date(struct buf *out)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (localtime_r(&now, &tm) == NULL)
+		tm.tm_gmtoff = 0;
+	return fields_date(out, now, (int)(tm.tm_gmtoff / 60));
 }

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+
 struct clock {
 	int64_t offset_us; /* added to CLOCK_BOOTTIME it gives wall time */
 };
@@ -31,5 +33,7 @@ void clock_set(struct clock *c, int64_t offset_us);
 uint64_t clock_ms(void);
 /* A random number for jitter and hash seeds; not for secrets. */
 uint32_t clock_random(void);
+/* Appends the time of day as Date has it (RFC 5322), with the local offset. 0 or negative errno. */
+int clock_date(struct buf *out);
 
 #endif

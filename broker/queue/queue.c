@@ -2,8 +2,6 @@
 /*
  * queue.c: the role: what main and the other roles say, timers, the end.
  */
-#include "broker/queue/notify/notice.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -88,12 +86,13 @@ take_settings(struct queue *q)
 		role_exit(q->role, EX_OSERR);
 		return;
 	}
+	notify_configure(q->notify, q->settings);
 	(void)settings_free(old);
 	for (size_t i = 0; i < q->settings->lapses.count; i++)
-		notices_happened(q, HAPPENED_LAPSE, "out-of-force", 0, q->settings->lapses.items[i],
-		    "Mend what is named there, then: frank reload");
+		notify_happened(q->notify, NOTIFY_LAPSE, "out-of-force", 0,
+		    q->settings->lapses.items[i], "Mend what is named there, then: frank reload");
 	if (first) {
-		q->space.low = notices_space_is_told(q);
+		q->space.low = notify_space_was_full(q->notify);
 		scan_begin(q->scans, &q->octets, count_octets, q);
 	}
 	if (first)
@@ -108,9 +107,6 @@ take_settings(struct queue *q)
 	}
 	if (first && q->drop != NULL)
 		drop_scan(q->drop);
-	notices_look(q);
-	outbox_ways_changed(q);
-	outbox_look(q);
 	set_sweep(q);
 	connections_reconfigure(q->connections);
 	handover_prepare(q);
@@ -158,7 +154,7 @@ take_account_state(struct queue *q, const struct message *m)
 	if (a == NULL)
 		return;
 	changed = account_take_keeper(a, m);
-	notices_look(q);
+	notify_look(q->notify);
 	if (changed) {
 		account_changed(q, a);
 		/* What is taken out of the spool next has its new lifetime. */
@@ -205,13 +201,13 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		checks_answer(q, m);
 		break;
 	case M_NOTIFY_DONE:
-		outbox_command_done(q, m);
+		notify_command_done(q->notify, m);
 		break;
 	case M_WEBHOOK_DONE:
-		outbox_webhook_done(q, m);
+		notify_webhook_done(q->notify, m);
 		break;
 	case M_LISTENER_CERTIFICATE:
-		notices_listener(q, m);
+		notify_listener(q->notify, m);
 		break;
 	case M_TLS_BEGUN:
 	case M_TLS_FAILED:
@@ -263,7 +259,8 @@ on_peer(struct role *r, enum role_id peer, bool up)
 		handover_peer(q, up);
 	else
 		dispatch_peer(q, peer, up);
-	outbox_peer(q, peer, up);
+	if (peer == ROLE_POST)
+		notify_post_peer(q->notify, up);
 }
 
 /* ---- time ---- */
@@ -490,8 +487,10 @@ after_commit(void *arg)
 static void
 on_stuck(void *arg, int error)
 {
+	struct queue *q = arg;
+
 	/* It is on record once anything is. */
-	notices_happened(arg, HAPPENED_SPOOL, "spool-error", 0,
+	notify_happened(q->notify, NOTIFY_SPOOL, "spool-error", 0,
 	    "The spool cannot be written; nothing is sent or taken until it can.",
 	    error == -ENOSPC ? "Free space on its disk." : "Look at its disk: journalctl -k");
 }
@@ -499,11 +498,27 @@ on_stuck(void *arg, int error)
 static void
 on_recovered(void *arg)
 {
-	notices_happened(
-	    arg, HAPPENED_SPOOL, "recovered", 0, "The spool can be written again.", NULL);
+	struct queue *q = arg;
+
+	notify_happened(
+	    q->notify, NOTIFY_SPOOL, "recovered", 0, "The spool can be written again.", NULL);
 }
 
 static const struct commit_ops commit_ops = {after_commit, on_stuck, on_recovered};
+
+static void
+on_own_mail(void *arg, struct queue_account *a, const char *service, int64_t next)
+{
+	dispatch_wait(arg, a, service, next);
+}
+
+static void
+on_use_post(void *arg, int by)
+{
+	dispatch_use(arg, ROLE_POST, by);
+}
+
+static const struct notify_ops notify_ops = {on_own_mail, on_use_post};
 
 static int
 on_start(struct role *r)
@@ -524,11 +539,15 @@ on_start(struct role *r)
 	q->scans = scans_new(q->base);
 	if (q->commit == NULL || q->scans == NULL)
 		return -ENOMEM;
-	e = notices_init(q);
-	if (e == 0)
-		e = outbox_init(q);
-	if (e == 0)
-		e = dispatch_init(q);
+	q->notify = notify_new(&(struct notify_deps){.role = r,
+	    .base = q->base,
+	    .spool = q->spool,
+	    .commit = q->commit,
+	    .clock = &q->clock,
+	    .accounts = &q->accounts,
+	    .ops = &notify_ops,
+	    .ops_arg = q});
+	e = q->notify == NULL ? -ENOMEM : dispatch_init(q);
 	if (e == 0)
 		e = start_timers(q);
 	if (e < 0)
@@ -585,6 +604,7 @@ on_shutdown(struct role *r)
 	if (q->stopping)
 		return;
 	q->stopping = true;
+	notify_stop(q->notify);
 	q->stop_at = clock_ms() + STOP_MS;
 	connections_stop(q->connections);
 	q->stop = evtimer_new(q->base, on_stop, q);

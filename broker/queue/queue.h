@@ -50,6 +50,7 @@
 
 #include "broker/ipc/channel.h"
 #include "broker/queue/account.h"
+#include "broker/queue/notify/notify.h"
 #include "broker/queue/inbound/rate-limit.h"
 #include "broker/queue/clock.h"
 #include "broker/queue/settings.h"
@@ -77,7 +78,6 @@ struct drop;
 struct handover;
 struct control;
 struct store;
-struct flight;
 struct local_question;
 struct usage;
 struct usages;
@@ -436,7 +436,7 @@ struct queue {
 	struct spool *spool;
 	struct settings *settings,
 	    *coming; /* in force (its lists are moved out); being collected */
-	struct accounts accounts;
+	struct queue_accounts accounts;
 	struct service **services; /* those configured, in file order, then those that were */
 	size_t service_count, service_total;
 	const struct policy_service **policies; /* of those configured, for policy_match */
@@ -461,11 +461,7 @@ struct queue {
 	struct control *control;
 	struct check *checks;
 	uint64_t last_check;
-	struct event *notices, *outbox;
-	struct rate_limit *happened;   /* by enum notice_happening */
-	struct notice_listener *shown; /* certificates that clients of listeners see */
-	struct flight *flights;        /* events that are on their way */
-	uint64_t last_flight;
+	struct notify *notify;
 	struct event *sweep, *tick, *stop;
 	struct clock clock;
 	struct run run;
@@ -473,8 +469,6 @@ struct queue {
 	uint64_t stop_at; /* of clock_ms; when stopping: not later */
 };
 
-/* The time of day as Date has it, local offset and all. */
-int queue_date(struct buf *out);
 /* A user's own address at the mail domain. NULL: no memory. */
 char *queue_user_address(const struct queue *q, const struct user *u);
 /* "local@domain": a name without a domain gets the mail domain. NULL: no memory. */

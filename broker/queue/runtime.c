@@ -5,7 +5,7 @@
  * configuration. One that is no longer configured takes and sends nothing more; its mail stays in
  * the spool.
  */
-#include "broker/queue/notify/notice.h"
+#include "broker/queue/queue.h"
 
 #include <errno.h>
 #include <string.h>
@@ -217,8 +217,6 @@ runtime_take(struct queue *q, struct settings *s)
 {
 	int r = accounts_take(&q->accounts, q->spool, clock_now(&q->clock), s);
 
-	for (size_t i = 0; i < q->accounts.count && r == 0; i++)
-		r = notices_load(q, q->accounts.list[i]);
 	return r < 0 ? r : take_services(q, s);
 }
 

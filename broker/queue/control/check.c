@@ -9,6 +9,7 @@
 #include "broker/queue/queue.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -16,6 +17,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "broker/ipc/reply.h"
+#include "broker/message/own-mail.h"
 #include "broker/queue/inbound/usage.h"
 
 enum {
@@ -148,17 +150,23 @@ put_senders(const struct queue *q, const struct queue_account *a, bool all, stru
 static void
 put_body(const struct queue_account *a, const char *to, struct message *m)
 {
-	CLEANUP_BUF struct buf body = BUF_INIT(BODY_MAX), date = BUF_INIT(100);
+	CLEANUP_BUF struct buf body = BUF_INIT(BODY_MAX), date = BUF_INIT(100), id = BUF_INIT(400);
+	char unique[48];
 
-	if (queue_date(&date) < 0)
+	(void)snprintf(
+	    unique, sizeof(unique), "check.%" PRIu64 ".%" PRIu32, clock_ms(), clock_random());
+	if (clock_date(&date) < 0 || own_mail_id(&id, unique, a->conf.mailbox, "localhost") < 0)
 		return;
+	(void)own_mail_header(&body, &(struct own_mail){.name = "",
+					 .from = a->conf.mailbox,
+					 .to = &to,
+					 .to_count = 1,
+					 .subject = "frank check",
+					 .date = buf_str(&date),
+					 .id = buf_str(&id),
+					 .type = "text/plain; charset=us-ascii"});
 	(void)buf_printf(&body,
-	    "From: <%s>\r\nTo: <%s>\r\nSubject: frank check\r\nDate: %s\r\n"
-	    "Message-ID: <check.%llu.%u@%s>\r\nMIME-Version: 1.0\r\n"
-	    "Content-Type: text/plain; charset=us-ascii\r\nAuto-Submitted: auto-generated\r\n\r\n"
 	    "This message was sent by frank check, to see whether the account %s can send.\r\n",
-	    a->conf.mailbox, to, buf_str(&date), (unsigned long long)clock_ms(), clock_random(),
-	    address_domain(a->conf.mailbox) == NULL ? "localhost" : address_domain(a->conf.mailbox),
 	    a->name);
 	message_put_bytes(m, F_BODY, body.data, body.len);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "broker/ipc/reply.h"
-#include "broker/queue/notify/notice.h"
+#include "broker/queue/queue.h"
 #include "broker/queue/control/problem.h"
 
 static int
@@ -278,7 +278,7 @@ row_account(struct client *c, const struct queue_account *a, uint64_t waiting)
 		(void)snprintf(endpoint, sizeof(endpoint), "%s:%u", a->conf.host, a->conf.port);
 	message_put_str(out, F_ACCOUNT, a->name);
 	message_put_str(out, F_STATE, schedule_state_name(schedule_account_state(&a->schedule)));
-	notices_warning(c->control->q, a, &warning);
+	notify_warning(c->control->q->notify, a, &warning);
 	if (warning.len > 0)
 		message_put_str(out, F_WARNING, buf_str(&warning));
 	put_given(out, F_PROVIDER, a->conf.provider);

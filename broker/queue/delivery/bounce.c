@@ -11,6 +11,7 @@
 
 #include "base/codec.h"
 #include "broker/message/fields.h"
+#include "broker/message/own-mail.h"
 
 enum {
 	TEXT_WIDTH = 76,
@@ -173,22 +174,23 @@ stays_eight_bit(const struct bounce *b)
 static int
 write_header(struct buf *out, const struct bounce *b)
 {
-	int r = buf_printf(out, "From: ");
+	CLEANUP_BUF struct buf type = BUF_INIT(200), references = BUF_INIT(2000);
 
-	if (r == 0)
-		r = fields_mailbox(out, "Mail Delivery System", "", b->from);
-	if (r == 0)
-		r = buf_printf(out,
-		    "\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: %s\r\nAuto-Submitted: "
-		    "auto-replied\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; "
-		    "report-type=delivery-status;\r\n boundary=\"%s\"\r\n",
-		    b->to, kinds[b->kind].subject, b->date, b->message_id, b->boundary);
-	if (r == 0 && b->original_id[0] == '<' &&
-	    !text_has_eight_bit(b->original_id, strlen(b->original_id)))
-		r = buf_printf(out, "References: %s\r\n", b->original_id);
-	return r < 0 ? r
-		     : buf_printf(out, "Content-Transfer-Encoding: %s\r\n\r\n",
-			   stays_eight_bit(b) ? "8bit" : "7bit");
+	(void)buf_printf(&type,
+	    "multipart/report; report-type=delivery-status;\r\n boundary=\"%s\"", b->boundary);
+	if (b->original_id[0] == '<' && !text_has_eight_bit(b->original_id, strlen(b->original_id)))
+		(void)buf_printf(&references, "References: %s\r\n", b->original_id);
+	return own_mail_header(out, &(struct own_mail){.name = "Mail Delivery System",
+					.from = b->from,
+					.to = &b->to,
+					.to_count = 1,
+					.subject = kinds[b->kind].subject,
+					.date = b->date,
+					.id = b->message_id,
+					.is_reply = true,
+					.extra = buf_str(&references),
+					.type = buf_str(&type),
+					.encoding = stays_eight_bit(b) ? "8bit" : "7bit"});
 }
 
 static int

@@ -7,7 +7,7 @@
  * queued for the turn as an operation that is never given up: the server has acted, so the spool
  * has to know. Reports are stored in the transaction that makes them necessary.
  */
-#include "broker/queue/notify/notice.h"
+#include "broker/queue/queue.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -118,7 +118,7 @@ account_changed(struct queue *q, struct queue_account *a)
 	struct account_op *x = calloc(1, sizeof(*x));
 	bool was_at_fault = a->at_fault;
 
-	notices_look(q);
+	notify_look(q->notify);
 	a->at_fault = account_is_at_fault(a);
 	log_account(a);
 	if (x == NULL)
@@ -169,7 +169,7 @@ log_recipient(struct queue *q, const struct delivery_message *d, const struct sp
 	bool bad = r->state == SPOOL_FAILED || r->state == SPOOL_HELD;
 
 	if (bad)
-		notices_mail(q, d->account, d->message, r->state);
+		notify_mail(q->notify, d->account, d->message, r->state);
 	if (r->state == SPOOL_BOUNCED && !report_wanted(q, d->message, r, REPORT_FAILED))
 		sentence = "A message is given up, and its sender wants no report.";
 	verdict_reply_text(&r->reply, &reply);

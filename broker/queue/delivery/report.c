@@ -17,7 +17,9 @@
 #include "base/address.h"
 #include "base/codec.h"
 #include "base/log.h"
+#include "broker/message/own-mail.h"
 #include "broker/queue/delivery/bounce.h"
+#include "broker/queue/spool/own-message.h"
 
 enum {
 	WHOLE_DEFAULT =
@@ -210,9 +212,8 @@ write_report(struct queue *q, const struct queue_account *a, const char *from, c
     const struct spool_message *m, enum report_kind kind, const struct texts *texts, size_t count,
     bool brief, struct buf *out, struct buf *id)
 {
-	CLEANUP_BUF struct buf date = BUF_INIT(64), boundary = BUF_INIT(64),
+	CLEANUP_BUF struct buf date = BUF_INIT(64), boundary = BUF_INIT(64), unique = BUF_INIT(64),
 			       original = BUF_INIT(HEADERS_MAX + WHOLE_MAX);
-	const char *domain = address_domain(from);
 	char queue_id[SPOOL_ID_LEN];
 	time_t now = time(NULL);
 	struct tm tm = {0};
@@ -233,18 +234,16 @@ write_report(struct queue *q, const struct queue_account *a, const char *from, c
 	    .global = (m->flags & SPOOL_SMTPUTF8) != 0};
 	size_t most = brief ? BRIEF_MAX : HEADERS_MAX;
 	size_t len = !b.headers_only ? m->size : m->header_size < most ? m->header_size : most;
-	int r = queue_date(&date);
+	int r = clock_date(&date);
 
 	if (localtime_r(&now, &tm) != NULL)
 		b.offset = (int)(tm.tm_gmtoff / 60);
 	if (r == 0)
 		r = random_hex(&boundary);
 	if (r == 0)
-		r = buf_append_char(id, '<');
+		r = random_hex(&unique);
 	if (r == 0)
-		r = random_hex(id);
-	if (r == 0)
-		r = buf_printf(id, "@%s>", domain == NULL ? q->settings->hostname : domain);
+		r = own_mail_id(id, buf_str(&unique), from, q->settings->hostname);
 	if (r == 0)
 		r = read_original(q, m, len, &original);
 	if (r < 0)
@@ -257,79 +256,25 @@ write_report(struct queue *q, const struct queue_account *a, const char *from, c
 	return bounce_write(out, &b);
 }
 
-/* Into the message or, where it is large, into a file. */
+/* The report as a message of the spool. */
 static int
-put_body(struct queue *q, struct buf *text, struct spool_message *ret)
-{
-	ssize_t n;
-	int fd, r;
-
-	if (text->len <= SPOOL_INLINE_MAX) {
-		ret->body_len = text->len;
-		ret->body = buf_take(text);
-		return ret->body == NULL ? -ENOMEM : 0;
-	}
-	fd = spool_body_create(q->spool, ret->id);
-	if (fd < 0)
-		return fd;
-	ret->flags |= SPOOL_BODY_FILE;
-	commit_sync_bodies(q->commit);
-	n = write(fd, text->data, text->len);
-	r = n == (ssize_t)text->len ? spool_body_sync(fd) : n < 0 ? -errno : -ENOSPC;
-	(void)close(fd);
-	if (r < 0)
-		spool_body_remove(q->spool, ret->id);
-	return r;
-}
-
-/* The report as a message of the spool; its body goes to a file where it is large. */
-static int
-make_message(struct queue *q, const struct queue_account *a, const char *from, struct returns *to,
-    const struct spool_message *m, struct buf *text, const struct buf *id,
+make_message(struct queue *q, const struct queue_account *a, const char *from,
+    const struct returns *to, const struct spool_message *m, struct buf *text, const struct buf *id,
     struct spool_message *ret)
 {
-	const char *end = strstr(buf_str(text), "\r\n\r\n");
-	int r;
-
-	*ret = (struct spool_message){
-	    .id = spool_new_id(q->spool, clock_now_us(&q->clock)),
-	    .account = strdup(a->name),
-	    .service = strdup(m->service),
+	const struct own_message own = {.account = a->name,
+	    .service = m->service,
 	    .uid = m->uid,
-	    .sender = strdup(from),
-	    .return_to = strdup(""),
-	    .envid = strdup(""),
-	    .subject = strdup("Mail delivery report"),
-	    .message_id = strdup(buf_str(id)),
-	    .received = clock_now(&q->clock),
-	    .expires = clock_now(&q->clock) + q->settings->lifetime,
-	    .next = clock_now(&q->clock),
-	    .size = text->len,
-	    .header_size = end == NULL ? 0 : (uint64_t)(end + 2 - text->data),
-	    .flags = SPOOL_REPORT | (m->flags & (SPOOL_OF_USER | SPOOL_OF_SOCKET)),
-	    .recipients = calloc(to->count, sizeof(struct spool_recipient)),
-	};
-	if (ret->recipients == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < text->len; i++)
-		if ((unsigned char)text->data[i] >= 0x80)
-			ret->flags |= SPOOL_8BIT;
-	if (address_is_utf8(from, strlen(from)) || address_is_utf8(to->to[0], strlen(to->to[0])))
-		ret->flags |= SPOOL_SMTPUTF8;
-	r = put_body(q, text, ret);
-	if (r < 0)
-		return r;
-	for (; ret->count < to->count; ret->count++)
-		ret->recipients[ret->count] =
-		    (struct spool_recipient){.address = TAKE_PTR(to->to[ret->count]),
-			.notify = SMTP_NOTIFY_NEVER,
-			.next = ret->next};
-	to->count = 0;
-	if (ret->account == NULL || ret->service == NULL || ret->sender == NULL ||
-	    ret->return_to == NULL || ret->envid == NULL || ret->subject == NULL ||
-	    ret->message_id == NULL)
-		return -ENOMEM;
-	return 0;
+	    .flags = m->flags & (SPOOL_OF_USER | SPOOL_OF_SOCKET),
+	    .sender = from,
+	    .to = to->to,
+	    .to_count = to->count,
+	    .subject = "Mail delivery report",
+	    .id = buf_str(id),
+	    .now_us = clock_now_us(&q->clock),
+	    .lifetime = q->settings->lifetime};
+
+	return own_message_make(q->spool, q->commit, &own, text, ret);
 }
 
 struct spool_message *

@@ -26,7 +26,7 @@
  * whoever may write there does so without us.
  */
 #include "broker/queue/inbound/drop-file.h"
-#include "broker/queue/notify/notice.h"
+#include "broker/queue/queue.h"
 #include "broker/queue/inbound/returned.h"
 
 #include <dirent.h>
@@ -150,7 +150,7 @@ keep_aside(struct drop *d, const char *name, const char *why)
 	(void)buf_printf(&text,
 	    "A file of user %u in the drop directory holds no message (%s); it is kept as %s.",
 	    d->caller.uid, why, aside);
-	notices_happened(d->q, HAPPENED_ASIDE, "drop-refused", 0, buf_str(&text),
+	notify_happened(d->q->notify, NOTIFY_ASIDE, "drop-refused", 0, buf_str(&text),
 	    "Look at it in the folder \"drop\" of the state folder, and remove it.");
 }
 

@@ -15,7 +15,7 @@
 #include "broker/queue/inbound/drop-file.h"
 #include "broker/queue/inbound/envelope.h"
 #include "broker/message/fields.h"
-#include "broker/queue/notify/notice.h"
+#include "broker/queue/queue.h"
 #include "broker/queue/inbound/usage.h"
 
 enum {
@@ -460,8 +460,8 @@ tell(const struct returned *x)
 	    x->caller.uid, x->reply,
 	    is_settled(m) ? "It is returned to its sender."
 			  : "It cannot be returned, and waits in the queue as failed.");
-	notices_happened(x->q, HAPPENED_REFUSED, is_settled(m) ? "mail-returned" : "mail-failed",
-	    m->id, buf_str(&text),
+	notify_happened(x->q->notify, NOTIFY_REFUSED,
+	    is_settled(m) ? "mail-returned" : "mail-failed", m->id, buf_str(&text),
 	    is_settled(m) ? "See what the user may send: frank service explain"
 			  : "Read it, then return it by a retry, or delete it: frank queue");
 }

