@@ -31,28 +31,28 @@
 #include "base/codec.h"
 
 enum {
-	SERVER_LINE_MAX = 2048,           /* a command without CRLF; AUTH has its own bound */
-	SERVER_INPUT_MAX = 64 * 1024,     /* what waits for a decision */
-	SERVER_OUTPUT_HIGH = 16 * 1024,   /* with so much unwritten, nothing more is parsed */
-	SERVER_LISTING_MAX = 1024 * 1024, /* of XFRANK LIST */
-	SERVER_OUTPUT_MAX = 8 * SERVER_LISTING_MAX, /* where each line of it is short */
-	SERVER_WORDS_MAX = 512,
+	COMMAND_MAX = 2048,           /* a command without CRLF; AUTH has its own bound */
+	INPUT_MAX = 64 * 1024,        /* what waits for a decision */
+	OUTPUT_HIGH = 16 * 1024,      /* with so much unwritten, nothing more is parsed */
+	LISTING_MAX = 1024 * 1024,    /* of XFRANK LIST */
+	OUTPUT_MAX = 8 * LISTING_MAX, /* where each line of it is short */
+	WORDS_MAX = 512,
 };
 
 /* What the next octets are. */
-enum server_state { SERVER_COMMAND, SERVER_AUTH, SERVER_DATA, SERVER_CHUNK, SERVER_TLS };
+enum server_state { STATE_COMMAND, STATE_AUTH, STATE_DATA, STATE_CHUNK, STATE_TLS };
 
 /* Which decision is awaited. */
 enum server_pending {
-	SERVER_NOTHING,
-	SERVER_PENDING_MAIL,
-	SERVER_PENDING_RCPT,
-	SERVER_PENDING_DATA,
-	SERVER_PENDING_CHUNK,
-	SERVER_PENDING_END,
-	SERVER_PENDING_AUTH,
-	SERVER_PENDING_LIST,
-	SERVER_PENDING_ALIASES,
+	PENDING_NOTHING,
+	PENDING_MAIL,
+	PENDING_RCPT,
+	PENDING_DATA,
+	PENDING_CHUNK,
+	PENDING_END,
+	PENDING_AUTH,
+	PENDING_LIST,
+	PENDING_ALIASES,
 };
 
 /* Where in a line of DATA the last octet stood. LINE_LF: a bare one, behind which no end of the content can stand. */
@@ -61,7 +61,22 @@ enum server_line { LINE_START, LINE_TEXT, LINE_CR, LINE_DOT, LINE_DOT_CR, LINE_L
 struct server_words {
 	int code; /* 0: none */
 	char enhanced[12];
-	char text[SERVER_WORDS_MAX];
+	char text[WORDS_MAX];
+};
+
+/* How far a mail transaction is. It is open from mail() to reset(), which end_transaction calls. */
+enum server_stage { MAIL_NONE, MAIL_ENVELOPE, MAIL_CHUNKS /* BDAT was used */ };
+
+struct server_mail {
+	enum server_stage stage;
+	bool smtputf8, binary;
+	bool all_or_nothing; /* it has a submission id */
+	unsigned recipients;
+	uint64_t octets;                       /* of content so far */
+	struct server_words refused_recipient; /* the first one, for all_or_nothing */
+	/* The content is refused with these words; what is left of it is dropped. */
+	struct server_words failure;
+	char text[WORDS_MAX]; /* by smtp_server_reply_text */
 };
 
 struct smtp_server {
@@ -83,25 +98,17 @@ struct smtp_server {
 	char mechanism[32]; /* of the AUTH exchange under way */
 	bool challenged;    /* the owner gave a challenge in the callback that runs */
 
-	bool transaction; /* mail() was called, and reset() not yet */
-	bool smtputf8, binary;
-	bool all_or_nothing; /* it has a submission id */
-	unsigned recipients;
-	struct server_words refused_recipient; /* the first one, for all_or_nothing */
+	struct server_mail mail;
+	uint64_t size_offered;
 
-	bool chunks; /* BDAT was used in this transaction */
-	bool loose;  /* lines of DATA end in LF, as the DATA command did */
+	/* content under way */
+	enum server_line line;
+	bool loose; /* lines of DATA end in LF, as the DATA command did */
 	bool chunk_last;
 	uint64_t chunk_size, chunk_left;
-	uint64_t octets; /* of content so far */
-	uint64_t size_offered;
-	enum server_line line;
-	struct server_words
-	    failure; /* the content is refused with these words; what is left of it is dropped */
 
-	struct server_words said;    /* by smtp_server_refuse, for the decision to come */
-	char text[SERVER_WORDS_MAX]; /* by smtp_server_reply_text */
-	struct buf listing;          /* of XFRANK LIST */
+	struct server_words said; /* by smtp_server_refuse, for the decision to come */
+	struct buf listing;       /* of XFRANK LIST */
 };
 
 /* ---- replies ---- */
@@ -110,13 +117,9 @@ struct smtp_server {
 static void
 end_transaction(struct smtp_server *s)
 {
-	bool open = s->transaction;
+	bool open = s->mail.stage != MAIL_NONE;
 
-	s->transaction = s->smtputf8 = s->binary = s->chunks = s->all_or_nothing = false;
-	s->recipients = 0;
-	s->octets = 0;
-	s->refused_recipient.code = s->failure.code = 0;
-	s->text[0] = '\0';
+	s->mail = (struct server_mail){.stage = MAIL_NONE};
 	if (open)
 		s->ops->reset(s->arg);
 }
@@ -190,7 +193,7 @@ words_set(struct server_words *w, int code, const char *enhanced, const char *te
 static void
 words_too_large(const struct smtp_server *s, struct server_words *w)
 {
-	char text[SERVER_WORDS_MAX];
+	char text[WORDS_MAX];
 
 	(void)snprintf(text, sizeof(text), "The message is larger than the limit of %llu octets",
 	    (unsigned long long)s->config.size_max);
@@ -222,7 +225,7 @@ reply_accept(struct smtp_server *s, int code, const char *enhanced, const char *
 void
 smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, const char *format, ...)
 {
-	char text[SERVER_WORDS_MAX];
+	char text[WORDS_MAX];
 	va_list ap;
 
 	va_start(ap, format);
@@ -235,7 +238,7 @@ smtp_server_refuse(struct smtp_server *s, int code, const char *enhanced, const 
 void
 smtp_server_reply_text(struct smtp_server *s, const char *text)
 {
-	(void)snprintf(s->text, sizeof(s->text), "%s", text);
+	(void)snprintf(s->mail.text, sizeof(s->mail.text), "%s", text);
 }
 
 /* ---- decisions: what an answer of the owner leads to ---- */
@@ -243,20 +246,20 @@ smtp_server_reply_text(struct smtp_server *s, const char *text)
 static void
 fail(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
-	words_set(&s->failure, code, enhanced, text);
+	words_set(&s->mail.failure, code, enhanced, text);
 }
 
 /* Gives content to the owner, up to the limit. */
 static void
 give(struct smtp_server *s, const char *bytes, size_t len)
 {
-	bool over = s->config.size_max > 0 && len > s->config.size_max - s->octets;
+	bool over = s->config.size_max > 0 && len > s->config.size_max - s->mail.octets;
 
-	if (s->failure.code != 0 || s->closing)
+	if (s->mail.failure.code != 0 || s->closing)
 		return;
 	if (over)
-		len = (size_t)(s->config.size_max - s->octets);
-	s->octets += len;
+		len = (size_t)(s->config.size_max - s->mail.octets);
+	s->mail.octets += len;
 	s->said.code = 0;
 	if (len > 0 && s->ops->content(s->arg, bytes, len) == SMTP_REFUSE) {
 		if (s->said.code >= 400)
@@ -264,13 +267,13 @@ give(struct smtp_server *s, const char *bytes, size_t len)
 		fail(s, 451, "4.3.0", "Content not accepted");
 	}
 	if (over)
-		words_too_large(s, &s->failure);
+		words_too_large(s, &s->mail.failure);
 }
 
 static void
 bare(struct smtp_server *s)
 {
-	if (!s->config.bare_line_ends && !s->binary)
+	if (!s->config.bare_line_ends && !s->mail.binary)
 		fail(s, 550, "5.6.11", "A line of the content ends in a bare CR or LF");
 }
 
@@ -289,13 +292,13 @@ static void
 rcpt_decided(struct smtp_server *s, bool accepted)
 {
 	if (accepted) {
-		s->recipients++;
+		s->mail.recipients++;
 		reply_accept(s, 250, "2.1.5", "Recipient accepted");
 		return;
 	}
 	if (s->said.code >= 400)
-		words_set(&s->refused_recipient, s->said.code, s->said.enhanced, s->said.text);
-	words_set(&s->refused_recipient, 451, "4.3.0", "Recipient not accepted");
+		words_set(&s->mail.refused_recipient, s->said.code, s->said.enhanced, s->said.text);
+	words_set(&s->mail.refused_recipient, 451, "4.3.0", "Recipient not accepted");
 	reply_refusal(s, 451, "4.3.0", "Recipient not accepted");
 }
 
@@ -308,7 +311,7 @@ data_decided(struct smtp_server *s, bool accepted)
 		return;
 	}
 	s->said.code = 0;
-	s->state = SERVER_DATA;
+	s->state = STATE_DATA;
 	s->line = LINE_START;
 	reply(s, 354, NULL, "Go ahead, end with CRLF.CRLF");
 }
@@ -320,15 +323,15 @@ chunk_end(struct smtp_server *s)
 {
 	char octets[48];
 
-	s->state = SERVER_COMMAND;
+	s->state = STATE_COMMAND;
 	if (s->chunk_last && s->line == LINE_CR)
 		bare(s);
-	if (s->failure.code == 503) {
-		struct server_words failure = s->failure;
+	if (s->mail.failure.code == 503) {
+		struct server_words failure = s->mail.failure;
 
 		end_transaction(s);
 		reply_bad(s, failure.code, failure.enhanced, failure.text);
-	} else if (s->failure.code != 0 || s->chunk_last) {
+	} else if (s->mail.failure.code != 0 || s->chunk_last) {
 		content_end(s);
 	} else {
 		(void)snprintf(octets, sizeof(octets), "%llu octets received",
@@ -354,7 +357,7 @@ static void
 end_decided(struct smtp_server *s, bool accepted)
 {
 	if (accepted)
-		reply_accept(s, 250, "2.0.0", s->text[0] == '\0' ? "Accepted" : s->text);
+		reply_accept(s, 250, "2.0.0", s->mail.text[0] == '\0' ? "Accepted" : s->mail.text);
 	else
 		reply_refusal(s, 451, "4.3.0", "Message not accepted");
 	end_transaction(s);
@@ -395,38 +398,38 @@ decide(struct smtp_server *s, enum server_pending what, enum smtp_decision decis
 	if (s->closing)
 		return;
 	if (decision == SMTP_LATER) {
-		if (what == SERVER_PENDING_AUTH && s->challenged)
-			s->state = SERVER_AUTH;
+		if (what == PENDING_AUTH && s->challenged)
+			s->state = STATE_AUTH;
 		else
 			s->pending = what;
 		return;
 	}
 	switch (what) {
-	case SERVER_PENDING_MAIL:
+	case PENDING_MAIL:
 		mail_decided(s, accepted);
 		break;
-	case SERVER_PENDING_RCPT:
+	case PENDING_RCPT:
 		rcpt_decided(s, accepted);
 		break;
-	case SERVER_PENDING_DATA:
+	case PENDING_DATA:
 		data_decided(s, accepted);
 		break;
-	case SERVER_PENDING_CHUNK:
+	case PENDING_CHUNK:
 		chunk_decided(s, accepted);
 		break;
-	case SERVER_PENDING_END:
+	case PENDING_END:
 		end_decided(s, accepted);
 		break;
-	case SERVER_PENDING_AUTH:
+	case PENDING_AUTH:
 		auth_decided(s, accepted);
 		break;
-	case SERVER_PENDING_LIST:
+	case PENDING_LIST:
 		list_decided(s, accepted);
 		break;
-	case SERVER_PENDING_ALIASES:
+	case PENDING_ALIASES:
 		reply_refusal(s, 451, "4.3.0", "The aliases cannot be read now");
 		break;
-	case SERVER_NOTHING:
+	case PENDING_NOTHING:
 		break;
 	}
 }
@@ -437,15 +440,15 @@ decide(struct smtp_server *s, enum server_pending what, enum smtp_decision decis
 static void
 content_end(struct smtp_server *s)
 {
-	s->state = SERVER_COMMAND;
+	s->state = STATE_COMMAND;
 	if (s->closing)
 		return;
-	if (s->failure.code == 0) {
+	if (s->mail.failure.code == 0) {
 		s->said.code = 0;
-		decide(s, SERVER_PENDING_END, s->ops->end(s->arg));
+		decide(s, PENDING_END, s->ops->end(s->arg));
 		return;
 	}
-	reply(s, s->failure.code, s->failure.enhanced, s->failure.text);
+	reply(s, s->mail.failure.code, s->mail.failure.enhanced, s->mail.failure.text);
 	end_transaction(s);
 }
 
@@ -453,12 +456,12 @@ content_end(struct smtp_server *s)
 static void
 check_turn(const struct smtp_server *s, struct server_words *ret)
 {
-	if (!s->transaction)
+	if (s->mail.stage == MAIL_NONE)
 		words_set(ret, 503, "5.5.1", "MAIL comes first");
-	else if (s->all_or_nothing && s->refused_recipient.code != 0)
-		words_set(ret, s->refused_recipient.code, s->refused_recipient.enhanced,
-		    s->refused_recipient.text);
-	else if (s->recipients == 0)
+	else if (s->mail.all_or_nothing && s->mail.refused_recipient.code != 0)
+		words_set(ret, s->mail.refused_recipient.code, s->mail.refused_recipient.enhanced,
+		    s->mail.refused_recipient.text);
+	else if (s->mail.recipients == 0)
 		words_set(ret, 554, "5.5.1", "No valid recipients");
 }
 
@@ -470,9 +473,9 @@ command_data(struct smtp_server *s, const char *argument, size_t len)
 	if (len > 0)
 		words_set(&no, 501, "5.5.4", "DATA takes no argument");
 	check_turn(s, &no);
-	if (s->chunks)
+	if (s->mail.stage == MAIL_CHUNKS)
 		words_set(&no, 503, "5.5.1", "BDAT was used already");
-	if (s->binary)
+	if (s->mail.binary)
 		words_set(&no, 503, "5.5.1", "BINARYMIME needs BDAT");
 	if (no.code == 501 || no.code == 503) {
 		reply_bad(s, no.code, no.enhanced, no.text);
@@ -481,7 +484,7 @@ command_data(struct smtp_server *s, const char *argument, size_t len)
 	} else {
 		s->said.code = 0;
 		s->loose = s->config.lf_sessions && s->line_bare;
-		decide(s, SERVER_PENDING_DATA, s->ops->data(s->arg));
+		decide(s, PENDING_DATA, s->ops->data(s->arg));
 	}
 }
 
@@ -589,19 +592,20 @@ command_bdat(struct smtp_server *s, const char *argument, size_t len)
 		return;
 	}
 	s->chunk_left = s->chunk_size;
-	s->state = SERVER_CHUNK;
+	s->state = STATE_CHUNK;
 	s->said.code = 0;
-	if (s->chunks) {
+	if (s->mail.stage == MAIL_CHUNKS) {
 		chunk_decided(s, true);
 		return;
 	}
 	s->line = LINE_TEXT;
-	check_turn(s, &s->failure);
-	s->chunks = s->failure.code == 0;
-	if (s->failure.code != 0)
+	check_turn(s, &s->mail.failure);
+	if (s->mail.failure.code == 0)
+		s->mail.stage = MAIL_CHUNKS;
+	if (s->mail.failure.code != 0)
 		chunk_decided(s, true);
 	else
-		decide(s, SERVER_PENDING_CHUNK, s->ops->data(s->arg));
+		decide(s, PENDING_CHUNK, s->ops->data(s->arg));
 }
 
 /* Looks for bare CR and LF; returns how many octets stand before the first that fails the content.
@@ -609,10 +613,10 @@ command_bdat(struct smtp_server *s, const char *argument, size_t len)
 static size_t
 check_chunk(struct smtp_server *s, const char *bytes, size_t len)
 {
-	for (size_t i = 0; i < len && s->failure.code == 0; i++) {
+	for (size_t i = 0; i < len && s->mail.failure.code == 0; i++) {
 		if (bytes[i] == '\n' ? s->line != LINE_CR : s->line == LINE_CR) {
 			bare(s);
-			if (s->failure.code != 0)
+			if (s->mail.failure.code != 0)
 				return i;
 		}
 		s->line = bytes[i] == '\r' ? LINE_CR : LINE_TEXT;
@@ -630,15 +634,15 @@ chunk_input(struct smtp_server *s, const char *bytes, size_t len)
 	if (len > s->chunk_left)
 		len = (size_t)s->chunk_left;
 	s->chunk_left -= len;
-	if (s->failure.code == 0) {
+	if (s->mail.failure.code == 0) {
 		good = check_chunk(s, bytes, len);
-		failure = s->failure;
+		failure = s->mail.failure;
 		/* The octets before the fault are given, as they would have been had they come
 		 * alone. */
-		s->failure.code = 0;
+		s->mail.failure.code = 0;
 		give(s, bytes, good);
-		if (s->failure.code == 0)
-			s->failure = failure;
+		if (s->mail.failure.code == 0)
+			s->mail.failure = failure;
 	}
 	if (s->chunk_left == 0)
 		chunk_end(s);
@@ -784,7 +788,7 @@ command_mail(struct smtp_server *s, const char *argument, size_t len)
 		reply_bad(s, 530, "5.7.0", "Authentication required");
 		return;
 	}
-	if (s->transaction) {
+	if (s->mail.stage != MAIL_NONE) {
 		reply_bad(s, 503, "5.5.1", "A transaction is open already");
 		return;
 	}
@@ -800,11 +804,11 @@ command_mail(struct smtp_server *s, const char *argument, size_t len)
 	}
 	if (utf8_refused(s, address, params.smtputf8))
 		return;
-	s->transaction = true;
-	s->smtputf8 = params.smtputf8;
-	s->binary = params.body == SMTP_BODY_BINARYMIME;
-	s->all_or_nothing = params.submission_id[0] != '\0';
-	decide(s, SERVER_PENDING_MAIL, s->ops->mail(s->arg, address, &params));
+	s->mail.stage = MAIL_ENVELOPE;
+	s->mail.smtputf8 = params.smtputf8;
+	s->mail.binary = params.body == SMTP_BODY_BINARYMIME;
+	s->mail.all_or_nothing = params.submission_id[0] != '\0';
+	decide(s, PENDING_MAIL, s->ops->mail(s->arg, address, &params));
 }
 
 /* Who may split it sends the rest by itself (RFC 5321 section 4.5.3.1.10). What is all or nothing never
@@ -812,13 +816,14 @@ command_mail(struct smtp_server *s, const char *argument, size_t len)
 static void
 refuse_many(struct smtp_server *s)
 {
-	char words[SERVER_WORDS_MAX];
+	char words[WORDS_MAX];
 
 	(void)snprintf(words, sizeof(words), "Too many recipients: at most %u in a message",
 	    s->config.recipients_max);
-	if (s->all_or_nothing)
-		words_set(&s->refused_recipient, 552, "5.5.3", words);
-	reply(s, s->all_or_nothing ? 552 : 452, s->all_or_nothing ? "5.5.3" : "4.5.3", words);
+	if (s->mail.all_or_nothing)
+		words_set(&s->mail.refused_recipient, 552, "5.5.3", words);
+	reply(s, s->mail.all_or_nothing ? 552 : 452, s->mail.all_or_nothing ? "5.5.3" : "4.5.3",
+	    words);
 }
 
 static void
@@ -829,27 +834,27 @@ command_rcpt(struct smtp_server *s, const char *argument, size_t len)
 	const char *why;
 	int code;
 
-	if (!s->transaction || s->chunks) {
-		reply_bad(
-		    s, 503, "5.5.1", s->chunks ? "The content has begun" : "MAIL comes first");
+	if (s->mail.stage != MAIL_ENVELOPE) {
+		reply_bad(s, 503, "5.5.1",
+		    s->mail.stage == MAIL_CHUNKS ? "The content has begun" : "MAIL comes first");
 		return;
 	}
-	if (s->config.recipients_max > 0 && s->recipients >= s->config.recipients_max) {
+	if (s->config.recipients_max > 0 && s->mail.recipients >= s->config.recipients_max) {
 		refuse_many(s);
 		return;
 	}
 	code = smtp_rcpt_parse(argument, len, extensions(s), address, &params, &why);
 	if (code != 0) {
-		words_set(&s->refused_recipient, code, code == 553 ? "5.1.3" : "5.5.4", why);
+		words_set(&s->mail.refused_recipient, code, code == 553 ? "5.1.3" : "5.5.4", why);
 		bad_argument(s, code, "5.1.3", why);
 		return;
 	}
-	if (utf8_refused(s, address, s->smtputf8)) {
+	if (utf8_refused(s, address, s->mail.smtputf8)) {
 		words_set(
-		    &s->refused_recipient, 553, "5.6.7", "An address in UTF-8 needs SMTPUTF8");
+		    &s->mail.refused_recipient, 553, "5.6.7", "An address in UTF-8 needs SMTPUTF8");
 		return;
 	}
-	decide(s, SERVER_PENDING_RCPT, s->ops->rcpt(s->arg, address, &params));
+	decide(s, PENDING_RCPT, s->ops->rcpt(s->arg, address, &params));
 }
 
 static void
@@ -878,7 +883,7 @@ command_starttls(struct smtp_server *s, const char *argument, size_t len)
 	}
 	/* The reply waits until it is certain that nothing follows. */
 	end_transaction(s);
-	s->state = SERVER_TLS;
+	s->state = STATE_TLS;
 }
 
 /* Finds the mechanism in the list offered, and keeps its name as it is spelled there. */
@@ -906,14 +911,14 @@ static void
 run_auth(struct smtp_server *s, const char *response, size_t len)
 {
 	s->challenged = false;
-	decide(s, SERVER_PENDING_AUTH, s->ops->auth(s->arg, s->mechanism, response, len));
+	decide(s, PENDING_AUTH, s->ops->auth(s->arg, s->mechanism, response, len));
 }
 
 /* The AUTH exchange under way is over without a decision. */
 static void
 auth_abort(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
-	s->state = SERVER_COMMAND;
+	s->state = STATE_COMMAND;
 	reply_bad(s, code, enhanced, text);
 	s->ops->reset(s->arg);
 }
@@ -939,7 +944,7 @@ command_auth(struct smtp_server *s, const char *argument, size_t len)
 	const char *space = memchr(argument, ' ', len);
 	size_t name = space == NULL ? len : (size_t)(space - argument), rest = len - name;
 
-	if (!s->hello || s->authenticated || s->transaction) {
+	if (!s->hello || s->authenticated || s->mail.stage != MAIL_NONE) {
 		reply_bad(s, 503, "5.5.1", s->hello ? "Not now" : "Say EHLO first");
 		return;
 	}
@@ -972,7 +977,7 @@ command_auth(struct smtp_server *s, const char *argument, size_t len)
 static void
 auth_line(struct smtp_server *s, const char *line, size_t len)
 {
-	s->state = SERVER_COMMAND;
+	s->state = STATE_COMMAND;
 	if (len == 1 && *line == '*')
 		auth_abort(s, 501, "5.7.0", "Authentication cancelled");
 	else
@@ -1033,9 +1038,9 @@ expand(struct smtp_server *s, const char *argument, size_t len, struct buf *out)
 static void
 command_vrfy(struct smtp_server *s, const char *argument, size_t len)
 {
-	CLEANUP_BUF struct buf to = BUF_INIT(SERVER_LISTING_MAX);
+	CLEANUP_BUF struct buf to = BUF_INIT(LISTING_MAX);
 
-	if (s->ops->expand == NULL || !s->transaction)
+	if (s->ops->expand == NULL || s->mail.stage == MAIL_NONE)
 		reply(s, 252, "2.1.5", "Send some mail, and see");
 	else if (expand(s, argument, len, &to))
 		reply(s, 252, "2.1.5", "Mail for this address is taken");
@@ -1044,7 +1049,7 @@ command_vrfy(struct smtp_server *s, const char *argument, size_t len)
 static void
 command_expn(struct smtp_server *s, const char *argument, size_t len)
 {
-	CLEANUP_BUF struct buf to = BUF_INIT(SERVER_LISTING_MAX);
+	CLEANUP_BUF struct buf to = BUF_INIT(LISTING_MAX);
 
 	if (s->ops->expand == NULL)
 		reply_bad(s, 502, "5.5.1", "Not implemented");
@@ -1067,9 +1072,9 @@ xfrank_list(struct smtp_server *s)
 		return;
 	}
 	buf_free(&s->listing);
-	s->listing = (struct buf)BUF_INIT(SERVER_LISTING_MAX);
+	s->listing = (struct buf)BUF_INIT(LISTING_MAX);
 	s->said.code = 0;
-	decide(s, SERVER_PENDING_LIST, s->ops->list(s->arg, &s->listing));
+	decide(s, PENDING_LIST, s->ops->list(s->arg, &s->listing));
 }
 
 static void
@@ -1080,7 +1085,7 @@ xfrank_aliases(struct smtp_server *s)
 		return;
 	}
 	s->said.code = 0;
-	decide(s, SERVER_PENDING_ALIASES, s->ops->aliases(s->arg));
+	decide(s, PENDING_ALIASES, s->ops->aliases(s->arg));
 }
 
 static void
@@ -1182,7 +1187,7 @@ command(struct smtp_server *s, const char *line, size_t len)
 		return;
 	}
 	smtp_command_parse(line, len, &c);
-	if (len > SERVER_LINE_MAX && c.verb != SMTP_VERB_AUTH)
+	if (len > COMMAND_MAX && c.verb != SMTP_VERB_AUTH)
 		reply_bad(s, 500, "5.5.2", "Line too long");
 	else if (c.verb != SMTP_VERB_UNKNOWN)
 		commands[c.verb](s, c.argument, c.argument_len);
@@ -1197,14 +1202,14 @@ command(struct smtp_server *s, const char *line, size_t len)
 static bool
 blocked(const struct smtp_server *s)
 {
-	return s->closing || s->pending != SERVER_NOTHING || s->state == SERVER_TLS ||
-	       s->out.len >= SERVER_OUTPUT_HIGH;
+	return s->closing || s->pending != PENDING_NOTHING || s->state == STATE_TLS ||
+	       s->out.len >= OUTPUT_HIGH;
 }
 
 static void
 line_too_long(struct smtp_server *s)
 {
-	if (s->state == SERVER_AUTH)
+	if (s->state == STATE_AUTH)
 		auth_abort(s, 500, "5.5.6", "Line too long");
 	else
 		reply_bad(s, 500, "5.5.2", "Line too long");
@@ -1228,7 +1233,7 @@ line_input(struct smtp_server *s, const char *bytes, size_t len)
 	if (s->overlong || line - cr > SMTP_AUTH_LINE_MAX - 2) {
 		s->overlong = false;
 		line_too_long(s);
-	} else if (s->state == SERVER_AUTH) {
+	} else if (s->state == STATE_AUTH) {
 		auth_line(s, bytes, line - cr);
 	} else {
 		s->line_bare = !cr;
@@ -1242,10 +1247,10 @@ line_input(struct smtp_server *s, const char *bytes, size_t len)
 static void
 check_tls_switch(struct smtp_server *s, size_t left)
 {
-	if (s->state != SERVER_TLS)
+	if (s->state != STATE_TLS)
 		return;
 	if (left > 0) {
-		s->state = SERVER_COMMAND;
+		s->state = STATE_COMMAND;
 		reply(s, 554, "5.5.0", "Nothing may follow STARTTLS");
 		s->closing = true;
 		return;
@@ -1262,9 +1267,9 @@ parse(struct smtp_server *s, const char *bytes, size_t len)
 
 	s->running = true;
 	while (at < len && !blocked(s)) {
-		if (s->state == SERVER_DATA)
+		if (s->state == STATE_DATA)
 			n = data_input(s, bytes + at, len - at);
-		else if (s->state == SERVER_CHUNK)
+		else if (s->state == STATE_CHUNK)
 			n = chunk_input(s, bytes + at, len - at);
 		else
 			n = line_input(s, bytes + at, len - at);
@@ -1282,7 +1287,7 @@ finish(struct smtp_server *s)
 {
 	if (s->out.failed && s->error == 0)
 		s->error = -ENOMEM;
-	if (s->eof && (!blocked(s) || s->state == SERVER_TLS)) {
+	if (s->eof && (!blocked(s) || s->state == STATE_TLS)) {
 		s->closing = true;
 		end_transaction(s);
 	}
@@ -1307,7 +1312,7 @@ smtp_server_input(struct smtp_server *s, const char *bytes, size_t len)
 
 	if (s->closing)
 		return s->error;
-	if (s->state == SERVER_TLS) {
+	if (s->state == STATE_TLS) {
 		s->closing = true;
 		return 0;
 	}
@@ -1360,8 +1365,8 @@ smtp_server_closing(const struct smtp_server *s)
 bool
 smtp_server_idle(const struct smtp_server *s)
 {
-	return !s->transaction && s->in.len == 0 && !s->overlong && s->state == SERVER_COMMAND &&
-	       s->pending == SERVER_NOTHING;
+	return s->mail.stage == MAIL_NONE && s->in.len == 0 && !s->overlong &&
+	       s->state == STATE_COMMAND && s->pending == PENDING_NOTHING;
 }
 
 /* ---- what the owner says outside of callbacks ---- */
@@ -1371,9 +1376,9 @@ smtp_server_answer(struct smtp_server *s, enum smtp_decision decision)
 {
 	enum server_pending what = s->pending;
 
-	if (what == SERVER_NOTHING || decision == SMTP_LATER)
+	if (what == PENDING_NOTHING || decision == SMTP_LATER)
 		return;
-	s->pending = SERVER_NOTHING;
+	s->pending = PENDING_NOTHING;
 	decide(s, what, decision);
 	resume(s);
 }
@@ -1381,11 +1386,11 @@ smtp_server_answer(struct smtp_server *s, enum smtp_decision decision)
 void
 smtp_server_answer_lines(struct smtp_server *s, const char *lines)
 {
-	CLEANUP_BUF struct buf copy = BUF_INIT(SERVER_LISTING_MAX);
+	CLEANUP_BUF struct buf copy = BUF_INIT(LISTING_MAX);
 
-	if (s->pending != SERVER_PENDING_ALIASES)
+	if (s->pending != PENDING_ALIASES)
 		return;
-	s->pending = SERVER_NOTHING;
+	s->pending = PENDING_NOTHING;
 	if (buf_append_str(&copy, lines) < 0)
 		reply(s, 451, "4.3.0", "Out of memory");
 	else
@@ -1408,9 +1413,9 @@ smtp_server_challenge(struct smtp_server *s, const void *bytes, size_t len)
 	(void)base64_encode(&s->out, bytes, len);
 	(void)buf_append_str(&s->out, "\r\n");
 	s->challenged = true;
-	if (s->pending == SERVER_PENDING_AUTH) {
-		s->pending = SERVER_NOTHING;
-		s->state = SERVER_AUTH;
+	if (s->pending == PENDING_AUTH) {
+		s->pending = PENDING_NOTHING;
+		s->state = STATE_AUTH;
 		resume(s);
 	}
 }
@@ -1418,11 +1423,11 @@ smtp_server_challenge(struct smtp_server *s, const void *bytes, size_t len)
 void
 smtp_server_tls_started(struct smtp_server *s)
 {
-	if (s->state != SERVER_TLS)
+	if (s->state != STATE_TLS)
 		return;
 	/* RFC 3207 section 4.2: everything learned from the client before is forgotten. */
 	buf_clear(&s->in);
-	s->state = SERVER_COMMAND;
+	s->state = STATE_COMMAND;
 	s->tls = true;
 	s->hello = s->authenticated = false;
 }
@@ -1430,7 +1435,7 @@ smtp_server_tls_started(struct smtp_server *s)
 void
 smtp_server_close(struct smtp_server *s, const char *enhanced, const char *words)
 {
-	s->pending = SERVER_NOTHING;
+	s->pending = PENDING_NOTHING;
 	reply(s, 421, enhanced, words);
 }
 
@@ -1441,7 +1446,7 @@ smtp_server_new(
     const struct smtp_server_config *config, const struct smtp_server_ops *ops, void *arg)
 {
 	struct smtp_server *s = calloc(1, sizeof(*s));
-	char greeting[SERVER_WORDS_MAX];
+	char greeting[WORDS_MAX];
 
 	if (s == NULL)
 		return NULL;
@@ -1451,8 +1456,8 @@ smtp_server_new(
 	s->tls = config->tls_active;
 	s->size_offered = config->size_max;
 	/* The input wipes, because passwords and tokens of clients pass through it. */
-	s->in = (struct buf)BUF_INIT_WIPE(SERVER_INPUT_MAX + SMTP_AUTH_LINE_MAX);
-	s->out = (struct buf)BUF_INIT(SERVER_OUTPUT_MAX);
+	s->in = (struct buf)BUF_INIT_WIPE(INPUT_MAX + SMTP_AUTH_LINE_MAX);
+	s->out = (struct buf)BUF_INIT(OUTPUT_MAX);
 	(void)snprintf(
 	    greeting, sizeof(greeting), "%s ESMTP %s", config->hostname, config->software);
 	reply(s, 220, NULL, greeting);
