@@ -49,11 +49,11 @@
 #include <event2/event.h>
 
 #include "broker/ipc/channel.h"
-#include "broker/queue/account.h"
+#include "broker/queue/accounts/account.h"
 #include "broker/queue/notify/notify.h"
-#include "broker/queue/inbound/rate-limit.h"
-#include "broker/queue/clock.h"
-#include "broker/queue/settings.h"
+#include "broker/queue/common/rate-limit.h"
+#include "broker/queue/common/clock.h"
+#include "broker/queue/common/settings.h"
 #include "broker/queue/spool/commit.h"
 #include "broker/queue/spool/scan.h"
 #include "broker/queue/spool/spool.h"
@@ -62,7 +62,7 @@
 #include "broker/role/log-limit.h"
 #include "broker/role/role.h"
 #include "broker/role/users.h"
-#include "broker/queue/verdict.h"
+#include "broker/queue/accounts/verdict.h"
 
 enum {
 	JOBS_MAX = 1000,       /* outstanding in all */

@@ -9,7 +9,7 @@
 
 #include "base/codec.h"
 #include "broker/message/own-mail.h"
-#include "broker/queue/clock.h"
+#include "broker/queue/common/clock.h"
 
 const char event_service[] = "(notice)"; /* a name on disk */
 

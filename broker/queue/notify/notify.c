@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "broker/queue/notify/event.h"
 #include "broker/queue/notify/outbox.h"
-#include "broker/queue/verdict.h"
+#include "broker/queue/accounts/verdict.h"
 
 enum {
 	LOOK_SOON_MS = 200,

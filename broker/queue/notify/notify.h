@@ -11,8 +11,8 @@
 #ifndef FRANK_BROKER_QUEUE_NOTIFY_NOTIFY_H
 #define FRANK_BROKER_QUEUE_NOTIFY_NOTIFY_H
 
-#include "broker/queue/account.h"
-#include "broker/queue/clock.h"
+#include "broker/queue/accounts/account.h"
+#include "broker/queue/common/clock.h"
 #include "broker/queue/spool/commit.h"
 #include "broker/role/role.h"
 

@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "base/sha256.h"
 #include "base/smtp/smtp.h"
-#include "broker/queue/delivery/schedule.h"
+#include "broker/queue/common/schedule.h"
 
 /* Bodies of up to this many octets lie in the database, and travel inside a job. */
 enum { SPOOL_INLINE_MAX = 30 * 1024 };

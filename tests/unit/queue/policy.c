@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* Unit tests of broker/queue/inbound/policy.c: who is served by what, and what becomes of what they claim.
+/* Unit tests of broker/queue/common/policy.c: who is served by what, and what becomes of what they claim.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/attr.h"
-#include "broker/queue/inbound/policy.h"
+#include "broker/queue/common/policy.h"
 #include "broker/role/caller.h"
 
 static uint32_t cron_users[] = {0, 33};

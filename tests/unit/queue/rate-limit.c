@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "broker/queue/inbound/rate-limit.h"
+#include "broker/queue/common/rate-limit.h"
 
 enum { MINUTE = RATE_LIMIT_MINUTE, SENT_MAX = 20000 };
 

@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* Unit tests of broker/queue/delivery/schedule.c: waits, what outcomes mean, and the states of an account.
+/* Unit tests of broker/queue/common/schedule.c: waits, what outcomes mean, and the states of an account.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "broker/queue/delivery/schedule.h"
+#include "broker/queue/common/schedule.h"
 
 static void
 test_retry_delays(void **state)

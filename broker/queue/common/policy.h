@@ -9,8 +9,8 @@
  * A pattern of `senders` or `recipients` is an address, `*@domain`, or `*`; all are compared
  * without regard to ASCII case, as providers do.
  */
-#ifndef FRANK_BROKER_QUEUE_INBOUND_POLICY_H
-#define FRANK_BROKER_QUEUE_INBOUND_POLICY_H
+#ifndef FRANK_BROKER_QUEUE_COMMON_POLICY_H
+#define FRANK_BROKER_QUEUE_COMMON_POLICY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * schedule.h: when to try what. Pure: the time (seconds) and the random numbers are arguments.
+ * schedule.h: when to try what. No I/O: the time (seconds) and the random numbers are arguments.
  *
  * Two things wait here. A recipient that was deferred waits by itself: 1, 5, 15, 30 minutes, 1
  * hour, 2 hours, then every 4 hours, each with 20 % of jitter, until the message's lifetime is over
@@ -8,8 +8,8 @@
  * or its server's: then no message is blamed, none counts a failed try against its schedule, and
  * one message alone is sent to see whether the trouble is over.
  */
-#ifndef FRANK_BROKER_QUEUE_DELIVERY_SCHEDULE_H
-#define FRANK_BROKER_QUEUE_DELIVERY_SCHEDULE_H
+#ifndef FRANK_BROKER_QUEUE_COMMON_SCHEDULE_H
+#define FRANK_BROKER_QUEUE_COMMON_SCHEDULE_H
 
 #include "base/smtp/smtp.h"
 #include "diagnosis/diagnosis.h"

@@ -6,12 +6,12 @@
  * refusal is not forgotten because somebody edited the configuration. One that is not configured any
  * more sends nothing; its mail stays in the spool.
  */
-#ifndef FRANK_BROKER_QUEUE_ACCOUNT_H
-#define FRANK_BROKER_QUEUE_ACCOUNT_H
+#ifndef FRANK_BROKER_QUEUE_ACCOUNTS_ACCOUNT_H
+#define FRANK_BROKER_QUEUE_ACCOUNTS_ACCOUNT_H
 
-#include "broker/queue/delivery/schedule.h"
-#include "broker/queue/inbound/rate-limit.h"
-#include "broker/queue/settings.h"
+#include "broker/queue/common/schedule.h"
+#include "broker/queue/common/rate-limit.h"
+#include "broker/queue/common/settings.h"
 #include "broker/queue/spool/spool.h"
 
 struct notification;

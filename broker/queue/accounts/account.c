@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* account.c: see account.h. */
-#include "broker/queue/account.h"
+#include "broker/queue/accounts/account.h"
 
 #include <errno.h>
 #include <stdlib.h>

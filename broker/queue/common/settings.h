@@ -2,12 +2,12 @@
 /*
  * settings.h: queue's part of the configuration, collected from main's messages and taken whole.
  */
-#ifndef FRANK_BROKER_QUEUE_SETTINGS_H
-#define FRANK_BROKER_QUEUE_SETTINGS_H
+#ifndef FRANK_BROKER_QUEUE_COMMON_SETTINGS_H
+#define FRANK_BROKER_QUEUE_COMMON_SETTINGS_H
 
 #include "base/aliases.h"
 #include "broker/ipc/message.h"
-#include "broker/queue/inbound/policy.h"
+#include "broker/queue/common/policy.h"
 
 struct settings_account {
 	char *name;

@@ -5,7 +5,7 @@
  * The order of services is the administrator's: a caller that an earlier service takes never falls
  * through to a later and wider one, so that a narrow rule can be put in front.
  */
-#include "broker/queue/inbound/policy.h"
+#include "broker/queue/common/policy.h"
 
 #include <string.h>
 #include <strings.h>

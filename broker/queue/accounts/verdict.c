@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* verdict.c: see verdict.h. */
-#include "broker/queue/verdict.h"
+#include "broker/queue/accounts/verdict.h"
 
 #include <errno.h>
 #include <stdio.h>

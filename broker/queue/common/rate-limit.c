@@ -6,7 +6,7 @@
  * spent before that has a number too. What is spent in a slot counts in it and in the 32 slots after it: a whole
  * period at least, whenever within the slot it was.
  */
-#include "broker/queue/inbound/rate-limit.h"
+#include "broker/queue/common/rate-limit.h"
 
 #include <stddef.h>
 

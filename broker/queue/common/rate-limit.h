@@ -6,8 +6,8 @@
  * while it is emptied, would let nearly twice the rate through in its first period, and a provider counts (Exchange
  * Online: "30 messages per minute").
  */
-#ifndef FRANK_BROKER_QUEUE_INBOUND_RATE_LIMIT_H
-#define FRANK_BROKER_QUEUE_INBOUND_RATE_LIMIT_H
+#ifndef FRANK_BROKER_QUEUE_COMMON_RATE_LIMIT_H
+#define FRANK_BROKER_QUEUE_COMMON_RATE_LIMIT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 /*
  * settings.c: see settings.h.
  */
-#include "broker/queue/settings.h"
+#include "broker/queue/common/settings.h"
 
 #include <errno.h>
 #include <stdlib.h>

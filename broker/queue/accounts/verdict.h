@@ -3,10 +3,10 @@
  * verdict.h: what a reply means for an account of the configuration: diagnosis.h, told what is known
  * of the account. And replies as text, as the spool keeps them and people see them.
  */
-#ifndef FRANK_BROKER_QUEUE_VERDICT_H
-#define FRANK_BROKER_QUEUE_VERDICT_H
+#ifndef FRANK_BROKER_QUEUE_ACCOUNTS_VERDICT_H
+#define FRANK_BROKER_QUEUE_ACCOUNTS_VERDICT_H
 
-#include "broker/queue/account.h"
+#include "broker/queue/accounts/account.h"
 #include "diagnosis/diagnosis.h"
 
 /* The verdict on a reply of the account's server. `m` is the message that it was about; NULL: none. */

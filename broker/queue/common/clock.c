@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* clock.c: see clock.h. */
-#include "broker/queue/clock.h"
+#include "broker/queue/common/clock.h"
 
 #include <sys/random.h>
 #include <time.h>

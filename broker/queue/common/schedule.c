@@ -6,7 +6,7 @@
  * carries the round in which it began; a change of the account's state begins a new round, and what
  * comes from an older one neither lengthens the wait again nor ends it.
  */
-#include "broker/queue/delivery/schedule.h"
+#include "broker/queue/common/schedule.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  * without a battery that learns the time after boot, a person who sets the clock) changes nothing by
  * itself: the owner asks clock_was_set, moves all that waits along, and then calls clock_set.
  */
-#ifndef FRANK_BROKER_QUEUE_CLOCK_H
-#define FRANK_BROKER_QUEUE_CLOCK_H
+#ifndef FRANK_BROKER_QUEUE_COMMON_CLOCK_H
+#define FRANK_BROKER_QUEUE_COMMON_CLOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>
