@@ -27,8 +27,9 @@ issuer_is_same_origin(const char *a, const char *b)
 	return len != 0 && len == origin_len(b) && strncasecmp(a, b, len) == 0;
 }
 
-bool
-issuer_is_guid(const char *s, size_t len)
+/* Is it "8-4-4-4-12" hexadecimal digits, in `len` octets? */
+static bool
+is_guid(const char *s, size_t len)
 {
 	if (len != 36)
 		return false;
@@ -89,7 +90,7 @@ issuer_is_of_tenant(const char *url, const char *tenant)
 	size_t len;
 	const char *got = tenant_of(url, &len);
 
-	return got != NULL && issuer_is_guid(tenant, strlen(tenant)) && is_word(got, len, tenant);
+	return got != NULL && is_guid(tenant, strlen(tenant)) && is_word(got, len, tenant);
 }
 
 bool
@@ -124,13 +125,13 @@ tenant_fits(const char *expected, const char *got, bool template)
 	const char *e = tenant_of(expected, &e_len), *g = tenant_of(got, &g_len);
 
 	if (e == NULL || g == NULL || !issuer_is_same_origin(expected, got) ||
-	    strcmp(e + e_len, g + g_len) != 0 || issuer_is_guid(e, e_len))
+	    strcmp(e + e_len, g + g_len) != 0 || is_guid(e, e_len))
 		return false;
 	if (is_word(g, g_len, hole))
 		return template;
 	if (is_word(e, e_len, "consumers"))
 		return is_word(g, g_len, ISSUER_CONSUMERS);
-	return issuer_is_guid(g, g_len);
+	return is_guid(g, g_len);
 }
 
 bool
@@ -140,7 +141,7 @@ issuer_fits(const char *expected, const char *got)
 	const char *tenant = tenant_of(got, &len);
 
 	/* Microsoft's tokens name their tenant by its id, whatever it was asked for by */
-	if (tenant != NULL && !issuer_is_guid(tenant, len))
+	if (tenant != NULL && !is_guid(tenant, len))
 		return false;
 	return strcmp(expected, got) == 0 || tenant_fits(expected, got, false);
 }

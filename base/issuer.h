@@ -18,9 +18,6 @@
 /* The tenant of all personal Microsoft accounts. */
 #define ISSUER_CONSUMERS "9188040d-6c67-4c5b-b112-36a304b66dad"
 
-/* Is it "8-4-4-4-12" hexadecimal digits, in `len` octets? */
-bool issuer_is_guid(const char *s, size_t len);
-
 /* Is this https address on one of Microsoft's login hosts? */
 bool issuer_is_microsoft(const char *url);
 

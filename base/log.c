@@ -98,12 +98,6 @@ log_started(void)
 	state.started = true;
 }
 
-int
-log_fd(void)
-{
-	return state.journal;
-}
-
 static void
 append_escaped(struct buf *line, const char *value, bool quotes)
 {
@@ -262,5 +256,3 @@ static void PRINTF_LIKE(2, 0) log_format(enum log_level level, const char *forma
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
 LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
 LOG_FUNCTION(log_notice, LOG_LEVEL_NOTICE)
-LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
-LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)

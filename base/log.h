@@ -58,9 +58,6 @@ void log_open(const char *name, enum log_level most);
  * would not show why a start failed. */
 void log_started(void);
 
-/* The file descriptor of the journal's socket, or -1: a role keeps it open over its confinement. */
-int log_fd(void);
-
 /* Writes one line: `sentence` needs no newline. `pairs` ends at the first whose field is LOG_END. */
 void log_line(enum log_level level, const char *sentence, const struct log_pair *pairs);
 
@@ -76,7 +73,5 @@ const char *log_recipients(char text[LOG_RECIPIENTS_SIZE], const char *first, si
 void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_notice(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_info(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_debug(const char *format, ...) PRINTF_LIKE(1, 2);
 
 #endif

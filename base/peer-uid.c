@@ -10,11 +10,12 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/attr.h"
 
-enum { ANSWERS_MAX = 8, ACCEPTS_MAX = 16 };
+enum { REQUEST_MAX = 128, ANSWERS_MAX = 8, ACCEPTS_MAX = 16 };
 
 /* A socket's end as sock_diag has it: IPv6, IPv4 in its mapped form. */
 struct end {
@@ -72,9 +73,11 @@ put_address(__be32 *to, const struct sockaddr_storage *a)
 		memcpy(to, &((const struct sockaddr_in6 *)a)->sin6_addr, sizeof(struct in6_addr));
 }
 
-size_t
-peer_uid_request(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
-    uint32_t sequence, uint8_t request[PEER_UID_REQUEST_MAX])
+/* Writes the question whose the socket from `from` to `to` is; both of one family, AF_INET or
+ * AF_INET6. Returns its length. 0: no such addresses. */
+static size_t
+write_request(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
+    uint32_t sequence, uint8_t request[REQUEST_MAX])
 {
 	struct end source, target;
 	struct nlmsghdr head = {
@@ -111,8 +114,12 @@ is_connected(uint8_t state)
 	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2;
 }
 
-int
-peer_uid_answer(const void *bytes, size_t len, const struct sockaddr_storage *from,
+/*
+ * Reads what came for it. 0 with the uid; -ENOENT: nobody has that socket; -EAGAIN: an answer to an
+ * earlier question, to be read over; -EPROTO: none that can be trusted.
+ */
+static int
+judge_answer(const void *bytes, size_t len, const struct sockaddr_storage *from,
     const struct sockaddr_storage *to, uint32_t sequence, uint32_t *ret_uid)
 {
 	struct nlmsghdr head;
@@ -176,7 +183,7 @@ receive(int diag, const struct sockaddr_storage *from, const struct sockaddr_sto
 			return -errno;
 		if (sender.nl_pid != 0)
 			continue; /* not of the kernel */
-		r = peer_uid_answer(answer.bytes, (size_t)n, from, to, sequence, ret_uid);
+		r = judge_answer(answer.bytes, (size_t)n, from, to, sequence, ret_uid);
 		if (r != -EAGAIN)
 			return r;
 	}
@@ -190,14 +197,14 @@ peer_uid_ask(int diag, int fd, uint32_t *ret_uid)
 	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	struct sockaddr_storage ours, peer;
 	socklen_t ours_len = sizeof(ours), peer_len = sizeof(peer);
-	uint8_t request[PEER_UID_REQUEST_MAX];
+	uint8_t request[REQUEST_MAX];
 	size_t len;
 	int r;
 
 	if (getsockname(fd, (struct sockaddr *)&ours, &ours_len) < 0 ||
 	    getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0)
 		return -errno;
-	len = peer_uid_request(&peer, &ours, ++sequence, request);
+	len = write_request(&peer, &ours, ++sequence, request);
 	if (len == 0)
 		return -EAFNOSUPPORT;
 	if (sendto(diag, request, len, MSG_DONTWAIT, (const struct sockaddr *)&kernel,

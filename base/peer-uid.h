@@ -11,30 +11,12 @@
  *   - a caller with an IPv6 socket that connects to an IPv4 address shows mapped addresses;
  *   - the answer is right only as long as our own end still stands: whoever asks looks at that
  *     afterwards (peer_uid_ask does), since a port that was let go may be another's by then.
- *
- * peer_uid_request and peer_uid_answer are pure.
  */
 #ifndef FRANK_BASE_PEER_UID_H
 #define FRANK_BASE_PEER_UID_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
-
-enum { PEER_UID_REQUEST_MAX = 128 };
-
-/* Writes the question whose the socket from `from` to `to` is; both of one family, AF_INET or
- * AF_INET6. Returns its length. 0: no such addresses. */
-size_t peer_uid_request(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
-    uint32_t sequence, uint8_t request[PEER_UID_REQUEST_MAX]);
-
-/*
- * Reads what came for it. 0 with the uid; -ENOENT: nobody has that socket; -EAGAIN: an answer to an
- * earlier question, to be read over; -EPROTO: none that can be trusted.
- */
-int peer_uid_answer(const void *bytes, size_t len, const struct sockaddr_storage *from,
-    const struct sockaddr_storage *to, uint32_t sequence, uint32_t *ret_uid);
 
 /* Asks through the netlink socket `diag` about the peer of the connected TCP socket `fd`; does not
  * block. 0 with the uid; -ENOENT where nobody can be named; negative errno. */

@@ -44,8 +44,9 @@ judge_dot(const char *line, size_t len, bool eof)
 	return line[2] == '\n' ? DOT_END : DOT_TEXT;
 }
 
-void
-input_take(struct input *in, size_t fresh)
+/* Takes data[len..len+held+fresh) in: what is decided becomes content. */
+static void
+take(struct input *in, size_t fresh)
 {
 	char *from = in->data + in->len, *end = from + in->held + fresh, *to = from;
 
@@ -124,8 +125,10 @@ drop_from_line(struct input *in)
 	memmove(in->data, in->data + line, in->len + in->held);
 }
 
-int
-input_fill(struct input *in)
+/* Reads until the buffer is full or the input has ended (after a closing dot the rest is read and
+ * dropped): waits as long as the caller takes. 0 or negative errno. */
+static int
+fill(struct input *in)
 {
 	while (!in->eof && in->len + in->held < in->cap) {
 		size_t used = in->len + in->held;
@@ -134,7 +137,7 @@ input_fill(struct input *in)
 		if (n < 0)
 			return (int)n;
 		in->eof = n == 0;
-		input_take(in, (size_t)n);
+		take(in, (size_t)n);
 		if (in->eof && n > 0 && !isatty(in->fd))
 			drain(in->fd);
 	}
@@ -180,7 +183,7 @@ int
 input_fill_header(struct input *in, size_t *ret_len)
 {
 	for (;;) {
-		int r = input_fill(in);
+		int r = fill(in);
 
 		if (r == 0)
 			r = measure_header(in, ret_len);
@@ -202,7 +205,7 @@ int
 input_collect(struct input *in, uint64_t max)
 {
 	for (;;) {
-		int r = input_fill(in);
+		int r = fill(in);
 
 		if (r < 0 || in->eof)
 			return r;

@@ -215,7 +215,7 @@ int
 session_send(struct shim_session *s, const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	while (a_len + b_len > 0 && s->refusal == 0) {
-		struct iovec v[2] = {{(void *)(uintptr_t)a, a_len}, {(void *)(uintptr_t)b, b_len}};
+		struct iovec v[2] = {{(void *)a, a_len}, {(void *)b, b_len}};
 		struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
 		ssize_t n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
 		short ready;

@@ -132,10 +132,7 @@ struct input {
 
 /* `first` is the caller's buffer of INPUT_CHUNK octets. */
 void input_init(struct input *in, int fd, char *first, bool dots);
-/* Reads until the buffer is full or the input has ended (after a closing dot the rest is read and
- * dropped): waits as long as the caller takes. 0 or negative errno. */
-int input_fill(struct input *in);
-/* Fills, and makes the buffer larger, until the whole header section is in it: 0, -EMSGSIZE where
+/* Reads, and makes the buffer larger, until the whole header section is in it: 0, -EMSGSIZE where
  * it passes INPUT_HEADER_MAX, another negative errno. *ret_len is the section's length. */
 int input_fill_header(struct input *in, size_t *ret_len);
 /* Reads to the end of the input: what the buffer does not hold goes in front of it, into `overflow`,
@@ -145,9 +142,6 @@ int input_collect(struct input *in, uint64_t max);
 /* Octets of content that are there. */
 uint64_t input_size(const struct input *in);
 void input_free(struct input *in);
-
-/* Takes data[len..len+held+fresh) in: what is decided becomes content. Exposed for tests. */
-void input_take(struct input *in, size_t fresh);
 
 /* ---- submit.c: one message, all the way to a promise ---- */
 

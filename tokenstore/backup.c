@@ -295,8 +295,9 @@ backup_read_begin(
 								 : BACKUP_WRONG_PASSPHRASE;
 }
 
-int
-backup_parse(const uint8_t *bytes, size_t len, struct backup_record *ret)
+/* The inside of an opened frame. 0, -EBADMSG, -ENOMEM. */
+static int
+parse_record(const uint8_t *bytes, size_t len, struct backup_record *ret)
 {
 	uint16_t name_len;
 	uint64_t generation;
@@ -381,6 +382,6 @@ backup_read_record(struct backup *b, struct backup_record *ret)
 	if (last)
 		return check_end(b, inside);
 	b->frames++;
-	r = backup_parse(secret_bytes(inside), len, ret);
+	r = parse_record(secret_bytes(inside), len, ret);
 	return r == 0 ? BACKUP_GOOD : r == -EBADMSG ? BACKUP_DAMAGED : BACKUP_FAILED;
 }

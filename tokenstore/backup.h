@@ -60,7 +60,4 @@ enum backup_verdict backup_read_begin(
 /* BACKUP_GOOD with *ret (overwritten; the caller's to clear), or BACKUP_END, or what is wrong. */
 enum backup_verdict backup_read_record(struct backup *b, struct backup_record *ret);
 
-/* The inside of an opened frame. 0, -EBADMSG, -ENOMEM. */
-int backup_parse(const uint8_t *bytes, size_t len, struct backup_record *ret);
-
 #endif

@@ -59,19 +59,19 @@ static const struct credential_field fields[] = {
 static struct secret **
 as_secret(const struct credential *c, const struct credential_field *f)
 {
-	return (struct secret **)((uintptr_t)c + f->offset);
+	return (struct secret **)((char *)c + f->offset);
 }
 
 static char **
 as_text(const struct credential *c, const struct credential_field *f)
 {
-	return (char **)((uintptr_t)c + f->offset);
+	return (char **)((char *)c + f->offset);
 }
 
 static uint64_t *
 as_number(const struct credential *c, const struct credential_field *f)
 {
-	return (uint64_t *)((uintptr_t)c + f->offset);
+	return (uint64_t *)((char *)c + f->offset);
 }
 
 void

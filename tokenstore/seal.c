@@ -81,12 +81,9 @@ seal_hkdf(const void *key, size_t key_len, const void *salt, size_t salt_len, co
 	while (info[info_len] != '\0')
 		info_len++;
 	*p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0);
-	*p++ =
-	    OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key, key_len);
-	*p++ = OSSL_PARAM_construct_octet_string(
-	    OSSL_KDF_PARAM_SALT, (void *)(uintptr_t)salt, salt_len);
-	*p++ = OSSL_PARAM_construct_octet_string(
-	    OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info, info_len);
+	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)key, key_len);
+	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, salt_len);
+	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info, info_len);
 	*p = OSSL_PARAM_construct_end();
 	if (ctx != NULL && EVP_KDF_derive(ctx, out, out_len, params) == 1)
 		r = 0;
@@ -135,7 +132,7 @@ seal_decrypt(const uint8_t key[SEAL_KEY], const uint8_t nonce[SEAL_NONCE], const
 	    EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
 	    EVP_DecryptUpdate(ctx, NULL, &n, ad, (int)ad_len) == 1 &&
 	    EVP_DecryptUpdate(ctx, out, &n, in, (int)len) == 1 &&
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, SEAL_TAG, (void *)(uintptr_t)tag) == 1)
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, SEAL_TAG, (void *)tag) == 1)
 		r = EVP_DecryptFinal_ex(ctx, (uint8_t *)out + n, &n) == 1 ? 0 : -EBADMSG;
 	EVP_CIPHER_CTX_free(ctx);
 	if (r < 0)

@@ -89,8 +89,7 @@ smtp_reply_clear(struct smtp_reply *r)
 {
 	if (r == NULL)
 		return;
-	/* The text is owned, though nobody writes to it. */
-	free((void *)(uintptr_t)r->text);
+	free((char *)r->text); /* owned, though nobody writes to it */
 	*r = (struct smtp_reply){0};
 }
 

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/peer-uid.h"
+/* with its inside: what is asked and answered */
+#include "base/peer-uid.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct inet_diag_msg is;
 	uint32_t uid = 0;
 
-	if (size == 0 || peer_uid_answer(data + 1, size - 1, &from, &to, 7, &uid) != 0)
+	if (size == 0 || judge_answer(data + 1, size - 1, &from, &to, 7, &uid) != 0)
 		return 0;
 	if (size < 1 + NLMSG_HDRLEN + sizeof(is))
 		abort();

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tokenstore/backup.h"
+/* with its inside: what a frame holds */
+#include "tokenstore/backup.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,7 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	bytes = (struct bytes){.data = data + 1, .size = size - 1};
 	if (data[0] & 1) {
-		(void)backup_parse(data + 1, size - 1, &record);
+		(void)parse_record(data + 1, size - 1, &record);
 		backup_record_clear(&record);
 		return 0;
 	}

@@ -22,7 +22,8 @@
 #include <unistd.h>
 
 #include "base/attr.h"
-#include "base/peer-uid.h"
+/* with its inside: what is asked and answered */
+#include "base/peer-uid.c"
 
 enum { SEQUENCE = 7, CLIENT_PORT = 40112, OUR_PORT = 2525 };
 
@@ -49,10 +50,10 @@ test_question(void **state)
 	const struct sockaddr_storage from = address(AF_INET, "127.0.0.1", CLIENT_PORT),
 				      to = address(AF_INET, "127.0.0.2", OUR_PORT),
 				      other = address(AF_INET6, "::1", OUR_PORT);
-	uint8_t bytes[PEER_UID_REQUEST_MAX];
+	uint8_t bytes[REQUEST_MAX];
 	struct inet_diag_req_v2 asked;
 	struct nlmsghdr head;
-	size_t len = peer_uid_request(&from, &to, SEQUENCE, bytes);
+	size_t len = write_request(&from, &to, SEQUENCE, bytes);
 
 	assert_int_equal(len, sizeof(head) + sizeof(asked));
 	memcpy(&head, bytes, sizeof(head));
@@ -65,8 +66,8 @@ test_question(void **state)
 	assert_int_equal(ntohs(asked.id.idiag_dport), OUR_PORT);
 	assert_int_equal(ntohl(asked.id.idiag_src[0]), 0x7f000001);
 	assert_int_equal(ntohl(asked.id.idiag_dst[0]), 0x7f000002);
-	assert_int_equal(peer_uid_request(&from, &other, SEQUENCE, bytes), 0);
-	assert_int_equal(peer_uid_request(&(struct sockaddr_storage){0}, &to, SEQUENCE, bytes), 0);
+	assert_int_equal(write_request(&from, &other, SEQUENCE, bytes), 0);
+	assert_int_equal(write_request(&(struct sockaddr_storage){0}, &to, SEQUENCE, bytes), 0);
 }
 
 /* ---- answers ---- */
@@ -104,7 +105,7 @@ read_answer(const struct answer *a, size_t len, int family, uint32_t *uid)
 				      to = address(family, text, OUR_PORT);
 
 	*uid = 77;
-	return peer_uid_answer(a, len, &from, &to, SEQUENCE, uid);
+	return judge_answer(a, len, &from, &to, SEQUENCE, uid);
 }
 
 static void
@@ -275,7 +276,7 @@ test_late_answers(void **state)
 	struct sockaddr_storage a, peer;
 	socklen_t len, peer_len = sizeof(peer);
 	int diag = *(int *)*state, server, client, ours;
-	uint8_t request[PEER_UID_REQUEST_MAX];
+	uint8_t request[REQUEST_MAX];
 	uint32_t uid = 77;
 	size_t size;
 
@@ -285,7 +286,7 @@ test_late_answers(void **state)
 	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(client, (const struct sockaddr *)&a, len), 0);
 	ours = accept(server, (struct sockaddr *)&peer, &peer_len);
-	size = peer_uid_request(&peer, &a, 4000000000u, request);
+	size = write_request(&peer, &a, 4000000000u, request);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(send(diag, request, size, 0), size);
 	assert_int_equal(peer_uid_ask(diag, ours, &uid), 0);

@@ -84,7 +84,7 @@ log_null_descriptors(void)
 
 	for (int fd = 3; fd < 64; fd++)
 		if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
-			log_info("descriptor %d is /dev/null", fd);
+			log_notice("descriptor %d is /dev/null", fd);
 }
 
 static int
@@ -110,9 +110,9 @@ start(struct role *r)
 		struct stat st;
 
 		if (role_dir(r, dirs[i]) >= 0 && fstat(role_dir(r, dirs[i]), &st) == 0)
-			log_info("dir %s %04o", dirs[i], (unsigned)st.st_mode & 07777);
+			log_notice("dir %s %04o", dirs[i], (unsigned)st.st_mode & 07777);
 	}
-	log_info("started uid=%d state=%s", (int)getuid(), role_state_path(r));
+	log_notice("started uid=%d state=%s", (int)getuid(), role_state_path(r));
 	return 0;
 }
 
@@ -138,21 +138,21 @@ count(struct fake *f, const struct message *m, int fd)
 		break;
 	case M_CONF_END:
 		if (f->listeners > 0)
-			log_info("listeners=%u secrets=%u", f->listeners, f->secrets);
-		log_info("configuration %d: accounts=%u services=%u secrets=%u files=%u",
+			log_notice("listeners=%u secrets=%u", f->listeners, f->secrets);
+		log_notice("configuration %d: accounts=%u services=%u secrets=%u files=%u",
 		    (int)message_u64(m, F_GENERATION, 0), f->accounts, f->services, f->secrets,
 		    f->files);
 		break;
 	case M_RELOAD_RESULT:
-		log_info("reload: %s%s", message_has(m, F_ERROR) ? message_str(m, F_ERROR) : "good",
+		log_notice("reload: %s%s", message_has(m, F_ERROR) ? message_str(m, F_ERROR) : "good",
 		    message_has(m, F_WARNING) ? message_str(m, F_WARNING) : "");
 		break;
 	case M_USER_ANSWER:
-		log_info("user %d is %s", (int)message_u64(m, F_UID, 0),
+		log_notice("user %d is %s", (int)message_u64(m, F_UID, 0),
 		    message_has(m, F_USER_NAME) ? message_str(m, F_USER_NAME) : "unknown");
 		break;
 	default:
-		log_info("message %s", message_type_name(message_type(m)));
+		log_notice("message %s", message_type_name(message_type(m)));
 	}
 }
 
@@ -167,7 +167,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 static void
 on_listen(struct role *r, const char *name, const char *service, int fd)
 {
-	log_info(
+	log_notice(
 	    "listen %s%s%s", name, service == NULL ? "" : " of ", service == NULL ? "" : service);
 	if (strcmp(name, "submit") == 0 && service == NULL) {
 		struct message *m = message_new(M_USER_QUERY);
@@ -181,13 +181,13 @@ on_listen(struct role *r, const char *name, const char *service, int fd)
 static void
 on_peer(struct role *r, enum role_id peer, bool up)
 {
-	log_info("peer %s %s", role_name(peer), up ? "up" : "down");
+	log_notice("peer %s %s", role_name(peer), up ? "up" : "down");
 }
 
 static void
 on_shutdown(struct role *r)
 {
-	log_info("shutdown");
+	log_notice("shutdown");
 	role_exit(r, 0);
 }
 

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shim/shim.h"
+/* with its inside: what becomes of octets as they come */
+#include "shim/input.c"
 
 struct dots_case {
 	const char *in, *out;
@@ -46,7 +47,7 @@ feed(struct input *in, const char *bytes, size_t len)
 		return;
 	memcpy(in->data + in->len + in->held, bytes, len);
 	in->eof = len == 0;
-	input_take(in, len);
+	take(in, len);
 }
 
 static void
@@ -149,7 +150,7 @@ test_closing_dot_drains(void **state)
 	struct input in;
 
 	input_init(&in, fd, room, true);
-	assert_int_equal(input_fill(&in), 0);
+	assert_int_equal(fill(&in), 0);
 	assert_int_equal(in.len, 2);
 	assert_int_equal(read(fd, rest, sizeof(rest)), 0);
 	close(fd);
@@ -176,7 +177,7 @@ test_from_line(void **state)
 		struct input in;
 
 		input_init(&in, fd, room, true);
-		assert_int_equal(input_fill(&in), 0);
+		assert_int_equal(fill(&in), 0);
 		assert_int_equal(in.len, strlen(cases[i].out));
 		assert_memory_equal(in.data, cases[i].out, in.len);
 		close(fd);
@@ -191,15 +192,15 @@ test_unreadable(void **state)
 	int pipes[2];
 
 	input_init(&in, -1, room, true);
-	assert_int_equal(input_fill(&in), 0); /* closed by the caller: an empty message */
+	assert_int_equal(fill(&in), 0); /* closed by the caller: an empty message */
 	assert_true(in.eof);
 	assert_int_equal(pipe(pipes), 0);
 	input_init(&in, pipes[1], room, true);
-	assert_int_equal(input_fill(&in), -EBADF); /* the write end is open, and no message */
+	assert_int_equal(fill(&in), -EBADF); /* the write end is open, and no message */
 	close(pipes[0]);
 	close(pipes[1]);
 	input_init(&in, open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), room, true);
-	assert_int_equal(input_fill(&in), -EISDIR);
+	assert_int_equal(fill(&in), -EISDIR);
 	close(in.fd);
 }
 
