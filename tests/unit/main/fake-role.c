@@ -144,7 +144,8 @@ count(struct fake *f, const struct message *m, int fd)
 		    f->files);
 		break;
 	case M_RELOAD_RESULT:
-		log_notice("reload: %s%s", message_has(m, F_ERROR) ? message_str(m, F_ERROR) : "good",
+		log_notice("reload: %s%s",
+		    message_has(m, F_ERROR) ? message_str(m, F_ERROR) : "good",
 		    message_has(m, F_WARNING) ? message_str(m, F_WARNING) : "");
 		break;
 	case M_USER_ANSWER:
