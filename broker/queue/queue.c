@@ -182,7 +182,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		users_answer(q->users, m);
 		break;
 	case M_ALIASES_RESULT:
-		local_aliases_result(q, m);
+		newaliases_result(q, m);
 		break;
 	case M_RELOAD_RESULT:
 		control_reload_result(q->control, m);

@@ -50,6 +50,7 @@
 
 #include "broker/ipc/channel.h"
 #include "broker/queue/accounts/account.h"
+#include "broker/queue/common/local.h"
 #include "broker/queue/notify/notify.h"
 #include "broker/queue/common/rate-limit.h"
 #include "broker/queue/common/clock.h"
@@ -78,7 +79,7 @@ struct drop;
 struct handover;
 struct control;
 struct store;
-struct local_question;
+struct newaliases_question;
 struct usage;
 struct usages;
 
@@ -229,20 +230,15 @@ struct spool_message *report_make(struct queue *q, const struct queue_account *a
 bool report_wanted(const struct queue *q, const struct spool_message *m,
     const struct spool_recipient *r, enum report_kind kind);
 
-/* ---- local recipients ---- */
-
-/* Is the address without a domain, or with one of this host's? */
-bool local_is_own(const struct queue *q, const char *address);
-/* aliases_expand with what is in force. */
-enum aliases_result local_expand(
-    const struct queue *q, const char *address, aliases_visit *visit, void *arg, struct buf *why);
+/* ---- newaliases ---- */
 
 /* What main says of the aliases file: lines about it, and whether it was refused. */
-typedef void local_answer(void *arg, bool refused, const char *lines);
-/* newaliases: has main read the file anew; `answer` is called later, unless local_forget comes first. 0 or negative errno. */
-int local_read_aliases(struct queue *q, local_answer *answer, void *arg);
-void local_forget(struct queue *q, void *arg);
-void local_aliases_result(struct queue *q, const struct message *m);
+typedef void newaliases_answer(void *arg, bool refused, const char *lines);
+/* Has main read the file anew; `answer` is called later, unless newaliases_forget comes first. 0 or negative
+ * errno. */
+int newaliases_read(struct queue *q, newaliases_answer *answer, void *arg);
+void newaliases_forget(struct queue *q, void *arg);
+void newaliases_result(struct queue *q, const struct message *m);
 
 /* ---- entrances ---- */
 
@@ -448,7 +444,7 @@ struct queue {
 	struct users *users;
 	struct handover *handover;
 	int diag; /* netlink socket for peer-uid.h, or -1 */
-	struct local_question *questions;
+	struct newaliases_question *questions;
 	uint64_t question_id;
 	struct usages *usages;
 	struct log_limit *log; /* lines that callers cause */
@@ -471,7 +467,5 @@ struct queue {
 
 /* A user's own address at the mail domain. NULL: no memory. */
 char *queue_user_address(const struct queue *q, const struct user *u);
-/* "local@domain": a name without a domain gets the mail domain. NULL: no memory. */
-char *queue_qualify(const struct queue *q, const char *address);
 
 #endif

@@ -251,12 +251,12 @@ explain_decision(struct queue *q, const struct service *v, uint32_t uid, const c
     const char *recipient)
 {
 	struct message *m = message_new(M_ROW_DECISION);
-	CLEANUP_FREE char *from = queue_qualify(q, sender), *self = NULL;
+	CLEANUP_FREE char *from = local_qualify(q->settings, sender), *self = NULL;
 	char name[32];
 	struct policy_claim c = {.envelope = POLICY_ENVELOPE_GIVEN, .from_count = 1};
 
 	(void)snprintf(name, sizeof(name), "uid%" PRIu32, uid);
-	self = queue_qualify(q, name);
+	self = local_qualify(q->settings, name);
 	if (from == NULL || self == NULL)
 		return message_free(m);
 	if (v == NULL) {

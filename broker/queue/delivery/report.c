@@ -69,7 +69,8 @@ expand_return(const struct queue *q, const char *address, struct returns *ret)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(2048);
 
-	if (*address != '\0' && local_expand(q, address, add_return, ret, &why) == ALIASES_OK &&
+	if (*address != '\0' &&
+	    local_expand(q->settings, address, add_return, ret, &why) == ALIASES_OK &&
 	    ret->count > 0)
 		return true;
 	returns_clear(ret);
@@ -96,7 +97,7 @@ own_address(const struct queue *q, const struct queue_account *a)
 	if (a->conf.mailbox != NULL && *a->conf.mailbox != '\0')
 		return strdup(a->conf.mailbox);
 	return *q->settings->postmaster != '\0' ? strdup(q->settings->postmaster)
-						: queue_qualify(q, "postmaster");
+						: local_qualify(q->settings, "postmaster");
 }
 
 bool

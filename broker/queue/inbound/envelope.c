@@ -201,8 +201,8 @@ envelope_add(struct queue *q, struct envelope *e, const struct policy_service *v
 	enum aliases_result r;
 
 	*ret = (struct envelope_refusal){0};
-	if (local_is_own(q, recipient)) {
-		name = queue_qualify(q, recipient);
+	if (local_is_own(q->settings, recipient)) {
+		name = local_qualify(q->settings, recipient);
 		if (name == NULL || write_original(name, &original) < 0) {
 			refuse(ret, 452, "4.3.0", "Out of memory");
 			return;
@@ -210,7 +210,7 @@ envelope_add(struct queue *q, struct envelope *e, const struct policy_service *v
 		a.name = name;
 		a.original = buf_str(&original);
 	}
-	r = local_expand(q, recipient, add_allowed, &a, &why);
+	r = local_expand(q->settings, recipient, add_allowed, &a, &why);
 	if (r == ALIASES_UNKNOWN)
 		refuse(ret, 550, "5.1.1", "%s", buf_str(&why));
 	else if (r == ALIASES_BROKEN)

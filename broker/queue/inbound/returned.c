@@ -182,7 +182,7 @@ take_mail(void *arg, const char *argument, size_t len)
 	if (smtp_mail_parse(argument, len, EXTENSIONS, sender, &p, &why) != 0)
 		p = (struct smtp_mail_params){.caller = true};
 	if (!p.caller) {
-		given = *sender == '\0' ? strdup("") : queue_qualify(x->q, sender);
+		given = *sender == '\0' ? strdup("") : local_qualify(x->q->settings, sender);
 		if (given == NULL)
 			return -ENOMEM;
 	}

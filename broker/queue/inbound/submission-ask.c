@@ -94,7 +94,7 @@ submission_on_expand(void *arg, const char *address, struct buf *out)
 
 	if (s->t == NULL)
 		return submission_refuse(s, 503, "5.5.1", "MAIL comes first");
-	switch (local_expand(s->q, address, write_line, out, &why)) {
+	switch (local_expand(s->q->settings, address, write_line, out, &why)) {
 	case ALIASES_OK:
 		return SMTP_ACCEPT;
 	case ALIASES_UNKNOWN:
@@ -129,7 +129,7 @@ submission_on_aliases(void *arg)
 	if ((queue_caller_rights(s->q, s->caller) & CALLER_MAY_ADMINISTER) == 0)
 		return submission_refuse(
 		    s, 550, "5.7.1", "Only administrators may have the aliases read anew");
-	if (local_read_aliases(s->q, on_aliases_read, s) < 0)
+	if (newaliases_read(s->q, on_aliases_read, s) < 0)
 		return SMTP_REFUSE;
 	s->reading_aliases = true;
 	return SMTP_LATER;

@@ -56,17 +56,6 @@ transaction_free(struct transaction *t)
 	return NULL;
 }
 
-char *
-queue_qualify(const struct queue *q, const char *address)
-{
-	CLEANUP_BUF struct buf out = BUF_INIT(2 * ADDRESS_MAX + 2);
-	int r = buf_append_str(&out, address);
-
-	if (r == 0 && address_domain(address) == NULL)
-		r = buf_printf(&out, "@%s", q->settings->mail_name);
-	return r < 0 ? NULL : buf_take(&out);
-}
-
 /* A name that is no local part is quoted by nobody, so the uid stands for it. */
 char *
 queue_user_address(const struct queue *q, const struct user *u)
@@ -74,10 +63,10 @@ queue_user_address(const struct queue *q, const struct user *u)
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "uid%" PRIu32, u->uid);
-	return queue_qualify(
-	    q, address_is_valid(u->name, strlen(u->name), true) && address_domain(u->name) == NULL
-		   ? u->name
-		   : name);
+	return local_qualify(q->settings,
+	    address_is_valid(u->name, strlen(u->name), true) && address_domain(u->name) == NULL
+		? u->name
+		: name);
 }
 
 /* A password tells which service calls, and nothing of who does. */
@@ -112,7 +101,8 @@ transaction_new(struct submission *s, struct service *service, const char *sende
 	t->envelope = p->caller         ? POLICY_ENVELOPE_CALLER
 		      : *sender == '\0' ? POLICY_ENVELOPE_NULL
 					: POLICY_ENVELOPE_GIVEN;
-	t->sender = t->envelope == POLICY_ENVELOPE_GIVEN ? queue_qualify(q, sender) : strdup("");
+	t->sender =
+	    t->envelope == POLICY_ENVELOPE_GIVEN ? local_qualify(q->settings, sender) : strdup("");
 	if (*p->account != '\0')
 		t->account = strdup(p->account);
 	if (t->message == NULL || t->caller == NULL || t->full_name == NULL || t->sender == NULL ||
@@ -519,7 +509,7 @@ submission_free(struct submission *s)
 	if (s->asking)
 		users_forget(s->q->users, s);
 	if (s->reading_aliases)
-		local_forget(s->q, s);
+		newaliases_forget(s->q, s);
 	if (s->storing != NULL)
 		store_forget(s->storing);
 	(void)listing_free(s->listing);
