@@ -106,7 +106,7 @@ included_folder(const struct providers *p)
 	static const char all[] = "/*.conf";
 	const char *pattern;
 
-	for (size_t n = 0; (pattern = providers_include(p, n)) != NULL; n++) {
+	for (size_t n = 0; (pattern = providers_name(p, "include", n)) != NULL; n++) {
 		size_t len = strlen(pattern), end = sizeof(all) - 1;
 
 		if (len > end && strcmp(pattern + len - end, all) == 0 &&
@@ -137,7 +137,7 @@ int
 account_file_write(const struct cli *cli, const struct providers *p, const char *name,
     const struct buf *block, struct account_file *ret)
 {
-	const char *config = providers_configuration(p);
+	const char *config = providers_name(p, "configuration", 0);
 	CLEANUP_FREE char *folder = NULL, *place = NULL;
 	int r = 0;
 

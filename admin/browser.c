@@ -126,9 +126,9 @@ run_as_person(char *const *argv)
 
 /* A session of its own, so that Ctrl-C at the command does not close the browser. */
 static void
-run_opener(const char *url)
+run_opener(char *url)
 {
-	char *argv[] = {(char *)"xdg-open", (char *)url, NULL};
+	char name[] = "xdg-open", *argv[] = {name, url, NULL};
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
 
@@ -148,7 +148,7 @@ run_opener(const char *url)
 /* ---- in the parent ---- */
 
 pid_t
-browser_open(const char *url)
+browser_open(char *url)
 {
 	pid_t pid = fork();
 

@@ -26,7 +26,7 @@ size_t browser_users(uid_t *ret, size_t max);
  * sign-in: the code comes back to this process alone, works once, and only together with the
  * verifier that never left the keeper (RFC 7636).
  */
-pid_t browser_open(const char *url);
+pid_t browser_open(char *url);
 
 /* Has it ended by now without opening anything? Reaps it where it has ended. */
 bool browser_failed(pid_t pid);

@@ -23,29 +23,20 @@ struct live {
 
 /* ---- findings ---- */
 
-static const struct {
-	const char *state;
-	enum colour colour;
-} states[] = {
-    {"ok", COLOUR_GOOD}, {"warn", COLOUR_WARN}, {"fail", COLOUR_BAD}, {"info", COLOUR_DIM}};
-
 static void
-print_step(const struct cli *cli, const char *name, const char *state, const char *text)
+print_step(const struct cli *cli, const json_t *step)
 {
-	size_t first = strcspn(text, "\n"), len = strlen(text);
-	CLEANUP_FREE char *line = strndup(text, first);
-	enum colour colour = COLOUR_NONE;
+	const char *text = cli_text(step, "text"), *state = cli_text(step, "state"),
+		   *rest = strchr(text, '\n');
+	CLEANUP_FREE char *line = strndup(text, strcspn(text, "\n"));
 
-	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
-		if (strcmp(states[i].state, state) == 0)
-			colour = states[i].colour;
 	(void)fputs("  ", stdout);
-	cli_put(cli, colour, state, 6);
-	cli_put(cli, COLOUR_NONE, name, NAME_WIDTH);
+	cli_put(cli, cli_state_colour(state), state, 6);
+	cli_put(cli, COLOUR_NONE, cli_text(step, "name"), NAME_WIDTH);
 	cli_put(cli, COLOUR_NONE, line, 0);
 	(void)putchar('\n');
-	if (first + 1 < len)
-		cli_put_lines(cli, text + first + 1, 2 + 6 + NAME_WIDTH);
+	if (rest != NULL)
+		cli_put_lines(cli, rest + 1, 2 + 6 + NAME_WIDTH);
 	(void)fflush(stdout);
 }
 
@@ -66,9 +57,7 @@ static int
 add_step(struct live *l, json_t *step)
 {
 	if (!l->cli->json)
-		print_step(l->cli, json_string_value(json_object_get(step, "name")),
-		    json_string_value(json_object_get(step, "state")),
-		    json_string_value(json_object_get(step, "text")));
+		print_step(l->cli, step);
 	return json_array_append(l->steps, step) < 0 ? EX_OSERR : EX_OK;
 }
 
@@ -84,8 +73,8 @@ take_step(struct live *l, const struct message *m)
 	if (place == 0) {
 		status = step == NULL ? EX_OSERR : add_step(l, step);
 	} else {
-		while (at > 0 && place_aside(json_string_value(json_object_get(
-				     json_array_get(l->aside, at - 1), "name"))) > place)
+		while (at > 0 &&
+		       place_aside(cli_text(json_array_get(l->aside, at - 1), "name")) > place)
 			at--;
 		status = json_array_insert(l->aside, at, step) < 0 ? EX_OSERR : EX_OK;
 	}
@@ -114,28 +103,21 @@ static void
 print_verdict(const struct live *l)
 {
 	static const struct {
-		const char *title, *key;
+		const char *label, *key;
 	} rows[] = {{"To fix:", "fixer"}, {"Next:", "next"}, {"Cause:", "cause"},
 	    {"Mail:", "retry"}, {"Server:", "reply"}};
-	const char *transcript = json_string_value(json_object_get(l->o, "transcript"));
+	const char *transcript = cli_text(l->o, "transcript");
 
 	if (transcript != NULL && (l->failed || l->whole)) {
 		(void)printf("\nWhat was said (no secret is in it; for a ticket):\n");
 		cli_put_lines(l->cli, transcript, 2);
 	}
 	(void)putchar('\n');
-	cli_put(l->cli, l->failed ? COLOUR_BOLD : COLOUR_GOOD,
-	    json_string_value(json_object_get(l->o, "text")), 0);
+	cli_put(l->cli, l->failed ? COLOUR_BOLD : COLOUR_GOOD, cli_text(l->o, "text"), 0);
 	(void)putchar('\n');
-	for (size_t i = 0; i < ARRAY_SIZE(rows) && l->failed; i++) {
-		const char *value = json_string_value(json_object_get(l->o, rows[i].key));
-
-		if (value == NULL || *value == '\0')
-			continue;
-		(void)printf("%-8s ", rows[i].title);
-		cli_put(l->cli, COLOUR_NONE, value, 0);
-		(void)putchar('\n');
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && l->failed; i++)
+		cli_put_field(
+		    l->cli, 0, rows[i].label, 9, COLOUR_NONE, cli_text(l->o, rows[i].key));
 }
 
 static int
@@ -228,20 +210,19 @@ put_server(const struct cli *cli, const struct arguments *args, struct message *
 static void
 print_head(const struct cli *cli, const json_t *o, const char *server)
 {
-	static const char *const keys[] = {"account", "mailbox", "provider", "endpoint", "state"};
+	static const struct {
+		const char *label, *key;
+	} rows[] = {{"account", "account"}, {"mailbox", "mailbox"}, {"provider", "provider"},
+	    {"server", "endpoint"}, {"state", "state"}};
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *value = json_string_value(json_object_get(o, keys[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *value = cli_text(o, rows[i].key);
+		bool state = strcmp(rows[i].key, "state") == 0;
 
-		if (value == NULL)
-			continue;
-		(void)printf("%-9s ", strcmp(keys[i], "endpoint") == 0 ? "server" : keys[i]);
-		cli_put(cli, strcmp(keys[i], "state") == 0 ? cli_state_colour(value) : COLOUR_NONE,
-		    value, 0);
-		(void)putchar('\n');
+		cli_put_field(cli, 0, rows[i].label, 10,
+		    state ? cli_state_colour(value) : COLOUR_NONE, value);
 	}
-	if (server != NULL)
-		(void)printf("server    %s\n", server);
+	cli_put_field(cli, 0, "server", 10, COLOUR_NONE, server);
 	(void)putchar('\n');
 	(void)fflush(stdout);
 }
@@ -249,15 +230,9 @@ print_head(const struct cli *cli, const json_t *o, const char *server)
 static int
 run(struct live *l, struct message *request)
 {
-	CLEANUP_LINK struct link link = LINK_INIT;
 	CLEANUP_MESSAGE struct message *done = NULL;
-	int status = link_open(&link, l->cli, ROLE_QUEUE, CHECK_PATIENCE);
+	int status = link_ask(l->cli, ROLE_QUEUE, CHECK_PATIENCE, request, take_row, l, &done);
 
-	if (status != EX_OK) {
-		(void)message_free(request);
-		return status;
-	}
-	status = link_list(&link, request, take_row, l, &done);
 	if (status != EX_OK)
 		return status;
 	if (message_has(done, F_ERROR))

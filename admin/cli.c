@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/codec.h"
 
@@ -84,6 +85,73 @@ cli_json_fields(json_t *object, const struct message *m, const struct column *co
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+int
+cli_add_row(
+    json_t *list, const struct message *m, const struct column *columns, size_t count, json_t **ret)
+{
+	json_t *row = json_object();
+
+	if (row == NULL || cli_json_fields(row, m, columns, count) < 0) {
+		json_decref(row);
+		return EX_OSERR;
+	}
+	if (json_array_append_new(list, row) < 0)
+		return EX_OSERR;
+	if (ret != NULL)
+		*ret = row;
+	return EX_OK;
+}
+
+const char *
+cli_text(const json_t *row, const char *key)
+{
+	return json_string_value(json_object_get(row, key));
+}
+
+uint64_t
+cli_number(const json_t *row, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(row, key));
+}
+
+static int
+write_whole(int fd, const void *bytes, size_t len)
+{
+	const char *p = bytes;
+
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int
+cli_print_secret(const struct cli *cli, const struct secret *s, const char *head, const char *tail)
+{
+	const char *bytes = (const char *)secret_bytes(s);
+	int r;
+
+	/* nothing that is printed here needs quoting (RFC 6750 section 2.1), or it is refused */
+	if (cli->json && (memchr(bytes, '"', secret_len(s)) != NULL ||
+			     memchr(bytes, '\\', secret_len(s)) != NULL))
+		return cli_fail(cli, EX_PROTOCOL, NULL, "it cannot be printed as JSON");
+	(void)fflush(stdout);
+	r = cli->json ? write_whole(STDOUT_FILENO, head, strlen(head)) : 0;
+	if (r == 0)
+		r = write_whole(STDOUT_FILENO, bytes, secret_len(s));
+	if (r == 0)
+		r = cli->json ? write_whole(STDOUT_FILENO, tail, strlen(tail))
+			      : write_whole(STDOUT_FILENO, "\n", 1);
+	return r == 0 ? EX_OK : cli_fail(cli, EX_IOERR, NULL, "standard output: %s", strerror(-r));
 }
 
 /* Line by line: a report of several errors stays one line each. A newline at the end is the caller's. */
@@ -191,6 +259,17 @@ cli_put_lines(const struct cli *cli, const char *text, unsigned indent)
 	}
 }
 
+void
+cli_put_field(const struct cli *cli, unsigned indent, const char *label, unsigned width,
+    enum colour colour, const char *text)
+{
+	if (text == NULL || *text == '\0')
+		return;
+	(void)printf("%*s%-*s", (int)indent, "", (int)width, label);
+	cli_put(cli, colour, text, 0);
+	(void)putchar('\n');
+}
+
 enum colour
 cli_state_colour(const char *state)
 {
@@ -199,6 +278,9 @@ cli_state_colour(const char *state)
 		enum colour colour;
 	} table[] = {
 	    {"active", COLOUR_GOOD},
+	    {"ok", COLOUR_GOOD},
+	    {"warn", COLOUR_WARN},
+	    {"info", COLOUR_DIM},
 	    {"delivered", COLOUR_GOOD},
 	    {"none", COLOUR_NONE},
 	    {"password", COLOUR_GOOD},
@@ -213,9 +295,9 @@ cli_state_colour(const char *state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (strcmp(table[i].state, state) == 0)
+		if (state != NULL && strcmp(table[i].state, state) == 0)
 			return table[i].colour;
-	return COLOUR_BAD;
+	return state == NULL ? COLOUR_NONE : COLOUR_BAD;
 }
 
 void

@@ -49,7 +49,11 @@ enum colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_WARN, COLOUR_BAD, COLOUR_DIM, COL
 void cli_put(const struct cli *cli, enum colour colour, const char *text, unsigned width);
 /* The same for a run of lines, each indented by `indent` spaces. */
 void cli_put_lines(const struct cli *cli, const char *text, unsigned indent);
-/* The colour that goes with a state's name. */
+/* A line of its own: `label` in `width` columns, then text from outside. Nothing where that is NULL
+ * or empty. */
+void cli_put_field(const struct cli *cli, unsigned indent, const char *label, unsigned width,
+    enum colour colour, const char *text);
+/* The colour that goes with a state's name (NULL: none). */
 enum colour cli_state_colour(const char *state);
 
 /* "just now", "3 min ago", "in 57 min", "in 4 h", "in 2 days". */
@@ -73,6 +77,21 @@ struct column {
 /* Sets those fields that the message has. -ENOMEM or 0. */
 int cli_json_fields(
     json_t *object, const struct message *m, const struct column *columns, size_t count);
+/* Appends an object with those fields to the list. *ret (may be NULL) borrows it. EX_OK or EX_OSERR. */
+int cli_add_row(json_t *list, const struct message *m, const struct column *columns, size_t count,
+    json_t **ret);
+
+/* The member of a row: a string, or NULL; a number, or 0. */
+const char *cli_text(const json_t *row, const char *key);
+uint64_t cli_number(const json_t *row, const char *key);
+
+/*
+ * Prints a secret alone on a line of standard output, or within a JSON object whose text before and
+ * behind it is given. It is written straight from its own locked memory: no buffer of the C library
+ * ever holds it. EX_OK, or the exit status after saying why not.
+ */
+int cli_print_secret(
+    const struct cli *cli, const struct secret *s, const char *head, const char *tail);
 
 /* ---- asking frankd ---- */
 
@@ -112,6 +131,13 @@ int link_send_fd(struct link *l, struct message *m, int fd);
 /* Receives one packet that the table allows; the caller frees it. EX_OK, or the exit status after
  * saying why not. */
 int link_receive(struct link *l, struct message **ret);
+/*
+ * Sends a request (taken) and receives its answer. Where it is of the wanted type: EX_OK, and the
+ * caller frees *ret. Else the exit status, the error of frankd having been said, or that it gave no
+ * `what`.
+ */
+int link_exchange(struct link *l, struct message *request, enum message_type want, const char *what,
+    struct message **ret);
 
 /*
  * Handles the end of an answer (QUEUE_DONE, KEEPER_DONE): says its ERROR and NEXT, where there is
@@ -128,5 +154,8 @@ typedef int link_row(void *arg, const struct message *m);
 int link_rows(struct link *l, link_row *row, void *arg, struct message **ret_done); /* was sent */
 int link_list(
     struct link *l, struct message *request, link_row *row, void *arg, struct message **ret_done);
+/* The same over a connection of its own. */
+int link_ask(const struct cli *cli, enum role_id peer, unsigned patience, struct message *request,
+    link_row *row, void *arg, struct message **ret_done);
 
 #endif

@@ -174,6 +174,29 @@ link_receive(struct link *l, struct message **ret)
 }
 
 int
+link_exchange(struct link *l, struct message *request, enum message_type want, const char *what,
+    struct message **ret)
+{
+	CLEANUP_MESSAGE struct message *answer = NULL;
+	int status = link_send(l, request);
+
+	*ret = NULL;
+	if (status == EX_OK)
+		status = link_receive(l, &answer);
+	if (status != EX_OK)
+		return status;
+	if (message_type(answer) == want) {
+		*ret = TAKE_PTR(answer);
+		return EX_OK;
+	}
+	if (message_type(answer) == M_KEEPER_DONE || message_type(answer) == M_QUEUE_DONE)
+		status = link_done(l->cli, answer);
+	return status != EX_OK
+		   ? status
+		   : cli_fail(l->cli, EX_PROTOCOL, NULL, "frankd gave no %s, and no error", what);
+}
+
+int
 link_done(const struct cli *cli, const struct message *m)
 {
 	const char *error = message_str(m, F_ERROR), *next = NULL;
@@ -215,4 +238,15 @@ link_list(
 	int status = link_send(l, request);
 
 	return status == EX_OK ? link_rows(l, row, arg, ret_done) : status;
+}
+
+int
+link_ask(const struct cli *cli, enum role_id peer, unsigned patience, struct message *request,
+    link_row *row, void *arg, struct message **ret_done)
+{
+	CLEANUP_LINK struct link l = LINK_INIT;
+	CLEANUP_MESSAGE struct message *m = request;
+	int status = link_open(&l, cli, peer, patience);
+
+	return status == EX_OK ? link_list(&l, TAKE_PTR(m), row, arg, ret_done) : status;
 }

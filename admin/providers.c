@@ -20,6 +20,56 @@ enum { OUTPUT_MAX = 512 * 1024 };
 
 extern char **environ;
 
+/* ---- what frankd prints ---- */
+
+static size_t
+count_lines(const char *s)
+{
+	size_t n = 0;
+
+	for (; (s = strchr(s, '\n')) != NULL; s++)
+		n++;
+	return n;
+}
+
+void
+providers_clear(struct providers *p)
+{
+	free(p->lines);
+	buf_free(&p->text);
+	*p = (struct providers){0};
+}
+
+/* Takes the output apart (the text is taken from `text`). -ENOMEM or 0. */
+static int
+parse(struct buf *text, struct providers *ret)
+{
+	char *at, *fields[4];
+
+	*ret = (struct providers){.text = *text};
+	*text = (struct buf){.max = ret->text.max};
+	ret->lines = calloc(count_lines(buf_str(&ret->text)) + 1, sizeof(*ret->lines));
+	if (ret->lines == NULL) {
+		providers_clear(ret);
+		return -ENOMEM;
+	}
+	for (at = ret->text.data; at != NULL && *at != '\0';) {
+		char *line = at, *end = strchr(at, '\n');
+		size_t n = 0;
+
+		if (end == NULL)
+			break;
+		*end = '\0';
+		at = end + 1;
+		while (n < 4 && line != NULL)
+			fields[n++] = strsep(&line, "\t");
+		if (n == 2 || n == 4)
+			ret->lines[ret->count++] = (struct provider_line){fields[0], fields[1],
+			    n == 4 ? fields[2] : NULL, n == 4 ? fields[3] : NULL};
+	}
+	return 0;
+}
+
 /* ---- frankd ---- */
 
 /* In the build tree it stands beside this program's folder. */
@@ -42,11 +92,10 @@ find_frankd(char ret[PATH_MAX])
 
 /* `out` -1: standard output is standard error. Its status, or negative errno. */
 static int
-spawn(const char *what, const char *config, int out, pid_t *pid)
+spawn(char *what, char *config, int out, pid_t *pid)
 {
-	char path[PATH_MAX];
-	char *argv[] = {path, (char *)(uintptr_t)what,
-	    config == NULL ? NULL : (char *)(uintptr_t) "-c", (char *)(uintptr_t)config, NULL};
+	char path[PATH_MAX], option[] = "-c";
+	char *argv[] = {path, what, config == NULL ? NULL : option, config, NULL};
 	posix_spawn_file_actions_t actions;
 	int r;
 
@@ -93,8 +142,9 @@ read_all(int fd, struct buf *ret)
 }
 
 int
-providers_load(const char *config, struct providers *ret)
+providers_load(char *config, struct providers *ret)
 {
+	char what[] = "--providers";
 	CLEANUP_BUF struct buf out = BUF_INIT(OUTPUT_MAX);
 	int ends[2], r, status;
 	pid_t pid = -1;
@@ -102,7 +152,7 @@ providers_load(const char *config, struct providers *ret)
 	*ret = (struct providers){0};
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
-	r = spawn("--providers", config, ends[1], &pid);
+	r = spawn(what, config, ends[1], &pid);
 	(void)close(ends[1]);
 	if (r == 0) {
 		r = read_all(ends[0], &out);
@@ -110,86 +160,28 @@ providers_load(const char *config, struct providers *ret)
 		r = r < 0 ? r : status;
 	}
 	(void)close(ends[0]);
-	return r != 0 ? r : providers_parse(&out, ret);
+	return r != 0 ? r : parse(&out, ret);
 }
 
 int
-providers_check(const char *config)
+providers_check(char *config)
 {
+	char what[] = "--check";
 	pid_t pid = -1;
-	int r = spawn("--check", config, -1, &pid);
+	int r = spawn(what, config, -1, &pid);
 
 	return r < 0 ? r : wait_status(pid);
 }
 
-/* ---- what it printed ---- */
+/* ---- asking it ---- */
 
-static size_t
-count_lines(const char *s)
-{
-	size_t n = 0;
-
-	for (; (s = strchr(s, '\n')) != NULL; s++)
-		n++;
-	return n;
-}
-
-int
-providers_parse(struct buf *text, struct providers *ret)
-{
-	char *at, *fields[4];
-
-	*ret = (struct providers){.text = *text};
-	*text = (struct buf){.max = ret->text.max};
-	ret->lines = calloc(count_lines(buf_str(&ret->text)) + 1, sizeof(*ret->lines));
-	if (ret->lines == NULL) {
-		providers_clear(ret);
-		return -ENOMEM;
-	}
-	for (at = ret->text.data; at != NULL && *at != '\0';) {
-		char *line = at, *end = strchr(at, '\n');
-		size_t n = 0;
-
-		if (end == NULL)
-			break;
-		*end = '\0';
-		at = end + 1;
-		while (n < 4 && line != NULL)
-			fields[n++] = strsep(&line, "\t");
-		if (n == 2 || n == 4)
-			ret->lines[ret->count++] = (struct provider_line){fields[0], fields[1],
-			    n == 4 ? fields[2] : NULL, n == 4 ? fields[3] : NULL};
-	}
-	return 0;
-}
-
-void
-providers_clear(struct providers *p)
-{
-	free(p->lines);
-	buf_free(&p->text);
-	*p = (struct providers){0};
-}
-
-static bool
-has(const struct providers *p, const char *kind, const char *name)
+bool
+providers_has(const struct providers *p, const char *kind, const char *name)
 {
 	for (size_t i = 0; i < p->count; i++)
 		if (strcmp(p->lines[i].kind, kind) == 0 && strcmp(p->lines[i].name, name) == 0)
 			return true;
 	return false;
-}
-
-bool
-providers_has(const struct providers *p, const char *name)
-{
-	return has(p, "provider", name);
-}
-
-bool
-providers_has_service(const struct providers *p, const char *name)
-{
-	return has(p, "service", name);
 }
 
 const char *
@@ -219,12 +211,6 @@ providers_service_of(const struct providers *p, const char *user)
 	return NULL;
 }
 
-bool
-providers_has_account(const struct providers *p, const char *name)
-{
-	return has(p, "account", name);
-}
-
 const char *
 providers_value(const struct providers *p, const char *name, const char *key, size_t n)
 {
@@ -238,32 +224,13 @@ providers_value(const struct providers *p, const char *name, const char *key, si
 	return NULL;
 }
 
-/* The n-th name of a kind. */
-static const char *
-nth(const struct providers *p, const char *kind, size_t n)
+const char *
+providers_name(const struct providers *p, const char *kind, size_t n)
 {
 	for (size_t i = 0; i < p->count; i++)
 		if (p->lines[i].key == NULL && strcmp(p->lines[i].kind, kind) == 0 && n-- == 0)
 			return p->lines[i].name;
 	return NULL;
-}
-
-const char *
-providers_include(const struct providers *p, size_t n)
-{
-	return nth(p, "include", n);
-}
-
-const char *
-providers_service(const struct providers *p, size_t n)
-{
-	return nth(p, "service", n);
-}
-
-const char *
-providers_configuration(const struct providers *p)
-{
-	return nth(p, "configuration", 0);
 }
 
 bool

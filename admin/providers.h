@@ -19,31 +19,25 @@ struct providers {
 	size_t count;
 };
 
-/* Takes the output apart (text is taken from `text`). -ENOMEM or 0. */
-int providers_parse(struct buf *text, struct providers *ret);
 void providers_clear(struct providers *p);
 
 /* Runs frankd for it; `config` NULL: its usual one. 0; negative errno where it cannot be run; a
  * status above 0 of frankd's own, which has said why. */
-int providers_load(const char *config, struct providers *ret);
+int providers_load(char *config, struct providers *ret);
 /* Runs `frankd --check`, whose words go to standard error. Its status, or negative errno. */
-int providers_check(const char *config);
+int providers_check(char *config);
 
-/* Is there such a provider? account? service? */
-bool providers_has(const struct providers *p, const char *name);
-bool providers_has_account(const struct providers *p, const char *name);
-bool providers_has_service(const struct providers *p, const char *name);
+/* Is there a "provider", an "account", a "service" of that name? */
+bool providers_has(const struct providers *p, const char *kind, const char *name);
+/* The n-th name of a kind: "service"; "include", a pattern of files; "configuration", its path, which
+ * need not be there. NULL: there are no more. */
+const char *providers_name(const struct providers *p, const char *kind, size_t n);
 /* The provider that is called so elsewhere, by another name of it or the domain of its mailboxes; NULL: none. */
 const char *providers_called(const struct providers *p, const char *name);
-/* The path of the configuration, which need not be there; NULL: frankd did not say. */
-const char *providers_configuration(const struct providers *p);
-/* The n-th service; NULL: there are no more. */
-const char *providers_service(const struct providers *p, size_t n);
 /* The first service that takes mail of a user, by name or by "*"; NULL: none. */
 const char *providers_service_of(const struct providers *p, const char *user);
-/* The n-th value of a provider's key, or NULL; the n-th pattern of include. */
+/* The n-th value of a provider's key, or NULL. */
 const char *providers_value(const struct providers *p, const char *name, const char *key, size_t n);
-const char *providers_include(const struct providers *p, size_t n);
 bool providers_needs(const struct providers *p, const char *name, const char *what);
 
 /* The provider to which a domain belongs, and to which its MX host does; NULL: none known. A pattern

@@ -178,15 +178,9 @@ sign_in_by_code(const struct cli *cli, struct link *l, const char *account, bool
 	int status;
 
 	message_put_str(m, F_ACCOUNT, account);
-	status = link_send(l, m);
-	if (status == EX_OK)
-		status = link_receive(l, &code);
+	status = link_exchange(l, m, M_AUTHORIZE_CODE, "code", &code);
 	if (status != EX_OK)
 		return status;
-	if (message_type(code) == M_KEEPER_DONE)
-		return link_done(cli, code);
-	if (message_type(code) != M_AUTHORIZE_CODE)
-		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd gave no code");
 	show_code(cli, account, code, for_program);
 	status = link_receive(l, &done);
 	if (status != EX_OK)
@@ -251,16 +245,9 @@ sign_in_invite(const struct cli *cli, struct link *l, const char *account,
 	sign_in_uri(conf, port, uri, sizeof(uri));
 	message_put_str(m, F_ACCOUNT, account);
 	message_put_str(m, F_REDIRECT_URI, uri);
-	status = link_send(l, m);
+	status = link_exchange(l, m, M_AUTHORIZE_URL, "address", &answer);
 	if (status == EX_OK)
-		status = link_receive(l, &answer);
-	if (status != EX_OK)
-		return status;
-	if (message_type(answer) == M_KEEPER_DONE)
-		return link_done(cli, answer);
-	if (message_type(answer) != M_AUTHORIZE_URL)
-		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd gave no address");
-	status = sign_in_url(cli, answer, &url);
+		status = sign_in_url(cli, answer, &url);
 	if (status != EX_OK)
 		return status;
 	if (cli->json)
@@ -270,8 +257,8 @@ sign_in_invite(const struct cli *cli, struct link *l, const char *account,
 		    EX_OK);
 	if (status_of_account(cli, account, &row) != EX_OK)
 		row = NULL;
-	print_invitation(cli, account, json_string_value(json_object_get(row, "mailbox")),
-	    buf_str(&url), message_u64(answer, F_UNTIL, 0));
+	print_invitation(
+	    cli, account, cli_text(row, "mailbox"), buf_str(&url), message_u64(answer, F_UNTIL, 0));
 	json_decref(row);
 	return EX_OK;
 }

@@ -204,11 +204,12 @@ choose_provider(struct add *a)
 		status = a->asks ? ask(a, "Provider", a->provider, a->provider) : EX_OK;
 	}
 	known = providers_called(&a->providers, a->provider);
-	if (status == EX_OK && !providers_has(&a->providers, a->provider) && known != NULL) {
+	if (status == EX_OK && !providers_has(&a->providers, "provider", a->provider) &&
+	    known != NULL) {
 		(void)fprintf(stderr, "%s: the provider is called %s here.\n", a->provider, known);
 		return take(a, "the provider", known, a->provider);
 	}
-	if (status == EX_OK && !providers_has(&a->providers, a->provider))
+	if (status == EX_OK && !providers_has(&a->providers, "provider", a->provider))
 		return cli_fail(a->cli, EX_USAGE, "frankd --providers prints them",
 		    "there is no provider %s", a->provider);
 	return status;
@@ -318,7 +319,7 @@ choose_name(struct add *a)
 				    "0123456789._-")] != '\0')
 		return cli_fail(a->cli, EX_USAGE, NULL,
 		    "a name is of letters, digits, '.', '_' and '-', at most 64");
-	if (providers_has_account(&a->providers, a->name))
+	if (providers_has(&a->providers, "account", a->name))
 		return cli_fail(a->cli, EX_USAGE, "give another: frank account add NAME",
 		    "there is an account %s already; nothing was written", a->name);
 	return EX_OK;
@@ -350,7 +351,7 @@ choose_users(struct add *a)
 	int status = EX_OK;
 
 	/* root's cron jobs, and whoever does this; where services are there, it is for them to say */
-	if (providers_service(&a->providers, 0) == NULL)
+	if (providers_name(&a->providers, "service", 0) == NULL)
 		(void)snprintf(proposal, sizeof(proposal), "root%s%.64s",
 		    caller != NULL && strcmp(caller, "root") != 0 ? " " : "",
 		    caller != NULL && strcmp(caller, "root") != 0 ? caller : "");
@@ -366,7 +367,7 @@ choose_users(struct add *a)
 		if (*user != '\0')
 			place_user(a, user, a->users);
 	(void)snprintf(a->service, sizeof(a->service), "%.400s%s", a->name,
-	    providers_has_service(&a->providers, a->name) ? "-mail" : "");
+	    providers_has(&a->providers, "service", a->name) ? "-mail" : "");
 	return EX_OK;
 }
 

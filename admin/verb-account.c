@@ -9,17 +9,13 @@ enum { REVOKE_PATIENCE = 120 };
 int
 verb_account_revoke(const struct cli *cli, const struct arguments *args)
 {
-	CLEANUP_LINK struct link l = LINK_INIT;
 	CLEANUP_MESSAGE struct message *done = NULL;
-	int status = link_open(&l, cli, ROLE_KEEPER, REVOKE_PATIENCE);
-	struct message *m;
+	struct message *m = message_new(M_ACCOUNT_REVOKE);
+	int status;
 
-	if (status != EX_OK)
-		return status;
-	m = message_new(M_ACCOUNT_REVOKE);
 	message_put_str(m, F_ACCOUNT, args->words[2]);
 	message_put_u64(m, F_FLAGS, arguments_has(args, OPTION_LOCAL));
-	status = link_list(&l, m, NULL, NULL, &done);
+	status = link_ask(cli, ROLE_KEEPER, REVOKE_PATIENCE, m, NULL, NULL, &done);
 	if (status == EX_OK)
 		status = link_done(cli, done);
 	if (status == EX_OK && cli->json)
@@ -28,9 +24,7 @@ verb_account_revoke(const struct cli *cli, const struct arguments *args)
 			args->words[2], "local", arguments_has(args, OPTION_LOCAL), "text",
 			message_str(done, F_TEXT)),
 		    EX_OK);
-	if (status == EX_OK && message_str(done, F_TEXT) != NULL) {
-		cli_put(cli, COLOUR_NONE, message_str(done, F_TEXT), 0);
-		(void)fputc('\n', stdout);
-	}
+	if (status == EX_OK)
+		cli_put_field(cli, 0, "", 0, COLOUR_NONE, message_str(done, F_TEXT));
 	return status;
 }

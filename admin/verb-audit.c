@@ -28,15 +28,9 @@ struct audit {
 static const char *
 text_at(const json_t *o, const char *key)
 {
-	const char *s = json_string_value(json_object_get(o, key));
+	const char *s = cli_text(o, key);
 
 	return s == NULL ? "" : s;
-}
-
-static uint64_t
-number_at(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
 }
 
 static bool
@@ -246,7 +240,7 @@ look_at_token_services(struct audit *a, const json_t *account)
 {
 	const json_t *credential = json_object_get(account, "credential");
 	const char *services = text_at(credential, "token_services");
-	bool any = number_at(credential, "token_any_user") != 0;
+	bool any = cli_number(credential, "token_any_user") != 0;
 	char text[TEXT_MAX];
 
 	if (*services == '\0' || strcmp(text_at(account, "grant"), "password") == 0 ||
@@ -344,7 +338,7 @@ static void
 look_at_use(struct audit *a, const json_t *account)
 {
 	const json_t *credential = json_object_get(account, "credential");
-	uint64_t used = number_at(account, "used"), given = number_at(credential, "since");
+	uint64_t used = cli_number(account, "used"), given = cli_number(credential, "since");
 	uint64_t last = used > 0 ? used : given;
 	bool has_credential = *text_at(credential, "state") != '\0' &&
 			      strcmp(text_at(credential, "state"), "empty") != 0;

@@ -165,16 +165,8 @@ ask_url(struct sign_in *s, unsigned port)
 	    &s->conf, s->loopback != NULL ? loopback_port(s->loopback) : port, uri, sizeof(uri));
 	message_put_str(m, F_ACCOUNT, s->account);
 	message_put_str(m, F_REDIRECT_URI, uri);
-	status = link_send(&s->link, m);
-	if (status == EX_OK)
-		status = link_receive(&s->link, &answer);
-	if (status != EX_OK)
-		return status;
-	if (message_type(answer) == M_AUTHORIZE_URL)
-		return keep_url(s, answer);
-	status = message_type(answer) == M_KEEPER_DONE ? link_done(s->cli, answer) : EX_OK;
-	return status != EX_OK ? status
-			       : cli_fail(s->cli, EX_PROTOCOL, NULL, "frankd gave no address");
+	status = link_exchange(&s->link, m, M_AUTHORIZE_URL, "address", &answer);
+	return status == EX_OK ? keep_url(s, answer) : status;
 }
 
 /* ---- telling the person ---- */
@@ -222,7 +214,7 @@ present(struct sign_in *s, bool no_browser)
 		(void)fputc('\n', stderr);
 	}
 	if (desktop)
-		s->browser = browser_open(buf_str(&s->url));
+		s->browser = browser_open(s->url.data);
 	if (!desktop && !no_browser && !s->paste && isatty(STDIN_FILENO)) {
 		(void)fprintf(stderr,
 		    "Where the browser is on another machine, it will end at an address on port %u "

@@ -23,12 +23,6 @@ struct context {
 	enum smtp_stage stage; /* of "command" */
 };
 
-static const char *
-text_at(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
 /* A claim that is a string, or the first of a list of strings. */
 static const char *
 first_text(const json_t *o, const char *key)
@@ -64,12 +58,12 @@ read_claims(const json_t *claims, struct context *c, struct diagnosis_facts *f)
 		return false;
 	f->token_audience = first_text(claims, "aud");
 	for (size_t i = 0; i < ARRAY_SIZE(users) && f->token_user == NULL; i++)
-		f->token_user = text_at(claims, users[i]);
-	if (f->token_user == NULL && text_at(claims, "sub") != NULL &&
-	    strchr(text_at(claims, "sub"), '@') != NULL)
-		f->token_user = text_at(claims, "sub");
+		f->token_user = cli_text(claims, users[i]);
+	if (f->token_user == NULL && cli_text(claims, "sub") != NULL &&
+	    strchr(cli_text(claims, "sub"), '@') != NULL)
+		f->token_user = cli_text(claims, "sub");
 	f->token_scopes =
-	    text_at(claims, "scp") != NULL ? text_at(claims, "scp") : text_at(claims, "scope");
+	    cli_text(claims, "scp") != NULL ? cli_text(claims, "scp") : cli_text(claims, "scope");
 	if (f->token_scopes == NULL && json_is_array(json_object_get(claims, "roles")))
 		f->token_scopes = join_texts(json_object_get(claims, "roles"), &c->scopes);
 	f->token_expired = json_is_number(exp) && json_number_value(exp) < (double)time(NULL);
@@ -270,11 +264,9 @@ print_diagnosis(const struct cli *cli, const struct context *c, const struct dia
 		(void)fprintf(
 		    stderr, "frank: --context: passed over %s\n", json_string_value(item));
 	}
-	cli_put(cli, COLOUR_BOLD, d->text, 0);
-	(void)putchar('\n');
-	(void)printf("Next:    ");
-	cli_put(cli, COLOUR_NONE, d->next, 0);
-	(void)printf("\nTo fix:  %s\nMail:    %s\nCause:   %s%s\n", d->fixer,
+	cli_put_field(cli, 0, "", 0, COLOUR_BOLD, d->text);
+	cli_put_field(cli, 0, "Next:", 9, COLOUR_NONE, d->next);
+	(void)printf("To fix:  %s\nMail:    %s\nCause:   %s%s\n", d->fixer,
 	    retry_class_name(d->retry), d->cause,
 	    d->known ? "" : " (no rule for these words: judged by the code alone)");
 	return EX_OK;

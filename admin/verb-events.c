@@ -3,10 +3,10 @@
  * verb-events.c: `frank events`: what people were told of accounts and mail, the last of it, and with
  * --follow what comes. With --json one object a line, so that a program can read it as it comes.
  */
+#include "admin/table.h"
 #include "admin/verbs.h"
 
 #include <inttypes.h>
-#include <string.h>
 #include <time.h>
 
 enum { EVENTS_PATIENCE = 30, LAST = 50, FOLLOW_SECONDS = 1 };
@@ -18,62 +18,66 @@ struct events {
 };
 
 static int
-print_json(const struct message *m)
+print_json(const json_t *event)
 {
-	static const struct column columns[] = {{F_TIME, "time", true}, {F_KIND, "kind", false},
-	    {F_ACCOUNT, "account", false}, {F_TEXT, "text", false}, {F_NEXT, "next", false},
-	    {F_QUEUE_ID, "queue_id", false}};
-	char id[24];
-	json_t *o;
-	int r;
+	return cli_write_json(event, JSON_COMPACT) < 0 || putchar('\n') == EOF ? EX_IOERR : EX_OK;
+}
 
-	/* text, as webhooks and the command get it: not every reader of JSON keeps 64 bits of a number */
-	(void)snprintf(id, sizeof(id), "%" PRIu64, message_u64(m, F_ID, 0));
-	o = json_pack("{s:s}", "id", id);
-	r = o == NULL ? -1 : cli_json_fields(o, m, columns, ARRAY_SIZE(columns));
+static const char *
+time_of(const json_t *event, char *scratch, size_t size)
+{
+	time_t at = (time_t)cli_number(event, "time");
+	struct tm tm;
 
-	if (r == 0)
-		r = cli_write_json(o, JSON_COMPACT);
-	json_decref(o);
-	if (r == 0)
-		r = putchar('\n') == EOF ? -1 : 0;
-	return r == 0 ? EX_OK : EX_IOERR;
+	return localtime_r(&at, &tm) != NULL &&
+		       strftime(scratch, size, "%Y-%m-%d %H:%M:%S", &tm) > 0
+		   ? scratch
+		   : NULL;
+}
+
+static const char *
+account_of(const json_t *event, char *scratch, size_t size)
+{
+	const char *account = cli_text(event, "account");
+
+	return account == NULL ? "(several)" : account;
 }
 
 static int
-print_event(const struct cli *cli, const struct message *m)
+print_event(const struct cli *cli, const json_t *event)
 {
-	time_t at = (time_t)message_u64(m, F_TIME, 0);
-	const char *kind = message_str(m, F_KIND), *account = message_str(m, F_ACCOUNT),
-		   *next = message_str(m, F_NEXT);
-	char when[32] = "";
-	struct tm tm;
+	static const struct table_column columns[] = {
+	    {NULL, NULL, CELL_DIM, 21, time_of},
+	    {NULL, "kind", CELL_KIND, 23, NULL},
+	    {NULL, NULL, CELL_BOLD, 0, account_of},
+	};
 
-	if (localtime_r(&at, &tm) != NULL)
-		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	cli_put(cli, COLOUR_DIM, when, 21);
-	cli_put(cli, strcmp(kind, "recovered") == 0 ? COLOUR_GOOD : COLOUR_WARN, kind, 23);
-	cli_put(cli, COLOUR_BOLD, account == NULL ? "(several)" : account, 0);
-	(void)putchar('\n');
-	cli_put_lines(cli, message_str(m, F_TEXT), 4);
-	if (next != NULL) {
-		(void)fputs("    Next: ", stdout);
-		cli_put(cli, COLOUR_BOLD, next, 0);
-		(void)putchar('\n');
-	}
+	table_row(cli, event, columns, ARRAY_SIZE(columns));
+	cli_put_lines(cli, cli_text(event, "text"), 4);
+	cli_put_field(cli, 4, "Next:", 6, COLOUR_BOLD, cli_text(event, "next"));
 	return ferror(stdout) ? EX_IOERR : EX_OK;
 }
 
 static int
 on_event(void *arg, const struct message *m)
 {
+	static const struct column columns[] = {{F_TIME, "time", true}, {F_KIND, "kind", false},
+	    {F_ACCOUNT, "account", false}, {F_TEXT, "text", false}, {F_NEXT, "next", false},
+	    {F_QUEUE_ID, "queue_id", false}};
 	struct events *e = arg;
+	int status = EX_OSERR;
+	json_t *event;
 
 	if (message_type(m) != M_ROW_EVENT)
 		return EX_OK;
 	e->last = message_u64(m, F_ID, e->last);
 	e->count++;
-	return e->cli->json ? print_json(m) : print_event(e->cli, m);
+	/* text, as webhooks and the command get it: not every reader of JSON keeps 64 bits of a number */
+	event = json_pack("{s:o}", "id", json_sprintf("%" PRIu64, e->last));
+	if (event != NULL && cli_json_fields(event, m, columns, ARRAY_SIZE(columns)) == 0)
+		status = e->cli->json ? print_json(event) : print_event(e->cli, event);
+	json_decref(event);
+	return status;
 }
 
 int

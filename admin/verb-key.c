@@ -7,6 +7,7 @@
  * all of it is on disk.
  */
 #include "admin/ask.h"
+#include "admin/table.h"
 #include "admin/verbs.h"
 
 #include <errno.h>
@@ -35,7 +36,6 @@ on_slot(void *arg, const struct message *m)
 	    {F_TIME, "made", true}, {F_OPENED, "opened", true}};
 	struct slots *s = arg;
 	const char *kind, *state;
-	json_t *o;
 
 	if (message_type(m) != M_ROW_KEY)
 		return EX_OK;
@@ -46,11 +46,7 @@ on_slot(void *arg, const struct message *m)
 	}
 	kind = message_str(m, F_KIND);
 	s->passphrases += kind != NULL && strcmp(kind, "passphrase") == 0;
-	o = json_object();
-	if (cli_json_fields(o, m, columns, ARRAY_SIZE(columns)) < 0 ||
-	    json_array_append_new(s->keys, o) < 0)
-		return cli_fail(s->cli, EX_OSERR, NULL, "memory ran out");
-	return EX_OK;
+	return cli_add_row(s->keys, m, columns, ARRAY_SIZE(columns), NULL);
 }
 
 static struct message *
@@ -91,12 +87,10 @@ on_record(void *arg, const struct message *m)
 		return EX_OK;
 	r->bad += message_u64(m, F_FLAGS, 0) != 0;
 	if (r->cli->json) {
-		o = json_object();
-		if (cli_json_fields(o, m, columns, ARRAY_SIZE(columns)) < 0 ||
+		if (cli_add_row(r->list, m, columns, ARRAY_SIZE(columns), &o) != EX_OK ||
 		    json_object_set_new(o, "bad", json_boolean(message_u64(m, F_FLAGS, 0) != 0)) <
-			0 ||
-		    json_array_append_new(r->list, o) < 0)
-			return cli_fail(r->cli, EX_OSERR, NULL, "memory ran out");
+			0)
+			return EX_OSERR;
 		return EX_OK;
 	}
 	if (name == NULL)
@@ -183,29 +177,30 @@ verb_unlock(const struct cli *cli, const struct arguments *args)
 
 /* ---- list ---- */
 
+static const char *
+made_words(const json_t *key, char *scratch, size_t size)
+{
+	char made[32];
+
+	cli_relative_time(cli_number(key, "made"), (uint64_t)time(NULL), made, sizeof(made));
+	(void)snprintf(scratch, size, "made %s%s", made,
+	    cli_number(key, "opened") != 0 ? ", opened the store" : "");
+	return scratch;
+}
+
 static void
 print_slots(const struct cli *cli, const struct slots *s)
 {
-	uint64_t now = (uint64_t)time(NULL);
-	json_t *k;
-	size_t i;
+	static const struct table_column columns[] = {
+	    {NULL, "key", CELL_NUMBER, 4, NULL},
+	    {NULL, "kind", CELL_BOLD, 13, NULL},
+	    {NULL, NULL, CELL_TEXT, 0, made_words},
+	};
 
 	if (strcmp(s->state, "open") != 0)
 		(void)printf("The token store is %s.\n",
 		    strcmp(s->state, "new") == 0 ? "not made yet" : s->state);
-	json_array_foreach(s->keys, i, k)
-	{
-		const char *kind = json_string_value(json_object_get(k, "kind"));
-		char made[32];
-
-		cli_relative_time((uint64_t)json_integer_value(json_object_get(k, "made")), now,
-		    made, sizeof(made));
-		(void)printf("%2d  ", (int)json_integer_value(json_object_get(k, "key")));
-		cli_put(cli, COLOUR_BOLD, kind, 12);
-		(void)printf(" made %s%s\n", made,
-		    json_integer_value(json_object_get(k, "opened")) != 0 ? ", opened the store"
-									  : "");
-	}
+	table_print(cli, s->keys, columns, ARRAY_SIZE(columns), NULL);
 }
 
 int

@@ -6,6 +6,7 @@
  * Rows come as a message, then its recipients, then its attempts; they are gathered into one JSON
  * object per message, which is what --json prints and what the lines for people are made from.
  */
+#include "admin/table.h"
 #include "admin/verbs.h"
 
 #include <errno.h>
@@ -62,41 +63,27 @@ static int
 append_to_last(json_t *messages, const char *key, const struct message *m,
     const struct column *columns, size_t count)
 {
-	json_t *last = json_array_get(messages, json_array_size(messages) - 1), *o = json_object(),
-	       *list;
+	json_t *last = json_array_get(messages, json_array_size(messages) - 1);
 
-	list = json_object_get(last, key);
-	if (last != NULL && list == NULL) {
+	if (last == NULL)
+		return EX_PROTOCOL;
+	if (json_object_get(last, key) == NULL)
 		(void)json_object_set_new(last, key, json_array());
-		list = json_object_get(last, key);
-	}
-	if (o == NULL || cli_json_fields(o, m, columns, count) < 0) {
-		json_decref(o);
-		return EX_OSERR;
-	}
-	return json_array_append_new(list, o) < 0 ? EX_PROTOCOL : EX_OK;
+	return cli_add_row(json_object_get(last, key), m, columns, count, NULL);
 }
 
 static int
 take_row(void *arg, const struct message *m)
 {
-	json_t *messages = arg, *o;
-
 	switch (message_type(m)) {
 	case M_ROW_MESSAGE:
-		o = json_object();
-		if (o == NULL ||
-		    cli_json_fields(o, m, message_columns, ARRAY_SIZE(message_columns)) < 0) {
-			json_decref(o);
-			return EX_OSERR;
-		}
-		return json_array_append_new(messages, o) < 0 ? EX_OSERR : EX_OK;
+		return cli_add_row(arg, m, message_columns, ARRAY_SIZE(message_columns), NULL);
 	case M_ROW_RECIPIENT:
 		return append_to_last(
-		    messages, "recipients", m, recipient_columns, ARRAY_SIZE(recipient_columns));
+		    arg, "recipients", m, recipient_columns, ARRAY_SIZE(recipient_columns));
 	case M_ROW_ATTEMPT:
 		return append_to_last(
-		    messages, "attempts", m, attempt_columns, ARRAY_SIZE(attempt_columns));
+		    arg, "attempts", m, attempt_columns, ARRAY_SIZE(attempt_columns));
 	default:
 		return EX_OK;
 	}
@@ -105,40 +92,16 @@ take_row(void *arg, const struct message *m)
 static int
 gather(const struct cli *cli, struct message *request, json_t **ret)
 {
-	CLEANUP_LINK struct link l = LINK_INIT;
-	int status = link_open(&l, cli, ROLE_QUEUE, QUEUE_PATIENCE);
-
-	*ret = NULL;
-	if (status != EX_OK) {
-		(void)message_free(request);
-		return status;
-	}
 	*ret = json_array();
-	return link_list(&l, request, take_row, *ret, NULL);
+	return link_ask(cli, ROLE_QUEUE, QUEUE_PATIENCE, request, take_row, *ret, NULL);
 }
 
 /* ---- for people ---- */
 
-static const char *
-text_of(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
-static uint64_t
-number_of(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
 static void
 put_field(const struct cli *cli, const char *name, const char *value)
 {
-	if (value == NULL)
-		return;
-	(void)printf("    %-10s ", name);
-	cli_put(cli, COLOUR_NONE, value, 0);
-	(void)putchar('\n');
+	cli_put_field(cli, 4, name, 11, COLOUR_NONE, value);
 }
 
 static void
@@ -159,24 +122,23 @@ put_time(const struct cli *cli, const char *name, uint64_t when)
 static void
 print_recipient(const struct cli *cli, const json_t *r, bool whole)
 {
-	const char *state = text_of(r, "state");
+	static const struct table_column columns[] = {
+	    {NULL, "state", CELL_STATE, 10, NULL}, {NULL, "recipient", CELL_TEXT, 0, NULL}};
 	char attempts[32];
 
 	(void)fputs("  ", stdout);
-	cli_put(cli, cli_state_colour(state), state, 10);
-	cli_put(cli, COLOUR_NONE, text_of(r, "recipient"), 0);
-	(void)putchar('\n');
-	if (whole && number_of(r, "attempts") > 0) {
+	table_row(cli, r, columns, ARRAY_SIZE(columns));
+	if (whole && cli_number(r, "attempts") > 0) {
 		(void)snprintf(attempts, sizeof(attempts), "%llu",
-		    (unsigned long long)number_of(r, "attempts"));
+		    (unsigned long long)cli_number(r, "attempts"));
 		put_field(cli, "attempts", attempts);
 	}
-	put_time(cli, "next try", number_of(r, "until"));
-	put_field(cli, "reply", text_of(r, "reply"));
-	put_field(cli, "meaning", text_of(r, "text"));
+	put_time(cli, "next try", cli_number(r, "until"));
+	put_field(cli, "reply", cli_text(r, "reply"));
+	put_field(cli, "meaning", cli_text(r, "text"));
 	if (whole)
-		put_field(cli, "to fix by", text_of(r, "fixer"));
-	put_field(cli, "next step", text_of(r, "next"));
+		put_field(cli, "to fix by", cli_text(r, "fixer"));
+	put_field(cli, "next step", cli_text(r, "next"));
 }
 
 static void
@@ -188,39 +150,52 @@ print_recipients(const struct cli *cli, const json_t *message, bool whole)
 	json_array_foreach(list, i, r) print_recipient(cli, r, whole);
 }
 
-static void
-print_line(const struct cli *cli, const json_t *m)
+static const char *
+sender_of(const json_t *m, char *scratch, size_t size)
 {
-	const char *sender = text_of(m, "sender"), *state = text_of(m, "state");
-	char age[64], size[24];
+	const char *sender = cli_text(m, "sender");
 
-	cli_relative_time(number_of(m, "time"), (uint64_t)time(NULL), age, sizeof(age));
-	cli_size(number_of(m, "size"), size, sizeof(size));
-	cli_put(cli, COLOUR_BOLD, text_of(m, "id"), 14);
-	cli_put(cli, cli_state_colour(state), state, 10);
-	cli_put(cli, COLOUR_NONE, size, 8);
-	cli_put(cli, COLOUR_NONE, age, 13);
-	cli_put(cli, COLOUR_DIM, text_of(m, "account"), 12);
-	cli_put(cli, COLOUR_NONE, sender == NULL || *sender == '\0' ? "<>" : sender, 0);
-	(void)putchar('\n');
-	print_recipients(cli, m, false);
+	return sender == NULL || *sender == '\0' ? "<>" : sender;
+}
+
+static void
+print_briefly(const struct cli *cli, const json_t *message)
+{
+	print_recipients(cli, message, false);
+}
+
+static void
+print_messages(const struct cli *cli, const json_t *messages)
+{
+	static const struct table_column columns[] = {
+	    {NULL, "id", CELL_BOLD, 14, NULL},
+	    {NULL, "state", CELL_STATE, 10, NULL},
+	    {NULL, "size", CELL_SIZE, 8, NULL},
+	    {NULL, "time", CELL_AGE, 13, NULL},
+	    {NULL, "account", CELL_DIM, 12, NULL},
+	    {NULL, "sender", CELL_TEXT, 0, sender_of},
+	};
+
+	if (json_array_size(messages) == 0)
+		(void)puts("The queue is empty.");
+	table_print(cli, messages, columns, ARRAY_SIZE(columns), print_briefly);
 }
 
 static void
 print_attempt(const struct cli *cli, const json_t *a, bool transcript)
 {
-	put_time(cli, "tried", number_of(a, "time"));
-	put_field(cli, "outcome", text_of(a, "state"));
-	put_field(cli, "server", text_of(a, "endpoint"));
-	put_field(cli, "TLS", text_of(a, "tls"));
-	put_field(cli, "login by", text_of(a, "mechanism"));
-	put_field(cli, "reply", text_of(a, "reply"));
-	put_field(cli, "meaning", text_of(a, "text"));
-	put_field(cli, "to fix by", text_of(a, "fixer"));
-	put_field(cli, "next step", text_of(a, "next"));
-	if (transcript && text_of(a, "transcript") != NULL) {
+	put_time(cli, "tried", cli_number(a, "time"));
+	put_field(cli, "outcome", cli_text(a, "state"));
+	put_field(cli, "server", cli_text(a, "endpoint"));
+	put_field(cli, "TLS", cli_text(a, "tls"));
+	put_field(cli, "login by", cli_text(a, "mechanism"));
+	put_field(cli, "reply", cli_text(a, "reply"));
+	put_field(cli, "meaning", cli_text(a, "text"));
+	put_field(cli, "to fix by", cli_text(a, "fixer"));
+	put_field(cli, "next step", cli_text(a, "next"));
+	if (transcript && cli_text(a, "transcript") != NULL) {
 		(void)putchar('\n');
-		cli_put_lines(cli, text_of(a, "transcript"), 6);
+		cli_put_lines(cli, cli_text(a, "transcript"), 6);
 	}
 	(void)putchar('\n');
 }
@@ -229,26 +204,25 @@ void
 queue_print(const struct cli *cli, const json_t *m)
 {
 	const json_t *attempts = json_object_get(m, "attempts"), *a;
-	const char *sender = text_of(m, "sender"), *state = text_of(m, "state");
+	static const struct table_column head[] = {
+	    {NULL, "id", CELL_BOLD, 14, NULL}, {NULL, "state", CELL_STATE, 0, NULL}};
 	char size[24], uid[64];
 	size_t i;
 
-	cli_put(cli, COLOUR_BOLD, text_of(m, "id"), 14);
-	cli_put(cli, cli_state_colour(state), state, 0);
-	(void)putchar('\n');
-	cli_size(number_of(m, "size"), size, sizeof(size));
-	put_field(cli, "sender", sender == NULL || *sender == '\0' ? "<>" : sender);
-	put_field(cli, "subject", text_of(m, "subject"));
+	table_row(cli, m, head, ARRAY_SIZE(head));
+	cli_size(cli_number(m, "size"), size, sizeof(size));
+	put_field(cli, "sender", sender_of(m, NULL, 0));
+	put_field(cli, "subject", cli_text(m, "subject"));
 	put_field(cli, "size", size);
-	put_field(cli, "account", text_of(m, "account"));
-	put_field(cli, "service", text_of(m, "service"));
+	put_field(cli, "account", cli_text(m, "account"));
+	put_field(cli, "service", cli_text(m, "service"));
 	if (json_object_get(m, "uid") != NULL) {
-		(void)snprintf(uid, sizeof(uid), "%llu%s", (unsigned long long)number_of(m, "uid"),
+		(void)snprintf(uid, sizeof(uid), "%llu%s", (unsigned long long)cli_number(m, "uid"),
 		    json_object_get(m, "socket") != NULL ? ", through its own socket" : "");
 		put_field(cli, "from uid", uid);
 	}
-	put_time(cli, "accepted", number_of(m, "time"));
-	put_time(cli, "kept until", number_of(m, "until"));
+	put_time(cli, "accepted", cli_number(m, "time"));
+	put_time(cli, "kept until", cli_number(m, "until"));
 	(void)putchar('\n');
 	print_recipients(cli, m, true);
 	if (json_array_size(attempts) > 0)
@@ -277,9 +251,8 @@ int
 verb_queue_list(const struct cli *cli, const struct arguments *args)
 {
 	struct message *request = message_new(M_QUEUE_LIST);
-	json_t *messages, *m;
+	json_t *messages;
 	int status;
-	size_t i;
 
 	message_put_str(request, F_ACCOUNT, args->values[OPTION_ACCOUNT]);
 	status = put_choice(cli, args, request);
@@ -290,10 +263,8 @@ verb_queue_list(const struct cli *cli, const struct arguments *args)
 	status = gather(cli, request, &messages);
 	if (status == EX_OK && cli->json)
 		return cli_print_json(json_pack("{s:o}", "messages", messages), EX_OK);
-	if (status == EX_OK && json_array_size(messages) == 0)
-		(void)puts("The queue is empty.");
 	if (status == EX_OK)
-		json_array_foreach(messages, i, m) print_line(cli, m);
+		print_messages(cli, messages);
 	json_decref(messages);
 	return status;
 }
@@ -392,9 +363,7 @@ static int
 act(const struct cli *cli, const struct arguments *args, const char *action, const char *id,
     const char *account, const char *to)
 {
-	CLEANUP_LINK struct link l = LINK_INIT;
-	CLEANUP_MESSAGE struct message *done = NULL;
-	struct message *m = message_new(M_QUEUE_ACT);
+	CLEANUP_MESSAGE struct message *done = NULL, *m = message_new(M_QUEUE_ACT);
 	bool whole;
 	int status;
 
@@ -403,14 +372,10 @@ act(const struct cli *cli, const struct arguments *args, const char *action, con
 	message_put_str(m, F_ACCOUNT, account);
 	message_put_str(m, F_TO_ACCOUNT, to);
 	status = put_choice(cli, args, m);
-	if (status == EX_OK)
-		status = link_open(&l, cli, ROLE_QUEUE, QUEUE_PATIENCE);
-	if (status != EX_OK) {
-		(void)message_free(m);
+	if (status != EX_OK)
 		return status;
-	}
 	whole = !message_has(m, F_SERVICE) && !message_has(m, F_OLDER) && to == NULL;
-	status = link_list(&l, m, NULL, NULL, &done);
+	status = link_ask(cli, ROLE_QUEUE, QUEUE_PATIENCE, TAKE_PTR(m), NULL, NULL, &done);
 	if (status == EX_OK)
 		status = link_done(cli, done);
 	return status != EX_OK ? status

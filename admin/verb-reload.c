@@ -7,13 +7,11 @@ enum { RELOAD_PATIENCE = 60 };
 int
 verb_reload(const struct cli *cli, const struct arguments *args)
 {
-	CLEANUP_LINK struct link l = LINK_INIT;
 	CLEANUP_MESSAGE struct message *done = NULL;
-	int status = link_open(&l, cli, ROLE_QUEUE, RELOAD_PATIENCE);
+	int status = link_ask(
+	    cli, ROLE_QUEUE, RELOAD_PATIENCE, message_new(M_CLIENT_RELOAD), NULL, NULL, &done);
 	const char *warnings;
 
-	if (status == EX_OK)
-		status = link_list(&l, message_new(M_CLIENT_RELOAD), NULL, NULL, &done);
 	if (status == EX_OK)
 		status = link_done(cli, done);
 	if (status != EX_OK)

@@ -36,10 +36,8 @@ wipe_free(void *p)
 static int
 put_key_file(const struct cli *cli, struct message *m, const json_t *file)
 {
-	const char *type = json_string_value(json_object_get(file, "type")),
-		   *key = json_string_value(json_object_get(file, "private_key")),
-		   *id = json_string_value(json_object_get(file, "private_key_id")),
-		   *email = json_string_value(json_object_get(file, "client_email"));
+	const char *type = cli_text(file, "type"), *key = cli_text(file, "private_key"),
+		   *id = cli_text(file, "private_key_id"), *email = cli_text(file, "client_email");
 
 	if (type == NULL || strcmp(type, "service_account") != 0 || key == NULL || email == NULL)
 		return cli_fail(cli, EX_DATAERR,

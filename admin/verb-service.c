@@ -14,8 +14,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "admin/output.h"
-
 enum { SERVICE_PATIENCE = 30, GROUPS_MAX = 512 };
 
 /* ---- list ---- */
@@ -74,34 +72,21 @@ static int
 take_service(void *arg, const struct message *m)
 {
 	json_t *o;
+	int status;
 
 	if (message_type(m) != M_ROW_SERVICE)
 		return EX_OK;
-	o = json_object();
-	if (o == NULL || cli_json_fields(o, m, service_columns, ARRAY_SIZE(service_columns)) < 0 ||
-	    json_object_set_new(o, "users", names_of(m, F_USER)) < 0 ||
-	    json_object_set_new(o, "groups", names_of(m, F_GROUP)) < 0 ||
-	    json_object_set_new(o, "accounts", list_of(m, F_ACCOUNT)) < 0 ||
-	    json_object_set_new(o, "senders", list_of(m, F_SENDERS)) < 0 ||
-	    json_object_set_new(o, "recipients", list_of(m, F_RECIPIENTS)) < 0 ||
-	    json_object_set_new(
-		o, "password", json_boolean(message_u64(m, F_PASSWORD_ALLOWED, 0) != 0)) < 0) {
-		json_decref(o);
+	status = cli_add_row(arg, m, service_columns, ARRAY_SIZE(service_columns), &o);
+	if (status == EX_OK &&
+	    (json_object_set_new(o, "users", names_of(m, F_USER)) < 0 ||
+		json_object_set_new(o, "groups", names_of(m, F_GROUP)) < 0 ||
+		json_object_set_new(o, "accounts", list_of(m, F_ACCOUNT)) < 0 ||
+		json_object_set_new(o, "senders", list_of(m, F_SENDERS)) < 0 ||
+		json_object_set_new(o, "recipients", list_of(m, F_RECIPIENTS)) < 0 ||
+		json_object_set_new(
+		    o, "password", json_boolean(message_u64(m, F_PASSWORD_ALLOWED, 0) != 0)) < 0))
 		return EX_OSERR;
-	}
-	return json_array_append_new(arg, o) < 0 ? EX_OSERR : EX_OK;
-}
-
-static const char *
-text_of(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
-static uint64_t
-number_of(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
+	return status;
 }
 
 /* Appends "kind a, b" to a line whose parts are divided by "; ". */
@@ -127,23 +112,19 @@ add(struct buf *line, const char *text)
 static void
 put_line(const struct cli *cli, const char *name, const struct buf *line)
 {
-	if (line->len == 0)
-		return;
-	(void)printf("    %-11s", name);
-	cli_put(cli, COLOUR_NONE, buf_str(line), 0);
-	(void)putchar('\n');
+	cli_put_field(cli, 4, name, 11, COLOUR_NONE, buf_str(line));
 }
 
 static void
 print_callers(const struct cli *cli, const json_t *o)
 {
 	CLEANUP_BUF struct buf line = BUF_INIT(16 * 1024);
-	uint64_t made = number_of(o, "password_made");
+	uint64_t made = cli_number(o, "password_made");
 	char text[128], when[64];
 
 	join(&line, "users ", json_object_get(o, "users"));
 	join(&line, "groups ", json_object_get(o, "groups"));
-	if (text_of(o, "socket") != NULL)
+	if (cli_text(o, "socket") != NULL)
 		add(&line, "through its own socket");
 	if (json_is_true(json_object_get(o, "password"))) {
 		cli_relative_time(made, (uint64_t)time(NULL), when, sizeof(when));
@@ -159,7 +140,7 @@ static void
 print_senders(const struct cli *cli, const json_t *o)
 {
 	CLEANUP_BUF struct buf line = BUF_INIT(16 * 1024);
-	const char *from = text_of(o, "from");
+	const char *from = cli_text(o, "from");
 
 	join(&line, "", json_object_get(o, "senders"));
 	if (line.len == 0)
@@ -175,27 +156,23 @@ print_senders(const struct cli *cli, const json_t *o)
 static void
 print_limits(const struct cli *cli, const json_t *o)
 {
+	static const struct {
+		const char *key, *unit;
+	} limits[] = {{"rate_minute", "/min"}, {"rate_day", "/day"},
+	    {"recipients_max", " recipients a message"}, {"max_size", " a message"}};
 	CLEANUP_BUF struct buf line = BUF_INIT(512);
-	char size[24], text[64];
 
-	if (number_of(o, "rate_minute") > 0) {
-		(void)snprintf(text, sizeof(text), "%llu/min",
-		    (unsigned long long)number_of(o, "rate_minute"));
-		add(&line, text);
-	}
-	if (number_of(o, "rate_day") > 0) {
-		(void)snprintf(
-		    text, sizeof(text), "%llu/day", (unsigned long long)number_of(o, "rate_day"));
-		add(&line, text);
-	}
-	if (number_of(o, "recipients_max") > 0) {
-		(void)snprintf(text, sizeof(text), "%llu recipients a message",
-		    (unsigned long long)number_of(o, "recipients_max"));
-		add(&line, text);
-	}
-	if (number_of(o, "max_size") > 0) {
-		cli_size(number_of(o, "max_size"), size, sizeof(size));
-		(void)snprintf(text, sizeof(text), "%s a message", size);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		uint64_t value = cli_number(o, limits[i].key);
+		char number[32], text[64];
+
+		if (value == 0)
+			continue;
+		if (strcmp(limits[i].key, "max_size") == 0)
+			cli_size(value, number, sizeof(number));
+		else
+			(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)value);
+		(void)snprintf(text, sizeof(text), "%s%s", number, limits[i].unit);
 		add(&line, text);
 	}
 	put_line(cli, "limits", &line);
@@ -205,10 +182,10 @@ static void
 print_service(const struct cli *cli, const json_t *o)
 {
 	CLEANUP_BUF struct buf accounts = BUF_INIT(16 * 1024), recipients = BUF_INIT(16 * 1024);
-	const char *mode = text_of(o, "mode");
-	uint64_t accepted = number_of(o, "accepted");
+	const char *mode = cli_text(o, "mode");
+	uint64_t accepted = cli_number(o, "accepted");
 
-	cli_put(cli, COLOUR_BOLD, text_of(o, "service"), 0);
+	cli_put(cli, COLOUR_BOLD, cli_text(o, "service"), 0);
 	(void)printf("  %s, %llu message%s since frankd started\n", mode == NULL ? "" : mode,
 	    (unsigned long long)accepted, accepted == 1 ? "" : "s");
 	print_callers(cli, o);
@@ -223,12 +200,9 @@ print_service(const struct cli *cli, const json_t *o)
 int
 service_rows(const struct cli *cli, json_t **ret)
 {
-	CLEANUP_LINK struct link l = LINK_INIT;
-	int status = link_open(&l, cli, ROLE_QUEUE, SERVICE_PATIENCE);
-
 	*ret = json_array();
-	return status == EX_OK ? link_list(&l, message_new(M_STATUS), take_service, *ret, NULL)
-			       : status;
+	return link_ask(
+	    cli, ROLE_QUEUE, SERVICE_PATIENCE, message_new(M_STATUS), take_service, *ret, NULL);
 }
 
 int
@@ -274,7 +248,7 @@ static const struct column decision_columns[] = {
 static int
 take_explanation(void *arg, const struct message *m)
 {
-	json_t *all = arg, *rule;
+	json_t *all = arg;
 
 	if (message_type(m) == M_ROW_DECISION)
 		return cli_json_fields(all, m, decision_columns, ARRAY_SIZE(decision_columns)) < 0
@@ -282,12 +256,8 @@ take_explanation(void *arg, const struct message *m)
 			   : EX_OK;
 	if (message_type(m) != M_ROW_RULE)
 		return EX_OK;
-	rule = json_object();
-	if (rule == NULL || cli_json_fields(rule, m, rule_columns, ARRAY_SIZE(rule_columns)) < 0) {
-		json_decref(rule);
-		return EX_OSERR;
-	}
-	return json_array_append_new(json_object_get(all, "rules"), rule) < 0 ? EX_OSERR : EX_OK;
+	return cli_add_row(
+	    json_object_get(all, "rules"), m, rule_columns, ARRAY_SIZE(rule_columns), NULL);
 }
 
 /* The user of that name or number, and the groups that it is in. */
@@ -330,49 +300,48 @@ static void
 print_explanation(const struct cli *cli, const json_t *all)
 {
 	const json_t *rules = json_object_get(all, "rules"), *rule;
-	const char *decision = text_of(all, "decision"), *account = text_of(all, "account");
+	const char *decision = cli_text(all, "decision"), *account = cli_text(all, "account");
 	bool accepted = decision != NULL && strcmp(decision, "accept") == 0;
 	size_t i;
 
 	json_array_foreach(rules, i, rule)
 	{
-		const char *state = text_of(rule, "state");
+		const char *state = cli_text(rule, "state");
 
 		(void)printf("%3zu. ", i + 1);
-		cli_put(cli, COLOUR_BOLD, text_of(rule, "service"), 16);
+		cli_put(cli, COLOUR_BOLD, cli_text(rule, "service"), 16);
 		cli_put(cli, rule_colour(state), state, 13);
-		cli_put(cli, COLOUR_NONE, text_of(rule, "text"), 0);
+		cli_put(cli, COLOUR_NONE, cli_text(rule, "text"), 0);
 		(void)putchar('\n');
 	}
 	(void)putchar('\n');
 	if (accepted) {
 		cli_put(cli, COLOUR_GOOD, "Accepted", 0);
 		(void)fputs(" by ", stdout);
-		cli_put(cli, COLOUR_BOLD, text_of(all, "service"), 0);
+		cli_put(cli, COLOUR_BOLD, cli_text(all, "service"), 0);
 		(void)fputs(": From ", stdout);
-		cli_put(cli, COLOUR_NONE, text_of(all, "from"), 0);
+		cli_put(cli, COLOUR_NONE, cli_text(all, "from"), 0);
 		(void)fputs(", envelope ", stdout);
-		cli_put(cli, COLOUR_NONE, text_of(all, "sender"), 0);
+		cli_put(cli, COLOUR_NONE, cli_text(all, "sender"), 0);
 		if (account != NULL && *account != '\0') {
 			(void)fputs(", account ", stdout);
 			cli_put(cli, COLOUR_NONE, account, 0);
 		}
-		if (strcmp(text_of(all, "mode"), "capture") == 0)
+		if (strcmp(cli_text(all, "mode"), "capture") == 0)
 			(void)fputs("; captured, not sent", stdout);
 	} else {
 		cli_put(cli, COLOUR_BAD, "Refused", 0);
 		(void)fputs(" with ", stdout);
-		cli_put(cli, COLOUR_NONE, text_of(all, "reply"), 0);
+		cli_put(cli, COLOUR_NONE, cli_text(all, "reply"), 0);
 	}
 	(void)fputs(".\n", stdout);
-	cli_put_lines(cli, text_of(all, "text"), 4);
+	cli_put_lines(cli, cli_text(all, "text"), 4);
 }
 
 int
 verb_service_explain(const struct cli *cli, const struct arguments *args)
 {
-	CLEANUP_LINK struct link l = LINK_INIT;
-	struct message *m = message_new(M_SERVICE_EXPLAIN);
+	CLEANUP_MESSAGE struct message *m = message_new(M_SERVICE_EXPLAIN);
 	json_t *all =
 	    json_pack("{s:s, s:s, s:[]}", "user", args->words[2], "asked", args->words[3], "rules");
 	const char *sender = strcmp(args->words[3], "<>") == 0 ? "" : args->words[3];
@@ -384,15 +353,10 @@ verb_service_explain(const struct cli *cli, const struct arguments *args)
 		message_put_str(m, F_RCPT, args->words[4]);
 	message_put_str(m, F_SOCKET_NAME, args->values[OPTION_SOCKET]);
 	if (status == EX_OK)
-		status = link_open(&l, cli, ROLE_QUEUE, SERVICE_PATIENCE);
-	if (status != EX_OK) {
-		(void)message_free(m);
-		json_decref(all);
-		return status;
-	}
-	status = link_list(&l, m, take_explanation, all, NULL);
+		status = link_ask(
+		    cli, ROLE_QUEUE, SERVICE_PATIENCE, TAKE_PTR(m), take_explanation, all, NULL);
 	accepted =
-	    text_of(all, "decision") != NULL && strcmp(text_of(all, "decision"), "accept") == 0;
+	    cli_text(all, "decision") != NULL && strcmp(cli_text(all, "decision"), "accept") == 0;
 	if (status == EX_OK && cli->json)
 		return cli_print_json(all, accepted ? EX_OK : EX_NOPERM);
 	if (status == EX_OK) {
@@ -411,27 +375,20 @@ print_password(const struct cli *cli, const char *service, const struct message 
 	CLEANUP_SECRET struct secret *password = message_secret(m, F_SECRET);
 	uint64_t before = message_u64(m, F_PASSWORD_TIME, 0);
 	char head[128], when[64];
-	int r;
+	int status;
 
 	if (password == NULL)
 		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
-	/* a name and a password of ours hold nothing that JSON would quote */
+	/* the name of a service holds nothing that JSON would quote */
 	(void)snprintf(head, sizeof(head), "{\"service\": \"%s\", \"password\": \"", service);
-	(void)fflush(stdout);
-	r = cli->json ? output_whole(STDOUT_FILENO, head, strlen(head)) : 0;
-	if (r == 0)
-		r = output_whole(STDOUT_FILENO, secret_bytes(password), secret_len(password));
-	if (r == 0)
-		r = output_whole(STDOUT_FILENO, cli->json ? "\"}\n" : "\n", cli->json ? 3 : 1);
-	if (r < 0)
-		return cli_fail(cli, EX_IOERR, NULL, "standard output: %s", strerror(-r));
-	if (cli->json)
-		return EX_OK;
-	(void)fprintf(
-	    stderr, "It is shown this once. The program logs in as \"%s\" with it.\n", service);
+	status = cli_print_secret(cli, password, head, "\"}\n");
+	if (status != EX_OK || cli->json)
+		return status;
+	(void)fprintf(stderr,
+	    "This password is shown once. The program logs in as \"%s\" with it.\n", service);
 	cli_relative_time(before, (uint64_t)time(NULL), when, sizeof(when));
 	if (before > 0)
-		(void)fprintf(stderr, "The one made %s is good no more.\n", when);
+		(void)fprintf(stderr, "The password made %s no longer works.\n", when);
 	return EX_OK;
 }
 
@@ -439,30 +396,24 @@ int
 verb_service_password(const struct cli *cli, const struct arguments *args)
 {
 	CLEANUP_LINK struct link l = LINK_INIT;
-	CLEANUP_MESSAGE struct message *answer = NULL;
-	struct message *m = message_new(M_SERVICE_PASSWORD);
+	CLEANUP_MESSAGE struct message *answer = NULL, *m = message_new(M_SERVICE_PASSWORD);
 	bool revoke = arguments_has(args, OPTION_REVOKE);
 	int status = link_open(&l, cli, ROLE_QUEUE, SERVICE_PATIENCE);
 
 	message_put_str(m, F_SERVICE, args->words[2]);
 	message_put_str(m, F_ACTION, revoke ? "revoke" : "new");
-	if (status != EX_OK) {
-		(void)message_free(m);
-		return status;
-	}
-	status = link_send(&l, m);
 	if (status == EX_OK)
-		status = link_receive(&l, &answer);
+		status = link_exchange(
+		    &l, TAKE_PTR(m), revoke ? M_QUEUE_DONE : M_SERVICE_SECRET, "password", &answer);
+	if (status == EX_OK && revoke)
+		status = link_done(cli, answer);
 	if (status != EX_OK)
 		return status;
-	if (message_type(answer) == M_SERVICE_SECRET)
+	if (!revoke)
 		return print_password(cli, message_str(answer, F_SERVICE), answer);
-	status = link_done(cli, answer);
-	if (status != EX_OK)
-		return status;
 	if (cli->json)
 		return cli_print_json(
 		    json_pack("{s:s, s:b}", "service", args->words[2], "revoked", 1), EX_OK);
-	(void)printf("The password of %s is good no more.\n", args->words[2]);
+	(void)printf("The password of %s no longer works.\n", args->words[2]);
 	return EX_OK;
 }

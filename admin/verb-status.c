@@ -6,6 +6,7 @@
  * are asked and joined by the account's name. Where keeper does not let the caller see credentials,
  * the mail is shown all the same.
  */
+#include "admin/table.h"
 #include "admin/verbs.h"
 
 #include <string.h>
@@ -72,57 +73,36 @@ struct gathered {
 };
 
 static int
-add_account(struct gathered *g, const struct message *m)
-{
-	json_t *o = json_object();
-
-	if (o == NULL || cli_json_fields(o, m, account_columns, ARRAY_SIZE(account_columns)) < 0 ||
-	    json_object_set(g->by_name, message_str(m, F_ACCOUNT), o) < 0) {
-		json_decref(o);
-		return EX_OSERR;
-	}
-	return json_array_append_new(g->accounts, o) < 0 ? EX_OSERR : EX_OK;
-}
-
-static int
-add_object(json_t *list, const struct message *m, const struct column *columns, size_t count)
-{
-	json_t *o = json_object();
-
-	if (o == NULL || cli_json_fields(o, m, columns, count) < 0) {
-		json_decref(o);
-		return EX_OSERR;
-	}
-	return json_array_append_new(list, o) < 0 ? EX_OSERR : EX_OK;
-}
-
-static int
 take_row(void *arg, const struct message *m)
 {
 	struct gathered *g = arg;
+	const char *account = message_str(m, F_ACCOUNT);
 	json_t *o;
+	int status;
 
 	switch (message_type(m)) {
 	case M_ROW_PROBLEM:
-		return add_object(g->problems, m, problem_columns, ARRAY_SIZE(problem_columns));
+		return cli_add_row(
+		    g->problems, m, problem_columns, ARRAY_SIZE(problem_columns), NULL);
 	case M_ROW_ACCOUNT:
-		return add_account(g, m);
+		status =
+		    cli_add_row(g->accounts, m, account_columns, ARRAY_SIZE(account_columns), &o);
+		return status == EX_OK && json_object_set(g->by_name, account, o) < 0 ? EX_OSERR
+										      : status;
 	case M_ROW_SERVICE:
-		return add_object(g->services, m, service_columns, ARRAY_SIZE(service_columns));
+		return cli_add_row(
+		    g->services, m, service_columns, ARRAY_SIZE(service_columns), NULL);
 	case M_ROW_CREDENTIAL:
+		/* an account that queue did not name (reload in between) is left out */
+		if (json_object_get(g->by_name, account) == NULL)
+			return EX_OK;
 		o = json_object();
-		if (o == NULL ||
-		    cli_json_fields(o, m, credential_columns, ARRAY_SIZE(credential_columns)) < 0) {
+		if (cli_json_fields(o, m, credential_columns, ARRAY_SIZE(credential_columns)) < 0 ||
+		    json_object_set(json_object_get(g->by_name, account), "credential", o) < 0) {
 			json_decref(o);
 			return EX_OSERR;
 		}
-		/* an account that queue did not name (reload in between) is left out */
-		if (json_object_get(g->by_name, message_str(m, F_ACCOUNT)) == NULL)
-			json_decref(o);
-		else
-			(void)json_object_set_new(
-			    json_object_get(g->by_name, message_str(m, F_ACCOUNT)), "credential",
-			    o);
+		json_decref(o);
 		return EX_OK;
 	default:
 		return EX_OK;
@@ -132,7 +112,6 @@ take_row(void *arg, const struct message *m)
 static int
 gather(const struct cli *cli, const char *account, struct gathered *g)
 {
-	CLEANUP_LINK struct link queue = LINK_INIT, keeper = LINK_INIT;
 	CLEANUP_MESSAGE struct message *done = NULL;
 	struct message *m;
 	int status;
@@ -140,18 +119,15 @@ gather(const struct cli *cli, const char *account, struct gathered *g)
 	*g = (struct gathered){json_array(), json_array(), json_array(), json_object()};
 	if (g->problems == NULL || g->accounts == NULL || g->services == NULL || g->by_name == NULL)
 		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
-	status = link_open(&queue, cli, ROLE_QUEUE, STATUS_PATIENCE);
-	if (status == EX_OK)
-		status = link_list(&queue, message_new(M_STATUS), take_row, g, NULL);
-	if (status == EX_OK)
-		status = link_open(&keeper, cli, ROLE_KEEPER, STATUS_PATIENCE);
+	status =
+	    link_ask(cli, ROLE_QUEUE, STATUS_PATIENCE, message_new(M_STATUS), take_row, g, NULL);
 	if (status != EX_OK)
 		return status;
 	m = message_new(M_KEEPER_STATUS);
 	message_put_str(m, F_ACCOUNT, account);
-	/* its refusal (a caller without rights, an account gone meanwhile) leaves the queue's part
-	 */
-	return link_list(&keeper, m, take_row, g, &done);
+	/* where keeper refuses (the caller has no right, or the account went meanwhile), what queue
+	 * said is shown all the same */
+	return link_ask(cli, ROLE_KEEPER, STATUS_PATIENCE, m, take_row, g, &done);
 }
 
 static void
@@ -165,67 +141,29 @@ gathered_clear(struct gathered *g)
 
 /* ---- for people ---- */
 
+/* The state of the credential in one phrase. */
 static const char *
-text_of(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
-static uint64_t
-number_of(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-static unsigned
-width_of(const json_t *list, const char *key, const char *title)
-{
-	size_t width = strlen(title), i;
-	const json_t *o;
-
-	json_array_foreach(list, i, o)
-	{
-		const char *s = text_of(o, key);
-
-		if (s != NULL && strlen(s) > width)
-			width = strlen(s);
-	}
-	return (unsigned)(width > 40 ? 40 : width) + 2;
-}
-
-/* What is to be said of a credential in one phrase. */
-static void
-describe_credential(const json_t *o, char *ret, size_t size)
+describe_credential(const json_t *o, char *scratch, size_t size)
 {
 	const json_t *c = json_object_get(o, "credential");
-	const char *state = text_of(c, "state");
-	uint64_t until = number_of(c, "until");
+	const char *state = cli_text(c, "state");
+	uint64_t until = cli_number(c, "until");
 	char when[64];
 
-	cli_relative_time(until, (uint64_t)time(NULL), when, sizeof(when));
 	if (state == NULL)
-		(void)snprintf(ret, size, "-");
-	else if (until > 0 && (strcmp(state, "active") == 0 || strcmp(state, "refreshing") == 0))
-		(void)snprintf(ret, size, "token ends %s", when);
-	else
-		(void)snprintf(ret, size, "%s", state);
+		return "-";
+	if (until == 0 || (strcmp(state, "active") != 0 && strcmp(state, "refreshing") != 0))
+		return state;
+	cli_relative_time(until, (uint64_t)time(NULL), when, sizeof(when));
+	(void)snprintf(scratch, size, "token ends %s", when);
+	return scratch;
 }
 
 static void
 print_words(const struct cli *cli, const json_t *o)
 {
-	const char *text = text_of(o, "text"), *next = text_of(o, "next");
-
-	if (text != NULL) {
-		(void)fputs("    ", stdout);
-		cli_put(cli, COLOUR_NONE, text, 0);
-		(void)putchar('\n');
-	}
-	if (next != NULL) {
-		(void)fputs("    Next: ", stdout);
-		cli_put(cli, COLOUR_BOLD, next, 0);
-		(void)putchar('\n');
-	}
+	cli_put_field(cli, 4, "", 0, COLOUR_NONE, cli_text(o, "text"));
+	cli_put_field(cli, 4, "Next:", 6, COLOUR_BOLD, cli_text(o, "next"));
 }
 
 static void
@@ -236,84 +174,57 @@ print_problems(const struct cli *cli, const json_t *problems)
 
 	json_array_foreach(problems, i, o)
 	{
-		cli_put(cli, COLOUR_BAD, text_of(o, "text"), 0);
-		(void)fputs("\n    Next: ", stdout);
-		cli_put(cli, COLOUR_BOLD, text_of(o, "next"), 0);
-		(void)fputs("\n\n", stdout);
+		cli_put_field(cli, 0, "", 0, COLOUR_BAD, cli_text(o, "text"));
+		cli_put_field(cli, 4, "Next:", 6, COLOUR_BOLD, cli_text(o, "next"));
+		(void)putchar('\n');
 	}
+}
+
+static void
+print_below(const struct cli *cli, const json_t *o)
+{
+	const json_t *credential = json_object_get(o, "credential");
+
+	print_words(cli, o);
+	cli_put_field(cli, 4, "Soon:", 6, COLOUR_WARN, cli_text(o, "warning"));
+	/* both roles may say the same: keeper reports to queue */
+	if (!json_equal(json_object_get(credential, "text"), json_object_get(o, "text")))
+		print_words(cli, credential);
 }
 
 static void
 print_accounts(const struct cli *cli, const json_t *accounts)
 {
-	unsigned name = width_of(accounts, "account", "ACCOUNT"),
-		 state = width_of(accounts, "state", "STATE");
-	unsigned mailbox = width_of(accounts, "mailbox", "MAILBOX");
-	size_t i;
-	const json_t *o;
+	static const struct table_column columns[] = {
+	    {"ACCOUNT", "account", CELL_BOLD, 0, NULL},
+	    {"MAILBOX", "mailbox", CELL_TEXT, 0, NULL},
+	    {"STATE", "state", CELL_STATE, 0, NULL},
+	    {"QUEUED", "queued", CELL_NUMBER, 8, NULL},
+	    {"CREDENTIAL", NULL, CELL_TEXT, 0, describe_credential},
+	};
 
-	if (json_array_size(accounts) == 0) {
+	if (json_array_size(accounts) == 0)
 		(void)puts("No account is configured, or none that you may see.\n"
 			   "    Next: `frank service explain USER SENDER` says which service takes "
 			   "your mail, and why the others do not. An administrator adds an account "
 			   "with `frank account add`, and you to the users of a service in the "
 			   "configuration.");
-		return;
-	}
-	cli_put(cli, COLOUR_DIM, "ACCOUNT", name);
-	cli_put(cli, COLOUR_DIM, "MAILBOX", mailbox);
-	cli_put(cli, COLOUR_DIM, "STATE", state);
-	cli_put(cli, COLOUR_DIM, "QUEUED", 8);
-	cli_put(cli, COLOUR_DIM, "CREDENTIAL", 0);
-	(void)putchar('\n');
-	json_array_foreach(accounts, i, o)
-	{
-		const json_t *credential = json_object_get(o, "credential");
-		const char *s = text_of(o, "state");
-		char phrase[96], queued[24];
-
-		describe_credential(o, phrase, sizeof(phrase));
-		(void)snprintf(
-		    queued, sizeof(queued), "%llu", (unsigned long long)number_of(o, "queued"));
-		cli_put(cli, COLOUR_BOLD, text_of(o, "account"), name);
-		cli_put(cli, COLOUR_NONE, text_of(o, "mailbox"), mailbox);
-		cli_put(cli, cli_state_colour(s == NULL ? "" : s), s, state);
-		cli_put(cli, COLOUR_NONE, queued, 8);
-		cli_put(cli, COLOUR_NONE, phrase, 0);
-		(void)putchar('\n');
-		print_words(cli, o);
-		if (text_of(o, "warning") != NULL) {
-			(void)fputs("    Soon: ", stdout);
-			cli_put(cli, COLOUR_WARN, text_of(o, "warning"), 0);
-			(void)putchar('\n');
-		}
-		/* both roles may say the same: keeper told queue */
-		if (credential != NULL &&
-		    !json_equal(json_object_get(credential, "text"), json_object_get(o, "text")))
-			print_words(cli, credential);
-	}
+	else
+		table_print(cli, accounts, columns, ARRAY_SIZE(columns), print_below);
 }
 
 static void
 print_services(const struct cli *cli, const json_t *services)
 {
-	unsigned name = width_of(services, "service", "SERVICE"),
-		 mode = width_of(services, "mode", "MODE");
-	size_t i;
-	const json_t *o;
+	static const struct table_column columns[] = {
+	    {"SERVICE", "service", CELL_BOLD, 0, NULL},
+	    {"MODE", "mode", CELL_TEXT, 0, NULL},
+	    {"", "text", CELL_TEXT, 0, NULL},
+	};
 
-	if (json_array_size(services) == 0)
-		return; /* none, or not for this caller's eyes */
-	cli_put(cli, COLOUR_DIM, "SERVICE", name);
-	cli_put(cli, COLOUR_DIM, "MODE", mode);
-	(void)putchar('\n');
-	json_array_foreach(services, i, o)
-	{
-		cli_put(cli, COLOUR_BOLD, text_of(o, "service"), name);
-		cli_put(cli, COLOUR_NONE, text_of(o, "mode"), mode);
-		cli_put(cli, COLOUR_NONE, text_of(o, "text"), 0);
-		(void)putchar('\n');
-	}
+	/* there may be none for this caller's eyes */
+	if (json_array_size(services) > 0)
+		table_print(cli, services, columns, ARRAY_SIZE(columns), NULL);
 }
 
 /* ---- the verbs ---- */

@@ -201,7 +201,7 @@ static const char *
 state_of(const json_t *message)
 {
 	const json_t *recipient = json_array_get(json_object_get(message, "recipients"), 0);
-	const char *state = json_string_value(json_object_get(recipient, "state"));
+	const char *state = cli_text(recipient, "state");
 
 	return state == NULL ? "" : state;
 }
@@ -261,8 +261,8 @@ conclude(const struct cli *cli, json_t *message)
 	queue_print(cli, message);
 	(void)puts(words);
 	if (status != EX_OK)
-		(void)printf("Next: frank transcript %s shows what was said.\n",
-		    json_string_value(json_object_get(message, "id")));
+		(void)printf(
+		    "Next: frank transcript %s shows what was said.\n", cli_text(message, "id"));
 	json_decref(message);
 	return status;
 }
@@ -272,16 +272,15 @@ static int
 refuse_waiting(const struct cli *cli, const json_t *account)
 {
 	static const char *const waiting[] = {"held", "needs-authorization", "client-error"};
-	const char *state = json_string_value(json_object_get(account, "state"));
-	const char *text = json_string_value(json_object_get(account, "text"));
-	const char *next = json_string_value(json_object_get(account, "next"));
+	const char *state = cli_text(account, "state");
+	const char *text = cli_text(account, "text");
+	const char *next = cli_text(account, "next");
 
 	for (size_t i = 0; state != NULL && i < ARRAY_SIZE(waiting); i++)
 		if (strcmp(state, waiting[i]) == 0)
 			return cli_fail(cli, strcmp(state, "held") == 0 ? EX_TEMPFAIL : EX_NOPERM,
-			    next, "%s sends nothing now (%s): %s",
-			    json_string_value(json_object_get(account, "account")), state,
-			    text == NULL ? "its mail waits" : text);
+			    next, "%s sends nothing now (%s): %s", cli_text(account, "account"),
+			    state, text == NULL ? "its mail waits" : text);
 	return EX_OK;
 }
 
@@ -295,7 +294,7 @@ verb_test(const struct cli *cli, const struct arguments *args)
 
 	if (status != EX_OK)
 		return status;
-	mailbox = json_string_value(json_object_get(known, "mailbox"));
+	mailbox = cli_text(known, "mailbox");
 	recipient = args->count > 2 ? args->words[2] : mailbox;
 	if (mailbox == NULL || !is_plain(mailbox))
 		status = cli_fail(cli, EX_CONFIG, "give it one in the configuration",

@@ -176,7 +176,7 @@ def by_password(w):
     check('a restart keeps it', w.talk('strict', login=('grafana', secret)) is None)
     r = w.password('grafana')
     new = r.stdout.strip()
-    check('a new one: the old one ends', 'good no more' in r.stderr and (w.talk('strict', login=('grafana', secret)) or [0])[0] == 535 and w.talk('strict', login=('grafana', new)) is None, r.stderr)
+    check('a new one: the old one ends', 'no longer works' in r.stderr and (w.talk('strict', login=('grafana', secret)) or [0])[0] == 535 and w.talk('strict', login=('grafana', new)) is None, r.stderr)
     with w.connect('strict') as s:
         s.login('grafana', new)
         r = w.password('grafana', '--revoke')
