@@ -235,8 +235,8 @@ note(struct smtp_client *c, struct smtp_job *j, bool must, const char *prefix, c
 	}
 }
 
-static void
-note_format(struct smtp_client *c, struct smtp_job *j, bool must, const char *format, ...)
+static void PRINTF_LIKE(4, 5)
+    note_format(struct smtp_client *c, struct smtp_job *j, bool must, const char *format, ...)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(8 * TRANSCRIPT_LINE);
 	va_list ap;
@@ -661,8 +661,7 @@ static bool PRINTF_LIKE(3, 0)
 }
 
 /* Appends a command line of the session's own and notes it. Ends the session when memory is out. */
-static void
-send_command(struct smtp_client *c, const char *format, ...)
+static void PRINTF_LIKE(2, 3) send_command(struct smtp_client *c, const char *format, ...)
 {
 	va_list ap;
 
