@@ -97,16 +97,27 @@ certificate_fault(long verify)
 	}
 }
 
+/* Was there a connection, over which the request could go? Not every libcurl gives a time for one that is used again. */
+static bool
+was_connected(const struct http_transfer *t)
+{
+	curl_off_t ready = 0;
+	long sent = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
+	return ready > 0 || sent > 0;
+}
+
 /* Which fault it is for the table of verdicts. */
 static void
 name_fault(struct http_transfer *t, CURLcode code)
 {
-	curl_off_t ready = 0;
+	bool connected = was_connected(t);
 	long number = 0;
 
-	(void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
-	t->stage = ready > 0 ? SMTP_STAGE_API : SMTP_STAGE_CONNECT;
-	t->kind = ready > 0 ? SMTP_FAULT_CLOSED : SMTP_FAULT_UNREACHABLE;
+	t->stage = connected ? SMTP_STAGE_API : SMTP_STAGE_CONNECT;
+	t->kind = connected ? SMTP_FAULT_CLOSED : SMTP_FAULT_UNREACHABLE;
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 		t->stage = SMTP_STAGE_DNS;
@@ -118,7 +129,7 @@ name_fault(struct http_transfer *t, CURLcode code)
 			t->kind = SMTP_FAULT_REFUSED;
 		break;
 	case CURLE_OPERATION_TIMEDOUT:
-		t->kind = ready > 0 ? SMTP_FAULT_TIMEOUT : SMTP_FAULT_CONNECT_TIMEOUT;
+		t->kind = connected ? SMTP_FAULT_TIMEOUT : SMTP_FAULT_CONNECT_TIMEOUT;
 		break;
 	case CURLE_PEER_FAILED_VERIFICATION:
 		(void)curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &number);
@@ -148,7 +159,6 @@ name_fault(struct http_transfer *t, CURLcode code)
 static void
 describe_fault(struct http_transfer *t, CURLcode code)
 {
-	curl_off_t connected = 0;
 	long number = 0;
 
 	name_fault(t, code);
@@ -163,8 +173,7 @@ describe_fault(struct http_transfer *t, CURLcode code)
 		    number == 0 ? "refused or unreachable" : strerror((int)number));
 		break;
 	case CURLE_OPERATION_TIMEDOUT:
-		(void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
-		if (connected == 0)
+		if (!was_connected(t))
 			(void)snprintf(t->fault, sizeof(t->fault),
 			    "no connection to %s within %d s", t->authority, HTTP_CONNECT_SECONDS);
 		else
