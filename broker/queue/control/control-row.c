@@ -163,8 +163,7 @@ put_given(struct message *m, enum field f, const char *text)
 
 /* What the reply that decided the attempt means, by the table as it is now. */
 static void
-put_attempt_verdict(
-    struct attempt_cursor *x, const struct spool_attempt_row *a, struct message *out)
+put_attempt_verdict(struct attempt_cursor *x, const struct spool_attempt *a, struct message *out)
 {
 	const struct queue_account *account =
 	    accounts_find(&x->client->control->q->accounts, x->message->account);
@@ -186,7 +185,7 @@ put_attempt_verdict(
 }
 
 static int
-row_attempt(void *arg, const struct spool_attempt_row *a)
+row_attempt(void *arg, const struct spool_attempt *a)
 {
 	struct attempt_cursor *x = arg;
 	struct message *out;

@@ -1,35 +1,43 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * spool.c: see spool.h; the tables are described in spool-schema.h.
+ * spool.c: see spool.h. The tables are described in schema.h; database.c opens them.
  *
  * Crash rules. A message is stored when the transaction with its rows is committed; a body in a
  * file is synced, name and content, before that. So a row never names a body that is not there; a
  * file without a row is left over from a crash or a refusal and is removed at start. A finished
  * message's body goes with the transaction that finishes it, its file after that.
  *
- * The database is locked exclusively for as long as it is open: nobody else needs it, the lock
- * costs a system call per transaction otherwise, and the log's index then lies in plain memory.
+ * A recipient that is SENDING when the spool is opened was handed to a network role whose answer
+ * nobody wrote down. Its server may have the message: whether it is tried again, where a recipient
+ * may get it twice, or held for a person, is the configuration's choice (in-doubt).
+ *
+ * What the open mail of each service takes is counted in memory (octets.h). The messages that were
+ * there when the spool was opened are added in steps; until the steps are through, a message that
+ * they have not reached counts neither when it is there nor when it goes.
  */
-#include "broker/queue/spool/spool-internal.h"
+#include "broker/queue/spool/spool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
-#include "broker/queue/spool/spool-schema.h"
-#include "broker/queue/spool/spool-vfs.h"
+#include "base/address.h"
+#include "broker/queue/spool/database.h"
+#include "broker/queue/spool/octets.h"
 
-enum {
-	APPLICATION_ID = 0x46726e6b, /* "Frnk" */
-	/* Pages of the log after which it is moved into the database: 8 MB. */
-	LOG_PAGES_MAX = 2048,
-	/* The same when there is time. Not at once: a log that begins anew costs the next message a
-	 * second sync. */
-	LOG_PAGES_IDLE = 512,
-	BUSY_MS = 5000,
+enum { PURGE_STEP = 200, OCTETS_STEP = 256, SQL_MAX = 2048 };
+
+struct spool {
+	struct database *db;
+	int bodies; /* the folder */
+	uint64_t last_id;
+	struct octets *octets;
+	uint64_t first_top;   /* the last id when it was opened */
+	uint64_t octets_seen; /* of those, which are in `octets` already */
 };
 
 static const char *const state_names[SPOOL_STATE_COUNT] = {
@@ -121,312 +129,33 @@ spool_message_state(const struct spool_message *m)
 	return SPOOL_DELIVERED;
 }
 
-/* ---- SQLite ---- */
-
-int
-spool_errno(int code)
-{
-	switch (code & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE:
-		return 0;
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return -EBADMSG;
-	case SQLITE_READONLY:
-		return -EROFS;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return -EBUSY;
-	case SQLITE_CANTOPEN:
-		return -EACCES;
-	default:
-		return -EIO;
-	}
-}
-
-int
-spool_run(struct spool *s, const char *sql)
-{
-	return spool_errno(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
-}
-
-sqlite3_stmt *
-spool_prepare(struct spool *s, enum spool_statement n, const char *sql)
-{
-	if (s->statements[n] == NULL &&
-	    sqlite3_prepare_v3(
-		s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->statements[n], NULL) != SQLITE_OK)
-		return NULL;
-	return s->statements[n];
-}
-
-int
-spool_step(struct spool *s, sqlite3_stmt *st)
-{
-	int code;
-
-	if (st == NULL)
-		return spool_errno(sqlite3_errcode(s->db));
-	code = sqlite3_step(st);
-	(void)sqlite3_reset(st);
-	(void)sqlite3_clear_bindings(st);
-	return spool_errno(code);
-}
-
-void
-spool_bind_text(sqlite3_stmt *st, int n, const char *text)
-{
-	if (text != NULL && *text != '\0')
-		(void)sqlite3_bind_text(st, n, text, -1, SQLITE_STATIC);
-}
-
-void
-spool_bind_time(sqlite3_stmt *st, int n, int64_t when, int64_t none)
-{
-	if (when != none)
-		(void)sqlite3_bind_int64(st, n, when);
-}
-
-int
-spool_number(struct spool *s, const char *sql, int64_t *ret)
-{
-	sqlite3_stmt *st;
-	int code = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
-
-	*ret = 0;
-	if (code != SQLITE_OK)
-		return spool_errno(code);
-	code = sqlite3_step(st);
-	*ret = code == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
-	(void)sqlite3_finalize(st);
-	return spool_errno(code);
-}
-
-static int
-on_log_grown(void *arg, sqlite3 *db, const char *name, int pages)
-{
-	struct spool *s = arg;
-
-	s->log_pages = pages;
-	s->log_grown = true;
-	return SQLITE_OK;
-}
-
-/* ---- opening ---- */
-
-/* What happened, what was kept, and what to do, for a person who knows nothing of SQLite. */
-static int
-say_damaged(struct buf *why, const char *path, const char *detail)
-{
-	/* not .recover: the sqlite3 of distributions is often built without it */
-	(void)buf_printf(why,
-	    "%s: the spool is damaged (%s), so no mail is taken or sent. The file was left as it "
-	    "is; large messages lie beside it in \"bodies\" and are not touched. To save what can "
-	    "be read: stop frankd and its sockets (systemctl stop 'frank*'), and with sqlite3 "
-	    "installed, "
-	    "in the folder of that file: (sqlite3 spool.db .dump | sed "
-	    "'s/^ROLLBACK.*/COMMIT;/'; echo 'PRAGMA user_version=%d;') | sqlite3 saved.db; mkdir "
-	    "damaged && mv spool.db* damaged && mv saved.db spool.db && chown --reference=. "
-	    "spool.db && chmod 600 spool.db; then start it again. Without that mail: move "
-	    "spool.db* "
-	    "away, and a new spool is made at the start.",
-	    path, detail, (int)ARRAY_SIZE(spool_migrations));
-	return -EBADMSG;
-}
-
-static int
-say(struct buf *why, int r, const char *path, const char *what)
-{
-	switch (r) {
-	case -EBADMSG:
-		return say_damaged(why, path, what);
-	case -EROFS:
-		(void)buf_printf(why,
-		    "%s: %s: it cannot be written; look at its file system and its owner", path,
-		    what);
-		break;
-	case -ENOSPC:
-		(void)buf_printf(why,
-		    "%s: %s: the disk is full; free some space, then start frankd again", path,
-		    what);
-		break;
-	default:
-		(void)buf_printf(why, "%s: %s: %s", path, what, strerror(-r));
-		break;
-	}
-	return r;
-}
-
-/* The first complaint of SQLite's own check, or "ok". */
-static int
-check(struct spool *s, const char *path, struct buf *why)
-{
-	sqlite3_stmt *st;
-	int code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL), r = 0;
-	const char *text;
-
-	if (code == SQLITE_OK)
-		code = sqlite3_step(st);
-	text = code == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
-	if (text == NULL) {
-		r = code == SQLITE_ROW ? -ENOMEM : spool_errno(code);
-		(void)say(why, r, path, "the spool cannot be checked");
-	} else if (strcmp(text, "ok") != 0) {
-		r = say_damaged(why, path, text);
-	}
-	(void)sqlite3_finalize(st);
-	return r;
-}
-
-static int
-migrate(struct spool *s, const char *path, struct buf *why)
-{
-	int64_t version;
-	int r = spool_number(s, "PRAGMA user_version", &version);
-
-	if (r == 0 && version > (int64_t)ARRAY_SIZE(spool_migrations)) {
-		(void)buf_printf(why,
-		    "%s: the spool was made by a newer version of Frank, which this one cannot "
-		    "read; nothing was changed. Install that version again, or one after it.",
-		    path);
-		return -EPROTO;
-	}
-	while (r == 0 && version < (int64_t)ARRAY_SIZE(spool_migrations)) {
-		char pragma[64];
-
-		r = spool_run(s, "BEGIN IMMEDIATE");
-		if (r == 0)
-			r = spool_run(s, spool_migrations[version]);
-		(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d", (int)++version);
-		if (r == 0)
-			r = spool_run(s, pragma);
-		if (r == 0)
-			r = spool_run(s, "COMMIT");
-	}
-	return r < 0 ? say(why, r, path, "the spool's tables cannot be made") : 0;
-}
-
-static int
-settle(struct spool *s, const char *path, struct buf *why)
-{
-	char application[64], limit[64];
-	struct stat st;
-	int64_t clean, top, tables = 0;
-	int r, keep = 1;
-
-	/* A log that stays is overwritten in place: no write of it makes the file system's own
-	 * journal grow. */
-	(void)sqlite3_file_control(s->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-	(void)sqlite3_busy_timeout(s->db, BUSY_MS);
-	(void)sqlite3_extended_result_codes(s->db, 1);
-	(void)snprintf(
-	    application, sizeof(application), "PRAGMA application_id=%d", APPLICATION_ID);
-	(void)snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit=%" PRIu64, s->log_reserve);
-	/* How space is given back is decided before the first page is written. */
-	if (fstat(s->file, &st) == 0 && st.st_size == 0)
-		(void)spool_run(s, "PRAGMA auto_vacuum=INCREMENTAL");
-	/* The exclusive lock comes before the log's first use: no shared memory is made then. FAST:
-	 * what was deleted is overwritten where that costs no write of its own. */
-	r = spool_run(s,
-	    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-	    "PRAGMA cache_size=-1024; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
-	    "PRAGMA secure_delete=FAST; PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=0;"
-	    "PRAGMA cell_size_check=ON; BEGIN IMMEDIATE; COMMIT;");
-	if (r < 0)
-		return say(why, r, path,
-		    r == -EBUSY ? "the spool is in use" : "the spool cannot be opened");
-	r = migrate(s, path, why);
-	if (r < 0)
-		return r;
-	/* as a dump of a file leaves it of which nothing could be read */
-	r = spool_number(s, "SELECT count(*) FROM sqlite_schema WHERE name='meta'", &tables);
-	if (r == 0 && tables == 0)
-		return say_damaged(why, path, "it holds no mail: nothing could be saved");
-	(void)spool_run(s, application);
-	/* a log that a flood has made large is cut when it begins anew */
-	(void)spool_run(s, limit);
-	(void)sqlite3_wal_hook(s->db, on_log_grown, s);
-	r = spool_number(s, "SELECT value FROM meta WHERE key='clean'", &clean);
-	if (r == 0 && !clean) {
-		r = check(s, path, why);
-		if (r < 0)
-			return r;
-	}
-	if (r == 0)
-		r = spool_number(s, "SELECT max(id) FROM message", &top);
-	if (r == 0)
-		r = spool_run(s, "UPDATE meta SET value=0 WHERE key='clean'");
-	s->last_id = s->first_top = r == 0 ? (uint64_t)top : 0;
-	return r < 0 ? say(why, r, path, "the spool cannot be used") : 0;
-}
-
-static void
-free_all(struct spool *s)
-{
-	(void)sqlite3_close(s->db);
-	if (s->log >= 0)
-		(void)close(s->log);
-	if (s->file >= 0)
-		(void)close(s->file);
-	spool_octets_free(s);
-	free(s);
-}
-
-/* Made here for its mode, which SQLite gives to its other files as well. */
-static int
-open_file(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	struct stat st;
-
-	if (fd < 0)
-		return -errno;
-	/* SQLite would wait for ever for what a FIFO holds. */
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		return fd;
-	(void)close(fd);
-	return -EINVAL;
-}
+/* ---- the whole ---- */
 
 int
 spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 {
 	struct spool *s = calloc(1, sizeof(*s));
-	CLEANUP_BUF struct buf path = BUF_INIT(4096), log = BUF_INIT(4096);
-	int r;
+	int64_t top = 0;
+	int r = -ENOMEM;
 
 	*ret = NULL;
-	if (s == NULL || buf_printf(&path, "%s/spool.db", dir) < 0 ||
-	    buf_printf(&log, "%s-wal", buf_str(&path)) < 0) {
-		free(s);
-		return -ENOMEM;
-	}
+	if (s == NULL)
+		return r;
 	s->bodies = bodies;
-	s->file = open_file(path.data);
-	s->log = s->file < 0 ? -1 : open_file(log.data);
-	if (s->log < 0) {
-		r = say(
-		    why, s->file < 0 ? s->file : s->log, path.data, "the spool cannot be opened");
-		free_all(s);
-		return r;
+	s->octets = octets_new();
+	if (s->octets != NULL)
+		r = database_open(dir, &s->db, why);
+	if (r == 0) {
+		r = database_number(s->db, "SELECT max(id) FROM message", &top);
+		if (r < 0)
+			(void)buf_printf(
+			    why, "%s/spool.db: the spool cannot be used: %s", dir, strerror(-r));
 	}
-	spool_space_measure(s);
-	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	r = spool_errno(sqlite3_open_v2(
-	    path.data, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, spool_vfs()));
-	r = r < 0 ? say(why, r, path.data, "the spool cannot be opened")
-		  : settle(s, path.data, why);
 	if (r < 0) {
-		free_all(s);
+		(void)spool_close(s);
 		return r;
 	}
-	(void)spool_reserve(s);
+	s->last_id = s->first_top = (uint64_t)top;
 	*ret = s;
 	return 0;
 }
@@ -434,16 +163,11 @@ spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 struct spool *
 spool_close(struct spool *s)
 {
-	if (s == NULL)
-		return NULL;
-	if (s->open)
-		spool_rollback(s);
-	/* the blocks of the log stay: there may be no others at the next start */
-	(void)spool_run(
-	    s, "PRAGMA journal_size_limit=-1; UPDATE meta SET value=1 WHERE key='clean'");
-	for (size_t i = 0; i < SPOOL_STATEMENTS; i++)
-		(void)sqlite3_finalize(s->statements[i]);
-	free_all(s);
+	if (s != NULL) {
+		(void)database_close(s->db);
+		(void)octets_free(s->octets);
+		free(s);
+	}
 	return NULL;
 }
 
@@ -456,71 +180,90 @@ spool_new_id(struct spool *s, int64_t now_us)
 	return s->last_id;
 }
 
-/* ---- transactions ---- */
-
 int
 spool_begin(struct spool *s)
 {
-	int r = spool_step(s, spool_prepare(s, STATEMENT_BEGIN, "BEGIN IMMEDIATE"));
-
-	s->open = r == 0;
-	return r;
+	return database_begin(s->db);
 }
 
 int
 spool_commit(struct spool *s)
 {
-	int r = spool_step(s, spool_prepare(s, STATEMENT_COMMIT, "COMMIT"));
+	int r = database_commit(s->db);
 
-	if (r < 0)
-		spool_rollback(s);
-	else
-		spool_octets_settle(s, true);
-	s->open = false;
+	octets_settle(s->octets, r == 0);
 	return r;
 }
 
 void
 spool_rollback(struct spool *s)
 {
-	/* SQLite rolls back by itself on some errors. */
-	if (!sqlite3_get_autocommit(s->db))
-		(void)spool_step(s, spool_prepare(s, STATEMENT_ROLLBACK, "ROLLBACK"));
-	spool_octets_settle(s, false);
-	s->open = false;
+	database_rollback(s->db);
+	octets_settle(s->octets, false);
+}
+
+/* Ends a transaction of one function: commits it, or rolls it back where r is an error. */
+static int
+end_transaction(struct spool *s, int r)
+{
+	if (r == 0)
+		return spool_commit(s);
+	spool_rollback(s);
+	return r;
 }
 
 bool
 spool_checkpoint(struct spool *s, bool idle)
 {
-	bool move = s->log_pages >= (idle ? LOG_PAGES_IDLE : LOG_PAGES_MAX), grown = s->log_grown;
+	return database_checkpoint(s->db, idle);
+}
 
-	if (move)
-		(void)spool_make_room(s);
-	if (!idle)
-		return move;
-	s->log_grown = false;
-	if (grown)
-		(void)sqlite3_db_release_memory(s->db);
-	return grown;
+int
+spool_reserve(struct spool *s)
+{
+	return database_reserve(s->db);
+}
+
+bool
+spool_make_room(struct spool *s)
+{
+	return database_make_room(s->db);
+}
+
+bool
+spool_may_shrink(struct spool *s)
+{
+	return database_may_shrink(s->db);
+}
+
+int
+spool_shrink(struct spool *s)
+{
+	return database_shrink(s->db);
 }
 
 /* ---- bodies in files ---- */
 
-static const char *
-body_name(uint64_t id, char *buffer)
+/* A descriptor, or negative errno. */
+static int
+open_body(struct spool *s, uint64_t id, int flags)
 {
-	return spool_id_text(id, buffer);
+	char name[SPOOL_ID_LEN];
+	int fd = openat(s->bodies, spool_id_text(id, name), flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int
 spool_body_create(struct spool *s, uint64_t id)
 {
-	char name[SPOOL_ID_LEN];
-	int fd = openat(s->bodies, body_name(id, name),
-	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return open_body(s, id, O_RDWR | O_CREAT | O_EXCL);
+}
 
-	return fd < 0 ? -errno : fd;
+int
+spool_body_open(struct spool *s, uint64_t id)
+{
+	return open_body(s, id, O_RDONLY);
 }
 
 int
@@ -535,19 +278,1075 @@ spool_bodies_sync(struct spool *s)
 	return fsync(s->bodies) < 0 ? -errno : 0;
 }
 
-int
-spool_body_open(struct spool *s, uint64_t id)
-{
-	char name[SPOOL_ID_LEN];
-	int fd = openat(s->bodies, body_name(id, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 ? -errno : fd;
-}
-
 void
 spool_body_remove(struct spool *s, uint64_t id)
 {
 	char name[SPOOL_ID_LEN];
 
-	(void)unlinkat(s->bodies, body_name(id, name), 0);
+	(void)unlinkat(s->bodies, spool_id_text(id, name), 0);
+}
+
+/* ---- octets ---- */
+
+/* A message is stored, or is gone: within a transaction. */
+static void
+count(struct spool *s, uint64_t id, const char *service, uint64_t size, bool gone)
+{
+	int64_t by = (int64_t)(size + SPOOL_MESSAGE_OVERHEAD);
+
+	if (id > s->first_top || id <= s->octets_seen)
+		octets_change(s->octets, service, gone ? -by : by);
+}
+
+/* An open message is about to go. */
+static void
+uncount(struct spool *s, uint64_t id)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT service, size FROM message WHERE id=?1 AND done IS NULL", VALUES(NUMBER(id)));
+
+	if (database_next(st))
+		count(s, id, database_text(st, 0), (uint64_t)sqlite3_column_int64(st, 1), true);
+	(void)database_end(s->db, st, 0);
+}
+
+static int
+add_octets(void *arg, const struct spool_glance *g)
+{
+	struct spool *s = arg;
+
+	if (g->id > s->first_top)
+		return 1;
+	s->octets_seen = g->id;
+	if (g->open)
+		count(s, g->id, g->service, g->size, false);
+	return 0;
+}
+
+int
+spool_octets_step(struct spool *s)
+{
+	uint64_t after = s->octets_seen;
+	int more;
+
+	if (s->octets_seen >= s->first_top)
+		return 0;
+	more = spool_scan(s, &after, OCTETS_STEP, add_octets, s);
+	octets_settle(s->octets, true);
+	if (more != 1 || after >= s->first_top)
+		s->octets_seen = s->first_top;
+	return more < 0 ? more : s->octets_seen < s->first_top;
+}
+
+uint64_t
+spool_octets_of(struct spool *s, const char *service)
+{
+	return octets_of(s->octets, service);
+}
+
+/* ---- writing messages ---- */
+
+/* The 16 octets of a submission id in hexadecimal. False for "" and for what is none. */
+static bool
+submission_bytes(const char *text, unsigned char *bytes)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+
+	if (strlen(text) != 32)
+		return false;
+	for (size_t i = 0; i < 32; i++) {
+		const char *at = strchr(digits, text[i]);
+		unsigned value;
+
+		if (at == NULL)
+			return false;
+		value = (unsigned)(at - digits) & 15;
+		bytes[i / 2] = (unsigned char)(i % 2 == 0 ? value << 4 : bytes[i / 2] | value);
+	}
+	return true;
+}
+
+static int
+insert_message(struct spool *s, const struct spool_message *m)
+{
+	unsigned char bytes[16];
+	bool submitted = submission_bytes(m->submission, bytes);
+	int r = database_run(s->db,
+	    "INSERT INTO message (id, submission, account, service, uid, sender, return_to, envid,"
+	    " subject, message_id, expires, next, done, size, header_size, flags, ret)"
+	    " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"
+	    " ON CONFLICT (submission) WHERE submission IS NOT NULL DO NOTHING",
+	    VALUES(NUMBER(m->id), BLOB(submitted ? bytes : NULL, sizeof(bytes)), TEXT(m->account),
+		TEXT(m->service), NUMBER(m->uid), TEXT(m->sender), TEXT(m->return_to),
+		FILLED(m->envid), FILLED(m->subject), FILLED(m->message_id), NUMBER(m->expires),
+		NUMBER_OR(m->next, SPOOL_NEVER), NUMBER_OR(m->done, 0), NUMBER(m->size),
+		NUMBER(m->header_size), NUMBER(m->flags), NUMBER(m->ret)));
+
+	return r < 0 ? r : database_changes(s->db) == 0;
+}
+
+static int
+insert_recipient(struct spool *s, uint64_t id, size_t n, const struct spool_recipient *r)
+{
+	CLEANUP_BUF struct buf params = BUF_INIT(1024);
+	struct smtp_rcpt_params wire = spool_rcpt_params(r);
+	int e = smtp_rcpt_params_format(&params, &wire);
+
+	return e < 0 ? e
+		     : database_run(s->db,
+			   "INSERT INTO recipient (message, n, address, params, state, attempts,"
+			   " interrupted, next) VALUES (?1,?2,?3,?4,?5,0,0,?6)",
+			   VALUES(NUMBER(id), NUMBER(n), TEXT(r->address), FILLED(buf_str(&params)),
+			       NUMBER(r->state), NUMBER_OR(r->next, SPOOL_NEVER)));
+}
+
+int
+spool_insert(struct spool *s, const struct spool_message *m)
+{
+	int r = insert_message(s, m);
+
+	if (r != 0)
+		return r;
+	if ((m->flags & SPOOL_BODY_FILE) == 0)
+		r = database_run(s->db, "INSERT INTO body (message, content) VALUES (?1,?2)",
+		    VALUES(NUMBER(m->id), BLOB(m->body, m->body_len)));
+	for (size_t i = 0; i < m->count && r == 0; i++)
+		r = insert_recipient(s, m->id, i, &m->recipients[i]);
+	if (r == 0 && m->done == 0)
+		count(s, m->id, m->service, m->size, false);
+	return r;
+}
+
+int
+spool_update_recipient(struct spool *s, uint64_t id, size_t n, const struct spool_recipient *r)
+{
+	bool tried = r->at != 0;
+	int64_t none = tried ? INT64_MIN : 0; /* without an outcome all of it is NULL */
+
+	return database_run(s->db,
+	    "UPDATE recipient SET state=?3, attempts=?4, interrupted=?5, next=?6, at=?7, code=?8,"
+	    " enhanced=?9, stage=?10, fault=?11, in_doubt=?12, reply=?13 WHERE message=?1 AND n=?2",
+	    VALUES(NUMBER(id), NUMBER(n), NUMBER(r->state), NUMBER(r->attempts),
+		NUMBER(r->interrupted), NUMBER_OR(r->next, SPOOL_NEVER), NUMBER_OR(r->at, 0),
+		NUMBER_OR(tried ? r->reply.code : 0, none),
+		FILLED(tried ? r->reply.enhanced : NULL),
+		NUMBER_OR(tried ? (int64_t)r->reply.stage : 0, none),
+		NUMBER_OR(tried ? (int64_t)r->reply.fault : 0, none),
+		NUMBER_OR(tried ? r->reply.in_doubt : 0, none),
+		FILLED(tried ? r->reply.text : NULL)));
+}
+
+int
+spool_update_message(struct spool *s, const struct spool_message *m)
+{
+	return database_run(s->db,
+	    "UPDATE message SET next=?2, expires=max(expires, ?3), flags=?4 WHERE id=?1",
+	    VALUES(NUMBER(m->id), NUMBER_OR(m->next, SPOOL_NEVER), NUMBER(m->expires),
+		NUMBER(m->flags)));
+}
+
+int
+spool_update_account_of(struct spool *s, const struct spool_message *m)
+{
+	return database_run(s->db, "UPDATE message SET account=?2 WHERE id=?1",
+	    VALUES(NUMBER(m->id), TEXT(m->account)));
+}
+
+int
+spool_prolong(struct spool *s, const char *account, int64_t expires)
+{
+	return database_run(s->db,
+	    "UPDATE message SET expires=?2 WHERE account=?1 AND done IS NULL AND expires < ?2",
+	    VALUES(TEXT(account), NUMBER(expires)));
+}
+
+static int
+delete_body(struct spool *s, uint64_t id)
+{
+	return database_run(s->db, "DELETE FROM body WHERE message=?1", VALUES(NUMBER(id)));
+}
+
+int
+spool_finish(struct spool *s, const struct spool_message *m, int64_t now, bool keep)
+{
+	int r;
+
+	if (!keep)
+		return spool_delete(s, m->id);
+	uncount(s, m->id);
+	r = (m->flags & SPOOL_BODY_FILE) != 0 ? 0 : delete_body(s, m->id);
+	return r < 0 ? r
+		     : database_run(s->db,
+			   "UPDATE message SET next=NULL, done=?2, flags=?3 WHERE id=?1",
+			   VALUES(NUMBER(m->id), NUMBER(now), NUMBER(m->flags)));
+}
+
+int
+spool_delete(struct spool *s, uint64_t id)
+{
+	int r;
+
+	uncount(s, id);
+	r = database_run(s->db, "DELETE FROM recipient WHERE message=?1", VALUES(NUMBER(id)));
+	if (r == 0)
+		r = database_run(s->db, "DELETE FROM attempt WHERE message=?1", VALUES(NUMBER(id)));
+	if (r == 0)
+		r = delete_body(s, id);
+	if (r == 0)
+		r = database_run(s->db, "DELETE FROM message WHERE id=?1", VALUES(NUMBER(id)));
+	return r;
+}
+
+int
+spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a)
+{
+	const char *transcript = database_filled(a->transcript);
+
+	/* the transcript is a blob, whose length is known without reading it */
+	return database_run(s->db,
+	    "INSERT INTO attempt (message, at, endpoint, tls, mechanism, outcome, transcript, "
+	    "stage,"
+	    " fault) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+	    VALUES(NUMBER(id), NUMBER(a->at), FILLED(a->endpoint), FILLED(a->tls),
+		FILLED(a->mechanism), FILLED(a->outcome),
+		BLOB(transcript, transcript == NULL ? 0 : strlen(transcript)), NUMBER(a->stage),
+		NUMBER(a->fault)));
+}
+
+/* ---- history ---- */
+
+/* Ids of finished (or captured) messages that were stored before `before`: their number, or
+ * negative errno. */
+static int
+old_ids(struct spool *s, int64_t before, uint64_t *ids)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id FROM message WHERE id < ?1 AND (done < ?2 OR flags & 16 <> 0) LIMIT ?3",
+	    VALUES(NUMBER(before * 1000000), NUMBER(before), NUMBER(PURGE_STEP)));
+	int n = 0, r;
+
+	while (n < PURGE_STEP && database_next(st))
+		ids[n++] = (uint64_t)sqlite3_column_int64(st, 0);
+	r = database_end(s->db, st, 0);
+	return r < 0 ? r : n;
+}
+
+int
+spool_purge(struct spool *s, int64_t before, bool *ret_more)
+{
+	uint64_t ids[PURGE_STEP] = {0};
+	int n = old_ids(s, before, ids), r = 0;
+
+	*ret_more = n == PURGE_STEP;
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n && r == 0; i++) {
+		r = spool_delete(s, ids[i]);
+		spool_body_remove(s, ids[i]);
+	}
+	return r < 0
+		   ? r
+		   : database_run(s->db,
+			 "DELETE FROM event WHERE at < ?1 AND id NOT IN (SELECT event FROM outbox)",
+			 VALUES(NUMBER(before)));
+}
+
+/* The attempt whose transcript, with all newer ones, is more than `most` octets; 0 for none. Looks at
+ * lengths alone: every minute, and there may be much of it. */
+static int
+first_too_many(struct spool *s, uint64_t most, int64_t *ret)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id, length(transcript) FROM attempt WHERE transcript IS NOT NULL ORDER BY id "
+	    "DESC",
+	    NULL, 0);
+	uint64_t sum = 0;
+
+	*ret = 0;
+	while (*ret == 0 && database_next(st)) {
+		sum += (uint64_t)sqlite3_column_int64(st, 1);
+		if (sum > most)
+			*ret = sqlite3_column_int64(st, 0);
+	}
+	return database_end(s->db, st, 0);
+}
+
+int
+spool_limit_transcripts(struct spool *s, uint64_t most)
+{
+	int64_t from;
+	int r = first_too_many(s, most, &from);
+
+	return r < 0 || from == 0 ? r
+				  : database_run(s->db,
+					"UPDATE attempt SET transcript=NULL WHERE id <= ?1 AND "
+					"transcript IS NOT NULL",
+					VALUES(NUMBER(from)));
+}
+
+/* ---- reading messages ---- */
+
+/* Copies a column: NULL (not "") only where memory is out, which *r then says. */
+static char *
+copy_text(sqlite3_stmt *st, int column, int *r)
+{
+	char *copy = strdup(database_text(st, column));
+
+	if (copy == NULL)
+		*r = -ENOMEM;
+	return copy;
+}
+
+static int64_t
+time_or(sqlite3_stmt *st, int column, int64_t none)
+{
+	return sqlite3_column_type(st, column) == SQLITE_NULL ? none
+							      : sqlite3_column_int64(st, column);
+}
+
+static void
+copy_enhanced(sqlite3_stmt *st, int column, struct smtp_reply *reply)
+{
+	(void)snprintf(reply->enhanced, sizeof(reply->enhanced), "%s", database_text(st, column));
+}
+
+static int
+read_params(const char *text, struct spool_recipient *ret, int r)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT(2048);
+	struct smtp_rcpt_params params;
+	char address[ADDRESS_MAX + 1];
+	const char *why;
+
+	if (*text == '\0')
+		return r;
+	if (buf_printf(&line, "TO:<x@example.com>%s", text) < 0 ||
+	    smtp_rcpt_parse(line.data, line.len, SMTP_EXT_DSN, address, &params, &why) != 0)
+		return r;
+	ret->notify = params.notify;
+	if (params.orcpt[0] == '\0')
+		return r;
+	ret->orcpt = strdup(params.orcpt);
+	return ret->orcpt == NULL ? -ENOMEM : r;
+}
+
+static int
+read_recipient(sqlite3_stmt *st, struct spool_recipient *ret)
+{
+	int r = 0;
+
+	*ret = (struct spool_recipient){
+	    .state = (enum spool_state)sqlite3_column_int(st, 2),
+	    .attempts = (unsigned)sqlite3_column_int(st, 3),
+	    .interrupted = (unsigned)sqlite3_column_int(st, 4),
+	    .next = time_or(st, 5, SPOOL_NEVER),
+	    .at = time_or(st, 6, 0),
+	    .reply = {.code = sqlite3_column_int(st, 7),
+		.stage = (enum smtp_stage)sqlite3_column_int(st, 9),
+		.fault = (enum smtp_fault)sqlite3_column_int(st, 10),
+		.in_doubt = sqlite3_column_int(st, 11) != 0},
+	};
+	ret->address = copy_text(st, 0, &r);
+	copy_enhanced(st, 8, &ret->reply);
+	if (ret->at != 0)
+		ret->reply.text = copy_text(st, 12, &r);
+	return read_params(database_text(st, 1), ret, r);
+}
+
+static int
+load_recipients(struct spool *s, struct spool_message *m)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT address, params, state, attempts, interrupted, next, at, code, enhanced, stage,"
+	    " fault, in_doubt, reply FROM recipient WHERE message=?1 ORDER BY n",
+	    VALUES(NUMBER(m->id)));
+	size_t room = 0;
+	int r = 0;
+
+	while (r == 0 && database_next(st)) {
+		if (m->count == room) {
+			struct spool_recipient *more;
+
+			room = room == 0 ? 1 : room * 4;
+			more = reallocarray(m->recipients, room, sizeof(*more));
+			if (more == NULL) {
+				r = -ENOMEM;
+				break;
+			}
+			m->recipients = more;
+		}
+		r = read_recipient(st, &m->recipients[m->count++]);
+	}
+	return database_end(s->db, st, r);
+}
+
+static int
+load_body(struct spool *s, struct spool_message *m)
+{
+	sqlite3_stmt *st = database_query(
+	    s->db, "SELECT content FROM body WHERE message=?1", VALUES(NUMBER(m->id)));
+	int r = 0;
+
+	if (database_next(st)) {
+		const void *bytes = sqlite3_column_blob(st, 0);
+
+		m->body_len = (size_t)sqlite3_column_bytes(st, 0);
+		m->body = malloc(m->body_len + 1);
+		if (m->body == NULL) {
+			r = -ENOMEM;
+		} else {
+			if (m->body_len > 0)
+				memcpy(m->body, bytes, m->body_len);
+			m->body[m->body_len] = '\0';
+		}
+	}
+	return database_end(s->db, st, r);
+}
+
+/* The end of a query that gives one row: -ENOENT where it gave none. */
+static int
+end_one(struct spool *s, sqlite3_stmt *st, bool found, int r)
+{
+	r = database_end(s->db, st, r);
+	return r == 0 && !found ? -ENOENT : r;
+}
+
+static int
+load_message(struct spool *s, uint64_t id, struct spool_message *m)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT account, service, uid, sender, return_to, envid, subject, message_id, expires,"
+	    " next, done, size, header_size, flags, ret FROM message WHERE id=?1",
+	    VALUES(NUMBER(id)));
+	bool found = database_next(st);
+	int r = 0;
+
+	if (found) {
+		m->account = copy_text(st, 0, &r);
+		m->service = copy_text(st, 1, &r);
+		m->uid = sqlite3_column_int64(st, 2);
+		m->sender = copy_text(st, 3, &r);
+		if (sqlite3_column_type(st, 4) != SQLITE_NULL)
+			m->return_to = copy_text(st, 4, &r);
+		m->envid = copy_text(st, 5, &r);
+		m->subject = copy_text(st, 6, &r);
+		m->message_id = copy_text(st, 7, &r);
+		m->expires = sqlite3_column_int64(st, 8);
+		m->next = time_or(st, 9, SPOOL_NEVER);
+		m->done = time_or(st, 10, 0);
+		m->size = (uint64_t)sqlite3_column_int64(st, 11);
+		m->header_size = (uint64_t)sqlite3_column_int64(st, 12);
+		m->flags = (unsigned)sqlite3_column_int64(st, 13);
+		m->ret = (enum smtp_ret)sqlite3_column_int(st, 14);
+	}
+	return end_one(s, st, found, r);
+}
+
+int
+spool_load(struct spool *s, uint64_t id, bool body, struct spool_message *ret)
+{
+	int r;
+
+	*ret = (struct spool_message){.id = id, .received = (int64_t)(id / 1000000)};
+	r = load_message(s, id, ret);
+	if (r == 0)
+		r = load_recipients(s, ret);
+	if (r == 0 && body && (ret->flags & SPOOL_BODY_FILE) == 0)
+		r = load_body(s, ret);
+	if (r < 0)
+		spool_message_clear(ret);
+	return r;
+}
+
+int
+spool_known(struct spool *s, const char *submission)
+{
+	unsigned char bytes[16];
+	sqlite3_stmt *st;
+
+	if (!submission_bytes(submission, bytes))
+		return 0;
+	st = database_query(
+	    s->db, "SELECT 1 FROM message WHERE submission=?1", VALUES(BLOB(bytes, sizeof(bytes))));
+	return database_end(s->db, st, database_next(st));
+}
+
+int
+spool_due(struct spool *s, const char *account, const char *service, int64_t now, uint64_t *ids,
+    size_t max, int64_t *ret_next)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id, next FROM message WHERE account=?1 AND service=?2 AND done IS NULL"
+	    " AND next > 0 ORDER BY next LIMIT ?3",
+	    VALUES(TEXT(account), TEXT(service), NUMBER(max + 1)));
+	int n = 0, r;
+
+	*ret_next = SPOOL_NEVER;
+	while (database_next(st)) {
+		int64_t next = sqlite3_column_int64(st, 1);
+
+		if (next > now || (size_t)n == max) {
+			*ret_next = next;
+			break;
+		}
+		ids[n++] = (uint64_t)sqlite3_column_int64(st, 0);
+	}
+	r = database_end(s->db, st, 0);
+	return r < 0 ? r : n;
+}
+
+int
+spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT account, service, count(*), min(next) FROM message WHERE done IS NULL"
+	    " GROUP BY account, service",
+	    NULL, 0);
+	int r = 0;
+
+	while (r == 0 && database_next(st))
+		r = visit(arg, database_text(st, 0), database_text(st, 1),
+		    (uint64_t)sqlite3_column_int64(st, 2), time_or(st, 3, SPOOL_NEVER));
+	return database_end(s->db, st, r);
+}
+
+int
+spool_scan(struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id, size, account, service, uid, expires, flags, done IS NULL,"
+	    " next IS NOT NULL FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
+	    VALUES(NUMBER(*after), NUMBER(max)));
+	unsigned rows = 0;
+	int stop = 0, r;
+
+	while (stop == 0 && database_next(st)) {
+		struct spool_glance g = {.id = (uint64_t)sqlite3_column_int64(st, 0),
+		    .received = sqlite3_column_int64(st, 0) / 1000000,
+		    .size = (uint64_t)sqlite3_column_int64(st, 1),
+		    .account = database_text(st, 2),
+		    .service = database_text(st, 3),
+		    .uid = sqlite3_column_int64(st, 4),
+		    .expires = sqlite3_column_int64(st, 5),
+		    .flags = (unsigned)sqlite3_column_int64(st, 6),
+		    .open = sqlite3_column_int(st, 7) != 0,
+		    .waits = sqlite3_column_int(st, 8) != 0};
+
+		*after = g.id;
+		rows++;
+		stop = visit(arg, &g);
+	}
+	r = database_end(s->db, st, 0);
+	return r < 0 ? r : stop != 0 || rows == max;
+}
+
+int
+spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT at, endpoint, tls, mechanism, outcome, transcript, stage, fault FROM attempt"
+	    " WHERE message=?1 ORDER BY id",
+	    VALUES(NUMBER(id)));
+	int r = 0;
+
+	while (r == 0 && database_next(st)) {
+		struct spool_attempt row = {.at = sqlite3_column_int64(st, 0),
+		    .endpoint = database_text(st, 1),
+		    .tls = database_text(st, 2),
+		    .mechanism = database_text(st, 3),
+		    .outcome = database_text(st, 4),
+		    .transcript = database_text(st, 5),
+		    .stage = sqlite3_column_int(st, 6),
+		    .fault = sqlite3_column_int(st, 7)};
+
+		r = visit(arg, &row);
+	}
+	return database_end(s->db, st, r);
+}
+
+/* The first column of a query's first row, the caller's; NULL: there is none. */
+static char *
+one_text(struct spool *s, sqlite3_stmt *st)
+{
+	char *text = database_next(st) ? strdup(database_text(st, 0)) : NULL;
+
+	(void)database_end(s->db, st, 0);
+	return text;
+}
+
+char *
+spool_load_endpoint(struct spool *s, uint64_t id, int64_t at)
+{
+	/* they are noted one after the other, perhaps not in the same second */
+	return one_text(
+	    s, database_query(s->db,
+		   "SELECT endpoint FROM attempt WHERE message=?1 AND at BETWEEN ?2-1 AND ?2+1"
+		   " AND endpoint IS NOT NULL ORDER BY id DESC LIMIT 1",
+		   VALUES(NUMBER(id), NUMBER(at))));
+}
+
+int
+spool_each_since(
+    struct spool *s, const char *service, int64_t since, spool_time_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id FROM message WHERE id >= ?1 AND service=?2 AND flags & 8 = 0 ORDER BY id",
+	    VALUES(NUMBER(since * 1000000), TEXT(service)));
+
+	while (database_next(st))
+		visit(arg, sqlite3_column_int64(st, 0));
+	return database_end(s->db, st, 0);
+}
+
+int
+spool_each_attempt_since(struct spool *s, int64_t since, spool_tried_visit *visit, void *arg)
+{
+	/* ids ascend with time, so the first that is too old ends it */
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT a.at, m.account FROM attempt a JOIN message m ON m.id=a.message"
+	    " ORDER BY a.id DESC",
+	    NULL, 0);
+
+	while (database_next(st) && sqlite3_column_int64(st, 0) >= since)
+		visit(arg, database_text(st, 1), sqlite3_column_int64(st, 0));
+	return database_end(s->db, st, 0);
+}
+
+int
+spool_has_state(struct spool *s, const char *account, enum spool_state state, const char *but)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT 1 FROM message m JOIN recipient r ON r.message = m.id"
+	    " WHERE m.account=?1 AND m.service<>?3 AND m.done IS NULL AND r.state=?2 LIMIT 1",
+	    VALUES(TEXT(account), NUMBER(state), TEXT(but)));
+
+	return database_end(s->db, st, database_next(st));
+}
+
+/* ---- accounts ---- */
+
+int
+spool_save_account(struct spool *s, const char *name, const struct spool_account *a)
+{
+	return database_run(s->db,
+	    "INSERT OR REPLACE INTO account (name, held, state, since, until, failures, code,"
+	    " enhanced, stage, fault, reply, learned_at)"
+	    " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+	    VALUES(TEXT(name), NUMBER(a->schedule.held), NUMBER(a->schedule.server),
+		NUMBER(a->schedule.since), NUMBER(a->schedule.until), NUMBER(a->schedule.failures),
+		NUMBER(a->reply.code), FILLED(a->reply.enhanced), NUMBER(a->reply.stage),
+		NUMBER(a->reply.fault), FILLED(a->reply.text), FILLED(a->learned_at)));
+}
+
+int
+spool_load_account(struct spool *s, const char *name, struct spool_account *ret)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT held, state, since, until, failures, code, enhanced, stage, fault, reply,"
+	    " learned_at FROM account WHERE name=?1",
+	    VALUES(TEXT(name)));
+	bool found = database_next(st);
+	int r = 0;
+
+	*ret = (struct spool_account){0};
+	if (found) {
+		ret->schedule.held = sqlite3_column_int(st, 0) != 0;
+		ret->schedule.server = (enum schedule_state)sqlite3_column_int(st, 1);
+		ret->schedule.since = sqlite3_column_int64(st, 2);
+		ret->schedule.until = sqlite3_column_int64(st, 3);
+		ret->schedule.failures = (unsigned)sqlite3_column_int64(st, 4);
+		ret->reply.code = sqlite3_column_int(st, 5);
+		copy_enhanced(st, 6, &ret->reply);
+		ret->reply.stage = (enum smtp_stage)sqlite3_column_int(st, 7);
+		ret->reply.fault = (enum smtp_fault)sqlite3_column_int(st, 8);
+		ret->reply.text = copy_text(st, 9, &r);
+		ret->learned_at = copy_text(st, 10, &r);
+		if ((unsigned)ret->schedule.server >= SCHEDULE_STATE_COUNT)
+			ret->schedule.server = SCHEDULE_ACTIVE;
+	}
+	return end_one(s, st, found, r);
+}
+
+int
+spool_save_used(struct spool *s, const char *name, int64_t at, const char *mechanism)
+{
+	return database_run(s->db,
+	    "INSERT OR REPLACE INTO used (account, at, mechanism) VALUES (?1,?2,?3)",
+	    VALUES(TEXT(name), NUMBER(at), FILLED(mechanism)));
+}
+
+int
+spool_load_used(
+    struct spool *s, const char *name, int64_t *ret_at, char *mechanism, size_t mechanism_size)
+{
+	sqlite3_stmt *st = database_query(
+	    s->db, "SELECT at, mechanism FROM used WHERE account=?1", VALUES(TEXT(name)));
+	bool found = database_next(st);
+
+	if (found) {
+		*ret_at = sqlite3_column_int64(st, 0);
+		(void)snprintf(mechanism, mechanism_size, "%s", database_text(st, 1));
+	}
+	return end_one(s, st, found, 0);
+}
+
+int
+spool_save_signed(struct spool *s, const char *name, const char *keys)
+{
+	return database_run(s->db, "INSERT OR REPLACE INTO signed (account, keys) VALUES (?1,?2)",
+	    VALUES(TEXT(name), TEXT(keys)));
+}
+
+char *
+spool_load_signed(struct spool *s, const char *name)
+{
+	return one_text(s,
+	    database_query(s->db, "SELECT keys FROM signed WHERE account=?1", VALUES(TEXT(name))));
+}
+
+/* ---- passwords ---- */
+
+int
+spool_save_password(
+    struct spool *s, const char *service, const uint8_t digest[SHA256_LEN], int64_t at)
+{
+	return database_run(s->db,
+	    "INSERT OR REPLACE INTO password (service, digest, at) VALUES (?1,?2,?3)",
+	    VALUES(TEXT(service), BLOB(digest, SHA256_LEN), NUMBER(at)));
+}
+
+int
+spool_delete_password(struct spool *s, const char *service)
+{
+	return database_run(s->db, "DELETE FROM password WHERE service=?1", VALUES(TEXT(service)));
+}
+
+int
+spool_load_password(
+    struct spool *s, const char *service, uint8_t digest[SHA256_LEN], int64_t *ret_at)
+{
+	sqlite3_stmt *st = database_query(
+	    s->db, "SELECT digest, at FROM password WHERE service=?1", VALUES(TEXT(service)));
+	bool found = database_next(st);
+	int r = 0;
+
+	if (found && sqlite3_column_bytes(st, 0) == SHA256_LEN) {
+		memcpy(digest, sqlite3_column_blob(st, 0), SHA256_LEN);
+		*ret_at = sqlite3_column_int64(st, 1);
+	} else if (found) {
+		r = -EBADMSG;
+	}
+	return end_one(s, st, found, r);
+}
+
+/* ---- events ---- */
+
+int
+spool_add_event(struct spool *s, int64_t at, const char *kind, uint64_t id, const char *account,
+    const char *text)
+{
+	return database_run(s->db,
+	    "INSERT INTO event (at, kind, message, account, text) VALUES (?1,?2,?3,?4,?5)",
+	    VALUES(NUMBER(at), TEXT(kind), NUMBER_OR(id, 0), FILLED(account), FILLED(text)));
+}
+
+int
+spool_tell(struct spool *s, const struct spool_event *e)
+{
+	return database_run(s->db,
+	    "INSERT INTO event (id, at, kind, message, account, text, next, told)"
+	    " VALUES (?1,?2,?3,?4,?5,?6,?7,1)",
+	    VALUES(NUMBER(e->id), NUMBER(e->at), TEXT(e->kind), NUMBER_OR(e->message, 0),
+		FILLED(e->account), FILLED(e->text), FILLED(e->next)));
+}
+
+static const char *
+text_or_null(sqlite3_stmt *st, int n)
+{
+	return (const char *)sqlite3_column_text(st, n);
+}
+
+static struct spool_event
+read_event(sqlite3_stmt *st)
+{
+	return (struct spool_event){.id = (uint64_t)sqlite3_column_int64(st, 0),
+	    .at = sqlite3_column_int64(st, 1),
+	    .kind = text_or_null(st, 2),
+	    .message = (uint64_t)sqlite3_column_int64(st, 3),
+	    .account = text_or_null(st, 4),
+	    .text = text_or_null(st, 5),
+	    .next = text_or_null(st, 6)};
+}
+
+int
+spool_each_event(struct spool *s, uint64_t after, unsigned max, spool_event_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id, at, kind, message, account, text, next FROM event"
+	    " WHERE id > ?1 AND told=1 ORDER BY id LIMIT ?2",
+	    VALUES(NUMBER(after), NUMBER(max)));
+	int r = 0;
+
+	while (r == 0 && database_next(st)) {
+		struct spool_event e = read_event(st);
+
+		r = visit(arg, &e);
+	}
+	return database_end(s->db, st, r);
+}
+
+int
+spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id FROM event WHERE told=1 ORDER BY id DESC LIMIT 1 OFFSET ?1",
+	    VALUES(NUMBER(count)));
+
+	*ret = database_next(st) ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
+	return database_end(s->db, st, 0);
+}
+
+int
+spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg)
+{
+	/* an event is told and noted in the same moment, also one about several accounts */
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT e.id, e.at, e.kind, e.message, e.account, e.text, e.next, n.account"
+	    " FROM notice n JOIN event e ON e.at=n.told AND e.kind=n.kind AND e.told=1"
+	    " ORDER BY e.id",
+	    NULL, 0);
+	int r = 0;
+
+	while (r == 0 && database_next(st)) {
+		struct spool_event e = read_event(st);
+
+		r = visit(arg, text_or_null(st, 7), &e);
+	}
+	return database_end(s->db, st, r);
+}
+
+int
+spool_save_notice(struct spool *s, const char *account, const struct spool_notice *n)
+{
+	return database_run(s->db,
+	    "INSERT OR REPLACE INTO notice (account, class, kind, since, told, level)"
+	    " VALUES (?1,?2,?3,?4,?5,?6)",
+	    VALUES(TEXT(account), NUMBER(n->class), TEXT(n->kind), NUMBER(n->since),
+		NUMBER(n->told), NUMBER(n->level)));
+}
+
+int
+spool_delete_notice(struct spool *s, const char *account, unsigned class)
+{
+	return database_run(s->db, "DELETE FROM notice WHERE account=?1 AND class=?2",
+	    VALUES(TEXT(account), NUMBER(class)));
+}
+
+int
+spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT class, kind, since, told, level FROM notice WHERE account=?1",
+	    VALUES(TEXT(account)));
+
+	while (database_next(st)) {
+		struct spool_notice n = {.class = (unsigned)sqlite3_column_int(st, 0),
+		    .kind = text_or_null(st, 1),
+		    .since = sqlite3_column_int64(st, 2),
+		    .told = sqlite3_column_int64(st, 3),
+		    .level = (unsigned)sqlite3_column_int(st, 4)};
+
+		visit(arg, &n);
+	}
+	return database_end(s->db, st, 0);
+}
+
+/* ---- the outbox ---- */
+
+int
+spool_add_outbox(struct spool *s, uint64_t event, const char *way, int64_t next)
+{
+	return database_run(s->db,
+	    "INSERT OR REPLACE INTO outbox (event, way, tries, next) VALUES (?1,?2,0,?3)",
+	    VALUES(NUMBER(event), TEXT(way), NUMBER(next)));
+}
+
+int
+spool_retry_outbox(struct spool *s, uint64_t event, const char *way, int64_t next)
+{
+	return database_run(s->db,
+	    "UPDATE outbox SET tries=tries+1, next=?3 WHERE event=?1 AND way=?2",
+	    VALUES(NUMBER(event), TEXT(way), NUMBER(next)));
+}
+
+int
+spool_delete_outbox(struct spool *s, uint64_t event, const char *way)
+{
+	return database_run(s->db, "DELETE FROM outbox WHERE event=?1 AND way=?2",
+	    VALUES(NUMBER(event), TEXT(way)));
+}
+
+int
+spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT e.id, e.at, e.kind, e.message, e.account, e.text, e.next, o.way, o.tries,"
+	    " o.next FROM outbox o JOIN event e ON e.id = o.event ORDER BY o.event",
+	    NULL, 0);
+	int r = 0;
+
+	while (r == 0 && database_next(st)) {
+		struct spool_outbox o = {.event = read_event(st),
+		    .way = text_or_null(st, 7),
+		    .tries = (unsigned)sqlite3_column_int(st, 8),
+		    .next = sqlite3_column_int64(st, 9)};
+
+		r = visit(arg, &o);
+	}
+	r = database_end(s->db, st, r);
+	return r < 0 ? r : 0;
+}
+
+int
+spool_add_way(struct spool *s, const char *way)
+{
+	int r =
+	    database_run(s->db, "INSERT OR IGNORE INTO way (name) VALUES (?1)", VALUES(TEXT(way)));
+
+	return r < 0 ? r : database_changes(s->db) > 0;
+}
+
+int
+spool_delete_way(struct spool *s, const char *way)
+{
+	return database_run(s->db, "DELETE FROM way WHERE name=?1", VALUES(TEXT(way)));
+}
+
+int
+spool_each_way(struct spool *s, spool_way_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db, "SELECT name FROM way", NULL, 0);
+	int r = 0;
+
+	while (r == 0 && database_next(st))
+		r = visit(arg, text_or_null(st, 0));
+	return database_end(s->db, st, r);
+}
+
+/* ---- after a crash, and when the clock was set ---- */
+
+/* Is the file of the body of a message that is open, or captured? */
+static bool
+body_is_wanted(struct spool *s, uint64_t id)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT 1 FROM message WHERE id=?1 AND done IS NULL AND flags & 4 <> 0",
+	    VALUES(NUMBER(id)));
+
+	/* an error is no reason to remove it */
+	return database_end(s->db, st, database_next(st)) != 0;
+}
+
+static void
+remove_orphans(struct spool *s)
+{
+	int fd = openat(s->bodies, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (d == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		uint64_t id;
+
+		if (spool_id_parse(e->d_name, &id) == 0 && !body_is_wanted(s, id))
+			spool_body_remove(s, id);
+	}
+	(void)closedir(d);
+}
+
+/* What a recipient that was being sent becomes: set into the statement below. */
+static void
+format_again(char *to, size_t size, int64_t now)
+{
+	(void)snprintf(to, size,
+	    "interrupted=interrupted+1, next=%" PRId64
+	    "+CASE WHEN interrupted > 0 THEN %d + message %% %d ELSE 0 END, state=CASE WHEN "
+	    "interrupted < %d THEN %d ELSE %d END",
+	    now, SCHEDULE_INTERRUPTED_DELAY, SCHEDULE_INTERRUPTED_DELAY,
+	    SCHEDULE_INTERRUPTED_MAX - 1, SPOOL_QUEUED, SPOOL_HELD);
+}
+
+static void
+format_held(char *to, size_t size, int64_t now)
+{
+	(void)snprintf(to, size,
+	    "interrupted=interrupted+1, next=NULL, state=%d, at=%" PRId64
+	    ", code=0, enhanced=NULL, stage=%d, fault=%d, in_doubt=1, reply='%s'",
+	    SPOOL_HELD, now, SMTP_STAGE_EOM, SMTP_FAULT_LOCAL, SPOOL_IN_DOUBT_WORDS);
+}
+
+int
+spool_recover(struct spool *s, int64_t now, bool hold, unsigned *ret_interrupted)
+{
+	static const char sending[] =
+	    "message IN (SELECT id FROM message WHERE done IS NULL) AND state=1";
+	char sql[SQL_MAX], becomes[SQL_MAX / 2];
+	int64_t count = 0;
+	int r = spool_begin(s);
+
+	(void)snprintf(
+	    sql, sizeof(sql), "SELECT count(DISTINCT message) FROM recipient WHERE %s", sending);
+	if (r == 0)
+		r = database_number(s->db, sql, &count);
+	if (hold)
+		format_held(becomes, sizeof(becomes), now);
+	else
+		format_again(becomes, sizeof(becomes), now);
+	(void)snprintf(sql, sizeof(sql),
+	    "INSERT INTO attempt (message, at, outcome) SELECT DISTINCT message, %" PRId64
+	    ", 'interrupted' FROM recipient WHERE %s;"
+	    "UPDATE message SET next=NULL WHERE id IN (SELECT message FROM recipient WHERE %s);"
+	    "UPDATE recipient SET %s WHERE %s;"
+	    /* Recipients that were not being sent waited for the end of their siblings' try. */
+	    "UPDATE message SET next=(SELECT min(next) FROM recipient WHERE message=id"
+	    " AND state IN (0, 3)) WHERE done IS NULL AND next IS NULL;",
+	    now, sending, sending, becomes, sending);
+	if (r == 0 && count > 0)
+		r = database_script(s->db, sql);
+	r = end_transaction(s, r);
+	*ret_interrupted = (unsigned)count;
+	if (r == 0)
+		remove_orphans(s);
+	return r;
+}
+
+int
+spool_shift(struct spool *s, const struct spool_step *step)
+{
+	static const char open[] = "message IN (SELECT id FROM message WHERE done IS NULL)";
+	char sql[SQL_MAX], tried[SQL_MAX / 8];
+	int r = spool_begin(s);
+
+	(void)snprintf(
+	    tried, sizeof(tried), "at BETWEEN %" PRId64 " AND %" PRId64, step->since, step->until);
+	(void)snprintf(sql, sizeof(sql),
+	    "UPDATE message SET expires=expires+%" PRId64 " WHERE id >= %" PRIu64
+	    " AND done IS NULL;"
+	    "UPDATE recipient SET next=next+%" PRId64
+	    " WHERE next IS NOT NULL AND (message >= %" PRIu64 " OR %s) AND %s;"
+	    "UPDATE recipient SET at=at+%" PRId64 " WHERE %s AND %s;"
+	    "UPDATE recipient SET next=%" PRId64 " WHERE next > %" PRId64 " AND %s;"
+	    "UPDATE outbox SET next=%" PRId64 " WHERE next > %" PRId64 ";"
+	    "UPDATE message SET next=(SELECT min(next) FROM recipient WHERE message=id"
+	    " AND state IN (0, 3)) WHERE done IS NULL AND next IS NOT NULL;",
+	    step->delta, step->first, step->delta, step->first, tried, open, step->delta, tried,
+	    open, step->latest, step->latest, open, step->latest, step->latest);
+	if (r == 0)
+		r = database_script(s->db, sql);
+	r = end_transaction(s, r);
+	return r;
 }

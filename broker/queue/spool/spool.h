@@ -152,7 +152,7 @@ bool spool_checkpoint(struct spool *s, bool idle);
 
 /* ---- space ---- */
 
-/* Sees to it that what the spool itself needs on a full disk is allocated (spool-space.c). To be called
+/* Sees to it that what the spool itself needs on a full disk is allocated (database.h). To be called
  * now and then; costs little where nothing changed. 0, or negative errno where there is not that much
  * space now. */
 int spool_reserve(struct spool *s);
@@ -317,14 +317,8 @@ typedef int spool_glance_visit(void *arg, const struct spool_glance *g);
 int spool_scan(
     struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *visit, void *arg);
 
-/* Attempts of a message, oldest first. */
-struct spool_attempt_row {
-	int64_t at;
-	const char *endpoint, *tls, *mechanism, *transcript,
-	    *outcome; /* "" where absent; borrowed */
-	int stage, fault;
-};
-typedef int spool_attempt_visit(void *arg, const struct spool_attempt_row *a);
+/* Attempts of a message, oldest first; their texts are "" where absent, and borrowed. */
+typedef int spool_attempt_visit(void *arg, const struct spool_attempt *a);
 int spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit, void *arg);
 /* "host:port [address]" of the attempt that was made at the second `at`; the caller frees. NULL where it
  * is not on record. */

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/queue/spool/spool-vfs.h"
+#include "broker/queue/spool/vfs.h"
 #include "broker/queue/spool/spool.h"
 
 /* ---- a VFS that fails ---- */
@@ -404,14 +404,14 @@ count_lane(void *arg, const char *account, const char *service, uint64_t open, i
 }
 
 static int
-count_transcript(void *arg, const struct spool_attempt_row *a)
+count_transcript(void *arg, const struct spool_attempt *a)
 {
 	*(unsigned *)arg += a->transcript[0] != 0;
 	return 0;
 }
 
 static int
-count_attempt(void *arg, const struct spool_attempt_row *a)
+count_attempt(void *arg, const struct spool_attempt *a)
 {
 	(*(unsigned *)arg)++;
 	assert_string_equal(a->outcome, "250 ok");
@@ -944,7 +944,7 @@ static void
 test_lost_writes_fail_the_sync(void **state)
 {
 	struct place *p = *state;
-	sqlite3_vfs *vfs = sqlite3_vfs_find(spool_vfs());
+	sqlite3_vfs *vfs = sqlite3_vfs_find(vfs_name());
 	CLEANUP_FREE sqlite3_file *log = calloc(1, (size_t)vfs->szOsFile);
 	char path[200];
 	sqlite3_int64 size;

@@ -1,8 +1,8 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * spool-schema.h: the tables of spool.db. Included by spool.c alone.
+ * schema.h: the tables of spool.db. Included by database.c alone.
  *
- * Each string of spool_migrations takes the database from the version of its index to the next
+ * Each string of migrations takes the database from the version of its index to the next
  * (PRAGMA user_version). What is released is never edited: a change is a new string.
  *
  * message      one row per message handed in. `id`: microseconds since 1970, so rows are appended
@@ -21,9 +21,9 @@
  *              `stage`, `fault`: of that (struct smtp_reply).
  * event        decisions worth remembering. `told`: 1 for what people are told; the id of such is in
  *              microseconds since 1970, and the same wherever the event goes.
- * notice       what people were told of an account and is still so (notice.c): kind, since when, when
+ * notice       what people were told of an account and is still so: kind, since when, when
  *              they were told last, how many days were left then.
- * outbox       the ways (notice.c: "command", "mail", "webhook NAME") by which an event has still to go.
+ * outbox       the ways ( "command", "mail", "webhook NAME") by which an event has still to go.
  * way          the ways that were configured last: one that is new hears what stands.
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account); learned_at: the settings of the server that it
@@ -33,10 +33,10 @@
  * password     the passwords of services (password.h): SHA-256, and when it was made.
  * meta         `clean`: 1 while the database is closed properly.
  */
-#ifndef FRANK_BROKER_QUEUE_SPOOL_SPOOL_SCHEMA_H
-#define FRANK_BROKER_QUEUE_SPOOL_SPOOL_SCHEMA_H
+#ifndef FRANK_BROKER_QUEUE_SPOOL_SCHEMA_H
+#define FRANK_BROKER_QUEUE_SPOOL_SCHEMA_H
 
-static const char *const spool_migrations[] = {
+static const char *const migrations[] = {
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "INSERT INTO meta VALUES ('clean', 1);"
     "CREATE TABLE message ("

@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * spool-vfs.c: what SQLite writes to its log goes to the kernel in one piece.
+ * vfs.c: what SQLite writes to its log goes to the kernel in one piece.
  *
  * A commit appends a few pages to the log, each as two writes (a header of 24 octets, the page), and
  * syncs it. Collected here until the sync, or until anybody looks at the file, they are one write:
@@ -11,7 +11,7 @@
  *
  * Only the log is treated so; every other file is SQLite's own.
  */
-#include "broker/queue/spool/spool-vfs.h"
+#include "broker/queue/spool/vfs.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -197,7 +197,7 @@ layer_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *re
 }
 
 const char *
-spool_vfs(void)
+vfs_name(void)
 {
 	if (layer.zName != NULL)
 		return layer.zName;
