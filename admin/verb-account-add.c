@@ -24,14 +24,47 @@
 
 enum { FIND_PATIENCE = 30, VALUE_MAX = 512, BLOCK_MAX = 16 * 1024, PATH_MOST = 4096 };
 
+/* The keys of the block, in its order. */
+enum part {
+	PROVIDER,
+	MAILBOX,
+	AUTH_USER,
+	GRANT,
+	CLIENT_ID,
+	TENANT,
+	REGION,
+	ISSUER,
+	SCOPES,
+	SUBMIT,
+	PART_COUNT,
+};
+
+static const struct {
+	enum option option;
+	const char *key, *what; /* what: for people */
+	const char *why;
+} parts[PART_COUNT] = {
+    [PROVIDER] = {OPTION_PROVIDER, "provider", "Provider", NULL},
+    [MAILBOX] = {OPTION_MAILBOX, "mailbox", "Mailbox", "the address that mail is sent from"},
+    [AUTH_USER] = {OPTION_AUTH_USER, "auth-user", "User who signs in", NULL},
+    [GRANT] = {OPTION_GRANT, "grant", "Grant", NULL},
+    [CLIENT_ID] = {OPTION_CLIENT_ID, "client-id", "Client id",
+	"of the application that is registered at the provider"},
+    [TENANT] = {OPTION_TENANT, "tenant", "Tenant", "the organisation's domain or id"},
+    [REGION] = {OPTION_REGION, "region", "Region", "part of the server's name"},
+    [ISSUER] = {OPTION_ISSUER, "issuer", "Issuer",
+	"the authorization server's address, where its metadata is found"},
+    [SCOPES] = {OPTION_SCOPES, "scopes", "Scopes", "between spaces"},
+    [SUBMIT] = {OPTION_SUBMIT, "submit", "Submission server",
+	"HOST:PORT, or srv:DOMAIN; 465 speaks TLS from the start, 587 by STARTTLS"},
+};
+
 struct add {
 	const struct cli *cli;
 	const struct arguments *args;
 	struct providers providers;
 	bool asks; /* somebody sits at the terminal */
-	char mailbox[VALUE_MAX], provider[VALUE_MAX], grant[VALUE_MAX], client_id[VALUE_MAX],
-	    tenant[VALUE_MAX], region[VALUE_MAX], auth_user[VALUE_MAX], submit[VALUE_MAX],
-	    issuer[VALUE_MAX], scopes[VALUE_MAX], name[VALUE_MAX];
+	char value[PART_COUNT][VALUE_MAX], name[VALUE_MAX];
 	char reason[VALUE_MAX]; /* why this provider */
 	char found_submit[VALUE_MAX];
 	bool named; /* by the domain itself */
@@ -84,32 +117,35 @@ ask(struct add *a, const char *what, const char *proposal, char to[VALUE_MAX])
 	return take(a, what, len == 0 ? proposal : line, to);
 }
 
-/* A value: the option's, else asked for, else an error that names the option. */
+/* The option's value, where it was given. */
 static int
-want(struct add *a, enum option o, const char *what, const char *proposal, const char *why,
-    char to[VALUE_MAX])
+take_option(struct add *a, enum part part)
 {
-	int status;
+	enum option o = parts[part].option;
 
-	if (arguments_has(a->args, o))
-		return take(a, option_defs[o].name, a->args->values[o], to);
-	if (!a->asks)
-		return cli_fail(a->cli, EX_USAGE, why, "%s %s is missing", option_defs[o].name,
-		    option_defs[o].value);
-	if (why != NULL)
-		(void)fprintf(stderr, "(%s)\n", why);
-	status = ask(a, what, proposal, to);
-	if (status == EX_OK && *to == '\0')
-		return cli_fail(
-		    a->cli, EX_USAGE, NULL, "no %s was given; nothing was written", what);
-	return status;
+	return arguments_has(a->args, o)
+		   ? take(a, option_defs[o].name, a->args->values[o], a->value[part])
+		   : EX_OK;
 }
 
+/* A value: the option's, else asked for, else an error that names the option. */
 static int
-option_only(struct add *a, enum option o, char to[VALUE_MAX])
+want(struct add *a, enum part part, const char *proposal, const char *why)
 {
-	return arguments_has(a->args, o) ? take(a, option_defs[o].name, a->args->values[o], to)
-					 : EX_OK;
+	const struct option_def *o = &option_defs[parts[part].option];
+	int status;
+
+	if (arguments_has(a->args, parts[part].option))
+		return take_option(a, part);
+	if (!a->asks)
+		return cli_fail(a->cli, EX_USAGE, why, "%s %s is missing", o->name, o->value);
+	if (why != NULL)
+		(void)fprintf(stderr, "(%s)\n", why);
+	status = ask(a, parts[part].what, proposal, a->value[part]);
+	if (status == EX_OK && *a->value[part] == '\0')
+		return cli_fail(a->cli, EX_USAGE, NULL, "no %s was given; nothing was written",
+		    parts[part].what);
+	return status;
 }
 
 /* ---- the provider ---- */
@@ -123,8 +159,8 @@ take_service(struct add *a, const struct message *m)
 
 	if (!message_next_str(m, F_SRV, &at, &srv))
 		return;
-	(void)snprintf(
-	    a->found_submit, sizeof(a->found_submit), "srv:%.300s", strrchr(a->mailbox, '@') + 1);
+	(void)snprintf(a->found_submit, sizeof(a->found_submit), "srv:%.300s",
+	    strrchr(a->value[MAILBOX], '@') + 1);
 	a->named = true;
 	(void)snprintf(a->reason, sizeof(a->reason), "its name server names %.*s",
 	    (int)strcspn(srv, " "), srv);
@@ -139,12 +175,12 @@ take_found(struct add *a, const struct message *m)
 	take_service(a, m);
 	while (message_next_str(m, F_MX, &at, &mx)) {
 		by = providers_by_mx(&a->providers, mx);
-		if (by == NULL || *a->provider != '\0')
+		if (by == NULL || *a->value[PROVIDER] != '\0')
 			continue;
-		(void)snprintf(a->provider, sizeof(a->provider), "%.500s", by);
+		(void)snprintf(a->value[PROVIDER], VALUE_MAX, "%.500s", by);
 		(void)snprintf(a->reason, sizeof(a->reason), "its mail goes to %.300s", mx);
 	}
-	if (*a->provider != '\0' || a->named || banner == NULL)
+	if (*a->value[PROVIDER] != '\0' || a->named || banner == NULL)
 		return;
 	/* "host:port greeting": what answers at the usual name */
 	(void)snprintf(
@@ -164,54 +200,53 @@ on_found(void *arg, const struct message *m)
 static void
 look_up(struct add *a, const char *domain)
 {
-	CLEANUP_LINK struct link l = LINK_INIT;
 	struct message *m;
 
 	if (access(a->cli->control, F_OK) < 0) {
 		(void)fputs("frankd does not run, so nobody can look the domain up.\n", stderr);
 		return;
 	}
-	if (link_open(&l, a->cli, ROLE_QUEUE, FIND_PATIENCE) != EX_OK)
-		return;
 	m = message_new(M_FIND_PROVIDER);
 	message_put_str(m, F_HOST, domain);
-	(void)link_list(&l, m, on_found, a, NULL);
+	(void)link_ask(a->cli, ROLE_QUEUE, FIND_PATIENCE, m, on_found, a, NULL);
 }
 
 static int
 choose_provider(struct add *a)
 {
-	const char *domain = strrchr(a->mailbox, '@') + 1, *known;
+	const char *domain = strrchr(a->value[MAILBOX], '@') + 1, *known;
 	int status;
 
 	if (arguments_has(a->args, OPTION_PROVIDER)) {
-		status = option_only(a, OPTION_PROVIDER, a->provider);
-		(void)snprintf(a->reason, sizeof(a->reason), "as told");
+		status = take_option(a, PROVIDER);
+		(void)snprintf(a->reason, sizeof(a->reason), "--provider names it");
 	} else {
 		known = providers_by_domain(&a->providers, domain);
 		if (known != NULL) {
-			(void)snprintf(a->provider, sizeof(a->provider), "%.500s", known);
+			(void)snprintf(a->value[PROVIDER], VALUE_MAX, "%.500s", known);
 			(void)snprintf(
 			    a->reason, sizeof(a->reason), "%.400s is its domain", domain);
 		} else {
 			look_up(a, domain);
 		}
-		if (*a->provider == '\0')
-			(void)snprintf(a->provider, sizeof(a->provider), "generic");
+		if (*a->value[PROVIDER] == '\0')
+			(void)snprintf(a->value[PROVIDER], VALUE_MAX, "generic");
 		if (*a->reason != '\0')
-			(void)fprintf(
-			    stderr, "%s: %s, since %s.\n", a->mailbox, a->provider, a->reason);
-		status = a->asks ? ask(a, "Provider", a->provider, a->provider) : EX_OK;
+			(void)fprintf(stderr, "%s: %s, since %s.\n", a->value[MAILBOX],
+			    a->value[PROVIDER], a->reason);
+		status =
+		    a->asks ? ask(a, "Provider", a->value[PROVIDER], a->value[PROVIDER]) : EX_OK;
 	}
-	known = providers_called(&a->providers, a->provider);
-	if (status == EX_OK && !providers_has(&a->providers, "provider", a->provider) &&
+	known = providers_called(&a->providers, a->value[PROVIDER]);
+	if (status == EX_OK && !providers_has(&a->providers, "provider", a->value[PROVIDER]) &&
 	    known != NULL) {
-		(void)fprintf(stderr, "%s: the provider is called %s here.\n", a->provider, known);
-		return take(a, "the provider", known, a->provider);
+		(void)fprintf(
+		    stderr, "%s: the provider is called %s here.\n", a->value[PROVIDER], known);
+		return take(a, "the provider", known, a->value[PROVIDER]);
 	}
-	if (status == EX_OK && !providers_has(&a->providers, "provider", a->provider))
+	if (status == EX_OK && !providers_has(&a->providers, "provider", a->value[PROVIDER]))
 		return cli_fail(a->cli, EX_USAGE, "frankd --providers prints them",
-		    "there is no provider %s", a->provider);
+		    "there is no provider %s", a->value[PROVIDER]);
 	return status;
 }
 
@@ -221,17 +256,18 @@ static int
 choose_grant(struct add *a)
 {
 	char known[VALUE_MAX] = "it is never guessed; this provider knows: ";
-	const char *grant, *note, *first = providers_value(&a->providers, a->provider, "grants", 0);
+	const char *grant, *note,
+	    *first = providers_value(&a->providers, a->value[PROVIDER], "grants", 0);
 
 	for (size_t n = 0;
-	     (grant = providers_value(&a->providers, a->provider, "grants", n)) != NULL; n++)
+	     (grant = providers_value(&a->providers, a->value[PROVIDER], "grants", n)) != NULL; n++)
 		(void)snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
 		    n == 0 ? "" : ", ", grant);
-	for (size_t n = 0;
-	     a->asks && (note = providers_value(&a->providers, a->provider, "note", n)) != NULL;
+	for (size_t n = 0; a->asks && (note = providers_value(
+					   &a->providers, a->value[PROVIDER], "note", n)) != NULL;
 	     n++)
 		(void)fprintf(stderr, "Note: %s.\n", note);
-	return want(a, OPTION_GRANT, "Grant", first == NULL ? "" : first, known, a->grant);
+	return want(a, GRANT, first == NULL ? "" : first, known);
 }
 
 static bool
@@ -240,47 +276,55 @@ is_oauth(const char *grant)
 	return strcmp(grant, "password") != 0 && strcmp(grant, "none") != 0;
 }
 
+/* Must the block have it, since the preset has not? */
+static bool
+is_needed(const struct add *a, enum part part)
+{
+	const struct providers *p = &a->providers;
+	const char *provider = a->value[PROVIDER], *grant = a->value[GRANT];
+
+	switch (part) {
+	case CLIENT_ID:
+		return is_oauth(grant);
+	case TENANT:
+		return strcmp(grant, "client-credentials") == 0 &&
+		       providers_needs(p, provider, "tenant");
+	case REGION:
+	case SUBMIT:
+		return providers_needs(p, provider, parts[part].key);
+	case ISSUER:
+	case SCOPES:
+		return is_oauth(grant) && strcmp(provider, "generic") == 0;
+	default:
+		return false;
+	}
+}
+
 static int
 choose_rest(struct add *a)
 {
-	const struct providers *p = &a->providers;
-	bool oauth = is_oauth(a->grant), generic = strcmp(a->provider, "generic") == 0;
+	static const enum part order[] = {
+	    CLIENT_ID, TENANT, REGION, SUBMIT, ISSUER, SCOPES, AUTH_USER};
 	int status = EX_OK;
 
-	if (oauth)
-		status = want(a, OPTION_CLIENT_ID, "Client id", "",
-		    strcmp(a->grant, "service-account") == 0
+	for (size_t i = 0; status == EX_OK && i < ARRAY_SIZE(order); i++) {
+		enum part part = order[i];
+		const char *proposal = part == TENANT   ? strrchr(a->value[MAILBOX], '@') + 1
+				       : part == SUBMIT ? a->found_submit
+							: "";
+		const char *why =
+		    part == CLIENT_ID && strcmp(a->value[GRANT], "service-account") == 0
 			? "client_email in the service account's key file"
-			: "of the application that is registered at the provider",
-		    a->client_id);
-	if (status == EX_OK && oauth && providers_needs(p, a->provider, "tenant") &&
-	    strcmp(a->grant, "client-credentials") == 0)
-		status = want(a, OPTION_TENANT, "Tenant", strrchr(a->mailbox, '@') + 1,
-		    "the organisation's domain or id", a->tenant);
-	else if (status == EX_OK)
-		status = option_only(a, OPTION_TENANT, a->tenant);
-	if (status == EX_OK && providers_needs(p, a->provider, "region"))
-		status =
-		    want(a, OPTION_REGION, "Region", "", "part of the server's name", a->region);
-	else if (status == EX_OK)
-		status = option_only(a, OPTION_REGION, a->region);
-	if (status == EX_OK && a->named && !a->asks && !arguments_has(a->args, OPTION_SUBMIT) &&
-	    providers_needs(p, a->provider, "submit"))
-		status = take(a, "the server", a->found_submit, a->submit);
-	else if (status == EX_OK && providers_needs(p, a->provider, "submit"))
-		status = want(a, OPTION_SUBMIT, "Submission server", a->found_submit,
-		    "HOST:PORT, or srv:DOMAIN; 465 speaks TLS from the start, 587 by STARTTLS",
-		    a->submit);
-	else if (status == EX_OK)
-		status = option_only(a, OPTION_SUBMIT, a->submit);
-	if (status == EX_OK && oauth && generic)
-		status = want(a, OPTION_ISSUER, "Issuer", "",
-		    "the authorization server's address, where its metadata is found", a->issuer);
-	if (status == EX_OK && oauth && generic)
-		status = want(a, OPTION_SCOPES, "Scopes", "", "between spaces", a->scopes);
-	else if (status == EX_OK)
-		status = option_only(a, OPTION_SCOPES, a->scopes);
-	return status != EX_OK ? status : option_only(a, OPTION_AUTH_USER, a->auth_user);
+			: parts[part].why;
+
+		if (!is_needed(a, part) || arguments_has(a->args, parts[part].option))
+			status = take_option(a, part);
+		else if (part == SUBMIT && a->named && !a->asks)
+			status = take(a, "the server", a->found_submit, a->value[SUBMIT]);
+		else
+			status = want(a, part, proposal, why);
+	}
+	return status;
 }
 
 /* The part of the address before the '@', as far as a name takes it. */
@@ -289,7 +333,7 @@ propose_name(const struct add *a, char to[VALUE_MAX])
 {
 	size_t n = 0;
 
-	for (const char *s = a->mailbox; *s != '\0' && *s != '@' && n < 64; s++) {
+	for (const char *s = a->value[MAILBOX]; *s != '\0' && *s != '@' && n < 64; s++) {
 		bool fit = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
 			   (*s >= '0' && *s <= '9') || (n > 0 && strchr("._-", *s) != NULL);
 
@@ -340,7 +384,8 @@ place_user(struct add *a, const char *user, char to[VALUE_MAX])
 		(void)buf_printf(&a->elsewhere,
 		    "Mail of %s is the service %s's: there add \"%s\" to accounts and \"%s\" to "
 		    "senders.\n",
-		    strcmp(user, "*") == 0 ? "every user" : user, service, a->name, a->mailbox);
+		    strcmp(user, "*") == 0 ? "every user" : user, service, a->name,
+		    a->value[MAILBOX]);
 }
 
 static int
@@ -402,16 +447,11 @@ static void
 compose(const struct add *a, struct buf *b)
 {
 	(void)buf_printf(b, "account \"%s\" {\n", a->name);
-	put(b, "provider", a->provider);
-	put(b, "mailbox", a->mailbox);
-	put(b, "auth-user", a->auth_user);
-	put(b, "grant", a->grant);
-	put(b, "client-id", a->client_id);
-	put(b, "tenant", a->tenant);
-	put(b, "region", a->region);
-	put(b, "issuer", a->issuer);
-	put_list(b, "scopes", a->scopes);
-	put(b, "submit", a->submit);
+	for (int i = 0; i < PART_COUNT; i++)
+		if (i == SCOPES)
+			put_list(b, parts[i].key, a->value[i]);
+		else
+			put(b, parts[i].key, a->value[i]);
 	put(b, "ca-file", a->ca_file);
 	(void)buf_append_str(b, "}\n");
 	if (*a->users == '\0')
@@ -419,7 +459,7 @@ compose(const struct add *a, struct buf *b)
 	(void)buf_printf(b, "\nservice \"%s\" {\n", a->service);
 	put_list(b, "users", a->users);
 	put_list(b, "accounts", a->name);
-	put_list(b, "senders", a->mailbox);
+	put_list(b, "senders", a->value[MAILBOX]);
 	(void)buf_append_str(b, "}\n");
 }
 
@@ -440,17 +480,15 @@ check_file(struct add *a)
 static bool
 reload(const struct cli *cli)
 {
-	CLEANUP_LINK struct link l = LINK_INIT;
-
 	return access(cli->control, F_OK) == 0 &&
-	       link_open(&l, cli, ROLE_QUEUE, FIND_PATIENCE) == EX_OK &&
-	       link_list(&l, message_new(M_CLIENT_RELOAD), NULL, NULL, NULL) == EX_OK;
+	       link_ask(cli, ROLE_QUEUE, FIND_PATIENCE, message_new(M_CLIENT_RELOAD), NULL, NULL,
+		   NULL) == EX_OK;
 }
 
 /* A frankd that runs goes on with a configuration without accounts, but with none at all it could
  * not take the account out of force. */
 static void
-tell_undo(const struct account_file *f, bool running)
+print_undo(const struct account_file *f, bool running)
 {
 	if (running) {
 		(void)printf("To undo: rm %s && frank reload\n", f->path);
@@ -468,7 +506,7 @@ tell_undo(const struct account_file *f, bool running)
 
 /* What was done, what is not, and how to take it back. */
 static void
-tell(const struct add *a, bool running)
+report(const struct add *a, bool running)
 {
 	const struct account_file *f = &a->file;
 
@@ -484,8 +522,8 @@ tell(const struct add *a, bool running)
 		(void)printf(
 		    "No service uses it, so nobody may send through it yet: put \"%s\" into a "
 		    "service's accounts, and %s into its senders.\n",
-		    a->name, a->mailbox);
-	tell_undo(f, running);
+		    a->name, a->value[MAILBOX]);
+	print_undo(f, running);
 	(void)fflush(stdout);
 }
 
@@ -508,20 +546,20 @@ sign_in_now(const struct add *a, bool secret)
 static int
 go_on(struct add *a, bool running)
 {
-	bool person =
-	    strcmp(a->grant, "authorization-code") == 0 || strcmp(a->grant, "device-code") == 0;
-	bool secret = person && providers_needs(&a->providers, a->provider, "client-secret");
+	bool person = strcmp(a->value[GRANT], "authorization-code") == 0 ||
+		      strcmp(a->value[GRANT], "device-code") == 0;
+	bool secret = person && providers_needs(&a->providers, a->value[PROVIDER], "client-secret");
 	char answer[VALUE_MAX] = "";
 
 	if (a->cli->json)
 		return cli_print_json(
 		    json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s?}", "account", a->name, "file",
-			a->file.path, "provider", a->provider, "reason", a->reason, "grant",
-			a->grant, "in_force", running, "service",
+			a->file.path, "provider", a->value[PROVIDER], "reason", a->reason, "grant",
+			a->value[GRANT], "in_force", running, "service",
 			*a->users == '\0' ? NULL : a->service),
 		    EX_OK);
-	tell(a, running);
-	if (strcmp(a->grant, "none") == 0) {
+	report(a, running);
+	if (strcmp(a->value[GRANT], "none") == 0) {
 		(void)printf("Next: frank test %s\n", a->name);
 		return EX_OK;
 	}
@@ -544,11 +582,11 @@ static int
 add(struct add *a)
 {
 	struct buf block CLEANUP_BUF = BUF_INIT(BLOCK_MAX);
-	int status = want(
-	    a, OPTION_MAILBOX, "Mailbox", "", "the address that mail is sent from", a->mailbox);
+	int status = want(a, MAILBOX, "", parts[MAILBOX].why);
 
-	if (status == EX_OK && address_read(a->mailbox, strlen(a->mailbox), false, NULL) < 0)
-		return cli_fail(a->cli, EX_USAGE, NULL, "%s is no mail address", a->mailbox);
+	if (status == EX_OK &&
+	    address_read(a->value[MAILBOX], strlen(a->value[MAILBOX]), false, NULL) < 0)
+		return cli_fail(a->cli, EX_USAGE, NULL, "%s is no mail address", a->value[MAILBOX]);
 	if (status == EX_OK)
 		status = choose_provider(a);
 	if (status == EX_OK)
