@@ -54,7 +54,7 @@ enum condition {
  * "5.7.1 5.7.50*". `words` is a list of fragments separated by '|', each of parts joined by '&'
  * that must all occur, or, with '!' before them, must not. Case does not matter. A part that begins
  * or ends in a digit does not match inside a longer number, one that begins or ends in '_' not
- * inside a longer word; "@name" stands for a set of words.c.
+ * inside a longer word; "@name" stands for a set of rules/words.def.
  */
 struct rule {
 	const char *id;       /* as the catalogue numbers it: "M3"; unique */
