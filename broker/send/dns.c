@@ -144,7 +144,6 @@ on_answer(void *arg, ares_status_t status, size_t timeouts, const ares_dns_recor
 
 	set_status(&a, status != ARES_SUCCESS ? (int)status : take_records(&a, q->type, answer));
 	q->done(q->arg, &a);
-	dns_clear(&a);
 }
 
 static void
@@ -277,7 +276,6 @@ on_answer(void *arg, int status, int timeouts, unsigned char *octets, int len)
 	else
 		set_status(&a, status);
 	q->done(q->arg, &a);
-	dns_clear(&a);
 }
 
 static void

@@ -42,8 +42,8 @@ struct dns_answer {
 	size_t count; /* 0 unless DNS_FOUND */
 };
 
-/* The answer and all in it are borrowed for the call. */
-typedef void dns_done(void *arg, const struct dns_answer *answer);
+/* What the answer holds is the callee's: dns_clear. */
+typedef void dns_done(void *arg, struct dns_answer *answer);
 
 struct dns_question {
 	enum dns_type type;

@@ -17,11 +17,18 @@
 #include <unistd.h>
 
 #include "base/attr.h"
-#include "broker/send/records.h"
 
 enum { DEADLINE = 10, GREETING = 5 /* seconds */, NAMES_MAX = 16, BANNER_MAX = 200 };
 
-enum question { MX, SUBMISSIONS, SUBMISSION, QUESTIONS };
+enum { MX, SUBMISSIONS, SUBMISSION, QUESTIONS };
+
+/* One question to DNS, and the names in its answer. */
+struct question {
+	struct finder *finder;
+	struct lookup *lookup;
+	struct server names[NAMES_MAX]; /* the preferred first; of MX `port` is the preference */
+	size_t count;
+};
 
 struct finder {
 	struct event_base *base;
@@ -30,14 +37,11 @@ struct finder {
 	void *arg;
 	uint64_t id;
 	char domain[256];
-	struct records *queries[QUESTIONS];
+	struct question questions[QUESTIONS];
 	unsigned open; /* questions without an answer */
-	char *names[QUESTIONS][NAMES_MAX];
-	size_t counts[QUESTIONS];
 	struct event *deadline;
 	/* the greeting */
-	char host[256];
-	unsigned port;
+	struct server server;
 	bool implicit;
 	struct lookup *lookup;
 	int fd;
@@ -50,11 +54,8 @@ finder_free(struct finder *f)
 {
 	if (f == NULL)
 		return NULL;
-	for (int q = 0; q < QUESTIONS; q++) {
-		(void)records_cancel(f->queries[q]);
-		for (size_t i = 0; i < f->counts[q]; i++)
-			free(f->names[q][i]);
-	}
+	for (int q = 0; q < QUESTIONS; q++)
+		(void)resolver_cancel(f->questions[q].lookup);
 	(void)resolver_cancel(f->lookup);
 	if (f->event != NULL)
 		event_free(f->event);
@@ -73,16 +74,17 @@ finish(struct finder *f)
 	char line[BANNER_MAX + 300];
 
 	message_put_u64(m, F_ID, f->id);
-	for (size_t i = 0; i < f->counts[MX]; i++)
-		message_put_str(m, F_MX, f->names[MX][i]);
-	for (int q = SUBMISSIONS; q < QUESTIONS; q++)
-		for (size_t i = 0; i < f->counts[q]; i++) {
-			(void)snprintf(line, sizeof(line), "%s %s", f->names[q][i],
+	for (int q = 0; q < QUESTIONS; q++)
+		for (size_t i = 0; i < f->questions[q].count; i++) {
+			const struct server *name = &f->questions[q].names[i];
+
+			(void)snprintf(line, sizeof(line), "%s:%u %s", name->host, name->port,
 			    q == SUBMISSIONS ? "implicit" : "starttls");
-			message_put_str(m, F_SRV, line);
+			message_put_str(m, q == MX ? F_MX : F_SRV, q == MX ? name->host : line);
 		}
 	if (f->banner[0] != '\0') {
-		(void)snprintf(line, sizeof(line), "%s:%u %s", f->host, f->port, f->banner);
+		(void)snprintf(
+		    line, sizeof(line), "%s:%u %s", f->server.host, f->server.port, f->banner);
 		message_put_str(m, F_BANNER, line);
 	}
 	f->done(f->arg, f, m);
@@ -150,64 +152,91 @@ on_addresses(void *arg, const struct netaddr *addresses, size_t count, enum smtp
 		finish(f);
 }
 
-/* Takes "host:port" of the first service, or the usual name. */
+/* The first service that is named, or the usual name. */
 static void
 choose_server(struct finder *f)
 {
-	const char *service = f->counts[SUBMISSIONS] > 0  ? f->names[SUBMISSIONS][0]
-			      : f->counts[SUBMISSION] > 0 ? f->names[SUBMISSION][0]
-							  : NULL;
-	const char *colon = service == NULL ? NULL : strrchr(service, ':');
+	const struct question *submissions = &f->questions[SUBMISSIONS],
+			      *submission = &f->questions[SUBMISSION];
 
-	f->implicit = f->counts[SUBMISSIONS] > 0;
-	f->port = 587;
-	if (colon != NULL) {
-		(void)snprintf(f->host, sizeof(f->host), "%.*s", (int)(colon - service), service);
-		for (f->port = 0, colon++; *colon >= '0' && *colon <= '9' && f->port < 65536;
-		     colon++)
-			f->port = f->port * 10 + (unsigned)(*colon - '0');
+	f->implicit = submissions->count > 0;
+	if (submissions->count > 0) {
+		f->server = submissions->names[0];
+	} else if (submission->count > 0) {
+		f->server = submission->names[0];
 	} else {
-		(void)snprintf(f->host, sizeof(f->host), "smtp.%.240s", f->domain);
+		f->server.port = 587;
+		(void)snprintf(f->server.host, sizeof(f->server.host), "smtp.%.240s", f->domain);
 	}
 }
 
 /* ---- the questions ---- */
 
 static void
-take_names(struct finder *f, enum question q, const char *const *names, size_t count)
+answered(struct question *q)
 {
-	for (size_t i = 0; i < count && f->counts[q] < NAMES_MAX; i++) {
-		char *copy = strdup(names[i]);
+	struct finder *f = q->finder;
 
-		if (copy != NULL)
-			f->names[q][f->counts[q]++] = copy;
-	}
-}
-
-static void
-on_names(void *arg, unsigned tag, const char *const *names, size_t count)
-{
-	struct finder *f = arg;
-
-	f->queries[tag] = NULL;
-	take_names(f, (enum question)tag, names, count);
+	q->lookup = NULL;
 	if (--f->open > 0)
 		return;
 	choose_server(f);
-	f->lookup = resolver_lookup(f->resolver, f->host, f->port, on_addresses, f);
+	f->lookup = resolver_lookup(f->resolver, f->server.host, f->server.port, on_addresses, f);
 	if (f->lookup == NULL)
 		finish(f);
+}
+
+static void
+on_servers(
+    void *arg, const struct server *servers, size_t count, enum smtp_fault fault, const char *words)
+{
+	struct question *q = arg;
+
+	memcpy(q->names, servers, count * sizeof(*servers));
+	q->count = count;
+	answered(q);
+}
+
+/* "." means that the domain takes no mail (RFC 7505). */
+static void
+on_mx(void *arg, const struct dns_answer *answer)
+{
+	struct question *q = arg;
+
+	for (size_t i = 0; i < answer->count && q->count < NAMES_MAX; i++) {
+		const struct dns_record *r = &answer->records[i];
+		size_t at = q->count;
+
+		if (r->len == 0 || strcmp(r->text, ".") == 0)
+			continue;
+		for (; at > 0 && q->names[at - 1].port > r->order; at--)
+			q->names[at] = q->names[at - 1];
+		q->names[at].port = r->order;
+		(void)snprintf(q->names[at].host, sizeof(q->names[at].host), "%s", r->text);
+		q->count++;
+	}
+	answered(q);
+}
+
+static struct lookup *
+ask(struct question *q, unsigned which)
+{
+	const struct finder *f = q->finder;
+	char name[320];
+
+	if (which == MX)
+		return resolver_query(f->resolver, f->domain, DNS_MX, on_mx, q);
+	(void)snprintf(name, sizeof(name), "%s._tcp.%s",
+	    which == SUBMISSIONS ? "_submissions" : "_submission", f->domain);
+	return resolver_servers(f->resolver, name, on_servers, q);
 }
 
 struct finder *
 finder_new(struct event_base *base, struct resolver *r, const struct message *m, finder_done *done,
     void *arg)
 {
-	static const char *const prefixes[QUESTIONS] = {
-	    "", "_submissions._tcp.", "_submission._tcp."};
 	struct timeval deadline = {.tv_sec = DEADLINE};
 	struct finder *f = calloc(1, sizeof(*f));
-	char name[320];
 
 	if (f == NULL)
 		return NULL;
@@ -218,11 +247,10 @@ finder_new(struct event_base *base, struct resolver *r, const struct message *m,
 	f->deadline = evtimer_new(base, on_deadline, f);
 	if (f->deadline == NULL || evtimer_add(f->deadline, &deadline) < 0)
 		return finder_free(f);
-	for (unsigned q = 0; q < QUESTIONS; q++) {
-		(void)snprintf(name, sizeof(name), "%s%s", prefixes[q], f->domain);
-		f->queries[q] =
-		    records_new(base, r, name, q == MX ? RECORDS_MX : RECORDS_SRV, q, on_names, f);
-		if (f->queries[q] == NULL)
+	for (unsigned i = 0; i < QUESTIONS; i++) {
+		f->questions[i].finder = f;
+		f->questions[i].lookup = ask(&f->questions[i], i);
+		if (f->questions[i].lookup == NULL)
 			return finder_free(f);
 	}
 	return f;

@@ -46,18 +46,21 @@ struct kind {
 
 struct lookup {
 	struct resolver *resolver;
-	resolver_done *done;                 /* of addresses */
-	resolver_servers_done *servers_done; /* or of servers */
+	/* one of these */
+	resolver_done *done;
+	resolver_servers_done *servers_done;
+	resolver_records_done *records_done;
 	void *arg;
 	struct event *deliver; /* the answer may be known at once, and is still told later */
 	struct kind kinds[2];  /* of addresses, IPv6 first */
 	struct server servers[RESOLVER_SERVERS_MAX];
 	size_t server_count;
 	enum smtp_fault fault;
-	char words[400];
-	char host[300];
-	struct dns_question question; /* for servers */
-	unsigned queries;             /* that c-ares has not answered */
+	char words[700];
+	char host[600];               /* the name: that of a DKIM key is a selector and a domain */
+	struct dns_question question; /* for servers and records */
+	struct dns_answer answer;
+	unsigned queries; /* that c-ares has not answered */
 	bool delivered, cancelled;
 };
 
@@ -190,8 +193,8 @@ lookup_release(struct lookup *l)
 {
 	if (l->queries > 0 || (!l->delivered && !l->cancelled))
 		return;
-	if (l->deliver != NULL)
-		event_free(l->deliver);
+	event_free(l->deliver);
+	dns_clear(&l->answer);
 	free(l);
 }
 
@@ -205,7 +208,9 @@ deliver(evutil_socket_t sock, short what, void *arg)
 	if (l->delivered || l->cancelled)
 		return;
 	l->delivered = true;
-	if (l->servers_done != NULL) {
+	if (l->records_done != NULL) {
+		l->records_done(l->arg, &l->answer);
+	} else if (l->servers_done != NULL) {
 		l->servers_done(l->arg, l->servers, l->server_count, l->fault, l->words);
 	} else {
 		/* In turn, so that a kind that does not work costs one try only. */
@@ -361,7 +366,7 @@ resolver_lookup(struct resolver *r, const char *host, unsigned port, resolver_do
 	return l;
 }
 
-/* ---- servers of a service ---- */
+/* ---- records, and servers of a service ---- */
 
 /* A number below `bound`; 0 where there is no random to be had: then the first server is taken. */
 static unsigned
@@ -407,8 +412,9 @@ is_server(const struct dns_record *record)
 }
 
 static void
-take_servers(struct lookup *l, const struct dns_answer *answer)
+take_servers(struct lookup *l)
 {
+	const struct dns_answer *answer = &l->answer;
 	const struct dns_record *left[RECORDS_MAX];
 	size_t count = 0;
 
@@ -426,30 +432,47 @@ take_servers(struct lookup *l, const struct dns_answer *answer)
 }
 
 static void
-on_servers(void *arg, const struct dns_answer *answer)
+on_records(void *arg, struct dns_answer *answer)
 {
 	struct lookup *l = arg;
 
-	take_servers(l, answer);
+	l->answer = *answer;
+	if (l->servers_done != NULL)
+		take_servers(l);
 	if (l->server_count == 0)
 		describe_failure(l, answer->status, "names no server", answer->words);
 	query_ended(l);
 }
 
-struct lookup *
-resolver_servers(struct resolver *r, const char *name, resolver_servers_done *done, void *arg)
+static struct lookup *
+ask_for_records(struct resolver *r, const char *name, enum dns_type type,
+    resolver_servers_done *servers_done, resolver_records_done *records_done, void *arg)
 {
 	struct lookup *l = lookup_new(r, name, arg);
 
 	if (l == NULL)
 		return NULL;
-	l->servers_done = done;
+	l->servers_done = servers_done;
+	l->records_done = records_done;
 	l->queries = 1;
 	r->under_way++;
-	l->question = (struct dns_question){.type = DNS_SRV, .done = on_servers, .arg = l};
+	l->question = (struct dns_question){.type = type, .done = on_records, .arg = l};
 	dns_ask(r->channel, l->host, &l->question);
 	arm_timer(r);
 	return l;
+}
+
+struct lookup *
+resolver_servers(struct resolver *r, const char *name, resolver_servers_done *done, void *arg)
+{
+	return ask_for_records(r, name, DNS_SRV, done, NULL, arg);
+}
+
+struct lookup *
+resolver_query(struct resolver *r, const char *name, enum dns_type type,
+    resolver_records_done *done, void *arg)
+{
+	return ask_for_records(r, name, type, NULL, done, arg);
 }
 
 struct lookup *
@@ -460,40 +483,4 @@ resolver_cancel(struct lookup *l)
 	l->cancelled = true;
 	lookup_release(l);
 	return NULL;
-}
-
-/* ---- records ---- */
-
-struct query {
-	struct resolver *resolver;
-	struct dns_question question;
-	dns_done *done;
-	void *arg;
-};
-
-static void
-on_records(void *arg, const struct dns_answer *answer)
-{
-	struct query *q = arg;
-
-	q->resolver->under_way--;
-	q->done(q->arg, answer);
-	free(q);
-}
-
-bool
-resolver_query(struct resolver *r, const char *name, enum dns_type type, dns_done *done, void *arg)
-{
-	struct query *q = set_up(r) ? calloc(1, sizeof(*q)) : NULL;
-
-	if (q == NULL)
-		return false;
-	*q = (struct query){.resolver = r,
-	    .question = {.type = type, .done = on_records, .arg = q},
-	    .done = done,
-	    .arg = arg};
-	r->under_way++;
-	dns_ask(r->channel, name, &q->question);
-	arm_timer(r);
-	return true;
 }

@@ -49,12 +49,14 @@ typedef void resolver_servers_done(void *arg, const struct server *servers, size
 /* `name` such as "_submissions._tcp.example.org". NULL as above. */
 struct lookup *resolver_servers(
     struct resolver *r, const char *name, resolver_servers_done *done, void *arg);
+
+/* The end of a question for records, whatever came of it. As above. */
+typedef void resolver_records_done(void *arg, const struct dns_answer *answer);
+
+struct lookup *resolver_query(struct resolver *r, const char *name, enum dns_type type,
+    resolver_records_done *done, void *arg);
+
 /* `done` will not be called. Takes NULL; returns NULL. */
 struct lookup *resolver_cancel(struct lookup *l);
-
-/* Asks DNS for the records of one type. `done` may be called from within resolver_query. False: no memory, or the resolver
- * cannot be set up. There is no way to cancel: `arg` must live until the answer, which comes within seconds. */
-bool resolver_query(
-    struct resolver *r, const char *name, enum dns_type type, dns_done *done, void *arg);
 
 #endif

@@ -3,8 +3,7 @@
  * check-domain.c: see check-domain.h.
  *
  * One question after the other: SPF and what it includes, then DMARC at the domain and at the
- * domains above it, then DKIM keys. The object outlives its owner until DNS has answered the
- * question that is under way.
+ * domains above it, then DKIM keys.
  */
 #include "broker/send/check/check-domain.h"
 
@@ -41,17 +40,14 @@ struct place {
 	struct dkim_key key;
 };
 
-enum stage { STAGE_SPF, STAGE_DMARC, STAGE_DKIM, STAGE_DONE };
+enum stage { STAGE_SPF, STAGE_DMARC, STAGE_DKIM };
 
 struct check_domain {
-	struct event_base *base;
 	struct resolver *resolver;
-	struct event *next;
+	struct lookup *lookup; /* the question that is under way */
 	check_domain_finding *finding;
 	check_domain_done *done;
 	void *arg;
-	bool orphan; /* nobody waits any more */
-	bool asking;
 	enum stage stage;
 	char domain[POLICY_NAME_MAX + 1];
 	const struct sender *sender;
@@ -62,13 +58,6 @@ struct check_domain {
 	struct place places[KEYS_MAX]; /* where DKIM keys are looked for */
 	size_t place_count, place_at;
 };
-
-static void
-domain_free(struct check_domain *d)
-{
-	event_free(d->next);
-	free(d);
-}
 
 static void PRINTF_LIKE(4, 5)
     tell(struct check_domain *d, const char *name, const char *state, const char *format, ...)
@@ -259,46 +248,13 @@ report_dmarc(struct check_domain *d)
 
 /* ---- questions ---- */
 
-static void
-on_txt(void *arg, const struct dns_answer *answer)
-{
-	static const struct timeval now;
-	struct check_domain *d = arg;
-	bool failed = answer->status == DNS_FAILED;
-
-	d->asking = false;
-	if (d->orphan) {
-		domain_free(d);
-		return;
-	}
-	d->spf_failed |= failed && d->stage == STAGE_SPF;
-	d->dmarc_failed |= failed && d->stage == STAGE_DMARC;
-	d->dkim_failed |= failed && d->stage == STAGE_DKIM;
-	for (size_t i = 0; i < answer->count; i++) {
-		const struct dns_record *r = &answer->records[i];
-
-		if (d->stage == STAGE_SPF)
-			spf_record(&d->spf, r->text, r->len);
-		else if (d->stage == STAGE_DMARC)
-			dmarc_record(&d->dmarc, r->text, r->len);
-		else
-			dkim_record(&d->places[d->place_at].key, r->text, r->len);
-	}
-	if (d->stage == STAGE_SPF)
-		spf_end_of_records(&d->spf);
-	else if (d->stage == STAGE_DKIM)
-		d->place_at++;
-	(void)event_add(d->next, &now);
-}
+static void on_txt(void *arg, const struct dns_answer *answer);
 
 static bool
 ask(struct check_domain *d, const char *name)
 {
-	d->asking = true;
-	if (resolver_query(d->resolver, name, DNS_TXT, on_txt, d))
-		return true;
-	d->asking = false;
-	return false;
+	d->lookup = resolver_query(d->resolver, name, DNS_TXT, on_txt, d);
+	return d->lookup != NULL;
 }
 
 /* The domain above, as long as it has a dot of its own. */
@@ -340,19 +296,35 @@ ask_next(struct check_domain *d)
 }
 
 static void
-on_next(evutil_socket_t fd, short what, void *arg)
+on_txt(void *arg, const struct dns_answer *answer)
 {
 	struct check_domain *d = arg;
-	check_domain_done *done = d->done;
-	void *owner = d->arg;
+	bool failed = answer->status == DNS_FAILED;
 
-	if (d->stage == STAGE_DONE || ask_next(d))
+	d->lookup = NULL;
+	d->spf_failed |= failed && d->stage == STAGE_SPF;
+	d->dmarc_failed |= failed && d->stage == STAGE_DMARC;
+	d->dkim_failed |= failed && d->stage == STAGE_DKIM;
+	for (size_t i = 0; i < answer->count; i++) {
+		const struct dns_record *r = &answer->records[i];
+
+		if (d->stage == STAGE_SPF)
+			spf_record(&d->spf, r->text, r->len);
+		else if (d->stage == STAGE_DMARC)
+			dmarc_record(&d->dmarc, r->text, r->len);
+		else
+			dkim_record(&d->places[d->place_at].key, r->text, r->len);
+	}
+	if (d->stage == STAGE_SPF)
+		spf_end_of_records(&d->spf);
+	else if (d->stage == STAGE_DKIM)
+		d->place_at++;
+	if (ask_next(d))
 		return;
-	d->stage = STAGE_DONE;
 	report_spf(d);
 	report_dkim(d);
 	report_dmarc(d);
-	done(owner);
+	d->done(d->arg);
 }
 
 /* ---- outside ---- */
@@ -418,16 +390,14 @@ choose_places(
 }
 
 struct check_domain *
-check_domain_new(struct event_base *base, struct resolver *resolver, const char *domain,
-    const char *provider, const char *selector, const char *const *seen, size_t seen_count,
-    check_domain_finding *finding, check_domain_done *done, void *arg)
+check_domain_new(struct resolver *resolver, const char *domain, const char *provider,
+    const char *selector, const char *const *seen, size_t seen_count, check_domain_finding *finding,
+    check_domain_done *done, void *arg)
 {
-	static const struct timeval now;
 	struct check_domain *d = calloc(1, sizeof(*d));
 
 	if (d == NULL)
 		return NULL;
-	d->base = base;
 	d->resolver = resolver;
 	d->finding = finding;
 	d->done = done;
@@ -437,23 +407,14 @@ check_domain_new(struct event_base *base, struct resolver *resolver, const char 
 	(void)snprintf(d->dmarc_domain, sizeof(d->dmarc_domain), "%s", domain);
 	spf_begin(&d->spf, domain, knows_spf(d) ? d->sender->spf + strlen("include:") : "");
 	choose_places(d, selector, seen, seen_count);
-	d->next = event_new(base, -1, 0, on_next, d);
-	if (d->next == NULL) {
-		free(d);
-		return NULL;
-	}
-	(void)event_add(d->next, &now);
-	return d;
+	return ask_next(d) ? d : check_domain_free(d);
 }
 
 struct check_domain *
 check_domain_free(struct check_domain *d)
 {
-	if (d == NULL)
-		return NULL;
-	(void)event_del(d->next);
-	d->orphan = true;
-	if (!d->asking)
-		domain_free(d);
+	if (d != NULL)
+		(void)resolver_cancel(d->lookup);
+	free(d);
 	return NULL;
 }

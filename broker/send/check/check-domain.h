@@ -20,10 +20,10 @@ typedef void check_domain_done(void *arg);
  * which mail was seen to be signed: `seen`, "SELECTOR DOMAIN" each. Findings come when all is known,
  * then `done`; not from within this call. NULL: no memory.
  */
-struct check_domain *check_domain_new(struct event_base *base, struct resolver *resolver,
-    const char *domain, const char *provider, const char *selector, const char *const *seen,
-    size_t seen_count, check_domain_finding *finding, check_domain_done *done, void *arg);
-/* Nothing more is told; what DNS still answers is taken in silence. Takes NULL; returns NULL. */
+struct check_domain *check_domain_new(struct resolver *resolver, const char *domain,
+    const char *provider, const char *selector, const char *const *seen, size_t seen_count,
+    check_domain_finding *finding, check_domain_done *done, void *arg);
+/* No more findings come. Takes NULL; returns NULL. */
 struct check_domain *check_domain_free(struct check_domain *d);
 
 #endif

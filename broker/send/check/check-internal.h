@@ -47,8 +47,7 @@ struct check {
 	struct tls_context *context, *login_context;
 	char *service; /* the domain whose DNS named the server; NULL: it is configured itself */
 
-	struct lookup *lookup;
-	struct alias *alias; /* the question for it, while it is open */
+	struct lookup *lookup, *alias; /* questions that are open */
 	struct netaddr addresses[RESOLVER_ADDRESSES_MAX];
 	size_t address_count;
 	struct look looks[CHECK_LOOKS_MAX]; /* the configured port first */
@@ -72,11 +71,6 @@ struct check {
 	struct smtp_reply why;
 	char mechanism_name[32], deciding_sender[ADDRESS_MAX + 1], endpoint[400];
 	struct buf transcript;
-};
-
-/* A question that cannot be cancelled: it outlives a check that ends before it. */
-struct alias {
-	struct check *check; /* NULL: gone */
 };
 
 /* ---- check.c ---- */

@@ -93,8 +93,7 @@ check_free(struct check *c)
 			break;
 		}
 	(void)resolver_cancel(c->lookup);
-	if (c->alias != NULL)
-		c->alias->check = NULL;
+	(void)resolver_cancel(c->alias);
 	(void)check_domain_free(c->domain);
 	(void)check_line_free(c->login);
 	for (size_t i = 0; i < c->look_count; i++)
@@ -329,32 +328,16 @@ look_up_service(struct check *c, enum smtp_tls tls)
 	return c->lookup != NULL;
 }
 
-/* The names that lead from the configured one to the one with the addresses. */
+/* The configured name may be an alias of the one with the addresses. */
 static void
 on_alias(void *arg, const struct dns_answer *answer)
 {
-	struct alias *a = arg;
+	struct check *c = arg;
 
-	if (a->check != NULL) {
-		a->check->alias = NULL;
-		if (answer->count > 0 && strcasecmp(answer->records[0].text, a->check->host) != 0)
-			check_step(a->check, "name", "info", "%s is an alias (CNAME) of %s",
-			    a->check->host, answer->records[0].text);
-	}
-	free(a);
-}
-
-static void
-ask_for_alias(struct check *c)
-{
-	c->alias = calloc(1, sizeof(*c->alias));
-	if (c->alias == NULL)
-		return;
-	c->alias->check = c;
-	if (!resolver_query(c->send->resolver, c->host, DNS_A, on_alias, c->alias)) {
-		free(c->alias);
-		c->alias = NULL;
-	}
+	c->alias = NULL;
+	if (answer->count > 0 && strcasecmp(answer->records[0].text, c->host) != 0)
+		check_step(c, "name", "info", "%s is an alias (CNAME) of %s", c->host,
+		    answer->records[0].text);
 }
 
 static void
@@ -493,8 +476,8 @@ check_start(struct send *s, const struct message *m)
 		seen_count++;
 	domain = c->sender_count == 0 ? NULL : address_domain(c->senders[0]);
 	if (domain != NULL)
-		c->domain = check_domain_new(s->base, s->resolver, domain, c->provider, c->selector,
-		    seen, seen_count, on_finding, on_domain_done, c);
+		c->domain = check_domain_new(s->resolver, domain, c->provider, c->selector, seen,
+		    seen_count, on_finding, on_domain_done, c);
 	c->domain_done = c->domain == NULL;
 	if (c->account != NULL && c->account->srv) {
 		c->service = strdup(c->host);
@@ -507,5 +490,5 @@ check_start(struct send *s, const struct message *m)
 	if (c->lookup == NULL)
 		finish(c);
 	else if (strchr(c->host, ':') == NULL && c->host[strspn(c->host, "0123456789.")] != '\0')
-		ask_for_alias(c);
+		c->alias = resolver_query(s->resolver, c->host, DNS_A, on_alias, c);
 }
