@@ -187,7 +187,7 @@ take_over(struct post_table *t)
 		if (a != NULL) {
 			renew(a, from);
 		} else {
-			from->waiting_last = &from->waiting;
+			STAILQ_INIT(&from->waiting);
 			from->next = t->accounts;
 			t->accounts = from;
 		}

@@ -9,6 +9,8 @@
 #ifndef FRANK_BROKER_HTTPS_POST_ACCOUNT_H
 #define FRANK_BROKER_HTTPS_POST_ACCOUNT_H
 
+#include <sys/queue.h>
+
 #include "base/secret.h"
 #include "broker/https/api.h"
 #include "broker/ipc/message.h"
@@ -27,7 +29,7 @@ struct post_account {
 	/* post.c's */
 	unsigned active;
 	bool starting; /* jobs are being started: one that ends at once starts no others */
-	struct post_job *waiting, **waiting_last;
+	STAILQ_HEAD(, post_job) waiting;
 	struct post_account *next;
 };
 

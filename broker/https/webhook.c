@@ -7,6 +7,8 @@
  * the headers may hold secrets (many services put a token into the path), so faults name the host
  * alone, and redirects are not followed.
  */
+#include "broker/https/webhook.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,36 +19,44 @@
 
 #include "base/codec.h"
 #include "base/log.h"
-#include "broker/https/post-internal.h"
 #include "broker/https/url.h"
 
+enum { CALLS_MAX = 64 }; /* on their way; more are answered with a fault */
+
 struct webhook_call {
-	struct webhook_call *next;
-	struct post *post;
+	LIST_ENTRY(webhook_call) link;
+	struct webhook_calls *calls;
 	uint64_t id;
 	char *name;
 	struct buf body;
 	struct upload upload;
 };
 
-void
-webhook_free(struct webhook_call *c)
+static void
+call_free(struct webhook_call *c)
 {
-	struct post *p = c->post;
-
-	for (struct webhook_call **at = &p->calls; *at != NULL; at = &(*at)->next)
-		if (*at == c) {
-			*at = c->next;
-			p->call_count--;
-			break;
-		}
+	LIST_REMOVE(c, link);
+	c->calls->count--;
 	free(c->name);
 	buf_free(&c->body);
 	free(c);
 }
 
+void
+webhook_drop_all(struct webhook_calls *w)
+{
+	while (!LIST_EMPTY(&w->list))
+		call_free(LIST_FIRST(&w->list));
+}
+
+bool
+webhook_is_idle(const struct webhook_calls *w)
+{
+	return LIST_EMPTY(&w->list);
+}
+
 static void
-answer(struct post *p, uint64_t id, long status, int64_t retry_after, const char *fault)
+answer(struct webhook_calls *w, uint64_t id, long status, int64_t retry_after, const char *fault)
 {
 	struct message *m = message_new(M_WEBHOOK_DONE);
 
@@ -56,14 +66,14 @@ answer(struct post *p, uint64_t id, long status, int64_t retry_after, const char
 	if (retry_after >= 0)
 		message_put_u64(m, F_RETRY_AFTER, (uint64_t)retry_after);
 	message_put_str(m, F_FAULT, fault);
-	p->ops->to_queue(p->arg, m);
+	w->to_queue(w->arg, m);
 }
 
 static void
 on_answer(void *arg, const struct http_answer *a)
 {
 	struct webhook_call *c = arg;
-	struct post *p = c->post;
+	struct webhook_calls *w = c->calls;
 	bool fine = a->fault == NULL && a->status >= 200 && a->status < 300;
 	char status[16];
 
@@ -72,10 +82,9 @@ on_answer(void *arg, const struct http_answer *a)
 	    fine ? "A webhook took an event." : "A webhook did not take an event.",
 	    LOG_PAIRS({LOG_SERVICE, c->name}, {LOG_REPLY, a->fault == NULL ? status : NULL},
 		{LOG_ERROR, a->fault}));
-	answer(p, c->id, a->status, a->retry_after, a->fault);
-	webhook_free(c);
-	if (p->shutting_down && p->active == NULL && p->calls == NULL)
-		p->ops->idle(p->arg);
+	answer(w, c->id, a->status, a->retry_after, a->fault);
+	call_free(c);
+	w->ended(w->arg);
 }
 
 /* 0 or negative errno; without a key there is nothing to add. */
@@ -115,23 +124,23 @@ start_request(struct webhook_call *c, const struct webhook *w)
 		q.headers[n++] = buf_str(&signature);
 	for (size_t i = 0; i < w->header_count; i++)
 		q.headers[n++] = (const char *)secret_bytes(w->headers[i]);
-	return http_start(c->post->http, &q, on_answer, c);
+	return http_start(c->calls->http, &q, on_answer, c);
 }
 
 void
-webhook_start(struct post *p, const struct message *m)
+webhook_start(struct webhook_calls *calls, const struct message *m)
 {
-	const struct webhook *w = post_table_webhook(p->table, message_str(m, F_NAME));
+	const struct webhook *w = post_table_webhook(calls->table, message_str(m, F_NAME));
 	uint64_t id = message_u64(m, F_ID, 0);
 	const uint8_t *body;
 	struct webhook_call *c;
 	size_t len;
 	int r = -ENOMEM;
 
-	if (p->shutting_down || w == NULL || w->ca_broken || w->header_broken ||
-	    p->call_count >= POST_WEBHOOKS_MAX) {
-		answer(p, id, 0, -1,
-		    p->shutting_down   ? "Frank is ending"
+	if (calls->closed || w == NULL || w->ca_broken || w->header_broken ||
+	    calls->count >= CALLS_MAX) {
+		answer(calls, id, 0, -1,
+		    calls->closed      ? "Frank is ending"
 		    : w == NULL        ? "no webhook of that name is configured"
 		    : w->ca_broken     ? "the webhook's ca-file could not be read"
 		    : w->header_broken ? "the webhook's header holds more than one line"
@@ -140,12 +149,11 @@ webhook_start(struct post *p, const struct message *m)
 	}
 	c = calloc(1, sizeof(*c));
 	if (c != NULL) {
-		c->post = p;
+		c->calls = calls;
 		c->id = id;
 		c->body = (struct buf)BUF_INIT(MESSAGE_MAX);
-		c->next = p->calls;
-		p->calls = c;
-		p->call_count++;
+		LIST_INSERT_HEAD(&calls->list, c, link);
+		calls->count++;
 		c->name = strdup(w->name);
 		body = message_bytes(m, F_BODY, &len);
 		if (c->name != NULL && buf_append(&c->body, body, len) == 0) {
@@ -154,10 +162,10 @@ webhook_start(struct post *p, const struct message *m)
 			r = start_request(c, w);
 		}
 		if (r < 0)
-			webhook_free(c);
+			call_free(c);
 	}
 	if (r < 0)
-		answer(p, id, 0, -1,
+		answer(calls, id, 0, -1,
 		    r == -EINVAL ? "the webhook's address is not usable: https, or http to loopback"
 				 : "out of memory");
 }

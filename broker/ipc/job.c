@@ -35,6 +35,17 @@ job_free(struct job *j)
 	return NULL;
 }
 
+void
+job_list_free(struct job_list *l)
+{
+	struct job *j;
+
+	while ((j = STAILQ_FIRST(l)) != NULL) {
+		STAILQ_REMOVE_HEAD(l, link);
+		(void)job_free(j);
+	}
+}
+
 /* What the strings of a job take, each with its NUL. */
 static size_t
 strings_size(const struct message *m, size_t body_len)

@@ -6,11 +6,13 @@
 #ifndef FRANK_BROKER_IPC_JOB_H
 #define FRANK_BROKER_IPC_JOB_H
 
+#include <sys/queue.h>
+
 #include "base/smtp/client.h"
 #include "broker/ipc/message.h"
 
 struct job {
-	struct job *next;
+	STAILQ_ENTRY(job) link;
 	struct smtp_client_job spec; /* borrows from this object; id is the number below */
 	uint64_t id;                 /* queue's */
 	const char *queue_id;        /* the message's id, as people know it; "" when not given */
@@ -22,12 +24,16 @@ struct job {
 	unsigned requeued;            /* sessions that ended before they took it */
 };
 
+STAILQ_HEAD(job_list, job);
+
 /* Makes a job of JOB. `fd` (-1: none) is borrowed: a body in a file is mapped. NULL with errno:
  * ENOMEM, EPROTO for a message without recipients or without a body, or why the file cannot be
  * mapped. */
 struct job *job_new(const struct message *m, int fd);
 /* Takes NULL; returns NULL. */
 struct job *job_free(struct job *j);
+/* Frees every job of a list, and leaves it empty. */
+void job_list_free(struct job_list *l);
 
 /* What is known of the session that a job was done by, or was to be done by. NULLs are left out. */
 struct job_session {

@@ -3,11 +3,10 @@
 #include "broker/send/account.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "broker/ipc/file.h"
-#include "broker/send/pool.h"
 
 enum { PEM_MAX = 4 * 1024 * 1024, SESSIONS_USUAL = 4, SESSIONS_MOST = 64 };
 
@@ -51,25 +50,14 @@ set_clear(struct set *s)
 	*s = (struct set){0};
 }
 
-static bool
-lies_in(const char *host, const char *domain)
+struct tls_context *
+account_tls_context(struct account *a, char *why, size_t why_size)
 {
-	size_t host_len = strlen(host), domain_len = strlen(domain);
-
-	if (host_len < domain_len || strcasecmp(host + host_len - domain_len, domain) != 0)
-		return false;
-	return host_len == domain_len || host[host_len - domain_len - 1] == '.';
-}
-
-struct tls_names
-account_server_names(const struct account *a, const char *host)
-{
-	struct tls_names names = {.host = host};
-
-	names.accepted[names.count++] = a->tls_name != NULL ? a->tls_name : a->host;
-	if (a->tls_name == NULL && a->srv && lies_in(host, a->host))
-		names.accepted[names.count++] = host;
-	return names;
+	if (a->broken != NULL)
+		(void)snprintf(why, why_size, "%s", a->broken);
+	else if (a->tls_context == NULL)
+		a->tls_context = tls_context_new(&a->rules, why, why_size);
+	return a->tls_context;
 }
 
 struct account_table *

@@ -54,13 +54,8 @@ int account_table_add_file(struct account_table *t, const struct message *m, int
 void account_table_end(struct account_table *t,
     void (*retired)(void *arg, struct account *old, struct account *now), void *arg);
 
-/*
- * Under which names `host` may answer for the account: tls-name where there is one, else the configured
- * host. DNS is not to be trusted with whom the password is for, so a server that DNS names for a
- * domain must have a certificate for the domain itself (RFC 6186 section 6); one for its own name is
- * enough only where that lies in the domain. Borrows both.
- */
-struct tls_names account_server_names(const struct account *a, const char *host);
+/* Made when first needed, and the account's. NULL with a sentence in `why`. */
+struct tls_context *account_tls_context(struct account *a, char *why, size_t why_size);
 
 /* "implicit", "none"; STARTTLS for any other word, and for NULL. */
 enum smtp_tls account_tls_by_name(const char *name);

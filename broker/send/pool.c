@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "broker/send/session.h"
 
 enum {
@@ -13,55 +14,25 @@ enum {
 	LIMIT_LASTS = 60 * 1000,
 };
 
-/* ---- lists ---- */
-
-static void
-list_init(struct job_list *l)
-{
-	*l = (struct job_list){0};
-	l->last = &l->first;
-}
-
-static void
-list_put(struct job_list *l, struct job *j)
-{
-	j->next = NULL;
-	*l->last = j;
-	l->last = &j->next;
-	l->count++;
-}
-
-static struct job *
-list_take(struct job_list *l)
-{
-	struct job *j = l->first;
-
-	if (j == NULL)
-		return NULL;
-	l->first = j->next;
-	if (l->first == NULL)
-		l->last = &l->first;
-	l->count--;
-	j->next = NULL;
-	return j;
-}
-
-static struct job_list *
-next_list(struct pool *p)
-{
-	return p->again.first != NULL ? &p->again : &p->waiting;
-}
-
-static size_t
-waiting_count(const struct pool *p)
-{
-	return p->again.count + p->waiting.count;
-}
+struct pool {
+	LIST_ENTRY(pool) link;
+	struct send_env *env;
+	struct account *account; /* a reference */
+	pool_emptied *emptied;
+	void *arg;
+	struct job_list waiting, again; /* those that a session gave back go first */
+	size_t waiting_count;           /* of both */
+	struct session_list sessions;
+	unsigned count, opening;
+	unsigned limit;       /* sessions that the server seems to allow; 0: not known */
+	uint64_t limit_until; /* ms */
+};
 
 /* ---- life ---- */
 
 struct pool *
-pool_of(struct send *s, struct account *a)
+pool_of(struct pool_list *list, struct send_env *env, struct account *a, pool_emptied *emptied,
+    void *arg)
 {
 	struct pool *p = a->pool;
 
@@ -70,12 +41,14 @@ pool_of(struct send *s, struct account *a)
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return NULL;
-	p->send = s;
+	p->env = env;
 	p->account = account_ref(a);
-	list_init(&p->again);
-	list_init(&p->waiting);
-	p->next = s->pools;
-	s->pools = p;
+	p->emptied = emptied;
+	p->arg = arg;
+	STAILQ_INIT(&p->waiting);
+	STAILQ_INIT(&p->again);
+	LIST_INIT(&p->sessions);
+	LIST_INSERT_HEAD(list, p, link);
 	a->pool = p;
 	return p;
 }
@@ -83,34 +56,60 @@ pool_of(struct send *s, struct account *a)
 void
 pool_free(struct pool *p)
 {
-	struct pool **at = &p->send->pools;
-	struct job *j;
-
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-	while (p->sessions != NULL) {
-		struct session *s = p->sessions;
-
-		p->sessions = session_next(s);
-		session_free(s);
-	}
-	while ((j = list_take(next_list(p))) != NULL)
-		(void)job_free(j);
+	LIST_REMOVE(p, link);
+	while (!LIST_EMPTY(&p->sessions))
+		session_free(LIST_FIRST(&p->sessions));
+	job_list_free(&p->again);
+	job_list_free(&p->waiting);
 	p->account->pool = NULL;
 	(void)account_unref(p->account);
 	free(p);
 }
 
-void
-pool_release(struct pool *p)
+struct pool *
+pool_next(const struct pool *p)
 {
-	struct send *s = p->send;
+	return LIST_NEXT(p, link);
+}
 
-	if (p->sessions == NULL && waiting_count(p) == 0)
-		pool_free(p);
-	if (s->shutting_down && s->pools == NULL)
-		s->ops->idle(s->arg);
+bool
+pool_is_empty(const struct pool *p)
+{
+	return LIST_EMPTY(&p->sessions) && p->waiting_count == 0;
+}
+
+struct session *
+pool_sessions(const struct pool *p)
+{
+	return LIST_FIRST(&p->sessions);
+}
+
+/* Nothing new is begun: the account is another by now, or the role ends. */
+static bool
+is_ending(const struct pool *p)
+{
+	return p->account->retired || p->env->shutting_down;
+}
+
+/* Borrowed; NULL: none waits. */
+static struct job *
+first_waiting(struct pool *p)
+{
+	STAILQ_CONCAT(&p->again, &p->waiting);
+	STAILQ_CONCAT(&p->waiting, &p->again);
+	return STAILQ_FIRST(&p->waiting);
+}
+
+static struct job *
+take_waiting(struct pool *p)
+{
+	struct job *j = first_waiting(p);
+
+	if (j != NULL) {
+		STAILQ_REMOVE_HEAD(&p->waiting, link);
+		p->waiting_count--;
+	}
+	return j;
 }
 
 /* ---- answers ---- */
@@ -121,12 +120,10 @@ answer(struct pool *p, const struct session *s, struct job *j, const struct smtp
     bool one, bool untried, const char *transcript)
 {
 	struct job_session facts = {0};
-	struct message *m;
 
 	if (s != NULL)
 		facts = session_facts(s);
-	m = job_done(j, replies, one, untried, &facts, transcript);
-	p->send->ops->to_queue(p->send->arg, m);
+	p->env->ops->to_queue(p->env->arg, job_done(j, replies, one, untried, &facts, transcript));
 	(void)job_free(j);
 }
 
@@ -135,7 +132,7 @@ answer_all(struct pool *p, const struct session *s, const struct smtp_reply *rep
 {
 	struct job *j;
 
-	while ((j = list_take(next_list(p))) != NULL)
+	while ((j = take_waiting(p)) != NULL)
 		answer(p, s, j, reply, true, untried, NULL);
 }
 
@@ -147,7 +144,7 @@ least_loaded(const struct pool *p, size_t len)
 	struct session *best = NULL;
 	uint64_t least = 0;
 
-	for (struct session *s = p->sessions; s != NULL; s = session_next(s)) {
+	for (struct session *s = pool_sessions(p); s != NULL; s = session_next(s)) {
 		bool room;
 		uint64_t load = session_load(s, len, &room);
 
@@ -162,21 +159,19 @@ least_loaded(const struct pool *p, size_t len)
 static bool
 give_one(struct pool *p)
 {
-	struct job_list *list = next_list(p);
-	struct session *s =
-	    list->first == NULL ? NULL : least_loaded(p, list->first->spec.body_len);
+	struct job *j = first_waiting(p);
+	struct session *s = j == NULL ? NULL : least_loaded(p, j->spec.body_len);
 	struct smtp_reply failed = {.stage = SMTP_STAGE_MAIL, .fault = SMTP_FAULT_LOCAL};
-	struct job *j;
 	int r;
 
 	if (s == NULL)
 		return false;
-	j = list_take(list);
+	j = take_waiting(p);
 	r = session_submit(s, j);
 	if (r == 0)
 		return true;
 	failed.text =
-	    (r == -EINVAL ? "An address or parameter is not fit for SMTP." : "Out of memory.");
+	    r == -EINVAL ? "An address or parameter is not fit for SMTP." : "Out of memory.";
 	answer(p, s, j, &failed, true, false, NULL);
 	return true;
 }
@@ -184,37 +179,36 @@ give_one(struct pool *p)
 static unsigned
 session_limit(struct pool *p)
 {
-	if (p->limit > 0 && send_now() >= p->limit_until)
+	if (p->limit > 0 && clock_boottime_ms() >= p->limit_until)
 		p->limit = 0;
 	return p->limit > 0 && p->limit < p->account->sessions ? p->limit : p->account->sessions;
 }
 
-static bool
-open_one(struct pool *p, uint64_t rejected)
-{
-	struct session *s = session_new(p, rejected);
+static const struct session_ops session_ops;
 
-	if (s == NULL)
+static bool
+open_one(struct pool *p, uint64_t refused)
+{
+	if (session_new(&p->sessions, p->env, p->account, refused, &session_ops, p) == NULL)
 		return false;
-	session_set_next(s, p->sessions);
-	p->sessions = s;
 	p->count++;
 	p->opening++;
 	return true;
 }
 
-void
-pool_dispatch(struct pool *p)
+/* Gives waiting jobs to sessions and opens what is missing. */
+static void
+dispatch(struct pool *p)
 {
-	const struct smtp_reply failed = {.stage = SMTP_STAGE_CONNECT,
+	static const struct smtp_reply failed = {.stage = SMTP_STAGE_CONNECT,
 	    .fault = SMTP_FAULT_LOCAL,
 	    .text = "A session cannot be set up: out of memory."};
 
 	while (give_one(p))
 		;
-	if (p->account->retired || p->send->shutting_down)
+	if (is_ending(p))
 		return;
-	while (waiting_count(p) > (size_t)p->opening * JOBS_PER_SESSION &&
+	while (p->waiting_count > (size_t)p->opening * JOBS_PER_SESSION &&
 	       p->count < session_limit(p)) {
 		if (open_one(p, 0))
 			continue;
@@ -227,64 +221,68 @@ pool_dispatch(struct pool *p)
 void
 pool_submit(struct pool *p, struct job *j)
 {
-	list_put(&p->waiting, j);
-	pool_dispatch(p);
+	STAILQ_INSERT_TAIL(&p->waiting, j, link);
+	p->waiting_count++;
+	dispatch(p);
 }
 
 void
 pool_move(struct pool *p, struct pool *to)
 {
-	struct job *j;
-
 	if (to == NULL) {
 		answer_all(p, NULL, NULL, true);
 		return;
 	}
-	while ((j = list_take(next_list(p))) != NULL)
-		list_put(&to->waiting, j);
-	pool_dispatch(to);
+	(void)first_waiting(p);
+	STAILQ_CONCAT(&to->waiting, &p->waiting);
+	to->waiting_count += p->waiting_count;
+	p->waiting_count = 0;
+	dispatch(to);
 }
 
 void
 pool_retire(struct pool *p)
 {
-	for (struct session *s = p->sessions; s != NULL; s = session_next(s))
+	for (struct session *s = pool_sessions(p); s != NULL; s = session_next(s))
 		session_quit(s);
 }
 
 /* ---- what sessions report ---- */
 
-void
-pool_job_done(struct pool *p, const struct session *s, struct job *j,
-    const struct smtp_reply *replies, bool untried, const char *transcript)
+static void
+on_job_done(void *arg, struct session *s, struct job *j, const struct smtp_reply *replies,
+    bool untried, const char *transcript)
 {
-	bool ending = p->account->retired || p->send->shutting_down;
+	struct pool *p = arg;
 
-	if (untried && j->requeued < REQUEUED_MAX && !ending) {
+	if (untried && j->requeued < REQUEUED_MAX && !is_ending(p)) {
 		j->requeued++;
-		list_put(&p->again, j);
+		STAILQ_INSERT_TAIL(&p->again, j, link);
+		p->waiting_count++;
 		return; /* the session's end dispatches */
 	}
-	if (untried && ending)
+	if (untried && is_ending(p))
 		replies = NULL;
 	answer(p, s, j, replies, false, untried, transcript);
-	pool_dispatch(p);
+	dispatch(p);
 }
 
-void
-pool_session_ready(struct pool *p, struct session *s)
+static void
+on_ready(void *arg, struct session *s)
 {
+	struct pool *p = arg;
+
 	p->opening--;
-	if (p->account->retired || p->send->shutting_down)
+	if (is_ending(p))
 		session_quit(s);
 	else
-		pool_dispatch(p);
+		dispatch(p);
 }
 
 static bool
 has_ready_session(const struct pool *p)
 {
-	for (const struct session *s = p->sessions; s != NULL; s = session_next(s))
+	for (const struct session *s = pool_sessions(p); s != NULL; s = session_next(s))
 		if (session_is_ready(s))
 			return true;
 	return false;
@@ -295,35 +293,33 @@ has_ready_session(const struct pool *p)
 static void
 opening_failed(struct pool *p, struct session *s, const struct smtp_reply *why)
 {
-	if (session_retry(s) > 0 && !p->account->retired && !p->send->shutting_down &&
-	    waiting_count(p) > 0 && open_one(p, session_retry(s)))
+	if (session_retry(s) > 0 && !is_ending(p) && p->waiting_count > 0 &&
+	    open_one(p, session_retry(s)))
 		return;
 	if (has_ready_session(p) || p->opening > 0) {
 		p->limit = p->count;
-		p->limit_until = send_now() + LIMIT_LASTS;
+		p->limit_until = clock_boottime_ms() + LIMIT_LASTS;
 	} else {
 		p->limit = 0;
 		answer_all(p, s, why, false);
 	}
 }
 
-void
-pool_session_ended(struct pool *p, struct session *s, bool opened, const struct smtp_reply *why)
+static void
+on_ended(void *arg, struct session *s, bool opened, const struct smtp_reply *why)
 {
-	struct session *at = p->sessions, *before = NULL;
+	struct pool *p = arg;
 
-	while (at != s) {
-		before = at;
-		at = session_next(at);
-	}
-	if (before == NULL)
-		p->sessions = session_next(s);
-	else
-		session_set_next(before, session_next(s));
 	p->count--;
 	if (!opened) {
 		p->opening--;
 		opening_failed(p, s, why);
 	}
-	pool_dispatch(p);
+	session_free(s);
+	dispatch(p);
+	if (pool_is_empty(p))
+		p->emptied(p->arg, p);
 }
+
+static const struct session_ops session_ops = {
+    .ready = on_ready, .job_done = on_job_done, .ended = on_ended};

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -16,23 +15,29 @@
 
 enum { SHUTDOWN_PATIENCE = 3 };
 
-uint64_t
-send_now(void)
-{
-	struct timespec t;
+struct send {
+	struct send_env env;
+	struct account_table *accounts;
+	struct finder *finder; /* under way, or NULL */
+	struct pool_list pools;
+	struct check_list checks;
+	char *next_hostname;    /* of the configuration that is coming */
+	struct event *deadline; /* of the shutdown */
+};
 
-	(void)clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+/* Calls `f` for every session. None may end within it. */
+static void
+for_each_session(struct send *s, void (*f)(struct session *x))
+{
+	for (struct pool *p = LIST_FIRST(&s->pools); p != NULL; p = pool_next(p))
+		for (struct session *x = pool_sessions(p); x != NULL; x = session_next(x))
+			f(x);
 }
 
 static void
 on_deadline(evutil_socket_t sock, short what, void *arg)
 {
-	struct send *s = arg;
-
-	for (struct pool *p = s->pools; p != NULL; p = p->next)
-		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
-			session_abort(x);
+	for_each_session(arg, session_abort);
 }
 
 struct send *
@@ -42,13 +47,13 @@ send_new(struct event_base *base, const struct send_ops *ops, void *arg)
 
 	if (s == NULL)
 		return NULL;
-	s->base = base;
-	s->ops = ops;
-	s->arg = arg;
+	s->env =
+	    (struct send_env){.base = base, .resolver = resolver_new(base), .ops = ops, .arg = arg};
+	LIST_INIT(&s->pools);
+	LIST_INIT(&s->checks);
 	s->accounts = account_table_new();
-	s->resolver = resolver_new(base);
 	s->deadline = event_new(base, -1, 0, on_deadline, s);
-	if (s->accounts == NULL || s->resolver == NULL || s->deadline == NULL) {
+	if (s->accounts == NULL || s->env.resolver == NULL || s->deadline == NULL) {
 		errno = ENOMEM;
 		return send_free(s);
 	}
@@ -60,19 +65,46 @@ send_free(struct send *s)
 {
 	if (s == NULL)
 		return NULL;
-	while (s->checks != NULL)
-		check_free(s->checks);
-	while (s->pools != NULL)
-		pool_free(s->pools);
+	check_end_all(&s->checks);
+	while (!LIST_EMPTY(&s->pools))
+		pool_free(LIST_FIRST(&s->pools));
 	if (s->deadline != NULL)
 		event_free(s->deadline);
 	(void)finder_free(s->finder);
-	(void)resolver_free(s->resolver);
+	(void)resolver_free(s->env.resolver);
 	(void)account_table_free(s->accounts);
-	free(s->hostname);
+	free(s->env.hostname);
 	free(s->next_hostname);
 	free(s);
 	return NULL;
+}
+
+static void
+to_queue(struct send *s, struct message *m)
+{
+	s->env.ops->to_queue(s->env.arg, m);
+}
+
+/* ---- pools ---- */
+
+static void
+see_end(struct send *s)
+{
+	if (s->env.shutting_down && LIST_EMPTY(&s->pools))
+		s->env.ops->idle(s->env.arg);
+}
+
+static void
+on_emptied(void *arg, struct pool *p)
+{
+	pool_free(p);
+	see_end(arg);
+}
+
+static struct pool *
+pool_for(struct send *s, struct account *a)
+{
+	return pool_of(&s->pools, &s->env, a, on_emptied, s);
 }
 
 /* ---- the configuration ---- */
@@ -85,10 +117,11 @@ on_retired(void *arg, struct account *old, struct account *now)
 
 	if (p == NULL)
 		return;
-	to = now == NULL ? NULL : pool_of(s, now);
+	to = now == NULL ? NULL : pool_for(s, now);
 	pool_move(p, to);
 	pool_retire(p);
-	pool_release(p);
+	if (pool_is_empty(p))
+		pool_free(p);
 }
 
 static void
@@ -104,8 +137,8 @@ begin_configuration(struct send *s, const struct message *m)
 static void
 end_configuration(struct send *s)
 {
-	free(s->hostname);
-	s->hostname = s->next_hostname;
+	free(s->env.hostname);
+	s->env.hostname = s->next_hostname;
 	s->next_hostname = NULL;
 	account_table_end(s->accounts, on_retired, s);
 }
@@ -116,7 +149,7 @@ end_configuration(struct send *s)
 static void
 refuse_job(struct send *s, const struct message *m, const char *words)
 {
-	s->ops->to_queue(s->arg, job_refused(m, words));
+	to_queue(s, job_refused(m, words));
 }
 
 static void
@@ -126,7 +159,7 @@ take_job(struct send *s, const struct message *m, int fd)
 	struct job *j;
 	struct pool *p;
 
-	if (s->shutting_down || a == NULL) {
+	if (s->env.shutting_down || a == NULL) {
 		refuse_job(s, m, NULL);
 		return;
 	}
@@ -141,15 +174,25 @@ take_job(struct send *s, const struct message *m, int fd)
 				    : "The content cannot be read.");
 		return;
 	}
-	j->spec.id = ++s->last_id;
-	p = pool_of(s, a);
+	j->spec.id = ++s->env.last_id;
+	p = pool_for(s, a);
 	if (p == NULL) {
 		(void)job_free(j);
 		refuse_job(s, m, "Out of memory.");
 		return;
 	}
 	pool_submit(p, j);
-	pool_release(p);
+	if (pool_is_empty(p))
+		pool_free(p);
+}
+
+static bool
+give_credential(const struct pool *p, uint64_t id, const struct message *m)
+{
+	for (struct session *x = pool_sessions(p); x != NULL; x = session_next(x))
+		if (session_credential(x, id, m))
+			return true;
+	return false;
 }
 
 static void
@@ -158,19 +201,14 @@ take_credential(struct send *s, const struct message *m)
 	const struct account *a = account_find(s->accounts, message_str(m, F_ACCOUNT));
 	uint64_t id = message_u64(m, F_ID, 0);
 
-	for (struct check *c = s->checks; c != NULL; c = check_next(c))
-		if (check_credential(c, id, m))
+	if (check_credential(&s->checks, id, m))
+		return;
+	/* Most often the account's own pool; one that changed meanwhile is looked for everywhere. */
+	if (a != NULL && a->pool != NULL && give_credential(a->pool, id, m))
+		return;
+	for (struct pool *p = LIST_FIRST(&s->pools); p != NULL; p = pool_next(p))
+		if (give_credential(p, id, m))
 			return;
-	/* Most often the account's own pool; one that changed meanwhile is looked for everywhere.
-	 */
-	if (a != NULL && a->pool != NULL)
-		for (struct session *x = a->pool->sessions; x != NULL; x = session_next(x))
-			if (session_credential(x, id, m))
-				return;
-	for (struct pool *p = s->pools; p != NULL; p = p->next)
-		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
-			if (session_credential(x, id, m))
-				return;
 }
 
 /* ---- what a domain says of itself ---- */
@@ -181,7 +219,7 @@ on_found(void *arg, struct finder *f, struct message *m)
 	struct send *s = arg;
 
 	s->finder = finder_free(f);
-	s->ops->to_queue(s->arg, m);
+	to_queue(s, m);
 }
 
 /* One at a time, for one person: a second question takes the place of the first, which queue answers
@@ -190,12 +228,12 @@ static void
 look_up(struct send *s, const struct message *m)
 {
 	s->finder = finder_free(s->finder);
-	s->finder = finder_new(s->base, s->resolver, m, on_found, s);
+	s->finder = finder_new(s->env.base, s->env.resolver, m, on_found, s);
 	if (s->finder == NULL) {
 		struct message *nothing = message_new(M_LOOKED_UP);
 
 		message_put_u64(nothing, F_ID, message_u64(m, F_ID, 0));
-		s->ops->to_queue(s->arg, nothing);
+		to_queue(s, nothing);
 	}
 }
 
@@ -226,10 +264,10 @@ send_message(struct send *s, const struct message *m, int fd)
 		take_credential(s, m);
 		break;
 	case M_CHECK_RUN:
-		check_start(s, m);
+		check_start(&s->checks, &s->env, s->accounts, m);
 		break;
 	case M_CHECK_CANCEL:
-		check_cancel(s, message_u64(m, F_ID, 0));
+		check_cancel(&s->checks, message_u64(m, F_ID, 0));
 		break;
 	case M_LOOKUP:
 		look_up(s, m);
@@ -239,16 +277,23 @@ send_message(struct send *s, const struct message *m, int fd)
 	}
 }
 
+static void
+keeper_is_up(struct session *x)
+{
+	session_keeper_up(x, true);
+}
+
+static void
+keeper_is_gone(struct session *x)
+{
+	session_keeper_up(x, false);
+}
+
 void
 send_keeper_up(struct send *s, bool up)
 {
-	for (struct check *c = s->checks, *next; c != NULL; c = next) {
-		next = check_next(c); /* it may end */
-		check_keeper_up(c, up);
-	}
-	for (struct pool *p = s->pools; p != NULL; p = p->next)
-		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
-			session_keeper_up(x, up);
+	check_keeper_up(&s->checks, up);
+	for_each_session(s, up ? keeper_is_up : keeper_is_gone);
 }
 
 void
@@ -256,27 +301,23 @@ send_shut_down(struct send *s)
 {
 	struct timeval patience = {.tv_sec = SHUTDOWN_PATIENCE};
 
-	if (s->shutting_down)
+	if (s->env.shutting_down)
 		return;
-	s->shutting_down = true;
-	while (s->checks != NULL)
-		check_free(s->checks);
-	for (struct pool *p = s->pools, *next; p != NULL; p = next) {
-		next = p->next;
+	s->env.shutting_down = true;
+	check_end_all(&s->checks);
+	for (struct pool *p = LIST_FIRST(&s->pools), *next; p != NULL; p = next) {
+		next = pool_next(p);
 		pool_move(p, NULL);
 		pool_retire(p);
-		if (p->sessions == NULL)
+		if (pool_is_empty(p))
 			pool_free(p);
 	}
 	(void)event_add(s->deadline, &patience);
-	if (s->pools == NULL)
-		s->ops->idle(s->arg);
+	see_end(s);
 }
 
 void
 send_hang_up(struct send *s)
 {
-	for (struct pool *p = s->pools; p != NULL; p = p->next)
-		for (struct session *x = p->sessions; x != NULL; x = session_next(x))
-			session_hang_up(x);
+	for_each_session(s, session_hang_up);
 }

@@ -8,22 +8,9 @@
 #ifndef FRANK_BROKER_SEND_SEND_H
 #define FRANK_BROKER_SEND_SEND_H
 
-#include <event2/event.h>
-
-#include "broker/ipc/message.h"
+#include "broker/send/env.h"
 
 struct send;
-
-struct send_ops {
-	/* JOB_DONE, CHECK_STEP, CHECK_DONE, LOOKED_UP. The message is taken; NULL where memory was out
-	 * for it: then this role must end, which queue takes for an interrupted attempt. */
-	void (*to_queue)(void *arg, struct message *m);
-	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now, or it has too much to do;
-	 * send_keeper_up tells when it can be asked. */
-	bool (*to_keeper)(void *arg, struct message *m);
-	/* After send_shut_down: every job is answered and every session closed. */
-	void (*idle)(void *arg);
-};
 
 /* `ops` is borrowed for good. NULL with errno. */
 struct send *send_new(struct event_base *base, const struct send_ops *ops, void *arg);

@@ -17,11 +17,12 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/codec.h"
-#include "broker/send/pool.h"
 
 enum {
 	NAMES_SHOWN = 4,
@@ -34,7 +35,7 @@ enum {
 struct kept_session {
 	SSL_SESSION *session;
 	char *host;
-	uint64_t since; /* by send_now */
+	uint64_t since; /* by clock_boottime_ms */
 };
 
 struct tls_context {
@@ -196,7 +197,7 @@ on_session(SSL *ssl, SSL_SESSION *session)
 		return 0;
 	if (t->session_count == SESSIONS_KEPT)
 		forget_session(t, 0);
-	t->sessions[t->session_count++] = (struct kept_session){session, host, send_now()};
+	t->sessions[t->session_count++] = (struct kept_session){session, host, clock_boottime_ms()};
 	return 1;
 }
 
@@ -207,7 +208,7 @@ offer_session(struct tls_context *t, SSL *ssl, const char *host)
 	for (size_t i = t->session_count; i-- > 0;) {
 		SSL_SESSION *s = t->sessions[i].session, *copy;
 
-		if (t->sessions[i].since + SESSION_MS < send_now()) {
+		if (t->sessions[i].since + SESSION_MS < clock_boottime_ms()) {
 			forget_session(t, i);
 			continue;
 		}
@@ -374,6 +375,27 @@ on_verify(int ok, X509_STORE_CTX *store)
 }
 
 /* ---- the handshake ---- */
+
+static bool
+lies_in(const char *host, const char *domain)
+{
+	size_t host_len = strlen(host), domain_len = strlen(domain);
+
+	if (host_len < domain_len || strcasecmp(host + host_len - domain_len, domain) != 0)
+		return false;
+	return host_len == domain_len || host[host_len - domain_len - 1] == '.';
+}
+
+struct tls_names
+tls_names_of(const char *host, const char *domain, const char *tls_name)
+{
+	struct tls_names names = {.host = host, .count = 1};
+
+	names.accepted[0] = tls_name != NULL ? tls_name : domain != NULL ? domain : host;
+	if (tls_name == NULL && domain != NULL && lies_in(host, domain))
+		names.accepted[names.count++] = host;
+	return names;
+}
 
 static bool
 is_address(const char *host)

@@ -48,6 +48,14 @@ struct tls_names {
 	size_t count;
 };
 
+/*
+ * The names that the certificate of `host` may bear: `tls_name` where there is one; else the configured name, which is `domain`
+ * where DNS named the host for it. DNS is not to be trusted with whom the password is for, so such a server must have a
+ * certificate for the domain itself (RFC 6186 section 6); one for its own name is enough only where that lies in the
+ * domain. `domain` and `tls_name` may be NULL. Borrows all.
+ */
+struct tls_names tls_names_of(const char *host, const char *domain, const char *tls_name);
+
 /* What the handshake found. */
 struct tls_trouble {
 	const char *host, *server; /* the name asked for; whose session it is; borrowed */

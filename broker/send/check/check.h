@@ -12,19 +12,24 @@
 #ifndef FRANK_BROKER_SEND_CHECK_CHECK_H
 #define FRANK_BROKER_SEND_CHECK_CHECK_H
 
-#include "broker/send/pool.h"
+#include <sys/queue.h>
+
+#include "broker/send/account.h"
+#include "broker/send/env.h"
 
 struct check;
+LIST_HEAD(check_list, check);
 
-/* CHECK_RUN. */
-void check_start(struct send *s, const struct message *m);
-/* Ends it unanswered, and takes it off the list. */
-void check_free(struct check *c);
-/* CHECK_CANCEL: nothing where it is over. */
-void check_cancel(struct send *s, uint64_t id);
-/* CREDENTIAL or CREDENTIAL_FAILED: true where it was this check's question. */
-bool check_credential(struct check *c, uint64_t id, const struct message *m);
-void check_keeper_up(struct check *c, bool up);
-struct check *check_next(const struct check *c);
+/* CHECK_RUN. A check that cannot even begin is answered at once; `accounts` is needed for the call alone. */
+void check_start(struct check_list *list, struct send_env *env,
+    const struct account_table *accounts, const struct message *m);
+/* CHECK_CANCEL: ends it unanswered; nothing where it is over. */
+void check_cancel(struct check_list *list, uint64_t id);
+/* Ends them all, unanswered. */
+void check_end_all(struct check_list *list);
+/* CREDENTIAL or CREDENTIAL_FAILED: true where it was the question of one of them. */
+bool check_credential(struct check_list *list, uint64_t id, const struct message *m);
+/* Keeper is there (what could not be asked is asked) or gone. */
+void check_keeper_up(struct check_list *list, bool up);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Unit tests of TLS to a server: whose certificates count, and that no session is resumed which
  * would carry one past the check. The server is OpenSSL's, at the other end of a socketpair, and each
- * side moves in turn; where the client is a line of a check, it is a thread.
+ * side moves in turn; where the client is a connection of its own, it is a thread.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +21,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "broker/send/account.h"
-#include "broker/send/check/check-line.h"
+#include "broker/send/connection.h"
 #include "broker/send/tls.h"
 #include "tls-peer.h"
 
@@ -235,10 +234,8 @@ test_server_names(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct account a = {.host = (char *)(uintptr_t)cases[i].host,
-		    .tls_name = (char *)(uintptr_t)cases[i].tls_name,
-		    .srv = cases[i].srv};
-		struct tls_names names = account_server_names(&a, cases[i].server);
+		struct tls_names names = tls_names_of(
+		    cases[i].server, cases[i].srv ? cases[i].host : NULL, cases[i].tls_name);
 
 		assert_string_equal(names.host, cases[i].server);
 		assert_string_equal(names.accepted[0], cases[i].first);
@@ -248,7 +245,7 @@ test_server_names(void **state)
 	}
 }
 
-/* ---- a line of a check ---- */
+/* ---- a connection that looks ---- */
 
 struct talker {
 	struct peer server;
@@ -256,7 +253,7 @@ struct talker {
 	bool heard; /* EHLO came */
 };
 
-/* Greets with more than the line reads at once, in one record, and hears EHLO out. */
+/* Greets with more than is read at once, in one record, and hears EHLO out. */
 static void *
 talk(void *arg)
 {
@@ -284,11 +281,12 @@ talk(void *arg)
 
 struct seen {
 	struct event_base *base;
+	struct tls_context *context;
 	bool ready;
 };
 
 static void
-on_line(void *arg, struct check_line *l, const struct smtp_client_event *e)
+on_event(void *arg, const struct smtp_client_event *e)
 {
 	struct seen *s = arg;
 
@@ -296,26 +294,31 @@ on_line(void *arg, struct check_line *l, const struct smtp_client_event *e)
 	(void)event_base_loopbreak(s->base);
 }
 
+static struct tls_context *
+seen_context(void *arg, char *why, size_t why_size)
+{
+	return ((struct seen *)arg)->context;
+}
+
 static void
 test_large_record(void **state)
 {
+	static const struct connection_ops ops = {.tls_context = seen_context, .event = on_event};
 	static const struct tls_rules strangers;
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(a);
 	struct talker t = {.listening = socket(AF_INET, SOCK_STREAM, 0)};
-	struct tls_context *context = context_of(&strangers);
-	struct seen seen = {.base = event_base_new()};
+	struct seen seen = {.base = event_base_new(), .context = context_of(&strangers)};
 	struct netaddr address = {.len = sizeof(a)};
-	struct check_line_config config = {.base = seen.base,
-	    .host = "mail.example.com",
+	struct connection_config config = {.base = seen.base,
+	    .smtp = {.host = "mail.example.com", .tls = SMTP_TLS_IMPLICIT, .window = 1},
 	    .addresses = &address,
 	    .address_count = 1,
-	    .tls = SMTP_TLS_IMPLICIT,
-	    .context = context,
-	    .names = example,
-	    .only_look = true,
-	    .patience = 10000};
-	struct check_line *l;
+	    .purpose = CONNECTION_LOOKS,
+	    .patience = 10000,
+	    .ops = &ops,
+	    .arg = &seen};
+	struct connection *c;
 	pthread_t thread;
 
 	peer_begin(&t.server, "mail.example.com", TLS1_3_VERSION);
@@ -323,17 +326,17 @@ test_large_record(void **state)
 	assert_int_equal(listen(t.listening, 1), 0);
 	assert_int_equal(getsockname(t.listening, (struct sockaddr *)&a, &len), 0);
 	memcpy(&address.sockaddr, &a, sizeof(a));
-	config.port = ntohs(a.sin_port);
+	config.smtp.port = ntohs(a.sin_port);
 	assert_int_equal(pthread_create(&thread, NULL, talk, &t), 0);
-	l = check_line_new(&config, on_line, &seen);
-	assert_non_null(l);
+	c = connection_new(&config);
+	assert_non_null(c);
 	(void)event_base_dispatch(seen.base);
-	l = check_line_free(l);
+	c = connection_free(c);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_true(t.heard);
 	assert_true(seen.ready);
 	(void)close(t.listening);
-	context = tls_context_free(context);
+	(void)tls_context_free(seen.context);
 	event_base_free(seen.base);
 	peer_end(&t.server);
 }
