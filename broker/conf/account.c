@@ -1,22 +1,27 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * account.c: an account of the configuration: what its provider's preset and the defaults leave to
- * its own block, and whether it can work. See loader.h.
+ * its own block, and whether it can work. See account.h.
  *
  * An account's block is read over its provider's: first the preset of that name from the folder of
  * presets, then a `provider` block of the same name in the configuration, then the account's own
  * keys, each overwriting what came before (lists are replaced, not joined).
  */
-#include "broker/conf/loader.h"
+#include "broker/conf/account.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/host.h"
 #include "base/smtp/sasl.h"
-#include "broker/conf/transport.h"
+#include "broker/conf/readers.h"
+#include "broker/conf/reference.h"
 #include "broker/conf/values.h"
+
+enum { PROVIDERS_MAX = 1000, RECIPIENTS_MAX = 100, HTTPS_PORT = 443, HTTP_PORT = 80 };
 
 /* The preset that is called `name` elsewhere: by another name of it, or by the domain of its mailboxes. */
 static const char *
@@ -27,7 +32,7 @@ find_called(const struct loader *l, const char *name)
 	for (size_t i = 0; i < l->presets.count; i++) {
 		const struct raw_block *b = &l->presets.blocks[i];
 
-		for (size_t k = 0; b->kind == RAW_PROVIDER && k < ARRAY_SIZE(keys); k++) {
+		for (size_t k = 0; b->kind == CONF_BLOCK_PROVIDER && k < ARRAY_SIZE(keys); k++) {
 			const struct raw_entry *e = raw_find(b, keys[k]);
 
 			for (size_t n = 0; e != NULL && n < e->values.count; n++)
@@ -49,19 +54,17 @@ find_provider(struct loader *l, const struct raw_entry *e)
 	    name_set_get(&l->provider_names, name) != NULL)
 		return name_set_get(&l->preset_names, name);
 	for (size_t i = 0; i < l->presets.count && n < PROVIDERS_MAX; i++)
-		if (l->presets.blocks[i].kind == RAW_PROVIDER)
+		if (l->presets.blocks[i].kind == CONF_BLOCK_PROVIDER)
 			names[n++] = l->presets.blocks[i].title;
 	for (size_t i = 0; i < l->raw.count && n < PROVIDERS_MAX; i++)
-		if (l->raw.blocks[i].kind == RAW_PROVIDER)
+		if (l->raw.blocks[i].kind == CONF_BLOCK_PROVIDER)
 			names[n++] = l->raw.blocks[i].title;
 	names[n] = NULL;
 	near = find_called(l, name);
 	if (near == NULL)
-		near = conf_did_you_mean(name, names);
-	raw_error(&l->raw, e->place, "provider = \"%s\": no such provider%s%s%s", name,
-	    near == NULL ? "" : "; did you mean \"",
-	    near == NULL ? "; use \"generic\" and give submit, tls and auth" : near,
-	    near == NULL ? "" : "\"?");
+		near = value_did_you_mean(name, names);
+	raw_error(&l->raw, e->place, "provider = \"%s\": no such provider%s", name,
+	    near == NULL ? "; use \"generic\" and give submit, tls and auth" : raw_suggest(near));
 	return NULL;
 }
 
@@ -71,7 +74,7 @@ static int
 read_below(struct loader *l, const struct raw_block *preset, const struct raw_block *above,
     const struct raw_block *own, struct conf_account *a)
 {
-	struct raw_block left = {.kind = RAW_ACCOUNT};
+	struct raw_block left = {.kind = CONF_BLOCK_ACCOUNT};
 	int r = 0;
 
 	if (preset == NULL)
@@ -85,7 +88,7 @@ read_below(struct loader *l, const struct raw_block *preset, const struct raw_bl
 		if (raw_find(own, key) == NULL && (above == NULL || raw_find(above, key) == NULL))
 			left.entries[left.count++] = preset->entries[i]; /* borrowed */
 	}
-	r = read_block(&l->raw, &left, account_rules, a);
+	r = read_block(&l->raw, &left, sizeof(*a), a);
 	free(left.entries);
 	return r;
 }
@@ -105,6 +108,131 @@ fill_hole(char **text, const char *hole, const char *value)
 	*text = buf_take(&filled);
 	return *text == NULL ? -ENOMEM : 0;
 }
+
+/* ---- HTTP APIs ---- */
+
+/*
+ * Graph allows 4 requests at once and 10,000 in ten minutes for each application and mailbox (Microsoft Graph throttling limits,
+ * Outlook service); Gmail 6,000 units a minute for each user and project, of which a message takes 100.
+ */
+static const struct api_limits {
+	const char *name, *endpoint_key;
+	unsigned sessions, rate;
+} apis[] = {
+    [CONF_TRANSPORT_GRAPH] = {"Microsoft Graph", "graph-endpoint", 4, 1000},
+    [CONF_TRANSPORT_GMAIL] = {"the Gmail API", "gmail-endpoint", 4, 60},
+};
+
+static bool
+says(const struct raw_block *own, const struct raw_block *block, const char *key)
+{
+	return raw_find(own, key) != NULL || (block != NULL && raw_find(block, key) != NULL);
+}
+
+static int
+set_copy(char **target, const char *from, size_t len)
+{
+	char *copy = strndup(from, len);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	free(*target);
+	*target = copy;
+	return 0;
+}
+
+/* Host and port of an address that value_url let pass. */
+static int
+set_server(struct conf_account *a, const char *url)
+{
+	bool https = strncmp(url, "https:", 6) == 0;
+	const char *host = strstr(url, "://") + 3;
+	size_t len = strcspn(host, "/?"), host_len = len;
+	const char *colon = memrchr(host, ':', len), *bracket = memchr(host, ']', len);
+
+	a->port = https ? HTTPS_PORT : HTTP_PORT;
+	if (colon != NULL && (bracket == NULL || colon > bracket)) {
+		host_len = (size_t)(colon - host);
+		a->port = (unsigned)strtoul(colon + 1, NULL, 10) & 0xffff;
+	}
+	if (bracket != NULL && *host == '[') {
+		host++;
+		host_len = (size_t)(bracket - host);
+	}
+	return set_copy(&a->host, host, host_len);
+}
+
+/*
+ * Microsoft's tokens are for one service each, named by its address or by its number. An application
+ * without a person asks for whatever the service has granted it.
+ */
+static int
+set_graph_service(struct conf_account *a, const char *endpoint, const struct raw_block *own,
+    const struct raw_block *block)
+{
+	static const char number[] = "00000003-0000-0000-c000-000000000000";
+	size_t len = (size_t)(strstr(endpoint, "://") + 3 - endpoint);
+	CLEANUP_FREE char *origin = strndup(endpoint, len + strcspn(endpoint + len, "/?"));
+	CLEANUP_FREE char *all = NULL;
+	int r = 0;
+
+	if (origin == NULL || asprintf(&all, "%s/.default", origin) < 0) {
+		all = NULL;
+		return -ENOMEM;
+	}
+	if (a->grant == CONF_GRANT_CLIENT_CREDENTIALS && !says(own, block, "scopes"))
+		r = set_copy(&a->scopes, all, strlen(all));
+	if (r < 0 || a->audience.count == 0 || says(own, block, "audience"))
+		return r;
+	conf_strings_free(&a->audience);
+	r = conf_strings_add(&a->audience, origin);
+	return r < 0 ? r : conf_strings_add(&a->audience, number);
+}
+
+/*
+ * What follows from a transport that is an API: its endpoint, its server (for people), and where neither the account (`own`) nor the
+ * configuration's provider block (`block`, may be NULL) says otherwise, its scopes, sessions and rate.
+ */
+static int
+use_api(struct raw *raw, struct conf_account *a, const struct raw_block *own,
+    const struct raw_block *block)
+{
+	bool graph = a->transport == CONF_TRANSPORT_GRAPH;
+	const struct api_limits *api = &apis[a->transport];
+	const char *endpoint = graph ? a->graph_endpoint : a->gmail_endpoint;
+	const char *scopes = graph ? a->graph_scopes : a->gmail_scopes;
+	int r;
+
+	if (a->grant == CONF_GRANT_PASSWORD || a->grant == CONF_GRANT_NONE)
+		raw_error(raw, a->place,
+		    "account \"%s\": transport = \"%s\" wants a token, so grant = \"%s\" does not "
+		    "go "
+		    "with it",
+		    a->name, conf_word(CONF_TYPE_transport, a->transport),
+		    conf_word(CONF_TYPE_grant, a->grant));
+	if (endpoint == NULL) {
+		raw_error(raw, a->place,
+		    "account \"%s\": provider \"%s\" has no %s; use another transport, or give %s",
+		    a->name, a->provider, api->name, api->endpoint_key);
+		return 0;
+	}
+	r = set_copy(&a->api_endpoint, endpoint, strlen(endpoint));
+	a->srv = false;
+	if (r == 0)
+		r = set_server(a, endpoint);
+	a->tls = CONF_TLS_IMPLICIT;
+	if (r == 0 && scopes != NULL && !says(own, block, "scopes"))
+		r = set_copy(&a->scopes, scopes, strlen(scopes));
+	if (r == 0 && graph)
+		r = set_graph_service(a, endpoint, own, block);
+	if (!says(own, block, "sessions"))
+		a->sessions = api->sessions;
+	if (!says(own, block, "rate"))
+		a->rate = api->rate;
+	return r;
+}
+
+/* ---- what the grant makes of it ---- */
 
 /* Does one of the endpoints want a tenant? Then, for a program that acts by itself, a certain one. */
 static bool
@@ -173,9 +301,6 @@ account_defaults(struct conf_account *a)
 	size_t order_count = is_password ? ARRAY_SIZE(password) : ARRAY_SIZE(token);
 	unsigned allowed = grant_mechanisms(a->grant);
 	size_t kept = 0;
-	const char *tls = a->srv                              ? "either"
-			  : a->port == 465 || a->port == 2465 ? "implicit"
-							      : "starttls";
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(urls) && r == 0; i++) {
@@ -185,17 +310,14 @@ account_defaults(struct conf_account *a)
 			r = fill_hole(
 			    urls[i], "{tenant}", a->tenant == NULL ? "common" : a->tenant);
 	}
-	if (r < 0 || (r = conf_default_string(&a->provider, "generic")) < 0 ||
-	    (r = conf_default_string(&a->tls, tls)) < 0 ||
-	    (r = conf_default_string(&a->redirect_scheme, "http")) < 0 ||
-	    (r = conf_default_string(&a->redirect_host,
-		 strcmp(a->redirect_scheme, "https") == 0 ? "localhost" : "127.0.0.1")) < 0 ||
-	    (r = conf_default_string(&a->redirect_path, "/")) < 0)
+	if (r < 0 ||
+	    (r = loader_default_string(&a->redirect_host,
+		 a->redirect_scheme == CONF_REDIRECT_SCHEME_HTTPS ? "localhost" : "127.0.0.1")) < 0)
 		return r;
-	if (a->sessions == 0)
-		a->sessions = 2;
-	if (a->recipients_max == 0 || a->recipients_max > 100)
-		a->recipients_max = 100;
+	if (a->tls == CONF_TLS_EITHER && !a->srv)
+		a->tls = a->port == 465 || a->port == 2465 ? CONF_TLS_IMPLICIT : CONF_TLS_STARTTLS;
+	if (a->recipients_max > RECIPIENTS_MAX)
+		a->recipients_max = RECIPIENTS_MAX;
 	/* of a preset's mechanisms those count that the grant can use */
 	for (size_t i = 0; i < a->mechanisms.count; i++) {
 		const char *m = a->mechanisms.items[i];
@@ -209,8 +331,8 @@ account_defaults(struct conf_account *a)
 	if (kept == 0 && a->grant != CONF_GRANT_NONE)
 		for (size_t i = 0; i < order_count && r == 0; i++)
 			r = conf_strings_add(&a->mechanisms, sasl_mechanism_name(order[i]));
-	if (r == 0 && a->client_secret.text != NULL)
-		r = conf_default_string(&a->client_auth, "post");
+	if (a->client_secret.text != NULL && a->client_auth == CONF_CLIENT_AUTH_UNSET)
+		a->client_auth = CONF_CLIENT_AUTH_POST;
 	return r;
 }
 
@@ -226,7 +348,7 @@ need(struct raw *raw, const struct conf_account *a, const void *value, const cha
 static void
 check_oauth(struct raw *raw, const struct conf_account *a, const struct raw_block *own)
 {
-	const char *grant = conf_grant_name(a->grant);
+	const char *grant = conf_word(CONF_TYPE_grant, a->grant);
 
 	need(raw, a, a->client_id, "client-id",
 	    a->grant == CONF_GRANT_SERVICE_ACCOUNT
@@ -265,15 +387,12 @@ static void
 check_client(struct raw *raw, const struct conf_account *a)
 {
 	bool service = a->grant == CONF_GRANT_SERVICE_ACCOUNT,
-	     key = service ||
-		   (a->client_auth != NULL && strcmp(a->client_auth, "private_key_jwt") == 0);
+	     key = service || a->client_auth == CONF_CLIENT_AUTH_PRIVATE_KEY_JWT;
 
-	if (a->client_auth != NULL && strcmp(a->client_auth, "none") == 0 &&
-	    a->client_secret.text != NULL)
+	if (a->client_auth == CONF_CLIENT_AUTH_NONE && a->client_secret.text != NULL)
 		raw_error(raw, a->client_secret.place,
 		    "client-secret: client-auth = \"none\" never sends it; remove one of the two");
-	if (a->client_auth != NULL && strcmp(a->client_auth, "none") == 0 &&
-	    a->grant == CONF_GRANT_CLIENT_CREDENTIALS)
+	if (a->client_auth == CONF_CLIENT_AUTH_NONE && a->grant == CONF_GRANT_CLIENT_CREDENTIALS)
 		raw_error(raw, a->place,
 		    "account \"%s\": grant = \"client-credentials\" needs a client that proves who "
 		    "it is: client-auth = \"post\", \"basic\" or \"private_key_jwt\"",
@@ -302,8 +421,7 @@ check_password(struct raw *raw, const struct conf_account *a, const struct raw_b
 			    "%s: grant = \"password\" uses none; remove it, or name the grant that "
 			    "does",
 			    keys[i]);
-	if (a->password_derivation != NULL && strcmp(a->password_derivation, "aws-ses") == 0 &&
-	    a->region == NULL)
+	if (a->password_derivation == CONF_PASSWORD_DERIVATION_AWS_SES && a->region == NULL)
 		raw_error(raw, a->place,
 		    "account \"%s\" needs region: the password that Amazon SES wants is made from "
 		    "the secret key and the region, such as \"eu-west-1\"",
@@ -342,80 +460,101 @@ account_check(struct raw *raw, const struct conf_account *a, const struct raw_bl
 		if (bit != SASL_NONE && (bit & grant_mechanisms(a->grant)) == 0)
 			raw_error(raw, auth->place,
 			    "auth: \"%s\" does not go with grant = \"%s\"; %s", m,
-			    conf_grant_name(a->grant),
+			    conf_word(CONF_TYPE_grant, a->grant),
 			    oauth ? "a token is never sent as a password: use xoauth2, oauthbearer"
 				  : "a password is never sent as a token: use scram-sha-256-plus, "
 				    "scram-sha-256, plain, login");
 	}
-	if (strcmp(a->tls, "none") == 0 && a->grant != CONF_GRANT_NONE &&
+	if (a->tls == CONF_TLS_NONE && a->grant != CONF_GRANT_NONE &&
 	    !(a->allow_plaintext_secret && a->host != NULL && host_is_loopback(a->host)))
 		raw_error(raw, a->place,
 		    "account \"%s\": tls = \"none\" would send its credential in clear; allowed on "
 		    "loopback only, with allow-plaintext-secret = true",
 		    a->name);
-	if (a->srv && strcmp(a->tls, "none") == 0)
+	if (a->srv && a->tls == CONF_TLS_NONE)
 		raw_error(raw, a->place,
 		    "account \"%s\": submit = \"srv:...\" names servers with TLS only; tls is "
 		    "implicit, starttls, or left out for both",
 		    a->name);
-	if (a->tls_key != NULL && a->tls_certificate == NULL)
+	if (a->tls_key.path != NULL && a->tls_certificate.path == NULL)
 		raw_error(
 		    raw, a->place, "account \"%s\": tls-key goes with tls-certificate", a->name);
 }
 
 static void
-check_tls_file(struct loader *l, const struct conf_account *a, const char *key, const char *path)
+check_tls_file(
+    struct loader *l, const struct conf_account *a, const char *key, const struct conf_file *f)
 {
-	if (path != NULL && l->env->check_files && access(path, R_OK) < 0)
-		raw_lapse(&l->raw, a->place, "account \"%s\": %s %s cannot be read: %s", a->name,
-		    key, path, strerror(errno));
+	if (f->path != NULL && l->env->check_files && access(f->path, R_OK) < 0)
+		raw_error(&l->raw, a->place, "account \"%s\": %s %s cannot be read: %s", a->name,
+		    key, f->path, strerror(errno));
+}
+
+static bool
+is_in_file(const struct conf_reference *ref)
+{
+	return ref->text != NULL && !reference_is_command(ref);
+}
+
+/* What is said of its secrets to those who do not get the references. */
+static int
+derive_secrets(struct conf_account *a)
+{
+	const struct conf_reference *r = &a->client_secret;
+
+	if (a->grant == CONF_GRANT_PASSWORD)
+		r = &a->password;
+	else if (a->grant == CONF_GRANT_SERVICE_ACCOUNT ||
+		 a->client_auth == CONF_CLIENT_AUTH_PRIVATE_KEY_JWT)
+		r = &a->client_key;
+	a->rereads = is_in_file(&a->client_key) || is_in_file(&a->client_certificate) ||
+		     is_in_file(&a->client_secret);
+	return r->text == NULL ? 0 : loader_default_string(&a->secret_from, r->text);
+}
+
+static void
+check_all(struct loader *l, const struct conf_account *a, const struct raw_block *own)
+{
+	account_check(&l->raw, a, own);
+	loader_check_reference(l, &a->client_secret);
+	loader_check_reference(l, &a->client_key);
+	loader_check_reference(l, &a->client_certificate);
+	loader_check_reference(l, &a->password);
+	check_tls_file(l, a, "ca-file", &a->ca_file);
+	check_tls_file(l, a, "tls-certificate", &a->tls_certificate);
+	check_tls_file(l, a, "tls-key", &a->tls_key);
 }
 
 int
-conf_add_account(struct loader *l, const struct raw_block *b)
+account_add(struct loader *l, const struct raw_block *b)
 {
-	struct conf *c = l->conf;
 	const struct raw_entry *provider = raw_find(b, "provider");
 	const struct raw_block *preset = NULL, *block = NULL;
+	size_t before = l->conf->lapses.count;
 	struct conf_account *a;
-	size_t before;
-	int r = conf_check_title(l, b, &l->account_names);
+	int r = loader_check_title(l, b);
 
-	if (r < 0)
-		return r;
-	if (c->account_count == l->account_room) {
-		size_t room = l->account_room == 0 ? 16 : l->account_room * 2;
-
-		a = reallocarray(c->accounts, room, sizeof(*a));
-		if (a == NULL)
-			return -ENOMEM;
-		c->accounts = a;
-		l->account_room = room;
-	}
-	a = &c->accounts[c->account_count++];
-	*a = (struct conf_account){
-	    .place = b->place, .verify_identity = true, .grant = CONF_GRANT_NONE};
-	a->name = strdup(b->title == NULL ? "" : b->title);
+	a = r < 0 ? NULL : conf_block_add(l->conf, CONF_BLOCK_ACCOUNT);
+	if (a == NULL)
+		return -ENOMEM;
+	a->place = b->place;
+	a->name = strdup(b->title);
 	if (a->name == NULL)
 		return -ENOMEM;
+	loader_begin_block(l);
 	if (provider != NULL && provider->values.count == 1) {
 		preset = find_provider(l, provider);
 		block = name_set_get(&l->provider_names, provider->values.items[0]);
 	}
-	if ((r = read_below(l, preset, block, b, a)) < 0 ||
+	if ((r = read_defaults(&l->raw, CONF_BLOCK_ACCOUNT, a)) < 0 ||
+	    (r = read_below(l, preset, block, b, a)) < 0 ||
 	    (r = read_below(l, block, NULL, b, a)) < 0 ||
-	    (r = read_block(&l->raw, b, account_rules, a)) < 0 || (r = take_app_scopes(a, b)) < 0 ||
-	    (r = transport_apply(&l->raw, a, b, block)) < 0 || (r = account_defaults(a)) < 0)
+	    (r = read_block(&l->raw, b, sizeof(*a), a)) < 0 || (r = take_app_scopes(a, b)) < 0 ||
+	    (a->transport != CONF_TRANSPORT_SMTP && (r = use_api(&l->raw, a, b, block)) < 0) ||
+	    (r = account_defaults(a)) < 0 || (r = derive_secrets(a)) < 0)
 		return r;
-	account_check(&l->raw, a, b);
-	before = conf_lapses(l);
-	conf_check_readable(l, &a->client_secret);
-	conf_check_readable(l, &a->client_key);
-	conf_check_readable(l, &a->client_certificate);
-	conf_check_readable(l, &a->password);
-	check_tls_file(l, a, "ca-file", a->ca_file);
-	check_tls_file(l, a, "tls-certificate", a->tls_certificate);
-	check_tls_file(l, a, "tls-key", a->tls_key);
-	return conf_lapses(l) == before ? 0
-					: conf_default_string(&a->lapse, c->lapses.items[before]);
+	check_all(l, a, b);
+	return loader_end_block(l) > 0 && l->raw.lapses != NULL
+		   ? loader_set_lapse(l, &a->lapse, before)
+		   : 0;
 }

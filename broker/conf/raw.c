@@ -1,67 +1,22 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * raw.c: see raw.h. libconfuse parses; around it stands what it lacks.
- *
- * A file is read into memory and looked over once before libconfuse sees it: a block left open,
- * which libconfuse takes for complete at the end of the file, and `${NAME}` in double quotes, which
- * it would replace from the environment, are errors. That look also notes the line on which each
- * block opens, because libconfuse keeps only the line it has got to.
- *
- * Values are collected by its callbacks, one value at a time, each with the line it stands on. A
- * block is taken out of libconfuse's own tree as soon as it is complete: with thousands of them its
- * search for equal titles is quadratic. The callbacks have no argument of ours, so the reader that
- * is at work stands in one static pointer.
+ * raw.c: see raw.h. A file is read into memory and parsed there, token by token. An error of form ends the reading of its file,
+ * since what follows it could be taken for something else; a key or a block that is unknown is passed over, and the next one read.
  */
 #include "broker/conf/raw.h"
 
-#include <confuse.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FILE_MAX = 32 * 1024 * 1024, KEYS_MAX = 96, NAME_SET_FIRST = 64 };
+#include "broker/conf/values.h"
 
-/* One file being read. */
-struct reader {
-	struct raw *raw;
-	const char *file;     /* lives in raw->files */
-	const char *text;     /* of the file, while it is parsed */
-	unsigned *open_lines; /* the line on which the nth block opens */
-	size_t open_count, open_at;
-	struct raw_block pending; /* entries of the block that is open */
-	struct raw_block top;     /* entries outside of blocks */
-	int failed;               /* -ENOMEM */
-};
-
-static struct reader *reader; /* see above */
+enum { FILE_MAX = 32 * 1024 * 1024, VALUE_MAX = 1024 * 1024, NAMES_MAX = 96, NAME_SET_FIRST = 64 };
 
 /* ---- small containers ---- */
-
-int
-conf_strings_add(struct conf_strings *s, const char *item)
-{
-	char **items = reallocarray(s->items, s->count + 1, sizeof(*items));
-
-	if (items == NULL)
-		return -ENOMEM;
-	s->items = items;
-	items[s->count] = strdup(item);
-	if (items[s->count] == NULL)
-		return -ENOMEM;
-	s->count++;
-	return 0;
-}
-
-void
-conf_strings_free(struct conf_strings *s)
-{
-	for (size_t i = 0; i < s->count; i++)
-		free(s->items[i]);
-	free(s->items);
-	*s = (struct conf_strings){0};
-}
 
 static size_t
 hash_name(const char *name)
@@ -152,8 +107,8 @@ entries_free(struct raw_block *b)
 int
 raw_init(struct raw *raw, struct buf *report)
 {
-	*raw = (struct raw){.report = report, .capacity = 16};
-	raw->blocks = calloc(raw->capacity, sizeof(*raw->blocks));
+	*raw = (struct raw){.report = report};
+	raw->blocks = calloc(1, sizeof(*raw->blocks));
 	if (raw->blocks == NULL)
 		return -ENOMEM;
 	raw->count = 1; /* the top level */
@@ -181,15 +136,6 @@ raw_find(const struct raw_block *b, const char *key)
 	return NULL;
 }
 
-const char *
-raw_kind_name(enum raw_kind kind)
-{
-	static const char *const names[] = {"the top level", "account", "service", "provider",
-	    "limits", "spool", "tokens", "listener", "notify", "webhook"};
-
-	return names[kind];
-}
-
 /* ---- errors ---- */
 
 PRINTF_LIKE(4, 0)
@@ -204,35 +150,43 @@ say(struct raw *raw, struct conf_place at, const char *what, const char *format,
 	(void)buf_append_char(raw->report, '\n');
 }
 
+/* An error; true where it is a lapse of the block instead. */
+PRINTF_LIKE(3, 0)
+static bool
+say_error(struct raw *raw, struct conf_place at, const char *format, va_list ap)
+{
+	size_t before = raw->report->len;
+	CLEANUP_FREE char *line = NULL;
+
+	say(raw, at, "error", format, ap);
+	if (raw->lapses != NULL && raw->in_block && raw->report->len > before) {
+		line = strndup(raw->report->data + before, raw->report->len - before - 1);
+		if (line != NULL && conf_strings_add(raw->lapses, line) == 0)
+			return true;
+	}
+	raw->errors++;
+	return false;
+}
+
 void
 raw_error(struct raw *raw, struct conf_place at, const char *format, ...)
 {
 	va_list ap;
 
-	raw->errors++;
 	va_start(ap, format);
-	say(raw, at, "error", format, ap);
+	if (say_error(raw, at, format, ap))
+		raw->block_errors++;
 	va_end(ap);
 }
 
 void
-raw_lapse(struct raw *raw, struct conf_place at, const char *format, ...)
+raw_missing(struct raw *raw, struct conf_place at, const char *format, ...)
 {
-	size_t before = raw->report->len;
 	va_list ap;
 
 	va_start(ap, format);
-	say(raw, at, "error", format, ap);
+	(void)say_error(raw, at, format, ap);
 	va_end(ap);
-	if (raw->lapses == NULL) {
-		raw->errors++;
-	} else {
-		CLEANUP_FREE char *line = strndup(buf_str(raw->report) + before,
-		    raw->report->len - before - (raw->report->len > before));
-
-		if (line == NULL || conf_strings_add(raw->lapses, line) < 0)
-			raw->errors++;
-	}
 }
 
 void
@@ -245,467 +199,449 @@ raw_warning(struct raw *raw, struct conf_place at, const char *format, ...)
 	va_end(ap);
 }
 
-/* ---- the look before libconfuse ---- */
+const char *
+raw_suggest(const char *near)
+{
+	static char text[128];
 
-struct look {
-	const char *text;
-	size_t len, at;
-	unsigned line;
-	char before; /* the last character that was no white space */
+	text[0] = '\0';
+	if (near != NULL)
+		(void)snprintf(text, sizeof(text), "; did you mean \"%s\"?", near);
+	return text;
+}
+
+/* ---- tokens ---- */
+
+enum token {
+	TOKEN_END,
+	TOKEN_WORD,
+	TOKEN_STRING,
+	TOKEN_EQUALS = '=',
+	TOKEN_OPEN = '{',
+	TOKEN_CLOSE = '}',
+	TOKEN_COMMA = ',',
 };
 
-/* Steps over a comment that begins at `at`; true if there was one. */
-static bool
-skip_comment(struct look *k)
-{
-	const char *p = k->text + k->at;
-	size_t left = k->len - k->at;
-	bool block = left >= 2 && p[0] == '/' && p[1] == '*';
+struct parser {
+	struct raw *raw;
+	const char *file; /* lives in raw->files */
+	const char *at, *end;
+	unsigned line;
+	enum token token; /* the next one, and its line */
+	unsigned token_line;
+	struct buf value; /* of a word or a string */
+	bool failed;      /* an error of form was reported */
+};
 
-	if (p[0] != '#' && !(left >= 2 && p[0] == '/' && (p[1] == '/' || block)))
-		return false;
-	for (; k->at < k->len; k->at++) {
-		if (k->text[k->at] == '\n') {
-			if (!block)
-				return true;
-			k->line++;
-		}
-		if (block && k->text + k->at - p >= 3 && k->text[k->at] == '/' &&
-		    k->text[k->at - 1] == '*') {
-			k->at++;
-			return true;
-		}
-	}
-	return true;
-}
-
-/* Steps over a quoted string that begins at `at`. It ends on its line: no value holds a line end, and a quote that is
- * missing is told where it is missing. */
+PRINTF_LIKE(3, 4)
 static void
-skip_string(struct reader *r, struct look *k)
+fail(struct parser *p, unsigned line, const char *format, ...)
 {
-	char quote = k->text[k->at];
+	CLEANUP_BUF struct buf text = BUF_INIT(4096);
+	va_list ap;
 
-	for (k->at++; k->at < k->len && k->text[k->at] != quote && k->text[k->at] != '\n';
-	     k->at++) {
-		if (k->text[k->at] == '\\' && k->at + 1 < k->len && k->text[k->at + 1] != '\n') {
-			k->at++;
-		} else if (quote == '"' && k->text[k->at] == '$' && k->at + 1 < k->len &&
-			   k->text[k->at + 1] == '{') {
-			raw_error(r->raw, (struct conf_place){r->file, k->line},
-			    "\"${\" would be replaced from the environment; write it in single "
-			    "quotes if it is meant as it stands");
+	va_start(ap, format);
+	(void)buf_vprintf(&text, format, ap);
+	va_end(ap);
+	if (!p->failed)
+		raw_error(p->raw, (struct conf_place){p->file, line}, "%s", buf_str(&text));
+	p->failed = true;
+	p->token = TOKEN_END;
+}
+
+static bool
+begins(const struct parser *p, const char *text)
+{
+	size_t len = strlen(text);
+
+	return (size_t)(p->end - p->at) >= len && memcmp(p->at, text, len) == 0;
+}
+
+static void
+skip_space(struct parser *p)
+{
+	while (p->at < p->end) {
+		if (*p->at == '#' || begins(p, "//")) {
+			while (p->at < p->end && *p->at != '\n')
+				p->at++;
+		} else if (begins(p, "/*")) {
+			for (p->at += 2; p->at < p->end && !begins(p, "*/"); p->at++)
+				p->line += *p->at == '\n';
+			p->at = p->at < p->end ? p->at + 2 : p->end;
+		} else if (isspace((unsigned char)*p->at)) {
+			p->line += *p->at++ == '\n';
+		} else {
+			return;
 		}
 	}
-	if (k->at >= k->len || k->text[k->at] == '\n')
-		raw_error(r->raw, (struct conf_place){r->file, k->line},
-		    "a string that begins here is never closed with %c", quote);
-	else
-		k->at++;
 }
 
-static int
-note_open(struct reader *r, unsigned line)
+/* The character that a backslash and `c` stand for; '\0' for none. */
+static char
+unescape(char quote, char c)
 {
-	unsigned *lines = reallocarray(r->open_lines, r->open_count + 1, sizeof(*lines));
-
-	if (lines == NULL)
-		return -ENOMEM;
-	lines[r->open_count++] = line;
-	r->open_lines = lines;
-	return 0;
+	if (quote == '\'' || ispunct((unsigned char)c) || c == ' ')
+		return c;
+	return c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : '\0';
 }
 
-/* Finds what libconfuse would pass over, and where blocks open. */
-static int
-look_over(struct reader *r, const char *text, size_t len)
+/* No value holds a line end, so that a quote that is missing is reported on its line. */
+static void
+read_string(struct parser *p)
 {
-	struct look k = {.text = text, .len = len, .line = 1};
-	unsigned depth = 0, opened = 0;
+	char quote = *p->at++;
 
-	while (k.at < k.len) {
-		char c = k.text[k.at];
+	for (; p->at < p->end && *p->at != quote && *p->at != '\n'; p->at++) {
+		char c = *p->at;
 
-		if (skip_comment(&k))
-			continue;
-		if (c == '"' || c == '\'') {
-			skip_string(r, &k);
-			k.before = c;
-			continue;
-		}
-		if (c == '\0') {
-			raw_error(r->raw, (struct conf_place){r->file, k.line},
-			    "a NUL octet: this is no text file");
-			return 0;
-		}
-		if (c == '{') {
-			if (depth++ == 0) {
-				opened = k.line;
-				if (k.before != '=' && note_open(r, k.line) < 0)
-					return -ENOMEM;
+		if (c == '\\' && p->at + 1 < p->end && p->at[1] != '\n' &&
+		    (quote == '"' || p->at[1] == quote || p->at[1] == c)) {
+			c = unescape(quote, *++p->at);
+			if (c == '\0') {
+				fail(p, p->line,
+				    "\"\\%c\" means nothing in a string; a backslash itself is "
+				    "written \"\\\\\"",
+				    *p->at);
+				return;
 			}
-		} else if (c == '}' && depth > 0) {
-			depth--;
-		} else if (c == '\n') {
-			k.line++;
+		} else if (quote == '"' && begins(p, "${")) {
+			fail(p, p->line,
+			    "\"${\" is not replaced from the environment; write it in single "
+			    "quotes if it "
+			    "is meant as it stands");
+			return;
 		}
-		if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
-			k.before = c;
-		k.at++;
+		(void)buf_append_char(&p->value, c);
 	}
-	if (depth > 0)
-		raw_error(r->raw, (struct conf_place){r->file, opened},
-		    "the block that opens here is never closed with }");
-	return 0;
+	if (p->at == p->end || *p->at != quote)
+		fail(p, p->line, "a string that begins here is never closed with %c", quote);
+	else
+		p->at++;
 }
 
-/* ---- libconfuse's callbacks ---- */
-
-static const struct raw_key *
-find_key(enum raw_kind kind, const char *name)
+/* Steps to the next token. */
+static void
+next(struct parser *p)
 {
-	for (const struct raw_key *k = raw_keys[kind]; k->name != NULL; k++)
-		if (strcmp(k->name, name) == 0)
-			return k;
+	if (p->failed)
+		return;
+	skip_space(p);
+	buf_clear(&p->value);
+	p->token_line = p->line;
+	if (p->at == p->end) {
+		p->token = TOKEN_END;
+	} else if (strchr("={},", *p->at) != NULL) {
+		p->token = (enum token) * p->at++;
+	} else if (*p->at == '"' || *p->at == '\'') {
+		p->token = TOKEN_STRING;
+		read_string(p);
+	} else {
+		p->token = TOKEN_WORD;
+		for (; p->at < p->end && strchr("={},\"' \t\r\n\v\f", *p->at) == NULL; p->at++)
+			(void)buf_append_char(&p->value, *p->at);
+	}
+	if (p->value.failed)
+		fail(p, p->line, "a value of more than %d octets", VALUE_MAX);
+}
+
+static bool
+is_value(const struct parser *p)
+{
+	return p->token == TOKEN_WORD || p->token == TOKEN_STRING;
+}
+
+/* ---- the grammar ---- */
+
+static enum conf_block
+find_block(const char *name)
+{
+	for (enum conf_block b = CONF_BLOCK_LIMITS; b < CONF_BLOCK_COUNT; b++)
+		if (strcmp(conf_blocks[b].name, name) == 0)
+			return b;
+	return CONF_BLOCK_TOP;
+}
+
+static const struct conf_key *
+find_key(enum conf_block block, const char *name)
+{
+	const struct conf_block_def *d = &conf_blocks[block];
+
+	for (size_t i = 0; i < d->key_count; i++)
+		if (d->keys[i].name != NULL && strcmp(d->keys[i].name, name) == 0)
+			return &d->keys[i];
 	return NULL;
 }
 
-static enum raw_kind
-kind_of(const cfg_t *cfg)
+static void
+report_unknown(struct parser *p, enum conf_block block, const char *name, unsigned line)
 {
-	for (int kind = RAW_ACCOUNT; kind < RAW_KIND_COUNT; kind++)
-		if (strcmp(cfg->name, raw_kind_name((enum raw_kind)kind)) == 0)
-			return (enum raw_kind)kind;
-	return RAW_TOP;
+	const struct conf_block_def *d = &conf_blocks[block];
+	const char *names[NAMES_MAX], *near;
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->key_count; i++)
+		if (d->keys[i].name != NULL)
+			names[n++] = d->keys[i].name;
+	for (enum conf_block b = CONF_BLOCK_LIMITS; block == CONF_BLOCK_TOP && b < CONF_BLOCK_COUNT;
+	     b++)
+		names[n++] = conf_blocks[b].name;
+	names[n] = NULL;
+	near = value_did_you_mean(name, names);
+	raw_error(p->raw, (struct conf_place){p->file, line}, "unknown key \"%s\" %s%s%s%s", name,
+	    block == CONF_BLOCK_TOP ? "at the top level" : "in ",
+	    block == CONF_BLOCK_TOP ? "" : d->name, block == CONF_BLOCK_TOP ? "" : " block",
+	    near == NULL ? " (frank.conf(5) lists them)" : raw_suggest(near));
 }
 
-static struct raw_entry *
-entry_for(struct raw_block *b, const struct raw_key *key, struct conf_place place)
+static int
+add_entry(struct parser *p, struct raw_block *b, const struct conf_key *key, unsigned line,
+    struct conf_strings *values)
 {
+	const struct raw_entry *there = raw_find(b, key->name);
+	struct conf_place place = {p->file, line};
 	struct raw_entry *e;
 
-	for (size_t i = 0; i < b->count; i++)
-		if (b->entries[i].key == key)
-			return &b->entries[i];
+	if (there != NULL) {
+		if (there->place.file == p->file)
+			raw_error(p->raw, place, "\"%s\" is set twice; line %u has it too",
+			    key->name, there->place.line);
+		else
+			raw_error(p->raw, place, "\"%s\" is set twice; %s:%u has it too", key->name,
+			    there->place.file, there->place.line);
+		return 0;
+	}
 	e = reallocarray(b->entries, b->count + 1, sizeof(*e));
 	if (e == NULL)
-		return NULL;
+		return -ENOMEM;
 	b->entries = e;
-	e = &b->entries[b->count++];
-	*e = (struct raw_entry){.key = key, .place = place};
-	return e;
+	b->entries[b->count++] = (struct raw_entry){.key = key, .place = place, .values = *values};
+	*values = (struct conf_strings){0};
+	return 0;
 }
 
-/* libconfuse counts a list's values from the first again where it is set a second time. */
-static bool
-key_is_set_again(const struct raw_entry *e, const cfg_opt_t *opt)
-{
-	return e->key->list ? opt->nvalues <= e->values.count : e->values.count > 0;
-}
-
-/* One value was parsed. */
+/* What stands behind the `=`. `key` is NULL for one that is unknown. */
 static int
-on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+parse_values(
+    struct parser *p, const char *name, const struct conf_key *key, struct conf_strings *ret)
 {
-	enum raw_kind kind = kind_of(cfg);
-	struct conf_place place = {reader->file, (unsigned)cfg->line};
-	struct raw_block *b = kind == RAW_TOP ? &reader->top : &reader->pending;
-	struct raw_entry *e = entry_for(b, find_key(kind, opt->name), place);
+	bool list = p->token == TOKEN_OPEN;
+	int r = 0;
 
-	*(const char **)result = ""; /* libconfuse's own copy is not used */
-	if (e == NULL)
-		reader->failed = -ENOMEM;
-	else if (key_is_set_again(e, opt))
-		raw_error(reader->raw, place, "\"%s\" is set twice; line %u has it too", opt->name,
-		    e->place.line);
-	else if (conf_strings_add(&e->values, value) < 0)
-		reader->failed = -ENOMEM;
-	return reader->failed;
+	if (list && key != NULL && !conf_types[key->type].list)
+		fail(p, p->token_line, "\"%s\" takes one value, not a list", name);
+	if (list)
+		next(p);
+	while (r == 0 && is_value(p)) {
+		r = conf_strings_add(ret, buf_str(&p->value));
+		next(p);
+		if (!list || p->token != TOKEN_COMMA)
+			break;
+		next(p);
+	}
+	if (p->failed || r < 0)
+		return r;
+	if (list ? p->token != TOKEN_CLOSE : ret->count == 0) {
+		if (p->token == TOKEN_END)
+			fail(p, p->token_line,
+			    "\"%s\": its value is missing at the end of the file", name);
+		else if (is_value(p))
+			fail(p, p->token_line, "\"%s\": a comma is missing before \"%s\"", name,
+			    buf_str(&p->value));
+		else
+			fail(p, p->token_line, "\"%s\": unexpected token '%c'", name,
+			    (char)p->token);
+	} else if (list) {
+		next(p);
+	}
+	return 0;
 }
 
-/* An option was set, perhaps to an empty list. */
-static int
-on_option(cfg_t *cfg, cfg_opt_t *opt)
+/* Passes over a block that is unknown. */
+static void
+skip_block(struct parser *p)
 {
-	enum raw_kind kind = kind_of(cfg);
-	struct raw_block *b = kind == RAW_TOP ? &reader->top : &reader->pending;
-	struct conf_place place = {reader->file, (unsigned)cfg->line};
-	struct raw_entry *e =
-	    entry_for(b, find_key(kind, opt->name), place); /* an empty list has no value */
+	unsigned depth = 0;
 
-	if (e == NULL)
-		return reader->failed = -ENOMEM;
+	do {
+		depth += p->token == TOKEN_OPEN;
+		depth -= p->token == TOKEN_CLOSE;
+		next(p);
+	} while (depth > 0 && p->token != TOKEN_END);
+}
+
+static int
+parse_key(
+    struct parser *p, enum conf_block block, struct raw_block *b, const char *name, unsigned line)
+{
+	const struct conf_key *key = find_key(block, name);
+	struct conf_strings values = {0};
+	int r;
+
+	if (key == NULL)
+		report_unknown(p, block, name, line);
+	if (key == NULL && p->token != TOKEN_EQUALS) {
+		if (is_value(p))
+			next(p);
+		if (p->token == TOKEN_OPEN)
+			skip_block(p);
+		return 0;
+	}
+	if (p->token != TOKEN_EQUALS) {
+		fail(p, line, "\"%s\" is a key: write %s = ...", name, name);
+		return 0;
+	}
+	next(p);
+	r = parse_values(p, name, key, &values);
+	if (r == 0 && key != NULL && !p->failed)
+		r = add_entry(p, b, key, line, &values);
+	conf_strings_free(&values);
+	return r;
+}
+
+/* Keys up to the end of the block. `opened`: the line of its brace. */
+static int
+parse_keys(struct parser *p, enum conf_block block, struct raw_block *b, unsigned opened)
+{
+	int r = 0;
+
+	while (r == 0 && p->token == TOKEN_WORD) {
+		CLEANUP_FREE char *name = strdup(buf_str(&p->value));
+		unsigned line = p->token_line;
+
+		next(p);
+		r = name == NULL ? -ENOMEM : parse_key(p, block, b, name, line);
+	}
+	if (p->failed || r < 0)
+		return r;
+	if (p->token == TOKEN_END)
+		fail(p, opened, "the block that opens here is never closed with }");
+	else if (p->token != TOKEN_CLOSE)
+		fail(p, p->token_line, "a key is missing before %s",
+		    is_value(p) ? "this string" : "this");
+	else
+		next(p);
 	return 0;
 }
 
 static int
-add_block(struct raw *raw, struct raw_block b)
+add_block(struct raw *raw, struct raw_block *b)
 {
-	if (raw->count == raw->capacity) {
-		struct raw_block *blocks =
-		    reallocarray(raw->blocks, raw->capacity * 2, sizeof(*blocks));
+	struct raw_block *blocks = raw->blocks;
 
+	if ((raw->count & (raw->count - 1)) == 0) {
+		blocks = reallocarray(blocks, raw->count * 2, sizeof(*blocks));
 		if (blocks == NULL)
 			return -ENOMEM;
 		raw->blocks = blocks;
-		raw->capacity *= 2;
 	}
-	raw->blocks[raw->count++] = b;
+	blocks[raw->count++] = *b;
+	*b = (struct raw_block){0};
 	return 0;
 }
 
-/* A block is complete: keep it, and take it out of libconfuse's tree. */
 static int
-on_block(cfg_t *cfg, cfg_opt_t *opt)
+parse_block(struct parser *p, enum conf_block kind, unsigned line)
 {
-	unsigned last = cfg_opt_size(opt) - 1;
-	const char *title = cfg_title(cfg_opt_getnsec(opt, last));
-	struct raw_block b = reader->pending;
+	struct raw_block b = {.kind = kind, .place = {p->file, line}};
+	const char *name = conf_blocks[kind].name;
+	unsigned opened;
+	int r;
 
-	b.kind = kind_of(cfg_opt_getnsec(opt, last));
-	b.place = (struct conf_place){reader->file, (unsigned)cfg->line};
-	if (reader->open_at < reader->open_count)
-		b.place.line = reader->open_lines[reader->open_at++];
-	b.title = title == NULL ? NULL : strdup(title);
-	if ((title != NULL && b.title == NULL) || add_block(reader->raw, b) < 0) {
-		free(b.title);
-		return reader->failed = -ENOMEM;
+	if (is_value(p) && conf_block_is_titled(kind)) {
+		b.title = strdup(buf_str(&p->value));
+		if (b.title == NULL)
+			return -ENOMEM;
+		next(p);
+	} else if (conf_block_is_titled(kind)) {
+		fail(p, line, "%s needs a name: %s \"NAME\" { ... }", name, name);
+	} else if (is_value(p)) {
+		fail(p, line, "%s has no name: %s { ... }", name, name);
 	}
-	reader->pending = (struct raw_block){0};
-	(void)cfg_opt_rmnsec(opt, last);
-	return 0;
+	if (!p->failed && p->token != TOKEN_OPEN)
+		fail(p, line, "%s is a block: its keys stand between { and }", name);
+	opened = p->token_line;
+	next(p);
+	r = p->failed ? 0 : parse_keys(p, kind, &b, opened);
+	if (r == 0 && !p->failed)
+		r = add_block(p->raw, &b);
+	free(b.title);
+	entries_free(&b);
+	return r;
 }
 
-static const char *
-name_list(enum raw_kind kind, const char **ret, size_t size)
+static int
+parse_file(struct parser *p)
 {
-	size_t n = 0;
+	int r = 0;
 
-	for (const struct raw_key *k = raw_keys[kind]; k->name != NULL && n + 1 < size; k++)
-		ret[n++] = k->name;
-	if (kind == RAW_TOP)
-		for (int block = RAW_ACCOUNT; block < RAW_KIND_COUNT && n + 1 < size; block++)
-			ret[n++] = raw_kind_name((enum raw_kind)block);
-	ret[n] = NULL;
-	return ret[0];
-}
+	next(p);
+	while (r == 0 && p->token == TOKEN_WORD) {
+		CLEANUP_FREE char *name = strdup(buf_str(&p->value));
+		unsigned line = p->token_line;
+		enum conf_block kind;
 
-/* The key that is set on this line of the text, or NULL. The caller frees it. */
-static char *
-key_on_line(const char *text, unsigned line)
-{
-	size_t len;
-
-	while (text != NULL && line-- > 1) {
-		text = strchr(text, '\n');
-		if (text != NULL)
-			text++;
+		if (name == NULL)
+			return -ENOMEM;
+		kind = find_block(name);
+		next(p);
+		r = kind == CONF_BLOCK_TOP ? parse_key(p, kind, &p->raw->blocks[0], name, line)
+					   : parse_block(p, kind, line);
 	}
-	if (text == NULL)
-		return NULL;
-	text += strspn(text, " \t");
-	len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
-	return len > 0 && text[len + strspn(text + len, " \t")] == '=' ? strndup(text, len) : NULL;
-}
-
-/* "unexpected token '{'" does not say whose: the key on the line does. */
-static void
-error_of_key(struct conf_place place, const char *what)
-{
-	CLEANUP_FREE char *key = key_on_line(reader->text, place.line);
-
-	if (key == NULL)
-		raw_error(reader->raw, place, "%s", what);
-	else if (strcmp(what, "unexpected token '{'") == 0)
-		raw_error(reader->raw, place, "\"%s\" takes one value, not a list", key);
-	else
-		raw_error(reader->raw, place, "\"%s\": %s", key, what);
-}
-
-/* libconfuse's error: what can be helped gets help. */
-PRINTF_LIKE(2, 0)
-static void
-on_error(cfg_t *cfg, const char *format, va_list ap)
-{
-	CLEANUP_BUF struct buf text = BUF_INIT(4096);
-	struct conf_place place = {reader->file, (unsigned)cfg->line};
-	const char *names[KEYS_MAX], *near = NULL;
-	char *word, *end;
-
-	(void)buf_vprintf(&text, format, ap);
-	word = strstr(buf_str(&text), "no such option '");
-	if (word == NULL) {
-		error_of_key(place, buf_str(&text));
-		return;
-	}
-	word = strchr(word, '\'') + 1;
-	end = strrchr(word, '\'');
-	if (end != NULL)
-		*end = '\0';
-	(void)name_list(kind_of(cfg), names, ARRAY_SIZE(names));
-	near = conf_did_you_mean(word, names);
-	raw_error(reader->raw, place, "\"%s\" is no word of %s%s%s%s%s", word,
-	    kind_of(cfg) == RAW_TOP ? "the top level" : "this block",
-	    near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near,
-	    near == NULL ? "" : "\"?", near == NULL ? " (frank.conf(5) lists them)" : "");
-}
-
-/* ---- the schema, made from the keys ---- */
-
-struct schema {
-	cfg_opt_t keys[RAW_KIND_COUNT][KEYS_MAX];
-};
-
-static size_t
-add_keys(cfg_opt_t *to, enum raw_kind kind)
-{
-	size_t n = 0;
-
-	for (const struct raw_key *k = raw_keys[kind]; k->name != NULL; k++, n++) {
-		cfg_opt_t one = CFG_STR(NULL, NULL, CFGF_NODEFAULT),
-			  list = CFG_STR_LIST(NULL, NULL, CFGF_NODEFAULT);
-
-		to[n] = k->list ? list : one;
-		to[n].name = k->name;
-		to[n].parsecb = on_value;
-		to[n].validcb = on_option;
-	}
-	to[n] = (cfg_opt_t)CFG_END();
-	return n;
-}
-
-static void
-make_schema(struct schema *s)
-{
-	size_t top = add_keys(s->keys[RAW_TOP], RAW_TOP);
-
-	for (int kind = RAW_ACCOUNT; kind < RAW_KIND_COUNT; kind++) {
-		cfg_opt_t block = CFG_SEC(NULL, NULL, CFGF_MULTI);
-
-		(void)add_keys(s->keys[kind], (enum raw_kind)kind);
-		block.name = raw_kind_name((enum raw_kind)kind);
-		block.subopts = s->keys[kind];
-		if (kind == RAW_ACCOUNT || kind == RAW_SERVICE || kind == RAW_PROVIDER ||
-		    kind == RAW_LISTENER || kind == RAW_WEBHOOK)
-			block.flags |= CFGF_TITLE;
-		block.validcb = on_block;
-		s->keys[RAW_TOP][top++] = block;
-	}
-	s->keys[RAW_TOP][top] = (cfg_opt_t)CFG_END();
+	if (r == 0 && !p->failed && p->token != TOKEN_END)
+		fail(p, p->token_line, "a key or a block is missing before %s",
+		    is_value(p) ? "this string" : "this");
+	return r;
 }
 
 /* ---- a file ---- */
 
 static int
-read_whole(const char *path, struct buf *text)
+read_whole(const char *path, struct buf *text, struct stat *st)
 {
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st->st_mode))
 		return -EISDIR;
-	if (st.st_size > FILE_MAX)
+	if (st->st_size > FILE_MAX)
 		return -EFBIG;
-	if (buf_reserve(text, (size_t)st.st_size + 1) < 0)
+	if (buf_reserve(text, (size_t)st->st_size + 1) < 0)
 		return -ENOMEM;
 	while ((n = read(fd, text->data + text->len, text->cap - 1 - text->len)) > 0) {
 		text->len += (size_t)n;
 		if (buf_reserve(text, 1) < 0)
 			return -EFBIG;
 	}
-	text->data[text->len] = '\0';
 	return n < 0 ? -errno : 0;
-}
-
-/* Moves what stood outside of blocks to the top level of all files. */
-static int
-merge_top(struct reader *r)
-{
-	struct raw_block *top = &r->raw->blocks[0];
-
-	for (size_t i = 0; i < r->top.count; i++) {
-		struct raw_entry *from = &r->top.entries[i];
-		const struct raw_entry *there = raw_find(top, from->key->name);
-		struct raw_entry *to;
-
-		if (there != NULL) {
-			raw_error(r->raw, from->place, "\"%s\" is set twice; %s:%u has it too",
-			    from->key->name, there->place.file, there->place.line);
-			continue;
-		}
-		to = entry_for(top, from->key, from->place);
-		if (to == NULL)
-			return -ENOMEM;
-		to->values = from->values;
-		from->values = (struct conf_strings){0};
-	}
-	return 0;
-}
-
-static int
-parse(struct reader *r, const struct buf *text)
-{
-	struct schema *schema = calloc(1, sizeof(*schema));
-	FILE *f = text->len == 0 ? NULL : fmemopen(text->data, text->len, "r");
-	cfg_t *cfg = NULL;
-	int status;
-
-	if (schema == NULL || (text->len > 0 && f == NULL)) {
-		free(schema);
-		if (f != NULL)
-			(void)fclose(f);
-		return -ENOMEM;
-	}
-	make_schema(schema);
-	cfg = cfg_init(schema->keys[RAW_TOP], CFGF_NONE);
-	if (cfg == NULL) {
-		r->failed = -ENOMEM;
-	} else if (f != NULL) {
-		r->text = text->data;
-		(void)cfg_set_error_function(cfg, on_error);
-		cfg->filename = strdup(r->file);
-		reader = r;
-		status = cfg_parse_fp(cfg, f);
-		reader = NULL;
-		if (status != CFG_SUCCESS && r->raw->errors == 0 && r->failed == 0)
-			raw_error(r->raw, (struct conf_place){r->file, (unsigned)cfg->line},
-			    "this cannot be read as a configuration");
-	}
-	if (cfg != NULL)
-		(void)cfg_free(cfg);
-	if (f != NULL)
-		(void)fclose(f);
-	free(schema);
-	return r->failed;
 }
 
 int
 raw_read_file(struct raw *raw, const char *path)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(FILE_MAX + 1);
-	struct reader r = {.raw = raw};
-	unsigned errors = raw->errors;
-	int status = conf_strings_add(&raw->files, path);
+	struct parser p = {.raw = raw, .line = 1, .value = BUF_INIT(VALUE_MAX)};
+	struct stat st = {0};
+	int r = conf_strings_add(&raw->files, path);
 
-	if (status < 0)
-		return status;
-	r.file = raw->files.items[raw->files.count - 1];
-	status = read_whole(path, &text);
-	if (status < 0) {
-		raw_error(raw, (struct conf_place){r.file, 0}, "cannot be read: %s",
-		    status == -EISDIR ? "it is no regular file" : strerror(-status));
+	if (r < 0)
+		return r;
+	p.file = raw->files.items[raw->files.count - 1];
+	r = read_whole(path, &text, &st);
+	if (r < 0) {
+		raw_error(raw, (struct conf_place){p.file, 0}, "cannot be read: %s",
+		    r == -EISDIR ? "it is no regular file" : strerror(-r));
 		return 0;
 	}
-	status = look_over(&r, text.data, text.len);
-	if (status == 0 && raw->errors == errors)
-		status = parse(&r, &text);
-	if (status == 0)
-		status = merge_top(&r);
-	entries_free(&r.pending);
-	entries_free(&r.top);
-	free(r.open_lines);
-	return status;
+	raw->stamp = raw->stamp * 31 + (uint64_t)st.st_ino +
+		     (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
+	p.at = text.data;
+	p.end = text.data + text.len;
+	if (memchr(text.data, '\0', text.len) != NULL)
+		raw_error(raw, (struct conf_place){p.file, 0}, "a NUL octet: this is no text file");
+	else
+		r = parse_file(&p);
+	buf_free(&p.value);
+	return r;
 }

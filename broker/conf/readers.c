@@ -1,13 +1,11 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/*
- * readers.c: see readers.h. The tables at the end come from keys.def, as does the schema that raw.c
- * gives to libconfuse.
- */
+/* readers.c: see readers.h. A reader for each type of keys.def. */
 #include "broker/conf/readers.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -16,6 +14,12 @@
 #include "base/codec.h"
 #include "base/smtp/sasl.h"
 #include "broker/conf/values.h"
+
+enum { WORDS_MAX = 16 };
+
+/* The struct that has a member. */
+#define CONTAINER(member_at, type, member) \
+	((type *)(void *)((char *)(member_at)-offsetof(type, member)))
 
 /* ---- pieces ---- */
 
@@ -44,25 +48,39 @@ wrong(struct raw *raw, const struct raw_entry *e, const char *value, const char 
 	return 0;
 }
 
-/* One of a few words; the error lists them, with the nearest first. */
-static int
-read_word(struct raw *raw, const struct raw_entry *e, char **target, const char *const *words)
+/* Which of `words` the entry is; `count`: none, and the error lists them, with the nearest first. */
+static unsigned
+find_word(struct raw *raw, const struct raw_entry *e, const char *const *words, unsigned count)
 {
 	CLEANUP_BUF struct buf list = BUF_INIT(512);
-	const char *value = only(e), *near;
+	const char *value = only(e), *allowed[WORDS_MAX + 1], *near;
+	unsigned n = 0;
 
-	for (const char *const *w = words; *w != NULL; w++) {
-		if (strcasecmp(value, *w) == 0)
-			return set_string(target, *w);
-		(void)buf_printf(&list, "%s%s", list.len == 0 ? "" : ", ", *w);
+	for (; n < count; n++) {
+		if (strcasecmp(value, words[n]) == 0)
+			return n;
+		allowed[n] = words[n];
+		(void)buf_printf(&list, "%s%s", n == 0 ? "" : ", ", words[n]);
 	}
-	near = conf_did_you_mean(value, words);
+	allowed[n] = NULL;
+	near = value_did_you_mean(value, allowed);
 	if (near != NULL)
 		raw_error(raw, e->place, "%s = \"%s\": did you mean \"%s\"? Allowed are %s",
 		    e->key->name, value, near, buf_str(&list));
 	else
 		raw_error(raw, e->place, "%s = \"%s\": allowed are %s", e->key->name, value,
 		    buf_str(&list));
+	return count;
+}
+
+static int
+read_word(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	const struct conf_words *w = &conf_words[e->key->type];
+	unsigned found = find_word(raw, e, w->items + w->first, w->count - w->first) + w->first;
+
+	if (found < w->count)
+		*(unsigned *)target = found;
 	return 0;
 }
 
@@ -129,99 +147,11 @@ read_name(struct raw *raw, const struct raw_entry *e, void *target)
 }
 
 static int
-read_log_level(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"error", "warning", "notice", "info", "debug", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_client_auth(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"post", "basic", "private_key_jwt", "none", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_key_algorithm(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"PS256", "RS256", "ES256", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_password_derivation(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"none", "aws-ses", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_redirect_scheme(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"http", "https", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
 read_region(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	if (!value_region(only(e)))
 		return wrong(raw, e, only(e), "wants a region such as \"eu-west-1\" or \"eu\"");
 	return set_string(target, only(e));
-}
-
-static int
-read_tls(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"starttls", "implicit", "none", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_line_ends(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"any", "crlf", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_transport(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"smtp", "graph", "gmail", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_from_policy(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"rewrite", "refuse", "keep", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_mode(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"deliver", "capture", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_listener_auth(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"optional", "required", NULL};
-
-	return read_word(raw, e, target, words);
 }
 
 /* Three octal digits; whoever may write may connect. */
@@ -236,22 +166,6 @@ read_socket_mode(struct raw *raw, const struct raw_entry *e, void *target)
 		    "\"0666\"");
 	*(unsigned *)target = (unsigned)strtoul(text, NULL, 8);
 	return 0;
-}
-
-static int
-read_in_doubt(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"retry", "hold", NULL};
-
-	return read_word(raw, e, target, words);
-}
-
-static int
-read_redirect_host(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"127.0.0.1", "localhost", "[::1]", NULL};
-
-	return read_word(raw, e, target, words);
 }
 
 static int
@@ -270,6 +184,21 @@ read_tenant(struct raw *raw, const struct raw_entry *e, void *target)
 		return wrong(raw, e, only(e),
 		    "wants a tenant's domain or id, or common, organizations or consumers");
 	return set_string(target, only(e));
+}
+
+static int
+read_redirect_host(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	static const char *const hosts[] = {"127.0.0.1", "localhost", "[::1]"};
+	unsigned found = find_word(raw, e, hosts, ARRAY_SIZE(hosts));
+
+	return found < ARRAY_SIZE(hosts) ? set_string(target, hosts[found]) : 0;
+}
+
+static int
+read_file(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	return read_path(raw, e, &((struct conf_file *)target)->path);
 }
 
 /* A copy in which something stands where "{region}" will be filled in later, for the checks. */
@@ -306,16 +235,24 @@ read_boolean(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_duration(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	if (!value_duration(only(e), target))
+	unsigned seconds;
+
+	if (!value_duration(only(e), &seconds))
 		return wrong(raw, e, only(e), "wants a duration such as \"30m\", \"4h\" or \"5d\"");
+	if (seconds > 0) /* 0 stands for the default */
+		*(unsigned *)target = seconds;
 	return 0;
 }
 
 static int
 read_size(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	if (!value_size(only(e), target))
+	uint64_t octets;
+
+	if (!value_size(only(e), &octets))
 		return wrong(raw, e, only(e), "wants a size such as \"500K\" or \"50M\"");
+	if (octets > 0) /* 0 stands for the default */
+		*(uint64_t *)target = octets;
 	return 0;
 }
 
@@ -347,21 +284,6 @@ static int
 read_port(struct raw *raw, const struct raw_entry *e, void *target)
 {
 	return read_number(raw, e, target, 65535, "wants a port, 1 to 65535");
-}
-
-static int
-read_grant(struct raw *raw, const struct raw_entry *e, void *target)
-{
-	static const char *const words[] = {"authorization-code", "device-code",
-	    "client-credentials", "service-account", "password", "none", NULL};
-	char *word = NULL;
-	int r = read_word(raw, e, &word, words);
-
-	for (int g = 0; word != NULL && words[g] != NULL; g++)
-		if (strcmp(word, words[g]) == 0)
-			*(enum conf_grant *)target = (enum conf_grant)g;
-	free(word);
-	return r;
 }
 
 static int
@@ -418,8 +340,7 @@ read_pem_file(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_endpoint(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	struct conf_account *a =
-	    (struct conf_account *)((char *)target - offsetof(struct conf_account, host));
+	struct conf_account *a = CONTAINER(target, struct conf_account, host);
 	CLEANUP_BUF struct buf filled = BUF_INIT(4096);
 	const char *value = only(e), *host;
 	size_t len;
@@ -514,6 +435,12 @@ read_addresses(struct raw *raw, const struct raw_entry *e, void *target)
 	return 0;
 }
 
+/* Also the words that the queue gives to events (broker/queue/notify/notice.c). */
+static const char *const event_kinds[] = {"needs-authorization", "refused", "client-error",
+    "configuration", "client-secret-expires", "certificate-expires", "consent-lapses",
+    "mail-failed", "mail-held", "mail-returned", "drop-refused", "disk-full", "out-of-force",
+    "spool-error", "recovered", NULL};
+
 static int
 read_events(struct raw *raw, const struct raw_entry *e, void *target)
 {
@@ -521,14 +448,12 @@ read_events(struct raw *raw, const struct raw_entry *e, void *target)
 		const char *near, *item = e->values.items[i];
 		bool known = false;
 
-		for (const char *const *k = conf_event_kinds; *k != NULL; k++)
+		for (const char *const *k = event_kinds; *k != NULL; k++)
 			known = known || strcmp(*k, item) == 0;
-		near = known ? NULL : conf_did_you_mean(item, conf_event_kinds);
+		near = known ? NULL : value_did_you_mean(item, event_kinds);
 		if (!known)
-			raw_error(raw, e->place, "%s = \"%s\": no such event%s%s%s", e->key->name,
-			    item,
-			    near == NULL ? " (frank.conf(5) lists them)" : "; did you mean \"",
-			    near == NULL ? "" : near, near == NULL ? "" : "\"?");
+			raw_error(raw, e->place, "%s = \"%s\": no such event%s", e->key->name, item,
+			    near == NULL ? " (frank.conf(5) lists them)" : raw_suggest(near));
 	}
 	return read_strings(raw, e, target);
 }
@@ -537,15 +462,16 @@ read_events(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_webhook_url(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	struct conf_webhook *w =
-	    (struct conf_webhook *)((char *)target - offsetof(struct conf_webhook, url));
+	struct conf_reference *url = target;
 
 	if (strncmp(only(e), "http", 4) != 0)
-		return set_reference(raw, e, &w->url_secret, false);
+		return set_reference(raw, e, url, false);
 	if (!value_url(only(e)))
 		return wrong(raw, e, "",
 		    "wants an https address (http only to this machine), or a reference to one");
-	return set_string(target, only(e));
+	url->place = e->place;
+	url->secret = secret_new(only(e), strlen(only(e)));
+	return url->secret == NULL ? -ENOMEM : 0;
 }
 
 static int
@@ -668,8 +594,7 @@ read_listen_addresses(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_rates(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	struct conf_service *s =
-	    (struct conf_service *)((char *)target - offsetof(struct conf_service, rate_minute));
+	struct conf_service *s = CONTAINER(target, struct conf_service, rate_minute);
 
 	for (size_t i = 0; i < e->values.count; i++) {
 		unsigned n;
@@ -687,16 +612,26 @@ read_rates(struct raw *raw, const struct raw_entry *e, void *target)
 }
 
 static int
+add_id(struct conf_ids *ids, uint32_t id)
+{
+	uint32_t *items = reallocarray(ids->items, ids->count + 1, sizeof(*items));
+
+	if (items == NULL)
+		return -ENOMEM;
+	items[ids->count++] = id;
+	ids->items = items;
+	return 0;
+}
+
+static int
 read_users(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	struct conf_service *s =
-	    (struct conf_service *)((char *)target - offsetof(struct conf_service, users));
+	struct conf_service *s = CONTAINER(target, struct conf_service, users);
 
 	for (size_t i = 0; i < e->values.count; i++) {
 		const char *item = e->values.items[i];
 		const struct passwd *pw;
 		uint64_t uid;
-		uid_t *users;
 
 		if (strcmp(item, "*") == 0) {
 			s->any_user = true;
@@ -705,7 +640,7 @@ read_users(struct raw *raw, const struct raw_entry *e, void *target)
 		if (!value_number(item, 0, UINT32_MAX - 1, &uid)) {
 			pw = getpwnam(item);
 			if (pw == NULL) {
-				raw_lapse(raw, e->place,
+				raw_missing(raw, e->place,
 				    "%s = \"%s\": this machine has no such user; give a login "
 				    "name, a uid or \"*\"",
 				    e->key->name, item);
@@ -713,11 +648,8 @@ read_users(struct raw *raw, const struct raw_entry *e, void *target)
 			}
 			uid = pw->pw_uid;
 		}
-		users = reallocarray(s->users, s->user_count + 1, sizeof(*users));
-		if (users == NULL)
+		if (add_id(&s->users, (uid_t)uid) < 0)
 			return -ENOMEM;
-		users[s->user_count++] = (uid_t)uid;
-		s->users = users;
 	}
 	return 0;
 }
@@ -744,8 +676,7 @@ static const char no_group[] = "this machine has no such group; give a group's n
 static int
 read_socket_group(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	struct conf_service *s =
-	    (struct conf_service *)((char *)target - offsetof(struct conf_service, socket_group));
+	struct conf_service *s = CONTAINER(target, struct conf_service, socket_group);
 
 	s->has_socket_group = find_group(only(e), &s->socket_group);
 	return s->has_socket_group ? 0 : wrong(raw, e, only(e), no_group);
@@ -754,193 +685,75 @@ read_socket_group(struct raw *raw, const struct raw_entry *e, void *target)
 static int
 read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 {
-	struct conf_service *s =
-	    (struct conf_service *)((char *)target - offsetof(struct conf_service, groups));
-
 	for (size_t i = 0; i < e->values.count; i++) {
 		const char *item = e->values.items[i];
-		gid_t *groups, gid;
+		gid_t gid;
 
 		if (!find_group(item, &gid)) {
-			raw_lapse(raw, e->place, "%s = \"%s\": %s", e->key->name, item, no_group);
+			raw_missing(raw, e->place, "%s = \"%s\": %s", e->key->name, item, no_group);
 			continue;
 		}
-		groups = reallocarray(s->groups, s->group_count + 1, sizeof(*groups));
-		if (groups == NULL)
+		if (add_id(target, gid) < 0)
 			return -ENOMEM;
-		groups[s->group_count++] = gid;
-		s->groups = groups;
 	}
 	return 0;
 }
 
-/* ---- the tables ---- */
+/* ---- the whole ---- */
 
-#define IGNORE(...)
-#define TOP IGNORE
-#define ACCOUNT IGNORE
-#define PROVIDER IGNORE
-#define SERVICE IGNORE
-#define LISTENER IGNORE
-#define LIMITS IGNORE
-#define SPOOL IGNORE
-#define NOTIFY IGNORE
-#define WEBHOOK IGNORE
-#define TOKENS IGNORE
-#define RULE(type, key, reader, member) {key, read_##reader, offsetof(struct type, member)},
+/* Of members without a key, which nobody writes. */
+static int
+read_gid(struct raw *raw, const struct raw_entry *e, void *target)
+{
+	return 0;
+}
 
-#undef TOP
-#define TOP(key, list, reader, member) RULE(conf, key, reader, member)
-const struct key_rule top_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef TOP
-#define TOP IGNORE
+#define read_WORD(type) read_word
+#define read_TEXT(type) read_##type
+#define read_LIST(type) read_##type
+#define read_IDS(type) read_##type
+#define read_NUMBER(type) read_##type
+#define read_BOOLEAN(type) read_##type
+#define read_SIZE(type) read_##type
+#define read_TIME(type) read_##type
+#define read_REFERENCE(type) read_##type
+#define read_FILE(type) read_##type
 
-#undef ACCOUNT
-#define ACCOUNT(key, list, reader, member) RULE(conf_account, key, reader, member)
-const struct key_rule account_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef ACCOUNT
-#define ACCOUNT(key, list, reader, member) {key, list},
-static const struct raw_key account_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef PROVIDER
-#define PROVIDER(key, list) {key, list},
-static const struct raw_key provider_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef PROVIDER
-#define PROVIDER IGNORE
-#undef ACCOUNT
-#define ACCOUNT IGNORE
-
-#undef SERVICE
-#define SERVICE(key, list, reader, member) RULE(conf_service, key, reader, member)
-const struct key_rule service_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef SERVICE
-#define SERVICE(key, list, reader, member) {key, list},
-static const struct raw_key service_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef SERVICE
-#define SERVICE IGNORE
-
-#undef LISTENER
-#define LISTENER(key, list, reader, member) RULE(conf_listener, key, reader, member)
-const struct key_rule listener_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef LISTENER
-#define LISTENER(key, list, reader, member) {key, list},
-static const struct raw_key listener_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef LISTENER
-#define LISTENER IGNORE
-#undef LIMITS
-#define LIMITS(key, list, reader, member) RULE(conf, key, reader, member)
-const struct key_rule limits_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef LIMITS
-#define LIMITS(key, list, reader, member) {key, list},
-static const struct raw_key limits_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef LIMITS
-#define LIMITS IGNORE
-
-#undef SPOOL
-#define SPOOL(key, list, reader, member) RULE(conf, key, reader, member)
-const struct key_rule spool_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef SPOOL
-#define SPOOL(key, list, reader, member) {key, list},
-static const struct raw_key spool_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef SPOOL
-#define SPOOL IGNORE
-
-#undef NOTIFY
-#define NOTIFY(key, list, reader, member) RULE(conf, key, reader, member)
-const struct key_rule notify_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef NOTIFY
-#define NOTIFY(key, list, reader, member) {key, list},
-static const struct raw_key notify_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef NOTIFY
-#define NOTIFY IGNORE
-
-#undef WEBHOOK
-#define WEBHOOK(key, list, reader, member) RULE(conf_webhook, key, reader, member)
-const struct key_rule webhook_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef WEBHOOK
-#define WEBHOOK(key, list, reader, member) {key, list},
-static const struct raw_key webhook_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef WEBHOOK
-#define WEBHOOK IGNORE
-
-#undef TOKENS
-#define TOKENS(key, list, reader, member) RULE(conf, key, reader, member)
-const struct key_rule tokens_rules[] = {
-#include "broker/conf/keys.def"
-    {NULL, NULL, 0}};
-#undef TOKENS
-#define TOKENS(key, list, reader, member) {key, list},
-static const struct raw_key tokens_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-#undef TOKENS
-#define TOKENS IGNORE
-
-#undef TOP
-#define TOP(key, list, reader, member) {key, list},
-static const struct raw_key top_keys[] = {
-#include "broker/conf/keys.def"
-    {NULL, false}};
-
-const struct raw_key *const raw_keys[RAW_KIND_COUNT] = {
-    [RAW_TOP] = top_keys,
-    [RAW_ACCOUNT] = account_keys,
-    [RAW_SERVICE] = service_keys,
-    [RAW_PROVIDER] = provider_keys,
-    [RAW_LIMITS] = limits_keys,
-    [RAW_SPOOL] = spool_keys,
-    [RAW_TOKENS] = tokens_keys,
-    [RAW_LISTENER] = listener_keys,
-    [RAW_NOTIFY] = notify_keys,
-    [RAW_WEBHOOK] = webhook_keys,
+static int (*const readers[CONF_TYPE_COUNT])(
+    struct raw *raw, const struct raw_entry *e, void *target) = {
+#define READER(type, kind, in_c, list) [CONF_TYPE_##type] = read_##kind(type),
+    CONF_TYPES(READER)
+#undef READER
 };
 
 int
-read_block(struct raw *raw, const struct raw_block *b, const struct key_rule *rules, void *target)
+read_defaults(struct raw *raw, enum conf_block block, void *target)
 {
-	for (size_t i = 0; b != NULL && i < b->count; i++) {
-		const struct raw_entry *e = &b->entries[i];
+	const struct conf_block_def *d = &conf_blocks[block];
+	int r = 0;
 
-		for (const struct key_rule *rule = rules; rule->name != NULL; rule++) {
-			int r;
+	for (size_t i = 0; i < d->key_count && r == 0; i++) {
+		const struct conf_key *k = &d->keys[i];
+		CLEANUP_FREE char *value = k->standard == NULL ? NULL : strdup(k->standard);
+		const struct raw_entry e = {.key = k, .values = {&value, 1}};
 
-			if (strcmp(rule->name, e->key->name) != 0)
-				continue;
-			r = rule->read(raw, e, (char *)target + rule->offset);
-			if (r < 0)
-				return r;
-		}
+		if (k->standard != NULL)
+			r = value == NULL ? -ENOMEM
+					  : readers[k->type](raw, &e, (char *)target + k->offset);
 	}
-	return 0;
+	return r;
+}
+
+int
+read_block(struct raw *raw, const struct raw_block *b, size_t size, void *target)
+{
+	int r = 0;
+
+	for (size_t i = 0; b != NULL && i < b->count && r == 0; i++) {
+		const struct conf_key *k = b->entries[i].key;
+
+		if (k->offset < size)
+			r = readers[k->type](raw, &b->entries[i], (char *)target + k->offset);
+	}
+	return r;
 }

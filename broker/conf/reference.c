@@ -1,13 +1,13 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * reference.c: reads the secrets that the configuration names: a file, a credential of systemd, the
- * output of a command.
- *
- * Main reads them, before the roles get their parts. A command runs without a shell and without
+ * reference.c: see reference.h. Main reads them, before the roles get their parts. A command runs without a shell and without
  * arguments, with an empty environment but for PATH, and has ten seconds.
  */
+#include "broker/conf/reference.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -16,8 +16,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
-
-#include "broker/conf/conf.h"
 
 static const char command_scheme[] = "command:";
 
@@ -120,13 +118,16 @@ from_credential(const char *name, struct buf *out, struct buf *why)
 static int
 spawn(const char *path, int out, pid_t *pid)
 {
-	char *const argv[] = {(char *)(uintptr_t)path, NULL};
-	char *const env[] = {
-	    (char *)(uintptr_t) "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	    NULL};
+	char own[PATH_MAX],
+	    search[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	char *const argv[] = {own, NULL}, *const env[] = {search, NULL};
 	posix_spawn_file_actions_t actions;
-	int r = posix_spawn_file_actions_init(&actions);
+	int r;
 
+	if (strlen(path) >= sizeof(own))
+		return -ENAMETOOLONG;
+	memcpy(own, path, strlen(path) + 1);
+	r = posix_spawn_file_actions_init(&actions);
 	if (r != 0)
 		return -r;
 	if ((r = posix_spawn_file_actions_addopen(
@@ -157,7 +158,7 @@ reap(pid_t pid, time_t deadline, int *status)
 }
 
 bool
-conf_reference_is_command(const struct conf_reference *ref)
+reference_is_command(const struct conf_reference *ref)
 {
 	return ref->text != NULL && strncmp(ref->text, command_scheme, strlen(command_scheme)) == 0;
 }
@@ -186,7 +187,8 @@ start_command(const char *path, pid_t *ret_pid, int *ret_fd, struct buf *why)
 }
 
 int
-conf_command_start(const struct conf_reference *ref, pid_t *ret_pid, int *ret_fd, struct buf *why)
+reference_command_start(
+    const struct conf_reference *ref, pid_t *ret_pid, int *ret_fd, struct buf *why)
 {
 	return start_command(ref->text + strlen(command_scheme), ret_pid, ret_fd, why);
 }
@@ -196,8 +198,8 @@ static int
 judge_command(const char *path, int r, int status, struct buf *why)
 {
 	if (r == -ETIMEDOUT) {
-		(void)buf_printf(
-		    why, "command %s did not end within %d seconds", path, CONF_COMMAND_SECONDS);
+		(void)buf_printf(why, "command %s did not end within %d seconds", path,
+		    REFERENCE_COMMAND_SECONDS);
 	} else if (r < 0) {
 		(void)buf_printf(why, "command %s: %s", path,
 		    r == -ENOBUFS ? "it printed more than 16 KiB" : strerror(-r));
@@ -213,7 +215,7 @@ judge_command(const char *path, int r, int status, struct buf *why)
 static int
 from_command(const char *path, struct buf *out, struct buf *why)
 {
-	time_t deadline = seconds_now() + CONF_COMMAND_SECONDS;
+	time_t deadline = seconds_now() + REFERENCE_COMMAND_SECONDS;
 	int fd = -1, status = 0, r, ended;
 	pid_t pid;
 
@@ -247,7 +249,7 @@ make_secret(const char *text, struct buf *out, struct buf *why)
 }
 
 struct secret *
-conf_command_end(
+reference_command_end(
     const struct conf_reference *ref, int r, int status, struct buf *out, struct buf *why)
 {
 	const char *path = ref->text + strlen(command_scheme);
@@ -256,14 +258,14 @@ conf_command_end(
 }
 
 struct secret *
-conf_reference_read(const struct conf_reference *ref, struct buf *why)
+reference_read(const struct conf_reference *ref, struct buf *why)
 {
 	static const struct {
 		const char *scheme;
 		int (*read)(const char *rest, struct buf *out, struct buf *why);
 	} schemes[] = {
 	    {"file:", from_file}, {"credential:", from_credential}, {command_scheme, from_command}};
-	CLEANUP_BUF struct buf out = BUF_INIT_WIPE(CONF_REFERENCE_MAX);
+	CLEANUP_BUF struct buf out = BUF_INIT_WIPE(REFERENCE_MAX);
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
 		size_t len = strlen(schemes[i].scheme);

@@ -13,7 +13,6 @@
 #include "base/address.h"
 #include "base/attr.h"
 #include "base/host.h"
-#include "broker/conf/conf.h"
 
 enum { NAME_MAX_LEN = 64, HOST_MAX = 253, TEN_YEARS = 10 * 366 * 86400 };
 
@@ -290,7 +289,7 @@ distance(const char *a, size_t alen, const char *b, size_t blen)
 }
 
 const char *
-conf_did_you_mean(const char *word, const char *const *allowed)
+value_did_you_mean(const char *word, const char *const *allowed)
 {
 	size_t len = strlen(word);
 	unsigned best = len < 4 ? 2 : (unsigned)len / 3 + 1; /* one less is the most */

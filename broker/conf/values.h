@@ -56,4 +56,8 @@ bool value_region(const char *s);
  * envelopes have it. 0, -EBADMSG for anything else, or an error of buf.h. */
 int value_address_pattern(const char *s, struct buf *ret);
 
+/* The shortest allowed word that begins with `word`, else the nearest to it (an edit distance of at
+ * most a third of its length, and 2), or NULL. `allowed` ends in NULL. */
+const char *value_did_you_mean(const char *word, const char *const *allowed);
+
 #endif

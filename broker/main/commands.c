@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
+#include "broker/conf/reference.h"
 
 enum { AT_ONCE_MAX = 8, KILL_SECONDS = 1 };
 
@@ -58,7 +59,7 @@ end(struct command *x)
 	close_output(x);
 	(void)event_del(x->deadline);
 	x->state = ENDED;
-	x->secret = conf_command_end(x->reference, x->r, x->status, &x->out, &x->why);
+	x->secret = reference_command_end(x->reference, x->r, x->status, &x->out, &x->why);
 	buf_free(&x->out);
 	run_some(x->all);
 }
@@ -132,8 +133,8 @@ on_child(evutil_socket_t number, short what, void *arg)
 static void
 start(struct command *x)
 {
-	static const struct timeval limit = {CONF_COMMAND_SECONDS, 0};
-	int r = conf_command_start(x->reference, &x->pid, &x->fd, &x->why);
+	static const struct timeval limit = {REFERENCE_COMMAND_SECONDS, 0};
+	int r = reference_command_start(x->reference, &x->pid, &x->fd, &x->why);
 
 	x->state = RUNS;
 	if (r < 0) {
@@ -243,7 +244,7 @@ commands_add(struct commands *c, const struct conf_reference *r)
 {
 	struct command **more, *x;
 
-	if (!conf_reference_is_command(r) || find(c, r) != NULL)
+	if (!reference_is_command(r) || find(c, r) != NULL)
 		return 0;
 	more = reallocarray(c->items, c->count + 1, sizeof(struct command *));
 	if (more == NULL)
@@ -255,7 +256,7 @@ commands_add(struct commands *c, const struct conf_reference *r)
 	x->all = c;
 	x->reference = r;
 	x->fd = -1;
-	x->out = (struct buf)BUF_INIT_WIPE(CONF_REFERENCE_MAX);
+	x->out = (struct buf)BUF_INIT_WIPE(REFERENCE_MAX);
 	x->why = (struct buf)BUF_INIT(1024);
 	x->deadline = evtimer_new(c->base, on_deadline, x);
 	if (x->deadline == NULL) {

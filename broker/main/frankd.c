@@ -27,6 +27,7 @@
 
 #include "base/log.h"
 #include "base/option.h"
+#include "broker/conf/describe.h"
 #include "broker/main/entrances.h"
 #include "broker/main/folders.h"
 #include "broker/main/key.h"
@@ -37,7 +38,6 @@
 #include "broker/main/settings.h"
 #include "broker/main/sockets.h"
 #include "broker/main/supervise.h"
-#include "broker/main/words.h"
 #include "broker/role/confine.h"
 #include "config.h"
 
@@ -281,7 +281,7 @@ static int
 print_providers(const struct frankd *d)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(REPORT_MAX), report = BUF_INIT(REPORT_MAX);
-	int r = conf_describe(d->config, &d->environment, &out, &report);
+	int r = describe_conf(d->config, &d->environment, &out, &report);
 
 	(void)fputs(buf_str(&report), stderr);
 	if (r < 0)
@@ -305,7 +305,7 @@ load_first(struct frankd *d)
 		    "The configuration %s is not usable, so frankd does not start.", d->config);
 		return r;
 	}
-	log_open("frankd", log_level_by_name(settings_conf(d->settings)->log_level));
+	log_open("frankd", settings_conf(d->settings)->log_level);
 	return 0;
 }
 
@@ -355,7 +355,7 @@ take_settings(void *arg, struct settings *next, struct commands *commands, struc
 	if (r < 0)
 		return r;
 	d->settings = next;
-	log_open("frankd", log_level_by_name(settings_conf(next)->log_level));
+	log_open("frankd", settings_conf(next)->log_level);
 	entrances_replace(&d->entrances, &entrances);
 	supervisor_reconfigure(d->supervisor, next);
 	(void)settings_free(old);

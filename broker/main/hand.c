@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "broker/main/words.h"
 
 enum { SECONDS_A_DAY = 24 * 3600, LAPSES_MAX = 50 };
 
@@ -51,14 +50,14 @@ make_begin(const struct settings *s, enum role_id role)
 
 	message_put_u64(m, F_GENERATION, settings_generation(s));
 	message_put_str(m, F_HOSTNAME, c->hostname);
-	message_put_u64(m, F_LOG_LEVEL, log_level_by_name(c->log_level));
+	message_put_u64(m, F_LOG_LEVEL, c->log_level);
 	if (is_core(role)) {
 		message_put_str(m, F_STATE_DIR, c->state_dir);
 		put_admin_group(m, c->admin_group);
 	}
 	if (role == ROLE_KEEPER) {
-		message_put_str(m, F_MASTER_KEY_FROM, settings_key_from(s));
-		message_put_secret(m, F_KEY, settings_key(s));
+		message_put_str(m, F_MASTER_KEY_FROM, c->master_key_from);
+		message_put_secret(m, F_KEY, c->master_key.secret);
 	}
 	if (role == ROLE_QUEUE) {
 		message_put_str(m, F_MAIL_NAME, c->mail_name);
@@ -76,7 +75,7 @@ make_begin(const struct settings *s, enum role_id role)
 		message_put_u64(m, F_TRANSCRIPT_DAYS,
 		    (c->keep_transcripts + SECONDS_A_DAY - 1) / SECONDS_A_DAY);
 		message_put_u64(m, F_TRANSCRIPT_OCTETS, c->transcripts_size);
-		message_put_str(m, F_IN_DOUBT, c->in_doubt);
+		message_put_str(m, F_IN_DOUBT, conf_word(CONF_TYPE_in_doubt, c->in_doubt));
 	}
 	return m;
 }
@@ -105,16 +104,19 @@ static void
 put_keeping(struct message *m, const struct settings *s, const struct conf_account *a)
 {
 	message_put_str(m, F_CLIENT_ID, a->client_id);
-	message_put_str(m, F_CLIENT_AUTH, a->client_auth);
-	message_put_secret(m, F_CLIENT_SECRET, settings_secret(s, &a->client_secret));
-	message_put_secret(m, F_PASSWORD, settings_secret(s, &a->password));
-	put_key(m, settings_secret(s, &a->client_key), settings_secret(s, &a->client_certificate));
+	message_put_str(m, F_CLIENT_AUTH, conf_word(CONF_TYPE_client_auth, a->client_auth));
+	message_put_secret(m, F_CLIENT_SECRET, a->client_secret.secret);
+	message_put_secret(m, F_PASSWORD, a->password.secret);
+	put_key(m, a->client_key.secret, a->client_certificate.secret);
 	message_put_str(m, F_KEY_ID, a->client_key_id);
-	message_put_str(m, F_KEY_ALGORITHM, a->client_key_algorithm);
-	message_put_u64(m, F_REREAD, settings_rereads(a));
-	message_put_str(m, F_PASSWORD_DERIVATION, a->password_derivation);
+	message_put_str(
+	    m, F_KEY_ALGORITHM, conf_word(CONF_TYPE_key_algorithm, a->client_key_algorithm));
+	message_put_u64(m, F_REREAD, a->rereads);
+	message_put_str(m, F_PASSWORD_DERIVATION,
+	    conf_word(CONF_TYPE_password_derivation, a->password_derivation));
 	message_put_str(m, F_REGION, a->region);
-	message_put_str(m, F_REDIRECT_SCHEME, a->redirect_scheme);
+	message_put_str(
+	    m, F_REDIRECT_SCHEME, conf_word(CONF_TYPE_redirect_scheme, a->redirect_scheme));
 	message_put_u64(m, F_REDIRECT_PORT, a->redirect_port);
 	put_list(m, F_AUDIENCE, &a->audience);
 	message_put_str(m, F_SCOPES, a->scopes);
@@ -127,7 +129,7 @@ put_keeping(struct message *m, const struct settings *s, const struct conf_accou
 static void
 put_submission(struct message *m, const struct conf_account *a)
 {
-	message_put_str(m, F_TRANSPORT, a->transport);
+	message_put_str(m, F_TRANSPORT, conf_word(CONF_TYPE_transport, a->transport));
 	message_put_str(m, F_API_ENDPOINT, a->api_endpoint);
 	message_put_str(m, F_MAILBOX, a->mailbox);
 	message_put_str(m, F_AUTH_USER, a->auth_user);
@@ -136,7 +138,7 @@ put_submission(struct message *m, const struct conf_account *a)
 	message_put_u64(m, F_BY_SRV, a->srv);
 	message_put_str(m, F_TLS_NAME, a->tls_name);
 	put_list(m, F_TLS_PIN, &a->tls_pins);
-	message_put_str(m, F_TLS, a->tls);
+	message_put_str(m, F_TLS, conf_word(CONF_TYPE_tls, a->tls));
 	message_put_u64(m, F_SESSIONS, a->sessions);
 	message_put_u64(m, F_RATE, a->rate);
 	message_put_u64(m, F_RECIPIENTS_MAX, a->recipients_max);
@@ -145,25 +147,13 @@ put_submission(struct message *m, const struct conf_account *a)
 	put_list(m, F_MECHANISM, &a->mechanisms);
 }
 
-/* The reference to what a person would replace when the credential is refused; NULL: the store has it. */
-static const char *
-secret_from(const struct conf_account *a)
-{
-	if (a->grant == CONF_GRANT_PASSWORD)
-		return a->password.text;
-	if (a->grant == CONF_GRANT_SERVICE_ACCOUNT ||
-	    (a->client_auth != NULL && strcmp(a->client_auth, "private_key_jwt") == 0))
-		return a->client_key.text;
-	return a->client_secret.text;
-}
-
 static struct message *
 make_account(const struct settings *s, const struct conf_account *a, enum role_id role)
 {
 	struct message *m = message_new(M_CONF_ACCOUNT);
 
 	message_put_str(m, F_ACCOUNT, a->name);
-	message_put_str(m, F_GRANT, conf_grant_name(a->grant));
+	message_put_str(m, F_GRANT, conf_word(CONF_TYPE_grant, a->grant));
 	message_put_str(m, F_PROVIDER, a->provider);
 	if (role == ROLE_QUEUE)
 		message_put_str(m, F_WARNING, a->lapse);
@@ -172,7 +162,7 @@ make_account(const struct settings *s, const struct conf_account *a, enum role_i
 	if (role == ROLE_KEEPER && a->consent_lifetime > 0)
 		message_put_u64(m, F_CONSENT_LIFETIME, a->consent_lifetime);
 	if (role == ROLE_QUEUE || role == ROLE_KEEPER)
-		message_put_str(m, F_SECRET_FROM, secret_from(a));
+		message_put_str(m, F_SECRET_FROM, a->secret_from);
 	if (role == ROLE_KEEPER || role == ROLE_FETCH)
 		put_oauth(m, a);
 	if (role == ROLE_KEEPER)
@@ -188,8 +178,8 @@ make_service(const struct conf_service *v)
 	struct message *m = message_new(M_CONF_SERVICE);
 
 	message_put_str(m, F_SERVICE, v->name);
-	message_put_str(m, F_FROM_POLICY, v->from_policy);
-	message_put_str(m, F_MODE, v->mode);
+	message_put_str(m, F_FROM_POLICY, conf_word(CONF_TYPE_from, v->from));
+	message_put_str(m, F_MODE, conf_word(CONF_TYPE_mode, v->mode));
 	message_put_u64(m, F_ANY_USER, v->any_user);
 	message_put_u64(m, F_RATE, v->rate_minute);
 	message_put_u64(m, F_RATE_DAY, v->rate_day);
@@ -200,10 +190,10 @@ make_service(const struct conf_service *v)
 	message_put_u64(m, F_PASSWORD_ALLOWED, v->password);
 	if (v->socket)
 		message_put_str(m, F_SOCKET_NAME, v->name);
-	for (size_t i = 0; i < v->user_count; i++)
-		message_put_u64(m, F_USER, v->users[i]);
-	for (size_t i = 0; i < v->group_count; i++)
-		message_put_u64(m, F_GROUP, v->groups[i]);
+	for (size_t i = 0; i < v->users.count; i++)
+		message_put_u64(m, F_USER, v->users.items[i]);
+	for (size_t i = 0; i < v->groups.count; i++)
+		message_put_u64(m, F_GROUP, v->groups.items[i]);
 	put_list(m, F_ACCOUNT, &v->accounts);
 	put_list(m, F_SENDERS, &v->senders);
 	put_list(m, F_RECIPIENTS, &v->recipients);
@@ -227,14 +217,16 @@ make_listener(const struct settings *s, const struct conf_listener *n, enum role
 	struct message *m = message_new(M_CONF_LISTENER);
 
 	message_put_str(m, F_LISTENER, n->name);
-	message_put_str(m, F_TLS, n->tls);
+	message_put_str(m, F_TLS, conf_word(CONF_TYPE_tls, n->tls));
 	if (role == ROLE_TLS) {
-		message_put_secret(m, F_CERTIFICATE, settings_secret(s, &n->certificate));
-		message_put_secret(m, F_PRIVATE_KEY, settings_secret(s, &n->key));
+		message_put_secret(m, F_CERTIFICATE, n->certificate.secret);
+		message_put_secret(m, F_PRIVATE_KEY, n->key.secret);
 	} else {
-		message_put_u64(m, F_AUTH_REQUIRED, strcmp(n->auth, "required") == 0);
+		message_put_u64(m, F_AUTH_REQUIRED, n->auth == CONF_LISTENER_AUTH_REQUIRED);
 		message_put_u64(m, F_REMOTE, n->remote);
-		message_put_str(m, F_LINE_ENDS, n->line_ends);
+		if (n->line_ends != CONF_LINE_ENDS_UNSET)
+			message_put_str(
+			    m, F_LINE_ENDS, conf_word(CONF_TYPE_line_ends, n->line_ends));
 		put_list(m, F_ADDRESS, &n->addresses);
 	}
 	return m;
@@ -263,12 +255,9 @@ make_webhook(const struct settings *s, const struct conf_webhook *w)
 	struct message *m = message_new(M_CONF_WEBHOOK);
 
 	message_put_str(m, F_NAME, w->name);
-	if (w->url != NULL)
-		message_put_bytes(m, F_URL, w->url, strlen(w->url));
-	else
-		message_put_secret(m, F_URL, settings_secret(s, &w->url_secret));
-	message_put_secret(m, F_SIGNING_KEY, settings_secret(s, &w->secret));
-	message_put_secret(m, F_HEADER_LINE, settings_secret(s, &w->header));
+	message_put_secret(m, F_URL, w->url.secret);
+	message_put_secret(m, F_SIGNING_KEY, w->secret.secret);
+	message_put_secret(m, F_HEADER_LINE, w->header.secret);
 	return m;
 }
 
@@ -287,7 +276,7 @@ static const char *
 file_of(const struct conf_account *a, unsigned part, const char **ret_name)
 {
 	*ret_name = part == 1 ? "certificate" : "key";
-	return part == 1 ? a->tls_certificate : a->tls_key;
+	return part == 1 ? a->tls_certificate.path : a->tls_key.path;
 }
 
 static bool
@@ -348,7 +337,9 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 			return make_file(h, a, ret, ret_fd);
 		*ret = make_account(h->settings, a, role);
 		if (!is_core(role))
-			*ret_fd = settings_file(h->settings, a->ca_file);
+			*ret_fd = a->ca_file.path == NULL
+				      ? -1
+				      : settings_file(h->settings, a->ca_file.path);
 		return true;
 	case HAND_SERVICES:
 		if (!is_core(role) || h->at >= c->service_count)
@@ -368,7 +359,9 @@ next_message(struct hand *h, enum role_id role, struct message **ret, int *ret_f
 		if (role != ROLE_POST || h->at >= c->webhook_count)
 			return false;
 		*ret = make_webhook(h->settings, &c->webhooks[h->at]);
-		*ret_fd = settings_file(h->settings, c->webhooks[h->at].ca_file);
+		*ret_fd = c->webhooks[h->at].ca_file.path == NULL
+			      ? -1
+			      : settings_file(h->settings, c->webhooks[h->at].ca_file.path);
 		return true;
 	case HAND_END:
 		if (h->at > 0)

@@ -13,6 +13,7 @@
 
 #include "base/codec.h"
 #include "base/log.h"
+#include "broker/conf/reference.h"
 
 enum { KEY_OCTETS = 32, KEY_TEXT_MAX = 128 };
 
@@ -209,7 +210,7 @@ key_check(const struct settings *s, struct buf *why)
 		return 0;
 	if (path != NULL && access(path, F_OK) < 0 && errno == ENOENT)
 		return check_absent_file(path, c->state_dir, why);
-	key = conf_reference_read(ref, why);
+	key = reference_read(ref, why);
 	if (key == NULL)
 		return -EINVAL;
 	(void)secret_free(key);
@@ -224,8 +225,7 @@ key_read(struct settings *s, const struct folders *f, const char *keyring_progra
 	struct secret *key;
 
 	if (strcmp(ref->text, passphrase_word) == 0) {
-		settings_set_key(s, NULL, "passphrase"); /* a person gives it to keeper */
-		return 0;
+		return settings_set_key(s, NULL, "passphrase"); /* a person gives it to keeper */
 	}
 	if (strcmp(ref->text, keyring_word) == 0) {
 		from = "keyring";
@@ -244,12 +244,11 @@ key_read(struct settings *s, const struct folders *f, const char *keyring_progra
 					return r;
 			}
 		}
-		key = conf_reference_read(ref, why);
+		key = reference_read(ref, why);
 	}
 	if (key == NULL)
 		return -EINVAL;
-	settings_set_key(s, key, from);
-	return 0;
+	return settings_set_key(s, key, from);
 }
 
 int
@@ -260,12 +259,10 @@ key_read_again(struct settings *s, const struct settings *old, const struct fold
 	bool keyring = strcmp(ref->text, keyring_word) == 0;
 	struct secret *key;
 
-	if (!keyring && !conf_reference_is_command(ref))
+	if (!keyring && !reference_is_command(ref))
 		return key_read(s, f, NULL, why);
-	if (settings_same_key(s, old)) {
-		settings_share_key(s, old);
-		return 0;
-	}
+	if (settings_same_key(s, old))
+		return settings_share_key(s, old);
 	if (keyring) {
 		(void)buf_append_str(why,
 		    "The key of the token store moves to the keyring only by a restart of frankd.");
@@ -274,6 +271,5 @@ key_read_again(struct settings *s, const struct settings *old, const struct fold
 	key = commands_take(commands, ref, why);
 	if (key == NULL)
 		return -EINVAL;
-	settings_set_key(s, key, "command");
-	return 0;
+	return settings_set_key(s, key, "command");
 }

@@ -163,15 +163,15 @@ permissions_check(const struct conf *c, struct buf *report)
 		check_reference(&l, &a->client_key, true);
 		check_reference(&l, &a->client_certificate, false);
 		check_reference(&l, &a->password, true);
-		if (a->ca_file != NULL)
-			check_file(&l, &a->place, a->ca_file, false);
-		if (a->tls_certificate != NULL)
-			check_file(&l, &a->place, a->tls_certificate, a->tls_key == NULL);
-		if (a->tls_key != NULL)
-			check_file(&l, &a->place, a->tls_key, true);
+		if (a->ca_file.path != NULL)
+			check_file(&l, &a->place, a->ca_file.path, false);
+		if (a->tls_certificate.path != NULL)
+			check_file(&l, &a->place, a->tls_certificate.path, a->tls_key.path == NULL);
+		if (a->tls_key.path != NULL)
+			check_file(&l, &a->place, a->tls_key.path, true);
 	}
 	for (size_t i = 0; i < c->webhook_count; i++) {
-		check_reference(&l, &c->webhooks[i].url_secret, true);
+		check_reference(&l, &c->webhooks[i].url, true);
 		check_reference(&l, &c->webhooks[i].secret, true);
 		check_reference(&l, &c->webhooks[i].header, true);
 	}

@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * settings.c: see settings.h. Many accounts share a client secret or a certificate file, so each
- * distinct one is held once, in an array sorted by its text.
+ * settings.c: see settings.h. Many accounts share a client secret or a certificate file, so each distinct one is read or opened
+ * once.
  */
 #include "broker/main/settings.h"
 
@@ -11,29 +11,21 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "broker/conf/reference.h"
 #include "broker/main/hand.h"
 #include "broker/main/permissions.h"
 
-struct held_secret {
-	const struct conf_reference *reference; /* the first of its text */
-	struct secret *secret;
-};
-
 struct held_file {
-	const char *path;
+	char *path; /* owned: the block that named it first may be put out of force */
 	int fd;
 };
 
 struct settings {
 	struct conf *conf;
 	uint64_t generation;
-	struct held_secret *secrets;
-	size_t secret_count;
-	struct held_file *files;
+	struct held_file *files; /* sorted by path */
 	size_t file_count;
 	struct alias_file aliases;
-	struct secret *key;
-	const char *key_from;
 	bool lenient; /* conf_environment.lenient */
 };
 
@@ -49,30 +41,27 @@ settings_generation(const struct settings *s)
 	return s->generation;
 }
 
-void
+int
 settings_set_key(struct settings *s, struct secret *key, const char *from)
 {
-	(void)secret_free(s->key);
-	s->key = key;
-	s->key_from = from;
+	(void)secret_free(s->conf->master_key.secret);
+	s->conf->master_key.secret = key;
+	free(s->conf->master_key_from);
+	s->conf->master_key_from = strdup(from);
+	return s->conf->master_key_from == NULL ? -ENOMEM : 0;
 }
 
-void
+int
 settings_share_key(struct settings *s, const struct settings *from)
 {
-	settings_set_key(s, secret_ref(from->key), from->key_from);
+	return settings_set_key(
+	    s, secret_ref(from->conf->master_key.secret), from->conf->master_key_from);
 }
 
-const struct secret *
-settings_key(const struct settings *s)
+int
+settings_note_lapse(struct settings *s, const char *what, const char *why)
 {
-	return s->key;
-}
-
-const char *
-settings_key_from(const struct settings *s)
-{
-	return s->key_from;
+	return load_note_lapse(s->conf, what, why);
 }
 
 struct settings *
@@ -80,45 +69,16 @@ settings_free(struct settings *s)
 {
 	if (s == NULL)
 		return NULL;
-	for (size_t i = 0; i < s->secret_count; i++)
-		(void)secret_free(s->secrets[i].secret);
-	for (size_t i = 0; i < s->file_count; i++)
+	for (size_t i = 0; i < s->file_count; i++) {
+		free(s->files[i].path);
 		if (s->files[i].fd >= 0)
 			(void)close(s->files[i].fd);
-	free(s->secrets);
+	}
 	free(s->files);
 	alias_file_clear(&s->aliases);
-	(void)secret_free(s->key);
 	(void)conf_free(s->conf);
 	free(s);
 	return NULL;
-}
-
-static int
-compare_secrets(const void *a, const void *b)
-{
-	const struct held_secret *x = a, *y = b;
-
-	return strcmp(x->reference->text, y->reference->text);
-}
-
-static int
-compare_files(const void *a, const void *b)
-{
-	const struct held_file *x = a, *y = b;
-
-	return strcmp(x->path, y->path);
-}
-
-const struct secret *
-settings_secret(const struct settings *s, const struct conf_reference *reference)
-{
-	const struct held_secret wanted = {.reference = reference}, *found;
-
-	if (reference->text == NULL || s->secret_count == 0)
-		return NULL;
-	found = bsearch(&wanted, s->secrets, s->secret_count, sizeof(wanted), compare_secrets);
-	return found == NULL ? NULL : found->secret;
 }
 
 void
@@ -130,25 +90,12 @@ settings_key_files_clear(struct settings_key_files *f)
 	*f = (struct settings_key_files){0};
 }
 
-static bool
-is_in_file(const struct conf_reference *ref)
-{
-	return ref->text != NULL && strncmp(ref->text, "command:", strlen("command:")) != 0;
-}
-
-bool
-settings_rereads(const struct conf_account *a)
-{
-	return is_in_file(&a->client_key) || is_in_file(&a->client_certificate) ||
-	       is_in_file(&a->client_secret);
-}
-
 static int
 reread(const struct conf_reference *ref, struct secret **ret, struct buf *why)
 {
-	if (!is_in_file(ref))
+	if (ref->text == NULL || reference_is_command(ref))
 		return 0;
-	*ret = conf_reference_read(ref, why);
+	*ret = reference_read(ref, why);
 	return *ret == NULL ? -EINVAL : 0;
 }
 
@@ -186,17 +133,20 @@ settings_reopen(int old)
 	return fd < 0 ? -errno : fd;
 }
 
+static int
+compare_path(const void *path, const void *file)
+{
+	return strcmp(path, ((const struct held_file *)file)->path);
+}
+
 int
 settings_file(const struct settings *s, const char *path)
 {
-	const struct held_file wanted = {.path = path}, *found;
+	const struct held_file *found = s->file_count == 0 ? NULL
+							   : bsearch(path, s->files, s->file_count,
+								 sizeof(*s->files), compare_path);
 
-	if (path == NULL)
-		return -1;
-	found = s->file_count == 0
-		    ? NULL
-		    : bsearch(&wanted, s->files, s->file_count, sizeof(wanted), compare_files);
-	return found == NULL ? -ENOENT : settings_reopen(found->fd);
+	return found == NULL || found->fd < 0 ? -ENOENT : settings_reopen(found->fd);
 }
 
 const struct alias_file *
@@ -218,194 +168,191 @@ settings_aliases_read(struct settings *s, struct buf *report)
 	return 0;
 }
 
-/* Every reference of an account or a listener, also where it is not given. */
-static void
-each_reference(
-    const struct settings *s, void (*visit)(void *arg, const struct conf_reference *r), void *arg)
-{
-	for (size_t i = 0; i < s->conf->account_count; i++) {
-		const struct conf_account *a = &s->conf->accounts[i];
+/* ---- what blocks name: secrets and files ---- */
 
-		visit(arg, &a->client_secret);
-		visit(arg, &a->client_key);
-		visit(arg, &a->client_certificate);
-		visit(arg, &a->password);
-	}
-	for (size_t i = 0; i < s->conf->listener_count; i++) {
-		const struct conf_listener *n = &s->conf->listeners[i];
-
-		visit(arg, &n->certificate);
-		visit(arg, &n->key);
-	}
-	for (size_t i = 0; i < s->conf->webhook_count; i++) {
-		const struct conf_webhook *w = &s->conf->webhooks[i];
-
-		visit(arg, &w->url_secret);
-		visit(arg, &w->secret);
-		visit(arg, &w->header);
-	}
-}
-
-struct collected {
-	struct held_secret *all;
+/* The members of one kind of all blocks with a title, whose texts begin with a char *. Grows with the configuration. */
+struct members {
+	void **all;
 	size_t count;
 };
 
-static void
-collect(void *arg, const struct conf_reference *r)
-{
-	struct collected *c = arg;
-
-	if (r->text != NULL)
-		c->all[c->count++].reference = r;
-}
-
-static void
-count_reference(void *arg, const struct conf_reference *r)
-{
-	++*(size_t *)arg;
-}
-
-static bool
-is_text(const struct conf_reference *r, const char *text)
-{
-	return r->text != NULL && strcmp(r->text, text) == 0;
-}
-
-static bool
-uses_secret(const struct conf_account *a, const char *text)
-{
-	return is_text(&a->client_secret, text) || is_text(&a->client_key, text) ||
-	       is_text(&a->client_certificate, text) || is_text(&a->password, text);
-}
-
-static bool
-is_path(const char *path, const char *text)
-{
-	return path != NULL && strcmp(path, text) == 0;
-}
-
-static bool
-uses_file(const struct conf_account *a, const char *path)
-{
-	return is_path(a->ca_file, path) || is_path(a->tls_certificate, path) ||
-	       is_path(a->tls_key, path);
-}
-
-/* At a start: accounts that use what cannot be read are out of force, and the rest goes on. False
- * where that does not help. */
-static bool
-take_out_of_force(struct settings *s, bool (*uses)(const struct conf_account *a, const char *text),
-    const char *text, const char *why)
-{
-	bool found = false;
-
-	for (size_t i = 0; i < s->conf->account_count && s->lenient; i++) {
-		struct conf_account *a = &s->conf->accounts[i];
-
-		if (!uses(a, text))
-			continue;
-		found = true;
-		if (a->lapse != NULL)
-			continue;
-		a->lapse = strdup(why);
-		if (a->lapse == NULL || conf_note_lapse(s->conf, a->name, why) < 0)
-			return false;
-	}
-	return found;
-}
-
-/* `commands`: those that have run; NULL: they are run now. */
 static int
-read_secrets(struct settings *s, struct commands *commands, struct buf *report)
+find_members(const struct settings *s, enum conf_kind kind, struct members *ret)
 {
-	struct collected c = {0};
-	struct held_secret *all;
-	size_t count = 0, kept = 0;
+	size_t room = 0;
+
+	*ret = (struct members){0};
+	for (enum conf_block b = CONF_BLOCK_ACCOUNT; b <= CONF_BLOCK_WEBHOOK; b++)
+		room += conf_block_count(s->conf, b) * conf_blocks[b].key_count;
+	ret->all = calloc(room + 1, sizeof(*ret->all));
+	if (ret->all == NULL)
+		return -ENOMEM;
+	for (enum conf_block b = CONF_BLOCK_ACCOUNT; b <= CONF_BLOCK_WEBHOOK; b++)
+		for (size_t i = 0; i < conf_block_count(s->conf, b); i++)
+			for (size_t k = 0; k < conf_blocks[b].key_count; k++) {
+				const struct conf_key *key = &conf_blocks[b].keys[k];
+				char *member = (char *)conf_block_at(s->conf, b, i) + key->offset;
+
+				if (conf_types[key->type].kind == kind &&
+				    *(char **)(void *)member != NULL)
+					ret->all[ret->count++] = member;
+			}
+	return 0;
+}
+
+/* Both a reference and a file begin with their text. */
+static int
+compare_members(const void *a, const void *b)
+{
+	char *const *const *x = a, *const *const *y = b;
+
+	return strcmp(**x, **y);
+}
+
+/* Does the block name this secret or file? */
+static bool
+names(enum conf_block block, const void *of, const char *text)
+{
+	const struct conf_block_def *d = &conf_blocks[block];
+
+	for (size_t k = 0; k < d->key_count; k++) {
+		enum conf_kind kind = conf_types[d->keys[k].type].kind;
+		char *const *member = (const void *)((const char *)of + d->keys[k].offset);
+
+		if ((kind == CONF_KIND_REFERENCE || kind == CONF_KIND_FILE) && *member != NULL &&
+		    strcmp(*member, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* At a start: blocks that name what cannot be used are out of force, and the rest goes on. An account keeps its mail, the others are left
+ * out. */
+static int
+put_out_of_force(struct settings *s, const char *text, const char *why)
+{
 	int r = 0;
 
-	each_reference(s, count_reference, &count);
-	all = c.all = calloc(count + 1, sizeof(*all));
-	if (all == NULL)
-		return -ENOMEM;
-	each_reference(s, collect, &c);
-	count = c.count;
-	qsort(all, count, sizeof(*all), compare_secrets);
-	s->secrets = all;
-	for (size_t i = 0; i < count; i++) {
-		CLEANUP_BUF struct buf why = BUF_INIT(1024);
-		const struct conf_reference *ref = all[i].reference;
+	for (enum conf_block b = CONF_BLOCK_ACCOUNT; b <= CONF_BLOCK_WEBHOOK && r == 0; b++)
+		for (size_t i = conf_block_count(s->conf, b); i-- > 0 && r == 0;) {
+			void *of = conf_block_at(s->conf, b, i);
+			struct conf_account *a = of;
 
-		if (kept > 0 && compare_secrets(&all[kept - 1], &all[i]) == 0)
-			continue;
-		all[kept].reference = ref;
-		all[kept].secret = commands != NULL && conf_reference_is_command(ref)
-				       ? commands_take(commands, ref, &why)
-				       : conf_reference_read(ref, &why);
-		if (all[kept].secret == NULL) {
-			(void)buf_printf(report, "%s:%u: error: %s\n", ref->place.file,
-			    ref->place.line, buf_str(&why));
-			r = take_out_of_force(s, uses_secret, ref->text, buf_str(&why)) ? r
-											: -EINVAL;
+			if (!names(b, of, text) || (b == CONF_BLOCK_ACCOUNT && a->lapse != NULL))
+				continue;
+			/* the name is the first member of a block with a title */
+			r = load_note_lapse(s->conf,
+			    *(char **)(void *)((char *)of + conf_blocks[b].keys[0].offset), why);
+			if (r == 0 && b == CONF_BLOCK_ACCOUNT)
+				r = (a->lapse = strdup(why)) == NULL ? -ENOMEM : 0;
+			else if (r == 0)
+				conf_block_remove(s->conf, b, i);
 		}
-		s->secret_count = ++kept;
-	}
 	return r;
 }
 
-enum { FILES = 3 }; /* of an account at most */
+/* What could not be used: texts, and why. */
+struct failures {
+	struct conf_strings texts, whys;
+};
 
-static size_t
-name_files(const struct conf_account *a, struct held_file to[FILES])
+/* Reports them all. 0 where the rest goes on without them; -EINVAL; -ENOMEM. */
+static int
+take_failures(struct settings *s, struct failures *f)
 {
-	const char *const paths[FILES] = {a->ca_file, a->tls_certificate, a->tls_key};
-	size_t count = 0;
+	int r = f->texts.count == 0 || s->lenient ? 0 : -EINVAL;
 
-	for (size_t i = 0; i < FILES; i++)
-		if (paths[i] != NULL)
-			to[count++].path = paths[i];
-	return count;
+	for (size_t i = 0; i < f->whys.count && r == 0; i++)
+		r = put_out_of_force(s, f->texts.items[i], f->whys.items[i]);
+	conf_strings_free(&f->texts);
+	conf_strings_free(&f->whys);
+	return r;
+}
+
+static int
+note_failure(struct failures *f, const char *text, const char *why)
+{
+	int r = conf_strings_add(&f->texts, text);
+
+	return r < 0 ? r : conf_strings_add(&f->whys, why);
+}
+
+/* Many accounts share a secret: each is read once. `commands`: those that have run; NULL: they are run now. */
+static int
+read_secrets(struct settings *s, struct commands *commands, struct buf *report)
+{
+	struct failures failures = {0};
+	struct members m;
+	int r = find_members(s, CONF_KIND_REFERENCE, &m), failed;
+
+	if (r == 0)
+		qsort(m.all, m.count, sizeof(*m.all), compare_members);
+	for (size_t i = 0; i < m.count && r == 0; i++) {
+		CLEANUP_BUF struct buf why = BUF_INIT(1024);
+		struct conf_reference *ref = m.all[i], *last = i == 0 ? NULL : m.all[i - 1];
+
+		if (last != NULL && strcmp(last->text, ref->text) == 0) {
+			ref->secret = last->secret == NULL ? NULL : secret_ref(last->secret);
+			continue;
+		}
+		ref->secret = commands != NULL && reference_is_command(ref)
+				  ? commands_take(commands, ref, &why)
+				  : reference_read(ref, &why);
+		if (ref->secret == NULL) {
+			(void)buf_printf(report, "%s:%u: error: %s\n", ref->place.file,
+			    ref->place.line, buf_str(&why));
+			r = note_failure(&failures, ref->text, buf_str(&why));
+		}
+	}
+	free(m.all);
+	failed = take_failures(s, &failures);
+	return r < 0 ? r : failed;
+}
+
+static int
+open_file(const char *path, struct buf *why)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		(void)buf_printf(why, "the file %s cannot be read: %s", path, strerror(errno));
+	else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		(void)buf_printf(why, "the file %s is empty or no regular file", path);
+	return why->len > 0 ? -1 : TAKE_FD(fd);
 }
 
 static int
 open_files(struct settings *s, struct buf *report)
 {
-	struct held_file *all =
-	    calloc(FILES * s->conf->account_count + s->conf->webhook_count + 1, sizeof(*all));
-	size_t count = 0, kept = 0;
-	int r = 0;
+	struct failures failures = {0};
+	struct members m;
+	int r = find_members(s, CONF_KIND_FILE, &m), failed;
 
-	if (all == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->conf->account_count; i++)
-		count += name_files(&s->conf->accounts[i], &all[count]);
-	for (size_t i = 0; i < s->conf->webhook_count; i++)
-		if (s->conf->webhooks[i].ca_file != NULL)
-			all[count++].path = s->conf->webhooks[i].ca_file;
-	qsort(all, count, sizeof(*all), compare_files);
-	s->files = all;
-	for (size_t i = 0; i < count; i++) {
-		struct stat st;
+	s->files = calloc(m.count + 1, sizeof(*s->files));
+	if (s->files == NULL)
+		r = -ENOMEM;
+	if (r == 0)
+		qsort(m.all, m.count, sizeof(*m.all), compare_members);
+	for (size_t i = 0; i < m.count && r == 0; i++) {
+		CLEANUP_BUF struct buf why = BUF_INIT(4096);
+		const struct conf_file *f = m.all[i];
+		struct held_file *held = &s->files[s->file_count];
 
-		if (kept > 0 && compare_files(&all[kept - 1], &all[i]) == 0)
+		if (s->file_count > 0 && strcmp(held[-1].path, f->path) == 0)
 			continue;
-		all[kept].path = all[i].path;
-		all[kept].fd = open(all[i].path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (all[kept].fd < 0) {
-			(void)buf_printf(report, "error: the file %s cannot be read: %s\n",
-			    all[i].path, strerror(errno));
-			r = take_out_of_force(s, uses_file, all[i].path, "a file cannot be read")
-				? r
-				: -EINVAL;
-		} else if (fstat(all[kept].fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-			   st.st_size == 0) {
-			(void)buf_printf(report, "error: the file %s is empty or no regular file\n",
-			    all[i].path);
-			r = -EINVAL;
+		*held = (struct held_file){strdup(f->path), open_file(f->path, &why)};
+		s->file_count++;
+		if (held->path == NULL)
+			r = -ENOMEM;
+		if (held->fd < 0) {
+			(void)buf_printf(report, "error: %s\n", buf_str(&why));
+			r = r < 0 ? r : note_failure(&failures, f->path, buf_str(&why));
 		}
-		s->file_count = ++kept;
 	}
-	return r;
+	free(m.all);
+	failed = take_failures(s, &failures);
+	return r < 0 ? r : failed;
 }
 
 int
@@ -420,7 +367,7 @@ settings_begin(const char *path, const struct conf_environment *env, uint64_t ge
 	s->generation = generation;
 	s->lenient = env->lenient;
 	s->aliases.fd = -1;
-	r = conf_load(path, env, &s->conf, report);
+	r = load_conf(path, env, &s->conf, report);
 	if (r < 0) {
 		(void)settings_free(s);
 		return r;
@@ -429,29 +376,16 @@ settings_begin(const char *path, const struct conf_environment *env, uint64_t ge
 	return 0;
 }
 
-struct adding {
-	struct commands *commands;
-	int r;
-};
-
-static void
-add_command(void *arg, const struct conf_reference *r)
-{
-	struct adding *a = arg;
-
-	if (a->r == 0)
-		a->r = commands_add(a->commands, r);
-}
-
 int
 settings_add_commands(const struct settings *s, const struct settings *old, struct commands *c)
 {
-	struct adding a = {.commands = c};
+	struct members m;
+	int r = find_members(s, CONF_KIND_REFERENCE, &m);
 
-	each_reference(s, add_command, &a);
-	if (!settings_same_key(s, old))
-		add_command(&a, &s->conf->master_key);
-	return a.r;
+	for (size_t i = 0; i < m.count && r == 0; i++)
+		r = commands_add(c, m.all[i]);
+	free(m.all);
+	return r < 0 || settings_same_key(s, old) ? r : commands_add(c, &s->conf->master_key);
 }
 
 bool
@@ -461,10 +395,10 @@ settings_same_key(const struct settings *s, const struct settings *old)
 }
 
 static void
-look_into_pem(const struct settings *s, const struct conf_listener *n,
-    const struct conf_reference *ref, const char *mark, const char *what, struct buf *report)
+look_into_pem(const struct conf_listener *n, const struct conf_reference *ref, const char *mark,
+    const char *what, struct buf *report)
 {
-	const struct secret *text = settings_secret(s, ref);
+	const struct secret *text = ref->secret;
 
 	if (text == NULL ||
 	    memmem(secret_bytes(text), secret_len(text), mark, strlen(mark)) != NULL)
@@ -482,8 +416,8 @@ look_into_certificates(const struct settings *s, struct buf *report)
 	for (size_t i = 0; i < s->conf->listener_count; i++) {
 		const struct conf_listener *n = &s->conf->listeners[i];
 
-		look_into_pem(s, n, &n->certificate, "CERTIFICATE-----", "certificate", report);
-		look_into_pem(s, n, &n->key, "PRIVATE KEY-----", "private key", report);
+		look_into_pem(n, &n->certificate, "CERTIFICATE-----", "certificate", report);
+		look_into_pem(n, &n->key, "PRIVATE KEY-----", "private key", report);
 	}
 }
 
@@ -494,7 +428,7 @@ settings_complete(struct settings *s, struct commands *c, struct buf *report)
 	    aliases = settings_aliases_read(s, report), packets, permissions;
 
 	if (aliases < 0 && aliases != -ENOMEM && s->lenient)
-		aliases = conf_note_lapse(s->conf, "aliases",
+		aliases = load_note_lapse(s->conf, "aliases",
 		    "the aliases file cannot be read, and no alias is in force");
 	look_into_certificates(s, report);
 	packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);

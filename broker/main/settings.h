@@ -7,14 +7,14 @@
 #ifndef FRANK_BROKER_MAIN_SETTINGS_H
 #define FRANK_BROKER_MAIN_SETTINGS_H
 
-#include "broker/conf/conf.h"
+#include "broker/conf/load.h"
 #include "broker/main/alias-file.h"
 #include "broker/main/commands.h"
 
 struct settings;
 
 /*
- * Loads `path` as conf_load does and reads what it names. 0 with *ret; -EINVAL with sentences in
+ * Loads `path` as load_conf does and reads what it names. 0 with *ret; -EINVAL with sentences in
  * `report`, one a line; -ENOMEM. Blocks on `command:` references.
  */
 int settings_load(const char *path, const struct conf_environment *env, uint64_t generation,
@@ -36,21 +36,16 @@ struct settings *settings_free(struct settings *s);
 const struct conf *settings_conf(const struct settings *s);
 uint64_t settings_generation(const struct settings *s);
 
-/* The secret that a reference names; NULL for no reference. Borrowed. */
-const struct secret *settings_secret(
-    const struct settings *s, const struct conf_reference *reference);
 /* What proves an application's identity, read again from its files. */
 struct settings_key_files {
 	struct secret *key, *certificate, *secret; /* NULL: not in a file */
 };
 void settings_key_files_clear(struct settings_key_files *f);
-/* Does the account have any of them in a file? A command is run at load and reload only. */
-bool settings_rereads(const struct conf_account *a);
 /* 0; -ENOENT for no such account; -EINVAL with a sentence in `why`. Blocks for the disk. */
 int settings_reread(
     const struct settings *s, const char *account, struct settings_key_files *ret, struct buf *why);
 
-/* A new descriptor (the caller's) of a certificate or key file, at its start; -1 for a NULL path.
+/* A new descriptor (the caller's) of a certificate or key file, at its start.
  * -ENOENT and the like. */
 int settings_file(const struct settings *s, const char *path);
 
@@ -61,11 +56,11 @@ int settings_aliases_read(struct settings *s, struct buf *report);
 /* Another descriptor of an open file, with a position of its own; negative errno. */
 int settings_reopen(int fd);
 
-/* What opens the token store; taken, NULL for a passphrase. `from` is "key-file", "credential",
- * "keyring", "command" or "passphrase". */
-void settings_set_key(struct settings *s, struct secret *key, const char *from);
-void settings_share_key(struct settings *s, const struct settings *from);
-const struct secret *settings_key(const struct settings *s);
-const char *settings_key_from(const struct settings *s);
+/* What opens the token store, conf.master_key.secret: taken, NULL for a passphrase. `from` is conf.master_key_from. 0 or -ENOMEM. */
+int settings_set_key(struct settings *s, struct secret *key, const char *from);
+int settings_share_key(struct settings *s, const struct settings *from);
+
+/* Something is out of force, which was found after the loading. 0 or -ENOMEM. */
+int settings_note_lapse(struct settings *s, const char *what, const char *why);
 
 #endif

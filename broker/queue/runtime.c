@@ -47,7 +47,8 @@ service_decide(
 		policy_decide(&p, &nameless, 1, claim, ret);
 	} else {
 		*ret = (struct policy_decision){
-		    .refused = "The service has no account to send through"};
+		    .refused = "The service has no account to send through, or is out of force",
+		    .culprit = v->name};
 	}
 }
 

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "broker/conf/conf.h"
+#include "broker/conf/load.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		return 0;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	r = conf_load(path, &env, &c, &report);
+	r = load_conf(path, &env, &c, &report);
 	if ((r == 0) != (c != NULL) || (r == -22 && report.len == 0))
 		__builtin_trap();
 	(void)conf_free(c);

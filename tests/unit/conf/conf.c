@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "broker/conf/conf.h"
+#include "broker/conf/load.h"
+#include "broker/conf/reference.h"
 #include "broker/conf/values.h"
 
 static char folder[] = "/tmp/frank-conf-XXXXXX";
@@ -54,7 +55,7 @@ load_in(const char *text, const struct conf_environment *env, struct conf **ret,
 
 	write_file("frank.conf", text, 0600);
 	(void)snprintf(path, sizeof(path), "%s/frank.conf", folder);
-	return conf_load(path, env, ret, report);
+	return load_conf(path, env, ret, report);
 }
 
 static int
@@ -86,19 +87,19 @@ test_preset_below_account(void **state)
 	a = &c->accounts[0];
 	assert_string_equal(a->host, "smtp.office365.com");
 	assert_int_equal(a->port, 587);
-	assert_string_equal(a->tls, "starttls");
+	assert_int_equal(a->tls, CONF_TLS_STARTTLS);
 	assert_string_equal(
 	    a->token_endpoint, "https://login.microsoftonline.com/common/oauth2/v2.0/token");
 	assert_int_equal(a->mechanisms.count, 1); /* LOGIN is the password's */
 	assert_string_equal(a->mechanisms.items[0], "XOAUTH2");
 	assert_int_equal(a->sessions, 3);
 	assert_int_equal(a->rate, 30);
-	assert_int_equal(c->services[0].user_count, 2);
-	assert_int_equal(c->services[0].users[0], 0);
-	assert_int_equal(c->services[0].users[1], 1234);
+	assert_int_equal(c->services[0].users.count, 2);
+	assert_int_equal(c->services[0].users.items[0], 0);
+	assert_int_equal(c->services[0].users.items[1], 1234);
 	assert_int_equal(c->services[0].rate_minute, 30);
 	assert_int_equal(c->services[0].rate_day, 1000);
-	assert_string_equal(c->services[0].from_policy, "rewrite");
+	assert_int_equal(c->services[0].from, CONF_FROM_REWRITE);
 	(void)conf_free(c);
 }
 
@@ -280,7 +281,7 @@ test_servers_named_by_dns(void **state)
 	assert_true(c->accounts[0].srv);
 	assert_string_equal(c->accounts[0].host, "example.org");
 	assert_int_equal(c->accounts[0].port, 0);
-	assert_string_equal(c->accounts[0].tls, "either");
+	assert_int_equal(c->accounts[0].tls, CONF_TLS_EITHER);
 	assert_string_equal(c->accounts[0].tls_name, "mail.example.net");
 	assert_int_equal(c->accounts[0].tls_pins.count, 1);
 	assert_string_equal(c->accounts[0].mechanisms.items[0], "SCRAM-SHA-256-PLUS");
@@ -294,9 +295,9 @@ struct bad {
 
 static const struct bad bads[] = {
     {"acount \"a\" {\n}\n",
-	"1: error: \"acount\" is no word of the top level; did you mean \"account\"?"},
+	"1: error: unknown key \"acount\" at the top level; did you mean \"account\"?"},
     {"account \"a\" {\n mailbx = \"x\"\n}\n",
-	"2: error: \"mailbx\" is no word of this block; did you mean \"mailbox\"?"},
+	"2: error: unknown key \"mailbx\" in account block; did you mean \"mailbox\"?"},
     {"account \"a\" {\n mailbox = \"x@y.z\"\n",
 	"1: error: the block that opens here is never closed with }"},
     {"# {\naccount \"a\" { /* } */ mailbox = \"}\"\n",
@@ -312,7 +313,7 @@ static const struct bad bads[] = {
     {"runtime-dir = {\"/run/frank\"}\n", "1: error: \"runtime-dir\" takes one value, not a list"},
     {"account \"a\" {\n mailbox = = \"x@y.z\"\n}\n", "2: error: \"mailbox\": unexpected token '='"},
     {"account \"a\" {\n mailbox = \"${HOME}\"\n}\n",
-	"2: error: \"${\" would be replaced from the environment"},
+	"2: error: \"${\" is not replaced from the environment"},
     {"account \"a\" {\n mailbox = \"x@y.z\"\n mailbox = \"z@y.z\"\n}\n",
 	"3: error: \"mailbox\" is set twice; line 2 has it too"},
     {"account \"a\" {\n auth = {\"plain\", \"login\"}\n auth = {\"plain\"}\n}\n",
@@ -368,7 +369,7 @@ static const struct bad bads[] = {
     {"account \"a\" {\n region = \"eu/west\"\n}\n",
 	"2: error: region = \"eu/west\": wants a region"},
     {"account \"a\" {\n domains = {\"x.example\"}\n}\n",
-	"2: error: \"domains\" is no word of this block"},
+	"2: error: unknown key \"domains\" in account block"},
     {"account \"a\" {\n submit = \"host\"\n}\n", "2: error: submit = \"host\": wants HOST:PORT"},
     {"account \"a\" {\n submit = \"::1:25\"\n}\n",
 	"2: error: submit = \"::1:25\": wants HOST:PORT"},
@@ -498,13 +499,13 @@ test_entrances(void **state)
 	assert_int_equal(c->listener_count, 3);
 	assert_int_equal(c->listeners[0].addresses.count, 2);
 	assert_string_equal(c->listeners[0].addresses.items[1], "[::1]:2525");
-	assert_string_equal(c->listeners[0].tls, "none");
-	assert_string_equal(c->listeners[0].auth, "optional");
-	assert_string_equal(c->listeners[1].tls, "starttls");
-	assert_string_equal(c->listeners[1].auth, "required");
+	assert_int_equal(c->listeners[0].tls, CONF_TLS_NONE);
+	assert_int_equal(c->listeners[0].auth, CONF_LISTENER_AUTH_OPTIONAL);
+	assert_int_equal(c->listeners[1].tls, CONF_TLS_STARTTLS);
+	assert_int_equal(c->listeners[1].auth, CONF_LISTENER_AUTH_REQUIRED);
 	assert_string_equal(c->listeners[1].key.text, "file:/c.pem");
 	assert_string_equal(c->listeners[2].key.text, "credential:key");
-	assert_string_equal(c->listeners[2].tls, "implicit");
+	assert_int_equal(c->listeners[2].tls, CONF_TLS_IMPLICIT);
 	(void)conf_free(c);
 }
 
@@ -531,6 +532,53 @@ test_listeners_out_of_force(void **state)
 	assert_int_equal(c->listener_count, OTHERS);
 	assert_true(c->lapses.count > 0);
 	(void)conf_free(c);
+}
+
+/* At a start a wrong value puts its block out of force, and no other; --check and a reload refuse the whole. */
+static void
+test_wrong_values_stay_in_their_block(void **state)
+{
+	static const struct conf_environment lenient = {
+	    .provider_dir = PROVIDER_DIR, .lenient = true};
+	static const char text[] =
+	    ACCOUNT "account \"wrong\" {\n submit = \"h\"\n grant = \"pasword\"\n mailbox = "
+		    "\"w@example.com\"\n}\n"
+		    "service \"unknown\" {\n users = {\"root\"}\n accounts = {\"a\", \"b\"}\n "
+		    "token = true\n}\n"
+		    "service \"pattern\" {\n users = {\"root\"}\n accounts = {\"a\"}\n senders = "
+		    "{\"x\"}\n}\n"
+		    "service \"good\" {\n users = {\"*\"}\n accounts = {\"a\", \"wrong\"}\n}\n"
+		    "listener \"wrong\" {\n address = \"0.0.0.0:25\"\n}\n"
+		    "listener \"good\" {\n address = \"127.0.0.1:2525\"\n}\n"
+		    "webhook \"wrong\" {\n url = \"ftp://x\"\n}\n"
+		    "webhook \"good\" {\n url = \"https://hooks.example.com/x\"\n}\n"
+		    "notify {\n mail-to = {\"nobody\"}\n mail-accounts = {\"a\"}\n}\n";
+	CLEANUP_BUF struct buf report = BUF_INIT(65536);
+	struct conf *c;
+
+	assert_int_equal(load(text, &c, &report), -EINVAL);
+	assert_int_equal(load_in(text, &lenient, &c, &report), 0);
+	assert_int_equal(c->account_count, 2);
+	assert_null(c->accounts[0].lapse);
+	assert_non_null(strstr(c->accounts[1].lapse, ":8: error: submit = \"h\": wants HOST:PORT"));
+	/* in their places, so that no later one takes their callers; without accounts all are refused */
+	assert_int_equal(c->service_count, 3);
+	assert_int_equal(c->services[0].accounts.count + c->services[1].accounts.count, 0);
+	assert_false(c->services[0].token);
+	assert_int_equal(c->services[2].accounts.count, 2);
+	assert_int_equal(c->listener_count, 1);
+	assert_string_equal(c->listeners[0].name, "good");
+	assert_int_equal(c->webhook_count, 1);
+	assert_string_equal(c->webhooks[0].name, "good");
+	assert_int_equal(c->notify.mail_to.count, 0);
+	assert_true(c->lapses.count >= 7);
+	(void)conf_free(c);
+	/* the form of the files, names given twice and what belongs to no block stop a start too */
+	assert_int_equal(load_in(ACCOUNT ACCOUNT, &lenient, &c, &report), -EINVAL);
+	assert_int_equal(
+	    load_in("account \"a\" {\n mailbx = \"x\"\n}\n", &lenient, &c, &report), -EINVAL);
+	assert_int_equal(
+	    load_in("spool {\n lifetime = \"x\"\n}\n", &lenient, &c, &report), -EINVAL);
 }
 
 /* Whom the command runs as is looked up before anything has to be told. */
@@ -623,26 +671,26 @@ test_references(void **state)
 
 	write_file("secret", "hunter2\n", 0600);
 	(void)snprintf(text, sizeof(text), "file:%s/secret", folder);
-	s = conf_reference_read(&ref, &why);
+	s = reference_read(&ref, &why);
 	assert_non_null(s);
 	assert_memory_equal(secret_bytes(s), "hunter2", 8);
 	assert_int_equal(secret_len(s), 7);
 	s = secret_free(s);
 	(void)snprintf(text, sizeof(text), "file:%s/missing", folder);
-	assert_null(conf_reference_read(&ref, &why));
+	assert_null(reference_read(&ref, &why));
 	assert_non_null(strstr(buf_str(&why), "No such file"));
 	write_file("command", "#!/bin/sh\necho from-command\n", 0700);
 	(void)snprintf(text, sizeof(text), "command:%s/command", folder);
-	s = conf_reference_read(&ref, &why);
+	s = reference_read(&ref, &why);
 	assert_non_null(s);
 	assert_memory_equal(secret_bytes(s), "from-command", 12);
 	s = secret_free(s);
 	write_file("fails", "#!/bin/sh\nexit 3\n", 0700);
 	(void)snprintf(text, sizeof(text), "command:%s/fails", folder);
-	assert_null(conf_reference_read(&ref, &why));
+	assert_null(reference_read(&ref, &why));
 	assert_non_null(strstr(buf_str(&why), "exit status 3"));
 	(void)snprintf(text, sizeof(text), "credential:none");
-	assert_null(conf_reference_read(&ref, &why));
+	assert_null(reference_read(&ref, &why));
 }
 
 static void
@@ -739,6 +787,7 @@ main(void)
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_entrances),
 	    cmocka_unit_test(test_listeners_out_of_force),
+	    cmocka_unit_test(test_wrong_values_stay_in_their_block),
 	    cmocka_unit_test(test_command_user),
 	    cmocka_unit_test(test_a_secret_is_never_shown),
 	    cmocka_unit_test(test_several_errors_in_one_run),

@@ -69,7 +69,7 @@ def templates(source):
 def judge_table(frank, source):
     usage = subprocess.run([frank, '--help'], capture_output=True, text=True, timeout=60).stdout
     verbs = set(re.findall(r'(?m)^\s+(?:frank )?([a-z]+)\b', usage))
-    keys = set(re.findall(r'(?m)^[A-Z]+\("([a-z-]+)"', open(os.path.join(source, 'broker', 'conf', 'keys.def')).read()))
+    keys = set(re.findall(r'(?m)^\t[KP]\("([a-z-]+)"', open(os.path.join(source, 'broker', 'conf', 'keys.def')).read()))
     sets = set(re.findall(r'SET\("([a-z0-9-]+)",', open(os.path.join(source, 'diagnosis', 'rules', 'words.def')).read())) | {'ipv4'}
     bad = 0
     for name, s in templates(source):
