@@ -47,11 +47,15 @@ row_of_drop(struct queue *q)
 	if (aside == 0)
 		return NULL;
 	(void)buf_printf(&text,
-	    "%zu file%s in the drop directory hold%s no message and %s kept aside.", aside,
-	    aside == 1 ? "" : "s", aside == 1 ? "s" : "", aside == 1 ? "is" : "are");
+	    "%zu file%s in the drop directory %s not taken in: %s no message, or %s name does not "
+	    "end "
+	    "in .drop.",
+	    aside, aside == 1 ? "" : "s", aside == 1 ? "is" : "are",
+	    aside == 1 ? "it holds" : "they hold", aside == 1 ? "its" : "their");
 	return make_row("drop-refused", buf_str(&text),
-	    "Look at the files NAME.refused in the folder \"drop\" of the state folder, and remove "
-	    "them.");
+	    "Look at the files in the folder \"drop\" of the state folder whose names do not end "
+	    "in "
+	    ".drop, and remove them, or rename what is a message.");
 }
 
 static struct message *

@@ -17,6 +17,10 @@
  * stays for the next look. A file that holds no message is kept aside under another name, for its
  * owner, and people are told of it.
  *
+ * A file under any other name may be one that its writer is about to rename, so it is never touched. When
+ * it has not changed for STRAY_SECONDS nobody writes it any more: it is logged once, and counted with the
+ * files that were kept aside, so that a person finds it and renames it to NAME.drop or removes it.
+ *
  * The directory is read in steps, and its files are taken in steps as well, one in a turn of the
  * loop: however many they are, and however large, what comes by a socket is answered in between.
  * They are taken one after the other: those of a user in the order of their times, users in turn,
@@ -51,6 +55,7 @@ enum {
 	READ_SIZE = 32 * 1024,
 	READS_PER_STEP = 8,
 	STALE_SECONDS = 24 * 3600,
+	STRAY_SECONDS = 600,
 	REPLY_MAX = 600,
 	FIRST_RCPT = 3,   /* replies before: greeting, EHLO, MAIL */
 	ASIDE_TRIES = 16, /* names that are taken */
@@ -82,9 +87,9 @@ struct drop {
 	bool partial; /* there is more than a look takes */
 	struct found *found;
 	size_t count, room, at;
-	size_t aside, aside_seen; /* files NAME.refused: of the last look, of this one */
+	size_t aside, aside_seen; /* files that are not taken in: of the last look, of this one */
 	struct share shares[USERS_MAX];
-	ino_t left[LEFT_MAX]; /* folders that were told of */
+	ino_t left[LEFT_MAX]; /* folders and stray files that are in the log */
 	size_t left_count;
 	/* the file being read */
 	char *name; /* NULL: none */
@@ -154,9 +159,9 @@ keep_aside(struct drop *d, const char *name, const char *why)
 	    "Look at it in the folder \"drop\" of the state folder, and remove it.");
 }
 
-/* A folder is left where it is, which the role may not change, and told of once. */
+/* Logs once that something is left where it is. */
 static void
-leave_folder(struct drop *d, const char *name, ino_t inode)
+leave(struct drop *d, const char *name, ino_t inode, const char *sentence, const char *why)
 {
 	for (size_t i = 0; i < d->left_count; i++)
 		if (d->left[i] == inode)
@@ -164,8 +169,7 @@ leave_folder(struct drop *d, const char *name, ino_t inode)
 	if (d->left_count == ARRAY_SIZE(d->left))
 		return;
 	d->left[d->left_count++] = inode;
-	tell(d, LOG_LEVEL_ERROR, "A folder in the drop directory is no message.", name,
-	    "its owner, or root, can remove it");
+	tell(d, LOG_LEVEL_ERROR, sentence, name, why);
 }
 
 /* Links, fifos, devices: nothing that anybody's mail is in. */
@@ -406,7 +410,8 @@ begin_file(struct drop *d, const char *name)
 		return;
 	d->caller = (struct caller){.uid = st.st_uid};
 	if (S_ISDIR(st.st_mode)) {
-		leave_folder(d, name, st.st_ino);
+		leave(d, name, st.st_ino, "A folder in the drop directory is no message.",
+		    "its owner, or root, can remove it");
 		return;
 	}
 	if (!S_ISREG(st.st_mode)) {
@@ -456,6 +461,22 @@ look_at_unfinished(struct drop *d, const char *name)
 		return;
 	d->caller = (struct caller){.uid = st.st_uid};
 	keep_aside(d, name, "it was never completed");
+}
+
+/* Neither a message, nor kept aside, nor about to be one of these. */
+static void
+look_at_stray(struct drop *d, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    time(NULL) - st.st_mtime < STRAY_SECONDS)
+		return;
+	d->aside_seen++;
+	d->caller = (struct caller){.uid = st.st_uid};
+	leave(d, name, st.st_ino,
+	    "A file in the drop directory is not taken in: its name does not end in .drop.",
+	    "a message has to be renamed; anything else can be removed");
 }
 
 static void
@@ -602,6 +623,8 @@ on_scan_step(evutil_socket_t number, short what, void *arg)
 			look_at_unfinished(d, e->d_name);
 		else if (e->d_name[0] != '.' && ends_in(e->d_name, ".drop"))
 			note_file(d, e->d_name);
+		else if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			look_at_stray(d, e->d_name);
 	}
 	if (e != NULL && !d->q->stopping) {
 		(void)event_add(d->scan_step, &now);

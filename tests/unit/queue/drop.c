@@ -88,6 +88,33 @@ test_drop_directory(void **state)
 	assert_string_equal(view_list(h, 0).sender, "user1234@mail.example");
 }
 
+/* A name that does not end in .drop: not touched, and counted once its writer has had its time. */
+static void
+test_drop_stray_name(void **state)
+{
+	static const struct timespec old[2] = {{1000, 0}, {1000, 0}};
+	struct harness *h = *state;
+	struct shown s;
+
+	drop_file(
+	    h, "mail", 1234, DROP_MAIL("00112233445566778899aabbccddee31") DROP_BODY "QUIT\r\n");
+	drop_file(h, ".mail.drop", 1234, "EHLO x\r\n");
+	drop_file(h, "just-begun", 1234, "EHLO x\r\n");
+	assert_int_equal(utimensat(h->dirs[2], "mail", old, 0), 0);
+	assert_int_equal(utimensat(h->dirs[2], ".mail.drop", old, 0), 0);
+	drop_file(h, "good.drop", 1234,
+	    DROP_MAIL("00112233445566778899aabbccddee32") DROP_BODY "QUIT\r\n");
+	harness_start(h);
+	for (int i = 0; i < 100 && dropped(h, "good.drop"); i++)
+		harness_serve(h, 20);
+	s = view_status(h);
+	assert_non_null(strstr(s.problem, "2 files in the drop directory are not taken in"));
+	assert_true(dropped(h, "mail"));
+	assert_true(dropped(h, ".mail.drop"));
+	assert_true(dropped(h, "just-begun"));
+	assert_int_equal(view_list(h, 0).messages, 1);
+}
+
 /* A user's messages are taken in the order of their times, users in turn, and none is passed by one behind it. */
 static void
 test_drop_order(void **state)
@@ -446,6 +473,7 @@ main(void)
 	    cmocka_unit_test(test_format),
 	    cmocka_unit_test(test_many_lines),
 	    HARNESS_TEST(test_drop_directory),
+	    HARNESS_TEST(test_drop_stray_name),
 	    HARNESS_TEST(test_drop_order),
 	    HARNESS_TEST(test_drop_waits),
 	    HARNESS_TEST(test_unknown_name_is_returned),

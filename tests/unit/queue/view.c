@@ -48,6 +48,9 @@ take_row(void *arg, const struct message *m)
 		keep(s->attempt_text, sizeof(s->attempt_text), m, F_TEXT);
 		keep(s->attempt_next, sizeof(s->attempt_next), m, F_NEXT);
 		break;
+	case M_ROW_PROBLEM:
+		keep(s->problem, sizeof(s->problem), m, F_TEXT);
+		break;
 	case M_ROW_ACCOUNT:
 		keep(s->account_state, sizeof(s->account_state), m, F_STATE);
 		keep(s->account_text, sizeof(s->account_text), m, F_TEXT);

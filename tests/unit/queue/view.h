@@ -12,6 +12,7 @@ struct shown {
 	unsigned messages, recipients, attempts;
 	char id[32], sender[100], state[32], rcpt_state[32], reply[200], cause[64],
 	    account_state[32];
+	char problem[1024];
 	char text[1024], next[512], account_text[1024], attempt_text[1024], attempt_next[512];
 	unsigned tries;
 	uint64_t until; /* the last recipient's next try */
