@@ -39,7 +39,7 @@ else:
         if not ok and not bad:
             bad = 1
         passed, failed = passed + good, failed + bad
-        print(f"{'ok  ' if ok else 'FAIL'} {t['name']}: {good} passed" + (f', {bad} failed ({t["result"]})' if bad else ''), flush=True)
+        print(f"{'ok  ' if ok else 'FAIL'} {t['name'].split(' / ')[-1]}: {good} passed" + (f', {bad} failed ({t["result"]})' if bad else ''), flush=True)
         if not ok:
             print(out[-6000:])
 print(f'{passed} passed, {failed} failed')
