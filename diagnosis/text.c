@@ -36,69 +36,6 @@ put(struct writer *w, const char *s, size_t len)
 	w->out[w->len] = '\0';
 }
 
-static const char *
-server_name(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	if (f->host == NULL)
-		return NULL;
-	if (f->port == 0)
-		return f->host;
-	(void)snprintf(scratch, size, "%s:%u", f->host, f->port);
-	return scratch;
-}
-
-static const char *
-reply_code(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	if (m->code == 0)
-		return NULL;
-	(void)snprintf(
-	    scratch, size, "%d%s%s", m->code, m->enhanced[0] != '\0' ? " " : "", m->enhanced);
-	return scratch;
-}
-
-/* "A not allowed to send as B" out of Exchange's "SendAsDenied; A not allowed to send as B;
- * STOREDRV...". */
-static const char *
-send_as(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	const char *at = strcasestr(m->words, "SendAsDenied;");
-	size_t len;
-
-	if (at == NULL)
-		return NULL;
-	at += strlen("SendAsDenied;");
-	at += strspn(at, " ");
-	len = strcspn(at, ";");
-	if (len == 0 || len >= size)
-		return NULL;
-	memcpy(scratch, at, len);
-	scratch[len] = '\0';
-	return scratch;
-}
-
-/* The member's value of the error challenge, a flat JSON object of strings; NULL where it has none. */
-static const char *
-challenge_word(const struct diagnosis_facts *f, const char *name, char *scratch, size_t size)
-{
-	const char *at = f->challenge == NULL ? NULL : strstr(f->challenge, name);
-	size_t len;
-
-	if (at == NULL)
-		return NULL;
-	at += strlen(name);
-	at += strspn(at, "\" :");
-	len = strcspn(at, "\",}");
-	if (len == 0 || len >= size)
-		return NULL;
-	memcpy(scratch, at, len);
-	scratch[len] = '\0';
-	return scratch;
-}
-
 /* Is this word of a reply the mark of a session or a host, which tells a person nothing? */
 static bool
 is_ballast(const char *word, size_t len)
@@ -114,8 +51,7 @@ is_ballast(const char *word, size_t len)
 
 /* The server's words without ballast, cut at a word; NULL where there are none. */
 static const char *
-brief_words(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
+brief_words(const struct diagnosis_match *m, char *scratch, size_t size)
 {
 	enum { BRIEF = 160 };
 	struct writer w = {.out = scratch, .size = size};
@@ -138,125 +74,135 @@ brief_words(
 	return w.len > 0 ? scratch : NULL;
 }
 
+/* What stands at `at` (NULL: nothing) up to one of `ends`; NULL where that is empty or too long. */
 static const char *
-sender_name(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
+cut(const char *at, const char *ends, char *scratch, size_t size)
 {
-	return f->mail_from != NULL && f->mail_from[0] == '\0' ? "<>" : f->mail_from;
-}
+	size_t len = at == NULL ? 0 : strcspn(at, ends);
 
-static const char *
-own_address(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	return f->auth_user != NULL && strchr(f->auth_user, '@') != NULL ? f->auth_user : NULL;
-}
-
-/* "Signing in as a@example.com by XOAUTH2 succeeded", where that is known. */
-static const char *
-good_login(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	if (!m->signed_in || f->auth_user == NULL)
+	if (len == 0 || len >= size)
 		return NULL;
-	(void)snprintf(scratch, size, "Signing in as %s%s%s succeeded", f->auth_user,
-	    f->mechanism != NULL ? " by " : "", f->mechanism != NULL ? f->mechanism : "");
+	memcpy(scratch, at, len);
+	scratch[len] = '\0';
 	return scratch;
 }
 
+/* What follows `mark` and any of `skip` in the text; NULL where it has none. */
 static const char *
-port_number(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
+behind(const char *text, const char *mark, const char *skip)
 {
-	if (f->port == 0)
-		return NULL;
-	(void)snprintf(scratch, size, "%u", f->port);
-	return scratch;
+	const char *at = text == NULL ? NULL : strcasestr(text, mark);
+
+	return at == NULL ? NULL : at + strlen(mark) + strspn(at + strlen(mark), skip);
 }
 
-static const char *
-provider_name(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	return m->provider == 0 ? NULL : diagnosis_provider_name(m->provider);
-}
+/* Facts that are made of others. */
+enum made {
+	NOT_MADE,
+	SERVER,
+	PORT,
+	LOGIN,
+	OWN_ADDRESS,
+	SENDER_NAME,
+	PROVIDER_NAME,
+	PASSWORD_NOTE,
+	SUBMISSION,
+	CHALLENGE_SCOPE,
+	CHALLENGE_STATUS,
+	CODE,
+	AADSTS,
+	SEND_AS,
+	WORDS,
+};
 
 static const char *
-password_note(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
+make(enum made what, const struct diagnosis_facts *f, const struct diagnosis_match *m,
+    char *scratch, size_t size)
 {
-	return diagnosis_provider_password(m->provider);
+	const char *at;
+
+	switch (what) {
+	case SERVER:
+		if (f->host == NULL || f->port == 0)
+			return f->host;
+		(void)snprintf(scratch, size, "%s:%u", f->host, f->port);
+		return scratch;
+	case PORT:
+		(void)snprintf(scratch, size, "%u", f->port);
+		return f->port == 0 ? NULL : scratch;
+	case LOGIN: /* "Signing in as a@example.com by XOAUTH2 succeeded" */
+		(void)snprintf(scratch, size, "Signing in as %s%s%s succeeded",
+		    f->auth_user == NULL ? "" : f->auth_user, f->mechanism != NULL ? " by " : "",
+		    f->mechanism != NULL ? f->mechanism : "");
+		return m->signed_in && f->auth_user != NULL ? scratch : NULL;
+	case OWN_ADDRESS:
+		return f->auth_user != NULL && strchr(f->auth_user, '@') != NULL ? f->auth_user
+										 : NULL;
+	case SENDER_NAME:
+		return f->mail_from != NULL && f->mail_from[0] == '\0' ? "<>" : f->mail_from;
+	case PROVIDER_NAME:
+		return m->provider == 0 ? NULL : diagnosis_provider_name(m->provider);
+	case PASSWORD_NOTE:
+		return diagnosis_provider_password(m->provider);
+	case SUBMISSION:
+		return diagnosis_submission(f, m->provider, scratch, size);
+	case CHALLENGE_SCOPE: /* members of a flat JSON object of strings */
+		return cut(behind(f->challenge, "\"scope\"", "\" :"), "\",}", scratch, size);
+	case CHALLENGE_STATUS:
+		return cut(behind(f->challenge, "\"status\"", "\" :"), "\",}", scratch, size);
+	case CODE:
+		(void)snprintf(scratch, size, "%d%s%s", m->code, m->enhanced[0] != '\0' ? " " : "",
+		    m->enhanced);
+		return m->code == 0 ? NULL : scratch;
+	case AADSTS: /* "AADSTS50076": the first of Microsoft's numbers that the answer bears */
+		at = behind(m->words, "AADSTS", "");
+		if (at == NULL || strspn(at, "0123456789") == 0)
+			return NULL;
+		(void)snprintf(scratch, size, "AADSTS%.*s", (int)strspn(at, "0123456789"), at);
+		return scratch;
+	case SEND_AS: /* "SendAsDenied; A not allowed to send as B; STOREDRV..." */
+		return cut(behind(m->words, "SendAsDenied;", " "), ";", scratch, size);
+	case WORDS:
+		return brief_words(m, scratch, size);
+	case NOT_MADE:
+		break;
+	}
+	return NULL;
 }
 
-static const char *
-submission(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	return diagnosis_submission(f, m->provider, scratch, size);
-}
-
-static const char *
-challenge_scope(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	return challenge_word(f, "\"scope\"", scratch, size);
-}
-
-static const char *
-challenge_status(
-    const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	return challenge_word(f, "\"status\"", scratch, size);
-}
-
-/* "AADSTS50076": the first of Microsoft's numbers that the answer bears. */
-static const char *
-aadsts(const struct diagnosis_facts *f, const struct diagnosis_match *m, char *scratch, size_t size)
-{
-	static const char mark[] = "AADSTS";
-	const char *at = strcasestr(m->words, mark);
-	size_t digits = at == NULL ? 0 : strspn(at + strlen(mark), "0123456789");
-
-	if (digits == 0 || strlen(mark) + digits >= size)
-		return NULL;
-	(void)snprintf(scratch, size, "%s%.*s", mark, (int)digits, at + strlen(mark));
-	return scratch;
-}
-
-/* What {name} stands for: a member of the facts, or what a function makes of them; and the word for a
- * fact that is not known, where the segment may stand without it. */
+/* What {name} stands for: a member of the facts, or what is made of them; and the word for a fact that
+ * is not known, where the segment may stand without it. */
 static const struct {
 	const char *name;
 	const char *general;
 	size_t member;
-	const char *(*make)(const struct diagnosis_facts *f, const struct diagnosis_match *m,
-	    char *scratch, size_t size);
+	enum made made;
 } facts_by_name[] = {
-    {"host", "the server", offsetof(struct diagnosis_facts, host), NULL},
-    {"server-host", "HOST", offsetof(struct diagnosis_facts, host), NULL},
-    {"server", "the server", 0, server_name},
-    {"port", "", 0, port_number},
-    {"tls", "unknown", offsetof(struct diagnosis_facts, tls), NULL},
-    {"ehlo", "our name", offsetof(struct diagnosis_facts, ehlo_name), NULL},
-    {"user", "the account's user", offsetof(struct diagnosis_facts, auth_user), NULL},
-    {"login", "", 0, good_login},
-    {"mailbox", "MAILBOX", offsetof(struct diagnosis_facts, auth_user), NULL},
-    {"own-address", "the account's own address", 0, own_address},
-    {"account", "ACCOUNT", offsetof(struct diagnosis_facts, account), NULL},
-    {"mechanism", "the mechanism used", offsetof(struct diagnosis_facts, mechanism), NULL},
-    {"sender", "the sender", 0, sender_name},
-    {"audience", "another service", offsetof(struct diagnosis_facts, token_audience), NULL},
-    {"scopes", "other scopes", offsetof(struct diagnosis_facts, token_scopes), NULL},
-    {"token-user", "another user", offsetof(struct diagnosis_facts, token_user), NULL},
-    {"provider", "the provider", 0, provider_name},
-    {"password-note", "", 0, password_note},
-    {"submission", "the submission host of the sender's provider (port 587 or 465)", 0, submission},
-    {"challenge-scope", "", 0, challenge_scope},
-    {"challenge-status", "", 0, challenge_status},
-    {"code", "no code", 0, reply_code},
-    {"aadsts", "an AADSTS error", 0, aadsts},
-    {"send-as", "the account may not send as that address", 0, send_as},
-    {"words", "no words", 0, brief_words},
+    {"host", "the server", offsetof(struct diagnosis_facts, host), NOT_MADE},
+    {"server-host", "HOST", offsetof(struct diagnosis_facts, host), NOT_MADE},
+    {"server", "the server", 0, SERVER},
+    {"port", "", 0, PORT},
+    {"tls", "unknown", offsetof(struct diagnosis_facts, tls), NOT_MADE},
+    {"ehlo", "our name", offsetof(struct diagnosis_facts, ehlo_name), NOT_MADE},
+    {"user", "the account's user", offsetof(struct diagnosis_facts, auth_user), NOT_MADE},
+    {"login", "", 0, LOGIN},
+    {"mailbox", "MAILBOX", offsetof(struct diagnosis_facts, auth_user), NOT_MADE},
+    {"own-address", "the account's own address", 0, OWN_ADDRESS},
+    {"account", "ACCOUNT", offsetof(struct diagnosis_facts, account), NOT_MADE},
+    {"mechanism", "the mechanism used", offsetof(struct diagnosis_facts, mechanism), NOT_MADE},
+    {"sender", "the sender", 0, SENDER_NAME},
+    {"audience", "another service", offsetof(struct diagnosis_facts, token_audience), NOT_MADE},
+    {"scopes", "other scopes", offsetof(struct diagnosis_facts, token_scopes), NOT_MADE},
+    {"token-user", "another user", offsetof(struct diagnosis_facts, token_user), NOT_MADE},
+    {"provider", "the provider", 0, PROVIDER_NAME},
+    {"password-note", "", 0, PASSWORD_NOTE},
+    {"submission", "the submission host of the sender's provider (port 587 or 465)", 0, SUBMISSION},
+    {"challenge-scope", "", 0, CHALLENGE_SCOPE},
+    {"challenge-status", "", 0, CHALLENGE_STATUS},
+    {"code", "no code", 0, CODE},
+    {"aadsts", "an AADSTS error", 0, AADSTS},
+    {"send-as", "the account may not send as that address", 0, SEND_AS},
+    {"words", "no words", 0, WORDS},
 };
 
 /* The fact's value, or NULL where it is unknown; *ret_general is the word for that case, and NULL for a
@@ -277,8 +223,8 @@ fact(const char *name, size_t len, const struct diagnosis_facts *f, const struct
 		    memcmp(facts_by_name[i].name, name, len) != 0)
 			continue;
 		*ret_general = facts_by_name[i].general;
-		if (facts_by_name[i].make != NULL)
-			return facts_by_name[i].make(f, m, scratch, size);
+		if (facts_by_name[i].made != NOT_MADE)
+			return make(facts_by_name[i].made, f, m, scratch, size);
 		return *(const char *const *)((const char *)f + facts_by_name[i].member);
 	}
 	*ret_general = NULL;
