@@ -84,8 +84,8 @@ fail(const struct cli *cli, struct account_file *f, const char *path, int r)
 	    r == -EEXIST   ? EX_USAGE
 	    : r == -EACCES ? EX_NOPERM
 			   : EX_CANTCREAT,
-	    r == -EEXIST   ? "give another name"
-	    : r == -EACCES ? "call it as the administrator: sudo frank account add"
+	    r == -EEXIST   ? "choose another name"
+	    : r == -EACCES ? "run it as the administrator: sudo frank account add"
 			   : NULL,
 	    "%s: %s; nothing was written", path, strerror(-r));
 }
@@ -150,7 +150,7 @@ account_file_write(const struct cli *cli, const struct providers *p, const char 
 		place = folder_of(config);
 		if (place == NULL)
 			return cli_fail(cli, EX_USAGE, "give --config the whole path",
-			    "%s is no place for a configuration", config);
+			    "a configuration cannot be made at %s", config);
 		if (asprintf(&folder, "%s/conf.d", place) < 0) {
 			folder = NULL;
 			return fail(cli, ret, config, -ENOMEM);

@@ -119,7 +119,6 @@ ask_new_line(const struct cli *cli, const char *prompt, const char *what, struct
 	if (status != EX_OK)
 		return status;
 	if (again.len != ret->len || !mem_equal_ct(again.data, ret->data, ret->len))
-		return cli_fail(
-		    cli, EX_DATAERR, NULL, "the two are not the same; nothing was changed");
+		return cli_fail(cli, EX_DATAERR, NULL, "the two lines differ; nothing was changed");
 	return EX_OK;
 }

@@ -191,12 +191,12 @@ put_server(const struct cli *cli, const struct arguments *args, struct message *
 	unsigned port;
 
 	if (split_server(args->values[OPTION_HOST], host, sizeof(host), &port) < 0)
-		return cli_fail(cli, EX_USAGE, NULL, "--host wants NAME or NAME:PORT, not %s",
+		return cli_fail(cli, EX_USAGE, NULL, "--host needs NAME or NAME:PORT, not %s",
 		    args->values[OPTION_HOST]);
 	if (tls != NULL && strcmp(tls, "starttls") != 0 && strcmp(tls, "implicit") != 0 &&
 	    strcmp(tls, "none") != 0)
 		return cli_fail(
-		    cli, EX_USAGE, NULL, "--tls wants starttls, implicit or none, not %s", tls);
+		    cli, EX_USAGE, NULL, "--tls needs starttls, implicit or none, not %s", tls);
 	if (port == 0)
 		port = tls != NULL && strcmp(tls, "implicit") == 0 ? PORT_TLS : PORT_USUAL;
 	if (tls == NULL)

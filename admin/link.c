@@ -50,7 +50,7 @@ fail_connect(const struct link *l, int error)
 		    "start it (systemctl start frank), or name its socket in FRANK_CONTROL_SOCKET",
 		    "frankd is not running: %s: %s", path, strerror(error));
 	case EAGAIN:
-		return cli_fail(cli, EX_TEMPFAIL, "look at the log of frankd",
+		return cli_fail(cli, EX_TEMPFAIL, "read the log of frankd",
 		    "frankd does not answer on %s", path);
 	case EACCES:
 	case EPERM:
@@ -76,7 +76,7 @@ link_open(struct link *l, const struct cli *cli, enum role_id peer, unsigned pat
 	memcpy(a.sun_path, path, strlen(path));
 	l->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (l->sock < 0)
-		return cli_fail(cli, EX_OSERR, NULL, "no socket can be made: %s", strerror(errno));
+		return cli_fail(cli, EX_OSERR, NULL, "cannot make a socket: %s", strerror(errno));
 	/* it bounds connect as well */
 	if (setsockopt(l->sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
 	    connect(l->sock, (struct sockaddr *)&a, sizeof(a)) < 0)
@@ -99,7 +99,7 @@ fail_talk(const struct link *l, int r)
 	case 0:
 	case -EPIPE:
 	case -ECONNRESET:
-		return cli_fail(l->cli, EX_TEMPFAIL, "look at the log of frankd, and try again",
+		return cli_fail(l->cli, EX_TEMPFAIL, "read the log of frankd, and try again",
 		    "frankd closed the connection to %s without an answer", path);
 	default:
 		return cli_fail(l->cli, EX_OSERR, NULL, "%s: %s", path, strerror(-r));

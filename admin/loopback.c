@@ -403,7 +403,7 @@ decide_elsewhere(struct loopback *l, struct connection *c)
 
 	if (c->in.query == NULL || !paste_query(c->in.query, strlen(c->in.query), &query, &len)) {
 		respond(c, 404, PAGE_WAIT, "Nothing here",
-		    "Frank still waits for the sign-in to end.", NULL);
+		    "Frank is still waiting for the sign-in to end.", NULL);
 		return;
 	}
 	(void)buf_printf(&text,
@@ -441,7 +441,8 @@ decide(struct loopback *l, struct connection *c)
 	} else if (strcmp(g->path, l->path) != 0) {
 		decide_elsewhere(l, c);
 	} else if (g->is_head) {
-		respond(c, 200, PAGE_WAIT, "Frank", "Frank waits for the sign-in to end.", NULL);
+		respond(
+		    c, 200, PAGE_WAIT, "Frank", "Frank is waiting for the sign-in to end.", NULL);
 	} else if (g->query == NULL || *g->query == '\0') {
 		decide_empty(l, c);
 	} else if (l->over) {
@@ -585,8 +586,10 @@ loopback_ignore(struct loopback *l, const char *text)
 		if (c->state != WAITING || !c->asked)
 			continue;
 		respond(c, 400, PAGE_WAIT, "Not this sign-in",
-		    text == NULL ? "It does not belong to the sign-in that Frank waits for." : text,
-		    "Frank still waits. Go on in the window in which you were signing in, or run "
+		    text == NULL ? "It does not belong to the sign-in that Frank is waiting for."
+				 : text,
+		    "Frank is still waiting. Go on in the window in which you were signing in, or "
+		    "run "
 		    "the command again.");
 	}
 }

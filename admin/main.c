@@ -38,32 +38,32 @@ static const struct verb verbs[] = {
 	"store a password, asked for or read from standard input"},
     {"token", NULL, "ACCOUNT", 1, 1, OPT(JSON) | OPT(MIN_VALID) | OPT(REJECTED), verb_token,
 	"print an access token for another program"},
-    {"status", NULL, "", 0, 0, OPT(JSON), verb_status, "how the accounts and services are"},
+    {"status", NULL, "", 0, 0, OPT(JSON), verb_status, "show the state of accounts and services"},
     {"check", NULL, "[ACCOUNT]", 0, 1,
 	OPT(JSON) | OPT(EXPLAIN) | OPT(PROVIDER) | OPT(STAGE) | OPT(CONTEXT) | OPT(HOST) |
 	    OPT(TLS) | OPT(TO) | OPT(SEND) | OPT(SELECTOR) | OPT(TRANSCRIPT),
-	verb_check, "what is wrong with an account or a server, or what a reply means"},
+	verb_check, "say what is wrong with an account or a server, or what a reply means"},
     {"audit", NULL, "", 0, 0, OPT(JSON), verb_audit,
-	"what makes accounts and services weaker than they need be, and the fix"},
+	"say what makes accounts and services weaker than necessary, and the fix"},
     {"test", NULL, "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
 	"send a test message and follow it"},
     {"queue", "", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER), verb_queue_list,
 	"list the messages that wait"},
     {"queue", "list", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER),
 	verb_queue_list, "the same"},
-    {"queue", "show", "ID", 1, 1, OPT(JSON), verb_queue_show, "all about one message"},
-    {"queue", "retry", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "try now"},
-    {"queue", "hold", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "keep, and do not try"},
+    {"queue", "show", "ID", 1, 1, OPT(JSON), verb_queue_show, "show everything about one message"},
+    {"queue", "retry", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "try to send it now"},
+    {"queue", "hold", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "keep it, and do not try to send it"},
     {"queue", "release", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "end a hold"},
-    {"queue", "delete", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "throw away"},
+    {"queue", "delete", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "throw it away"},
     {"queue", "move", "ID|--all ACCOUNT", 1, 2, QUEUE_SOME, verb_queue_move,
-	"give it to another account, whose service may use it, and try now"},
+	"give it to another account that its service may use, and try now"},
     {"transcript", NULL, "ID", 1, 1, OPT(JSON), verb_transcript,
-	"what was said with the server, attempt by attempt"},
+	"print the conversation with the server, attempt by attempt"},
     {"account", "", "", 0, 0, OPT(JSON), verb_account_list, "list the accounts"},
     {"account", "list", "", 0, 0, OPT(JSON), verb_account_list, "the same"},
     {"account", "hold", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act,
-	"keep its mail, and do not try"},
+	"keep its mail, and do not try to send it"},
     {"account", "release", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act, "end a hold"},
     {"account", "retry", "ACCOUNT", 1, 1, OPT(JSON), verb_account_act,
 	"try its mail and its sign-in now"},
@@ -73,30 +73,31 @@ static const struct verb verbs[] = {
 	    OPT(CONFIG) | OPT(USERS) | OPT(AUTHORIZE),
 	verb_account_add, "find a mailbox's provider and write its block"},
     {"account", "revoke", "ACCOUNT", 1, 1, OPT(JSON) | OPT(LOCAL), verb_account_revoke,
-	"give its grant back to the provider and forget it"},
+	"revoke its grant at the provider, and forget it here"},
     {"service", "", "", 0, 0, OPT(JSON), verb_service_list, "list the services"},
     {"service", "list", "", 0, 0, OPT(JSON), verb_service_list, "the same"},
     {"service", "explain", "USER SENDER [RECIPIENT]", 2, 3, OPT(JSON) | OPT(SOCKET),
-	verb_service_explain, "which service would answer, and why"},
+	verb_service_explain, "say which service would take a message, and why"},
     {"service", "password", "SERVICE", 1, 1, OPT(JSON) | OPT(REVOKE), verb_service_password,
 	"make a password for programs that speak SMTP"},
-    {"unlock", NULL, "", 0, 0, OPT(JSON), verb_unlock, "open the token store by its passphrase"},
+    {"unlock", NULL, "", 0, 0, OPT(JSON), verb_unlock, "open the token store with its passphrase"},
     {"key", "", "", 0, 0, OPT(JSON), verb_key_list, "list the keys that open the token store"},
     {"key", "list", "", 0, 0, OPT(JSON), verb_key_list, "the same"},
     {"key", "add", "passphrase | configured | key-file FILE", 1, 2, OPT(JSON), verb_key_add,
-	"one more key"},
-    {"key", "remove", "N", 1, 1, OPT(JSON), verb_key_remove, "one key less, never the last"},
+	"add a key to the token store"},
+    {"key", "remove", "N", 1, 1, OPT(JSON), verb_key_remove,
+	"remove a key, but never the last one"},
     {"key", "rotate", "[KEY-FILE...]", 0, 15, OPT(JSON), verb_key_rotate,
-	"a new master key, and every record sealed anew"},
+	"make a new master key and seal every record with it"},
     {"key", "backup", "FILE", 1, 1, OPT(JSON) | OPT(OVERWRITE), verb_key_backup,
-	"every credential into a file, sealed by a passphrase"},
+	"write every credential into a file, sealed with a passphrase"},
     {"key", "restore", "FILE", 1, 1, OPT(JSON) | OPT(OVERWRITE), verb_key_restore,
-	"the credentials of a backup into this token store"},
+	"put the credentials of a backup into this token store"},
     {"key", "verify", "[FILE]", 0, 1, OPT(JSON), verb_key_verify,
-	"does every record open, of the store or of a backup?"},
+	"check that every record of the store, or of a backup, opens"},
     {"events", NULL, "", 0, 0, OPT(JSON) | OPT(FOLLOW), verb_events,
-	"what people were told, or should know"},
-    {"reload", NULL, "", 0, 0, OPT(JSON), verb_reload, "read the configuration anew"},
+	"list what people were notified of"},
+    {"reload", NULL, "", 0, 0, OPT(JSON), verb_reload, "read the configuration again"},
     {"help", NULL, "[VERB]", 0, 2, 0, verb_help, "explain a verb"},
 };
 
@@ -235,7 +236,7 @@ fail_unknown(const struct cli *cli, const char *first, const char *word)
 	return first == NULL ? cli_fail(cli, EX_USAGE, near == NULL ? "frank help" : hint,
 				   "there is no verb %s", word)
 			     : cli_fail(cli, EX_USAGE, near == NULL ? "frank help" : hint,
-				   "there is no such verb of frank %s", first);
+				   "frank %s has no such verb", first);
 }
 
 static const struct verb *
@@ -268,7 +269,7 @@ fail_arguments(const struct cli *cli, int fault, const char *arg)
 
 	switch (fault) {
 	case ARGUMENTS_NO_VALUE:
-		return cli_fail(cli, EX_USAGE, NULL, "%s wants a value", arg);
+		return cli_fail(cli, EX_USAGE, NULL, "%s needs a value", arg);
 	case ARGUMENTS_VALUE_TOO_MUCH:
 		return cli_fail(
 		    cli, EX_USAGE, NULL, "%.*s takes no value", option_name_length(arg), arg);
@@ -276,7 +277,7 @@ fail_arguments(const struct cli *cli, int fault, const char *arg)
 		return cli_fail(
 		    cli, EX_USAGE, NULL, "%.*s is given twice", option_name_length(arg), arg);
 	case ARGUMENTS_TOO_MANY:
-		return cli_fail(cli, EX_USAGE, NULL, "too many words");
+		return cli_fail(cli, EX_USAGE, NULL, "there are too many arguments");
 	default:
 		for (int i = 0; i < OPTION_COUNT; i++)
 			names[i] = option_defs[i].name;
@@ -305,11 +306,11 @@ run_verb(const struct cli *cli, const struct verb *v, const struct arguments *a)
 	name_verb(v, usage, sizeof(usage));
 	for (int o = 0; o < OPTION_COUNT; o++)
 		if (arguments_has(a, (enum option)o) && (v->options & OPTION_BIT(o)) == 0)
-			return cli_fail(cli, EX_USAGE, usage, "%s does not go with this verb",
+			return cli_fail(cli, EX_USAGE, usage, "%s cannot be given with this verb",
 			    option_defs[o].name);
 	if (words < v->least || words > v->most)
 		return cli_fail(cli, EX_USAGE, usage,
-		    words < v->least ? "a word is missing" : "a word is too much");
+		    words < v->least ? "an argument is missing" : "there is an argument too many");
 	return v->run(cli, a);
 }
 

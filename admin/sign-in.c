@@ -47,7 +47,8 @@ sign_in_url(const struct cli *cli, const struct message *m, struct buf *ret)
 	if (!secret_is_printable(url, false) ||
 	    (strncmp((const char *)secret_bytes(url), "https://", 8) != 0 &&
 		strncmp((const char *)secret_bytes(url), "http://", 7) != 0))
-		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd gave an address that is none");
+		return cli_fail(
+		    cli, EX_PROTOCOL, NULL, "frankd gave something that is no web address");
 	if (buf_append(ret, secret_bytes(url), secret_len(url)) < 0)
 		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
 	return EX_OK;
@@ -142,7 +143,7 @@ show_end_of_code(uint64_t until)
 
 	if (localtime_r(&when, &tm) != NULL && strftime(text, sizeof(text), "%H:%M", &tm) > 0)
 		(void)fprintf(stderr,
-		    "Waiting until %s. With Ctrl-C this command ends; frankd goes on waiting.\n",
+		    "Waiting until %s. Ctrl-C ends this command, but frankd keeps waiting.\n",
 		    text);
 }
 
@@ -186,7 +187,7 @@ sign_in_by_code(const struct cli *cli, struct link *l, const char *account, bool
 	if (status != EX_OK)
 		return status;
 	if (message_type(done) != M_KEEPER_DONE)
-		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd did not say how it ended");
+		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd did not say how the sign-in ended");
 	return sign_in_report(cli, l, account, done);
 }
 
@@ -209,7 +210,7 @@ print_invitation(const struct cli *cli, const char *account, const char *mailbox
 	cli_put(cli, COLOUR_NONE, host, 0);
 	(void)fputs(" are to send mail as ", stdout);
 	cli_put(cli, COLOUR_NONE, mailbox != NULL ? mailbox : account, 0);
-	(void)fputs(".\nThey will not get your password, and nor will whoever sent you this. "
+	(void)fputs(".\nNeither they nor the person who sent you this will get your password. "
 		    "Please allow it:\n\n"
 		    "1. Open this address in a browser on your own computer and sign in",
 	    stdout);
@@ -226,7 +227,8 @@ print_invitation(const struct cli *cli, const char *account, const char *mailbox
 		     "The first address is good until %s, and for one sign-in.\n",
 	    url, end);
 	(void)fflush(stdout);
-	(void)fprintf(stderr, "\nThe answer goes in with: frank authorize %s --finish\n", account);
+	(void)fprintf(
+	    stderr, "\nTo finish with the answer: frank authorize %s --finish\n", account);
 }
 
 int
@@ -295,7 +297,7 @@ sign_in_finish(const struct cli *cli, struct link *l, const char *account)
 	join_lines(&line);
 	if (!paste_query(buf_str(&line), line.len, &query, &len))
 		return cli_fail(cli, EX_DATAERR,
-		    "the whole of the browser's address bar is wanted, with \"code=\" and "
+		    "paste the whole address from the browser's address bar, with \"code=\" and "
 		    "\"state=\"",
 		    "that is not the address of a finished sign-in; nothing was changed");
 	m = message_new(M_AUTHORIZE_FINISH);
@@ -311,6 +313,6 @@ sign_in_finish(const struct cli *cli, struct link *l, const char *account)
 		    "it belongs to another invitation, or to another account",
 		    "%s Nothing was changed.", message_str(answer, F_TEXT));
 	if (message_type(answer) != M_KEEPER_DONE)
-		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd did not say how it ended");
+		return cli_fail(cli, EX_PROTOCOL, NULL, "frankd did not say how the sign-in ended");
 	return sign_in_report(cli, l, account, answer);
 }

@@ -109,7 +109,7 @@ ask(struct add *a, const char *what, const char *proposal, char to[VALUE_MAX])
 	(void)fprintf(stderr, "%s%s%s%s: ", what, *proposal == '\0' ? "" : " [", proposal,
 	    *proposal == '\0' ? "" : "]");
 	if (fgets(line, sizeof(line), stdin) == NULL)
-		return cli_fail(a->cli, EX_USAGE, NULL, "no answer; nothing was written");
+		return cli_fail(a->cli, EX_USAGE, NULL, "there was no answer; nothing was written");
 	len = strcspn(line, "\r\n");
 	line[len] = '\0';
 	if (len == 0 && proposal == to)
@@ -203,7 +203,7 @@ look_up(struct add *a, const char *domain)
 	struct message *m;
 
 	if (access(a->cli->control, F_OK) < 0) {
-		(void)fputs("frankd does not run, so nobody can look the domain up.\n", stderr);
+		(void)fputs("frankd is not running, so the domain cannot be looked up.\n", stderr);
 		return;
 	}
 	m = message_new(M_FIND_PROVIDER);
@@ -255,7 +255,7 @@ choose_provider(struct add *a)
 static int
 choose_grant(struct add *a)
 {
-	char known[VALUE_MAX] = "it is never guessed; this provider knows: ";
+	char known[VALUE_MAX] = "the grant is never guessed; this provider offers: ";
 	const char *grant, *note,
 	    *first = providers_value(&a->providers, a->value[PROVIDER], "grants", 0);
 
@@ -362,10 +362,10 @@ choose_name(struct add *a)
 	    a->name[strspn(a->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				    "0123456789._-")] != '\0')
 		return cli_fail(a->cli, EX_USAGE, NULL,
-		    "a name is of letters, digits, '.', '_' and '-', at most 64");
+		    "a name has letters, digits, '.', '_' and '-', 64 at most");
 	if (providers_has(&a->providers, "account", a->name))
-		return cli_fail(a->cli, EX_USAGE, "give another: frank account add NAME",
-		    "there is an account %s already; nothing was written", a->name);
+		return cli_fail(a->cli, EX_USAGE, "choose another name: frank account add NAME",
+		    "an account %s already exists; nothing was written", a->name);
 	return EX_OK;
 }
 
@@ -382,8 +382,9 @@ place_user(struct add *a, const char *user, char to[VALUE_MAX])
 		(void)snprintf(to + len, VALUE_MAX - len, "%s%s", len == 0 ? "" : " ", user);
 	else
 		(void)buf_printf(&a->elsewhere,
-		    "Mail of %s is the service %s's: there add \"%s\" to accounts and \"%s\" to "
-		    "senders.\n",
+		    "Mail of %s belongs to the service %s: add \"%s\" to its accounts and \"%s\" "
+		    "to "
+		    "its senders.\n",
 		    strcmp(user, "*") == 0 ? "every user" : user, service, a->name,
 		    a->value[MAILBOX]);
 }
@@ -471,8 +472,9 @@ check_file(struct add *a)
 	if (r == 0)
 		return EX_OK;
 	account_file_undo(&a->file);
-	return cli_fail(a->cli, EX_CONFIG, "mend what stands above, and call it again",
-	    "the configuration would not be usable with it; %s was taken away again", a->file.path);
+	return cli_fail(a->cli, EX_CONFIG, "correct what is said above, and run the command again",
+	    "the configuration would not work with this account; %s was removed again",
+	    a->file.path);
 }
 
 /* ---- after ---- */
@@ -570,7 +572,7 @@ go_on(struct add *a, bool running)
 	    (arguments_has(a->args, OPTION_AUTHORIZE) || *answer == 'y' || *answer == 'Y'))
 		return sign_in_now(a, secret);
 	(void)printf("%sNext: frank %s %s%s\n",
-	    running ? "" : "frankd does not run: start it (systemctl enable --now frank).\n",
+	    running ? "" : "frankd is not running: start it (systemctl enable --now frank).\n",
 	    person && !secret ? "authorize" : "secret set", a->name,
 	    secret ? " (the client's secret)" : "");
 	if (secret)
@@ -586,7 +588,8 @@ add(struct add *a)
 
 	if (status == EX_OK &&
 	    address_read(a->value[MAILBOX], strlen(a->value[MAILBOX]), false, NULL) < 0)
-		return cli_fail(a->cli, EX_USAGE, NULL, "%s is no mail address", a->value[MAILBOX]);
+		return cli_fail(
+		    a->cli, EX_USAGE, NULL, "%s is not a mail address", a->value[MAILBOX]);
 	if (status == EX_OK)
 		status = choose_provider(a);
 	if (status == EX_OK)
@@ -602,7 +605,7 @@ add(struct add *a)
 	compose(a, &block);
 	if (block.failed)
 		return cli_fail(
-		    a->cli, EX_USAGE, NULL, "the block gets too long; nothing was written");
+		    a->cli, EX_USAGE, NULL, "the account's block is too long; nothing was written");
 	status = account_file_write(a->cli, &a->providers, a->name, &block, &a->file);
 	if (status == EX_OK)
 		status = check_file(a);
@@ -648,8 +651,8 @@ verb_account_add(const struct cli *cli, const struct arguments *args)
 		return status;
 	r = providers_load(*a.config == '\0' ? NULL : a.config, &a.providers);
 	if (r != 0)
-		return cli_fail(cli, EX_CONFIG, "frankd --check tells more",
-		    "frankd cannot say what providers there are%s%s", r < 0 ? ": " : "",
+		return cli_fail(cli, EX_CONFIG, "frankd --check says more",
+		    "frankd could not list the providers%s%s", r < 0 ? ": " : "",
 		    r < 0 ? strerror(-r) : "");
 	status = add(&a);
 	account_file_clear(&a.file);

@@ -107,7 +107,7 @@ better_grant(const struct preset *p, char *ret, size_t size)
 }
 
 static void
-look_at_password(struct audit *a, const json_t *account)
+audit_password(struct audit *a, const json_t *account)
 {
 	const char *name = text_at(account, "account");
 	const struct preset *p = preset_of(account);
@@ -151,7 +151,7 @@ lists(const char *words, const char *word)
 
 /* A password that can be proven need not be said, least of all to whoever asks for it in clear text. */
 static void
-look_at_mechanisms(struct audit *a, const json_t *account)
+audit_mechanisms(struct audit *a, const json_t *account)
 {
 	const char *name = text_at(account, "account"), *allowed = text_at(account, "mechanisms");
 	const char *used = text_at(account, "used_by");
@@ -174,7 +174,7 @@ look_at_mechanisms(struct audit *a, const json_t *account)
 }
 
 static void
-look_at_tls(struct audit *a, const json_t *account)
+audit_tls(struct audit *a, const json_t *account)
 {
 	if (strcmp(text_at(account, "tls"), "none") == 0 &&
 	    strcmp(text_at(account, "grant"), "none") != 0)
@@ -206,7 +206,7 @@ static const struct {
 };
 
 static void
-look_at_scopes(struct audit *a, const json_t *account)
+audit_scopes(struct audit *a, const json_t *account)
 {
 	const char *name = text_at(account, "account"), *wanted = preset_of(account)->scopes;
 	const char *scope = text_at(json_object_get(account, "credential"), "scope");
@@ -236,7 +236,7 @@ look_at_scopes(struct audit *a, const json_t *account)
 /* ---- tokens that leave Frank ---- */
 
 static void
-look_at_token_services(struct audit *a, const json_t *account)
+audit_token_services(struct audit *a, const json_t *account)
 {
 	const json_t *credential = json_object_get(account, "credential");
 	const char *services = text_at(credential, "token_services");
@@ -308,7 +308,7 @@ names(const json_t *list, const char *name)
 }
 
 static void
-look_at_owner(struct audit *a, const json_t *account)
+audit_owner(struct audit *a, const json_t *account)
 {
 	const char *name = text_at(account, "account"), *mailbox = text_at(account, "mailbox");
 	const json_t *service;
@@ -335,7 +335,7 @@ look_at_owner(struct audit *a, const json_t *account)
 /* ---- use ---- */
 
 static void
-look_at_use(struct audit *a, const json_t *account)
+audit_use(struct audit *a, const json_t *account)
 {
 	const json_t *credential = json_object_get(account, "credential");
 	uint64_t used = cli_number(account, "used"), given = cli_number(credential, "since");
@@ -375,7 +375,7 @@ domain_pattern(const json_t *senders)
 }
 
 static void
-look_at_service(struct audit *a, const json_t *service)
+audit_service(struct audit *a, const json_t *service)
 {
 	const char *name = text_at(service, "service"), *domain;
 	const json_t *senders = json_object_get(service, "senders");
@@ -420,7 +420,7 @@ print(const struct cli *cli, const json_t *findings)
 	size_t i;
 
 	if (json_array_size(findings) == 0)
-		(void)puts("Nothing was found that is weaker than it need be.");
+		(void)puts("Nothing is weaker than it needs to be.");
 	json_array_foreach(findings, i, f)
 	{
 		bool warning = strcmp(text_at(f, "severity"), "warning") == 0;
@@ -438,17 +438,17 @@ print(const struct cli *cli, const json_t *findings)
 }
 
 static void
-look(struct audit *a)
+run_rules(struct audit *a)
 {
-	static void (*const rules[])(struct audit *, const json_t *) = {look_at_password,
-	    look_at_mechanisms, look_at_tls, look_at_scopes, look_at_token_services, look_at_owner,
-	    look_at_use};
+	static void (*const rules[])(struct audit *, const json_t *) = {audit_password,
+	    audit_mechanisms, audit_tls, audit_scopes, audit_token_services, audit_owner,
+	    audit_use};
 	const json_t *o;
 	size_t i;
 
 	json_array_foreach(a->accounts, i, o) for (size_t r = 0; r < ARRAY_SIZE(rules); r++)
 	    rules[r](a, o);
-	json_array_foreach(a->services, i, o) look_at_service(a, o);
+	json_array_foreach(a->services, i, o) audit_service(a, o);
 }
 
 int
@@ -463,7 +463,7 @@ verb_audit(const struct cli *cli, const struct arguments *args)
 	if (status == EX_OK) {
 		a.accounts = accounts;
 		a.services = services;
-		look(&a);
+		run_rules(&a);
 		status = a.weak ? EX_CONFIG : EX_OK;
 		if (cli->json)
 			status = cli_print_json(json_pack("{s:O}", "findings", a.findings), status);

@@ -127,18 +127,18 @@ open_listener(struct sign_in *s, unsigned port)
 		    "back",
 		    s->conf.host, s->account);
 	if (strpbrk(s->conf.path, "?#") != NULL || (*s->conf.path != '/' && *s->conf.path != '\0'))
-		return cli_fail(s->cli, EX_CONFIG, NULL, "redirect-path = \"%s\" of %s is no path",
-		    s->conf.path, s->account);
+		return cli_fail(s->cli, EX_CONFIG, NULL,
+		    "redirect-path = \"%s\" of %s is not a path", s->conf.path, s->account);
 	if (s->conf.https)
 		return EX_OK;
 	r = loopback_open(&s->loopback, port, s->conf.path, callers,
 	    browser_users(callers, LOOPBACK_CALLERS_MAX));
 	if (r == -EADDRINUSE)
-		return cli_fail(s->cli, EX_UNAVAILABLE, "take another --port, or none",
+		return cli_fail(s->cli, EX_UNAVAILABLE, "choose another --port, or leave it out",
 		    "port %u is in use on this machine", port);
 	if (r < 0)
 		return cli_fail(
-		    s->cli, EX_OSERR, NULL, "no port can be listened on: %s", strerror(-r));
+		    s->cli, EX_OSERR, NULL, "cannot listen on any port: %s", strerror(-r));
 	return EX_OK;
 }
 
@@ -148,7 +148,8 @@ keep_url(struct sign_in *s, const struct message *m)
 	const uint8_t *attempt = message_bytes(m, F_ATTEMPT, &s->attempt_len);
 
 	if (s->attempt_len > sizeof(s->attempt))
-		return cli_fail(s->cli, EX_PROTOCOL, NULL, "frankd gave an attempt that is none");
+		return cli_fail(
+		    s->cli, EX_PROTOCOL, NULL, "frankd gave an attempt that is too long");
 	memcpy(s->attempt, attempt, s->attempt_len);
 	return sign_in_url(s->cli, m, &s->url);
 }
@@ -227,7 +228,7 @@ present(struct sign_in *s, bool no_browser)
 		prompt_paste(s);
 	} else if (!s->quiet) {
 		(void)fputs(
-		    "Waiting for the sign-in, ten minutes at most; Ctrl-C gives up.\n", stderr);
+		    "Waiting for the sign-in, at most ten minutes; Ctrl-C cancels it.\n", stderr);
 	}
 }
 
@@ -240,7 +241,8 @@ fail_nobody(const struct sign_in *s, const char *why)
 	    "browser "
 	    "ended from standard input; --device shows a code for any device, where the provider "
 	    "takes codes; --invite prints what to send to the mailbox's owner",
-	    "%s, and standard input is no terminal: nobody could sign in to %s", why, s->account);
+	    "%s, and standard input is no terminal, so nobody could sign in to %s", why,
+	    s->account);
 }
 
 static int
@@ -264,7 +266,7 @@ show_note(struct sign_in *s)
 		return;
 	cli_note(note);
 	if (!s->quiet)
-		(void)fputs("Frank still waits.\n", stderr);
+		(void)fputs("Frank is still waiting.\n", stderr);
 }
 
 /* ---- the callback ---- */
@@ -380,7 +382,7 @@ poll_once(struct sign_in *s, struct pollfd *fds, int64_t until)
 		if (read(s->signals, &info, sizeof(info)) < 0)
 			info.ssi_signo = SIGINT;
 		terminal_restore(&s->terminal);
-		(void)fputs("\nGiven up; nothing was changed.\n", stderr);
+		(void)fputs("\nCancelled; nothing was changed.\n", stderr);
 		return 128 + (int)info.ssi_signo;
 	}
 	if (s->loopback != NULL) {
@@ -502,8 +504,8 @@ sign_in(struct sign_in *s, const struct arguments *args, unsigned port)
 	if (!device && !s->conf.device) {
 		s->signals = catch_signals();
 		if (s->signals < 0)
-			return cli_fail(s->cli, EX_OSERR, NULL, "signals cannot be waited for: %s",
-			    strerror(errno));
+			return cli_fail(
+			    s->cli, EX_OSERR, NULL, "cannot wait for signals: %s", strerror(errno));
 		return by_browser(s, no_browser, port);
 	}
 	cleanup_link(&s->link);
@@ -530,12 +532,12 @@ verb_authorize(const struct cli *cli, const struct arguments *args)
 	int status;
 
 	if (arguments_number(args, OPTION_PORT, 1, 65535, &port) == -EINVAL)
-		return cli_fail(cli, EX_USAGE, NULL, "--port wants a number from 1 to 65535");
+		return cli_fail(cli, EX_USAGE, NULL, "--port needs a number from 1 to 65535");
 	if (arguments_has(args, OPTION_DEVICE) + arguments_has(args, OPTION_INVITE) +
 		arguments_has(args, OPTION_FINISH) + arguments_has(args, OPTION_PASTE) >
 	    1)
 		return cli_fail(cli, EX_USAGE, NULL,
-		    "--device, --invite, --finish and --paste go one at a time");
+		    "only one of --device, --invite, --finish and --paste can be given");
 	status = sign_in(&s, args, (unsigned)port);
 	terminal_restore(&s.terminal);
 	(void)loopback_free(s.loopback);

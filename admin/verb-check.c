@@ -217,9 +217,9 @@ read_key(const char *key, const json_t *value, struct context *c, struct diagnos
 			return 0;
 		}
 		return json_array_append_new(
-		    c->passed_over, json_sprintf("%s: a value that cannot be used", key));
+		    c->passed_over, json_sprintf("%s: this value cannot be used", key));
 	}
-	return json_array_append_new(c->passed_over, json_sprintf("%s: no key that is known", key));
+	return json_array_append_new(c->passed_over, json_sprintf("%s: unknown key", key));
 }
 
 static int
@@ -232,8 +232,8 @@ read_context(const struct cli *cli, const char *text, struct context *c, struct 
 	c->document = json_loads(text, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(c->document))
 		return cli_fail(cli, EX_USAGE, NULL,
-		    "--context wants a JSON object: %s at column %d",
-		    c->document == NULL ? error.text : "this is none", error.column);
+		    "--context needs a JSON object: %s at column %d",
+		    c->document == NULL ? error.text : "this is another value", error.column);
 	json_object_foreach(c->document, key, value)
 	{
 		if (read_key(key, value, c, f) < 0)
@@ -308,7 +308,7 @@ explain(const struct cli *cli, const struct arguments *args)
 
 	if (stage != NULL && smtp_stage_by_name(stage) == SMTP_STAGE_NONE)
 		status = cli_fail(cli, EX_USAGE, NULL,
-		    "--stage wants connect, tls, ehlo, auth, mail, rcpt, data, api or token, not "
+		    "--stage needs connect, tls, ehlo, auth, mail, rcpt, data, api or token, not "
 		    "%s",
 		    stage);
 	if (status == EX_OK && arguments_has(args, OPTION_CONTEXT))
@@ -331,6 +331,6 @@ verb_check(const struct cli *cli, const struct arguments *args)
 				       : explain(cli, args);
 	if (arguments_has(args, OPTION_HOST) ? args->count != 1 : args->count != 2)
 		return cli_fail(cli, EX_USAGE, NULL,
-		    "check wants an ACCOUNT, --host SERVER, or --explain REPLY");
+		    "check needs an ACCOUNT, --host SERVER, or --explain REPLY");
 	return check_live(cli, args);
 }

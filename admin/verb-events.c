@@ -100,7 +100,7 @@ verb_events(const struct cli *cli, const struct arguments *args)
 		if (status == EX_OK && e.count > 0)
 			continue; /* a part of them: there may be more */
 		if (status == EX_OK && first && !cli->json)
-			(void)puts("Nothing has happened that people should know.");
+			(void)puts("There are no events.");
 		if (status != EX_OK || !arguments_has(args, OPTION_FOLLOW))
 			break;
 		(void)fflush(stdout);

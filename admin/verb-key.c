@@ -161,7 +161,8 @@ verb_unlock(const struct cli *cli, const struct arguments *args)
 		return status;
 	if (strcmp(s.state, "new") == 0)
 		status = ask_new_line(cli,
-		    "A new token store is made. Choose its passphrase (at least 8 characters, not "
+		    "A new token store will be made. Choose its passphrase (at least 8 characters, "
+		    "not "
 		    "shown): ",
 		    "the passphrase", &word);
 	else if (strcmp(s.state, "open") != 0)
@@ -266,11 +267,12 @@ read_key_to_add(const struct cli *cli, const struct arguments *args, struct buf 
 	if (strcmp(kind, "key-file") == 0) {
 		if (args->count < 4)
 			return cli_fail(cli, EX_USAGE, "frank key add key-file FILE",
-			    "which key file? Make one: head -c 32 /dev/urandom | base64 > FILE");
+			    "a key file is missing; make one: head -c 32 /dev/urandom | base64 > "
+			    "FILE");
 		return read_key_file(cli, args->words[3], ret);
 	}
 	if (args->count > 3)
-		return cli_fail(cli, EX_USAGE, NULL, "a word is too much");
+		return cli_fail(cli, EX_USAGE, NULL, "there is an argument too many");
 	if (strcmp(kind, "configured") == 0)
 		return EX_OK;
 	if (strcmp(kind, "passphrase") == 0)
@@ -310,7 +312,7 @@ verb_key_remove(const struct cli *cli, const struct arguments *args)
 
 	if (strlen(word) > 2 || word[strspn(word, "0123456789")] != '\0' || *word == '\0')
 		return cli_fail(cli, EX_USAGE, "frank key list",
-		    "a key is named by its number, not by \"%s\"", word);
+		    "a key is given by its number, not as \"%s\"", word);
 	status = link_open(&l, cli, ROLE_KEEPER, KEY_PATIENCE);
 	if (status != EX_OK)
 		return status;
@@ -461,7 +463,7 @@ verb_key_backup(const struct cli *cli, const struct arguments *args)
 
 	if (!arguments_has(args, OPTION_OVERWRITE) && access(path, F_OK) == 0)
 		return cli_fail(cli, EX_CANTCREAT, "name another file, or give --overwrite",
-		    "%s is there already", path);
+		    "%s already exists", path);
 	status = link_open(&l, cli, ROLE_KEEPER, STORE_PATIENCE);
 	if (status == EX_OK)
 		status = ask_new_line(cli,

@@ -240,7 +240,7 @@ put_choice(const struct cli *cli, const struct arguments *args, struct message *
 	int r = arguments_age(args, OPTION_OLDER, &age);
 
 	if (r == -EINVAL)
-		return cli_fail(cli, EX_USAGE, NULL, "--older wants an age such as 90m, 12h or 3d");
+		return cli_fail(cli, EX_USAGE, NULL, "--older needs an age such as 90m, 12h or 3d");
 	message_put_str(m, F_SERVICE, args->values[OPTION_SERVICE]);
 	if (r == 0)
 		message_put_u64(m, F_OLDER, age);
@@ -282,7 +282,7 @@ queue_load(const struct cli *cli, const char *id, json_t **ret)
 	if (status == EX_OK) {
 		*ret = json_incref(json_array_get(messages, 0));
 		if (*ret == NULL)
-			status = cli_fail(cli, EX_NOUSER, "frank queue lists those that are",
+			status = cli_fail(cli, EX_NOUSER, "frank queue lists the messages",
 			    "no message %s is in the queue", id);
 	}
 	json_decref(messages);
@@ -319,7 +319,7 @@ verb_transcript(const struct cli *cli, const struct arguments *args)
 		    json_pack("{s:s, s:O*}", "id", args->words[1], "attempts", attempts), EX_OK);
 	} else {
 		if (json_array_size(attempts) == 0)
-			(void)puts("It was not tried yet.");
+			(void)puts("No attempt has been made yet.");
 		json_array_foreach(attempts, i, a) print_attempt(cli, a, true);
 	}
 	json_decref(message);
@@ -388,13 +388,13 @@ static int
 check_choice(const struct cli *cli, const struct arguments *args, const char *id)
 {
 	if ((id != NULL) == arguments_has(args, OPTION_ALL))
-		return cli_fail(cli, EX_USAGE, NULL, "queue %s wants the ID of a message, or --all",
+		return cli_fail(cli, EX_USAGE, NULL, "queue %s needs the ID of a message, or --all",
 		    args->words[1]);
 	if (id != NULL &&
 	    (arguments_has(args, OPTION_ACCOUNT) || arguments_has(args, OPTION_SERVICE) ||
 		arguments_has(args, OPTION_OLDER)))
-		return cli_fail(
-		    cli, EX_USAGE, NULL, "--account, --service and --older go with --all");
+		return cli_fail(cli, EX_USAGE, NULL,
+		    "--account, --service and --older can only be given with --all");
 	return EX_OK;
 }
 

@@ -23,6 +23,6 @@ verb_reload(const struct cli *cli, const struct arguments *args)
 	/* what frankd --check would have said */
 	if (warnings != NULL)
 		(void)fputs(warnings, stderr);
-	(void)puts("The configuration was read anew.");
+	(void)puts("The configuration was read again.");
 	return EX_OK;
 }

@@ -43,7 +43,7 @@ put_key_file(const struct cli *cli, struct message *m, const json_t *file)
 		return cli_fail(cli, EX_DATAERR,
 		    "a service account's file has type, client_email, private_key_id and "
 		    "private_key",
-		    "this JSON is no key file of a service account; nothing was changed");
+		    "this JSON is not the key file of a service account; nothing was changed");
 	message_put_bytes(m, F_SECRET, key, strlen(key));
 	message_put_str(m, F_KEY_ID, id);
 	message_put_str(m, F_CLIENT_ID, email);

@@ -294,7 +294,7 @@ status_of_account(const struct cli *cli, const char *account, json_t **ret)
 	if (status == EX_OK) {
 		*ret = json_incref(json_object_get(g.by_name, account));
 		if (*ret == NULL)
-			status = cli_fail(cli, EX_NOUSER, "frank account list shows those that are",
+			status = cli_fail(cli, EX_NOUSER, "frank account list shows the accounts",
 			    "no account %s is configured, or none that you may see", account);
 	}
 	gathered_clear(&g);

@@ -55,7 +55,7 @@ open_session(struct session *s, const struct cli *cli)
 	    setsockopt(s->sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
 	    connect(s->sock, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return cli_fail(cli, EX_UNAVAILABLE, "start it (systemctl start frank)",
-		    "frankd takes no mail: %s: %s", cli->submit, strerror(errno));
+		    "frankd accepts no mail: %s: %s", cli->submit, strerror(errno));
 	return EX_OK;
 }
 
@@ -100,10 +100,10 @@ read_reply(struct session *s, struct smtp_reply *ret)
 		r = smtp_reply_parser_take(&p, SMTP_STAGE_NONE, ret);
 	smtp_reply_parser_free(&p);
 	if (r == -ETIMEDOUT)
-		return cli_fail(s->cli, EX_TEMPFAIL, "look at the log of frankd",
+		return cli_fail(s->cli, EX_TEMPFAIL, "read the log of frankd",
 		    "frankd does not answer on %s", s->cli->submit);
-	return r < 0 ? cli_fail(s->cli, EX_TEMPFAIL, "look at the log of frankd",
-			   "frankd broke the session off")
+	return r < 0 ? cli_fail(s->cli, EX_TEMPFAIL, "read the log of frankd",
+			   "frankd broke off the session")
 		     : EX_OK;
 }
 
@@ -117,13 +117,13 @@ command(struct session *s, const char *text, char **ret_text)
 
 	if (text != NULL &&
 	    send(s->sock, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text))
-		return cli_fail(s->cli, EX_TEMPFAIL, "look at the log of frankd",
-		    "frankd broke the session off");
+		return cli_fail(
+		    s->cli, EX_TEMPFAIL, "read the log of frankd", "frankd broke off the session");
 	status = read_reply(s, &reply);
 	if (status == EX_OK && (reply.code < 200 || reply.code >= 300))
 		status = cli_fail(s->cli, reply.code >= 500 ? EX_NOPERM : EX_TEMPFAIL,
-		    "see which service is yours: frank service list; the configuration says what "
-		    "it may send",
+		    "frank service list shows which service is yours; its block in the "
+		    "configuration says what it may send",
 		    "frankd did not take the message: %d %s %s", reply.code, reply.enhanced,
 		    reply.text == NULL ? "" : reply.text);
 	if (status == EX_OK && ret_text != NULL)
@@ -190,7 +190,7 @@ submit(const struct cli *cli, const char *account, const char *sender, const cha
 	as = text == NULL ? NULL : strstr(text, " as ");
 	if (as == NULL)
 		return cli_fail(cli, EX_PROTOCOL, "look at frank queue",
-		    "the message was taken, but its name was not told");
+		    "frankd took the message, but did not say under which ID");
 	(void)snprintf(ret_id, size, "%.*s", (int)strcspn(as + 4, " "), as + 4);
 	return EX_OK;
 }
@@ -241,11 +241,11 @@ conclude(const struct cli *cli, json_t *message)
 		const char *state, *words;
 		int status;
 	} ends[] = {
-	    {"delivered", "The provider took the message.", EX_OK},
-	    {"bounced", "The message was refused for good, and a report went to its sender.",
+	    {"delivered", "The provider accepted the message.", EX_OK},
+	    {"bounced", "The message was refused for good, and its sender got a report.",
 		EX_UNAVAILABLE},
 	    {"failed", "The message was refused for good.", EX_UNAVAILABLE},
-	    {"deferred", "The message is kept and tried again.", EX_TEMPFAIL},
+	    {"deferred", "The message is kept, and Frank will try again.", EX_TEMPFAIL},
 	};
 	const char *state = state_of(message), *words = "The message is kept.";
 	int status = EX_TEMPFAIL;
@@ -280,7 +280,7 @@ refuse_waiting(const struct cli *cli, const json_t *account)
 		if (strcmp(state, waiting[i]) == 0)
 			return cli_fail(cli, strcmp(state, "held") == 0 ? EX_TEMPFAIL : EX_NOPERM,
 			    next, "%s sends nothing now (%s): %s", cli_text(account, "account"),
-			    state, text == NULL ? "its mail waits" : text);
+			    state, text == NULL ? "its mail is waiting" : text);
 	return EX_OK;
 }
 
@@ -297,10 +297,10 @@ verb_test(const struct cli *cli, const struct arguments *args)
 	mailbox = cli_text(known, "mailbox");
 	recipient = args->count > 2 ? args->words[2] : mailbox;
 	if (mailbox == NULL || !is_plain(mailbox))
-		status = cli_fail(cli, EX_CONFIG, "give it one in the configuration",
+		status = cli_fail(cli, EX_CONFIG, "set mailbox in its block of the configuration",
 		    "%s has no mailbox to send from", account);
 	else if (!is_plain(recipient))
-		status = cli_fail(cli, EX_USAGE, NULL, "%s is no address", recipient);
+		status = cli_fail(cli, EX_USAGE, NULL, "%s is not an address", recipient);
 	else
 		status = refuse_waiting(cli, known);
 	if (status == EX_OK)

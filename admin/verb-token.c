@@ -32,7 +32,7 @@ verb_token(const struct cli *cli, const struct arguments *args)
 
 	if (status == -EINVAL)
 		return cli_fail(cli, EX_USAGE, NULL,
-		    "--min-valid wants a number of seconds, at most %d", MIN_VALID_MAX);
+		    "--min-valid needs a number of seconds, at most %d", MIN_VALID_MAX);
 	status = link_open(&l, cli, ROLE_KEEPER, TOKEN_PATIENCE);
 	if (status != EX_OK)
 		return status;

@@ -82,7 +82,7 @@ def from_nothing(ground):
     text, out = open(os.path.join(top, 'etc/conf.d/shop.conf')).read(), json.loads(r.stdout or '{}')
     check('nothing: a service for those who have none', out.get('service') == 'shop' and 'users     = {"daemon"}' in text and 'accounts  = {"shop"}' in text and 'senders   = {"shop@example.com"}' in text, (r, text))
     r = frank('more', '--mailbox', 'more@example.com', '--provider', 'sendgrid', '--grant', 'password', '--users', 'root')
-    check('nothing: and for the others what to add where', r.returncode == 0 and "Mail of root is the service billing's: there add \"more\" to accounts" in r.stdout, r.stdout)
+    check('nothing: and for the others what to add where', r.returncode == 0 and "Mail of root belongs to the service billing: add \"more\" to its accounts" in r.stdout, r.stdout)
     r = frank('bad', '--mailbox', 'x@example.com', '--provider', 'sendgrid', '--grant', 'password', '--users', 'no-such-user-here')
     check('nothing: an unknown user is refused, and nothing stays', r.returncode == 78 and 'no-such-user-here' in r.stderr and not os.path.exists(os.path.join(top, 'etc/conf.d/bad.conf')), r.stderr)
     shutil.rmtree(os.path.join(top, 'etc/conf.d'))

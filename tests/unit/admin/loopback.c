@@ -219,7 +219,7 @@ test_not_understood(void **state)
 		    {"GET /cb HTTP/1.1", "\r\n", "400", "response_mode=query", "behind a #"},
 		    {"GET /callback?code=s3cr3t&state=s HTTP/1.1", "\r\n", "404",
 			"the path /callback", "redirect-path"},
-		    {"GET /favicon.ico HTTP/1.1", "\r\n", "404", "still waits", NULL},
+		    {"GET /favicon.ico HTTP/1.1", "\r\n", "404", "still waiting", NULL},
 		    {"HEAD /cb?code=s3cr3t&state=s HTTP/1.1", "\r\n", "200", NULL, NULL},
 		    {"GET /cb?code=s3cr3t&state=s HTTP/1.1",
 			"Sec-Purpose: prefetch;prerender\r\n\r\n", "503", NULL, NULL},
