@@ -7,9 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sysexits.h>
 
-#include "base/log.h"
 #include "broker/https/document.h"
 #include "broker/https/fetch.h"
 #include "broker/https/http.h"
@@ -17,7 +15,6 @@
 #include "broker/role/role.h"
 
 struct state {
-	struct role *role;
 	struct fetch *fetch;
 	struct post *post;
 };
@@ -37,22 +34,7 @@ start_library(void)
 static int
 send_answer(void *arg, struct message *m)
 {
-	struct state *s = arg;
-	struct channel *keeper = role_peer(s->role, ROLE_KEEPER);
-	int r;
-
-	if (keeper == NULL) {
-		(void)message_free(m);
-		return -EPIPE;
-	}
-	r = channel_send(keeper, m, -1);
-	if (r == -EAGAIN) {
-		/* an answer that cannot be handed over may bear a rotated refresh token; a keeper
-		 * that reads no more is told by our end */
-		log_error("The keeper does not read its answers.");
-		role_exit(s->role, 1);
-	}
-	return r;
+	return role_answer(arg, ROLE_KEEPER, m, -1);
 }
 
 static const struct fetch_ops fetch_ops = {.answer = send_answer};
@@ -62,10 +44,9 @@ fetch_start(struct role *r)
 {
 	struct state *s = role_state(r);
 
-	s->role = r;
 	if (start_library() < 0)
 		return -ENOMEM;
-	s->fetch = fetch_new(role_base(r), &fetch_ops, s);
+	s->fetch = fetch_new(role_base(r), &fetch_ops, r);
 	return s->fetch == NULL ? -ENOMEM : 0;
 }
 
@@ -77,56 +58,14 @@ fetch_on_message(struct role *r, struct channel *from, const struct message *m, 
 
 /* ---- post ---- */
 
-static void
-to_queue(void *arg, struct message *m)
-{
-	struct state *s = arg;
-	struct channel *queue = role_peer(s->role, ROLE_QUEUE);
-	int r = 0;
-
-	if (queue == NULL)
-		(void)message_free(m);
-	else
-		r = channel_send(queue, m, -1);
-	if (r < 0 && r != -EPIPE) {
-		/* Queue would wait for ever for an outcome that cannot be told; of our end it
-		 * learns. */
-		log_error("An outcome cannot be told to the queue: %s.", strerror(-r));
-		role_exit(s->role, EX_SOFTWARE);
-	}
-}
-
-static bool
-to_keeper(void *arg, struct message *m)
-{
-	struct state *s = arg;
-	struct channel *keeper = role_peer(s->role, ROLE_KEEPER);
-
-	if (keeper == NULL) {
-		(void)message_free(m);
-		return false;
-	}
-	return channel_send(keeper, m, -1) == 0;
-}
-
-static void
-idle(void *arg)
-{
-	role_exit(((struct state *)arg)->role, EX_OK);
-}
-
-static const struct post_ops post_ops = {
-    .to_queue = to_queue, .to_keeper = to_keeper, .idle = idle};
-
 static int
 post_start(struct role *r)
 {
 	struct state *s = role_state(r);
 
-	s->role = r;
 	if (start_library() < 0)
 		return -ENOMEM;
-	s->post = post_new(role_base(r), &post_ops, s);
+	s->post = post_new(role_base(r), &role_transport_ops, r);
 	return s->post == NULL ? -ENOMEM : 0;
 }
 

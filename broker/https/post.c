@@ -69,7 +69,7 @@ struct post_job {
 };
 
 struct post {
-	const struct post_ops *ops;
+	const struct transport_ops *ops;
 	void *arg;
 	struct http *http;
 	struct post_table *table;
@@ -615,7 +615,7 @@ post_shut_down(struct post *p)
 }
 
 struct post *
-post_new(struct event_base *base, const struct post_ops *ops, void *arg)
+post_new(struct event_base *base, const struct transport_ops *ops, void *arg)
 {
 	struct post *p = calloc(1, sizeof(*p));
 

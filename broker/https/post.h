@@ -15,23 +15,12 @@
 
 #include <event2/event.h>
 
-#include "broker/ipc/message.h"
+#include "broker/ipc/transport.h"
 
 struct post;
 
-struct post_ops {
-	/* JOB_DONE, WEBHOOK_DONE. The message is taken; NULL where memory was out for it: then this
-	 * role must end, which queue takes for an interrupted attempt. */
-	void (*to_queue)(void *arg, struct message *m);
-	/* CREDENTIAL_GET. The message is taken. False: there is no keeper now, or it has too much to do;
-	 * post_keeper_up tells when it can be asked. */
-	bool (*to_keeper)(void *arg, struct message *m);
-	/* After post_shut_down: everything is answered. */
-	void (*idle)(void *arg);
-};
-
 /* `ops` is borrowed for good. NULL with errno. */
-struct post *post_new(struct event_base *base, const struct post_ops *ops, void *arg);
+struct post *post_new(struct event_base *base, const struct transport_ops *ops, void *arg);
 /* Drops whatever is running, unanswered. Takes NULL; returns NULL. */
 struct post *post_free(struct post *p);
 

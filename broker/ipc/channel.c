@@ -9,13 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/log.h"
 
 enum { QUEUE_MAX = 2048, READS_PER_TURN = 64 };
 
 struct waiting {
-	struct waiting *next;
+	STAILQ_ENTRY(waiting) link;
 	struct message *message;
 	int fd;
 };
@@ -24,9 +25,9 @@ struct channel {
 	int sock;
 	enum role_id self, peer;
 	const struct channel_ops *ops;
-	void *arg, *data;
+	void *arg;
 	struct event *readable, *writable;
-	struct waiting *first, **last;
+	STAILQ_HEAD(, waiting) waiting;
 	size_t count;
 	bool told_to_wait, paused, gone, dispatching, freed;
 };
@@ -50,7 +51,7 @@ channel_new(struct event_base *base, int sock, enum role_id self, enum role_id p
 	c->peer = peer;
 	c->ops = ops;
 	c->arg = arg;
-	c->last = &c->first;
+	STAILQ_INIT(&c->waiting);
 	(void)evutil_make_socket_nonblocking(sock);
 	(void)setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	c->readable = event_new(base, sock, EV_READ | EV_PERSIST, on_readable, c);
@@ -63,8 +64,12 @@ channel_new(struct event_base *base, int sock, enum role_id self, enum role_id p
 }
 
 static void
-waiting_free(struct waiting *w)
+drop_first(struct channel *c)
 {
+	struct waiting *w = STAILQ_FIRST(&c->waiting);
+
+	STAILQ_REMOVE_HEAD(&c->waiting, link);
+	c->count--;
 	(void)message_free(w->message);
 	if (w->fd >= 0)
 		(void)close(w->fd);
@@ -84,28 +89,20 @@ channel_free(struct channel *c)
 		event_free(c->readable);
 	if (c->writable != NULL)
 		event_free(c->writable);
-	while (c->first != NULL) {
-		struct waiting *w = c->first;
-
-		c->first = w->next;
-		waiting_free(w);
-	}
+	while (!STAILQ_EMPTY(&c->waiting))
+		drop_first(c);
 	(void)close(c->sock);
 	free(c);
 	return NULL;
 }
 
-/* The last thing of a dispatch: does what callbacks left to be done. True when the channel no
- * longer exists. */
-static bool
+/* The last thing of a dispatch: frees a channel that a callback let go. */
+static void
 leave_dispatch(struct channel *c)
 {
 	c->dispatching = false;
-	if (c->freed) {
+	if (c->freed)
 		(void)channel_free(c);
-		return true;
-	}
-	return false;
 }
 
 static void
@@ -149,7 +146,7 @@ on_readable(evutil_socket_t sock, short what, void *arg)
 		}
 		c->ops->message(c->arg, c, m, fd);
 	}
-	(void)leave_dispatch(c);
+	leave_dispatch(c);
 }
 
 static void
@@ -157,8 +154,8 @@ on_writable(evutil_socket_t sock, short what, void *arg)
 {
 	struct channel *c = arg;
 
-	while (c->first != NULL) {
-		struct waiting *w = c->first;
+	while (!STAILQ_EMPTY(&c->waiting)) {
+		struct waiting *w = STAILQ_FIRST(&c->waiting);
 		int r = message_write(sock, w->message, w->fd);
 
 		if (r == -EAGAIN)
@@ -170,14 +167,10 @@ on_writable(evutil_socket_t sock, short what, void *arg)
 			    LOG_PAIRS({LOG_ROLE, role_name(c->peer)}, {LOG_ERROR, strerror(-r)}));
 			c->dispatching = true;
 			close_channel(c);
-			(void)leave_dispatch(c);
+			leave_dispatch(c);
 			return;
 		}
-		c->first = w->next;
-		if (c->first == NULL)
-			c->last = &c->first;
-		c->count--;
-		waiting_free(w);
+		drop_first(c);
 	}
 	(void)event_del(c->writable);
 	if (c->told_to_wait && c->count <= QUEUE_MAX / 2) {
@@ -185,7 +178,7 @@ on_writable(evutil_socket_t sock, short what, void *arg)
 		if (c->ops->writable != NULL) {
 			c->dispatching = true;
 			c->ops->writable(c->arg, c);
-			(void)leave_dispatch(c);
+			leave_dispatch(c);
 		}
 	}
 }
@@ -202,7 +195,7 @@ channel_send(struct channel *c, struct message *m, int fd)
 		return r;
 	if (c->gone)
 		return -EPIPE;
-	if (c->first == NULL) {
+	if (STAILQ_EMPTY(&c->waiting)) {
 		r = message_write(c->sock, taken, taken_fd);
 		if (r != -EAGAIN)
 			return r;
@@ -216,8 +209,7 @@ channel_send(struct channel *c, struct message *m, int fd)
 		return -ENOMEM;
 	w->message = TAKE_PTR(taken);
 	w->fd = TAKE_FD(taken_fd);
-	*c->last = w;
-	c->last = &w->next;
+	STAILQ_INSERT_TAIL(&c->waiting, w, link);
 	if (c->count++ == 0)
 		(void)event_add(c->writable, NULL);
 	return 0;
@@ -255,22 +247,4 @@ enum role_id
 channel_peer(const struct channel *c)
 {
 	return c->peer;
-}
-
-int
-channel_fd(const struct channel *c)
-{
-	return c->sock;
-}
-
-void
-channel_set_data(struct channel *c, void *data)
-{
-	c->data = data;
-}
-
-void *
-channel_data(const struct channel *c)
-{
-	return c->data;
 }

@@ -52,9 +52,5 @@ void channel_poll(struct channel *c);
 void channel_pause(struct channel *c, bool paused);
 
 enum role_id channel_peer(const struct channel *c);
-int channel_fd(const struct channel *c);
-/* Slot for the owner's data about this peer. */
-void channel_set_data(struct channel *c, void *data);
-void *channel_data(const struct channel *c);
 
 #endif

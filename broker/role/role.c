@@ -120,6 +120,54 @@ role_drop(struct role *r, enum role_id peer)
 		r->def->peer(r, peer, false);
 }
 
+int
+role_answer(struct role *r, enum role_id peer, struct message *m, int fd)
+{
+	struct channel *to = role_peer(r, peer);
+	int e = -EPIPE;
+
+	if (to != NULL) {
+		e = channel_send(to, m, fd);
+	} else {
+		(void)message_free(m);
+		if (fd >= 0)
+			(void)close(fd);
+	}
+	if (e < 0 && e != -EPIPE && e != -EMSGSIZE) {
+		log_error("The role %s cannot be answered, so this one ends: %s.", role_name(peer),
+		    strerror(-e));
+		role_exit(r, EX_SOFTWARE);
+	}
+	return e;
+}
+
+static void
+to_queue(void *arg, struct message *m)
+{
+	if (role_answer(arg, ROLE_QUEUE, m, -1) == -EMSGSIZE)
+		role_exit(arg, EX_SOFTWARE);
+}
+
+static bool
+to_keeper(void *arg, struct message *m)
+{
+	struct channel *keeper = role_peer(arg, ROLE_KEEPER);
+
+	if (keeper != NULL)
+		return channel_send(keeper, m, -1) == 0;
+	(void)message_free(m);
+	return false;
+}
+
+static void
+idle(void *arg)
+{
+	role_exit(arg, EX_OK);
+}
+
+const struct transport_ops role_transport_ops = {
+    .to_queue = to_queue, .to_keeper = to_keeper, .idle = idle};
+
 /* The role without whose work an on-demand role has none; ROLE_MAIN for the roles that always run.
  */
 static enum role_id

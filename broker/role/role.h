@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 #include "broker/ipc/channel.h"
+#include "broker/ipc/transport.h"
 #include "broker/role/confine.h"
 
 struct role;
@@ -48,6 +49,15 @@ struct channel *role_main_channel(const struct role *r);
 /* The channel to a peer, or NULL. role_need asks main for one (once until it is up). */
 struct channel *role_peer(const struct role *r, enum role_id peer);
 void role_need(struct role *r, enum role_id peer);
+
+/*
+ * Sends what a peer waits for; the message (NULL: memory was out for it) and `fd` (-1: none) are taken. A peer that is gone
+ * waits no more: -EPIPE. -EMSGSIZE where it does not fit into a packet: another may be sent. Anything else ends the
+ * role, for the peer would wait forever: it sees the closed channel instead.
+ */
+int role_answer(struct role *r, enum role_id peer, struct message *m, int fd);
+/* role_answer to queue, a question to keeper, role_exit: of a role that carries mail; the argument is the role. */
+extern const struct transport_ops role_transport_ops;
 
 /* The directory that main opened for this role ("bodies", "tokens", "state", "drop"), or -1:
  * borrowed. Main hands directories over before HELLO, so they are there in `start`. */

@@ -40,27 +40,7 @@ on_deadline(evutil_socket_t sock, short what, void *arg)
 	for_each_session(arg, session_abort);
 }
 
-struct send *
-send_new(struct event_base *base, const struct send_ops *ops, void *arg)
-{
-	struct send *s = calloc(1, sizeof(*s));
-
-	if (s == NULL)
-		return NULL;
-	s->env =
-	    (struct send_env){.base = base, .resolver = resolver_new(base), .ops = ops, .arg = arg};
-	LIST_INIT(&s->pools);
-	LIST_INIT(&s->checks);
-	s->accounts = account_table_new();
-	s->deadline = event_new(base, -1, 0, on_deadline, s);
-	if (s->accounts == NULL || s->env.resolver == NULL || s->deadline == NULL) {
-		errno = ENOMEM;
-		return send_free(s);
-	}
-	return s;
-}
-
-struct send *
+static struct send *
 send_free(struct send *s)
 {
 	if (s == NULL)
@@ -77,6 +57,26 @@ send_free(struct send *s)
 	free(s->next_hostname);
 	free(s);
 	return NULL;
+}
+
+struct send *
+send_new(struct event_base *base, const struct transport_ops *ops, void *arg)
+{
+	struct send *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->env =
+	    (struct send_env){.base = base, .resolver = resolver_new(base), .ops = ops, .arg = arg};
+	LIST_INIT(&s->pools);
+	LIST_INIT(&s->checks);
+	s->accounts = account_table_new();
+	s->deadline = event_new(base, -1, 0, on_deadline, s);
+	if (s->accounts == NULL || s->env.resolver == NULL || s->deadline == NULL) {
+		errno = ENOMEM;
+		return send_free(s);
+	}
+	return s;
 }
 
 static void

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/send/pool.h"
 #include "broker/send/tls.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -19,13 +18,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)setenv("SSL_CERT_FILE", "/dev/null", 1);
 	(void)setenv("SSL_CERT_DIR", "/dev/null", 1);
 	return 0;
-}
-
-/* No session is kept here, so that nobody asks how old it is. */
-uint64_t
-send_now(void)
-{
-	abort();
 }
 
 int

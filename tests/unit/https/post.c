@@ -156,7 +156,8 @@ on_idle(void *arg)
 	((struct world *)arg)->idle = true;
 }
 
-static const struct post_ops ops = {.to_queue = to_queue, .to_keeper = to_keeper, .idle = on_idle};
+static const struct transport_ops ops = {
+    .to_queue = to_queue, .to_keeper = to_keeper, .idle = on_idle};
 
 /* ---- the world ---- */
 
