@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 static const char base64_alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -271,6 +272,26 @@ hex_encode(struct buf *out, const void *data, size_t len)
 		r = buf_append(out, pair, sizeof(pair));
 	}
 	return r;
+}
+
+bool
+text_is(const char *text, size_t len, const char *word)
+{
+	return strlen(word) == len && strncasecmp(text, word, len) == 0;
+}
+
+bool
+text_number(const char *text, size_t len, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < '0' || text[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(text[i] - '0'), &n))
+			return false;
+	if (len > 0)
+		*ret = n;
+	return len > 0;
 }
 
 bool

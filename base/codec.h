@@ -35,6 +35,12 @@ int hex_encode(struct buf *out, const void *data, size_t len);
 /* What a hexadecimal digit stands for, or -1. */
 int hex_value(char c);
 
+/* Is the text this word, without regard to ASCII case? */
+bool text_is(const char *text, size_t len, const char *word);
+
+/* Reads decimal digits and nothing else. False where there are none, or the number does not fit: *ret is then unchanged. */
+bool text_number(const char *text, size_t len, uint64_t *ret);
+
 /* Does the text hold an octet above 0x7F? */
 bool text_has_eight_bit(const char *text, size_t len);
 

@@ -8,7 +8,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
+
+#include "base/codec.h"
 
 enum {
 	/* A longer line is none of those in front of a message, and names no field. */
@@ -170,5 +171,5 @@ header_skip_envelope(const char *data, size_t len, bool eof, size_t *ret_len)
 bool
 header_is(const struct header_field *f, const char *name)
 {
-	return strlen(name) == f->name_len && strncasecmp(f->name, name, f->name_len) == 0;
+	return text_is(f->name, f->name_len, name);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/attr.h"
+#include "base/codec.h"
 
 static const char hole[] = "{tenantid}";
 
@@ -67,21 +67,15 @@ tenant_of(const char *url, size_t *ret_len)
 	return path + 1;
 }
 
-static bool
-is_word(const char *tenant, size_t len, const char *word)
-{
-	return strlen(word) == len && strncasecmp(tenant, word, len) == 0;
-}
-
 bool
 issuer_is_one_organisation(const char *url)
 {
 	size_t len;
 	const char *tenant = tenant_of(url, &len);
 
-	return tenant != NULL && len > 0 && !is_word(tenant, len, "common") &&
-	       !is_word(tenant, len, "organizations") && !is_word(tenant, len, "consumers") &&
-	       !is_word(tenant, len, ISSUER_CONSUMERS) && !is_word(tenant, len, hole);
+	return tenant != NULL && len > 0 && !text_is(tenant, len, "common") &&
+	       !text_is(tenant, len, "organizations") && !text_is(tenant, len, "consumers") &&
+	       !text_is(tenant, len, ISSUER_CONSUMERS) && !text_is(tenant, len, hole);
 }
 
 bool
@@ -90,7 +84,7 @@ issuer_is_of_tenant(const char *url, const char *tenant)
 	size_t len;
 	const char *got = tenant_of(url, &len);
 
-	return got != NULL && is_guid(tenant, strlen(tenant)) && is_word(got, len, tenant);
+	return got != NULL && is_guid(tenant, strlen(tenant)) && text_is(got, len, tenant);
 }
 
 bool
@@ -127,10 +121,10 @@ tenant_fits(const char *expected, const char *got, bool template)
 	if (e == NULL || g == NULL || !issuer_is_same_origin(expected, got) ||
 	    strcmp(e + e_len, g + g_len) != 0 || is_guid(e, e_len))
 		return false;
-	if (is_word(g, g_len, hole))
+	if (text_is(g, g_len, hole))
 		return template;
-	if (is_word(e, e_len, "consumers"))
-		return is_word(g, g_len, ISSUER_CONSUMERS);
+	if (text_is(e, e_len, "consumers"))
+		return text_is(g, g_len, ISSUER_CONSUMERS);
 	return is_guid(g, g_len);
 }
 

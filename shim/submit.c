@@ -580,14 +580,8 @@ attempt(struct shim_submission *s, int *ret_why)
 static void
 take_size(void *arg, unsigned reply, const char *text, size_t len)
 {
-	uint64_t *size = arg;
-
-	if (reply != 1 || len < 6 || memcmp(text, "SIZE ", 5) != 0)
-		return;
-	for (*size = 0, text += 5, len -= 5; len > 0 && *text >= '0' && *text <= '9'; text++, len--)
-		if (__builtin_mul_overflow(*size, 10, size) ||
-		    __builtin_add_overflow(*size, (uint64_t)(*text - '0'), size))
-			*size = UINT64_MAX;
+	if (reply == 1 && len > 5 && memcmp(text, "SIZE ", 5) == 0)
+		(void)text_number(text + 5, len - 5, arg);
 }
 
 /* What the daemon takes at most, in octets; 0 where it does not say. */

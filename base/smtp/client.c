@@ -687,23 +687,6 @@ static bool PRINTF_LIKE(3, 4)
 
 /* ---- the offer ---- */
 
-static const struct {
-	const char *keyword;
-	enum smtp_extension extension;
-} extensions[] = {
-    {"PIPELINING", SMTP_EXT_PIPELINING},
-    {"8BITMIME", SMTP_EXT_8BITMIME},
-    {"SMTPUTF8", SMTP_EXT_SMTPUTF8},
-    {"DSN", SMTP_EXT_DSN},
-    {"CHUNKING", SMTP_EXT_CHUNKING},
-    {"STARTTLS", SMTP_EXT_STARTTLS},
-    {"AUTH", SMTP_EXT_AUTH},
-    {"SIZE", SMTP_EXT_SIZE},
-    {"ENHANCEDSTATUSCODES", SMTP_EXT_ENHANCED},
-    {"REQUIRETLS", SMTP_EXT_REQUIRETLS},
-    {"BINARYMIME", SMTP_EXT_BINARYMIME},
-};
-
 /* The next word of a line; words are separated by spaces. False at the end. */
 static bool
 next_word(const char **at, const char *end, const char **word, size_t *len)
@@ -715,31 +698,6 @@ next_word(const char **at, const char *end, const char **word, size_t *len)
 		(*at)++;
 	*len = (size_t)(*at - *word);
 	return *len > 0;
-}
-
-static bool
-word_is(const char *word, size_t len, const char *name)
-{
-	return strlen(name) == len && strncasecmp(word, name, len) == 0;
-}
-
-/* Decimal digits and nothing else; a number too big for 64 bits is no limit at all. */
-static bool
-word_number(const char *word, size_t len, uint64_t *ret)
-{
-	uint64_t n = 0;
-
-	if (len == 0)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (word[i] < '0' || word[i] > '9')
-			return false;
-		if (__builtin_mul_overflow(n, 10, &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(word[i] - '0'), &n))
-			return false;
-	}
-	*ret = n;
-	return true;
 }
 
 static void
@@ -772,13 +730,13 @@ parse_limits(struct smtp_client *c, const char *at, const char *end)
 		size_t name = equals == NULL ? len : (size_t)(equals - word);
 		uint64_t n;
 
-		if (equals == NULL || !word_number(equals + 1, len - name - 1, &n) || n == 0)
+		if (equals == NULL || !text_number(equals + 1, len - name - 1, &n) || n == 0)
 			continue;
-		if (word_is(word, name, "MAILMAX") && n < c->mails_left)
+		if (text_is(word, name, "MAILMAX") && n < c->mails_left)
 			c->mails_left = n;
-		if (word_is(word, name, "RCPTMAX"))
+		if (text_is(word, name, "RCPTMAX"))
 			c->offer.recipients_max = n;
-		if (word_is(word, name, "RCPTDOMAINMAX"))
+		if (text_is(word, name, "RCPTDOMAINMAX"))
 			c->offer.domains_max = n;
 	}
 }
@@ -796,15 +754,15 @@ parse_keyword(struct smtp_client *c, const char *line, size_t line_len)
 		at = word + 5;
 		len = 4;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(extensions); i++)
-		if (word_is(word, len, extensions[i].keyword))
-			extension = extensions[i].extension;
+	for (size_t i = 0; i < SMTP_KEYWORDS; i++)
+		if (text_is(word, len, smtp_keywords[i].word))
+			extension = smtp_keywords[i].extension;
 	c->offer.extensions |= extension;
 	if (extension == SMTP_EXT_AUTH)
 		parse_auth(c, at, end);
 	else if (extension == SMTP_EXT_SIZE && next_word(&at, end, &word, &len))
-		(void)word_number(word, len, &c->offer.size_max);
-	else if (word_is(word, len, "LIMITS"))
+		(void)text_number(word, len, &c->offer.size_max);
+	else if (text_is(word, len, "LIMITS"))
 		parse_limits(c, at, end);
 }
 

@@ -3,9 +3,9 @@
  * command.c: the grammar of SMTP commands (RFC 5321 section 4.1) and of the parameters of MAIL and
  * RCPT, as the server reads them and the client writes them (smtp.h).
  *
- * A parameter is a row of a table: its name, the extension that brings it, whether it bears a
- * value, and the function that reads it. A parameter given twice is refused, so that nobody can
- * hide one behind another.
+ * A parameter is a row of a table: its name, the extension that brings it, the function that reads its
+ * value, and where the value goes. A parameter given twice is refused, so that nobody can hide one
+ * behind another.
  */
 #include "base/smtp/smtp.h"
 
@@ -16,32 +16,38 @@
 #include "base/address.h"
 #include "base/codec.h"
 
-static const struct verb {
-	const char *name;
-	enum smtp_verb verb;
-} verbs[] = {
-    {"EHLO", SMTP_VERB_EHLO},
-    {"HELO", SMTP_VERB_HELO},
-    {"MAIL", SMTP_VERB_MAIL},
-    {"RCPT", SMTP_VERB_RCPT},
-    {"DATA", SMTP_VERB_DATA},
-    {"BDAT", SMTP_VERB_BDAT},
-    {"RSET", SMTP_VERB_RSET},
-    {"NOOP", SMTP_VERB_NOOP},
-    {"QUIT", SMTP_VERB_QUIT},
-    {"VRFY", SMTP_VERB_VRFY},
-    {"EXPN", SMTP_VERB_EXPN},
-    {"HELP", SMTP_VERB_HELP},
-    {"STARTTLS", SMTP_VERB_STARTTLS},
-    {"AUTH", SMTP_VERB_AUTH},
-    {"XFRANK", SMTP_VERB_XFRANK},
+static const char *const verbs[] = {
+    [SMTP_VERB_EHLO] = "EHLO",
+    [SMTP_VERB_HELO] = "HELO",
+    [SMTP_VERB_MAIL] = "MAIL",
+    [SMTP_VERB_RCPT] = "RCPT",
+    [SMTP_VERB_DATA] = "DATA",
+    [SMTP_VERB_BDAT] = "BDAT",
+    [SMTP_VERB_RSET] = "RSET",
+    [SMTP_VERB_NOOP] = "NOOP",
+    [SMTP_VERB_QUIT] = "QUIT",
+    [SMTP_VERB_VRFY] = "VRFY",
+    [SMTP_VERB_EXPN] = "EXPN",
+    [SMTP_VERB_HELP] = "HELP",
+    [SMTP_VERB_STARTTLS] = "STARTTLS",
+    [SMTP_VERB_AUTH] = "AUTH",
+    [SMTP_VERB_XFRANK] = "XFRANK",
 };
 
-static bool
-is_word(const char *s, size_t len, const char *word)
-{
-	return strlen(word) == len && strncasecmp(s, word, len) == 0;
-}
+const struct smtp_keyword smtp_keywords[] = {
+    {SMTP_EXT_PIPELINING, "PIPELINING"},
+    {SMTP_EXT_8BITMIME, "8BITMIME"},
+    {SMTP_EXT_SMTPUTF8, "SMTPUTF8"},
+    {SMTP_EXT_DSN, "DSN"},
+    {SMTP_EXT_CHUNKING, "CHUNKING"},
+    {SMTP_EXT_BINARYMIME, "BINARYMIME"},
+    {SMTP_EXT_ENHANCED, "ENHANCEDSTATUSCODES"},
+    {SMTP_EXT_REQUIRETLS, "REQUIRETLS"},
+    {SMTP_EXT_STARTTLS, "STARTTLS"},
+    {SMTP_EXT_XFRANK, "XFRANK"},
+    {SMTP_EXT_SIZE, "SIZE"},
+    {SMTP_EXT_AUTH, "AUTH"},
+};
 
 static bool
 is_blank(char c)
@@ -58,8 +64,8 @@ smtp_command_parse(const char *line, size_t len, struct smtp_command *ret)
 	while (verb < len && !is_blank(line[verb]))
 		verb++;
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (is_word(line, verb, verbs[i].name))
-			ret->verb = verbs[i].verb;
+		if (verbs[i] != NULL && text_is(line, verb, verbs[i]))
+			ret->verb = (enum smtp_verb)i;
 	while (verb < len && is_blank(line[verb]))
 		verb++;
 	while (len > verb && is_blank(line[len - 1]))
@@ -70,19 +76,24 @@ smtp_command_parse(const char *line, size_t len, struct smtp_command *ret)
 
 /* ---- parameters ---- */
 
-/* Reads a value into the parameters: 0, or the reply code to give. */
-typedef int parameter_read(void *params, const char *value, size_t len);
-
 struct parameter {
 	const char *name;
 	unsigned extension;
-	bool value;
-	parameter_read *read;
+	/* Reads a value into the parameters: 0, or the reply code to give. NULL: a flag, without a value. */
+	int (*read)(const struct parameter *p, void *params, const char *value, size_t len);
+	size_t at, size; /* of the member that holds it; what `read` knows itself is not told */
 };
+
+/* The parameter's member. */
+static void *
+member_of(const struct parameter *p, void *params)
+{
+	return (char *)params + p->at;
+}
 
 /* xtext that fits `to` and decodes to text without control characters. */
 static int
-read_xtext(char *to, size_t size, const char *value, size_t len)
+copy_xtext(char *to, size_t size, const char *value, size_t len)
 {
 	CLEANUP_BUF struct buf plain = BUF_INIT(size);
 	int r;
@@ -101,105 +112,71 @@ read_xtext(char *to, size_t size, const char *value, size_t len)
 }
 
 static int
-read_size(void *params, const char *value, size_t len)
+read_xtext(const struct parameter *p, void *params, const char *value, size_t len)
 {
-	struct smtp_mail_params *p = params;
+	return copy_xtext(member_of(p, params), p->size, value, len);
+}
 
-	/* RFC 1870 section 3: at most 20 digits. */
-	if (len == 0 || len > 20)
-		return 501;
-	for (size_t i = 0; i < len; i++) {
-		if (value[i] < '0' || value[i] > '9' ||
-		    __builtin_mul_overflow(p->size, 10, &p->size) ||
-		    __builtin_add_overflow(p->size, (uint64_t)(value[i] - '0'), &p->size))
-			return 501;
-	}
-	return 0;
+/* RFC 1870 section 3: at most 20 digits. */
+static int
+read_size(const struct parameter *p, void *params, const char *value, size_t len)
+{
+	return len <= 20 && text_number(value, len, member_of(p, params)) ? 0 : 501;
 }
 
 static int
-read_body(void *params, const char *value, size_t len)
+read_body(const struct parameter *p, void *params, const char *value, size_t len)
 {
-	struct smtp_mail_params *p = params;
+	static const char *const words[] = {[SMTP_BODY_7BIT] = "7BIT",
+	    [SMTP_BODY_8BITMIME] = "8BITMIME",
+	    [SMTP_BODY_BINARYMIME] = "BINARYMIME"};
 
-	if (is_word(value, len, "7BIT"))
-		p->body = SMTP_BODY_7BIT;
-	else if (is_word(value, len, "8BITMIME"))
-		p->body = SMTP_BODY_8BITMIME;
-	else if (is_word(value, len, "BINARYMIME"))
-		p->body = SMTP_BODY_BINARYMIME;
-	else
-		return 501;
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (words[i] != NULL && text_is(value, len, words[i])) {
+			((struct smtp_mail_params *)params)->body = (enum smtp_body)i;
+			return 0;
+		}
+	return 501;
 }
 
 static int
-read_smtputf8(void *params, const char *value, size_t len)
+read_ret(const struct parameter *p, void *params, const char *value, size_t len)
 {
-	((struct smtp_mail_params *)params)->smtputf8 = true;
-	return 0;
-}
+	struct smtp_mail_params *m = params;
 
-static int
-read_requiretls(void *params, const char *value, size_t len)
-{
-	((struct smtp_mail_params *)params)->requiretls = true;
-	return 0;
-}
-
-static int
-read_ret(void *params, const char *value, size_t len)
-{
-	struct smtp_mail_params *p = params;
-
-	if (is_word(value, len, "FULL"))
-		p->ret = SMTP_RET_FULL;
-	else if (is_word(value, len, "HDRS"))
-		p->ret = SMTP_RET_HDRS;
-	else
-		return 501;
-	return 0;
-}
-
-static int
-read_envid(void *params, const char *value, size_t len)
-{
-	struct smtp_mail_params *p = params;
-
-	return read_xtext(p->envid, sizeof(p->envid), value, len);
+	m->ret = text_is(value, len, "FULL") ? SMTP_RET_FULL : SMTP_RET_HDRS;
+	return m->ret == SMTP_RET_FULL || text_is(value, len, "HDRS") ? 0 : 501;
 }
 
 /* RFC 4954 section 5: a server takes it and may treat it as "<>", which is what Frank does: whoever
  * submits is known by other means. */
 static int
-read_auth(void *params, const char *value, size_t len)
+read_auth(const struct parameter *p, void *params, const char *value, size_t len)
 {
 	char ignored[512];
 
 	return len == 2 && memcmp(value, "<>", 2) == 0
 		   ? 0
-		   : read_xtext(ignored, sizeof(ignored), value, len);
+		   : copy_xtext(ignored, sizeof(ignored), value, len);
 }
 
 static int
-read_xid(void *params, const char *value, size_t len)
+read_xid(const struct parameter *p, void *params, const char *value, size_t len)
 {
-	struct smtp_mail_params *p = params;
-
-	if (len != sizeof(p->submission_id) - 1)
+	if (len != p->size - 1)
 		return 501;
 	for (size_t i = 0; i < len; i++)
 		if (strchr("0123456789abcdef", value[i]) == NULL || value[i] == '\0')
 			return 501;
-	memcpy(p->submission_id, value, len);
+	memcpy(member_of(p, params), value, len);
 	return 0;
 }
 
-/* Decodes xtext without control characters into `to`, which was zeroed. */
+/* Decodes xtext without control characters. */
 static int
-read_text(char *to, size_t size, const char *value, size_t len)
+read_text(const struct parameter *p, void *params, const char *value, size_t len)
 {
-	CLEANUP_BUF struct buf text = BUF_INIT(size - 1);
+	CLEANUP_BUF struct buf text = BUF_INIT(p->size - 1);
 	uint32_t point;
 	int r = xtext_decode(&text, value, len);
 	size_t n;
@@ -212,30 +189,7 @@ read_text(char *to, size_t size, const char *value, size_t len)
 			return 501;
 	}
 	if (text.len > 0)
-		memcpy(to, text.data, text.len);
-	return 0;
-}
-
-static int
-read_xname(void *params, const char *value, size_t len)
-{
-	struct smtp_mail_params *p = params;
-
-	return read_text(p->full_name, sizeof(p->full_name), value, len);
-}
-
-static int
-read_xaccount(void *params, const char *value, size_t len)
-{
-	struct smtp_mail_params *p = params;
-
-	return read_text(p->account, sizeof(p->account), value, len);
-}
-
-static int
-read_xcaller(void *params, const char *value, size_t len)
-{
-	((struct smtp_mail_params *)params)->caller = true;
+		memcpy(member_of(p, params), text.data, text.len); /* was zeroed */
 	return 0;
 }
 
@@ -253,15 +207,15 @@ static unsigned
 notify_bit(const char *s, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(notify_words); i++)
-		if (is_word(s, len, notify_words[i].word))
+		if (text_is(s, len, notify_words[i].word))
 			return notify_words[i].bit;
 	return 0;
 }
 
 static int
-read_notify(void *params, const char *value, size_t len)
+read_notify(const struct parameter *p, void *params, const char *value, size_t len)
 {
-	struct smtp_rcpt_params *p = params;
+	unsigned *notify = member_of(p, params);
 	const char *end = value + len;
 
 	for (const char *at = value; at <= end;) {
@@ -271,53 +225,57 @@ read_notify(void *params, const char *value, size_t len)
 
 		if (bit == 0)
 			return 501;
-		p->notify |= bit;
+		*notify |= bit;
 		at = stop + 1;
 	}
 	/* RFC 3461 section 4.1: NEVER stands alone. */
-	return (p->notify & SMTP_NOTIFY_NEVER) != 0 && p->notify != SMTP_NOTIFY_NEVER ? 501 : 0;
+	return (*notify & SMTP_NOTIFY_NEVER) != 0 && *notify != SMTP_NOTIFY_NEVER ? 501 : 0;
 }
 
 static int
-read_orcpt(void *params, const char *value, size_t len)
+read_orcpt(const struct parameter *p, void *params, const char *value, size_t len)
 {
-	struct smtp_rcpt_params *p = params;
 	const char *semicolon = memchr(value, ';', len);
-	char address[sizeof(p->orcpt)];
+	char address[sizeof(((struct smtp_rcpt_params *)NULL)->orcpt)], *to = member_of(p, params);
 	size_t type;
 	int code;
 
-	if (semicolon == NULL || semicolon == value || len >= sizeof(p->orcpt))
+	if (semicolon == NULL || semicolon == value || len >= p->size)
 		return 501;
 	type = (size_t)(semicolon - value);
 	for (size_t i = 0; i < type; i++)
 		if ((unsigned char)value[i] <= 0x20 || (unsigned char)value[i] >= 0x7f)
 			return 501;
-	code = read_xtext(address, sizeof(address), semicolon + 1, len - type - 1);
+	code = copy_xtext(address, sizeof(address), semicolon + 1, len - type - 1);
 	if (code != 0)
 		return code;
-	memcpy(p->orcpt, value, len);
-	p->orcpt[len] = '\0';
+	memcpy(to, value, len);
+	to[len] = '\0';
 	return 0;
 }
 
+#define MAIL(member) \
+	offsetof(struct smtp_mail_params, member), sizeof(((struct smtp_mail_params *)NULL)->member)
+#define RCPT(member) \
+	offsetof(struct smtp_rcpt_params, member), sizeof(((struct smtp_rcpt_params *)NULL)->member)
+
 static const struct parameter mail_parameters[] = {
-    {"SIZE", SMTP_EXT_SIZE, true, read_size},
-    {"BODY", SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME, true, read_body},
-    {"SMTPUTF8", SMTP_EXT_SMTPUTF8, false, read_smtputf8},
-    {"REQUIRETLS", SMTP_EXT_REQUIRETLS, false, read_requiretls},
-    {"RET", SMTP_EXT_DSN, true, read_ret},
-    {"ENVID", SMTP_EXT_DSN, true, read_envid},
-    {"AUTH", SMTP_EXT_AUTH, true, read_auth},
-    {"XID", SMTP_EXT_XFRANK, true, read_xid},
-    {"XNAME", SMTP_EXT_XFRANK, true, read_xname},
-    {"XACCOUNT", SMTP_EXT_XFRANK, true, read_xaccount},
-    {"XCALLER", SMTP_EXT_XFRANK, false, read_xcaller},
+    {"SIZE", SMTP_EXT_SIZE, read_size, MAIL(size)},
+    {"BODY", SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME, read_body},
+    {"SMTPUTF8", SMTP_EXT_SMTPUTF8, NULL, MAIL(smtputf8)},
+    {"REQUIRETLS", SMTP_EXT_REQUIRETLS, NULL, MAIL(requiretls)},
+    {"RET", SMTP_EXT_DSN, read_ret},
+    {"ENVID", SMTP_EXT_DSN, read_xtext, MAIL(envid)},
+    {"AUTH", SMTP_EXT_AUTH, read_auth},
+    {"XID", SMTP_EXT_XFRANK, read_xid, MAIL(submission_id)},
+    {"XNAME", SMTP_EXT_XFRANK, read_text, MAIL(full_name)},
+    {"XACCOUNT", SMTP_EXT_XFRANK, read_text, MAIL(account)},
+    {"XCALLER", SMTP_EXT_XFRANK, NULL, MAIL(caller)},
 };
 
 static const struct parameter rcpt_parameters[] = {
-    {"NOTIFY", SMTP_EXT_DSN, true, read_notify},
-    {"ORCPT", SMTP_EXT_DSN, true, read_orcpt},
+    {"NOTIFY", SMTP_EXT_DSN, read_notify, RCPT(notify)},
+    {"ORCPT", SMTP_EXT_DSN, read_orcpt, RCPT(orcpt)},
 };
 
 static int
@@ -326,23 +284,23 @@ read_parameter(const struct parameter *table, size_t rows, const char *s, size_t
 {
 	const char *equals = memchr(s, '=', len);
 	size_t name = equals == NULL ? len : (size_t)(equals - s);
-	int code;
 
 	for (size_t i = 0; i < rows; i++) {
 		const struct parameter *p = &table[i];
 
-		if (!is_word(s, name, p->name) || (p->extension & extensions) == 0)
+		if (!text_is(s, name, p->name) || (p->extension & extensions) == 0)
 			continue;
 		*ret_why = "Parameter given twice";
 		if ((*seen & 1U << i) != 0)
 			return 501;
 		*seen |= 1U << i;
 		*ret_why = "Bad parameter value";
-		if (p->value != (equals != NULL))
+		if ((p->read != NULL) != (equals != NULL))
 			return 501;
-		code = p->read(
-		    params, equals == NULL ? "" : equals + 1, equals == NULL ? 0 : len - name - 1);
-		return code;
+		if (p->read != NULL)
+			return p->read(p, params, equals + 1, len - name - 1);
+		*(bool *)member_of(p, params) = true;
+		return 0;
 	}
 	*ret_why = "Unsupported parameter";
 	return 555;

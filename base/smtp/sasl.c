@@ -14,7 +14,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
+
+#include "base/codec.h"
 
 static const struct {
 	enum sasl_mechanism mechanism;
@@ -41,8 +42,7 @@ enum sasl_mechanism
 sasl_mechanism_by_name(const char *name, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(mechanisms); i++)
-		if (strlen(mechanisms[i].name) == len &&
-		    strncasecmp(mechanisms[i].name, name, len) == 0)
+		if (text_is(name, len, mechanisms[i].name))
 			return mechanisms[i].mechanism;
 	return SASL_NONE;
 }

@@ -564,16 +564,13 @@ parse_bdat(const char *s, size_t len, uint64_t *ret_size, bool *ret_last)
 {
 	size_t i = 0;
 
-	*ret_size = 0;
-	for (; i < len && s[i] >= '0' && s[i] <= '9'; i++)
-		if (__builtin_mul_overflow(*ret_size, 10, ret_size) ||
-		    __builtin_add_overflow(*ret_size, (uint64_t)(s[i] - '0'), ret_size))
-			return false;
-	if (i == 0 || (i < len && s[i] != ' '))
+	while (i < len && s[i] != ' ')
+		i++;
+	if (!text_number(s, i, ret_size))
 		return false;
 	for (; i < len && s[i] == ' '; i++)
 		;
-	*ret_last = len - i == 4 && strncasecmp(s + i, "LAST", 4) == 0;
+	*ret_last = text_is(s + i, len - i, "LAST");
 	return i == len || *ret_last;
 }
 
@@ -677,32 +674,19 @@ extensions(const struct smtp_server *s)
 static void
 ehlo_reply(struct smtp_server *s)
 {
-	static const struct keyword {
-		unsigned extension;
-		const char *word;
-	} keywords[] = {
-	    {SMTP_EXT_PIPELINING, "PIPELINING"},
-	    {SMTP_EXT_8BITMIME, "8BITMIME"},
-	    {SMTP_EXT_SMTPUTF8, "SMTPUTF8"},
-	    {SMTP_EXT_DSN, "DSN"},
-	    {SMTP_EXT_CHUNKING, "CHUNKING"},
-	    {SMTP_EXT_BINARYMIME, "BINARYMIME"},
-	    {SMTP_EXT_ENHANCED, "ENHANCEDSTATUSCODES"},
-	    {SMTP_EXT_REQUIRETLS, "REQUIRETLS"},
-	    {SMTP_EXT_STARTTLS, "STARTTLS"},
-	    {SMTP_EXT_XFRANK, "XFRANK"},
-	};
 	CLEANUP_BUF struct buf text = BUF_INIT(4096);
 	unsigned offered = extensions(s);
 
 	(void)buf_append_str(&text, s->config.hostname);
-	for (size_t i = 0; i < ARRAY_SIZE(keywords); i++)
-		if ((offered & keywords[i].extension) != 0)
-			(void)buf_printf(&text, "\n%s", keywords[i].word);
-	if ((offered & SMTP_EXT_SIZE) != 0)
-		(void)buf_printf(&text, "\nSIZE %llu", (unsigned long long)s->size_offered);
-	if ((offered & SMTP_EXT_AUTH) != 0)
-		(void)buf_printf(&text, "\nAUTH %s", s->config.auth_mechanisms);
+	for (size_t i = 0; i < SMTP_KEYWORDS; i++) {
+		if ((offered & smtp_keywords[i].extension) == 0)
+			continue;
+		(void)buf_printf(&text, "\n%s", smtp_keywords[i].word);
+		if (smtp_keywords[i].extension == SMTP_EXT_SIZE)
+			(void)buf_printf(&text, " %llu", (unsigned long long)s->size_offered);
+		else if (smtp_keywords[i].extension == SMTP_EXT_AUTH)
+			(void)buf_printf(&text, " %s", s->config.auth_mechanisms);
+	}
 	if (text.failed)
 		s->out.failed = true;
 	reply(s, 250, NULL, buf_str(&text));
@@ -1108,15 +1092,15 @@ command_xfrank(struct smtp_server *s, const char *argument, size_t len)
 		reply_bad(s, 500, "5.5.1", "Command not recognized");
 		return;
 	}
-	if (len == 4 && strncasecmp(argument, "LIST", len) == 0) {
+	if (text_is(argument, len, "LIST")) {
 		xfrank_list(s);
 		return;
 	}
-	if (len == 5 && strncasecmp(argument, "FLUSH", len) == 0) {
+	if (text_is(argument, len, "FLUSH")) {
 		xfrank_flush(s);
 		return;
 	}
-	if (len == 7 && strncasecmp(argument, "ALIASES", len) == 0) {
+	if (text_is(argument, len, "ALIASES")) {
 		xfrank_aliases(s);
 		return;
 	}

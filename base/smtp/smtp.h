@@ -198,6 +198,13 @@ enum smtp_extension {
 	SMTP_EXT_BINARYMIME = 1 << 11,
 };
 
+/* Their keywords in the reply to EHLO, in the order in which our server lists them. */
+enum { SMTP_KEYWORDS = 12 };
+extern const struct smtp_keyword {
+	enum smtp_extension extension;
+	const char *word;
+} smtp_keywords[SMTP_KEYWORDS];
+
 /*
  * Parses the argument of MAIL ("FROM:<path> params") or RCPT ("TO:<path> params"); a path that is an address
  * may stand without its angle brackets. The address is written to
