@@ -15,14 +15,14 @@
 int
 main(int argc, char **argv)
 {
-	static struct keeper keeper;
+	struct keeper *keeper = NULL;
 	int r = seal_init();
 
-	if (r == 0)
-		r = keeper_init(&keeper, &file_ops_system);
+	if (r == 0 && (keeper = keeper_new(&file_ops_system)) == NULL)
+		r = -errno;
 	if (r < 0) {
 		(void)fprintf(stderr, "frank-keeper: libcrypto cannot be used: %s\n", strerror(-r));
 		return EX_OSERR;
 	}
-	return role_main(&keeper_role, &keeper, argc, argv);
+	return role_main(&keeper_role, keeper, argc, argv);
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 enum { CERTIFICATE_MAX = 16 * 1024 };
 
 static void
@@ -258,12 +260,6 @@ const char *
 account_conf_login(const struct account_conf *c)
 {
 	return c->auth_user != NULL ? c->auth_user : c->mailbox != NULL ? c->mailbox : "";
-}
-
-bool
-text_same(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 static bool

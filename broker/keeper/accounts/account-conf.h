@@ -82,7 +82,4 @@ const char *account_conf_login(const struct account_conf *c);
 bool account_conf_same(
     const struct vault *v, const struct account_conf *a, const struct account_conf *b);
 
-/* Equal strings, NULL being equal to NULL alone. */
-bool text_same(const char *a, const char *b);
-
 #endif

@@ -20,6 +20,7 @@
 #include "base/address.h"
 #include "base/issuer.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "broker/keeper/accounts/derive.h"
 
 enum { VIEW_MAX = 3000 };
@@ -84,7 +85,7 @@ account_free(struct account *a)
 		(void)machine_free(a->machine);
 		(void)store_account_free(a->file);
 		(void)account_conf_free(a->conf);
-		free(a->told);
+		free(a->logged);
 		free(a->endpoint);
 		free(a);
 	}
@@ -306,13 +307,6 @@ account_reload(struct account *a, struct store *s)
 }
 
 static int
-put_text(const char *from, char **to)
-{
-	*to = from == NULL ? NULL : strdup(from);
-	return from != NULL && *to == NULL ? -ENOMEM : 0;
-}
-
-static int
 put_secret(const struct account *a, const struct sealed *from, struct secret **to)
 {
 	*to = vault_open(a->vault, from);
@@ -329,15 +323,16 @@ fill(const struct account *a, struct credential *c)
 	    put_secret(a, r->password, &c->password) < 0 ||
 	    put_secret(a, r->signing_key, &c->signing_key) < 0 ||
 	    put_secret(a, r->invitation, &c->invitation) < 0 ||
-	    put_text(r->client_secret_id, &c->client_secret_id) < 0 ||
-	    put_text(r->client_secret_server, &c->client_secret_server) < 0 ||
-	    put_text(r->signing_key_id, &c->signing_key_id) < 0 ||
-	    put_text(r->issuer, &c->issuer) < 0 ||
-	    put_text(r->token_endpoint, &c->token_endpoint) < 0 ||
-	    put_text(r->client_id, &c->client_id) < 0 || put_text(r->mailbox, &c->mailbox) < 0 ||
-	    put_text(r->auth_user, &c->auth_user) < 0 || put_text(r->identity, &c->identity) < 0 ||
-	    put_text(r->password_user, &c->password_user) < 0 ||
-	    put_text(r->password_host, &c->password_host) < 0)
+	    text_copy(r->client_secret_id, &c->client_secret_id) < 0 ||
+	    text_copy(r->client_secret_server, &c->client_secret_server) < 0 ||
+	    text_copy(r->signing_key_id, &c->signing_key_id) < 0 ||
+	    text_copy(r->issuer, &c->issuer) < 0 ||
+	    text_copy(r->token_endpoint, &c->token_endpoint) < 0 ||
+	    text_copy(r->client_id, &c->client_id) < 0 || text_copy(r->mailbox, &c->mailbox) < 0 ||
+	    text_copy(r->auth_user, &c->auth_user) < 0 ||
+	    text_copy(r->identity, &c->identity) < 0 ||
+	    text_copy(r->password_user, &c->password_user) < 0 ||
+	    text_copy(r->password_host, &c->password_host) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -694,11 +689,11 @@ account_adopt(struct account *a, const struct machine_answer *answer, const char
 
 	if (a->file == NULL)
 		return -ENOKEY;
-	if (put_text(identity, &fresh.identity) < 0 || put_text(issuer, &fresh.issuer) < 0 ||
-	    put_text(token_endpoint, &fresh.token_endpoint) < 0 ||
-	    put_text(a->conf->client_id, &fresh.client_id) < 0 ||
-	    put_text(a->conf->mailbox, &fresh.mailbox) < 0 ||
-	    put_text(a->conf->auth_user, &fresh.auth_user) < 0)
+	if (text_copy(identity, &fresh.identity) < 0 || text_copy(issuer, &fresh.issuer) < 0 ||
+	    text_copy(token_endpoint, &fresh.token_endpoint) < 0 ||
+	    text_copy(a->conf->client_id, &fresh.client_id) < 0 ||
+	    text_copy(a->conf->mailbox, &fresh.mailbox) < 0 ||
+	    text_copy(a->conf->auth_user, &fresh.auth_user) < 0)
 		e = -ENOMEM;
 	else
 		e = machine_adopt(a->machine, now_of(a), answer);
@@ -733,9 +728,9 @@ set_password(struct account *a, struct sealed *sealed)
 	int e;
 
 	r->password_user = r->password_host = NULL;
-	e = put_text(account_conf_login(a->conf), &r->password_user);
+	e = text_copy(account_conf_login(a->conf), &r->password_user);
 	if (e == 0)
-		e = put_text(a->conf->host, &r->password_host);
+		e = text_copy(a->conf->host, &r->password_host);
 	r->password = sealed;
 	if (e == 0)
 		e = account_write(a);
@@ -765,11 +760,11 @@ set_client(struct account *a, struct sealed **place, struct sealed *sealed, cons
 	int e;
 
 	r->client_secret_id = r->client_secret_server = r->signing_key_id = NULL;
-	e = put_text(a->conf->client_id, &r->client_secret_id);
+	e = text_copy(a->conf->client_id, &r->client_secret_id);
 	if (e == 0)
-		e = put_text(account_conf_server(a->conf), &r->client_secret_server);
+		e = text_copy(account_conf_server(a->conf), &r->client_secret_server);
 	if (e == 0)
-		e = put_text(key_id, &r->signing_key_id);
+		e = text_copy(key_id, &r->signing_key_id);
 	*place = sealed;
 	if (e == 0)
 		e = account_write(a);

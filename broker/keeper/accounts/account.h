@@ -8,6 +8,8 @@
 #ifndef FRANK_BROKER_KEEPER_ACCOUNTS_ACCOUNT_H
 #define FRANK_BROKER_KEEPER_ACCOUNTS_ACCOUNT_H
 
+#include <sys/queue.h>
+
 #include "broker/keeper/accounts/account-conf.h"
 #include "broker/keeper/accounts/machine.h"
 #include "tokenstore/store.h"
@@ -25,6 +27,7 @@ struct account_record {
 };
 
 struct account;
+struct event;
 
 struct account_ops {
 	/* The machine wants its refresh token sent; the answer goes to machine_answer. */
@@ -56,11 +59,14 @@ struct account {
 	    *endpoint; /* the token endpoint that the issuer's metadata names, once it was needed */
 	int64_t given; /* when a person last gave a credential; 0: not since this role began */
 
-	/* the role's */
-	bool lent, state_due, listed;
-	char *told; /* the last state that the queue was told, with its text */
-	void *timer;
-	struct account *next_retired;
+	/* accounts.c */
+	bool listed; /* in the configuration */
+	struct event *timer;
+	LIST_ENTRY(account) unlisted;
+	bool leased; /* lease.c: to the transports */
+	/* report.c */
+	bool report_due; /* queue does not know yet how it stands */
+	char *logged;    /* its last state in the log, with the text */
 };
 
 /* Takes `conf`. NULL when memory is out (then `conf` is freed). Nothing is read yet. */

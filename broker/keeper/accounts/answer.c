@@ -18,6 +18,19 @@ put_plain(struct buf *ret, const char *text, size_t max)
 	(void)text_plain(ret, text, strlen(text), max);
 }
 
+struct answer_facts
+answer_facts_of(const struct fetch_answer *a)
+{
+	struct answer_facts f = {.fault = a->fault, .local = a->local};
+
+	if (a->message != NULL) {
+		f.error = message_str(a->message, F_OAUTH_ERROR);
+		f.text = message_str(a->message, F_TEXT);
+		f.status = message_u64(a->message, F_HTTP_STATUS, 0);
+	}
+	return f;
+}
+
 void
 answer_words(const struct answer_facts *f, struct buf *ret)
 {

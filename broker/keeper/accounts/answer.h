@@ -12,7 +12,16 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "broker/ipc/message.h"
 #include "diagnosis/diagnosis.h"
+
+/* What became of a request to an authorization server (fetch-request.h). Borrowed. */
+struct fetch_answer {
+	const struct message *message; /* the fetch role's; NULL: none came */
+	const char *fault;             /* why there is no usable answer; NULL where there is one */
+	bool local; /* ... which is that a key or file of our own cannot be used */
+	bool sent;  /* the request may have reached the server */
+};
 
 enum answer_class {
 	ANSWER_GOOD,
@@ -36,6 +45,9 @@ struct answer_verdict {
 	 * `whole_client` counts with ANSWER_CLIENT alone. */
 	struct diagnosis d;
 };
+
+/* The facts of an answer; strings are borrowed from it. */
+struct answer_facts answer_facts_of(const struct fetch_answer *a);
 
 /*
  * Judges an answer. `whose` is what is known of the account (account, provider, grant, auth_user, host

@@ -1,100 +1,137 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * lease.c: those who wait for a credential, and what the roles that take mail out (send, post) get.
- *
- * They get a credential for an account that queue has lent to it, and no other. Whoever waits is known to the machine by a
- * number; here stands who that is.
+ * lease.c: see lease.h. The token machine knows those who wait by a number; who that is stands here.
  */
-#include "broker/keeper/keeper.h"
+#include "broker/keeper/accounts/lease.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/log.h"
 
-int
-keeper_wait(struct keeper *k, struct account *a, struct client *client, enum role_id carrier,
-    uint64_t send_id, const char *service, uint64_t min_valid, uint64_t rejected)
+struct waiter {
+	LIST_ENTRY(waiter) entry;
+	uint64_t number;         /* as the machine knows it */
+	struct account *account; /* borrowed */
+	lease_decided *decided;
+	void *who;
+	/* of a transport (`who` is NULL) */
+	enum role_id transport;
+	uint64_t id; /* of CREDENTIAL_GET */
+};
+
+struct leases {
+	struct role *role;
+	struct accounts *accounts;
+	LIST_HEAD(, waiter) waiters;
+	uint64_t last_number;
+};
+
+static void
+waiter_free(struct waiter *w)
 {
+	LIST_REMOVE(w, entry);
+	free(w);
+}
+
+/* ---- who waits ---- */
+
+/* `as` says who waits. */
+static int
+wait_as(struct leases *l, const struct waiter *as, uint64_t min_valid, uint64_t rejected)
+{
+	struct account *a = as->account;
 	struct waiter *w = calloc(1, sizeof(*w));
 	int r;
 
 	if (w == NULL)
 		return -ENOMEM;
-	*w = (struct waiter){.next = k->waiters,
-	    .id = ++k->last_waiter,
-	    .account = a,
-	    .client = client,
-	    .carrier = carrier,
-	    .send_id = send_id};
-	w->service = service == NULL ? NULL : strdup(service);
+	*w = *as;
+	w->number = ++l->last_number;
+	LIST_INSERT_HEAD(&l->waiters, w, entry);
 	if (min_valid < a->conf->min_valid)
 		min_valid = a->conf->min_valid;
-	k->waiters = w;
-	r = machine_want(a->machine, keeper_now(k), w->id, min_valid, rejected);
-	if (r < 0) {
-		k->waiters = w->next;
-		free(w->service);
-		free(w);
-		return r;
-	}
-	keeper_run(k, a);
-	return 0;
+	r = machine_want(a->machine, accounts_now(l->accounts), w->number, min_valid, rejected);
+	if (r < 0)
+		waiter_free(w);
+	else
+		accounts_run(l->accounts, a);
+	return r;
 }
 
-static struct waiter *
-take_waiter(struct keeper *k, uint64_t id)
+int
+lease_wait(struct leases *l, struct account *a, lease_decided *decided, void *waiter,
+    uint64_t min_valid, uint64_t rejected)
 {
-	for (struct waiter **p = &k->waiters; *p != NULL; p = &(*p)->next)
-		if ((*p)->id == id) {
-			struct waiter *w = *p;
+	const struct waiter as = {.account = a, .decided = decided, .who = waiter};
 
-			*p = w->next;
-			return w;
-		}
-	return NULL;
-}
-
-void
-keeper_forget(struct keeper *k, const struct client *client, enum role_id carrier)
-{
-	struct waiter **p = &k->waiters;
-
-	while (*p != NULL) {
-		struct waiter *w = *p;
-
-		if (w->client != client || (client == NULL && w->carrier != carrier)) {
-			p = &w->next;
-			continue;
-		}
-		*p = w->next;
-		machine_forget(w->account->machine, w->id);
-		free(w->service);
-		free(w);
-	}
+	return wait_as(l, &as, min_valid, rejected);
 }
 
 static void
-audit_send(const struct account *a, enum role_id carrier, const char *outcome)
+forget(struct leases *l, const void *who, enum role_id transport)
+{
+	struct waiter *w, *next;
+
+	for (w = LIST_FIRST(&l->waiters); w != NULL; w = next) {
+		next = LIST_NEXT(w, entry);
+		if (w->who != who || (who == NULL && w->transport != transport))
+			continue;
+		machine_forget(w->account->machine, w->number);
+		waiter_free(w);
+	}
+}
+
+void
+lease_forget(struct leases *l, const void *waiter)
+{
+	forget(l, waiter, ROLE_CLIENT);
+}
+
+void
+lease_forget_transport(struct leases *l, enum role_id transport)
+{
+	forget(l, NULL, transport);
+}
+
+void
+lease_refuse(struct leases *l, struct account *a)
+{
+	struct waiter *w, *next;
+
+	for (w = LIST_FIRST(&l->waiters); w != NULL; w = next) {
+		next = LIST_NEXT(w, entry);
+		if (w->account != a)
+			continue;
+		machine_forget(a->machine, w->number);
+		lease_decide(l, a, w->number, false);
+	}
+}
+
+/* ---- the transports ---- */
+
+static void
+audit(const struct account *a, enum role_id transport, const char *outcome)
 {
 	log_line(LOG_LEVEL_INFO, "A credential was asked for.",
-	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_ROLE, role_name(carrier)},
+	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_ROLE, role_name(transport)},
 		{LOG_OUTCOME, outcome}));
 }
 
 static void
-answer(struct keeper *k, enum role_id carrier, struct message *m)
+answer(const struct leases *l, enum role_id transport, struct message *m)
 {
-	struct channel *c = role_peer(k->role, carrier);
+	struct channel *c = role_peer(l->role, transport);
 
 	if (c == NULL)
 		(void)message_free(m);
 	else if (channel_send(c, m, -1) < 0)
-		log_error("An answer does not reach the %s role.", role_name(carrier));
+		log_error("An answer does not reach the %s role.", role_name(transport));
 }
 
 static void
-fail_credential(struct keeper *k, enum role_id carrier, uint64_t id, const char *name,
+fail_credential(const struct leases *l, enum role_id transport, uint64_t id, const char *name,
     const char *state, const char *error, int64_t until)
 {
 	struct message *m = message_new(M_CREDENTIAL_FAILED);
@@ -105,28 +142,29 @@ fail_credential(struct keeper *k, enum role_id carrier, uint64_t id, const char 
 	message_put_str(m, F_ERROR, error);
 	if (until > 0)
 		message_put_u64(m, F_UNTIL, (uint64_t)until);
-	answer(k, carrier, m);
+	answer(l, transport, m);
 }
 
 /* "unreachable" where the account stands well and a token merely cannot be had now. */
 static void
-refuse_credential(struct keeper *k, const struct account *a, enum role_id carrier, uint64_t id)
+refuse_credential(
+    const struct leases *l, const struct account *a, enum role_id transport, uint64_t id)
 {
 	struct account_view v;
 
 	account_view(a, &v);
-	fail_credential(k, carrier, id, a->conf->name, v.usable ? "unreachable" : v.state,
+	fail_credential(l, transport, id, a->conf->name, v.usable ? "unreachable" : v.state,
 	    *v.words != '\0' ? v.words
 	    : v.text.len > 0 ? buf_str(&v.text)
 			     : "No access token can be had at the moment.",
 	    v.until);
-	audit_send(a, carrier, v.state);
+	audit(a, transport, v.state);
 	account_view_clear(&v);
 }
 
 static void
-give_credential(struct keeper *k, const struct account *a, enum role_id carrier, uint64_t id,
-    const char *kind, const struct secret *s, int64_t until)
+give_credential(const struct leases *l, const struct account *a, enum role_id transport,
+    uint64_t id, const char *kind, const struct secret *s, int64_t until)
 {
 	struct message *m = message_new(M_CREDENTIAL);
 
@@ -138,71 +176,125 @@ give_credential(struct keeper *k, const struct account *a, enum role_id carrier,
 	message_put_secret(m, F_SECRET, s);
 	if (until > 0)
 		message_put_u64(m, F_UNTIL, (uint64_t)until);
-	answer(k, carrier, m);
-	audit_send(a, carrier, kind);
+	answer(l, transport, m);
+	audit(a, transport, kind);
+}
+
+static void
+give_token(const struct leases *l, const struct account *a, enum role_id transport, uint64_t id)
+{
+	CLEANUP_SECRET struct secret *s = machine_access_token(a->machine);
+
+	if (s != NULL)
+		give_credential(l, a, transport, id, "token", s,
+		    machine_expires_at(a->machine, accounts_now(l->accounts)));
+	else
+		fail_credential(
+		    l, transport, id, a->conf->name, "unreachable", "Memory ran out.", 0);
 }
 
 void
-keeper_decide(void *arg, struct account *a, uint64_t waiter, bool granted)
+lease_decide(struct leases *l, struct account *a, uint64_t number, bool granted)
 {
-	struct keeper *k = arg;
-	struct waiter *w = take_waiter(k, waiter);
+	struct waiter *w, was;
 
+	LIST_FOREACH (w, &l->waiters, entry)
+		if (w->number == number)
+			break;
 	if (w == NULL)
 		return;
-	if (w->client != NULL) {
-		client_decide(k, w, granted);
-	} else if (granted) {
-		CLEANUP_SECRET struct secret *s = machine_access_token(a->machine);
-
-		if (s != NULL)
-			give_credential(k, a, w->carrier, w->send_id, "token", s,
-			    machine_expires_at(a->machine, keeper_now(k)));
-		else
-			fail_credential(k, w->carrier, w->send_id, a->conf->name, "unreachable",
-			    "Memory ran out.", 0);
-	} else {
-		refuse_credential(k, a, w->carrier, w->send_id);
-	}
-	free(w->service);
-	free(w);
+	was = *w;
+	waiter_free(w);
+	if (was.who != NULL)
+		was.decided(was.who, a, granted);
+	else if (granted)
+		give_token(l, a, was.transport, was.id);
+	else
+		refuse_credential(l, a, was.transport, was.id);
 }
 
-void
-lending_get(struct keeper *k, enum role_id carrier, const struct message *m)
+static void
+give(struct leases *l, struct account *a, enum role_id transport, const struct message *m)
 {
-	const char *name = message_str(m, F_ACCOUNT);
-	struct account *a = keeper_find(k, name);
 	uint64_t id = message_u64(m, F_ID, 0);
+	const struct waiter as = {.account = a, .transport = transport, .id = id};
 	CLEANUP_SECRET struct secret *s = NULL;
 
-	/* queue lends an account before it hands over a job: its word may wait in its channel. */
-	if (a != NULL && !a->lent && role_peer(k->role, ROLE_QUEUE) != NULL)
-		channel_poll(role_peer(k->role, ROLE_QUEUE));
-	a = keeper_find(k, name);
-	if (a == NULL || !a->lent) {
-		log_line(LOG_LEVEL_WARNING, "A role asks for an account that is not lent to it.",
-		    LOG_PAIRS({LOG_ACCOUNT, name}, {LOG_ROLE, role_name(carrier)},
-			{LOG_OUTCOME, "refused"}));
-		fail_credential(k, carrier, id, name, "configuration",
-		    "This account is not lent for sending.", 0);
-		return;
-	}
 	switch (account_credential(a)) {
 	case CREDENTIAL_NONE:
-		give_credential(k, a, carrier, id, "none", NULL, 0);
+		give_credential(l, a, transport, id, "none", NULL, 0);
 		break;
 	case CREDENTIAL_PASSWORD:
 		s = account_password(a);
 		if (s != NULL)
-			give_credential(k, a, carrier, id, "password", s, 0);
+			give_credential(l, a, transport, id, "password", s, 0);
 		else
-			refuse_credential(k, a, carrier, id);
+			refuse_credential(l, a, transport, id);
 		break;
 	case CREDENTIAL_TOKEN:
-		if (keeper_wait(k, a, NULL, carrier, id, NULL, message_u64(m, F_MIN_VALID, 0),
-			message_u64(m, F_REJECTED, 0)) < 0)
-			fail_credential(k, carrier, id, name, "unreachable",
+		if (wait_as(l, &as, message_u64(m, F_MIN_VALID, 0), message_u64(m, F_REJECTED, 0)) <
+		    0)
+			fail_credential(l, transport, id, a->conf->name, "unreachable",
 			    "Too many wait for a token of this account.", 0);
 	}
+}
+
+void
+lease_get(struct leases *l, enum role_id transport, const struct message *m)
+{
+	const char *name = message_str(m, F_ACCOUNT);
+	struct account *a = accounts_find(l->accounts, name);
+
+	/* Queue leases an account before it sends a job, but that message may still be unread. Read
+	 * the channel first. */
+	if (a != NULL && !a->leased && role_peer(l->role, ROLE_QUEUE) != NULL) {
+		channel_poll(role_peer(l->role, ROLE_QUEUE));
+		a = accounts_find(l->accounts, name);
+	}
+	if (a != NULL && a->leased) {
+		give(l, a, transport, m);
+		return;
+	}
+	log_line(LOG_LEVEL_WARNING, "A role asks for an account that is not leased to it.",
+	    LOG_PAIRS(
+		{LOG_ACCOUNT, name}, {LOG_ROLE, role_name(transport)}, {LOG_OUTCOME, "refused"}));
+	fail_credential(l, transport, message_u64(m, F_ID, 0), name, "configuration",
+	    "This account is not leased for sending.", 0);
+}
+
+void
+lease_set(struct leases *l, const struct message *m)
+{
+	struct account *a = accounts_find(l->accounts, message_str(m, F_ACCOUNT));
+
+	if (a != NULL)
+		a->leased = message_u64(m, F_WANTED, 0) != 0;
+}
+
+void
+lease_end_all(struct leases *l)
+{
+	for (size_t i = 0; i < accounts_count(l->accounts); i++)
+		accounts_at(l->accounts, i)->leased = false;
+}
+
+struct leases *
+leases_new(struct role *role, struct accounts *accounts)
+{
+	struct leases *l = calloc(1, sizeof(*l));
+
+	if (l != NULL)
+		*l = (struct leases){.role = role, .accounts = accounts};
+	return l;
+}
+
+struct leases *
+leases_free(struct leases *l)
+{
+	if (l == NULL)
+		return NULL;
+	while (!LIST_EMPTY(&l->waiters))
+		waiter_free(LIST_FIRST(&l->waiters));
+	free(l);
+	return NULL;
 }

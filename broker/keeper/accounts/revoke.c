@@ -1,46 +1,41 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/*
- * revoke.c: a grant given back (RFC 7009): the refresh token is revoked at the server, and only when
- * the server has said so it is forgotten here. FLAGS 1 forgets without asking anybody.
- *
- *     ACCOUNT_REVOKE ─▶ (DISCOVER) ─▶ REVOKE_REQUEST ─▶ wiped ─▶ KEEPER_DONE
- *
- * Many servers have no such endpoint: that is said, with what a person can do there.
- */
-#include "broker/keeper/keeper.h"
+/* revoke.c: see revoke.h. Many servers have no such endpoint: a person is told what to do there. */
+#include "broker/keeper/accounts/revoke.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "base/text.h"
 
 enum { TEXT_MAX = 1500 };
 
 struct revocation {
-	struct revocation *next;
-	struct keeper *keeper;
+	LIST_ENTRY(revocation) entry;
+	struct revocations *all;
 	struct account *account; /* borrowed */
 	struct client *client;   /* NULL: gone */
 	uint64_t conf_serial, generation;
 	char *endpoint;
 };
 
+struct revocations {
+	struct accounts *accounts;
+	struct fetch_requests *fetch;
+	struct token_requests *requests;
+	LIST_HEAD(, revocation) list;
+};
+
 static void
 revocation_free(struct revocation *r)
 {
-	struct keeper *k = r->keeper;
-
-	for (struct revocation **p = &k->revocations; *p != NULL; p = &(*p)->next)
-		if (*p == r) {
-			*p = r->next;
-			break;
-		}
-	requests_cancel(k, r);
-	prepare_cancel(k, r);
+	LIST_REMOVE(r, entry);
+	token_request_cancel(r->all->requests, r);
 	account_pause(r->account, false);
-	keeper_run(k, r->account);
+	accounts_run(r->all->accounts, r->account);
 	free(r->endpoint);
 	free(r);
 }
@@ -87,13 +82,13 @@ holds_something(const struct account *a)
 }
 
 static void
-forget(struct keeper *k, struct client *c, struct account *a)
+forget(struct revocations *rs, struct client *c, struct account *a)
 {
 	bool person = account_conf_needs_person(a->conf), held = holds_something(a);
 	struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX);
 	int e = account_forget(a, !person);
 
-	keeper_run(k, a);
+	accounts_run(rs->accounts, a);
 	log_line(LOG_LEVEL_NOTICE, "What the store holds for an account is to be forgotten.",
 	    LOG_PAIRS(
 		{LOG_ACCOUNT, a->conf->name}, {LOG_OUTCOME, e == 0 ? "forgotten" : "failed"}));
@@ -113,21 +108,15 @@ forget(struct keeper *k, struct client *c, struct account *a)
 /* ---- at the server ---- */
 
 static void
-revoked(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
-    bool sent)
+revoked(void *arg, uint64_t tag, const struct fetch_answer *answer)
 {
 	struct revocation *r = arg;
 	struct account *a = r->account;
 	struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX), next CLEANUP_BUF = BUF_INIT(TEXT_MAX);
-	struct answer_facts f = {.fault = fault};
+	struct answer_facts f = answer_facts_of(answer);
 	bool same = r->generation == machine_generation(a->machine);
 	int e;
 
-	if (m != NULL)
-		f = (struct answer_facts){.fault = message_str(m, F_FAULT),
-		    .error = message_str(m, F_OAUTH_ERROR),
-		    .text = message_str(m, F_TEXT),
-		    .status = message_u64(m, F_HTTP_STATUS, 0)};
 	if (f.fault != NULL || f.error != NULL) {
 		answer_words(&f, &text);
 		(void)buf_append_str(&text, " Nothing was forgotten.");
@@ -140,7 +129,7 @@ revoked(void *arg, uint64_t tag, struct keeper *k, const struct message *m, cons
 	}
 	/* a newer sign-in since then is not what was revoked */
 	e = same ? account_forget(a, false) : 0;
-	keeper_run(k, a);
+	accounts_run(r->all->accounts, a);
 	if (e < 0) {
 		(void)buf_append_str(&text, "The server has revoked it. ");
 		say_not_forgotten(e, &text);
@@ -154,31 +143,28 @@ revoked(void *arg, uint64_t tag, struct keeper *k, const struct message *m, cons
 		   "what is stored for it now is kept.");
 }
 
-static void
-prepared(void *arg, uint64_t tag, struct keeper *k, const char *fault, bool local)
+static const char *
+put_token(void *arg, uint64_t tag, struct message *m)
 {
-	static const char hint[] = "refresh_token";
-	struct revocation *r = arg;
+	const struct revocation *r = arg;
 	CLEANUP_SECRET struct secret *token = machine_refresh_token(r->account->machine);
-	uint64_t id = request_id(k);
-	const char *why = NULL;
-	struct message *m = NULL;
 
 	if (r->conf_serial != r->account->conf_serial)
-		fault = "the account's configuration changed meanwhile";
-	if (fault == NULL && token != NULL)
-		m = token_request_new(k, r->account, M_REVOKE_REQUEST, id, r->endpoint, &why);
-	if (m == NULL) {
-		finish(r, EX_TEMPFAIL,
-		    fault != NULL ? fault
-		    : why != NULL ? why
-				  : "There is no refresh token any more.",
-		    NULL, NULL);
-		return;
-	}
+		return "the account's configuration changed meanwhile";
+	if (token == NULL)
+		return "there is no refresh token any more";
 	token_request_put(m, "token", secret_bytes(token), secret_len(token));
-	token_request_put(m, "token_type_hint", hint, strlen(hint));
-	request_start(k, id, m, revoked, r, 0);
+	token_request_put_text(m, "token_type_hint", "refresh_token");
+	return NULL;
+}
+
+static void
+ask_server(struct revocation *r)
+{
+	static const struct token_request_ops ops = {.fill = put_token, .done = revoked};
+
+	token_request_start(
+	    r->all->requests, r->account, M_REVOKE_REQUEST, r->endpoint, &ops, r, 0);
 }
 
 static void
@@ -199,65 +185,47 @@ say_no_endpoint(struct revocation *r)
 }
 
 static void
-discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
-    bool sent)
+discovered(void *arg, uint64_t tag, const struct fetch_answer *answer)
 {
 	struct revocation *r = arg;
-	const char *endpoint;
+	const char *endpoint =
+	    answer->message == NULL ? NULL : message_str(answer->message, F_REVOCATION_ENDPOINT);
+	struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX);
 
-	if (m == NULL || message_has(m, F_FAULT)) {
-		struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX);
-
+	if (answer->fault != NULL) {
 		(void)buf_printf(&text,
 		    "The provider's metadata could not be read: %s. Nothing was forgotten.",
-		    m == NULL ? fault : message_str(m, F_FAULT));
+		    answer->fault);
 		finish(r, EX_TEMPFAIL, buf_str(&text),
-		    "Try again later, or set "
-		    "revocation-endpoint.",
-		    NULL);
-		return;
-	}
-	endpoint = message_str(m, F_REVOCATION_ENDPOINT);
-	if (endpoint == NULL) {
+		    "Try again later, or set revocation-endpoint.", NULL);
+	} else if (endpoint == NULL) {
 		say_no_endpoint(r);
-		return;
-	}
-	r->endpoint = strdup(endpoint);
-	if (r->endpoint == NULL) {
+	} else if (text_copy(endpoint, &r->endpoint) < 0) {
 		finish(r, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
-		return;
+	} else {
+		ask_server(r);
 	}
-	prepare(k, r->account, prepared, r, 0);
 }
 
 static void
-ask(struct revocation *r)
+begin(struct revocation *r)
 {
 	const struct account_conf *c = r->account->conf;
-	struct keeper *k = r->keeper;
-	struct message *m;
-	uint64_t id;
 
-	if (r->endpoint != NULL) {
-		prepare(k, r->account, prepared, r, 0);
-		return;
-	}
-	if (c->issuer == NULL) {
+	if (r->endpoint != NULL)
+		ask_server(r);
+	else if (c->issuer == NULL)
 		say_no_endpoint(r);
-		return;
-	}
-	id = request_id(k);
-	m = message_new(M_DISCOVER);
-	message_put_u64(m, F_ID, id);
-	message_put_str(m, F_ACCOUNT, c->name);
-	message_put_str(m, F_ISSUER, c->issuer);
-	request_start(k, id, m, discovered, r, 0);
+	else
+		fetch_request_discover(r->all->fetch, c->name, c->issuer, discovered, r);
 }
 
 static bool
-is_under_way(const struct keeper *k, const struct account *a)
+is_under_way(const struct revocations *rs, const struct account *a)
 {
-	for (const struct revocation *r = k->revocations; r != NULL; r = r->next)
+	const struct revocation *r;
+
+	LIST_FOREACH (r, &rs->list, entry)
 		if (r->account == a)
 			return true;
 	return false;
@@ -265,7 +233,7 @@ is_under_way(const struct keeper *k, const struct account *a)
 
 /* Why nothing can be revoked at a server now; true where that is so. */
 static bool
-refuse_start(const struct keeper *k, struct client *c, const struct account *a)
+refuse_start(const struct revocations *rs, struct client *c, const struct account *a)
 {
 	char local[256];
 
@@ -288,7 +256,7 @@ refuse_start(const struct keeper *k, struct client *c, const struct account *a)
 		    "The stored sign-in is for another server, client or mailbox than the account "
 		    "names now, and goes to no other.",
 		    "Put the configuration back to revoke it, or forget it with --local.", NULL);
-	else if (is_under_way(k, a)) /* its end would let the account refresh under this one */
+	else if (is_under_way(rs, a)) /* its end would let the account refresh under this one */
 		client_done(
 		    c, EX_TEMPFAIL, "It is being revoked already.", "Try again in a moment.", NULL);
 	else if (machine_state(a->machine) == MACHINE_REFRESHING)
@@ -300,9 +268,9 @@ refuse_start(const struct keeper *k, struct client *c, const struct account *a)
 }
 
 void
-revoke_start(struct keeper *k, struct client *c, const struct message *m)
+revoke_start(struct revocations *rs, struct client *c, const struct message *m)
 {
-	struct account *a = keeper_find(k, message_str(m, F_ACCOUNT));
+	struct account *a = accounts_find(rs->accounts, message_str(m, F_ACCOUNT));
 	struct revocation *r;
 
 	if (a == NULL) {
@@ -311,53 +279,71 @@ revoke_start(struct keeper *k, struct client *c, const struct message *m)
 		return;
 	}
 	if (message_u64(m, F_FLAGS, 0) != 0) {
-		forget(k, c, a);
+		forget(rs, c, a);
 		return;
 	}
-	if (refuse_start(k, c, a))
+	if (refuse_start(rs, c, a))
 		return;
 	r = calloc(1, sizeof(*r));
-	if (r == NULL) {
-		client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+	if (r == NULL || text_copy(a->conf->revocation_endpoint, &r->endpoint) < 0) {
+		free(r);
+		client_done_memory(c);
 		return;
 	}
-	*r = (struct revocation){.next = k->revocations,
-	    .keeper = k,
-	    .account = a,
-	    .client = c,
-	    .conf_serial = a->conf_serial,
-	    .generation = machine_generation(a->machine)};
-	k->revocations = r;
-	if (a->conf->revocation_endpoint != NULL)
-		r->endpoint = strdup(a->conf->revocation_endpoint);
+	r->all = rs;
+	r->account = a;
+	r->client = c;
+	r->conf_serial = a->conf_serial;
+	r->generation = machine_generation(a->machine);
+	LIST_INSERT_HEAD(&rs->list, r, entry);
 	/* a refresh in between would bring a token that nobody revokes */
 	account_pause(a, true);
-	keeper_run(k, a);
-	ask(r);
+	accounts_run(rs->accounts, a);
+	begin(r);
 }
 
 void
-revoke_forget_client(struct keeper *k, const struct client *c)
+revocations_forget_client(struct revocations *rs, const struct client *c)
 {
-	for (struct revocation *r = k->revocations; r != NULL; r = r->next)
+	struct revocation *r;
+
+	LIST_FOREACH (r, &rs->list, entry)
 		if (r->client == c)
 			r->client = NULL;
 }
 
 void
-revoke_forget_account(struct keeper *k, const struct account *a)
+revocations_forget_account(struct revocations *rs, const struct account *a)
 {
-	for (struct revocation *r = k->revocations, *next; r != NULL; r = next) {
-		next = r->next;
+	struct revocation *r, *next;
+
+	for (r = LIST_FIRST(&rs->list); r != NULL; r = next) {
+		next = LIST_NEXT(r, entry);
 		if (r->account == a)
 			finish(r, EX_CONFIG, "The account was taken out of the configuration.",
 			    NULL, NULL);
 	}
 }
 
-void
-revoke_clear(struct keeper *k)
+struct revocations *
+revocations_new(
+    struct accounts *accounts, struct fetch_requests *fetch, struct token_requests *requests)
 {
-	while (k->revocations != NULL)
-		revocation_free(k->revocations);
+	struct revocations *rs = calloc(1, sizeof(*rs));
+
+	if (rs != NULL)
+		*rs = (struct revocations){
+		    .accounts = accounts, .fetch = fetch, .requests = requests};
+	return rs;
+}
+
+struct revocations *
+revocations_free(struct revocations *rs)
+{
+	if (rs == NULL)
+		return NULL;
+	while (!LIST_EMPTY(&rs->list))
+		revocation_free(LIST_FIRST(&rs->list));
+	free(rs);
+	return NULL;
 }

@@ -1,172 +1,81 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * command.c: keeper.sock, and who may do what there.
+ * command.c: see command.h.
  *
- * Who calls is told by the kernel, and what that allows by the table of caller.h. Whoever is no
- * administrator gets an access token if a service of the configuration has `token = true`, matches the caller and names the
- * account, and sees the state of just those accounts. Each answer with or about a token leaves a line in the log.
- *
- * A client asks one thing at a time: while one is under way its channel is not read.
+ * Whoever is no administrator gets an access token if a service of the configuration has `token = true`,
+ * matches the caller and names the account, and sees the state of just those accounts. Each answer with
+ * or about a token leaves a line in the log.
  */
-#include "broker/keeper/keeper.h"
+#include "broker/keeper/clients/command.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/queue.h>
 #include <sysexits.h>
 
-#include "base/log.h"
+#include "base/text.h"
 #include "broker/keeper/accounts/assertion.h"
-#include "broker/role/caller.h"
+#include "broker/keeper/sign-in/authorize.h"
+#include "broker/keeper/sign-in/device.h"
+#include "broker/keeper/sign-in/invitation.h"
 
 enum { ACCOUNT_SHOWN_MAX = 64 /* octets of a name that is no account's */ };
 
-/* Idle for longer than an attempt to sign in may take. */
-static const struct places_config places_config = {
-    .most = 512, .kept = 64, .most_each = 64, .idle_seconds = 15 * 60};
-
-struct client {
-	struct place place;
-	struct client *next;
-	struct keeper *keeper;
-	struct channel *channel;
-	struct caller_peer peer;
-	unsigned rights; /* enum caller_right */
-	bool busy, rows;
-	char *row_after, *row_only; /* the last account told of; the only one asked for */
+/* Rows that a client asked for and did not take yet. */
+struct listing {
+	LIST_ENTRY(listing) entry;
+	struct client *client;
+	char *after; /* the last account that was told of */
+	char *only;  /* the only one asked for; NULL: all */
 };
 
-uid_t
-client_uid(const struct client *c)
-{
-	return c->peer.uid;
-}
+struct commands {
+	struct clients *clients;
+	struct command_parts parts;
+	struct token_services services;
+	LIST_HEAD(, listing) listings;
+	struct clients_ops ops;
+};
 
-/* ---- the end of a client, and of what it asked ---- */
-
+/* A name that is no account's may be anything, and is cut. */
 static void
-client_free(struct client *c)
+audit(const struct commands *cmd, const struct client *c, const char *account, const char *service,
+    const char *what, const char *outcome)
 {
-	struct keeper *k = c->keeper;
-
-	for (struct client **p = &k->clients; *p != NULL; p = &(*p)->next)
-		if (*p == c) {
-			*p = c->next;
-			break;
-		}
-	keeper_forget(k, c, ROLE_CLIENT);
-	authorize_forget_client(k, c);
-	revoke_forget_client(k, c);
-	keys_forget_client(k, c);
-	place_leave(&c->place);
-	(void)channel_free(c->channel);
-	free(c->peer.groups);
-	free(c->row_after);
-	free(c->row_only);
-	free(c);
-}
-
-void
-client_release(struct client *c)
-{
-	c->busy = false;
-	channel_pause(c->channel, false);
-}
-
-void
-client_occupy(struct client *c)
-{
-	c->busy = true;
-	channel_pause(c->channel, true);
-}
-
-int
-client_send(struct client *c, struct message *m)
-{
-	return channel_send(c->channel, m, -1);
-}
-
-void
-client_done(struct client *c, int exit, const char *error, const char *next, const char *text)
-{
-	struct message *m = message_new(M_KEEPER_DONE);
-
-	message_put_str(m, F_ERROR, error);
-	if (exit != 0)
-		message_put_u64(m, F_EXIT, (uint64_t)exit);
-	if (next != NULL && *next != '\0')
-		message_put_str(m, F_NEXT, next);
-	if (text != NULL && *text != '\0')
-		message_put_str(m, F_TEXT, text);
-	(void)client_send(c, m);
-	client_release(c);
-}
-
-void
-client_done_warned(struct client *c, const char *text, const char *warning)
-{
-	struct message *m = message_new(M_KEEPER_DONE);
-
-	if (text != NULL && *text != '\0')
-		message_put_str(m, F_TEXT, text);
-	if (warning != NULL && *warning != '\0')
-		message_put_str(m, F_WARNING, warning);
-	(void)client_send(c, m);
-	client_release(c);
-}
-
-static bool
-is_admin(const struct client *c)
-{
-	return (c->rights & CALLER_MAY_ADMINISTER) != 0;
-}
-
-/* Of an administrator each; of others a name that is no account's may be anything. */
-static void
-audit(const struct client *c, const char *account, const char *service, const char *what,
-    const char *outcome)
-{
-	char uid[24], who[LOG_LIMIT_WHO_MAX], cut[ACCOUNT_SHOWN_MAX + sizeof("...")];
-	const struct log_pair *pairs;
+	char uid[CLIENT_UID_TEXT], cut[ACCOUNT_SHOWN_MAX + sizeof("...")];
 
 	if (account != NULL && strlen(account) > ACCOUNT_SHOWN_MAX &&
-	    keeper_find(c->keeper, account) == NULL) {
+	    accounts_find(cmd->parts.accounts, account) == NULL) {
 		(void)snprintf(cut, sizeof(cut), "%.*s...", ACCOUNT_SHOWN_MAX, account);
 		account = cut;
 	}
-	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)c->peer.uid);
-	pairs = LOG_PAIRS(
-	    {LOG_ACCOUNT, account}, {LOG_UID, uid}, {LOG_SERVICE, service}, {LOG_OUTCOME, outcome});
-	if (is_admin(c)) {
-		log_line(LOG_LEVEL_INFO, what, pairs);
-		return;
-	}
-	users_name_bucket(place_bucket(&c->place), who, sizeof(who));
-	log_limited(c->keeper->log, who, LOG_LEVEL_INFO, what, pairs);
+	client_log(c, what,
+	    LOG_PAIRS({LOG_ACCOUNT, account}, {LOG_UID, client_uid_text(c, uid)},
+		{LOG_SERVICE, service}, {LOG_OUTCOME, outcome}));
 }
 
 /* ---- who may ---- */
 
 static bool
-is_member(const struct client *c, gid_t gid)
+is_member(const struct caller_peer *who, gid_t gid)
 {
-	for (size_t i = 0; i < c->peer.group_count; i++)
-		if (c->peer.groups[i] == gid)
+	for (size_t i = 0; i < who->group_count; i++)
+		if (who->groups[i] == gid)
 			return true;
 	return false;
 }
 
 static bool
-service_matches(const struct token_service *s, const struct client *c)
+service_matches(const struct token_service *s, const struct caller_peer *who)
 {
 	if (s->any_user)
 		return true;
 	for (size_t i = 0; i < s->user_count; i++)
-		if (s->users[i] == c->peer.uid)
+		if (s->users[i] == who->uid)
 			return true;
 	for (size_t i = 0; i < s->group_count; i++)
-		if (is_member(c, s->groups[i]))
+		if (is_member(who, s->groups[i]))
 			return true;
 	return false;
 }
@@ -182,32 +91,23 @@ service_names_account(const struct token_service *s, const char *account)
 
 /* The name of the service that lets the client have tokens of this account, or NULL. */
 static const char *
-service_for(const struct client *c, const char *account)
+service_for(const struct commands *cmd, const struct client *c, const char *account)
 {
-	const struct keeper *k = c->keeper;
+	for (size_t i = 0; i < cmd->services.count; i++) {
+		const struct token_service *s = &cmd->services.items[i];
 
-	for (size_t i = 0; i < k->service_count; i++) {
-		const struct token_service *s = &k->services[i];
-
-		if (service_matches(s, c) && service_names_account(s, account))
+		if (service_matches(s, client_peer(c)) && service_names_account(s, account))
 			return s->name;
 	}
 	return NULL;
 }
 
 static bool
-may_have_token(const struct client *c, const char *account, const char **ret_service)
+may_have_token(const struct commands *cmd, const struct client *c, const char *account,
+    const char **ret_service)
 {
-	*ret_service = (c->rights & CALLER_MAY_TOKEN) != 0 ? service_for(c, account) : NULL;
-	return is_admin(c) || *ret_service != NULL;
-}
-
-static void
-find_out_rights(struct client *c)
-{
-	enum caller_kind kind = caller_kind(&c->peer, getuid(), c->keeper->admin_gid);
-
-	c->rights = caller_rights(CALLER_KEEPER, kind);
+	*ret_service = client_may(c, CALLER_MAY_TOKEN) ? service_for(cmd, c, account) : NULL;
+	return client_is_admin(c) || *ret_service != NULL;
 }
 
 /* ---- what they ask ---- */
@@ -222,9 +122,9 @@ done_needs_administrator(struct client *c)
 }
 
 static void
-refuse(struct client *c, const char *account, const char *what)
+refuse(const struct commands *cmd, struct client *c, const char *account, const char *what)
 {
-	audit(c, account, NULL, what, "refused");
+	audit(cmd, c, account, NULL, what, "refused");
 	done_needs_administrator(c);
 }
 
@@ -235,15 +135,18 @@ no_such_account(struct client *c)
 	    "See the names: frank status", NULL);
 }
 
+static const char token_asked[] = "An access token was asked for.";
+
 static void
-give_token(struct client *c, const struct account *a, const char *service)
+give_token(
+    const struct commands *cmd, struct client *c, const struct account *a, const char *service)
 {
 	CLEANUP_SECRET struct secret *s = machine_access_token(a->machine);
-	int64_t until = machine_expires_at(a->machine, keeper_now(c->keeper));
+	int64_t until = machine_expires_at(a->machine, accounts_now(cmd->parts.accounts));
 	struct message *m;
 
 	if (s == NULL) {
-		client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+		client_done_memory(c);
 		return;
 	}
 	m = message_new(M_TOKEN);
@@ -251,36 +154,38 @@ give_token(struct client *c, const struct account *a, const char *service)
 	if (until > 0)
 		message_put_u64(m, F_UNTIL, (uint64_t)until);
 	(void)client_send(c, m);
-	audit(c, a->conf->name, service, "An access token was asked for.", "given");
 	client_release(c);
+	audit(cmd, c, a->conf->name, service, token_asked, "given");
 }
 
 static void
-refuse_token(struct client *c, const char *account)
+refuse_token(const struct commands *cmd, struct client *c, const char *account)
 {
-	audit(c, account, NULL, "An access token was asked for.", "refused");
+	audit(cmd, c, account, NULL, token_asked, "refused");
 	client_done(c, EX_NOPERM, "You may not have tokens of this account.",
 	    "A service with token = true that names the account and its callers allows it.", NULL);
 }
 
-void
-client_decide(struct keeper *k, const struct waiter *w, bool granted)
+/* The machine's decision about a client that waits. */
+static void
+decided(void *waiter, struct account *a, bool granted)
 {
-	struct client *c = w->client;
+	struct client *c = waiter;
+	const struct commands *cmd = client_ops_arg(c);
 	const char *service;
 	struct account_view v;
 
 	/* A reload while it waited may have taken the right away. */
-	if (!may_have_token(c, w->account->conf->name, &service)) {
-		refuse_token(c, w->account->conf->name);
+	if (!may_have_token(cmd, c, a->conf->name, &service)) {
+		refuse_token(cmd, c, a->conf->name);
 		return;
 	}
 	if (granted) {
-		give_token(c, w->account, service);
+		give_token(cmd, c, a, service);
 		return;
 	}
-	account_view(w->account, &v);
-	audit(c, w->account->conf->name, w->service, "An access token was asked for.", v.state);
+	account_view(a, &v);
+	audit(cmd, c, a->conf->name, service, token_asked, v.state);
 	client_done(c, v.usable ? EX_TEMPFAIL : EX_UNAVAILABLE,
 	    v.text.len > 0 ? buf_str(&v.text) : "No access token can be had at the moment.",
 	    buf_str(&v.next), NULL);
@@ -288,35 +193,40 @@ client_decide(struct keeper *k, const struct waiter *w, bool granted)
 }
 
 static void
-token_get(struct client *c, const struct message *m)
+wait_for_token(struct commands *cmd, struct client *c, struct account *a, const char *service,
+    const struct message *m)
+{
+	/* A command knows no generation: it means the token that was given out last. Where it says so
+	 * too often it is not heard, or whoever may have a token could keep it from all others. */
+	bool rejected = message_has(m, F_REJECTED) &&
+			machine_can_force(a->machine, accounts_now(cmd->parts.accounts));
+
+	client_occupy(c);
+	if (lease_wait(cmd->parts.leases, a, decided, c, message_u64(m, F_MIN_VALID, 0),
+		rejected ? machine_generation(a->machine) : 0) == 0)
+		return;
+	audit(cmd, c, a->conf->name, service, token_asked, "too-many");
+	client_done(c, EX_TEMPFAIL, "Too many wait for a token of this account.",
+	    "Try again in a moment.", NULL);
+}
+
+static void
+token_get(struct commands *cmd, struct client *c, const struct message *m)
 {
 	const char *name = message_str(m, F_ACCOUNT), *service;
-	struct account *a = keeper_find(c->keeper, name);
+	struct account *a = accounts_find(cmd->parts.accounts, name);
 
-	if (!may_have_token(c, name, &service)) {
-		refuse_token(c, name);
+	if (!may_have_token(cmd, c, name, &service)) {
+		refuse_token(cmd, c, name);
 	} else if (a == NULL) {
-		audit(c, name, service, "An access token was asked for.", "no-such-account");
+		audit(cmd, c, name, service, token_asked, "no-such-account");
 		no_such_account(c);
 	} else if (!account_conf_has_tokens(a->conf)) {
-		audit(c, name, service, "An access token was asked for.", "no-token");
+		audit(cmd, c, name, service, token_asked, "no-token");
 		client_done(c, EX_CONFIG, "This account has no access token: its grant is another.",
 		    NULL, NULL);
 	} else {
-		/* A command knows no generation: it means the token that was given out last. Said
-		 * too often it is not heard, or whoever may have a token could keep it from all
-		 * others. */
-		bool rejected = message_has(m, F_REJECTED) &&
-				machine_can_force(a->machine, keeper_now(c->keeper));
-
-		client_occupy(c);
-		if (keeper_wait(c->keeper, a, c, ROLE_CLIENT, 0, service,
-			message_u64(m, F_MIN_VALID, 0),
-			rejected ? machine_generation(a->machine) : 0) < 0) {
-			audit(c, name, service, "An access token was asked for.", "too-many");
-			client_done(c, EX_TEMPFAIL, "Too many wait for a token of this account.",
-			    "Try again in a moment.", NULL);
-		}
+		wait_for_token(cmd, c, a, service, m);
 	}
 }
 
@@ -371,19 +281,19 @@ find_secret_flaw(const struct account *a, const struct message *m, const struct 
 }
 
 static void
-secret_set(struct client *c, const struct message *m)
+secret_set(struct commands *cmd, struct client *c, const struct message *m)
 {
 	static const char *const stored[] = {[SECRET_PASSWORD] = "The password is stored, sealed.",
 	    [SECRET_CLIENT] = "The client secret is stored, sealed.",
 	    [SECRET_SIGNING_KEY] = "The client's key is stored, sealed."};
 	const char *name = message_str(m, F_ACCOUNT);
-	struct account *a = keeper_find(c->keeper, name);
+	struct account *a = accounts_find(cmd->parts.accounts, name);
 	CLEANUP_SECRET struct secret *s = message_secret(m, F_SECRET);
 	const char *why;
 	int r;
 
-	if (!is_admin(c)) {
-		refuse(c, name, "A secret was to be stored.");
+	if (!client_is_admin(c)) {
+		refuse(cmd, c, name, "A secret was to be stored.");
 		return;
 	}
 	if (a == NULL) {
@@ -401,8 +311,8 @@ secret_set(struct client *c, const struct message *m)
 		return;
 	}
 	r = account_set_secret(a, s, message_str(m, F_KEY_ID));
-	keeper_run(c->keeper, a);
-	audit(c, name, NULL, "A secret was to be stored.", r == 0 ? "stored" : "failed");
+	accounts_run(cmd->parts.accounts, a);
+	audit(cmd, c, name, NULL, "A secret was to be stored.", r == 0 ? "stored" : "failed");
 	if (r < 0)
 		say_secret_failed(c, a, r);
 	else
@@ -413,13 +323,13 @@ secret_set(struct client *c, const struct message *m)
 
 /* Which services give the account's access token away. */
 static void
-put_token_services(const struct keeper *k, const struct account *a, struct message *m)
+put_token_services(const struct commands *cmd, const struct account *a, struct message *m)
 {
 	CLEANUP_BUF struct buf names = BUF_INIT(4096);
 	bool any_user = false;
 
-	for (size_t i = 0; i < k->service_count; i++) {
-		const struct token_service *s = &k->services[i];
+	for (size_t i = 0; i < cmd->services.count; i++) {
+		const struct token_service *s = &cmd->services.items[i];
 
 		if (!service_names_account(s, a->conf->name))
 			continue;
@@ -433,9 +343,9 @@ put_token_services(const struct keeper *k, const struct account *a, struct messa
 }
 
 static struct message *
-make_row(const struct client *c, const struct account *a)
+make_row(const struct commands *cmd, const struct client *c, const struct account *a)
 {
-	struct machine_now now = keeper_now(c->keeper);
+	struct machine_now now = accounts_now(cmd->parts.accounts);
 	struct message *m = message_new(M_ROW_CREDENTIAL);
 	bool oauth = account_conf_has_tokens(a->conf);
 	struct account_view v;
@@ -445,11 +355,11 @@ make_row(const struct client *c, const struct account *a)
 	message_put_str(m, F_STATE, v.state);
 	message_put_str(m, F_GRANT, a->conf->grant_name);
 	/* where a secret lies, and who else may have the token, is nobody else's business */
-	if (is_admin(c)) {
+	if (client_is_admin(c)) {
 		message_put_str(m, F_SECRET_FROM, a->conf->secret_from);
-		put_token_services(c->keeper, a, m);
+		put_token_services(cmd, a, m);
 	}
-	if (authorize_is_under_way(c->keeper, a))
+	if (attempts_under_way(cmd->parts.attempts, a))
 		(void)buf_printf(
 		    &v.text, "%sSomebody is signing in right now.", v.text.len > 0 ? " " : "");
 	if (v.text.len > 0)
@@ -477,259 +387,246 @@ make_row(const struct client *c, const struct account *a)
 	return m;
 }
 
+static struct listing *
+find_listing(const struct commands *cmd, const struct client *c)
+{
+	struct listing *l;
+
+	LIST_FOREACH (l, &cmd->listings, entry)
+		if (l->client == c)
+			return l;
+	return NULL;
+}
+
+static void
+listing_free(struct listing *l)
+{
+	if (l == NULL)
+		return;
+	LIST_REMOVE(l, entry);
+	free(l->after);
+	free(l->only);
+	free(l);
+}
+
 /* Rows until the channel is full, then later the rest: in the order of names, so that a reload in
  * between does no harm. */
 static void
-send_rows(struct client *c)
+send_rows(struct commands *cmd, struct listing *l)
 {
-	const struct accounts *all = &c->keeper->accounts;
+	struct client *c = l->client;
 
-	for (size_t i = 0; i < all->count; i++) {
-		const struct account *a = all->items[i];
-		const char *service;
+	for (size_t i = 0; i < accounts_count(cmd->parts.accounts); i++) {
+		const struct account *a = accounts_at(cmd->parts.accounts, i);
+		const char *name = a->conf->name, *service;
 		int r;
 
-		if (c->row_after != NULL && strcmp(a->conf->name, c->row_after) <= 0)
+		if ((l->after != NULL && strcmp(name, l->after) <= 0) ||
+		    (l->only != NULL && strcmp(name, l->only) != 0) ||
+		    !may_have_token(cmd, c, name, &service))
 			continue;
-		if (c->row_only != NULL && strcmp(a->conf->name, c->row_only) != 0)
-			continue;
-		if (!may_have_token(c, a->conf->name, &service))
-			continue;
-		r = client_send(c, make_row(c, a));
+		r = client_send(c, make_row(cmd, c, a));
 		if (r == -EAGAIN)
 			return; /* on_writable goes on */
-		if (r < 0)
-			break;
-		free(c->row_after);
-		c->row_after = strdup(a->conf->name);
-		if (c->row_after == NULL)
+		free(l->after);
+		if (r < 0 || text_copy(name, &l->after) < 0)
 			break;
 	}
-	c->rows = false;
-	free(c->row_after);
-	free(c->row_only);
-	c->row_after = c->row_only = NULL;
+	listing_free(l);
 	client_done(c, 0, NULL, NULL, NULL);
 }
 
 static void
-keeper_status(struct client *c, const struct message *m)
+keeper_status(struct commands *cmd, struct client *c, const struct message *m)
 {
 	const char *only = message_str(m, F_ACCOUNT), *service;
+	struct listing *l;
 
-	/* The answer is the same whether there is such an account or not: who may not see it
-	 * does not learn that. */
-	if (only != NULL && !may_have_token(c, only, &service)) {
+	/* The answer is the same whether there is such an account or not: who may not see it does
+	 * not learn that. */
+	if (only != NULL && !may_have_token(cmd, c, only, &service)) {
 		done_needs_administrator(c);
 		return;
 	}
-	if (only != NULL && keeper_find(c->keeper, only) == NULL) {
+	if (only != NULL && accounts_find(cmd->parts.accounts, only) == NULL) {
 		no_such_account(c);
 		return;
 	}
-	c->row_only = only == NULL ? NULL : strdup(only);
-	if (only != NULL && c->row_only == NULL) {
-		client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+	l = calloc(1, sizeof(*l));
+	if (l == NULL || text_copy(only, &l->only) < 0) {
+		free(l);
+		client_done_memory(c);
 		return;
 	}
-	c->rows = true;
-	client_occupy(c);
-	send_rows(c);
+	l->client = c;
+	LIST_INSERT_HEAD(&cmd->listings, l, entry);
+	client_occupy_reading(c);
+	send_rows(cmd, l);
 }
 
+/* ---- what only administrators may ask for ---- */
+
 static void
-key_act(struct client *c, const struct message *m, int fd)
+start_authorize(struct commands *cmd, struct client *c, const struct message *m)
 {
-	int taken CLEANUP_CLOSE = fd;
-
-	if (is_admin(c))
-		keys_act(c->keeper, c, m, TAKE_FD(taken));
-	else
-		refuse(c, NULL, "A key of the token store was asked for.");
+	authorize_start(cmd->parts.attempts, c, m);
 }
 
-/* ---- the channel ---- */
-
-/* What only administrators may ask for; the table allows nothing else. */
 static void
-on_administration(struct client *c, const struct message *m)
+start_callback(struct commands *cmd, struct client *c, const struct message *m)
+{
+	authorize_callback(cmd->parts.attempts, c, m);
+}
+
+static void
+start_device(struct commands *cmd, struct client *c, const struct message *m)
+{
+	device_start(cmd->parts.attempts, c, m);
+}
+
+static void
+start_invite(struct commands *cmd, struct client *c, const struct message *m)
+{
+	invitation_start(cmd->parts.attempts, c, m);
+}
+
+static void
+start_finish(struct commands *cmd, struct client *c, const struct message *m)
+{
+	invitation_answer(cmd->parts.attempts, c, m);
+}
+
+static void
+start_revoke(struct commands *cmd, struct client *c, const struct message *m)
+{
+	revoke_start(cmd->parts.revocations, c, m);
+}
+
+static void
+on_administration(struct commands *cmd, struct client *c, const struct message *m)
 {
 	static const struct {
 		enum message_type type;
-		void (*start)(struct keeper *k, struct client *c, const struct message *m);
+		void (*start)(struct commands *cmd, struct client *c, const struct message *m);
 		const char *what;
 	} verbs[] = {
-	    {M_AUTHORIZE, authorize_start, "Somebody wanted to sign in."},
-	    {M_AUTHORIZE_CALLBACK, authorize_callback, "Somebody wanted to sign in."},
-	    {M_AUTHORIZE_DEVICE, authorize_device, "Somebody wanted to sign in."},
-	    {M_AUTHORIZE_INVITE, authorize_invite, "Somebody wanted to invite to sign in."},
-	    {M_AUTHORIZE_FINISH, authorize_finish, "Somebody wanted to sign in."},
-	    {M_ACCOUNT_REVOKE, revoke_start, "A grant was to be revoked."},
+	    {M_AUTHORIZE, start_authorize, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_CALLBACK, start_callback, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_DEVICE, start_device, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_INVITE, start_invite, "Somebody wanted to invite to sign in."},
+	    {M_AUTHORIZE_FINISH, start_finish, "Somebody wanted to sign in."},
+	    {M_ACCOUNT_REVOKE, start_revoke, "A grant was to be revoked."},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (message_type(m) != verbs[i].type)
 			continue;
-		if (!is_admin(c)) {
-			refuse(c, message_str(m, F_ACCOUNT), verbs[i].what);
+		if (!client_is_admin(c)) {
+			refuse(cmd, c, message_str(m, F_ACCOUNT), verbs[i].what);
 			return;
 		}
 		client_occupy(c);
-		verbs[i].start(c->keeper, c, m);
+		verbs[i].start(cmd, c, m);
 		return;
 	}
 }
 
 static void
-on_message(void *arg, struct channel *channel, const struct message *m, int fd)
+key_act(struct commands *cmd, struct client *c, const struct message *m, int fd)
 {
-	struct client *c = arg;
+	int taken CLEANUP_CLOSE = fd;
 
-	if (fd >= 0 && message_type(m) != M_KEY_ACT)
-		(void)close(fd);
-	place_touch(&c->place);
+	if (client_is_admin(c))
+		keys_act(cmd->parts.keys, c, m, TAKE_FD(taken));
+	else
+		refuse(cmd, c, NULL, "A key of the token store was asked for.");
+}
+
+/* ---- the clients ---- */
+
+static void
+on_message(void *arg, struct client *c, const struct message *m, int fd)
+{
+	struct commands *cmd = arg;
+	int taken CLEANUP_CLOSE = fd;
+
 	switch (message_type(m)) {
 	case M_KEY_ACT:
-		key_act(c, m, fd);
+		key_act(cmd, c, m, TAKE_FD(taken));
 		break;
 	case M_TOKEN_GET:
-		token_get(c, m);
+		token_get(cmd, c, m);
 		break;
 	case M_SECRET_SET:
-		secret_set(c, m);
+		secret_set(cmd, c, m);
 		break;
 	case M_KEEPER_STATUS:
-		keeper_status(c, m);
+		keeper_status(cmd, c, m);
 		break;
 	default:
-		on_administration(c, m);
+		on_administration(cmd, c, m);
 	}
 }
 
 static void
-on_closed(void *arg, struct channel *channel)
+on_gone(void *arg, struct client *c)
 {
-	client_free(arg);
+	struct commands *cmd = arg;
+
+	listing_free(find_listing(cmd, c));
+	lease_forget(cmd->parts.leases, c);
+	attempts_forget_client(cmd->parts.attempts, c);
+	revocations_forget_client(cmd->parts.revocations, c);
+	keys_forget_client(cmd->parts.keys, c);
 }
 
 static void
-on_writable(void *arg, struct channel *channel)
+on_writable(void *arg, struct client *c)
 {
-	struct client *c = arg;
+	struct commands *cmd = arg;
+	struct listing *l = find_listing(cmd, c);
 
-	place_touch(&c->place);
-	if (c->rows)
-		send_rows(c);
-	keys_writable(c->keeper, c);
-}
-
-/* Rows wait for nobody but the client. */
-static bool
-place_is_idle(const struct place *p)
-{
-	const struct client *c = (const struct client *)p;
-
-	return !c->busy || c->rows;
-}
-
-static void
-place_end(struct place *p)
-{
-	client_free((struct client *)p);
-}
-
-static const struct places_ops places_ops = {place_is_idle, place_end};
-
-static const struct channel_ops client_ops = {
-    .message = on_message, .closed = on_closed, .writable = on_writable};
-
-static int
-read_peer(struct client *c, int fd)
-{
-	int r = caller_peer_of(fd, &c->peer);
-
-	if (r == 0)
-		find_out_rights(c);
-	return r;
-}
-
-/* Takes the connection. */
-static void
-take_client(struct keeper *k, int fd)
-{
-	struct client *c = calloc(1, sizeof(*c));
-	int taken CLEANUP_CLOSE = fd;
-
-	if (c == NULL)
-		return;
-	c->keeper = k;
-	if (read_peer(c, taken) < 0 ||
-	    !place_take(&k->places, &c->place, role_base(k->role), c->peer.uid, c->rights)) {
-		free(c->peer.groups);
-		free(c);
-		return;
-	}
-	c->channel = channel_new(
-	    role_base(k->role), TAKE_FD(taken), ROLE_KEEPER, ROLE_CLIENT, &client_ops, c);
-	if (c->channel == NULL) {
-		place_leave(&c->place);
-		free(c->peer.groups);
-		free(c);
-		return;
-	}
-	c->next = k->clients;
-	k->clients = c;
-}
-
-static void
-on_accept(evutil_socket_t sock, short what, void *arg)
-{
-	int fd = accept4(sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (fd >= 0)
-		take_client(arg, fd);
-}
-
-void
-clients_listen(struct keeper *k, int fd)
-{
-	int taken CLEANUP_CLOSE = fd;
-
-	if (k->listener != NULL)
-		return; /* main hands the socket over once */
-	k->users = users_new(role_main_channel(k->role));
-	k->log = log_limit_new(role_base(k->role));
-	if (k->users == NULL || k->log == NULL) {
-		log_error("keeper.sock cannot be served.");
-		return;
-	}
-	places_init(&k->places, k->users, &places_config, &places_ops);
-	(void)evutil_make_socket_nonblocking(taken);
-	k->listener = event_new(role_base(k->role), taken, EV_READ | EV_PERSIST, on_accept, k);
-	if (k->listener == NULL || event_add(k->listener, NULL) < 0)
-		log_error("keeper.sock cannot be served.");
+	if (l != NULL)
+		send_rows(cmd, l);
 	else
-		k->listen_fd = TAKE_FD(taken);
+		keys_writable(cmd->parts.keys, c);
+}
+
+struct clients *
+commands_clients(struct commands *cmd)
+{
+	return cmd->clients;
 }
 
 void
-clients_reloaded(struct keeper *k)
+commands_set_services(struct commands *cmd, struct token_services *services)
 {
-	for (struct client *c = k->clients; c != NULL; c = c->next)
-		find_out_rights(c);
+	token_services_clear(&cmd->services);
+	cmd->services = *services;
+	*services = (struct token_services){0};
 }
 
-void
-clients_clear(struct keeper *k)
+struct commands *
+commands_new(struct role *role, const struct command_parts *parts)
 {
-	if (k->listener != NULL)
-		event_free(k->listener);
-	k->listener = NULL;
-	if (k->listen_fd >= 0)
-		(void)close(k->listen_fd);
-	k->listen_fd = -1;
-	while (k->clients != NULL)
-		client_free(k->clients);
-	k->users = users_free(k->users);
-	k->log = log_limit_free(k->log);
+	struct commands *cmd = calloc(1, sizeof(*cmd));
+
+	if (cmd == NULL)
+		return NULL;
+	cmd->parts = *parts;
+	cmd->ops = (struct clients_ops){
+	    .message = on_message, .gone = on_gone, .writable = on_writable, .arg = cmd};
+	cmd->clients = clients_new(role, &cmd->ops);
+	return cmd->clients == NULL ? commands_free(cmd) : cmd;
+}
+
+struct commands *
+commands_free(struct commands *cmd)
+{
+	if (cmd == NULL)
+		return NULL;
+	(void)clients_free(cmd->clients);
+	token_services_clear(&cmd->services);
+	free(cmd);
+	return NULL;
 }

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
-#include "base/log.h"
+#include "broker/keeper/accounts/clock.h"
 #include "tokenstore/credential.h"
 
 enum { TURN = 10 /* ms of one turn of the loop */, RECORD_TEXT_MAX = 512 };
@@ -22,7 +22,7 @@ enum { TURN = 10 /* ms of one turn of the loop */, RECORD_TEXT_MAX = 512 };
 enum job_kind { JOB_RESEAL, JOB_VERIFY, JOB_BACKUP, JOB_CHECK_BACKUP, JOB_RESTORE };
 
 struct key_job {
-	struct keeper *keeper;
+	struct key_jobs *all;
 	struct client *client; /* NULL: gone, or nobody asked */
 	enum job_kind kind;
 	struct event *timer;
@@ -57,9 +57,29 @@ job_free(struct key_job *j)
 }
 
 void
-keys_end(struct keeper *k)
+key_job_end(struct key_jobs *js)
 {
-	k->key_job = job_free(k->key_job);
+	js->job = job_free(js->job);
+}
+
+void
+key_job_audit(const struct client *c, const char *action, const char *outcome)
+{
+	char uid[CLIENT_UID_TEXT];
+
+	log_line(LOG_LEVEL_NOTICE, "The keys of the token store were asked for.",
+	    LOG_PAIRS(
+		{LOG_UID, client_uid_text(c, uid)}, {LOG_OUTCOME, outcome}, {LOG_SERVICE, action}));
+}
+
+void
+key_job_done_failed(struct client *c, const char *doing, int r)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(1024);
+
+	(void)buf_printf(&text, "%s: %s.", doing, strerror(-r));
+	client_done(c, r == -ENOMEM ? EX_TEMPFAIL : EX_IOERR, buf_str(&text),
+	    "Nothing has changed. Mend the disk and try again.", NULL);
 }
 
 static bool
@@ -69,23 +89,23 @@ changes_store(const struct key_job *j)
 }
 
 void
-keys_forget_client(struct keeper *k, const struct client *c)
+key_job_forget_client(struct key_jobs *js, const struct client *c)
 {
-	struct key_job *j = k->key_job;
+	struct key_job *j = js->job;
 
 	if (j == NULL || j->client != c)
 		return;
 	j->client = NULL;
 	if (!changes_store(j))
-		k->key_job = job_free(j);
+		js->job = job_free(j);
 	else if (j->blocked)
 		event_active(j->timer, EV_TIMEOUT, 0);
 }
 
 void
-keys_writable(struct keeper *k, const struct client *c)
+key_job_writable(struct key_jobs *js, const struct client *c)
 {
-	struct key_job *j = k->key_job;
+	struct key_job *j = js->job;
 
 	if (j != NULL && j->client == c && j->blocked) {
 		j->blocked = false;
@@ -99,7 +119,7 @@ finish(struct key_job *j, int exit, const char *error, const char *next, const c
 {
 	struct client *c = j->client;
 
-	j->keeper->key_job = NULL;
+	j->all->job = NULL;
 	(void)job_free(j);
 	if (c != NULL)
 		client_done(c, exit, error, next, text);
@@ -110,10 +130,10 @@ finish_failed(struct key_job *j, const char *doing, int r)
 {
 	struct client *c = j->client;
 
-	j->keeper->key_job = NULL;
+	j->all->job = NULL;
 	(void)job_free(j);
 	if (c != NULL)
-		keys_say_failed(c, doing, r);
+		key_job_done_failed(c, doing, r);
 }
 
 /* Tells the client of one record. False where its channel is full: to be told again. */
@@ -150,7 +170,7 @@ static void
 reseal_end(struct key_job *j)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
-	int r = j->error < 0 ? j->error : store_reseal_end(j->keeper->store);
+	int r = j->error < 0 ? j->error : store_reseal_end(j->all->store);
 
 	if (r < 0) {
 		(void)buf_printf(&text,
@@ -176,8 +196,8 @@ reseal_one(struct key_job *j, const char *file)
 {
 	char name[BACKUP_NAME_MAX + 1];
 	const char *of = account_of(file, name);
-	struct account *a = of == NULL ? NULL : configuration_find_any(j->keeper, of);
-	int r = store_reseal(j->keeper->store, file, a == NULL ? NULL : a->file);
+	struct account *a = of == NULL ? NULL : accounts_find_any(j->all->accounts, of);
+	int r = store_reseal(j->all->store, file, a == NULL ? NULL : a->file);
 
 	if (r >= 0)
 		j->done++;
@@ -210,7 +230,7 @@ verify_one(struct key_job *j, const char *file)
 	enum file_status status;
 	bool bad, told = true;
 
-	if (store_account_open_file(j->keeper->store, file, &a) < 0)
+	if (store_account_open_file(j->all->store, file, &a) < 0)
 		return tell(j, file, NULL, "aside",
 		    "The file is no record that is used: kept aside, or left by a write that did "
 		    "not finish.",
@@ -255,7 +275,7 @@ verify_account(struct key_job *j, const struct account *a)
 	if (file == NULL || (j->count > 0 && bsearch(&file, j->files, j->count, sizeof(*j->files),
 						 compare_names) != NULL))
 		return true;
-	if (store_account_open(j->keeper->store, a->conf->name, &now) < 0)
+	if (store_account_open(j->all->store, a->conf->name, &now) < 0)
 		return true;
 	status = store_account_status(now);
 	(void)store_account_free(now);
@@ -274,7 +294,7 @@ verify_end(struct key_job *j)
 
 	if (j->bad > 0) {
 		(void)buf_printf(&text, "%u of %u records do not open.", j->bad, j->bad + j->done);
-		keys_audit(j->client, "key verify", "bad");
+		key_job_audit(j->client, "key verify", "bad");
 		finish(j, EX_DATAERR, buf_str(&text),
 		    "Put the files back from a backup, restore one (frank key restore FILE), or "
 		    "give "
@@ -283,7 +303,7 @@ verify_end(struct key_job *j)
 		return;
 	}
 	(void)buf_printf(&text, "Every record opens: %u.", j->done);
-	keys_audit(j->client, "key verify", "good");
+	key_job_audit(j->client, "key verify", "good");
 	finish(j, 0, NULL, NULL, buf_str(&text));
 }
 
@@ -299,7 +319,7 @@ backup_one(struct key_job *j, const char *file)
 	enum file_status status;
 	uint64_t generation;
 
-	if (store_account_open_file(j->keeper->store, file, &a) < 0)
+	if (store_account_open_file(j->all->store, file, &a) < 0)
 		return true;
 	status = store_account_status(a);
 	generation = store_account_generation(a);
@@ -323,7 +343,7 @@ backup_end(struct key_job *j)
 	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
 	int r = j->error < 0 ? j->error : backup_write_end(&j->backup);
 
-	keys_audit(j->client, "key backup", r == 0 ? "written" : "failed");
+	key_job_audit(j->client, "key backup", r == 0 ? "written" : "failed");
 	if (r < 0) {
 		finish_failed(j, "The backup cannot be written", r);
 		return;
@@ -347,7 +367,7 @@ say_backup_bad(struct key_job *j, enum backup_verdict v)
 	    [BACKUP_FAILED] = "Look at the disk it is on.",
 	};
 
-	keys_audit(j->client, "key restore", "refused");
+	key_job_audit(j->client, "key restore", "refused");
 	finish(j, v == BACKUP_WRONG_PASSPHRASE ? EX_NOPERM : EX_DATAERR, backup_verdict_text(v),
 	    next[v], NULL);
 }
@@ -360,7 +380,7 @@ in_the_way(struct key_job *j, const struct backup_record *record)
 	struct store_account *a;
 	bool absent;
 
-	if (store_account_open(j->keeper->store, record->name, &a) < 0)
+	if (store_account_open(j->all->store, record->name, &a) < 0)
 		return true;
 	present = store_account_take(a);
 	absent = store_account_status(a) == FILE_ABSENT;
@@ -391,8 +411,8 @@ check_record(struct key_job *j, const struct backup_record *record)
 static int
 restore_record(struct key_job *j, const struct backup_record *record)
 {
-	struct keeper *k = j->keeper;
-	struct account *live = keeper_find(k, record->name);
+	struct accounts *accounts = j->all->accounts;
+	struct account *live = accounts_find(accounts, record->name);
 	uint64_t generation = record->generation;
 	CLEANUP_SECRET struct secret *present = NULL;
 	struct store_account *a;
@@ -401,7 +421,7 @@ restore_record(struct key_job *j, const struct backup_record *record)
 
 	if (live != NULL)
 		account_flush(live);
-	r = store_account_open(k->store, record->name, &a);
+	r = store_account_open(j->all->store, record->name, &a);
 	if (r < 0)
 		return r;
 	absent = store_account_status(a) == FILE_ABSENT;
@@ -414,28 +434,16 @@ restore_record(struct key_job *j, const struct backup_record *record)
 		generation = store_account_generation(a) + 1;
 	r = store_account_write(a, generation, record->payload, true);
 	(void)store_account_free(a);
-	if (r < 0 || live == NULL)
-		return r;
-	authorize_forget_account(k, live);
-	revoke_forget_account(k, live);
-	configuration_refuse_waiters(k, live);
-	requests_cancel(k, live);
-	prepare_cancel(k, live);
-	r = account_reload(live, k->store);
-	keeper_run(k, live);
-	live->state_due = true;
-	return r;
+	return r < 0 || live == NULL ? r : accounts_reload(accounts, live);
 }
 
 static void
 restore_end(struct key_job *j)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
-	struct keeper *k = j->keeper;
 
 	if (j->client != NULL)
-		keys_audit(j->client, "key restore", j->error < 0 ? "failed" : "restored");
-	keeper_tell_all(k);
+		key_job_audit(j->client, "key restore", j->error < 0 ? "failed" : "restored");
 	if (j->error == -EEXIST) {
 		(void)buf_printf(&text,
 		    "An account got another credential meanwhile. %u records are restored, the "
@@ -485,7 +493,7 @@ checked(struct key_job *j)
 		return;
 	}
 	backup_clear(&j->backup);
-	v = backup_read_begin(&j->backup, j->keeper->files, j->fd, j->passphrase);
+	v = backup_read_begin(&j->backup, j->all->files, j->fd, j->passphrase);
 	if (v != BACKUP_GOOD) {
 		say_backup_bad(j, v);
 		return;
@@ -539,7 +547,7 @@ file_turn(struct key_job *j)
 {
 	static bool (*const one[])(struct key_job * j, const char *file) = {
 	    [JOB_RESEAL] = reseal_one, [JOB_VERIFY] = verify_one, [JOB_BACKUP] = backup_one};
-	const struct accounts *accounts = &j->keeper->accounts;
+	const struct accounts *accounts = j->all->accounts;
 
 	if (!j->listed && j->at == j->count) {
 		j->listed = true;
@@ -555,8 +563,8 @@ file_turn(struct key_job *j)
 		(void)reseal_one(j, j->files[j->at++]);
 		return true;
 	}
-	if (j->kind == JOB_VERIFY && j->at < accounts->count) {
-		if (!verify_account(j, accounts->items[j->at]))
+	if (j->kind == JOB_VERIFY && j->at < accounts_count(accounts)) {
+		if (!verify_account(j, accounts_at(accounts, j->at)))
 			return false;
 		j->at++;
 		return true;
@@ -573,19 +581,19 @@ file_turn(struct key_job *j)
 static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
-	struct keeper *k = arg;
+	struct key_jobs *js = arg;
 	const struct timeval soon = {0};
-	int64_t end = keeper_now(k).boot + TURN;
+	int64_t end = clock_now().boot + TURN;
 	bool on = true;
 
-	while (on && keeper_now(k).boot < end) {
-		struct key_job *j = k->key_job;
+	while (on && clock_now().boot < end) {
+		struct key_job *j = js->job;
 
 		on = j->kind == JOB_CHECK_BACKUP || j->kind == JOB_RESTORE ? backup_turn(j)
 									   : file_turn(j);
 	}
-	if (k->key_job != NULL && !k->key_job->blocked)
-		(void)evtimer_add(k->key_job->timer, &soon);
+	if (js->job != NULL && !js->job->blocked)
+		(void)evtimer_add(js->job->timer, &soon);
 }
 
 /* ---- starting ---- */
@@ -610,23 +618,23 @@ take_file(void *arg, const char *name)
 
 /* A job that begins with the next turn. NULL, having said why, where it cannot. `fd` is taken. */
 static struct key_job *
-job_new(struct keeper *k, struct client *c, enum job_kind kind, int fd)
+job_new(struct key_jobs *js, struct client *c, enum job_kind kind, int fd)
 {
 	struct key_job *j = calloc(1, sizeof(*j));
 	const struct timeval soon = {0};
 	int taken CLEANUP_CLOSE = fd, r = j == NULL ? -ENOMEM : 0;
 
 	if (r == 0) {
-		*j = (struct key_job){.keeper = k, .client = c, .kind = kind, .fd = TAKE_FD(taken)};
-		j->timer = evtimer_new(role_base(k->role), on_turn, k);
+		*j = (struct key_job){.all = js, .client = c, .kind = kind, .fd = TAKE_FD(taken)};
+		j->timer = evtimer_new(js->base, on_turn, js);
 		r = j->timer == NULL ? -ENOMEM : 0;
 	}
 	if (r == 0 && kind != JOB_CHECK_BACKUP)
-		r = store_walk(k->store, take_file, j);
+		r = store_walk(js->store, take_file, j);
 	if (r < 0) {
 		(void)job_free(j);
 		if (c != NULL)
-			keys_say_failed(c, "The token store cannot be read", r);
+			key_job_done_failed(c, "The token store cannot be read", r);
 		return NULL;
 	}
 	if (j->count > 0)
@@ -634,32 +642,32 @@ job_new(struct keeper *k, struct client *c, enum job_kind kind, int fd)
 	(void)evtimer_add(j->timer, &soon);
 	if (c != NULL)
 		client_occupy(c);
-	k->key_job = j;
+	js->job = j;
 	return j;
 }
 
 void
-key_job_reseal(struct keeper *k, struct client *c)
+key_job_reseal(struct key_jobs *js, struct client *c)
 {
-	(void)job_new(k, c, JOB_RESEAL, -1);
+	(void)job_new(js, c, JOB_RESEAL, -1);
 }
 
 void
-key_job_resume(struct keeper *k)
+key_job_resume(struct key_jobs *js)
 {
 	struct store_keys keys;
 
-	if (store_keys_list(k->store, &keys) == 0 && keys.resealing && k->key_job == NULL) {
+	if (store_keys_list(js->store, &keys) == 0 && keys.resealing && js->job == NULL) {
 		log_notice(
 		    "Putting records under the new master key was interrupted, and goes on.");
-		key_job_reseal(k, NULL);
+		key_job_reseal(js, NULL);
 	}
 }
 
 void
-key_job_verify(struct keeper *k, struct client *c)
+key_job_verify(struct key_jobs *js, struct client *c)
 {
-	(void)job_new(k, c, JOB_VERIFY, -1);
+	(void)job_new(js, c, JOB_VERIFY, -1);
 }
 
 /* Only a regular file is written or read: whatever else could block. */
@@ -677,7 +685,7 @@ fits(struct client *c, const struct secret *passphrase, int fd, int mode)
 }
 
 void
-key_job_backup(struct keeper *k, struct client *c, struct secret *passphrase, int fd)
+key_job_backup(struct key_jobs *js, struct client *c, struct secret *passphrase, int fd)
 {
 	CLEANUP_SECRET struct secret *word = passphrase;
 	int taken CLEANUP_CLOSE = fd, r;
@@ -685,12 +693,11 @@ key_job_backup(struct keeper *k, struct client *c, struct secret *passphrase, in
 
 	if (!fits(c, word, taken, O_WRONLY))
 		return;
-	for (size_t i = 0; i < k->accounts.count; i++)
-		account_flush(k->accounts.items[i]);
-	j = job_new(k, c, JOB_BACKUP, TAKE_FD(taken));
+	accounts_flush(js->accounts);
+	j = job_new(js, c, JOB_BACKUP, TAKE_FD(taken));
 	if (j == NULL)
 		return;
-	r = backup_write_begin(&j->backup, k->files, j->fd, word, (uint64_t)keeper_now(k).wall);
+	r = backup_write_begin(&j->backup, js->files, j->fd, word, (uint64_t)clock_now().wall);
 	if (r == -EINVAL)
 		finish(j, EX_DATAERR, "The passphrase is too short: it has 8 to 1,024 octets.",
 		    "Give a longer one.", NULL);
@@ -699,7 +706,7 @@ key_job_backup(struct keeper *k, struct client *c, struct secret *passphrase, in
 }
 
 void
-key_job_restore(struct keeper *k, struct client *c, struct secret *passphrase, int fd,
+key_job_restore(struct key_jobs *js, struct client *c, struct secret *passphrase, int fd,
     bool overwrite, bool write)
 {
 	CLEANUP_SECRET struct secret *word = passphrase;
@@ -709,13 +716,13 @@ key_job_restore(struct keeper *k, struct client *c, struct secret *passphrase, i
 
 	if (!fits(c, word, taken, O_RDONLY))
 		return;
-	j = job_new(k, c, JOB_CHECK_BACKUP, TAKE_FD(taken));
+	j = job_new(js, c, JOB_CHECK_BACKUP, TAKE_FD(taken));
 	if (j == NULL)
 		return;
 	j->overwrite = overwrite;
 	j->write = write;
 	j->passphrase = secret_ref(word);
-	v = backup_read_begin(&j->backup, k->files, j->fd, word);
+	v = backup_read_begin(&j->backup, js->files, j->fd, word);
 	if (v != BACKUP_GOOD)
 		say_backup_bad(j, v);
 }

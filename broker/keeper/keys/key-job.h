@@ -3,28 +3,45 @@
  * key-job.h: what is done with every record of the store, a few at a time between the keeper's other
  * work: seal it anew, put it into a backup, take it from one, look whether it opens.
  *
- * Internal to keys.c and key-job.c. There is one job at a time (keeper.key_job). A job whose client went
- * away goes on where it changes the store, and ends where it only tells.
+ * There is one job at a time. A job whose client went away goes on where it changes the store, and ends
+ * where it only tells.
  */
 #ifndef FRANK_BROKER_KEEPER_KEYS_KEY_JOB_H
 #define FRANK_BROKER_KEEPER_KEYS_KEY_JOB_H
 
-#include "broker/keeper/keeper.h"
+#include "broker/keeper/accounts/accounts.h"
+#include "broker/keeper/clients/client.h"
 #include "tokenstore/backup.h"
 
-/* An action that is answered from outside; `action` as a person types it. */
-void keys_audit(const struct client *c, const char *action, const char *outcome);
-/* "`doing`: what errno says." */
-void keys_say_failed(struct client *c, const char *doing, int r);
+struct key_job;
+
+struct key_jobs {
+	struct event_base *base; /* borrowed, as is all but the job */
+	const struct file_ops *files;
+	struct accounts *accounts;
+	struct store *store; /* a job is begun only while it is open */
+	struct key_job *job; /* NULL: none */
+};
+
+/* Ends the job, whatever it is. */
+void key_job_end(struct key_jobs *js);
+/* A client is gone, or its channel has room again. */
+void key_job_forget_client(struct key_jobs *js, const struct client *c);
+void key_job_writable(struct key_jobs *js, const struct client *c);
 
 /* Goes on with a new master key whose re-sealing was interrupted, where that is so. */
-void key_job_resume(struct keeper *k);
-void key_job_reseal(struct keeper *k, struct client *c);
-void key_job_verify(struct keeper *k, struct client *c);
+void key_job_resume(struct key_jobs *js);
+void key_job_reseal(struct key_jobs *js, struct client *c);
+void key_job_verify(struct key_jobs *js, struct client *c);
 /* `passphrase` (NULL: none came) and `fd` are taken. */
-void key_job_backup(struct keeper *k, struct client *c, struct secret *passphrase, int fd);
+void key_job_backup(struct key_jobs *js, struct client *c, struct secret *passphrase, int fd);
 /* Looks at the whole backup first; `write`: then puts its records into the store. */
-void key_job_restore(struct keeper *k, struct client *c, struct secret *passphrase, int fd,
+void key_job_restore(struct key_jobs *js, struct client *c, struct secret *passphrase, int fd,
     bool overwrite, bool write);
+
+/* A line in the log about an action with keys that is answered; `action` as a person types it. */
+void key_job_audit(const struct client *c, const char *action, const char *outcome);
+/* The client's answer: "`doing`: what errno says." */
+void key_job_done_failed(struct client *c, const char *doing, int r);
 
 #endif

@@ -1,25 +1,34 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * keys.c: how the store is opened, and its key slots. See keeper.h; what is done with every record (a
- * new master key, a backup, a check) is in key-job.c.
- *
- * The store opens with the key that main hands over with the configuration. Where that is a passphrase,
- * or does not fit, keeper runs without a store: mail is taken and kept, because no account has a
- * credential. `frank unlock` opens it then, by a passphrase of any slot.
+ * keys.c: see keys.h; what is done with every record (a new master key, a backup, a check) is in
+ * key-job.c.
  *
  * The configured key is kept, sealed in memory, because it may have to be added as a slot (the way from
  * one key provider to another) and is needed again for a new master key.
  */
-#include "broker/keeper/keys/key-job.h"
+#include "broker/keeper/keys/keys.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/log.h"
+#include "broker/keeper/accounts/clock.h"
+#include "broker/keeper/keys/key-job.h"
+
+struct token_keys {
+	const struct file_ops *files;
+	int dir;
+	struct vault *vault;
+	struct accounts *accounts;
+	struct store *store; /* NULL: not open, for `trouble` */
+	enum store_trouble trouble;
+	enum keyslot_kind kind;    /* of the configured key */
+	struct sealed *configured; /* the configured key; NULL for a passphrase */
+	struct key_jobs jobs;
+};
 
 static void
-say_opened(const struct keeper *k, const char *from, bool made)
+say_opened(const struct token_keys *k, const char *from, bool made)
 {
 	if (made)
 		log_notice("A new token store was made, under the master key from the %s.", from);
@@ -31,30 +40,31 @@ say_opened(const struct keeper *k, const char *from, bool made)
 
 /* 0, or negative errno with the trouble in k->trouble. */
 static int
-open_store(struct keeper *k, enum keyslot_kind kind, const struct secret *key)
+open_store(struct token_keys *k, enum keyslot_kind kind, const struct secret *key)
 {
 	bool made = false;
-	int r = store_open(k->files, k->dir, kind, key, (uint64_t)keeper_now(k).wall, &k->store,
-	    &made, &k->trouble);
+	int r = store_open(
+	    k->files, k->dir, kind, key, (uint64_t)clock_now().wall, &k->store, &made, &k->trouble);
 
 	if (r < 0) {
 		log_line(LOG_LEVEL_ERROR, store_trouble_text(k->trouble),
 		    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
 		return r;
 	}
+	k->jobs.store = k->store;
 	say_opened(k, keyslot_kind_name(kind), made);
 	store_keep_spares(k->store);
-	key_job_resume(k);
+	key_job_resume(&k->jobs);
 	return 0;
 }
 
 void
-keys_configured(struct keeper *k, enum keyslot_kind kind, const struct secret *key)
+keys_configure(struct token_keys *k, enum keyslot_kind kind, const struct secret *key)
 {
 	if (k->dir < 0)
 		return;
-	k->key_kind = kind;
-	sealed_replace(&k->key, vault_seal(k->vault, key));
+	k->kind = kind;
+	sealed_replace(&k->configured, vault_seal(k->vault, key));
 	if (k->store != NULL) {
 		if (key != NULL && store_try_key(k->store, kind, key) == -EKEYREJECTED)
 			log_error("The master key that is configured now does not open the token "
@@ -68,35 +78,14 @@ keys_configured(struct keeper *k, enum keyslot_kind kind, const struct secret *k
 		log_line(LOG_LEVEL_WARNING, store_trouble_text(k->trouble),
 		    LOG_PAIRS({LOG_OUTCOME, "locked"}));
 	}
-}
-
-/* ---- what is said to the client ---- */
-
-void
-keys_audit(const struct client *c, const char *action, const char *outcome)
-{
-	char uid[24];
-
-	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)client_uid(c));
-	log_line(LOG_LEVEL_NOTICE, "The keys of the token store were asked for.",
-	    LOG_PAIRS({LOG_UID, uid}, {LOG_OUTCOME, outcome}, {LOG_SERVICE, action}));
+	accounts_use_store(k->accounts, k->store, k->trouble);
 }
 
 static void
-say_closed(struct keeper *k, struct client *c)
+say_closed(struct token_keys *k, struct client *c)
 {
 	client_done(
 	    c, EX_CONFIG, store_trouble_text(k->trouble), store_trouble_next(k->trouble), NULL);
-}
-
-void
-keys_say_failed(struct client *c, const char *doing, int r)
-{
-	struct buf text CLEANUP_BUF = BUF_INIT(1024);
-
-	(void)buf_printf(&text, "%s: %s.", doing, strerror(-r));
-	client_done(c, r == -ENOMEM ? EX_TEMPFAIL : EX_IOERR, buf_str(&text),
-	    "Nothing has changed. Mend the disk and try again.", NULL);
 }
 
 /* ---- list ---- */
@@ -114,7 +103,7 @@ send_slot(struct client *c, unsigned number, const struct keyslot_info *slot, bo
 }
 
 static void
-list(struct keeper *k, struct client *c)
+list(struct token_keys *k, struct client *c)
 {
 	const char *state = "open";
 	struct message *m = message_new(M_ROW_KEY);
@@ -130,7 +119,7 @@ list(struct keeper *k, struct client *c)
 	message_put_str(m, F_STATE, state);
 	(void)client_send(c, m);
 	if (r < 0 && k->store != NULL) {
-		keys_say_failed(c, "The file keyslots cannot be read", r);
+		key_job_done_failed(c, "The file keyslots cannot be read", r);
 		return;
 	}
 	for (unsigned i = 0; i < keys.count; i++)
@@ -146,14 +135,15 @@ list(struct keeper *k, struct client *c)
 
 /* What is to be added, and its kind. NULL after having said why not. */
 static struct secret *
-key_to_add(struct keeper *k, struct client *c, const struct message *m, enum keyslot_kind *ret_kind)
+key_to_add(
+    struct token_keys *k, struct client *c, const struct message *m, enum keyslot_kind *ret_kind)
 {
 	const char *kind = message_str(m, F_KIND);
 	struct secret *s;
 
 	if (kind != NULL && strcmp(kind, "configured") == 0) {
-		*ret_kind = k->key_kind;
-		s = vault_open(k->vault, k->key);
+		*ret_kind = k->kind;
+		s = vault_open(k->vault, k->configured);
 		if (s == NULL)
 			client_done(c, EX_CONFIG,
 			    "The configuration gives no key: its key is a passphrase.",
@@ -175,7 +165,7 @@ key_to_add(struct keeper *k, struct client *c, const struct message *m, enum key
 }
 
 static void
-add(struct keeper *k, struct client *c, const struct message *m)
+add(struct token_keys *k, struct client *c, const struct message *m)
 {
 	enum keyslot_kind kind;
 	CLEANUP_SECRET struct secret *key = key_to_add(k, c, m, &kind);
@@ -183,8 +173,8 @@ add(struct keeper *k, struct client *c, const struct message *m)
 
 	if (key == NULL)
 		return;
-	r = store_key_add(k->store, kind, key, (uint64_t)keeper_now(k).wall);
-	keys_audit(c, "key add", r == 0 ? "added" : "failed");
+	r = store_key_add(k->store, kind, key, (uint64_t)clock_now().wall);
+	key_job_audit(c, "key add", r == 0 ? "added" : "failed");
 	if (r == 0)
 		client_done(c, 0, NULL, NULL, "The key opens the token store from now on.");
 	else if (r == -EEXIST)
@@ -201,33 +191,33 @@ add(struct keeper *k, struct client *c, const struct message *m)
 		    "Remove a key that is not needed: frank key list; then frank key remove N",
 		    NULL);
 	else
-		keys_say_failed(c, "The key cannot be added", r);
+		key_job_done_failed(c, "The key cannot be added", r);
 }
 
 /* Is it the slot that the configured key needs at the next start? */
 static bool
-is_needed(const struct keeper *k, const struct store_keys *keys, unsigned slot)
+is_needed(const struct token_keys *k, const struct store_keys *keys, unsigned slot)
 {
-	CLEANUP_SECRET struct secret *key = vault_open(k->vault, k->key);
+	CLEANUP_SECRET struct secret *key = vault_open(k->vault, k->configured);
 	unsigned passphrases = 0;
 
 	if (key != NULL)
 		return store_key_slot(k->store, key, false) == (int)slot;
 	for (unsigned i = 0; i < keys->count; i++)
 		passphrases += keys->slots[i].kind == KEYSLOT_PASSPHRASE;
-	return k->key_kind == KEYSLOT_PASSPHRASE && passphrases == 1 &&
+	return k->kind == KEYSLOT_PASSPHRASE && passphrases == 1 &&
 	       keys->slots[slot].kind == KEYSLOT_PASSPHRASE;
 }
 
 static void
-remove_slot(struct keeper *k, struct client *c, const struct message *m)
+remove_slot(struct token_keys *k, struct client *c, const struct message *m)
 {
 	uint64_t number = message_u64(m, F_COUNT, 0);
 	struct store_keys keys;
 	int r = store_keys_list(k->store, &keys);
 
 	if (r < 0) {
-		keys_say_failed(c, "The file keyslots cannot be read", r);
+		key_job_done_failed(c, "The file keyslots cannot be read", r);
 		return;
 	}
 	if (number < 1 || number > keys.count) {
@@ -252,9 +242,9 @@ remove_slot(struct keeper *k, struct client *c, const struct message *m)
 		return;
 	}
 	r = store_key_remove(k->store, (unsigned)number - 1);
-	keys_audit(c, "key remove", r == 0 ? "removed" : "failed");
+	key_job_audit(c, "key remove", r == 0 ? "removed" : "failed");
 	if (r < 0)
-		keys_say_failed(c, "The key cannot be removed", r);
+		key_job_done_failed(c, "The key cannot be removed", r);
 	else
 		client_done(c, 0, NULL, NULL,
 		    "The key is removed. Whoever kept a copy of it and of the old file keyslots "
@@ -269,10 +259,11 @@ enum { OPENERS_MAX = 2 * KEYSLOTS_MAX + 1 };
 /* The configured key, and each that came, as a passphrase and as a provider's. They stay the caller's
  * to free: `ret_secrets`. */
 static size_t
-collect_openers(struct keeper *k, const struct message *m, struct secret *ret_secrets[OPENERS_MAX],
-    size_t *ret_secret_count, struct store_opener ret[OPENERS_MAX])
+collect_openers(struct token_keys *k, const struct message *m,
+    struct secret *ret_secrets[OPENERS_MAX], size_t *ret_secret_count,
+    struct store_opener ret[OPENERS_MAX])
 {
-	struct secret *key = vault_open(k->vault, k->key);
+	struct secret *key = vault_open(k->vault, k->configured);
 	size_t count = 0, at = 0, len;
 	const uint8_t *bytes;
 
@@ -293,7 +284,7 @@ collect_openers(struct keeper *k, const struct message *m, struct secret *ret_se
 }
 
 static void
-say_slot_lacking(struct keeper *k, struct client *c, unsigned slot)
+say_slot_lacking(struct token_keys *k, struct client *c, unsigned slot)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT(256), next CLEANUP_BUF = BUF_INIT(256);
 	struct store_keys keys;
@@ -314,7 +305,7 @@ say_slot_lacking(struct keeper *k, struct client *c, unsigned slot)
 }
 
 static void
-rotate(struct keeper *k, struct client *c, const struct message *m)
+rotate(struct token_keys *k, struct client *c, const struct message *m)
 {
 	struct secret *secrets[OPENERS_MAX];
 	struct store_opener by[OPENERS_MAX];
@@ -328,36 +319,22 @@ rotate(struct keeper *k, struct client *c, const struct message *m)
 	if (r == 0 && !keys.resealing)
 		r = count == 0
 			? -ENOKEY
-			: store_rotate(k->store, by, count, (uint64_t)keeper_now(k).wall, &slot);
+			: store_rotate(k->store, by, count, (uint64_t)clock_now().wall, &slot);
 	for (size_t i = 0; i < secret_count; i++)
 		(void)secret_free(secrets[i]);
-	keys_audit(c, "key rotate", r == 0 ? "begun" : "failed");
+	key_job_audit(c, "key rotate", r == 0 ? "begun" : "failed");
 	if (r == -ENOKEY)
 		say_slot_lacking(k, c, slot);
 	else if (r < 0)
-		keys_say_failed(c, "The new master key cannot be stored", r);
+		key_job_done_failed(c, "The new master key cannot be stored", r);
 	else
-		key_job_reseal(k, c);
+		key_job_reseal(&k->jobs, c);
 }
 
 /* ---- unlock ---- */
 
 static void
-open_accounts(struct keeper *k)
-{
-	for (size_t i = 0; i < k->accounts.count; i++) {
-		struct account *a = k->accounts.items[i];
-
-		if (a->file == NULL && account_open(a, k->store) < 0)
-			a->trouble = STORE_UNREADABLE;
-	}
-	for (size_t i = 0; i < k->accounts.count; i++)
-		keeper_run(k, k->accounts.items[i]);
-	keeper_tell_all(k);
-}
-
-static void
-unlock(struct keeper *k, struct client *c, const struct message *m)
+unlock(struct token_keys *k, struct client *c, const struct message *m)
 {
 	CLEANUP_SECRET struct secret *passphrase = message_secret(m, F_SECRET);
 	enum store_trouble before = k->trouble;
@@ -371,53 +348,55 @@ unlock(struct keeper *k, struct client *c, const struct message *m)
 		return;
 	}
 	if (before != STORE_LOCKED && store_exists(k->files, k->dir) == 0 &&
-	    k->key_kind != KEYSLOT_PASSPHRASE) {
+	    k->kind != KEYSLOT_PASSPHRASE) {
 		client_done(c, EX_CONFIG,
 		    "There is no token store yet, and its key is not to be a passphrase.",
 		    "Say key = \"passphrase\" in the tokens block to have that.", NULL);
 		return;
 	}
 	if (open_store(k, KEYSLOT_PASSPHRASE, passphrase) < 0) {
-		keys_audit(c, "unlock",
+		key_job_audit(c, "unlock",
 		    k->trouble == STORE_WRONG_PASSPHRASE ? "wrong passphrase" : "failed");
 		client_done(c, k->trouble == STORE_WRONG_PASSPHRASE ? EX_NOPERM : EX_CONFIG,
 		    store_trouble_text(k->trouble), store_trouble_next(k->trouble), NULL);
 		/* what accounts say stays the reason why it is closed, not somebody's mistake */
 		if (k->trouble == STORE_WRONG_PASSPHRASE || k->trouble == STORE_SHORT_KEY)
 			k->trouble = before;
+		accounts_use_store(k->accounts, k->store, k->trouble);
 		return;
 	}
-	keys_audit(c, "unlock", "open");
-	open_accounts(k);
+	key_job_audit(c, "unlock", "open");
+	accounts_use_store(k->accounts, k->store, k->trouble);
+	accounts_open(k->accounts);
 	client_done(c, 0, NULL, NULL, "The token store is open.");
 }
 
 /* ---- the table ---- */
 
 static void
-start_backup(struct keeper *k, struct client *c, const struct message *m, int fd)
+start_backup(struct token_keys *k, struct client *c, const struct message *m, int fd)
 {
-	key_job_backup(k, c, message_secret(m, F_SECRET), fd);
+	key_job_backup(&k->jobs, c, message_secret(m, F_SECRET), fd);
 }
 
 static void
-start_restore(struct keeper *k, struct client *c, const struct message *m, int fd)
+start_restore(struct token_keys *k, struct client *c, const struct message *m, int fd)
 {
-	key_job_restore(
-	    k, c, message_secret(m, F_SECRET), fd, (message_u64(m, F_FLAGS, 0) & 1) != 0, true);
+	key_job_restore(&k->jobs, c, message_secret(m, F_SECRET), fd,
+	    (message_u64(m, F_FLAGS, 0) & 1) != 0, true);
 }
 
 static void
-start_verify(struct keeper *k, struct client *c, const struct message *m, int fd)
+start_verify(struct token_keys *k, struct client *c, const struct message *m, int fd)
 {
 	if (fd < 0)
-		key_job_verify(k, c);
+		key_job_verify(&k->jobs, c);
 	else
-		key_job_restore(k, c, message_secret(m, F_SECRET), fd, false, false);
+		key_job_restore(&k->jobs, c, message_secret(m, F_SECRET), fd, false, false);
 }
 
 void
-keys_act(struct keeper *k, struct client *c, const struct message *m, int fd)
+keys_act(struct token_keys *k, struct client *c, const struct message *m, int fd)
 {
 	const char *action = message_str(m, F_ACTION);
 	int taken CLEANUP_CLOSE = fd;
@@ -428,7 +407,7 @@ keys_act(struct keeper *k, struct client *c, const struct message *m, int fd)
 		unlock(k, c, m);
 	else if (k->store == NULL)
 		say_closed(k, c);
-	else if (k->key_job != NULL)
+	else if (k->jobs.job != NULL)
 		client_done(c, EX_TEMPFAIL, "The token store's records are being worked on.",
 		    "Wait for that to end, and try again.", NULL);
 	else if (strcmp(action, "add") == 0)
@@ -445,4 +424,44 @@ keys_act(struct keeper *k, struct client *c, const struct message *m, int fd)
 		start_verify(k, c, m, TAKE_FD(taken));
 	else
 		client_done(c, EX_USAGE, "There is no such action.", "frank help key", NULL);
+}
+
+void
+keys_forget_client(struct token_keys *k, const struct client *c)
+{
+	key_job_forget_client(&k->jobs, c);
+}
+
+void
+keys_writable(struct token_keys *k, const struct client *c)
+{
+	key_job_writable(&k->jobs, c);
+}
+
+struct token_keys *
+keys_new(struct event_base *base, const struct file_ops *files, int dir, struct vault *vault,
+    struct accounts *accounts)
+{
+	struct token_keys *k = calloc(1, sizeof(*k));
+
+	if (k != NULL)
+		*k = (struct token_keys){.files = files,
+		    .dir = dir,
+		    .vault = vault,
+		    .accounts = accounts,
+		    .trouble = STORE_UNREADABLE,
+		    .jobs = {.base = base, .files = files, .accounts = accounts}};
+	return k;
+}
+
+struct token_keys *
+keys_free(struct token_keys *k)
+{
+	if (k == NULL)
+		return NULL;
+	key_job_end(&k->jobs);
+	(void)store_free(k->store);
+	(void)sealed_free(k->configured);
+	free(k);
+	return NULL;
 }

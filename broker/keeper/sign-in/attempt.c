@@ -16,8 +16,9 @@
 #include <sysexits.h>
 
 #include "base/codec.h"
-#include "base/log.h"
+#include "base/text.h"
 #include "broker/keeper/accounts/scope.h"
+#include "broker/keeper/sign-in/authorization-request.h"
 
 enum { ATTEMPTS_PER_ACCOUNT = 4, GRANTED_MAX = 500 };
 
@@ -26,15 +27,8 @@ enum { ATTEMPTS_PER_ACCOUNT = 4, GRANTED_MAX = 500 };
 void
 attempt_free(struct attempt *t)
 {
-	struct keeper *k = t->keeper;
-
-	for (struct attempt **p = &k->attempts; *p != NULL; p = &(*p)->next)
-		if (*p == t) {
-			*p = t->next;
-			break;
-		}
-	requests_cancel(k, t);
-	prepare_cancel(k, t);
+	LIST_REMOVE(t, entry);
+	token_request_cancel(t->all->requests, t);
 	if (t->timer != NULL)
 		event_free(t->timer);
 	if (t->poll != NULL)
@@ -124,11 +118,13 @@ attempt_fail_facts(struct attempt *t, const struct answer_facts *f)
 }
 
 void
-attempt_fail_fault(struct attempt *t, const char *fault, bool local)
+attempt_fail_write(struct attempt *t, int error)
 {
-	struct answer_facts f = {.fault = fault, .local = local};
+	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
 
-	attempt_fail_facts(t, &f);
+	(void)buf_printf(&text, "The token store cannot be written: %s.", strerror(-error));
+	attempt_finish(
+	    t, EX_IOERR, buf_str(&text), "Nothing has changed. Mend the disk and try again.", NULL);
 }
 
 bool
@@ -158,15 +154,15 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* Makes room for one more: the oldest of the account's goes. */
 static void
-evict(struct keeper *k, const struct account *a)
+evict(struct attempts *all, const struct account *a)
 {
-	struct attempt *oldest = NULL;
+	struct attempt *t, *oldest = NULL;
 	unsigned count = 0;
 
-	for (struct attempt *t = k->attempts; t != NULL; t = t->next)
+	LIST_FOREACH (t, &all->list, entry)
 		if (t->account == a) {
 			count++;
-			oldest = t; /* new ones come first in the list */
+			oldest = t;
 		}
 	if (count >= ATTEMPTS_PER_ACCOUNT)
 		attempt_finish(oldest, EX_TEMPFAIL,
@@ -174,31 +170,25 @@ evict(struct keeper *k, const struct account *a)
 }
 
 static int
-put_text(const char *from, char **to)
-{
-	*to = from == NULL ? NULL : strdup(from);
-	return from != NULL && *to == NULL ? -ENOMEM : 0;
-}
-
-static int
 make_secrets(struct attempt *t)
 {
-	struct keeper *k = t->keeper;
-	uint8_t random[3 * ATTEMPT_RANDOM];
-	struct attempt_secrets s;
-	int r = k->files->random(k->files->arg, random, sizeof(random));
+	const struct file_ops *files = t->all->files;
+	struct vault *v = t->all->vault;
+	uint8_t random[3 * AUTHORIZATION_REQUEST_RANDOM];
+	struct authorization_secrets s;
+	int r = files->random(files->arg, random, sizeof(random));
 
 	if (r == 0)
-		r = k->files->random(k->files->arg, t->id, sizeof(t->id));
+		r = files->random(files->arg, t->id, sizeof(t->id));
 	if (r == 0)
-		r = attempt_secrets_make(random, &s);
+		r = authorization_request_make_secrets(random, &s);
 	mem_wipe(random, sizeof(random));
 	if (r < 0)
 		return r;
-	t->state = vault_seal(k->vault, s.state);
-	t->verifier = vault_seal(k->vault, s.verifier);
-	t->nonce = vault_seal(k->vault, s.nonce);
-	attempt_secrets_clear(&s);
+	t->state = vault_seal(v, s.state);
+	t->verifier = vault_seal(v, s.verifier);
+	t->nonce = vault_seal(v, s.nonce);
+	authorization_request_clear_secrets(&s);
 	return t->state == NULL || t->verifier == NULL || t->nonce == NULL ? -ENOMEM : 0;
 }
 
@@ -210,33 +200,44 @@ attempt_set_life(struct attempt *t, uint64_t seconds)
 	return evtimer_add(t->timer, &life) < 0 ? -ENOMEM : 0;
 }
 
-struct attempt *
-attempt_new(struct keeper *k, struct client *c, struct account *a, const char *redirect_uri)
+static int
+start(struct attempt *t, const char *redirect_uri)
 {
-	struct attempt *t;
-	const struct account_conf *conf = a->conf;
+	const struct account_conf *conf = t->account->conf;
 
-	evict(k, a);
+	t->timer = evtimer_new(t->all->base, on_timer, t);
+	if (t->timer == NULL || attempt_set_life(t, ATTEMPT_LIFE) < 0 ||
+	    text_copy(redirect_uri, &t->redirect_uri) < 0 ||
+	    text_copy(conf->issuer, &t->issuer) < 0 ||
+	    text_copy(conf->authorization_endpoint, &t->authorization_endpoint) < 0 ||
+	    text_copy(conf->token_endpoint, &t->token_endpoint) < 0 ||
+	    text_copy(conf->device_endpoint, &t->device_endpoint) < 0 ||
+	    text_copy(conf->userinfo_endpoint, &t->userinfo_endpoint) < 0)
+		return -ENOMEM;
+	return make_secrets(t);
+}
+
+struct attempt *
+attempt_new(struct attempts *all, struct client *c, struct account *a, const char *redirect_uri,
+    const char *sentence)
+{
+	char uid[CLIENT_UID_TEXT];
+	struct attempt *t;
+
+	evict(all, a);
 	t = calloc(1, sizeof(*t));
-	if (t == NULL)
-		return NULL;
-	*t = (struct attempt){.next = k->attempts,
-	    .keeper = k,
-	    .account = a,
-	    .conf_serial = a->conf_serial,
-	    .client = c};
-	k->attempts = t;
-	t->timer = evtimer_new(role_base(k->role), on_timer, t);
-	if (t->timer == NULL || attempt_set_life(t, ATTEMPT_LIFE) < 0 || make_secrets(t) < 0 ||
-	    put_text(redirect_uri, &t->redirect_uri) < 0 ||
-	    put_text(conf->issuer, &t->issuer) < 0 ||
-	    put_text(conf->authorization_endpoint, &t->authorization_endpoint) < 0 ||
-	    put_text(conf->token_endpoint, &t->token_endpoint) < 0 ||
-	    put_text(conf->device_endpoint, &t->device_endpoint) < 0 ||
-	    put_text(conf->userinfo_endpoint, &t->userinfo_endpoint) < 0) {
-		attempt_free(t);
+	if (t == NULL) {
+		client_done_memory(c);
 		return NULL;
 	}
+	*t = (struct attempt){.all = all, .account = a, .conf_serial = a->conf_serial, .client = c};
+	LIST_INSERT_HEAD(&all->list, t, entry);
+	if (start(t, redirect_uri) < 0) {
+		attempt_fail_memory(t);
+		return NULL;
+	}
+	log_line(LOG_LEVEL_NOTICE, sentence,
+	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_UID, client_uid_text(c, uid)}));
 	return t;
 }
 
@@ -246,7 +247,7 @@ attempt_new(struct keeper *k, struct client *c, struct account *a, const char *r
 static int
 take_discovered(const struct message *m, enum field f, char **to)
 {
-	return *to != NULL ? 0 : put_text(message_str(m, f), to);
+	return *to != NULL ? 0 : text_copy(message_str(m, f), to);
 }
 
 /* The issuer's metadata is not what the configuration expects. */
@@ -264,41 +265,40 @@ fail_unfit(struct attempt *t, const char *fault)
 	    NULL);
 }
 
-static void
-discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
-    bool sent)
+/* 0 or -ENOMEM. */
+static int
+take_metadata(struct attempt *t, const struct message *m)
 {
-	struct attempt *t = arg;
-	const char *issuer;
+	const char *issuer = message_str(m, F_ISSUER);
 
-	if (attempt_conf_changed(t))
-		return;
-	if (m == NULL || message_has(m, F_FAULT)) {
-		fault = m == NULL ? fault : message_str(m, F_FAULT);
-		if (m != NULL && message_has(m, F_UNFIT))
-			fail_unfit(t, fault);
-		else
-			attempt_fail_fault(t, fault, false);
-		return;
-	}
 	if (take_discovered(m, F_AUTHORIZATION_ENDPOINT, &t->authorization_endpoint) < 0 ||
 	    take_discovered(m, F_TOKEN_ENDPOINT, &t->token_endpoint) < 0 ||
 	    take_discovered(m, F_DEVICE_ENDPOINT, &t->device_endpoint) < 0 ||
-	    take_discovered(m, F_USERINFO_ENDPOINT, &t->userinfo_endpoint) < 0) {
-		attempt_fail_memory(t);
-		return;
-	}
-	/* As the document spells it: Microsoft's has a hole for the tenant. */
-	issuer = message_str(m, F_ISSUER);
-	if (issuer != NULL) {
-		free(t->issuer);
-		if (put_text(issuer, &t->issuer) < 0) {
-			attempt_fail_memory(t);
-			return;
-		}
-	}
+	    take_discovered(m, F_USERINFO_ENDPOINT, &t->userinfo_endpoint) < 0)
+		return -ENOMEM;
 	t->iss_required = message_u64(m, F_ISS_REQUIRED, 0) != 0;
-	if (t->token_endpoint == NULL)
+	if (issuer == NULL)
+		return 0;
+	/* As the document spells it: Microsoft's has a hole for the tenant. */
+	free(t->issuer);
+	return text_copy(issuer, &t->issuer);
+}
+
+static void
+discovered(void *arg, uint64_t tag, const struct fetch_answer *answer)
+{
+	struct attempt *t = arg;
+	const struct message *m = answer->message;
+
+	if (attempt_conf_changed(t))
+		return;
+	if (answer->fault != NULL && m != NULL && message_has(m, F_UNFIT))
+		fail_unfit(t, answer->fault);
+	else if (answer->fault != NULL)
+		attempt_fail_facts(t, &(struct answer_facts){.fault = answer->fault});
+	else if (take_metadata(t, m) < 0)
+		attempt_fail_memory(t);
+	else if (t->token_endpoint == NULL)
 		attempt_finish(t, EX_CONFIG, "The issuer's metadata names no token endpoint.",
 		    "Set token-endpoint in the account's block.", NULL);
 	else
@@ -306,17 +306,15 @@ discovered(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
 }
 
 void
-attempt_discover(struct attempt *t)
+attempt_discover(struct attempt *t, bool lacking, void (*next)(struct attempt *t))
 {
-	struct keeper *k = t->keeper;
-	uint64_t id = request_id(k);
-	struct message *m = message_new(M_DISCOVER);
-
+	if (!lacking) {
+		next(t);
+		return;
+	}
 	t->phase = DISCOVERING;
-	message_put_u64(m, F_ID, id);
-	message_put_str(m, F_ACCOUNT, t->account->conf->name);
-	message_put_str(m, F_ISSUER, t->issuer);
-	request_start(k, id, m, discovered, t, 0);
+	t->discovered = next;
+	fetch_request_discover(t->all->fetch, t->account->conf->name, t->issuer, discovered, t);
 }
 
 /* Why nobody can sign in for this account, told before anybody tries. True where that is so. */
@@ -353,9 +351,9 @@ refuse_start(struct client *c, const struct account *a)
 }
 
 struct account *
-attempt_account(struct keeper *k, struct client *c, const struct message *m)
+attempt_account(const struct attempts *all, struct client *c, const struct message *m)
 {
-	struct account *a = keeper_find(k, message_str(m, F_ACCOUNT));
+	struct account *a = accounts_find(all->accounts, message_str(m, F_ACCOUNT));
 
 	if (a == NULL)
 		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
@@ -389,13 +387,13 @@ finish_well(struct attempt *t, const char *text)
 static void
 store_tokens(struct attempt *t, const char *identity)
 {
-	const struct vault *v = t->keeper->vault;
-	struct keeper *k = t->keeper;
+	const struct vault *v = t->all->vault;
+	struct accounts *accounts = t->all->accounts;
 	struct account *a = t->account;
 	CLEANUP_SECRET struct secret *access = vault_open(v, t->access),
 				     *refresh = vault_open(v, t->refresh);
 	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
-	uint64_t gone = (uint64_t)(keeper_now(k).boot - t->asked_at) / 1000;
+	uint64_t gone = (uint64_t)(accounts_now(accounts).boot - t->asked_at) / 1000;
 	struct machine_answer answer = {.access_token = access,
 	    .refresh_token = refresh,
 	    .has_life = t->has_life,
@@ -410,7 +408,7 @@ store_tokens(struct attempt *t, const char *identity)
 		return;
 	}
 	r = account_adopt(a, &answer, identity, a->conf->issuer, t->token_endpoint);
-	keeper_run(k, a);
+	accounts_run(accounts, a);
 	if (r == -ENOMEM) {
 		attempt_fail_memory(t);
 	} else if (r < 0) {
@@ -484,21 +482,21 @@ finish_refused(struct attempt *t)
 }
 
 static void
-identified(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
-    bool sent)
+identified(void *arg, uint64_t tag, const struct fetch_answer *answer)
 {
 	struct attempt *t = arg;
+	const struct message *m = answer->message;
 	const struct identity_expected e = expected(t, NULL);
 	enum identity_verdict verdict;
 	const char *name;
 
 	if (attempt_conf_changed(t))
 		return;
-	if (m == NULL || message_has(m, F_FAULT)) {
+	if (answer->fault != NULL) {
 		if (t->refusal != NULL)
 			finish_refused(t);
 		else
-			attempt_fail_fault(t, m == NULL ? fault : message_str(m, F_FAULT), false);
+			attempt_fail_facts(t, &(struct answer_facts){.fault = answer->fault});
 		return;
 	}
 	verdict = identity_judge(m, &e, &t->known, &name);
@@ -513,16 +511,12 @@ identified(void *arg, uint64_t tag, struct keeper *k, const struct message *m, c
 static void
 ask_userinfo(struct attempt *t, const struct secret *access)
 {
-	struct keeper *k = t->keeper;
-	uint64_t id = request_id(k);
-	struct message *m = message_new(M_USERINFO);
+	struct message *m = fetch_request_new(t->all->fetch, M_USERINFO, t->account->conf->name);
 
 	t->phase = IDENTIFYING;
-	message_put_u64(m, F_ID, id);
-	message_put_str(m, F_ACCOUNT, t->account->conf->name);
 	message_put_str(m, F_USERINFO_ENDPOINT, t->userinfo_endpoint);
 	message_put_secret(m, F_ACCESS_TOKEN, access);
-	request_start(k, id, m, identified, t, 0);
+	fetch_request_start(t->all->fetch, m, identified, t, 0);
 }
 
 /* Who signed in? */
@@ -531,7 +525,7 @@ check_identity(struct attempt *t, const struct message *m, const struct secret *
 {
 	/* a device code has no nonce: the tokens came straight to whoever holds the code */
 	CLEANUP_SECRET struct secret *nonce =
-	    t->device_code != NULL ? NULL : vault_open(t->keeper->vault, t->nonce);
+	    t->device_code != NULL ? NULL : vault_open(t->all->vault, t->nonce);
 	const struct identity_expected e = expected(t, nonce);
 	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX),
 			next CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
@@ -586,15 +580,15 @@ fail_audience(struct attempt *t, const char *audience)
 }
 
 void
-sign_in_take(struct attempt *t, const struct message *m, const struct token_answer *a)
+attempt_take_tokens(struct attempt *t, const struct message *m, const struct machine_answer *answer)
 {
-	struct vault *v = t->keeper->vault;
+	struct vault *v = t->all->vault;
 
-	if (a->answer.lacking != NULL) {
-		fail_scope(t, a->answer.lacking, a->answer.scope);
-	} else if (a->answer.misdirected != NULL) {
-		fail_audience(t, a->answer.misdirected);
-	} else if (a->refresh_token == NULL || a->access_token == NULL) {
+	if (answer->lacking != NULL) {
+		fail_scope(t, answer->lacking, answer->scope);
+	} else if (answer->misdirected != NULL) {
+		fail_audience(t, answer->misdirected);
+	} else if (answer->refresh_token == NULL || answer->access_token == NULL) {
 		attempt_finish(t, EX_CONFIG,
 		    "The provider gave no refresh token, so the sign-in would end within the hour. "
 		    "Nothing was stored.",
@@ -602,35 +596,39 @@ sign_in_take(struct attempt *t, const struct message *m, const struct token_answ
 		    "and prompt=consent in extra-parameters.",
 		    NULL);
 	} else {
-		t->access = vault_seal(v, a->access_token);
-		t->refresh = vault_seal(v, a->refresh_token);
-		t->has_life = a->answer.has_life;
-		t->life = a->answer.life;
-		t->has_refresh_life = a->answer.has_refresh_life;
-		t->refresh_life = a->answer.refresh_life;
+		t->access = vault_seal(v, answer->access_token);
+		t->refresh = vault_seal(v, answer->refresh_token);
+		t->has_life = answer->has_life;
+		t->life = answer->life;
+		t->has_refresh_life = answer->has_refresh_life;
+		t->refresh_life = answer->refresh_life;
 		if (t->access == NULL || t->refresh == NULL ||
-		    put_text(a->answer.scope, &t->scope) < 0)
+		    text_copy(answer->scope, &t->scope) < 0)
 			attempt_fail_memory(t);
 		else
-			check_identity(t, m, a->access_token);
+			check_identity(t, m, answer->access_token);
 	}
 }
 
-/* ---- the others ---- */
+/* ---- all of them ---- */
 
 void
-authorize_forget_client(struct keeper *k, const struct client *c)
+attempts_forget_client(struct attempts *all, const struct client *c)
 {
-	for (struct attempt *t = k->attempts; t != NULL; t = t->next)
+	struct attempt *t;
+
+	LIST_FOREACH (t, &all->list, entry)
 		if (t->client == c)
 			t->client = NULL;
 }
 
 void
-authorize_forget_account(struct keeper *k, const struct account *a)
+attempts_forget_account(struct attempts *all, const struct account *a)
 {
-	for (struct attempt *t = k->attempts, *next; t != NULL; t = next) {
-		next = t->next;
+	struct attempt *t, *next;
+
+	for (t = LIST_FIRST(&all->list); t != NULL; t = next) {
+		next = LIST_NEXT(t, entry);
 		if (t->account == a)
 			attempt_finish(t, EX_CONFIG,
 			    "The account was taken out of the configuration.", NULL, NULL);
@@ -638,17 +636,19 @@ authorize_forget_account(struct keeper *k, const struct account *a)
 }
 
 bool
-authorize_is_under_way(const struct keeper *k, const struct account *a)
+attempts_under_way(const struct attempts *all, const struct account *a)
 {
-	for (const struct attempt *t = k->attempts; t != NULL; t = t->next)
+	const struct attempt *t;
+
+	LIST_FOREACH (t, &all->list, entry)
 		if (t->account == a)
 			return true;
 	return false;
 }
 
 void
-authorize_clear(struct keeper *k)
+attempts_clear(struct attempts *all)
 {
-	while (k->attempts != NULL)
-		attempt_free(k->attempts);
+	while (!LIST_EMPTY(&all->list))
+		attempt_free(LIST_FIRST(&all->list));
 }

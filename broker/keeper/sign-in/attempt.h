@@ -5,24 +5,28 @@
  *     authorize.c   a browser comes back with a code (RFC 6749, 7636, 8252, 9207)
  *     device.c      a code is typed in elsewhere (RFC 8628)
  *     invitation.c  the first, with days between the address and its answer
- *     sign-in.c     this: the life of an attempt, and what is checked before anything is stored
+ *     attempt.c     this: the life of an attempt, and what is checked before anything is stored
  *
- * Internal to broker/keeper.
+ * A function that ends an attempt (attempt_finish, attempt_fail_...) frees it: the caller lets go of it.
  */
 #ifndef FRANK_BROKER_KEEPER_SIGN_IN_ATTEMPT_H
 #define FRANK_BROKER_KEEPER_SIGN_IN_ATTEMPT_H
 
-#include "broker/keeper/sign-in/authorization-request.h"
+#include <sys/queue.h>
+
+#include "broker/keeper/accounts/accounts.h"
+#include "broker/keeper/clients/client.h"
 #include "broker/keeper/sign-in/identity.h"
-#include "broker/keeper/keeper.h"
 
 enum { ATTEMPT_LIFE = 600 /* seconds */, ATTEMPT_ID = 16, SIGN_IN_TEXT_MAX = 2500 };
 
+/* What an attempt waits for: the issuer's metadata; the person; the token endpoint; the userinfo
+ * endpoint. From EXCHANGING on the code is used up. */
 enum phase { DISCOVERING, WAITING, EXCHANGING, IDENTIFYING };
 
 struct attempt {
-	struct attempt *next;
-	struct keeper *keeper;
+	LIST_ENTRY(attempt) entry;
+	struct attempts *all;
 	uint8_t id[ATTEMPT_ID];
 	struct account *account; /* borrowed */
 	uint64_t conf_serial;    /* of the account, when it began */
@@ -35,7 +39,7 @@ struct attempt {
 	char *issuer, *authorization_endpoint, *token_endpoint, *device_endpoint,
 	    *userinfo_endpoint; /* configured or discovered */
 	bool iss_required;
-	int64_t asked_at;
+	int64_t asked_at; /* the token endpoint: ms of the boot clock */
 	struct event *timer;
 	/* device.c */
 	struct sealed *device_code;
@@ -51,47 +55,56 @@ struct attempt {
 	uint64_t life, refresh_life;
 };
 
-/* A new attempt, among the keeper's; the oldest of the account's makes room for it. It ends in
- * ATTEMPT_LIFE. NULL when memory is out. */
-struct attempt *attempt_new(
-    struct keeper *k, struct client *c, struct account *a, const char *redirect_uri);
+/* Everything is borrowed. */
+struct attempts {
+	struct event_base *base;
+	const struct file_ops *files;
+	struct vault *vault;
+	struct accounts *accounts;
+	struct fetch_requests *fetch;
+	struct token_requests *requests;
+	LIST_HEAD(, attempt) list; /* new ones first */
+};
+
+/* Ends every attempt without a word to anybody. */
+void attempts_clear(struct attempts *all);
+/* A client is gone: what it began goes on without it. */
+void attempts_forget_client(struct attempts *all, const struct client *c);
+/* The account is taken out of the configuration, or its credential was replaced. */
+void attempts_forget_account(struct attempts *all, const struct account *a);
+/* Is somebody signing in for this account right now? */
+bool attempts_under_way(const struct attempts *all, const struct account *a);
+
+/* The account that a client's message names. NULL after telling the client that there is none, or why
+ * nobody can sign in for it. */
+struct account *attempt_account(
+    const struct attempts *all, struct client *c, const struct message *m);
+/* A new attempt for it; the oldest of the account's makes room for it. It ends in ATTEMPT_LIFE. `sentence`
+ * is logged. NULL after telling the client that memory is out. */
+struct attempt *attempt_new(struct attempts *all, struct client *c, struct account *a,
+    const char *redirect_uri, const char *sentence);
+/* Ends it without a word to anybody. */
 void attempt_free(struct attempt *t);
 /* It has `seconds` from now on. 0 or -ENOMEM. */
 int attempt_set_life(struct attempt *t, uint64_t seconds);
+/* Asks the issuer for the endpoints that are not configured, where `lacking`; then calls `next`. */
+void attempt_discover(struct attempt *t, bool lacking, void (*next)(struct attempt *t));
 
 /* The end of an attempt: logged, told to the client, freed. `error` NULL is success. */
 void attempt_finish(
     struct attempt *t, int exit, const char *error, const char *next, const char *text);
 void attempt_fail_memory(struct attempt *t);
+/* The token store cannot be written. */
+void attempt_fail_write(struct attempt *t, int error);
+/* By an answer of the server's, or one that did not come, in words. */
+void attempt_fail_facts(struct attempt *t, const struct answer_facts *f);
 /* What an answer means for the attempt's account. */
 enum answer_class attempt_judge(const struct attempt *t, const struct answer_facts *f);
-/* By an error of the server's, in words; by an answer that did not come. */
-void attempt_fail_facts(struct attempt *t, const struct answer_facts *f);
-void attempt_fail_fault(struct attempt *t, const char *fault, bool local);
 /* The account was configured otherwise since the attempt began: then it has ended. */
 bool attempt_conf_changed(struct attempt *t);
 
-/* The account that a request names. NULL after telling the client that there is none, or why nobody can sign in for it. */
-struct account *attempt_account(struct keeper *k, struct client *c, const struct message *m);
-/* Asks the issuer for the endpoints that are not configured, then calls t->discovered. */
-void attempt_discover(struct attempt *t);
-
-/* ---- authorize.c ---- */
-
-/* The address to open; false where the attempt has ended for want of it. */
-bool attempt_make_url(struct attempt *t, struct buf *ret);
-bool redirect_is_fit(const char *uri);
-/* What came back from the browser. */
-void attempt_take_callback(struct attempt *t, struct client *c, const struct message *m);
-
-/* ---- attempt.c: the token endpoint's answer ---- */
-
 /* Good tokens: scope, audience and identity are looked at, then they are stored. */
-void sign_in_take(struct attempt *t, const struct message *m, const struct token_answer *a);
-
-/* ---- invitation.c ---- */
-
-/* The invitation is used up. False where that cannot be written: the attempt has ended then. */
-bool invitation_use_up(struct attempt *t);
+void attempt_take_tokens(
+    struct attempt *t, const struct message *m, const struct machine_answer *answer);
 
 #endif

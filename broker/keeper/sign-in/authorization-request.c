@@ -12,10 +12,10 @@
 #include "tokenstore/seal.h"
 
 static int
-make_one(const uint8_t random[ATTEMPT_RANDOM], struct secret **ret)
+make_one(const uint8_t random[AUTHORIZATION_REQUEST_RANDOM], struct secret **ret)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT_WIPE(64);
-	int r = base64url_encode(&text, random, ATTEMPT_RANDOM);
+	int r = base64url_encode(&text, random, AUTHORIZATION_REQUEST_RANDOM);
 
 	if (r < 0)
 		return -ENOMEM;
@@ -24,28 +24,30 @@ make_one(const uint8_t random[ATTEMPT_RANDOM], struct secret **ret)
 }
 
 int
-attempt_secrets_make(const uint8_t random[3 * ATTEMPT_RANDOM], struct attempt_secrets *ret)
+authorization_request_make_secrets(
+    const uint8_t random[3 * AUTHORIZATION_REQUEST_RANDOM], struct authorization_secrets *ret)
 {
-	*ret = (struct attempt_secrets){0};
+	*ret = (struct authorization_secrets){0};
 	if (make_one(random, &ret->state) < 0 ||
-	    make_one(random + ATTEMPT_RANDOM, &ret->verifier) < 0 ||
-	    make_one(random + (size_t)2 * ATTEMPT_RANDOM, &ret->nonce) < 0) {
-		attempt_secrets_clear(ret);
+	    make_one(random + AUTHORIZATION_REQUEST_RANDOM, &ret->verifier) < 0 ||
+	    make_one(random + (size_t)2 * AUTHORIZATION_REQUEST_RANDOM, &ret->nonce) < 0) {
+		authorization_request_clear_secrets(ret);
 		return -ENOMEM;
 	}
 	return 0;
 }
 
 void
-attempt_secrets_clear(struct attempt_secrets *s)
+authorization_request_clear_secrets(struct authorization_secrets *s)
 {
 	s->state = secret_free(s->state);
 	s->verifier = secret_free(s->verifier);
 	s->nonce = secret_free(s->nonce);
 }
 
-int
-attempt_challenge(const struct secret *verifier, struct buf *ret)
+/* base64url(SHA-256(verifier)): the S256 challenge of RFC 7636 section 4.2. */
+static int
+put_challenge(const struct secret *verifier, struct buf *ret)
 {
 	uint8_t hash[SEAL_HASH];
 	int r = seal_sha256(secret_bytes(verifier), secret_len(verifier), NULL, 0, hash);
@@ -111,11 +113,11 @@ put_extra(struct buf *url, const struct account_conf *c)
 }
 
 int
-attempt_url(const struct account_conf *c, const char *endpoint, const char *redirect_uri,
-    const struct attempt_secrets *s, struct buf *ret)
+authorization_request_url(const struct account_conf *c, const char *endpoint,
+    const char *redirect_uri, const struct authorization_secrets *s, struct buf *ret)
 {
 	struct buf challenge CLEANUP_BUF = BUF_INIT_WIPE(64);
-	int r = attempt_challenge(s->verifier, &challenge);
+	int r = put_challenge(s->verifier, &challenge);
 
 	if (r < 0)
 		return -ENOMEM;

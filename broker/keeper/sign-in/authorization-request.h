@@ -9,22 +9,21 @@
 #include "base/buf.h"
 #include "broker/keeper/accounts/account-conf.h"
 
-enum { ATTEMPT_RANDOM = 32 }; /* octets of state, verifier and nonce each */
+enum { AUTHORIZATION_REQUEST_RANDOM = 32 }; /* octets of state, verifier and nonce each */
 
-struct attempt_secrets {
-	struct secret *state, *verifier, *nonce; /* base64url of ATTEMPT_RANDOM random octets */
+struct authorization_secrets {
+	struct secret *state, *verifier,
+	    *nonce; /* base64url of AUTHORIZATION_REQUEST_RANDOM random octets */
 };
 
 /* New ones out of fresh random octets. 0 or -ENOMEM. */
-int attempt_secrets_make(const uint8_t random[3 * ATTEMPT_RANDOM], struct attempt_secrets *ret);
-void attempt_secrets_clear(struct attempt_secrets *s);
-
-/* base64url(SHA-256(verifier)): the S256 challenge of RFC 7636 section 4.2. */
-int attempt_challenge(const struct secret *verifier, struct buf *ret);
+int authorization_request_make_secrets(
+    const uint8_t random[3 * AUTHORIZATION_REQUEST_RANDOM], struct authorization_secrets *ret);
+void authorization_request_clear_secrets(struct authorization_secrets *s);
 
 /* The authorization request (RFC 6749 section 4.1.1) as an address; `ret` wipes. 0, -ENOMEM,
  * -ENOBUFS. */
-int attempt_url(const struct account_conf *c, const char *endpoint, const char *redirect_uri,
-    const struct attempt_secrets *s, struct buf *ret);
+int authorization_request_url(const struct account_conf *c, const char *endpoint,
+    const char *redirect_uri, const struct authorization_secrets *s, struct buf *ret);
 
 #endif

@@ -1,21 +1,15 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * authorize.c: a person signing in by the authorization code grant with PKCE (RFC 6749, 7636, 8252,
- * 9207). see attempt.h.
- *
- *     AUTHORIZE ─▶ AUTHORIZE_URL ─▶ AUTHORIZE_CALLBACK ─▶ TOKEN_REQUEST ─▶ attempt.c
- *
- * Each attempt is used up by the first callback that bears its state. What a callback brings is
- * checked in callback.c.
+ * authorize.c: see authorize.h. Each attempt is used up by the first callback that bears its state. What
+ * a callback brings is checked in callback.c.
  */
-#include "broker/keeper/sign-in/attempt.h"
+#include "broker/keeper/sign-in/authorize.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/log.h"
+#include "broker/keeper/accounts/token-answer.h"
+#include "broker/keeper/sign-in/authorization-request.h"
 #include "broker/keeper/sign-in/callback.h"
 
 enum { URL_MAX = 16 * 1024, REDIRECT_MAX = 2048 };
@@ -23,23 +17,25 @@ enum { URL_MAX = 16 * 1024, REDIRECT_MAX = 2048 };
 /* ---- the address ---- */
 
 static bool
-secrets_open(const struct attempt *t, struct attempt_secrets *ret)
+secrets_open(const struct attempt *t, struct authorization_secrets *ret)
 {
-	const struct vault *v = t->keeper->vault;
+	const struct vault *v = t->all->vault;
 
-	*ret = (struct attempt_secrets){.state = vault_open(v, t->state),
+	*ret = (struct authorization_secrets){.state = vault_open(v, t->state),
 	    .verifier = vault_open(v, t->verifier),
 	    .nonce = vault_open(v, t->nonce)};
 	if (ret->state != NULL && ret->verifier != NULL && ret->nonce != NULL)
 		return true;
-	attempt_secrets_clear(ret);
+	authorization_request_clear_secrets(ret);
 	return false;
 }
 
-bool
-attempt_make_url(struct attempt *t, struct buf *ret)
+struct message *
+authorize_make_url(struct attempt *t)
 {
-	struct attempt_secrets s;
+	struct buf url CLEANUP_BUF = BUF_INIT_WIPE(URL_MAX);
+	struct authorization_secrets s;
+	struct message *m;
 	int r;
 
 	if (t->authorization_endpoint == NULL) {
@@ -48,141 +44,121 @@ attempt_make_url(struct attempt *t, struct buf *ret)
 		    "Set authorization-endpoint in the account's block, or grant = "
 		    "\"device-code\".",
 		    NULL);
-		return false;
+		return NULL;
 	}
 	if (!secrets_open(t, &s)) {
 		attempt_fail_memory(t);
-		return false;
+		return NULL;
 	}
-	r = attempt_url(t->account->conf, t->authorization_endpoint, t->redirect_uri, &s, ret);
-	attempt_secrets_clear(&s);
+	r = authorization_request_url(
+	    t->account->conf, t->authorization_endpoint, t->redirect_uri, &s, &url);
+	authorization_request_clear_secrets(&s);
 	if (r < 0) {
 		attempt_finish(t, EX_CONFIG, "The address for signing in gets too long.",
 		    "Shorten scopes or extra-parameters.", NULL);
-		return false;
+		return NULL;
 	}
-	return true;
+	m = message_new(M_AUTHORIZE_URL);
+	message_put_bytes(m, F_URL, buf_str(&url), url.len);
+	message_put_bytes(m, F_ATTEMPT, t->id, sizeof(t->id));
+	return m;
 }
 
 static void
 send_url(struct attempt *t)
 {
-	struct buf url CLEANUP_BUF = BUF_INIT_WIPE(URL_MAX);
-	struct message *m;
+	struct message *m = authorize_make_url(t);
 
-	if (!attempt_make_url(t, &url))
+	if (m == NULL)
 		return;
 	t->phase = WAITING;
-	if (t->client == NULL)
+	if (t->client == NULL) {
+		(void)message_free(m);
 		return;
-	m = message_new(M_AUTHORIZE_URL);
-	message_put_bytes(m, F_URL, buf_str(&url), url.len);
-	message_put_bytes(m, F_ATTEMPT, t->id, sizeof(t->id));
+	}
 	(void)client_send(t->client, m);
 	client_release(t->client);
 }
 
-bool
-redirect_is_fit(const char *uri)
+const char *
+authorize_redirect_uri(struct client *c, const struct message *m)
 {
-	return (strncmp(uri, "http://", 7) == 0 || strncmp(uri, "https://", 8) == 0) &&
-	       strlen(uri) <= REDIRECT_MAX &&
-	       uri[strspn(uri, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:"
-			       "/?[]@!$&'()*+,;=%")] == '\0';
+	const char *uri = message_str(m, F_REDIRECT_URI);
+
+	if ((strncmp(uri, "http://", 7) == 0 || strncmp(uri, "https://", 8) == 0) &&
+	    strlen(uri) <= REDIRECT_MAX &&
+	    uri[strspn(uri, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:"
+			    "/?[]@!$&'()*+,;=%")] == '\0')
+		return uri;
+	client_done(c, EX_USAGE,
+	    "The redirect address is not one that a browser could come back to.", NULL, NULL);
+	return NULL;
 }
 
 void
-authorize_start(struct keeper *k, struct client *c, const struct message *m)
+authorize_start(struct attempts *all, struct client *c, const struct message *m)
 {
-	struct account *a = attempt_account(k, c, m);
-	const char *uri = message_str(m, F_REDIRECT_URI);
-	struct attempt *t;
-	char uid[24];
+	struct account *a = attempt_account(all, c, m);
+	const char *uri = a == NULL ? NULL : authorize_redirect_uri(c, m);
+	struct attempt *t =
+	    uri == NULL ? NULL : attempt_new(all, c, a, uri, "Somebody begins to sign in.");
 
-	if (a == NULL)
-		return;
-	if (!redirect_is_fit(uri)) {
-		client_done(c, EX_USAGE,
-		    "The redirect address is not one that a browser could come back to.", NULL,
-		    NULL);
-		return;
-	}
-	t = attempt_new(k, c, a, uri);
-	if (t == NULL) {
-		client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
-		return;
-	}
-	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)client_uid(c));
-	log_line(LOG_LEVEL_NOTICE, "Somebody begins to sign in.",
-	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_UID, uid}));
-	t->discovered = send_url;
-	if (t->authorization_endpoint == NULL || t->token_endpoint == NULL)
-		attempt_discover(t);
-	else
-		send_url(t);
+	if (t != NULL)
+		attempt_discover(
+		    t, t->authorization_endpoint == NULL || t->token_endpoint == NULL, send_url);
 }
 
 /* ---- the code ---- */
 
 static void
-exchanged(void *arg, uint64_t tag, struct keeper *k, const struct message *m, const char *fault,
-    bool sent)
+exchanged(void *arg, uint64_t tag, const struct fetch_answer *answer)
 {
 	struct attempt *t = arg;
 	struct token_answer a;
 
-	if (attempt_conf_changed(t))
-		return;
-	token_answer_read(m, fault, sent, t->account->conf, &a);
-	if (attempt_judge(t, &a.answer.facts) != ANSWER_GOOD)
-		attempt_fail_facts(t, &a.answer.facts);
-	else
-		sign_in_take(t, m, &a);
-	token_answer_clear(&a);
-}
-
-static void
-prepared(void *arg, uint64_t tag, struct keeper *k, const char *fault, bool local)
-{
-	struct attempt *t = arg;
-	CLEANUP_SECRET struct secret *code = vault_open(k->vault, t->code),
-				     *verifier = vault_open(k->vault, t->verifier);
-	uint64_t id = request_id(k);
-	const char *why = NULL;
-	struct message *m = NULL;
-
 	/* the secret may be of another client by now, and the endpoint of another server */
 	if (attempt_conf_changed(t))
 		return;
-	if (fault == NULL)
-		m = token_request_new(k, t->account, M_TOKEN_REQUEST, id, t->token_endpoint, &why);
-	if (m == NULL || code == NULL || verifier == NULL) {
-		(void)message_free(m);
-		attempt_fail_fault(t,
-		    fault != NULL ? fault
-		    : why != NULL ? why
-				  : "memory ran out",
-		    fault != NULL ? local : why != NULL);
-		return;
-	}
-	t->asked_at = keeper_now(k).boot;
-	token_request_put(m, "grant_type", "authorization_code", strlen("authorization_code"));
+	token_answer_read(answer, t->account->conf, &a);
+	if (attempt_judge(t, &a.answer.facts) != ANSWER_GOOD)
+		attempt_fail_facts(t, &a.answer.facts);
+	else
+		attempt_take_tokens(t, answer->message, &a.answer);
+	token_answer_clear(&a);
+}
+
+static const char *
+put_code(void *arg, uint64_t tag, struct message *m)
+{
+	struct attempt *t = arg;
+	CLEANUP_SECRET struct secret *code = vault_open(t->all->vault, t->code),
+				     *verifier = vault_open(t->all->vault, t->verifier);
+
+	if (code == NULL || verifier == NULL)
+		return "memory ran out";
+	t->asked_at = accounts_now(t->all->accounts).boot;
+	token_request_put_text(m, "grant_type", "authorization_code");
 	token_request_put(m, "code", secret_bytes(code), secret_len(code));
-	token_request_put(m, "redirect_uri", t->redirect_uri, strlen(t->redirect_uri));
+	token_request_put_text(m, "redirect_uri", t->redirect_uri);
 	token_request_put(m, "code_verifier", secret_bytes(verifier), secret_len(verifier));
-	request_start(k, id, m, exchanged, t, 0);
+	return NULL;
 }
 
 static void
 exchange(struct attempt *t, const struct secret *code)
 {
+	static const struct token_request_ops ops = {.fill = put_code, .done = exchanged};
+
 	t->phase = EXCHANGING;
-	t->code = vault_seal(t->keeper->vault, code);
+	t->code = vault_seal(t->all->vault, code);
 	if (t->code == NULL)
 		attempt_fail_memory(t);
 	else
-		prepare(t->keeper, t->account, prepared, t, 0);
+		token_request_start(
+		    t->all->requests, t->account, M_TOKEN_REQUEST, t->token_endpoint, &ops, t, 0);
 }
+
+/* ---- what the browser came back with ---- */
 
 static void
 ignore(struct client *c, const char *why)
@@ -223,69 +199,88 @@ fail_callback(struct attempt *t, const struct callback *got)
 	    NULL);
 }
 
-void
-attempt_take_callback(struct attempt *t, struct client *c, const struct message *m)
+/* The invitation is used up by whatever bears its state; the code goes to the server only after that is
+ * on disk. False where it cannot be written: the attempt has ended then. */
+static bool
+use_up_invitation(struct attempt *t, enum callback_verdict verdict)
 {
-	CLEANUP_SECRET struct secret *state = vault_open(t->keeper->vault, t->state);
-	struct callback_expected expected = {
-	    .state = state, .issuer = t->issuer, .iss_required = t->iss_required};
-	enum callback_verdict verdict;
-	struct answer_facts facts;
-	struct callback got = {0};
-	const uint8_t *query;
-	size_t len;
+	int r;
 
-	query = message_bytes(m, F_CALLBACK, &len);
-	if (state == NULL) {
-		attempt_fail_memory(t);
-		return;
-	}
-	verdict = callback_read((const char *)query, len, &expected, &got);
-	/* used up by whatever bears its state; the tokens are on their way only after that is on disk */
-	if (t->invited && verdict != CALLBACK_IGNORED && verdict != CALLBACK_FAILED &&
-	    !invitation_use_up(t)) {
-		callback_clear(&got);
-		return;
-	}
+	if (!t->invited || verdict == CALLBACK_IGNORED || verdict == CALLBACK_FAILED)
+		return true;
+	r = account_set_invitation(t->account, NULL);
+	if (r < 0)
+		attempt_fail_write(t, r);
+	return r == 0;
+}
+
+static void
+act_on(struct attempt *t, enum callback_verdict verdict, const struct callback *got)
+{
+	struct client *c = t->client;
+
 	switch (verdict) {
 	case CALLBACK_CODE:
-		exchange(t, got.code);
+		exchange(t, got->code);
 		break;
 	case CALLBACK_IGNORED:
 		if (t->invited)
 			attempt_free(t);
-		ignore_callback(c, &got);
+		ignore_callback(c, got);
 		break;
 	case CALLBACK_ERROR:
-		facts =
-		    (struct answer_facts){.error = buf_str(&got.error), .text = buf_str(&got.text)};
-		attempt_fail_facts(t, &facts);
+		attempt_fail_facts(t, &(struct answer_facts){.error = buf_str(&got->error),
+					  .text = buf_str(&got->text)});
 		break;
 	case CALLBACK_INVALID:
-		fail_callback(t, &got);
+		fail_callback(t, got);
 		break;
 	case CALLBACK_FAILED:
 		attempt_fail_memory(t);
 		break;
 	}
+}
+
+void
+authorize_take_callback(struct attempt *t, const struct message *m)
+{
+	CLEANUP_SECRET struct secret *state = vault_open(t->all->vault, t->state);
+	struct callback_expected expected = {
+	    .state = state, .issuer = t->issuer, .iss_required = t->iss_required};
+	enum callback_verdict verdict;
+	struct callback got = {0};
+	size_t len;
+	const uint8_t *query = message_bytes(m, F_CALLBACK, &len);
+
+	if (state == NULL) {
+		attempt_fail_memory(t);
+		return;
+	}
+	verdict = callback_read((const char *)query, len, &expected, &got);
+	if (use_up_invitation(t, verdict))
+		act_on(t, verdict, &got);
 	callback_clear(&got);
 }
 
 static struct attempt *
-find_attempt(struct keeper *k, const uint8_t *id, size_t len)
+find_attempt(const struct attempts *all, const uint8_t *id, size_t len)
 {
-	for (struct attempt *t = k->attempts; len == ATTEMPT_ID && t != NULL; t = t->next)
+	struct attempt *t;
+
+	if (len != ATTEMPT_ID)
+		return NULL;
+	LIST_FOREACH (t, &all->list, entry)
 		if (mem_equal_ct(t->id, id, ATTEMPT_ID))
 			return t;
 	return NULL;
 }
 
 void
-authorize_callback(struct keeper *k, struct client *c, const struct message *m)
+authorize_callback(struct attempts *all, struct client *c, const struct message *m)
 {
 	size_t len;
 	const uint8_t *id = message_bytes(m, F_ATTEMPT, &len);
-	struct attempt *t = find_attempt(k, id, len);
+	struct attempt *t = find_attempt(all, id, len);
 
 	if (t == NULL) {
 		client_done(c, EX_TEMPFAIL,
@@ -303,5 +298,5 @@ authorize_callback(struct keeper *k, struct client *c, const struct message *m)
 		    t->client, EX_TEMPFAIL, "Another command finishes this sign-in.", NULL, NULL);
 	t->client = c;
 	if (!attempt_conf_changed(t))
-		attempt_take_callback(t, c, m);
+		authorize_take_callback(t, m);
 }

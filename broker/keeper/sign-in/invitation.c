@@ -1,28 +1,23 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * invitation.c: an address that is sent to the mailbox's owner, who signs in on a machine of their
- * own and sends back where the browser ended. see attempt.h.
+ * invitation.c: see invitation.h.
  *
- *     AUTHORIZE_INVITE ─▶ AUTHORIZE_URL        (hours, restarts)        AUTHORIZE_FINISH ─▶ attempt.c
+ * Between address and answer nothing waits in memory: what the answer must fit to (state, PKCE verifier,
+ * nonce, endpoints) lies sealed in the account's record, for INVITATION_LIFE. One invitation an account;
+ * a new one takes the place of the one before. It is used up by the first answer that bears its state.
  *
- * Between the two nothing waits in memory: what the answer must fit to (state, PKCE verifier, nonce,
- * endpoints) lies sealed in the account's record, for INVITATION_LIFE. One invitation an account; a
- * new one takes the place of the one before. It is used up by the first answer that bears its state,
- * and that is on disk before the code goes to the server.
- *
- * Packed: lines in the order of `lines` below; an empty one is a value that is not there.
+ * Packed: lines in the order of `enum line`; an empty one is a value that is not there.
  */
-#include "broker/keeper/sign-in/attempt.h"
+#include "broker/keeper/sign-in/invitation.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/log.h"
-#include "broker/keeper/sign-in/callback.h"
+#include "broker/keeper/sign-in/authorize.h"
 
-enum { INVITATION_LIFE = 7 * 24 * 3600 /* seconds */, PACKED_MAX = 12 * 1024, URL_MAX = 16 * 1024 };
+enum { INVITATION_LIFE = 7 * 24 * 3600 /* seconds */, PACKED_MAX = 12 * 1024 };
 
 enum line {
 	VERSION,
@@ -74,7 +69,7 @@ static struct secret *
 pack(const struct attempt *t, int64_t until)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT_WIPE(PACKED_MAX);
-	const struct vault *v = t->keeper->vault;
+	const struct vault *v = t->all->vault;
 
 	put_str(&b, version);
 	(void)buf_printf(&b, "%lld\n", (long long)until);
@@ -151,7 +146,7 @@ take_secret(struct vault *v, const struct piece *p, struct sealed **to)
 static int
 unpack(struct attempt *t, const struct piece lines[LINES])
 {
-	struct vault *v = t->keeper->vault;
+	struct vault *v = t->all->vault;
 
 	t->iss_required = lines[ISS_REQUIRED].len > 0;
 	if (take_secret(v, &lines[STATE], &t->state) < 0 ||
@@ -168,108 +163,59 @@ unpack(struct attempt *t, const struct piece lines[LINES])
 /* ---- inviting ---- */
 
 static void
-fail_write(struct attempt *t, int error)
-{
-	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
-
-	(void)buf_printf(&text, "The token store cannot be written: %s.", strerror(-error));
-	attempt_finish(
-	    t, EX_IOERR, buf_str(&text), "Nothing has changed. Mend the disk and try again.", NULL);
-}
-
-static void
 invite(struct attempt *t)
 {
-	struct buf url CLEANUP_BUF = BUF_INIT_WIPE(URL_MAX);
-	int64_t until = keeper_now(t->keeper).wall + INVITATION_LIFE;
+	int64_t until = accounts_now(t->all->accounts).wall + INVITATION_LIFE;
 	CLEANUP_SECRET struct secret *packed = NULL;
 	struct client *c = t->client;
-	struct message *m;
+	struct message *m = authorize_make_url(t);
 	int r;
 
-	if (!attempt_make_url(t, &url))
+	if (m == NULL)
 		return;
 	packed = pack(t, until);
-	if (packed == NULL) {
-		attempt_fail_memory(t);
-		return;
-	}
-	r = account_set_invitation(t->account, packed);
+	r = packed == NULL ? -ENOMEM : account_set_invitation(t->account, packed);
 	if (r < 0) {
-		fail_write(t, r);
+		(void)message_free(m);
+		if (packed == NULL)
+			attempt_fail_memory(t);
+		else
+			attempt_fail_write(t, r);
 		return;
 	}
-	m = message_new(M_AUTHORIZE_URL);
-	message_put_bytes(m, F_URL, buf_str(&url), url.len);
-	message_put_bytes(m, F_ATTEMPT, t->id, sizeof(t->id));
-	message_put_u64(m, F_UNTIL, (uint64_t)until);
 	attempt_free(t); /* it lives on in the record */
 	if (c == NULL) {
 		(void)message_free(m);
 		return;
 	}
+	message_put_u64(m, F_UNTIL, (uint64_t)until);
 	(void)client_send(c, m);
 	client_release(c);
 }
 
-static void
-log_step(const struct client *c, const struct account *a, const char *what)
-{
-	char uid[24];
-
-	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)client_uid(c));
-	log_line(LOG_LEVEL_NOTICE, what, LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_UID, uid}));
-}
-
 void
-authorize_invite(struct keeper *k, struct client *c, const struct message *m)
+invitation_start(struct attempts *all, struct client *c, const struct message *m)
 {
-	const char *uri = message_str(m, F_REDIRECT_URI);
-	struct account *a = attempt_account(k, c, m);
-	struct attempt *t;
+	struct account *a = attempt_account(all, c, m);
+	const char *uri = a == NULL ? NULL : authorize_redirect_uri(c, m);
+	struct attempt *t =
+	    uri == NULL ? NULL : attempt_new(all, c, a, uri, "Somebody is invited to sign in.");
 
-	if (a == NULL)
-		return;
-	if (!redirect_is_fit(uri)) {
-		client_done(c, EX_USAGE,
-		    "The redirect address is not one that a browser could come back to.", NULL,
-		    NULL);
-		return;
-	}
-	t = attempt_new(k, c, a, uri);
-	if (t == NULL) {
-		client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
-		return;
-	}
-	log_step(c, a, "Somebody is invited to sign in.");
-	t->discovered = invite;
-	if (t->authorization_endpoint == NULL || t->token_endpoint == NULL)
-		attempt_discover(t);
-	else
-		invite(t);
+	if (t != NULL)
+		attempt_discover(
+		    t, t->authorization_endpoint == NULL || t->token_endpoint == NULL, invite);
 }
 
 /* ---- the answer ---- */
 
-bool
-invitation_use_up(struct attempt *t)
-{
-	int r = account_set_invitation(t->account, NULL);
-
-	if (r == 0)
-		return true;
-	fail_write(t, r);
-	return false;
-}
-
 /* Why the invitation is good for nothing, or NULL. The present client's secret goes to the endpoint
  * that was written down then, so the server must be the same, too. */
 static const char *
-find_flaw(struct keeper *k, const struct account *a, const struct piece lines[LINES])
+find_flaw(int64_t now, const struct account *a, const struct piece lines[LINES])
 {
 	const char *server = account_conf_server(a->conf);
 
-	if (keeper_now(k).wall > piece_number(&lines[UNTIL]))
+	if (now > piece_number(&lines[UNTIL]))
 		return "The invitation is over: it was good for a week.";
 	if (!piece_is(&lines[CLIENT_ID], a->conf->client_id) ||
 	    !piece_is(&lines[LOGIN], account_conf_login(a->conf)) ||
@@ -280,42 +226,33 @@ find_flaw(struct keeper *k, const struct account *a, const struct piece lines[LI
 }
 
 void
-authorize_finish(struct keeper *k, struct client *c, const struct message *m)
+invitation_answer(struct attempts *all, struct client *c, const struct message *m)
 {
-	struct account *a = attempt_account(k, c, m);
-	CLEANUP_SECRET struct secret *packed = NULL;
+	struct account *a = attempt_account(all, c, m);
+	CLEANUP_SECRET struct secret *packed =
+	    a == NULL ? NULL : vault_open(all->vault, a->record.invitation);
+	const char *flaw = "No invitation is open for this account: none was made, or it was used.";
 	struct piece lines[LINES];
-	const char *flaw;
 	struct attempt *t;
 	char again[256];
 
 	if (a == NULL)
 		return;
-	(void)snprintf(again, sizeof(again),
-	    "Make a new one: run `frank authorize --invite %.100s`.", a->conf->name);
-	packed = vault_open(k->vault, a->record.invitation);
-	if (packed == NULL || !cut(packed, lines)) {
-		client_done(c, EX_DATAERR,
-		    "No invitation is open for this account: none was made, or it was used.", again,
-		    NULL);
-		return;
-	}
-	flaw = find_flaw(k, a, lines);
+	if (packed != NULL && cut(packed, lines))
+		flaw = find_flaw(accounts_now(all->accounts).wall, a, lines);
 	if (flaw != NULL) {
+		(void)snprintf(again, sizeof(again),
+		    "Make a new one: run `frank authorize --invite %.100s`.", a->conf->name);
 		client_done(c, EX_DATAERR, flaw, again, NULL);
 		return;
 	}
-	t = attempt_new(k, c, a, NULL);
-	if (t == NULL) {
-		client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+	t = attempt_new(all, c, a, NULL, "An invitation is answered.");
+	if (t == NULL)
 		return;
-	}
 	t->invited = true;
 	t->phase = WAITING;
-	if (unpack(t, lines) < 0) {
+	if (unpack(t, lines) < 0)
 		attempt_fail_memory(t);
-		return;
-	}
-	log_step(c, a, "An invitation is answered.");
-	attempt_take_callback(t, c, m);
+	else
+		authorize_take_callback(t, m);
 }

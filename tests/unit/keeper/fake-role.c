@@ -109,13 +109,16 @@ make_channel(struct role *r, enum role_id peer)
 }
 
 void
-fake_role_open(struct role *r, struct keeper *k, int dir, const struct file_ops *files)
+fake_role_open(struct role *r, int dir, const struct file_ops *files)
 {
-	*r = (struct role){
-	    .base = event_base_new(), .state = k, .dir = dir, .exited = -1, .fetch_starts = true};
+	*r = (struct role){.base = event_base_new(),
+	    .state = keeper_new(files),
+	    .dir = dir,
+	    .exited = -1,
+	    .fetch_starts = true};
 	for (size_t i = 0; i < ROLE_COUNT; i++)
 		r->ends[i] = -1;
-	assert_int_equal(keeper_init(k, files), 0);
+	assert_non_null(r->state);
 	make_channel(r, ROLE_MAIN);
 	assert_int_equal(keeper_role.start(r), 0);
 }
@@ -123,7 +126,7 @@ fake_role_open(struct role *r, struct keeper *k, int dir, const struct file_ops 
 void
 fake_role_close(struct role *r)
 {
-	keeper_clear(r->state);
+	r->state = keeper_free(r->state);
 	for (size_t i = 0; i < ROLE_COUNT; i++) {
 		r->channels[i] = channel_free(r->channels[i]);
 		if (r->ends[i] >= 0)

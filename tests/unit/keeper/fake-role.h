@@ -19,7 +19,7 @@ struct role {
 	int exited;                           /* status of role_exit; -1: still there */
 };
 
-void fake_role_open(struct role *r, struct keeper *k, int dir, const struct file_ops *files);
+void fake_role_open(struct role *r, int dir, const struct file_ops *files);
 void fake_role_close(struct role *r);
 
 /* Opens the channel to a peer, or closes our end of it. */

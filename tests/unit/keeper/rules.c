@@ -14,45 +14,41 @@
 #include "broker/keeper/accounts/answer.h"
 #include "broker/keeper/accounts/scope.h"
 
-/* RFC 7636 appendix B. */
+/* The octets, the verifier and the challenge of RFC 7636 appendix B. */
 static void
 test_pkce_vector(void **state)
-{
-	static const char verifier[] = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-	CLEANUP_SECRET struct secret *s = secret_new(verifier, sizeof(verifier) - 1);
-	struct buf challenge CLEANUP_BUF = BUF_INIT(64);
-
-	assert_int_equal(attempt_challenge(s, &challenge), 0);
-	assert_string_equal(buf_str(&challenge), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
-}
-
-/* The octets of the same appendix, so the encoding of the verifier is pinned as well. */
-static void
-test_verifier_of_random_octets(void **state)
 {
 	static const uint8_t octets[32] = {116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125,
 	    216, 173, 187, 186, 22, 212, 37, 77, 105, 214, 191, 240, 91, 88, 5, 88, 83, 132, 141,
 	    121};
-	uint8_t random[3 * ATTEMPT_RANDOM] = {0};
-	struct attempt_secrets s;
+	static const struct account_conf c = {.client_id = "client"};
+	uint8_t random[3 * AUTHORIZATION_REQUEST_RANDOM] = {0};
+	struct buf url CLEANUP_BUF = BUF_INIT_WIPE(4096);
+	struct authorization_secrets s;
 
-	memcpy(random + ATTEMPT_RANDOM, octets, sizeof(octets));
-	assert_int_equal(attempt_secrets_make(random, &s), 0);
+	memcpy(random + AUTHORIZATION_REQUEST_RANDOM, octets, sizeof(octets));
+	assert_int_equal(authorization_request_make_secrets(random, &s), 0);
 	assert_string_equal(
 	    (const char *)secret_bytes(s.verifier), "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
 	assert_int_equal(secret_len(s.state), 43);
-	attempt_secrets_clear(&s);
+	assert_int_equal(
+	    authorization_request_url(&c, "https://as.example/", "http://localhost:1/", &s, &url),
+	    0);
+	assert_non_null(strstr(buf_str(&url),
+	    "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method="
+	    "S256"));
+	authorization_request_clear_secrets(&s);
 }
 
 static void
 url_of(const struct account_conf *c, const char *endpoint, struct buf *url)
 {
-	uint8_t random[3 * ATTEMPT_RANDOM] = {0};
-	struct attempt_secrets s;
+	uint8_t random[3 * AUTHORIZATION_REQUEST_RANDOM] = {0};
+	struct authorization_secrets s;
 
-	assert_int_equal(attempt_secrets_make(random, &s), 0);
-	assert_int_equal(attempt_url(c, endpoint, "http://localhost:1/", &s, url), 0);
-	attempt_secrets_clear(&s);
+	assert_int_equal(authorization_request_make_secrets(random, &s), 0);
+	assert_int_equal(authorization_request_url(c, endpoint, "http://localhost:1/", &s, url), 0);
+	authorization_request_clear_secrets(&s);
 }
 
 static void
@@ -325,7 +321,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_pkce_vector),
-	    cmocka_unit_test(test_verifier_of_random_octets),
 	    cmocka_unit_test(test_url),
 	    cmocka_unit_test(test_classes),
 	    cmocka_unit_test(test_texts_are_tame),

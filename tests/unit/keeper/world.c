@@ -22,7 +22,7 @@ open_role(struct world *w)
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd;
 
-	fake_role_open(&w->role, &w->keeper, w->dir, &w->files);
+	fake_role_open(&w->role, w->dir, &w->files);
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.sock", w->path);
 	(void)unlink(addr.sun_path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -276,7 +276,6 @@ restart(struct world *w)
 {
 	disconnect_client(w);
 	fake_role_close(&w->role);
-	memset(&w->keeper, 0, sizeof(w->keeper));
 	open_role(w);
 	configure(w);
 	fake_role_connect(&w->role, ROLE_QUEUE);

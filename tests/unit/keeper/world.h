@@ -21,7 +21,6 @@ enum { OTHER_UID = 4242, OTHER_GID = 4343 };
 struct world {
 	char path[64];
 	int dir;
-	struct keeper keeper;
 	struct role role;
 	struct faulty faults;
 	struct file_ops files;
