@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "broker/keeper/accounts/report.h"
-#include "broker/keeper/clients/command.h"
+#include "broker/keeper/command.h"
 
 enum {
 	LOCK_STEP = 50,   /* ms */
@@ -33,7 +33,7 @@ struct keeper {
 	struct attempts attempts;
 	struct revocations *revocations;
 	struct token_keys *keys;
-	struct commands *commands;
+	struct command_desk *commands;
 	struct configuration incoming;
 	struct event *stop_timer; /* NULL: the role is not ending */
 };

@@ -4,18 +4,18 @@
  * for them.
  *
  *     keeper.c     wires the parts together, and is the only one that knows them all
+ *     command.c    what clients ask, and who may
  *     accounts/    each account: its configuration, its record, its token machine; the set of them;
- *                  leases to the transports; requests to authorization servers; revocation
- *     sign-in/     a person signing in: attempts, and who it was
+ *                  leases to the transports; requests to authorization servers
+ *     sign-in/     a person signing in: attempts, and who it was; a grant given back
  *     keys/        the token store opened, its key slots, and what is done with every record
- *     clients/     keeper.sock: who asks, and what they may
+ *     clients/     keeper.sock: who is connected
  *
- * Arrows point up from the last line of this drawing: a part knows those below it, and what it needs from
- * above it gets as a table of functions.
+ * A part knows those below it; what it needs from above it gets as a table of functions:
  *
- *     clients/command
- *     sign-in/{authorize, device, invitation}   accounts/revoke   keys/keys   accounts/{lease, report}
- *     sign-in/attempt                                             keys/key-job
+ *     command
+ *     sign-in/{authorize, device, invitation, revocation}   keys/keys   accounts/{lease, report}
+ *     sign-in/attempt                                       keys/key-job
  *     accounts/accounts   clients/client
  *     accounts/token-request
  *     accounts/account   accounts/fetch-request

@@ -198,7 +198,9 @@ def keeper(w):
     for name, uid in (('games', GAMES), ('nameless', NAMELESS), ('nobody', NOBODY)):
         for args in (['token', 'goes'], ['secret', 'set', 'secret'], ['key', 'list'], ['account', 'revoke', 'goes'], ['authorize', 'goes', '--no-browser']):
             r = subprocess.run([w.f.path('frank'), *args], input='x\n', capture_output=True, text=True, env=w.f.env, timeout=60, user=uid, group=uid, extra_groups=[])
-            check(f'{name} is refused frank {" ".join(args[:2])}', r.returncode == (67 if args[0] == 'authorize' else 77), r)  # sees no such account
+            check(f'{name} is refused frank {" ".join(args[:2])}', r.returncode == 77, r)
+            if args[0] == 'authorize':
+                check(f'{name} is told who may authorize', 'needs an administrator of Frank' in r.stderr, r.stderr)
         r = w.frank(uid, 'reload')
         check(f'{name} is refused frank reload', r.returncode == 77, r)
     check('root is not', w.f.frank('key', 'list').returncode == 0)

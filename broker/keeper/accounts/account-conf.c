@@ -51,9 +51,9 @@ account_conf_free(struct account_conf *c)
 	free(c->key_algorithm);
 	free_list(c->extra, c->extra_count);
 	free_list(c->audience, c->audience_count);
-	(void)sealed_free(c->client_secret);
-	(void)sealed_free(c->password);
-	(void)sealed_free(c->client_key);
+	(void)vault_drop(c->client_secret);
+	(void)vault_drop(c->password);
+	(void)vault_drop(c->client_key);
 	buf_free(&c->certificate);
 	free(c);
 	return NULL;

@@ -28,10 +28,10 @@ enum { VIEW_MAX = 3000 };
 static void
 record_clear(struct account_record *r)
 {
-	(void)sealed_free(r->client_secret);
-	(void)sealed_free(r->password);
-	(void)sealed_free(r->signing_key);
-	(void)sealed_free(r->invitation);
+	(void)vault_drop(r->client_secret);
+	(void)vault_drop(r->password);
+	(void)vault_drop(r->signing_key);
+	(void)vault_drop(r->invitation);
 	free(r->client_secret_id);
 	free(r->client_secret_server);
 	free(r->signing_key_id);
@@ -740,10 +740,10 @@ set_password(struct account *a, struct sealed *sealed)
 		r->password = old;
 		r->password_user = old_user;
 		r->password_host = old_host;
-		(void)sealed_free(sealed);
+		(void)vault_drop(sealed);
 		return e;
 	}
-	(void)sealed_free(old);
+	(void)vault_drop(old);
 	free(old_user);
 	free(old_host);
 	return 0;
@@ -776,10 +776,10 @@ set_client(struct account *a, struct sealed **place, struct sealed *sealed, cons
 		r->client_secret_server = old_server;
 		r->signing_key_id = old_key_id;
 		*place = old;
-		(void)sealed_free(sealed);
+		(void)vault_drop(sealed);
 		return e;
 	}
-	(void)sealed_free(old);
+	(void)vault_drop(old);
 	free(old_id);
 	free(old_server);
 	free(old_key_id);
@@ -870,7 +870,7 @@ account_set_invitation(struct account *a, const struct secret *packed)
 	int e;
 
 	if (a->file == NULL || (packed != NULL && sealed == NULL)) {
-		(void)sealed_free(sealed);
+		(void)vault_drop(sealed);
 		return a->file == NULL ? -ENOKEY : -ENOMEM;
 	}
 	a->record.invitation = sealed;
@@ -878,6 +878,6 @@ account_set_invitation(struct account *a, const struct secret *packed)
 	e = account_write(a);
 	if (e < 0)
 		a->record.invitation = old;
-	(void)sealed_free(e < 0 ? sealed : old);
+	(void)vault_drop(e < 0 ? sealed : old);
 	return e;
 }

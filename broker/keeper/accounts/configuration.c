@@ -9,7 +9,7 @@
 #include "broker/role/caller.h"
 
 void
-token_services_clear(struct token_services *s)
+configuration_clear_services(struct token_services *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		struct token_service *t = &s->items[i];
@@ -31,7 +31,7 @@ configuration_clear(struct configuration *c)
 	for (size_t i = 0; i < c->account_count; i++)
 		(void)account_conf_free(c->accounts[i]);
 	free(c->accounts);
-	token_services_clear(&c->services);
+	configuration_clear_services(&c->services);
 	(void)secret_free(c->key);
 	*c = (struct configuration){.admin_gid = CALLER_NO_GROUP};
 }

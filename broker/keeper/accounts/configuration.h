@@ -29,7 +29,7 @@ struct token_services {
 };
 
 /* Frees what it holds; it is empty then. */
-void token_services_clear(struct token_services *s);
+void configuration_clear_services(struct token_services *s);
 
 struct configuration {
 	struct account_conf **accounts;

@@ -10,8 +10,8 @@
 
 #include "base/log.h"
 
-struct waiter {
-	LIST_ENTRY(waiter) entry;
+struct lease_waiter {
+	LIST_ENTRY(lease_waiter) entry;
 	uint64_t number;         /* as the machine knows it */
 	struct account *account; /* borrowed */
 	lease_decided *decided;
@@ -24,12 +24,12 @@ struct waiter {
 struct leases {
 	struct role *role;
 	struct accounts *accounts;
-	LIST_HEAD(, waiter) waiters;
+	LIST_HEAD(, lease_waiter) waiters;
 	uint64_t last_number;
 };
 
 static void
-waiter_free(struct waiter *w)
+waiter_free(struct lease_waiter *w)
 {
 	LIST_REMOVE(w, entry);
 	free(w);
@@ -39,10 +39,10 @@ waiter_free(struct waiter *w)
 
 /* `as` says who waits. */
 static int
-wait_as(struct leases *l, const struct waiter *as, uint64_t min_valid, uint64_t rejected)
+wait_as(struct leases *l, const struct lease_waiter *as, uint64_t min_valid, uint64_t rejected)
 {
 	struct account *a = as->account;
-	struct waiter *w = calloc(1, sizeof(*w));
+	struct lease_waiter *w = calloc(1, sizeof(*w));
 	int r;
 
 	if (w == NULL)
@@ -64,7 +64,7 @@ int
 lease_wait(struct leases *l, struct account *a, lease_decided *decided, void *waiter,
     uint64_t min_valid, uint64_t rejected)
 {
-	const struct waiter as = {.account = a, .decided = decided, .who = waiter};
+	const struct lease_waiter as = {.account = a, .decided = decided, .who = waiter};
 
 	return wait_as(l, &as, min_valid, rejected);
 }
@@ -72,7 +72,7 @@ lease_wait(struct leases *l, struct account *a, lease_decided *decided, void *wa
 static void
 forget(struct leases *l, const void *who, enum role_id transport)
 {
-	struct waiter *w, *next;
+	struct lease_waiter *w, *next;
 
 	for (w = LIST_FIRST(&l->waiters); w != NULL; w = next) {
 		next = LIST_NEXT(w, entry);
@@ -98,7 +98,7 @@ lease_forget_transport(struct leases *l, enum role_id transport)
 void
 lease_refuse(struct leases *l, struct account *a)
 {
-	struct waiter *w, *next;
+	struct lease_waiter *w, *next;
 
 	for (w = LIST_FIRST(&l->waiters); w != NULL; w = next) {
 		next = LIST_NEXT(w, entry);
@@ -196,7 +196,7 @@ give_token(const struct leases *l, const struct account *a, enum role_id transpo
 void
 lease_decide(struct leases *l, struct account *a, uint64_t number, bool granted)
 {
-	struct waiter *w, was;
+	struct lease_waiter *w, was;
 
 	LIST_FOREACH (w, &l->waiters, entry)
 		if (w->number == number)
@@ -217,7 +217,7 @@ static void
 give(struct leases *l, struct account *a, enum role_id transport, const struct message *m)
 {
 	uint64_t id = message_u64(m, F_ID, 0);
-	const struct waiter as = {.account = a, .transport = transport, .id = id};
+	const struct lease_waiter as = {.account = a, .transport = transport, .id = id};
 	CLEANUP_SECRET struct secret *s = NULL;
 
 	switch (account_credential(a)) {

@@ -167,7 +167,6 @@ int64_t machine_deadline(const struct machine *m);
 
 enum machine_state machine_state(const struct machine *m);    /* with MACHINE_REFRESHING */
 enum machine_state machine_standing(const struct machine *m); /* as if nothing were in flight */
-bool machine_has_token(const struct machine *m, struct machine_now now);
 /* Something waits to be written that is not on disk yet. */
 bool machine_is_unwritten(const struct machine *m);
 /* What is wrong, and the next step; "" where nothing is. */

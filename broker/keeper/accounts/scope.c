@@ -9,25 +9,25 @@
 #include "base/attr.h"
 
 /* A piece of a list, not NUL-terminated. */
-struct piece {
+struct scope_part {
 	const char *at;
 	size_t len;
 };
 
 static bool
-piece_is(struct piece p, const char *text)
+piece_is(struct scope_part p, const char *text)
 {
 	return strlen(text) == p.len && strncasecmp(text, p.at, p.len) == 0;
 }
 
 static bool
-piece_equal(struct piece a, struct piece b)
+piece_equal(struct scope_part a, struct scope_part b)
 {
 	return a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
 }
 
 static bool
-piece_is_one_of(struct piece p, const char *const *list)
+piece_is_one_of(struct scope_part p, const char *const *list)
 {
 	for (; *list != NULL; list++)
 		if (piece_is(p, *list))
@@ -37,11 +37,11 @@ piece_is_one_of(struct piece p, const char *const *list)
 
 /* The next piece of *text, moving past it, between any of `separators`; false at the end. */
 static bool
-next_piece(const char **text, const char *end, const char *separators, struct piece *ret)
+next_piece(const char **text, const char *end, const char *separators, struct scope_part *ret)
 {
 	while (*text < end && strchr(separators, **text) != NULL)
 		(*text)++;
-	*ret = (struct piece){.at = *text};
+	*ret = (struct scope_part){.at = *text};
 	while (*text < end && strchr(separators, **text) == NULL)
 		(*text)++;
 	ret->len = (size_t)(*text - ret->at);
@@ -49,7 +49,7 @@ next_piece(const char **text, const char *end, const char *separators, struct pi
 }
 
 static bool
-next_scope(const char **list, struct piece *ret)
+next_scope(const char **list, struct scope_part *ret)
 {
 	return next_piece(list, *list + strlen(*list), " ", ret);
 }
@@ -57,7 +57,7 @@ next_scope(const char **list, struct piece *ret)
 bool
 scope_is_listed(const char *scopes, const char *wanted)
 {
-	struct piece p;
+	struct scope_part p;
 
 	while (scopes != NULL && next_scope(&scopes, &p))
 		if (strlen(wanted) == p.len && memcmp(wanted, p.at, p.len) == 0)
@@ -68,7 +68,7 @@ scope_is_listed(const char *scopes, const char *wanted)
 /* ---- what a scope means ---- */
 
 static bool
-is_about_the_person(struct piece scope)
+is_about_the_person(struct scope_part scope)
 {
 	static const char *const list[] = {"openid", "email", "profile", "address", "phone",
 	    "https://www.googleapis.com/auth/userinfo.email",
@@ -78,7 +78,7 @@ is_about_the_person(struct piece scope)
 }
 
 static bool
-is_for_mail(struct piece scope)
+is_for_mail(struct scope_part scope)
 {
 	static const char everything[] = "/.default";
 	size_t n = sizeof(everything) - 1;
@@ -90,20 +90,20 @@ is_for_mail(struct piece scope)
 /* "resource/right": what stands before the last segment, without the slashes between, and the segment itself. An
  * address without a path is a right of its own. */
 static void
-split(struct piece scope, struct piece *ret_resource, struct piece *ret_right)
+split(struct scope_part scope, struct scope_part *ret_resource, struct scope_part *ret_right)
 {
 	const char *scheme = memmem(scope.at, scope.len, "://", 3), *start, *slash;
 
 	while (scope.len > 0 && scope.at[scope.len - 1] == '/')
 		scope.len--;
-	*ret_resource = (struct piece){.at = scope.at};
+	*ret_resource = (struct scope_part){.at = scope.at};
 	*ret_right = scope;
 	start = scheme == NULL || scheme + 3 > scope.at + scope.len ? scope.at : scheme + 3;
 	slash = memrchr(start, '/', (size_t)(scope.at + scope.len - start));
 	if (slash == NULL)
 		return;
 	*ret_right =
-	    (struct piece){.at = slash + 1, .len = (size_t)(scope.at + scope.len - slash - 1)};
+	    (struct scope_part){.at = slash + 1, .len = (size_t)(scope.at + scope.len - slash - 1)};
 	while (slash > start && slash[-1] == '/')
 		slash--;
 	ret_resource->len = (size_t)(slash - scope.at);
@@ -111,7 +111,7 @@ split(struct piece scope, struct piece *ret_resource, struct piece *ret_right)
 
 /* Names of one resource each: Microsoft's Graph and Exchange Online, and their application ids. */
 static bool
-is_same_resource(struct piece a, struct piece b)
+is_same_resource(struct scope_part a, struct scope_part b)
 {
 	static const char *const resources[][6] = {
 	    {"https://graph.microsoft.com", "graph.microsoft.com",
@@ -130,11 +130,11 @@ is_same_resource(struct piece a, struct piece b)
 
 /* Does `got` hold the right `asked`? */
 static bool
-holds(struct piece got, struct piece asked)
+holds(struct scope_part got, struct scope_part asked)
 {
 	static const char *const sends[] = {
 	    "https://mail.google.com", "gmail.modify", "gmail.compose", NULL};
-	struct piece got_resource, got_right, asked_resource, asked_right;
+	struct scope_part got_resource, got_right, asked_resource, asked_right;
 
 	split(got, &got_resource, &got_right);
 	split(asked, &asked_resource, &asked_right);
@@ -146,9 +146,9 @@ holds(struct piece got, struct piece asked)
 
 /* Some servers put commas between what they granted. */
 static bool
-is_granted(struct piece asked, const char *granted)
+is_granted(struct scope_part asked, const char *granted)
 {
-	struct piece got, part;
+	struct scope_part got, part;
 
 	while (next_scope(&granted, &got)) {
 		const char *at = got.at;
@@ -165,7 +165,7 @@ is_granted(struct piece asked, const char *granted)
 bool
 scope_lacking(const char *asked, const char *granted, struct buf *ret)
 {
-	struct piece scope;
+	struct scope_part scope;
 
 	if (asked == NULL || granted == NULL)
 		return false;
@@ -181,7 +181,7 @@ scope_lacking(const char *asked, const char *granted, struct buf *ret)
 
 /* Does a right of this name let its holder read mail? */
 static bool
-reads_mail(struct piece scope)
+reads_mail(struct scope_part scope)
 {
 	static const char *const parts[] = {"imap", "pop.", "mail.read", "gmail.readonly",
 	    "gmail.modify", "mail.google.com", "full_access"};
@@ -197,7 +197,7 @@ reads_mail(struct piece scope)
 }
 
 static void
-warn_one(struct piece scope, const char *of, struct buf *ret)
+warn_one(struct scope_part scope, const char *of, struct buf *ret)
 {
 	(void)buf_append_str(ret, ret->len == 0 ? "The token " : " It also ");
 	(void)buf_append_str(ret, of);
@@ -207,9 +207,9 @@ warn_one(struct piece scope, const char *of, struct buf *ret)
 
 /* Is the right one of those that were asked for, and no broader one? */
 static bool
-was_asked(struct piece got, const char *asked)
+was_asked(struct scope_part got, const char *asked)
 {
-	struct piece scope;
+	struct scope_part scope;
 
 	while (next_scope(&asked, &scope))
 		if (holds(got, scope) && holds(scope, got))
@@ -218,7 +218,7 @@ was_asked(struct piece got, const char *asked)
 }
 
 static void
-warn_about(struct piece scope, const char *asked, struct buf *ret)
+warn_about(struct scope_part scope, const char *asked, struct buf *ret)
 {
 	if (!is_for_mail(scope))
 		return;
@@ -232,7 +232,7 @@ void
 scope_warn(const char *asked, const char *granted, struct buf *ret)
 {
 	const char *list = granted != NULL ? granted : asked;
-	struct piece scope, part;
+	struct scope_part scope, part;
 
 	while (list != NULL && next_scope(&list, &scope)) {
 		const char *at = scope.at;
@@ -248,7 +248,7 @@ scope_warn(const char *asked, const char *granted, struct buf *ret)
 int
 scope_for_refresh(const char *asked, struct buf *ret)
 {
-	struct piece scope;
+	struct scope_part scope;
 	int r = 0;
 
 	while (asked != NULL && r == 0 && next_scope(&asked, &scope)) {

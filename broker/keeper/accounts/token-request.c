@@ -280,7 +280,7 @@ take_secret(struct vault *v, const struct message *m, enum field f, struct seale
 	sealed = vault_seal(v, s);
 	if (sealed == NULL)
 		return -ENOMEM;
-	sealed_replace(to, sealed);
+	vault_replace(to, sealed);
 	return 0;
 }
 

@@ -71,7 +71,7 @@ vault_seal(struct vault *v, const struct secret *s)
 	make_nonce(sealed->nonce, nonce);
 	if (seal_encrypt(secret_bytes(v->key), nonce, "", 0, secret_bytes(s), len, sealed->bytes,
 		sealed->tag) < 0)
-		return sealed_free(sealed);
+		return vault_drop(sealed);
 	return sealed;
 }
 
@@ -91,15 +91,15 @@ vault_open(const struct vault *v, const struct sealed *s)
 }
 
 struct sealed *
-sealed_free(struct sealed *s)
+vault_drop(struct sealed *s)
 {
 	free(s);
 	return NULL;
 }
 
 void
-sealed_replace(struct sealed **to, struct sealed *s)
+vault_replace(struct sealed **to, struct sealed *s)
 {
-	(void)sealed_free(*to);
+	(void)vault_drop(*to);
 	*to = s;
 }

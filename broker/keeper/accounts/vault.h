@@ -24,14 +24,14 @@ struct sealed *vault_seal(struct vault *v, const struct secret *s);
 struct secret *vault_open(const struct vault *v, const struct sealed *s);
 
 /* Takes NULL; returns NULL. */
-struct sealed *sealed_free(struct sealed *s);
+struct sealed *vault_drop(struct sealed *s);
 /* Frees *to and puts `s` there. */
-void sealed_replace(struct sealed **to, struct sealed *s);
+void vault_replace(struct sealed **to, struct sealed *s);
 
 static inline void
 cleanup_sealed(struct sealed **s)
 {
-	(void)sealed_free(*s);
+	(void)vault_drop(*s);
 }
 #define CLEANUP_SEALED CLEANUP(cleanup_sealed)
 

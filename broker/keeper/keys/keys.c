@@ -64,7 +64,7 @@ keys_configure(struct token_keys *k, enum keyslot_kind kind, const struct secret
 	if (k->dir < 0)
 		return;
 	k->kind = kind;
-	sealed_replace(&k->configured, vault_seal(k->vault, key));
+	vault_replace(&k->configured, vault_seal(k->vault, key));
 	if (k->store != NULL) {
 		if (key != NULL && store_try_key(k->store, kind, key) == -EKEYREJECTED)
 			log_error("The master key that is configured now does not open the token "
@@ -461,7 +461,7 @@ keys_free(struct token_keys *k)
 		return NULL;
 	key_job_end(&k->jobs);
 	(void)store_free(k->store);
-	(void)sealed_free(k->configured);
+	(void)vault_drop(k->configured);
 	free(k);
 	return NULL;
 }

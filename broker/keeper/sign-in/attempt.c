@@ -33,13 +33,13 @@ attempt_free(struct attempt *t)
 		event_free(t->timer);
 	if (t->poll != NULL)
 		event_free(t->poll);
-	(void)sealed_free(t->state);
-	(void)sealed_free(t->verifier);
-	(void)sealed_free(t->nonce);
-	(void)sealed_free(t->code);
-	(void)sealed_free(t->device_code);
-	(void)sealed_free(t->access);
-	(void)sealed_free(t->refresh);
+	(void)vault_drop(t->state);
+	(void)vault_drop(t->verifier);
+	(void)vault_drop(t->nonce);
+	(void)vault_drop(t->code);
+	(void)vault_drop(t->device_code);
+	(void)vault_drop(t->access);
+	(void)vault_drop(t->refresh);
 	free(t->redirect_uri);
 	free(t->issuer);
 	free(t->authorization_endpoint);

@@ -253,8 +253,10 @@ is_gmail(const char *address)
 	       (strcasecmp(domain, "gmail.com") == 0 || strcasecmp(domain, "googlemail.com") == 0);
 }
 
-bool
-identity_is_same_mailbox(const char *a, const char *b)
+/* Do two addresses name one mailbox: equal without regard to ASCII case; at gmail.com and googlemail.com, which are
+ * one, also without regard to dots and to what follows a '+' (Google, "Dots don't matter in Gmail addresses"). */
+static bool
+is_same_mailbox(const char *a, const char *b)
 {
 	struct buf x CLEANUP_BUF = BUF_INIT(ADDRESS_MAX), y CLEANUP_BUF = BUF_INIT(ADDRESS_MAX);
 
@@ -270,8 +272,8 @@ identity_is_same_mailbox(const char *a, const char *b)
 static bool
 fits(const struct account_conf *c, const char *name)
 {
-	return (c->mailbox != NULL && identity_is_same_mailbox(name, c->mailbox)) ||
-	       (c->auth_user != NULL && identity_is_same_mailbox(name, c->auth_user));
+	return (c->mailbox != NULL && is_same_mailbox(name, c->mailbox)) ||
+	       (c->auth_user != NULL && is_same_mailbox(name, c->auth_user));
 }
 
 /* Do the mail addresses that Microsoft's claims hold count? */

@@ -72,8 +72,4 @@ enum identity_verdict identity_judge(const struct message *m, const struct ident
 void identity_explain(enum identity_verdict v, const char *name, const struct message *answer,
     const struct identity_expected *e, struct buf *ret_text, struct buf *ret_next);
 
-/* Do two addresses name one mailbox: equal without regard to ASCII case; at gmail.com and googlemail.com, which are
- * one, also without regard to dots and to what follows a '+' (Google, "Dots don't matter in Gmail addresses"). */
-bool identity_is_same_mailbox(const char *a, const char *b);
-
 #endif

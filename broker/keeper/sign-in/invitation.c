@@ -87,14 +87,14 @@ pack(const struct attempt *t, int64_t until)
 	return b.failed ? NULL : secret_new(b.data, b.len);
 }
 
-struct piece {
+struct packed_line {
 	const char *text;
 	size_t len;
 };
 
 /* Cuts the lines; false where it is not ours. */
 static bool
-cut(const struct secret *packed, struct piece ret[LINES])
+cut(const struct secret *packed, struct packed_line ret[LINES])
 {
 	const char *at = (const char *)secret_bytes(packed), *end = at + secret_len(packed);
 
@@ -103,7 +103,7 @@ cut(const struct secret *packed, struct piece ret[LINES])
 
 		if (stop == NULL)
 			return false;
-		ret[i] = (struct piece){at, (size_t)(stop - at)};
+		ret[i] = (struct packed_line){at, (size_t)(stop - at)};
 		at = stop + 1;
 	}
 	return ret[VERSION].len == sizeof(version) - 1 &&
@@ -111,13 +111,13 @@ cut(const struct secret *packed, struct piece ret[LINES])
 }
 
 static bool
-piece_is(const struct piece *p, const char *text)
+piece_is(const struct packed_line *p, const char *text)
 {
 	return strlen(text) == p->len && memcmp(text, p->text, p->len) == 0;
 }
 
 static int64_t
-piece_number(const struct piece *p)
+piece_number(const struct packed_line *p)
 {
 	int64_t n = 0;
 
@@ -127,7 +127,7 @@ piece_number(const struct piece *p)
 }
 
 static int
-take_text(const struct piece *p, char **to)
+take_text(const struct packed_line *p, char **to)
 {
 	free(*to);
 	*to = p->len == 0 ? NULL : strndup(p->text, p->len);
@@ -135,16 +135,16 @@ take_text(const struct piece *p, char **to)
 }
 
 static int
-take_secret(struct vault *v, const struct piece *p, struct sealed **to)
+take_secret(struct vault *v, const struct packed_line *p, struct sealed **to)
 {
 	CLEANUP_SECRET struct secret *s = secret_new(p->text, p->len);
 
-	sealed_replace(to, vault_seal(v, s));
+	vault_replace(to, vault_seal(v, s));
 	return *to == NULL ? -ENOMEM : 0;
 }
 
 static int
-unpack(struct attempt *t, const struct piece lines[LINES])
+unpack(struct attempt *t, const struct packed_line lines[LINES])
 {
 	struct vault *v = t->all->vault;
 
@@ -211,7 +211,7 @@ invitation_start(struct attempts *all, struct client *c, const struct message *m
 /* Why the invitation is good for nothing, or NULL. The present client's secret goes to the endpoint
  * that was written down then, so the server must be the same, too. */
 static const char *
-find_flaw(int64_t now, const struct account *a, const struct piece lines[LINES])
+find_flaw(int64_t now, const struct account *a, const struct packed_line lines[LINES])
 {
 	const char *server = account_conf_server(a->conf);
 
@@ -232,7 +232,7 @@ invitation_answer(struct attempts *all, struct client *c, const struct message *
 	CLEANUP_SECRET struct secret *packed =
 	    a == NULL ? NULL : vault_open(all->vault, a->record.invitation);
 	const char *flaw = "No invitation is open for this account: none was made, or it was used.";
-	struct piece lines[LINES];
+	struct packed_line lines[LINES];
 	struct attempt *t;
 	char again[256];
 

@@ -6,7 +6,7 @@
  * matches the caller and names the account, and sees the state of just those accounts. Each answer with
  * or about a token leaves a line in the log.
  */
-#include "broker/keeper/clients/command.h"
+#include "broker/keeper/command.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,25 +23,25 @@
 enum { ACCOUNT_SHOWN_MAX = 64 /* octets of a name that is no account's */ };
 
 /* Rows that a client asked for and did not take yet. */
-struct listing {
-	LIST_ENTRY(listing) entry;
+struct credential_rows {
+	LIST_ENTRY(credential_rows) entry;
 	struct client *client;
 	char *after; /* the last account that was told of */
 	char *only;  /* the only one asked for; NULL: all */
 };
 
-struct commands {
+struct command_desk {
 	struct clients *clients;
 	struct command_parts parts;
 	struct token_services services;
-	LIST_HEAD(, listing) listings;
+	LIST_HEAD(, credential_rows) listings;
 	struct clients_ops ops;
 };
 
 /* A name that is no account's may be anything, and is cut. */
 static void
-audit(const struct commands *cmd, const struct client *c, const char *account, const char *service,
-    const char *what, const char *outcome)
+audit(const struct command_desk *cmd, const struct client *c, const char *account,
+    const char *service, const char *what, const char *outcome)
 {
 	char uid[CLIENT_UID_TEXT], cut[ACCOUNT_SHOWN_MAX + sizeof("...")];
 
@@ -91,7 +91,7 @@ service_names_account(const struct token_service *s, const char *account)
 
 /* The name of the service that lets the client have tokens of this account, or NULL. */
 static const char *
-service_for(const struct commands *cmd, const struct client *c, const char *account)
+service_for(const struct command_desk *cmd, const struct client *c, const char *account)
 {
 	for (size_t i = 0; i < cmd->services.count; i++) {
 		const struct token_service *s = &cmd->services.items[i];
@@ -103,7 +103,7 @@ service_for(const struct commands *cmd, const struct client *c, const char *acco
 }
 
 static bool
-may_have_token(const struct commands *cmd, const struct client *c, const char *account,
+may_have_token(const struct command_desk *cmd, const struct client *c, const char *account,
     const char **ret_service)
 {
 	*ret_service = client_may(c, CALLER_MAY_TOKEN) ? service_for(cmd, c, account) : NULL;
@@ -122,7 +122,7 @@ done_needs_administrator(struct client *c)
 }
 
 static void
-refuse(const struct commands *cmd, struct client *c, const char *account, const char *what)
+refuse(const struct command_desk *cmd, struct client *c, const char *account, const char *what)
 {
 	audit(cmd, c, account, NULL, what, "refused");
 	done_needs_administrator(c);
@@ -139,7 +139,7 @@ static const char token_asked[] = "An access token was asked for.";
 
 static void
 give_token(
-    const struct commands *cmd, struct client *c, const struct account *a, const char *service)
+    const struct command_desk *cmd, struct client *c, const struct account *a, const char *service)
 {
 	CLEANUP_SECRET struct secret *s = machine_access_token(a->machine);
 	int64_t until = machine_expires_at(a->machine, accounts_now(cmd->parts.accounts));
@@ -159,7 +159,7 @@ give_token(
 }
 
 static void
-refuse_token(const struct commands *cmd, struct client *c, const char *account)
+refuse_token(const struct command_desk *cmd, struct client *c, const char *account)
 {
 	audit(cmd, c, account, NULL, token_asked, "refused");
 	client_done(c, EX_NOPERM, "You may not have tokens of this account.",
@@ -171,7 +171,7 @@ static void
 decided(void *waiter, struct account *a, bool granted)
 {
 	struct client *c = waiter;
-	const struct commands *cmd = client_ops_arg(c);
+	const struct command_desk *cmd = client_ops_arg(c);
 	const char *service;
 	struct account_view v;
 
@@ -193,7 +193,7 @@ decided(void *waiter, struct account *a, bool granted)
 }
 
 static void
-wait_for_token(struct commands *cmd, struct client *c, struct account *a, const char *service,
+wait_for_token(struct command_desk *cmd, struct client *c, struct account *a, const char *service,
     const struct message *m)
 {
 	/* A command knows no generation: it means the token that was given out last. Where it says so
@@ -211,7 +211,7 @@ wait_for_token(struct commands *cmd, struct client *c, struct account *a, const 
 }
 
 static void
-token_get(struct commands *cmd, struct client *c, const struct message *m)
+token_get(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	const char *name = message_str(m, F_ACCOUNT), *service;
 	struct account *a = accounts_find(cmd->parts.accounts, name);
@@ -281,7 +281,7 @@ find_secret_flaw(const struct account *a, const struct message *m, const struct 
 }
 
 static void
-secret_set(struct commands *cmd, struct client *c, const struct message *m)
+secret_set(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	static const char *const stored[] = {[SECRET_PASSWORD] = "The password is stored, sealed.",
 	    [SECRET_CLIENT] = "The client secret is stored, sealed.",
@@ -323,7 +323,7 @@ secret_set(struct commands *cmd, struct client *c, const struct message *m)
 
 /* Which services give the account's access token away. */
 static void
-put_token_services(const struct commands *cmd, const struct account *a, struct message *m)
+put_token_services(const struct command_desk *cmd, const struct account *a, struct message *m)
 {
 	CLEANUP_BUF struct buf names = BUF_INIT(4096);
 	bool any_user = false;
@@ -343,7 +343,7 @@ put_token_services(const struct commands *cmd, const struct account *a, struct m
 }
 
 static struct message *
-make_row(const struct commands *cmd, const struct client *c, const struct account *a)
+make_row(const struct command_desk *cmd, const struct client *c, const struct account *a)
 {
 	struct machine_now now = accounts_now(cmd->parts.accounts);
 	struct message *m = message_new(M_ROW_CREDENTIAL);
@@ -387,10 +387,10 @@ make_row(const struct commands *cmd, const struct client *c, const struct accoun
 	return m;
 }
 
-static struct listing *
-find_listing(const struct commands *cmd, const struct client *c)
+static struct credential_rows *
+find_listing(const struct command_desk *cmd, const struct client *c)
 {
-	struct listing *l;
+	struct credential_rows *l;
 
 	LIST_FOREACH (l, &cmd->listings, entry)
 		if (l->client == c)
@@ -399,7 +399,7 @@ find_listing(const struct commands *cmd, const struct client *c)
 }
 
 static void
-listing_free(struct listing *l)
+listing_free(struct credential_rows *l)
 {
 	if (l == NULL)
 		return;
@@ -412,7 +412,7 @@ listing_free(struct listing *l)
 /* Rows until the channel is full, then later the rest: in the order of names, so that a reload in
  * between does no harm. */
 static void
-send_rows(struct commands *cmd, struct listing *l)
+send_rows(struct command_desk *cmd, struct credential_rows *l)
 {
 	struct client *c = l->client;
 
@@ -437,10 +437,10 @@ send_rows(struct commands *cmd, struct listing *l)
 }
 
 static void
-keeper_status(struct commands *cmd, struct client *c, const struct message *m)
+keeper_status(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	const char *only = message_str(m, F_ACCOUNT), *service;
-	struct listing *l;
+	struct credential_rows *l;
 
 	/* The answer is the same whether there is such an account or not: who may not see it does
 	 * not learn that. */
@@ -467,47 +467,47 @@ keeper_status(struct commands *cmd, struct client *c, const struct message *m)
 /* ---- what only administrators may ask for ---- */
 
 static void
-start_authorize(struct commands *cmd, struct client *c, const struct message *m)
+start_authorize(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	authorize_start(cmd->parts.attempts, c, m);
 }
 
 static void
-start_callback(struct commands *cmd, struct client *c, const struct message *m)
+start_callback(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	authorize_callback(cmd->parts.attempts, c, m);
 }
 
 static void
-start_device(struct commands *cmd, struct client *c, const struct message *m)
+start_device(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	device_start(cmd->parts.attempts, c, m);
 }
 
 static void
-start_invite(struct commands *cmd, struct client *c, const struct message *m)
+start_invite(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	invitation_start(cmd->parts.attempts, c, m);
 }
 
 static void
-start_finish(struct commands *cmd, struct client *c, const struct message *m)
+start_finish(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	invitation_answer(cmd->parts.attempts, c, m);
 }
 
 static void
-start_revoke(struct commands *cmd, struct client *c, const struct message *m)
+start_revoke(struct command_desk *cmd, struct client *c, const struct message *m)
 {
-	revoke_start(cmd->parts.revocations, c, m);
+	revocation_start(cmd->parts.revocations, c, m);
 }
 
 static void
-on_administration(struct commands *cmd, struct client *c, const struct message *m)
+on_administration(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	static const struct {
 		enum message_type type;
-		void (*start)(struct commands *cmd, struct client *c, const struct message *m);
+		void (*start)(struct command_desk *cmd, struct client *c, const struct message *m);
 		const char *what;
 	} verbs[] = {
 	    {M_AUTHORIZE, start_authorize, "Somebody wanted to sign in."},
@@ -532,7 +532,7 @@ on_administration(struct commands *cmd, struct client *c, const struct message *
 }
 
 static void
-key_act(struct commands *cmd, struct client *c, const struct message *m, int fd)
+key_act(struct command_desk *cmd, struct client *c, const struct message *m, int fd)
 {
 	int taken CLEANUP_CLOSE = fd;
 
@@ -547,7 +547,7 @@ key_act(struct commands *cmd, struct client *c, const struct message *m, int fd)
 static void
 on_message(void *arg, struct client *c, const struct message *m, int fd)
 {
-	struct commands *cmd = arg;
+	struct command_desk *cmd = arg;
 	int taken CLEANUP_CLOSE = fd;
 
 	switch (message_type(m)) {
@@ -571,7 +571,7 @@ on_message(void *arg, struct client *c, const struct message *m, int fd)
 static void
 on_gone(void *arg, struct client *c)
 {
-	struct commands *cmd = arg;
+	struct command_desk *cmd = arg;
 
 	listing_free(find_listing(cmd, c));
 	lease_forget(cmd->parts.leases, c);
@@ -583,8 +583,8 @@ on_gone(void *arg, struct client *c)
 static void
 on_writable(void *arg, struct client *c)
 {
-	struct commands *cmd = arg;
-	struct listing *l = find_listing(cmd, c);
+	struct command_desk *cmd = arg;
+	struct credential_rows *l = find_listing(cmd, c);
 
 	if (l != NULL)
 		send_rows(cmd, l);
@@ -593,23 +593,23 @@ on_writable(void *arg, struct client *c)
 }
 
 struct clients *
-commands_clients(struct commands *cmd)
+commands_clients(struct command_desk *cmd)
 {
 	return cmd->clients;
 }
 
 void
-commands_set_services(struct commands *cmd, struct token_services *services)
+commands_set_services(struct command_desk *cmd, struct token_services *services)
 {
-	token_services_clear(&cmd->services);
+	configuration_clear_services(&cmd->services);
 	cmd->services = *services;
 	*services = (struct token_services){0};
 }
 
-struct commands *
+struct command_desk *
 commands_new(struct role *role, const struct command_parts *parts)
 {
-	struct commands *cmd = calloc(1, sizeof(*cmd));
+	struct command_desk *cmd = calloc(1, sizeof(*cmd));
 
 	if (cmd == NULL)
 		return NULL;
@@ -620,13 +620,13 @@ commands_new(struct role *role, const struct command_parts *parts)
 	return cmd->clients == NULL ? commands_free(cmd) : cmd;
 }
 
-struct commands *
-commands_free(struct commands *cmd)
+struct command_desk *
+commands_free(struct command_desk *cmd)
 {
 	if (cmd == NULL)
 		return NULL;
 	(void)clients_free(cmd->clients);
-	token_services_clear(&cmd->services);
+	configuration_clear_services(&cmd->services);
 	free(cmd);
 	return NULL;
 }

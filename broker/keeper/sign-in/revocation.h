@@ -1,14 +1,14 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * revoke.h: a grant given back (RFC 7009).
+ * revocation.h: a grant given back (RFC 7009).
  *
  *     ACCOUNT_REVOKE ─▶ (DISCOVER) ─▶ REVOKE_REQUEST ─▶ wiped ─▶ KEEPER_DONE
  *
  * The refresh token is revoked at the server, and only when the server has said so it is forgotten here.
  * FLAGS 1 forgets without asking anybody.
  */
-#ifndef FRANK_BROKER_KEEPER_ACCOUNTS_REVOKE_H
-#define FRANK_BROKER_KEEPER_ACCOUNTS_REVOKE_H
+#ifndef FRANK_BROKER_KEEPER_SIGN_IN_REVOCATION_H
+#define FRANK_BROKER_KEEPER_SIGN_IN_REVOCATION_H
 
 #include "broker/keeper/accounts/accounts.h"
 #include "broker/keeper/clients/client.h"
@@ -22,7 +22,7 @@ struct revocations *revocations_new(
 struct revocations *revocations_free(struct revocations *rs);
 
 /* ACCOUNT_REVOKE of an administrator. */
-void revoke_start(struct revocations *rs, struct client *c, const struct message *m);
+void revocation_start(struct revocations *rs, struct client *c, const struct message *m);
 /* A client is gone: what it began goes on without it. */
 void revocations_forget_client(struct revocations *rs, const struct client *c);
 /* The account is taken out of the configuration, or its credential was replaced. */

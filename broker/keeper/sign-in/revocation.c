@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* revoke.c: see revoke.h. Many servers have no such endpoint: a person is told what to do there. */
-#include "broker/keeper/accounts/revoke.h"
+/* revocation.c: see revocation.h. Many servers have no such endpoint: a person is told what to do there. */
+#include "broker/keeper/sign-in/revocation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -268,7 +268,7 @@ refuse_start(const struct revocations *rs, struct client *c, const struct accoun
 }
 
 void
-revoke_start(struct revocations *rs, struct client *c, const struct message *m)
+revocation_start(struct revocations *rs, struct client *c, const struct message *m)
 {
 	struct account *a = accounts_find(rs->accounts, message_str(m, F_ACCOUNT));
 	struct revocation *r;

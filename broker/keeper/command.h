@@ -3,17 +3,17 @@
  * command.h: what clients at keeper.sock ask, and who may: tokens, secrets, the state of accounts,
  * signing in, revoking, the keys of the store.
  */
-#ifndef FRANK_BROKER_KEEPER_CLIENTS_COMMAND_H
-#define FRANK_BROKER_KEEPER_CLIENTS_COMMAND_H
+#ifndef FRANK_BROKER_KEEPER_COMMAND_H
+#define FRANK_BROKER_KEEPER_COMMAND_H
 
 #include "broker/keeper/accounts/configuration.h"
 #include "broker/keeper/accounts/lease.h"
-#include "broker/keeper/accounts/revoke.h"
+#include "broker/keeper/sign-in/revocation.h"
 #include "broker/keeper/clients/client.h"
 #include "broker/keeper/keys/keys.h"
 #include "broker/keeper/sign-in/attempt.h"
 
-struct commands;
+struct command_desk;
 
 /* The parts of the keeper that do what is asked. Borrowed. */
 struct command_parts {
@@ -25,13 +25,13 @@ struct command_parts {
 };
 
 /* `role` is borrowed. NULL when memory is out. */
-struct commands *commands_new(struct role *role, const struct command_parts *parts);
+struct command_desk *commands_new(struct role *role, const struct command_parts *parts);
 /* Ends every client first. Takes NULL; returns NULL. */
-struct commands *commands_free(struct commands *cmd);
+struct command_desk *commands_free(struct command_desk *cmd);
 
 /* Whoever is connected. Borrowed. */
-struct clients *commands_clients(struct commands *cmd);
+struct clients *commands_clients(struct command_desk *cmd);
 /* The services of a new configuration: taken, and `services` is empty then. */
-void commands_set_services(struct commands *cmd, struct token_services *services);
+void commands_set_services(struct command_desk *cmd, struct token_services *services);
 
 #endif
