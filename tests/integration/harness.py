@@ -22,6 +22,7 @@ class Checks:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.group = ''
+        self.for_root = {}  # topic: what of it only root can do
         self.lock = threading.Lock()
 
     def __call__(self, name, good, info=''):
@@ -38,6 +39,13 @@ class Checks:
         with self.lock:
             self.skipped += 1
             print(f'skip {self.group}: {name} -- {why}', flush=True)
+
+    def needs_root(self, name, why='needs root'):
+        """Where we are not root, run.py has the topic run once more as root when all are through."""
+        if os.geteuid() == 0:
+            self.skip(name, why)
+        else:
+            self.for_root.setdefault(self.group, []).append(name)
 
 
 check = Checks()
@@ -437,12 +445,19 @@ def alive(pid):
 PROGRAMS = ('frankd', 'frank', 'frank-queue', 'frank-keeper', 'frank-https', 'frank-send', 'frank-tls', 'sendmail', 'mailq', 'frank-sandbox')
 
 
+def parent(folder):
+    """The program that started the process of this folder in /proc."""
+    with contextlib.suppress(OSError, IndexError):
+        pid = open(folder + '/stat').read().rsplit(')', 1)[1].split()[1]
+        return open(f'/proc/{pid}/comm').read().strip()
+
+
 class Watcher(threading.Thread):
     """Reads command lines and environments of the programs under test, again and again, for the search for secrets."""
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.seen, self.done = {}, False  # content: (program, part)
+        self.seen, self.done = {}, False  # content: (program, part, of what topic)
 
     def run(self):
         while not self.done:
@@ -456,8 +471,8 @@ class Watcher(threading.Thread):
                         environ = open(d + '/environ', 'rb').read()
                     except PermissionError:  # undumpable, and we are not root: nobody else can read it either
                         environ = b''
-                    self.seen.setdefault(line, (name, 'command line'))
-                    self.seen.setdefault(environ, (name, 'environment'))
+                    self.seen.setdefault(line, (name, 'command line', check.group))
+                    self.seen.setdefault(environ, (name, 'environment', f'{check.group}, parent {parent(d)}'))
             time.sleep(0.1)
 
 

@@ -5,7 +5,7 @@
 A topic is a file test_TOPIC.py with one function run(). FRANK_BUILD names the build folder (default: build-test).
 The last line is `N passed, N failed`.
 """
-import argparse, importlib, os, shutil, sys, tempfile, time, traceback
+import argparse, importlib, os, shutil, subprocess, sys, tempfile, time, traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
@@ -15,6 +15,19 @@ from harness import check
 TOPICS = ['send', 'connect', 'check', 'api', 'sandbox', 'path', 'authorize', 'identity', 'tokens', 'grants', 'outcomes', 'steps', 'accounts', 'clients', 'failures', 'verdicts', 'bounce', 'disk', 'root', 'life', 'load', 'waits', 'wire', 'interop', 'services', 'rights', 'listener', 'local', 'door', 'content', 'hostile', 'keyring', 'usermode', 'memory', 'keys', 'notify', 'programs', 'surroundings', 'crash', 'secrets']
 
 ONLINE = ['interop', 'programs', 'surroundings']  # these install other mail programs, or have a private root of their own
+
+
+def rest_as_root():
+    """The topics of which something was left out for want of root, again and whole."""
+    may = check.for_root and subprocess.run(['sudo', '-n', 'true'], capture_output=True).returncode == 0
+    for topic, names in check.for_root.items():
+        check.group = topic + ' as root'
+        if may:
+            print(f'---- {check.group}', flush=True)
+            harness.as_root(topic)
+        else:
+            for name in names:
+                check.skip(name, 'needs root, or sudo')
 
 
 def main():
@@ -45,6 +58,7 @@ def main():
             ground.reset()
             ground.remember()
             print(f'---- {t}: {time.monotonic() - t0:.0f} s', flush=True)
+        rest_as_root()
     finally:
         harness.end()
         ground.down()

@@ -148,7 +148,7 @@ def by_answers(ground):
 
 def by_names(ground):
     if os.geteuid() != 0:
-        check.skip('a provider found by DNS', 'needs root')
+        check.needs_root('a provider found by DNS')
         return
     f = world('found')
     with open(f.path('resolv.conf'), 'w') as out:

@@ -244,7 +244,7 @@ def nobody_there(f):
 def other_user(ground, f):
     """Another local user cannot keep the sign-in's port busy."""
     if os.geteuid() != 0:
-        return check.skip('other user', 'wants root')
+        return check.needs_root('other user', 'wants root')
     p, url = f.begin_authorize('a')
     base, path = base_of(url)
     u = urllib.parse.urlsplit(base)
@@ -273,7 +273,7 @@ def other_user(ground, f):
 def sudo(f):
     """Called through sudo, the browser is the person's: never root's, and never with root's environment."""
     if os.geteuid() != 0 or subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode != 0:
-        return check.skip('sudo', 'wants root and mount namespaces')
+        return check.needs_root('sudo', 'wants root and mount namespaces')
     nobody, seen = pwd.getpwnam('nobody'), os.path.join(f.dir, 'browser')
     os.mkdir(seen)
     os.chown(seen, nobody.pw_uid, nobody.pw_gid)

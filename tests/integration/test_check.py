@@ -118,7 +118,7 @@ def sends(ground, f):
 def others(f):
     """Who is no administrator may look at the accounts of a service of theirs, and at nothing else."""
     if os.getuid() != 0:
-        return check.skip('others', 'only root can be somebody else')
+        return check.needs_root('others', 'only root can be somebody else')
     f.services = {'mine': dict(users=['daemon'], accounts=['healthy'], senders=['billing@example.test']),
                   'theirs': dict(users=['root'], accounts=['refused'], senders=['billing@example.test'])}
     f.write_conf()

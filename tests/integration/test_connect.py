@@ -134,7 +134,7 @@ WANTED = {  # case: outcome, what the transcript must say, and must not
 def names():
     """In a network of its own, with a name server of its own."""
     if os.geteuid() != 0:
-        check.skip('servers named by DNS, and several addresses', 'needs root')
+        check.needs_root('servers named by DNS, and several addresses')
         return
     account = lambda domain: {'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'srv:{domain}'}
     f = Frank('names', {'found': account('in.test'), 'nowhere': account('nowhere.test')})

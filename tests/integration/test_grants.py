@@ -260,7 +260,7 @@ def revoke(ground, f):
 def audit(ground, f):
     """Who may have a token: by the services' rules, and nobody by default; each answer is a line."""
     if os.geteuid() != 0:
-        check.skip('who may have a token', 'needs root, to be somebody else')
+        check.needs_root('who may have a token', 'needs root, to be somebody else')
         return
     f.services = {'mail': dict(users=['mail'], accounts=['service'], senders=['*']), 'reader': dict(users=['daemon'], accounts=['service'], senders=['*'], token=True),
                   'night-shift': dict(users=['bin'], accounts=['service'], token=True)}

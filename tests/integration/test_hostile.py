@@ -10,7 +10,7 @@ UIDS = range(20001, 20010)
 
 def run(ground, options):
     if os.getuid() != 0:
-        return check.skip('hostile callers', 'needs root, to be several users')
+        return check.needs_root('hostile callers', 'needs root, to be several users')
     sink = Fault('smtp', '--tls', 'none')
     relay = {'provider': 'generic', 'mailbox': 'billing@example.test', 'grant': 'none', 'submit': f'127.0.0.1:{sink.port}', 'tls': 'none', 'sessions': 4}
     port = free_port()

@@ -245,7 +245,7 @@ MICROSOFT = [
 def microsoft():
     """The presets of Microsoft as they are, with a network of their own in which its login host is ours."""
     if os.geteuid() != 0 or subprocess.run(['unshare', '-n', '-m', 'true'], capture_output=True).returncode != 0:
-        return check.skip('microsoft', 'wants root and namespaces of its own')
+        return check.needs_root('microsoft', 'wants root and namespaces of its own')
     f = Frank('microsoft', {n: {'provider': p, 'mailbox': MAILBOX, 'client-id': 'client-1', 'grant': 'authorization-code', 'ca-file': '@/ca.pem', **t}
                             for n, p, t in (('common', 'microsoft365', {}), ('ours', 'microsoft365', {'tenant': OURS}), ('domain', 'microsoft365', {'tenant': 'example.test'}), ('outlook', 'outlook', {}))})
     for a in f.accounts.values():

@@ -268,7 +268,7 @@ def one(ground, c):
 
 def run(ground, options):
     if os.geteuid() != 0:
-        check.skip('exim, opensmtpd and dovecot as counterparts', 'needs root')
+        check.needs_root('exim, opensmtpd and dovecot as counterparts')
     secrets.add('surely not the password')
     for make in counterparts(ground):
         c = make()

@@ -194,7 +194,7 @@ def full_disk(ground):
     f = Frank('full', {f'a{i}': password_account(ground) for i in range(8)})
     tokens = f.path('state/tokens')
     if os.getuid() != 0:
-        check.skip('full disk', 'needs root')
+        check.needs_root('full disk')
         return
     owner = os.stat(f.path('state'))
     os.mkdir(tokens)

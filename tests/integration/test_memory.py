@@ -80,7 +80,7 @@ def run(ground, options):
     pids = {name_of(p): p for p in f.pids()}
     limits = {name: open(f'/proc/{pid}/limits').read() for name, pid in pids.items()}  # before the idle ones leave
     if os.getuid() != 0:
-        check.skip('what is in memory', 'only root may look')
+        check.needs_root('what is in memory', 'only root may look')
     else:
         values = set(harness.secrets.values)
         control, _ = found_in_memory(os.getpid(), {ground.password.encode()})
@@ -96,7 +96,7 @@ def run(ground, options):
     for name in sorted(pids):
         check(f'{name} leaves no core file', re.search(r'Max core file size\s+0\s+0', limits[name]), limits[name])
     if os.getuid() != 0:
-        check.skip('a debugger of the same uid', 'needs root to become that user')
+        check.needs_root('a debugger of the same uid', 'needs root to become that user')
         return
     for name in ('frank-keeper', 'frank-queue', 'frank-send', 'frank-https'):
         pid = pids.get(name)

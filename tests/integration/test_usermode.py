@@ -95,7 +95,7 @@ def run(ground, options):
     unit = re.sub(r'(?m)^ExecStart=\S+', 'ExecStart=' + program('frankd'), open(source).read())
     unit = re.sub(r'\S+/frank reload$', program('frank') + ' reload', unit, flags=re.M)
     if os.getuid() != 0 or not shutil.which('systemctl') or not shutil.which('gnome-keyring-daemon'):
-        check.skip('systemd --user', 'needs root, systemd and gnome-keyring')
+        check.needs_root('systemd --user', 'needs root, systemd and gnome-keyring')
         return
     s = Session()
     try:
