@@ -80,7 +80,9 @@ take_settings(struct queue *q)
 		role_exit(q->role, EX_OSERR);
 		return;
 	}
-	if (runtime_take(q, q->settings) < 0 || dispatch_load(q) < 0) {
+	if (accounts_take(&q->accounts, q->spool, clock_now(&q->clock), q->settings) < 0 ||
+	    services_take(&q->services, &q->accounts, q->spool, &q->clock, q->settings) < 0 ||
+	    dispatch_load(q) < 0) {
 		log_error("The configuration cannot be taken: out of memory, or the spool cannot "
 			  "be read.");
 		role_exit(q->role, EX_OSERR);
@@ -92,11 +94,12 @@ take_settings(struct queue *q)
 		notify_happened(q->notify, NOTIFY_LAPSE, "out-of-force", 0,
 		    q->settings->lapses.items[i], "Mend what is named there, then: frank reload");
 	if (first) {
-		q->space.low = notify_space_was_full(q->notify);
+		space_was_low(q->space, notify_space_was_full(q->notify));
 		scan_begin(q->scans, &q->octets, count_octets, q);
 	}
 	if (first)
-		runtime_restore_rates(q);
+		accounts_restore_rates(&q->accounts, q->spool, &q->clock);
+	space_configure(q->space, q->settings->min_free, q->services.count);
 	/* Whoever edits the configuration has mended something: the next message shows. */
 	for (size_t i = 0; i < q->accounts.count; i++) {
 		if (account_moved(q->accounts.list[i]))
@@ -436,13 +439,27 @@ shrink(void *arg)
 }
 
 static void
+look_at_space(struct queue *q)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(512);
+	bool low;
+
+	(void)spool_reserve(q->spool);
+	if (!space_look(q->space, &text))
+		return;
+	low = space_is_low(q->space);
+	notify_space(q->notify, low, buf_str(&text),
+	    low ? "Free space there; mail that nobody needs goes by: frank queue delete" : NULL);
+}
+
+static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct queue *q = arg;
 
 	if (q->settings != NULL) {
 		follow_clock(q);
-		space_look(q);
+		look_at_space(q);
 	}
 	if (q->dispatch.outstanding > 0)
 		return;
@@ -537,7 +554,8 @@ on_start(struct role *r)
 	    (struct run){clock_now(&q->clock), spool_new_id(q->spool, clock_now_us(&q->clock))};
 	q->commit = commit_new(q->base, q->spool, &commit_ops, q);
 	q->scans = scans_new(q->base);
-	if (q->commit == NULL || q->scans == NULL)
+	q->space = space_new(q->spool, role_dir(r, "bodies"));
+	if (q->commit == NULL || q->scans == NULL || q->space == NULL)
 		return -ENOMEM;
 	q->notify = notify_new(&(struct notify_deps){.role = r,
 	    .base = q->base,

@@ -3,7 +3,6 @@
  * queue.h: the role as its parts see it. Private to this folder.
  *
  *   queue.c       the role: start, configuration, peers, end
- *   runtime.c     accounts and services as they run
  *   connection.c  the submit sockets and the listeners
  *   handover.c    connections go to the role that ends TLS, and come back
  *   authentication.c  AUTH on a listener
@@ -50,6 +49,8 @@
 
 #include "broker/ipc/channel.h"
 #include "broker/queue/accounts/account.h"
+#include "broker/queue/accounts/mail-owner.h"
+#include "broker/queue/accounts/service.h"
 #include "broker/queue/common/local.h"
 #include "broker/queue/notify/notify.h"
 #include "broker/queue/common/rate-limit.h"
@@ -82,19 +83,6 @@ struct store;
 struct newaliases_question;
 struct usage;
 struct usages;
-
-/* ---- runtime of what the configuration names ---- */
-
-/* Lives until the role ends, also when a new configuration no longer has it. */
-struct service {
-	char *name;
-	struct policy_service policy;
-	struct queue_account **accounts; /* those of the policy that exist, in its order */
-	struct policy_account *names;    /* the same for policy_decide */
-	size_t account_count;
-	struct rate_limit minute, day;
-	uint64_t accepted; /* messages since the role began */
-};
 
 /* Messages of one account and service that wait: when the first is due. */
 struct lane {
@@ -199,20 +187,8 @@ struct sweep {
 	uint64_t after;
 };
 
-/* runtime.c: a complete configuration is taken: accounts and services of the same names go on. 0 or
- * -ENOMEM. */
-int runtime_take(struct queue *q, struct settings *s);
-/* Once, at the start: what was tried in the last minute counts against the rates of the accounts. */
-void runtime_restore_rates(struct queue *q);
 /* The account's state goes to disk, to the log and to the events. */
 void account_changed(struct queue *q, struct queue_account *a);
-struct service *service_by_name(struct queue *q, const char *name);
-/* policy_decide for the service as it runs. */
-void service_decide(
-    const struct service *v, const struct policy_claim *claim, struct policy_decision *ret);
-/* The service that callers may name by a password; NULL: none such is configured now. */
-struct service *service_by_login(const struct queue *q, const char *name);
-
 /* ---- reports ---- */
 
 enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_RELAYED };
@@ -263,27 +239,11 @@ struct caller {
 
 /* For the log: its uid, NULL where nobody vouches for one. */
 const char *submission_uid_text(const struct caller *c, char text[16]);
-/* enum caller_right of this caller; at control.sock those of `who`. */
+/* enum caller_right of this caller. */
 unsigned queue_caller_rights(const struct queue *q, const struct caller *c);
-unsigned queue_control_rights(const struct queue *q, const struct caller_peer *who);
-
-/* Whose messages are meant. */
-struct mail_owner {
-	int64_t uid; /* -1: everybody's */
-	const char
-	    *service; /* the uid is of a caller of its socket; NULL: of a user of this host */
-};
-
-/* Whom a uid counts as, in words for log_limited; `service` as in struct mail_owner. */
-void queue_name_caller(
-    const struct queue *q, uint32_t uid, const char *service, char to[LOG_LIMIT_WHO_MAX]);
 
 /* Those that the caller may see and act on: CALLER_MAY_SEE_ALL or CALLER_MAY_SEE_OWN. */
 struct mail_owner queue_owner(const struct caller *c, unsigned rights);
-/* Is a message with this uid, flags and service one of them? */
-bool queue_owns(const struct queue *q, const struct mail_owner *o, int64_t uid, unsigned flags,
-    const char *service);
-
 struct submission_ops {
 	/* A decision that was awaited is made: there may be output, and input is taken again. */
 	void (*proceed)(void *arg);
@@ -433,9 +393,7 @@ struct queue {
 	struct settings *settings,
 	    *coming; /* in force (its lists are moved out); being collected */
 	struct queue_accounts accounts;
-	struct service **services; /* those configured, in file order, then those that were */
-	size_t service_count, service_total;
-	const struct policy_service **policies; /* of those configured, for policy_match */
+	struct services services;
 	struct commit *commit;
 	struct scans *scans;
 	struct flush *flushes; /* under way, one per user */
@@ -450,7 +408,7 @@ struct queue {
 	struct log_limit *log; /* lines that callers cause */
 	struct connections *connections;
 	struct drop *drop;
-	struct space space;
+	struct space *space;
 	struct scan octets, shrinking; /* counting what services have; giving space back */
 	bool shrinking_failed;         /* the last time, which was logged */
 	struct rate_limit returned;    /* mail returned for callers that no service is for */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "broker/message/dkim.h"
 
 enum { DAY = 24 * 3600 };
@@ -192,4 +193,37 @@ account_transport(const struct queue_account *a)
 {
 	return *a->conf.transport == '\0' || strcmp(a->conf.transport, "smtp") == 0 ? ROLE_SEND
 										    : ROLE_POST;
+}
+
+/* ---- rates over a restart ---- */
+
+struct replay {
+	const struct queue_accounts *all;
+	int64_t now_us, now_ms; /* the same moment: since 1970, and as the limits count */
+};
+
+static void
+replay_attempt(void *arg, const char *account, int64_t at)
+{
+	const struct replay *p = arg;
+	struct queue_account *a = accounts_find(p->all, account);
+	/* to the second: whenever it was in it, it counts until a minute has passed */
+	int64_t ago = p->now_us - (at * 1000000 + 999999);
+
+	if (a != NULL)
+		rate_limit_spend(
+		    &a->rate, RATE_LIMIT_MINUTE, p->now_ms - (ago > 0 ? ago / 1000 : 0), 1);
+}
+
+void
+accounts_restore_rates(
+    const struct queue_accounts *all, struct spool *spool, const struct clock *clock)
+{
+	struct replay p = {all, clock_now_us(clock), (int64_t)clock_ms()};
+
+	if (spool_each_attempt_since(
+		spool, p.now_us / 1000000 - RATE_LIMIT_MINUTE / 1000, replay_attempt, &p) < 0)
+		log_warning(
+		    "The spool does not tell what was sent in the last minute: the rates of "
+		    "accounts count from now on.");
 }

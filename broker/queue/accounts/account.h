@@ -9,6 +9,7 @@
 #ifndef FRANK_BROKER_QUEUE_ACCOUNTS_ACCOUNT_H
 #define FRANK_BROKER_QUEUE_ACCOUNTS_ACCOUNT_H
 
+#include "broker/queue/common/clock.h"
 #include "broker/queue/common/schedule.h"
 #include "broker/queue/common/rate-limit.h"
 #include "broker/queue/common/settings.h"
@@ -58,6 +59,9 @@ struct queue_accounts {
  * any more. What the spool remembers of a new one is read. 0 or -ENOMEM. */
 int accounts_take(
     struct queue_accounts *all, struct spool *spool, int64_t now, struct settings *settings);
+/* Once, at the start: what was tried in the last minute counts against the rates of the accounts. */
+void accounts_restore_rates(
+    const struct queue_accounts *all, struct spool *spool, const struct clock *clock);
 /* NULL: there was never one of this name. */
 struct queue_account *accounts_find(const struct queue_accounts *all, const char *name);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "broker/role/caller.h"
 #include "broker/ipc/file.h"
 
 enum {
@@ -398,4 +399,10 @@ settings_complete(struct settings *s)
 {
 	if (s->account_count > 0)
 		qsort(s->accounts, s->account_count, sizeof(*s->accounts), compare);
+}
+
+uint64_t
+settings_admin_group(const struct settings *s)
+{
+	return s->has_admin_gid ? s->admin_gid : CALLER_NO_GROUP;
 }

@@ -82,6 +82,8 @@ int settings_take_aliases(struct settings *s, const struct message *m, int fd);
 void settings_complete(struct settings *s);
 struct settings *settings_free(struct settings *s);
 
+/* The group of administrators, or CALLER_NO_GROUP. */
+uint64_t settings_admin_group(const struct settings *s);
 /* NULL: the configuration has none of this name. */
 const struct settings_listener *settings_find_listener(const struct settings *s, const char *name);
 

@@ -88,7 +88,7 @@ apply(enum action action, struct spool_recipient *r, int64_t now)
 static bool
 may_move(struct queue *q, const struct spool_message *m, const struct queue_account *to)
 {
-	const struct service *v = service_by_name(q, m->service);
+	const struct service *v = services_find(&q->services, m->service);
 
 	for (size_t i = 0; v != NULL && i < v->account_count; i++)
 		if (v->accounts[i] == to)
@@ -164,7 +164,7 @@ tell(const struct queue *q, const struct spool_message *m, enum action action,
 		log_line(LOG_LEVEL_NOTICE, sentence, pairs);
 		return;
 	}
-	queue_name_caller(q, (uint32_t)scope->by, scope->owner.service, who);
+	mail_owner_name(q->users, (uint32_t)scope->by, scope->owner.service, who);
 	log_limited(q->log, who, LOG_LEVEL_NOTICE, sentence, pairs);
 }
 
@@ -265,7 +265,7 @@ after_commit(
 static bool
 is_of(const struct queue *q, const struct spool_message *m, const struct action_scope *scope)
 {
-	return queue_owns(q, &scope->owner, m->uid, m->flags, m->service) &&
+	return mail_owner_has(&scope->owner, &q->services, m->uid, m->flags, m->service) &&
 	       (scope->account == NULL || strcmp(m->account, scope->account) == 0) &&
 	       (scope->service == NULL || strcmp(m->service, scope->service) == 0) &&
 	       m->received <= scope->before;
@@ -359,7 +359,8 @@ choose(void *arg, const struct spool_glance *g)
 {
 	struct action_walk *w = arg;
 
-	if (g->open && queue_owns(w->q, &w->scope.owner, g->uid, g->flags, g->service) &&
+	if (g->open &&
+	    mail_owner_has(&w->scope.owner, &w->q->services, g->uid, g->flags, g->service) &&
 	    (w->account == NULL || strcmp(g->account, w->account) == 0) &&
 	    (w->service == NULL || strcmp(g->service, w->service) == 0) &&
 	    g->received <= w->scope.before)

@@ -128,8 +128,8 @@ put_senders(const struct queue *q, const struct queue_account *a, bool all, stru
 		message_put_str(m, F_SENDERS, a->conf.mailbox);
 		count++;
 	}
-	for (size_t i = 0; all && i < q->service_count; i++) {
-		const struct service *v = q->services[i];
+	for (size_t i = 0; all && i < q->services.count; i++) {
+		const struct service *v = q->services.list[i];
 		bool uses = false;
 
 		for (size_t k = 0; k < v->account_count; k++)

@@ -253,10 +253,10 @@ ask_explain(struct client *c, const struct message *m)
 		control_fail(c, out_of_memory, EX_OSERR);
 		return;
 	}
-	c->matched = policy_match(q->policies, q->service_count, &c->who);
+	c->matched = policy_match(q->services.policies, q->services.count, &c->who);
 	c->kind = CURSOR_EXPLAIN;
 	c->at = 0;
-	c->count = q->service_count + 1;
+	c->count = q->services.count + 1;
 	c->most = 0;
 }
 
@@ -306,7 +306,7 @@ act_on_password(struct client *c, const struct message *m)
 		return;
 	}
 	/* also of a service that is not configured any more */
-	if (!revoke && service_by_login(q, service) == NULL) {
+	if (!revoke && services_find_login(&q->services, service) == NULL) {
 		control_fail(
 		    c, "No service of this name is configured with password = true.", EX_NOUSER);
 		return;

@@ -212,7 +212,7 @@ is_shown(const struct client *c, const struct spool_message *m)
 {
 	struct mail_owner owner = control_owner(c);
 
-	return queue_owns(c->control->q, &owner, m->uid, m->flags, m->service) &&
+	return mail_owner_has(&owner, &c->control->q->services, m->uid, m->flags, m->service) &&
 	       (c->account == NULL || strcmp(c->account, m->account) == 0) &&
 	       (c->service == NULL || strcmp(c->service, m->service) == 0);
 }
@@ -257,9 +257,9 @@ control_sees_account(const struct client *c, const struct queue_account *a)
 
 	if (control_is_admin(c))
 		return true;
-	i = policy_match(q->policies, q->service_count, &who);
-	for (size_t k = 0; i < q->service_count && k < q->services[i]->account_count; k++)
-		if (q->services[i]->accounts[k] == a)
+	i = policy_match(q->services.policies, q->services.count, &who);
+	for (size_t k = 0; i < q->services.count && k < q->services.list[i]->account_count; k++)
+		if (q->services.list[i]->accounts[k] == a)
 			return true;
 	return false;
 }
@@ -314,7 +314,7 @@ control_row_of_status(struct client *c)
 		if (a->configured && control_sees_account(c, a))
 			r = row_account(c, a, a->waiting);
 	} else if (control_is_admin(c)) {
-		r = channel_send(c->channel, explain_service(q, q->services[c->at]), -1);
+		r = channel_send(c->channel, explain_service(q, q->services.list[c->at]), -1);
 	}
 	return r;
 }
@@ -325,14 +325,14 @@ control_row_of_explanation(struct client *c)
 	struct queue *q = c->control->q;
 	struct message *m;
 
-	if (c->at < q->service_count && c->at != c->matched && !control_is_admin(c))
+	if (c->at < q->services.count && c->at != c->matched && !control_is_admin(c))
 		return 0;
-	if (c->at < q->service_count)
+	if (c->at < q->services.count)
 		m = explain_rule(q, c->at, c->matched, &c->who);
 	else
 		m = explain_decision(q,
-		    c->matched < q->service_count ? q->services[c->matched] : NULL, c->who.uid,
-		    c->sender, c->recipient);
+		    c->matched < q->services.count ? q->services.list[c->matched] : NULL,
+		    c->who.uid, c->sender, c->recipient);
 	return channel_send(c->channel, m, -1);
 }
 

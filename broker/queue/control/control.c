@@ -75,7 +75,8 @@ choose(void *arg, const struct spool_glance *g)
 
 	struct mail_owner owner = control_owner(c);
 
-	if (g->open && queue_owns(c->control->q, &owner, g->uid, g->flags, g->service) &&
+	if (g->open &&
+	    mail_owner_has(&owner, &c->control->q->services, g->uid, g->flags, g->service) &&
 	    (c->account == NULL || strcmp(c->account, g->account) == 0) &&
 	    (c->service == NULL || strcmp(c->service, g->service) == 0) && g->received <= c->before)
 		c->ids[c->count++] = g->id;
@@ -103,7 +104,7 @@ next_part(struct client *c)
 		return 1;
 	case CURSOR_ACCOUNTS:
 		c->kind = CURSOR_SERVICES;
-		c->count = c->control->q->service_count;
+		c->count = c->control->q->services.count;
 		return 1;
 	default:
 		return 0;
@@ -250,7 +251,9 @@ take_identity(struct client *c, int fd)
 	int r = caller_peer_of(fd, &c->peer);
 
 	if (r == 0)
-		c->rights = queue_control_rights(c->control->q, &c->peer);
+		c->rights = caller_rights(
+		    CALLER_CONTROL, caller_kind(&c->peer, geteuid(),
+					settings_admin_group(c->control->q->settings)));
 	return r;
 }
 

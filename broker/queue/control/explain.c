@@ -107,8 +107,8 @@ explain_rule(const struct queue *q, size_t at, size_t matched, const struct poli
 	struct message *m = message_new(M_ROW_RULE);
 	enum policy_reason reason;
 
-	(void)policy_takes(q->policies[at], who, &reason);
-	message_put_str(m, F_SERVICE, q->policies[at]->name);
+	(void)policy_takes(q->services.policies[at], who, &reason);
+	message_put_str(m, F_SERVICE, q->services.policies[at]->name);
 	message_put_str(m, F_STATE,
 	    at < matched    ? "passes"
 	    : at == matched ? "matches"
@@ -164,7 +164,7 @@ tell_sender(const struct service *v, const struct policy_claim *c, const struct 
 static void
 tell_limits(const struct service *v, struct buf *text)
 {
-	uint64_t wait = store_rate_wait(v);
+	uint64_t wait = service_rate_wait(v);
 
 	if (wait > 0)
 		(void)buf_printf(text,

@@ -135,7 +135,7 @@ choose(void *arg, const struct spool_glance *g)
 {
 	struct listing *l = arg;
 
-	if (!g->open || !queue_owns(l->q, &l->owner, g->uid, g->flags, g->service))
+	if (!g->open || !mail_owner_has(&l->owner, &l->q->services, g->uid, g->flags, g->service))
 		return 0;
 	l->shown++;
 	l->size += g->size;

@@ -20,10 +20,10 @@ row_of_space(struct queue *q)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
 
-	if (!space_is_low(q))
+	if (!space_is_low(q->space))
 		return NULL;
 	(void)buf_append_str(&text, "The disk of the spool is nearly full: no mail is taken. ");
-	space_describe(q, &text);
+	space_describe(q->space, &text);
 	return make_row("disk-full", buf_str(&text),
 	    "Free space there; mail that nobody needs goes by: frank queue delete");
 }

@@ -47,7 +47,7 @@ static void
 log_failure(struct authentication *a)
 {
 	/* what is no service's name may be a password in the wrong place */
-	const struct service *v = service_by_login(a->q, a->login.name);
+	const struct service *v = services_find_login(&a->q->services, a->login.name);
 	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
 	(void)snprintf(uid, sizeof(uid), "%" PRIu32, a->caller->uid);
@@ -81,7 +81,7 @@ fail(struct authentication *a)
 static enum smtp_decision
 decide(struct authentication *a)
 {
-	const struct service *v = service_by_login(a->q, a->login.name);
+	const struct service *v = services_find_login(&a->q->services, a->login.name);
 
 	/* looked up and compared also where there is no such service */
 	if (!password_is(a->q, a->login.name, a->login.password) || v == NULL)
@@ -149,7 +149,7 @@ authentication_service(const struct authentication *a)
 	if (a->name == NULL || !password_mark(a->q, a->name, mark) ||
 	    memcmp(mark, a->mark, sizeof(mark)) != 0)
 		return NULL;
-	return service_by_login(a->q, a->name);
+	return services_find_login(&a->q->services, a->name);
 }
 
 struct authentication *

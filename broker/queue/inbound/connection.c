@@ -717,9 +717,9 @@ is_configured(const struct listener *l)
 	const struct settings_listener *n;
 
 	if (l->service != NULL)
-		for (size_t i = 0; i < q->service_count; i++)
-			if (q->policies[i]->socket != NULL &&
-			    strcmp(q->policies[i]->socket, l->service) == 0)
+		for (size_t i = 0; i < q->services.count; i++)
+			if (q->services.policies[i]->socket != NULL &&
+			    strcmp(q->services.policies[i]->socket, l->service) == 0)
 				return true;
 	if (l->name == NULL)
 		return l->service == NULL;

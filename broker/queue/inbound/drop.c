@@ -108,7 +108,7 @@ tell(struct drop *d, enum log_level level, const char *sentence, const char *nam
 {
 	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
-	queue_name_caller(d->q, d->caller.uid, NULL, who);
+	mail_owner_name(d->q->users, d->caller.uid, NULL, who);
 	(void)snprintf(uid, sizeof(uid), "%u", d->caller.uid);
 	log_limited(d->q->log, who, level, sentence,
 	    LOG_PAIRS({LOG_FILE, name}, {LOG_UID, uid}, {LOG_ERROR, why}));

@@ -76,9 +76,9 @@ any_account(struct queue *q)
 		if (can_report(a))
 			return a;
 	}
-	for (size_t i = 0; i < q->service_count; i++)
-		if (!q->services[i]->policy.capture && q->services[i]->account_count > 0)
-			return q->services[i]->accounts[0];
+	for (size_t i = 0; i < q->services.count; i++)
+		if (!q->services.list[i]->policy.capture && q->services.list[i]->account_count > 0)
+			return q->services.list[i]->accounts[0];
 	return NULL;
 }
 
@@ -539,11 +539,11 @@ on_user(void *arg, const struct user *u)
 	struct returned *x = arg;
 	struct queue *q = x->q;
 	struct policy_caller who = {u->uid, u->groups, u->group_count, NULL};
-	size_t i = policy_match(q->policies, q->service_count, &who);
+	size_t i = policy_match(q->services.policies, q->services.count, &who);
 	int r;
 
 	x->asking = false;
-	x->service = i < q->service_count ? q->services[i] : NULL;
+	x->service = i < q->services.count ? q->services.list[i] : NULL;
 	if (has_to_wait(x)) {
 		fail(x, -EAGAIN);
 		return;

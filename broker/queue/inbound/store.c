@@ -32,17 +32,6 @@ message_of(const struct store *s)
 	return s->delivery != NULL ? s->delivery->message : s->message;
 }
 
-uint64_t
-store_rate_wait(const struct service *v)
-{
-	uint64_t now = clock_ms();
-	uint64_t minute =
-	    rate_limit_wait(&v->minute, v->policy.rate_minute, RATE_LIMIT_MINUTE, now);
-	uint64_t day = rate_limit_wait(&v->day, v->policy.rate_day, RATE_LIMIT_DAY, now);
-
-	return minute > day ? minute : day;
-}
-
 static int
 store_write(struct spool *spool, struct commit_op *op)
 {
@@ -75,8 +64,7 @@ take_back(struct queue *q, struct store *s)
 
 	if ((m->flags & SPOOL_BODY_FILE) != 0)
 		spool_body_remove(q->spool, m->id);
-	rate_limit_give_back(&s->service->minute);
-	rate_limit_give_back(&s->service->day);
+	service_give_back(s->service);
 }
 
 static void
@@ -133,12 +121,10 @@ store_message(
     struct queue *q, struct service *v, struct spool_message *m, store_done *done, void *arg)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	int64_t now = (int64_t)clock_ms();
 
 	if (s == NULL)
 		return NULL;
-	rate_limit_spend(&v->minute, RATE_LIMIT_MINUTE, now, 1);
-	rate_limit_spend(&v->day, RATE_LIMIT_DAY, now, 1);
+	service_spend(v);
 	*s = (struct store){
 	    .op = {.write = store_write, .done = store_finish, .arg = q},
 	    .message = m,
@@ -149,7 +135,7 @@ store_message(
 	};
 	if ((m->flags & SPOOL_BODY_FILE) != 0)
 		commit_sync_bodies(q->commit);
-	space_taken(q, SPOOL_MESSAGE_OVERHEAD + m->body_len);
+	space_taken(q->space, SPOOL_MESSAGE_OVERHEAD + m->body_len);
 	settle_states(q, s);
 	commit_add(q->commit, &s->op);
 	return s;

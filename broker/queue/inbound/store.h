@@ -24,7 +24,4 @@ void store_signed(struct queue *q, struct queue_account *a, const char *keys);
 /* `done` will not be called; the message is stored all the same. */
 void store_forget(struct store *s);
 
-/* Milliseconds until the service's rates allow one more message. */
-uint64_t store_rate_wait(const struct service *v);
-
 #endif

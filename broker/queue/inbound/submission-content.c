@@ -247,13 +247,16 @@ static const char *
 space_for(struct submission *s, uint64_t grown)
 {
 	const struct transaction *t = s->t;
-	const struct space_claim claim = {
-	    t->service, t->body.size, t->body.size, s->caller->groups_by_name};
+	const struct space_claim claim = {.service = t->service->name,
+	    .quota = t->service->policy.queue_max,
+	    .octets = t->body.size,
+	    .written = t->body.size,
+	    .dropped = s->caller->groups_by_name};
 
 	if (t->body.fd < 0)
 		return NULL;
-	space_taken(s->q, grown);
-	return space_refusal(s->q, &claim);
+	space_taken(s->q->space, grown);
+	return space_refusal(s->q->space, &claim);
 }
 
 enum smtp_decision
@@ -471,7 +474,7 @@ submission_on_end(void *arg)
 		return refuse_because(s, -EPIPE);
 	}
 	r = complete_message(s);
-	if (r == 0 && store_rate_wait(t->service) > 0) {
+	if (r == 0 && service_rate_wait(t->service) > 0) {
 		refuse_content(t, 450, "4.7.1",
 		    "The service sends more than its rate allows: try again later", NULL);
 		r = -EAGAIN;

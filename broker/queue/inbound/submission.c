@@ -189,8 +189,8 @@ service_for(const struct submission *s, const struct user *u)
 		return authentication_service(s->authentication);
 	if ((queue_caller_rights(q, c) & CALLER_MAY_SUBMIT) == 0 || c->auth_required)
 		return NULL;
-	i = policy_match(q->policies, q->service_count, &who);
-	return i < q->service_count ? q->services[i] : NULL;
+	i = policy_match(q->services.policies, q->services.count, &who);
+	return i < q->services.count ? q->services.list[i] : NULL;
 }
 
 /* Nobody is known to call: the entrance is a listener, where AUTH may help. */
@@ -257,14 +257,16 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 		    "The service of this caller does not send by the account that is asked for");
 	if (v->policy.size_max > 0 && p->size > v->policy.size_max)
 		return refuse_size(s, v, sender);
-	words =
-	    space_refusal(s->q, &(struct space_claim){v, p->size, 0, s->caller->groups_by_name});
+	words = space_refusal(s->q->space, &(struct space_claim){.service = v->name,
+					       .quota = v->policy.queue_max,
+					       .octets = p->size,
+					       .dropped = s->caller->groups_by_name});
 	if (words != NULL)
 		return submission_refuse_logged(s, v, sender, 452, "4.3.1", words);
 	if (usage_wait(s->q, s->usage) > 0)
 		return submission_refuse_logged(s, v, sender, 452, "4.7.1",
 		    "This user hands in more messages a minute than it may: try again later");
-	wait = store_rate_wait(v);
+	wait = service_rate_wait(v);
 	if (wait > 0)
 		return submission_refuse_logged(s, v, sender, 450, "4.7.1",
 		    "The service sends more than its rate allows: try again later");

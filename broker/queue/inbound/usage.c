@@ -399,5 +399,6 @@ usage_name(const struct usage *u, char to[LOG_LIMIT_WHO_MAX])
 	if (u->place[0] == '@')
 		(void)snprintf(to, LOG_LIMIT_WHO_MAX, "%s", u->place + 1);
 	else
-		queue_name_caller(u->q, judged(u)->uid, *u->place == '\0' ? NULL : u->place, to);
+		mail_owner_name(
+		    u->q->users, judged(u)->uid, *u->place == '\0' ? NULL : u->place, to);
 }

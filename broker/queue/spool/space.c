@@ -1,10 +1,13 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* space.c: see space.h. */
-#include "broker/queue/queue.h"
+#include "broker/queue/spool/space.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <sys/statvfs.h>
+
+#include "broker/queue/common/clock.h"
 
 enum {
 	ASK_MS = 250,
@@ -15,10 +18,37 @@ enum {
 	DROPPED_SHARE = 8, /* the floor for what is there already */
 };
 
-static void
-ask(struct queue *q)
+struct space {
+	struct spool *spool;
+	int folder;                /* on the file system that is asked about */
+	uint64_t min_free;         /* as it is configured; 0: by the size of the file system */
+	size_t services;           /* that are configured */
+	uint64_t available, total; /* octets; total 0: the file system does not say */
+	uint64_t files;            /* names that may still be made; UINT64_MAX: not known */
+	uint64_t asked;            /* of clock_ms; 0: never */
+	bool low;                  /* space_look has said so */
+};
+
+struct space *
+space_new(struct spool *spool, int folder)
 {
-	struct space *s = &q->space;
+	struct space *s = calloc(1, sizeof(*s));
+
+	if (s != NULL)
+		*s = (struct space){.spool = spool, .folder = folder};
+	return s;
+}
+
+void
+space_configure(struct space *s, uint64_t min_free, size_t services)
+{
+	s->min_free = min_free;
+	s->services = services;
+}
+
+static void
+ask(struct space *s)
+{
 	uint64_t now = clock_ms();
 	struct statvfs fs;
 
@@ -28,7 +58,7 @@ ask(struct queue *q)
 	s->available = s->files = UINT64_MAX;
 	s->total = 0;
 	/* one in memory may know no size, and some count no files */
-	if (fstatvfs(role_dir(q->role, "bodies"), &fs) < 0 || fs.f_blocks == 0)
+	if (fstatvfs(s->folder, &fs) < 0 || fs.f_blocks == 0)
 		return;
 	s->total = (uint64_t)fs.f_blocks * fs.f_frsize;
 	s->available = (uint64_t)fs.f_bavail * fs.f_frsize;
@@ -37,86 +67,87 @@ ask(struct queue *q)
 }
 
 static uint64_t
-floor_of(const struct queue *q)
+floor_of(const struct space *s)
 {
-	uint64_t share = q->space.total / FLOOR_SHARE;
+	uint64_t share = s->total / FLOOR_SHARE;
 
-	if (q->settings->min_free > 0)
-		return q->settings->min_free;
+	if (s->min_free > 0)
+		return s->min_free;
 	return share < FLOOR_DEFAULT ? share : FLOOR_DEFAULT;
 }
 
 /* How much a service may have: what is configured, or as much as is left to others. */
 static uint64_t
-quota_of(const struct queue *q, const struct service *v, uint64_t used, uint64_t room)
+quota_of(const struct space *s, const struct space_claim *c, uint64_t used, uint64_t room)
 {
-	if (v->policy.queue_max > 0)
-		return v->policy.queue_max;
-	if (q->service_count < 2 || q->space.total == 0)
+	if (c->quota > 0)
+		return c->quota;
+	if (s->services < 2 || s->total == 0)
 		return UINT64_MAX;
 	return used / 2 + room / 2;
 }
 
 const char *
-space_refusal(struct queue *q, const struct space_claim *c)
+space_refusal(struct space *s, const struct space_claim *c)
 {
 	uint64_t need = c->octets - c->written + SPOOL_MESSAGE_OVERHEAD, least, room, used;
 
-	ask(q);
-	least = floor_of(q) / (c->dropped ? DROPPED_SHARE : 1);
-	room = q->space.available > least ? q->space.available - least : 0;
-	if (q->space.total > 0 && (room < need || q->space.files < FILES_FLOOR))
+	ask(s);
+	least = floor_of(s) / (c->dropped ? DROPPED_SHARE : 1);
+	room = s->available > least ? s->available - least : 0;
+	if (s->total > 0 && (room < need || s->files < FILES_FLOOR))
 		return "The disk is nearly full: try again later";
 	if (c->service == NULL)
 		return NULL;
-	used = spool_octets_of(q->spool, c->service->name);
-	if (used + c->octets + SPOOL_MESSAGE_OVERHEAD > quota_of(q, c->service, used, room))
+	used = spool_octets_of(s->spool, c->service);
+	if (used + c->octets + SPOOL_MESSAGE_OVERHEAD > quota_of(s, c, used, room))
 		return "The service has as much mail in the queue as it may: try again later";
 	return NULL;
 }
 
 void
-space_taken(struct queue *q, uint64_t octets)
+space_taken(struct space *s, uint64_t octets)
 {
-	struct space *s = &q->space;
-
 	if (s->total > 0)
 		s->available = s->available > octets ? s->available - octets : 0;
 }
 
 bool
-space_is_low(struct queue *q)
+space_is_low(struct space *s)
 {
 	static const struct space_claim any = {0};
 
-	return space_refusal(q, &any) != NULL;
+	return space_refusal(s, &any) != NULL;
 }
 
 void
-space_describe(struct queue *q, struct buf *out)
+space_describe(struct space *s, struct buf *out)
 {
-	ask(q);
-	if (q->space.files < FILES_FLOOR)
+	ask(s);
+	if (s->files < FILES_FLOOR)
 		(void)buf_printf(
-		    out, "Its file system has room for %" PRIu64 " more files.", q->space.files);
+		    out, "Its file system has room for %" PRIu64 " more files.", s->files);
 	else
 		(void)buf_printf(out, "%" PRIu64 " MB are free, and %" PRIu64 " MB are kept free.",
-		    q->space.available / MEGABYTE, floor_of(q) / MEGABYTE);
+		    s->available / MEGABYTE, floor_of(s) / MEGABYTE);
+}
+
+bool
+space_look(struct space *s, struct buf *ret_text)
+{
+	bool low = space_is_low(s);
+
+	if (low == s->low)
+		return false;
+	s->low = low;
+	(void)buf_printf(ret_text, low ? "The disk of the spool is nearly full: no mail is taken. "
+				       : "The disk of the spool has space again: mail is taken. ");
+	space_describe(s, ret_text);
+	return true;
 }
 
 void
-space_look(struct queue *q)
+space_was_low(struct space *s, bool low)
 {
-	CLEANUP_BUF struct buf text = BUF_INIT(512);
-	bool low = space_is_low(q);
-
-	(void)spool_reserve(q->spool);
-	if (low == q->space.low)
-		return;
-	q->space.low = low;
-	(void)buf_printf(&text, low ? "The disk of the spool is nearly full: no mail is taken. "
-				    : "The disk of the spool has space again: mail is taken. ");
-	space_describe(q, &text);
-	notify_space(q->notify, low, buf_str(&text),
-	    low ? "Free space there; mail that nobody needs goes by: frank queue delete" : NULL);
+	s->low = low;
 }

@@ -16,36 +16,37 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "broker/queue/spool/spool.h"
 
-struct queue;
-struct service;
+struct space;
 
-struct space {
-	uint64_t available, total; /* octets; total 0: the file system does not say */
-	uint64_t files;            /* names that may still be made; UINT64_MAX: not known */
-	uint64_t asked;            /* of clock_ms; 0: never */
-	bool low;                  /* people were told so */
-};
+/* `folder` is borrowed for good: it lies on the file system of the spool. NULL: no memory. */
+struct space *space_new(struct spool *spool, int folder);
+/* What the configuration says: the floor (0: by the size of the file system), and how many services
+ * there are. */
+void space_configure(struct space *s, uint64_t min_free, size_t services);
 
 /* Mail that is to be taken. */
 struct space_claim {
-	const struct service *service; /* NULL: of none */
-	uint64_t octets;               /* as far as they are known */
-	uint64_t written;              /* of those are on the disk already */
-	bool dropped;                  /* it comes from the drop directory */
+	const char *service; /* NULL: of none */
+	uint64_t quota;      /* octets that the service may have; 0: none is set */
+	uint64_t octets;     /* as far as they are known */
+	uint64_t written;    /* of those are on the disk already */
+	bool dropped;        /* it comes from the drop directory */
 };
 
 /* Why it is not taken now; NULL where it is. */
-const char *space_refusal(struct queue *q, const struct space_claim *c);
+const char *space_refusal(struct space *s, const struct space_claim *c);
 /* So much goes to the disk. */
-void space_taken(struct queue *q, uint64_t octets);
-/* Now and then: tells people when there is no space, and when there is again; holds ready what the
- * spool needs. */
-void space_look(struct queue *q);
+void space_taken(struct space *s, uint64_t octets);
+/* Now and then: true when the space is up since the last call, or is there again; `ret_text` says so to
+ * people. */
+bool space_look(struct space *s, struct buf *ret_text);
+/* What space_look has said in the last run. */
+void space_was_low(struct space *s, bool low);
 /* Is mail refused for want of space? */
-bool space_is_low(struct queue *q);
-/* What is free, and the floor, in words for people. */
-void space_describe(struct queue *q, struct buf *out);
+bool space_is_low(struct space *s);
+/* Appends what is free, and the floor, in words for people. */
+void space_describe(struct space *s, struct buf *out);
 
 #endif
