@@ -95,9 +95,9 @@ find(struct web_request *r, const struct form *where)
 	while ((a = TAILQ_FIRST(&all->list)) != NULL && a->until <= web_now())
 		forget(all, a);
 	if (name != NULL)
-		TAILQ_FOREACH(a, &all->list, link)
-	if (strcmp(a->name, name) == 0)
-		return a;
+		TAILQ_FOREACH (a, &all->list, link)
+			if (strcmp(a->name, name) == 0)
+				return a;
 	return NULL;
 }
 

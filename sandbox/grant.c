@@ -134,9 +134,9 @@ find(struct grants *g, enum kind kind, const char *text)
 	struct token *t;
 
 	hash_of(text, hash);
-	TAILQ_FOREACH(t, &g->tokens, link)
-	if (t->kind == kind && memcmp(t->hash, hash, sizeof(hash)) == 0)
-		return t;
+	TAILQ_FOREACH (t, &g->tokens, link)
+		if (t->kind == kind && memcmp(t->hash, hash, sizeof(hash)) == 0)
+			return t;
 	return NULL;
 }
 
@@ -367,8 +367,7 @@ grants_revoke_account(struct grants *g, const char *account)
 	struct grant *grant;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(grant, &g->grants, link)
-	{
+	TAILQ_FOREACH (grant, &g->grants, link) {
 		if (grant->revoked || (account != NULL && strcasecmp(grant->account, account) != 0))
 			continue;
 		grant->revoked = true;
@@ -383,7 +382,7 @@ grants_count(const struct grants *g)
 	struct grant *grant;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(grant, &g->grants, link)
-	n += !grant->revoked;
+	TAILQ_FOREACH (grant, &g->grants, link)
+		n += !grant->revoked;
 	return n;
 }

@@ -252,14 +252,13 @@ on_end(void *arg)
 	struct buf text CLEANUP_BUF = BUF_INIT(256);
 	int r = maildir_commit(s->message);
 
-	STAILQ_FOREACH(to, &s->recipients, link)
-	if (r == 0)
-		r = maildir_link(s->message, to->address);
+	STAILQ_FOREACH (to, &s->recipients, link)
+		if (r == 0)
+			r = maildir_link(s->message, to->address);
 	if (r < 0)
 		return refuse_disk(s, r);
 	s->server->sandbox->stats.messages++;
-	STAILQ_FOREACH(to, &s->recipients, link)
-	{
+	STAILQ_FOREACH (to, &s->recipients, link) {
 		s->server->sandbox->stats.recipients++;
 		log_line(LOG_LEVEL_INFO, "message stored",
 		    LOG_PAIRS({LOG_QUEUE_ID, maildir_name(s->message)},

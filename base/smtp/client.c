@@ -1708,8 +1708,7 @@ sending_job(const struct smtp_client *c, struct smtp_job **before)
 	struct smtp_job *j;
 
 	*before = NULL;
-	STAILQ_FOREACH(j, &c->jobs, link)
-	{
+	STAILQ_FOREACH (j, &c->jobs, link) {
 		if (j->state < JOB_SENT)
 			break;
 		*before = j;

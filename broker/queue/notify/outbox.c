@@ -156,9 +156,9 @@ find_answered(const struct outbox *o, const struct message *m, bool command)
 	uint64_t id = message_u64(m, F_ID, 0);
 	struct transfer *t;
 
-	LIST_FOREACH(t, &o->transfers, entry)
-	if (t->id == id && !t->settled && (strcmp(t->way, command_way) == 0) == command)
-		return t;
+	LIST_FOREACH (t, &o->transfers, entry)
+		if (t->id == id && !t->settled && (strcmp(t->way, command_way) == 0) == command)
+			return t;
 	return NULL;
 }
 
@@ -519,9 +519,9 @@ is_taken(const struct finds *l, const char *way)
 	for (size_t i = 0; i < l->count; i++)
 		if (strcmp(l->list[i].way, way) == 0)
 			return true;
-	LIST_FOREACH(t, &l->outbox->transfers, entry)
-	if (strcmp(t->way, way) == 0)
-		return true;
+	LIST_FOREACH (t, &l->outbox->transfers, entry)
+		if (strcmp(t->way, way) == 0)
+			return true;
 	return false;
 }
 

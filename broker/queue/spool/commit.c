@@ -39,8 +39,7 @@ write_once(struct commit *c, struct op_list *list)
 		r = spool_begin(c->spool);
 	if (r < 0)
 		return r;
-	STAILQ_FOREACH(op, list, entry)
-	{
+	STAILQ_FOREACH (op, list, entry) {
 		r = op->write(c->spool, op);
 		if (r < 0) {
 			spool_rollback(c->spool);

@@ -46,9 +46,9 @@ find(struct octets *o, const char *service, bool make)
 	size_t size = strlen(service) + 1;
 	struct record *r;
 
-	LIST_FOREACH(r, &o->records, entry)
-	if (strcmp(r->service, service) == 0)
-		break;
+	LIST_FOREACH (r, &o->records, entry)
+		if (strcmp(r->service, service) == 0)
+			break;
 	if (r != NULL) {
 		LIST_REMOVE(r, entry);
 	} else {
