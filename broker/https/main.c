@@ -96,6 +96,15 @@ post_on_shutdown(struct role *r)
 	post_shut_down(((struct state *)role_state(r))->post);
 }
 
+static void
+stop(struct role *r)
+{
+	struct state *s = role_state(r);
+
+	s->fetch = fetch_free(s->fetch);
+	s->post = post_free(s->post);
+}
+
 /* ---- which of them ---- */
 
 static bool
@@ -112,6 +121,7 @@ main(int argc, char **argv)
 	    .log_name = "frankd[fetch]",
 	    .start = fetch_start,
 	    .message = fetch_on_message,
+	    .stop = stop,
 	};
 	static const struct role_def post = {
 	    .id = ROLE_POST,
@@ -120,13 +130,10 @@ main(int argc, char **argv)
 	    .message = post_on_message,
 	    .peer = post_on_peer,
 	    .writable = post_on_writable,
+	    .stop = stop,
 	    .shutdown = post_on_shutdown,
 	};
 	struct state state = {0};
-	int status =
-	    role_main(is_named(argv[0], "frank-post") ? &post : &fetch, &state, argc, argv);
 
-	state.fetch = fetch_free(state.fetch);
-	state.post = post_free(state.post);
-	return status;
+	return role_main(is_named(argv[0], "frank-post") ? &post : &fetch, &state, argc, argv);
 }

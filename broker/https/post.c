@@ -529,11 +529,11 @@ take_credential(struct post *p, const struct message *m)
 	uint64_t id = message_u64(m, F_ID, 0);
 	struct post_job *j;
 
-	LIST_FOREACH(j, &p->active, active)
-	if (auth_secret_is_asked(&j->token, id)) {
-		take_token(j, m);
-		return;
-	}
+	LIST_FOREACH (j, &p->active, active)
+		if (auth_secret_is_asked(&j->token, id)) {
+			take_token(j, m);
+			return;
+		}
 }
 
 /* What waits for an account that is gone goes back; more sessions may let more of it run. */

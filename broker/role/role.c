@@ -503,6 +503,8 @@ role_main(const struct role_def *def, void *state, int argc, char **argv)
 		return EX_OSERR;
 	}
 	(void)event_base_dispatch(r.base);
+	if (def->stop != NULL)
+		def->stop(&r);
 	role_free(&r);
 	return r.status;
 }

@@ -35,6 +35,8 @@ struct role_def {
 	/* A channel whose queue was full (channel_send gave -EAGAIN) has room again. May be NULL.
 	 */
 	void (*writable)(struct role *r, struct channel *c);
+	/* The loop has ended, and is still there: frees what `start` made, also where that failed half-way. May be NULL. */
+	void (*stop)(struct role *r);
 	/* SHUTDOWN: finish what is begun, then role_exit. NULL: exit at once. */
 	void (*shutdown)(struct role *r);
 };

@@ -52,6 +52,12 @@ on_shutdown(struct role *r)
 	send_shut_down(send_of(r));
 }
 
+static void
+stop(struct role *r)
+{
+	(void)send_free(send_of(r));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -62,6 +68,7 @@ main(int argc, char **argv)
 	    .message = on_message,
 	    .peer = on_peer,
 	    .writable = on_writable,
+	    .stop = stop,
 	    .shutdown = on_shutdown,
 	};
 	struct send *send = NULL;

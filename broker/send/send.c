@@ -40,7 +40,7 @@ on_deadline(evutil_socket_t sock, short what, void *arg)
 	for_each_session(arg, session_abort);
 }
 
-static struct send *
+struct send *
 send_free(struct send *s)
 {
 	if (s == NULL)

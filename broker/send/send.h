@@ -15,6 +15,9 @@ struct send;
 /* `ops` is borrowed for good. NULL with errno. */
 struct send *send_new(struct event_base *base, const struct transport_ops *ops, void *arg);
 
+/* Closes sessions as they stand; jobs get no answer. Takes NULL; returns NULL. */
+struct send *send_free(struct send *s);
+
 /* CONF_*, JOB, CHECK_RUN, CHECK_CANCEL, LOOKUP, CREDENTIAL, CREDENTIAL_FAILED; others are passed
  * over. `fd` (-1: none) is taken. */
 void send_message(struct send *s, const struct message *m, int fd);

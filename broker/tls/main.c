@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #include "broker/role/role.h"
-#include "broker/tls/ways.h"
+#include "broker/tls/terminator.h"
 
 static void
 to_queue(void *arg, struct message *m, int fd)
@@ -19,33 +19,39 @@ to_queue(void *arg, struct message *m, int fd)
 	(void)role_answer(arg, ROLE_QUEUE, m, fd);
 }
 
-static const struct ways_ops ops = {to_queue};
+static const struct terminator_ops ops = {to_queue};
 
 static int
 start(struct role *r)
 {
-	struct ways **w = role_state(r);
+	struct terminator **w = role_state(r);
 
 	/* no configuration file: there is none to be read any more */
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return -ENOMEM;
-	*w = ways_new(role_base(r), &ops, r);
+	*w = terminator_new(role_base(r), &ops, r);
 	return *w == NULL ? -ENOMEM : 0;
 }
 
 static void
 on_message(struct role *r, struct channel *from, const struct message *m, int fd)
 {
-	ways_message(*(struct ways **)role_state(r), m, fd);
+	terminator_message(*(struct terminator **)role_state(r), m, fd);
 }
 
 static void
 on_peer(struct role *r, enum role_id peer, bool up)
 {
-	struct ways *w = *(struct ways **)role_state(r);
+	struct terminator *w = *(struct terminator **)role_state(r);
 
 	if (peer == ROLE_QUEUE)
-		(up ? ways_tell : ways_flush)(w);
+		(up ? terminator_report : terminator_flush)(w);
+}
+
+static void
+stop(struct role *r)
+{
+	(void)terminator_free(*(struct terminator **)role_state(r));
 }
 
 int
@@ -57,8 +63,9 @@ main(int argc, char **argv)
 	    .start = start,
 	    .message = on_message,
 	    .peer = on_peer,
+	    .stop = stop,
 	};
-	struct ways *ways = NULL;
+	struct terminator *terminator = NULL;
 
-	return role_main(&def, &ways, argc, argv);
+	return role_main(&def, &terminator, argc, argv);
 }

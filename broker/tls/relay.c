@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "base/attr.h"
+#include "base/clock.h"
 
 enum {
 	ROOM = 16 * 1024, /* a TLS record */
@@ -31,7 +32,7 @@ enum {
 	ROUNDS = 16,         /* of go() before others have their turn */
 };
 
-struct way {
+struct direction {
 	char bytes[ROOM];
 	size_t at, len;
 	bool ended;  /* nothing more comes from its source */
@@ -44,21 +45,11 @@ struct relay {
 	struct event *client, *queue;
 	const struct relay_ops *ops;
 	void *arg;
-	struct way in, out; /* from the client, to the client */
-	bool done;          /* the handshake is */
-	bool broken;
+	struct direction in, out; /* from the client, to the client */
+	enum { HANDSHAKE, RELAYING, BROKEN } state;
 	bool want_read, want_write; /* by SSL, of the client's socket */
 	time_t deadline;            /* of the handshake */
 };
-
-static time_t
-now(void)
-{
-	struct timespec t = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 static void
 describe(char *why, size_t size, int error, int saved_errno)
@@ -105,7 +96,8 @@ from_client(struct relay *r)
 	if (wants(r, error))
 		return false;
 	r->in.ended = true;
-	r->broken |= error != SSL_ERROR_ZERO_RETURN;
+	if (error != SSL_ERROR_ZERO_RETURN)
+		r->state = BROKEN;
 	return true;
 }
 
@@ -171,7 +163,8 @@ to_client(struct relay *r)
 		return true;
 	}
 	error = SSL_get_error(r->ssl, n);
-	r->broken |= !wants(r, error);
+	if (!wants(r, error))
+		r->state = BROKEN;
 	return false;
 }
 
@@ -199,9 +192,12 @@ arm(struct relay *r, struct event **ev, int fd, short what, time_t seconds)
 static time_t
 patience_of(const struct relay *r)
 {
-	if (r->done)
+	time_t now;
+
+	if (r->state != HANDSHAKE)
 		return r->out.passed ? PARTING_SECONDS : SILENCE_SECONDS;
-	return r->deadline > now() ? r->deadline - now() : 0;
+	now = (time_t)(clock_boottime_ms() / 1000);
+	return r->deadline > now ? r->deadline - now : 0;
 }
 
 static int
@@ -215,7 +211,7 @@ wait_for_more(struct relay *r)
 
 	if (r->queue != NULL)
 		(void)event_del(r->queue);
-	if (r->done && queue != 0)
+	if (r->state == RELAYING && queue != 0)
 		e = arm(r, &r->queue, r->plain, queue, seconds);
 	/* with nothing to wait for but time */
 	if (e == 0)
@@ -271,7 +267,7 @@ move(struct relay *r)
 static bool
 over(const struct relay *r)
 {
-	return r->broken || (r->out.passed && r->in.ended);
+	return r->state == BROKEN || (r->out.passed && r->in.ended);
 }
 
 static void
@@ -282,7 +278,7 @@ go(struct relay *r)
 	int plain = -1, n;
 
 	r->want_read = r->want_write = false;
-	if (!r->done) {
+	if (r->state == HANDSHAKE) {
 		n = shake_hands(r, why, sizeof(why));
 		if (n == 1 && begin(r, &plain) < 0) {
 			(void)snprintf(why, sizeof(why), "out of descriptors");
@@ -292,22 +288,22 @@ go(struct relay *r)
 			r->ops->ended(r->arg, r, why);
 			return;
 		}
-		r->done = n == 1;
-		if (r->done) {
+		if (n == 1) {
+			r->state = RELAYING;
 			(void)snprintf(tls, sizeof(tls), "%s %s", SSL_get_version(r->ssl),
 			    SSL_get_cipher_name(r->ssl));
 			r->ops->begun(r->arg, r, plain, tls);
 		}
 	}
-	for (int i = 0; r->done && moved && !over(r) && i < ROUNDS; i++) {
+	for (int i = 0; r->state == RELAYING && moved && !over(r) && i < ROUNDS; i++) {
 		r->want_read = r->want_write = false;
 		moved = move(r);
 	}
 	/* more may lie inside SSL, of which no event would tell */
-	if (r->done && moved && !over(r))
+	if (r->state == RELAYING && moved && !over(r))
 		r->want_write = true;
 	if (over(r) || wait_for_more(r) < 0)
-		r->ops->ended(r->arg, r, r->done ? NULL : "out of memory");
+		r->ops->ended(r->arg, r, r->state != HANDSHAKE ? NULL : "out of memory");
 }
 
 static void
@@ -316,8 +312,8 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	struct relay *r = arg;
 
 	if ((what & EV_TIMEOUT) != 0 && (what & (EV_READ | EV_WRITE)) == 0)
-		r->ops->ended(
-		    r->arg, r, r->done ? NULL : "the client did not finish the handshake");
+		r->ops->ended(r->arg, r,
+		    r->state != HANDSHAKE ? NULL : "the client did not finish the handshake");
 	else
 		go(r);
 }
@@ -333,7 +329,7 @@ relay_new(struct event_base *base, SSL_CTX *context, int fd, const struct relay_
 	}
 	*r = (struct relay){.fd = fd, .plain = -1, .ops = ops, .arg = arg};
 	(void)evutil_make_socket_nonblocking(fd);
-	r->deadline = now() + HANDSHAKE_SECONDS;
+	r->deadline = (time_t)(clock_boottime_ms() / 1000) + HANDSHAKE_SECONDS;
 	r->ssl = SSL_new(context);
 	if (r->ssl == NULL || SSL_set_fd(r->ssl, fd) != 1)
 		return relay_free(r);
@@ -368,6 +364,6 @@ relay_free(struct relay *r)
 void
 relay_flush(struct relay *r)
 {
-	while (r->done && !over(r) && (from_queue(r) || to_client(r)))
+	while (r->state == RELAYING && !over(r) && (from_queue(r) || to_client(r)))
 		continue;
 }

@@ -1,14 +1,15 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * ways.c: see ways.h.
+ * terminator.c: see terminator.h.
  *
  * A configuration is taken whole at its end. A certificate that is no good does not end the service
  * of the one before: the listener goes on with that, and the log says so; at the first start it has
  * none, and handshakes fail with that reason.
  */
-#include "broker/tls/ways.h"
+#include "broker/tls/terminator.h"
 
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/log.h"
 #include "broker/tls/certificate.h"
@@ -16,58 +17,63 @@
 
 enum { CONNECTIONS_MAX = 2048 };
 
+STAILQ_HEAD(listener_list, listener);
 struct listener {
-	struct listener *next;
+	STAILQ_ENTRY(listener) link;
 	char *name;
 	SSL_CTX *context; /* NULL: none that can be used */
 	char why[160];
 };
 
-struct way {
-	struct way *next;
-	struct ways *all;
+/* A connection. */
+struct client {
+	LIST_ENTRY(client) link;
+	struct terminator *terminator;
 	struct relay *relay;
 	uint64_t id;
 };
 
-struct ways {
+struct terminator {
 	struct event_base *base;
-	const struct ways_ops *ops;
+	const struct terminator_ops *ops;
 	void *arg;
-	struct listener *listeners, *coming;
-	struct way *first;
+	struct listener_list listeners, coming;
+	LIST_HEAD(, client) clients;
 	size_t count;
 };
 
 /* ---- listeners ---- */
 
 static void
-listeners_free(struct listener **list)
+listeners_free(struct listener_list *list)
 {
-	while (*list != NULL) {
-		struct listener *l = *list;
+	struct listener *l;
 
-		*list = l->next;
+	while ((l = STAILQ_FIRST(list)) != NULL) {
+		STAILQ_REMOVE_HEAD(list, link);
 		SSL_CTX_free(l->context);
 		free(l->name);
 		free(l);
 	}
 }
 
-static struct listener *
-find(struct listener *list, const char *name)
+static const struct listener *
+find(const struct listener_list *list, const char *name)
 {
-	while (list != NULL && strcmp(list->name, name) != 0)
-		list = list->next;
-	return list;
+	const struct listener *l;
+
+	STAILQ_FOREACH (l, list, link)
+		if (strcmp(l->name, name) == 0)
+			return l;
+	return NULL;
 }
 
 static void
-make_context(struct ways *w, struct listener *l, const struct message *m)
+make_context(struct terminator *t, struct listener *l, const struct message *m)
 {
 	CLEANUP_SECRET struct secret *chain = message_secret(m, F_CERTIFICATE);
 	CLEANUP_SECRET struct secret *key = message_secret(m, F_PRIVATE_KEY);
-	const struct listener *before = find(w->listeners, l->name);
+	const struct listener *before = find(&t->listeners, l->name);
 	char day[16];
 
 	(void)snprintf(l->why, sizeof(l->why), "out of memory");
@@ -88,7 +94,7 @@ make_context(struct ways *w, struct listener *l, const struct message *m)
 }
 
 static void
-add_listener(struct ways *w, const struct message *m)
+add_listener(struct terminator *t, const struct message *m)
 {
 	struct listener *l;
 
@@ -102,15 +108,16 @@ add_listener(struct ways *w, const struct message *m)
 		free(l);
 		return;
 	}
-	make_context(w, l, m);
-	l->next = w->coming;
-	w->coming = l;
+	make_context(t, l, m);
+	STAILQ_INSERT_TAIL(&t->coming, l, link);
 }
 
 void
-ways_tell(struct ways *w)
+terminator_report(struct terminator *t)
 {
-	for (const struct listener *l = w->listeners; l != NULL; l = l->next) {
+	const struct listener *l;
+
+	STAILQ_FOREACH (l, &t->listeners, link) {
 		struct message *m;
 		int64_t begin, end;
 
@@ -121,105 +128,99 @@ ways_tell(struct ways *w)
 		message_put_str(m, F_LISTENER, l->name);
 		message_put_u64(m, F_CERTIFICATE_EXPIRES, (uint64_t)(end > 0 ? end : 1));
 		message_put_u64(m, F_LIFETIME, (uint64_t)(end > begin ? end - begin : 1));
-		w->ops->to_queue(w->arg, m, -1);
+		t->ops->to_queue(t->arg, m, -1);
 	}
 }
 
 /* ---- connections ---- */
 
 static void
-way_free(struct way *y)
+client_free(struct client *c)
 {
-	for (struct way **at = &y->all->first; *at != NULL; at = &(*at)->next)
-		if (*at == y) {
-			*at = y->next;
-			y->all->count--;
-			break;
-		}
-	(void)relay_free(y->relay);
-	free(y);
+	LIST_REMOVE(c, link);
+	c->terminator->count--;
+	(void)relay_free(c->relay);
+	free(c);
 }
 
 static void
-say_failed(struct ways *w, uint64_t id, const char *why)
+say_failed(struct terminator *t, uint64_t id, const char *why)
 {
 	struct message *m = message_new(M_TLS_FAILED);
 
 	message_put_u64(m, F_ID, id);
 	message_put_str(m, F_ERROR, why);
-	w->ops->to_queue(w->arg, m, -1);
+	t->ops->to_queue(t->arg, m, -1);
 }
 
 static void
 on_begun(void *arg, struct relay *r, int plain, const char *tls)
 {
-	struct way *y = arg;
+	struct client *c = arg;
 	struct message *m = message_new(M_TLS_BEGUN);
 
-	message_put_u64(m, F_ID, y->id);
+	message_put_u64(m, F_ID, c->id);
 	message_put_str(m, F_TLS, tls);
-	y->all->ops->to_queue(y->all->arg, m, plain);
+	c->terminator->ops->to_queue(c->terminator->arg, m, plain);
 }
 
 static void
 on_ended(void *arg, struct relay *r, const char *why)
 {
-	struct way *y = arg;
+	struct client *c = arg;
 
 	if (why != NULL)
-		say_failed(y->all, y->id, why);
-	way_free(y);
+		say_failed(c->terminator, c->id, why);
+	client_free(c);
 }
 
 static const struct relay_ops relay_ops = {on_begun, on_ended};
 
 static void
-begin(struct ways *w, const struct message *m, int fd)
+begin(struct terminator *t, const struct message *m, int fd)
 {
-	const struct listener *l = find(w->listeners, message_str(m, F_LISTENER));
+	const struct listener *l = find(&t->listeners, message_str(m, F_LISTENER));
 	uint64_t id = message_u64(m, F_ID, 0);
-	struct way *y = NULL;
+	struct client *c = NULL;
 
-	if (l != NULL && l->context != NULL && w->count < CONNECTIONS_MAX)
-		y = calloc(1, sizeof(*y));
-	if (y == NULL) {
+	if (l != NULL && l->context != NULL && t->count < CONNECTIONS_MAX)
+		c = calloc(1, sizeof(*c));
+	if (c == NULL) {
 		(void)close(fd);
-		say_failed(w, id,
+		say_failed(t, id,
 		    l == NULL            ? "the listener has no certificate"
 		    : l->context == NULL ? l->why
 					 : "too many connections");
 		return;
 	}
-	y->all = w;
-	y->id = id;
-	y->relay = relay_new(w->base, l->context, fd, &relay_ops, y);
-	y->next = w->first;
-	w->first = y;
-	w->count++;
-	if (y->relay == NULL)
-		on_ended(y, NULL, "out of memory");
+	c->terminator = t;
+	c->id = id;
+	c->relay = relay_new(t->base, l->context, fd, &relay_ops, c);
+	LIST_INSERT_HEAD(&t->clients, c, link);
+	t->count++;
+	if (c->relay == NULL)
+		on_ended(c, NULL, "out of memory");
 }
 
 /* ---- the whole ---- */
 
 void
-ways_message(struct ways *w, const struct message *m, int fd)
+terminator_message(struct terminator *t, const struct message *m, int fd)
 {
 	switch (message_type(m)) {
 	case M_CONF_BEGIN:
-		listeners_free(&w->coming);
+		listeners_free(&t->coming);
 		break;
 	case M_CONF_LISTENER:
-		add_listener(w, m);
+		add_listener(t, m);
 		break;
 	case M_CONF_END:
-		listeners_free(&w->listeners);
-		w->listeners = w->coming;
-		w->coming = NULL;
-		ways_tell(w);
+		listeners_free(&t->listeners);
+		STAILQ_CONCAT(&t->listeners, &t->coming);
+		terminator_report(t);
 		break;
 	case M_TLS_BEGIN:
-		begin(w, m, fd);
+		begin(t, m, fd);
 		return;
 	default:
 		break;
@@ -228,32 +229,37 @@ ways_message(struct ways *w, const struct message *m, int fd)
 		(void)close(fd);
 }
 
-struct ways *
-ways_new(struct event_base *base, const struct ways_ops *ops, void *arg)
+struct terminator *
+terminator_new(struct event_base *base, const struct terminator_ops *ops, void *arg)
 {
-	struct ways *w = calloc(1, sizeof(*w));
+	struct terminator *t = calloc(1, sizeof(*t));
 
-	if (w != NULL)
-		*w = (struct ways){.base = base, .ops = ops, .arg = arg};
-	return w;
+	if (t == NULL)
+		return NULL;
+	*t = (struct terminator){.base = base, .ops = ops, .arg = arg};
+	STAILQ_INIT(&t->listeners);
+	STAILQ_INIT(&t->coming);
+	return t;
 }
 
-struct ways *
-ways_free(struct ways *w)
+struct terminator *
+terminator_free(struct terminator *t)
 {
-	if (w == NULL)
+	if (t == NULL)
 		return NULL;
-	while (w->first != NULL)
-		way_free(w->first);
-	listeners_free(&w->listeners);
-	listeners_free(&w->coming);
-	free(w);
+	while (!LIST_EMPTY(&t->clients))
+		client_free(LIST_FIRST(&t->clients));
+	listeners_free(&t->listeners);
+	listeners_free(&t->coming);
+	free(t);
 	return NULL;
 }
 
 void
-ways_flush(struct ways *w)
+terminator_flush(struct terminator *t)
 {
-	for (struct way *y = w->first; y != NULL; y = y->next)
-		relay_flush(y->relay);
+	struct client *c;
+
+	LIST_FOREACH (c, &t->clients, link)
+		relay_flush(c->relay);
 }

@@ -28,7 +28,7 @@
 #include "broker/ipc/message.h"
 #include "broker/tls/certificate.h"
 #include "broker/tls/relay.h"
-#include "broker/tls/ways.h"
+#include "broker/tls/terminator.h"
 
 enum { PATIENCE_MS = 10000, MUCH = 300 * 1000 };
 
@@ -442,14 +442,14 @@ to_queue(void *arg, struct message *m, int fd)
 }
 
 static void
-say(struct ways *w, struct message *m, int fd)
+say(struct terminator *w, struct message *m, int fd)
 {
-	ways_message(w, m, fd);
+	terminator_message(w, m, fd);
 	(void)message_free(m);
 }
 
 static void
-configure(struct ways *w, const struct pair *p)
+configure(struct terminator *w, const struct pair *p)
 {
 	struct message *m = message_new(M_CONF_LISTENER);
 
@@ -463,7 +463,7 @@ configure(struct ways *w, const struct pair *p)
 }
 
 static void
-begin(struct ways *w, uint64_t id, const char *listener, int fd)
+begin(struct terminator *w, uint64_t id, const char *listener, int fd)
 {
 	struct message *m = message_new(M_TLS_BEGIN);
 
@@ -474,7 +474,8 @@ begin(struct ways *w, uint64_t id, const char *listener, int fd)
 
 /* The subject's serial number stands for "which certificate". */
 static bool
-serves(struct event_base *base, struct ways *ways, struct told *told, const struct pair *p)
+serves(
+    struct event_base *base, struct terminator *terminator, struct told *told, const struct pair *p)
 {
 	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
 	BIO *bio = BIO_new_mem_buf(secret_bytes(p->certificate), (int)secret_len(p->certificate));
@@ -486,7 +487,7 @@ serves(struct event_base *base, struct ways *ways, struct told *told, const stru
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	*told = (struct told){0};
-	begin(ways, 5, "local", pair[1]);
+	begin(terminator, 5, "local", pair[1]);
 	SSL_set_fd(ssl, pair[0]);
 	SSL_set_connect_state(ssl);
 	while ((SSL_do_handshake(ssl) != 1 || told->type == 0) && told->type != M_TLS_FAILED &&
@@ -505,37 +506,37 @@ serves(struct event_base *base, struct ways *ways, struct told *told, const stru
 }
 
 static void
-test_ways(void **state)
+test_terminator(void **state)
 {
-	static const struct ways_ops ways_ops = {to_queue};
+	static const struct terminator_ops ways_ops = {to_queue};
 	struct event_base *base = event_base_new();
 	struct told told = {0};
-	struct ways *ways = ways_new(base, &ways_ops, &told);
+	struct terminator *terminator = terminator_new(base, &ways_ops, &told);
 	struct pair one = make_pair(100000), two = make_pair(100000),
 		    mixed = {one.certificate, two.key};
 
-	begin(ways, 1, "local", dup(0));
+	begin(terminator, 1, "local", dup(0));
 	assert_int_equal(told.type, M_TLS_FAILED);
-	configure(ways, &mixed);
-	begin(ways, 2, "local", dup(0));
+	configure(terminator, &mixed);
+	begin(terminator, 2, "local", dup(0));
 	assert_int_equal(told.id, 2);
 	assert_non_null(strstr(told.words, "not that of the certificate"));
 	assert_int_equal(told.expires, 0); /* of none there is nothing to tell */
-	configure(ways, &one);
+	configure(terminator, &one);
 	assert_true(told.expires > time(NULL) + 90000 && told.expires <= time(NULL) + 100000);
 	assert_int_equal(told.lifetime, 200000);
 	told.expires = 0;
-	ways_tell(ways);
+	terminator_report(terminator);
 	assert_true(told.expires > 0);
-	assert_true(serves(base, ways, &told, &one));
+	assert_true(serves(base, terminator, &told, &one));
 	/* one that is no good leaves the one that was */
-	configure(ways, &mixed);
-	assert_true(serves(base, ways, &told, &one));
-	configure(ways, &two);
-	assert_true(serves(base, ways, &told, &two));
-	begin(ways, 3, "other", dup(0));
+	configure(terminator, &mixed);
+	assert_true(serves(base, terminator, &told, &one));
+	configure(terminator, &two);
+	assert_true(serves(base, terminator, &told, &two));
+	begin(terminator, 3, "other", dup(0));
 	assert_int_equal(told.type, M_TLS_FAILED);
-	(void)ways_free(ways);
+	(void)terminator_free(terminator);
 	event_base_free(base);
 	pair_free(&one);
 	pair_free(&two);
@@ -556,7 +557,7 @@ main(void)
 	    TEST(test_no_tls),
 	    TEST(test_gone_at_once),
 	    TEST(test_flush),
-	    cmocka_unit_test(test_ways),
+	    cmocka_unit_test(test_terminator),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
