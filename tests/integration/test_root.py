@@ -2,14 +2,14 @@
 """Unit programs that need root, and so are no part of `meson test`: a disk that is full, and frankd without its users."""
 import os, re, subprocess, sys
 
-from harness import BUILD, TOP, as_root, check
+from harness import TOP, build_dir, check
 
 
 def run(ground, options):
     if os.geteuid() != 0:
-        return as_root('root')
-    unit = os.path.join(BUILD, 'tests/unit')
-    supervise = [sys.executable, os.path.join(TOP, 'tests/unit/main/supervise.py'), os.path.join(BUILD, 'broker/frankd'), f'{unit}/main/fake-role', 'AsRoot']
+        return check.needs_root('unit programs')
+    unit = os.path.join(build_dir(), 'tests/unit')
+    supervise = [sys.executable, os.path.join(TOP, 'tests/unit/main/supervise.py'), os.path.join(build_dir(), 'broker/frankd'), f'{unit}/main/fake-role', 'AsRoot']
     for name, command, ran in (('full disk', [f'{unit}/queue/test-queue-full-disk'], r'\[  PASSED  \] 1 test'),
                                ('frankd as root', supervise, r'^Ran 4 tests.*\n\nOK')):
         r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
