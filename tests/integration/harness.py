@@ -344,9 +344,9 @@ class Frank:
         """Is it a build with AddressSanitizer, whose memory says little of the program's?"""
         return 'libasan' in open(f'/proc/{self.p.pid}/maps').read()
 
-    def kill(self):
-        """kill -9 of the whole set at one moment."""
-        pids = self.pids()
+    def kill(self, pids=None):
+        """kill -9 of the whole set at one moment; `pids` if they are known already, which is quicker."""
+        pids = pids or self.pids()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -10,11 +10,13 @@ from harness import *
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PACKAGES = '''
-    php-cli php-mbstring libphp-phpmailer php-symfony-mailer php-swiftmailer php-email-validator php-mail php-pear
+    php-cli php-mbstring libphp-phpmailer php-symfony-mailer php-email-validator php-mail php-pear
     libmime-lite-perl libemail-sender-perl libmailtools-perl libmime-tools-perl ruby-mail node-nodemailer python3
     bsd-mailx s-nail mailutils mutt git git-email mime-construct procmail vacation swaks curl ca-certificates
     libnet-ssleay-perl libio-socket-inet6-perl libio-socket-ssl-perl libauthen-sasl-perl libmail-sendmail-perl
     cron anacron at sudo unattended-upgrades logcheck logwatch mdadm smartmontools'''.split()
+if subprocess.run(['apt-cache', 'show', 'php-swiftmailer'], capture_output=True).returncode == 0:
+    PACKAGES.append('php-swiftmailer')  # up to Debian 12
 
 
 def run(ground, options):
@@ -101,8 +103,8 @@ def sends(box, name, *argv, **how):
 
 # ---- libraries of programming languages ---------------------------------------------------------------
 def libraries(box, post):
-    for name, *argv in (('php-mail', 'php', 'mail.php'), ('phpmailer', 'php', 'phpmailer.php'), ('symfony', 'php', 'symfony.php'), ('swift', 'php', 'swift.php'),
-                        ('pear', 'php', 'pear.php'), ('perl', 'perl', 'mailers.pl'), ('ruby', 'ruby', 'mail.rb'), ('node', 'node', 'nodemailer.cjs'),
+    for name, *argv in (('php-mail', 'php', 'mail.php'), ('phpmailer', 'php', 'phpmailer.php'), ('symfony', 'php', 'symfony.php'),
+                        *([('swift', 'php', 'swift.php')] if 'php-swiftmailer' in PACKAGES else []), ('pear', 'php', 'pear.php'), ('perl', 'perl', 'mailers.pl'), ('ruby', 'ruby', 'mail.rb'), ('node', 'node', 'nodemailer.cjs'),
                         ('python', 'python3', 'recipes.py')):
         sends(box, name, argv[0], '/opt/programs/' + argv[1], name, FROM, '/opt/programs/body', user=33, env={'NODE_PATH': '/usr/share/nodejs'})
     post.expect('PHP mail()', ['php-mail-plain', 'php-mail-bcc'], Subject='^Grüße von mail', From='Shop')
@@ -112,7 +114,7 @@ def libraries(box, post):
     post.expect('PHPMailer without a sender', ['phpmailer-nosender', 'phpmailer-nosender-bcc'], From=FROM)
     for name in ('bs', 'again', 'pipe', 'dots'):
         post.expect(f'Symfony Mailer, {name}', [f'symfony-{name}', f'symfony-{name}-bcc'], Subject=f'^Symfony, {name}$', To='Kunde Grün')
-    for name in ('bs', 'pipe', 'oi'):
+    for name in ('bs', 'pipe', 'oi') if 'php-swiftmailer' in PACKAGES else ():
         post.expect(f'SwiftMailer, {name}', [f'swift-{name}', f'swift-{name}-bcc'], 'bounce@example.test', Subject=f'^Swift, {name}$')
     post.expect('PEAR Mail', ['pear-one', 'pear-two'], Subject='^PEAR Mail$')
     post.expect('Perl: MIME::Lite', ['perl-lite', 'perl-lite-bcc'], Subject='^MIME::Lite$')
