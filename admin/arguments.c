@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/grant.h"
 
 const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_ACCOUNT] = {"--account", "ACCOUNT", "only messages of this account"},
@@ -25,8 +26,7 @@ const struct option_def option_defs[OPTION_COUNT] = {
     [OPTION_FINISH] = {"--finish", NULL,
 	"take the address that the owner sent back after --invite"},
     [OPTION_FOLLOW] = {"--follow", NULL, "keep running, and print new ones as they come"},
-    [OPTION_GRANT] = {"--grant", "GRANT",
-	"authorization-code, device-code, client-credentials, service-account, password or none"},
+    [OPTION_GRANT] = {"--grant", "GRANT", GRANT_NAMES},
     [OPTION_HELP] = {"--help", NULL, "explain the verb"},
     [OPTION_HOST] = {"--host", "SERVER", "a server instead of an account: NAME or NAME:PORT"},
     [OPTION_INVITE] = {"--invite", NULL,

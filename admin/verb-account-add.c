@@ -21,6 +21,7 @@
 #include "admin/account-file.h"
 #include "admin/providers.h"
 #include "base/address.h"
+#include "base/grant.h"
 
 enum { FIND_PATIENCE = 30, VALUE_MAX = 512, BLOCK_MAX = 16 * 1024, PATH_MOST = 4096 };
 
@@ -273,7 +274,7 @@ choose_grant(struct add *a)
 static bool
 is_oauth(const char *grant)
 {
-	return strcmp(grant, "password") != 0 && strcmp(grant, "none") != 0;
+	return grant_has_tokens(grant_by_name(grant));
 }
 
 /* Must the block have it, since the preset has not? */
@@ -287,7 +288,7 @@ is_needed(const struct add *a, enum part part)
 	case CLIENT_ID:
 		return is_oauth(grant);
 	case TENANT:
-		return strcmp(grant, "client-credentials") == 0 &&
+		return grant_is_unattended(grant_by_name(grant)) &&
 		       providers_needs(p, provider, "tenant");
 	case REGION:
 	case SUBMIT:
@@ -548,8 +549,7 @@ sign_in_now(const struct add *a, bool secret)
 static int
 go_on(struct add *a, bool running)
 {
-	bool person = strcmp(a->value[GRANT], "authorization-code") == 0 ||
-		      strcmp(a->value[GRANT], "device-code") == 0;
+	bool person = grant_needs_person(grant_by_name(a->value[GRANT]));
 	bool secret = person && providers_needs(&a->providers, a->value[PROVIDER], "client-secret");
 	char answer[VALUE_MAX] = "";
 

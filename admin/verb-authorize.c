@@ -25,6 +25,7 @@
 #include "admin/paste.h"
 #include "admin/sign-in.h"
 #include "admin/terminal.h"
+#include "base/grant.h"
 #include "diagnosis/diagnosis.h"
 
 enum {
@@ -74,23 +75,24 @@ take_credential(void *arg, const struct message *m)
 {
 	struct sign_in *s = arg;
 	const char *host = message_str(m, F_REDIRECT_HOST), *path = message_str(m, F_REDIRECT_PATH),
-		   *scheme = message_str(m, F_REDIRECT_SCHEME), *grant = message_str(m, F_GRANT);
-	const struct diagnosis_facts facts = {
-	    .account = s->account, .grant = grant, .secret_from = message_str(m, F_SECRET_FROM)};
+		   *scheme = message_str(m, F_REDIRECT_SCHEME);
+	enum grant grant = grant_by_name(message_str(m, F_GRANT));
+	const struct diagnosis_facts facts = {.account = s->account,
+	    .grant = message_str(m, F_GRANT),
+	    .secret_from = message_str(m, F_SECRET_FROM)};
 	char step[512];
 
 	if (message_type(m) != M_ROW_CREDENTIAL ||
 	    strcmp(message_str(m, F_ACCOUNT), s->account) != 0)
 		return EX_OK;
 	diagnosis_step("{store}", &facts, step, sizeof(step));
-	if (grant != NULL && strcmp(grant, "password") == 0)
+	if (grant == GRANT_PASSWORD)
 		return cli_fail(s->cli, EX_USAGE, step,
 		    "%s signs in with a password, not in a browser", s->account);
-	if (grant != NULL &&
-	    (strcmp(grant, "client-credentials") == 0 || strcmp(grant, "service-account") == 0))
+	if (grant_is_unattended(grant))
 		return cli_fail(s->cli, EX_USAGE, step, "nobody signs in for %s: its grant is %s",
-		    s->account, grant);
-	if (grant != NULL && strcmp(grant, "none") == 0)
+		    s->account, grant_rows[grant].name);
+	if (grant == GRANT_NONE)
 		return cli_fail(s->cli, EX_USAGE, NULL, "%s needs no credential (grant = \"none\")",
 		    s->account);
 	if (host != NULL)
@@ -98,7 +100,7 @@ take_credential(void *arg, const struct message *m)
 	if (path != NULL)
 		(void)snprintf(s->conf.path, sizeof(s->conf.path), "%s", path);
 	s->conf.https = scheme != NULL && strcmp(scheme, "https") == 0;
-	s->conf.device = grant != NULL && strcmp(grant, "device-code") == 0;
+	s->conf.device = grant == GRANT_DEVICE_CODE;
 	s->conf.port = (unsigned)message_u64(m, F_REDIRECT_PORT, 0);
 	return EX_OK;
 }

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/grant.h"
 #include "diagnosis/rule.h"
 
 /* A path that is longer is not repeated in a sentence. */
@@ -30,21 +31,15 @@ enum { PLACE_MAX = 200 };
 enum diagnosis_grant
 diagnosis_grant(const struct diagnosis_facts *f)
 {
-	static const struct {
-		const char *name;
-		enum diagnosis_grant grant;
-	} names[] = {
-	    {"authorization-code", BY_PERSON},
-	    {"device-code", BY_PERSON},
-	    {"client-credentials", UNATTENDED},
-	    {"service-account", UNATTENDED},
-	    {"password", STORED_PASSWORD},
-	    {"none", NO_CREDENTIAL},
-	};
+	enum grant grant = grant_by_name(f->grant);
 
-	for (size_t i = 0; f->grant != NULL && i < ARRAY_SIZE(names); i++)
-		if (strcmp(names[i].name, f->grant) == 0)
-			return names[i].grant;
+	if (grant_needs_person(grant))
+		return BY_PERSON;
+	if (grant_is_unattended(grant))
+		return UNATTENDED;
+	if (grant != GRANT_COUNT)
+		return grant_rows[grant].credential == GRANT_GIVES_PASSWORD ? STORED_PASSWORD
+									    : NO_CREDENTIAL;
 	/* no password ever goes to a token endpoint */
 	if (f->reply != NULL && f->reply->stage == SMTP_STAGE_TOKEN)
 		return BY_PERSON;

@@ -180,7 +180,7 @@ set_graph_service(struct conf_account *a, const char *endpoint, const struct raw
 		all = NULL;
 		return -ENOMEM;
 	}
-	if (a->grant == CONF_GRANT_CLIENT_CREDENTIALS && !says(own, block, "scopes"))
+	if (a->grant == GRANT_CLIENT_CREDENTIALS && !says(own, block, "scopes"))
 		r = set_copy(&a->scopes, all, strlen(all));
 	if (r < 0 || a->audience.count == 0 || says(own, block, "audience"))
 		return r;
@@ -203,13 +203,13 @@ use_api(struct raw *raw, struct conf_account *a, const struct raw_block *own,
 	const char *scopes = graph ? a->graph_scopes : a->gmail_scopes;
 	int r;
 
-	if (a->grant == CONF_GRANT_PASSWORD || a->grant == CONF_GRANT_NONE)
+	if (a->grant == GRANT_PASSWORD || a->grant == GRANT_NONE)
 		raw_error(raw, a->place,
 		    "account \"%s\": transport = \"%s\" wants a token, so grant = \"%s\" does not "
 		    "go "
 		    "with it",
 		    a->name, conf_word(CONF_TYPE_transport, a->transport),
-		    conf_word(CONF_TYPE_grant, a->grant));
+		    grant_rows[a->grant].name);
 	if (endpoint == NULL) {
 		raw_error(raw, a->place,
 		    "account \"%s\": provider \"%s\" has no %s; use another transport, or give %s",
@@ -249,39 +249,27 @@ is_certain_tenant(const char *tenant)
 	       strcasecmp(tenant, "organizations") != 0 && strcasecmp(tenant, "consumers") != 0;
 }
 
-/* A person signs in, and a refresh token is kept. */
-static bool
-needs_person(enum conf_grant grant)
-{
-	return grant == CONF_GRANT_AUTHORIZATION_CODE || grant == CONF_GRANT_DEVICE_CODE;
-}
-
-/* Frank asks by itself, and nothing is kept but the secret or the key. */
-static bool
-is_unattended(enum conf_grant grant)
-{
-	return grant == CONF_GRANT_CLIENT_CREDENTIALS || grant == CONF_GRANT_SERVICE_ACCOUNT;
-}
-
 /* The mechanisms that carry the grant's kind of credential. */
 static unsigned
-grant_mechanisms(enum conf_grant grant)
+grant_mechanisms(enum grant grant)
 {
-	switch (grant) {
-	case CONF_GRANT_NONE:
+	switch (grant_rows[grant].credential) {
+	case GRANT_GIVES_NOTHING:
 		return SASL_NONE;
-	case CONF_GRANT_PASSWORD:
+	case GRANT_GIVES_PASSWORD:
 		return SASL_PASSWORD_MECHANISMS;
-	default:
-		return SASL_TOKEN_MECHANISMS;
+	case GRANT_GIVES_TOKEN:
+		break;
 	}
+	return SASL_TOKEN_MECHANISMS;
 }
 
 /* What a program asks for by itself differs at some providers from what a person is asked for. */
 static int
 take_app_scopes(struct conf_account *a, const struct raw_block *own)
 {
-	if (!is_unattended(a->grant) || a->app_scopes == NULL || raw_find(own, "scopes") != NULL)
+	if (!grant_is_unattended(a->grant) || a->app_scopes == NULL ||
+	    raw_find(own, "scopes") != NULL)
 		return 0;
 	free(a->scopes);
 	a->scopes = strdup(a->app_scopes);
@@ -296,7 +284,7 @@ account_defaults(struct conf_account *a)
 	static const enum sasl_mechanism token[] = {SASL_XOAUTH2, SASL_OAUTHBEARER},
 					 password[] = {SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_256,
 					     SASL_PLAIN, SASL_LOGIN};
-	bool is_password = a->grant == CONF_GRANT_PASSWORD;
+	bool is_password = a->grant == GRANT_PASSWORD;
 	const enum sasl_mechanism *order = is_password ? password : token;
 	size_t order_count = is_password ? ARRAY_SIZE(password) : ARRAY_SIZE(token);
 	unsigned allowed = grant_mechanisms(a->grant);
@@ -306,7 +294,7 @@ account_defaults(struct conf_account *a)
 	for (size_t i = 0; i < ARRAY_SIZE(urls) && r == 0; i++) {
 		r = fill_hole(urls[i], "{region}", a->region);
 		/* without a person "common" would not do: account_check says so */
-		if (r == 0 && (a->tenant != NULL || !is_unattended(a->grant)))
+		if (r == 0 && (a->tenant != NULL || !grant_is_unattended(a->grant)))
 			r = fill_hole(
 			    urls[i], "{tenant}", a->tenant == NULL ? "common" : a->tenant);
 	}
@@ -328,7 +316,7 @@ account_defaults(struct conf_account *a)
 			free(a->mechanisms.items[i]);
 	}
 	a->mechanisms.count = kept;
-	if (kept == 0 && a->grant != CONF_GRANT_NONE)
+	if (kept == 0 && a->grant != GRANT_NONE)
 		for (size_t i = 0; i < order_count && r == 0; i++)
 			r = conf_strings_add(&a->mechanisms, sasl_mechanism_name(order[i]));
 	if (a->client_secret.text != NULL && a->client_auth == CONF_CLIENT_AUTH_UNSET)
@@ -348,23 +336,22 @@ need(struct raw *raw, const struct conf_account *a, const void *value, const cha
 static void
 check_oauth(struct raw *raw, const struct conf_account *a, const struct raw_block *own)
 {
-	const char *grant = conf_word(CONF_TYPE_grant, a->grant);
+	const struct grant_row *row = &grant_rows[a->grant];
+	const char *grant = row->name;
 
 	need(raw, a, a->client_id, "client-id",
-	    a->grant == CONF_GRANT_SERVICE_ACCOUNT
+	    a->grant == GRANT_SERVICE_ACCOUNT
 		? "the service account's address, client_email in its key file"
 		: "the id of the application registered at the provider");
 	need(raw, a, a->scopes, "scopes", "what to ask the provider for");
 	if (a->issuer == NULL && a->token_endpoint == NULL)
-		raw_error(raw, a->place, "account \"%s\" needs issuer, or %s", a->name,
-		    a->grant == CONF_GRANT_AUTHORIZATION_CODE
-			? "authorization-endpoint and token-endpoint"
-		    : a->grant == CONF_GRANT_DEVICE_CODE ? "device-endpoint and token-endpoint"
-							 : "token-endpoint");
-	else if (a->issuer == NULL && a->grant == CONF_GRANT_AUTHORIZATION_CODE)
+		raw_error(raw, a->place, "account \"%s\" needs issuer, or %s%stoken-endpoint",
+		    a->name, row->endpoint == NULL ? "" : row->endpoint,
+		    row->endpoint == NULL ? "" : " and ");
+	else if (a->issuer == NULL && a->grant == GRANT_AUTHORIZATION_CODE)
 		need(raw, a, a->authorization_endpoint, "authorization-endpoint",
 		    "where the person signs in; issuer tells it where the provider has metadata");
-	else if (a->issuer == NULL && a->grant == CONF_GRANT_DEVICE_CODE)
+	else if (a->issuer == NULL && a->grant == GRANT_DEVICE_CODE)
 		need(raw, a, a->device_endpoint, "device-endpoint",
 		    "grant = \"device-code\" begins there; this provider's preset has none, so it "
 		    "may not know this grant");
@@ -375,7 +362,7 @@ check_oauth(struct raw *raw, const struct conf_account *a, const struct raw_bloc
 	if (raw_find(own, "password-derivation") != NULL)
 		raw_error(raw, raw_find(own, "password-derivation")->place,
 		    "password-derivation: grant = \"%s\" has no password", grant);
-	if (is_unattended(a->grant) && wants_tenant(a) && !is_certain_tenant(a->tenant))
+	if (grant_is_unattended(a->grant) && wants_tenant(a) && !is_certain_tenant(a->tenant))
 		raw_error(raw, a->place,
 		    "account \"%s\" needs tenant, the organisation's domain or id: grant = \"%s\" "
 		    "works in one tenant, not in \"%s\"",
@@ -386,13 +373,13 @@ check_oauth(struct raw *raw, const struct conf_account *a, const struct raw_bloc
 static void
 check_client(struct raw *raw, const struct conf_account *a)
 {
-	bool service = a->grant == CONF_GRANT_SERVICE_ACCOUNT,
+	bool service = a->grant == GRANT_SERVICE_ACCOUNT,
 	     key = service || a->client_auth == CONF_CLIENT_AUTH_PRIVATE_KEY_JWT;
 
 	if (a->client_auth == CONF_CLIENT_AUTH_NONE && a->client_secret.text != NULL)
 		raw_error(raw, a->client_secret.place,
 		    "client-secret: client-auth = \"none\" never sends it; remove one of the two");
-	if (a->client_auth == CONF_CLIENT_AUTH_NONE && a->grant == CONF_GRANT_CLIENT_CREDENTIALS)
+	if (a->client_auth == CONF_CLIENT_AUTH_NONE && a->grant == GRANT_CLIENT_CREDENTIALS)
 		raw_error(raw, a->place,
 		    "account \"%s\": grant = \"client-credentials\" needs a client that proves who "
 		    "it is: client-auth = \"post\", \"basic\" or \"private_key_jwt\"",
@@ -433,7 +420,7 @@ static void
 account_check(struct raw *raw, const struct conf_account *a, const struct raw_block *own)
 {
 	const struct raw_entry *auth = raw_find(own, "auth");
-	bool oauth = needs_person(a->grant) || is_unattended(a->grant);
+	bool oauth = grant_has_tokens(a->grant);
 
 	need(raw, a, a->host, "submit",
 	    "the submission server as \"HOST:PORT\"; a provider's preset has it");
@@ -442,15 +429,13 @@ account_check(struct raw *raw, const struct conf_account *a, const struct raw_bl
 		    "it is part of the server's name at this provider, such as \"eu-west-1\"");
 	if (raw_find(own, "grant") == NULL)
 		raw_error(raw, a->place,
-		    "account \"%s\" needs grant: authorization-code, device-code, "
-		    "client-credentials, service-account, password or none; it is never guessed",
-		    a->name);
-	if (a->grant != CONF_GRANT_NONE)
+		    "account \"%s\" needs grant: " GRANT_NAMES "; it is never guessed", a->name);
+	if (a->grant != GRANT_NONE)
 		need(raw, a, a->mailbox, "mailbox", "the address whose credential this is");
 	if (oauth) {
 		check_oauth(raw, a, own);
 		check_client(raw, a);
-	} else if (a->grant == CONF_GRANT_PASSWORD) {
+	} else if (a->grant == GRANT_PASSWORD) {
 		check_password(raw, a, own);
 	}
 	for (size_t i = 0; auth != NULL && i < auth->values.count; i++) {
@@ -460,12 +445,12 @@ account_check(struct raw *raw, const struct conf_account *a, const struct raw_bl
 		if (bit != SASL_NONE && (bit & grant_mechanisms(a->grant)) == 0)
 			raw_error(raw, auth->place,
 			    "auth: \"%s\" does not go with grant = \"%s\"; %s", m,
-			    conf_word(CONF_TYPE_grant, a->grant),
+			    grant_rows[a->grant].name,
 			    oauth ? "a token is never sent as a password: use xoauth2, oauthbearer"
 				  : "a password is never sent as a token: use scram-sha-256-plus, "
 				    "scram-sha-256, plain, login");
 	}
-	if (a->tls == CONF_TLS_NONE && a->grant != CONF_GRANT_NONE &&
+	if (a->tls == CONF_TLS_NONE && a->grant != GRANT_NONE &&
 	    !(a->allow_plaintext_secret && a->host != NULL && host_is_loopback(a->host)))
 		raw_error(raw, a->place,
 		    "account \"%s\": tls = \"none\" would send its credential in clear; allowed on "
@@ -502,9 +487,9 @@ derive_secrets(struct conf_account *a)
 {
 	const struct conf_reference *r = &a->client_secret;
 
-	if (a->grant == CONF_GRANT_PASSWORD)
+	if (a->grant == GRANT_PASSWORD)
 		r = &a->password;
-	else if (a->grant == CONF_GRANT_SERVICE_ACCOUNT ||
+	else if (a->grant == GRANT_SERVICE_ACCOUNT ||
 		 a->client_auth == CONF_CLIENT_AUTH_PRIVATE_KEY_JWT)
 		r = &a->client_key;
 	a->rereads = is_in_file(&a->client_key) || is_in_file(&a->client_certificate) ||

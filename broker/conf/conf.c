@@ -24,8 +24,12 @@ const struct conf_type_def conf_types[CONF_TYPE_COUNT] = {
 	}
 
 const struct conf_words conf_words[CONF_TYPE_COUNT] = {
-    [CONF_TYPE_grant] = WORDS(0, "none", "authorization-code", "device-code", "client-credentials",
-	"service-account", "password"),
+    [CONF_TYPE_grant] = {(const char *const[]){
+#define GRANT(id, name, ...) name,
+#include "base/grant.def"
+#undef GRANT
+			 },
+	GRANT_COUNT, 0},
     [CONF_TYPE_tls] = WORDS(1, "either", "starttls", "implicit", "none"),
     [CONF_TYPE_transport] = WORDS(0, "smtp", "graph", "gmail"),
     [CONF_TYPE_client_auth] = WORDS(1, "", "post", "basic", "private_key_jwt", "none"),

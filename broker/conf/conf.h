@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/grant.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "broker/conf/keys.def"
@@ -51,14 +52,6 @@ struct conf_file {
 
 /* The words that a key may have, in the order of their lists in conf.c. A first value that is no word stands for a key that
  * is not given and has no fixed default. */
-enum conf_grant {
-	CONF_GRANT_NONE,
-	CONF_GRANT_AUTHORIZATION_CODE,
-	CONF_GRANT_DEVICE_CODE,
-	CONF_GRANT_CLIENT_CREDENTIALS,
-	CONF_GRANT_SERVICE_ACCOUNT,
-	CONF_GRANT_PASSWORD,
-};
 enum conf_tls { CONF_TLS_EITHER, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT, CONF_TLS_NONE };
 enum conf_transport { CONF_TRANSPORT_SMTP, CONF_TRANSPORT_GRAPH, CONF_TRANSPORT_GMAIL };
 enum conf_client_auth {

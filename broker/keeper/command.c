@@ -221,7 +221,7 @@ token_get(struct command_desk *cmd, struct client *c, const struct message *m)
 	} else if (a == NULL) {
 		audit(cmd, c, name, service, token_asked, "no-such-account");
 		no_such_account(c);
-	} else if (!account_conf_has_tokens(a->conf)) {
+	} else if (!grant_has_tokens(a->conf->grant)) {
 		audit(cmd, c, name, service, token_asked, "no-token");
 		client_done(c, EX_CONFIG, "This account has no access token: its grant is another.",
 		    NULL, NULL);
@@ -300,7 +300,7 @@ secret_set(struct command_desk *cmd, struct client *c, const struct message *m)
 		no_such_account(c);
 		return;
 	}
-	if (a->conf->grant == GRANT_NONE) {
+	if (grant_rows[a->conf->grant].credential == GRANT_GIVES_NOTHING) {
 		client_done(
 		    c, EX_CONFIG, "This account needs no secret: its grant is none.", NULL, NULL);
 		return;
@@ -347,13 +347,13 @@ make_row(const struct command_desk *cmd, const struct client *c, const struct ac
 {
 	struct machine_now now = accounts_now(cmd->parts.accounts);
 	struct message *m = message_new(M_ROW_CREDENTIAL);
-	bool oauth = account_conf_has_tokens(a->conf);
+	bool oauth = grant_has_tokens(a->conf->grant);
 	struct account_view v;
 
 	account_view(a, &v);
 	message_put_str(m, F_ACCOUNT, a->conf->name);
 	message_put_str(m, F_STATE, v.state);
-	message_put_str(m, F_GRANT, a->conf->grant_name);
+	message_put_str(m, F_GRANT, grant_rows[a->conf->grant].name);
 	/* where a secret lies, and who else may have the token, is nobody else's business */
 	if (client_is_admin(c)) {
 		message_put_str(m, F_SECRET_FROM, a->conf->secret_from);

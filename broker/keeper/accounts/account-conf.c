@@ -26,7 +26,6 @@ account_conf_free(struct account_conf *c)
 	if (c == NULL)
 		return NULL;
 	free(c->name);
-	free(c->grant_name);
 	free(c->provider);
 	free(c->mailbox);
 	free(c->auth_user);
@@ -114,23 +113,6 @@ take_certificate(struct account_conf *c, const struct message *m)
 	return pem == NULL ? 0 : buf_append(&c->certificate, pem, len);
 }
 
-static int
-take_grant(struct account_conf *c, const struct message *m)
-{
-	static const char *const names[] = {"none", "password", "authorization-code", "device-code",
-	    "client-credentials", "service-account"};
-
-	c->grant_name = strdup(message_str(m, F_GRANT));
-	if (c->grant_name == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (strcmp(names[i], c->grant_name) == 0) {
-			c->grant = (enum account_grant)i;
-			return 0;
-		}
-	return -ENOTSUP;
-}
-
 /* "login.example" of "https://login.example:8443/token". */
 static int
 take_server_host(struct account_conf *c)
@@ -179,7 +161,8 @@ account_conf_new(struct vault *v, const struct message *m)
 
 	if (c == NULL)
 		return NULL;
-	r = take_grant(c, m);
+	c->grant = grant_by_name(message_str(m, F_GRANT));
+	r = c->grant == GRANT_COUNT ? -ENOTSUP : 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = take_text(m, texts[i].field, texts[i].to);
 	if (r == 0)
@@ -212,28 +195,10 @@ account_conf_new(struct vault *v, const struct message *m)
 }
 
 bool
-account_conf_needs_person(const struct account_conf *c)
-{
-	return c->grant == GRANT_AUTHORIZATION_CODE || c->grant == GRANT_DEVICE_CODE;
-}
-
-bool
-account_conf_is_unattended(const struct account_conf *c)
-{
-	return c->grant == GRANT_CLIENT_CREDENTIALS || c->grant == GRANT_SERVICE_ACCOUNT;
-}
-
-bool
-account_conf_has_tokens(const struct account_conf *c)
-{
-	return account_conf_needs_person(c) || account_conf_is_unattended(c);
-}
-
-bool
 account_conf_signs(const struct account_conf *c)
 {
-	return c->grant == GRANT_SERVICE_ACCOUNT ||
-	       (account_conf_has_tokens(c) && c->client_auth != NULL &&
+	return grant_rows[c->grant].by == GRANT_BY_KEY ||
+	       (grant_has_tokens(c->grant) && c->client_auth != NULL &&
 		   strcmp(c->client_auth, "private_key_jwt") == 0);
 }
 
@@ -252,7 +217,7 @@ account_conf_facts(const struct account_conf *c, struct diagnosis_facts *ret)
 	    .account = c->name,
 	    .host = c->server_host,
 	    .auth_user = *login == '\0' ? NULL : login,
-	    .grant = c->grant_name,
+	    .grant = grant_rows[c->grant].name,
 	    .secret_from = c->secret_from};
 }
 

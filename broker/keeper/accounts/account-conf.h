@@ -10,24 +10,15 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/grant.h"
 #include "broker/ipc/message.h"
 #include "broker/keeper/accounts/vault.h"
 #include "diagnosis/diagnosis.h"
 
-enum account_grant {
-	GRANT_NONE,
-	GRANT_PASSWORD,
-	GRANT_AUTHORIZATION_CODE,
-	GRANT_DEVICE_CODE,
-	GRANT_CLIENT_CREDENTIALS,
-	GRANT_SERVICE_ACCOUNT
-};
-
 /* Strings are owned; NULL where the configuration says nothing. */
 struct account_conf {
 	char *name;
-	char *grant_name;
-	enum account_grant grant;
+	enum grant grant;
 	char *provider, *mailbox, *auth_user;
 	char *client_id, *client_auth;
 	char *issuer, *authorization_endpoint, *token_endpoint, *userinfo_endpoint,
@@ -54,12 +45,6 @@ struct account_conf {
 	bool reread;            /* main is asked for what stands in files before each use */
 };
 
-/* Does a person sign in, so that a refresh token is kept? */
-bool account_conf_needs_person(const struct account_conf *c);
-/* Do tokens come without a person, from a secret or a key alone? */
-bool account_conf_is_unattended(const struct account_conf *c);
-/* Either of them. */
-bool account_conf_has_tokens(const struct account_conf *c);
 /* Does the client prove who it is with a key, instead of a secret? */
 bool account_conf_signs(const struct account_conf *c);
 /* The server that the client is known to: its token endpoint, else its issuer. */

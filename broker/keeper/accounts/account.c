@@ -54,7 +54,7 @@ configure_machine(const struct account_conf *c, struct machine *m)
 
 	account_conf_facts(c, &whose);
 	machine_set_min_valid(m, c->min_valid);
-	machine_describe(m, &whose, account_conf_is_unattended(c));
+	machine_describe(m, &whose, grant_is_unattended(c->grant));
 }
 
 struct account *
@@ -174,7 +174,7 @@ password_mismatch(const struct account *a, const char **was, const char **is)
 static bool
 has_tokens(const struct account *a)
 {
-	return !account_conf_is_unattended(a->conf) &&
+	return !grant_is_unattended(a->conf->grant) &&
 	       machine_standing(a->machine) != MACHINE_EMPTY;
 }
 
@@ -202,10 +202,10 @@ check_binding(struct account *a)
 	const char *was, *is;
 	bool fits;
 
-	if (account_conf_is_unattended(a->conf))
+	if (grant_is_unattended(a->conf->grant))
 		fits = has_client(a);
 	else
-		fits = account_conf_needs_person(a->conf) &&
+		fits = grant_needs_person(a->conf->grant) &&
 		       (!has_tokens(a) || tokens_mismatch(a, &was, &is) == NULL);
 	machine_suspend(a->machine, now_of(a), a->paused || !fits);
 }
@@ -448,19 +448,6 @@ account_configure(struct account *a, struct account_conf *conf)
 
 /* ---- the views ---- */
 
-enum account_credential
-account_credential(const struct account *a)
-{
-	switch (a->conf->grant) {
-	case GRANT_NONE:
-		return CREDENTIAL_NONE;
-	case GRANT_PASSWORD:
-		return CREDENTIAL_PASSWORD;
-	default:
-		return CREDENTIAL_TOKEN;
-	}
-}
-
 struct secret *
 account_password(const struct account *a)
 {
@@ -654,21 +641,12 @@ account_view(const struct account *a, struct account_view *ret)
 	    .fixer = "",
 	    .text = BUF_INIT(VIEW_MAX),
 	    .next = BUF_INIT(VIEW_MAX)};
-	switch (a->conf->grant) {
-	case GRANT_PASSWORD:
+	if (grant_rows[a->conf->grant].credential == GRANT_GIVES_PASSWORD)
 		view_password(a, ret);
-		break;
-	case GRANT_AUTHORIZATION_CODE:
-	case GRANT_DEVICE_CODE:
+	else if (grant_needs_person(a->conf->grant))
 		view_token(a, ret);
-		break;
-	case GRANT_CLIENT_CREDENTIALS:
-	case GRANT_SERVICE_ACCOUNT:
+	else if (grant_is_unattended(a->conf->grant))
 		view_unattended(a, ret);
-		break;
-	case GRANT_NONE:
-		break;
-	}
 }
 
 void
@@ -789,9 +767,9 @@ set_client(struct account *a, struct sealed **place, struct sealed *sealed, cons
 enum account_secret
 account_secret_kind(const struct account *a)
 {
-	return a->conf->grant == GRANT_PASSWORD ? SECRET_PASSWORD
-	       : account_conf_signs(a->conf)    ? SECRET_SIGNING_KEY
-						: SECRET_CLIENT;
+	return grant_rows[a->conf->grant].credential == GRANT_GIVES_PASSWORD ? SECRET_PASSWORD
+	       : account_conf_signs(a->conf)                                 ? SECRET_SIGNING_KEY
+									     : SECRET_CLIENT;
 }
 
 int

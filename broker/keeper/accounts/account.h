@@ -101,9 +101,6 @@ void account_flush(struct account *a);
 
 /* ---- the views ---- */
 
-enum account_credential { CREDENTIAL_NONE, CREDENTIAL_PASSWORD, CREDENTIAL_TOKEN };
-enum account_credential account_credential(const struct account *a);
-
 /* The password in force (a new secret), or NULL: the configuration's before the store's. */
 struct secret *account_password(const struct account *a);
 struct secret *account_client_secret(const struct account *a);

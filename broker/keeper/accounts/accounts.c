@@ -205,7 +205,7 @@ same_proof(const struct account *a, const struct account *b)
 static bool
 is_same_client(const struct account *a, const struct account *b)
 {
-	return account_conf_has_tokens(b->conf) &&
+	return grant_has_tokens(b->conf->grant) &&
 	       text_same(a->conf->client_id, b->conf->client_id) &&
 	       text_same(a->conf->token_endpoint, b->conf->token_endpoint) &&
 	       text_same(a->conf->issuer, b->conf->issuer) &&
@@ -287,17 +287,14 @@ static const char *
 put_grant(void *arg, uint64_t tag, struct message *m)
 {
 	const struct account *a = arg;
+	const struct grant_row *grant = &grant_rows[a->conf->grant];
 	CLEANUP_SECRET struct secret *token = NULL;
 	struct buf scopes CLEANUP_BUF = BUF_INIT(8192);
 
-	if (a->conf->grant == GRANT_CLIENT_CREDENTIALS) {
-		token_request_put_text(m, "grant_type", "client_credentials");
-		token_request_put_text(m, "scope", a->conf->scopes);
-		return NULL;
-	}
-	if (a->conf->grant == GRANT_SERVICE_ACCOUNT) {
-		token_request_put_text(
-		    m, "grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+	if (grant->request != NULL) {
+		token_request_put_text(m, "grant_type", grant->request);
+		if (grant->by == GRANT_BY_CLIENT)
+			token_request_put_text(m, "scope", a->conf->scopes);
 		return NULL;
 	}
 	token = machine_refresh_token(a->machine);

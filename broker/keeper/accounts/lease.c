@@ -220,18 +220,18 @@ give(struct leases *l, struct account *a, enum role_id transport, const struct m
 	const struct lease_waiter as = {.account = a, .transport = transport, .id = id};
 	CLEANUP_SECRET struct secret *s = NULL;
 
-	switch (account_credential(a)) {
-	case CREDENTIAL_NONE:
+	switch (grant_rows[a->conf->grant].credential) {
+	case GRANT_GIVES_NOTHING:
 		give_credential(l, a, transport, id, "none", NULL, 0);
 		break;
-	case CREDENTIAL_PASSWORD:
+	case GRANT_GIVES_PASSWORD:
 		s = account_password(a);
 		if (s != NULL)
 			give_credential(l, a, transport, id, "password", s, 0);
 		else
 			refuse_credential(l, a, transport, id);
 		break;
-	case CREDENTIAL_TOKEN:
+	case GRANT_GIVES_TOKEN:
 		if (wait_as(l, &as, message_u64(m, F_MIN_VALID, 0), message_u64(m, F_REJECTED, 0)) <
 		    0)
 			fail_credential(l, transport, id, a->conf->name, "unreachable",

@@ -63,7 +63,7 @@ static struct secret *
 sign(struct token_requests *t, const struct account *a, const char **ret_why)
 {
 	const struct account_conf *c = a->conf;
-	bool service = c->grant == GRANT_SERVICE_ACCOUNT;
+	bool service = grant_rows[c->grant].by == GRANT_BY_KEY;
 	CLEANUP_SECRET struct secret *key = account_signing_key(a);
 	struct secret *signature = NULL;
 	uint8_t jti[ASSERTION_JTI];
@@ -97,7 +97,7 @@ sign(struct token_requests *t, const struct account *a, const char **ret_why)
 static void
 put_assertion(struct message *m, const struct account *a, const struct secret *signature)
 {
-	if (a->conf->grant == GRANT_SERVICE_ACCOUNT) {
+	if (grant_rows[a->conf->grant].by == GRANT_BY_KEY) {
 		token_request_put(m, "assertion", secret_bytes(signature), secret_len(signature));
 		return;
 	}
@@ -126,7 +126,7 @@ make(const struct preparation *p, const char **ret_why)
 	put_endpoint(m, p->type, endpoint == NULL ? "" : endpoint);
 	/* a service account's assertion says who it is */
 	message_put_str(m, F_CLIENT_ID,
-	    c->client_id == NULL || c->grant == GRANT_SERVICE_ACCOUNT ? "" : c->client_id);
+	    c->client_id == NULL || grant_rows[c->grant].by == GRANT_BY_KEY ? "" : c->client_id);
 	message_put_str(m, F_CLIENT_AUTH,
 	    secret == NULL           ? "none"
 	    : c->client_auth != NULL ? c->client_auth

@@ -329,7 +329,7 @@ refuse_start(struct client *c, const struct account *a)
 	diagnosis_step("{Renew}.", &whose, step, sizeof(step));
 	if (conf->grant == GRANT_PASSWORD)
 		client_done(c, EX_CONFIG, "This account signs in with a password.", step, NULL);
-	else if (!account_conf_needs_person(conf))
+	else if (!grant_needs_person(conf->grant))
 		client_done(c, EX_CONFIG,
 		    "This account needs nobody to sign in: its grant is another.", NULL, NULL);
 	else if (conf->client_id == NULL)

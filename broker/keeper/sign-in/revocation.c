@@ -75,7 +75,7 @@ holds_something(const struct account *a)
 {
 	const struct account_record *r = &a->record;
 
-	if (account_conf_needs_person(a->conf))
+	if (grant_needs_person(a->conf->grant))
 		return machine_standing(a->machine) != MACHINE_EMPTY;
 	return r->password != NULL || r->client_secret != NULL || r->signing_key != NULL ||
 	       machine_authorized_at(a->machine) > 0;
@@ -84,7 +84,7 @@ holds_something(const struct account *a)
 static void
 forget(struct revocations *rs, struct client *c, struct account *a)
 {
-	bool person = account_conf_needs_person(a->conf), held = holds_something(a);
+	bool person = grant_needs_person(a->conf->grant), held = holds_something(a);
 	struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX);
 	int e = account_forget(a, !person);
 
@@ -240,7 +240,7 @@ refuse_start(const struct revocations *rs, struct client *c, const struct accoun
 	(void)snprintf(local, sizeof(local),
 	    "To forget what is stored here: run `frank account revoke %.100s --local`.",
 	    a->conf->name);
-	if (!account_conf_needs_person(a->conf))
+	if (!grant_needs_person(a->conf->grant))
 		client_done(c, EX_UNAVAILABLE,
 		    a->conf->grant == GRANT_NONE ? "This account has no credential."
 		    : a->conf->grant == GRANT_PASSWORD
