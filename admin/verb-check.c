@@ -274,8 +274,9 @@ print_diagnosis(const struct cli *cli, const struct context *c, const struct dia
 
 static int
 explain_reply(const struct cli *cli, const char *text, enum smtp_stage stage, struct context *c,
-    struct diagnosis_facts *f)
+    const struct diagnosis_facts *known)
 {
+	struct diagnosis_facts f = *known;
 	char challenge[sizeof(c->challenge)];
 	struct smtp_reply reply = {0};
 	struct diagnosis d;
@@ -288,10 +289,10 @@ explain_reply(const struct cli *cli, const char *text, enum smtp_stage stage, st
 		status = cli_fail(
 		    cli, EX_DATAERR, NULL, "%d is no refusal: the server agreed", reply.code);
 	} else {
-		f->reply = &reply;
+		f.reply = &reply;
 		if (challenge[0] != '\0')
-			f->challenge = challenge;
-		diagnose(f, &d);
+			f.challenge = challenge;
+		diagnose(&f, &d);
 		status = print_diagnosis(cli, c, &d);
 	}
 	smtp_reply_clear(&reply);

@@ -195,7 +195,7 @@ peer_uid_ask(int diag, int fd, uint32_t *ret_uid)
 {
 	static uint32_t sequence;
 	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-	struct sockaddr_storage ours, peer;
+	struct sockaddr_storage ours = {0}, peer = {0};
 	socklen_t ours_len = sizeof(ours), peer_len = sizeof(peer);
 	uint8_t request[REQUEST_MAX];
 	size_t len;
@@ -236,7 +236,7 @@ peer_uid_is_known(int diag)
 {
 	struct sockaddr_in here = {.sin_family = AF_INET,
 			       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
-			   client;
+			   client = {0};
 	socklen_t here_len = sizeof(here), client_len = sizeof(client);
 	CLEANUP_CLOSE int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CLEANUP_CLOSE int ours = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

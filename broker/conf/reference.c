@@ -217,7 +217,7 @@ from_command(const char *path, struct buf *out, struct buf *why)
 {
 	time_t deadline = seconds_now() + REFERENCE_COMMAND_SECONDS;
 	int fd = -1, status = 0, r, ended;
-	pid_t pid;
+	pid_t pid = 0;
 
 	r = start_command(path, &pid, &fd, why);
 	if (r < 0)
