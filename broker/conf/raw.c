@@ -258,6 +258,19 @@ begins(const struct parser *p, const char *text)
 }
 
 static void
+skip_comment(struct parser *p)
+{
+	unsigned line = p->line;
+
+	for (p->at += 2; p->at < p->end && !begins(p, "*/"); p->at++)
+		p->line += *p->at == '\n';
+	if (p->at == p->end)
+		fail(p, line, "a comment that begins here is never closed with */");
+	else
+		p->at += 2;
+}
+
+static void
 skip_space(struct parser *p)
 {
 	while (p->at < p->end) {
@@ -265,9 +278,7 @@ skip_space(struct parser *p)
 			while (p->at < p->end && *p->at != '\n')
 				p->at++;
 		} else if (begins(p, "/*")) {
-			for (p->at += 2; p->at < p->end && !begins(p, "*/"); p->at++)
-				p->line += *p->at == '\n';
-			p->at = p->at < p->end ? p->at + 2 : p->end;
+			skip_comment(p);
 		} else if (isspace((unsigned char)*p->at)) {
 			p->line += *p->at++ == '\n';
 		} else {
@@ -326,6 +337,8 @@ next(struct parser *p)
 	if (p->failed)
 		return;
 	skip_space(p);
+	if (p->failed)
+		return;
 	buf_clear(&p->value);
 	p->token_line = p->line;
 	if (p->at == p->end) {

@@ -308,6 +308,8 @@ static const struct bad bads[] = {
 	"2: error: a string that begins here is never closed with \""},
     {"account \"a\" {\n mailbox = 'x@y.z\\\n grant = 'none'\n}\n",
 	"2: error: a string that begins here is never closed with '"},
+    {"hostname = \"a.example.com\"\n/* no end\nlog-level = \"debug\"\n",
+	"2: error: a comment that begins here is never closed with */"},
     {"account \"a\" {\n mailbox = {\"x@y.z\"}\n}\n",
 	"2: error: \"mailbox\" takes one value, not a list"},
     {"runtime-dir = {\"/run/frank\"}\n", "1: error: \"runtime-dir\" takes one value, not a list"},
