@@ -124,12 +124,12 @@ static int
 take_verdict(struct live *l, const struct message *m)
 {
 	static const struct column columns[] = {
+	    {F_REPLY, "reply", false},
 	    {F_CAUSE, "cause", false},
 	    {F_FIXER, "fixer", false},
 	    {F_RETRY, "retry", false},
 	    {F_TEXT, "text", false},
 	    {F_NEXT, "next", false},
-	    {F_REPLY, "reply", false},
 	    {F_ENDPOINT, "endpoint", false},
 	    {F_TRANSCRIPT, "transcript", false},
 	};

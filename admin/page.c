@@ -27,32 +27,27 @@ static const char style[] =
 static const char *
 reason(int status)
 {
-	switch (status) {
-	case 200:
-		return "OK";
-	case 400:
-		return "Bad Request";
-	case 403:
-		return "Forbidden";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 411:
-		return "Length Required";
-	case 413:
-		return "Content Too Large";
-	case 415:
-		return "Unsupported Media Type";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 503:
-		return "Service Unavailable";
-	case 505:
-		return "HTTP Version Not Supported";
-	default:
-		return "Error";
-	}
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+	    {200, "OK"},
+	    {400, "Bad Request"},
+	    {403, "Forbidden"},
+	    {404, "Not Found"},
+	    {405, "Method Not Allowed"},
+	    {411, "Length Required"},
+	    {413, "Content Too Large"},
+	    {415, "Unsupported Media Type"},
+	    {431, "Request Header Fields Too Large"},
+	    {503, "Service Unavailable"},
+	    {505, "HTTP Version Not Supported"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Error";
 }
 
 /* Text from outside (an error_description) becomes text on the page, never markup; control
@@ -60,28 +55,16 @@ reason(int status)
 static void
 put_text(struct buf *b, const char *text)
 {
+	static const char special[] = "&<>\"'";
+	static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
+
 	for (const char *end = text + strnlen(text, TEXT_MAX); text < end; text++) {
-		switch (*text) {
-		case '&':
-			(void)buf_append_str(b, "&amp;");
-			break;
-		case '<':
-			(void)buf_append_str(b, "&lt;");
-			break;
-		case '>':
-			(void)buf_append_str(b, "&gt;");
-			break;
-		case '"':
-			(void)buf_append_str(b, "&quot;");
-			break;
-		case '\'':
-			(void)buf_append_str(b, "&#39;");
-			break;
-		default:
-			if ((unsigned char)*text >= 0x20 && *text != 0x7f)
-				(void)buf_append_char(b, *text);
-			break;
-		}
+		const char *at = strchr(special, *text);
+
+		if (at != NULL)
+			(void)buf_append_str(b, entities[at - special]);
+		else if ((unsigned char)*text >= 0x20 && *text != 0x7f)
+			(void)buf_append_char(b, *text);
 	}
 }
 

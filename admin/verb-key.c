@@ -58,12 +58,23 @@ new_request(const char *action)
 	return m;
 }
 
-/* The slots and the store's state, over a link that is open. `ret->keys` is the caller's. */
+/* Connects, and asks for the slots and the store's state. `ret->keys` is the caller's in any case;
+ * *ret_done too, where EX_OK is returned. */
 static int
-load_slots(struct link *l, struct slots *ret, struct message **ret_done)
+load_slots(struct link *l, const struct cli *cli, unsigned patience, struct slots *ret,
+    struct message **ret_done)
 {
-	*ret = (struct slots){.cli = l->cli, .keys = json_array()};
-	return link_list(l, new_request("list"), on_slot, ret, ret_done);
+	CLEANUP_MESSAGE struct message *done = NULL;
+	int status = link_open(l, cli, ROLE_KEEPER, patience);
+
+	*ret = (struct slots){.cli = cli, .keys = json_array()};
+	if (status == EX_OK)
+		status = link_list(l, new_request("list"), on_slot, ret, &done);
+	if (status == EX_OK)
+		status = link_done(cli, done);
+	if (status == EX_OK)
+		*ret_done = TAKE_PTR(done);
+	return status;
 }
 
 /* Rows about records, said as they come or gathered for JSON. */
@@ -150,13 +161,9 @@ verb_unlock(const struct cli *cli, const struct arguments *args)
 	CLEANUP_LINK struct link l = LINK_INIT;
 	struct message *m;
 	struct slots s = {0};
-	int status = link_open(&l, cli, ROLE_KEEPER, KEY_PATIENCE);
+	int status = load_slots(&l, cli, KEY_PATIENCE, &s, &done);
 
-	if (status == EX_OK)
-		status = load_slots(&l, &s, &done);
 	json_decref(s.keys);
-	if (status == EX_OK && message_str(done, F_ERROR) != NULL)
-		status = link_done(cli, done);
 	if (status != EX_OK)
 		return status;
 	if (strcmp(s.state, "new") == 0)
@@ -211,12 +218,8 @@ verb_key_list(const struct cli *cli, const struct arguments *args)
 	CLEANUP_LINK struct link l = LINK_INIT;
 	struct slots s = {0};
 	const char *text;
-	int status = link_open(&l, cli, ROLE_KEEPER, KEY_PATIENCE);
+	int status = load_slots(&l, cli, KEY_PATIENCE, &s, &done);
 
-	if (status == EX_OK)
-		status = load_slots(&l, &s, &done);
-	if (status == EX_OK && message_str(done, F_ERROR) != NULL)
-		status = link_done(cli, done);
 	if (status != EX_OK) {
 		json_decref(s.keys);
 		return status;
@@ -355,13 +358,9 @@ verb_key_rotate(const struct cli *cli, const struct arguments *args)
 	CLEANUP_MESSAGE struct message *done = NULL, *m = NULL;
 	CLEANUP_LINK struct link l = LINK_INIT;
 	struct slots s = {0};
-	int status = link_open(&l, cli, ROLE_KEEPER, STORE_PATIENCE);
+	int status = load_slots(&l, cli, STORE_PATIENCE, &s, &done);
 
-	if (status == EX_OK)
-		status = load_slots(&l, &s, &done);
 	json_decref(s.keys);
-	if (status == EX_OK && message_str(done, F_ERROR) != NULL)
-		status = link_done(cli, done);
 	m = new_request("rotate");
 	/* one that goes on needs no key: keeper has both */
 	if (status == EX_OK && strcmp(s.state, "open") == 0 && message_str(done, F_TEXT) == NULL)
