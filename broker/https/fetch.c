@@ -37,13 +37,13 @@ struct fetch {
 	struct discovery_cache *cache;
 	const struct fetch_ops *ops;
 	void *arg;
-	struct job *jobs;
+	struct fetch_job *jobs;
 	unsigned job_count;
 };
 
-struct job {
+struct fetch_job {
 	struct fetch *fetch;
-	struct job *next;
+	struct fetch_job *next;
 	struct request *request;
 	struct buf address; /* of the document that is being asked for */
 	unsigned candidate; /* which of discovery_address's */
@@ -65,11 +65,11 @@ seconds_since_boot(void)
 /* ---- the end of a job ---- */
 
 static void
-job_free(struct job *j)
+job_free(struct fetch_job *j)
 {
 	struct fetch *f = j->fetch;
 
-	for (struct job **p = &f->jobs; *p != NULL; p = &(*p)->next) {
+	for (struct fetch_job **p = &f->jobs; *p != NULL; p = &(*p)->next) {
 		if (*p == j) {
 			*p = j->next;
 			f->job_count--;
@@ -129,7 +129,7 @@ head_of(const struct http_answer *a)
 
 /* Answers with the sentence that stands in the job, and ends it. */
 static void
-fail(struct job *j, const struct http_answer *a)
+fail(struct fetch_job *j, const struct http_answer *a)
 {
 	struct answer_head head = head_of(a);
 
@@ -140,7 +140,7 @@ fail(struct job *j, const struct http_answer *a)
 	job_free(j);
 }
 
-static void PRINTF_LIKE(2, 3) say(struct job *j, const char *format, ...)
+static void PRINTF_LIKE(2, 3) say(struct fetch_job *j, const char *format, ...)
 {
 	va_list ap;
 
@@ -151,8 +151,8 @@ static void PRINTF_LIKE(2, 3) say(struct job *j, const char *format, ...)
 
 /* Why an answer with a status is of no use: a redirect, a page, another document. */
 static void
-say_unusable(
-    struct job *j, const char *url, const struct http_answer *a, const char *instead, bool is_json)
+say_unusable(struct fetch_job *j, const char *url, const struct http_answer *a, const char *instead,
+    bool is_json)
 {
 	char authority[URL_AUTHORITY_MAX], elsewhere[URL_AUTHORITY_MAX];
 
@@ -176,7 +176,7 @@ say_unusable(
 /* ---- asking ---- */
 
 static void
-on_token_answer(struct job *j, const struct http_answer *a)
+on_token_answer(struct fetch_job *j, const struct http_answer *a)
 {
 	struct answer_head head = head_of(a);
 	struct token_answer t;
@@ -199,7 +199,7 @@ on_token_answer(struct job *j, const struct http_answer *a)
 }
 
 static void
-on_userinfo_answer(struct job *j, const struct http_answer *a)
+on_userinfo_answer(struct fetch_job *j, const struct http_answer *a)
 {
 	CLEANUP_DOCUMENT json_t *d = NULL;
 	struct answer_head head = head_of(a);
@@ -226,7 +226,7 @@ on_userinfo_answer(struct job *j, const struct http_answer *a)
 }
 
 static void
-on_device_answer(struct job *j, const struct http_answer *a)
+on_device_answer(struct fetch_job *j, const struct http_answer *a)
 {
 	struct answer_head head = head_of(a);
 	struct device_answer d;
@@ -250,7 +250,7 @@ on_device_answer(struct job *j, const struct http_answer *a)
 /* RFC 7009 section 2.2: 200 says that the token is void, also one that never was; the body is
  * nothing. Everything else is no success. */
 static void
-on_revoke_answer(struct job *j, const struct http_answer *a)
+on_revoke_answer(struct fetch_job *j, const struct http_answer *a)
 {
 	struct answer_head head = head_of(a);
 	struct token_answer t;
@@ -283,7 +283,7 @@ on_revoke_answer(struct job *j, const struct http_answer *a)
 static void
 on_answer(void *arg, const struct http_answer *a)
 {
-	struct job *j = arg;
+	struct fetch_job *j = arg;
 
 	if (a->fault != NULL) {
 		say(j, "%s", a->fault);
@@ -302,7 +302,7 @@ on_answer(void *arg, const struct http_answer *a)
 /* Sends a request of the job's; with `ask` the one that bears its form and credentials. On failure
  * the job is answered and gone. */
 static void
-start_transfer(struct job *j, const char *url, http_done *done, bool ask)
+start_transfer(struct fetch_job *j, const char *url, http_done *done, bool ask)
 {
 	const struct request *r = j->request;
 	struct http_request q = {.url = url};
@@ -325,7 +325,7 @@ start_transfer(struct job *j, const char *url, http_done *done, bool ask)
 }
 
 static void
-ask(struct job *j)
+ask(struct fetch_job *j)
 {
 	const char *refusal = url_refusal(j->request->endpoint);
 
@@ -347,7 +347,7 @@ ask(struct job *j)
 static void on_document(void *arg, const struct http_answer *a);
 
 static void
-discovered(struct job *j, const struct discovery *d, const struct http_answer *a)
+discovered(struct fetch_job *j, const struct discovery *d, const struct http_answer *a)
 {
 	struct answer_head head = head_of(a);
 
@@ -369,7 +369,7 @@ discovered(struct job *j, const struct discovery *d, const struct http_answer *a
 
 /* Asks at the job's next address, or gives up. */
 static void
-next_candidate(struct job *j)
+next_candidate(struct fetch_job *j)
 {
 	int r = discovery_address(j->request->issuer, j->candidate++, &j->address);
 	char authority[URL_AUTHORITY_MAX];
@@ -391,7 +391,7 @@ next_candidate(struct job *j)
 }
 
 static bool
-follow(struct job *j, const struct http_answer *a)
+follow(struct fetch_job *j, const struct http_answer *a)
 {
 	if (a->status < 300 || a->status >= 400 || a->location == NULL ||
 	    j->redirects++ >= REDIRECTS_MAX || url_refusal(a->location) != NULL ||
@@ -405,7 +405,7 @@ follow(struct job *j, const struct http_answer *a)
 }
 
 static void
-read_metadata(struct job *j, const struct http_answer *a)
+read_metadata(struct fetch_job *j, const struct http_answer *a)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(SENTENCE_MAX);
 	struct fetch *f = j->fetch;
@@ -428,7 +428,7 @@ read_metadata(struct job *j, const struct http_answer *a)
 static void
 on_document(void *arg, const struct http_answer *a)
 {
-	struct job *j = arg;
+	struct fetch_job *j = arg;
 
 	if (a->fault != NULL) {
 		say(j, "%s", a->fault);
@@ -444,7 +444,7 @@ on_document(void *arg, const struct http_answer *a)
 }
 
 static void
-discover(struct job *j)
+discover(struct fetch_job *j)
 {
 	const char *issuer = j->request->issuer, *refusal;
 	const struct discovery *known;
@@ -481,7 +481,7 @@ refuse(struct fetch *f, const struct message *m, const char *why)
 static void
 on_request(struct fetch *f, const struct message *m)
 {
-	struct job *j;
+	struct fetch_job *j;
 
 	if (f->job_count >= JOBS_MAX) {
 		refuse(f, m, "too many requests to authorization servers are under way");

@@ -19,9 +19,9 @@
 const uint8_t message_table_hash[MESSAGE_TABLE_HASH] = MESSAGES_HASH;
 
 enum field_type { TYPE_U64, TYPE_STR, TYPE_BYTES, TYPE_SECRET };
-/* ROLE_ROLE: every role but main. ROLE_CARRIER: send or post, which take messages out. ROLE_ENTRANCE:
+/* ROLE_ROLE: every role but main. ROLE_TRANSPORT: send or post, which take messages out. ROLE_ENTRANCE:
  * queue or keeper, which callers connect to. */
-enum { FIELDS_MAX = 512, ROLE_ROLE = ROLE_COUNT, ROLE_CARRIER, ROLE_ENTRANCE };
+enum { FIELDS_MAX = 512, ROLE_ROLE = ROLE_COUNT, ROLE_TRANSPORT, ROLE_ENTRANCE };
 enum fd_rule { FD_NO, FD_MAY, FD_MUST };
 
 struct field_def {
@@ -326,7 +326,7 @@ role_fits(uint8_t wanted, enum role_id is)
 {
 	return wanted == (uint8_t)is ||
 	       (wanted == ROLE_ROLE && is != ROLE_MAIN && is != ROLE_CLIENT) ||
-	       (wanted == ROLE_CARRIER && (is == ROLE_SEND || is == ROLE_POST)) ||
+	       (wanted == ROLE_TRANSPORT && (is == ROLE_SEND || is == ROLE_POST)) ||
 	       (wanted == ROLE_ENTRANCE && (is == ROLE_QUEUE || is == ROLE_KEEPER));
 }
 

@@ -252,7 +252,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	if (fd >= 0)
 		(void)close(fd);
 	switch (message_type(m)) {
-	case M_LEND:
+	case M_LEASE:
 		lease_set(k->leases, m);
 		break;
 	case M_PROBE:

@@ -50,14 +50,14 @@ enum state {
 };
 
 /* A connection that is being made (RFC 8305 section 5). */
-struct attempt {
-	struct connection *connection;
+struct connect_attempt {
+	struct smtp_connection *connection;
 	struct event *event; /* NULL: none */
 	int fd;
 	uint64_t until;
 };
 
-struct connection {
+struct smtp_connection {
 	struct connection_config config;
 	char *ehlo_name; /* of config, ours */
 	enum state state;
@@ -77,7 +77,7 @@ struct connection {
 
 	/* the way there */
 	struct netaddr addresses[RESOLVER_ADDRESSES_MAX];
-	struct attempt attempts[RESOLVER_ADDRESSES_MAX]; /* one for each address */
+	struct connect_attempt attempts[RESOLVER_ADDRESSES_MAX]; /* one for each address */
 	size_t address_count, address_at; /* those behind address_at were not tried yet */
 	size_t attempts_open;
 	uint64_t next_attempt;         /* when another is begun beside; 0: not by time */
@@ -103,16 +103,16 @@ struct connection {
 	struct buf chain, prelude, transcript;
 };
 
-static void leave(struct connection *c);
+static void leave(struct smtp_connection *c);
 
 static void
-enter(struct connection *c)
+enter(struct smtp_connection *c)
 {
 	c->entered = true;
 }
 
 /* A line of the transcript, before there is an engine. */
-static void PRINTF_LIKE(2, 3) note(struct connection *c, const char *format, ...)
+static void PRINTF_LIKE(2, 3) note(struct smtp_connection *c, const char *format, ...)
 {
 	va_list ap;
 
@@ -125,7 +125,7 @@ static void PRINTF_LIKE(2, 3) note(struct connection *c, const char *format, ...
 
 /* The end, to be told when the loop leaves. */
 static void
-fail(struct connection *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
+fail(struct smtp_connection *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
 {
 	const struct smtp_reply why = {.stage = stage, .fault = fault, .text = words};
 
@@ -140,10 +140,10 @@ fail(struct connection *c, enum smtp_stage stage, enum smtp_fault fault, const c
 
 /* ---- addresses ---- */
 
-static void next_server(struct connection *c);
+static void next_server(struct smtp_connection *c);
 
 static void
-note_connect_failure(struct connection *c, size_t i, int error)
+note_connect_failure(struct smtp_connection *c, size_t i, int error)
 {
 	char address[64];
 	enum smtp_fault fault = error == ECONNREFUSED ? SMTP_FAULT_REFUSED
@@ -163,18 +163,18 @@ note_connect_failure(struct connection *c, size_t i, int error)
 
 /* The socket of an attempt that is over; the caller's. */
 static int
-end_attempt(struct connection *c, struct attempt *t)
+end_attempt(struct smtp_connection *c, struct connect_attempt *t)
 {
 	int fd = t->fd;
 
 	event_free(t->event);
-	*t = (struct attempt){.fd = -1};
+	*t = (struct connect_attempt){.fd = -1};
 	c->attempts_open--;
 	return fd;
 }
 
 static void
-close_attempts(struct connection *c)
+close_attempts(struct smtp_connection *c)
 {
 	for (size_t i = 0; i < c->address_count; i++)
 		if (c->attempts[i].event != NULL)
@@ -186,15 +186,16 @@ static void on_attempt(evutil_socket_t sock, short what, void *arg);
 
 /* Begins to connect: 0, or negative errno. */
 static int
-begin_attempt(struct connection *c, size_t i)
+begin_attempt(struct smtp_connection *c, size_t i)
 {
 	unsigned patience = c->config.patience > 0 ? c->config.patience : CONNECT_PATIENCE;
-	struct attempt *t = &c->attempts[i];
+	struct connect_attempt *t = &c->attempts[i];
 	int fd = netaddr_connect(&c->addresses[i]);
 
 	if (fd < 0)
 		return fd;
-	*t = (struct attempt){.connection = c, .fd = fd, .until = clock_boottime_ms() + patience};
+	*t = (struct connect_attempt){
+	    .connection = c, .fd = fd, .until = clock_boottime_ms() + patience};
 	t->event = event_new(c->config.base, fd, EV_WRITE, on_attempt, t);
 	if (t->event == NULL || event_add(t->event, NULL) < 0) {
 		if (t->event != NULL)
@@ -210,7 +211,7 @@ begin_attempt(struct connection *c, size_t i)
 /* Begins with the next address that there is; where none is left and none is under way, the next
  * server. */
 static void
-next_attempt(struct connection *c)
+next_attempt(struct smtp_connection *c)
 {
 	c->next_attempt = 0;
 	while (c->address_at < c->address_count) {
@@ -230,7 +231,7 @@ next_attempt(struct connection *c)
 }
 
 static uint64_t
-connect_deadline(const struct connection *c)
+connect_deadline(const struct smtp_connection *c)
 {
 	uint64_t at = c->next_attempt == 0 ? UINT64_MAX : c->next_attempt;
 
@@ -241,7 +242,7 @@ connect_deadline(const struct connection *c)
 }
 
 static void
-connect_clock(struct connection *c, uint64_t now)
+connect_clock(struct smtp_connection *c, uint64_t now)
 {
 	bool more = c->next_attempt != 0 && now >= c->next_attempt;
 
@@ -260,7 +261,7 @@ static void on_io(evutil_socket_t sock, short what, void *arg);
 
 /* The first attempt that succeeded: `fd` is the connection's from here on. */
 static void
-connected(struct connection *c, const struct netaddr *address, int fd)
+connected(struct smtp_connection *c, const struct netaddr *address, int fd)
 {
 	struct smtp_client_config config = c->config.smtp;
 	struct netaddr own = {.len = sizeof(own.sockaddr)};
@@ -295,8 +296,8 @@ connected(struct connection *c, const struct netaddr *address, int fd)
 static void
 on_attempt(evutil_socket_t sock, short what, void *arg)
 {
-	struct attempt *t = arg;
-	struct connection *c = t->connection;
+	struct connect_attempt *t = arg;
+	struct smtp_connection *c = t->connection;
 	size_t i = (size_t)(t - c->attempts);
 	int error = 0, fd = end_attempt(c, t);
 	socklen_t len = sizeof(error);
@@ -322,7 +323,7 @@ static void
 on_resolved(void *arg, const struct netaddr *addresses, size_t count, enum smtp_fault fault,
     const char *words)
 {
-	struct connection *c = arg;
+	struct smtp_connection *c = arg;
 
 	enter(c);
 	c->lookup = NULL;
@@ -341,7 +342,7 @@ on_resolved(void *arg, const struct netaddr *addresses, size_t count, enum smtp_
 }
 
 static void
-set_server(struct connection *c, const char *host, unsigned port)
+set_server(struct smtp_connection *c, const char *host, unsigned port)
 {
 	(void)snprintf(c->host, sizeof(c->host), "%s", host);
 	c->port = port;
@@ -349,7 +350,7 @@ set_server(struct connection *c, const char *host, unsigned port)
 }
 
 static bool
-resolve(struct connection *c, const char *host, unsigned port)
+resolve(struct smtp_connection *c, const char *host, unsigned port)
 {
 	set_server(c, host, port);
 	c->state = STATE_RESOLVING;
@@ -361,7 +362,7 @@ static void
 on_servers(
     void *arg, const struct server *servers, size_t count, enum smtp_fault fault, const char *words)
 {
-	struct connection *c = arg;
+	struct smtp_connection *c = arg;
 
 	enter(c);
 	c->lookup = NULL;
@@ -391,7 +392,7 @@ connection_service(const char *domain, enum smtp_tls tls, char *to, size_t size)
 
 /* Asks for the next kind of service that may be used. False: no memory, or none left. */
 static bool
-next_service(struct connection *c)
+next_service(struct smtp_connection *c)
 {
 	static const enum smtp_tls services[] = {SMTP_TLS_IMPLICIT, SMTP_TLS_STARTTLS};
 	char name[300];
@@ -413,7 +414,7 @@ next_service(struct connection *c)
 
 /* No address of this server could be reached, or it has none: the next one. */
 static void
-next_server(struct connection *c)
+next_server(struct smtp_connection *c)
 {
 	while (c->server_at < c->server_count) {
 		const struct server *next = &c->servers[c->server_at++];
@@ -436,7 +437,7 @@ next_server(struct connection *c)
 /* The server's first octets, before TLS takes them: words in clear are better reported as what they
  * say. */
 static bool
-hello_is_tls(struct connection *c)
+hello_is_tls(struct smtp_connection *c)
 {
 	char banner[256];
 	int r;
@@ -454,10 +455,10 @@ hello_is_tls(struct connection *c)
 	return false;
 }
 
-static void take_events(struct connection *c);
+static void take_events(struct smtp_connection *c);
 
 static void
-end_with(struct connection *c, const struct smtp_reply *reply)
+end_with(struct smtp_connection *c, const struct smtp_reply *reply)
 {
 	const struct smtp_client_event e = {.type = SMTP_CLIENT_CLOSED, .reply = reply};
 
@@ -466,7 +467,7 @@ end_with(struct connection *c, const struct smtp_reply *reply)
 }
 
 static void
-tls_stands(struct connection *c)
+tls_stands(struct smtp_connection *c)
 {
 	static const struct smtp_reply seen = {.code = 220, .stage = SMTP_STAGE_TLS};
 	struct scram_binding binding;
@@ -483,7 +484,7 @@ tls_stands(struct connection *c)
 }
 
 static void
-shake_hands(struct connection *c)
+shake_hands(struct smtp_connection *c)
 {
 	bool wants_write = false;
 	int r = hello_is_tls(c) ? tls_handshake(c->ssl, &c->trouble, &wants_write) : -1;
@@ -506,7 +507,7 @@ shake_hands(struct connection *c)
 }
 
 static void
-start_tls(struct connection *c)
+start_tls(struct smtp_connection *c)
 {
 	struct tls_names names = tls_names_of(c->host, c->config.domain, c->config.tls_name);
 	char why[160];
@@ -530,7 +531,7 @@ start_tls(struct connection *c)
 static void
 on_probed(void *arg, bool tls)
 {
-	struct connection *c = arg;
+	struct smtp_connection *c = arg;
 
 	enter(c);
 	c->probe = NULL;
@@ -546,7 +547,7 @@ on_probed(void *arg, bool tls)
 enum { IO_AGAIN = -1, IO_END = -2 };
 
 static ssize_t
-tls_result(struct connection *c, int r)
+tls_result(struct smtp_connection *c, int r)
 {
 	int error = SSL_get_error(c->ssl, r);
 
@@ -559,7 +560,7 @@ tls_result(struct connection *c, int r)
 }
 
 static ssize_t
-read_octets(struct connection *c, char *to, size_t size)
+read_octets(struct smtp_connection *c, char *to, size_t size)
 {
 	ssize_t n;
 
@@ -574,7 +575,7 @@ read_octets(struct connection *c, char *to, size_t size)
 }
 
 static ssize_t
-write_octets(struct connection *c, const char *bytes, size_t len)
+write_octets(struct smtp_connection *c, const char *bytes, size_t len)
 {
 	ssize_t n;
 
@@ -593,7 +594,7 @@ write_octets(struct connection *c, const char *bytes, size_t len)
 }
 
 static bool
-is_running(const struct connection *c)
+is_running(const struct smtp_connection *c)
 {
 	return c->state == STATE_RUNNING && !c->discarded;
 }
@@ -601,7 +602,7 @@ is_running(const struct connection *c)
 /* Until nothing more waits. Events are taken after each piece, so that no octet behind the reply to
  * STARTTLS is read as if it were plain text. */
 static void
-read_some(struct connection *c)
+read_some(struct smtp_connection *c)
 {
 	char bytes[READ_SIZE];
 	ssize_t n = IO_AGAIN;
@@ -624,7 +625,7 @@ read_some(struct connection *c)
 /* True when something was written. A connection that takes no more may still hold the server's last
  * words. */
 static bool
-write_some(struct connection *c)
+write_some(struct smtp_connection *c)
 {
 	size_t len;
 	const char *bytes = c->broken ? NULL : smtp_client_output(c->client, &len);
@@ -648,7 +649,7 @@ write_some(struct connection *c)
 
 /* What the engine left to be said goes out if the socket takes it. */
 static void
-say_goodbye(struct connection *c)
+say_goodbye(struct smtp_connection *c)
 {
 	size_t len = 0;
 	const char *bytes;
@@ -666,7 +667,7 @@ say_goodbye(struct connection *c)
 /* ---- events ---- */
 
 static void
-take_events(struct connection *c)
+take_events(struct smtp_connection *c)
 {
 	struct smtp_client_event e;
 
@@ -689,7 +690,7 @@ take_events(struct connection *c)
 
 /* When a server that stays silent is asked whether it waits for TLS; UINT64_MAX: not (again). */
 static uint64_t
-probe_time(const struct connection *c)
+probe_time(const struct smtp_connection *c)
 {
 	return c->client == NULL || c->probed || c->tls == SMTP_TLS_IMPLICIT ||
 		       smtp_client_is_greeted(c->client)
@@ -698,7 +699,7 @@ probe_time(const struct connection *c)
 }
 
 static uint64_t
-patience_time(const struct connection *c)
+patience_time(const struct smtp_connection *c)
 {
 	return c->client == NULL || c->config.patience == 0 ? UINT64_MAX
 							    : c->active_at + c->config.patience;
@@ -712,7 +713,7 @@ earlier(uint64_t a, uint64_t b)
 
 /* A timer that goes off too early is armed again then: cheaper than moving it with every reply. */
 static void
-arm_timer(struct connection *c)
+arm_timer(struct smtp_connection *c)
 {
 	uint64_t at = c->state == STATE_CONNECTING ? connect_deadline(c)
 		      : c->client == NULL          ? UINT64_MAX
@@ -733,7 +734,7 @@ arm_timer(struct connection *c)
 static void
 on_timer(evutil_socket_t sock, short what, void *arg)
 {
-	struct connection *c = arg;
+	struct smtp_connection *c = arg;
 	uint64_t now = clock_boottime_ms();
 
 	enter(c);
@@ -755,7 +756,7 @@ on_timer(evutil_socket_t sock, short what, void *arg)
 /* ---- the loop ---- */
 
 static void
-destroy(struct connection *c)
+destroy(struct smtp_connection *c)
 {
 	(void)resolver_cancel(c->lookup);
 	(void)probe_free(c->probe);
@@ -781,7 +782,7 @@ destroy(struct connection *c)
 }
 
 static void
-leave(struct connection *c)
+leave(struct smtp_connection *c)
 {
 	do
 		take_events(c);
@@ -798,7 +799,7 @@ leave(struct connection *c)
 static void
 on_io(evutil_socket_t sock, short what, void *arg)
 {
-	struct connection *c = arg;
+	struct smtp_connection *c = arg;
 
 	enter(c);
 	c->active_at = clock_boottime_ms();
@@ -812,7 +813,7 @@ on_io(evutil_socket_t sock, short what, void *arg)
 static void
 on_kick(evutil_socket_t sock, short what, void *arg)
 {
-	struct connection *c = arg;
+	struct smtp_connection *c = arg;
 
 	enter(c);
 	c->active_at = clock_boottime_ms();
@@ -826,7 +827,7 @@ on_kick(evutil_socket_t sock, short what, void *arg)
 /* ---- the owner ---- */
 
 static bool
-begin(struct connection *c)
+begin(struct smtp_connection *c)
 {
 	const struct connection_config *config = &c->config;
 
@@ -844,11 +845,11 @@ begin(struct connection *c)
 	return true;
 }
 
-struct connection *
+struct smtp_connection *
 connection_new(const struct connection_config *config)
 {
 	const char *ehlo_name = config->smtp.ehlo_name;
-	struct connection *c = calloc(1, sizeof(*c));
+	struct smtp_connection *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return NULL;
@@ -868,8 +869,8 @@ connection_new(const struct connection_config *config)
 	return NULL;
 }
 
-struct connection *
-connection_free(struct connection *c)
+struct smtp_connection *
+connection_free(struct smtp_connection *c)
 {
 	if (c != NULL && c->entered)
 		c->discarded = true;
@@ -879,13 +880,13 @@ connection_free(struct connection *c)
 }
 
 struct smtp_client *
-connection_client(struct connection *c)
+connection_client(struct smtp_connection *c)
 {
 	return c->client;
 }
 
 void
-connection_wake(struct connection *c)
+connection_wake(struct smtp_connection *c)
 {
 	if (!c->entered)
 		event_active(c->kick, EV_TIMEOUT, 0);
@@ -893,7 +894,7 @@ connection_wake(struct connection *c)
 
 void
 connection_fail(
-    struct connection *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
+    struct smtp_connection *c, enum smtp_stage stage, enum smtp_fault fault, const char *words)
 {
 	if (c->client != NULL)
 		smtp_client_fail(c->client, stage, fault, words);
@@ -903,7 +904,7 @@ connection_fail(
 }
 
 void
-connection_quit(struct connection *c)
+connection_quit(struct smtp_connection *c)
 {
 	if (c->client != NULL)
 		smtp_client_quit(c->client, clock_boottime_ms());
@@ -914,7 +915,7 @@ connection_quit(struct connection *c)
 }
 
 void
-connection_hang_up(struct connection *c)
+connection_hang_up(struct smtp_connection *c)
 {
 	if (c->client == NULL || c->state == STATE_ENDED)
 		return;
@@ -923,44 +924,44 @@ connection_hang_up(struct connection *c)
 }
 
 struct smtp_client_offer
-connection_offer(const struct connection *c, bool within)
+connection_offer(const struct smtp_connection *c, bool within)
 {
 	return c->client == NULL ? (struct smtp_client_offer){.auth = ""}
 				 : smtp_client_offer(c->client, within);
 }
 
 const char *
-connection_endpoint(const struct connection *c)
+connection_endpoint(const struct smtp_connection *c)
 {
 	return c->endpoint;
 }
 
 const char *
-connection_address(const struct connection *c)
+connection_address(const struct smtp_connection *c)
 {
 	return c->address;
 }
 
 const char *
-connection_tls(const struct connection *c)
+connection_tls(const struct smtp_connection *c)
 {
 	return c->tls_text;
 }
 
 const char *
-connection_chain(const struct connection *c)
+connection_chain(const struct smtp_connection *c)
 {
 	return buf_str(&c->chain);
 }
 
 const struct tls_trouble *
-connection_trouble(const struct connection *c)
+connection_trouble(const struct smtp_connection *c)
 {
 	return &c->trouble;
 }
 
 const char *
-connection_transcript(struct connection *c)
+connection_transcript(struct smtp_connection *c)
 {
 	buf_clear(&c->transcript);
 	(void)buf_append_str(&c->transcript, buf_str(&c->prelude));

@@ -13,7 +13,7 @@
 #include "broker/send/resolver.h"
 #include "broker/send/tls.h"
 
-struct connection;
+struct smtp_connection;
 
 enum connection_purpose {
 	CONNECTION_DELIVERS,
@@ -63,38 +63,38 @@ struct connection_config {
 void connection_service(const char *domain, enum smtp_tls tls, char *to, size_t size);
 
 /* Begins. NULL: no memory, or the resolver cannot be set up. */
-struct connection *connection_new(const struct connection_config *config);
+struct smtp_connection *connection_new(const struct connection_config *config);
 /* Closes as it stands; no more events. Takes NULL; returns NULL. */
-struct connection *connection_free(struct connection *c);
+struct smtp_connection *connection_free(struct smtp_connection *c);
 
 /* The engine; NULL while there is no connection. Behind calls that make output or events: connection_wake. */
-struct smtp_client *connection_client(struct connection *c);
+struct smtp_client *connection_client(struct smtp_connection *c);
 /* Has the loop take events and write. */
-void connection_wake(struct connection *c);
+void connection_wake(struct smtp_connection *c);
 
 /* Ends it for a reason of the owner's, with QUIT where the protocol allows one. */
 void connection_fail(
-    struct connection *c, enum smtp_stage stage, enum smtp_fault fault, const char *words);
+    struct smtp_connection *c, enum smtp_stage stage, enum smtp_fault fault, const char *words);
 /* QUIT once all jobs are done; before there is an engine, the end at once. */
-void connection_quit(struct connection *c);
+void connection_quit(struct smtp_connection *c);
 /* The process ends now: says QUIT to a server that stands idle, and waits for nothing. */
-void connection_hang_up(struct connection *c);
+void connection_hang_up(struct smtp_connection *c);
 
 /* What follows is borrowed until the connection's next event. */
 
 /* What the server offered, as smtp_client_offer; also behind the end. */
-struct smtp_client_offer connection_offer(const struct connection *c, bool within);
+struct smtp_client_offer connection_offer(const struct smtp_connection *c, bool within);
 /* The best that is known: "mail.example.com:587 [192.0.2.1]", without the address before it is connected. */
-const char *connection_endpoint(const struct connection *c);
+const char *connection_endpoint(const struct smtp_connection *c);
 /* "192.0.2.1", or "" before it is connected. */
-const char *connection_address(const struct connection *c);
+const char *connection_address(const struct smtp_connection *c);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "". */
-const char *connection_tls(const struct connection *c);
+const char *connection_tls(const struct smtp_connection *c);
 /* The certificates that the server sent, a line each, its own first, where the connection looks; "" for none. */
-const char *connection_chain(const struct connection *c);
+const char *connection_chain(const struct smtp_connection *c);
 /* What is wrong with the certificate, where the connection looks; fault NONE: nothing. */
-const struct tls_trouble *connection_trouble(const struct connection *c);
+const struct tls_trouble *connection_trouble(const struct smtp_connection *c);
 /* What was said from the first name to READY. */
-const char *connection_transcript(struct connection *c);
+const char *connection_transcript(struct smtp_connection *c);
 
 #endif

@@ -37,7 +37,7 @@ struct session {
 	void *arg;
 	struct send_env *env;
 	struct account *account;
-	struct connection *connection;
+	struct smtp_connection *connection;
 	enum state state;
 	bool retry_fits; /* see session_retry */
 	struct auth_secret auth;
@@ -298,7 +298,7 @@ static const struct connection_ops connection_ops = {.tls_context = tls_context,
 
 /* ---- what the owner asks ---- */
 
-static struct connection *
+static struct smtp_connection *
 begin(struct session *s)
 {
 	const struct account *a = s->account;

@@ -17,17 +17,17 @@
 
 enum { CONNECTIONS_MAX = 2048 };
 
-STAILQ_HEAD(listener_list, listener);
-struct listener {
-	STAILQ_ENTRY(listener) link;
+STAILQ_HEAD(listener_list, tls_listener);
+struct tls_listener {
+	STAILQ_ENTRY(tls_listener) link;
 	char *name;
 	SSL_CTX *context; /* NULL: none that can be used */
 	char why[160];
 };
 
 /* A connection. */
-struct client {
-	LIST_ENTRY(client) link;
+struct tls_client {
+	LIST_ENTRY(tls_client) link;
 	struct terminator *terminator;
 	struct relay *relay;
 	uint64_t id;
@@ -38,7 +38,7 @@ struct terminator {
 	const struct terminator_ops *ops;
 	void *arg;
 	struct listener_list listeners, coming;
-	LIST_HEAD(, client) clients;
+	LIST_HEAD(, tls_client) clients;
 	size_t count;
 };
 
@@ -47,7 +47,7 @@ struct terminator {
 static void
 listeners_free(struct listener_list *list)
 {
-	struct listener *l;
+	struct tls_listener *l;
 
 	while ((l = STAILQ_FIRST(list)) != NULL) {
 		STAILQ_REMOVE_HEAD(list, link);
@@ -57,10 +57,10 @@ listeners_free(struct listener_list *list)
 	}
 }
 
-static const struct listener *
+static const struct tls_listener *
 find(const struct listener_list *list, const char *name)
 {
-	const struct listener *l;
+	const struct tls_listener *l;
 
 	STAILQ_FOREACH (l, list, link)
 		if (strcmp(l->name, name) == 0)
@@ -69,11 +69,11 @@ find(const struct listener_list *list, const char *name)
 }
 
 static void
-make_context(struct terminator *t, struct listener *l, const struct message *m)
+make_context(struct terminator *t, struct tls_listener *l, const struct message *m)
 {
 	CLEANUP_SECRET struct secret *chain = message_secret(m, F_CERTIFICATE);
 	CLEANUP_SECRET struct secret *key = message_secret(m, F_PRIVATE_KEY);
-	const struct listener *before = find(&t->listeners, l->name);
+	const struct tls_listener *before = find(&t->listeners, l->name);
 	char day[16];
 
 	(void)snprintf(l->why, sizeof(l->why), "out of memory");
@@ -96,7 +96,7 @@ make_context(struct terminator *t, struct listener *l, const struct message *m)
 static void
 add_listener(struct terminator *t, const struct message *m)
 {
-	struct listener *l;
+	struct tls_listener *l;
 
 	if (!message_has(m, F_CERTIFICATE))
 		return;
@@ -115,7 +115,7 @@ add_listener(struct terminator *t, const struct message *m)
 void
 terminator_report(struct terminator *t)
 {
-	const struct listener *l;
+	const struct tls_listener *l;
 
 	STAILQ_FOREACH (l, &t->listeners, link) {
 		struct message *m;
@@ -135,7 +135,7 @@ terminator_report(struct terminator *t)
 /* ---- connections ---- */
 
 static void
-client_free(struct client *c)
+client_free(struct tls_client *c)
 {
 	LIST_REMOVE(c, link);
 	c->terminator->count--;
@@ -156,7 +156,7 @@ say_failed(struct terminator *t, uint64_t id, const char *why)
 static void
 on_begun(void *arg, struct relay *r, int plain, const char *tls)
 {
-	struct client *c = arg;
+	struct tls_client *c = arg;
 	struct message *m = message_new(M_TLS_BEGUN);
 
 	message_put_u64(m, F_ID, c->id);
@@ -167,7 +167,7 @@ on_begun(void *arg, struct relay *r, int plain, const char *tls)
 static void
 on_ended(void *arg, struct relay *r, const char *why)
 {
-	struct client *c = arg;
+	struct tls_client *c = arg;
 
 	if (why != NULL)
 		say_failed(c->terminator, c->id, why);
@@ -179,9 +179,9 @@ static const struct relay_ops relay_ops = {on_begun, on_ended};
 static void
 begin(struct terminator *t, const struct message *m, int fd)
 {
-	const struct listener *l = find(&t->listeners, message_str(m, F_LISTENER));
+	const struct tls_listener *l = find(&t->listeners, message_str(m, F_LISTENER));
 	uint64_t id = message_u64(m, F_ID, 0);
-	struct client *c = NULL;
+	struct tls_client *c = NULL;
 
 	if (l != NULL && l->context != NULL && t->count < CONNECTIONS_MAX)
 		c = calloc(1, sizeof(*c));
@@ -258,7 +258,7 @@ terminator_free(struct terminator *t)
 void
 terminator_flush(struct terminator *t)
 {
-	struct client *c;
+	struct tls_client *c;
 
 	LIST_FOREACH (c, &t->clients, link)
 		relay_flush(c->relay);

@@ -249,7 +249,7 @@ lease(struct queue *q, struct queue_account *a, bool wanted)
 
 	if (a->leased == wanted || keeper == NULL)
 		return;
-	m = message_new(M_LEND);
+	m = message_new(M_LEASE);
 	message_put_str(m, F_ACCOUNT, a->name);
 	message_put_u64(m, F_WANTED, wanted);
 	if (channel_send(keeper, m, -1) == 0)

@@ -34,7 +34,7 @@ static const struct sender {
 /* Who says that there is a key. */
 enum source { SOURCE_GIVEN, SOURCE_PROVIDER, SOURCE_SEEN };
 
-struct place {
+struct key_place {
 	enum source source;
 	char selector[POLICY_NAME_MAX + 1], domain[POLICY_NAME_MAX + 1];
 	struct dkim_key key;
@@ -55,7 +55,7 @@ struct check_domain {
 	bool spf_failed, dmarc_failed, dkim_failed; /* DNS did not answer */
 	struct dmarc dmarc;
 	char dmarc_domain[POLICY_NAME_MAX + 1];
-	struct place places[KEYS_MAX]; /* where DKIM keys are looked for */
+	struct key_place places[KEYS_MAX]; /* where DKIM keys are looked for */
 	size_t place_count, place_at;
 };
 
@@ -131,13 +131,13 @@ is_related(const char *a, const char *b)
 }
 
 static bool
-is_usable(const struct place *p)
+is_usable(const struct key_place *p)
 {
 	return p->key.exists && !p->key.revoked;
 }
 
 static void
-report_key(struct check_domain *d, const struct place *p)
+report_key(struct check_domain *d, const struct key_place *p)
 {
 	static const char *const sources[] = {[SOURCE_GIVEN] = "",
 	    [SOURCE_PROVIDER] = " (a selector that the provider uses)",
@@ -166,7 +166,7 @@ report_key(struct check_domain *d, const struct place *p)
 		    foreign ? "; it does not align with " : "", foreign ? d->domain : "");
 }
 
-static const struct place *
+static const struct key_place *
 place_of(const struct check_domain *d, enum source source, size_t n)
 {
 	for (size_t i = 0; i < d->place_count; i++)
@@ -178,12 +178,12 @@ place_of(const struct check_domain *d, enum source source, size_t n)
 static void
 report_dkim(struct check_domain *d)
 {
-	const struct place *one = place_of(d, SOURCE_PROVIDER, 0),
-			   *two = place_of(d, SOURCE_PROVIDER, 1);
+	const struct key_place *one = place_of(d, SOURCE_PROVIDER, 0),
+			       *two = place_of(d, SOURCE_PROVIDER, 1);
 	bool any = false;
 
 	for (size_t i = 0; i < d->place_count; i++) {
-		const struct place *p = &d->places[i];
+		const struct key_place *p = &d->places[i];
 
 		/* of the provider's some are there, of what was given or seen each has to be */
 		if (!p->key.exists && (p->source == SOURCE_PROVIDER || d->dkim_failed))
@@ -351,7 +351,7 @@ static void
 add_place(struct check_domain *d, enum source source, const char *selector, size_t len,
     const char *domain)
 {
-	struct place *p = &d->places[d->place_count];
+	struct key_place *p = &d->places[d->place_count];
 
 	if (d->place_count == KEYS_MAX || len > POLICY_NAME_MAX || strlen(domain) > POLICY_NAME_MAX)
 		return;

@@ -39,8 +39,8 @@ enum {
 
 /* One port that is looked at. */
 struct port {
-	struct check *check;
-	struct connection *connection;
+	struct check_run *check;
+	struct smtp_connection *connection;
 	unsigned number;
 	enum smtp_tls tls;
 	bool done, fine; /* SMTP was spoken to the end */
@@ -56,8 +56,8 @@ enum login_state {
 	LOGIN_DONE,
 };
 
-struct check {
-	LIST_ENTRY(check) link;
+struct check_run {
+	LIST_ENTRY(check_run) link;
 	struct send_env *env;
 	uint64_t id;
 	struct account *account; /* a reference; NULL: a server alone */
@@ -80,7 +80,7 @@ struct check {
 	struct check_domain *domain; /* NULL: not asked, or done */
 
 	enum login_state login;
-	struct connection *connection; /* of the login */
+	struct smtp_connection *connection; /* of the login */
 	struct auth_secret auth;
 	size_t sender_at; /* the one that is tried */
 	struct smtp_client_recipient recipient;
@@ -91,12 +91,12 @@ struct check {
 	struct buf transcript;
 };
 
-static void go_on(struct check *c);
+static void go_on(struct check_run *c);
 
 /* ---- telling ---- */
 
 static void PRINTF_LIKE(4, 5)
-    step(struct check *c, const char *name, const char *state, const char *format, ...)
+    step(struct check_run *c, const char *name, const char *state, const char *format, ...)
 {
 	struct message *m = message_new(M_CHECK_STEP);
 	CLEANUP_BUF struct buf text = BUF_INIT(STEP_TEXT_MAX), clean = BUF_INIT(STEP_TEXT_MAX);
@@ -116,7 +116,7 @@ static void PRINTF_LIKE(4, 5)
 }
 
 static void
-decide(struct check *c, const struct smtp_reply *why)
+decide(struct check_run *c, const struct smtp_reply *why)
 {
 	if (c->decided)
 		return;
@@ -137,7 +137,7 @@ reply_text(const struct smtp_reply *r, char *to, size_t size)
 }
 
 static void
-keep_transcript(struct check *c, const char *title, const char *text)
+keep_transcript(struct check_run *c, const char *title, const char *text)
 {
 	if (*text == '\0')
 		return;
@@ -149,7 +149,7 @@ keep_transcript(struct check *c, const char *title, const char *text)
 /* ---- the end ---- */
 
 static void
-check_free(struct check *c)
+check_free(struct check_run *c)
 {
 	LIST_REMOVE(c, link);
 	(void)resolver_cancel(c->lookup);
@@ -196,7 +196,7 @@ is_of_port(const struct smtp_reply *why)
 
 /* What works instead of the configured port, as a next step. "" where nothing does. */
 static void
-suggest_port(const struct check *c, char *to, size_t size)
+suggest_port(const struct check_run *c, char *to, size_t size)
 {
 	to[0] = '\0';
 	for (size_t i = 1; i < c->port_count; i++) {
@@ -213,7 +213,7 @@ suggest_port(const struct check *c, char *to, size_t size)
 }
 
 static void
-finish(struct check *c)
+finish(struct check_run *c)
 {
 	struct message *m = message_new(M_CHECK_DONE);
 	char next[400] = "";
@@ -271,7 +271,7 @@ tls_words(enum smtp_tls tls)
 
 /* The offers, before and within TLS. */
 static void
-report_offers(struct check *c, const struct port *l)
+report_offers(struct check_run *c, const struct port *l)
 {
 	struct smtp_client_offer clear = connection_offer(l->connection, false),
 				 within = connection_offer(l->connection, true);
@@ -304,7 +304,7 @@ report_offers(struct check *c, const struct port *l)
 }
 
 static void
-report_certificate(struct check *c, const struct port *l)
+report_certificate(struct check_run *c, const struct port *l)
 {
 	const struct tls_trouble *t = connection_trouble(l->connection);
 
@@ -316,7 +316,7 @@ report_certificate(struct check *c, const struct port *l)
 }
 
 static void
-report_configured(struct check *c, struct port *l, const struct smtp_reply *end)
+report_configured(struct check_run *c, struct port *l, const struct smtp_reply *end)
 {
 	const struct tls_trouble *t = connection_trouble(l->connection);
 	char text[600];
@@ -355,7 +355,7 @@ report_configured(struct check *c, struct port *l, const struct smtp_reply *end)
 
 /* A server without an account, that is no relay: people log in there. */
 static void
-judge_offer(struct check *c, const struct port *l)
+judge_offer(struct check_run *c, const struct port *l)
 {
 	const struct smtp_reply none = {.stage = SMTP_STAGE_AUTH,
 	    .fault = SMTP_FAULT_NO_AUTH,
@@ -367,7 +367,7 @@ judge_offer(struct check *c, const struct port *l)
 }
 
 static void
-report_other(struct check *c, struct port *l, const struct smtp_reply *end)
+report_other(struct check_run *c, struct port *l, const struct smtp_reply *end)
 {
 	char name[24], text[600];
 
@@ -388,7 +388,7 @@ report_other(struct check *c, struct port *l, const struct smtp_reply *end)
 static void
 look_ended(struct port *l, const struct smtp_reply *end)
 {
-	struct check *c = l->check;
+	struct check_run *c = l->check;
 	bool own = l == &c->ports[0];
 	char title[400];
 
@@ -412,7 +412,7 @@ on_look(void *arg, const struct smtp_client_event *e)
 {
 	static const struct smtp_reply fine = {.code = 250, .stage = SMTP_STAGE_EHLO};
 	struct port *l = arg;
-	struct check *c = l->check;
+	struct check_run *c = l->check;
 	bool was_done = l->done, own = l == &c->ports[0];
 
 	if (e->type == SMTP_CLIENT_READY) {
@@ -441,7 +441,7 @@ look_context(void *arg, char *why, size_t why_size)
 
 /* What a look and the login have in common. */
 static struct connection_config
-connection_config(const struct check *c, unsigned port, enum smtp_tls tls)
+connection_config(const struct check_run *c, unsigned port, enum smtp_tls tls)
 {
 	return (struct connection_config){.base = c->env->base,
 	    .resolver = c->env->resolver,
@@ -458,7 +458,7 @@ connection_config(const struct check *c, unsigned port, enum smtp_tls tls)
 }
 
 static void
-look_at(struct check *c, unsigned port, enum smtp_tls tls)
+look_at(struct check_run *c, unsigned port, enum smtp_tls tls)
 {
 	static const struct connection_ops ops = {.tls_context = look_context, .event = on_look};
 	struct port *l = &c->ports[c->port_count];
@@ -477,7 +477,7 @@ look_at(struct check *c, unsigned port, enum smtp_tls tls)
 /* ---- the credential ---- */
 
 static void
-credential_failed(struct check *c, const struct smtp_reply *why)
+credential_failed(struct check_run *c, const struct smtp_reply *why)
 {
 	step(c, "credential", "fail", "%s", why->text);
 	decide(c, why);
@@ -488,7 +488,7 @@ credential_failed(struct check *c, const struct smtp_reply *why)
 }
 
 static void
-give_credential(struct check *c)
+give_credential(struct check_run *c)
 {
 	c->login = LOGIN_OPENING;
 	smtp_client_credential(
@@ -497,7 +497,7 @@ give_credential(struct check *c)
 }
 
 static void
-take_credential(struct check *c, const struct message *m)
+take_credential(struct check_run *c, const struct message *m)
 {
 	const struct auth_secret *a = &c->auth;
 	uint64_t now = (uint64_t)time(NULL);
@@ -524,7 +524,7 @@ take_credential(struct check *c, const struct message *m)
 bool
 check_credential(struct check_list *list, uint64_t id, const struct message *m)
 {
-	struct check *c = LIST_FIRST(list);
+	struct check_run *c = LIST_FIRST(list);
 
 	while (c != NULL && !auth_secret_is_asked(&c->auth, id))
 		c = LIST_NEXT(c, link);
@@ -538,7 +538,7 @@ check_keeper_up(struct check_list *list, bool up)
 {
 	struct smtp_reply why;
 
-	for (struct check *c = LIST_FIRST(list), *next; c != NULL; c = next) {
+	for (struct check_run *c = LIST_FIRST(list), *next; c != NULL; c = next) {
 		next = LIST_NEXT(c, link); /* it may end */
 		if (!auth_secret_keeper_up(&c->auth, up, &why))
 			credential_failed(c, &why);
@@ -549,7 +549,7 @@ check_keeper_up(struct check_list *list, bool up)
 
 /* Not sent, for a reason that is no verdict of the server's on it. The session ends. */
 static void
-not_tried(struct check *c, const char *sender, const char *words)
+not_tried(struct check_run *c, const char *sender, const char *words)
 {
 	const struct smtp_reply why = {
 	    .stage = SMTP_STAGE_MAIL, .fault = SMTP_FAULT_LOCAL, .text = words};
@@ -566,7 +566,7 @@ not_tried(struct check *c, const char *sender, const char *words)
 static const char session_is_full[] = "the server takes no more in this session";
 
 static void
-submit(struct check *c, const char *sender, bool trial)
+submit(struct check_run *c, const char *sender, bool trial)
 {
 	struct smtp_client_job job = {.id = 1,
 	    .sender = sender,
@@ -586,7 +586,7 @@ submit(struct check *c, const char *sender, bool trial)
 
 /* The next sender, the message, or QUIT. */
 static void
-next_trial(struct check *c)
+next_trial(struct check_run *c)
 {
 	if (c->sender_at < c->sender_count) {
 		submit(c, c->senders[c->sender_at], true);
@@ -600,7 +600,7 @@ next_trial(struct check *c)
 }
 
 static void
-trial_done(struct check *c, const struct smtp_client_event *e)
+trial_done(struct check_run *c, const struct smtp_client_event *e)
 {
 	const char *sender = c->login == LOGIN_SENDING ? c->senders[0] : c->senders[c->sender_at];
 	const struct smtp_reply *r = &e->replies[0];
@@ -631,7 +631,7 @@ trial_done(struct check *c, const struct smtp_client_event *e)
 }
 
 static void
-auth_failed(struct check *c, const struct smtp_client_event *e)
+auth_failed(struct check_run *c, const struct smtp_client_event *e)
 {
 	bool token = (e->mechanism & SASL_TOKEN_MECHANISMS) != 0;
 	char text[1000];
@@ -653,7 +653,7 @@ auth_failed(struct check *c, const struct smtp_client_event *e)
 }
 
 static void
-logged_in(struct check *c, const struct smtp_client_event *e)
+logged_in(struct check_run *c, const struct smtp_client_event *e)
 {
 	c->login = LOGIN_TRYING;
 	keep_transcript(c, "logging in", connection_transcript(c->connection));
@@ -668,7 +668,7 @@ logged_in(struct check *c, const struct smtp_client_event *e)
 }
 
 static void
-login_ended(struct check *c, const struct smtp_reply *why)
+login_ended(struct check_run *c, const struct smtp_reply *why)
 {
 	bool ready = c->login == LOGIN_TRYING || c->login == LOGIN_SENDING;
 	char text[600];
@@ -692,7 +692,7 @@ login_ended(struct check *c, const struct smtp_reply *why)
 static void
 on_login(void *arg, const struct smtp_client_event *e)
 {
-	struct check *c = arg;
+	struct check_run *c = arg;
 
 	switch (e->type) {
 	case SMTP_CLIENT_CREDENTIAL:
@@ -720,11 +720,11 @@ on_login(void *arg, const struct smtp_client_event *e)
 static struct tls_context *
 login_context(void *arg, char *why, size_t why_size)
 {
-	return ((struct check *)arg)->login_context;
+	return ((struct check_run *)arg)->login_context;
 }
 
 static void
-log_in(struct check *c)
+log_in(struct check_run *c)
 {
 	static const struct connection_ops ops = {.tls_context = login_context, .event = on_login};
 	static const struct smtp_reply no_memory = {.stage = SMTP_STAGE_TOKEN,
@@ -759,7 +759,7 @@ log_in(struct check *c)
 
 /* Begins what can begin now, and ends when all has ended: the check may be gone behind it. */
 static void
-go_on(struct check *c)
+go_on(struct check_run *c)
 {
 	bool looking = c->lookup != NULL;
 
@@ -780,7 +780,7 @@ go_on(struct check *c)
 }
 
 static void
-look_at_ports(struct check *c)
+look_at_ports(struct check_run *c)
 {
 	static const unsigned ports[] = {25, 465, 587, 2525};
 
@@ -806,7 +806,7 @@ static void
 on_resolved(void *arg, const struct netaddr *addresses, size_t count, enum smtp_fault fault,
     const char *words)
 {
-	struct check *c = arg;
+	struct check_run *c = arg;
 	CLEANUP_BUF struct buf all = BUF_INIT(2000);
 	char text[64];
 
@@ -832,7 +832,7 @@ on_resolved(void *arg, const struct netaddr *addresses, size_t count, enum smtp_
 }
 
 static void
-look_up_host(struct check *c)
+look_up_host(struct check_run *c)
 {
 	c->lookup = resolver_lookup(c->env->resolver, c->host, c->port, on_resolved, c);
 	if (c->lookup == NULL) {
@@ -846,14 +846,14 @@ look_up_host(struct check *c)
 
 /* ---- a domain whose server DNS names (RFC 6186, RFC 8314) ---- */
 
-static bool look_up_service(struct check *c, enum smtp_tls tls);
+static bool look_up_service(struct check_run *c, enum smtp_tls tls);
 
 static void
 on_servers(
     void *arg, const struct server *servers, size_t count, enum smtp_fault fault, const char *words)
 {
 	const struct smtp_reply why = {.stage = SMTP_STAGE_DNS, .fault = fault, .text = words};
-	struct check *c = arg;
+	struct check_run *c = arg;
 	char *host = count == 0 ? NULL : strdup(servers[0].host);
 
 	c->lookup = NULL;
@@ -876,7 +876,7 @@ on_servers(
 }
 
 static bool
-look_up_service(struct check *c, enum smtp_tls tls)
+look_up_service(struct check_run *c, enum smtp_tls tls)
 {
 	char name[300];
 
@@ -890,7 +890,7 @@ look_up_service(struct check *c, enum smtp_tls tls)
 static void
 on_alias(void *arg, const struct dns_answer *answer)
 {
-	struct check *c = arg;
+	struct check_run *c = arg;
 
 	c->alias = NULL;
 	if (answer->count > 0 && strcasecmp(answer->records[0].text, c->host) != 0)
@@ -907,7 +907,7 @@ on_finding(void *arg, const char *name, const char *state, const char *text)
 static void
 on_domain_done(void *arg)
 {
-	struct check *c = arg;
+	struct check_run *c = arg;
 
 	c->domain = check_domain_free(c->domain);
 	go_on(c);
@@ -926,7 +926,7 @@ copy(const struct message *m, enum field f, bool *failed)
 }
 
 static bool
-copy_senders(struct check *c, const struct message *m)
+copy_senders(struct check_run *c, const struct message *m)
 {
 	const char *sender;
 	size_t at = 0, count = 0;
@@ -945,7 +945,7 @@ copy_senders(struct check *c, const struct message *m)
 }
 
 static bool
-copy_request(struct check *c, const struct message *m)
+copy_request(struct check_run *c, const struct message *m)
 {
 	const uint8_t *body;
 	bool failed = false;
@@ -969,7 +969,7 @@ copy_request(struct check *c, const struct message *m)
 }
 
 static void
-fail_at_once(struct check *c, const char *words)
+fail_at_once(struct check_run *c, const char *words)
 {
 	const struct smtp_reply why = {
 	    .stage = SMTP_STAGE_CONNECT, .fault = SMTP_FAULT_LOCAL, .text = words};
@@ -980,8 +980,8 @@ fail_at_once(struct check *c, const char *words)
 
 /* Fills in who is trusted, and begins to ask for the domain's records. NULL, or why the check cannot go on. */
 static const char *
-prepare(struct check *c, const struct account_table *accounts, const struct message *m, char *why,
-    size_t why_size)
+prepare(struct check_run *c, const struct account_table *accounts, const struct message *m,
+    char *why, size_t why_size)
 {
 	static const struct tls_rules anybody; /* the system's authorities */
 	const char *account = message_str(m, F_ACCOUNT), *seen[SEEN_MAX], *domain;
@@ -1016,12 +1016,12 @@ void
 check_start(struct check_list *list, struct send_env *env, const struct account_table *accounts,
     const struct message *m)
 {
-	struct check *c = calloc(1, sizeof(*c));
+	struct check_run *c = calloc(1, sizeof(*c));
 	const char *fault = NULL;
 	unsigned others = 0;
 	char why[160];
 
-	for (const struct check *o = LIST_FIRST(list); o != NULL; o = LIST_NEXT(o, link))
+	for (const struct check_run *o = LIST_FIRST(list); o != NULL; o = LIST_NEXT(o, link))
 		others++;
 	if (c == NULL)
 		return; /* queue's own limit of time answers */
@@ -1059,7 +1059,7 @@ check_start(struct check_list *list, struct send_env *env, const struct account_
 void
 check_cancel(struct check_list *list, uint64_t id)
 {
-	for (struct check *c = LIST_FIRST(list); c != NULL; c = LIST_NEXT(c, link))
+	for (struct check_run *c = LIST_FIRST(list); c != NULL; c = LIST_NEXT(c, link))
 		if (c->id == id) {
 			check_free(c);
 			return;

@@ -17,8 +17,8 @@
 #include "broker/send/account.h"
 #include "broker/send/env.h"
 
-struct check;
-LIST_HEAD(check_list, check);
+struct check_run;
+LIST_HEAD(check_list, check_run);
 
 /* CHECK_RUN. A check that cannot even begin is answered at once; `accounts` is needed for the call alone. */
 void check_start(struct check_list *list, struct send_env *env,

@@ -63,7 +63,7 @@ static const struct channel_ops ops = {
 static struct message *
 lend(uint64_t number)
 {
-	struct message *m = message_new(M_LEND);
+	struct message *m = message_new(M_LEASE);
 
 	message_put_str(m, F_ACCOUNT, "billing");
 	message_put_u64(m, F_WANTED, number);

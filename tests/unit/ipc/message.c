@@ -24,7 +24,7 @@ check(struct message *m, enum role_id from, enum role_id to, bool fd)
 static void
 test_fields_come_back(void **state)
 {
-	CLEANUP_MESSAGE struct message *m = message_new(M_LEND);
+	CLEANUP_MESSAGE struct message *m = message_new(M_LEASE);
 	CLEANUP_MESSAGE struct message *got = NULL;
 	int pair[2], fd;
 
@@ -36,7 +36,7 @@ test_fields_come_back(void **state)
 	assert_int_equal(message_write(pair[0], m, -1), 0);
 	assert_int_equal(message_read(pair[1], &got, &fd), 1);
 	assert_int_equal(fd, -1);
-	assert_int_equal(message_type(got), M_LEND);
+	assert_int_equal(message_type(got), M_LEASE);
 	assert_string_equal(message_str(got, F_ACCOUNT), "billing");
 	assert_int_equal(message_u64(got, F_WANTED, 9), 1);
 	assert_null(message_str(got, F_NAME));
@@ -49,7 +49,7 @@ test_fields_come_back(void **state)
 static void
 test_only_the_table(void **state)
 {
-	CLEANUP_MESSAGE struct message *m = message_new(M_LEND);
+	CLEANUP_MESSAGE struct message *m = message_new(M_LEASE);
 
 	message_put_str(m, F_ACCOUNT, "billing");
 	assert_int_equal(check(m, ROLE_QUEUE, ROLE_KEEPER, false), -EPROTO); /* WANTED is missing */
@@ -65,8 +65,8 @@ test_only_the_table(void **state)
 static void
 test_foreign_field_and_type(void **state)
 {
-	CLEANUP_MESSAGE struct message *m = message_new(M_LEND);
-	CLEANUP_MESSAGE struct message *n = message_new(M_LEND);
+	CLEANUP_MESSAGE struct message *m = message_new(M_LEASE);
+	CLEANUP_MESSAGE struct message *n = message_new(M_LEASE);
 
 	message_put_str(m, F_ACCOUNT, "billing");
 	message_put_u64(m, F_WANTED, 1);
@@ -79,7 +79,7 @@ test_foreign_field_and_type(void **state)
 static void
 test_cut_packets(void **state)
 {
-	CLEANUP_MESSAGE struct message *m = message_new(M_LEND);
+	CLEANUP_MESSAGE struct message *m = message_new(M_LEASE);
 	char packet[256];
 	int pair[2];
 	ssize_t size;

@@ -488,7 +488,7 @@ take_refresh(struct world *w, const char *want)
 void
 lend(struct world *w, const char *account, bool wanted)
 {
-	struct message *m = message_new(M_LEND);
+	struct message *m = message_new(M_LEASE);
 
 	message_put_str(m, F_ACCOUNT, account);
 	message_put_u64(m, F_WANTED, wanted);

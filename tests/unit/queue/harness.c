@@ -477,7 +477,7 @@ answer_keeper(struct harness *h)
 
 	if (message_read(h->keeper, &m, &fd) != 1)
 		return;
-	if (message_type(m) == M_LEND)
+	if (message_type(m) == M_LEASE)
 		h->lent += message_u64(m, F_WANTED, 0) != 0 ? 1 : (unsigned)-1;
 }
 

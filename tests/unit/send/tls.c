@@ -318,7 +318,7 @@ test_large_record(void **state)
 	    .patience = 10000,
 	    .ops = &ops,
 	    .arg = &seen};
-	struct connection *c;
+	struct smtp_connection *c;
 	pthread_t thread;
 
 	peer_begin(&t.server, "mail.example.com", TLS1_3_VERSION);
