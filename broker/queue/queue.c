@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "broker/queue/role.h"
-#include "broker/queue/inbound/usage.h"
+#include "broker/queue/inbound/inbound.h"
 
 enum {
 	SWEEP_SECONDS = 120,
@@ -89,6 +89,7 @@ take_settings(struct queue *q)
 		return;
 	}
 	notify_configure(q->notify, q->settings);
+	inbound_configure(q->inbound, q->settings);
 	(void)settings_free(old);
 	for (size_t i = 0; i < q->settings->lapses.count; i++)
 		notify_happened(q->notify, NOTIFY_LAPSE, "out-of-force", 0,
@@ -108,11 +109,7 @@ take_settings(struct queue *q)
 			schedule_account_retry(
 			    &q->accounts.list[i]->schedule, clock_now(&q->clock));
 	}
-	if (first && q->drop != NULL)
-		drop_scan(q->drop);
 	set_sweep(q);
-	connections_reconfigure(q->connections);
-	handover_prepare(q);
 	dispatch_run(q);
 }
 
@@ -185,7 +182,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		users_answer(q->users, m);
 		break;
 	case M_ALIASES_RESULT:
-		newaliases_result(q, m);
+		inbound_aliases_result(q->inbound, m);
 		break;
 	case M_RELOAD_RESULT:
 		control_reload_result(q->control, m);
@@ -214,7 +211,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		break;
 	case M_TLS_BEGUN:
 	case M_TLS_FAILED:
-		handover_answer(q, m, TAKE_FD(fd));
+		inbound_tls_answer(q->inbound, m, TAKE_FD(fd));
 		break;
 	default:
 		log_warning(
@@ -231,21 +228,10 @@ on_listen(struct role *r, const char *name, const char *service, int fd)
 	struct queue *q = role_state(r);
 	int e;
 
-	if (strcmp(name, "submit") == 0) {
-		e = connections_listen(q->connections, fd, service, NULL);
-	} else if (strcmp(name, "listener") == 0) {
-		e = connections_listen(q->connections, fd, NULL, service);
-	} else if (strcmp(name, "sock-diag") == 0) {
-		if (q->diag >= 0)
-			(void)close(q->diag);
-		q->diag = fd;
-		e = 0;
-	} else if (strcmp(name, "control") == 0) {
-		e = control_listen(q->control, fd);
-	} else {
+	e = strcmp(name, "control") == 0 ? control_listen(q->control, fd)
+					 : inbound_listen(q->inbound, name, service, fd);
+	if (e == -ENOENT)
 		(void)close(fd);
-		e = -EINVAL;
-	}
 	if (e < 0)
 		log_line(LOG_LEVEL_ERROR, "A socket cannot be served.",
 		    LOG_PAIRS({LOG_FILE, name}, {LOG_SERVICE, service}, {LOG_ERROR, strerror(-e)}));
@@ -259,7 +245,7 @@ on_peer(struct role *r, enum role_id peer, bool up)
 	if (peer == ROLE_SEND)
 		control_send_peer(q->control, up);
 	if (peer == ROLE_TLS)
-		handover_peer(q, up);
+		inbound_tls_peer(q->inbound, up);
 	else
 		dispatch_peer(q, peer, up);
 	if (peer == ROLE_POST)
@@ -463,7 +449,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 	if (q->dispatch.outstanding > 0)
 		return;
-	if (connections_count(q->connections) == 0 && spool_checkpoint(q->spool, true))
+	if (inbound_connections(q->inbound) == 0 && spool_checkpoint(q->spool, true))
 		(void)malloc_trim(0);
 	if (spool_may_shrink(q->spool))
 		scan_begin(q->scans, &q->shrinking, shrink, q);
@@ -537,6 +523,85 @@ on_use_post(void *arg, int by)
 
 static const struct notify_ops notify_ops = {on_own_mail, on_use_post};
 
+/* ---- what inbound needs of the other parts ---- */
+
+static void *
+promise(void *arg, struct queue_account *a, struct spool_message *m)
+{
+	return dispatch_promise(arg, a, m);
+}
+
+static void
+keep_promise(void *arg, void *promised, bool stored)
+{
+	if (stored)
+		dispatch_begin(arg, promised);
+	else
+		dispatch_forget(arg, promised);
+}
+
+static enum spool_state
+refused_state(void *arg, const struct spool_message *m, const struct spool_recipient *r)
+{
+	return outcome_refused_state(arg, m, r);
+}
+
+static bool
+is_report_wanted(void *arg, const struct spool_message *m, const struct spool_recipient *r)
+{
+	return report_wanted(arg, m, r, REPORT_FAILED);
+}
+
+static struct spool_message *
+make_report(void *arg, const struct queue_account *a, const struct spool_message *m,
+    const size_t *which, size_t count)
+{
+	return report_make(arg, a, m, REPORT_FAILED, which, count);
+}
+
+static void
+on_happened(void *arg, enum inbound_happening what, const char *kind, uint64_t id, const char *text,
+    const char *next)
+{
+	const struct queue *q = arg;
+
+	notify_happened(q->notify, what == INBOUND_REFUSED ? NOTIFY_REFUSED : NOTIFY_ASIDE, kind,
+	    id, text, next);
+}
+
+static void *
+list(void *arg, const struct mail_owner *owner, struct buf *out,
+    void (*done)(void *done_arg, bool good), void *done_arg)
+{
+	return listing_new(arg, owner, out, done, done_arg);
+}
+
+static void
+free_list(void *arg, void *listing)
+{
+	(void)listing_free(listing);
+}
+
+static void
+flush_queue(void *arg, const struct mail_owner *owner, uint32_t by)
+{
+	action_flush(arg, owner, by);
+}
+
+static const struct inbound_ops inbound_ops = {
+    .promise = promise,
+    .keep_promise = keep_promise,
+    .wait = on_own_mail,
+    .refused_state = refused_state,
+    .is_report_wanted = is_report_wanted,
+    .make_report = make_report,
+    .original_max = REPORT_ORIGINAL_MAX,
+    .happened = on_happened,
+    .list = list,
+    .free_list = free_list,
+    .flush = flush_queue,
+};
+
 static int
 on_start(struct role *r)
 {
@@ -570,19 +635,25 @@ on_start(struct role *r)
 		e = start_timers(q);
 	if (e < 0)
 		return e;
-	q->diag = -1;
 	q->users = users_new(role_main_channel(q->role));
-	q->usages = usages_new();
 	q->log = log_limit_new(q->base);
-	q->handover = handover_new(q);
-	q->connections = connections_new(q);
 	q->control = control_new(q);
-	if (drop >= 0)
-		q->drop = drop_new(q, drop);
-	return q->users == NULL || q->usages == NULL || q->log == NULL || q->handover == NULL ||
-		       q->connections == NULL || q->control == NULL
-		   ? -ENOMEM
-		   : 0;
+	if (q->users == NULL || q->log == NULL || q->control == NULL)
+		return -ENOMEM;
+	q->inbound = inbound_new(&(struct inbound_deps){.role = r,
+				     .base = q->base,
+				     .spool = q->spool,
+				     .commit = q->commit,
+				     .space = q->space,
+				     .clock = &q->clock,
+				     .users = q->users,
+				     .log = q->log,
+				     .accounts = &q->accounts,
+				     .services = &q->services,
+				     .ops = &inbound_ops,
+				     .ops_arg = q},
+	    drop);
+	return q->inbound == NULL ? -ENOMEM : 0;
 }
 
 void
@@ -601,9 +672,9 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 	struct queue *q = arg;
 
 	(void)commit_flush(q->commit);
-	if ((q->dispatch.outstanding > 0 || connections_count(q->connections) > 0) &&
+	if ((q->dispatch.outstanding > 0 || inbound_connections(q->inbound) > 0) &&
 	    clock_ms() < q->stop_at) {
-		connections_stop(q->connections);
+		inbound_stop(q->inbound);
 		(void)event_add(q->stop, &again);
 		return;
 	}
@@ -624,7 +695,7 @@ on_shutdown(struct role *r)
 	q->stopping = true;
 	notify_stop(q->notify);
 	q->stop_at = clock_ms() + STOP_MS;
-	connections_stop(q->connections);
+	inbound_stop(q->inbound);
 	q->stop = evtimer_new(q->base, on_stop, q);
 	if (q->stop == NULL || event_add(q->stop, &now) < 0)
 		role_exit(r, EX_OK);

@@ -3,24 +3,7 @@
  * queue.h: the role as its parts see it. Private to this folder.
  *
  *   queue.c       the role: start, configuration, peers, end
- *   connection.c  the submit sockets and the listeners
- *   handover.c    connections go to the role that ends TLS, and come back
- *   authentication.c  AUTH on a listener
- *   login.c       what a client says in AUTH
- *   password.c    the passwords of services
- *   drop.c        the drop directory
- *   drop-file.c   ... the format of its files
- *   returned.c    ... and what of it is refused
- *   submission.c  one SMTP session, whatever carries it
- *   submission-content.c  ... its content: policy, completion
- *   submission-ask.c  ... and what the shim asks besides mail
- *   envelope.c    the recipients of a message being handed in, each once
- *   local.c       local recipients: aliases, and newaliases
- *   usage.c       what one caller may take of all this at once
- *   space.c       ... and how much the disk and the quotas leave
- *   body.c        where a message lies while it is handed in
- *   store.c       its way to the disk
- *   clock.c       wall time
+ *   inbound/      how mail gets in
  *   scan.c        work that looks at every message, in steps
  *   commit.c      group commit: what one turn of the loop brought is one transaction
  *   dispatch.c    lanes, jobs to send
@@ -52,6 +35,8 @@
 #include "broker/queue/accounts/mail-owner.h"
 #include "broker/queue/accounts/service.h"
 #include "broker/queue/common/local.h"
+#include "broker/queue/inbound/inbound.h"
+#include "broker/queue/inbound/usage.h"
 #include "broker/queue/notify/notify.h"
 #include "broker/queue/common/rate-limit.h"
 #include "broker/queue/common/clock.h"
@@ -74,15 +59,8 @@ enum {
 };
 
 struct queue;
-struct submission;
-struct connections;
-struct drop;
-struct handover;
 struct control;
-struct store;
-struct newaliases_question;
 struct usage;
-struct usages;
 
 /* Messages of one account and service that wait: when the first is due. */
 struct lane {
@@ -206,104 +184,6 @@ struct spool_message *report_make(struct queue *q, const struct queue_account *a
 bool report_wanted(const struct queue *q, const struct spool_message *m,
     const struct spool_recipient *r, enum report_kind kind);
 
-/* ---- newaliases ---- */
-
-/* What main says of the aliases file: lines about it, and whether it was refused. */
-typedef void newaliases_answer(void *arg, bool refused, const char *lines);
-/* Has main read the file anew; `answer` is called later, unless newaliases_forget comes first. 0 or negative
- * errno. */
-int newaliases_read(struct queue *q, newaliases_answer *answer, void *arg);
-void newaliases_forget(struct queue *q, void *arg);
-void newaliases_result(struct queue *q, const struct message *m);
-
-/* ---- entrances ---- */
-
-/* Who is at the other end. */
-struct caller {
-	bool unknown; /* nobody vouches for the uid, which is CALLER_UID_OVERFLOW then */
-	uint32_t uid;
-	uint32_t *groups; /* owned by whoever made it */
-	size_t group_count;
-	bool
-	    groups_by_name; /* `groups` is unknown: those of the user database count (drop files) */
-	const char *socket; /* service whose socket it is; NULL: the common one */
-	/* Came over TCP through this listener; NULL: by a Unix socket or as a file. The rest is for
-	 * such alone. */
-	const char *listener;
-	enum settings_tls tls;
-	bool auth_required, remote;
-	bool bare_line_ends; /* are taken from it */
-	bool tls_active;     /* TLS was there before SMTP began */
-	char origin[56];     /* "127.0.0.1:40112" */
-};
-
-/* For the log: its uid, NULL where nobody vouches for one. */
-const char *submission_uid_text(const struct caller *c, char text[16]);
-/* enum caller_right of this caller. */
-unsigned queue_caller_rights(const struct queue *q, const struct caller *c);
-
-/* Those that the caller may see and act on: CALLER_MAY_SEE_ALL or CALLER_MAY_SEE_OWN. */
-struct mail_owner queue_owner(const struct caller *c, unsigned rights);
-struct submission_ops {
-	/* A decision that was awaited is made: there may be output, and input is taken again. */
-	void (*proceed)(void *arg);
-	/* STARTTLS was answered: when the output is written TLS begins. May be NULL where the
-	 * caller has none. */
-	void (*starttls)(void *arg);
-	/* Has the caller gone without waiting for an answer? Its message is not stored then: it was
-	 * told nothing, and may have handed it in elsewhere. May be NULL. */
-	bool (*has_hung_up)(void *arg);
-};
-
-/* `caller` and `ops` are borrowed while it lives. */
-struct submission *submission_new(
-    struct queue *q, const struct caller *caller, const struct submission_ops *ops, void *arg);
-struct submission *submission_free(struct submission *s);
-struct smtp_server *submission_engine(struct submission *s);
-/* Outcome of the last transaction: its reply's code (250 stored, 4xx, 5xx), 0 before any. `words`
- * may be NULL. */
-int submission_result(const struct submission *s, const char **words);
-/* Messages stored. */
-unsigned submission_stored(const struct submission *s);
-
-struct connections *connections_new(struct queue *q);
-/* Takes the listening socket: of a service's own, of a listener, or (both NULL) the common one. */
-int connections_listen(struct connections *c, int fd, const char *service, const char *listener);
-/* Closes what the configuration in force does not name any more. */
-void connections_reconfigure(struct connections *c);
-/* Takes nothing more; those in the midst of a message may finish. */
-void connections_stop(struct connections *c);
-size_t connections_count(const struct connections *c);
-/* Where callers turned out to count as one and to have too many, those that have been silent
- * longest go. */
-void connections_trim(struct connections *c);
-
-/* handover.c: a connection goes to the role that ends TLS, and comes back as a socket without it. */
-
-/* `fd` -1: there is no TLS, and the connection is gone; `tls` is its protocol and cipher. */
-typedef void handover_done(void *arg, int fd, const char *tls);
-
-struct handover *handover_new(struct queue *q);
-/* Takes the connection; `done` is called later, never from within this call. 0 with *ret_id;
- * negative errno. */
-int handover_begin(struct queue *q, int fd, const char *listener, handover_done *done, void *arg,
-    uint64_t *ret_id);
-/* `done` of this one will not be called. */
-void handover_forget(struct queue *q, uint64_t id);
-/* A socket that came back is closed: without any the role may end. */
-void handover_release(struct queue *q);
-/* A configuration with TLS has the role started, so that a certificate that is no good is logged
- * now and not at the first caller. */
-void handover_prepare(struct queue *q);
-void handover_peer(struct queue *q, bool up);
-void handover_answer(struct queue *q, const struct message *m, int fd);
-
-struct drop *drop_new(struct queue *q, int dir);
-/* Looks for files now. */
-void drop_scan(struct drop *d);
-/* How many files lie there that hold no message. */
-size_t drop_aside(const struct drop *d);
-
 struct control *control_new(struct queue *q);
 int control_listen(struct control *c, int fd);
 void control_reload_result(struct control *c, const struct message *m);
@@ -335,9 +215,6 @@ struct message *explain_decision(struct queue *q, const struct service *v, uint3
 /* ---- checks ---- */
 
 struct check;
-
-/* Checks of one account, or by one caller, in so many milliseconds; administrators are not counted. */
-enum { CHECK_RATE = 5, CHECK_PERIOD = 600 * 1000 };
 
 struct check_ask {
 	struct queue_account
@@ -400,18 +277,11 @@ struct queue {
 	struct sweep sweeping;
 	struct dispatch dispatch;
 	struct users *users;
-	struct handover *handover;
-	int diag; /* netlink socket for peer-uid.h, or -1 */
-	struct newaliases_question *questions;
-	uint64_t question_id;
-	struct usages *usages;
 	struct log_limit *log; /* lines that callers cause */
-	struct connections *connections;
-	struct drop *drop;
+	struct inbound *inbound;
 	struct space *space;
 	struct scan octets, shrinking; /* counting what services have; giving space back */
 	bool shrinking_failed;         /* the last time, which was logged */
-	struct rate_limit returned;    /* mail returned for callers that no service is for */
 	struct control *control;
 	struct check *checks;
 	uint64_t last_check;
@@ -422,8 +292,5 @@ struct queue {
 	bool stopping;
 	uint64_t stop_at; /* of clock_ms; when stopping: not later */
 };
-
-/* A user's own address at the mail domain. NULL: no memory. */
-char *queue_user_address(const struct queue *q, const struct user *u);
 
 #endif

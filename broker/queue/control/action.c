@@ -192,7 +192,7 @@ act_on_refused(struct queue *q, enum action action, struct acted *x)
 	case ACTION_RELEASE:
 		return spool_message_state(&x->message) != SPOOL_FAILED
 			   ? 0
-			   : returned_again(q, &x->message, &x->report);
+			   : returned_again(q->inbound, &x->message, &x->report);
 	default:
 		return 0;
 	}

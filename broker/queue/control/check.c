@@ -57,7 +57,7 @@ check_end(struct check *c)
 		}
 	if (--q->dispatch.transports[ROLE_SEND].outstanding == 0)
 		q->dispatch.transports[ROLE_SEND].idle_since = clock_now(&q->clock);
-	usage_drop(q, c->usage);
+	usage_drop(c->usage);
 	if (c->account != NULL)
 		c->account->idle_since = clock_now(&q->clock);
 	(void)message_free(c->request);

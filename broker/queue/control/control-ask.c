@@ -275,7 +275,8 @@ send_password(struct client *c, const char *service)
 	struct message *m = message_new(M_SERVICE_SECRET);
 	CLEANUP_SECRET struct secret *password = NULL;
 	int64_t before = 0;
-	int r = password_make(c->control->q, service, &password, &before);
+	int r = password_make(c->control->q->commit, c->control->q->spool, service,
+	    clock_now(&c->control->q->clock), &password, &before);
 
 	if (r < 0) {
 		(void)message_free(m);
@@ -315,7 +316,7 @@ act_on_password(struct client *c, const struct message *m)
 		send_password(c, service);
 		return;
 	}
-	r = password_revoke(q, service);
+	r = password_revoke(q->commit, q->spool, service);
 	if (r == -ENOENT)
 		control_fail(c, "This service has no password.", EX_NOUSER);
 	else if (r < 0)
@@ -355,7 +356,7 @@ begin_check(struct client *c, struct check_ask *ask)
 	const char *why = NULL;
 
 	if (!control_is_admin(c)) {
-		ask->usage = usage_take(q, &caller);
+		ask->usage = usage_take(q->inbound, &caller);
 		if (ask->usage == NULL)
 			why = out_of_memory;
 	}
@@ -366,7 +367,7 @@ begin_check(struct client *c, struct check_ask *ask)
 		why = out_of_memory;
 	if (why == NULL)
 		return;
-	usage_drop(q, ask->usage);
+	usage_drop(ask->usage);
 	control_fail(c, why, EX_TEMPFAIL);
 }
 

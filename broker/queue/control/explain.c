@@ -12,7 +12,7 @@
 #include "base/address.h"
 #include "broker/queue/inbound/envelope.h"
 #include "broker/queue/inbound/password.h"
-#include "broker/queue/inbound/store.h"
+#include "broker/queue/queue.h"
 
 /* LISTED_MAX: octets of all lists of a service, so that they fit into one message. */
 enum {
@@ -69,7 +69,7 @@ explain_service(struct queue *q, const struct service *v)
 	const struct policy_service *p = &v->policy;
 	struct message *m = message_new(M_ROW_SERVICE);
 	CLEANUP_BUF struct buf text = BUF_INIT(4096);
-	int64_t made = p->password ? password_time(q, v->name) : 0;
+	int64_t made = p->password ? password_time(q->spool, v->name) : 0;
 	size_t room = LISTED_MAX;
 
 	for (size_t i = 0; i < v->account_count; i++)
@@ -181,7 +181,7 @@ take_recipient(struct queue *q, const struct service *v, const char *recipient, 
 
 	*ret = (struct envelope_refusal){0};
 	if (recipient != NULL)
-		envelope_add(q, to, &v->policy, recipient, &none, ret);
+		envelope_add(q->settings, to, &v->policy, recipient, &none, ret);
 }
 
 static void

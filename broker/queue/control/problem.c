@@ -42,7 +42,7 @@ static struct message *
 row_of_drop(struct queue *q)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
-	size_t aside = q->drop == NULL ? 0 : drop_aside(q->drop);
+	size_t aside = inbound_aside(q->inbound);
 
 	if (aside == 0)
 		return NULL;

@@ -17,7 +17,7 @@ enum {
 };
 
 struct authentication {
-	struct queue *q;
+	struct inbound *in;
 	const struct caller *caller;
 	struct usage *usage;
 	const struct submission_ops *ops;
@@ -47,18 +47,18 @@ static void
 log_failure(struct authentication *a)
 {
 	/* what is no service's name may be a password in the wrong place */
-	const struct service *v = services_find_login(&a->q->services, a->login.name);
+	const struct service *v = services_find_login(a->in->services, a->login.name);
 	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
 	(void)snprintf(uid, sizeof(uid), "%" PRIu32, a->caller->uid);
 	usage_name(a->usage, who);
-	log_limited(a->q->log, who, LOG_LEVEL_NOTICE, "A login is refused.",
+	log_limited(a->in->log, who, LOG_LEVEL_NOTICE, "A login is refused.",
 	    LOG_PAIRS({LOG_SERVICE, v == NULL ? NULL : v->name},
 		{LOG_UID, a->caller->unknown ? NULL : uid}, {LOG_ENDPOINT, a->caller->origin},
 		{LOG_OUTCOME,
 		    v == NULL ? "no service with a password has this name" : "wrong password"}));
 	if (usage_login_failed(a->usage))
-		log_limited(a->q->log, who, LOG_LEVEL_WARNING,
+		log_limited(a->in->log, who, LOG_LEVEL_WARNING,
 		    "Logins of this caller fail too often: it has to wait.",
 		    LOG_PAIRS({LOG_UID, a->caller->unknown ? NULL : uid},
 			{LOG_ENDPOINT, a->caller->origin}));
@@ -70,7 +70,7 @@ fail(struct authentication *a)
 	static const struct timeval delay = {DELAY_SECONDS, 0};
 
 	log_failure(a);
-	a->delay = evtimer_new(a->q->base, on_delayed, a);
+	a->delay = evtimer_new(a->in->base, on_delayed, a);
 	if (a->delay != NULL && event_add(a->delay, &delay) == 0)
 		return SMTP_LATER;
 	authentication_cancel(a);
@@ -81,13 +81,13 @@ fail(struct authentication *a)
 static enum smtp_decision
 decide(struct authentication *a)
 {
-	const struct service *v = services_find_login(&a->q->services, a->login.name);
+	const struct service *v = services_find_login(a->in->services, a->login.name);
 
 	/* looked up and compared also where there is no such service */
-	if (!password_is(a->q, a->login.name, a->login.password) || v == NULL)
+	if (!password_is(a->in->spool, a->login.name, a->login.password) || v == NULL)
 		return fail(a);
 	authentication_forget(a);
-	if (password_mark(a->q, v->name, a->mark))
+	if (password_mark(a->in->spool, v->name, a->mark))
 		a->name = strdup(v->name);
 	if (a->name != NULL)
 		return SMTP_ACCEPT;
@@ -146,21 +146,21 @@ authentication_service(const struct authentication *a)
 {
 	uint8_t mark[SHA256_LEN];
 
-	if (a->name == NULL || !password_mark(a->q, a->name, mark) ||
+	if (a->name == NULL || !password_mark(a->in->spool, a->name, mark) ||
 	    memcmp(mark, a->mark, sizeof(mark)) != 0)
 		return NULL;
-	return services_find_login(&a->q->services, a->name);
+	return services_find_login(a->in->services, a->name);
 }
 
 struct authentication *
-authentication_new(struct queue *q, const struct caller *caller, struct usage *usage,
+authentication_new(struct inbound *in, const struct caller *caller, struct usage *usage,
     const struct submission_ops *ops, void *arg)
 {
 	struct authentication *a = calloc(1, sizeof(*a));
 
 	if (a != NULL)
 		*a = (struct authentication){
-		    .q = q, .caller = caller, .usage = usage, .ops = ops, .arg = arg};
+		    .in = in, .caller = caller, .usage = usage, .ops = ops, .arg = arg};
 	return a;
 }
 

@@ -10,14 +10,14 @@
 #ifndef FRANK_BROKER_QUEUE_INBOUND_AUTHENTICATION_H
 #define FRANK_BROKER_QUEUE_INBOUND_AUTHENTICATION_H
 
-#include "base/smtp/server.h"
-#include "broker/queue/queue.h"
+#include "broker/queue/inbound/submission.h"
 
 struct authentication;
+struct usage;
 
 /* `proceed` is called when an answer that was held back is given. `caller`, `usage` and `ops` are borrowed.
  * NULL: no memory. */
-struct authentication *authentication_new(struct queue *q, const struct caller *caller,
+struct authentication *authentication_new(struct inbound *in, const struct caller *caller,
     struct usage *usage, const struct submission_ops *ops, void *arg);
 struct authentication *authentication_free(struct authentication *a);
 

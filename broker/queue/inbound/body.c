@@ -35,7 +35,7 @@ body_write(struct body *b, const char *bytes, size_t len)
 	if (b->fd < 0 && b->small.len + len <= SPOOL_INLINE_MAX)
 		return buf_append(&b->small, bytes, len);
 	if (b->fd < 0) {
-		b->fd = spool_body_create(b->q->spool, b->id);
+		b->fd = spool_body_create(b->spool, b->id);
 		if (b->fd < 0)
 			return b->fd;
 		r = write_all(b->fd, buf_str(&b->small), b->small.len);
@@ -45,9 +45,10 @@ body_write(struct body *b, const char *bytes, size_t len)
 }
 
 void
-body_init(struct body *b, struct queue *q)
+body_init(struct body *b, struct spool *spool, const struct clock *clock)
 {
-	*b = (struct body){.q = q, .id = spool_new_id(q->spool, clock_now_us(&q->clock)), .fd = -1};
+	*b =
+	    (struct body){.spool = spool, .id = spool_new_id(spool, clock_now_us(clock)), .fd = -1};
 	buf_init(&b->small, SPOOL_INLINE_MAX);
 }
 
@@ -58,7 +59,7 @@ body_clear(struct body *b, bool keep)
 	if (b->fd >= 0) {
 		(void)close(b->fd);
 		if (!keep)
-			spool_body_remove(b->q->spool, b->id);
+			spool_body_remove(b->spool, b->id);
 	}
 	b->fd = -1;
 }

@@ -6,11 +6,12 @@
 #ifndef FRANK_BROKER_QUEUE_INBOUND_BODY_H
 #define FRANK_BROKER_QUEUE_INBOUND_BODY_H
 
-#include "broker/queue/queue.h"
+#include "broker/queue/common/clock.h"
+#include "broker/queue/spool/spool.h"
 #include "broker/message/recode.h"
 
 struct body {
-	struct queue *q;
+	struct spool *spool;
 	uint64_t id; /* of the message */
 	struct buf small;
 	int fd; /* -1 while it is small */
@@ -18,7 +19,7 @@ struct body {
 };
 
 /* Empty, with a new id. */
-void body_init(struct body *b, struct queue *q);
+void body_init(struct body *b, struct spool *spool, const struct clock *clock);
 /* Appends. 0 or negative errno. */
 int body_write(struct body *b, const char *bytes, size_t len);
 /* Its first octets, as many as `ret` may hold at most. 0 or negative errno. */

@@ -18,7 +18,10 @@
  * So those who say nothing, or write slowly, keep nobody out. A part of the places is for root and
  * administrators alone, who lose none to others.
  */
-#include "broker/queue/queue.h"
+#include "broker/queue/inbound/connection.h"
+#include "broker/queue/inbound/entrance.h"
+#include "broker/queue/inbound/handover.h"
+#include "broker/queue/inbound/submission.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -82,7 +85,7 @@ struct connection {
 };
 
 struct connections {
-	struct queue *q;
+	struct inbound *in;
 	struct listener *listeners;
 	struct connection *first, **last;
 	size_t count, max;
@@ -140,14 +143,14 @@ connection_free(struct connection *c)
 	(void)submission_free(c->session);
 	if (c->counted)
 		usage_disconnect(c->usage);
-	usage_drop(c->all->q, c->usage);
+	usage_drop(c->usage);
 	forget_events(c);
 	if (c->handover != 0)
-		handover_forget(c->all->q, c->handover);
+		handover_forget(c->all->in, c->handover);
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	if (c->in_tls)
-		handover_release(c->all->q);
+		handover_release(c->all->in);
 	free(c->caller.groups);
 	free(c->service);
 	free(c->listener);
@@ -201,7 +204,7 @@ is_loopback(const struct sockaddr_storage *a)
 
 /* 0 also where nobody can be named: that is what AUTH is for. */
 static int
-tcp_peer_of(const struct queue *q, int fd, const struct settings_listener *n, struct caller *ret)
+tcp_peer_of(const struct inbound *in, int fd, const struct settings_listener *n, struct caller *ret)
 {
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
@@ -218,7 +221,7 @@ tcp_peer_of(const struct queue *q, int fd, const struct settings_listener *n, st
 	ret->uid = CALLER_UID_OVERFLOW;
 	ret->unknown = true;
 	ret->groups_by_name = true;
-	if (q->diag >= 0 && is_loopback(&peer) && peer_uid_ask(q->diag, fd, &uid) == 0) {
+	if (in->diag >= 0 && is_loopback(&peer) && peer_uid_ask(in->diag, fd, &uid) == 0) {
 		ret->uid = uid;
 		ret->unknown = false;
 	}
@@ -330,7 +333,7 @@ on_handed_over(void *arg, int fd, const char *tls)
 		smtp_server_tls_started(submission_engine(c->session));
 	} else {
 		c->caller.tls_active = true;
-		c->session = submission_new(c->all->q, &c->caller, &session_ops, c);
+		c->session = submission_new(c->all->in, &c->caller, &session_ops, c);
 	}
 	if (c->session == NULL)
 		(void)connection_free(c);
@@ -346,10 +349,10 @@ hand_over(struct connection *c)
 
 	c->begin_tls = false;
 	forget_events(c);
-	c->late = evtimer_new(c->all->q->base, on_late, c);
+	c->late = evtimer_new(c->all->in->base, on_late, c);
 	return c->late != NULL && event_add(c->late, &patience) == 0 &&
 	       handover_begin(
-		   c->all->q, TAKE_FD(c->fd), c->listener, on_handed_over, c, &c->handover) == 0;
+		   c->all->in, TAKE_FD(c->fd), c->listener, on_handed_over, c, &c->handover) == 0;
 }
 
 static void
@@ -397,7 +400,7 @@ arm(struct connection *c)
 	}
 	if (*ev == NULL)
 		*ev =
-		    event_new(c->all->q->base, c->fd, unwritten ? EV_WRITE : EV_READ, on_event, c);
+		    event_new(c->all->in->base, c->fd, unwritten ? EV_WRITE : EV_READ, on_event, c);
 	return *ev != NULL && event_add(*ev, &idle) == 0;
 }
 
@@ -418,7 +421,7 @@ wait_to_greet(struct connection *c)
 {
 	static const struct timeval moment = {0, GREETING_US};
 
-	c->readable = event_new(c->all->q->base, c->fd, EV_READ, on_greeting_time, c);
+	c->readable = event_new(c->all->in->base, c->fd, EV_READ, on_greeting_time, c);
 	return c->readable != NULL && event_add(c->readable, &moment) == 0;
 }
 
@@ -577,13 +580,13 @@ admit(struct connections *all, struct connection *c)
 {
 	struct connection *idle;
 
-	c->usage = usage_take(all->q, &c->caller);
+	c->usage = usage_take(all->in, &c->caller);
 	if (c->usage == NULL)
 		return false;
-	c->counted = usage_connect(all->q, c->usage);
+	c->counted = usage_connect(all->in, c->usage);
 	if (!c->counted && (idle = find_silent(all, c->usage, false)) != NULL) {
 		dismiss(idle, CONGESTED, "You have too many connections, and this one was silent");
-		c->counted = usage_connect(all->q, c->usage);
+		c->counted = usage_connect(all->in, c->usage);
 	}
 	return c->counted && (!is_full(all, c->usage) || make_room(all, c->usage));
 }
@@ -593,7 +596,7 @@ static struct connection *
 find_crowded(const struct connections *all, bool any)
 {
 	for (struct connection *c = all->first; c != NULL; c = c->next)
-		if (usage_is_crowded(all->q, c->usage) && (is_idle(c) || (any && is_removable(c))))
+		if (usage_is_crowded(all->in, c->usage) && (is_idle(c) || (any && is_removable(c))))
 			return c;
 	return NULL;
 }
@@ -615,10 +618,10 @@ tell_full(struct connections *all, const struct connection *c)
 	if (c->usage == NULL)
 		return;
 	usage_name(c->usage, who);
-	log_limited(all->q->log, who, LOG_LEVEL_WARNING,
+	log_limited(all->in->log, who, LOG_LEVEL_WARNING,
 	    "Connections are turned away: a caller has too many, or all places are taken.",
 	    LOG_PAIRS(
-		{LOG_UID, submission_uid_text(&c->caller, uid)}, {LOG_SERVICE, c->caller.socket}));
+		{LOG_UID, entrance_uid_text(&c->caller, uid)}, {LOG_SERVICE, c->caller.socket}));
 }
 
 /* Who it is, and through which entrance it came. */
@@ -632,11 +635,11 @@ identify(const struct listener *l, struct connection *c)
 	if (l->name == NULL)
 		return l->service != NULL && c->service == NULL ? -ENOMEM
 								: peer_of(c->fd, &c->caller);
-	n = settings_find_listener(l->all->q->settings, l->name);
+	n = settings_find_listener(l->all->in->settings, l->name);
 	c->caller.listener = c->listener = strdup(l->name);
 	if (n == NULL || c->listener == NULL)
 		return -ENOENT;
-	return tcp_peer_of(l->all->q, c->fd, n, &c->caller);
+	return tcp_peer_of(l->all->in, c->fd, n, &c->caller);
 }
 
 static void
@@ -670,7 +673,7 @@ serve(struct listener *l, int fd)
 			(void)connection_free(c);
 		return;
 	}
-	c->session = submission_new(all->q, &c->caller, &session_ops, c);
+	c->session = submission_new(all->in, &c->caller, &session_ops, c);
 	if (c->session == NULL)
 		(void)connection_free(c);
 	else
@@ -713,17 +716,17 @@ listener_free(struct listener *l)
 static bool
 is_configured(const struct listener *l)
 {
-	const struct queue *q = l->all->q;
+	const struct inbound *in = l->all->in;
 	const struct settings_listener *n;
 
 	if (l->service != NULL)
-		for (size_t i = 0; i < q->services.count; i++)
-			if (q->services.policies[i]->socket != NULL &&
-			    strcmp(q->services.policies[i]->socket, l->service) == 0)
+		for (size_t i = 0; i < in->services->count; i++)
+			if (in->services->policies[i]->socket != NULL &&
+			    strcmp(in->services->policies[i]->socket, l->service) == 0)
 				return true;
 	if (l->name == NULL)
 		return l->service == NULL;
-	n = settings_find_listener(q->settings, l->name);
+	n = settings_find_listener(in->settings, l->name);
 	for (size_t i = 0; n != NULL && i < n->addresses.count; i++)
 		if (strcmp(n->addresses.items[i], l->address) == 0)
 			return true;
@@ -766,7 +769,7 @@ connections_listen(struct connections *all, int fd, const char *service, const c
 			address_text(&address, l->address, sizeof(l->address));
 	}
 	(void)evutil_make_socket_nonblocking(fd);
-	l->readable = event_new(all->q->base, fd, EV_READ | EV_PERSIST, on_accept, l);
+	l->readable = event_new(all->in->base, fd, EV_READ | EV_PERSIST, on_accept, l);
 	if (l->readable == NULL || (service != NULL && l->service == NULL) ||
 	    (listener != NULL && l->name == NULL) || event_add(l->readable, NULL) < 0) {
 		(void)listener_free(l);
@@ -778,14 +781,14 @@ connections_listen(struct connections *all, int fd, const char *service, const c
 }
 
 struct connections *
-connections_new(struct queue *q)
+connections_new(struct inbound *in)
 {
 	struct connections *all = calloc(1, sizeof(*all));
 	struct rlimit limit;
 
 	if (all == NULL)
 		return NULL;
-	all->q = q;
+	all->in = in;
 	all->last = &all->first;
 	all->max = CONNECTIONS_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 2 * CONNECTIONS_MAX)

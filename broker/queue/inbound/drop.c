@@ -30,7 +30,8 @@
  * whoever may write there does so without us.
  */
 #include "broker/queue/inbound/drop-file.h"
-#include "broker/queue/queue.h"
+#include "broker/queue/inbound/drop.h"
+#include "broker/queue/inbound/submission.h"
 #include "broker/queue/inbound/returned.h"
 
 #include <dirent.h>
@@ -77,7 +78,7 @@ struct share {
 };
 
 struct drop {
-	struct queue *q;
+	struct inbound *in;
 	struct event *timer;
 	struct event *scan_step, *file_step;
 	int dir;
@@ -108,9 +109,9 @@ tell(struct drop *d, enum log_level level, const char *sentence, const char *nam
 {
 	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
-	mail_owner_name(d->q->users, d->caller.uid, NULL, who);
+	mail_owner_name(d->in->users, d->caller.uid, NULL, who);
 	(void)snprintf(uid, sizeof(uid), "%u", d->caller.uid);
-	log_limited(d->q->log, who, level, sentence,
+	log_limited(d->in->log, who, level, sentence,
 	    LOG_PAIRS({LOG_FILE, name}, {LOG_UID, uid}, {LOG_ERROR, why}));
 }
 
@@ -155,7 +156,7 @@ keep_aside(struct drop *d, const char *name, const char *why)
 	(void)buf_printf(&text,
 	    "A file of user %u in the drop directory holds no message (%s); it is kept as %s.",
 	    d->caller.uid, why, aside);
-	notify_happened(d->q->notify, NOTIFY_ASIDE, "drop-refused", 0, buf_str(&text),
+	d->in->ops->happened(d->in->ops_arg, INBOUND_ASIDE, "drop-refused", 0, buf_str(&text),
 	    "Look at it in the folder \"drop\" of the state folder, and remove it.");
 }
 
@@ -249,7 +250,7 @@ begin_return(struct drop *d)
 	    .recipient = d->refused >= FIRST_RCPT ? d->refused - FIRST_RCPT : SIZE_MAX};
 
 	d->session = submission_free(d->session);
-	d->returning = returned_new(d->q, d->fd, d->caller.uid, &why, on_returned, d);
+	d->returning = returned_new(d->in, d->fd, d->caller.uid, &why, on_returned, d);
 	return d->returning != NULL;
 }
 
@@ -257,7 +258,7 @@ begin_return(struct drop *d)
 static bool
 is_overdue(const struct drop *d)
 {
-	return d->since < clock_now(&d->q->clock) - d->q->settings->lifetime;
+	return d->since < clock_now(d->in->clock) - d->in->settings->lifetime;
 }
 
 enum progress {
@@ -435,7 +436,7 @@ begin_file(struct drop *d, const char *name)
 	d->replies = d->refused = 0;
 	d->reply[0] = '\0';
 	d->name = strdup(name);
-	d->session = d->name == NULL ? NULL : submission_new(d->q, &d->caller, &session_ops, d);
+	d->session = d->name == NULL ? NULL : submission_new(d->in, &d->caller, &session_ops, d);
 	if (d->session == NULL)
 		close_file(d);
 }
@@ -504,7 +505,7 @@ on_file_step(evutil_socket_t number, short what, void *arg)
 		made = feed(d);
 		if (made == ENDED)
 			made = finish_file(d);
-	} else if (d->name == NULL && d->at < d->count && !d->q->stopping) {
+	} else if (d->name == NULL && d->at < d->count && !d->in->stopping) {
 		CLEANUP_FREE char *name = TAKE_PTR(d->found[d->at].name);
 
 		d->at++;
@@ -513,7 +514,7 @@ on_file_step(evutil_socket_t number, short what, void *arg)
 	}
 	if (d->name == NULL && d->at == d->count)
 		forget_found(d);
-	else if (made != WAITS && !(d->name == NULL && d->q->stopping))
+	else if (made != WAITS && !(d->name == NULL && d->in->stopping))
 		step_later(d);
 }
 
@@ -522,10 +523,10 @@ on_file_step(evutil_socket_t number, short what, void *arg)
 static unsigned
 count_share(struct drop *d, uint32_t uid)
 {
-	uint32_t user = users_bucket(d->q->users, uid);
+	uint32_t user = users_bucket(d->in->users, uid);
 	size_t at = (user * 2654435761U) & (USERS_MAX - 1);
 
-	(void)users_get(d->q->users, uid, NULL, NULL);
+	(void)users_get(d->in->users, uid, NULL, NULL);
 
 	for (size_t i = 0; i < USERS_MAX; i++, at = (at + 1) & (USERS_MAX - 1)) {
 		struct share *s = &d->shares[at];
@@ -597,9 +598,9 @@ arrange(struct drop *d)
 		return;
 	for (size_t i = 0; i < d->count; i++) {
 		uint32_t uid = d->found[i].uid;
-		bool known = users_get(d->q->users, uid, NULL, NULL) != NULL;
+		bool known = users_get(d->in->users, uid, NULL, NULL) != NULL;
 
-		d->found[i].user = known ? users_bucket(d->q->users, uid) : uid;
+		d->found[i].user = known ? users_bucket(d->in->users, uid) : uid;
 	}
 	qsort(d->found, d->count, sizeof(*d->found), compare_users);
 	for (size_t i = 1; i < d->count; i++)
@@ -626,7 +627,7 @@ on_scan_step(evutil_socket_t number, short what, void *arg)
 		else if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			look_at_stray(d, e->d_name);
 	}
-	if (e != NULL && !d->q->stopping) {
+	if (e != NULL && !d->in->stopping) {
 		(void)event_add(d->scan_step, &now);
 		return;
 	}
@@ -660,7 +661,7 @@ drop_scan(struct drop *d)
 {
 	struct stat st;
 
-	if (d->dir < 0 || d->name != NULL || d->scan != NULL || d->count > 0 || d->q->stopping)
+	if (d->dir < 0 || d->name != NULL || d->scan != NULL || d->count > 0 || d->in->stopping)
 		return;
 	/* Most looks end here: nothing was added or renamed. */
 	if (fstat(d->dir, &st) < 0)
@@ -686,20 +687,20 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct drop *
-drop_new(struct queue *q, int dir)
+drop_new(struct inbound *in, int dir)
 {
 	static const struct timeval look = {LOOK_SECONDS, 0};
 	struct drop *d = calloc(1, sizeof(*d));
 
 	if (d == NULL)
 		return NULL;
-	d->q = q;
+	d->in = in;
 	d->dir = dir;
 	d->fd = -1;
 	d->looks = RETRY_LOOKS;
-	d->timer = event_new(q->base, -1, EV_PERSIST, on_timer, d);
-	d->scan_step = evtimer_new(q->base, on_scan_step, d);
-	d->file_step = evtimer_new(q->base, on_file_step, d);
+	d->timer = event_new(in->base, -1, EV_PERSIST, on_timer, d);
+	d->scan_step = evtimer_new(in->base, on_scan_step, d);
+	d->file_step = evtimer_new(in->base, on_file_step, d);
 	if (d->timer == NULL || d->scan_step == NULL || d->file_step == NULL ||
 	    event_add(d->timer, &look) < 0) {
 		free(d);

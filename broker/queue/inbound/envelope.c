@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/codec.h"
+#include "broker/queue/common/clock.h"
 
 enum { ORCPT_MAX = 500, ALLOCATION_COST = 16 };
 
@@ -191,7 +192,7 @@ write_original(const char *name, struct buf *out)
 }
 
 void
-envelope_add(struct queue *q, struct envelope *e, const struct policy_service *v,
+envelope_add(const struct settings *s, struct envelope *e, const struct policy_service *v,
     const char *recipient, const struct smtp_rcpt_params *p, struct envelope_refusal *ret)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(2048), original = BUF_INIT(ORCPT_MAX);
@@ -201,8 +202,8 @@ envelope_add(struct queue *q, struct envelope *e, const struct policy_service *v
 	enum aliases_result r;
 
 	*ret = (struct envelope_refusal){0};
-	if (local_is_own(q->settings, recipient)) {
-		name = local_qualify(q->settings, recipient);
+	if (local_is_own(s, recipient)) {
+		name = local_qualify(s, recipient);
 		if (name == NULL || write_original(name, &original) < 0) {
 			refuse(ret, 452, "4.3.0", "Out of memory");
 			return;
@@ -210,7 +211,7 @@ envelope_add(struct queue *q, struct envelope *e, const struct policy_service *v
 		a.name = name;
 		a.original = buf_str(&original);
 	}
-	r = local_expand(q->settings, recipient, add_allowed, &a, &why);
+	r = local_expand(s, recipient, add_allowed, &a, &why);
 	if (r == ALIASES_UNKNOWN)
 		refuse(ret, 550, "5.1.1", "%s", buf_str(&why));
 	else if (r == ALIASES_BROKEN)

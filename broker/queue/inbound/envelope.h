@@ -7,7 +7,9 @@
 #define FRANK_BROKER_QUEUE_INBOUND_ENVELOPE_H
 
 #include "base/address.h"
-#include "broker/queue/queue.h"
+#include "broker/queue/common/local.h"
+#include "broker/queue/common/policy.h"
+#include "broker/queue/spool/spool.h"
 
 enum { ENVELOPE_RECIPIENTS_MAX = 50000 }; /* of a message, after expansion */
 
@@ -35,7 +37,7 @@ struct envelope_refusal {
  * address that is there already is not added again; the first NOTIFY and ORCPT count. What an alias leads to keeps the name that
  * the caller used as its ORCPT, unless the caller gave one (RFC 3461 section 4.2).
  */
-void envelope_add(struct queue *q, struct envelope *e, const struct policy_service *v,
+void envelope_add(const struct settings *s, struct envelope *e, const struct policy_service *v,
     const char *recipient, const struct smtp_rcpt_params *p, struct envelope_refusal *ret);
 /* Octets of memory that it takes. */
 size_t envelope_memory(const struct envelope *e);

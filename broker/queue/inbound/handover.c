@@ -7,7 +7,7 @@
  * is started when it is needed and dropped when no such connection is left for a minute. Requests
  * wait for it here; those that it does not answer before it is gone have failed.
  */
-#include "broker/queue/queue.h"
+#include "broker/queue/inbound/handover.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -70,29 +70,29 @@ finish(struct handover *h, struct request *r, int fd, const char *tls)
 static void
 on_idle(evutil_socket_t number, short what, void *arg)
 {
-	struct queue *q = arg;
+	struct inbound *in = arg;
 
-	if (q->handover->open == 0 && q->handover->count == 0)
-		role_drop(q->role, ROLE_TLS);
+	if (in->handover->open == 0 && in->handover->count == 0)
+		role_drop(in->role, ROLE_TLS);
 }
 
 static void
-wait_idle(struct queue *q)
+wait_idle(struct inbound *in)
 {
 	static const struct timeval idle = {IDLE_SECONDS, 0};
 
-	if (q->handover->open == 0 && q->handover->count == 0)
-		(void)event_add(q->handover->idle, &idle);
+	if (in->handover->open == 0 && in->handover->count == 0)
+		(void)event_add(in->handover->idle, &idle);
 }
 
 struct handover *
-handover_new(struct queue *q)
+handover_new(struct inbound *in)
 {
 	struct handover *h = calloc(1, sizeof(*h));
 
 	if (h == NULL)
 		return NULL;
-	h->idle = evtimer_new(q->base, on_idle, q);
+	h->idle = evtimer_new(in->base, on_idle, in);
 	if (h->idle == NULL) {
 		free(h);
 		return NULL;
@@ -101,22 +101,22 @@ handover_new(struct queue *q)
 }
 
 static void
-send_one(struct queue *q, struct request *r)
+send_one(struct inbound *in, struct request *r)
 {
 	struct message *m = message_new(M_TLS_BEGIN);
 
 	message_put_u64(m, F_ID, r->id);
 	message_put_str(m, F_LISTENER, r->listener);
 	/* where the channel is full the connection is closed; on a broken one `down` follows */
-	(void)channel_send(role_peer(q->role, ROLE_TLS), m, TAKE_FD(r->fd));
+	(void)channel_send(role_peer(in->role, ROLE_TLS), m, TAKE_FD(r->fd));
 }
 
 int
-handover_begin(
-    struct queue *q, int fd, const char *listener, handover_done *done, void *arg, uint64_t *ret_id)
+handover_begin(struct inbound *in, int fd, const char *listener, handover_done *done, void *arg,
+    uint64_t *ret_id)
 {
-	struct handover *h = q->handover;
-	struct channel *tls = role_peer(q->role, ROLE_TLS);
+	struct handover *h = in->handover;
+	struct channel *tls = role_peer(in->role, ROLE_TLS);
 	struct request *r = NULL;
 
 	if (h->count < WAITING_MAX && (tls == NULL || !channel_is_busy(tls)))
@@ -134,16 +134,16 @@ handover_begin(
 	h->count++;
 	*ret_id = r->id;
 	if (tls != NULL)
-		send_one(q, r);
+		send_one(in, r);
 	else
-		role_need(q->role, ROLE_TLS);
+		role_need(in->role, ROLE_TLS);
 	return 0;
 }
 
 void
-handover_forget(struct queue *q, uint64_t id)
+handover_forget(struct inbound *in, uint64_t id)
 {
-	struct request *r = q->handover->requests;
+	struct request *r = in->handover->requests;
 
 	while (r != NULL && r->id != id)
 		r = r->next;
@@ -151,38 +151,38 @@ handover_forget(struct queue *q, uint64_t id)
 		return;
 	r->done = NULL;
 	if (r->fd >= 0) { /* not sent: nothing will come of it */
-		take_out(q->handover, r);
+		take_out(in->handover, r);
 		request_free(r);
 	}
 }
 
 void
-handover_release(struct queue *q)
+handover_release(struct inbound *in)
 {
-	q->handover->open--;
-	wait_idle(q);
+	in->handover->open--;
+	wait_idle(in);
 }
 
 void
-handover_prepare(struct queue *q)
+handover_prepare(struct inbound *in)
 {
-	for (size_t i = 0; i < q->settings->listener_count; i++)
-		if (q->settings->listeners[i].tls != SETTINGS_TLS_NONE) {
-			role_need(q->role, ROLE_TLS);
+	for (size_t i = 0; i < in->settings->listener_count; i++)
+		if (in->settings->listeners[i].tls != SETTINGS_TLS_NONE) {
+			role_need(in->role, ROLE_TLS);
 			return;
 		}
 }
 
 void
-handover_peer(struct queue *q, bool up)
+handover_peer(struct inbound *in, bool up)
 {
-	struct handover *h = q->handover;
+	struct handover *h = in->handover;
 
 	if (up) {
 		for (struct request *r = h->requests; r != NULL; r = r->next)
 			if (r->fd >= 0)
-				send_one(q, r);
-		wait_idle(q);
+				send_one(in, r);
+		wait_idle(in);
 		return;
 	}
 	for (struct request *r = h->requests, *next; r != NULL; r = next) {
@@ -190,14 +190,14 @@ handover_peer(struct queue *q, bool up)
 		if (r->fd < 0)
 			finish(h, r, -1, NULL);
 		else
-			role_need(q->role, ROLE_TLS); /* it waits for the next one */
+			role_need(in->role, ROLE_TLS); /* it waits for the next one */
 	}
 }
 
 void
-handover_answer(struct queue *q, const struct message *m, int fd)
+handover_answer(struct inbound *in, const struct message *m, int fd)
 {
-	struct handover *h = q->handover;
+	struct handover *h = in->handover;
 	uint64_t id = message_u64(m, F_ID, 0);
 	struct request *r = h->requests;
 	char who[LOG_LIMIT_WHO_MAX];
@@ -211,8 +211,8 @@ handover_answer(struct queue *q, const struct message *m, int fd)
 	}
 	(void)snprintf(who, sizeof(who), "callers of the listener %s", r->listener);
 	if (fd < 0)
-		log_limited(q->log, who, LOG_LEVEL_INFO, "A TLS handshake fails.",
+		log_limited(in->log, who, LOG_LEVEL_INFO, "A TLS handshake fails.",
 		    LOG_PAIRS({LOG_FILE, r->listener}, {LOG_ERROR, message_str(m, F_ERROR)}));
 	finish(h, r, fd, message_str(m, F_TLS));
-	wait_idle(q);
+	wait_idle(in);
 }

@@ -1,66 +1,85 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/*
- * newaliases.c: main reads the aliases file anew when somebody asks for it, since no role opens
- * anything by its path.
- */
-#include "broker/queue/queue.h"
+/* newaliases.c: see newaliases.h. */
+#include "broker/queue/inbound/newaliases.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <sys/queue.h>
 
 enum { QUESTIONS_MAX = 16 };
 
-struct newaliases_question {
-	struct newaliases_question *next;
+struct question {
+	LIST_ENTRY(question) entry;
 	uint64_t id;
 	newaliases_answer *answer; /* NULL: nobody waits any more */
 	void *arg;
 };
 
-int
-newaliases_read(struct queue *q, newaliases_answer *answer, void *arg)
+struct newaliases {
+	struct channel *to_main;
+	LIST_HEAD(, question) questions;
+	size_t count;
+	uint64_t last_id;
+};
+
+struct newaliases *
+newaliases_new(struct channel *to_main)
 {
-	struct newaliases_question *n;
+	struct newaliases *n = calloc(1, sizeof(*n));
+
+	if (n != NULL)
+		n->to_main = to_main;
+	return n;
+}
+
+int
+newaliases_read(struct newaliases *n, newaliases_answer *answer, void *arg)
+{
+	struct question *x;
 	struct message *m;
-	size_t count = 0;
 	int r;
 
-	for (n = q->questions; n != NULL; n = n->next)
-		count++;
-	n = count < QUESTIONS_MAX ? calloc(1, sizeof(*n)) : NULL;
-	if (n == NULL)
+	if (n->count == QUESTIONS_MAX)
+		return -EAGAIN;
+	x = calloc(1, sizeof(*x));
+	if (x == NULL)
 		return -ENOMEM;
-	*n = (struct newaliases_question){q->questions, ++q->question_id, answer, arg};
+	*x = (struct question){.id = ++n->last_id, .answer = answer, .arg = arg};
 	m = message_new(M_ALIASES_READ);
-	message_put_u64(m, F_ID, n->id);
-	r = channel_send(role_main_channel(q->role), m, -1);
+	message_put_u64(m, F_ID, x->id);
+	r = channel_send(n->to_main, m, -1);
 	if (r < 0) {
-		free(n);
+		free(x);
 		return r;
 	}
-	q->questions = n;
+	LIST_INSERT_HEAD(&n->questions, x, entry);
+	n->count++;
 	return 0;
 }
 
 void
-newaliases_forget(struct queue *q, void *arg)
+newaliases_forget(struct newaliases *n, void *arg)
 {
-	for (struct newaliases_question *n = q->questions; n != NULL; n = n->next)
-		if (n->arg == arg)
-			n->answer = NULL;
+	struct question *x;
+
+	LIST_FOREACH (x, &n->questions, entry)
+		if (x->arg == arg)
+			x->answer = NULL;
 }
 
 void
-newaliases_result(struct queue *q, const struct message *m)
+newaliases_result(struct newaliases *n, const struct message *m)
 {
-	struct newaliases_question **at = &q->questions, *n;
+	struct question *x;
 
-	while (*at != NULL && (*at)->id != message_u64(m, F_ID, 0))
-		at = &(*at)->next;
-	n = *at;
-	if (n == NULL)
+	LIST_FOREACH (x, &n->questions, entry)
+		if (x->id == message_u64(m, F_ID, 0))
+			break;
+	if (x == NULL)
 		return;
-	*at = n->next;
-	if (n->answer != NULL)
-		n->answer(n->arg, message_has(m, F_ERROR), message_str(m, F_TEXT));
-	free(n);
+	LIST_REMOVE(x, entry);
+	n->count--;
+	if (x->answer != NULL)
+		x->answer(x->arg, message_has(m, F_ERROR), message_str(m, F_TEXT));
+	free(x);
 }

@@ -35,24 +35,25 @@ digest_of(const struct secret *password, uint8_t digest[SHA256_LEN])
 
 /* One change of the database, by itself. */
 static int
-change(struct queue *q, const char *service, const uint8_t *digest)
+change(
+    struct commit *c, struct spool *spool, const char *service, int64_t now, const uint8_t *digest)
 {
-	int r =
-	    commit_flush(q->commit) || !commit_is_stuck(q->commit) ? spool_begin(q->spool) : -EIO;
+	int r = commit_flush(c) || !commit_is_stuck(c) ? spool_begin(spool) : -EIO;
 
 	if (r < 0)
 		return r;
-	r = digest == NULL ? spool_delete_password(q->spool, service)
-			   : spool_save_password(q->spool, service, digest, clock_now(&q->clock));
+	r = digest == NULL ? spool_delete_password(spool, service)
+			   : spool_save_password(spool, service, digest, now);
 	if (r == 0)
-		r = spool_commit(q->spool);
+		r = spool_commit(spool);
 	else
-		spool_rollback(q->spool);
+		spool_rollback(spool);
 	return r;
 }
 
 int
-password_make(struct queue *q, const char *service, struct secret **ret, int64_t *ret_before)
+password_make(struct commit *c, struct spool *spool, const char *service, int64_t now,
+    struct secret **ret, int64_t *ret_before)
 {
 	unsigned char bytes[PASSWORD_BITS / 8];
 	char text[PASSWORD_TEXT_LEN + 1];
@@ -60,7 +61,7 @@ password_make(struct queue *q, const char *service, struct secret **ret, int64_t
 	int r = getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) ? 0 : -EIO;
 
 	*ret = NULL;
-	*ret_before = password_time(q, service);
+	*ret_before = password_time(spool, service);
 	if (r < 0)
 		return r;
 	password_text(bytes, text);
@@ -70,25 +71,25 @@ password_make(struct queue *q, const char *service, struct secret **ret, int64_t
 	if (*ret == NULL)
 		return -ENOMEM;
 	digest_of(*ret, digest);
-	r = change(q, service, digest);
+	r = change(c, spool, service, now, digest);
 	if (r < 0)
 		*ret = secret_free(*ret);
 	return r;
 }
 
 int
-password_revoke(struct queue *q, const char *service)
+password_revoke(struct commit *c, struct spool *spool, const char *service)
 {
-	return password_time(q, service) == 0 ? -ENOENT : change(q, service, NULL);
+	return password_time(spool, service) == 0 ? -ENOENT : change(c, spool, service, 0, NULL);
 }
 
 bool
-password_is(struct queue *q, const char *service, const struct secret *given)
+password_is(struct spool *spool, const char *service, const struct secret *given)
 {
 	uint8_t kept[SHA256_LEN] = {0}, digest[SHA256_LEN];
 	unsigned differs = 0;
 	int64_t at;
-	bool there = spool_load_password(q->spool, service, kept, &at) == 0;
+	bool there = spool_load_password(spool, service, kept, &at) == 0;
 
 	digest_of(given, digest);
 	for (size_t i = 0; i < SHA256_LEN; i++)
@@ -97,18 +98,18 @@ password_is(struct queue *q, const char *service, const struct secret *given)
 }
 
 int64_t
-password_time(struct queue *q, const char *service)
+password_time(struct spool *spool, const char *service)
 {
 	uint8_t digest[SHA256_LEN];
 	int64_t at;
 
-	return spool_load_password(q->spool, service, digest, &at) < 0 ? 0 : at;
+	return spool_load_password(spool, service, digest, &at) < 0 ? 0 : at;
 }
 
 bool
-password_mark(struct queue *q, const char *service, uint8_t ret[SHA256_LEN])
+password_mark(struct spool *spool, const char *service, uint8_t ret[SHA256_LEN])
 {
 	int64_t at;
 
-	return spool_load_password(q->spool, service, ret, &at) == 0;
+	return spool_load_password(spool, service, ret, &at) == 0;
 }

@@ -15,7 +15,9 @@
 #include "broker/queue/inbound/drop-file.h"
 #include "broker/queue/inbound/envelope.h"
 #include "broker/message/fields.h"
-#include "broker/queue/queue.h"
+#include "broker/queue/accounts/verdict.h"
+#include "broker/queue/inbound/entrance.h"
+#include "broker/queue/inbound/submission.h"
 #include "broker/queue/inbound/usage.h"
 
 enum {
@@ -31,7 +33,7 @@ static const char others[] = "550 5.0.0 Nothing of this message was sent, since 
 
 struct returned {
 	struct commit_op op;
-	struct queue *q;
+	struct inbound *in;
 	int fd;
 	struct caller caller;
 	struct usage *usage;
@@ -66,19 +68,20 @@ can_report(const struct queue_account *a)
 
 /* An account for what no service answers for. */
 static struct queue_account *
-any_account(struct queue *q)
+any_account(struct inbound *in)
 {
-	const struct policy_strings *names = &q->settings->notify.mail_accounts;
+	const struct policy_strings *names = &in->settings->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
-		struct queue_account *a = accounts_find(&q->accounts, names->items[i]);
+		struct queue_account *a = accounts_find(in->accounts, names->items[i]);
 
 		if (can_report(a))
 			return a;
 	}
-	for (size_t i = 0; i < q->services.count; i++)
-		if (!q->services.list[i]->policy.capture && q->services.list[i]->account_count > 0)
-			return q->services.list[i]->accounts[0];
+	for (size_t i = 0; i < in->services->count; i++)
+		if (!in->services->list[i]->policy.capture &&
+		    in->services->list[i]->account_count > 0)
+			return in->services->list[i]->accounts[0];
 	return NULL;
 }
 
@@ -93,7 +96,7 @@ copy_to(char **to, const char *text)
 /* The account, the envelope's sender and the address of the report. `given`: the sender that the
  * caller named, NULL where it named none. */
 static int
-choose_way(struct queue *q, const struct service *v, const char *given, const char *own,
+choose_way(struct inbound *in, const struct service *v, const char *given, const char *own,
     struct spool_message *m)
 {
 	struct policy_claim claim = {.envelope = given == NULL    ? POLICY_ENVELOPE_CALLER
@@ -108,9 +111,9 @@ choose_way(struct queue *q, const struct service *v, const char *given, const ch
 	if (v != NULL)
 		service_decide(v, &claim, &d);
 	if (d.refused == NULL)
-		a = accounts_find(&q->accounts, d.account->name);
+		a = accounts_find(in->accounts, d.account->name);
 	else if (v == NULL)
-		a = any_account(q);
+		a = any_account(in);
 	r = copy_to(&m->account, a == NULL ? "" : a->name);
 	if (r == 0)
 		r = copy_to(&m->sender, given != NULL ? given : own);
@@ -122,7 +125,7 @@ choose_way(struct queue *q, const struct service *v, const char *given, const ch
 /* What becomes of the recipients: those of which a report is made (`which`, room for all) are counted.
  * False where somebody has to see the message in the queue. */
 static bool
-settle_recipients(const struct queue *q, struct queue_account *a, struct spool_message *m,
+settle_recipients(const struct inbound *in, struct queue_account *a, struct spool_message *m,
     size_t *which, size_t *ret)
 {
 	bool settled = true;
@@ -131,9 +134,9 @@ settle_recipients(const struct queue *q, struct queue_account *a, struct spool_m
 	for (size_t i = 0; i < m->count; i++) {
 		struct spool_recipient *r = &m->recipients[i];
 
-		r->state = can_report(a) ? outcome_refused_state(q, m, r) : SPOOL_FAILED;
+		r->state = can_report(a) ? in->ops->refused_state(in->ops_arg, m, r) : SPOOL_FAILED;
 		settled = settled && r->state == SPOOL_BOUNCED;
-		if (r->state == SPOOL_BOUNCED && report_wanted(q, m, r, REPORT_FAILED))
+		if (r->state == SPOOL_BOUNCED && in->ops->is_report_wanted(in->ops_arg, m, r))
 			which[(*ret)++] = i;
 	}
 	return settled;
@@ -141,18 +144,18 @@ settle_recipients(const struct queue *q, struct queue_account *a, struct spool_m
 
 /* A report where one is to be made, and the recipients' states. *ret stays NULL where none is. */
 static int
-make_report(struct queue *q, struct spool_message *m, struct spool_message **ret)
+make_report(struct inbound *in, struct spool_message *m, struct spool_message **ret)
 {
 	struct queue_account *a =
-	    *m->account == '\0' ? NULL : accounts_find(&q->accounts, m->account);
+	    *m->account == '\0' ? NULL : accounts_find(in->accounts, m->account);
 	size_t *which = calloc(m->count + 1, sizeof(*which)), n;
 
 	*ret = NULL;
 	if (which == NULL)
 		return -ENOMEM;
-	(void)settle_recipients(q, a, m, which, &n);
+	(void)settle_recipients(in, a, m, which, &n);
 	if (n > 0)
-		*ret = report_make(q, a, m, REPORT_FAILED, which, n);
+		*ret = in->ops->make_report(in->ops_arg, a, m, which, n);
 	free(which);
 	return n > 0 && *ret == NULL ? -ENOMEM : 0;
 }
@@ -182,7 +185,7 @@ take_mail(void *arg, const char *argument, size_t len)
 	if (smtp_mail_parse(argument, len, EXTENSIONS, sender, &p, &why) != 0)
 		p = (struct smtp_mail_params){.caller = true};
 	if (!p.caller) {
-		given = *sender == '\0' ? strdup("") : local_qualify(x->q->settings, sender);
+		given = *sender == '\0' ? strdup("") : local_qualify(x->in->settings, sender);
 		if (given == NULL)
 			return -ENOMEM;
 	}
@@ -190,7 +193,7 @@ take_mail(void *arg, const char *argument, size_t len)
 	m->ret = p.ret;
 	if (copy_to(&m->envid, p.envid) < 0)
 		return -ENOMEM;
-	return choose_way(x->q, x->service, given, x->own, m);
+	return choose_way(x->in, x->service, given, x->own, m);
 }
 
 /* The address between the angle brackets, or what there is, where it is none. */
@@ -237,7 +240,7 @@ take_rcpt(void *arg, const char *argument, size_t len)
 	*r = (struct spool_recipient){.address = buf_take(&address),
 	    .notify = p.notify,
 	    .next = SPOOL_NEVER,
-	    .at = clock_now(&x->q->clock)};
+	    .at = clock_now(x->in->clock)};
 	if (r->address == NULL)
 		return -ENOMEM;
 	m->count++;
@@ -267,7 +270,7 @@ put(struct returned *x, const char *bytes, size_t len)
 	for (size_t i = 0; i < len && (x->message->flags & SPOOL_8BIT) == 0; i++)
 		if ((unsigned char)bytes[i] >= 0x80)
 			x->message->flags |= SPOOL_8BIT;
-	return r < 0 ? r : x->brief && x->body.size > REPORT_ORIGINAL_MAX;
+	return r < 0 ? r : x->brief && x->body.size > x->in->ops->original_max;
 }
 
 static int
@@ -302,9 +305,9 @@ begin_content(struct returned *x)
 		return -ENOMEM;
 	x->begun = true;
 	x->brief =
-	    settle_recipients(x->q, accounts_find(&x->q->accounts, m->account), m, which, &n);
+	    settle_recipients(x->in, accounts_find(x->in->accounts, m->account), m, which, &n);
 	free(which);
-	return x->brief || x->file_size <= x->q->settings->size_max ? 0 : -EFBIG;
+	return x->brief || x->file_size <= x->in->settings->size_max ? 0 : -EFBIG;
 }
 
 /* The content, fit to be returned: lines end in CRLF and are no longer than they may be, and there is
@@ -386,7 +389,7 @@ take_body(struct returned *x)
 		return r;
 	if (x->body.fd >= 0) {
 		m->flags |= SPOOL_BODY_FILE;
-		commit_sync_bodies(x->q->commit);
+		commit_sync_bodies(x->in->commit);
 		return spool_body_sync(x->body.fd);
 	}
 	m->body_len = x->body.small.len;
@@ -397,22 +400,22 @@ take_body(struct returned *x)
 /* ---- on record ---- */
 
 static int
-write_message(struct queue *q, struct spool_message *m)
+write_message(struct inbound *in, struct spool_message *m)
 {
-	bool keep = q->settings->keep_history > 0;
-	int r = spool_insert(q->spool, m);
+	bool keep = in->settings->keep_history > 0;
+	int r = spool_insert(in->spool, m);
 
 	for (size_t i = 0; i < m->count && r == 0; i++)
-		r = spool_update_recipient(q->spool, m->id, i, &m->recipients[i]);
-	return r == 0 && is_settled(m) ? spool_finish(q->spool, m, clock_now(&q->clock), keep) : r;
+		r = spool_update_recipient(in->spool, m->id, i, &m->recipients[i]);
+	return r == 0 && is_settled(m) ? spool_finish(in->spool, m, clock_now(in->clock), keep) : r;
 }
 
 static int
 returned_write(struct spool *spool, struct commit_op *op)
 {
-	struct queue *q = op->arg;
+	struct inbound *in = op->arg;
 	struct returned *x = (struct returned *)op;
-	int r = write_message(q, x->message);
+	int r = write_message(in, x->message);
 
 	/* the submission was stored, or returned, before */
 	x->known = r == 1;
@@ -433,7 +436,7 @@ log_returned(const struct returned *x)
 		CLEANUP_BUF struct buf reply = BUF_INIT(4096);
 
 		verdict_reply_text(&m->recipients[i].reply, &reply);
-		log_limited(x->q->log, who, is_settled(m) ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+		log_limited(x->in->log, who, is_settled(m) ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
 		    x->report != NULL ? "A message that was handed in while frankd was down is "
 					"refused and returned to its sender."
 		    : is_settled(m)   ? "A message that was handed in while frankd was down is "
@@ -460,7 +463,7 @@ tell(const struct returned *x)
 	    x->caller.uid, x->reply,
 	    is_settled(m) ? "It is returned to its sender."
 			  : "It cannot be returned, and waits in the queue as failed.");
-	notify_happened(x->q->notify, NOTIFY_REFUSED,
+	x->in->ops->happened(x->in->ops_arg, INBOUND_REFUSED,
 	    is_settled(m) ? "mail-returned" : "mail-failed", m->id, buf_str(&text),
 	    is_settled(m) ? "See what the user may send: frank service explain"
 			  : "Read it, then return it by a retry, or delete it: frank queue");
@@ -469,7 +472,7 @@ tell(const struct returned *x)
 static void
 returned_finish(struct commit_op *op, int r)
 {
-	struct queue *q = op->arg;
+	struct inbound *in = op->arg;
 	struct returned *x = (struct returned *)op;
 	struct spool_message *report = x->report;
 	bool stored = r == 0 && !x->known;
@@ -479,10 +482,10 @@ returned_finish(struct commit_op *op, int r)
 		log_returned(x);
 		tell(x);
 		if (report != NULL)
-			dispatch_wait(q, accounts_find(&q->accounts, report->account),
+			in->ops->wait(in->ops_arg, accounts_find(in->accounts, report->account),
 			    report->service, report->next);
 	} else if (report != NULL && (report->flags & SPOOL_BODY_FILE) != 0) {
-		spool_body_remove(q->spool, report->id);
+		spool_body_remove(in->spool, report->id);
 	}
 	body_clear(&x->body, stored && !is_settled(x->message));
 	if (x->done != NULL)
@@ -506,14 +509,14 @@ has_to_wait(struct returned *x)
 {
 	uint64_t now = clock_ms();
 
-	if (usage_wait(x->q, x->usage) > 0)
+	if (usage_wait(x->in, x->usage) > 0)
 		return true;
 	if (x->service == NULL &&
-	    rate_limit_wait(&x->q->returned, RETURNED_PER_HOUR, HOUR_MS, now) > 0)
+	    rate_limit_wait(&x->in->returned, RETURNED_PER_HOUR, HOUR_MS, now) > 0)
 		return true;
-	usage_message(x->q, x->usage);
+	usage_message(x->in, x->usage);
 	if (x->service == NULL)
-		rate_limit_spend(&x->q->returned, HOUR_MS, (int64_t)now, 1);
+		rate_limit_spend(&x->in->returned, HOUR_MS, (int64_t)now, 1);
 	return false;
 }
 
@@ -537,38 +540,38 @@ static void
 on_user(void *arg, const struct user *u)
 {
 	struct returned *x = arg;
-	struct queue *q = x->q;
+	struct inbound *in = x->in;
 	struct policy_caller who = {u->uid, u->groups, u->group_count, NULL};
-	size_t i = policy_match(q->services.policies, q->services.count, &who);
+	size_t i = policy_match(in->services->policies, in->services->count, &who);
 	int r;
 
 	x->asking = false;
-	x->service = i < q->services.count ? q->services.list[i] : NULL;
+	x->service = i < in->services->count ? in->services->list[i] : NULL;
 	if (has_to_wait(x)) {
 		fail(x, -EAGAIN);
 		return;
 	}
-	x->own = queue_user_address(q, u);
+	x->own = submission_user_address(in->settings, u);
 	r = x->own == NULL ||
 		    copy_to(&x->message->service, x->service == NULL ? "" : x->service->name) < 0
 		? -ENOMEM
 		: read_file(x);
 	if (r == 0)
-		r = make_report(q, x->message, &x->report);
+		r = make_report(in, x->message, &x->report);
 	if (r < 0) {
 		fail(x, r);
 		return;
 	}
-	x->op = (struct commit_op){.write = returned_write, .done = returned_finish, .arg = q};
+	x->op = (struct commit_op){.write = returned_write, .done = returned_finish, .arg = in};
 	x->queued = true;
-	commit_add(q->commit, &x->op);
+	commit_add(in->commit, &x->op);
 }
 
 static void
 on_start(evutil_socket_t number, short what, void *arg)
 {
 	struct returned *x = arg;
-	const struct user *u = users_get(x->q->users, x->caller.uid, on_user, x);
+	const struct user *u = users_get(x->in->users, x->caller.uid, on_user, x);
 
 	x->asking = u == NULL;
 	if (u != NULL)
@@ -576,7 +579,7 @@ on_start(evutil_socket_t number, short what, void *arg)
 }
 
 struct returned *
-returned_new(struct queue *q, int fd, uint32_t uid, const struct returned_why *why,
+returned_new(struct inbound *in, int fd, uint32_t uid, const struct returned_why *why,
     returned_done *done, void *arg)
 {
 	static const struct timeval now = {0, 0};
@@ -584,24 +587,24 @@ returned_new(struct queue *q, int fd, uint32_t uid, const struct returned_why *w
 
 	if (x == NULL)
 		return NULL;
-	*x = (struct returned){.q = q,
+	*x = (struct returned){.in = in,
 	    .fd = fd,
 	    .caller = {.uid = uid},
 	    .recipient = why->recipient,
 	    .done = done,
 	    .arg = arg};
 	(void)snprintf(x->reply, sizeof(x->reply), "%s", why->reply);
-	body_init(&x->body, q);
+	body_init(&x->body, in->spool, in->clock);
 	x->message = calloc(1, sizeof(*x->message));
-	x->usage = usage_take(q, &x->caller);
-	x->start = evtimer_new(q->base, on_start, x);
+	x->usage = usage_take(in, &x->caller);
+	x->start = evtimer_new(in->base, on_start, x);
 	if (x->message == NULL || x->usage == NULL || x->start == NULL) {
 		body_clear(&x->body, false);
 		return returned_free(x);
 	}
 	x->message->uid = uid;
 	x->message->flags = SPOOL_OF_USER;
-	x->message->expires = clock_now(&q->clock) + q->settings->lifetime;
+	x->message->expires = clock_now(in->clock) + in->settings->lifetime;
 	x->message->next = SPOOL_NEVER;
 	(void)event_add(x->start, &now);
 	return x;
@@ -616,8 +619,8 @@ returned_free(struct returned *x)
 	if (x->queued)
 		return NULL; /* returned_finish does it */
 	if (x->asking)
-		users_forget(x->q->users, x);
-	usage_drop(x->q, x->usage);
+		users_forget(x->in->users, x);
+	usage_drop(x->usage);
 	if (x->start != NULL)
 		event_free(x->start);
 	(void)spool_message_free(x->message);
@@ -630,7 +633,7 @@ returned_free(struct returned *x)
 /* ---- another try ---- */
 
 int
-returned_again(struct queue *q, struct spool_message *m, struct spool_message **ret_report)
+returned_again(struct inbound *in, struct spool_message *m, struct spool_message **ret_report)
 {
 	uint64_t id = m->id;
 	const struct queue_account *a;
@@ -638,27 +641,28 @@ returned_again(struct queue *q, struct spool_message *m, struct spool_message **
 
 	*ret_report = NULL;
 	spool_message_clear(m);
-	r = spool_load(q->spool, id, true, m);
+	r = spool_load(in->spool, id, true, m);
 	if (r < 0)
 		return r;
-	a = accounts_find(&q->accounts, m->account);
+	a = accounts_find(in->accounts, m->account);
 	if (!can_report(a)) {
-		a = any_account(q);
+		a = any_account(in);
 		r = copy_to(&m->account, a == NULL ? "" : a->name);
 	}
 	if (r == 0)
-		r = make_report(q, m, ret_report);
+		r = make_report(in, m, ret_report);
 	if (r < 0 || !is_settled(m))
 		return r;
 	if (*ret_report != NULL && ((*ret_report)->flags & SPOOL_BODY_FILE) != 0)
-		r = spool_bodies_sync(q->spool);
+		r = spool_bodies_sync(in->spool);
 	for (size_t i = 0; i < m->count && r == 0; i++)
-		r = spool_update_recipient(q->spool, m->id, i, &m->recipients[i]);
+		r = spool_update_recipient(in->spool, m->id, i, &m->recipients[i]);
 	if (r == 0)
-		r = spool_update_account_of(q->spool, m);
+		r = spool_update_account_of(in->spool, m);
 	if (r == 0)
-		r = spool_finish(q->spool, m, clock_now(&q->clock), q->settings->keep_history > 0);
+		r = spool_finish(
+		    in->spool, m, clock_now(in->clock), in->settings->keep_history > 0);
 	if (r == 0 && *ret_report != NULL)
-		r = spool_insert(q->spool, *ret_report);
+		r = spool_insert(in->spool, *ret_report);
 	return r < 0 ? r : 1;
 }

@@ -16,7 +16,7 @@
 #ifndef FRANK_BROKER_QUEUE_INBOUND_RETURNED_H
 #define FRANK_BROKER_QUEUE_INBOUND_RETURNED_H
 
-#include "broker/queue/queue.h"
+#include "broker/queue/inbound/inbound.h"
 
 enum { RETURNED_PER_HOUR = 20 };
 
@@ -39,8 +39,8 @@ typedef void returned_done(void *arg, int r);
  * Returns the message in the file (drop-file.h) of this user. `fd` is borrowed until `done`, which is
  * called once, never from within this call. NULL: no memory.
  */
-struct returned *returned_new(struct queue *q, int fd, uint32_t uid, const struct returned_why *why,
-    returned_done *done, void *arg);
+struct returned *returned_new(struct inbound *in, int fd, uint32_t uid,
+    const struct returned_why *why, returned_done *done, void *arg);
 /* `done` will not be called; what is on its way to the disk gets there. Takes NULL; returns NULL. */
 struct returned *returned_free(struct returned *x);
 
@@ -49,6 +49,6 @@ struct returned *returned_free(struct returned *x);
  * before: 1 where it was, 0 where that cannot be done now, or negative errno. *ret_report is then on
  * record, too, and the caller's to free after the commit.
  */
-int returned_again(struct queue *q, struct spool_message *m, struct spool_message **ret_report);
+int returned_again(struct inbound *in, struct spool_message *m, struct spool_message **ret_report);
 
 #endif

@@ -17,26 +17,20 @@
 
 struct store {
 	struct commit_op op;
-	struct spool_message *message; /* NULL where the delivery has it */
+	struct spool_message *message; /* the promise's, where there is one */
 	struct queue_account *account; /* NULL: what is captured may have none */
 	struct service *service;
-	struct delivery_message *delivery; /* promised, or NULL */
+	void *promise; /* that it is sent at once, or NULL */
 	bool is_new;
 	store_done *done; /* NULL: nobody waits any more */
 	void *arg;
 };
 
-static const struct spool_message *
-message_of(const struct store *s)
-{
-	return s->delivery != NULL ? s->delivery->message : s->message;
-}
-
 static int
 store_write(struct spool *spool, struct commit_op *op)
 {
 	struct store *s = (struct store *)op;
-	int r = spool_insert(spool, message_of(s));
+	int r = spool_insert(spool, s->message);
 
 	s->is_new = r == 0;
 	return r < 0 ? r : 0;
@@ -58,50 +52,50 @@ log_stored(const struct spool_message *m)
 
 /* It is not stored, or was before: nothing of it stays. */
 static void
-take_back(struct queue *q, struct store *s)
+take_back(struct inbound *in, struct store *s)
 {
-	const struct spool_message *m = message_of(s);
+	const struct spool_message *m = s->message;
 
 	if ((m->flags & SPOOL_BODY_FILE) != 0)
-		spool_body_remove(q->spool, m->id);
+		spool_body_remove(in->spool, m->id);
 	service_give_back(s->service);
 }
 
 static void
 store_finish(struct commit_op *op, int r)
 {
-	struct queue *q = op->arg;
+	struct inbound *in = op->arg;
 	struct store *s = (struct store *)op;
-	const struct spool_message *m = message_of(s);
+	const struct spool_message *m = s->message;
 	bool stored = r == 0 && s->is_new;
 
 	if (!stored)
-		take_back(q, s);
+		take_back(in, s);
 	if (s->done != NULL)
 		s->done(s->arg, m, r, s->is_new);
 	if (stored) {
 		s->service->accepted++;
 		log_stored(m);
 	}
-	if (s->delivery != NULL && stored)
-		dispatch_begin(q, s->delivery);
-	else if (s->delivery != NULL)
-		dispatch_forget(q, s->delivery);
-	else if (stored && s->account != NULL && m->next != SPOOL_NEVER)
-		dispatch_wait(q, s->account, m->service, m->next);
+	if (s->promise != NULL) {
+		in->ops->keep_promise(in->ops_arg, s->promise, stored);
+		s->message = NULL;
+	} else if (stored && s->account != NULL && m->next != SPOOL_NEVER) {
+		in->ops->wait(in->ops_arg, s->account, m->service, m->next);
+	}
 	(void)spool_message_free(s->message);
 	free(s);
 }
 
 static void
-settle_states(struct queue *q, struct store *s)
+settle_states(struct inbound *in, struct store *s)
 {
 	struct spool_message *m = s->message;
 	bool capture = s->service->policy.capture;
-	int64_t now = clock_now(&q->clock);
+	int64_t now = clock_now(in->clock);
 
 	m->received = (int64_t)(m->id / 1000000);
-	m->expires = now + q->settings->lifetime;
+	m->expires = now + in->settings->lifetime;
 	m->next = capture ? SPOOL_NEVER : now;
 	for (size_t i = 0; i < m->count; i++) {
 		m->recipients[i].state = capture ? SPOOL_CAPTURED : SPOOL_QUEUED;
@@ -111,14 +105,13 @@ settle_states(struct queue *q, struct store *s)
 		m->flags |= SPOOL_CAPTURE;
 		return;
 	}
-	s->delivery = dispatch_promise(q, s->account, m);
-	if (s->delivery != NULL)
-		s->message = NULL;
+	if (s->account != NULL)
+		s->promise = in->ops->promise(in->ops_arg, s->account, m);
 }
 
 struct store *
 store_message(
-    struct queue *q, struct service *v, struct spool_message *m, store_done *done, void *arg)
+    struct inbound *in, struct service *v, struct spool_message *m, store_done *done, void *arg)
 {
 	struct store *s = calloc(1, sizeof(*s));
 
@@ -126,18 +119,18 @@ store_message(
 		return NULL;
 	service_spend(v);
 	*s = (struct store){
-	    .op = {.write = store_write, .done = store_finish, .arg = q},
+	    .op = {.write = store_write, .done = store_finish, .arg = in},
 	    .message = m,
-	    .account = accounts_find(&q->accounts, m->account),
+	    .account = accounts_find(in->accounts, m->account),
 	    .service = v,
 	    .done = done,
 	    .arg = arg,
 	};
 	if ((m->flags & SPOOL_BODY_FILE) != 0)
-		commit_sync_bodies(q->commit);
-	space_taken(q->space, SPOOL_MESSAGE_OVERHEAD + m->body_len);
-	settle_states(q, s);
-	commit_add(q->commit, &s->op);
+		commit_sync_bodies(in->commit);
+	space_taken(in->space, SPOOL_MESSAGE_OVERHEAD + m->body_len);
+	settle_states(in, s);
+	commit_add(in->commit, &s->op);
 	return s;
 }
 
@@ -161,7 +154,7 @@ signed_done(struct commit_op *op, int r)
 }
 
 void
-store_signed(struct queue *q, struct queue_account *a, const char *keys)
+store_signed(struct inbound *in, struct queue_account *a, const char *keys)
 {
 	struct signed_op *x;
 
@@ -171,8 +164,8 @@ store_signed(struct queue *q, struct queue_account *a, const char *keys)
 	if (x == NULL)
 		return;
 	*x = (struct signed_op){
-	    .op = {.write = signed_write, .done = signed_done, .arg = q}, .account = a};
-	commit_add(q->commit, &x->op);
+	    .op = {.write = signed_write, .done = signed_done, .arg = in}, .account = a};
+	commit_add(in->commit, &x->op);
 }
 
 void

@@ -5,7 +5,9 @@
 #ifndef FRANK_BROKER_QUEUE_INBOUND_STORE_H
 #define FRANK_BROKER_QUEUE_INBOUND_STORE_H
 
-#include "broker/queue/queue.h"
+#include "broker/queue/inbound/inbound.h"
+
+struct store;
 
 /* The commit is over: r 0, or negative errno and nothing is stored. `is_new` false: a message with
  * its submission id was stored before, and this one was not. */
@@ -17,10 +19,10 @@ typedef void store_done(void *arg, const struct spool_message *m, int r, bool is
  * and the message is still the caller's.
  */
 struct store *store_message(
-    struct queue *q, struct service *v, struct spool_message *m, store_done *done, void *arg);
+    struct inbound *in, struct service *v, struct spool_message *m, store_done *done, void *arg);
 /* Mail of the account bears signatures by these keys (dkim.h): they are on record with this turn if they are new. `a`
  * may be NULL. */
-void store_signed(struct queue *q, struct queue_account *a, const char *keys);
+void store_signed(struct inbound *in, struct queue_account *a, const char *keys);
 /* `done` will not be called; the message is stored all the same. */
 void store_forget(struct store *s);
 

@@ -18,7 +18,7 @@ enum { CHAINS = 256, ROOT_FACTOR = 4, FAILED_LOGINS = 20 };
 
 struct usage {
 	struct usage *next;
-	struct queue *q;
+	struct inbound *in;
 	uint32_t uid;
 	char place[72]; /* socket or other machine; "" for users of this host */
 	unsigned users; /* sessions that hold it, and records of its group */
@@ -34,12 +34,20 @@ struct usage {
 
 struct usages {
 	struct usage *chains[CHAINS];
+	void (*crowded)(void *arg);
+	void *arg;
 };
 
 struct usages *
-usages_new(void)
+usages_new(void (*crowded)(void *arg), void *arg)
 {
-	return calloc(1, sizeof(struct usages));
+	struct usages *all = calloc(1, sizeof(*all));
+
+	if (all != NULL) {
+		all->crowded = crowded;
+		all->arg = arg;
+	}
+	return all;
 }
 
 /* ---- records ---- */
@@ -106,20 +114,20 @@ static void
 usage_free(struct usage *u)
 {
 	leave_group(u);
-	users_forget(u->q->users, u);
+	users_forget(u->in->users, u);
 	free(u);
 }
 
 /* The record of this key, made where there is none. NULL: no memory. */
 static struct usage *
-find(struct queue *q, uint32_t uid, const char *place)
+find(struct inbound *in, uint32_t uid, const char *place)
 {
 	unsigned hash = uid;
 	struct usage **first, **at, *u;
 
 	for (const char *p = place; *p != '\0'; p++)
 		hash = hash * 31 + (unsigned char)*p;
-	first = &q->usages->chains[hash % CHAINS];
+	first = &in->usages->chains[hash % CHAINS];
 	for (at = first; (u = *at) != NULL;) {
 		if (u->uid == uid && strcmp(u->place, place) == 0)
 			return u;
@@ -133,7 +141,7 @@ find(struct queue *q, uint32_t uid, const char *place)
 	u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return NULL;
-	u->q = q;
+	u->in = in;
 	u->uid = uid;
 	(void)snprintf(u->place, sizeof(u->place), "%s", place);
 	u->next = *first;
@@ -149,7 +157,7 @@ join_group(struct usage *u, bool nameless)
 
 	/* find forgets what nobody uses, as this one may be whose caller left before main answered */
 	u->users++;
-	g = find(u->q, CALLER_UID_OVERFLOW, "");
+	g = find(u->in, CALLER_UID_OVERFLOW, "");
 	u->users--;
 	if (g == NULL)
 		return false;
@@ -180,14 +188,14 @@ on_known(void *arg, const struct user *user)
 	if (*user->name != '\0')
 		leave_group(u);
 	else if (join_group(u, true))
-		connections_trim(u->q->connections);
+		u->in->usages->crowded(u->in->usages->arg);
 }
 
 /* With which others it counts. False: no memory. */
 static bool
 find_group(struct usage *u)
 {
-	const struct user *user = users_get(u->q->users, u->uid, u->asked ? NULL : on_known, u);
+	const struct user *user = users_get(u->in->users, u->uid, u->asked ? NULL : on_known, u);
 
 	if (user == NULL) {
 		u->asked = true;
@@ -201,15 +209,15 @@ find_group(struct usage *u)
 }
 
 struct usage *
-usage_take(struct queue *q, const struct caller *c)
+usage_take(struct inbound *in, const struct caller *c)
 {
-	unsigned rights = queue_caller_rights(q, c);
+	unsigned rights = entrance_rights(in, c);
 	bool is_user = (rights & CALLER_COUNTS_ALONE) != 0;
 	char place[sizeof(((struct usage *)NULL)->place)];
 	struct usage *u;
 
 	place_of(c, place, sizeof(place));
-	u = find(q, is_user ? c->uid : CALLER_UID_OVERFLOW, place);
+	u = find(in, is_user ? c->uid : CALLER_UID_OVERFLOW, place);
 	if (u == NULL)
 		return NULL;
 	u->exempt = (rights & CALLER_IS_EXEMPT) != 0;
@@ -223,7 +231,7 @@ usage_take(struct queue *q, const struct caller *c)
 }
 
 void
-usage_drop(struct queue *q, struct usage *u)
+usage_drop(struct usage *u)
 {
 	if (u != NULL)
 		u->users--;
@@ -251,9 +259,9 @@ usage_has_place(const struct usage *u)
 /* ---- connections ---- */
 
 static unsigned
-most_connections(const struct queue *q, const struct usage *u)
+most_connections(const struct inbound *in, const struct usage *u)
 {
-	return q->settings->user_connections * (u->exempt ? ROOT_FACTOR : 1);
+	return in->settings->user_connections * (u->exempt ? ROOT_FACTOR : 1);
 }
 
 /* Where the group counts those of this member. */
@@ -264,9 +272,9 @@ group_connections(struct usage *u)
 }
 
 bool
-usage_connect(const struct queue *q, struct usage *u)
+usage_connect(const struct inbound *in, struct usage *u)
 {
-	if (judged(u)->connections >= most_connections(q, u))
+	if (judged(u)->connections >= most_connections(in, u))
 		return false;
 	u->connections++;
 	if (u->group != NULL)
@@ -297,20 +305,20 @@ usage_own_connections(const struct usage *u)
 }
 
 bool
-usage_is_crowded(const struct queue *q, const struct usage *u)
+usage_is_crowded(const struct inbound *in, const struct usage *u)
 {
-	return u->nameless && u->group->connections > most_connections(q, u);
+	return u->nameless && u->group->connections > most_connections(in, u);
 }
 
 /* ---- messages being handed in ---- */
 
 bool
-usage_grow(const struct queue *q, struct usage *u, uint64_t octets)
+usage_grow(const struct inbound *in, struct usage *u, uint64_t octets)
 {
 	u->in_flight += octets;
 	if (u->nameless)
 		u->group->in_flight += octets;
-	return u->exempt || judged(u)->in_flight <= q->settings->user_in_flight;
+	return u->exempt || judged(u)->in_flight <= in->settings->user_in_flight;
 }
 
 void
@@ -333,10 +341,10 @@ usage_hold(struct usage *u, uint64_t octets)
 }
 
 bool
-usage_holds_too_much(const struct queue *q, const struct usage *u)
+usage_holds_too_much(const struct inbound *in, const struct usage *u)
 {
 	return !u->exempt && (judged(u)->memory > USAGE_MEMORY_MAX ||
-				 judged(u)->in_flight > q->settings->user_in_flight);
+				 judged(u)->in_flight > in->settings->user_in_flight);
 }
 
 void
@@ -353,15 +361,15 @@ usage_release(struct usage *u, uint64_t octets)
 /* ---- rates ---- */
 
 uint64_t
-usage_wait(const struct queue *q, const struct usage *u)
+usage_wait(const struct inbound *in, const struct usage *u)
 {
 	return u->exempt ? 0
-			 : rate_limit_wait(&judged(u)->minute, q->settings->user_rate,
+			 : rate_limit_wait(&judged(u)->minute, in->settings->user_rate,
 			       RATE_LIMIT_MINUTE, clock_ms());
 }
 
 void
-usage_message(const struct queue *q, struct usage *u)
+usage_message(const struct inbound *in, struct usage *u)
 {
 	if (!u->exempt)
 		rate_limit_spend(&judged(u)->minute, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
@@ -400,5 +408,5 @@ usage_name(const struct usage *u, char to[LOG_LIMIT_WHO_MAX])
 		(void)snprintf(to, LOG_LIMIT_WHO_MAX, "%s", u->place + 1);
 	else
 		mail_owner_name(
-		    u->q->users, judged(u)->uid, *u->place == '\0' ? NULL : u->place, to);
+		    u->in->users, judged(u)->uid, *u->place == '\0' ? NULL : u->place, to);
 }

@@ -16,7 +16,8 @@
 
 #include "base/log.h"
 #include "base/smtp/server.h"
-#include "broker/queue/queue.h"
+#include "broker/queue/inbound/connection.h"
+#include "broker/queue/inbound/submission.h"
 #include "broker/queue/inbound/usage.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -25,46 +26,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* ---- the role as far as a submission sees it: no other role is there ---- */
 
 static struct channel *to_main;
-
-struct channel *
-role_main_channel(const struct role *r)
-{
-	return to_main;
-}
-
-struct channel *
-role_peer(const struct role *r, enum role_id peer)
-{
-	return NULL;
-}
-
-void
-role_need(struct role *r, enum role_id peer)
-{
-}
-
-void
-role_drop(struct role *r, enum role_id peer)
-{
-}
-
-int
-role_dir(const struct role *r, const char *name)
-{
-	return -1;
-}
-
-/* Connections are not here either. */
-void
-connections_trim(struct connections *c)
-{
-}
-
-/* Checks of accounts are asked for at the control socket, which is not here. */
-void
-checks_peer(struct queue *q, bool up)
-{
-}
 
 int64_t
 clock_now_us(const struct clock *c)
@@ -96,7 +57,11 @@ clock_random(void)
 	return 4;
 }
 
-static struct queue queue;
+static struct queue_accounts accounts;
+static struct services services;
+static struct settings *settings;
+static const struct clock the_clock;
+static struct inbound inbound;
 static char folder[] = "/tmp/fuzz-drop-XXXXXX";
 
 static int
@@ -108,14 +73,13 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
 static void
 clean(void)
 {
-	queue.spool = spool_close(queue.spool);
+	inbound.spool = spool_close(inbound.spool);
 	(void)nftw(folder, remove_one, 10, FTW_DEPTH | FTW_PHYS);
 }
 
 static void
 after_commit(void *arg)
 {
-	dispatch_run(&queue);
 }
 
 static void
@@ -127,6 +91,33 @@ static void
 on_recovered(void *arg)
 {
 }
+
+/* Nothing is sent, returned or shown. */
+static void *
+promise(void *arg, struct queue_account *a, struct spool_message *m)
+{
+	return NULL;
+}
+
+static void
+wait_in_spool(void *arg, struct queue_account *a, const char *service, int64_t next)
+{
+}
+
+static void *
+list(void *arg, const struct mail_owner *owner, struct buf *out,
+    void (*done)(void *done_arg, bool good), void *done_arg)
+{
+	return NULL;
+}
+
+static void
+flush_queue(void *arg, const struct mail_owner *owner, uint32_t by)
+{
+}
+
+static const struct inbound_ops inbound_ops = {
+    .promise = promise, .wait = wait_in_spool, .list = list, .flush = flush_queue};
 
 static const struct commit_ops commit_ops = {after_commit, on_stuck, on_recovered};
 
@@ -142,16 +133,15 @@ configure(void)
 	message_put_str(m, F_HOSTNAME, "host.example");
 	message_put_u64(m, F_SIZE_LIMIT, 1000000);
 	message_put_str(m, F_LOCAL_DOMAIN, "localhost");
-	queue.settings = settings_new(m);
-	if (aliases_parse(
-		aliases, sizeof(aliases) - 1, "aliases", &queue.settings->aliases, &report) < 0)
+	settings = settings_new(m);
+	if (aliases_parse(aliases, sizeof(aliases) - 1, "aliases", &settings->aliases, &report) < 0)
 		abort();
 	(void)message_free(m);
 	m = message_new(M_CONF_ACCOUNT);
 	message_put_str(m, F_ACCOUNT, "acct");
 	message_put_str(m, F_GRANT, "none");
 	message_put_str(m, F_MAILBOX, "box@example.com");
-	if (settings_add(queue.settings, m) < 0)
+	if (settings_add(settings, m) < 0)
 		abort();
 	(void)message_free(m);
 	m = message_new(M_CONF_SERVICE);
@@ -162,13 +152,23 @@ configure(void)
 	message_put_str(m, F_ACCOUNT, "acct");
 	message_put_str(m, F_SENDERS, "*@example.com");
 	message_put_str(m, F_SENDERS, "box@example.com");
-	if (settings_add(queue.settings, m) < 0)
+	if (settings_add(settings, m) < 0)
 		abort();
 	(void)message_free(m);
-	settings_complete(queue.settings);
-	queue.usages = usages_new();
-	if (queue.usages == NULL || runtime_take(&queue, queue.settings) < 0)
+	settings_complete(settings);
+	if (accounts_take(&accounts, inbound.spool, clock_now(&the_clock), settings) < 0 ||
+	    services_take(&services, &accounts, inbound.spool, &the_clock, settings) < 0)
 		abort();
+	inbound.usages = usages_new(on_recovered, NULL);
+	inbound.space = space_new(inbound.spool, -1);
+	if (inbound.usages == NULL || inbound.space == NULL)
+		abort();
+	inbound.settings = settings;
+	inbound.accounts = &accounts;
+	inbound.services = &services;
+	inbound.clock = &the_clock;
+	inbound.ops = &inbound_ops;
+	inbound.diag = -1;
 }
 
 static void
@@ -185,9 +185,9 @@ know_user(void)
 	message_put_u64(m, F_UID, 1000);
 	message_put_str(m, F_USER_NAME, "alice");
 	message_put_str(m, F_FULL_NAME, "Alice, A.");
-	if (users_get(queue.users, 1000, on_user, NULL) != NULL)
+	if (users_get(inbound.users, 1000, on_user, NULL) != NULL)
 		abort();
-	users_answer(queue.users, m);
+	users_answer(inbound.users, m);
 	(void)message_free(m);
 }
 
@@ -216,23 +216,21 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)snprintf(bodies, sizeof(bodies), "%s/bodies", folder);
 	if (mkdir(bodies, 0700) < 0)
 		abort();
-	queue.base = event_base_new();
+	inbound.base = event_base_new();
 	if (spool_open(
-		folder, open(bodies, O_RDONLY | O_DIRECTORY | O_CLOEXEC), &queue.spool, &why) < 0)
+		folder, open(bodies, O_RDONLY | O_DIRECTORY | O_CLOEXEC), &inbound.spool, &why) < 0)
 		abort();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
-	to_main = channel_new(queue.base, pair[0], ROLE_QUEUE, ROLE_MAIN, &channel_ops, NULL);
+	to_main = channel_new(inbound.base, pair[0], ROLE_QUEUE, ROLE_MAIN, &channel_ops, NULL);
 	if (to_main == NULL)
 		abort();
-	queue.users = users_new(to_main);
-	queue.log = log_limit_new(queue.base);
-	if (queue.base == NULL || queue.users == NULL || queue.log == NULL ||
-	    dispatch_init(&queue) < 0)
+	inbound.users = users_new(to_main);
+	inbound.log = log_limit_new(inbound.base);
+	if (inbound.base == NULL || inbound.users == NULL || inbound.log == NULL)
 		abort();
-	queue.commit = commit_new(queue.base, queue.spool, &commit_ops, NULL);
-	queue.scans = scans_new(queue.base);
-	if (queue.commit == NULL || queue.scans == NULL)
+	inbound.commit = commit_new(inbound.base, inbound.spool, &commit_ops, NULL);
+	if (inbound.commit == NULL)
 		abort();
 	configure();
 	know_user();
@@ -259,8 +257,8 @@ feed(struct submission *s, const char *bytes, size_t len, size_t piece)
 		while (smtp_server_output(e)->len > 0)
 			smtp_server_wrote(e, smtp_server_output(e)->len);
 		if (smtp_server_waiting(e)) {
-			(void)commit_flush(queue.commit);
-			(void)event_base_loop(queue.base, EVLOOP_NONBLOCK); /* scans */
+			(void)commit_flush(inbound.commit);
+			(void)event_base_loop(inbound.base, EVLOOP_NONBLOCK);
 			continue;
 		}
 		if (smtp_server_input(e, bytes + at, n) < 0)
@@ -270,8 +268,8 @@ feed(struct submission *s, const char *bytes, size_t len, size_t piece)
 	for (int i = 0; i < 1000 && smtp_server_waiting(e); i++) {
 		while (smtp_server_output(e)->len > 0)
 			smtp_server_wrote(e, smtp_server_output(e)->len);
-		(void)commit_flush(queue.commit);
-		(void)event_base_loop(queue.base, EVLOOP_NONBLOCK); /* scans */
+		(void)commit_flush(inbound.commit);
+		(void)event_base_loop(inbound.base, EVLOOP_NONBLOCK);
 	}
 }
 
@@ -300,25 +298,25 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	s = submission_new(&queue, &caller, &ops, NULL);
+	s = submission_new(&inbound, &caller, &ops, NULL);
 	if (s == NULL)
 		abort();
 	feed(s, (const char *)data + 1, size - 1, (size_t)data[0] * 16 + 1);
-	(void)commit_flush(queue.commit);
+	(void)commit_flush(inbound.commit);
 	stored.after = stored.count = 0;
-	if (spool_scan(queue.spool, &stored.after, STORED_MAX, collect, &stored) != 0 ||
+	if (spool_scan(inbound.spool, &stored.after, STORED_MAX, collect, &stored) != 0 ||
 	    stored.count != submission_stored(s))
 		abort();
 	(void)submission_free(s);
-	(void)commit_flush(queue.commit);
-	if (spool_begin(queue.spool) < 0)
+	(void)commit_flush(inbound.commit);
+	if (spool_begin(inbound.spool) < 0)
 		abort();
 	for (size_t i = 0; i < stored.count; i++)
-		if (spool_delete(queue.spool, stored.ids[i]) < 0)
+		if (spool_delete(inbound.spool, stored.ids[i]) < 0)
 			abort();
-	if (spool_commit(queue.spool) < 0)
+	if (spool_commit(inbound.spool) < 0)
 		abort();
 	for (size_t i = 0; i < stored.count; i++)
-		spool_body_remove(queue.spool, stored.ids[i]);
+		spool_body_remove(inbound.spool, stored.ids[i]);
 	return 0;
 }

@@ -16,7 +16,6 @@ static struct settings settings = {.hostname = (char *)"host.example",
     .mail_name = (char *)"host.example",
     .postmaster = (char *)"",
     .local_domains = {domains, 2}};
-static struct queue queue = {.settings = &settings};
 
 static const char aliases[] = "root: a@x.example, b@x.example\n"
 			      "ops: root, c@x.example\n"
@@ -46,7 +45,7 @@ add(struct envelope *e, const struct policy_service *v, const char *recipient, c
 	struct envelope_refusal no;
 
 	(void)snprintf(p.orcpt, sizeof(p.orcpt), "%s", orcpt);
-	envelope_add(&queue, e, v, recipient, &p, &no);
+	envelope_add(&settings, e, v, recipient, &p, &no);
 	return no.code;
 }
 

@@ -30,18 +30,23 @@ on_closed(void *arg, struct channel *c)
 static const struct channel_ops channel_ops = {.message = on_message, .closed = on_closed};
 
 static void
-answer(struct queue *q, uint32_t uid, const char *name)
+answer(struct users *users, uint32_t uid, const char *name)
 {
 	struct message *m = message_new(M_USER_ANSWER);
 
 	message_put_u64(m, F_UID, uid);
 	message_put_str(m, F_USER_NAME, name);
-	users_answer(q->users, m);
+	users_answer(users, m);
 	(void)message_free(m);
 }
 
+static void
+on_crowded(void *arg)
+{
+}
+
 struct bench {
-	struct queue q;
+	struct inbound in;
 	struct settings settings;
 	struct event_base *base;
 	struct channel *channel;
@@ -62,11 +67,10 @@ setup(void **state)
 	assert_non_null(b->channel);
 	b->settings =
 	    (struct settings){.user_connections = 10, .user_rate = 10, .user_in_flight = 1000};
-	b->q.settings = &b->settings;
-	b->q.users = users_new(b->channel);
-	b->q.usages = usages_new();
-	b->q.connections = connections_new(&b->q);
-	assert_true(b->q.users != NULL && b->q.usages != NULL && b->q.connections != NULL);
+	b->in.settings = &b->settings;
+	b->in.users = users_new(b->channel);
+	b->in.usages = usages_new(on_crowded, NULL);
+	assert_true(b->in.users != NULL && b->in.usages != NULL);
 	*state = b;
 	return 0;
 }
@@ -76,7 +80,7 @@ teardown(void **state)
 {
 	struct bench *b = *state;
 
-	(void)users_free(b->q.users);
+	(void)users_free(b->in.users);
 	(void)channel_free(b->channel);
 	event_base_free(b->base);
 	(void)close(b->main);
@@ -89,19 +93,19 @@ test_answer_for_one_who_has_gone(void **state)
 {
 	struct bench *b = *state;
 	const struct caller caller = {.uid = NAMELESS}, another = {.uid = NAMELESS + 1};
-	struct usage *first = usage_take(&b->q, &another), *u = usage_take(&b->q, &caller);
+	struct usage *first = usage_take(&b->in, &another), *u = usage_take(&b->in, &caller);
 
 	assert_true(first != NULL && u != NULL);
-	usage_drop(&b->q, u);
-	answer(&b->q, NAMELESS, "");
-	u = usage_take(&b->q, &caller);
+	usage_drop(u);
+	answer(b->in.users, NAMELESS, "");
+	u = usage_take(&b->in, &caller);
 	assert_non_null(u);
-	assert_true(usage_connect(&b->q, u));
+	assert_true(usage_connect(&b->in, u));
 	assert_int_equal(usage_connections(u), 1);
 	assert_int_equal(usage_own_connections(u), 1);
 	usage_disconnect(u);
-	usage_drop(&b->q, u);
-	usage_drop(&b->q, first);
+	usage_drop(u);
+	usage_drop(first);
 }
 
 int

@@ -1,7 +1,9 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* rights.c: what a caller of an entrance may do. */
-#include "broker/queue/queue.h"
+/* entrance.c: see entrance.h. */
+#include "broker/queue/inbound/entrance.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static enum caller_entrance
@@ -15,18 +17,25 @@ entrance_of(const struct caller *c)
 }
 
 unsigned
-queue_caller_rights(const struct queue *q, const struct caller *c)
+entrance_rights(const struct inbound *in, const struct caller *c)
 {
 	const struct caller_peer who = {c->uid, c->groups, c->group_count};
 
 	return caller_rights(
-	    entrance_of(c), caller_kind(&who, geteuid(), settings_admin_group(q->settings)));
+	    entrance_of(c), caller_kind(&who, geteuid(), settings_admin_group(in->settings)));
 }
 
 struct mail_owner
-queue_owner(const struct caller *c, unsigned rights)
+entrance_owner(const struct caller *c, unsigned rights)
 {
 	if ((rights & CALLER_MAY_SEE_ALL) != 0)
 		return (struct mail_owner){.uid = -1};
 	return (struct mail_owner){.uid = c->uid, .service = c->socket};
+}
+
+const char *
+entrance_uid_text(const struct caller *c, char text[16])
+{
+	(void)snprintf(text, 16, "%" PRIu32, c->uid);
+	return c->unknown ? NULL : text;
 }
