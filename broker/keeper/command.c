@@ -377,7 +377,7 @@ make_row(const struct command_desk *cmd, const struct client *c, const struct ac
 	if (oauth)
 		message_put_str(m, F_SCOPE, machine_scope(a->machine));
 	if (oauth)
-		message_put_str(m, F_IDENTITY, a->record.identity);
+		message_put_str(m, F_IDENTITY, a->record.tokens.identity);
 	message_put_str(m, F_REDIRECT_HOST, a->conf->redirect_host);
 	message_put_str(m, F_REDIRECT_PATH, a->conf->redirect_path);
 	message_put_str(m, F_REDIRECT_SCHEME, a->conf->redirect_scheme);

@@ -14,6 +14,7 @@
 #include "broker/keeper/accounts/account.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,26 +26,118 @@
 
 enum { VIEW_MAX = 3000 };
 
+/* ---- the record ---- */
+
+#define PAIR(member, packed)                                                                 \
+	{                                                                                    \
+		offsetof(struct account_record, member), offsetof(struct credential, packed) \
+	}
+
+struct pair {
+	size_t record, credential;
+};
+
+static const struct pair secrets[] = {
+    PAIR(client.secret, client_secret),
+    PAIR(client.key, signing_key),
+    PAIR(password.secret, password),
+    PAIR(invitation, invitation),
+};
+
+static const struct pair texts[] = {
+    PAIR(client.id, client_secret_id),
+    PAIR(client.server, client_secret_server),
+    PAIR(client.key_id, signing_key_id),
+    PAIR(password.user, password_user),
+    PAIR(password.host, password_host),
+    PAIR(tokens.issuer, issuer),
+    PAIR(tokens.token_endpoint, token_endpoint),
+    PAIR(tokens.client_id, client_id),
+    PAIR(tokens.mailbox, mailbox),
+    PAIR(tokens.auth_user, auth_user),
+    PAIR(tokens.identity, identity),
+};
+
+/* The pointer at this offset. */
+static void *
+member(const void *of, size_t offset)
+{
+	void *p;
+
+	memcpy(&p, (const char *)of + offset, sizeof(p));
+	return p;
+}
+
+static void
+set_member(void *of, size_t offset, void *value)
+{
+	memcpy((char *)of + offset, &value, sizeof(value));
+}
+
 static void
 record_clear(struct account_record *r)
 {
-	(void)vault_drop(r->client_secret);
-	(void)vault_drop(r->password);
-	(void)vault_drop(r->signing_key);
-	(void)vault_drop(r->invitation);
-	free(r->client_secret_id);
-	free(r->client_secret_server);
-	free(r->signing_key_id);
-	free(r->issuer);
-	free(r->token_endpoint);
-	free(r->client_id);
-	free(r->mailbox);
-	free(r->auth_user);
-	free(r->identity);
-	free(r->password_user);
-	free(r->password_host);
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
+		(void)vault_drop(member(r, secrets[i].record));
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		free(member(r, texts[i].record));
 	*r = (struct account_record){0};
 }
+
+/* Takes what an unpacked credential holds. 0 or -ENOMEM. */
+static int
+record_take(struct account_record *r, struct vault *v, struct credential *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+		const struct secret *from = member(c, secrets[i].credential);
+		struct sealed *sealed = vault_seal(v, from);
+
+		if (from != NULL && sealed == NULL)
+			return -ENOMEM;
+		set_member(r, secrets[i].record, sealed);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		set_member(r, texts[i].record, member(c, texts[i].credential));
+		set_member(c, texts[i].credential, NULL);
+	}
+	return 0;
+}
+
+/* Copies into a credential that is to be packed. 0 or -ENOMEM. */
+static int
+record_fill(const struct account_record *r, const struct vault *v, struct credential *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+		const struct sealed *from = member(r, secrets[i].record);
+		struct secret *open = vault_open(v, from);
+
+		if (from != NULL && open == NULL)
+			return -ENOMEM;
+		set_member(c, secrets[i].credential, open);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		char *copy;
+
+		if (text_copy(member(r, texts[i].record), &copy) < 0)
+			return -ENOMEM;
+		set_member(c, texts[i].credential, copy);
+	}
+	return 0;
+}
+
+/* Forgets the tokens; the secrets that a person gave stay. */
+static void
+record_clear_tokens(struct account_record *r)
+{
+	struct account_record kept = {.client = r->client, .password = r->password};
+
+	memset(&r->client, 0, sizeof(r->client));
+	memset(&r->password, 0, sizeof(r->password));
+	record_clear(r);
+	*r = kept;
+}
+
+/* ---- the account ---- */
 
 /* What the machine is told of the configuration. */
 static void
@@ -114,20 +207,20 @@ tokens_mismatch(const struct account *a, const char **was, const char **is)
 	const struct account_record *r = &a->record;
 	const struct account_conf *c = a->conf;
 
-	*was = r->auth_user != NULL ? r->auth_user : r->mailbox;
+	*was = r->tokens.auth_user != NULL ? r->tokens.auth_user : r->tokens.mailbox;
 	*is = account_conf_login(c);
 	if (!same_nocase(*was, *is))
 		return "login";
-	*was = r->client_id;
+	*was = r->tokens.client_id;
 	*is = c->client_id;
 	if (!text_same(*was, *is))
 		return "client-id";
-	if (r->token_endpoint != NULL && c->token_endpoint != NULL) {
-		*was = r->token_endpoint;
+	if (r->tokens.token_endpoint != NULL && c->token_endpoint != NULL) {
+		*was = r->tokens.token_endpoint;
 		*is = c->token_endpoint;
 		return issuer_is_same_origin(*was, *is) ? NULL : "token endpoint";
 	}
-	*was = r->issuer;
+	*was = r->tokens.issuer;
 	*is = c->issuer;
 	return text_same(*was, *is) ? NULL : "issuer";
 }
@@ -148,11 +241,11 @@ client_mismatch(const struct account *a, const char **was, const char **is)
 	const struct account_record *r = &a->record;
 	const char *server = account_conf_server(a->conf);
 
-	*was = r->client_secret_id;
+	*was = r->client.id;
 	*is = a->conf->client_id;
 	if (*was != NULL && !text_same(*was, *is))
 		return "client-id";
-	*was = r->client_secret_server;
+	*was = r->client.server;
 	*is = server;
 	if (*was == NULL || (server != NULL && issuer_is_same_origin(*was, server)))
 		return NULL;
@@ -162,11 +255,11 @@ client_mismatch(const struct account *a, const char **was, const char **is)
 static const char *
 password_mismatch(const struct account *a, const char **was, const char **is)
 {
-	*was = a->record.password_user;
+	*was = a->record.password.user;
 	*is = account_conf_login(a->conf);
 	if (!same_nocase(*was, *is))
 		return "login";
-	*was = a->record.password_host;
+	*was = a->record.password.host;
 	*is = a->conf->host;
 	return same_nocase(*was, *is) ? NULL : "submission server";
 }
@@ -187,10 +280,10 @@ has_client(const struct account *a)
 
 	if (account_conf_signs(a->conf)) {
 		configured = a->conf->client_key != NULL;
-		stored = a->record.signing_key != NULL;
+		stored = a->record.client.key != NULL;
 	} else {
 		configured = a->conf->client_secret != NULL;
-		stored = a->record.client_secret != NULL;
+		stored = a->record.client.secret != NULL;
 	}
 	return configured || (stored && client_mismatch(a, &was, &is) == NULL);
 }
@@ -219,34 +312,6 @@ account_pause(struct account *a, bool paused)
 
 /* ---- reading and writing ---- */
 
-static int
-take_over(struct account *a, struct credential *c)
-{
-	struct account_record *r = &a->record;
-
-	r->client_secret = vault_seal(a->vault, c->client_secret);
-	r->password = vault_seal(a->vault, c->password);
-	r->signing_key = vault_seal(a->vault, c->signing_key);
-	r->invitation = vault_seal(a->vault, c->invitation);
-	if ((c->client_secret != NULL && r->client_secret == NULL) ||
-	    (c->password != NULL && r->password == NULL) ||
-	    (c->signing_key != NULL && r->signing_key == NULL) ||
-	    (c->invitation != NULL && r->invitation == NULL))
-		return -ENOMEM;
-	r->client_secret_id = TAKE_PTR(c->client_secret_id);
-	r->client_secret_server = TAKE_PTR(c->client_secret_server);
-	r->signing_key_id = TAKE_PTR(c->signing_key_id);
-	r->issuer = TAKE_PTR(c->issuer);
-	r->token_endpoint = TAKE_PTR(c->token_endpoint);
-	r->client_id = TAKE_PTR(c->client_id);
-	r->mailbox = TAKE_PTR(c->mailbox);
-	r->auth_user = TAKE_PTR(c->auth_user);
-	r->identity = TAKE_PTR(c->identity);
-	r->password_user = TAKE_PTR(c->password_user);
-	r->password_host = TAKE_PTR(c->password_host);
-	return machine_load(a->machine, now_of(a), c, store_account_generation(a->file));
-}
-
 static void
 log_status(const struct account *a)
 {
@@ -273,7 +338,10 @@ account_open(struct account *a, struct store *s)
 	if (payload != NULL) {
 		r = credential_unpack(secret_bytes(payload), secret_len(payload), &c);
 		if (r == 0)
-			r = take_over(a, &c);
+			r = record_take(&a->record, a->vault, &c);
+		if (r == 0)
+			r = machine_load(
+			    a->machine, now_of(a), &c, store_account_generation(a->file));
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0) {
@@ -307,37 +375,6 @@ account_reload(struct account *a, struct store *s)
 }
 
 static int
-put_secret(const struct account *a, const struct sealed *from, struct secret **to)
-{
-	*to = vault_open(a->vault, from);
-	return from != NULL && *to == NULL ? -ENOMEM : 0;
-}
-
-static int
-fill(const struct account *a, struct credential *c)
-{
-	const struct account_record *r = &a->record;
-
-	if (machine_fill(a->machine, now_of(a), c) < 0 ||
-	    put_secret(a, r->client_secret, &c->client_secret) < 0 ||
-	    put_secret(a, r->password, &c->password) < 0 ||
-	    put_secret(a, r->signing_key, &c->signing_key) < 0 ||
-	    put_secret(a, r->invitation, &c->invitation) < 0 ||
-	    text_copy(r->client_secret_id, &c->client_secret_id) < 0 ||
-	    text_copy(r->client_secret_server, &c->client_secret_server) < 0 ||
-	    text_copy(r->signing_key_id, &c->signing_key_id) < 0 ||
-	    text_copy(r->issuer, &c->issuer) < 0 ||
-	    text_copy(r->token_endpoint, &c->token_endpoint) < 0 ||
-	    text_copy(r->client_id, &c->client_id) < 0 || text_copy(r->mailbox, &c->mailbox) < 0 ||
-	    text_copy(r->auth_user, &c->auth_user) < 0 ||
-	    text_copy(r->identity, &c->identity) < 0 ||
-	    text_copy(r->password_user, &c->password_user) < 0 ||
-	    text_copy(r->password_host, &c->password_host) < 0)
-		return -ENOMEM;
-	return 0;
-}
-
-static int
 write_payload(struct account *a, const struct secret *payload)
 {
 	uint64_t generation = machine_generation(a->machine);
@@ -359,8 +396,10 @@ account_write(struct account *a)
 {
 	struct credential c CLEANUP_CREDENTIAL = {0};
 	CLEANUP_SECRET struct secret *payload = NULL;
-	int r = a->file == NULL ? -ENOKEY : fill(a, &c);
+	int r = a->file == NULL ? -ENOKEY : machine_fill(a->machine, now_of(a), &c);
 
+	if (r == 0)
+		r = record_fill(&a->record, a->vault, &c);
 	if (r == 0)
 		r = credential_pack(&c, &payload);
 	if (r == 0)
@@ -457,8 +496,8 @@ account_password(const struct account *a)
 
 	if (a->conf->password != NULL)
 		s = vault_open(a->vault, a->conf->password);
-	else if (a->record.password != NULL && password_mismatch(a, &was, &is) == NULL)
-		s = vault_open(a->vault, a->record.password);
+	else if (a->record.password.secret != NULL && password_mismatch(a, &was, &is) == NULL)
+		s = vault_open(a->vault, a->record.password.secret);
 	if (s == NULL || how == NULL || strcmp(how, "aws-ses") != 0)
 		return s;
 	key = s;
@@ -481,13 +520,13 @@ open_client(const struct account *a, const struct sealed *configured, const stru
 struct secret *
 account_client_secret(const struct account *a)
 {
-	return open_client(a, a->conf->client_secret, a->record.client_secret);
+	return open_client(a, a->conf->client_secret, a->record.client.secret);
 }
 
 struct secret *
 account_signing_key(const struct account *a)
 {
-	return open_client(a, a->conf->client_key, a->record.signing_key);
+	return open_client(a, a->conf->client_key, a->record.client.key);
 }
 
 const char *
@@ -537,8 +576,8 @@ view_store(const struct account *a, struct account_view *v)
 		return true;
 	}
 	if (a->status == FILE_GOOD || a->status == FILE_ABSENT || a->status == FILE_TORN ||
-	    has_tokens(a) || a->record.password != NULL || a->record.client_secret != NULL ||
-	    a->record.signing_key != NULL)
+	    has_tokens(a) || a->record.password.secret != NULL || a->record.client.secret != NULL ||
+	    a->record.client.key != NULL)
 		return false;
 	view_set(v, "needs-authorization", file_status_text(a->status), "");
 	(void)buf_printf(&v->next,
@@ -555,7 +594,7 @@ view_password(const struct account *a, struct account_view *v)
 
 	if (a->conf->password != NULL || view_store(a, v))
 		return;
-	if (a->record.password == NULL) {
+	if (a->record.password.secret == NULL) {
 		view_set(v, "needs-authorization", "No password is stored for this account.", "");
 		view_step(v, a, "{Renew}.");
 		return;
@@ -593,7 +632,7 @@ view_unattended(const struct account *a, struct account_view *v)
 	}
 	if (view_store(a, v))
 		return;
-	if (signs ? a->record.signing_key == NULL : a->record.client_secret == NULL) {
+	if (signs ? a->record.client.key == NULL : a->record.client.secret == NULL) {
 		view_set(v, "needs-authorization",
 		    signs ? "No key is stored for this account's client, and none is configured."
 			  : "No secret is stored for this account's client, and none is "
@@ -662,16 +701,17 @@ int
 account_adopt(struct account *a, const struct machine_answer *answer, const char *identity,
     const char *issuer, const char *token_endpoint)
 {
-	struct account_record fresh = {0}, *r = &a->record;
+	struct account_record fresh = {0};
 	int e;
 
 	if (a->file == NULL)
 		return -ENOKEY;
-	if (text_copy(identity, &fresh.identity) < 0 || text_copy(issuer, &fresh.issuer) < 0 ||
-	    text_copy(token_endpoint, &fresh.token_endpoint) < 0 ||
-	    text_copy(a->conf->client_id, &fresh.client_id) < 0 ||
-	    text_copy(a->conf->mailbox, &fresh.mailbox) < 0 ||
-	    text_copy(a->conf->auth_user, &fresh.auth_user) < 0)
+	if (text_copy(identity, &fresh.tokens.identity) < 0 ||
+	    text_copy(issuer, &fresh.tokens.issuer) < 0 ||
+	    text_copy(token_endpoint, &fresh.tokens.token_endpoint) < 0 ||
+	    text_copy(a->conf->client_id, &fresh.tokens.client_id) < 0 ||
+	    text_copy(a->conf->mailbox, &fresh.tokens.mailbox) < 0 ||
+	    text_copy(a->conf->auth_user, &fresh.tokens.auth_user) < 0)
 		e = -ENOMEM;
 	else
 		e = machine_adopt(a->machine, now_of(a), answer);
@@ -679,89 +719,14 @@ account_adopt(struct account *a, const struct machine_answer *answer, const char
 		record_clear(&fresh);
 		return e;
 	}
-	fresh.client_secret = TAKE_PTR(r->client_secret);
-	fresh.client_secret_id = TAKE_PTR(r->client_secret_id);
-	fresh.client_secret_server = TAKE_PTR(r->client_secret_server);
-	fresh.signing_key = TAKE_PTR(r->signing_key);
-	fresh.signing_key_id = TAKE_PTR(r->signing_key_id);
-	fresh.password = TAKE_PTR(r->password);
-	fresh.password_user = TAKE_PTR(r->password_user);
-	fresh.password_host = TAKE_PTR(r->password_host);
-	record_clear(r);
-	*r = fresh;
+	record_clear_tokens(&a->record);
+	a->record.tokens = fresh.tokens;
 	a->replace = true;
 	a->given = now_of(a).wall;
 	check_binding(a);
 	account_run(a);
 	a->ops->changed(a->ops->arg, a);
 	return machine_is_unwritten(a->machine) ? a->write_error : 0;
-}
-
-static int
-set_password(struct account *a, struct sealed *sealed)
-{
-	struct account_record *r = &a->record;
-	struct sealed *old = r->password;
-	char *old_user = r->password_user, *old_host = r->password_host;
-	int e;
-
-	r->password_user = r->password_host = NULL;
-	e = text_copy(account_conf_login(a->conf), &r->password_user);
-	if (e == 0)
-		e = text_copy(a->conf->host, &r->password_host);
-	r->password = sealed;
-	if (e == 0)
-		e = account_write(a);
-	if (e < 0) {
-		free(r->password_user);
-		free(r->password_host);
-		r->password = old;
-		r->password_user = old_user;
-		r->password_host = old_host;
-		(void)vault_drop(sealed);
-		return e;
-	}
-	(void)vault_drop(old);
-	free(old_user);
-	free(old_host);
-	return 0;
-}
-
-/* What a change replaces, to be put back where it cannot be written. */
-static int
-set_client(struct account *a, struct sealed **place, struct sealed *sealed, const char *key_id)
-{
-	struct account_record *r = &a->record;
-	struct sealed *old = *place;
-	char *old_id = r->client_secret_id, *old_server = r->client_secret_server,
-	     *old_key_id = r->signing_key_id;
-	int e;
-
-	r->client_secret_id = r->client_secret_server = r->signing_key_id = NULL;
-	e = text_copy(a->conf->client_id, &r->client_secret_id);
-	if (e == 0)
-		e = text_copy(account_conf_server(a->conf), &r->client_secret_server);
-	if (e == 0)
-		e = text_copy(key_id, &r->signing_key_id);
-	*place = sealed;
-	if (e == 0)
-		e = account_write(a);
-	if (e < 0) {
-		free(r->client_secret_id);
-		free(r->client_secret_server);
-		free(r->signing_key_id);
-		r->client_secret_id = old_id;
-		r->client_secret_server = old_server;
-		r->signing_key_id = old_key_id;
-		*place = old;
-		(void)vault_drop(sealed);
-		return e;
-	}
-	(void)vault_drop(old);
-	free(old_id);
-	free(old_server);
-	free(old_key_id);
-	return 0;
 }
 
 enum account_secret
@@ -772,12 +737,57 @@ account_secret_kind(const struct account *a)
 									     : SECRET_CLIENT;
 }
 
+static struct sealed **
+secret_place(struct account_record *r, enum account_secret kind)
+{
+	return kind == SECRET_PASSWORD ? &r->password.secret
+	       : kind == SECRET_CLIENT ? &r->client.secret
+				       : &r->client.key;
+}
+
+/* Frees what put_secret sets. */
+static void
+drop_secret(struct account_record *r, enum account_secret kind)
+{
+	(void)vault_drop(*secret_place(r, kind));
+	if (kind == SECRET_PASSWORD) {
+		free(r->password.user);
+		free(r->password.host);
+		return;
+	}
+	free(r->client.id);
+	free(r->client.server);
+	free(r->client.key_id);
+}
+
+/* Notes the secret and whom it is for; what was there is not freed. 0 or -ENOMEM. */
+static int
+put_secret(struct account *a, enum account_secret kind, struct sealed *sealed, const char *key_id)
+{
+	struct account_record *r = &a->record;
+	const struct account_conf *c = a->conf;
+	int e;
+
+	*secret_place(r, kind) = sealed;
+	if (kind == SECRET_PASSWORD) {
+		r->password.user = r->password.host = NULL;
+		e = text_copy(account_conf_login(c), &r->password.user);
+		return e < 0 ? e : text_copy(c->host, &r->password.host);
+	}
+	r->client.id = r->client.server = r->client.key_id = NULL;
+	e = text_copy(c->client_id, &r->client.id);
+	if (e == 0)
+		e = text_copy(account_conf_server(c), &r->client.server);
+	return e < 0 ? e : text_copy(key_id, &r->client.key_id);
+}
+
 int
 account_set_secret(struct account *a, const struct secret *s, const char *key_id)
 {
 	enum account_secret kind = account_secret_kind(a);
 	const struct sealed *const configured[] = {
 	    a->conf->password, a->conf->client_secret, a->conf->client_key};
+	struct account_record before = a->record;
 	struct sealed *sealed;
 	int e;
 
@@ -790,12 +800,12 @@ account_set_secret(struct account *a, const struct secret *s, const char *key_id
 		return -ENOMEM;
 	a->replace = true;
 	machine_raise_generation(a->machine, machine_generation(a->machine) + 1);
-	if (kind == SECRET_PASSWORD)
-		e = set_password(a, sealed);
-	else if (kind == SECRET_CLIENT)
-		e = set_client(a, &a->record.client_secret, sealed, a->record.signing_key_id);
-	else
-		e = set_client(a, &a->record.signing_key, sealed, key_id);
+	e = put_secret(a, kind, sealed, kind == SECRET_CLIENT ? before.client.key_id : key_id);
+	if (e == 0)
+		e = account_write(a);
+	drop_secret(e < 0 ? &a->record : &before, kind);
+	if (e < 0)
+		a->record = before;
 	a->replace = false;
 	if (e == 0) {
 		a->given = now_of(a).wall;
@@ -810,8 +820,6 @@ account_set_secret(struct account *a, const struct secret *s, const char *key_id
 int
 account_forget(struct account *a, bool all)
 {
-	struct account_record *r = &a->record;
-	struct account_record kept = {0};
 	int e;
 
 	if (a->file == NULL)
@@ -819,18 +827,10 @@ account_forget(struct account *a, bool all)
 	e = machine_wipe(a->machine, now_of(a));
 	if (e < 0)
 		return e;
-	if (!all) {
-		kept = (struct account_record){.client_secret = TAKE_PTR(r->client_secret),
-		    .password = TAKE_PTR(r->password),
-		    .signing_key = TAKE_PTR(r->signing_key),
-		    .client_secret_id = TAKE_PTR(r->client_secret_id),
-		    .client_secret_server = TAKE_PTR(r->client_secret_server),
-		    .signing_key_id = TAKE_PTR(r->signing_key_id),
-		    .password_user = TAKE_PTR(r->password_user),
-		    .password_host = TAKE_PTR(r->password_host)};
-	}
-	record_clear(r);
-	*r = kept;
+	if (all)
+		record_clear(&a->record);
+	else
+		record_clear_tokens(&a->record);
 	check_binding(a);
 	/* a record has two places, written in turn: twice, and nothing is left */
 	e = account_write(a);

@@ -14,16 +14,22 @@
 #include "broker/keeper/accounts/machine.h"
 #include "tokenstore/store.h"
 
-/* What the record holds beside the machine's tokens. */
+/* What the record holds beside the machine's tokens, and whom each credential belongs to. */
 struct account_record {
-	struct sealed *client_secret, *password, *signing_key;
-	struct sealed *invitation; /* see invitation.h */
-	/* whom the client's secret or key belongs to, and the key's name */
-	char *client_secret_id, *client_secret_server, *signing_key_id;
-	/* whom the tokens belong to */
-	char *issuer, *token_endpoint, *client_id, *mailbox, *auth_user, *identity;
-	/* whom the password belongs to */
-	char *password_user, *password_host;
+	struct {
+		struct sealed *secret, *key;
+		char *id, *server; /* the client and its authorization server */
+		char *key_id;      /* the key's name in assertions */
+	} client;
+	struct {
+		struct sealed *secret;
+		char *user, *host;
+	} password;
+	struct {
+		char *issuer, *token_endpoint, *client_id, *mailbox, *auth_user;
+		char *identity; /* by which name the person signed in */
+	} tokens;
+	struct sealed *invitation; /* see invitation.c */
 };
 
 struct account;

@@ -71,7 +71,7 @@ sign(struct token_requests *t, const struct account *a, const char **ret_why)
 	    .subject = service ? account_conf_login(c) : c->client_id,
 	    .audience = account_token_endpoint(a),
 	    .scope = service ? c->scopes : NULL,
-	    .key_id = c->key_id != NULL ? c->key_id : a->record.signing_key_id,
+	    .key_id = c->key_id != NULL ? c->key_id : a->record.client.key_id,
 	    .algorithm = c->key_algorithm != NULL ? c->key_algorithm
 			 : service                ? "RS256"
 						  : NULL,

@@ -77,7 +77,7 @@ holds_something(const struct account *a)
 
 	if (grant_needs_person(a->conf->grant))
 		return machine_standing(a->machine) != MACHINE_EMPTY;
-	return r->password != NULL || r->client_secret != NULL || r->signing_key != NULL ||
+	return r->password.secret != NULL || r->client.secret != NULL || r->client.key != NULL ||
 	       machine_authorized_at(a->machine) > 0;
 }
 
