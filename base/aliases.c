@@ -2,17 +2,20 @@
 /*
  * aliases.c: see aliases.h.
  *
- * A file is a list of aliases in the order of its lines, each with a run of targets, and a hash table of names. An expansion walks
- * from target to target; every alias is entered once in a walk (`stamp`), and one that is entered again while it is still being
- * walked (`on_path`) is a loop. Recursion is bounded by ALIASES_DEPTH_MAX, work by STEPS_MAX.
+ * A file is a list of aliases in the order of its lines, each with a list of targets, and a tree of names. An expansion walks from
+ * target to target; every alias is entered once in a walk (`stamp`), and one that is entered again while it is still being walked
+ * (`on_path`) is a loop. Recursion is bounded by ALIASES_DEPTH_MAX, work by STEPS_MAX.
+ *
+ * An alias without targets is a line in which nothing is an address. It counts as none, and is kept for the words of a refusal.
  */
 #include "base/aliases.h"
 
 #include <errno.h>
-#include <stdint.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 
 #include "base/address.h"
 
@@ -28,35 +31,26 @@ enum target_kind {
 };
 
 struct target {
+	STAILQ_ENTRY(target) link;
 	enum target_kind kind;
-	char *text;
 	unsigned line;
+	char text[];
 };
 
 struct alias {
+	STAILQ_ENTRY(alias) link;
 	char *name; /* lower case; "*" for all others */
 	unsigned line;
-	size_t first, count; /* of the targets */
-	unsigned stamp;      /* the walk that entered it last */
+	STAILQ_HEAD(, target) targets;
+	unsigned stamp; /* the walk that entered it last */
 	bool on_path;
-};
-
-/* A line that does not count, since nothing in it is an address. */
-struct lost_line {
-	char *name;
-	unsigned line;
 };
 
 struct aliases {
 	char *file;
-	struct lost_line *lost;
-	size_t lost_count;
-	struct alias *list;
-	size_t count;
-	struct target *targets;
-	size_t target_count;
-	size_t *slots; /* hash table of names: each an index into list, plus one; 0: free */
-	size_t slot_count;
+	STAILQ_HEAD(, alias) list;
+	void *names;  /* the same, as a tree of tsearch(3) */
+	size_t count; /* of those with targets */
 	unsigned stamp;
 	unsigned problems;
 };
@@ -69,61 +63,60 @@ lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-/* FNV-1a, without regard to case. */
-static size_t
-hash_of(const char *name)
+static int
+compare_names(const void *a, const void *b)
 {
-	uint32_t h = 2166136261U;
-
-	for (; *name != '\0'; name++)
-		h = (h ^ (unsigned char)lower(*name)) * 16777619U;
-	return h;
+	return strcasecmp(((const struct alias *)a)->name, ((const struct alias *)b)->name);
 }
 
-/* Room for one more of `size` octets: arrays double at the powers of two. */
-static void *
-grow(void *array, size_t count, size_t size)
+/* The alias of this name, be it without targets. `a` may be NULL. */
+static struct alias *
+lookup(const struct aliases *a, const char *name)
 {
-	if ((count & (count - 1)) != 0)
-		return array;
-	return reallocarray(array, count == 0 ? 1 : count * 2, size);
-}
+	const struct alias key = {.name = (char *)name};
+	struct alias *const *found = a == NULL ? NULL : tfind(&key, &a->names, compare_names);
 
-static size_t *
-find_slot(const struct aliases *a, const char *name)
-{
-	size_t i = hash_of(name) & (a->slot_count - 1);
-
-	while (a->slots[i] != 0 && strcasecmp(a->list[a->slots[i] - 1].name, name) != 0)
-		i = (i + 1) & (a->slot_count - 1);
-	return &a->slots[i];
+	return found == NULL ? NULL : *found;
 }
 
 static struct alias *
 find(const struct aliases *a, const char *name)
 {
-	size_t slot = a == NULL || a->count == 0 ? 0 : *find_slot(a, name);
+	struct alias *e = lookup(a, name);
 
-	return slot == 0 ? NULL : &a->list[slot - 1];
+	return e == NULL || STAILQ_EMPTY(&e->targets) ? NULL : e;
 }
 
-static int
-make_room(struct aliases *a)
+static void
+alias_free(void *alias)
 {
-	size_t size = a->slot_count == 0 ? 64 : a->slot_count * 2;
-	size_t *slots;
+	struct alias *e = alias;
+	struct target *t;
 
-	if ((a->count + 1) * 2 <= a->slot_count)
-		return 0;
-	slots = calloc(size, sizeof(*slots));
-	if (slots == NULL)
-		return -ENOMEM;
-	free(a->slots);
-	a->slots = slots;
-	a->slot_count = size;
-	for (size_t i = 0; i < a->count; i++)
-		*find_slot(a, a->list[i].name) = i + 1;
-	return 0;
+	while ((t = STAILQ_FIRST(&e->targets)) != NULL) {
+		STAILQ_REMOVE_HEAD(&e->targets, link);
+		free(t);
+	}
+	free(e->name);
+	free(e);
+}
+
+/* A new alias in the tree, without targets and in no list. NULL: no memory. */
+static struct alias *
+alias_new(struct aliases *a, const char *name, unsigned line)
+{
+	struct alias *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		return NULL;
+	STAILQ_INIT(&e->targets);
+	e->line = line;
+	e->name = strdup(name);
+	if (e->name == NULL || tsearch(e, &a->names, compare_names) == NULL) {
+		alias_free(e);
+		return NULL;
+	}
+	return e;
 }
 
 /* ---- reading ---- */
@@ -132,6 +125,7 @@ struct alias_reader {
 	struct aliases *a;
 	struct buf *report;
 	unsigned line; /* of the alias being read */
+	struct alias *alias;
 };
 
 /* Problems beyond those shown are counted. */
@@ -171,17 +165,15 @@ static int
 add_target(
     struct alias_reader *r, enum target_kind kind, const char *text, size_t len, unsigned line)
 {
-	struct aliases *a = r->a;
-	struct target *all = grow(a->targets, a->target_count, sizeof(*all));
+	struct target *t = malloc(sizeof(*t) + len + 1);
 
-	if (all == NULL)
+	if (t == NULL)
 		return -ENOMEM;
-	a->targets = all;
-	all[a->target_count] =
-	    (struct target){.kind = kind, .text = strndup(text, len), .line = line};
-	if (all[a->target_count].text == NULL)
-		return -ENOMEM;
-	a->target_count++;
+	t->kind = kind;
+	t->line = line;
+	memcpy(t->text, text, len);
+	t->text[len] = '\0';
+	STAILQ_INSERT_TAIL(&r->alias->targets, t, link);
 	return 0;
 }
 
@@ -331,31 +323,14 @@ find_colon(const char *s, size_t len)
 	return len;
 }
 
-static int
-remember_lost(struct alias_reader *r, const char *name)
-{
-	struct aliases *a = r->a;
-	struct lost_line *all = grow(a->lost, a->lost_count, sizeof(*all));
-
-	if (all == NULL)
-		return -ENOMEM;
-	a->lost = all;
-	all[a->lost_count] = (struct lost_line){.name = strdup(name), .line = r->line};
-	if (all[a->lost_count].name == NULL)
-		return -ENOMEM;
-	a->lost_count++;
-	return 0;
-}
-
 /* One alias: `s` is its first line and those that go on. */
 static int
 read_alias(struct alias_reader *r, const char *s, size_t len)
 {
 	struct aliases *a = r->a;
-	size_t colon = find_colon(s, len), before = a->target_count;
+	size_t colon = find_colon(s, len);
 	char name[NAME_MAX_LEN];
-	const struct alias *same;
-	struct alias *all;
+	struct alias *alias;
 	int e;
 
 	if (colon == len || read_name(s, colon, name) == 0) {
@@ -370,31 +345,26 @@ read_alias(struct alias_reader *r, const char *s, size_t len)
 		    name);
 		return 0;
 	}
-	same = find(a, name);
-	if (same != NULL) {
+	alias = lookup(a, name);
+	if (alias != NULL && !STAILQ_EMPTY(&alias->targets)) {
 		warn(a, r->report, r->line, "alias \"%s\" is there twice; line %u counts", name,
-		    same->line);
+		    alias->line);
 		return 0;
 	}
+	if (alias == NULL)
+		alias = alias_new(a, name, r->line);
+	if (alias == NULL)
+		return -ENOMEM;
+	r->alias = alias;
 	e = read_list(r, s + colon + 1, len - colon - 1);
 	if (e < 0)
 		return e;
-	if (a->target_count == before) {
+	if (STAILQ_EMPTY(&alias->targets)) {
 		warn(a, r->report, r->line, "alias \"%s\" leads to nobody", name);
-		return remember_lost(r, name);
+		return 0;
 	}
-	e = make_room(a);
-	all = e < 0 ? NULL : grow(a->list, a->count, sizeof(*all));
-	if (all == NULL)
-		return -ENOMEM;
-	a->list = all;
-	all[a->count] = (struct alias){.name = strdup(name),
-	    .line = r->line,
-	    .first = before,
-	    .count = a->target_count - before};
-	if (all[a->count].name == NULL)
-		return -ENOMEM;
-	*find_slot(a, name) = a->count + 1;
+	alias->line = r->line;
+	STAILQ_INSERT_TAIL(&a->list, alias, link);
 	a->count++;
 	return 0;
 }
@@ -456,10 +426,9 @@ aliases_parse(
 
 	if (a == NULL)
 		return -ENOMEM;
+	STAILQ_INIT(&a->list);
 	a->file = strdup(file);
 	if (a->file != NULL)
-		e = make_room(a);
-	if (e == 0)
 		e = read_all(&r, text, len);
 	if (e < 0) {
 		(void)aliases_free(a);
@@ -474,16 +443,7 @@ aliases_free(struct aliases *a)
 {
 	if (a == NULL)
 		return NULL;
-	for (size_t i = 0; i < a->count; i++)
-		free(a->list[i].name);
-	for (size_t i = 0; i < a->target_count; i++)
-		free(a->targets[i].text);
-	for (size_t i = 0; i < a->lost_count; i++)
-		free(a->lost[i].name);
-	free(a->lost);
-	free(a->list);
-	free(a->targets);
-	free(a->slots);
+	tdestroy(a->names, alias_free);
 	free(a->file);
 	free(a);
 	return NULL;
@@ -609,7 +569,7 @@ refuse_loop(struct alias_walk *w, const struct alias *e)
 	w->looped = true;
 	w->loop_first = e;
 	for (unsigned i = from; i < w->depth; i++)
-		if (w->path[i] < w->loop_first)
+		if (w->path[i]->line < w->loop_first->line)
 			w->loop_first = w->path[i];
 	(void)buf_printf(
 	    w->why, "The alias %s leads to itself (%s:%u): ", e->name, w->a->file, e->line);
@@ -645,6 +605,7 @@ static enum aliases_result
 walk_alias(struct alias_walk *w, struct alias *e)
 {
 	enum aliases_result r = ALIASES_OK;
+	const struct target *t;
 
 	if (e->on_path)
 		return refuse_loop(w, e);
@@ -658,8 +619,11 @@ walk_alias(struct alias_walk *w, struct alias *e)
 	e->stamp = w->a->stamp;
 	e->on_path = true;
 	w->path[w->depth++] = e;
-	for (size_t i = 0; i < e->count && r == ALIASES_OK; i++)
-		r = walk_target(w, e, &w->a->targets[e->first + i]);
+	STAILQ_FOREACH(t, &e->targets, link)
+	{
+		if (r == ALIASES_OK)
+			r = walk_target(w, e, t);
+	}
 	w->depth--;
 	e->on_path = false;
 	return r;
@@ -676,16 +640,6 @@ walk_postmaster(struct alias_walk *w)
 	return r;
 }
 
-/* The line that was meant for this name; 0: there is none. */
-static unsigned
-find_lost(const struct aliases *a, const char *name)
-{
-	for (size_t i = 0; a != NULL && i < a->lost_count; i++)
-		if (strcmp(a->lost[i].name, name) == 0)
-			return a->lost[i].line;
-	return 0;
-}
-
 /* Where an unaliased name goes: out, where the mail domain is not the host's own. */
 static enum aliases_result
 give_unaliased(struct alias_walk *w, const char *address, const char *name)
@@ -693,7 +647,7 @@ give_unaliased(struct alias_walk *w, const char *address, const char *name)
 	CLEANUP_BUF struct buf full = BUF_INIT(2 * ADDRESS_MAX);
 	const char *domain = address_domain(address);
 	size_t local = domain == NULL ? strlen(address) : (size_t)(domain - 1 - address);
-	unsigned lost = find_lost(w->a, name);
+	const struct alias *lost = lookup(w->a, name);
 
 	if (!is_own_domain(w->host, w->host->mail_name)) {
 		if (buf_printf(&full, "%.*s@%s", (int)local, address, w->host->mail_name) < 0)
@@ -702,12 +656,12 @@ give_unaliased(struct alias_walk *w, const char *address, const char *name)
 	}
 	if (w->checking)
 		return ALIASES_OK;
-	if (lost > 0) {
+	if (lost != NULL && STAILQ_EMPTY(&lost->targets)) {
 		(void)buf_printf(w->why,
 		    "The alias %s leads to nobody: what stands there is no address (%s:%u); "
 		    "correct it "
 		    "and run newaliases",
-		    name, w->a->file, lost);
+		    name, w->a->file, lost->line);
 		return ALIASES_UNKNOWN;
 	}
 	(void)buf_printf(w->why,
@@ -796,11 +750,11 @@ static void
 check_targets(struct aliases *a, const struct aliases_host *host, const struct alias *e,
     struct buf *seen, struct buf *report)
 {
+	const struct target *t;
 	char name[NAME_MAX_LEN];
 
-	for (size_t i = e->first; i < e->first + e->count; i++) {
-		const struct target *t = &a->targets[i];
-
+	STAILQ_FOREACH(t, &e->targets, link)
+	{
 		if (t->kind != TARGET_ADDRESS && t->kind != TARGET_FINAL)
 			warn(a, report, t->line,
 			    "alias \"%s\" leads to %s (%s), where Frank delivers nothing: its mail "
@@ -815,15 +769,14 @@ check_targets(struct aliases *a, const struct aliases_host *host, const struct a
 }
 
 static void
-check_shape(
-    struct aliases *a, const struct aliases_host *host, const struct alias *e, struct buf *report)
+check_shape(struct aliases *a, const struct aliases_host *host, struct alias *e, struct buf *report)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(8192);
 	struct alias_walk w = {
 	    .a = a, .host = host, .visit = visit_nothing, .why = &why, .checking = true};
 
 	a->stamp++;
-	if (walk_alias(&w, &a->list[e - a->list]) != ALIASES_BROKEN)
+	if (walk_alias(&w, e) != ALIASES_BROKEN)
 		return;
 	/* A loop is told once, by the first of its aliases; one that only leads into it says nothing. */
 	if (!w.looped || w.loop_first == e)
@@ -834,10 +787,12 @@ unsigned
 aliases_check(struct aliases *a, const struct aliases_host *host, struct buf *report)
 {
 	CLEANUP_BUF struct buf seen = BUF_INIT(64 * 1024);
+	struct alias *e;
 
-	for (size_t i = 0; i < a->count; i++) {
-		check_targets(a, host, &a->list[i], &seen, report);
-		check_shape(a, host, &a->list[i], report);
+	STAILQ_FOREACH(e, &a->list, link)
+	{
+		check_targets(a, host, e, &seen, report);
+		check_shape(a, host, e, report);
 	}
 	if (a->problems > PROBLEMS_SHOWN)
 		(void)buf_printf(report, "%s: warning: %u more problems are not shown\n", a->file,

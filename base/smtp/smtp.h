@@ -200,10 +200,11 @@ enum smtp_extension {
 
 /* Their keywords in the reply to EHLO, in the order in which our server lists them. */
 enum { SMTP_KEYWORDS = 12 };
-extern const struct smtp_keyword {
+struct smtp_keyword {
 	enum smtp_extension extension;
 	const char *word;
-} smtp_keywords[SMTP_KEYWORDS];
+};
+extern const struct smtp_keyword smtp_keywords[SMTP_KEYWORDS];
 
 /*
  * Parses the argument of MAIL ("FROM:<path> params") or RCPT ("TO:<path> params"); a path that is an address
