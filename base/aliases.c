@@ -619,8 +619,7 @@ walk_alias(struct alias_walk *w, struct alias *e)
 	e->stamp = w->a->stamp;
 	e->on_path = true;
 	w->path[w->depth++] = e;
-	STAILQ_FOREACH(t, &e->targets, link)
-	{
+	STAILQ_FOREACH (t, &e->targets, link) {
 		if (r == ALIASES_OK)
 			r = walk_target(w, e, t);
 	}
@@ -753,8 +752,7 @@ check_targets(struct aliases *a, const struct aliases_host *host, const struct a
 	const struct target *t;
 	char name[NAME_MAX_LEN];
 
-	STAILQ_FOREACH(t, &e->targets, link)
-	{
+	STAILQ_FOREACH (t, &e->targets, link) {
 		if (t->kind != TARGET_ADDRESS && t->kind != TARGET_FINAL)
 			warn(a, report, t->line,
 			    "alias \"%s\" leads to %s (%s), where Frank delivers nothing: its mail "
@@ -789,8 +787,7 @@ aliases_check(struct aliases *a, const struct aliases_host *host, struct buf *re
 	CLEANUP_BUF struct buf seen = BUF_INIT(64 * 1024);
 	struct alias *e;
 
-	STAILQ_FOREACH(e, &a->list, link)
-	{
+	STAILQ_FOREACH (e, &a->list, link) {
 		check_targets(a, host, e, &seen, report);
 		check_shape(a, host, e, report);
 	}
