@@ -241,7 +241,7 @@ peer_uid_is_known(int diag)
 	CLEANUP_CLOSE int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CLEANUP_CLOSE int ours = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CLEANUP_CLOSE int fd = -1;
-	uint32_t uid;
+	uint32_t uid = UINT32_MAX;
 
 	/* no call here waits: the connection is queued when connect() returns */
 	if (listener < 0 || ours < 0 ||
