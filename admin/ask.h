@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * ask.h: a secret from a person or a program. From a terminal it is typed and not shown; else it comes by
- * standard input. It never was an argument, so it is in no history and no process list.
+ * ask.h: reads a secret from a person or a program. On a terminal it is typed and not shown; otherwise
+ * it comes from standard input. It is never an argument, so no history or process list has it.
  */
 #ifndef FRANK_ADMIN_ASK_H
 #define FRANK_ADMIN_ASK_H
@@ -9,15 +9,15 @@
 #include "admin/cli.h"
 
 /*
- * One line: typed behind `prompt`, else the next line of standard input. `what` names it in errors
- * ("the passphrase"). An empty one is refused. EX_OK, or the exit status after saying why not.
+ * Reads one line: typed behind `prompt`, or the next line of standard input. `what` names the secret in
+ * errors ("the passphrase"). An empty line is refused. EX_OK, or the exit status after saying why.
  */
 int ask_line(const struct cli *cli, const char *prompt, const char *what, struct buf *ret);
 
-/* The same, typed twice where it is typed: for a secret that could not be corrected later. */
+/* The same, but a person types it twice: for a secret that cannot be corrected later. */
 int ask_new_line(const struct cli *cli, const char *prompt, const char *what, struct buf *ret);
 
-/* The same, but all of standard input, without a line end at its end, where that is no terminal. */
+/* The same, but without a terminal it reads all of standard input and drops the last line end. */
 int ask_all(const struct cli *cli, const char *prompt, const char *what, struct buf *ret);
 
 #endif

@@ -1,9 +1,9 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * check-live.c: `frank check ACCOUNT` and `frank check --host SERVER`: what the network role of
- * frankd finds, then what was said, then the verdict, which is what a person reads first on a
- * terminal. The findings on the way of a message are printed as they are found, in its order; what
- * is looked at beside it (other ports, the domain's records) comes behind them, in an order of its own.
+ * check-live.c: `frank check ACCOUNT` and `frank check --host SERVER`: prints the findings of frankd's
+ * network role, then the conversation, and last the verdict, which a person at a terminal reads first.
+ * Findings about the path of a message are printed as they come, in its order; the others (other
+ * ports, the domain's records) follow in a fixed order.
  */
 #include <string.h>
 

@@ -61,9 +61,11 @@ read_request_line(struct http_get *g, char *line)
 		return 505;
 	if (!is_visible(target, strlen(target)) || strchr(target, '#') != NULL)
 		return 400;
-	g->is_head = strcmp(line, "HEAD") == 0;
-	g->is_post = strcmp(line, "POST") == 0;
-	if (!g->is_head && !g->is_post && strcmp(line, "GET") != 0)
+	if (strcmp(line, "HEAD") == 0)
+		g->method = HTTP_HEAD;
+	else if (strcmp(line, "POST") == 0)
+		g->method = HTTP_POST;
+	else if (strcmp(line, "GET") != 0)
 		return 405;
 	query = strchr(target, '?');
 	if (query != NULL)
@@ -135,7 +137,7 @@ read_head(struct http_get *g, char *end)
 		status = read_field(g, line);
 	if (status == 0 && g->host == NULL)
 		status = 400;
-	if (status != 0 || !g->is_post)
+	if (status != 0 || g->method != HTTP_POST)
 		return status;
 	return !g->has_length ? 411 : g->length > HTTP_GET_MAX ? 413 : !g->is_form ? 415 : 0;
 }
@@ -203,7 +205,7 @@ http_get_take(struct http_get *g, const char *bytes, size_t len)
 			return g->in.len >= HTTP_GET_MAX ? refuse(g, 431) : false;
 		g->body = (size_t)(end - g->in.data);
 		g->status = read_head(g, end);
-		if (g->status != 0 || !g->is_post)
+		if (g->status != 0 || g->method != HTTP_POST)
 			return true;
 	}
 	if (g->in.len - g->body < g->length)

@@ -1,11 +1,11 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * http-get.h: the one HTTP request that a browser makes at the end of a sign-in: octets in, path,
- * answer and host out. No system call.
+ * answer and host out. No I/O.
  *
- * RFC 9112, as much as that needs: one request, its head of at most HTTP_GET_MAX octets. The answer
+ * It implements the part of RFC 9112 that this needs: one request with a head of at most HTTP_GET_MAX octets. The answer
  * of the authorization server is the query of a GET, or the body of a POST (OAuth 2.0 Form Post
- * Response Mode): a form whose length is told, of at most HTTP_GET_MAX octets. Both CRLF and a lone
+ * Response Mode): a form with a Content-Length of at most HTTP_GET_MAX octets. Both CRLF and a lone
  * LF end a line (section 2.2); folded fields, a missing or second Host and octets outside of
  * printable US-ASCII in the request line or the form are refused.
  */
@@ -18,6 +18,8 @@
 
 enum { HTTP_GET_MAX = 16 * 1024 };
 
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST };
+
 struct http_get {
 	struct buf in; /* wiped: it bears a code */
 	size_t body;   /* where the form begins in `in`; 0: the head is not complete */
@@ -29,10 +31,10 @@ struct http_get {
 	const char *path;
 	const char *query; /* behind the '?', or the form of a POST; NULL: there was none */
 	const char *host;
-	bool is_head;     /* its answer has no body */
-	bool is_prefetch; /* nobody looks at the answer yet */
+	enum http_method method; /* the answer to HEAD has no body */
+	bool is_prefetch;        /* nobody looks at the answer yet */
 	/* while the head is read */
-	bool is_post, has_length, is_form;
+	bool has_length, is_form;
 };
 #define HTTP_GET_INIT                                 \
 	{                                             \

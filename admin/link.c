@@ -2,8 +2,8 @@
 /*
  * link.c: see cli.h: a blocking connection to frankd. A short-lived command needs no event loop.
  *
- * Every wait is bounded. A frankd that cannot start, or hangs, does not read what it is sent, though
- * its service manager lets everybody connect: that is known after UNREAD_PATIENCE, however long the
+ * Every wait is bounded. A frankd that hangs or cannot start does not read its socket, though the
+ * service manager accepts connections for it. This is detected after UNREAD_PATIENCE, however long the
  * answer itself may take.
  */
 #include "admin/cli.h"

@@ -327,7 +327,7 @@ respond(struct connection *c, int status, enum page_kind kind, const char *title
 	const char *end;
 
 	(void)page_response(&c->out, status, kind, title, text, next);
-	end = c->in.is_head ? strstr(buf_str(&c->out), "\r\n\r\n") : NULL;
+	end = c->in.method == HTTP_HEAD ? strstr(buf_str(&c->out), "\r\n\r\n") : NULL;
 	if (end != NULL)
 		c->out.len = (size_t)(end + 4 - c->out.data);
 	start_writing(c);
@@ -434,13 +434,13 @@ decide(struct loopback *l, struct connection *c)
 		    "This address was reached under a name that is not this computer's.", NULL);
 	} else if (g->is_prefetch) {
 		respond(c, 503, PAGE_WAIT, "Not yet", "Nobody looks at this page yet.", NULL);
-	} else if (l->over && strcmp(g->path, END_PATH) == 0 && !g->is_head) {
+	} else if (l->over && strcmp(g->path, END_PATH) == 0 && g->method != HTTP_HEAD) {
 		(void)buf_append(&c->out, l->end.data, l->end.len);
 		c->shows_end = true;
 		start_writing(c);
 	} else if (strcmp(g->path, l->path) != 0) {
 		decide_elsewhere(l, c);
-	} else if (g->is_head) {
+	} else if (g->method == HTTP_HEAD) {
 		respond(
 		    c, 200, PAGE_WAIT, "Frank", "Frank is waiting for the sign-in to end.", NULL);
 	} else if (g->query == NULL || *g->query == '\0') {

@@ -8,22 +8,21 @@
 
 #include "base/buf.h"
 
-/* A response fits in that, whatever its texts are. */
+/* The limit of a response, whatever its texts are. */
 enum { PAGE_MAX = 64 * 1024 };
 
 enum page_kind { PAGE_GOOD, PAGE_BAD, PAGE_WAIT };
 
 /*
  * Appends a whole HTTP response: status line, headers and the page. Texts are escaped; `next` may
- * be NULL. The headers forbid scripts, frames, storing and sending the address on. 0, -ENOMEM,
- * -ENOBUFS.
+ * be NULL. The headers forbid scripts, frames, caching and referrers. 0, -ENOMEM, -ENOBUFS.
  */
 int page_response(struct buf *out, int status, enum page_kind kind, const char *title,
     const char *text, const char *next);
 
 /*
- * Appends a response that sends the browser on to `path`, so that the address with the code in it
- * is not the one that stays in its address bar and history. 0, -ENOMEM, -ENOBUFS.
+ * Appends a response that redirects the browser to `path`, so that the address with the code does not
+ * stay in its address bar and history. 0, -ENOMEM, -ENOBUFS.
  */
 int page_redirect(struct buf *out, const char *path);
 

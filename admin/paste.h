@@ -11,11 +11,11 @@
 enum { PASTE_MAX = 16 * 1024 };
 
 /*
- * Takes the whole address at which a browser ended, or its query alone. Spaces and quotes around
- * it, and a fragment behind it, do not count; where the query is no answer, the fragment stands for
- * it (response_mode=fragment). True with the query (borrowed) where it holds state and code,
- * or an error, which many servers send without the state; a bare code is not taken, since without
- * the state nobody knows whose sign-in it is.
+ * Accepts the whole address at which a browser ended, or its query alone. Spaces and quotes around
+ * it, and a fragment behind it, are ignored; if the query is not an answer, the fragment is used
+ * instead (response_mode=fragment). True with the query (borrowed) if it has state and code, or an
+ * error, which many servers send without the state. A bare code is refused: without the state it
+ * cannot be matched to a sign-in.
  */
 bool paste_query(const char *line, size_t len, const char **ret, size_t *ret_len);
 

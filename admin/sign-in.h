@@ -9,7 +9,7 @@
 
 #include "admin/cli.h"
 
-/* How an account's sign-in is configured, as keeper tells it. */
+/* How an account's sign-in is configured, as keeper reports it. */
 struct sign_in_conf {
 	char host[256], path[256]; /* of the redirect address */
 	bool https;                /* its scheme: then nothing listens there */
@@ -17,19 +17,18 @@ struct sign_in_conf {
 	unsigned port;             /* 0: any */
 };
 
-/* Writes the redirect address; a port that is the scheme's own is left out, as it is in a
- * registration. */
+/* Writes the redirect address, without the port if it is the scheme's default, as in a registration. */
 void sign_in_uri(const struct sign_in_conf *conf, unsigned port, char *ret, size_t size);
 
-/* Keeps the address of AUTHORIZE_URL, checked to be printable and of the web. EX_OK or a status. */
+/* Appends the address of AUTHORIZE_URL, after checking that it is a printable web address. EX_OK or a status. */
 int sign_in_url(const struct cli *cli, const struct message *m, struct buf *ret);
 
-/* Says how it ended, from KEEPER_DONE, and asks keeper how the account stands. */
+/* Reports how the sign-in ended (KEEPER_DONE), and asks keeper for the account's state. */
 int sign_in_report(
     const struct cli *cli, struct link *l, const char *account, const struct message *done);
 
 /* Signs in by a code that is typed in on another device, and waits for the outcome. `for_program`:
- * the address and the code stand alone on the first two lines of standard output. */
+ * the first two lines of standard output are the address and the code. */
 int sign_in_by_code(const struct cli *cli, struct link *l, const char *account, bool for_program);
 
 /* Prints a text for the mailbox's owner with the address to open. `port` 0: the configured one. */

@@ -2,14 +2,14 @@
 /*
  * verb-account-add.c: `frank account add`: a block for a new mailbox, written, checked and taken in.
  *
- *     mailbox ─▶ provider: as told, by its domain, by its MX or SRV records (frankd's send role asks)
- *             ─▶ grant and what that needs ─▶ who may send ─▶ conf.d/NAME.conf ─▶ frankd --check
+ *     mailbox ─▶ provider: by --provider, its domain, its MX or SRV records (frankd's send role asks)
+ *             ─▶ grant and what it needs ─▶ who may send ─▶ conf.d/NAME.conf ─▶ frankd --check
  *             ─▶ reload ─▶ sign in
  *
- * On a terminal what is missing is asked for, with a proposal where there is one; elsewhere the
- * option that is missing is named. Nothing is ever written over, and what does not pass the check is
- * taken away again. DNS names a domain's servers without proof: what is written is the domain
- * (submit = "srv:DOMAIN"), whose servers must then prove by their certificates that they are its own.
+ * On a terminal the command asks for what is missing, with a proposal if there is one; elsewhere it
+ * names the missing option. Nothing is ever overwritten, and a block that fails the check is removed
+ * again. DNS names a domain's servers without proof: the block gets the domain (submit =
+ * "srv:DOMAIN"), and the servers have to prove by their certificates that they belong to it.
  */
 #include "admin/verbs.h"
 

@@ -3,8 +3,8 @@
  * verb-audit.c: `frank audit`: what makes accounts and services weaker than they need be, each with
  * its fix.
  *
- * Rules look at what queue and keeper tell of accounts and services (frank status, frank service
- * list); nobody outside is asked. Where a rule guesses, it says by what.
+ * The rules judge what queue and keeper report of accounts and services (frank status, frank service
+ * list); nobody outside is asked. A rule that guesses says what the guess is based on.
  */
 #include "admin/verbs.h"
 

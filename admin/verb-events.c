@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * verb-events.c: `frank events`: what people were told of accounts and mail, the last of it, and with
- * --follow what comes. With --json one object a line, so that a program can read it as it comes.
+ * verb-events.c: `frank events`: the last events that people were notified of, and with --follow new
+ * ones as they come. With --json each is an object on a line of its own.
  */
 #include "admin/table.h"
 #include "admin/verbs.h"

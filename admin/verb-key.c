@@ -2,9 +2,9 @@
 /*
  * verb-key.c: `frank unlock` and `frank key`: what opens the token store, and its backup.
  *
- * keeper does the work; this opens the files that a person names, as that person, and asks for
- * passphrases. A backup is written under another name first, mode 0600, and has its own name only when
- * all of it is on disk.
+ * keeper does the work; this program opens the files that a person names, with that person's rights,
+ * and asks for passphrases. A backup is written under a temporary name, mode 0600, and renamed when all
+ * of it is on disk.
  */
 #include "admin/ask.h"
 #include "admin/table.h"

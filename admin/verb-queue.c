@@ -3,8 +3,8 @@
  * verb-queue.c: `frank queue` and `frank transcript`: the messages in the spool, as queue lets the
  * caller see them.
  *
- * Rows come as a message, then its recipients, then its attempts; they are gathered into one JSON
- * object per message, which is what --json prints and what the lines for people are made from.
+ * Rows come as a message, then its recipients, then its attempts. They become one JSON object per
+ * message, which --json prints and from which the lines for people are made.
  */
 #include "admin/table.h"
 #include "admin/verbs.h"

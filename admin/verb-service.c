@@ -3,8 +3,7 @@
  * verb-service.c: `frank service list`, `frank service explain`, `frank service password`: who may
  * send as whom, and how a program shows who it is.
  *
- * queue answers from the rules that it applies; names of users and groups are looked up here. A
- * password is written straight from its own locked memory, as a token is.
+ * queue answers from the rules that it applies; names of users and groups are looked up here.
  */
 #include "admin/verbs.h"
 

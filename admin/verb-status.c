@@ -2,9 +2,8 @@
 /*
  * verb-status.c: `frank status`, `frank account list`.
  *
- * queue knows what happens to the mail of an account, keeper what became of its credential: both
- * are asked and joined by the account's name. Where keeper does not let the caller see credentials,
- * the mail is shown all the same.
+ * queue knows the state of an account's mail, keeper that of its credential: both are asked, and their
+ * rows are joined by the account's name. If the caller may not see credentials, the mail is still shown.
  */
 #include "admin/table.h"
 #include "admin/verbs.h"

@@ -1,9 +1,9 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * verb-test.c: `frank test`: a message from the account's mailbox, handed in where every program
- * hands in its own, and followed until its fate is known. So it passes the rules for services like
- * any other, and the caller needs one that lets it. It names the account that it is to go by, since
- * several may have the same mailbox (XACCOUNT, base/smtp/smtp.h).
+ * verb-test.c: `frank test`: submits a message from the account's mailbox through the socket that every
+ * program uses, and follows it until its outcome is known. So it is subject to the rules of services,
+ * and the caller needs a service that allows it. It names the account to use, since several may have
+ * the same mailbox (XACCOUNT, base/smtp/smtp.h).
  */
 #include "admin/verbs.h"
 
