@@ -4,8 +4,8 @@
  */
 #include "admin/ask.h"
 #include "admin/verbs.h"
+#include "base/wipe.h"
 
-#include <malloc.h>
 #include <string.h>
 
 enum { SECRET_PATIENCE = 30 };
@@ -17,15 +17,6 @@ read_secret(const struct cli *cli, const char *account, struct buf *b)
 
 	(void)snprintf(prompt, sizeof(prompt), "Secret for %.200s (not shown): ", account);
 	return ask_all(cli, prompt, "the secret", b);
-}
-
-/* What jansson holds of a key file is wiped when it lets go. */
-static void
-wipe_free(void *p)
-{
-	if (p != NULL)
-		mem_wipe(p, malloc_usable_size(p));
-	free(p);
 }
 
 /*
@@ -60,6 +51,7 @@ put_secret(const struct cli *cli, struct message *m, const struct buf *b)
 		message_put_bytes(m, F_SECRET, b->data, b->len);
 		return EX_OK;
 	}
+	/* What jansson holds of a key file is wiped when it lets go. */
 	json_set_alloc_funcs(malloc, wipe_free);
 	file = json_loadb(b->data, b->len, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(file)) {

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <malloc.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -17,6 +16,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/wipe.h"
 
 /* ---- libcrypto's memory ---- */
 
@@ -31,24 +31,15 @@ take(size_t len, const char *file, int line)
 }
 
 static void
-wipe_and_free(void *p, const char *file, int line)
+give_back(void *p, const char *file, int line)
 {
-	if (p != NULL)
-		explicit_bzero(p, malloc_usable_size(p));
-	free(p);
+	wipe_free(p);
 }
 
 static void *
 resize(void *p, size_t len, const char *file, int line)
 {
-	size_t before = p == NULL ? 0 : malloc_usable_size(p);
-	void *more = len == 0 ? NULL : malloc(len);
-
-	if (more != NULL && before > 0)
-		memcpy(more, p, before < len ? before : len);
-	if (more != NULL || len == 0)
-		wipe_and_free(p, file, line);
-	return more;
+	return wipe_realloc(p, len);
 }
 
 int
@@ -58,7 +49,7 @@ seal_init(void)
 
 	/* A key on its way from PEM passes through libcrypto's ordinary buffers, of which it wipes some
 	 * only: so all are. Where neither can be had, as where memory cannot be locked, it goes on. */
-	(void)CRYPTO_set_mem_functions(take, resize, wipe_and_free);
+	(void)CRYPTO_set_mem_functions(take, resize, give_back);
 	(void)CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_LEAST);
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_ADD_ALL_CIPHERS |
 				    OPENSSL_INIT_ADD_ALL_DIGESTS,

@@ -11,12 +11,12 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "broker/https/wipe-alloc.h"
+#include "base/wipe.h"
 
 void
 document_init(void)
 {
-	json_set_alloc_funcs(wipe_malloc, wipe_free);
+	json_set_alloc_funcs(malloc, wipe_free);
 }
 
 static bool

@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* Unit tests of broker/https/request.c, form.c, url.c, http-time.c and discovery.c: what is asked,
+/* Unit tests of broker/https/request.c, form.c, url.c, http.c (times) and discovery.c: what is asked,
  * where, and what is told. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include "base/issuer.h"
 #include "broker/https/discovery-cache.h"
 #include "broker/https/document.h"
-#include "broker/https/http-time.h"
+#include "broker/https/http.h"
 #include "broker/https/request.h"
 #include "broker/https/url.h"
 
