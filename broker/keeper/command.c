@@ -2,9 +2,9 @@
 /*
  * command.c: see command.h.
  *
- * Whoever is no administrator gets an access token if a service of the configuration has `token = true`,
- * matches the caller and names the account, and sees the state of just those accounts. Each answer with
- * or about a token leaves a line in the log.
+ * A caller who is no administrator gets an access token if a service of the configuration has
+ * `token = true`, matches the caller and names the account. It sees the state of those accounts alone. Each
+ * answer with or about a token leaves a line in the log.
  */
 #include "broker/keeper/command.h"
 
@@ -467,68 +467,35 @@ keeper_status(struct command_desk *cmd, struct client *c, const struct message *
 /* ---- what only administrators may ask for ---- */
 
 static void
-start_authorize(struct command_desk *cmd, struct client *c, const struct message *m)
-{
-	authorize_start(cmd->parts.attempts, c, m);
-}
-
-static void
-start_callback(struct command_desk *cmd, struct client *c, const struct message *m)
-{
-	authorize_callback(cmd->parts.attempts, c, m);
-}
-
-static void
-start_device(struct command_desk *cmd, struct client *c, const struct message *m)
-{
-	device_start(cmd->parts.attempts, c, m);
-}
-
-static void
-start_invite(struct command_desk *cmd, struct client *c, const struct message *m)
-{
-	invitation_start(cmd->parts.attempts, c, m);
-}
-
-static void
-start_finish(struct command_desk *cmd, struct client *c, const struct message *m)
-{
-	invitation_answer(cmd->parts.attempts, c, m);
-}
-
-static void
-start_revoke(struct command_desk *cmd, struct client *c, const struct message *m)
-{
-	revocation_start(cmd->parts.revocations, c, m);
-}
-
-static void
 on_administration(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	static const struct {
 		enum message_type type;
-		void (*start)(struct command_desk *cmd, struct client *c, const struct message *m);
+		void (*start)(struct attempts *all, struct client *c, const struct message *m);
 		const char *what;
 	} verbs[] = {
-	    {M_AUTHORIZE, start_authorize, "Somebody wanted to sign in."},
-	    {M_AUTHORIZE_CALLBACK, start_callback, "Somebody wanted to sign in."},
-	    {M_AUTHORIZE_DEVICE, start_device, "Somebody wanted to sign in."},
-	    {M_AUTHORIZE_INVITE, start_invite, "Somebody wanted to invite to sign in."},
-	    {M_AUTHORIZE_FINISH, start_finish, "Somebody wanted to sign in."},
-	    {M_ACCOUNT_REVOKE, start_revoke, "A grant was to be revoked."},
+	    {M_AUTHORIZE, authorize_start, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_CALLBACK, authorize_callback, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_DEVICE, device_start, "Somebody wanted to sign in."},
+	    {M_AUTHORIZE_INVITE, invitation_start, "Somebody wanted to invite to sign in."},
+	    {M_AUTHORIZE_FINISH, invitation_answer, "Somebody wanted to sign in."},
+	    {M_ACCOUNT_REVOKE, NULL, "A grant was to be revoked."},
 	};
+	size_t i = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (message_type(m) != verbs[i].type)
-			continue;
-		if (!client_is_admin(c)) {
-			refuse(cmd, c, message_str(m, F_ACCOUNT), verbs[i].what);
-			return;
-		}
-		client_occupy(c);
-		verbs[i].start(cmd, c, m);
+	while (i < ARRAY_SIZE(verbs) && message_type(m) != verbs[i].type)
+		i++;
+	if (i == ARRAY_SIZE(verbs))
+		return; /* the table of messages allows nothing else */
+	if (!client_is_admin(c)) {
+		refuse(cmd, c, message_str(m, F_ACCOUNT), verbs[i].what);
 		return;
 	}
+	client_occupy(c);
+	if (verbs[i].start == NULL)
+		revocation_start(cmd->parts.revocations, c, m);
+	else
+		verbs[i].start(cmd->parts.attempts, c, m);
 }
 
 static void

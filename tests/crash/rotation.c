@@ -280,9 +280,9 @@ look(int dir, unsigned long at, struct tally *t)
 		} else {
 			CHECK(machine_state(a->machine) == MACHINE_NEEDS_AUTHORIZATION,
 			    "operation %lu", at);
-			CHECK(strstr(machine_text(a->machine),
+			CHECK(strstr(buf_str(&machine_report(a->machine)->text),
 				  "A refresh was interrupted before") != NULL,
-			    "operation %lu: %s", at, machine_text(a->machine));
+			    "operation %lu: %s", at, buf_str(&machine_report(a->machine)->text));
 			t->explained++;
 		}
 	}

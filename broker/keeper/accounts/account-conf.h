@@ -47,7 +47,7 @@ struct account_conf {
 
 /* Does the client prove who it is with a key, instead of a secret? */
 bool account_conf_signs(const struct account_conf *c);
-/* The server that the client is known to: its token endpoint, else its issuer. */
+/* The server at which the client is registered: its token endpoint, else its issuer. */
 const char *account_conf_server(const struct account_conf *c);
 
 /* Reads CONF_ACCOUNT. NULL when memory is out, or (-ENOTSUP in errno) for a grant that is not
@@ -62,8 +62,8 @@ void account_conf_facts(const struct account_conf *c, struct diagnosis_facts *re
 /* The name under which a login happens: auth-user, else mailbox, else "". */
 const char *account_conf_login(const struct account_conf *c);
 
-/* Do both ask the same of the same servers for the same person? If not, a token got for one is not
- * used for the other. */
+/* Do both ask the same servers for the same thing and the same person? If not, a token that was issued for
+ * one is not used for the other. */
 bool account_conf_same(
     const struct vault *v, const struct account_conf *a, const struct account_conf *b);
 

@@ -2,14 +2,13 @@
 /*
  * account.c: see account.h.
  *
- * A credential belongs to somebody: tokens to a login at an authorization server for a client, a
- * password to a login at a submission server. The record says to whom. Where the configuration
- * names another, the credential stays stored and is not used; where the configuration is put back,
- * it is used again. So no reload ever takes a credential to a server or an account that it was not
- * given for.
+ * A credential belongs to somebody: tokens belong to a login at an authorization server and to a client,
+ * a password belongs to a login at a submission server. The record says to whom. While the configuration
+ * names another, the credential stays stored and is not used. So no reload ever sends a credential to a
+ * server, or under an account, that it was not given for.
  *
- * A secret that the configuration refers to counts before one in the store, and none is taken for
- * the store then: there is one place to look.
+ * A secret that the configuration refers to counts before one in the store. The store takes none then, so
+ * that there is one place to look.
  */
 #include "broker/keeper/accounts/account.h"
 
@@ -610,14 +609,16 @@ view_password(const struct account *a, struct account_view *v)
 static void
 view_machine(const struct account *a, struct account_view *v)
 {
+	const struct machine_report *report = machine_report(a->machine);
+
 	v->until = machine_retry_at(a->machine, now_of(a));
 	v->state = machine_state_name(machine_standing(a->machine));
 	v->usable = machine_standing(a->machine) == MACHINE_ACTIVE;
-	(void)buf_append_str(&v->text, machine_text(a->machine));
-	(void)buf_append_str(&v->next, machine_next_step(a->machine));
-	v->words = machine_words(a->machine);
-	v->cause = machine_cause(a->machine);
-	v->fixer = machine_fixer(a->machine);
+	(void)buf_append_str(&v->text, buf_str(&report->text));
+	(void)buf_append_str(&v->next, buf_str(&report->next));
+	v->words = buf_str(&report->words);
+	v->cause = report->cause;
+	v->fixer = report->fixer;
 }
 
 static void

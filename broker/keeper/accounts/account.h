@@ -81,28 +81,28 @@ struct account *account_new(
 /* Takes NULL; returns NULL. */
 struct account *account_free(struct account *a);
 
-/* Are the stored tokens for the server, client and mailbox that the account names now? */
+/* Do the stored tokens belong to the server, client and mailbox that the account names now? */
 bool account_tokens_fit(const struct account *a);
 
 /* Reads the account's file, once the store is open. 0; -ENOMEM. A verdict on the file is in
  * `status`. */
 int account_open(struct account *a, struct store *s);
 
-/* The account's file was replaced (restored): forgets what was known and reads it. Whoever waits is to
- * be sent away before. 0; -ENOMEM. */
+/* The account's file was replaced (restored): forgets what was known and reads the file. The caller has
+ * refused whoever waits. 0; -ENOMEM. */
 int account_reload(struct account *a, struct store *s);
 
-/* Takes a new configuration of the same name. Returns whether anything changed that matters to a
+/* Takes a new configuration of the same name. Returns whether anything changed that matters to the
  * credential. */
 bool account_configure(struct account *a, struct account_conf *conf);
 
-/* Does what the machine asks for. To be called after every event for it. */
+/* Does what the machine asks for. Called after every event for it. */
 void account_run(struct account *a);
 
-/* Writes the record again as it is in memory. 0 or negative errno. */
+/* Writes the record as it is in memory. 0 or negative errno. */
 int account_rewrite(struct account *a);
 
-/* At the end: a refresh token that is in memory only is written now. */
+/* Writes a refresh token that is in memory only. */
 void account_flush(struct account *a);
 
 /* ---- the views ---- */
@@ -130,9 +130,9 @@ void account_view_clear(struct account_view *v);
 
 /* ---- new credentials ---- */
 
-/* A person signed in: `answer` has the tokens, `identity` by which name, endpoints and issuer whose
- * they are. Written at once; 0, or the error of the write (then the tokens are in memory and are
- * written as soon as it is possible), -ENOMEM. */
+/* A person signed in under the name `identity`; `answer` holds the tokens, which `issuer` issued at
+ * `token_endpoint`. They are written at once. 0; -ENOMEM; or the error of the write: then the tokens are
+ * in memory, and are written as soon as it is possible. */
 int account_adopt(struct account *a, const struct machine_answer *answer, const char *identity,
     const char *issuer, const char *token_endpoint);
 
@@ -146,7 +146,7 @@ enum account_secret account_secret_kind(const struct account *a);
  * error of the write (nothing has changed then). */
 int account_set_secret(struct account *a, const struct secret *s, const char *key_id);
 
-/* While paused nothing is asked and nothing given. */
+/* A paused account asks for nothing and gives nothing away. */
 void account_pause(struct account *a, bool paused);
 
 /* Forgets what the store holds for the account: tokens, and with `all` also its password, secret

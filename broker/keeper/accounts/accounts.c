@@ -2,8 +2,8 @@
 /*
  * accounts.c: see accounts.h.
  *
- * What a server has proved to think of a client holds for every account that uses the same client: when
- * it refuses the client, the others stop asking; when it takes the client again, they ask again.
+ * A server's answer about a client holds for every account that uses the same client. When the server
+ * refuses the client, the other accounts stop asking; when it takes the client again, they ask again.
  */
 #include "broker/keeper/accounts/accounts.h"
 

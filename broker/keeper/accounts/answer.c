@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * answer.c: see answer.h. An answer that no rule knows counts as transient: a refresh token is
- * given up for proven reasons only, and the back-off keeps the patience bounded.
+ * given up for proven reasons only, and the back-off keeps the requests few.
  */
 #include "broker/keeper/accounts/answer.h"
 

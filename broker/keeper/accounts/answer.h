@@ -2,8 +2,8 @@
 /*
  * answer.h: what an answer of an authorization server means for an account. Pure.
  *
- * The table of diagnosis/ decides (rules/token.def), the same that explains an answer to people: so what
- * `frank check --explain --stage token` says of an answer is what the keeper does about it.
+ * The table of diagnosis/ decides (rules/token.def). The same table explains an answer to people, so the
+ * keeper does what `frank check --explain --stage token` says of an answer.
  */
 #ifndef FRANK_BROKER_KEEPER_ACCOUNTS_ANSWER_H
 #define FRANK_BROKER_KEEPER_ACCOUNTS_ANSWER_H
@@ -25,12 +25,12 @@ struct fetch_answer {
 
 enum answer_class {
 	ANSWER_GOOD,
-	ANSWER_TRANSIENT,  /* nobody's fault for good: try again, with patience */
+	ANSWER_TRANSIENT,  /* it may succeed later: try again, with back-off */
 	ANSWER_NEEDS_USER, /* a person must sign in again */
-	ANSWER_CLIENT,     /* an administrator has to mend something: here, or at the provider */
+	ANSWER_CLIENT,     /* an administrator must mend something, here or at the provider */
 };
 
-/* An answer as far as it decides. Borrowed. */
+/* The parts of an answer that decide. Borrowed. */
 struct answer_facts {
 	const char *fault; /* no usable answer came */
 	bool local;        /* ... since nothing was asked: our own key or file is at fault */
@@ -56,14 +56,14 @@ struct answer_facts answer_facts_of(const struct fetch_answer *a);
 void answer_judge(
     const struct answer_facts *f, const struct diagnosis_facts *whose, struct answer_verdict *ret);
 
-/* The same of words that were noted earlier (answer_words), or of what was found in a good answer. */
+/* Judges words that answer_words made earlier, or a finding about a good answer. */
 void answer_judge_words(
     const char *words, const struct diagnosis_facts *whose, struct answer_verdict *ret);
 
 /* What the server said, or why there is no answer, as a sentence. Texts are escaped and cut. */
 void answer_words(const struct answer_facts *f, struct buf *ret);
 
-/* What happened, for people: the explanation, and behind it what the server said. */
+/* What happened, for people: the explanation, followed by what the server said. */
 void answer_text(const struct answer_facts *f, const struct answer_verdict *v, struct buf *ret);
 
 #endif

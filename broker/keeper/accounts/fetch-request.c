@@ -2,10 +2,10 @@
 /*
  * fetch-request.c: see fetch-request.h.
  *
- * When the role's channel closes, every request that was sent has failed; it may or may not have
- * reached the server. A role that leaves a request unanswered for REQUEST_LONGEST is ended: so there
- * are no late answers, and no rotated refresh token in an answer is ever dropped. A role that had
- * nothing to do for IDLE_LONGEST is let go.
+ * When the role's channel closes, every request that was sent has failed; it may or may not have reached the
+ * server. A role that leaves a request unanswered for REQUEST_LONGEST is ended, so that no answer comes
+ * late: one that brings a rotated refresh token must not be dropped. A role that had nothing to do for
+ * IDLE_LONGEST is let go.
  */
 #include "broker/keeper/accounts/fetch-request.h"
 

@@ -2,8 +2,8 @@
 /*
  * fetch-request.h: requests to the fetch role, which talks to authorization servers.
  *
- * Main starts the role when somebody needs it; a request waits until it is there. Each request is
- * answered once, by the role or with the reason why there is no answer, unless it is cancelled.
+ * Main starts the role when it is needed; a request waits until it is there. Unless a request is cancelled,
+ * it gets one answer: the role's, or the reason why there is none.
  */
 #ifndef FRANK_BROKER_KEEPER_ACCOUNTS_FETCH_REQUEST_H
 #define FRANK_BROKER_KEEPER_ACCOUNTS_FETCH_REQUEST_H
@@ -31,7 +31,7 @@ void fetch_request_start(
 /* Asks for the metadata of an issuer (OpenID Connect Discovery, RFC 8414): DISCOVERED. */
 void fetch_request_discover(struct fetch_requests *f, const char *account, const char *issuer,
     fetch_request_done *done, void *arg);
-/* Whoever started requests with this `arg` wants no answer any more. */
+/* Nobody waits for the answers to requests with this `arg` any more: `done` is not called. */
 void fetch_request_cancel(struct fetch_requests *f, const void *arg);
 bool fetch_request_is_idle(const struct fetch_requests *f);
 

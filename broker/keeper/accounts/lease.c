@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * lease.c: see lease.h. The token machine knows those who wait by a number; who that is stands here.
+ * lease.c: see lease.h. The token machine knows a waiter by a number; this file knows who it is.
  */
 #include "broker/keeper/accounts/lease.h"
 

@@ -155,8 +155,7 @@ struct machine {
 	struct token_waiter *waiters;
 	size_t waiting, room;
 	bool changed; /* MACHINE_CHANGED is due */
-	struct buf text, next, words;
-	const char *cause, *fixer;
+	struct machine_report report;
 };
 
 static void settle(struct machine *m, struct machine_now now);
@@ -199,10 +198,10 @@ machine_new(
 	m->idle_at = m->probe_at = MACHINE_NEVER;
 	m->forced_at = m->rotated_at = LONG_AGO;
 	m->not_before = LONG_AGO;
-	buf_init(&m->text, TEXT_MAX);
-	buf_init(&m->next, TEXT_MAX);
-	buf_init(&m->words, TEXT_MAX);
-	m->cause = m->fixer = "";
+	buf_init(&m->report.text, TEXT_MAX);
+	buf_init(&m->report.next, TEXT_MAX);
+	buf_init(&m->report.words, TEXT_MAX);
+	m->report.cause = m->report.fixer = "";
 	m->whose.account = m->account;
 	return m;
 }
@@ -214,9 +213,9 @@ machine_free(struct machine *m)
 		(void)vault_drop(m->refresh);
 		(void)vault_drop(m->previous);
 		(void)vault_drop(m->access);
-		buf_free(&m->text);
-		buf_free(&m->next);
-		buf_free(&m->words);
+		buf_free(&m->report.text);
+		buf_free(&m->report.next);
+		buf_free(&m->report.words);
 		free(m->account);
 		free(m->scope);
 		free(m->waiters);
@@ -258,18 +257,18 @@ static void
 say(struct machine *m, const char *text, const char *next)
 {
 	m->changed = true;
-	buf_clear(&m->text);
-	buf_clear(&m->next);
-	buf_clear(&m->words);
-	m->cause = m->fixer = "";
-	(void)buf_append_str(&m->text, text);
-	(void)buf_append_str(&m->next, next);
+	buf_clear(&m->report.text);
+	buf_clear(&m->report.next);
+	buf_clear(&m->report.words);
+	m->report.cause = m->report.fixer = "";
+	(void)buf_append_str(&m->report.text, text);
+	(void)buf_append_str(&m->report.next, next);
 }
 
 static void
 say_nothing(struct machine *m)
 {
-	if (m->text.len > 0)
+	if (m->report.text.len > 0)
 		say(m, "", "");
 }
 
@@ -277,12 +276,12 @@ static void
 say_verdict(struct machine *m, const struct answer_verdict *v, const char *words)
 {
 	say(m, v->d.text, v->d.next);
-	m->cause = v->d.cause;
-	m->fixer = v->d.fixer;
+	m->report.cause = v->d.cause;
+	m->report.fixer = v->d.fixer;
 	if (*words == '\0')
 		return;
-	(void)buf_append_str(&m->words, words);
-	(void)buf_printf(&m->text, "%s%s", m->text.len > 0 ? " " : "", words);
+	(void)buf_append_str(&m->report.words, words);
+	(void)buf_printf(&m->report.text, "%s%s", m->report.text.len > 0 ? " " : "", words);
 }
 
 /* Is there an access token that may be given away? */
@@ -523,7 +522,8 @@ machine_fill(const struct machine *m, struct machine_now now, struct credential 
 	else if (is_refused_client(m))
 		c->condition = CREDENTIAL_CLIENT_ERROR;
 	if (c->condition != CREDENTIAL_FINE &&
-	    (c->condition_text = strdup(buf_str(m->words.len > 0 ? &m->words : &m->text))) == NULL)
+	    (c->condition_text = strdup(
+		 buf_str(m->report.words.len > 0 ? &m->report.words : &m->report.text))) == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -678,12 +678,13 @@ static void
 say_write_failed(struct machine *m, int error)
 {
 	say(m, "", "");
-	(void)buf_printf(&m->text, "The token store cannot be written: %s.%s", strerror(-error),
+	(void)buf_printf(&m->report.text, "The token store cannot be written: %s.%s",
+	    strerror(-error),
 	    m->writing == WRITE_ROTATED ? " A new refresh token is in memory only." : "");
-	(void)buf_append_str(
-	    &m->next, m->writing == WRITE_ROTATED
-			  ? "Mend the disk before Frank is stopped: it keeps trying to write."
-			  : "Mend the disk: it is tried again by itself.");
+	(void)buf_append_str(&m->report.next,
+	    m->writing == WRITE_ROTATED
+		? "Mend the disk before Frank is stopped: it keeps trying to write."
+		: "Mend the disk: it is tried again by itself.");
 }
 
 void
@@ -765,7 +766,7 @@ fail_for_good(struct machine *m, struct machine_now now, const struct answer_ver
 		 * is asked once more. */
 		m->rotated_at = LONG_AGO;
 		say_answer(m, v, a, "");
-		(void)buf_append_str(&m->text, " It is asked once more in a minute.");
+		(void)buf_append_str(&m->report.text, " It is asked once more in a minute.");
 		m->not_before = now.boot + GRANT_AGAIN;
 		demand(m);
 		return;
@@ -1193,34 +1194,10 @@ machine_is_unwritten(const struct machine *m)
 	return m->writing == WRITE_ROTATED;
 }
 
-const char *
-machine_text(const struct machine *m)
+const struct machine_report *
+machine_report(const struct machine *m)
 {
-	return buf_str(&m->text);
-}
-
-const char *
-machine_next_step(const struct machine *m)
-{
-	return buf_str(&m->next);
-}
-
-const char *
-machine_words(const struct machine *m)
-{
-	return buf_str(&m->words);
-}
-
-const char *
-machine_cause(const struct machine *m)
-{
-	return m->cause;
-}
-
-const char *
-machine_fixer(const struct machine *m)
-{
-	return m->fixer;
+	return &m->report;
 }
 
 int64_t

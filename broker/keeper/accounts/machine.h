@@ -4,10 +4,10 @@
  *
  *     empty ──▶ active ⇄ refreshing ──▶ needs-authorization | client-error
  *
- * After every call that takes the time, the owner asks machine_next until it says MACHINE_NOTHING,
- * and sets its timer to machine_deadline. Rules: one request in flight; a rotated refresh token is
- * on disk before its access token is given to anybody; a refresh token is only ever replaced by a
- * newer one, never dropped.
+ * After every call that takes the time, the owner calls machine_next until it returns MACHINE_NOTHING,
+ * and sets its timer to machine_deadline. Three rules hold always: one request is in flight; a rotated
+ * refresh token is on disk before its access token is given to anybody; a refresh token is only ever
+ * replaced by a newer one, never dropped.
  */
 #ifndef FRANK_BROKER_KEEPER_ACCOUNTS_MACHINE_H
 #define FRANK_BROKER_KEEPER_ACCOUNTS_MACHINE_H
@@ -55,7 +55,7 @@ struct machine_action {
 	uint64_t waiter, request;
 };
 
-/* What came back. Borrowed; secrets may be NULL. */
+/* What the token endpoint answered. Borrowed; secrets may be NULL. */
 struct machine_answer {
 	struct answer_facts facts;
 	const struct secret *access_token, *refresh_token;
@@ -69,6 +69,15 @@ struct machine_answer {
 	const char *misdirected; /* whom the token is meant for, where that is another service */
 	uint64_t skew;           /* seconds by which the server's clock is away from ours */
 	bool unsent;             /* the request never left: the server knows nothing of it */
+};
+
+/* What is wrong, for people. All is empty where nothing is. */
+struct machine_report {
+	struct buf text, next; /* what happened, and the next step */
+	struct buf words;      /* the server's own words, where its answer is what is wrong */
+	/* The verdict's cause and who can mend it, as diagnosis.h has them; constants. "" where it
+	 * is our own trouble. */
+	const char *cause, *fixer;
 };
 
 /* `account` is copied; `vault` is borrowed. `random` gives 32 random bits. NULL when memory is out.
@@ -103,7 +112,7 @@ struct secret *machine_access_token(const struct machine *m);
 
 /* ---- events ---- */
 
-/* Is a refresh for a refused token not too soon after the last one? */
+/* May a caller force a refresh for a refused token, or was the last one too short a time ago? */
 bool machine_can_force(const struct machine *m, struct machine_now now);
 
 /* Somebody wants a token that lives `min_valid` seconds more. `rejected`: the generation of one
@@ -111,7 +120,7 @@ bool machine_can_force(const struct machine *m, struct machine_now now);
  * -EBUSY with too many waiting, -ENOMEM. */
 int machine_want(struct machine *m, struct machine_now now, uint64_t waiter, uint64_t min_valid,
     uint64_t rejected);
-/* Somebody waits no more. */
+/* The waiter is gone: no action names it any more. */
 void machine_forget(struct machine *m, uint64_t waiter);
 
 /* The answer to a request. False where it is not the one in flight: it is dropped. */
@@ -127,56 +136,53 @@ int machine_adopt(struct machine *m, struct machine_now now, const struct machin
 
 void machine_tick(struct machine *m, struct machine_now now);
 
-/* The configuration of client or server changed: the access token is not to be used any more, what
- * was refused may be tried again, and an answer under way brings no access token (a rotated refresh
- * token it does). */
+/* The configuration of the client or the server changed. The access token is not used any more, and
+ * what was refused may be tried again. An answer under way still brings a rotated refresh token, but
+ * no access token. */
 void machine_renew(struct machine *m, struct machine_now now);
 
-/* While suspended nothing is asked and nothing given: the stored credential is not for the present
- * configuration. */
+/* A suspended machine asks for nothing and gives nothing away, because the stored credential does not
+ * belong to the present configuration. */
 void machine_suspend(struct machine *m, struct machine_now now, bool suspended);
 
-/* The refresh token was revoked, or is to be forgotten: tokens and scope are gone, and the empty
- * credential is for the owner to write. Not while a request is in flight: -EBUSY. */
+/* Forgets tokens and scope, because the refresh token was revoked or a person wants it forgotten. The
+ * owner writes the empty credential. 0, or -EBUSY while a request is in flight. */
 int machine_wipe(struct machine *m, struct machine_now now);
 
-/* A person or a timer asks to try now, also what was refused for good. */
+/* A person or a timer wants it tried now, even if the server refused it for good. */
 void machine_probe(struct machine *m, struct machine_now now);
 
-/* `account`, which has the same client, was refused for it by this answer. */
+/* The server refused the client when `account`, which has the same client, asked: this was its answer.
+ * The machine stops asking. */
 void machine_client_refused(
     struct machine *m, struct machine_now now, const struct answer_facts *f, const char *account);
 
-/* It was accepted again: whoever was refused on its account alone may ask again. */
+/* The server took the client again: a machine that stopped only because of machine_client_refused may
+ * ask again. */
 void machine_client_accepted(struct machine *m, struct machine_now now);
 
-/* Whoever reloads the configuration may have mended what the server refused. */
+/* The configuration was reloaded, so the client that the server refused may have been mended at the
+ * provider: it may ask again. */
 void machine_reconsider(struct machine *m, struct machine_now now);
 
-/* The wall clock was set: what is on disk must be said anew. */
+/* The wall clock was set, so the times in the record are wrong: it is written again. */
 void machine_clock_jumped(struct machine *m);
 
-/* At least this life is wanted of every token (a provider's rule). */
+/* Every access token is refreshed at least this long before its end (a provider's rule). */
 void machine_set_min_valid(struct machine *m, uint64_t seconds);
 
 /* ---- actions and views ---- */
 
 struct machine_action machine_next(struct machine *m, struct machine_now now);
-/* When machine_tick is due, in milliseconds of CLOCK_BOOTTIME. */
+/* When machine_tick is due, in milliseconds of CLOCK_BOOTTIME; MACHINE_NEVER. */
 int64_t machine_deadline(const struct machine *m);
 
 enum machine_state machine_state(const struct machine *m);    /* with MACHINE_REFRESHING */
 enum machine_state machine_standing(const struct machine *m); /* as if nothing were in flight */
-/* Something waits to be written that is not on disk yet. */
+/* A new refresh token is in memory alone, since it could not be written yet. */
 bool machine_is_unwritten(const struct machine *m);
-/* What is wrong, and the next step; "" where nothing is. */
-const char *machine_text(const struct machine *m);
-const char *machine_next_step(const struct machine *m);
-/* The server's own words, where its answer is what is wrong, else "". */
-const char *machine_words(const struct machine *m);
-/* The verdict's cause and who can mend it, as diagnosis.h has them; constants, "" where nothing is wrong or it is our own trouble. */
-const char *machine_cause(const struct machine *m);
-const char *machine_fixer(const struct machine *m);
+/* What is wrong; borrowed. */
+const struct machine_report *machine_report(const struct machine *m);
 /* In seconds since 1970, 0 for none: when it asks again; when the access token ends; when it last
  * refreshed. */
 int64_t machine_retry_at(const struct machine *m, struct machine_now now);

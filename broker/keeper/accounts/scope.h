@@ -2,7 +2,7 @@
 /*
  * scope.h: lists of scopes, and when two spellings of a scope mean the same right. Pure.
  *
- * Servers answer with other spellings than they were asked with: Microsoft grants
+ * Servers spell scopes otherwise than the request did: Microsoft grants
  * https://graph.microsoft.com/Mail.Send as Mail.Send, a resource by its application id, and without regard to case; a
  * slash at the end comes and goes. Two scopes mean the same where their last segments are equal (in any case) and the
  * resources in front, where both name one, are the same or two names of one. A broader scope of Gmail holds the right
@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 
-/* Does the scope `wanted` stand in the list `scopes` (NULL: empty), spelt so? */
+/* Is the scope `wanted` in the list `scopes` (NULL: empty), in the same spelling? */
 bool scope_is_listed(const char *scopes, const char *wanted);
 
 /* The first scope of `asked` that names a right to mail and that `granted` does not hold, cut out into `ret`; false

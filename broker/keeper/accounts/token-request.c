@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * token-request.c: see token-request.h. A preparation is a request that is not sent yet: its account's
- * files are being read, or its endpoint is being asked for. Main answers in the order of the questions.
+ * token-request.c: see token-request.h. A preparation is a request that is not sent yet, because main is
+ * reading its account's files or the issuer is asked for its endpoint.
  */
 #include "broker/keeper/accounts/token-request.h"
 

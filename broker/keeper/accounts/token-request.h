@@ -7,9 +7,9 @@
  *                                                                  │
  *                                  TOKEN_REQUEST, DEVICE_REQUEST or REVOKE_REQUEST ◀─┘
  *
- * Keys, certificates and secrets that stand in files are read before each use, so that one that was
- * replaced there is in force at once, without a reload. Only main can open files. An assertion names
- * the endpoint that it is for, so that must be known before one is signed.
+ * Keys, certificates and secrets in files are read before each use, so that a replaced file is in force at
+ * once, without a reload. Only main can open files. An assertion names the endpoint that it is for, so the
+ * endpoint must be known before the assertion is signed.
  */
 #ifndef FRANK_BROKER_KEEPER_ACCOUNTS_TOKEN_REQUEST_H
 #define FRANK_BROKER_KEEPER_ACCOUNTS_TOKEN_REQUEST_H

@@ -2,8 +2,8 @@
 /*
  * vault.h: secrets at rest in memory, sealed under a key that lives as long as the process.
  *
- * The keeper holds the tokens of every account for hours and needs one for a moment. So they lie on
- * the heap sealed by AES-256-GCM, and only the key and what is open right now are in locked pages.
+ * The keeper holds the tokens of every account for hours, and needs one of them for a moment. So tokens
+ * lie on the heap sealed by AES-256-GCM, and only the key and the open secrets are in locked pages.
  */
 #ifndef FRANK_BROKER_KEEPER_ACCOUNTS_VAULT_H
 #define FRANK_BROKER_KEEPER_ACCOUNTS_VAULT_H
@@ -15,7 +15,7 @@ struct sealed;
 
 /* `random` fills with random octets: 0 or negative errno. NULL with errno. */
 struct vault *vault_new(int (*random)(void *arg, void *to, size_t len), void *arg);
-/* What was sealed can never be opened again. Takes NULL; returns NULL. */
+/* Nothing that it sealed can be opened again. Takes NULL; returns NULL. */
 struct vault *vault_free(struct vault *v);
 
 /* A sealed copy; NULL where `s` is NULL or memory is out. */
@@ -25,7 +25,7 @@ struct secret *vault_open(const struct vault *v, const struct sealed *s);
 
 /* Takes NULL; returns NULL. */
 struct sealed *vault_drop(struct sealed *s);
-/* Frees *to and puts `s` there. */
+/* Frees *to and puts `s` (taken) there. */
 void vault_replace(struct sealed **to, struct sealed *s);
 
 static inline void

@@ -2,9 +2,9 @@
 /*
  * key-job.c: see key-job.h.
  *
- * A restore reads the backup twice: all of it must be sound, and nothing may be in its way, before the
- * first record is written. A record that is there already with the same octets is in nobody's way, so a
- * restore that was interrupted can be run again.
+ * A restore reads the backup twice. Before it writes the first record, the whole backup must be sound and no
+ * other credential may be in the place of one of its records. A record that is there already, octet for
+ * octet, does not count, so that an interrupted restore can be run again.
  */
 #include "broker/keeper/keys/key-job.h"
 

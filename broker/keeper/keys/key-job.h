@@ -1,10 +1,10 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * key-job.h: what is done with every record of the store, a few at a time between the keeper's other
- * work: seal it anew, put it into a backup, take it from one, look whether it opens.
+ * key-job.h: work on every record of the store: seal it under a new master key, put it into a backup,
+ * restore it, check that it opens. A few records are done at a time, between the keeper's other work.
  *
- * There is one job at a time. A job whose client went away goes on where it changes the store, and ends
- * where it only tells.
+ * There is one job at a time. When its client goes away, a job that changes the store goes on, and one that
+ * only reports ends.
  */
 #ifndef FRANK_BROKER_KEEPER_KEYS_KEY_JOB_H
 #define FRANK_BROKER_KEEPER_KEYS_KEY_JOB_H

@@ -3,8 +3,8 @@
  * keys.c: see keys.h; what is done with every record (a new master key, a backup, a check) is in
  * key-job.c.
  *
- * The configured key is kept, sealed in memory, because it may have to be added as a slot (the way from
- * one key provider to another) and is needed again for a new master key.
+ * The configured key is kept, sealed in memory: `frank key add configured` adds it as a slot (the way from
+ * one key provider to another), and a new master key is sealed with it.
  */
 #include "broker/keeper/keys/keys.h"
 

@@ -2,9 +2,9 @@
 /*
  * keys.h: how the token store is opened, and its key slots.
  *
- * The store opens with the key that main hands over with the configuration. Where that is a passphrase,
- * or does not fit, the keeper runs without a store: mail is accepted and kept, because no account has a
- * credential. `frank unlock` opens it then, by a passphrase of any slot.
+ * The store opens with the key that main sends with the configuration. If that is a passphrase, or a key
+ * that does not fit, the keeper runs without a store: no account has a credential, so queue accepts mail and
+ * keeps it. `frank unlock` opens the store then, with the passphrase of any slot.
  */
 #ifndef FRANK_BROKER_KEEPER_KEYS_KEYS_H
 #define FRANK_BROKER_KEEPER_KEYS_KEYS_H

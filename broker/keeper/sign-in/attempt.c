@@ -4,10 +4,9 @@
  *
  *     discover ─▶ (the person signs in) ─▶ TOKEN_REQUEST ─▶ (USERINFO) ─▶ sealed ─▶ KEEPER_DONE
  *
- * Several attempts for one account live side by side (a person who calls the command twice may
- * finish either), at most ATTEMPTS_PER_ACCOUNT. Of the tokens that come first the scope is looked
- * at, then for whom they are, then who signed in. Nothing is stored, and what was stored before
- * stays, until all of it holds.
+ * Up to ATTEMPTS_PER_ACCOUNT attempts for one account live side by side, so that a person who called the
+ * command twice may finish either. When tokens come, their scope is checked first, then their audience,
+ * then who signed in. Nothing is stored, and what was stored before stays, until all three hold.
  */
 #include "broker/keeper/sign-in/attempt.h"
 
@@ -317,7 +316,7 @@ attempt_discover(struct attempt *t, bool lacking, void (*next)(struct attempt *t
 	fetch_request_discover(t->all->fetch, t->account->conf->name, t->issuer, discovered, t);
 }
 
-/* Why nobody can sign in for this account, told before anybody tries. True where that is so. */
+/* Tells the client why nobody can sign in for this account, before a person tries. True where that is so. */
 static bool
 refuse_start(struct client *c, const struct account *a)
 {

@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * authorization-request.h: what one attempt to sign in needs to know and to say: state, PKCE verifier, nonce, the
- * address to open. Sans-IO.
+ * authorization-request.h: the request with which a sign-in begins: state, PKCE verifier and nonce, and
+ * the address to open in a browser. Sans-IO.
  */
 #ifndef FRANK_BROKER_KEEPER_SIGN_IN_AUTHORIZATION_REQUEST_H
 #define FRANK_BROKER_KEEPER_SIGN_IN_AUTHORIZATION_REQUEST_H
@@ -16,7 +16,7 @@ struct authorization_secrets {
 	    *nonce; /* base64url of AUTHORIZATION_REQUEST_RANDOM random octets */
 };
 
-/* New ones out of fresh random octets. 0 or -ENOMEM. */
+/* Makes the three out of fresh random octets. 0 or -ENOMEM. */
 int authorization_request_make_secrets(
     const uint8_t random[3 * AUTHORIZATION_REQUEST_RANDOM], struct authorization_secrets *ret);
 void authorization_request_clear_secrets(struct authorization_secrets *s);

@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * authorize.c: see authorize.h. Each attempt is used up by the first callback that bears its state. What
- * a callback brings is checked in callback.c.
+ * authorize.c: see authorize.h. The first callback with an attempt's state uses the attempt up. callback.c
+ * checks what a callback brings.
  */
 #include "broker/keeper/sign-in/authorize.h"
 
@@ -170,8 +170,8 @@ ignore(struct client *c, const char *why)
 	client_release(c);
 }
 
-/* An answer that is not this attempt's: what the server said in it is told all the same, since many leave the state
- * out of a refusal. */
+/* An answer that is not this attempt's. The client is told what the server said in it all the same, since many
+ * servers leave the state out of a refusal. */
 static void
 ignore_callback(struct client *c, const struct callback *got)
 {

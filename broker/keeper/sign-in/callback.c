@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * callback.c: see callback.h. The query string bears the code and the state: every copy of a part
- * of it lies in a wiping buffer.
+ * callback.c: see callback.h. The query string holds the code and the state, so every copy of a part of
+ * it lies in a buffer that is wiped.
  */
 #include "broker/keeper/sign-in/callback.h"
 

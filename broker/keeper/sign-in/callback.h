@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * callback.h: the query string with which a browser comes back from the authorization server.
+ * callback.h: the query string that a browser brings back from the authorization server.
  * Sans-IO.
  */
 #ifndef FRANK_BROKER_KEEPER_SIGN_IN_CALLBACK_H
@@ -17,7 +17,7 @@ enum callback_verdict {
 	CALLBACK_CODE,    /* it brings the code */
 	CALLBACK_IGNORED, /* not the answer to this attempt: keep waiting */
 	CALLBACK_ERROR,   /* the server says no (RFC 6749 section 4.1.2.1) */
-	CALLBACK_INVALID, /* ours by its state, and not to be trusted */
+	CALLBACK_INVALID, /* its state is ours, but something else is wrong */
 	CALLBACK_FAILED,  /* memory */
 };
 

@@ -2,9 +2,9 @@
 /*
  * device.c: see device.h.
  *
- * The token endpoint is asked again and again: every `interval` seconds, five seconds more after each
- * slow_down (for this and all later polls), twice as much after one that got no usable answer. Whoever
- * asked for the code may go: the keeper goes on asking until the code is over.
+ * The keeper polls the token endpoint every `interval` seconds. After a slow_down the interval grows by five
+ * seconds for all later polls; after a poll without a usable answer it doubles. When the client that asked
+ * for the code goes away, the keeper goes on polling until the code ends.
  */
 #include "broker/keeper/sign-in/device.h"
 

@@ -43,7 +43,8 @@ struct identity_expected {
 bool identity_find_flaw(const struct message *answer, const struct identity_expected *e,
     struct buf *ret_text, struct buf *ret_next);
 
-/* What an ID token leaves for the answer of the userinfo endpoint to agree with. Zero-initialised; owned strings. */
+/* What the ID token said, with which the answer of the userinfo endpoint must agree. Zero-initialised; strings are
+ * owned. */
 struct identity_known {
 	char *subject;   /* "sub" of the ID token */
 	bool unverified; /* its address is said not to be verified */
@@ -67,7 +68,7 @@ enum identity_verdict {
 enum identity_verdict identity_judge(const struct message *m, const struct identity_expected *e,
     const struct identity_known *k, const char **ret_name);
 
-/* Why that verdict, IDENTITY_FITS apart, ends a sign-in, and the next step. `name` as identity_judge gave it; `answer`
+/* Says why a verdict other than IDENTITY_FITS ends a sign-in, and the next step. `name` as identity_judge gave it; `answer`
  * is what it looked at last. */
 void identity_explain(enum identity_verdict v, const char *name, const struct message *answer,
     const struct identity_expected *e, struct buf *ret_text, struct buf *ret_next);

@@ -2,11 +2,11 @@
 /*
  * invitation.c: see invitation.h.
  *
- * Between address and answer nothing waits in memory: what the answer must fit to (state, PKCE verifier,
- * nonce, endpoints) lies sealed in the account's record, for INVITATION_LIFE. One invitation an account;
- * a new one takes the place of the one before. It is used up by the first answer that bears its state.
+ * Between the address and its answer nothing waits in memory. What the answer is checked against (state,
+ * PKCE verifier, nonce, endpoints) lies sealed in the account's record, for INVITATION_LIFE. An account has
+ * one invitation; a new one replaces it, and the first answer with its state uses it up.
  *
- * Packed: lines in the order of `enum line`; an empty one is a value that is not there.
+ * The packed form is lines in the order of `enum line`; an empty line stands for an absent value.
  */
 #include "broker/keeper/sign-in/invitation.h"
 

@@ -4,8 +4,8 @@
  *
  *     ACCOUNT_REVOKE ─▶ (DISCOVER) ─▶ REVOKE_REQUEST ─▶ wiped ─▶ KEEPER_DONE
  *
- * The refresh token is revoked at the server, and only when the server has said so it is forgotten here.
- * FLAGS 1 forgets without asking anybody.
+ * The keeper forgets the refresh token only after the server has confirmed that it is revoked. With FLAGS 1
+ * it forgets without asking the server.
  */
 #ifndef FRANK_BROKER_KEEPER_SIGN_IN_REVOCATION_H
 #define FRANK_BROKER_KEEPER_SIGN_IN_REVOCATION_H

@@ -353,7 +353,7 @@ test_failed_early_refresh_still_serves(void **state)
 	assert_int_equal(w->asked, 1);
 	answer_error(w, "temporarily_unavailable", 503, 0);
 	assert_int_equal(machine_standing(w->m), MACHINE_ACTIVE);
-	assert_non_null(strstr(machine_text(w->m), "temporarily_unavailable"));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->text), "temporarily_unavailable"));
 	want(w, 2, 0, 0);
 	assert_int_equal(w->granted, 2);
 	want(w, 3, 1800,
@@ -363,7 +363,7 @@ test_failed_early_refresh_still_serves(void **state)
 	pass(w, 31 * 1000);
 	assert_int_equal(w->asked, 2);
 	answer_tokens(w, "access-2", NULL, 3600);
-	assert_string_equal(machine_text(w->m), "");
+	assert_string_equal(buf_str(&machine_report(w->m)->text), "");
 }
 
 static void
@@ -438,14 +438,14 @@ test_invalid_grant(void **state)
 	answer_error(w, "invalid_grant", 400, 0);
 	assert_int_equal(w->refused, 1);
 	assert_int_equal(machine_state(w->m), MACHINE_NEEDS_AUTHORIZATION);
-	assert_non_null(strstr(machine_next_step(w->m), "frank authorize billing"));
-	assert_null(strstr(machine_text(w->m), "interrupted"));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->next), "frank authorize billing"));
+	assert_null(strstr(buf_str(&machine_report(w->m)->text), "interrupted"));
 	/* Nothing is thrown away, and it survives a restart as what it is, without asking again. */
 	assert_memory_equal(secret_bytes(w->disk.refresh_token), "refresh-1", 9);
 	assert_int_equal(w->disk.condition, CREDENTIAL_NEEDS_AUTHORIZATION);
 	restart(w);
 	assert_int_equal(machine_state(w->m), MACHINE_NEEDS_AUTHORIZATION);
-	assert_non_null(strstr(machine_text(w->m), "invalid_grant"));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->text), "invalid_grant"));
 	pass(w, (int64_t)30 * 24 * 3600 * 1000);
 	assert_int_equal(w->asked, 1);
 	/* A person asks to try: once. */
@@ -614,12 +614,12 @@ test_intent_cannot_be_written(void **state)
 	want(w, 1, 0, 0);
 	assert_int_equal(w->asked, 0); /* what cannot be stored is not rotated */
 	assert_int_equal(w->refused, 1);
-	assert_non_null(strstr(machine_text(w->m), "No space left"));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->text), "No space left"));
 	w->disk_error = 0;
 	pass(w, 6000);
 	assert_int_equal(w->asked, 1);
 	answer_tokens(w, "access-2", "refresh-2", 3600);
-	assert_string_equal(machine_text(w->m), "");
+	assert_string_equal(buf_str(&machine_report(w->m)->text), "");
 }
 
 static void
@@ -634,7 +634,7 @@ test_new_pair_cannot_be_written(void **state)
 	assert_int_equal(w->granted, 0); /* not before it is on disk */
 	assert_int_equal(w->refused, 1);
 	assert_true(machine_is_unwritten(w->m));
-	assert_non_null(strstr(machine_text(w->m), "in memory only"));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->text), "in memory only"));
 	pass(w, 300 * 1000);
 	assert_true(w->writes > 8);
 	want(w, 2, 0, 0);
@@ -646,7 +646,7 @@ test_new_pair_cannot_be_written(void **state)
 	want(w, 3, 0, 0);
 	assert_string_equal(w->token, "access-2");
 	assert_int_equal(w->asked, 1);
-	assert_string_equal(machine_text(w->m), "");
+	assert_string_equal(buf_str(&machine_report(w->m)->text), "");
 }
 
 /* Without rotation nothing new has to be kept, and a full disk stops nobody. */
@@ -680,7 +680,8 @@ test_crash_with_an_intent(void **state)
 	assert_string_equal(w->sent, "refresh-1");
 	answer_error(w, "invalid_grant", 400, 0);
 	assert_int_equal(machine_state(w->m), MACHINE_NEEDS_AUTHORIZATION);
-	assert_non_null(strstr(machine_text(w->m), "A refresh was interrupted before"));
+	assert_non_null(
+	    strstr(buf_str(&machine_report(w->m)->text), "A refresh was interrupted before"));
 	assert_memory_equal(secret_bytes(w->disk.refresh_token), "refresh-1", 9);
 }
 
@@ -814,9 +815,9 @@ test_same_client_refused_elsewhere(void **state)
 	machine_client_refused(w->m, w->now, &f, "alerts");
 	run(w);
 	assert_int_equal(machine_state(w->m), MACHINE_CLIENT_ERROR);
-	assert_non_null(strstr(machine_text(w->m), "\"alerts\""));
-	assert_non_null(strstr(machine_next_step(w->m), "billing")); /* its own step */
-	assert_null(strstr(machine_next_step(w->m), "alerts"));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->text), "\"alerts\""));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->next), "billing")); /* its own step */
+	assert_null(strstr(buf_str(&machine_report(w->m)->next), "alerts"));
 	want(w, 1, 0, 0); /* what still lives is still given */
 	assert_int_equal(w->granted, 1);
 	pass(w, 4000 * 1000);

@@ -167,8 +167,9 @@ test_refusals(void **state)
 		want(w);
 		answer_error(w, permanent[i], i == 0 ? 660 : 0);
 		assert_int_equal(machine_standing(w->m), MACHINE_CLIENT_ERROR);
-		assert_int_equal(strstr(machine_text(w->m), "clock") != NULL, i == 0);
-		assert_null(strstr(machine_next_step(w->m), "frank authorize"));
+		assert_int_equal(
+		    strstr(buf_str(&machine_report(w->m)->text), "clock") != NULL, i == 0);
+		assert_null(strstr(buf_str(&machine_report(w->m)->next), "frank authorize"));
 		w->now.boot += 31000;
 		machine_probe(w->m, w->now);
 		run(w);
@@ -204,8 +205,8 @@ test_local_fault(void **state)
 	want(w);
 	answer(w, &a);
 	assert_int_equal(machine_standing(w->m), MACHINE_CLIENT_ERROR);
-	assert_non_null(
-	    strstr(machine_text(w->m), "No token could be asked for. The reason: the client key"));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->text),
+	    "No token could be asked for. The reason: the client key"));
 	pass(w, 61);
 	assert_int_equal(w->asked, 2);
 	answer_token(w, NULL, NULL);
@@ -226,7 +227,7 @@ test_narrow_and_misdirected(void **state)
 	run(w);
 	answer_token(w, NULL, "https://graph.example");
 	assert_int_equal(machine_standing(w->m), MACHINE_CLIENT_ERROR);
-	assert_non_null(strstr(machine_text(w->m), "https://graph.example"));
+	assert_non_null(strstr(buf_str(&machine_report(w->m)->text), "https://graph.example"));
 	assert_int_equal(machine_expires_at(w->m, w->now), 0);
 }
 
