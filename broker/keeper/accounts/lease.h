@@ -17,7 +17,7 @@ struct leases *leases_new(struct role *role, struct accounts *accounts);
 /* Nobody is called any more. Takes NULL; returns NULL. */
 struct leases *leases_free(struct leases *l);
 
-/* LEND of queue: the account is leased, or no longer. */
+/* LEASE of queue: the account is leased, or no longer. */
 void lease_set(struct leases *l, const struct message *m);
 /* Queue is gone: nothing is leased. */
 void lease_end_all(struct leases *l);
