@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/codec.h"
+#include "base/io.h"
 
 enum {
 	TEXT_MAX = 256 * 1024,
@@ -116,24 +117,6 @@ cli_number(const json_t *row, const char *key)
 	return (uint64_t)json_integer_value(json_object_get(row, key));
 }
 
-static int
-write_whole(int fd, const void *bytes, size_t len)
-{
-	const char *p = bytes;
-
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int
 cli_print_secret(const struct cli *cli, const struct secret *s, const char *head, const char *tail)
 {
@@ -145,12 +128,12 @@ cli_print_secret(const struct cli *cli, const struct secret *s, const char *head
 			     memchr(bytes, '\\', secret_len(s)) != NULL))
 		return cli_fail(cli, EX_PROTOCOL, NULL, "it cannot be printed as JSON");
 	(void)fflush(stdout);
-	r = cli->json ? write_whole(STDOUT_FILENO, head, strlen(head)) : 0;
+	r = cli->json ? io_write_all(STDOUT_FILENO, head, strlen(head)) : 0;
 	if (r == 0)
-		r = write_whole(STDOUT_FILENO, bytes, secret_len(s));
+		r = io_write_all(STDOUT_FILENO, bytes, secret_len(s));
 	if (r == 0)
-		r = cli->json ? write_whole(STDOUT_FILENO, tail, strlen(tail))
-			      : write_whole(STDOUT_FILENO, "\n", 1);
+		r = cli->json ? io_write_all(STDOUT_FILENO, tail, strlen(tail))
+			      : io_write_all(STDOUT_FILENO, "\n", 1);
 	return r == 0 ? EX_OK : cli_fail(cli, EX_IOERR, NULL, "standard output: %s", strerror(-r));
 }
 

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/attr.h"
+#include "base/io.h"
 
 struct maildir_message {
 	int root, fd, error;
@@ -67,16 +68,8 @@ maildir_begin(int root, struct maildir_message **ret)
 static void
 flush_buffer(struct maildir_message *m)
 {
-	size_t done = 0;
-
-	while (m->error == 0 && done < m->used) {
-		ssize_t n = write(m->fd, m->buffer + done, m->used - done);
-
-		if (n < 0 && errno != EINTR)
-			m->error = -errno;
-		else if (n > 0)
-			done += (size_t)n;
-	}
+	if (m->error == 0)
+		m->error = io_write_all(m->fd, m->buffer, m->used);
 	m->used = 0;
 }
 

@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "base/option.h"
 #include "config.h"
@@ -93,8 +94,7 @@ static struct secret *
 make_secret(int dir, const char *name)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT_WIPE(128);
-	int fd CLEANUP_CLOSE = -1;
-	ssize_t n;
+	int fd CLEANUP_CLOSE = -1, r;
 
 	if (sandbox_random_text(&text, 18) < 0 || buf_append_char(&text, '\n') < 0) {
 		errno = ENOMEM;
@@ -105,9 +105,9 @@ make_secret(int dir, const char *name)
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return NULL;
-	n = write(fd, text.data, text.len);
-	if (n != (ssize_t)text.len) {
-		errno = n < 0 ? errno : EIO;
+	r = io_write_all(fd, text.data, text.len);
+	if (r < 0) {
+		errno = -r;
 		return NULL;
 	}
 	return secret_new(text.data, text.len - 1);

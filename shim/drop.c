@@ -21,6 +21,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "shim/shim.h"
 
 enum { RESERVE_BYTES = 16 * 1024 * 1024, RESERVE_FILES = 1000 };
@@ -40,7 +41,7 @@ name_file(char *out, size_t size, const char *before, const char *id, const char
 /* Programs that loop while the daemon is down must leave it room to start. A file system in memory
  * may know no size. */
 bool
-disk_is_nearly_full(int fd)
+drop_disk_is_nearly_full(int fd)
 {
 	struct statvfs fs;
 
@@ -60,7 +61,7 @@ drop_open(struct drop_file *d, const char *directory, const char *id)
 	d->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (d->directory < 0)
 		return -errno;
-	if (disk_is_nearly_full(d->directory)) {
+	if (drop_disk_is_nearly_full(d->directory)) {
 		drop_abandon(d);
 		return -ENOSPC;
 	}
@@ -78,7 +79,7 @@ drop_open(struct drop_file *d, const char *directory, const char *id)
 int
 drop_write(struct drop_file *d, const char *bytes, size_t len)
 {
-	return write_all(d->file, bytes, len);
+	return io_write_all(d->file, bytes, len);
 }
 
 static void

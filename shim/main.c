@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/io.h"
 #include "config.h"
 #include "shim/shim.h"
 
@@ -146,7 +147,7 @@ main(int argc, char **argv)
 		return complain(&o, status, o.wrong, o.wrong_word);
 	switch (o.mode) {
 	case MODE_SMTP:
-		return mode_smtp(&where);
+		return relay_smtp(&where);
 	case MODE_LIST:
 		return mode_list(&where);
 	case MODE_FLUSH:
@@ -163,8 +164,8 @@ main(int argc, char **argv)
 	case MODE_NOTHING:
 		return EX_OK;
 	case MODE_VERSION:
-		return write_all(STDOUT_FILENO, version, sizeof(version) - 1) < 0 ? EX_IOERR
-										  : EX_OK;
+		return io_write_all(STDOUT_FILENO, version, sizeof(version) - 1) < 0 ? EX_IOERR
+										     : EX_OK;
 	case MODE_DELIVER:
 	case MODE_VERIFY:
 		break;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "shim/shim.h"
 
 enum { START_PATIENCE = 2000 };
@@ -40,7 +41,7 @@ static void
 flush(struct printer *p)
 {
 	if (p->error == 0)
-		p->error = write_all(STDOUT_FILENO, p->bytes, p->len);
+		p->error = io_write_all(STDOUT_FILENO, p->bytes, p->len);
 	p->len = 0;
 }
 

@@ -14,26 +14,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "shim/shim.h"
 
 static const char *const places[] = {"/var/tmp", "/tmp"};
-
-static int
-write_at(int fd, const char *bytes, size_t len, uint64_t at)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, bytes, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-		at += (uint64_t)n;
-	}
-	return 0;
-}
 
 struct copy {
 	int fd;
@@ -44,7 +28,7 @@ static int
 copy_piece(void *arg, const char *bytes, size_t len)
 {
 	struct copy *c = arg;
-	int r = write_at(c->fd, bytes, len, c->at);
+	int r = io_write_all_at(c->fd, bytes, len, c->at);
 
 	c->at += len;
 	return r;
@@ -61,7 +45,7 @@ move_on(struct overflow *o)
 		if (c.fd < 0)
 			continue;
 		if (o->size > 0 &&
-		    (disk_is_nearly_full(c.fd) || overflow_read(o, copy_piece, &c) < 0)) {
+		    (drop_disk_is_nearly_full(c.fd) || overflow_read(o, copy_piece, &c) < 0)) {
 			(void)close(c.fd);
 			continue;
 		}
@@ -83,8 +67,8 @@ overflow_write(struct overflow *o, const char *bytes, size_t len)
 	if (o->tried == 0)
 		(void)signal(SIGXFSZ, SIG_IGN);
 	do {
-		if (o->tried > 0 && !disk_is_nearly_full(o->fd) &&
-		    write_at(o->fd, bytes, len, o->size) == 0) {
+		if (o->tried > 0 && !drop_disk_is_nearly_full(o->fd) &&
+		    io_write_all_at(o->fd, bytes, len, o->size) == 0) {
 			o->size += len;
 			return 0;
 		}

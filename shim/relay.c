@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "shim/shim.h"
 
 enum { START_PATIENCE = 2000, CHUNK_DIGITS = 15 };
@@ -238,14 +239,14 @@ close_session(const struct dialogue *d, const char *words)
 	static const char code[] = "\r\n421 4.3.2 ";
 	size_t skip = d->reply_column == 0 ? 2 : 0;
 
-	(void)write_all(STDOUT_FILENO, code + skip, sizeof(code) - 1 - skip);
-	(void)write_all(STDOUT_FILENO, words, strlen(words));
-	(void)write_all(STDOUT_FILENO, "\r\n", 2);
+	(void)io_write_all(STDOUT_FILENO, code + skip, sizeof(code) - 1 - skip);
+	(void)io_write_all(STDOUT_FILENO, words, strlen(words));
+	(void)io_write_all(STDOUT_FILENO, "\r\n", 2);
 	return EX_TEMPFAIL;
 }
 
 int
-mode_smtp(const struct shim_places *where)
+relay_smtp(const struct shim_places *where)
 {
 	struct dialogue d = {.owed = 1, .since = clock_ms()};
 	struct shim_session s;

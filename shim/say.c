@@ -1,27 +1,11 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* say.c: words for a person, without stdio. */
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "shim/shim.h"
-
-int
-write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 void
 say_words(const char *const *words)
@@ -37,5 +21,5 @@ say_words(const char *const *words)
 	line[len++] = '\n';
 	/* A caller that reads no standard error must not turn an exit status into a signal. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)write_all(STDERR_FILENO, line, len);
+	(void)io_write_all(STDERR_FILENO, line, len);
 }

@@ -229,11 +229,11 @@ int drop_sync(struct drop_file *d);
 int drop_commit(struct drop_file *d);
 void drop_abandon(struct drop_file *d);
 /* Has the file system of this file so little room that the rest is to be left to the daemon? */
-bool disk_is_nearly_full(int fd);
+bool drop_disk_is_nearly_full(int fd);
 
 /* ---- relay.c: -bs ---- */
 
-int mode_smtp(const struct shim_places *where);
+int relay_smtp(const struct shim_places *where);
 
 /* ---- modes.c: the other modes ---- */
 
@@ -249,7 +249,5 @@ int mode_verify(const struct shim_options *o, const struct shim_places *where,
 /* One line on standard error, "sendmail: " and the words; control characters become '?'. */
 #define say(...) say_words((const char *const[]){__VA_ARGS__, NULL})
 void say_words(const char *const *words);
-/* Writes all of it: 0 or negative errno. */
-int write_all(int fd, const char *bytes, size_t len);
 
 #endif

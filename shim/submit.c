@@ -25,6 +25,7 @@
 
 #include "base/address.h"
 #include "base/codec.h"
+#include "base/io.h"
 #include "shim/shim.h"
 
 enum {
@@ -439,7 +440,7 @@ write_drop(struct shim_submission *s, int parent)
 	if (r == 0)
 		r = drop_sync(&s->drop);
 	if (r == 0 && parent >= 0 &&
-	    (write_all(parent, (const char *)&ready, sizeof(ready)) < 0 ||
+	    (io_write_all(parent, &ready, sizeof(ready)) < 0 ||
 		read(parent, &ready, sizeof(ready)) != sizeof(ready)))
 		r = -ECANCELED;
 	if (r == 0)
@@ -469,7 +470,7 @@ watch_drop(struct shim_submission *s, int child, pid_t pid)
 	int go = 0, r = hear(child);
 
 	if (r == 0)
-		r = write_all(child, (const char *)&go, sizeof(go));
+		r = io_write_all(child, &go, sizeof(go));
 	if (r == 0) {
 		r = hear(child);
 		s->in_doubt = r == -ETIMEDOUT || r == -EIO;
@@ -508,7 +509,7 @@ drop_message(struct shim_submission *s, int why)
 		close_standard(s, ends[1]);
 		(void)close(ends[0]);
 		r = write_drop(s, ends[1]);
-		(void)write_all(ends[1], (const char *)&r, sizeof(r));
+		(void)io_write_all(ends[1], &r, sizeof(r));
 		_exit(0);
 	}
 	if (ends[1] >= 0)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/aliases.h"
+#include "base/io.h"
 #include "broker/ipc/file.h"
 
 static const char default_path[] = "/etc/aliases";
@@ -59,17 +60,11 @@ static int
 seal(const struct buf *text)
 {
 	CLEANUP_CLOSE int fd = memfd_create("aliases", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t at = 0;
+	int r = fd < 0 ? -errno : io_write_all(fd, text->data, text->len);
 
-	while (fd >= 0 && at < text->len) {
-		ssize_t n = write(fd, text->data + at, text->len - at);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	if (fd < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		return -errno;
 	return TAKE_FD(fd);
 }

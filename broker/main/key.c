@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/codec.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "broker/conf/reference.h"
 
@@ -24,22 +25,6 @@ static bool
 begins(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static int
-write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			text += n;
-			len -= (size_t)n;
-		}
-	}
-	return fsync(fd) < 0 ? -errno : 0;
 }
 
 /* The name is durable when its folder is. */
@@ -88,7 +73,9 @@ make_file(const char *path)
 	fd = open(buf_str(&temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, buf_str(&text), text.len);
+	r = io_write_all(fd, buf_str(&text), text.len);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
 	if (r == 0 && rename(buf_str(&temporary), path) < 0)
 		r = -errno;
 	if (r < 0) {

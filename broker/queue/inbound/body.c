@@ -8,23 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/io.h"
+
 enum { COPY_SIZE = 64 * 1024 };
-
-static int
-write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 int
 body_write(struct body *b, const char *bytes, size_t len)
@@ -38,10 +24,10 @@ body_write(struct body *b, const char *bytes, size_t len)
 		b->fd = spool_body_create(b->spool, b->id);
 		if (b->fd < 0)
 			return b->fd;
-		r = write_all(b->fd, buf_str(&b->small), b->small.len);
+		r = io_write_all(b->fd, buf_str(&b->small), b->small.len);
 		buf_free(&b->small);
 	}
-	return r < 0 ? r : write_all(b->fd, bytes, len);
+	return r < 0 ? r : io_write_all(b->fd, bytes, len);
 }
 
 void

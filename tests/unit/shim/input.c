@@ -16,6 +16,8 @@
 /* with its inside: what becomes of octets as they come */
 #include "shim/input.c"
 
+#include "base/io.h"
+
 struct dots_case {
 	const char *in, *out;
 };
@@ -105,7 +107,7 @@ file_with(const char *bytes, size_t len)
 
 	assert_true(fd >= 0);
 	assert_int_equal(unlink(name), 0);
-	assert_int_equal(write_all(fd, bytes, len), 0);
+	assert_int_equal(io_write_all(fd, bytes, len), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	return fd;
 }
