@@ -28,7 +28,7 @@ enum state {
 	CLOSING, /* all is written; the other side closes, so that no reset eats the page */
 };
 
-struct connection {
+struct browser_request {
 	enum state state;
 	int fd;
 	struct http_get in;
@@ -43,14 +43,14 @@ struct loopback {
 	int listeners[2];
 	unsigned port;
 	char *path;
-	struct connection connections[LOOPBACK_CONNECTIONS];
+	struct browser_request connections[LOOPBACK_CONNECTIONS];
 	struct buf end; /* the response at END_PATH, once over */
 	int diag;       /* asks the kernel whose a connection is; -1: everybody's are taken */
 	uid_t callers[LOOPBACK_CALLERS_MAX];
 	size_t caller_count;
 	struct buf note; /* for the terminal */
 	unsigned notes;  /* that came so far */
-	bool told_of_others, note_shown;
+	bool noted_others, note_shown;
 	bool over;
 	unsigned sent_on, shown; /* browsers sent on to the end, and those that got it */
 };
@@ -188,7 +188,7 @@ loopback_port(const struct loopback *l)
 /* ---- connections ---- */
 
 static void
-drop(struct connection *c)
+drop(struct browser_request *c)
 {
 	if (c->state == FREE)
 		return;
@@ -217,13 +217,13 @@ loopback_free(struct loopback *l)
 
 /* A free slot, or that of the connection that said nothing for longest: browsers open some in
  * advance. */
-static struct connection *
+static struct browser_request *
 slot(struct loopback *l)
 {
-	struct connection *oldest = NULL;
+	struct browser_request *oldest = NULL;
 
 	for (size_t i = 0; i < LOOPBACK_CONNECTIONS; i++) {
-		struct connection *c = &l->connections[i];
+		struct browser_request *c = &l->connections[i];
 
 		if (c->state == FREE)
 			return c;
@@ -260,13 +260,13 @@ is_callers(struct loopback *l, int fd)
 	for (size_t i = 0; i < l->caller_count; i++)
 		if (l->callers[i] == uid)
 			return true;
-	if (uid != 0 && !l->told_of_others) {
+	if (uid != 0 && !l->noted_others) {
 		note(l,
 		    "A program of another user (uid %u) came to this sign-in's port and was "
 		    "refused. "
 		    "If that was your browser, use --paste.",
 		    (unsigned)uid);
-		l->told_of_others = true;
+		l->noted_others = true;
 	}
 	return uid == 0;
 }
@@ -293,7 +293,7 @@ take_connections(struct loopback *l, int listener, int64_t now)
 	for (unsigned i = 0; i < ACCEPTS_MAX && (fd = accept4(listener, NULL, NULL,
 						     SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;
 	     i++) {
-		struct connection *c;
+		struct browser_request *c;
 
 		if (!is_callers(l, fd)) {
 			turn_away(fd);
@@ -304,7 +304,7 @@ take_connections(struct loopback *l, int listener, int64_t now)
 			(void)close(fd);
 			continue;
 		}
-		*c = (struct connection){.state = READING,
+		*c = (struct browser_request){.state = READING,
 		    .fd = fd,
 		    .in = HTTP_GET_INIT,
 		    .out = BUF_INIT(PAGE_MAX),
@@ -313,7 +313,7 @@ take_connections(struct loopback *l, int listener, int64_t now)
 }
 
 static void
-start_writing(struct connection *c)
+start_writing(struct browser_request *c)
 {
 	http_get_clear(&c->in);
 	c->state = WRITING;
@@ -321,8 +321,8 @@ start_writing(struct connection *c)
 }
 
 static void
-respond(struct connection *c, int status, enum page_kind kind, const char *title, const char *text,
-    const char *next)
+respond(struct browser_request *c, int status, enum page_kind kind, const char *title,
+    const char *text, const char *next)
 {
 	const char *end;
 
@@ -334,7 +334,7 @@ respond(struct connection *c, int status, enum page_kind kind, const char *title
 }
 
 static void
-send_on(struct loopback *l, struct connection *c)
+send_on(struct loopback *l, struct browser_request *c)
 {
 	(void)page_redirect(&c->out, END_PATH);
 	l->sent_on++;
@@ -360,7 +360,7 @@ is_our_host(const struct loopback *l, const char *host)
 
 /* A request that cannot be an answer at all. */
 static void
-decide_broken(struct loopback *l, struct connection *c)
+decide_broken(struct loopback *l, struct browser_request *c)
 {
 	if (c->in.is_tls) {
 		note(l, "The browser speaks TLS to this sign-in's port, which has no certificate. "
@@ -381,7 +381,7 @@ decide_broken(struct loopback *l, struct connection *c)
 /* A request at the right address that brings nothing: what stands behind a '#' stays in the browser
  * (RFC 9110 section 7.1). */
 static void
-decide_empty(struct loopback *l, struct connection *c)
+decide_empty(struct loopback *l, struct browser_request *c)
 {
 	static const char next[] =
 	    "If something stands behind a # in the address bar, that is the answer: copy the whole "
@@ -395,7 +395,7 @@ decide_empty(struct loopback *l, struct connection *c)
 }
 
 static void
-decide_elsewhere(struct loopback *l, struct connection *c)
+decide_elsewhere(struct loopback *l, struct browser_request *c)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(NOTE_MAX);
 	const char *query;
@@ -420,7 +420,7 @@ decide_elsewhere(struct loopback *l, struct connection *c)
 }
 
 static void
-decide(struct loopback *l, struct connection *c)
+decide(struct loopback *l, struct browser_request *c)
 {
 	const struct http_get *g = &c->in;
 
@@ -453,7 +453,7 @@ decide(struct loopback *l, struct connection *c)
 }
 
 static void
-read_some(struct loopback *l, struct connection *c)
+read_some(struct loopback *l, struct browser_request *c)
 {
 	char chunk[4096];
 	ssize_t n = recv(c->fd, chunk, sizeof(chunk), 0);
@@ -474,7 +474,7 @@ read_some(struct loopback *l, struct connection *c)
 }
 
 static void
-write_some(struct loopback *l, struct connection *c, int64_t now)
+write_some(struct loopback *l, struct browser_request *c, int64_t now)
 {
 	while (c->sent < c->out.len) {
 		ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
@@ -503,7 +503,7 @@ loopback_prepare(struct loopback *l, struct pollfd *fds, int64_t now, int *timeo
 	for (size_t i = 0; i < 2; i++)
 		fds[count++] = (struct pollfd){.fd = l->listeners[i], .events = POLLIN};
 	for (size_t i = 0; i < LOOPBACK_CONNECTIONS; i++) {
-		struct connection *c = &l->connections[i];
+		struct browser_request *c = &l->connections[i];
 		int64_t left = c->deadline - now;
 
 		/* a waiting one is watched for its end alone; a negative descriptor is skipped by
@@ -530,7 +530,7 @@ loopback_handle(struct loopback *l, const struct pollfd *fds, size_t count, int6
 		l->note_shown = false;
 	}
 	for (size_t i = 0; i < LOOPBACK_CONNECTIONS; i++) {
-		struct connection *c = &l->connections[i];
+		struct browser_request *c = &l->connections[i];
 
 		if (c->state == FREE)
 			continue;
@@ -548,7 +548,7 @@ loopback_handle(struct loopback *l, const struct pollfd *fds, size_t count, int6
 			take_connections(l, l->listeners[i], now);
 }
 
-static struct connection *
+static struct browser_request *
 first_waiting(struct loopback *l)
 {
 	for (size_t i = 0; i < LOOPBACK_CONNECTIONS; i++)
@@ -569,7 +569,7 @@ loopback_note(struct loopback *l)
 const char *
 loopback_callback(struct loopback *l)
 {
-	struct connection *c = first_waiting(l);
+	struct browser_request *c = first_waiting(l);
 
 	if (c == NULL)
 		return NULL;
@@ -581,7 +581,7 @@ void
 loopback_ignore(struct loopback *l, const char *text)
 {
 	for (size_t i = 0; i < LOOPBACK_CONNECTIONS; i++) {
-		struct connection *c = &l->connections[i];
+		struct browser_request *c = &l->connections[i];
 
 		if (c->state != WAITING || !c->asked)
 			continue;
@@ -598,7 +598,7 @@ void
 loopback_finish(
     struct loopback *l, enum page_kind kind, const char *title, const char *text, const char *next)
 {
-	struct connection *c;
+	struct browser_request *c;
 
 	buf_clear(&l->end);
 	(void)page_response(&l->end, 200, kind, title, text, next);

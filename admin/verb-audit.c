@@ -51,7 +51,7 @@ add(struct audit *a, const char *rule, enum severity severity, const char *kind,
 
 /* ---- passwords ---- */
 
-static const struct preset {
+static const struct preset_facts {
 	const char *name, *grants, *scopes;
 	const char *registration; /* "closed": the provider takes no new OAuth clients */
 	const char *password_ends, *graph;
@@ -66,11 +66,11 @@ static const struct preset {
 
 /* The preset with the longest name that the account's provider begins with: a preset of one's own may
  * be called "google-two". */
-static const struct preset *
+static const struct preset_facts *
 preset_of(const json_t *account)
 {
-	static const struct preset unknown = {.grants = "", .scopes = ""};
-	const struct preset *found = &unknown;
+	static const struct preset_facts unknown = {.grants = "", .scopes = ""};
+	const struct preset_facts *found = &unknown;
 	size_t best = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(presets); i++) {
@@ -87,7 +87,7 @@ preset_of(const json_t *account)
 
 /* What can take the password's place at this provider; "" where nothing can. */
 static void
-better_grant(const struct preset *p, char *ret, size_t size)
+better_grant(const struct preset_facts *p, char *ret, size_t size)
 {
 	bool person = strstr(p->grants, "authorization-code") != NULL;
 
@@ -110,7 +110,7 @@ static void
 audit_password(struct audit *a, const json_t *account)
 {
 	const char *name = text_at(account, "account");
-	const struct preset *p = preset_of(account);
+	const struct preset_facts *p = preset_of(account);
 	char fix[TEXT_MAX];
 
 	if (strcmp(text_at(account, "grant"), "password") != 0)

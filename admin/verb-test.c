@@ -29,7 +29,7 @@ enum {
 
 /* ---- handing it in ---- */
 
-struct session {
+struct test_session {
 	const struct cli *cli;
 	int sock;     /* owned; -1: none */
 	uint64_t end; /* of link_clock */
@@ -38,12 +38,12 @@ struct session {
 };
 
 static int
-open_session(struct session *s, const struct cli *cli)
+open_session(struct test_session *s, const struct cli *cli)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	const struct timeval limit = {.tv_sec = CONNECT_PATIENCE};
 
-	*s = (struct session){
+	*s = (struct test_session){
 	    .cli = cli, .sock = -1, .end = link_clock() + SUBMIT_PATIENCE * UINT64_C(1000)};
 	if (strlen(cli->submit) >= sizeof(a.sun_path))
 		return cli_fail(
@@ -61,7 +61,7 @@ open_session(struct session *s, const struct cli *cli)
 
 /* One line without its end, into SMTP_REPLY_LINE_MAX octets: its length, or negative errno. */
 static int
-read_line(struct session *s, char *line)
+read_line(struct test_session *s, char *line)
 {
 	const char *lf;
 	size_t len;
@@ -85,7 +85,7 @@ read_line(struct session *s, char *line)
 }
 
 static int
-read_reply(struct session *s, struct smtp_reply *ret)
+read_reply(struct test_session *s, struct smtp_reply *ret)
 {
 	struct smtp_reply_parser p = {0};
 	char line[SMTP_REPLY_LINE_MAX];
@@ -110,7 +110,7 @@ read_reply(struct session *s, struct smtp_reply *ret)
 /* Writes one command (NULL: none) and wants a reply of 2xx. *ret_text (may be NULL) is the
  * caller's. */
 static int
-command(struct session *s, const char *text, char **ret_text)
+command(struct test_session *s, const char *text, char **ret_text)
 {
 	struct smtp_reply reply = {0};
 	int status;
@@ -139,7 +139,7 @@ is_plain(const char *address)
 }
 
 static int
-hand_in(struct session *s, const char *account, const char *sender, const char *recipient,
+hand_in(struct test_session *s, const char *account, const char *sender, const char *recipient,
     char **ret_text)
 {
 	CLEANUP_BUF struct buf content = BUF_INIT(TEST_MAX), line = BUF_INIT(TEST_MAX);
@@ -179,7 +179,7 @@ submit(const struct cli *cli, const char *account, const char *sender, const cha
 {
 	CLEANUP_FREE char *text = NULL;
 	const char *as;
-	struct session s;
+	struct test_session s;
 	int status = open_session(&s, cli);
 
 	if (status == EX_OK)

@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* diagnosis.c: the verdict on an outcome, put together from the match and its words. */
+/* diagnosis.c: see diagnosis.h. Combines the rule that matched with its filled-in texts. */
 #include "diagnosis/diagnosis.h"
 
 #include <string.h>
@@ -36,7 +36,7 @@ fixer_name(enum fixer f)
 	return names[f];
 }
 
-/* Rows whose id begins with X, and those of the catalogue that name a class alone. */
+/* Does the rule demand nothing but a class of codes? */
 static bool
 is_class_only(const struct rule *r)
 {
@@ -44,7 +44,7 @@ is_class_only(const struct rule *r)
 	       r->providers == 0 && (r->codes == NULL || r->codes[1] == '\0' || r->codes[1] == ' ');
 }
 
-/* Where tokens come without a person, what asks for one is the administrator's to mend. */
+/* An account whose tokens come without a person cannot sign in again: the administrator has to fix it. */
 static void
 let_nobody_sign_in(const struct diagnosis_facts *facts, struct diagnosis *d)
 {

@@ -2,8 +2,8 @@
 /*
  * diagnosis.h: what a reply or a fault means, whose it is to fix, and what to do next.
  *
- * ONE table of rules (rules.c, from the files in rules/) holds every verdict; a matcher walks it.
- * Used by queue to decide, and by frank to explain offline. Pure: no allocation, no system call.
+ * One table of rules (rules.c, from the files in rules/) has every verdict, and a matcher picks one.
+ * queue uses it to decide, and frank to explain offline. No I/O; only diagnosis_read allocates.
  */
 #ifndef FRANK_DIAGNOSIS_DIAGNOSIS_H
 #define FRANK_DIAGNOSIS_DIAGNOSIS_H
@@ -22,7 +22,7 @@ enum retry_class {
 /* "transient", "permanent-message", ... */
 const char *retry_class_name(enum retry_class c);
 
-/* Whether the session was logged in when the reply came. */
+/* Was the session logged in when the reply came? */
 enum diagnosis_login {
 	LOGIN_UNKNOWN, /* at MAIL and later it is taken to be, where a mechanism is known */
 	LOGIN_NOT_TRIED,
@@ -31,9 +31,9 @@ enum diagnosis_login {
 };
 
 /*
- * What is known about an outcome; absent strings are NULL. Everything is borrowed for the call. A
- * stage of SMTP_STAGE_NONE stands for any. A reply with neither code nor fault is taken for the
- * words of a fault or of a token endpoint, as a person pastes them.
+ * What is known about an outcome; unknown strings are NULL. Everything is borrowed for the call. The
+ * stage SMTP_STAGE_NONE means any. A reply with neither code nor fault is taken for the words of a
+ * fault or of a token endpoint, as people paste them.
  */
 struct diagnosis_facts {
 	const struct smtp_reply *reply;
@@ -73,32 +73,33 @@ struct diagnosis {
 	    delay; /* seconds until the next try, where the rule says so; 0: the schedule decides */
 	bool whole_client; /* an authorization server refused the client's own secret, key or
 			      registration: every account that uses the same ones is refused */
-	bool known; /* a rule for this very case; false: only the code's class was understood */
+	bool known;      /* a rule matched this case; false: only the code's class was understood */
 	char text[1024]; /* one or two sentences: what happened */
 	char next[512];  /* one sentence: the next step */
 };
 
 /*
- * Fills in a next step that is no rule's, such as "{Renew}.": its words are those of step.c and {account},
- * {user}. At most `size` - 1 octets, always terminated.
+ * Fills in the template of a next step that does not belong to a rule, such as "{Renew}.". It may use
+ * the words of step.c, {account} and {user}. At most `size` - 1 octets, always terminated.
  */
 void diagnosis_step(
     const char *format, const struct diagnosis_facts *facts, char *out, size_t size);
 
 /*
- * Always fills `ret`. A positive reply is not for this function.
+ * Finds the verdict on a refusal or a fault; it always fills `ret`. The reply must not be positive.
  *
- * Whatever the reply says: at a stage before MAIL the retry class is never RETRY_PERMANENT_MESSAGE,
- * and no advice against a new authorization is given unless a login is known to have succeeded.
+ * Two things hold whatever the reply says. At a stage before MAIL the retry class is never
+ * RETRY_PERMANENT_MESSAGE. The advice not to authorize again is given only if a login is known to have
+ * succeeded.
  */
 void diagnose(const struct diagnosis_facts *facts, struct diagnosis *ret);
 
 /*
  * Reads what a person pastes: a reply of one or more lines, also as a log joins them (" / ", or the
- * two characters \n), a sentence of a program that quotes one, or words without a code. `stage` is
- * where it happened; SMTP_STAGE_NONE: what the sentence says of it counts. The error challenge of
- * XOAUTH2 or OAUTHBEARER, if one is in it, is decoded into `challenge` (of `size` octets; else "").
- * 0, or -ENOMEM.
+ * two characters \n), a program's sentence that quotes a reply, or words without a code. `stage` is
+ * where it happened; SMTP_STAGE_NONE: the sentence decides. An error challenge of XOAUTH2 or
+ * OAUTHBEARER in it is decoded into `challenge` (of `size` octets; "" without one). The caller clears
+ * *ret. 0, or -ENOMEM.
  */
 int diagnosis_read(
     const char *text, enum smtp_stage stage, struct smtp_reply *ret, char *challenge, size_t size);

@@ -1,11 +1,11 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * read.c: a refusal as a person pastes it.
+ * read.c: reads a refusal as a person pastes it.
  *
- * People paste what a program printed: a reply as it came, a reply inside a sentence ("host x said:
- * 535 5.7.8 ... (in reply to AUTH PLAIN command)", "(535, b'5.7.8 ...')", "Expected response code 250
- * but got code "530""), an enhanced code alone, the base64 of an error challenge, or words. The words
- * of the whole sentence are kept: they say more than the reply alone.
+ * People paste what a program printed: a plain reply, a reply inside a sentence ("host x said: 535 5.7.8
+ * ... (in reply to AUTH PLAIN command)", "(535, b'5.7.8 ...')", "Expected response code 250 but got code
+ * "530""), an enhanced code alone, the base64 of an error challenge, or words. The whole sentence is
+ * kept as the reply's words, since it says more than the reply alone.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -38,7 +38,7 @@ line_length(const char *at, size_t *ret_skip)
 	return len;
 }
 
-/* A reply and nothing else? 1, 0 where it is none, or -ENOMEM. */
+/* Is the text a reply and nothing else? 1, 0, or -ENOMEM. */
 static int
 read_lines(const char *text, enum smtp_stage stage, struct smtp_reply *ret)
 {
@@ -73,7 +73,7 @@ enhanced_length(const char *s)
 	return s[len] == '.' || isalnum((unsigned char)s[len]) ? 0 : len;
 }
 
-/* A refusal's code, which other numbers of three digits (ports, sizes) are not taken for. */
+/* The code of a refusal at `s`, or 0. Most other numbers of three digits (ports, sizes) are excluded. */
 static int
 code_of(const char *s)
 {
@@ -88,7 +88,7 @@ code_of(const char *s)
 	return (s[0] - '0') * 100 + (s[1] - '0') * 10 + (s[2] - '0');
 }
 
-/* Before a number: is it one of its own, and not "port 25", ":587" or "Errno 101"? */
+/* Is the number at `at` no part of a longer word, and none like "port 25", ":587" or "Errno 101"? */
 static bool
 stands_alone(const char *text, const char *at)
 {
@@ -149,7 +149,7 @@ find_reply(const char *text, struct smtp_reply *ret)
 		ret->enhanced[0] = '\0';
 }
 
-/* Where it happened, as programs say it. */
+/* The stage, by the words with which programs report it. */
 static enum smtp_stage
 find_stage(const char *text, const struct smtp_reply *r)
 {

@@ -22,7 +22,7 @@ enum provider {
 #undef FAMILY
 #undef PRESET
 
-/* Whose it is to fix. */
+/* Who can fix it. */
 enum fixer { OWNER, TENANT, FRANK, SENDER, PROVIDER, NETWORK };
 
 /* What must be known besides the reply. */
@@ -32,11 +32,11 @@ enum condition {
 	BY_TOKEN,       /* the mechanism or the grant is one of tokens */
 	APP_ONLY,       /* client credentials: no person signed in */
 	WRONG_AUDIENCE, /* the token's audience is known and is not the mail server's */
-	WRONG_SCOPE,    /* the token's scopes are known and hold none for SMTP */
+	WRONG_SCOPE,    /* the token's scopes are known, and none of them is for SMTP */
 	WRONG_USER,     /* the token's user is known and is not the login name */
 	EXPIRED,        /* the token was past its expiry */
 	ON_PORT_25,
-	BARE_NAME,      /* the name in EHLO is known and is no full host name */
+	BARE_NAME,      /* the name in EHLO is known and is not a full host name */
 	AT_MX,          /* the host takes mail for its own mailboxes only, and no logins */
 	DIRECT,         /* the same, or port 25 of any host without a login */
 	CONSUMER,       /* a personal mailbox of Microsoft, which has no administrator */
@@ -45,8 +45,8 @@ enum condition {
 	TLS_TOO_LATE,   /* no implicit TLS on a port that wants it */
 	NO_TLS,         /* TLS is known to be off */
 	CHALLENGED,     /* the server refused a token with an error challenge */
-	NOT_RECIPIENTS, /* the enhanced code is none of a recipient (5.1.x, 5.2.x) */
-	FOREIGN_BANNER, /* the greeting is not the provider's, though the host is */
+	NOT_RECIPIENTS, /* the enhanced code is not about a recipient (5.1.x, 5.2.x) */
+	FOREIGN_BANNER, /* the host is the provider's, but the greeting is not */
 };
 
 /*
@@ -93,25 +93,25 @@ struct diagnosis_match {
 	char said[2048];   /* the same without mail addresses, whose words mean nothing */
 };
 
-/* How many octets at the start of `s` have the form of an enhanced status code (RFC 3463), "5.7.139": 0 where there is none.
- * What follows it is the caller's to judge. */
+/* How many octets at the start of `s` have the form of an enhanced status code (RFC 3463), "5.7.139"; 0
+ * if there is none. The caller judges what follows. */
 size_t diagnosis_enhanced_length(const char *s);
 
 void diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret);
 
-/* Fills in a template of the table; always terminated, cut at a character where it is too long. */
+/* Fills in a template of the table. Always terminated; a text that is too long is cut at a character. */
 void diagnosis_text(const char *format, const struct diagnosis_facts *facts,
     const struct diagnosis_match *match, char *out, size_t size);
 
-/* The answer of a token endpoint as programs print it, brought to the words that it says (token.c). */
+/* Reduces the answer of a token endpoint, as programs print it, to its words (token.c). */
 void diagnosis_token_words(struct diagnosis_match *match);
 
-/* How an account comes by its credential. */
+/* Where an account's credential comes from. */
 enum diagnosis_grant { UNKNOWN_GRANT, BY_PERSON, UNATTENDED, STORED_PASSWORD, NO_CREDENTIAL };
 enum diagnosis_grant diagnosis_grant(const struct diagnosis_facts *facts);
 
-/* The command that a template's word stands for (step.c), as the account allows it; NULL where it is no
- * such word. `scratch` is where it is written, cut to `size`. */
+/* The command that a template's word stands for (step.c), as the account allows it, written to `scratch`
+ * and cut to `size`; NULL if it is not such a word. */
 const char *diagnosis_step_word(
     const char *name, size_t len, const struct diagnosis_facts *facts, char *scratch, size_t size);
 /* Does "?person", "?unattended" or "?password" hold for the account? */
@@ -125,18 +125,18 @@ bool diagnosis_says(const char *text, const char *words);
 
 /* ---- provider.c ---- */
 
-/* The provider's bit by what is configured, by the host, or by the reply's words; 0: not known. */
+/* The provider's bit, by the preset, the host or the reply's words; 0: unknown. */
 unsigned diagnosis_provider(const struct diagnosis_facts *f, const struct diagnosis_match *m);
 /* The conditions AT_MX, CONSUMER, WRONG_PORT and FOREIGN_BANNER. */
 bool diagnosis_is_mx(const struct diagnosis_facts *f);
 bool diagnosis_is_consumer(const struct diagnosis_facts *f);
 bool diagnosis_port_is_wrong(const struct diagnosis_facts *f);
 bool diagnosis_banner_is_foreign(const struct diagnosis_facts *f);
-/* Where mail from this sender is submitted, "host:port": by the sender's domain, else the provider;
- * NULL where neither is known. `scratch` may be written. */
+/* The submission server of this sender's provider, "host:port", by the sender's domain or else by
+ * `provider`; NULL if unknown. It may be written to `scratch`. */
 const char *diagnosis_submission(
     const struct diagnosis_facts *f, unsigned provider, char *scratch, size_t size);
-/* What the provider takes for a password, for people; NULL where nothing special is known. */
+/* What the provider accepts as a password, for people; NULL if it is the ordinary one. */
 const char *diagnosis_provider_password(unsigned provider);
 /* The name of a provider's bit for people: "Microsoft 365"; "the provider" for none. */
 const char *diagnosis_provider_name(unsigned provider);

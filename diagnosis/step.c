@@ -1,10 +1,10 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * step.c: the commands that a next step names, as the account's configuration allows them.
+ * step.c: the commands in a next step, as the account's configuration allows them.
  *
- * Which command gives an account a new credential depends on its grant and on where its secret comes
- * from: nobody can `frank authorize` an account of client credentials, and `frank secret set` is
- * refused where the configuration names a file. So templates never write these two commands; they say:
+ * The command that gives an account a new credential depends on its grant and on the source of its
+ * secret: nobody can `frank authorize` an account of client credentials, and `frank secret set` is
+ * refused if the configuration names a file. So templates never name these two commands, but use:
  *
  *   {sign-in}  a sentence or two: the credential is refused, and this gives the account a new one
  *   {renew}    the same as a clause: "run `frank authorize billing`"
@@ -13,9 +13,9 @@
  *   {retry}    a clause: "run `frank account retry billing`"
  *
  * ({Renew} and {Store} where a sentence begins with it)
- * and {?person}, {?unattended}, {?password} in a segment that holds for these grants alone. Where the
- * grant is not known (a reply that a person pastes), the account is taken for one that somebody signs
- * in for, unless the mechanism was one of passwords.
+ * and {?person}, {?unattended}, {?password} in a segment that is for these grants only. If the grant is
+ * unknown (a pasted reply), the account is taken for one to which a person signs in, unless the
+ * mechanism was one of passwords.
  */
 #include <ctype.h>
 #include <stdio.h>

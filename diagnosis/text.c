@@ -2,10 +2,10 @@
 /*
  * text.c: the words of a verdict.
  *
- * Templates: {name} is a fact. A segment in [brackets] is left out unless every fact named in it is
- * known; outside brackets an unknown fact has a general word instead. Brackets do not nest. {?person}
- * and the like are empty, and known where the account's grant is such a one, {?signed-in} where a
- * login is known to have succeeded; {renew}, {store} and {sign-in} are the commands that this account
+ * In a template {name} is a fact. A segment in [brackets] is left out unless every fact in it is known;
+ * outside of brackets a general word replaces an unknown fact. Brackets do not nest. {?person} and the
+ * like are empty: they count as known if the account's grant is of that kind, and {?signed-in} if a
+ * login is known to have succeeded. {renew}, {store} and {sign-in} are the commands that this account
  * allows (step.c). "{{" and "}}" stand for braces.
  */
 #include <stdio.h>
@@ -14,14 +14,14 @@
 
 #include "diagnosis/rule.h"
 
-struct writer {
+struct sentence {
 	char *out;
 	size_t len;
 	size_t size;
 };
 
 static void
-put(struct writer *w, const char *s, size_t len)
+put(struct sentence *w, const char *s, size_t len)
 {
 	size_t room = w->size - 1 - w->len;
 
@@ -54,7 +54,7 @@ static const char *
 brief_words(const struct diagnosis_match *m, char *scratch, size_t size)
 {
 	enum { BRIEF = 160 };
-	struct writer w = {.out = scratch, .size = size};
+	struct sentence w = {.out = scratch, .size = size};
 	const char *at = m->words;
 
 	scratch[0] = '\0';
@@ -235,7 +235,7 @@ void
 diagnosis_text(const char *format, const struct diagnosis_facts *facts,
     const struct diagnosis_match *match, char *out, size_t size)
 {
-	struct writer w = {.out = out, .size = size};
+	struct sentence w = {.out = out, .size = size};
 	size_t segment = 0;
 	bool unknown = false, general_first = false;
 

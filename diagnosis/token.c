@@ -1,12 +1,12 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * token.c: what the answer of a token endpoint says, however it was printed.
+ * token.c: finds the words in the answer of a token endpoint, however it was printed.
  *
  * People paste it as their program showed it: the JSON itself, often within a line of a log
  * ("TokenStore::Refresh: code=400, response={...}"), the query of a redirect (error=access_denied&
- * error_description=AADSTS65004%3a+...), or the sentence alone. The rules look for words, so all that
- * is needed is that escapes are undone, that Microsoft's number is spelt AADSTS also where it stands
- * in error_codes alone, and that the HTTP status is found in the words where it is not known.
+ * error_description=AADSTS65004%3a+...), or the sentence alone. The rules look for words. So this file
+ * undoes escapes, spells Microsoft's number as AADSTS if only error_codes has it, and looks for the
+ * HTTP status in the words if it is not known.
  */
 #include <stdio.h>
 #include <stdlib.h>
