@@ -197,7 +197,7 @@ account_transport(const struct queue_account *a)
 
 /* ---- rates over a restart ---- */
 
-struct replay {
+struct account_replay {
 	const struct queue_accounts *all;
 	int64_t now_us, now_ms; /* the same moment: since 1970, and as the limits count */
 };
@@ -205,7 +205,7 @@ struct replay {
 static void
 replay_attempt(void *arg, const char *account, int64_t at)
 {
-	const struct replay *p = arg;
+	const struct account_replay *p = arg;
 	struct queue_account *a = accounts_find(p->all, account);
 	/* to the second: whenever it was in it, it counts until a minute has passed */
 	int64_t ago = p->now_us - (at * 1000000 + 999999);
@@ -219,7 +219,7 @@ void
 accounts_restore_rates(
     const struct queue_accounts *all, struct spool *spool, const struct clock *clock)
 {
-	struct replay p = {all, clock_now_us(clock), (int64_t)clock_ms()};
+	struct account_replay p = {all, clock_now_us(clock), (int64_t)clock_ms()};
 
 	if (spool_each_attempt_since(
 		spool, p.now_us / 1000000 - RATE_LIMIT_MINUTE / 1000, replay_attempt, &p) < 0)

@@ -80,7 +80,7 @@ service_give_back(struct service *v)
 	rate_limit_give_back(&v->day);
 }
 
-struct replay {
+struct service_replay {
 	struct service *service;
 	int64_t now_us, now_ms; /* the same moment: since 1970, and as the limits count */
 };
@@ -88,7 +88,7 @@ struct replay {
 static void
 replay_stored(void *arg, int64_t at_us)
 {
-	const struct replay *p = arg;
+	const struct service_replay *p = arg;
 
 	spend(p->service, p->now_us > at_us ? p->now_ms - (p->now_us - at_us) / 1000 : p->now_ms);
 }
@@ -97,7 +97,7 @@ replay_stored(void *arg, int64_t at_us)
 static void
 restore_rates(struct service *v, struct spool *spool, const struct clock *clock)
 {
-	struct replay p = {v, clock_now_us(clock), (int64_t)clock_ms()};
+	struct service_replay p = {v, clock_now_us(clock), (int64_t)clock_ms()};
 	int64_t seconds = (v->policy.rate_day > 0 ? RATE_LIMIT_DAY : RATE_LIMIT_MINUTE) / 1000;
 
 	if (v->policy.rate_day == 0 && v->policy.rate_minute == 0)

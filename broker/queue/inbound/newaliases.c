@@ -8,8 +8,8 @@
 
 enum { QUESTIONS_MAX = 16 };
 
-struct question {
-	LIST_ENTRY(question) entry;
+struct newaliases_question {
+	LIST_ENTRY(newaliases_question) entry;
 	uint64_t id;
 	newaliases_answer *answer; /* NULL: nobody waits any more */
 	void *arg;
@@ -17,7 +17,7 @@ struct question {
 
 struct newaliases {
 	struct channel *to_main;
-	LIST_HEAD(, question) questions;
+	LIST_HEAD(, newaliases_question) questions;
 	size_t count;
 	uint64_t last_id;
 };
@@ -35,7 +35,7 @@ newaliases_new(struct channel *to_main)
 int
 newaliases_read(struct newaliases *n, newaliases_answer *answer, void *arg)
 {
-	struct question *x;
+	struct newaliases_question *x;
 	struct message *m;
 	int r;
 
@@ -44,7 +44,7 @@ newaliases_read(struct newaliases *n, newaliases_answer *answer, void *arg)
 	x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		return -ENOMEM;
-	*x = (struct question){.id = ++n->last_id, .answer = answer, .arg = arg};
+	*x = (struct newaliases_question){.id = ++n->last_id, .answer = answer, .arg = arg};
 	m = message_new(M_ALIASES_READ);
 	message_put_u64(m, F_ID, x->id);
 	r = channel_send(n->to_main, m, -1);
@@ -60,7 +60,7 @@ newaliases_read(struct newaliases *n, newaliases_answer *answer, void *arg)
 void
 newaliases_forget(struct newaliases *n, void *arg)
 {
-	struct question *x;
+	struct newaliases_question *x;
 
 	LIST_FOREACH (x, &n->questions, entry)
 		if (x->arg == arg)
@@ -70,7 +70,7 @@ newaliases_forget(struct newaliases *n, void *arg)
 void
 newaliases_result(struct newaliases *n, const struct message *m)
 {
-	struct question *x;
+	struct newaliases_question *x;
 
 	LIST_FOREACH (x, &n->questions, entry)
 		if (x->id == message_u64(m, F_ID, 0))

@@ -92,7 +92,6 @@ struct submission {
 	/* outcome of the last transaction */
 	int result;
 	char result_words[400];
-	unsigned stored;
 };
 
 /* The service that the client named by its password; NULL: none. */
@@ -849,7 +848,6 @@ on_stored(void *arg, const struct spool_message *m, int r, bool is_new)
 		(void)snprintf(words, sizeof(words), "queued%s%s", is_new ? " as " : " before",
 		    is_new ? spool_id_text(m->id, id) : "");
 		note(s, 250, words);
-		s->stored += is_new;
 		smtp_server_reply_text(s->engine, words);
 		smtp_server_answer(s->engine, SMTP_ACCEPT);
 	}
@@ -1205,10 +1203,4 @@ submission_result(const struct submission *s, const char **words)
 	if (words != NULL)
 		*words = s->result_words;
 	return s->result;
-}
-
-unsigned
-submission_stored(const struct submission *s)
-{
-	return s->stored;
 }

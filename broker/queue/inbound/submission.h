@@ -29,8 +29,6 @@ struct smtp_server *submission_engine(struct submission *s);
 /* Outcome of the last transaction: its reply's code (250 stored, 4xx, 5xx), 0 before any. `words`
  * may be NULL. */
 int submission_result(const struct submission *s, const char **words);
-/* Messages stored. */
-unsigned submission_stored(const struct submission *s);
 
 /* A user's own address at the mail domain. The caller frees. NULL: no memory. */
 char *submission_user_address(const struct settings *s, const struct user *u);
