@@ -29,6 +29,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -57,7 +58,7 @@ enum {
 #define CONGESTED "4.4.5"
 
 struct listener {
-	struct listener *next;
+	LIST_ENTRY(listener) entry;
 	struct connections *all;
 	struct event *readable;
 	char *service; /* whose own socket it is; NULL: the common one */
@@ -67,7 +68,8 @@ struct listener {
 };
 
 struct connection {
-	struct connection *next, **at; /* oldest activity first */
+	TAILQ_ENTRY(connection) entry;
+	bool listed;
 	struct connections *all;
 	struct caller caller;
 	char *service, *listener; /* what `caller` borrows */
@@ -86,8 +88,8 @@ struct connection {
 
 struct connections {
 	struct inbound *in;
-	struct listener *listeners;
-	struct connection *first, **last;
+	LIST_HEAD(, listener) listeners;
+	TAILQ_HEAD(connection_list, connection) list; /* oldest activity first */
 	size_t count, max;
 };
 
@@ -97,27 +99,6 @@ static void on_starttls(void *arg);
 static bool has_hung_up(void *arg);
 
 static const struct submission_ops session_ops = {on_proceed, on_starttls, has_hung_up};
-
-/* ---- the list, by activity ---- */
-
-static void
-list_remove(struct connection *c)
-{
-	*c->at = c->next;
-	if (c->next != NULL)
-		c->next->at = c->at;
-	else
-		c->all->last = c->at;
-}
-
-static void
-list_append(struct connection *c)
-{
-	c->next = NULL;
-	c->at = c->all->last;
-	*c->all->last = c;
-	c->all->last = &c->next;
-}
 
 static void
 forget_events(struct connection *c)
@@ -136,8 +117,8 @@ connection_free(struct connection *c)
 {
 	if (c == NULL)
 		return NULL;
-	if (c->at != NULL) {
-		list_remove(c);
+	if (c->listed) {
+		TAILQ_REMOVE(&c->all->list, c, entry);
 		c->all->count--;
 	}
 	(void)submission_free(c->session);
@@ -301,8 +282,8 @@ on_event(evutil_socket_t fd, short what, void *arg)
 		(void)connection_free(c);
 		return;
 	}
-	list_remove(c);
-	list_append(c);
+	TAILQ_REMOVE(&c->all->list, c, entry);
+	TAILQ_INSERT_TAIL(&c->all->list, c, entry);
 	pump(c);
 }
 
@@ -512,7 +493,9 @@ is_removable(const struct connection *c)
 static struct connection *
 find_silent(const struct connections *all, const struct usage *of, bool any)
 {
-	for (struct connection *c = all->first; c != NULL; c = c->next)
+	struct connection *c;
+
+	TAILQ_FOREACH (c, &all->list, entry)
 		if (usage_is_same(c->usage, of) && (is_idle(c) || (any && is_removable(c))))
 			return c;
 	return NULL;
@@ -523,9 +506,10 @@ find_silent(const struct connections *all, const struct usage *of, bool any)
 static const struct usage *
 find_greediest(const struct connections *all, unsigned few)
 {
+	const struct connection *c;
 	const struct usage *found = NULL;
 
-	for (const struct connection *c = all->first; c != NULL; c = c->next) {
+	TAILQ_FOREACH (c, &all->list, entry) {
 		unsigned n = c->counted ? usage_connections(c->usage) : 0;
 
 		if (n > few && !usage_has_place(c->usage) && (is_idle(c) || is_removable(c))) {
@@ -540,7 +524,9 @@ find_greediest(const struct connections *all, unsigned few)
 static struct connection *
 find_idle(const struct connections *all)
 {
-	for (struct connection *c = all->first; c != NULL; c = c->next)
+	struct connection *c;
+
+	TAILQ_FOREACH (c, &all->list, entry)
 		if (!usage_has_place(c->usage) && is_idle(c))
 			return c;
 	return NULL;
@@ -583,10 +569,10 @@ admit(struct connections *all, struct connection *c)
 	c->usage = usage_take(all->in, &c->caller);
 	if (c->usage == NULL)
 		return false;
-	c->counted = usage_connect(all->in, c->usage);
+	c->counted = usage_connect(c->usage);
 	if (!c->counted && (idle = find_silent(all, c->usage, false)) != NULL) {
 		dismiss(idle, CONGESTED, "You have too many connections, and this one was silent");
-		c->counted = usage_connect(all->in, c->usage);
+		c->counted = usage_connect(c->usage);
 	}
 	return c->counted && (!is_full(all, c->usage) || make_room(all, c->usage));
 }
@@ -595,8 +581,10 @@ admit(struct connections *all, struct connection *c)
 static struct connection *
 find_crowded(const struct connections *all, bool any)
 {
-	for (struct connection *c = all->first; c != NULL; c = c->next)
-		if (usage_is_crowded(all->in, c->usage) && (is_idle(c) || (any && is_removable(c))))
+	struct connection *c;
+
+	TAILQ_FOREACH (c, &all->list, entry)
+		if (usage_is_crowded(c->usage) && (is_idle(c) || (any && is_removable(c))))
 			return c;
 	return NULL;
 }
@@ -666,7 +654,8 @@ serve(struct listener *l, int fd)
 		(void)connection_free(c);
 		return;
 	}
-	list_append(c);
+	TAILQ_INSERT_TAIL(&all->list, c, entry);
+	c->listed = true;
 	all->count++;
 	if (c->caller.tls == SETTINGS_TLS_IMPLICIT) {
 		if (!hand_over(c))
@@ -736,14 +725,13 @@ is_configured(const struct listener *l)
 void
 connections_reconfigure(struct connections *all)
 {
-	for (struct listener **at = &all->listeners; *at != NULL;) {
-		struct listener *l = *at;
+	struct listener *l = LIST_FIRST(&all->listeners), *next;
 
-		if (is_configured(l)) {
-			at = &l->next;
+	for (; l != NULL; l = next) {
+		next = LIST_NEXT(l, entry);
+		if (is_configured(l))
 			continue;
-		}
-		*at = l->next;
+		LIST_REMOVE(l, entry);
 		(void)listener_free(l);
 	}
 }
@@ -775,8 +763,7 @@ connections_listen(struct connections *all, int fd, const char *service, const c
 		(void)listener_free(l);
 		return -ENOMEM;
 	}
-	l->next = all->listeners;
-	all->listeners = l;
+	LIST_INSERT_HEAD(&all->listeners, l, entry);
 	return 0;
 }
 
@@ -789,7 +776,7 @@ connections_new(struct inbound *in)
 	if (all == NULL)
 		return NULL;
 	all->in = in;
-	all->last = &all->first;
+	TAILQ_INIT(&all->list);
 	all->max = CONNECTIONS_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 2 * CONNECTIONS_MAX)
 		all->max = limit.rlim_cur / 2;
@@ -799,12 +786,13 @@ connections_new(struct inbound *in)
 void
 connections_stop(struct connections *all)
 {
-	struct connection *c = all->first;
+	struct connection *c = TAILQ_FIRST(&all->list);
+	struct listener *l;
 
-	for (struct listener *l = all->listeners; l != NULL; l = l->next)
+	LIST_FOREACH (l, &all->listeners, entry)
 		(void)event_del(l->readable);
 	while (c != NULL) {
-		struct connection *next = c->next;
+		struct connection *next = TAILQ_NEXT(c, entry);
 
 		if (is_idle(c))
 			dismiss(c, "4.3.2", "Frank is stopping");

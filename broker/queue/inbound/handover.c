@@ -12,13 +12,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/log.h"
 
 enum { IDLE_SECONDS = 60, WAITING_MAX = 1024 };
 
-struct request {
-	struct request *next;
+struct handover_request {
+	LIST_ENTRY(handover_request) entry;
 	uint64_t id;
 	int fd; /* until it is sent */
 	char *listener;
@@ -27,7 +28,7 @@ struct request {
 };
 
 struct handover {
-	struct request *requests;
+	LIST_HEAD(, handover_request) requests;
 	size_t count;
 	size_t open; /* sockets that came back and are in use */
 	uint64_t last_id;
@@ -35,7 +36,7 @@ struct handover {
 };
 
 static void
-request_free(struct request *r)
+request_free(struct handover_request *r)
 {
 	if (r->fd >= 0)
 		(void)close(r->fd);
@@ -44,18 +45,14 @@ request_free(struct request *r)
 }
 
 static void
-take_out(struct handover *h, struct request *r)
+take_out(struct handover *h, struct handover_request *r)
 {
-	for (struct request **at = &h->requests; *at != NULL; at = &(*at)->next)
-		if (*at == r) {
-			*at = r->next;
-			h->count--;
-			return;
-		}
+	LIST_REMOVE(r, entry);
+	h->count--;
 }
 
 static void
-finish(struct handover *h, struct request *r, int fd, const char *tls)
+finish(struct handover *h, struct handover_request *r, int fd, const char *tls)
 {
 	take_out(h, r);
 	if (r->done != NULL && fd >= 0)
@@ -101,7 +98,7 @@ handover_new(struct inbound *in)
 }
 
 static void
-send_one(struct inbound *in, struct request *r)
+send_one(struct inbound *in, struct handover_request *r)
 {
 	struct message *m = message_new(M_TLS_BEGIN);
 
@@ -117,7 +114,7 @@ handover_begin(struct inbound *in, int fd, const char *listener, handover_done *
 {
 	struct handover *h = in->handover;
 	struct channel *tls = role_peer(in->role, ROLE_TLS);
-	struct request *r = NULL;
+	struct handover_request *r = NULL;
 
 	if (h->count < WAITING_MAX && (tls == NULL || !channel_is_busy(tls)))
 		r = calloc(1, sizeof(*r));
@@ -125,12 +122,13 @@ handover_begin(struct inbound *in, int fd, const char *listener, handover_done *
 		(void)close(fd);
 		return -EAGAIN;
 	}
-	*r = (struct request){h->requests, ++h->last_id, fd, strdup(listener), done, arg};
+	*r = (struct handover_request){
+	    .id = ++h->last_id, .fd = fd, .listener = strdup(listener), .done = done, .arg = arg};
 	if (r->listener == NULL) {
 		request_free(r);
 		return -ENOMEM;
 	}
-	h->requests = r;
+	LIST_INSERT_HEAD(&h->requests, r, entry);
 	h->count++;
 	*ret_id = r->id;
 	if (tls != NULL)
@@ -143,10 +141,11 @@ handover_begin(struct inbound *in, int fd, const char *listener, handover_done *
 void
 handover_forget(struct inbound *in, uint64_t id)
 {
-	struct request *r = in->handover->requests;
+	struct handover_request *r;
 
-	while (r != NULL && r->id != id)
-		r = r->next;
+	LIST_FOREACH (r, &in->handover->requests, entry)
+		if (r->id == id)
+			break;
 	if (r == NULL)
 		return;
 	r->done = NULL;
@@ -177,16 +176,17 @@ void
 handover_peer(struct inbound *in, bool up)
 {
 	struct handover *h = in->handover;
+	struct handover_request *r, *next;
 
 	if (up) {
-		for (struct request *r = h->requests; r != NULL; r = r->next)
+		LIST_FOREACH (r, &h->requests, entry)
 			if (r->fd >= 0)
 				send_one(in, r);
 		wait_idle(in);
 		return;
 	}
-	for (struct request *r = h->requests, *next; r != NULL; r = next) {
-		next = r->next;
+	for (r = LIST_FIRST(&h->requests); r != NULL; r = next) {
+		next = LIST_NEXT(r, entry);
 		if (r->fd < 0)
 			finish(h, r, -1, NULL);
 		else
@@ -199,11 +199,12 @@ handover_answer(struct inbound *in, const struct message *m, int fd)
 {
 	struct handover *h = in->handover;
 	uint64_t id = message_u64(m, F_ID, 0);
-	struct request *r = h->requests;
+	struct handover_request *r;
 	char who[LOG_LIMIT_WHO_MAX];
 
-	while (r != NULL && (r->id != id || r->fd >= 0))
-		r = r->next;
+	LIST_FOREACH (r, &h->requests, entry)
+		if (r->id == id && r->fd < 0)
+			break;
 	if (r == NULL) {
 		if (fd >= 0)
 			(void)close(fd);

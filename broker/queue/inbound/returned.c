@@ -509,12 +509,12 @@ has_to_wait(struct returned *x)
 {
 	uint64_t now = clock_ms();
 
-	if (usage_wait(x->in, x->usage) > 0)
+	if (usage_wait(x->usage) > 0)
 		return true;
 	if (x->service == NULL &&
 	    rate_limit_wait(&x->in->returned, RETURNED_PER_HOUR, HOUR_MS, now) > 0)
 		return true;
-	usage_message(x->in, x->usage);
+	usage_message(x->usage);
 	if (x->service == NULL)
 		rate_limit_spend(&x->in->returned, HOUR_MS, (int64_t)now, 1);
 	return false;

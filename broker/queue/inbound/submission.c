@@ -346,7 +346,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 						.dropped = s->caller->groups_by_name});
 	if (words != NULL)
 		return refuse_logged(s, v, sender, 452, "4.3.1", words);
-	if (usage_wait(s->in, s->usage) > 0)
+	if (usage_wait(s->usage) > 0)
 		return refuse_logged(s, v, sender, 452, "4.7.1",
 		    "This user hands in more messages a minute than it may: try again later");
 	wait = service_rate_wait(v);
@@ -427,7 +427,7 @@ on_rcpt(void *arg, const char *recipient, const struct smtp_rcpt_params *p)
 	struct submission *s = arg;
 	struct envelope_refusal no;
 
-	if (usage_holds_too_much(s->in, s->t->usage))
+	if (usage_holds_too_much(s->t->usage))
 		return refuse_logged(s, s->t->service, s->t->sender, 452, "4.5.3",
 		    "This user hands in more recipients at once than it may: try again later");
 	envelope_add(s->in->settings, &s->t->recipients, &s->t->service->policy, recipient, p, &no);
@@ -701,7 +701,7 @@ on_content(void *arg, const char *bytes, size_t len)
 
 	t->in_flight += grown;
 	count_memory(t);
-	if (!usage_grow(s->in, t->usage, grown) || usage_holds_too_much(s->in, t->usage))
+	if (!usage_grow(t->usage, grown) || usage_holds_too_much(t->usage))
 		return refuse_logged(s, t->service, t->sender, 452, "4.3.1",
 		    "This user hands in more at once than it may: try again later");
 	no_space = space_for(s, grown);
@@ -880,7 +880,7 @@ store(struct submission *s)
 	if (s->storing == NULL)
 		return refuse_because(s, -ENOMEM);
 	store_signed(s->in, a, t->facts.signed_with);
-	usage_message(s->in, s->usage);
+	usage_message(s->usage);
 	t->message = NULL;
 	body_clear(&t->body, true);
 	return SMTP_LATER;
@@ -960,7 +960,7 @@ on_list(void *arg, struct buf *out)
 	if ((rights & CALLER_MAY_SEE_OWN) == 0)
 		return refuse(s, 550, "5.7.1", "This entrance shows no mail to this user");
 	count_listing(s, 0);
-	if (usage_holds_too_much(s->in, s->usage))
+	if (usage_holds_too_much(s->usage))
 		return refuse(
 		    s, 451, "4.3.1", "This user asks for too much at once: try again later");
 	s->list = s->in->ops->list(s->in->ops_arg, &owner, out, on_listed, s);

@@ -259,9 +259,9 @@ usage_has_place(const struct usage *u)
 /* ---- connections ---- */
 
 static unsigned
-most_connections(const struct inbound *in, const struct usage *u)
+most_connections(const struct usage *u)
 {
-	return in->settings->user_connections * (u->exempt ? ROOT_FACTOR : 1);
+	return u->in->settings->user_connections * (u->exempt ? ROOT_FACTOR : 1);
 }
 
 /* Where the group counts those of this member. */
@@ -272,9 +272,9 @@ group_connections(struct usage *u)
 }
 
 bool
-usage_connect(const struct inbound *in, struct usage *u)
+usage_connect(struct usage *u)
 {
-	if (judged(u)->connections >= most_connections(in, u))
+	if (judged(u)->connections >= most_connections(u))
 		return false;
 	u->connections++;
 	if (u->group != NULL)
@@ -305,20 +305,20 @@ usage_own_connections(const struct usage *u)
 }
 
 bool
-usage_is_crowded(const struct inbound *in, const struct usage *u)
+usage_is_crowded(const struct usage *u)
 {
-	return u->nameless && u->group->connections > most_connections(in, u);
+	return u->nameless && u->group->connections > most_connections(u);
 }
 
 /* ---- messages being handed in ---- */
 
 bool
-usage_grow(const struct inbound *in, struct usage *u, uint64_t octets)
+usage_grow(struct usage *u, uint64_t octets)
 {
 	u->in_flight += octets;
 	if (u->nameless)
 		u->group->in_flight += octets;
-	return u->exempt || judged(u)->in_flight <= in->settings->user_in_flight;
+	return u->exempt || judged(u)->in_flight <= u->in->settings->user_in_flight;
 }
 
 void
@@ -341,10 +341,10 @@ usage_hold(struct usage *u, uint64_t octets)
 }
 
 bool
-usage_holds_too_much(const struct inbound *in, const struct usage *u)
+usage_holds_too_much(const struct usage *u)
 {
 	return !u->exempt && (judged(u)->memory > USAGE_MEMORY_MAX ||
-				 judged(u)->in_flight > in->settings->user_in_flight);
+				 judged(u)->in_flight > u->in->settings->user_in_flight);
 }
 
 void
@@ -361,15 +361,15 @@ usage_release(struct usage *u, uint64_t octets)
 /* ---- rates ---- */
 
 uint64_t
-usage_wait(const struct inbound *in, const struct usage *u)
+usage_wait(const struct usage *u)
 {
 	return u->exempt ? 0
-			 : rate_limit_wait(&judged(u)->minute, in->settings->user_rate,
+			 : rate_limit_wait(&judged(u)->minute, u->in->settings->user_rate,
 			       RATE_LIMIT_MINUTE, clock_ms());
 }
 
 void
-usage_message(const struct inbound *in, struct usage *u)
+usage_message(struct usage *u)
 {
 	if (!u->exempt)
 		rate_limit_spend(&judged(u)->minute, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);

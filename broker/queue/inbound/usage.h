@@ -1,13 +1,17 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * usage.h: what one caller takes of the queue: connections, octets and memory of messages being handed in, messages and failed
- * logins a minute. Bounded by the `limits` of the configuration, so that nobody takes what others need.
+ * usage.h: what one caller takes of the queue: connections, octets and memory of messages that are being
+ * handed in, messages and failed logins a minute. The `limits` of the configuration bound it, so that
+ * nobody takes what others need.
  *
- * A caller is a user of this host; all uids without a name are one, since whoever has a range of subordinate uids has as many as
- * it likes. All who come through a service's own socket are one. On a listener, where nobody is known, it is the other machine.
- * Until main has said whether a uid has a name it is held to its own limits alone, and counted with those that have none.
+ * A user of this host is a caller. All uids without a name are one caller together, since whoever has a
+ * range of subordinate uids has as many as it likes. All who come through a service's own socket are one.
+ * On a listener, where nobody vouches for a uid, the other machine is the caller. Until main has said
+ * whether a uid has a name, the uid is held to its own limits alone, and counted with those that have
+ * none.
  *
- * What the table of caller.h exempts has four times the connections, and no other bound.
+ * A caller that the table of broker/role/caller.h exempts has four times the connections, and no other
+ * bound.
  */
 #ifndef FRANK_BROKER_QUEUE_INBOUND_USAGE_H
 #define FRANK_BROKER_QUEUE_INBOUND_USAGE_H
@@ -30,44 +34,45 @@ struct usage *usage_take(struct inbound *in, const struct caller *c);
 /* Takes NULL. */
 void usage_drop(struct usage *u);
 
-/* One connection more, where that is allowed; usage_disconnect gives it back. */
-bool usage_connect(const struct inbound *in, struct usage *u);
+/* Counts one connection more: false where it has as many as it may. usage_disconnect gives one back. */
+bool usage_connect(struct usage *u);
 void usage_disconnect(struct usage *u);
-/* Connections of all that count with it; and of those whose limits it is held to now. */
+/* Connections of all that count with it, and of those with which it shares its limits now. */
 unsigned usage_connections(const struct usage *u);
 unsigned usage_own_connections(const struct usage *u);
 /* Do the two count as one? */
 bool usage_is_same(const struct usage *a, const struct usage *b);
-/* Places are kept for it, and it loses none to others. */
+/* Are places kept for it, so that it loses none to others? */
 bool usage_has_place(const struct usage *u);
-/* It has no name, and all that have none have too many connections together. */
-bool usage_is_crowded(const struct inbound *in, const struct usage *u);
+/* Has it no name, while all that have none have too many connections together? */
+bool usage_is_crowded(const struct usage *u);
 
-/* A message being handed in has grown by so many octets, or is gone. False: too much is under way; it counts all the same. */
-bool usage_grow(const struct inbound *in, struct usage *u, uint64_t octets);
+/* A message that is being handed in has grown by so many octets (false: the caller has too much under way;
+ * the octets count all the same), or is gone. */
+bool usage_grow(struct usage *u, uint64_t octets);
 void usage_shrink(struct usage *u, uint64_t octets);
-/* Octets that lie in memory, as envelopes and lists of the queue do, count as well, and must not be more than USAGE_MEMORY_MAX. */
+/* Octets that lie in memory, as envelopes and lists of the queue do. They count as octets under way, too. */
 enum { USAGE_MEMORY_MAX = 32 * 1024 * 1024 };
 void usage_hold(struct usage *u, uint64_t octets);
 void usage_release(struct usage *u, uint64_t octets);
-/* Then it gets no more of it. */
-bool usage_holds_too_much(const struct inbound *in, const struct usage *u);
+/* Has it more in memory than USAGE_MEMORY_MAX, or too much under way? Then it gets no more. */
+bool usage_holds_too_much(const struct usage *u);
 
-/* Milliseconds until one more message may be handed in. */
-uint64_t usage_wait(const struct inbound *in, const struct usage *u);
-void usage_message(const struct inbound *in, struct usage *u);
+/* Milliseconds until the caller may hand in one more message; and it hands one in. */
+uint64_t usage_wait(const struct usage *u);
+void usage_message(struct usage *u);
 
-/* A login failed. True: with it the caller has used up what it may fail in a minute. Counted by where
- * it comes from, never by the service that was named: else anybody could keep a service out. */
+/* Counts a failed login. True: that was the last that the caller may fail in a minute. Logins are counted
+ * by where they come from, never by the service that they name: else anybody could lock a service out. */
 bool usage_login_failed(struct usage *u);
-/* So it has, and is not to be listened to now. */
+/* Has it failed so often that it is not listened to now? */
 bool usage_login_barred(const struct usage *u);
 
-/* Checks of accounts (check.c), each of which is a login at a provider: so many in ten minutes. */
+/* Checks of accounts (control/check.c), each of which is a login at a provider. */
 bool usage_check_barred(const struct usage *u);
 void usage_check(struct usage *u);
 
-/* Whom it counts as, for log_limited. */
+/* Whom the caller counts as, in words for log_limited. */
 void usage_name(const struct usage *u, char to[LOG_LIMIT_WHO_MAX]);
 
 #endif

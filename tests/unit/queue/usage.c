@@ -100,7 +100,7 @@ test_answer_for_one_who_has_gone(void **state)
 	answer(b->in.users, NAMELESS, "");
 	u = usage_take(&b->in, &caller);
 	assert_non_null(u);
-	assert_true(usage_connect(&b->in, u));
+	assert_true(usage_connect(u));
 	assert_int_equal(usage_connections(u), 1);
 	assert_int_equal(usage_own_connections(u), 1);
 	usage_disconnect(u);
