@@ -362,7 +362,7 @@ open_previous(const struct file *f, struct keys *k)
 }
 
 void
-keys_clear(struct keys *k)
+keyslots_clear(struct keys *k)
 {
 	(void)secret_free(k->master);
 	(void)secret_free(k->previous);
@@ -405,7 +405,7 @@ keyslots_open(
 	if (verdict == KEYSLOTS_GOOD)
 		verdict = open_file(&f, bytes, len, key, passphrase, ret);
 	if (verdict != KEYSLOTS_GOOD)
-		keys_clear(ret);
+		keyslots_clear(ret);
 	return verdict;
 }
 

@@ -75,7 +75,7 @@ struct keys {
 	struct secret *previous; /* the master key before, where re-sealing is under way, or NULL */
 	unsigned slot;           /* that opened, from 0 */
 };
-void keys_clear(struct keys *k);
+void keyslots_clear(struct keys *k);
 
 /*
  * Opens a file by what a provider gave, or by a passphrase (scrypt: up to a second and 256 MiB for

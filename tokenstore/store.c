@@ -306,7 +306,7 @@ store_open(const struct file_ops *ops, int dir, enum keyslot_kind kind,
 		*ret_trouble = STORE_UNREADABLE;
 		r = take_keys(s, &keys);
 	}
-	keys_clear(&keys);
+	keyslots_clear(&keys);
 	if (r == 0)
 		r = ledger_open(ops, dir, s->key.master, s->old.master, s->store_id, &s->ledger,
 		    &s->ledger_bad);
@@ -341,7 +341,7 @@ store_try_key(const struct store *s, enum keyslot_kind kind, const struct secret
 
 	if (r == 0)
 		r = open_keyslots(&file, kind, provider, &keys, &trouble);
-	keys_clear(&keys);
+	keyslots_clear(&keys);
 	return r;
 }
 
@@ -459,13 +459,13 @@ static const char *const status_texts[] = {
 };
 
 const char *
-file_status_name(enum file_status s)
+store_file_status_name(enum file_status s)
 {
 	return status_names[s];
 }
 
 const char *
-file_status_text(enum file_status s)
+store_file_status_text(enum file_status s)
 {
 	return status_texts[s];
 }
@@ -1186,7 +1186,7 @@ look_which(const struct store *s, const struct store_opener *by)
 		r = -EBADMSG;
 	if (r == 0)
 		r = !secret_equal(keys.master, s->key.master);
-	keys_clear(&keys);
+	keyslots_clear(&keys);
 	return r;
 }
 

@@ -72,8 +72,8 @@ enum file_status {
 };
 
 /* "good", "torn", ... and a sentence for a person; never NULL. */
-const char *file_status_name(enum file_status s);
-const char *file_status_text(enum file_status s);
+const char *store_file_status_name(enum file_status s);
+const char *store_file_status_text(enum file_status s);
 
 struct store_account;
 

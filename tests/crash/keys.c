@@ -127,7 +127,7 @@ look(struct store *s, unsigned long at)
 		CHECK(store_account_open(s, names[i], &a) == 0, "memory");
 		got = store_account_take(a);
 		CHECK(store_account_status(a) == FILE_GOOD, "operation %lu: %s: %s", at, names[i],
-		    file_status_name(store_account_status(a)));
+		    store_file_status_name(store_account_status(a)));
 		CHECK(secret_equal(got, want), "operation %lu: %s", at, names[i]);
 		(void)store_account_free(a);
 	}

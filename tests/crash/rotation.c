@@ -258,7 +258,7 @@ look(int dir, unsigned long at, struct tally *t)
 
 	CHECK(a->status == FILE_GOOD || a->status == FILE_TORN || a->status == FILE_ABSENT ||
 		  (a->status == FILE_DAMAGED && number > 0),
-	    "operation %lu: %s", at, file_status_name(a->status));
+	    "operation %lu: %s", at, store_file_status_name(a->status));
 	CHECK(number >= server->given, "operation %lu: token %u was given out, and %u is on disk",
 	    at, server->given, number);
 	if (number == 0) {

@@ -316,9 +316,9 @@ log_status(const struct account *a)
 {
 	if (a->status != FILE_GOOD && a->status != FILE_ABSENT)
 		log_line(a->status == FILE_TORN ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
-		    file_status_text(a->status),
+		    store_file_status_text(a->status),
 		    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_FILE, store_account_file(a->file)},
-			{LOG_OUTCOME, file_status_name(a->status)}));
+			{LOG_OUTCOME, store_file_status_name(a->status)}));
 }
 
 int
@@ -578,7 +578,7 @@ view_store(const struct account *a, struct account_view *v)
 	    has_tokens(a) || a->record.password.secret != NULL || a->record.client.secret != NULL ||
 	    a->record.client.key != NULL)
 		return false;
-	view_set(v, "needs-authorization", file_status_text(a->status), "");
+	view_set(v, "needs-authorization", store_file_status_text(a->status), "");
 	(void)buf_printf(&v->next,
 	    "Put the file %s back from a backup and restart, or give a new credential: ",
 	    store_account_file(a->file));
@@ -668,7 +668,7 @@ view_token(const struct account *a, struct account_view *v)
 	}
 	view_machine(a, v);
 	if (a->status == FILE_DAMAGED && v->text.len == 0)
-		(void)buf_append_str(&v->text, file_status_text(a->status));
+		(void)buf_append_str(&v->text, store_file_status_text(a->status));
 }
 
 void

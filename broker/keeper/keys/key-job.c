@@ -239,8 +239,8 @@ verify_one(struct key_job *j, const char *file)
 	payload = store_account_take(a);
 	(void)store_account_free(a);
 	bad = payload == NULL || !understood(payload);
-	state = file_status_name(status);
-	text = file_status_text(status);
+	state = store_file_status_name(status);
+	text = store_file_status_text(status);
 	if (payload != NULL && bad) {
 		state = "newer";
 		text = "The account's sealed record was written by a later release of Frank.";
@@ -281,7 +281,8 @@ verify_account(struct key_job *j, const struct account *a)
 	(void)store_account_free(now);
 	if (status != FILE_LOST)
 		return true;
-	if (!tell(j, file, a->conf->name, file_status_name(status), file_status_text(status), true))
+	if (!tell(j, file, a->conf->name, store_file_status_name(status),
+		store_file_status_text(status), true))
 		return false;
 	j->bad++;
 	return true;
@@ -326,8 +327,8 @@ backup_one(struct key_job *j, const char *file)
 	payload = store_account_take(a);
 	(void)store_account_free(a);
 	if (payload == NULL || account == NULL) {
-		if (!tell(
-			j, file, account, file_status_name(status), file_status_text(status), true))
+		if (!tell(j, file, account, store_file_status_name(status),
+			store_file_status_text(status), true))
 			return false;
 		j->bad++;
 		return true;

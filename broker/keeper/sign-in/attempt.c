@@ -342,7 +342,7 @@ refuse_start(struct client *c, const struct account *a)
 		client_done(c, EX_CONFIG, store_trouble_text(a->trouble),
 		    store_trouble_next(a->trouble), NULL);
 	else if (a->status == FILE_UNREADABLE)
-		client_done(c, EX_IOERR, file_status_text(a->status),
+		client_done(c, EX_IOERR, store_file_status_text(a->status),
 		    "Mend the disk or the file's owner and mode, then restart.", NULL);
 	else
 		return false;

@@ -65,7 +65,7 @@ read_file(const struct buf *file)
 		must(listed == KEYSLOTS_GOOD && keys.slot < count && keys.master != NULL);
 	else
 		must(keys.master == NULL && keys.previous == NULL);
-	keys_clear(&keys);
+	keyslots_clear(&keys);
 }
 
 static void
@@ -143,7 +143,7 @@ operate(struct buf *file, const uint8_t *data, size_t size)
 		default:
 			r = keyslots_finish(file, &keys, &next);
 		}
-		keys_clear(&keys);
+		keyslots_clear(&keys);
 		if (r == 0) {
 			buf_clear(file);
 			must(buf_append(file, next.data, next.len) == 0);

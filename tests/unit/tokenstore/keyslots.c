@@ -39,7 +39,7 @@ open_with(const struct buf *file, uint8_t fill, size_t len)
 	struct keys keys;
 	enum keyslots_verdict v = keyslots_open((const uint8_t *)file->data, len, k, false, &keys);
 
-	keys_clear(&keys);
+	keyslots_clear(&keys);
 	return v;
 }
 
@@ -80,7 +80,7 @@ test_opens_with_its_key(void **state)
 	/* The key itself is nowhere in the clear. */
 	assert_null(memmem(file.data, file.len, secret_bytes(keys.master), 8));
 	assert_null(memmem(file.data, file.len, secret_bytes(k), 8));
-	keys_clear(&keys);
+	keyslots_clear(&keys);
 }
 
 static void
@@ -187,12 +187,12 @@ test_slots_come_and_go(void **state)
 
 	assert_int_equal(keyslots_remove(&two, &keys, 2, &one), -EINVAL);
 	assert_int_equal(keyslots_remove(&two, &keys, 0, &one), 0);
-	keys_clear(&keys);
+	keyslots_clear(&keys);
 	assert_int_equal(open_secret(&one, k, false, &keys), KEYSLOTS_WRONG_KEY);
 	assert_int_equal(open_secret(&one, word, true, &keys), KEYSLOTS_GOOD);
 	assert_int_equal(keyslots_remove(&one, &again, 0, &two), -EPERM);
-	keys_clear(&keys);
-	keys_clear(&again);
+	keyslots_clear(&keys);
+	keyslots_clear(&again);
 }
 
 static void
@@ -212,7 +212,7 @@ test_no_more_than_sixteen(void **state)
 		random[0] = i;
 		assert_int_equal(open_secret(&file, first, false, &keys), KEYSLOTS_GOOD);
 		r = keyslots_add(&file, &keys, KEYSLOT_KEY_FILE, k, random, 0, &next);
-		keys_clear(&keys);
+		keyslots_clear(&keys);
 		assert_int_equal(r, i == KEYSLOTS_MAX ? -ENOSPC : 0);
 		if (r < 0)
 			break;
@@ -253,13 +253,13 @@ test_rotation(void **state)
 	}
 	rehash(&next);
 	assert_int_equal(keyslots_finish(&next, &after, &end), 0);
-	keys_clear(&after);
+	keyslots_clear(&after);
 	assert_int_equal(open_secret(&end, k, false, &after), KEYSLOTS_GOOD);
 	assert_true(secret_equal(after.master, fresh));
 	assert_null(after.previous);
 	assert_int_equal(end.len, file.len);
-	keys_clear(&after);
-	keys_clear(&before);
+	keyslots_clear(&after);
+	keyslots_clear(&before);
 }
 
 int
