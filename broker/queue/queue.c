@@ -82,7 +82,7 @@ take_settings(struct queue *q)
 	}
 	if (accounts_take(&q->accounts, q->spool, clock_now(&q->clock), q->settings) < 0 ||
 	    services_take(&q->services, &q->accounts, q->spool, &q->clock, q->settings) < 0 ||
-	    dispatch_load(q) < 0) {
+	    delivery_configure(q->delivery, q->settings) < 0) {
 		log_error("The configuration cannot be taken: out of memory, or the spool cannot "
 			  "be read.");
 		role_exit(q->role, EX_OSERR);
@@ -104,13 +104,13 @@ take_settings(struct queue *q)
 	/* Whoever edits the configuration has mended something: the next message shows. */
 	for (size_t i = 0; i < q->accounts.count; i++) {
 		if (account_moved(q->accounts.list[i]))
-			account_changed(q, q->accounts.list[i]);
+			delivery_account_changed(q->delivery, q->accounts.list[i]);
 		if (!first)
 			schedule_account_retry(
 			    &q->accounts.list[i]->schedule, clock_now(&q->clock));
 	}
 	set_sweep(q);
-	dispatch_run(q);
+	delivery_run(q->delivery);
 }
 
 static void
@@ -156,11 +156,11 @@ take_account_state(struct queue *q, const struct message *m)
 	changed = account_take_keeper(a, m);
 	notify_look(q->notify);
 	if (changed) {
-		account_changed(q, a);
+		delivery_account_changed(q->delivery, a);
 		/* What is taken out of the spool next has its new lifetime. */
 		(void)commit_flush(q->commit);
 	}
-	dispatch_run(q);
+	delivery_run(q->delivery);
 }
 
 static void
@@ -194,7 +194,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		control_looked_up(q->control, m);
 		break;
 	case M_JOB_DONE:
-		dispatch_job_done(q, m);
+		delivery_job_done(q->delivery, m);
 		break;
 	case M_CHECK_STEP:
 	case M_CHECK_DONE:
@@ -242,12 +242,14 @@ on_peer(struct role *r, enum role_id peer, bool up)
 {
 	struct queue *q = role_state(r);
 
-	if (peer == ROLE_SEND)
+	if (peer == ROLE_SEND) {
+		checks_peer(q, up);
 		control_send_peer(q->control, up);
+	}
 	if (peer == ROLE_TLS)
 		inbound_tls_peer(q->inbound, up);
 	else
-		dispatch_peer(q, peer, up);
+		delivery_peer(q->delivery, peer, up);
 	if (peer == ROLE_POST)
 		notify_post_peer(q->notify, up);
 }
@@ -259,70 +261,6 @@ on_peer(struct role *r, enum role_id peer, bool up)
  * move with it, so that nothing is tried late, nor given up or reported as delayed early, because
  * somebody set the clock; times of earlier runs were right, and what they say holds again.
  */
-
-static bool
-is_of_run(const struct spool_step *s, int64_t when)
-{
-	return when >= s->since && when <= s->until;
-}
-
-static void
-shift(int64_t *when, const struct spool_step *s)
-{
-	if (is_of_run(s, *when))
-		*when += s->delta;
-}
-
-/* What spool_shift does to the rows. */
-static void
-shift_message(struct spool_message *m, const struct spool_step *s)
-{
-	bool own = m->id >= s->first;
-
-	if (own)
-		m->expires += s->delta;
-	for (size_t i = 0; i < m->count; i++) {
-		struct spool_recipient *r = &m->recipients[i];
-
-		if (r->next != SPOOL_NEVER && (own || is_of_run(s, r->at)))
-			r->next += s->delta;
-		shift(&r->at, s);
-	}
-}
-
-/* Messages that are being sent: they are written back later. Several jobs may be of one. */
-static void
-shift_deliveries(struct queue *q, const struct spool_step *s)
-{
-	for (size_t i = 0; i < JOBS_MAX; i++) {
-		const struct delivery_job *j = q->dispatch.jobs[i];
-		size_t k = 0;
-
-		if (j == NULL)
-			continue;
-		while (q->dispatch.jobs[k] == NULL || q->dispatch.jobs[k]->delivery != j->delivery)
-			k++;
-		if (k == i)
-			shift_message(j->delivery->message, s);
-	}
-}
-
-static void
-shift_accounts(struct queue *q, const struct spool_step *s)
-{
-	for (size_t i = 0; i < q->accounts.count; i++) {
-		struct queue_account *a = q->accounts.list[i];
-
-		if (is_of_run(s, a->schedule.since))
-			a->schedule.until += s->delta;
-		else if (a->schedule.until > s->latest)
-			a->schedule.until = s->latest;
-		shift(&a->schedule.since, s);
-		shift(&a->idle_since, s);
-	}
-	for (size_t i = 0; i < ROLE_COUNT; i++)
-		shift(&q->dispatch.transports[i].idle_since, s);
-}
 
 /* Everything that is to be written by the old clock is; answering may bring more. */
 static bool
@@ -353,15 +291,14 @@ follow_step(struct queue *q, int64_t offset, int64_t delta)
 	}
 	clock_set(&q->clock, offset);
 	q->run.since += delta;
-	shift_accounts(q, &s);
-	shift_deliveries(q, &s);
+	r = delivery_shift(q->delivery, &s);
 	(void)snprintf(seconds, sizeof(seconds), "%+" PRId64, delta);
 	log_line(LOG_LEVEL_NOTICE,
 	    "The system's clock was set; what waits by its times goes along.",
 	    LOG_PAIRS({LOG_OUTCOME, seconds}));
-	if (dispatch_load(q) < 0)
+	if (r < 0)
 		log_error("The spool cannot be read after the clock was set.");
-	dispatch_run(q);
+	delivery_run(q->delivery);
 }
 
 static void
@@ -403,9 +340,9 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	if (q->settings == NULL)
 		return;
 	(void)commit_flush(q->commit);
-	outcome_sweep(q);
+	delivery_sweep(q->delivery);
 	purge(q);
-	dispatch_run(q);
+	delivery_run(q->delivery);
 }
 
 /* After a flood: space goes back to the file system as long as no mail is under way. */
@@ -415,7 +352,7 @@ shrink(void *arg)
 	struct queue *q = arg;
 	int r;
 
-	if (q->dispatch.outstanding > 0 || q->stopping || commit_is_stuck(q->commit))
+	if (delivery_is_busy(q->delivery) || q->stopping || commit_is_stuck(q->commit))
 		return false;
 	r = spool_shrink(q->spool);
 	if (r < 0 && !q->shrinking_failed)
@@ -447,7 +384,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		follow_clock(q);
 		look_at_space(q);
 	}
-	if (q->dispatch.outstanding > 0)
+	if (delivery_is_busy(q->delivery))
 		return;
 	if (inbound_connections(q->inbound) == 0 && spool_checkpoint(q->spool, true))
 		(void)malloc_trim(0);
@@ -484,7 +421,9 @@ start_timers(struct queue *q)
 static void
 after_commit(void *arg)
 {
-	dispatch_run(arg);
+	const struct queue *q = arg;
+
+	delivery_run(q->delivery);
 }
 
 static void
@@ -512,13 +451,17 @@ static const struct commit_ops commit_ops = {after_commit, on_stuck, on_recovere
 static void
 on_own_mail(void *arg, struct queue_account *a, const char *service, int64_t next)
 {
-	dispatch_wait(arg, a, service, next);
+	const struct queue *q = arg;
+
+	delivery_wait(q->delivery, a, service, next);
 }
 
 static void
 on_use_post(void *arg, int by)
 {
-	dispatch_use(arg, ROLE_POST, by);
+	const struct queue *q = arg;
+
+	delivery_use(q->delivery, ROLE_POST, by);
 }
 
 static const struct notify_ops notify_ops = {on_own_mail, on_use_post};
@@ -528,35 +471,45 @@ static const struct notify_ops notify_ops = {on_own_mail, on_use_post};
 static void *
 promise(void *arg, struct queue_account *a, struct spool_message *m)
 {
-	return dispatch_promise(arg, a, m);
+	const struct queue *q = arg;
+
+	return delivery_promise(q->delivery, a, m);
 }
 
 static void
 keep_promise(void *arg, void *promised, bool stored)
 {
+	const struct queue *q = arg;
+
 	if (stored)
-		dispatch_begin(arg, promised);
+		delivery_begin(q->delivery, promised);
 	else
-		dispatch_forget(arg, promised);
+		delivery_forget(q->delivery, promised);
 }
 
 static enum spool_state
 refused_state(void *arg, const struct spool_message *m, const struct spool_recipient *r)
 {
-	return outcome_refused_state(arg, m, r);
+	const struct queue *q = arg;
+
+	return report_refused_state(delivery_reports(q->delivery), m, r);
 }
 
 static bool
 is_report_wanted(void *arg, const struct spool_message *m, const struct spool_recipient *r)
 {
-	return report_wanted(arg, m, r, REPORT_FAILED);
+	const struct queue *q = arg;
+
+	return report_wanted(delivery_reports(q->delivery), m, r, REPORT_FAILED);
 }
 
 static struct spool_message *
 make_report(void *arg, const struct queue_account *a, const struct spool_message *m,
     const size_t *which, size_t count)
 {
-	return report_make(arg, a, m, REPORT_FAILED, which, count);
+	const struct queue *q = arg;
+
+	return report_make(delivery_reports(q->delivery), a, m, REPORT_FAILED, which, count);
 }
 
 static void
@@ -630,9 +583,15 @@ on_start(struct role *r)
 	    .accounts = &q->accounts,
 	    .ops = &notify_ops,
 	    .ops_arg = q});
-	e = q->notify == NULL ? -ENOMEM : dispatch_init(q);
-	if (e == 0)
-		e = start_timers(q);
+	q->delivery = delivery_new(&(struct delivery_deps){.role = r,
+	    .base = q->base,
+	    .spool = q->spool,
+	    .commit = q->commit,
+	    .scans = q->scans,
+	    .clock = &q->clock,
+	    .accounts = &q->accounts,
+	    .notify = q->notify});
+	e = q->notify == NULL || q->delivery == NULL ? -ENOMEM : start_timers(q);
 	if (e < 0)
 		return e;
 	q->users = users_new(role_main_channel(q->role));
@@ -672,13 +631,13 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 	struct queue *q = arg;
 
 	(void)commit_flush(q->commit);
-	if ((q->dispatch.outstanding > 0 || inbound_connections(q->inbound) > 0) &&
+	if ((delivery_is_busy(q->delivery) || inbound_connections(q->inbound) > 0) &&
 	    clock_ms() < q->stop_at) {
 		inbound_stop(q->inbound);
 		(void)event_add(q->stop, &again);
 		return;
 	}
-	dispatch_put_back(q);
+	delivery_put_back(q->delivery);
 	(void)commit_flush(q->commit);
 	log_limit_flush(q->log);
 	role_exit(q->role, EX_OK);
@@ -694,6 +653,7 @@ on_shutdown(struct role *r)
 		return;
 	q->stopping = true;
 	notify_stop(q->notify);
+	delivery_stop(q->delivery);
 	q->stop_at = clock_ms() + STOP_MS;
 	inbound_stop(q->inbound);
 	q->stop = evtimer_new(q->base, on_stop, q);

@@ -6,8 +6,6 @@
  *   inbound/      how mail gets in
  *   scan.c        work that looks at every message, in steps
  *   commit.c      group commit: what one turn of the loop brought is one transaction
- *   dispatch.c    lanes, jobs to send
- *   outcome.c     what came of them
  *   report.c      bounces and warnings
  *   notice.c      what people are told of accounts
  *   notice-text.c ... in which words
@@ -22,7 +20,7 @@
  *   explain.c     what a service is, and why it answers as it does: for people
  *
  * A message's way: submission.c builds a struct spool_message and hands it to commit.c, which stores
- * it and says so; the session answers 250, and dispatch.c sends jobs, at once or when their time
+ * it and says so; the session answers 250, and delivery.c sends jobs, at once or when their time
  * comes. A delivery lives from then until the last of its jobs is recorded.
  */
 #ifndef FRANK_BROKER_QUEUE_QUEUE_H
@@ -35,6 +33,7 @@
 #include "broker/queue/accounts/mail-owner.h"
 #include "broker/queue/accounts/service.h"
 #include "broker/queue/common/local.h"
+#include "broker/queue/delivery/delivery.h"
 #include "broker/queue/inbound/inbound.h"
 #include "broker/queue/inbound/usage.h"
 #include "broker/queue/notify/notify.h"
@@ -51,138 +50,9 @@
 #include "broker/role/users.h"
 #include "broker/queue/accounts/verdict.h"
 
-enum {
-	JOBS_MAX = 1000,       /* outstanding in all */
-	JOBS_PER_SESSION = 20, /* so that send can pipeline */
-	JOB_RECIPIENTS_MAX = 100,
-	SEND_IDLE_SECONDS = 60, /* without work before the role is dropped */
-};
-
 struct queue;
 struct control;
 struct usage;
-
-/* Messages of one account and service that wait: when the first is due. */
-struct lane {
-	struct queue_account *account;
-	char *service;
-	int64_t next;
-	bool served; /* in this run of dispatch_run */
-};
-
-/* ---- jobs ---- */
-
-/* A message from the moment its recipients are to be sent until what came of all of them is on
- * disk. */
-struct delivery_message {
-	struct spool_message *message; /* owned */
-	struct queue_account *account;
-	struct delivery_job *unsent; /* until dispatch_begin */
-	unsigned jobs;               /* not yet answered */
-	unsigned records;            /* outcomes not yet on disk */
-};
-
-struct delivery_job {
-	struct delivery_job *next; /* unsent */
-	uint64_t id;
-	struct delivery_message *delivery;
-	enum role_id transport; /* the role that it is given to */
-	unsigned round;         /* of the account's state when it was planned */
-	size_t *index;          /* its recipients */
-	size_t count;
-};
-
-struct dispatch {
-	struct delivery_job *jobs[JOBS_MAX]; /* by the low part of their ids */
-	uint64_t sequence;
-	unsigned outstanding; /* planned or sent */
-	unsigned starts;      /* deliveries taken from the spool whose start is not on disk yet */
-	struct lane *lanes;
-	size_t lane_count, lane_room, turn;
-	struct event *timer;  /* something becomes due */
-	struct event *idle;   /* looks for what is not needed any more */
-	uint64_t count_after; /* of clock_ms: not to be counted again before */
-	struct {
-		unsigned outstanding;
-		int64_t idle_since;
-	} transports[ROLE_COUNT]; /* send and post */
-};
-
-/* The keeper may give the account's credential to the role that takes its mail out. */
-void dispatch_lease(struct queue *q, struct queue_account *a);
-int dispatch_init(struct queue *q);
-/* Reads from the spool what waits, after start and after a new configuration. */
-int dispatch_load(struct queue *q);
-/* Counts the open messages of each account, unless that was done just now: with many it takes a
- * while, and anybody may ask. */
-int dispatch_count(struct queue *q);
-/* Hands out what is due and fits, and sets the timer. */
-void dispatch_run(struct queue *q);
-/* A message of this account and service is to be tried at `next`. */
-void dispatch_wait(struct queue *q, struct queue_account *a, const char *service, int64_t next);
-/* May a message that is just being stored be sent at once? Then its recipients become SENDING, room
- * for its jobs is kept, and the delivery is returned, to be begun by dispatch_begin once it is on
- * disk or dropped by dispatch_forget. `m` is taken then. NULL: it waits in the spool. */
-struct delivery_message *dispatch_promise(
-    struct queue *q, struct queue_account *a, struct spool_message *m);
-void dispatch_begin(struct queue *q, struct delivery_message *d);
-void dispatch_forget(struct queue *q, struct delivery_message *d);
-/* A message got through: more of the account's may be under way at once. */
-void dispatch_widen(struct queue_account *a);
-/* The job was answered, or never will be: its slot and its account's room are free. The index stays
- * the caller's. */
-void dispatch_release(struct queue *q, struct delivery_job *j);
-/* The network role is used for something that is no job, or (by -1) no more: it is not dropped
- * meanwhile. */
-void dispatch_use(struct queue *q, enum role_id transport, int by);
-void dispatch_peer(struct queue *q, enum role_id peer, bool up);
-/* Jobs that will not be waited for: their recipients wait again, and the try does not count. */
-void dispatch_put_back(struct queue *q);
-void dispatch_job_done(struct queue *q, const struct message *m);
-
-/* outcome.c: what came of a job, which is taken. `results` has one per recipient, or is NULL for a
- * try that was interrupted (`interrupted`) or did not begin (`untried`). `unanswered`: it was handed
- * over, so that with in-doubt = "hold" it counts as begun. */
-struct outcome {
-	const struct smtp_reply *results;
-	bool untried, interrupted, unanswered, dsn_passed;
-	const char *endpoint, *tls, *mechanism, *transcript; /* may be NULL */
-};
-void outcome_record(struct queue *q, struct delivery_job *j, const struct outcome *o);
-/* What a try that began in `round` of the account's schedule means for the account. `reply` may be NULL. */
-void outcome_settle_account(struct queue *q, struct queue_account *a, unsigned round,
-    const struct schedule_verdict *v, const struct smtp_reply *reply);
-/* What becomes of a recipient that is refused for good: BOUNCED where the sender is told, or wants not
- * to be; FAILED where nobody can be. */
-enum spool_state outcome_refused_state(
-    const struct queue *q, const struct spool_message *m, const struct spool_recipient *r);
-/* Looks, in steps, for messages that wait for longer than their lifetime, or long enough for a
- * warning. */
-void outcome_sweep(struct queue *q);
-
-struct sweep {
-	struct scan scan;
-	uint64_t after;
-};
-
-/* The account's state goes to disk, to the log and to the events. */
-void account_changed(struct queue *q, struct queue_account *a);
-/* ---- reports ---- */
-
-enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_RELAYED };
-
-/* No report uses more of the original than so many octets from its beginning. */
-enum { REPORT_ORIGINAL_MAX = 256 * 1024 };
-
-/*
- * The report on recipients of `m` (indices in `which`), ready to be stored; NULL where none is to
- * be made or memory is out. Whether one is wanted at all is report_wanted's business.
- */
-struct spool_message *report_make(struct queue *q, const struct queue_account *a,
-    const struct spool_message *m, enum report_kind kind, const size_t *which, size_t count);
-/* Does somebody get a report of this kind on this recipient? */
-bool report_wanted(const struct queue *q, const struct spool_message *m,
-    const struct spool_recipient *r, enum report_kind kind);
 
 struct control *control_new(struct queue *q);
 int control_listen(struct control *c, int fd);
@@ -274,8 +144,7 @@ struct queue {
 	struct commit *commit;
 	struct scans *scans;
 	struct flush *flushes; /* under way, one per user */
-	struct sweep sweeping;
-	struct dispatch dispatch;
+	struct delivery *delivery;
 	struct users *users;
 	struct log_limit *log; /* lines that callers cause */
 	struct inbound *inbound;

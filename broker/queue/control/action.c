@@ -248,15 +248,15 @@ after_commit(
 
 	tell(q, m, action, scope);
 	if (report != NULL)
-		dispatch_wait(
-		    q, accounts_find(&q->accounts, report->account), report->service, report->next);
+		delivery_wait(q->delivery, accounts_find(&q->accounts, report->account),
+		    report->service, report->next);
 	if ((action == ACTION_DELETE || (m->flags & SPOOL_REFUSED) != 0) &&
 	    (m->flags & SPOOL_BODY_FILE) != 0)
 		spool_body_remove(q->spool, m->id);
 	if (a == NULL || action == ACTION_DELETE || m->next == SPOOL_NEVER)
 		return;
 	if (a->configured)
-		dispatch_wait(q, a, m->service, m->next);
+		delivery_wait(q->delivery, a, m->service, m->next);
 	/* Others may hurry their mail, but not a server that refuses the account. */
 	if (by_admin && (action == ACTION_RETRY || action == ACTION_RELEASE))
 		wake_account(q, a);
@@ -325,7 +325,7 @@ act_on_some(struct queue *q, enum action action, const struct action_scope *scop
 	if (r == -ENOSPC && spool_make_room(q->spool))
 		r = act_on_ids(q, action, scope, ids, count, ret_done);
 	(void)spool_checkpoint(q->spool, false);
-	dispatch_run(q);
+	delivery_run(q->delivery);
 	return r;
 }
 
@@ -443,14 +443,14 @@ action_on_account(struct queue *q, enum action action, const char *name)
 
 		if (a->schedule.held != held) {
 			a->schedule.held = held;
-			account_changed(q, a);
+			delivery_account_changed(q->delivery, a);
 			/* What is taken out of the spool next has its new lifetime. */
 			(void)commit_flush(q->commit);
 		}
 	}
 	if (action == ACTION_RETRY || action == ACTION_RELEASE)
 		wake_account(q, a);
-	dispatch_run(q);
+	delivery_run(q->delivery);
 	return 0;
 }
 

@@ -55,8 +55,7 @@ check_end(struct check *c)
 			*p = c->next;
 			break;
 		}
-	if (--q->dispatch.transports[ROLE_SEND].outstanding == 0)
-		q->dispatch.transports[ROLE_SEND].idle_since = clock_now(&q->clock);
+	delivery_use(q->delivery, ROLE_SEND, -1);
 	usage_drop(c->usage);
 	if (c->account != NULL)
 		c->account->idle_since = clock_now(&q->clock);
@@ -230,7 +229,7 @@ check_send(struct check *c)
 		return;
 	}
 	if (c->account != NULL)
-		dispatch_lease(c->q, c->account);
+		delivery_lease(c->q->delivery, c->account);
 	r = channel_send(send, TAKE_PTR(c->request), -1);
 	if (r < 0)
 		check_fail(c, "The network role cannot be asked.", EX_TEMPFAIL);
@@ -305,7 +304,7 @@ check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *
 	c->limit = evtimer_new(q->base, on_limit, c);
 	c->next = q->checks;
 	q->checks = c;
-	q->dispatch.transports[ROLE_SEND].outstanding++;
+	delivery_use(q->delivery, ROLE_SEND, 1);
 	if (c->host != NULL && c->tls != NULL && c->limit != NULL)
 		c->request = make_request(q, c, ask);
 	if (c->request == NULL || message_error(c->request) < 0) {
@@ -396,7 +395,7 @@ count_login(const struct check *c, const struct smtp_reply *reply, const struct 
 		return;
 	v = schedule_verdict(reply, d);
 	if (v.account != SCHEDULE_ACTIVE)
-		outcome_settle_account(c->q, c->account, c->round, &v, reply);
+		delivery_settle_account(c->q->delivery, c->account, c->round, &v, reply);
 }
 
 static struct message *

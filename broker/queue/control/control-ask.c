@@ -74,7 +74,7 @@ ask_status(struct client *c)
 {
 	struct queue *q = c->control->q;
 
-	if (dispatch_count(q) < 0) {
+	if (delivery_count(q->delivery) < 0) {
 		control_fail(c, "The spool cannot be read.", EX_IOERR);
 		return;
 	}

@@ -1,11 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/*
- * report.c: makes messages of ours about messages of others: bounces, warnings of delay, "relayed".
- *
- * They go out through the same account, from its mailbox: a submission server takes no null sender
- * and no address that is not the account's. None is ever made about a report.
- */
-#include "broker/queue/queue.h"
+/* report.c: see report.h. */
+#include "broker/queue/delivery/report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,9 +11,11 @@
 
 #include "base/address.h"
 #include "base/codec.h"
-#include "base/log.h"
 #include "broker/message/own-mail.h"
+#include "broker/queue/accounts/verdict.h"
+#include "broker/queue/common/local.h"
 #include "broker/queue/delivery/bounce.h"
+#include "broker/queue/spool/message-log.h"
 #include "broker/queue/spool/own-message.h"
 
 enum {
@@ -65,12 +62,12 @@ add_return(void *arg, const char *address)
 
 /* What a local address leads to; false where that is nowhere. */
 static bool
-expand_return(const struct queue *q, const char *address, struct returns *ret)
+expand_return(const struct reports *x, const char *address, struct returns *ret)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(2048);
 
 	if (*address != '\0' &&
-	    local_expand(q->settings, address, add_return, ret, &why) == ALIASES_OK &&
+	    local_expand(x->settings, address, add_return, ret, &why) == ALIASES_OK &&
 	    ret->count > 0)
 		return true;
 	returns_clear(ret);
@@ -79,36 +76,35 @@ expand_return(const struct queue *q, const char *address, struct returns *ret)
 
 /* The sender that the caller gave, else the postmaster: of the configuration or of the aliases. Nobody: false. */
 static bool
-find_returns(const struct queue *q, const struct spool_message *m, struct returns *ret)
+find_returns(const struct reports *x, const struct spool_message *m, struct returns *ret)
 {
 	*ret = (struct returns){.count = 0};
-	if (m->return_to != NULL && (*m->return_to == '\0' || expand_return(q, m->return_to, ret)))
+	if (m->return_to != NULL && (*m->return_to == '\0' || expand_return(x, m->return_to, ret)))
 		return ret->count > 0;
-	if (expand_return(q, q->settings->postmaster, ret))
+	if (expand_return(x, x->settings->postmaster, ret))
 		return true;
-	return aliases_has(q->settings->aliases, "postmaster") &&
-	       expand_return(q, "postmaster", ret);
+	return aliases_has(x->settings->aliases, "postmaster") &&
+	       expand_return(x, "postmaster", ret);
 }
 
 /* Whose it is: an account without a mailbox (a relay) takes any sender. NULL: no memory. */
 static char *
-own_address(const struct queue *q, const struct queue_account *a)
+own_address(const struct reports *x, const struct queue_account *a)
 {
 	if (a->conf.mailbox != NULL && *a->conf.mailbox != '\0')
 		return strdup(a->conf.mailbox);
-	return *q->settings->postmaster != '\0' ? strdup(q->settings->postmaster)
-						: local_qualify(q->settings, "postmaster");
+	return *x->settings->postmaster != '\0' ? strdup(x->settings->postmaster)
+						: local_qualify(x->settings, "postmaster");
 }
 
 bool
-report_wanted(const struct queue *q, const struct spool_message *m, const struct spool_recipient *r,
-    enum report_kind kind)
+report_wanted(const struct reports *x, const struct spool_message *m,
+    const struct spool_recipient *r, enum report_kind kind)
 {
 	static const unsigned bits[] = {
 	    SMTP_NOTIFY_FAILURE, SMTP_NOTIFY_DELAY, SMTP_NOTIFY_SUCCESS};
-
 	struct returns to;
-	bool somebody = (m->flags & SPOOL_REPORT) == 0 && find_returns(q, m, &to);
+	bool somebody = (m->flags & SPOOL_REPORT) == 0 && find_returns(x, m, &to);
 
 	if (!somebody)
 		return false;
@@ -118,9 +114,21 @@ report_wanted(const struct queue *q, const struct spool_message *m, const struct
 	return (r->notify & bits[kind]) != 0;
 }
 
+enum spool_state
+report_refused_state(
+    const struct reports *x, const struct spool_message *m, const struct spool_recipient *r)
+{
+	bool unwanted = (m->return_to != NULL && *m->return_to == '\0') ||
+			(r->notify != 0 && (r->notify & SMTP_NOTIFY_FAILURE) == 0);
+
+	if ((m->flags & SPOOL_REPORT) != 0)
+		return SPOOL_FAILED;
+	return unwanted || report_wanted(x, m, r, REPORT_FAILED) ? SPOOL_BOUNCED : SPOOL_FAILED;
+}
+
 /* The original or its beginning. */
 static int
-read_original(struct queue *q, const struct spool_message *m, size_t len, struct buf *out)
+read_original(const struct reports *x, const struct spool_message *m, size_t len, struct buf *out)
 {
 	int fd, r;
 
@@ -128,7 +136,7 @@ read_original(struct queue *q, const struct spool_message *m, size_t len, struct
 		return m->body == NULL
 			   ? -ENOENT
 			   : buf_append(out, m->body, len < m->body_len ? len : m->body_len);
-	fd = spool_body_open(q->spool, m->id);
+	fd = spool_body_open(x->spool, m->id);
 	if (fd < 0)
 		return fd;
 	r = buf_reserve(out, len);
@@ -178,8 +186,9 @@ random_hex(struct buf *out)
 }
 
 static int
-fill_recipients(struct queue *q, const struct queue_account *a, const struct spool_message *m,
-    enum report_kind kind, const size_t *which, size_t count, struct texts *ret)
+fill_recipients(const struct reports *x, const struct queue_account *a,
+    const struct spool_message *m, enum report_kind kind, const size_t *which, size_t count,
+    struct texts *ret)
 {
 	ret->diagnoses = calloc(count, sizeof(*ret->diagnoses));
 	ret->recipients = calloc(count, sizeof(*ret->recipients));
@@ -188,8 +197,7 @@ fill_recipients(struct queue *q, const struct queue_account *a, const struct spo
 	for (size_t i = 0; i < count; i++) {
 		const struct spool_recipient *r = &m->recipients[which[i]];
 		struct bounce_recipient *b = &ret->recipients[i];
-		bool failed = (r->reply.code != 0 || r->reply.fault != SMTP_FAULT_NONE) &&
-			      kind != REPORT_RELAYED;
+		bool failed = verdict_has_reply(&r->reply) && kind != REPORT_RELAYED;
 
 		*b = (struct bounce_recipient){
 		    .address = r->address, .orcpt = r->orcpt, .reply = &r->reply, .at = r->at};
@@ -197,21 +205,21 @@ fill_recipients(struct queue *q, const struct queue_account *a, const struct spo
 			b->text = "This host's mail system did not take the message. It was handed "
 				  "in while frankd was down, when nobody could say so at once.";
 		} else if (failed) {
-			verdict_on_recipient(q->spool, a, m, r, &ret->diagnoses[i]);
+			verdict_on_recipient(x->spool, a, m, r, &ret->diagnoses[i]);
 			b->text = ret->diagnoses[i].text;
 			b->next = ret->diagnoses[i].next;
 		}
 		b->expired = kind == REPORT_FAILED && (m->flags & SPOOL_REFUSED) == 0 &&
-			     clock_now(&q->clock) >= m->expires &&
+			     clock_now(x->clock) >= m->expires &&
 			     (!failed || ret->diagnoses[i].retry != RETRY_PERMANENT_MESSAGE);
 	}
 	return 0;
 }
 
 static int
-write_report(struct queue *q, const struct queue_account *a, const char *from, const char *to,
-    const struct spool_message *m, enum report_kind kind, const struct texts *texts, size_t count,
-    bool brief, struct buf *out, struct buf *id)
+write_report(const struct reports *x, const struct queue_account *a, const char *from,
+    const char *to, const struct spool_message *m, enum report_kind kind, const struct texts *texts,
+    size_t count, bool brief, struct buf *out, struct buf *id)
 {
 	CLEANUP_BUF struct buf date = BUF_INIT(64), boundary = BUF_INIT(64), unique = BUF_INIT(64),
 			       original = BUF_INIT(HEADERS_MAX + WHOLE_MAX);
@@ -219,7 +227,7 @@ write_report(struct queue *q, const struct queue_account *a, const char *from, c
 	time_t now = time(NULL);
 	struct tm tm = {0};
 	struct bounce b = {.kind = (enum bounce_kind)kind,
-	    .hostname = q->settings->hostname,
+	    .hostname = x->settings->hostname,
 	    .from = from,
 	    .to = to,
 	    .envid = m->envid == NULL ? "" : m->envid,
@@ -244,9 +252,9 @@ write_report(struct queue *q, const struct queue_account *a, const char *from, c
 	if (r == 0)
 		r = random_hex(&unique);
 	if (r == 0)
-		r = own_mail_id(id, buf_str(&unique), from, q->settings->hostname);
+		r = own_mail_id(id, buf_str(&unique), from, x->settings->hostname);
 	if (r == 0)
-		r = read_original(q, m, len, &original);
+		r = read_original(x, m, len, &original);
 	if (r < 0)
 		return r;
 	b.date = buf_str(&date);
@@ -259,7 +267,7 @@ write_report(struct queue *q, const struct queue_account *a, const char *from, c
 
 /* The report as a message of the spool. */
 static int
-make_message(struct queue *q, const struct queue_account *a, const char *from,
+make_message(const struct reports *x, const struct queue_account *a, const char *from,
     const struct returns *to, const struct spool_message *m, struct buf *text, const struct buf *id,
     struct spool_message *ret)
 {
@@ -272,37 +280,37 @@ make_message(struct queue *q, const struct queue_account *a, const char *from,
 	    .to_count = to->count,
 	    .subject = "Mail delivery report",
 	    .id = buf_str(id),
-	    .now_us = clock_now_us(&q->clock),
-	    .lifetime = q->settings->lifetime};
+	    .now_us = clock_now_us(x->clock),
+	    .lifetime = x->settings->lifetime};
 
-	return own_message_make(q->spool, q->commit, &own, text, ret);
+	return own_message_make(x->spool, x->commit, &own, text, ret);
 }
 
 struct spool_message *
-report_make(struct queue *q, const struct queue_account *a, const struct spool_message *m,
+report_make(const struct reports *x, const struct queue_account *a, const struct spool_message *m,
     enum report_kind kind, const size_t *which, size_t count)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX + count * STATUS_MAX), id = BUF_INIT(512);
 	struct spool_message *report = calloc(1, sizeof(*report));
 	struct texts texts = {0};
-	char queue_id[SPOOL_ID_LEN], own_id[SPOOL_ID_LEN];
-	CLEANUP_FREE char *from = own_address(q, a);
+	char own_id[SPOOL_ID_LEN];
+	CLEANUP_FREE char *from = own_address(x, a);
 	struct returns to = {.count = 0};
 	int r;
 
-	if (report == NULL || from == NULL || !find_returns(q, m, &to)) {
+	if (report == NULL || from == NULL || !find_returns(x, m, &to)) {
 		free(report);
 		return NULL;
 	}
-	r = fill_recipients(q, a, m, kind, which, count, &texts);
+	r = fill_recipients(x, a, m, kind, which, count, &texts);
 	for (int brief = 0; brief < 2 && (r == 0 || r == -ENOSPC); brief++) {
 		spool_message_clear(report);
 		buf_clear(&text);
 		buf_clear(&id);
 		r = write_report(
-		    q, a, from, to.to[0], m, kind, &texts, count, brief != 0, &text, &id);
+		    x, a, from, to.to[0], m, kind, &texts, count, brief != 0, &text, &id);
 		if (r == 0)
-			r = make_message(q, a, from, &to, m, &text, &id, report);
+			r = make_message(x, a, from, &to, m, &text, &id, report);
 		if (r == 0)
 			break;
 	}
@@ -310,14 +318,12 @@ report_make(struct queue *q, const struct queue_account *a, const struct spool_m
 	free(texts.diagnoses);
 	free(texts.recipients);
 	if (r < 0) {
-		log_line(LOG_LEVEL_ERROR, "A report to the sender cannot be made.",
-		    LOG_PAIRS(
-			{LOG_QUEUE_ID, spool_id_text(m->id, queue_id)}, {LOG_ERROR, strerror(-r)}));
+		message_log(LOG_LEVEL_ERROR, "A report to the sender cannot be made.", m,
+		    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
 		return spool_message_free(report);
 	}
-	log_line(LOG_LEVEL_INFO, "A report to the sender is queued.",
-	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, queue_id)},
-		{LOG_RECIPIENT, report->recipients[0].address},
+	message_log(LOG_LEVEL_INFO, "A report to the sender is queued.", m,
+	    LOG_PAIRS({LOG_RECIPIENT, report->recipients[0].address},
 		{LOG_OUTCOME, spool_id_text(report->id, own_id)}));
 	return report;
 }

@@ -115,6 +115,23 @@ spool_rcpt_params(const struct spool_recipient *r)
 	return p;
 }
 
+bool
+spool_recipient_waits(const struct spool_recipient *r)
+{
+	return r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED;
+}
+
+int64_t
+spool_earliest(const struct spool_message *m)
+{
+	int64_t next = SPOOL_NEVER;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (spool_recipient_waits(&m->recipients[i]) && m->recipients[i].next < next)
+			next = m->recipients[i].next;
+	return next;
+}
+
 enum spool_state
 spool_message_state(const struct spool_message *m)
 {

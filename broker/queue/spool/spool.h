@@ -96,6 +96,11 @@ struct spool_message *spool_message_free(struct spool_message *m);
 /* The parameters of RCPT for this recipient. */
 struct smtp_rcpt_params spool_rcpt_params(const struct spool_recipient *r);
 
+/* Does the recipient wait to be tried? */
+bool spool_recipient_waits(const struct spool_recipient *r);
+/* When the first recipient that waits is to be tried; SPOOL_NEVER: none waits. */
+int64_t spool_earliest(const struct spool_message *m);
+
 /* The state that a list shows for the whole message. */
 enum spool_state spool_message_state(const struct spool_message *m);
 
