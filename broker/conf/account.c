@@ -17,7 +17,7 @@
 
 #include "base/host.h"
 #include "base/smtp/sasl.h"
-#include "broker/conf/readers.h"
+#include "broker/conf/read.h"
 #include "broker/conf/reference.h"
 #include "broker/conf/values.h"
 

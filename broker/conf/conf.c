@@ -177,6 +177,15 @@ conf_block_remove(struct conf *c, enum conf_block block, size_t at)
 	memmove(of, of + size, (*count - at) * size);
 }
 
+const struct conf_account *
+conf_find_account(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->account_count; i++)
+		if (strcmp(c->accounts[i].name, name) == 0)
+			return &c->accounts[i];
+	return NULL;
+}
+
 /* ---- freeing ---- */
 
 void

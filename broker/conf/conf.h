@@ -83,10 +83,12 @@ enum conf_line_ends { CONF_LINE_ENDS_UNSET, CONF_LINE_ENDS_ANY, CONF_LINE_ENDS_C
 CONF_TYPES(CONF_TYPEDEF)
 #define CONF_MEMBER(key, type, member, standard, roles, meaning) conf_type_##type member;
 
-/* A credential at a provider. */
-struct conf_account {
-	struct conf_place place;
+/* A credential at a provider. The macro is for a struct that has the same members and more. */
+#define CONF_ACCOUNT_MEMBERS     \
+	struct conf_place place; \
 	CONF_ACCOUNT(CONF_MEMBER)
+struct conf_account {
+	CONF_ACCOUNT_MEMBERS
 };
 
 /* Callers, and what they may do. */
@@ -218,6 +220,9 @@ size_t conf_block_count(const struct conf *c, enum conf_block block);
 void *conf_block_at(const struct conf *c, enum conf_block block, size_t at);
 /* Takes it out. */
 void conf_block_remove(struct conf *c, enum conf_block block, size_t at);
+
+/* The account of that name, or NULL. */
+const struct conf_account *conf_find_account(const struct conf *c, const char *name);
 
 /* "authorization-code" of CONF_TYPE_grant; "" for a value that is no word. */
 const char *conf_word(enum conf_type type, unsigned value);

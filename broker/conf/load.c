@@ -9,6 +9,7 @@
 #include "broker/conf/load.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 #include "broker/conf/account.h"
 #include "broker/conf/loader.h"
-#include "broker/conf/readers.h"
+#include "broker/conf/read.h"
 #include "broker/conf/values.h"
 #include "config.h"
 
@@ -301,6 +302,7 @@ derive_names(struct conf *c, const struct conf_environment *env)
 {
 	CLEANUP_BUF struct buf key = BUF_INIT(4096);
 	char host[256] = "localhost", mailname[256];
+	const struct group *admin;
 	const char *runtime_dir = env->runtime_dir == NULL ? FRANK_RUNTIME_DIR : env->runtime_dir;
 	const char *state_dir = env->state_dir == NULL ? FRANK_STATE_DIR : env->state_dir;
 	int r;
@@ -312,6 +314,10 @@ derive_names(struct conf *c, const struct conf_environment *env)
 	    (r = loader_default_string(&c->state_dir, state_dir)) < 0 ||
 	    (r = loader_default_string(&c->hostname, host)) < 0)
 		return r;
+	/* Where the group does not exist, root and frankd's own user administer alone. */
+	admin = getgrnam(c->admin_group);
+	c->has_admin_gid = admin != NULL;
+	c->admin_gid = admin == NULL ? 0 : admin->gr_gid;
 	r = loader_default_string(&c->mail_name, *mailname != '\0' ? mailname : c->hostname);
 	if (r == 0)
 		r = buf_printf(&key, "file:%s/master.key", c->state_dir);

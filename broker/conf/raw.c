@@ -222,7 +222,7 @@ enum token {
 	TOKEN_COMMA = ',',
 };
 
-struct parser {
+struct raw_parser {
 	struct raw *raw;
 	const char *file; /* lives in raw->files */
 	const char *at, *end;
@@ -235,7 +235,7 @@ struct parser {
 
 PRINTF_LIKE(3, 4)
 static void
-fail(struct parser *p, unsigned line, const char *format, ...)
+fail(struct raw_parser *p, unsigned line, const char *format, ...)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(4096);
 	va_list ap;
@@ -250,7 +250,7 @@ fail(struct parser *p, unsigned line, const char *format, ...)
 }
 
 static bool
-begins(const struct parser *p, const char *text)
+begins(const struct raw_parser *p, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -258,7 +258,7 @@ begins(const struct parser *p, const char *text)
 }
 
 static void
-skip_comment(struct parser *p)
+skip_comment(struct raw_parser *p)
 {
 	unsigned line = p->line;
 
@@ -271,7 +271,7 @@ skip_comment(struct parser *p)
 }
 
 static void
-skip_space(struct parser *p)
+skip_space(struct raw_parser *p)
 {
 	while (p->at < p->end) {
 		if (*p->at == '#' || begins(p, "//")) {
@@ -298,7 +298,7 @@ unescape(char quote, char c)
 
 /* No value holds a line end, so that a quote that is missing is reported on its line. */
 static void
-read_string(struct parser *p)
+read_string(struct raw_parser *p)
 {
 	char quote = *p->at++;
 
@@ -332,7 +332,7 @@ read_string(struct parser *p)
 
 /* Steps to the next token. */
 static void
-next(struct parser *p)
+next(struct raw_parser *p)
 {
 	if (p->failed)
 		return;
@@ -358,7 +358,7 @@ next(struct parser *p)
 }
 
 static bool
-is_value(const struct parser *p)
+is_value(const struct raw_parser *p)
 {
 	return p->token == TOKEN_WORD || p->token == TOKEN_STRING;
 }
@@ -386,7 +386,7 @@ find_key(enum conf_block block, const char *name)
 }
 
 static void
-report_unknown(struct parser *p, enum conf_block block, const char *name, unsigned line)
+report_unknown(struct raw_parser *p, enum conf_block block, const char *name, unsigned line)
 {
 	const struct conf_block_def *d = &conf_blocks[block];
 	const char *names[NAMES_MAX], *near;
@@ -407,7 +407,7 @@ report_unknown(struct parser *p, enum conf_block block, const char *name, unsign
 }
 
 static int
-add_entry(struct parser *p, struct raw_block *b, const struct conf_key *key, unsigned line,
+add_entry(struct raw_parser *p, struct raw_block *b, const struct conf_key *key, unsigned line,
     struct conf_strings *values)
 {
 	const struct raw_entry *there = raw_find(b, key->name);
@@ -435,7 +435,7 @@ add_entry(struct parser *p, struct raw_block *b, const struct conf_key *key, uns
 /* What stands behind the `=`. `key` is NULL for one that is unknown. */
 static int
 parse_values(
-    struct parser *p, const char *name, const struct conf_key *key, struct conf_strings *ret)
+    struct raw_parser *p, const char *name, const struct conf_key *key, struct conf_strings *ret)
 {
 	bool list = p->token == TOKEN_OPEN;
 	int r = 0;
@@ -471,7 +471,7 @@ parse_values(
 
 /* Passes over a block that is unknown. */
 static void
-skip_block(struct parser *p)
+skip_block(struct raw_parser *p)
 {
 	unsigned depth = 0;
 
@@ -483,8 +483,8 @@ skip_block(struct parser *p)
 }
 
 static int
-parse_key(
-    struct parser *p, enum conf_block block, struct raw_block *b, const char *name, unsigned line)
+parse_key(struct raw_parser *p, enum conf_block block, struct raw_block *b, const char *name,
+    unsigned line)
 {
 	const struct conf_key *key = find_key(block, name);
 	struct conf_strings values = {0};
@@ -513,7 +513,7 @@ parse_key(
 
 /* Keys up to the end of the block. `opened`: the line of its brace. */
 static int
-parse_keys(struct parser *p, enum conf_block block, struct raw_block *b, unsigned opened)
+parse_keys(struct raw_parser *p, enum conf_block block, struct raw_block *b, unsigned opened)
 {
 	int r = 0;
 
@@ -553,7 +553,7 @@ add_block(struct raw *raw, struct raw_block *b)
 }
 
 static int
-parse_block(struct parser *p, enum conf_block kind, unsigned line)
+parse_block(struct raw_parser *p, enum conf_block kind, unsigned line)
 {
 	struct raw_block b = {.kind = kind, .place = {p->file, line}};
 	const char *name = conf_blocks[kind].name;
@@ -583,7 +583,7 @@ parse_block(struct parser *p, enum conf_block kind, unsigned line)
 }
 
 static int
-parse_file(struct parser *p)
+parse_file(struct raw_parser *p)
 {
 	int r = 0;
 
@@ -634,7 +634,7 @@ int
 raw_read_file(struct raw *raw, const char *path)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(FILE_MAX + 1);
-	struct parser p = {.raw = raw, .line = 1, .value = BUF_INIT(VALUE_MAX)};
+	struct raw_parser p = {.raw = raw, .line = 1, .value = BUF_INIT(VALUE_MAX)};
 	struct stat st = {0};
 	int r = conf_strings_add(&raw->files, path);
 

@@ -3,6 +3,7 @@
 #include "broker/conf/wire.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/ipc/file.h"
@@ -259,4 +260,28 @@ wire_take(struct conf *c, enum role_id role, const struct message *m, int fd)
 		return -EPROTO;
 	return message_type(m) == M_CONF_FILE ? take_file(c, (enum conf_block)block, role, m, fd)
 					      : take_block(c, (enum conf_block)block, role, m);
+}
+
+int
+wire_collect(struct conf **coming, enum role_id role, const struct message *m, int fd)
+{
+	int r = 0;
+
+	switch (message_type(m)) {
+	case M_CONF_BEGIN:
+		(void)conf_free(*coming);
+		*coming = calloc(1, sizeof(**coming));
+		return *coming == NULL ? -ENOMEM : 0;
+	case M_CONF_BLOCK:
+	case M_CONF_FILE:
+		if (*coming != NULL)
+			r = wire_take(*coming, role, m, fd);
+		if (r < 0)
+			*coming = conf_free(*coming);
+		return r;
+	case M_CONF_END:
+		return *coming == NULL ? -EPROTO : 1;
+	default:
+		return 0;
+	}
 }

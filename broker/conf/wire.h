@@ -31,4 +31,11 @@ const char *wire_next_file(
  */
 int wire_take(struct conf *c, enum role_id role, const struct message *m, int fd);
 
+/*
+ * A configuration as it arrives, CONF_BEGIN to CONF_END, for a role that takes it whole or not at all. *coming is NULL before
+ * and belongs to the caller. 1: this was its end, and *coming is whole; 0: it goes on; negative errno: something of it was lost,
+ * and then at its end, when the role keeps what it has, -EPROTO. `fd` as above. Other messages are passed over (0).
+ */
+int wire_collect(struct conf **coming, enum role_id role, const struct message *m, int fd);
+
 #endif

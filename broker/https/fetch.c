@@ -22,7 +22,7 @@
 
 #include "base/issuer.h"
 #include "base/log.h"
-#include "broker/https/accounts.h"
+#include "broker/conf/wire.h"
 #include "broker/https/discovery-cache.h"
 #include "broker/https/document.h"
 #include "broker/https/http.h"
@@ -33,7 +33,7 @@ enum { JOBS_MAX = 1024, REDIRECTS_MAX = 3, SENTENCE_MAX = 900, ADDRESS_MAX = 2 *
 
 struct fetch {
 	struct http *http;
-	struct accounts *accounts;
+	struct conf *conf, *coming; /* NULL: none yet */
 	struct discovery_cache *cache;
 	const struct fetch_ops *ops;
 	void *arg;
@@ -299,6 +299,31 @@ on_answer(void *arg, const struct http_answer *a)
 	}
 }
 
+static void
+take_configuration(struct fetch *f, const struct message *m, int fd)
+{
+	int r = wire_collect(&f->coming, ROLE_FETCH, m, fd);
+
+	if (r < 0)
+		log_error("A configuration did not arrive whole; the one before stays.");
+	if (r != 1)
+		return;
+	(void)conf_free(f->conf);
+	f->conf = TAKE_PTR(f->coming);
+	discovery_cache_clear(f->cache);
+}
+
+/* The certificate authorities for an account: NULL for the system's. False where its own cannot be read: it is not asked with
+ * others instead. */
+static bool
+find_ca(const struct fetch *f, const char *name, const struct buf **ret)
+{
+	const struct conf_account *a = f->conf == NULL ? NULL : conf_find_account(f->conf, name);
+
+	*ret = a == NULL || a->ca_file.text.len == 0 ? NULL : &a->ca_file.text;
+	return a == NULL || !a->ca_file.unreadable;
+}
+
 /* Sends a request of the job's; with `ask` the one that bears its form and credentials. On failure
  * the job is answered and gone. */
 static void
@@ -308,7 +333,7 @@ start_transfer(struct fetch_job *j, const char *url, http_done *done, bool ask)
 	struct http_request q = {.url = url};
 	int e;
 
-	if (accounts_ca(j->fetch->accounts, r->account, &q.ca) < 0) {
+	if (!find_ca(j->fetch, r->account, &q.ca)) {
 		say(j, "the account's ca-file could not be read");
 		fail(j, NULL);
 		return;
@@ -511,35 +536,12 @@ on_request(struct fetch *f, const struct message *m)
 		ask(j);
 }
 
-static void
-on_account(struct fetch *f, const struct message *m, int fd)
-{
-	int r;
-
-	if (fd < 0)
-		return;
-	r = accounts_add(f->accounts, message_str(m, F_ACCOUNT), fd);
-	if (r < 0)
-		log_line(LOG_LEVEL_ERROR, "The account's ca-file could not be read.",
-		    LOG_PAIRS({LOG_ACCOUNT, message_str(m, F_ACCOUNT)}, {LOG_ERROR, strerror(-r)}));
-}
-
 void
 fetch_message(struct fetch *f, const struct message *m, int fd)
 {
 	CLEANUP_CLOSE int taken = fd;
 
 	switch (message_type(m)) {
-	case M_CONF_BEGIN:
-		accounts_begin(f->accounts);
-		break;
-	case M_CONF_ACCOUNT:
-		on_account(f, m, taken);
-		break;
-	case M_CONF_END:
-		accounts_end(f->accounts);
-		discovery_cache_clear(f->cache);
-		break;
 	case M_TOKEN_REQUEST:
 	case M_DISCOVER:
 	case M_USERINFO:
@@ -548,7 +550,8 @@ fetch_message(struct fetch *f, const struct message *m, int fd)
 		on_request(f, m);
 		break;
 	default:
-		break; /* services are none of this role's business */
+		take_configuration(f, m, taken);
+		break;
 	}
 }
 
@@ -562,9 +565,8 @@ fetch_new(struct event_base *base, const struct fetch_ops *ops, void *arg)
 	f->ops = ops;
 	f->arg = arg;
 	f->http = http_new(base, HTTP_ACTIVE_USUAL);
-	f->accounts = accounts_new();
 	f->cache = discovery_cache_new();
-	if (f->http == NULL || f->accounts == NULL || f->cache == NULL) {
+	if (f->http == NULL || f->cache == NULL) {
 		(void)fetch_free(f);
 		errno = ENOMEM;
 		return NULL;
@@ -580,7 +582,8 @@ fetch_free(struct fetch *f)
 	(void)http_free(f->http);
 	while (f->jobs != NULL)
 		job_free(f->jobs);
-	(void)accounts_free(f->accounts);
+	(void)conf_free(f->conf);
+	(void)conf_free(f->coming);
 	(void)discovery_cache_free(f->cache);
 	free(f);
 	return NULL;

@@ -3,8 +3,7 @@
  * post-account.h: what the configuration says of the accounts whose mail goes by an HTTP API, and of
  * the webhooks.
  *
- * A configuration comes as CONF_BEGIN, CONF_ACCOUNT*, CONF_WEBHOOK*, CONF_END and counts, whole,
- * from its end on. An account's object lives as long as the table, since jobs point to it.
+ * A configuration comes as CONF_BEGIN to CONF_END and counts, whole, from its end on. An account's object lives as long as the table, since jobs point to it.
  */
 #ifndef FRANK_BROKER_HTTPS_POST_ACCOUNT_H
 #define FRANK_BROKER_HTTPS_POST_ACCOUNT_H
@@ -12,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "base/secret.h"
+#include "broker/conf/conf.h"
 #include "broker/https/api.h"
 #include "broker/ipc/message.h"
 
@@ -33,32 +33,19 @@ struct post_account {
 	struct post_account *next;
 };
 
-enum { WEBHOOK_HEADERS_MAX = 8 };
-
-struct webhook {
-	struct webhook *next;
-	char *name;
-	struct secret *url, *key;
-	struct secret *headers[WEBHOOK_HEADERS_MAX];
-	size_t header_count;
-	struct buf ca;
-	bool ca_broken, header_broken;
-};
-
 struct post_table;
 
 struct post_table *post_table_new(void);
 /* Takes NULL; returns NULL. */
 struct post_table *post_table_free(struct post_table *t);
 
-/* CONF_BEGIN, CONF_ACCOUNT, CONF_WEBHOOK, CONF_END; others are passed over. `fd` (-1: none) is
- * borrowed. Where memory is out, the configuration is not taken and the present one stays; that is
- * said by -ENOMEM, at the end. */
+/* CONF_BEGIN to CONF_END; others are passed over. `fd` (-1: none) is borrowed. Negative errno where something of the
+ * configuration was lost: the present one stays. */
 int post_table_message(struct post_table *t, const struct message *m, int fd);
 
 /* Borrowed; NULL for an unknown name, and for an account that does not use an API. */
 struct post_account *post_table_find(const struct post_table *t, const char *name);
-const struct webhook *post_table_webhook(const struct post_table *t, const char *name);
+const struct conf_webhook *post_table_webhook(const struct post_table *t, const char *name);
 
 /* The first of the accounts, linked by `next`. */
 struct post_account *post_table_accounts(const struct post_table *t);

@@ -566,7 +566,7 @@ post_message(struct post *p, const struct message *m, int fd)
 		break;
 	default:
 		if (post_table_message(p->table, m, taken) < 0)
-			log_error("The configuration cannot be taken: out of memory.");
+			log_error("A configuration did not arrive whole; the one before stays.");
 		if (message_type(m) == M_CONF_END)
 			after_configuration(p);
 		break;

@@ -108,43 +108,45 @@ sign(const struct secret *key, const struct buf *body, struct buf *out)
 }
 
 static int
-start_request(struct webhook_call *c, const struct webhook *w)
+start_request(struct webhook_call *c, const struct conf_webhook *w)
 {
 	CLEANUP_BUF struct buf signature = BUF_INIT(200);
-	struct http_request q = {.url = (const char *)secret_bytes(w->url),
+	struct http_request q = {.url = (const char *)secret_bytes(w->url.secret),
 	    .upload = &c->upload,
 	    .headers = {"Content-Type: application/json"},
-	    .ca = w->ca.len > 0 ? &w->ca : NULL};
+	    .ca = w->ca_file.text.len > 0 ? &w->ca_file.text : NULL};
 	size_t n = 1;
-	int r = sign(w->key, &c->body, &signature);
+	int r = sign(w->secret.secret, &c->body, &signature);
 
 	if (r < 0)
 		return r;
 	if (signature.len > 0)
 		q.headers[n++] = buf_str(&signature);
-	for (size_t i = 0; i < w->header_count; i++)
-		q.headers[n++] = (const char *)secret_bytes(w->headers[i]);
+	if (w->header.secret != NULL)
+		q.headers[n++] = (const char *)secret_bytes(w->header.secret);
 	return http_start(c->calls->http, &q, on_answer, c);
 }
 
 void
 webhook_start(struct webhook_calls *calls, const struct message *m)
 {
-	const struct webhook *w = post_table_webhook(calls->table, message_str(m, F_NAME));
+	const struct conf_webhook *w = post_table_webhook(calls->table, message_str(m, F_NAME));
 	uint64_t id = message_u64(m, F_ID, 0);
 	const uint8_t *body;
+	const char *fault;
 	struct webhook_call *c;
 	size_t len;
 	int r = -ENOMEM;
 
-	if (calls->closed || w == NULL || w->ca_broken || w->header_broken ||
-	    calls->count >= CALLS_MAX) {
-		answer(calls, id, 0, -1,
-		    calls->closed      ? "Frank is ending"
-		    : w == NULL        ? "no webhook of that name is configured"
-		    : w->ca_broken     ? "the webhook's ca-file could not be read"
-		    : w->header_broken ? "the webhook's header holds more than one line"
-				       : "too many events are on their way");
+	fault = calls->closed                        ? "Frank is ending"
+		: w == NULL || w->url.secret == NULL ? "no webhook of that name is configured"
+		: w->ca_file.unreadable              ? "the webhook's ca-file could not be read"
+		: w->header.secret != NULL && !secret_is_printable(w->header.secret,
+						  true) /* a second line would be another field */
+		    ? "the webhook's header holds more than one line"
+		    : calls->count >= CALLS_MAX ? "too many events are on their way" : NULL;
+	if (fault != NULL) {
+		answer(calls, id, 0, -1, fault);
 		return;
 	}
 	c = calloc(1, sizeof(*c));

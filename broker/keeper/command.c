@@ -33,7 +33,7 @@ struct credential_rows {
 struct command_desk {
 	struct clients *clients;
 	struct command_parts parts;
-	struct token_services services;
+	struct conf *conf; /* whose services give tokens; NULL: none yet */
 	LIST_HEAD(, credential_rows) listings;
 	struct clients_ops ops;
 };
@@ -67,24 +67,26 @@ is_member(const struct caller_peer *who, gid_t gid)
 }
 
 static bool
-service_matches(const struct token_service *s, const struct caller_peer *who)
+service_matches(const struct conf_service *s, const struct caller_peer *who)
 {
 	if (s->any_user)
 		return true;
-	for (size_t i = 0; i < s->user_count; i++)
-		if (s->users[i] == who->uid)
+	for (size_t i = 0; i < s->users.count; i++)
+		if (s->users.items[i] == who->uid)
 			return true;
-	for (size_t i = 0; i < s->group_count; i++)
-		if (is_member(who, s->groups[i]))
+	for (size_t i = 0; i < s->groups.count; i++)
+		if (is_member(who, s->groups.items[i]))
 			return true;
 	return false;
 }
 
+/* Does the service give tokens of the account to callers that are known by uid? One with a socket of its own knows them by that socket
+ * alone. */
 static bool
-service_names_account(const struct token_service *s, const char *account)
+service_gives(const struct conf_service *s, const char *account)
 {
-	for (size_t i = 0; i < s->account_count; i++)
-		if (strcmp(s->accounts[i], account) == 0)
+	for (size_t i = 0; s->token && !s->socket && i < s->accounts.count; i++)
+		if (strcmp(s->accounts.items[i], account) == 0)
 			return true;
 	return false;
 }
@@ -93,10 +95,10 @@ service_names_account(const struct token_service *s, const char *account)
 static const char *
 service_for(const struct command_desk *cmd, const struct client *c, const char *account)
 {
-	for (size_t i = 0; i < cmd->services.count; i++) {
-		const struct token_service *s = &cmd->services.items[i];
+	for (size_t i = 0; cmd->conf != NULL && i < cmd->conf->service_count; i++) {
+		const struct conf_service *s = &cmd->conf->services[i];
 
-		if (service_matches(s, client_peer(c)) && service_names_account(s, account))
+		if (service_matches(s, client_peer(c)) && service_gives(s, account))
 			return s->name;
 	}
 	return NULL;
@@ -328,10 +330,10 @@ put_token_services(const struct command_desk *cmd, const struct account *a, stru
 	CLEANUP_BUF struct buf names = BUF_INIT(4096);
 	bool any_user = false;
 
-	for (size_t i = 0; i < cmd->services.count; i++) {
-		const struct token_service *s = &cmd->services.items[i];
+	for (size_t i = 0; cmd->conf != NULL && i < cmd->conf->service_count; i++) {
+		const struct conf_service *s = &cmd->conf->services[i];
 
-		if (!service_names_account(s, a->conf->name))
+		if (!service_gives(s, a->conf->name))
 			continue;
 		(void)buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", s->name);
 		any_user = any_user || s->any_user;
@@ -380,7 +382,8 @@ make_row(const struct command_desk *cmd, const struct client *c, const struct ac
 		message_put_str(m, F_IDENTITY, a->record.tokens.identity);
 	message_put_str(m, F_REDIRECT_HOST, a->conf->redirect_host);
 	message_put_str(m, F_REDIRECT_PATH, a->conf->redirect_path);
-	message_put_str(m, F_REDIRECT_SCHEME, a->conf->redirect_scheme);
+	message_put_str(
+	    m, F_REDIRECT_SCHEME, conf_word(CONF_TYPE_redirect_scheme, a->conf->redirect_scheme));
 	if (a->conf->redirect_port != 0)
 		message_put_u64(m, F_REDIRECT_PORT, a->conf->redirect_port);
 	account_view_clear(&v);
@@ -566,11 +569,10 @@ commands_clients(struct command_desk *cmd)
 }
 
 void
-commands_set_services(struct command_desk *cmd, struct token_services *services)
+commands_set_services(struct command_desk *cmd, struct conf *c)
 {
-	configuration_clear_services(&cmd->services);
-	cmd->services = *services;
-	*services = (struct token_services){0};
+	(void)conf_free(cmd->conf);
+	cmd->conf = c;
 }
 
 struct command_desk *
@@ -593,7 +595,7 @@ commands_free(struct command_desk *cmd)
 	if (cmd == NULL)
 		return NULL;
 	(void)clients_free(cmd->clients);
-	configuration_clear_services(&cmd->services);
+	(void)conf_free(cmd->conf);
 	free(cmd);
 	return NULL;
 }

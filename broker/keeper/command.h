@@ -6,7 +6,7 @@
 #ifndef FRANK_BROKER_KEEPER_COMMAND_H
 #define FRANK_BROKER_KEEPER_COMMAND_H
 
-#include "broker/keeper/accounts/configuration.h"
+#include "broker/conf/conf.h"
 #include "broker/keeper/accounts/lease.h"
 #include "broker/keeper/sign-in/revocation.h"
 #include "broker/keeper/clients/client.h"
@@ -31,7 +31,7 @@ struct command_desk *commands_free(struct command_desk *cmd);
 
 /* Whoever is connected. Borrowed. */
 struct clients *commands_clients(struct command_desk *cmd);
-/* The services of a new configuration: taken, and `services` is empty then. */
-void commands_set_services(struct command_desk *cmd, struct token_services *services);
+/* A new configuration, for its services: taken. */
+void commands_set_services(struct command_desk *cmd, struct conf *c);
 
 #endif

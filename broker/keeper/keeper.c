@@ -2,6 +2,7 @@
 /*
  * keeper.c: see keeper.h. The life of the role, its parts, and which message goes to which part.
  */
+#include "broker/conf/wire.h"
 #include "broker/keeper/keeper.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ struct keeper {
 	struct revocations *revocations;
 	struct token_keys *keys;
 	struct command_desk *commands;
-	struct configuration incoming;
+	struct conf *coming;      /* see wire_collect */
 	struct event *stop_timer; /* NULL: the role is not ending */
 };
 
@@ -76,7 +77,6 @@ keeper_new(const struct file_ops *files)
 	if (k == NULL)
 		return NULL;
 	k->files = files;
-	configuration_clear(&k->incoming);
 	k->vault = vault_new(files->random, files->arg);
 	return k->vault == NULL ? keeper_free(k) : k;
 }
@@ -98,7 +98,7 @@ keeper_free(struct keeper *k)
 	k->fetch = fetch_requests_free(k->fetch);
 	if (k->stop_timer != NULL)
 		event_free(k->stop_timer);
-	configuration_clear(&k->incoming);
+	(void)conf_free(k->coming);
 	k->vault = vault_free(k->vault);
 	free(k);
 	errno = error;
@@ -226,21 +226,55 @@ probe(struct keeper *k, const struct message *m)
 	report_account(&k->reports, a);
 }
 
+/* The accounts of a configuration, as the keeper has them; it holds none then. NULL: no memory. */
+static struct account_conf **
+take_accounts(struct keeper *k, struct conf *c, size_t *ret_count)
+{
+	struct account_conf **all = calloc(c->account_count + 1, sizeof(*all));
+	size_t n = 0;
+
+	while (all != NULL && n < c->account_count &&
+	       (all[n] = account_conf_new(k->vault, &c->accounts[n])) != NULL)
+		n++;
+	if (all != NULL && n == c->account_count) {
+		*ret_count = n;
+		c->account_count = 0;
+		return all;
+	}
+	while (n-- > 0)
+		(void)account_conf_free(all[n]);
+	free(all);
+	return NULL;
+}
+
 static void
 take_configuration(struct keeper *k, const struct message *m)
 {
-	struct configuration *c = &k->incoming;
+	int r = wire_collect(&k->coming, ROLE_KEEPER, m, -1);
+	struct conf *c = r == 1 ? TAKE_PTR(k->coming) : NULL;
+	struct account_conf **accounts = NULL;
+	size_t count = 0;
 
-	if (!configuration_take(c, k->vault, m))
+	if (r == 0)
 		return;
-	keys_configure(k->keys, c->key_from, c->key);
-	commands_set_services(k->commands, &c->services);
-	if (accounts_configure(k->accounts, c->accounts, c->account_count) < 0)
+	if (c != NULL)
+		accounts = take_accounts(k, c, &count);
+	if (accounts == NULL) {
+		log_error("A configuration did not arrive whole; the one before stays.");
+		(void)conf_free(c);
+		return;
+	}
+	keys_configure(k->keys,
+	    keyslot_kind_by_name(c->master_key_from == NULL ? "key-file" : c->master_key_from),
+	    c->master_key.secret);
+	c->master_key.secret = secret_free(c->master_key.secret);
+	if (accounts_configure(k->accounts, accounts, count) < 0)
 		log_error(
 		    "Memory ran out while a configuration was taken; the accounts before stay.");
-	c->account_count = 0;
-	clients_set_admin_group(commands_clients(k->commands), c->admin_gid);
-	configuration_clear(c);
+	free(accounts);
+	clients_set_admin_group(
+	    commands_clients(k->commands), c->has_admin_gid ? c->admin_gid : CALLER_NO_GROUP);
+	commands_set_services(k->commands, c);
 	report_all(&k->reports);
 }
 

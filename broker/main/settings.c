@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "broker/conf/reference.h"
-#include "broker/main/hand.h"
+#include "broker/conf/wire.h"
 #include "broker/main/permissions.h"
 
 struct held_file {
@@ -421,6 +421,41 @@ look_into_certificates(const struct settings *s, struct buf *report)
 	}
 }
 
+/* Does every block fit into a message? */
+static int
+check_packets(const struct conf *c, struct buf *report)
+{
+	int status = 0;
+
+	for (enum conf_block b = CONF_BLOCK_ACCOUNT; b <= CONF_BLOCK_WEBHOOK; b++)
+		for (size_t i = 0; i < conf_block_count(c, b); i++) {
+			const void *of = conf_block_at(c, b, i);
+			const struct conf_place *place = of; /* the first member */
+			const char *name =
+			    *(char *const *)(const void *)((const char *)of +
+							   conf_blocks[b].keys[0].offset);
+			int r = 0;
+
+			for (enum role_id role = ROLE_QUEUE; role < ROLE_CLIENT && r == 0; role++) {
+				CLEANUP_MESSAGE struct message *m = wire_role_has(role, b)
+									? wire_message(b, of, role)
+									: message_new(M_CONF_END);
+
+				r = message_error(m);
+			}
+			if (r == -EMSGSIZE)
+				(void)buf_printf(report,
+				    "%s:%u: error: %s \"%s\" is too large; its lists together may "
+				    "have about 60 "
+				    "KB\n",
+				    place->file, place->line, conf_blocks[b].name, name);
+			if (r == -ENOMEM)
+				return r;
+			status = r < 0 ? -EINVAL : status;
+		}
+	return status;
+}
+
 int
 settings_complete(struct settings *s, struct commands *c, struct buf *report)
 {
@@ -431,7 +466,7 @@ settings_complete(struct settings *s, struct commands *c, struct buf *report)
 		aliases = load_note_lapse(s->conf, "aliases",
 		    "the aliases file cannot be read, and no alias is in force");
 	look_into_certificates(s, report);
-	packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : hand_check(s, report);
+	packets = r == -ENOMEM || files == -ENOMEM ? -ENOMEM : check_packets(s->conf, report);
 	permissions = permissions_check(s->conf, report);
 	return r < 0         ? r
 	       : files < 0   ? files

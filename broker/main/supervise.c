@@ -27,8 +27,8 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "broker/main/conf-push.h"
 #include "broker/main/entrances.h"
-#include "broker/main/hand.h"
 #include "broker/main/notify.h"
 #include "broker/main/teller.h"
 
@@ -59,7 +59,7 @@ struct child {
 	bool ready, wanted, has_diag;
 	bool asked;     /* for a sign of life that has not come yet */
 	unsigned ticks; /* without it, or before it was ready */
-	struct hand hand;
+	struct conf_push push;
 	int waiting_peers[ROLE_COUNT]; /* ends of channels that go out after the configuration; -1:
 					  none */
 	struct event *kill_timer, *start_timer;
@@ -240,9 +240,9 @@ give_entrances(struct child *c, bool all)
 
 /* Goes on with the configuration; peers and new entrances follow when it is out. */
 static void
-hand_on(struct child *c)
+send_conf(struct child *c)
 {
-	int r = c->channel == NULL ? 0 : hand_run(&c->hand, c->role, c->channel);
+	int r = c->channel == NULL ? 0 : conf_push_run(&c->push, c->role, c->channel);
 
 	if (r == -EAGAIN)
 		return;
@@ -261,7 +261,7 @@ hand_on(struct child *c)
 static void
 give_peer(struct child *c, enum role_id peer, int fd)
 {
-	if (c->hand.phase == HAND_DONE) {
+	if (c->push.phase == CONF_PUSH_DONE) {
 		tell_peer(c, peer, fd);
 		return;
 	}
@@ -417,7 +417,7 @@ answer_aliases(struct child *c, uint64_t id)
 	int fd, r = s->def.aliases(s->def.arg, &report);
 
 	if (r == 0) {
-		r = hand_aliases(s->settings, &m, &fd);
+		r = conf_push_aliases(s->settings, &m, &fd);
 		if (r == 0)
 			tell(c, m, fd);
 		else
@@ -492,7 +492,7 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		break;
 	case M_KEY_QUERY:
 		tell(c,
-		    hand_key_answer(c->supervisor->settings, message_u64(m, F_ID, 0),
+		    conf_push_key_answer(c->supervisor->settings, message_u64(m, F_ID, 0),
 			message_str(m, F_ACCOUNT)),
 		    -1);
 		break;
@@ -522,7 +522,7 @@ on_closed(void *arg, struct channel *channel)
 static void
 on_writable(void *arg, struct channel *channel)
 {
-	hand_on(arg);
+	send_conf(arg);
 }
 
 static const struct channel_ops child_ops = {
@@ -602,8 +602,8 @@ introduce(struct child *c)
 	m = message_new(M_HELLO);
 	message_put_bytes(m, F_TABLE, message_table_hash, MESSAGE_TABLE_HASH);
 	tell(c, m, -1);
-	hand_start(&c->hand, c->supervisor->settings);
-	hand_on(c);
+	conf_push_start(&c->push, c->supervisor->settings);
+	send_conf(c);
 }
 
 static void
@@ -912,8 +912,8 @@ supervisor_reconfigure(struct supervisor *s, const struct settings *settings)
 		struct child *c = &s->children[all_roles[i]];
 
 		if (c->pid > 0) {
-			hand_start(&c->hand, settings);
-			hand_on(c);
+			conf_push_start(&c->push, settings);
+			send_conf(c);
 		}
 	}
 }

@@ -73,7 +73,11 @@ take_settings(struct queue *q)
 	struct settings *old = q->settings;
 	bool first = old == NULL;
 
-	settings_complete(q->coming);
+	if (settings_complete(q->coming) < 0) {
+		log_error("Memory ran out while a configuration was taken; the one before stays.");
+		q->coming = settings_free(q->coming);
+		return;
+	}
 	q->settings = q->coming;
 	q->coming = NULL;
 	if (first && recover_spool(q, q->settings) < 0) {
@@ -171,10 +175,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	switch (message_type(m)) {
 	case M_CONF_ALIASES:
 	case M_CONF_BEGIN:
-	case M_CONF_ACCOUNT:
-	case M_CONF_SERVICE:
-	case M_CONF_LISTENER:
-	case M_CONF_NOTIFY:
+	case M_CONF_BLOCK:
 	case M_CONF_END:
 		collect_settings(q, m, fd);
 		break;

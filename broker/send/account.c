@@ -6,18 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/ipc/file.h"
-
-enum { PEM_MAX = 4 * 1024 * 1024, SESSIONS_USUAL = 4, SESSIONS_MOST = 64 };
+enum { SESSIONS_USUAL = 4, SESSIONS_MOST = 64 };
 
 struct set {
 	struct account **items;
-	size_t count, room;
+	size_t count;
 };
 
 struct account_table {
-	struct set now, next;
-	int error; /* of the table being collected */
+	struct set now;
 };
 
 struct account *
@@ -71,7 +68,6 @@ account_table_free(struct account_table *t)
 {
 	if (t != NULL) {
 		set_clear(&t->now);
-		set_clear(&t->next);
 		free(t);
 	}
 	return NULL;
@@ -89,17 +85,16 @@ account_tls_by_name(const char *name)
 
 /* A token goes by the mechanisms for tokens alone, a password by those for passwords alone. */
 static void
-take_mechanisms(struct account *a, const struct message *m)
+set_mechanisms(struct account *a, const struct conf_account *conf)
 {
-	const char *grant = message_str(m, F_GRANT), *name;
-	unsigned fit = SASL_TOKEN_MECHANISMS, listed = 0, n = 0;
-	size_t at = 0;
+	unsigned fit =
+	    conf->grant == GRANT_PASSWORD ? SASL_PASSWORD_MECHANISMS : SASL_TOKEN_MECHANISMS;
+	unsigned listed = 0, n = 0;
 
-	if (strcmp(grant, "none") == 0)
+	if (conf->grant == GRANT_NONE)
 		return;
-	if (strcmp(grant, "password") == 0)
-		fit = SASL_PASSWORD_MECHANISMS;
-	while (message_next_str(m, F_MECHANISM, &at, &name)) {
+	for (size_t i = 0; i < conf->mechanisms.count; i++) {
+		const char *name = conf->mechanisms.items[i];
 		enum sasl_mechanism mechanism = sasl_mechanism_by_name(name, strlen(name));
 
 		listed |= mechanism;
@@ -111,47 +106,58 @@ take_mechanisms(struct account *a, const struct message *m)
 	a->mechanisms = (listed & fit) != 0 ? listed & fit : fit;
 }
 
-/* False: no memory. */
-static bool
-take_tls(struct account *a, const struct message *m)
+/* What the account's files hold moves into its rules. */
+static void
+set_rules(struct account *a, struct conf_account *conf)
 {
-	const char *tls = message_str(m, F_TLS), *name = message_str(m, F_TLS_NAME), *pin;
-	size_t at = 0;
+	const struct {
+		struct conf_file *from;
+		struct buf *to;
+		const char *broken;
+	} files[] = {
+	    {&conf->ca_file, &a->rules.ca, "The account's ca-file cannot be read."},
+	    {&conf->tls_certificate, &a->rules.certificate,
+		"The account's tls-certificate cannot be read."},
+	    {&conf->tls_key, &a->rules.key, "The account's tls-key cannot be read."},
+	};
 
-	a->tls = account_tls_by_name(tls);
-	a->srv = message_u64(m, F_BY_SRV, 0) != 0;
-	a->tls_either = a->srv && tls != NULL && strcmp(tls, "either") == 0;
-	a->tls_name = name == NULL ? NULL : strdup(name);
-	while (message_next_str(m, F_TLS_PIN, &at, &pin))
-		if (!tls_rules_pin(&a->rules, pin))
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		*files[i].to = files[i].from->text;
+		files[i].from->text = (struct buf){0};
+		if (files[i].from->unreadable)
+			a->broken = files[i].broken;
+	}
+	for (size_t i = 0; i < conf->tls_pins.count; i++)
+		if (!tls_rules_pin(&a->rules, conf->tls_pins.items[i]))
 			a->broken = "The account's tls-pin is none.";
-	return name == NULL || a->tls_name != NULL;
 }
 
 static struct account *
-account_new(const struct message *m)
+account_new(struct conf_account *conf)
 {
 	struct account *a = calloc(1, sizeof(*a));
-	const char *host = message_str(m, F_HOST);
-	uint64_t sessions = message_u64(m, F_SESSIONS, 0);
 
 	if (a == NULL)
 		return NULL;
 	a->refs = 1;
-	a->rules.ca = (struct buf)BUF_INIT(PEM_MAX);
-	a->rules.certificate = (struct buf)BUF_INIT_WIPE(PEM_MAX); /* the key may stand in it */
-	a->rules.key = (struct buf)BUF_INIT_WIPE(PEM_MAX);
-	a->name = strdup(message_str(m, F_ACCOUNT));
-	a->host = strdup(host == NULL ? "" : host);
-	if (a->name == NULL || a->host == NULL || !take_tls(a, m))
+	a->name = strdup(conf->name);
+	a->host = strdup(conf->host == NULL ? "" : conf->host);
+	a->tls_name = TAKE_PTR(conf->tls_name);
+	if (a->name == NULL || a->host == NULL)
 		return account_unref(a);
-	a->port = (unsigned)message_u64(m, F_PORT, 0);
-	a->secret_without_tls = message_u64(m, F_SECRET_WITHOUT_TLS, 0) != 0;
-	a->sessions = sessions == 0              ? SESSIONS_USUAL
-		      : sessions > SESSIONS_MOST ? SESSIONS_MOST
-						 : (unsigned)sessions;
-	a->min_valid = (unsigned)message_u64(m, F_MIN_VALID, 0);
-	take_mechanisms(a, m);
+	a->port = conf->port;
+	a->srv = conf->srv;
+	a->tls = conf->tls == CONF_TLS_IMPLICIT ? SMTP_TLS_IMPLICIT
+		 : conf->tls == CONF_TLS_NONE   ? SMTP_TLS_NONE
+						: SMTP_TLS_STARTTLS;
+	a->tls_either = a->srv && conf->tls == CONF_TLS_EITHER;
+	a->secret_without_tls = conf->allow_plaintext_secret;
+	a->sessions = conf->sessions == 0              ? SESSIONS_USUAL
+		      : conf->sessions > SESSIONS_MOST ? SESSIONS_MOST
+						       : conf->sessions;
+	a->min_valid = conf->min_valid;
+	set_rules(a, conf);
+	set_mechanisms(a, conf);
 	return a;
 }
 
@@ -166,52 +172,6 @@ account_same(const struct account *a, const struct account *b)
 	       strcmp(a->tls_name == NULL ? "" : a->tls_name,
 		   b->tls_name == NULL ? "" : b->tls_name) == 0 &&
 	       (a->broken == NULL) == (b->broken == NULL) && tls_rules_same(&a->rules, &b->rules);
-}
-
-void
-account_table_begin(struct account_table *t)
-{
-	set_clear(&t->next);
-	t->error = 0;
-}
-
-int
-account_table_add(struct account_table *t, const struct message *m, int fd)
-{
-	struct account *a;
-
-	if (t->next.count == t->next.room) {
-		size_t room = t->next.room == 0 ? 16 : 2 * t->next.room;
-		struct account **items =
-		    reallocarray(t->next.items, room, sizeof(struct account *));
-
-		if (items == NULL)
-			return t->error = -ENOMEM;
-		t->next.items = items;
-		t->next.room = room;
-	}
-	a = account_new(m);
-	if (a == NULL)
-		return t->error = -ENOMEM;
-	if (fd >= 0 && file_read_whole(fd, &a->rules.ca) < 0)
-		a->broken = "The account's ca-file cannot be read.";
-	t->next.items[t->next.count++] = a;
-	return 0;
-}
-
-int
-account_table_add_file(struct account_table *t, const struct message *m, int fd)
-{
-	struct account *a = t->next.count == 0 ? NULL : t->next.items[t->next.count - 1];
-	bool key = strcmp(message_str(m, F_NAME), "key") == 0;
-
-	/* It follows its account. */
-	if (a == NULL || strcmp(a->name, message_str(m, F_ACCOUNT)) != 0)
-		return 0;
-	if (file_read_whole(fd, key ? &a->rules.key : &a->rules.certificate) < 0)
-		a->broken = key ? "The account's tls-key cannot be read."
-				: "The account's tls-certificate cannot be read.";
-	return 0;
 }
 
 static int
@@ -255,20 +215,34 @@ keep_if_same(struct account **slot, struct account *old)
 	return true;
 }
 
-void
-account_table_end(struct account_table *t,
+static int
+make_set(struct set *s, struct conf *c)
+{
+	s->items = calloc(c->account_count + 1, sizeof(struct account *));
+	if (s->items == NULL)
+		return -ENOMEM;
+	for (; s->count < c->account_count; s->count++) {
+		s->items[s->count] = account_new(&c->accounts[s->count]);
+		if (s->items[s->count] == NULL)
+			return -ENOMEM;
+	}
+	if (s->count > 0)
+		qsort(s->items, s->count, sizeof(struct account *), by_name);
+	return 0;
+}
+
+int
+account_table_take(struct account_table *t, struct conf *c,
     void (*retired)(void *arg, struct account *old, struct account *now), void *arg)
 {
-	struct set old = t->now;
+	struct set old = t->now, next = {0};
+	int r = make_set(&next, c);
 
-	if (t->error < 0) {
-		set_clear(&t->next);
-		return;
+	if (r < 0) {
+		set_clear(&next);
+		return r;
 	}
-	if (t->next.count > 0)
-		qsort(t->next.items, t->next.count, sizeof(struct account *), by_name);
-	t->now = t->next;
-	t->next = (struct set){0};
+	t->now = next;
 	for (size_t i = 0; i < old.count; i++) {
 		struct account **slot = find(&t->now, old.items[i]->name);
 
@@ -278,4 +252,5 @@ account_table_end(struct account_table *t,
 		retired(arg, old.items[i], slot == NULL ? NULL : *slot);
 	}
 	set_clear(&old);
+	return 0;
 }

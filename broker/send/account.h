@@ -2,7 +2,7 @@
 /*
  * account.h: what the configuration says of an account, as far as sending goes.
  *
- * A table is collected from CONF_BEGIN to CONF_END and taken whole. An account whose settings are
+ * A table is taken whole. An account whose settings are
  * the same as before is the same object, so that its sessions live on over a reload; one that
  * changed is a new object, and whoever holds the old one keeps it until its work is done.
  */
@@ -10,6 +10,7 @@
 #define FRANK_BROKER_SEND_ACCOUNT_H
 
 #include "base/smtp/client.h"
+#include "broker/conf/conf.h"
 #include "broker/ipc/message.h"
 #include "broker/send/tls.h"
 
@@ -44,14 +45,9 @@ struct account_table;
 struct account_table *account_table_new(void);
 struct account_table *account_table_free(struct account_table *t);
 
-/* CONF_BEGIN, CONF_ACCOUNT, CONF_ACCOUNT_FILE, CONF_END. `fd` (-1: none) is borrowed. -ENOMEM: the configuration
- * cannot be taken; the present one stays. */
-void account_table_begin(struct account_table *t);
-int account_table_add(struct account_table *t, const struct message *m, int fd);
-int account_table_add_file(struct account_table *t, const struct message *m, int fd);
-/* `retired` is called for each account that is no longer as it was, with what took its place or
- * NULL; before that, the account is still alive. */
-void account_table_end(struct account_table *t,
+/* A new configuration; what its files hold moves out of it. `retired` is called for each account that is no longer as it was, with
+ * what took its place or NULL; the account is still alive then. 0; -ENOMEM: the present one stays. */
+int account_table_take(struct account_table *t, struct conf *c,
     void (*retired)(void *arg, struct account *old, struct account *now), void *arg);
 
 /* Made when first needed, and the account's. NULL with a sentence in `why`. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "broker/conf/wire.h"
 #include "broker/ipc/reply.h"
 #include "broker/send/check/check.h"
 #include "broker/send/finder.h"
@@ -21,7 +22,7 @@ struct send {
 	struct finder *finder; /* under way, or NULL */
 	struct pool_list pools;
 	struct check_list checks;
-	char *next_hostname;    /* of the configuration that is coming */
+	struct conf *coming;    /* see wire_collect */
 	struct event *deadline; /* of the shutdown */
 };
 
@@ -54,7 +55,7 @@ send_free(struct send *s)
 	(void)resolver_free(s->env.resolver);
 	(void)account_table_free(s->accounts);
 	free(s->env.hostname);
-	free(s->next_hostname);
+	(void)conf_free(s->coming);
 	free(s);
 	return NULL;
 }
@@ -125,22 +126,21 @@ on_retired(void *arg, struct account *old, struct account *now)
 }
 
 static void
-begin_configuration(struct send *s, const struct message *m)
+take_configuration(struct send *s, const struct message *m, int fd)
 {
-	const char *hostname = message_str(m, F_HOSTNAME);
+	int r = wire_collect(&s->coming, ROLE_SEND, m, fd);
 
-	free(s->next_hostname);
-	s->next_hostname = hostname == NULL ? NULL : strdup(hostname);
-	account_table_begin(s->accounts);
-}
-
-static void
-end_configuration(struct send *s)
-{
-	free(s->env.hostname);
-	s->env.hostname = s->next_hostname;
-	s->next_hostname = NULL;
-	account_table_end(s->accounts, on_retired, s);
+	if (r == 1)
+		r = account_table_take(s->accounts, s->coming, on_retired, s);
+	else if (r == 0)
+		return;
+	if (r < 0) {
+		log_error("A configuration did not arrive whole; the one before stays.");
+	} else {
+		free(s->env.hostname);
+		s->env.hostname = TAKE_PTR(s->coming->hostname);
+	}
+	s->coming = conf_free(s->coming);
 }
 
 /* ---- jobs ---- */
@@ -243,19 +243,6 @@ send_message(struct send *s, const struct message *m, int fd)
 	CLEANUP_CLOSE int taken = fd;
 
 	switch (message_type(m)) {
-	case M_CONF_BEGIN:
-		begin_configuration(s, m);
-		break;
-	case M_CONF_ACCOUNT:
-		if (account_table_add(s->accounts, m, taken) < 0)
-			log_error("The configuration cannot be taken: out of memory.");
-		break;
-	case M_CONF_ACCOUNT_FILE:
-		(void)account_table_add_file(s->accounts, m, taken);
-		break;
-	case M_CONF_END:
-		end_configuration(s);
-		break;
 	case M_JOB:
 		take_job(s, m, taken);
 		break;
@@ -273,6 +260,7 @@ send_message(struct send *s, const struct message *m, int fd)
 		look_up(s, m);
 		break;
 	default:
+		take_configuration(s, m, taken);
 		break;
 	}
 }

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "base/log.h"
+#include "broker/conf/wire.h"
 #include "broker/tls/certificate.h"
 #include "broker/tls/relay.h"
 
@@ -37,7 +38,8 @@ struct terminator {
 	struct event_base *base;
 	const struct terminator_ops *ops;
 	void *arg;
-	struct listener_list listeners, coming;
+	struct listener_list listeners;
+	struct conf *coming; /* see wire_collect */
 	LIST_HEAD(, tls_client) clients;
 	size_t count;
 };
@@ -69,10 +71,9 @@ find(const struct listener_list *list, const char *name)
 }
 
 static void
-make_context(struct terminator *t, struct tls_listener *l, const struct message *m)
+make_context(struct terminator *t, struct tls_listener *l, const struct conf_listener *conf)
 {
-	CLEANUP_SECRET struct secret *chain = message_secret(m, F_CERTIFICATE);
-	CLEANUP_SECRET struct secret *key = message_secret(m, F_PRIVATE_KEY);
+	const struct secret *chain = conf->certificate.secret, *key = conf->key.secret;
 	const struct tls_listener *before = find(&t->listeners, l->name);
 	char day[16];
 
@@ -94,22 +95,40 @@ make_context(struct terminator *t, struct tls_listener *l, const struct message 
 }
 
 static void
-add_listener(struct terminator *t, const struct message *m)
+add_listener(struct terminator *t, const struct conf_listener *conf, struct listener_list *list)
 {
 	struct tls_listener *l;
 
-	if (!message_has(m, F_CERTIFICATE))
+	if (conf->certificate.secret == NULL)
 		return;
 	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return;
-	l->name = strdup(message_str(m, F_LISTENER));
+	l->name = strdup(conf->name);
 	if (l->name == NULL) {
 		free(l);
 		return;
 	}
-	make_context(t, l, m);
-	STAILQ_INSERT_TAIL(&t->coming, l, link);
+	make_context(t, l, conf);
+	STAILQ_INSERT_TAIL(list, l, link);
+}
+
+static void
+take_configuration(struct terminator *t, const struct message *m)
+{
+	int r = wire_collect(&t->coming, ROLE_TLS, m, -1);
+	struct listener_list list = STAILQ_HEAD_INITIALIZER(list);
+
+	if (r < 0)
+		log_error("A configuration did not arrive whole; the one before stays.");
+	if (r != 1)
+		return;
+	for (size_t i = 0; i < t->coming->listener_count; i++)
+		add_listener(t, &t->coming->listeners[i], &list);
+	listeners_free(&t->listeners);
+	STAILQ_CONCAT(&t->listeners, &list);
+	t->coming = conf_free(t->coming);
+	terminator_report(t);
 }
 
 void
@@ -208,21 +227,11 @@ void
 terminator_message(struct terminator *t, const struct message *m, int fd)
 {
 	switch (message_type(m)) {
-	case M_CONF_BEGIN:
-		listeners_free(&t->coming);
-		break;
-	case M_CONF_LISTENER:
-		add_listener(t, m);
-		break;
-	case M_CONF_END:
-		listeners_free(&t->listeners);
-		STAILQ_CONCAT(&t->listeners, &t->coming);
-		terminator_report(t);
-		break;
 	case M_TLS_BEGIN:
 		begin(t, m, fd);
 		return;
 	default:
+		take_configuration(t, m);
 		break;
 	}
 	if (fd >= 0)
@@ -238,7 +247,6 @@ terminator_new(struct event_base *base, const struct terminator_ops *ops, void *
 		return NULL;
 	*t = (struct terminator){.base = base, .ops = ops, .arg = arg};
 	STAILQ_INIT(&t->listeners);
-	STAILQ_INIT(&t->coming);
 	return t;
 }
 
@@ -250,7 +258,7 @@ terminator_free(struct terminator *t)
 	while (!LIST_EMPTY(&t->clients))
 		client_free(LIST_FIRST(&t->clients));
 	listeners_free(&t->listeners);
-	listeners_free(&t->coming);
+	(void)conf_free(t->coming);
 	free(t);
 	return NULL;
 }

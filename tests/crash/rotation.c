@@ -141,14 +141,14 @@ ops_of(struct keeper_of_one *k)
 static struct account_conf *
 conf_new(struct vault *v)
 {
-	CLEANUP_MESSAGE struct message *m = message_new(M_CONF_ACCOUNT);
+	struct conf_account a = {.name = strdup("billing"),
+	    .grant = GRANT_AUTHORIZATION_CODE,
+	    .mailbox = strdup("billing@example.com"),
+	    .client_id = strdup("client"),
+	    .token_endpoint = strdup("https://as.example/token"),
+	    .verify_identity = true};
 
-	message_put_str(m, F_ACCOUNT, "billing");
-	message_put_str(m, F_GRANT, "authorization-code");
-	message_put_str(m, F_MAILBOX, "billing@example.com");
-	message_put_str(m, F_CLIENT_ID, "client");
-	message_put_str(m, F_TOKEN_ENDPOINT, "https://as.example/token");
-	return account_conf_new(v, m);
+	return account_conf_new(v, &a);
 }
 
 static struct account *

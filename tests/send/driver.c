@@ -40,6 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker/conf/wire.h"
 #include "broker/ipc/reply.h"
 
 enum { OUTCOMES_MAX = 64, RCPTS_MAX = 100 };
@@ -138,51 +139,55 @@ make_peer(struct driver *d, enum role_id role)
 	return pair[0];
 }
 
-static void
-configure_file(struct driver *d, const char *name, const char *path)
+static enum grant
+grant_of(const char *word)
 {
-	struct message *m;
-	int fd;
+	return strcmp(word, "password") == 0 ? GRANT_PASSWORD
+	       : strcmp(word, "none") == 0   ? GRANT_NONE
+					     : GRANT_AUTHORIZATION_CODE;
+}
 
-	if (path == NULL)
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		die(path);
-	m = message_new(M_CONF_ACCOUNT_FILE);
-	message_put_str(m, F_ACCOUNT, "trial");
-	message_put_str(m, F_NAME, name);
-	put(d->main_sock, m, fd);
-	(void)close(fd);
+static enum conf_tls
+tls_of(const char *word)
+{
+	return strcmp(word, "implicit") == 0 ? CONF_TLS_IMPLICIT
+	       : strcmp(word, "none") == 0   ? CONF_TLS_NONE
+	       : strcmp(word, "either") == 0 ? CONF_TLS_EITHER
+					     : CONF_TLS_STARTTLS;
 }
 
 static void
 configure_account(struct driver *d, bool changed)
 {
 	const struct options *o = &d->o;
-	struct message *m = message_new(M_CONF_ACCOUNT);
-	int ca = -1;
+	char *pin = (char *)o->pin;
+	const struct conf_account a = {.name = (char *)"trial",
+	    .grant = grant_of(o->grant),
+	    .host = (char *)o->host,
+	    .port = o->port,
+	    .tls = tls_of(o->tls),
+	    .sessions = o->sessions,
+	    .allow_plaintext_secret = !changed,
+	    .srv = o->srv,
+	    .tls_name = (char *)o->tls_name,
+	    .tls_pins = {&pin, pin != NULL},
+	    .mechanisms = {(char **)o->mechanisms, o->mechanism_count},
+	    .ca_file.path = (char *)o->ca,
+	    .tls_certificate.path = (char *)o->certificate,
+	    .tls_key.path = (char *)o->key};
+	struct message *m;
+	const char *path;
+	size_t at = 0;
 
-	message_put_str(m, F_ACCOUNT, "trial");
-	message_put_str(m, F_GRANT, o->grant);
-	message_put_str(m, F_HOST, o->host);
-	message_put_u64(m, F_PORT, o->port);
-	message_put_str(m, F_TLS, o->tls);
-	message_put_u64(m, F_SESSIONS, o->sessions);
-	message_put_u64(m, F_SECRET_WITHOUT_TLS, !changed);
-	message_put_u64(m, F_BY_SRV, o->srv);
-	message_put_str(m, F_TLS_NAME, o->tls_name);
-	if (o->pin != NULL)
-		message_put_str(m, F_TLS_PIN, o->pin);
-	for (unsigned i = 0; i < o->mechanism_count; i++)
-		message_put_str(m, F_MECHANISM, o->mechanisms[i]);
-	if (o->ca != NULL && (ca = open(o->ca, O_RDONLY | O_CLOEXEC)) < 0)
-		die(o->ca);
-	put(d->main_sock, m, ca);
-	if (ca >= 0)
-		(void)close(ca);
-	configure_file(d, "certificate", o->certificate);
-	configure_file(d, "key", o->key);
+	put(d->main_sock, wire_message(CONF_BLOCK_ACCOUNT, &a, ROLE_SEND), -1);
+	while ((path = wire_next_file(CONF_BLOCK_ACCOUNT, &a, ROLE_SEND, &at, &m)) != NULL) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			die(path);
+		put(d->main_sock, m, fd);
+		(void)close(fd);
+	}
 }
 
 /* `how`: same, changed, gone. */
@@ -190,10 +195,11 @@ static void
 configure(struct driver *d, const char *how)
 {
 	struct message *m = message_new(M_CONF_BEGIN);
+	const struct conf c = {.hostname = (char *)d->o.hostname};
 
 	message_put_u64(m, F_GENERATION, ++d->generation);
-	message_put_str(m, F_HOSTNAME, d->o.hostname);
 	put(d->main_sock, m, -1);
+	put(d->main_sock, wire_message(CONF_BLOCK_TOP, &c, ROLE_SEND), -1);
 	if (strcmp(how, "gone") != 0)
 		configure_account(d, strcmp(how, "changed") == 0);
 	m = message_new(M_CONF_END);

@@ -10,39 +10,22 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "base/grant.h"
-#include "broker/ipc/message.h"
+#include "broker/conf/conf.h"
 #include "broker/keeper/accounts/vault.h"
 #include "diagnosis/diagnosis.h"
 
-/* Strings are owned; NULL where the configuration says nothing. */
+/* What keys.def says of an account; its secrets are sealed. */
 struct account_conf {
-	char *name;
-	enum grant grant;
-	char *provider, *mailbox, *auth_user;
-	char *client_id, *client_auth;
-	char *issuer, *authorization_endpoint, *token_endpoint, *userinfo_endpoint,
-	    *device_endpoint, *revocation_endpoint;
-	char *scopes;
-	char *
-	    *audience; /* what an access token that can be read may be meant for; none: anything */
-	size_t audience_count;
-	char *host;        /* of the submission server */
+	union {
+		struct conf_account sent;
+		struct {
+			CONF_ACCOUNT_MEMBERS
+		};
+	};
 	char *server_host; /* of the authorization server; NULL where none is named */
-	char *secret_from; /* as the configuration refers to it; NULL: the token store */
-	char *redirect_scheme, *redirect_host, *redirect_path;
-	uint64_t redirect_port; /* 0: any */
-	char *password_derivation, *region;
-	char *key_id, *key_algorithm; /* of assertions */
-	char **extra;                 /* "key=value" of the authorization request */
-	size_t extra_count;
-	bool verify_identity;
-	uint64_t min_valid;
-	uint64_t consent_lifetime; /* seconds from a sign-in until another is wanted; 0: for good */
 	/* Given by reference: they count before whatever is in the store. */
-	struct sealed *client_secret, *password, *client_key;
-	struct buf certificate; /* PEM, public */
-	bool reread;            /* main is asked for what stands in files before each use */
+	struct sealed *sealed_secret, *sealed_password, *sealed_key;
+	struct buf certificate; /* client_certificate: PEM, public */
 };
 
 /* Does the client prove who it is with a key, instead of a secret? */
@@ -50,9 +33,8 @@ bool account_conf_signs(const struct account_conf *c);
 /* The server at which the client is registered: its token endpoint, else its issuer. */
 const char *account_conf_server(const struct account_conf *c);
 
-/* Reads CONF_ACCOUNT. NULL when memory is out, or (-ENOTSUP in errno) for a grant that is not
- * known. */
-struct account_conf *account_conf_new(struct vault *v, const struct message *m);
+/* Takes what `sent` holds, which is zero afterwards. NULL: no memory. */
+struct account_conf *account_conf_new(struct vault *v, struct conf_account *sent);
 /* Takes NULL; returns NULL. */
 struct account_conf *account_conf_free(struct account_conf *c);
 

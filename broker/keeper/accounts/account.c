@@ -278,10 +278,10 @@ has_client(const struct account *a)
 	bool configured, stored;
 
 	if (account_conf_signs(a->conf)) {
-		configured = a->conf->client_key != NULL;
+		configured = a->conf->sealed_key != NULL;
 		stored = a->record.client.key != NULL;
 	} else {
-		configured = a->conf->client_secret != NULL;
+		configured = a->conf->sealed_secret != NULL;
 		stored = a->record.client.secret != NULL;
 	}
 	return configured || (stored && client_mismatch(a, &was, &is) == NULL);
@@ -489,15 +489,15 @@ account_configure(struct account *a, struct account_conf *conf)
 struct secret *
 account_password(const struct account *a)
 {
-	const char *was, *is, *how = a->conf->password_derivation;
+	const char *was, *is;
 	CLEANUP_SECRET struct secret *key = NULL;
 	struct secret *s = NULL;
 
-	if (a->conf->password != NULL)
-		s = vault_open(a->vault, a->conf->password);
+	if (a->conf->sealed_password != NULL)
+		s = vault_open(a->vault, a->conf->sealed_password);
 	else if (a->record.password.secret != NULL && password_mismatch(a, &was, &is) == NULL)
 		s = vault_open(a->vault, a->record.password.secret);
-	if (s == NULL || how == NULL || strcmp(how, "aws-ses") != 0)
+	if (s == NULL || a->conf->password_derivation != CONF_PASSWORD_DERIVATION_AWS_SES)
 		return s;
 	key = s;
 	return derive_ses_password(key, a->conf->region == NULL ? "" : a->conf->region);
@@ -519,13 +519,13 @@ open_client(const struct account *a, const struct sealed *configured, const stru
 struct secret *
 account_client_secret(const struct account *a)
 {
-	return open_client(a, a->conf->client_secret, a->record.client.secret);
+	return open_client(a, a->conf->sealed_secret, a->record.client.secret);
 }
 
 struct secret *
 account_signing_key(const struct account *a)
 {
-	return open_client(a, a->conf->client_key, a->record.client.key);
+	return open_client(a, a->conf->sealed_key, a->record.client.key);
 }
 
 const char *
@@ -591,7 +591,7 @@ view_password(const struct account *a, struct account_view *v)
 {
 	const char *was, *is, *what;
 
-	if (a->conf->password != NULL || view_store(a, v))
+	if (a->conf->sealed_password != NULL || view_store(a, v))
 		return;
 	if (a->record.password.secret == NULL) {
 		view_set(v, "needs-authorization", "No password is stored for this account.", "");
@@ -787,7 +787,7 @@ account_set_secret(struct account *a, const struct secret *s, const char *key_id
 {
 	enum account_secret kind = account_secret_kind(a);
 	const struct sealed *const configured[] = {
-	    a->conf->password, a->conf->client_secret, a->conf->client_key};
+	    a->conf->sealed_password, a->conf->sealed_secret, a->conf->sealed_key};
 	struct account_record before = a->record;
 	struct sealed *sealed;
 	int e;

@@ -209,7 +209,7 @@ is_same_client(const struct account *a, const struct account *b)
 	       text_same(a->conf->client_id, b->conf->client_id) &&
 	       text_same(a->conf->token_endpoint, b->conf->token_endpoint) &&
 	       text_same(a->conf->issuer, b->conf->issuer) &&
-	       text_same(a->conf->client_auth, b->conf->client_auth) && same_proof(a, b);
+	       a->conf->client_auth == b->conf->client_auth && same_proof(a, b);
 }
 
 /* Lets the other accounts of the client know: `refused` is the server's answer, NULL where it takes

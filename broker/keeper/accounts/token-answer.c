@@ -31,11 +31,11 @@ find_misdirection(const struct message *m, const struct account_conf *c, struct 
 	while (message_next_str(m, F_TOKEN_AUDIENCE, &at, &audience)) {
 		if (first == NULL)
 			first = audience;
-		for (size_t i = 0; i < c->audience_count; i++)
-			if (audience_fits(c->audience[i], audience))
+		for (size_t i = 0; i < c->audience.count; i++)
+			if (audience_fits(c->audience.items[i], audience))
 				return;
 	}
-	if (first != NULL && c->audience_count > 0)
+	if (first != NULL && c->audience.count > 0)
 		(void)text_plain(ret, first, strlen(first), AUDIENCE_SHOWN);
 }
 

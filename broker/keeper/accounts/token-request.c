@@ -71,10 +71,11 @@ sign(struct token_requests *t, const struct account *a, const char **ret_why)
 	    .subject = service ? account_conf_login(c) : c->client_id,
 	    .audience = account_token_endpoint(a),
 	    .scope = service ? c->scopes : NULL,
-	    .key_id = c->key_id != NULL ? c->key_id : a->record.client.key_id,
-	    .algorithm = c->key_algorithm != NULL ? c->key_algorithm
-			 : service                ? "RS256"
-						  : NULL,
+	    .key_id = c->client_key_id != NULL ? c->client_key_id : a->record.client.key_id,
+	    .algorithm = c->client_key_algorithm != CONF_KEY_ALGORITHM_UNSET
+			     ? conf_word(CONF_TYPE_key_algorithm, c->client_key_algorithm)
+			 : service ? "RS256"
+				   : NULL,
 	    .jti = service ? NULL : jti,
 	    .now = clock_now().wall,
 	    .leeway = ASSERTION_LEEWAY,
@@ -128,10 +129,11 @@ make(const struct preparation *p, const char **ret_why)
 	message_put_str(m, F_CLIENT_ID,
 	    c->client_id == NULL || grant_rows[c->grant].by == GRANT_BY_KEY ? "" : c->client_id);
 	message_put_str(m, F_CLIENT_AUTH,
-	    secret == NULL           ? "none"
-	    : c->client_auth != NULL ? c->client_auth
-				     : "post");
-	if (secret != NULL && (c->client_auth == NULL || strcmp(c->client_auth, "none") != 0))
+	    conf_word(CONF_TYPE_client_auth, secret == NULL ? CONF_CLIENT_AUTH_NONE
+					     : c->client_auth != CONF_CLIENT_AUTH_UNSET
+						 ? c->client_auth
+						 : CONF_CLIENT_AUTH_POST));
+	if (secret != NULL && c->client_auth != CONF_CLIENT_AUTH_NONE)
 		message_put_secret(m, F_CLIENT_SECRET, secret);
 	if (p->type == M_TOKEN_REQUEST)
 		message_put_str(m, F_ISSUER, c->issuer);
@@ -254,7 +256,7 @@ token_request_start(struct token_requests *t, struct account *a, enum message_ty
 	    .arg = arg,
 	    .tag = tag};
 	LIST_INSERT_HEAD(&t->preparations, p, entry);
-	if (!a->conf->reread) {
+	if (!a->conf->rereads) {
 		find_endpoint(p);
 		return;
 	}
@@ -295,9 +297,9 @@ take_files(struct vault *v, struct account_conf *c, const struct message *m)
 		if (buf_append(&c->certificate, pem, len) < 0)
 			return -ENOMEM;
 	}
-	if (take_secret(v, m, F_CLIENT_KEY, &c->client_key) < 0)
+	if (take_secret(v, m, F_CLIENT_KEY, &c->sealed_key) < 0)
 		return -ENOMEM;
-	return take_secret(v, m, F_CLIENT_SECRET, &c->client_secret);
+	return take_secret(v, m, F_CLIENT_SECRET, &c->sealed_secret);
 }
 
 void

@@ -96,8 +96,8 @@ put_extra(struct buf *url, const struct account_conf *c)
 {
 	bool hint = false;
 
-	for (size_t i = 0; i < c->extra_count; i++) {
-		const char *pair = c->extra[i], *equals = strchr(pair, '=');
+	for (size_t i = 0; i < c->extra_parameters.count; i++) {
+		const char *pair = c->extra_parameters.items[i], *equals = strchr(pair, '=');
 
 		hint |= strncmp(pair, "login_hint=", strlen("login_hint=")) == 0;
 		if (equals == NULL || equals[1] == '\0' || is_ours(pair))

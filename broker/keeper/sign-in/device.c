@@ -152,9 +152,10 @@ put_scope(void *arg, uint64_t tag, struct message *m)
 	const struct account_conf *c = t->account->conf;
 
 	token_request_put_text(m, "scope", c->scopes);
-	for (size_t i = 0; i < c->extra_count; i++)
-		if (strncmp(c->extra[i], prompt, strlen(prompt)) == 0)
-			token_request_put_text(m, "prompt", c->extra[i] + strlen(prompt));
+	for (size_t i = 0; i < c->extra_parameters.count; i++)
+		if (strncmp(c->extra_parameters.items[i], prompt, strlen(prompt)) == 0)
+			token_request_put_text(
+			    m, "prompt", c->extra_parameters.items[i] + strlen(prompt));
 	return NULL;
 }
 

@@ -99,7 +99,7 @@ is_literal(const char *pattern)
 }
 
 bool
-policy_pattern_match(const struct policy_strings *patterns, const char *address)
+policy_pattern_match(const struct conf_strings *patterns, const char *address)
 {
 	const char *domain = address_domain(address);
 

@@ -16,10 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct policy_strings {
-	char **items;
-	size_t count;
-};
+#include "broker/conf/conf.h"
 
 enum policy_from {
 	POLICY_REWRITE, /* another From is replaced by one that is allowed */
@@ -35,7 +32,7 @@ struct policy_service {
 	size_t user_count;
 	uint32_t *groups;
 	size_t group_count;
-	struct policy_strings accounts, senders, recipients;
+	struct conf_strings accounts, senders, recipients;
 	enum policy_from from;
 	bool password;           /* a caller of a listener may name it with its password */
 	bool capture;            /* stored, never sent */
@@ -79,7 +76,7 @@ size_t policy_match(
     const struct policy_service *const *services, size_t count, const struct policy_caller *caller);
 
 /* Does one of the patterns match? Never for an empty list. */
-bool policy_pattern_match(const struct policy_strings *patterns, const char *address);
+bool policy_pattern_match(const struct conf_strings *patterns, const char *address);
 
 /* An empty list of `recipients` allows all. */
 bool policy_recipient_allowed(const struct policy_service *s, const char *address);

@@ -30,7 +30,7 @@ void settings_server(const struct settings_account *a, struct buf *out);
 struct settings_notify {
 	int64_t after, repeat; /* seconds */
 	bool has_command;
-	struct policy_strings mail_to, mail_accounts, events, webhooks;
+	struct conf_strings mail_to, mail_accounts, events, webhooks;
 };
 
 enum settings_tls { SETTINGS_TLS_NONE, SETTINGS_TLS_STARTTLS, SETTINGS_TLS_IMPLICIT };
@@ -43,16 +43,17 @@ struct settings_listener {
 	bool remote;        /* also for callers of other machines */
 	bool bare_line_ends_local,
 	    bare_line_ends_remote; /* are taken from callers on loopback, and others */
-	struct policy_strings addresses;
+	struct conf_strings addresses;
 };
 
 struct settings {
 	uint64_t generation;
+	struct conf *conf; /* as it arrives; NULL once it is complete */
 	char *hostname, *mail_name;
 	char *postmaster; /* "": nobody */
-	struct policy_strings local_domains;
-	struct policy_strings lapses; /* what of the configuration is out of force */
-	struct aliases *aliases;      /* NULL: none */
+	struct conf_strings local_domains;
+	struct conf_strings lapses; /* what of the configuration is out of force */
+	struct aliases *aliases;    /* NULL: none */
 	/* limits of one user */
 	unsigned user_connections, user_rate; /* at once; messages a minute */
 	uint64_t user_in_flight;              /* octets of messages being handed in */
@@ -74,12 +75,12 @@ struct settings {
 
 /* From CONF_BEGIN. NULL: no memory. */
 struct settings *settings_new(const struct message *begin);
-/* CONF_ACCOUNT, CONF_SERVICE, CONF_LISTENER, CONF_NOTIFY: 0, -ENOMEM, -EPROTO. */
+/* CONF_BLOCK: 0, -ENOMEM, -EPROTO. */
 int settings_add(struct settings *s, const struct message *m);
 /* CONF_ALIASES, alone or within a configuration; the descriptor, or -1, stays the caller's. 0 or negative errno. */
 int settings_take_aliases(struct settings *s, const struct message *m, int fd);
-/* CONF_END: sorts. */
-void settings_complete(struct settings *s);
+/* CONF_END. 0 or -ENOMEM. */
+int settings_complete(struct settings *s);
 struct settings *settings_free(struct settings *s);
 
 /* The group of administrators, or CALLER_NO_GROUP. */

@@ -35,7 +35,7 @@ put_numbers(struct message *m, enum field f, const uint32_t *list, size_t count,
 }
 
 static void
-put_strings(struct message *m, enum field f, const struct policy_strings *list, size_t *room)
+put_strings(struct message *m, enum field f, const struct conf_strings *list, size_t *room)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		size_t cost = strlen(list->items[i]) + STRING_COST;

@@ -61,7 +61,7 @@ row_of_drop(struct queue *q)
 static struct message *
 row_of_lapse(const struct queue *q, size_t i)
 {
-	const struct policy_strings *l = &q->settings->lapses;
+	const struct conf_strings *l = &q->settings->lapses;
 
 	return i < l->count ? make_row("out-of-force", l->items[i],
 				  "Mend what is named there, then: frank reload")

@@ -70,7 +70,7 @@ can_report(const struct queue_account *a)
 static struct queue_account *
 any_account(struct inbound *in)
 {
-	const struct policy_strings *names = &in->settings->notify.mail_accounts;
+	const struct conf_strings *names = &in->settings->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
 		struct queue_account *a = accounts_find(in->accounts, names->items[i]);

@@ -238,7 +238,7 @@ outbox_post_peer(struct outbox *o, bool up)
 static bool
 is_wanted(const struct outbox *o, const char *kind)
 {
-	const struct policy_strings *kinds = &o->settings->notify.events;
+	const struct conf_strings *kinds = &o->settings->notify.events;
 
 	for (size_t i = 0; i < kinds->count; i++)
 		if (strcmp(kinds->items[i], kind) == 0)
@@ -439,7 +439,7 @@ start_webhook(struct outbox *o, const struct spool_outbox *what)
 static struct queue_account *
 mail_account(const struct outbox *o, const char *about)
 {
-	const struct policy_strings *names = &o->settings->notify.mail_accounts;
+	const struct conf_strings *names = &o->settings->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
 		struct queue_account *a = accounts_find(o->deps.accounts, names->items[i]);
@@ -457,7 +457,7 @@ static struct spool_message *
 make_mail(struct outbox *o, const struct queue_account *a, const struct spool_event *e)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(SPOOL_INLINE_MAX), id = BUF_INIT(512);
-	const struct policy_strings *to = &o->settings->notify.mail_to;
+	const struct conf_strings *to = &o->settings->notify.mail_to;
 	struct spool_message *m = calloc(1, sizeof(*m));
 	struct own_message own = {.account = a->name,
 	    .service = event_service,

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/smtp/server.h"
+#include "broker/conf/wire.h"
 #include "broker/queue/inbound/connection.h"
 #include "broker/queue/inbound/submission.h"
 #include "broker/queue/inbound/usage.h"
@@ -127,35 +128,45 @@ configure(void)
 	static const char aliases[] =
 	    "root: a@b.c, c\nc: d@e.f, root\nx: y, z@b.c\ny: |/bin/y\nl: k\nk: l\n";
 	struct buf report = BUF_INIT(4096);
+	char *local = (char *)"localhost", *acct = (char *)"acct",
+	     *senders[] = {(char *)"*@example.com", (char *)"box@example.com"};
+	const struct conf c = {.hostname = (char *)"host.example",
+	    .mail_name = (char *)"host.example",
+	    .size_max = 1000000,
+	    .local_domains = {&local, 1},
+	    .user_connections = 128,
+	    .user_rate = 6000,
+	    .user_in_flight = 512 * 1024 * 1024,
+	    .lifetime = 5 * 24 * 3600,
+	    .warn_after = 4 * 3600,
+	    .keep_transcripts = 14 * 24 * 3600,
+	    .transcripts_size = UINT64_MAX};
+	const struct conf_account a = {
+	    .name = acct, .provider = (char *)"generic", .mailbox = (char *)"box@example.com"};
+	const struct conf_service v = {.name = (char *)"svc",
+	    .any_user = true,
+	    .accounts = {&acct, 1},
+	    .senders = {senders, 2}};
+	const struct {
+		enum conf_block block;
+		const void *of;
+	} blocks[] = {{CONF_BLOCK_TOP, &c}, {CONF_BLOCK_LIMITS, &c}, {CONF_BLOCK_SPOOL, &c},
+	    {CONF_BLOCK_ACCOUNT, &a}, {CONF_BLOCK_SERVICE, &v}};
 	struct message *m = message_new(M_CONF_BEGIN);
 
 	message_put_u64(m, F_GENERATION, 1);
-	message_put_str(m, F_HOSTNAME, "host.example");
-	message_put_u64(m, F_SIZE_LIMIT, 1000000);
-	message_put_str(m, F_LOCAL_DOMAIN, "localhost");
 	settings = settings_new(m);
+	(void)message_free(m);
 	if (aliases_parse(aliases, sizeof(aliases) - 1, "aliases", &settings->aliases, &report) < 0)
 		abort();
-	(void)message_free(m);
-	m = message_new(M_CONF_ACCOUNT);
-	message_put_str(m, F_ACCOUNT, "acct");
-	message_put_str(m, F_GRANT, "none");
-	message_put_str(m, F_MAILBOX, "box@example.com");
-	if (settings_add(settings, m) < 0)
+	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
+		m = wire_message(blocks[i].block, blocks[i].of, ROLE_QUEUE);
+		if (settings_add(settings, m) < 0)
+			abort();
+		(void)message_free(m);
+	}
+	if (settings_complete(settings) < 0)
 		abort();
-	(void)message_free(m);
-	m = message_new(M_CONF_SERVICE);
-	message_put_str(m, F_SERVICE, "svc");
-	message_put_str(m, F_FROM_POLICY, "rewrite");
-	message_put_str(m, F_MODE, "deliver");
-	message_put_u64(m, F_ANY_USER, 1);
-	message_put_str(m, F_ACCOUNT, "acct");
-	message_put_str(m, F_SENDERS, "*@example.com");
-	message_put_str(m, F_SENDERS, "box@example.com");
-	if (settings_add(settings, m) < 0)
-		abort();
-	(void)message_free(m);
-	settings_complete(settings);
 	if (accounts_take(&accounts, inbound.spool, clock_now(&the_clock), settings) < 0 ||
 	    services_take(&services, &accounts, inbound.spool, &the_clock, settings) < 0)
 		abort();

@@ -20,6 +20,7 @@
 #include <event2/listener.h>
 
 #include "base/log.h"
+#include "broker/conf/wire.h"
 #include "broker/https/document.h"
 #include "broker/https/fetch.h"
 #include "broker/https/http.h"
@@ -399,10 +400,11 @@ test_discovery(void **state)
 	(void)run(w, discover(w, "/oidc")); /* kept */
 	assert_int_equal(w->requests, 2);
 	{
-		struct message *end = message_new(M_CONF_END);
+		struct message *begin = message_new(M_CONF_BEGIN), *end = message_new(M_CONF_END);
 
-		message_put_u64(end, F_GENERATION, 2);
+		fetch_message(w->fetch, begin, -1);
 		fetch_message(w->fetch, end, -1);
+		(void)message_free(begin);
 		(void)message_free(end);
 	}
 	(void)run(w, discover(w, "/oidc")); /* a new configuration starts afresh */
@@ -494,15 +496,19 @@ static void
 test_broken_ca(void **state)
 {
 	struct world *w = *state;
-	struct message *m = message_new(M_CONF_ACCOUNT), *end = message_new(M_CONF_END);
+	struct conf_account billing = {
+	    .name = (char *)"billing", .ca_file.path = (char *)"/ca.pem"};
+	struct message *m[] = {message_new(M_CONF_BEGIN),
+	    wire_message(CONF_BLOCK_ACCOUNT, &billing, ROLE_FETCH), NULL, message_new(M_CONF_END)};
 	const struct message *a;
+	size_t at = 0;
 
-	message_put_str(m, F_ACCOUNT, "billing");
-	message_put_str(m, F_GRANT, "none");
-	fetch_message(w->fetch, m, open("/dev/null", O_RDONLY | O_CLOEXEC));
-	fetch_message(w->fetch, end, -1);
-	(void)message_free(m);
-	(void)message_free(end);
+	assert_non_null(wire_next_file(CONF_BLOCK_ACCOUNT, &billing, ROLE_FETCH, &at, &m[2]));
+	for (size_t i = 0; i < ARRAY_SIZE(m); i++) {
+		fetch_message(
+		    w->fetch, m[i], i == 2 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1);
+		(void)message_free(m[i]);
+	}
 	a = run(w, token_request(w, "/token", NULL));
 	assert_string_equal(message_str(a, F_FAULT), "the account's ca-file could not be read");
 	assert_int_equal(w->requests, 0);

@@ -19,6 +19,7 @@
 #include <event2/listener.h>
 
 #include "base/log.h"
+#include "broker/conf/wire.h"
 #include "broker/https/document.h"
 #include "broker/https/http.h"
 #include "broker/https/post.h"
@@ -162,37 +163,44 @@ static const struct transport_ops ops = {
 /* ---- the world ---- */
 
 static void
-put_account(struct world *w, const char *name, const char *transport, const char *grant)
+put_block(struct world *w, enum conf_block block, const void *of)
 {
-	CLEANUP_MESSAGE struct message *m = message_new(M_CONF_ACCOUNT);
-	char endpoint[100];
+	CLEANUP_MESSAGE struct message *m = wire_message(block, of, ROLE_POST);
 	const char *why;
 
-	(void)snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u/v1.0", w->port);
-	message_put_str(m, F_ACCOUNT, name);
-	message_put_str(m, F_GRANT, grant);
-	message_put_str(m, F_TRANSPORT, transport);
-	message_put_str(m, F_API_ENDPOINT, endpoint);
-	message_put_str(m, F_MAILBOX, "a@example.com");
-	message_put_u64(m, F_SESSIONS, 2);
 	assert_int_equal(message_check(m, ROLE_MAIN, ROLE_POST, false, &why), 0);
 	post_message(w->post, m, -1);
 }
 
 static void
+put_account(struct world *w, const char *name, enum conf_transport transport, enum grant grant)
+{
+	char endpoint[100];
+	const struct conf_account a = {.name = (char *)name,
+	    .grant = grant,
+	    .transport = transport,
+	    .api_endpoint = transport == CONF_TRANSPORT_SMTP ? NULL : endpoint,
+	    .mailbox = (char *)"a@example.com",
+	    .sessions = 2};
+
+	(void)snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u/v1.0", w->port);
+	put_block(w, CONF_BLOCK_ACCOUNT, &a);
+}
+
+static void
 put_webhook(struct world *w, const char *name, const char *header)
 {
-	CLEANUP_MESSAGE struct message *m = message_new(M_CONF_WEBHOOK);
 	char url[100];
-	const char *why;
 	int len = snprintf(url, sizeof(url), "http://127.0.0.1:%u/hook/path-secret", w->port);
+	struct conf_webhook h = {.name = (char *)name,
+	    .url.secret = secret_new(url, (size_t)len),
+	    .secret.secret = secret_new("key-secret", 10),
+	    .header.secret = secret_new(header, strlen(header))};
 
-	message_put_str(m, F_NAME, name);
-	message_put_bytes(m, F_URL, url, (size_t)len);
-	message_put_bytes(m, F_SIGNING_KEY, "key-secret", 10);
-	message_put_bytes(m, F_HEADER_LINE, header, strlen(header));
-	assert_int_equal(message_check(m, ROLE_MAIN, ROLE_POST, false, &why), 0);
-	post_message(w->post, m, -1);
+	put_block(w, CONF_BLOCK_WEBHOOK, &h);
+	(void)secret_free(h.url.secret);
+	(void)secret_free(h.secret.secret);
+	(void)secret_free(h.header.secret);
 }
 
 static void
@@ -224,10 +232,10 @@ set_up(void **state)
 	w->post = post_new(w->base, &ops, w);
 	assert_non_null(w->post);
 	put_mark(w, M_CONF_BEGIN);
-	put_account(w, "a", "graph", "authorization-code");
-	put_account(w, "app", "graph", "client-credentials");
-	put_account(w, "g", "gmail", "authorization-code");
-	put_account(w, "s", "smtp", "password");
+	put_account(w, "a", CONF_TRANSPORT_GRAPH, GRANT_AUTHORIZATION_CODE);
+	put_account(w, "app", CONF_TRANSPORT_GRAPH, GRANT_CLIENT_CREDENTIALS);
+	put_account(w, "g", CONF_TRANSPORT_GMAIL, GRANT_AUTHORIZATION_CODE);
+	put_account(w, "s", CONF_TRANSPORT_SMTP, GRANT_PASSWORD);
 	put_webhook(w, "ops", "Authorization: Bearer header-secret");
 	put_webhook(w, "broken", "X-One: 1\r\nX-Two: 2");
 	put_mark(w, M_CONF_END);
@@ -644,7 +652,7 @@ test_transport_changes(void **state)
 	submit(w, 1, "a", message_text);
 	question = w->question;
 	put_mark(w, M_CONF_BEGIN);
-	put_account(w, "a", "gmail", "authorization-code");
+	put_account(w, "a", CONF_TRANSPORT_GMAIL, GRANT_AUTHORIZATION_CODE);
 	put_mark(w, M_CONF_END);
 	give_token(w, question, 1);
 	run_to(w, 1);

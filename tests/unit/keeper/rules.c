@@ -59,8 +59,7 @@ test_url(void **state)
 	struct account_conf c = {.client_id = (char *)"id&1",
 	    .mailbox = (char *)"a+b@example.com",
 	    .scopes = (char *)"https://mail.google.com/ x",
-	    .extra = extra,
-	    .extra_count = ARRAY_SIZE(extra)};
+	    .extra_parameters = {extra, ARRAY_SIZE(extra)}};
 	struct buf url CLEANUP_BUF = BUF_INIT_WIPE(4096);
 
 	url_of(&c, "https://as.example/auth#fragment", &url);
@@ -74,14 +73,14 @@ test_url(void **state)
 	buf_clear(&url);
 	c.auth_user = (char *)"delegate@example.com";
 	c.scopes = (char *)"email openid";
-	c.extra_count = 0;
+	c.extra_parameters.count = 0;
 	url_of(&c, "https://as.example/auth?p=1", &url);
 	assert_non_null(strstr(buf_str(&url), "auth?p=1&response_type=code&"));
 	assert_non_null(strstr(buf_str(&url), "&nonce=AAAA"));
 	assert_non_null(strstr(buf_str(&url), "&login_hint=delegate%40example.com"));
 	buf_clear(&url);
 	extra[0] = (char *)"login_hint=";
-	c.extra_count = 1;
+	c.extra_parameters.count = 1;
 	url_of(&c, "https://as.example/auth", &url);
 	assert_null(strstr(buf_str(&url), "login_hint"));
 }

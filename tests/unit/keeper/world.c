@@ -1,5 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /* world.c: see world.h. */
+#include "broker/conf/wire.h"
 #include "tests/unit/keeper/world.h"
 
 #include <dirent.h>
@@ -33,76 +34,78 @@ open_role(struct world *w)
 }
 
 static void
+send_block(struct world *w, enum conf_block block, const void *of)
+{
+	fake_role_say(&w->role, ROLE_MAIN, wire_message(block, of, ROLE_KEEPER));
+}
+
+static void
 conf_begin(struct world *w)
 {
 	struct message *m = message_new(M_CONF_BEGIN);
+	struct conf c = {.master_key.secret = w->key, .master_key_from = (char *)"key-file"};
 
 	message_put_u64(m, F_GENERATION, ++w->generation);
-	message_put_str(m, F_MASTER_KEY_FROM, "key-file");
-	message_put_secret(m, F_KEY, w->key);
 	fake_role_say(&w->role, ROLE_MAIN, m);
+	send_block(w, CONF_BLOCK_TOKENS, &c);
+}
+
+/* NULL for NULL; freed by the caller. */
+static struct secret *
+secret_of(const char *text)
+{
+	return text == NULL ? NULL : secret_new(text, strlen(text));
 }
 
 static void
 conf_billing(struct world *w)
 {
-	struct message *m = message_new(M_CONF_ACCOUNT);
+	char *extra[] = {(char *)"prompt=select account", (char *)"state=forged"};
+	CLEANUP_SECRET struct secret *secret = secret_of(w->client_secret);
+	const struct conf_account a = {.name = (char *)"billing",
+	    .grant = GRANT_AUTHORIZATION_CODE,
+	    .mailbox = (char *)w->mailbox,
+	    .client_id = (char *)w->client_id,
+	    .client_secret.secret = secret,
+	    .client_auth = CONF_CLIENT_AUTH_POST,
+	    .issuer = (char *)w->issuer,
+	    .token_endpoint = (char *)w->token_endpoint,
+	    .authorization_endpoint =
+		w->token_endpoint == NULL ? NULL : (char *)"https://as.example/authorize?tenant=1",
+	    .userinfo_endpoint = (char *)w->userinfo,
+	    .scopes = (char *)w->scopes,
+	    .host = (char *)"smtp.example",
+	    .extra_parameters = {extra, ARRAY_SIZE(extra)},
+	    .verify_identity = !w->unverified};
 
-	message_put_str(m, F_ACCOUNT, "billing");
-	message_put_str(m, F_GRANT, "authorization-code");
-	message_put_str(m, F_MAILBOX, w->mailbox);
-	message_put_str(m, F_CLIENT_ID, w->client_id);
-	if (w->client_secret != NULL)
-		message_put_bytes(m, F_CLIENT_SECRET, w->client_secret, strlen(w->client_secret));
-	message_put_str(m, F_CLIENT_AUTH, "post");
-	message_put_str(m, F_ISSUER, w->issuer);
-	message_put_str(m, F_TOKEN_ENDPOINT, w->token_endpoint);
-	if (w->token_endpoint != NULL)
-		message_put_str(
-		    m, F_AUTHORIZATION_ENDPOINT, "https://as.example/authorize?tenant=1");
-	message_put_str(m, F_USERINFO_ENDPOINT, w->userinfo);
-	message_put_str(m, F_SCOPES, w->scopes);
-	message_put_str(m, F_HOST, "smtp.example");
-	message_put_str(m, F_EXTRA_PARAMETERS, "prompt=select account");
-	message_put_str(m, F_EXTRA_PARAMETERS, "state=forged");
-	if (w->unverified)
-		message_put_u64(m, F_VERIFY_IDENTITY, 0);
-	fake_role_say(&w->role, ROLE_MAIN, m);
+	send_block(w, CONF_BLOCK_ACCOUNT, &a);
 }
 
 static void
 conf_others(struct world *w)
 {
-	struct message *m = message_new(M_CONF_ACCOUNT);
+	CLEANUP_SECRET struct secret *password = secret_of(w->password);
+	const struct conf_account scanner = {.name = (char *)"scanner",
+	    .grant = GRANT_PASSWORD,
+	    .mailbox = (char *)"scanner@example.com",
+	    .host = (char *)w->host,
+	    .password.secret = password,
+	    .verify_identity = true};
+	const struct conf_account relay = {.name = (char *)"relay", .verify_identity = true};
+	char *billing[] = {(char *)"billing"}, *scanners[] = {(char *)"scanner"};
+	uint32_t other = OTHER_UID;
+	const struct conf_service mutt = {
+	    .name = (char *)"mutt", .token = true, .users = {&other, 1}, .accounts = {billing, 1}};
+	/* matches, and gives no tokens */
+	const struct conf_service cron = {
+	    .name = (char *)"cron", .any_user = true, .accounts = {scanners, 1}};
 
-	message_put_str(m, F_ACCOUNT, "scanner");
-	message_put_str(m, F_GRANT, "password");
-	message_put_str(m, F_MAILBOX, "scanner@example.com");
-	message_put_str(m, F_HOST, w->host);
-	if (w->password != NULL)
-		message_put_bytes(m, F_PASSWORD, w->password, strlen(w->password));
-	fake_role_say(&w->role, ROLE_MAIN, m);
-	m = message_new(M_CONF_ACCOUNT);
-	message_put_str(m, F_ACCOUNT, "relay");
-	message_put_str(m, F_GRANT, "none");
-	fake_role_say(&w->role, ROLE_MAIN, m);
+	send_block(w, CONF_BLOCK_ACCOUNT, &scanner);
+	send_block(w, CONF_BLOCK_ACCOUNT, &relay);
 	if (w->no_token_service)
 		return;
-	m = message_new(M_CONF_SERVICE);
-	message_put_str(m, F_SERVICE, "mutt");
-	message_put_str(m, F_FROM_POLICY, "refuse");
-	message_put_str(m, F_MODE, "deliver");
-	message_put_u64(m, F_TOKEN_ALLOWED, 1);
-	message_put_u64(m, F_USER, OTHER_UID);
-	message_put_str(m, F_ACCOUNT, "billing");
-	fake_role_say(&w->role, ROLE_MAIN, m);
-	m = message_new(M_CONF_SERVICE); /* matches, and gives no tokens */
-	message_put_str(m, F_SERVICE, "cron");
-	message_put_str(m, F_FROM_POLICY, "refuse");
-	message_put_str(m, F_MODE, "deliver");
-	message_put_u64(m, F_ANY_USER, 1);
-	message_put_str(m, F_ACCOUNT, "scanner");
-	fake_role_say(&w->role, ROLE_MAIN, m);
+	send_block(w, CONF_BLOCK_SERVICE, &mutt);
+	send_block(w, CONF_BLOCK_SERVICE, &cron);
 }
 
 void

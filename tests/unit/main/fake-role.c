@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "broker/conf/conf.h"
 #include "broker/role/role.h"
 
 static const struct {
@@ -116,25 +117,34 @@ start(struct role *r)
 	return 0;
 }
 
+/* What of a block is a secret. */
+static void
+count_block(struct fake *f, const struct message *m)
+{
+	enum conf_block block = (enum conf_block)message_u64(m, F_BLOCK, CONF_BLOCK_TOP);
+	const uint8_t *setting;
+	size_t at = 0, len;
+
+	f->accounts += block == CONF_BLOCK_ACCOUNT;
+	f->services += block == CONF_BLOCK_SERVICE;
+	f->listeners += block == CONF_BLOCK_LISTENER;
+	while (message_next(m, F_SETTING, &at, &setting, &len))
+		f->secrets += conf_types[conf_blocks[block].keys[setting[0]].type].kind ==
+			      CONF_KIND_REFERENCE;
+}
+
 static void
 count(struct fake *f, const struct message *m, int fd)
 {
 	switch (message_type(m)) {
 	case M_CONF_BEGIN:
-		f->accounts = f->services = f->listeners = f->files = 0;
-		f->secrets = message_has(m, F_KEY);
+		f->accounts = f->services = f->listeners = f->files = f->secrets = 0;
 		break;
-	case M_CONF_ACCOUNT:
-		f->accounts++;
-		f->secrets += message_has(m, F_PASSWORD) + message_has(m, F_CLIENT_SECRET);
-		f->files += fd >= 0;
+	case M_CONF_BLOCK:
+		count_block(f, m);
 		break;
-	case M_CONF_SERVICE:
-		f->services++;
-		break;
-	case M_CONF_LISTENER:
-		f->listeners++;
-		f->secrets += message_has(m, F_CERTIFICATE) + message_has(m, F_PRIVATE_KEY);
+	case M_CONF_FILE:
+		f->files++;
 		break;
 	case M_CONF_END:
 		if (f->listeners > 0)

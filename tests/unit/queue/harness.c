@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "broker/conf/wire.h"
 #include "broker/ipc/reply.h"
 #include "broker/queue/role.h"
 #include "tests/unit/identity.h"
@@ -205,71 +206,100 @@ hand(struct harness *h, const char *name, int fd)
 }
 
 static void
+send_block(struct harness *h, enum conf_block block, const void *of)
+{
+	say(h->to_main, wire_message(block, of, ROLE_QUEUE), -1);
+}
+
+/* A list of one, or of none; borrowed. */
+static struct conf_strings
+list_of(char **item)
+{
+	return (struct conf_strings){*item == NULL ? NULL : item, *item != NULL};
+}
+
+static enum conf_tls
+tls_of(const char *word)
+{
+	return strcmp(word, "implicit") == 0   ? CONF_TLS_IMPLICIT
+	       : strcmp(word, "starttls") == 0 ? CONF_TLS_STARTTLS
+					       : CONF_TLS_NONE;
+}
+
+static void
 configure_listener(struct harness *h)
 {
-	struct message *m = message_new(M_CONF_LISTENER);
-	char address[32];
+	char address[32], *addresses[] = {address};
+	struct conf_listener n = {
+	    .name = (char *)"door", .tls = tls_of(h->listener_tls), .addresses = {addresses, 1}};
 
 	(void)snprintf(
 	    address, sizeof(address), "127.0.0.1:%u", ntohs(listener_address(h).sin_port));
-	message_put_str(m, F_LISTENER, "door");
-	message_put_str(m, F_TLS, h->listener_tls);
-	message_put_str(m, F_ADDRESS, address);
-	say(h->to_main, m, -1);
+	send_block(h, CONF_BLOCK_LISTENER, &n);
+}
+
+static void
+configure_service(struct harness *h)
+{
+	char *account = (char *)"acct", *senders = (char *)h->senders;
+	uint32_t user = h->only_user;
+	struct conf_service v = {.name = (char *)h->service,
+	    .from = strcmp(h->from_policy, "rewrite") == 0  ? CONF_FROM_REWRITE
+		    : strcmp(h->from_policy, "refuse") == 0 ? CONF_FROM_REFUSE
+							    : CONF_FROM_KEEP,
+	    .mode = strcmp(h->mode, "capture") == 0 ? CONF_MODE_CAPTURE : CONF_MODE_DELIVER,
+	    .any_user = user == 0,
+	    .users = {user == 0 ? NULL : &user, user != 0},
+	    .password = h->listener >= 0,
+	    .rate_minute = h->rate,
+	    .accounts = list_of(&account),
+	    .senders = list_of(&senders)};
+
+	send_block(h, CONF_BLOCK_SERVICE, &v);
 }
 
 void
 harness_configure(struct harness *h)
 {
+	char *local = (char *)h->local_domain;
+	struct conf c = {.hostname = (char *)"host.example",
+	    .mail_name = (char *)"mail.example",
+	    .postmaster = (char *)"postmaster@example.com",
+	    .local_domains = list_of(&local),
+	    .size_max = 10000000,
+	    .user_connections = 128,
+	    .user_rate = h->user_rate > 0 ? h->user_rate : 6000,
+	    .user_in_flight = h->user_in_flight > 0 ? h->user_in_flight : 512 * 1024 * 1024,
+	    .lifetime = (unsigned)h->lifetime,
+	    .warn_after = 4 * 3600,
+	    .keep_transcripts = (unsigned)h->history_days * 24 * 3600,
+	    .transcripts_size = UINT64_MAX,
+	    .in_doubt = strcmp(h->in_doubt, "hold") == 0 ? CONF_IN_DOUBT_HOLD : CONF_IN_DOUBT_RETRY,
+	    .notify = {.after = 60, .repeat = 24 * 3600}};
+	struct conf_account a = {.name = (char *)"acct",
+	    .grant = GRANT_PASSWORD,
+	    .provider = (char *)"generic",
+	    .mailbox = (char *)"box@example.com",
+	    .host = (char *)h->host,
+	    .port = 587,
+	    .tls = CONF_TLS_STARTTLS,
+	    .sessions = 1,
+	    .rate = h->account_rate};
 	struct message *m = message_new(M_CONF_BEGIN);
 
 	message_put_u64(m, F_GENERATION, ++h->generation);
-	message_put_str(m, F_HOSTNAME, "host.example");
-	message_put_str(m, F_MAIL_NAME, "mail.example");
-	message_put_str(m, F_POSTMASTER, "postmaster@example.com");
-	if (h->local_domain != NULL)
-		message_put_str(m, F_LOCAL_DOMAIN, h->local_domain);
-	message_put_u64(m, F_SIZE_LIMIT, 10000000);
-	if (h->user_rate > 0)
-		message_put_u64(m, F_USER_RATE, h->user_rate);
-	if (h->user_in_flight > 0)
-		message_put_u64(m, F_USER_IN_FLIGHT, h->user_in_flight);
-	message_put_u64(m, F_LIFETIME, h->lifetime);
-	message_put_u64(m, F_TRANSCRIPT_DAYS, h->history_days);
-	message_put_str(m, F_IN_DOUBT, h->in_doubt);
 	say(h->to_main, m, -1);
-	m = message_new(M_CONF_ACCOUNT);
-	message_put_str(m, F_ACCOUNT, "acct");
-	message_put_str(m, F_GRANT, "password");
-	message_put_str(m, F_PROVIDER, "generic");
-	message_put_str(m, F_MAILBOX, "box@example.com");
-	message_put_str(m, F_HOST, h->host);
-	message_put_u64(m, F_PORT, 587);
-	message_put_str(m, F_TLS, "starttls");
-	message_put_u64(m, F_SESSIONS, 1);
-	message_put_u64(m, F_RATE, h->account_rate);
-	say(h->to_main, m, -1);
-	m = message_new(M_CONF_SERVICE);
-	message_put_str(m, F_SERVICE, h->service);
-	message_put_str(m, F_FROM_POLICY, h->from_policy);
-	message_put_str(m, F_MODE, h->mode);
-	message_put_u64(m, F_ANY_USER, h->only_user == 0);
-	if (h->only_user != 0)
-		message_put_u64(m, F_USER, h->only_user);
-	message_put_u64(m, F_PASSWORD_ALLOWED, h->listener >= 0);
-	message_put_u64(m, F_RATE, h->rate);
-	message_put_str(m, F_ACCOUNT, "acct");
-	message_put_str(m, F_SENDERS, h->senders);
-	say(h->to_main, m, -1);
+	if (h->notify) {
+		c.notify.after = 0;
+		c.notify.has_command = true;
+	}
+	for (enum conf_block b = CONF_BLOCK_TOP; b <= CONF_BLOCK_NOTIFY; b++)
+		if (wire_role_has(ROLE_QUEUE, b))
+			send_block(h, b, (const char *)&c + conf_blocks[b].items);
+	send_block(h, CONF_BLOCK_ACCOUNT, &a);
+	configure_service(h);
 	if (h->listener >= 0)
 		configure_listener(h);
-	if (h->notify) {
-		m = message_new(M_CONF_NOTIFY);
-		message_put_u64(m, F_AFTER, 0);
-		message_put_u64(m, F_REPEAT, 24 * 3600);
-		message_put_u64(m, F_HAS_COMMAND, 1);
-		say(h->to_main, m, -1);
-	}
 	m = message_new(M_CONF_END);
 	message_put_u64(m, F_GENERATION, h->generation);
 	say(h->to_main, m, -1);

@@ -139,12 +139,12 @@ test_patterns(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char *items[] = {(char *)rows[i].pattern};
-		struct policy_strings one = {items, 1};
+		struct conf_strings one = {items, 1};
 
 		if (policy_pattern_match(&one, rows[i].address) != rows[i].match)
 			fail_msg("%s against %s", rows[i].pattern, rows[i].address);
 	}
-	assert_false(policy_pattern_match(&(struct policy_strings){0}, "a@b"));
+	assert_false(policy_pattern_match(&(struct conf_strings){0}, "a@b"));
 }
 
 static const struct policy_account accounts[] = {
@@ -226,12 +226,12 @@ test_decide(void **state)
 	static char *senders[] = {
 	    (char *)"*@lists.example", (char *)"billing@example.com", (char *)"shop@example.com"};
 	static char *any[] = {(char *)"*"};
-	static const struct policy_strings none = {0}, listed = {senders, 3}, all = {any, 1};
+	static const struct conf_strings none = {0}, listed = {senders, 3}, all = {any, 1};
 	/* what is claimed: envelope, sender, From; then refused?, account, sender, From set,
 	 * return_to */
 	static const struct {
 		enum policy_from from_policy;
-		const struct policy_strings *senders;
+		const struct conf_strings *senders;
 		enum policy_envelope envelope;
 		const char *sender, *from;
 		bool refused;

@@ -167,28 +167,24 @@ test_one_answer_for_all(void **state)
 
 /* ---- accounts ---- */
 
-static struct message *
-account_message(const char *name, const char *grant, const char *host, const char *mechanism)
-{
-	struct message *m = message_new(M_CONF_ACCOUNT);
-
-	message_put_str(m, F_ACCOUNT, name);
-	message_put_str(m, F_GRANT, grant);
-	message_put_str(m, F_HOST, host);
-	message_put_u64(m, F_PORT, 587);
-	message_put_str(m, F_TLS, "starttls");
-	if (mechanism != NULL)
-		message_put_str(m, F_MECHANISM, mechanism);
-	return m;
-}
-
+/* To a configuration on its way; what `ca` (NULL: none) says is the account's ca-file. */
 static void
-add(struct account_table *t, const char *name, const char *grant, const char *host,
-    const char *mechanism, int ca)
+add(struct conf *c, const char *name, enum grant grant, const char *host, const char *mechanism,
+    const char *ca)
 {
-	CLEANUP_MESSAGE struct message *m = account_message(name, grant, host, mechanism);
+	struct conf_account *a = conf_block_add(c, CONF_BLOCK_ACCOUNT);
 
-	assert_int_equal(account_table_add(t, m, ca), 0);
+	assert_non_null(a);
+	a->name = strdup(name);
+	a->grant = grant;
+	a->host = strdup(host);
+	a->port = 587;
+	a->tls = CONF_TLS_STARTTLS;
+	if (mechanism != NULL)
+		assert_int_equal(conf_strings_add(&a->mechanisms, mechanism), 0);
+	a->ca_file.text = (struct buf)BUF_INIT(100);
+	if (ca != NULL)
+		assert_int_equal(buf_append_str(&a->ca_file.text, ca), 0);
 }
 
 struct retirements {
@@ -207,20 +203,30 @@ on_retired(void *arg, struct account *old, struct account *now)
 }
 
 static void
+take(struct account_table *t, struct conf **c, struct retirements *r)
+{
+	assert_int_equal(account_table_take(t, *c, on_retired, r), 0);
+	(void)conf_free(*c);
+	*c = calloc(1, sizeof(**c));
+	assert_non_null(*c);
+}
+
+static void
 test_mechanisms_fit_the_credential(void **state)
 {
 	struct account_table *t = account_table_new();
+	struct conf *c = calloc(1, sizeof(*c));
 	struct retirements r = {0};
 
-	account_table_begin(t);
-	add(t, "token", "authorization-code", "h", "OAUTHBEARER", -1);
-	add(t, "token-any", "authorization-code", "h", NULL, -1);
-	add(t, "token-plain", "authorization-code", "h", "plain", -1); /* never a token by PLAIN */
-	add(t, "password", "password", "h", "login", -1);
-	add(t, "password-xoauth2", "password", "h", "xoauth2",
-	    -1); /* never a password by XOAUTH2 */
-	add(t, "none", "none", "h", "plain", -1);
-	account_table_end(t, on_retired, &r);
+	add(c, "token", GRANT_AUTHORIZATION_CODE, "h", "OAUTHBEARER", NULL);
+	add(c, "token-any", GRANT_AUTHORIZATION_CODE, "h", NULL, NULL);
+	add(c, "token-plain", GRANT_AUTHORIZATION_CODE, "h", "plain",
+	    NULL); /* never a token by PLAIN */
+	add(c, "password", GRANT_PASSWORD, "h", "login", NULL);
+	add(c, "password-xoauth2", GRANT_PASSWORD, "h", "xoauth2",
+	    NULL); /* never a password by XOAUTH2 */
+	add(c, "none", GRANT_NONE, "h", "plain", NULL);
+	take(t, &c, &r);
 	assert_int_equal(r.count, 0);
 	assert_int_equal(account_find(t, "token")->mechanisms, SASL_OAUTHBEARER);
 	assert_int_equal(account_find(t, "token-any")->mechanisms, SASL_TOKEN_MECHANISMS);
@@ -230,29 +236,27 @@ test_mechanisms_fit_the_credential(void **state)
 	assert_int_equal(account_find(t, "none")->mechanisms, 0);
 	assert_null(account_find(t, "nobody"));
 	(void)account_table_free(t);
+	(void)conf_free(c);
 }
 
 static void
 test_reload_keeps_what_is_the_same(void **state)
 {
 	struct account_table *t = account_table_new();
+	struct conf *c = calloc(1, sizeof(*c));
 	struct retirements r = {0};
 	const struct account *same, *changed;
-	int ca = memfd_create("ca", MFD_CLOEXEC);
 
-	assert_int_equal(write(ca, "one", 3), 3);
-	account_table_begin(t);
-	add(t, "same", "password", "h", NULL, ca);
-	add(t, "changed", "password", "h", NULL, -1);
-	add(t, "gone", "password", "h", NULL, -1);
-	account_table_end(t, on_retired, &r);
+	add(c, "same", GRANT_PASSWORD, "h", NULL, "one");
+	add(c, "changed", GRANT_PASSWORD, "h", NULL, NULL);
+	add(c, "gone", GRANT_PASSWORD, "h", NULL, NULL);
+	take(t, &c, &r);
 	same = account_find(t, "same");
 	changed = account_find(t, "changed");
 
-	account_table_begin(t);
-	add(t, "changed", "password", "h2", NULL, -1);
-	add(t, "same", "password", "h", NULL, ca);
-	account_table_end(t, on_retired, &r);
+	add(c, "changed", GRANT_PASSWORD, "h2", NULL, NULL);
+	add(c, "same", GRANT_PASSWORD, "h", NULL, "one");
+	take(t, &c, &r);
 	assert_ptr_equal(account_find(t, "same"), same);
 	assert_ptr_not_equal(account_find(t, "changed"), changed);
 	assert_null(account_find(t, "gone"));
@@ -260,16 +264,14 @@ test_reload_keeps_what_is_the_same(void **state)
 	assert_int_equal(r.replaced, 1);
 
 	/* the same path with another certificate in it is another policy */
-	assert_int_equal(pwrite(ca, "two", 3, 0), 3);
 	r = (struct retirements){0};
-	account_table_begin(t);
-	add(t, "changed", "password", "h2", NULL, -1);
-	add(t, "same", "password", "h", NULL, ca);
-	account_table_end(t, on_retired, &r);
+	add(c, "changed", GRANT_PASSWORD, "h2", NULL, NULL);
+	add(c, "same", GRANT_PASSWORD, "h", NULL, "two");
+	take(t, &c, &r);
 	assert_int_equal(r.count, 1);
 	assert_string_equal(r.last, "same");
 	(void)account_table_free(t);
-	close(ca);
+	(void)conf_free(c);
 }
 
 int

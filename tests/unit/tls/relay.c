@@ -25,6 +25,7 @@
 #include <time.h>
 
 #include "base/attr.h"
+#include "broker/conf/wire.h"
 #include "broker/ipc/message.h"
 #include "broker/tls/certificate.h"
 #include "broker/tls/relay.h"
@@ -451,14 +452,11 @@ say(struct terminator *w, struct message *m, int fd)
 static void
 configure(struct terminator *w, const struct pair *p)
 {
-	struct message *m = message_new(M_CONF_LISTENER);
+	const struct conf_listener n = {
+	    .name = (char *)"local", .certificate.secret = p->certificate, .key.secret = p->key};
 
-	message_put_str(m, F_LISTENER, "local");
-	message_put_str(m, F_TLS, "starttls");
-	message_put_secret(m, F_CERTIFICATE, p->certificate);
-	message_put_secret(m, F_PRIVATE_KEY, p->key);
 	say(w, message_new(M_CONF_BEGIN), -1);
-	say(w, m, -1);
+	say(w, wire_message(CONF_BLOCK_LISTENER, &n, ROLE_TLS), -1);
 	say(w, message_new(M_CONF_END), -1);
 }
 

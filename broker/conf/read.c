@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* readers.c: see readers.h. A reader for each type of keys.def. */
-#include "broker/conf/readers.h"
+/* read.c: see read.h. A reader for each type of keys.def. */
+#include "broker/conf/read.h"
 
 #include <errno.h>
 #include <grp.h>

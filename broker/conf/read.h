@@ -1,11 +1,11 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * readers.h: turns what was written for a key into the member it belongs to. Private to broker/conf.
+ * read.h: turns what was written for a key into the member it belongs to. Private to broker/conf.
  *
  * Errors go to the report, with file and line. Both return 0 or -ENOMEM.
  */
-#ifndef FRANK_BROKER_CONF_READERS_H
-#define FRANK_BROKER_CONF_READERS_H
+#ifndef FRANK_BROKER_CONF_READ_H
+#define FRANK_BROKER_CONF_READ_H
 
 #include "broker/conf/raw.h"
 
