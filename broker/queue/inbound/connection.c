@@ -77,13 +77,16 @@ struct connection {
 	bool counted;               /* in usage */
 	struct submission *session; /* NULL until a TLS that comes first is there */
 	struct event *readable, *writable, *late;
-	uint64_t handover; /* 0: not handed over */
-	bool begin_tls;    /* when the output is written */
-	bool in_tls;       /* fd is what came back */
+	enum {
+		TLS_NONE,
+		TLS_WANTED,    /* STARTTLS is answered: handed over when the output is written */
+		TLS_HANDSHAKE, /* handed over */
+		TLS_ENDED,     /* fd is what came back */
+	} tls;
+	uint64_t handover; /* its id, in TLS_HANDSHAKE */
 	int fd;            /* -1: handed over */
 	bool greeted;      /* its greeting need not wait any more */
 	bool busy;         /* in pump: not to be freed there */
-	bool doomed;
 };
 
 struct connections {
@@ -126,11 +129,11 @@ connection_free(struct connection *c)
 		usage_disconnect(c->usage);
 	usage_drop(c->usage);
 	forget_events(c);
-	if (c->handover != 0)
+	if (c->tls == TLS_HANDSHAKE)
 		handover_forget(c->all->in, c->handover);
 	if (c->fd >= 0)
 		(void)close(c->fd);
-	if (c->in_tls)
+	if (c->tls == TLS_ENDED)
 		handover_release(c->all->in);
 	free(c->caller.groups);
 	free(c->service);
@@ -238,7 +241,7 @@ is_held(const struct connection *c)
 {
 	const struct smtp_server *e = submission_engine(c->session);
 
-	return !c->begin_tls && smtp_server_waiting(e) && !smtp_server_closing(e) &&
+	return c->tls != TLS_WANTED && smtp_server_waiting(e) && !smtp_server_closing(e) &&
 	       smtp_server_output(e)->len < HELD_MAX;
 }
 
@@ -301,14 +304,14 @@ on_handed_over(void *arg, int fd, const char *tls)
 {
 	struct connection *c = arg;
 
-	c->handover = 0;
+	c->tls = TLS_NONE;
 	if (fd < 0) {
 		(void)connection_free(c);
 		return;
 	}
 	forget_events(c);
 	c->fd = fd;
-	c->in_tls = true;
+	c->tls = TLS_ENDED;
 	(void)evutil_make_socket_nonblocking(fd);
 	if (c->session != NULL) {
 		smtp_server_tls_started(submission_engine(c->session));
@@ -328,12 +331,15 @@ hand_over(struct connection *c)
 {
 	static const struct timeval patience = {HANDOVER_SECONDS, 0};
 
-	c->begin_tls = false;
+	c->tls = TLS_NONE;
 	forget_events(c);
 	c->late = evtimer_new(c->all->in->base, on_late, c);
-	return c->late != NULL && event_add(c->late, &patience) == 0 &&
-	       handover_begin(
-		   c->all->in, TAKE_FD(c->fd), c->listener, on_handed_over, c, &c->handover) == 0;
+	if (c->late == NULL || event_add(c->late, &patience) < 0 ||
+	    handover_begin(
+		c->all->in, TAKE_FD(c->fd), c->listener, on_handed_over, c, &c->handover) < 0)
+		return false;
+	c->tls = TLS_HANDSHAKE;
+	return true;
 }
 
 static void
@@ -341,7 +347,7 @@ on_starttls(void *arg)
 {
 	struct connection *c = arg;
 
-	c->begin_tls = true;
+	c->tls = TLS_WANTED;
 }
 
 /* Closed at both ends, which only a Unix socket tells from one that waits for the answer. */
@@ -435,7 +441,7 @@ pump(struct connection *c)
 			(void)connection_free(c);
 		return;
 	}
-	if (alive && c->begin_tls && smtp_server_output(e)->len == 0) {
+	if (alive && c->tls == TLS_WANTED && smtp_server_output(e)->len == 0) {
 		c->busy = false;
 		if (!hand_over(c))
 			(void)connection_free(c);
@@ -444,10 +450,10 @@ pump(struct connection *c)
 	if (!alive || (smtp_server_closing(e) && smtp_server_output(e)->len == 0) || !arm(c)) {
 		/* Replies to what was read before the end. */
 		(void)write_output(c);
-		c->doomed = true;
+		alive = false;
 	}
 	c->busy = false;
-	if (c->doomed)
+	if (!alive)
 		(void)connection_free(c);
 }
 

@@ -40,9 +40,12 @@ struct returned {
 	char reply[600];
 	size_t recipient;
 	struct event *start;
-	bool asking; /* for the user's name */
-	bool queued; /* on its way to the disk */
-	bool known;  /* it was returned, or stored, before */
+	enum {
+		RETURNED_READY,
+		RETURNED_ASKING, /* for the user's name */
+		RETURNED_QUEUED, /* on its way to the disk */
+	} state;
+	bool known; /* it was returned, or stored, before */
 	struct spool_message *message, *report;
 	struct service *service;
 	char *own;           /* the user's own address */
@@ -51,9 +54,9 @@ struct returned {
 	/* the content as it is written */
 	struct body body;
 	uint64_t file_size;
-	uint64_t header_size; /* once in_body */
-	size_t line;          /* octets of the line so far */
-	bool begun, in_body;
+	uint64_t header_size;                                /* once in PART_BODY */
+	size_t line;                                         /* octets of the line so far */
+	enum { PART_ENVELOPE, PART_HEADER, PART_BODY } part; /* of the file that is read */
 	bool brief;  /* a report says it all: the whole content is not needed */
 	bool enough; /* ... and was not read to its end */
 };
@@ -276,8 +279,8 @@ put(struct returned *x, const char *bytes, size_t len)
 static int
 end_line(struct returned *x)
 {
-	if (x->line == 0 && !x->in_body) {
-		x->in_body = true;
+	if (x->line == 0 && x->part == PART_HEADER) {
+		x->part = PART_BODY;
 		x->header_size = x->body.size;
 	}
 	x->line = 0;
@@ -288,9 +291,9 @@ end_line(struct returned *x)
 static int
 split_line(struct returned *x)
 {
-	int r = put(x, "\r\n ", x->in_body ? 2 : 3);
+	int r = put(x, "\r\n ", x->part == PART_BODY ? 2 : 3);
 
-	x->line = x->in_body ? 0 : 1;
+	x->line = x->part == PART_BODY ? 0 : 1;
 	return r;
 }
 
@@ -303,7 +306,7 @@ begin_content(struct returned *x)
 
 	if (which == NULL)
 		return -ENOMEM;
-	x->begun = true;
+	x->part = PART_HEADER;
 	x->brief =
 	    settle_recipients(x->in, accounts_find(x->in->accounts, m->account), m, which, &n);
 	free(which);
@@ -316,7 +319,7 @@ static int
 take_content(void *arg, const char *bytes, size_t len)
 {
 	struct returned *x = arg;
-	int r = x->begun ? 0 : begin_content(x);
+	int r = x->part == PART_ENVELOPE ? begin_content(x) : 0;
 
 	for (size_t i = 0; i < len && r == 0;) {
 		size_t n = clean_run(bytes + i, len - i), room = FIELDS_LINE_MAX - x->line;
@@ -380,7 +383,7 @@ take_body(struct returned *x)
 	m->id = x->body.id;
 	m->received = (int64_t)(m->id / 1000000);
 	m->size = x->enough ? x->file_size : x->body.size;
-	m->header_size = x->in_body ? x->header_size : x->body.size;
+	m->header_size = x->part == PART_BODY ? x->header_size : x->body.size;
 	m->flags |= SPOOL_REFUSED;
 	r = body_start(&x->body, &start);
 	if (r == 0)
@@ -477,7 +480,7 @@ returned_finish(struct commit_op *op, int r)
 	struct spool_message *report = x->report;
 	bool stored = r == 0 && !x->known;
 
-	x->queued = false;
+	x->state = RETURNED_READY;
 	if (stored) {
 		log_returned(x);
 		tell(x);
@@ -531,7 +534,7 @@ read_file(struct returned *x)
 	if (r == 0)
 		r = drop_file_read(x->fd, &ops, x);
 	x->enough = r == 1;
-	if (r == 0 && !x->begun)
+	if (r == 0 && x->part == PART_ENVELOPE)
 		r = begin_content(x);
 	return r < 0 ? r : take_body(x);
 }
@@ -545,7 +548,7 @@ on_user(void *arg, const struct user *u)
 	size_t i = policy_match(in->services->policies, in->services->count, &who);
 	int r;
 
-	x->asking = false;
+	x->state = RETURNED_READY;
 	x->service = i < in->services->count ? in->services->list[i] : NULL;
 	if (has_to_wait(x)) {
 		fail(x, -EAGAIN);
@@ -563,7 +566,7 @@ on_user(void *arg, const struct user *u)
 		return;
 	}
 	x->op = (struct commit_op){.write = returned_write, .done = returned_finish, .arg = in};
-	x->queued = true;
+	x->state = RETURNED_QUEUED;
 	commit_add(in->commit, &x->op);
 }
 
@@ -573,7 +576,8 @@ on_start(evutil_socket_t number, short what, void *arg)
 	struct returned *x = arg;
 	const struct user *u = users_get(x->in->users, x->caller.uid, on_user, x);
 
-	x->asking = u == NULL;
+	if (u == NULL)
+		x->state = RETURNED_ASKING;
 	if (u != NULL)
 		on_user(x, u);
 }
@@ -616,9 +620,9 @@ returned_free(struct returned *x)
 	if (x == NULL)
 		return NULL;
 	x->done = NULL;
-	if (x->queued)
+	if (x->state == RETURNED_QUEUED)
 		return NULL; /* returned_finish does it */
-	if (x->asking)
+	if (x->state == RETURNED_ASKING)
 		users_forget(x->in->users, x);
 	usage_drop(x->usage);
 	if (x->start != NULL)
