@@ -117,10 +117,9 @@ may_have_token(const struct command_desk *cmd, const struct client *c, const cha
 static void
 done_needs_administrator(struct client *c)
 {
-	client_done(c, EX_NOPERM,
+	client_done(c, EX_NOPERM, "Call it with sudo, or ask an administrator.",
 	    "This needs an administrator of Frank: root, the user Frank runs as, or a member of "
-	    "its admin-group.",
-	    "Call it with sudo, or ask an administrator.", NULL);
+	    "its admin-group.");
 }
 
 static void
@@ -133,8 +132,8 @@ refuse(const struct command_desk *cmd, struct client *c, const char *account, co
 static void
 no_such_account(struct client *c)
 {
-	client_done(c, EX_NOUSER, "The configuration has no account of that name.",
-	    "See the names: frank status", NULL);
+	client_done(c, EX_NOUSER, "See the names: frank status",
+	    "The configuration has no account of that name.");
 }
 
 static const char token_asked[] = "An access token was asked for.";
@@ -164,8 +163,9 @@ static void
 refuse_token(const struct command_desk *cmd, struct client *c, const char *account)
 {
 	audit(cmd, c, account, NULL, token_asked, "refused");
-	client_done(c, EX_NOPERM, "You may not have tokens of this account.",
-	    "A service with token = true that names the account and its callers allows it.", NULL);
+	client_done(c, EX_NOPERM,
+	    "A service with token = true that names the account and its callers allows it.",
+	    "You may not have tokens of this account.");
 }
 
 /* The machine's decision about a client that waits. */
@@ -188,9 +188,8 @@ decided(void *waiter, struct account *a, bool granted)
 	}
 	account_view(a, &v);
 	audit(cmd, c, a->conf->name, service, token_asked, v.state);
-	client_done(c, v.usable ? EX_TEMPFAIL : EX_UNAVAILABLE,
-	    v.text.len > 0 ? buf_str(&v.text) : "No access token can be had at the moment.",
-	    buf_str(&v.next), NULL);
+	client_done(c, v.usable ? EX_TEMPFAIL : EX_UNAVAILABLE, buf_str(&v.next), "%s",
+	    v.text.len > 0 ? buf_str(&v.text) : "No access token can be had at the moment.");
 	account_view_clear(&v);
 }
 
@@ -208,8 +207,8 @@ wait_for_token(struct command_desk *cmd, struct client *c, struct account *a, co
 		rejected ? machine_generation(a->machine) : 0) == 0)
 		return;
 	audit(cmd, c, a->conf->name, service, token_asked, "too-many");
-	client_done(c, EX_TEMPFAIL, "Too many wait for a token of this account.",
-	    "Try again in a moment.", NULL);
+	client_done(
+	    c, EX_TEMPFAIL, "Try again in a moment.", "Too many wait for a token of this account.");
 }
 
 static void
@@ -225,8 +224,8 @@ token_get(struct command_desk *cmd, struct client *c, const struct message *m)
 		no_such_account(c);
 	} else if (!grant_has_tokens(a->conf->grant)) {
 		audit(cmd, c, name, service, token_asked, "no-token");
-		client_done(c, EX_CONFIG, "This account has no access token: its grant is another.",
-		    NULL, NULL);
+		client_done(
+		    c, EX_CONFIG, NULL, "This account has no access token: its grant is another.");
 	} else {
 		wait_for_token(cmd, c, a, service, m);
 	}
@@ -235,8 +234,6 @@ token_get(struct command_desk *cmd, struct client *c, const struct message *m)
 static void
 say_secret_failed(struct client *c, const struct account *a, int r)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT(1024);
-
 	if (r == -EPERM) {
 		struct diagnosis_facts whose;
 		char step[512];
@@ -244,17 +241,15 @@ say_secret_failed(struct client *c, const struct account *a, int r)
 		account_conf_facts(a->conf, &whose);
 		diagnosis_step("{Store}; or take the reference out of the configuration.", &whose,
 		    step, sizeof(step));
-		client_done(c, EX_CONFIG,
+		client_done(c, EX_CONFIG, step,
 		    "The configuration refers to this secret (file:, credential: or command:), and "
-		    "that counts first.",
-		    step, NULL);
+		    "that counts first.");
 	} else if (r == -ENOKEY) {
-		client_done(c, EX_CONFIG, store_trouble_text(a->trouble),
-		    store_trouble_next(a->trouble), NULL);
+		client_done(c, EX_CONFIG, store_trouble_next(a->trouble), "%s",
+		    store_trouble_text(a->trouble));
 	} else {
-		(void)buf_printf(&text, "The token store cannot be written: %s.", strerror(-r));
-		client_done(c, EX_IOERR, buf_str(&text),
-		    "Nothing has changed. Mend the disk and try again.", NULL);
+		client_done(c, EX_IOERR, "Nothing has changed. Mend the disk and try again.",
+		    "The token store cannot be written: %s.", strerror(-r));
 	}
 }
 
@@ -303,13 +298,12 @@ secret_set(struct command_desk *cmd, struct client *c, const struct message *m)
 		return;
 	}
 	if (grant_rows[a->conf->grant].credential == GRANT_GIVES_NOTHING) {
-		client_done(
-		    c, EX_CONFIG, "This account needs no secret: its grant is none.", NULL, NULL);
+		client_done(c, EX_CONFIG, NULL, "This account needs no secret: its grant is none.");
 		return;
 	}
 	why = find_secret_flaw(a, m, s);
 	if (why != NULL) {
-		client_done(c, EX_DATAERR, why, "Nothing has changed.", NULL);
+		client_done(c, EX_DATAERR, "Nothing has changed.", "%s", why);
 		return;
 	}
 	r = account_set_secret(a, s, message_str(m, F_KEY_ID));
@@ -318,7 +312,7 @@ secret_set(struct command_desk *cmd, struct client *c, const struct message *m)
 	if (r < 0)
 		say_secret_failed(c, a, r);
 	else
-		client_done(c, 0, NULL, NULL, stored[account_secret_kind(a)]);
+		client_done(c, 0, NULL, "%s", stored[account_secret_kind(a)]);
 }
 
 /* ---- rows ---- */
@@ -436,7 +430,7 @@ send_rows(struct command_desk *cmd, struct credential_rows *l)
 			break;
 	}
 	listing_free(l);
-	client_done(c, 0, NULL, NULL, NULL);
+	client_done(c, 0, NULL, NULL);
 }
 
 static void

@@ -11,6 +11,8 @@
 #include "broker/role/log-limit.h"
 #include "broker/role/places.h"
 
+enum { SENTENCE_MAX = 8 * 1024 };
+
 /* Idle for longer than an attempt to sign in may take. */
 static const struct places_config places_config = {
     .most = 512, .kept = 64, .most_each = 64, .idle_seconds = 15 * 60};
@@ -98,15 +100,24 @@ put_text(struct message *m, enum field f, const char *text)
 }
 
 void
-client_done(struct client *c, int exit, const char *error, const char *next, const char *text)
+client_done(struct client *c, int exit, const char *next, const char *format, ...)
 {
+	struct buf sentence CLEANUP_BUF = BUF_INIT(SENTENCE_MAX);
 	struct message *m = message_new(M_KEEPER_DONE);
+	va_list ap;
 
-	message_put_str(m, F_ERROR, error);
-	if (exit != 0)
+	va_start(ap, format);
+	if (format != NULL)
+		(void)buf_vprintf(&sentence, format, ap);
+	va_end(ap);
+	if (exit == 0) {
+		put_text(m, F_TEXT, buf_str(&sentence));
+	} else {
+		message_put_str(
+		    m, F_ERROR, sentence.failed ? "Memory ran out." : buf_str(&sentence));
 		message_put_u64(m, F_EXIT, (uint64_t)exit);
+	}
 	put_text(m, F_NEXT, next);
-	put_text(m, F_TEXT, text);
 	(void)client_send(c, m);
 	client_release(c);
 }
@@ -125,7 +136,7 @@ client_done_warned(struct client *c, const char *text, const char *warning)
 void
 client_done_memory(struct client *c)
 {
-	client_done(c, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+	client_done(c, EX_TEMPFAIL, NULL, "Memory ran out.");
 }
 
 void

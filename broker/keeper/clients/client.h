@@ -9,6 +9,7 @@
 #ifndef FRANK_BROKER_KEEPER_CLIENTS_CLIENT_H
 #define FRANK_BROKER_KEEPER_CLIENTS_CLIENT_H
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "broker/role/caller.h"
 #include "broker/role/role.h"
@@ -54,8 +55,13 @@ void client_occupy(struct client *c);
 /* Like client_occupy, and it is the client that is waited for: an idle one may be ended for another. */
 void client_occupy_reading(struct client *c);
 void client_release(struct client *c);
-/* KEEPER_DONE. `exit` is of sysexits.h, 0 is success; NULL and "" are left out. */
-void client_done(struct client *c, int exit, const char *error, const char *next, const char *text);
+/*
+ * KEEPER_DONE: the end of what was asked, in a sentence. `exit` is of sysexits.h; 0 is success. `next` says
+ * what a person does next; NULL or "": nothing. `format` NULL: success without a sentence. What comes from
+ * outside goes through text_plain first.
+ */
+void client_done(struct client *c, int exit, const char *next, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 /* Success, about which a person should know something more ("" or NULL: nothing). */
 void client_done_warned(struct client *c, const char *text, const char *warning);
 void client_done_memory(struct client *c);

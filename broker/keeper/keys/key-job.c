@@ -75,11 +75,8 @@ key_job_audit(const struct client *c, const char *action, const char *outcome)
 void
 key_job_done_failed(struct client *c, const char *doing, int r)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT(1024);
-
-	(void)buf_printf(&text, "%s: %s.", doing, strerror(-r));
-	client_done(c, r == -ENOMEM ? EX_TEMPFAIL : EX_IOERR, buf_str(&text),
-	    "Nothing has changed. Mend the disk and try again.", NULL);
+	client_done(c, r == -ENOMEM ? EX_TEMPFAIL : EX_IOERR,
+	    "Nothing has changed. Mend the disk and try again.", "%s: %s.", doing, strerror(-r));
 }
 
 static bool
@@ -113,16 +110,24 @@ key_job_writable(struct key_jobs *js, const struct client *c)
 	}
 }
 
-/* The end: the job is gone, then its client is told, which may end the client, too. */
-static void
-finish(struct key_job *j, int exit, const char *error, const char *next, const char *text)
-{
-	struct client *c = j->client;
+/* The end: the job is gone, then the client gets the sentence, which may end the client, too. */
+static void finish(struct key_job *j, int exit, const char *next, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 
+static void
+finish(struct key_job *j, int exit, const char *next, const char *format, ...)
+{
+	struct buf sentence CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
+	struct client *c = j->client;
+	va_list ap;
+
+	va_start(ap, format);
+	(void)buf_vprintf(&sentence, format, ap);
+	va_end(ap);
 	j->all->job = NULL;
 	(void)job_free(j);
 	if (c != NULL)
-		client_done(c, exit, error, next, text);
+		client_done(c, exit, next, "%s", buf_str(&sentence));
 }
 
 static void
@@ -178,8 +183,9 @@ reseal_end(struct key_job *j)
 		    "Nothing is lost: the one before is kept.",
 		    strerror(-r));
 		log_line(LOG_LEVEL_ERROR, buf_str(&text), LOG_PAIRS({LOG_OUTCOME, "unfinished"}));
-		finish(j, EX_IOERR, buf_str(&text),
-		    "Mend the disk, then go on: frank key rotate (a restart goes on, too)", NULL);
+		finish(j, EX_IOERR,
+		    "Mend the disk, then go on: frank key rotate (a restart goes on, too)", "%s",
+		    buf_str(&text));
 		return;
 	}
 	(void)buf_printf(
@@ -188,7 +194,7 @@ reseal_end(struct key_job *j)
 	if (j->unusable > 0)
 		(void)buf_printf(&text, " %u files that did not open before were left as they are.",
 		    j->unusable);
-	finish(j, 0, NULL, NULL, buf_str(&text));
+	finish(j, 0, NULL, "%s", buf_str(&text));
 }
 
 static bool
@@ -291,21 +297,14 @@ verify_account(struct key_job *j, const struct account *a)
 static void
 verify_end(struct key_job *j)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
-
-	if (j->bad > 0) {
-		(void)buf_printf(&text, "%u of %u records do not open.", j->bad, j->bad + j->done);
-		key_job_audit(j->client, "key verify", "bad");
-		finish(j, EX_DATAERR, buf_str(&text),
+	key_job_audit(j->client, "key verify", j->bad > 0 ? "bad" : "good");
+	if (j->bad > 0)
+		finish(j, EX_DATAERR,
 		    "Put the files back from a backup, restore one (frank key restore FILE), or "
-		    "give "
-		    "the accounts new credentials.",
-		    NULL);
-		return;
-	}
-	(void)buf_printf(&text, "Every record opens: %u.", j->done);
-	key_job_audit(j->client, "key verify", "good");
-	finish(j, 0, NULL, NULL, buf_str(&text));
+		    "give the accounts new credentials.",
+		    "%u of %u records do not open.", j->bad, j->bad + j->done);
+	else
+		finish(j, 0, NULL, "Every record opens: %u.", j->done);
 }
 
 /* ---- backup ---- */
@@ -341,18 +340,16 @@ backup_one(struct key_job *j, const char *file)
 static void
 backup_end(struct key_job *j)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
 	int r = j->error < 0 ? j->error : backup_write_end(&j->backup);
 
 	key_job_audit(j->client, "key backup", r == 0 ? "written" : "failed");
-	if (r < 0) {
+	if (r < 0)
 		finish_failed(j, "The backup cannot be written", r);
-		return;
-	}
-	(void)buf_printf(&text, "%u records are in the backup.", j->done);
-	if (j->bad > 0)
-		(void)buf_printf(&text, " %u that do not open are not.", j->bad);
-	finish(j, 0, NULL, NULL, buf_str(&text));
+	else if (j->bad > 0)
+		finish(j, 0, NULL, "%u records are in the backup. %u that do not open are not.",
+		    j->done, j->bad);
+	else
+		finish(j, 0, NULL, "%u records are in the backup.", j->done);
 }
 
 /* ---- restore ---- */
@@ -369,8 +366,8 @@ say_backup_bad(struct key_job *j, enum backup_verdict v)
 	};
 
 	key_job_audit(j->client, "key restore", "refused");
-	finish(j, v == BACKUP_WRONG_PASSPHRASE ? EX_NOPERM : EX_DATAERR, backup_verdict_text(v),
-	    next[v], NULL);
+	finish(j, v == BACKUP_WRONG_PASSPHRASE ? EX_NOPERM : EX_DATAERR, next[v], "%s",
+	    backup_verdict_text(v));
 }
 
 /* Is a record of this name there that is not the same? */
@@ -441,56 +438,47 @@ restore_record(struct key_job *j, const struct backup_record *record)
 static void
 restore_end(struct key_job *j)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
+	char same[64] = "";
 
 	if (j->client != NULL)
 		key_job_audit(j->client, "key restore", j->error < 0 ? "failed" : "restored");
-	if (j->error == -EEXIST) {
-		(void)buf_printf(&text,
-		    "An account got another credential meanwhile. %u records are restored, the "
-		    "others are not.",
-		    j->done);
-		finish(j, EX_CANTCREAT, buf_str(&text),
-		    "To put the backup's in its place: frank key restore FILE --overwrite", NULL);
-		return;
-	}
-	if (j->error < 0) {
-		(void)buf_printf(&text,
-		    "The token store cannot be written: %s. %u records are restored, the others "
-		    "are not.",
-		    strerror(-j->error), j->done);
-		finish(j, EX_IOERR, buf_str(&text), "Mend the disk and run it again.", NULL);
-		return;
-	}
-	(void)buf_printf(
-	    &text, j->done == 1 ? "%u record is restored." : "%u records are restored.", j->done);
 	if (j->same > 0)
-		(void)buf_printf(&text,
+		(void)snprintf(same, sizeof(same),
 		    j->same == 1 ? " %u was there already, the same."
 				 : " %u were there already, the same.",
 		    j->same);
-	finish(j, 0, NULL, NULL, buf_str(&text));
+	if (j->error == -EEXIST)
+		finish(j, EX_CANTCREAT,
+		    "To put the backup's in its place: frank key restore FILE --overwrite",
+		    "An account got another credential meanwhile. %u records are restored, the "
+		    "others are not.",
+		    j->done);
+	else if (j->error < 0)
+		finish(j, EX_IOERR, "Mend the disk and run it again.",
+		    "The token store cannot be written: %s. %u records are restored, the others "
+		    "are not.",
+		    strerror(-j->error), j->done);
+	else
+		finish(j, 0, NULL, "%u %s restored.%s", j->done,
+		    j->done == 1 ? "record is" : "records are", same);
 }
 
 /* The backup was read to its end and is sound. */
 static void
 checked(struct key_job *j)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT(RECORD_TEXT_MAX);
 	enum backup_verdict v;
 
 	if (j->bad > 0) {
-		(void)buf_printf(&text, "%u records of the backup cannot be restored%s.", j->bad,
-		    j->write ? ", so nothing was" : "");
-		finish(j, EX_CANTCREAT, buf_str(&text),
+		finish(j, EX_CANTCREAT,
 		    "To put the backup's credentials in the place of those in the store: frank key "
 		    "restore FILE --overwrite",
-		    NULL);
+		    "%u records of the backup cannot be restored%s.", j->bad,
+		    j->write ? ", so nothing was" : "");
 		return;
 	}
 	if (!j->write) {
-		(void)buf_printf(&text, "The backup is sound: %u records.", j->done);
-		finish(j, 0, NULL, NULL, buf_str(&text));
+		finish(j, 0, NULL, "The backup is sound: %u records.", j->done);
 		return;
 	}
 	backup_clear(&j->backup);
@@ -681,7 +669,7 @@ fits(struct client *c, const struct secret *passphrase, int fd, int mode)
 	if (passphrase != NULL && flags >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	    ((flags & O_ACCMODE) == mode || (flags & O_ACCMODE) == O_RDWR))
 		return true;
-	client_done(c, EX_USAGE, "A passphrase and a regular file are needed.", NULL, NULL);
+	client_done(c, EX_USAGE, NULL, "A passphrase and a regular file are needed.");
 	return false;
 }
 
@@ -700,8 +688,8 @@ key_job_backup(struct key_jobs *js, struct client *c, struct secret *passphrase,
 		return;
 	r = backup_write_begin(&j->backup, js->files, j->fd, word, (uint64_t)clock_now().wall);
 	if (r == -EINVAL)
-		finish(j, EX_DATAERR, "The passphrase is too short: it has 8 to 1,024 octets.",
-		    "Give a longer one.", NULL);
+		finish(j, EX_DATAERR, "Give a longer one.",
+		    "The passphrase is too short: it has 8 to 1,024 octets.");
 	else if (r < 0)
 		finish_failed(j, "The backup cannot be written", r);
 }

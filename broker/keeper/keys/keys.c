@@ -85,7 +85,7 @@ static void
 say_closed(struct token_keys *k, struct client *c)
 {
 	client_done(
-	    c, EX_CONFIG, store_trouble_text(k->trouble), store_trouble_next(k->trouble), NULL);
+	    c, EX_CONFIG, store_trouble_next(k->trouble), "%s", store_trouble_text(k->trouble));
 }
 
 /* ---- list ---- */
@@ -124,7 +124,7 @@ list(struct token_keys *k, struct client *c)
 	}
 	for (unsigned i = 0; i < keys.count; i++)
 		(void)send_slot(c, i + 1, &keys.slots[i], k->store != NULL && i == keys.opened);
-	client_done(c, 0, NULL, NULL,
+	client_done(c, 0, NULL, "%s",
 	    keys.resealing
 		? "Not every record is under the newest master key yet; the one before is kept "
 		  "until then."
@@ -145,9 +145,8 @@ key_to_add(
 		*ret_kind = k->kind;
 		s = vault_open(k->vault, k->configured);
 		if (s == NULL)
-			client_done(c, EX_CONFIG,
-			    "The configuration gives no key: its key is a passphrase.",
-			    "Give it yourself: frank key add passphrase", NULL);
+			client_done(c, EX_CONFIG, "Give it yourself: frank key add passphrase",
+			    "The configuration gives no key: its key is a passphrase.");
 		return s;
 	}
 	*ret_kind = kind == NULL ? 0 : keyslot_kind_by_name(kind);
@@ -155,10 +154,9 @@ key_to_add(
 	if (*ret_kind == 0 || s == NULL) {
 		(void)secret_free(s);
 		client_done(c, EX_USAGE,
-		    "A key of this kind cannot be added, or no key came with it.",
 		    "frank key add passphrase, frank key add key-file FILE, or frank key add "
 		    "configured",
-		    NULL);
+		    "A key of this kind cannot be added, or no key came with it.");
 		return NULL;
 	}
 	return s;
@@ -176,20 +174,18 @@ add(struct token_keys *k, struct client *c, const struct message *m)
 	r = store_key_add(k->store, kind, key, (uint64_t)clock_now().wall);
 	key_job_audit(c, "key add", r == 0 ? "added" : "failed");
 	if (r == 0)
-		client_done(c, 0, NULL, NULL, "The key opens the token store from now on.");
+		client_done(c, 0, NULL, "The key opens the token store from now on.");
 	else if (r == -EEXIST)
-		client_done(c, EX_CANTCREAT, "This key opens the token store already.",
-		    "See its slots: frank key list", NULL);
+		client_done(c, EX_CANTCREAT, "See its slots: frank key list",
+		    "This key opens the token store already.");
 	else if (r == -EINVAL)
-		client_done(c, EX_DATAERR,
+		client_done(c, EX_DATAERR, "Give a longer one.",
 		    "The key is too short: a passphrase has 8 to 1,024 octets, another key at "
-		    "least 16.",
-		    "Give a longer one.", NULL);
+		    "least 16.");
 	else if (r == -ENOSPC)
 		client_done(c, EX_CANTCREAT,
-		    "The token store has 16 keys, or the disk has no space left.",
 		    "Remove a key that is not needed: frank key list; then frank key remove N",
-		    NULL);
+		    "The token store has 16 keys, or the disk has no space left.");
 	else
 		key_job_done_failed(c, "The key cannot be added", r);
 }
@@ -221,24 +217,22 @@ remove_slot(struct token_keys *k, struct client *c, const struct message *m)
 		return;
 	}
 	if (number < 1 || number > keys.count) {
-		client_done(c, EX_USAGE, "The token store has no key of that number.",
-		    "See them: frank key list", NULL);
+		client_done(c, EX_USAGE, "See them: frank key list",
+		    "The token store has no key of that number.");
 		return;
 	}
 	if (keys.count == 1) {
-		client_done(c, EX_NOPERM,
-		    "This is the last key of the token store: without it nothing could open it.",
-		    "Add another first: frank key add", NULL);
+		client_done(c, EX_NOPERM, "Add another first: frank key add",
+		    "This is the last key of the token store: without it nothing could open it.");
 		return;
 	}
 	if (is_needed(k, &keys, (unsigned)number - 1)) {
 		client_done(c, EX_NOPERM,
-		    "This is the key that the configuration names: after a restart the token store "
-		    "would not open.",
 		    "Name another in the tokens block, frank reload, frank key add configured; "
 		    "then "
 		    "remove this one.",
-		    NULL);
+		    "This is the key that the configuration names: after a restart the token store "
+		    "would not open.");
 		return;
 	}
 	r = store_key_remove(k->store, (unsigned)number - 1);
@@ -246,7 +240,7 @@ remove_slot(struct token_keys *k, struct client *c, const struct message *m)
 	if (r < 0)
 		key_job_done_failed(c, "The key cannot be removed", r);
 	else
-		client_done(c, 0, NULL, NULL,
+		client_done(c, 0, NULL,
 		    "The key is removed. Whoever kept a copy of it and of the old file keyslots "
 		    "can "
 		    "still open the store until: frank key rotate");
@@ -301,7 +295,7 @@ say_slot_lacking(struct token_keys *k, struct client *c, unsigned slot)
 	    "key "
 	    "remove %u",
 	    slot + 1);
-	client_done(c, EX_NOPERM, buf_str(&text), buf_str(&next), NULL);
+	client_done(c, EX_NOPERM, buf_str(&next), "%s", buf_str(&text));
 }
 
 static void
@@ -340,7 +334,7 @@ unlock(struct token_keys *k, struct client *c, const struct message *m)
 	enum store_trouble before = k->trouble;
 
 	if (k->store != NULL) {
-		client_done(c, 0, NULL, NULL, "The token store is open already.");
+		client_done(c, 0, NULL, "The token store is open already.");
 		return;
 	}
 	if (passphrase == NULL || k->dir < 0) {
@@ -350,15 +344,15 @@ unlock(struct token_keys *k, struct client *c, const struct message *m)
 	if (before != STORE_LOCKED && store_exists(k->files, k->dir) == 0 &&
 	    k->kind != KEYSLOT_PASSPHRASE) {
 		client_done(c, EX_CONFIG,
-		    "There is no token store yet, and its key is not to be a passphrase.",
-		    "Say key = \"passphrase\" in the tokens block to have that.", NULL);
+		    "Say key = \"passphrase\" in the tokens block to have that.",
+		    "There is no token store yet, and its key is not to be a passphrase.");
 		return;
 	}
 	if (open_store(k, KEYSLOT_PASSPHRASE, passphrase) < 0) {
 		key_job_audit(c, "unlock",
 		    k->trouble == STORE_WRONG_PASSPHRASE ? "wrong passphrase" : "failed");
 		client_done(c, k->trouble == STORE_WRONG_PASSPHRASE ? EX_NOPERM : EX_CONFIG,
-		    store_trouble_text(k->trouble), store_trouble_next(k->trouble), NULL);
+		    store_trouble_next(k->trouble), "%s", store_trouble_text(k->trouble));
 		/* what accounts say stays the reason why it is closed, not somebody's mistake */
 		if (k->trouble == STORE_WRONG_PASSPHRASE || k->trouble == STORE_SHORT_KEY)
 			k->trouble = before;
@@ -368,7 +362,7 @@ unlock(struct token_keys *k, struct client *c, const struct message *m)
 	key_job_audit(c, "unlock", "open");
 	accounts_use_store(k->accounts, k->store, k->trouble);
 	accounts_open(k->accounts);
-	client_done(c, 0, NULL, NULL, "The token store is open.");
+	client_done(c, 0, NULL, "The token store is open.");
 }
 
 /* ---- the table ---- */
@@ -408,8 +402,8 @@ keys_act(struct token_keys *k, struct client *c, const struct message *m, int fd
 	else if (k->store == NULL)
 		say_closed(k, c);
 	else if (k->jobs.job != NULL)
-		client_done(c, EX_TEMPFAIL, "The token store's records are being worked on.",
-		    "Wait for that to end, and try again.", NULL);
+		client_done(c, EX_TEMPFAIL, "Wait for that to end, and try again.",
+		    "The token store's records are being worked on.");
 	else if (strcmp(action, "add") == 0)
 		add(k, c, m);
 	else if (strcmp(action, "remove") == 0)
@@ -423,7 +417,7 @@ keys_act(struct token_keys *k, struct client *c, const struct message *m, int fd
 	else if (strcmp(action, "verify") == 0)
 		start_verify(k, c, m, TAKE_FD(taken));
 	else
-		client_done(c, EX_USAGE, "There is no such action.", "frank help key", NULL);
+		client_done(c, EX_USAGE, "frank help key", "There is no such action.");
 }
 
 void

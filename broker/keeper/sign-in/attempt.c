@@ -53,22 +53,27 @@ attempt_free(struct attempt *t)
 }
 
 void
-attempt_finish(struct attempt *t, int exit, const char *error, const char *next, const char *text)
+attempt_finish(struct attempt *t, int exit, const char *next, const char *format, ...)
 {
+	struct buf sentence CLEANUP_BUF = BUF_INIT(2 * SIGN_IN_TEXT_MAX);
 	struct client *c = t->client;
+	va_list ap;
 
-	log_line(error == NULL ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, error == NULL ? text : error,
+	va_start(ap, format);
+	(void)buf_vprintf(&sentence, format, ap);
+	va_end(ap);
+	log_line(exit == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, buf_str(&sentence),
 	    LOG_PAIRS({LOG_ACCOUNT, t->account->conf->name},
-		{LOG_OUTCOME, error == NULL ? "authorized" : "not-authorized"}));
+		{LOG_OUTCOME, exit == 0 ? "authorized" : "not-authorized"}));
 	attempt_free(t);
 	if (c != NULL)
-		client_done(c, exit, error, next, text);
+		client_done(c, exit, next, "%s", buf_str(&sentence));
 }
 
 void
 attempt_fail_memory(struct attempt *t)
 {
-	attempt_finish(t, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+	attempt_finish(t, EX_TEMPFAIL, NULL, "Memory ran out.");
 }
 
 static void
@@ -113,17 +118,14 @@ attempt_fail_facts(struct attempt *t, const struct answer_facts *f)
 	    v.class == ANSWER_TRANSIENT ? EX_TEMPFAIL
 	    : v.class == ANSWER_CLIENT  ? EX_CONFIG
 					: EX_NOPERM,
-	    buf_str(&text), buf_str(&next), NULL);
+	    buf_str(&next), "%s", buf_str(&text));
 }
 
 void
 attempt_fail_write(struct attempt *t, int error)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
-
-	(void)buf_printf(&text, "The token store cannot be written: %s.", strerror(-error));
-	attempt_finish(
-	    t, EX_IOERR, buf_str(&text), "Nothing has changed. Mend the disk and try again.", NULL);
+	attempt_finish(t, EX_IOERR, "Nothing has changed. Mend the disk and try again.",
+	    "The token store cannot be written: %s.", strerror(-error));
 }
 
 bool
@@ -131,9 +133,8 @@ attempt_conf_changed(struct attempt *t)
 {
 	if (t->conf_serial == t->account->conf_serial)
 		return false;
-	attempt_finish(t, EX_TEMPFAIL,
-	    "The account's configuration changed in the middle of the sign-in.",
-	    "Start again with frank authorize.", NULL);
+	attempt_finish(t, EX_TEMPFAIL, "Start again with frank authorize.",
+	    "The account's configuration changed in the middle of the sign-in.");
 	return true;
 }
 
@@ -145,10 +146,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	if (t->phase > WAITING && evtimer_add(t->timer, &more) == 0)
 		return; /* the server has the code: its answer is on the way, or a fault */
-	attempt_finish(t, EX_TEMPFAIL,
+	attempt_finish(t, EX_TEMPFAIL, "Start again with frank authorize.", "%s",
 	    t->device_code == NULL ? "Nobody finished signing in within ten minutes."
-				   : "Nobody finished signing in while the code was valid.",
-	    "Start again with frank authorize.", NULL);
+				   : "Nobody finished signing in while the code was valid.");
 }
 
 /* Makes room for one more: the oldest of the account's goes. */
@@ -164,8 +164,8 @@ evict(struct attempts *all, const struct account *a)
 			oldest = t;
 		}
 	if (count >= ATTEMPTS_PER_ACCOUNT)
-		attempt_finish(oldest, EX_TEMPFAIL,
-		    "Newer attempts to sign in took the place of this one.", NULL, NULL);
+		attempt_finish(oldest, EX_TEMPFAIL, NULL,
+		    "Newer attempts to sign in took the place of this one.");
 }
 
 static int
@@ -258,10 +258,10 @@ fail_unfit(struct attempt *t, const char *fault)
 	(void)buf_append_str(&text, "The issuer's metadata cannot be used: ");
 	(void)text_plain(&text, fault, strlen(fault), SIGN_IN_TEXT_MAX);
 	(void)buf_append_char(&text, '.');
-	attempt_finish(t, EX_CONFIG, buf_str(&text),
+	attempt_finish(t, EX_CONFIG,
 	    "Correct issuer in the account's block; if that is right, name the endpoints there one "
 	    "by one.",
-	    NULL);
+	    "%s", buf_str(&text));
 }
 
 /* 0 or -ENOMEM. */
@@ -298,8 +298,8 @@ discovered(void *arg, uint64_t tag, const struct fetch_answer *answer)
 	else if (take_metadata(t, m) < 0)
 		attempt_fail_memory(t);
 	else if (t->token_endpoint == NULL)
-		attempt_finish(t, EX_CONFIG, "The issuer's metadata names no token endpoint.",
-		    "Set token-endpoint in the account's block.", NULL);
+		attempt_finish(t, EX_CONFIG, "Set token-endpoint in the account's block.",
+		    "The issuer's metadata names no token endpoint.");
 	else
 		t->discovered(t);
 }
@@ -327,23 +327,24 @@ refuse_start(struct client *c, const struct account *a)
 	account_conf_facts(conf, &whose);
 	diagnosis_step("{Renew}.", &whose, step, sizeof(step));
 	if (conf->grant == GRANT_PASSWORD)
-		client_done(c, EX_CONFIG, "This account signs in with a password.", step, NULL);
+		client_done(c, EX_CONFIG, step, "This account signs in with a password.");
 	else if (!grant_needs_person(conf->grant))
-		client_done(c, EX_CONFIG,
-		    "This account needs nobody to sign in: its grant is another.", NULL, NULL);
+		client_done(c, EX_CONFIG, NULL,
+		    "This account needs nobody to sign in: its grant is another.");
 	else if (conf->client_id == NULL)
-		client_done(c, EX_CONFIG, "The account has no client-id.",
-		    "Register an application with the provider and set client-id.", NULL);
-	else if (conf->issuer == NULL && conf->token_endpoint == NULL)
 		client_done(c, EX_CONFIG,
-		    "The account names neither an issuer nor the token endpoint.",
-		    "Set issuer, or the endpoints one by one.", NULL);
+		    "Register an application with the provider and set client-id.",
+		    "The account has no client-id.");
+	else if (conf->issuer == NULL && conf->token_endpoint == NULL)
+		client_done(c, EX_CONFIG, "Set issuer, or the endpoints one by one.",
+		    "The account names neither an issuer nor the token endpoint.");
 	else if (a->file == NULL)
-		client_done(c, EX_CONFIG, store_trouble_text(a->trouble),
-		    store_trouble_next(a->trouble), NULL);
+		client_done(c, EX_CONFIG, store_trouble_next(a->trouble), "%s",
+		    store_trouble_text(a->trouble));
 	else if (a->status == FILE_UNREADABLE)
-		client_done(c, EX_IOERR, store_file_status_text(a->status),
-		    "Mend the disk or the file's owner and mode, then restart.", NULL);
+		client_done(c, EX_IOERR,
+		    "Mend the disk or the file's owner and mode, then restart.", "%s",
+		    store_file_status_text(a->status));
 	else
 		return false;
 	return true;
@@ -355,8 +356,8 @@ attempt_account(const struct attempts *all, struct client *c, const struct messa
 	struct account *a = accounts_find(all->accounts, message_str(m, F_ACCOUNT));
 
 	if (a == NULL)
-		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
-		    "See the names: frank status", NULL);
+		client_done(c, EX_NOUSER, "See the names: frank status",
+		    "The configuration has no account of that name.");
 	else if (refuse_start(c, a))
 		return NULL;
 	return a;
@@ -411,13 +412,11 @@ store_tokens(struct attempt *t, const char *identity)
 	if (r == -ENOMEM) {
 		attempt_fail_memory(t);
 	} else if (r < 0) {
-		(void)buf_printf(&text,
-		    "The sign-in succeeded, but the token store cannot be written: %s.",
-		    strerror(-r));
-		attempt_finish(t, EX_IOERR, buf_str(&text),
+		attempt_finish(t, EX_IOERR,
 		    "Mend the disk before Frank is stopped: the tokens are in memory, and it keeps "
 		    "trying to write.",
-		    NULL);
+		    "The sign-in succeeded, but the token store cannot be written: %s.",
+		    strerror(-r));
 	} else {
 		(void)buf_append_str(&text, "Signed in");
 		if (identity != NULL) {
@@ -452,7 +451,7 @@ fail_identity(
 	    verdict == IDENTITY_UNKNOWN ? EX_CONFIG
 	    : verdict == IDENTITY_MIXED ? EX_PROTOCOL
 					: EX_NOPERM,
-	    buf_str(&text), buf_str(&next), NULL);
+	    buf_str(&next), "%s", buf_str(&text));
 }
 
 /* What the ID token says is kept for an end that the userinfo endpoint has nothing to say about. */
@@ -477,7 +476,7 @@ finish_refused(struct attempt *t)
 {
 	CLEANUP_FREE char *text = TAKE_PTR(t->refusal), *next = TAKE_PTR(t->refusal_next);
 
-	attempt_finish(t, EX_NOPERM, text, next, NULL);
+	attempt_finish(t, EX_NOPERM, next, "%s", text);
 }
 
 static void
@@ -536,7 +535,7 @@ check_identity(struct attempt *t, const struct message *m, const struct secret *
 		return;
 	}
 	if (identity_find_flaw(m, &e, &text, &next)) {
-		attempt_finish(t, EX_PROTOCOL, buf_str(&text), buf_str(&next), NULL);
+		attempt_finish(t, EX_PROTOCOL, buf_str(&next), "%s", buf_str(&text));
 		return;
 	}
 	verdict = identity_judge(m, &e, &t->known, &name);
@@ -561,21 +560,17 @@ fail_scope(struct attempt *t, const char *lacking, const char *granted)
 	(void)text_plain(&text, granted, strlen(granted), GRANTED_MAX);
 	(void)buf_append_str(&text, ". Nothing was stored.");
 	attempt_finish(
-	    t, EX_NOPERM, buf_str(&text), "Sign in again and leave every permission ticked.", NULL);
+	    t, EX_NOPERM, "Sign in again and leave every permission ticked.", "%s", buf_str(&text));
 }
 
 static void
 fail_audience(struct attempt *t, const char *audience)
 {
-	struct buf text CLEANUP_BUF = BUF_INIT(SIGN_IN_TEXT_MAX);
-
-	(void)buf_printf(&text,
+	attempt_finish(t, EX_CONFIG,
+	    "Check scopes in the account's block: they name another service than the mail server.",
 	    "The access token is meant for %s, which is not what the account's audience names. "
 	    "Nothing was stored.",
 	    audience);
-	attempt_finish(t, EX_CONFIG, buf_str(&text),
-	    "Check scopes in the account's block: they name another service than the mail server.",
-	    NULL);
 }
 
 void
@@ -589,11 +584,10 @@ attempt_take_tokens(struct attempt *t, const struct message *m, const struct mac
 		fail_audience(t, answer->misdirected);
 	} else if (answer->refresh_token == NULL || answer->access_token == NULL) {
 		attempt_finish(t, EX_CONFIG,
-		    "The provider gave no refresh token, so the sign-in would end within the hour. "
-		    "Nothing was stored.",
 		    "Microsoft wants the scope offline_access for one, Google access_type=offline "
 		    "and prompt=consent in extra-parameters.",
-		    NULL);
+		    "The provider gave no refresh token, so the sign-in would end within the hour. "
+		    "Nothing was stored.");
 	} else {
 		t->access = vault_seal(v, answer->access_token);
 		t->refresh = vault_seal(v, answer->refresh_token);
@@ -629,8 +623,8 @@ attempts_forget_account(struct attempts *all, const struct account *a)
 	for (t = LIST_FIRST(&all->list); t != NULL; t = next) {
 		next = LIST_NEXT(t, entry);
 		if (t->account == a)
-			attempt_finish(t, EX_CONFIG,
-			    "The account was taken out of the configuration.", NULL, NULL);
+			attempt_finish(
+			    t, EX_CONFIG, NULL, "The account was taken out of the configuration.");
 	}
 }
 

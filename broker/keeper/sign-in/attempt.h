@@ -90,9 +90,9 @@ int attempt_set_life(struct attempt *t, uint64_t seconds);
 /* Asks the issuer for the endpoints that are not configured, where `lacking`; then calls `next`. */
 void attempt_discover(struct attempt *t, bool lacking, void (*next)(struct attempt *t));
 
-/* The end of an attempt: logged, told to the client, freed. `error` NULL is success. */
-void attempt_finish(
-    struct attempt *t, int exit, const char *error, const char *next, const char *text);
+/* The end of an attempt: logged, reported to the client (as client_done), freed. */
+void attempt_finish(struct attempt *t, int exit, const char *next, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 void attempt_fail_memory(struct attempt *t);
 /* The token store cannot be written. */
 void attempt_fail_write(struct attempt *t, int error);

@@ -40,10 +40,9 @@ authorize_make_url(struct attempt *t)
 
 	if (t->authorization_endpoint == NULL) {
 		attempt_finish(t, EX_CONFIG,
-		    "The issuer's metadata names no authorization endpoint.",
 		    "Set authorization-endpoint in the account's block, or grant = "
 		    "\"device-code\".",
-		    NULL);
+		    "The issuer's metadata names no authorization endpoint.");
 		return NULL;
 	}
 	if (!secrets_open(t, &s)) {
@@ -54,8 +53,8 @@ authorize_make_url(struct attempt *t)
 	    t->account->conf, t->authorization_endpoint, t->redirect_uri, &s, &url);
 	authorization_request_clear_secrets(&s);
 	if (r < 0) {
-		attempt_finish(t, EX_CONFIG, "The address for signing in gets too long.",
-		    "Shorten scopes or extra-parameters.", NULL);
+		attempt_finish(t, EX_CONFIG, "Shorten scopes or extra-parameters.",
+		    "The address for signing in gets too long.");
 		return NULL;
 	}
 	m = message_new(M_AUTHORIZE_URL);
@@ -90,8 +89,8 @@ authorize_redirect_uri(struct client *c, const struct message *m)
 	    uri[strspn(uri, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:"
 			    "/?[]@!$&'()*+,;=%")] == '\0')
 		return uri;
-	client_done(c, EX_USAGE,
-	    "The redirect address is not one that a browser could come back to.", NULL, NULL);
+	client_done(c, EX_USAGE, NULL,
+	    "The redirect address is not one that a browser could come back to.");
 	return NULL;
 }
 
@@ -192,11 +191,11 @@ fail_callback(struct attempt *t, const struct callback *got)
 	(void)buf_append_str(&text, got->why);
 	if (got->text.len > 0)
 		(void)buf_printf(&text, " %s", buf_str(&got->text));
-	attempt_finish(t, EX_PROTOCOL, buf_str(&text),
+	attempt_finish(t, EX_PROTOCOL,
 	    got->text.len > 0 ? "If that is your provider's name for itself, set issuer in the "
 				"account's block to it; then start again with frank authorize."
 			      : "Start again with frank authorize.",
-	    NULL);
+	    "%s", buf_str(&text));
 }
 
 /* The invitation is used up by whatever bears its state; the code goes to the server only after that is
@@ -283,10 +282,9 @@ authorize_callback(struct attempts *all, struct client *c, const struct message 
 	struct attempt *t = find_attempt(all, id, len);
 
 	if (t == NULL) {
-		client_done(c, EX_TEMPFAIL,
+		client_done(c, EX_TEMPFAIL, "Start again with frank authorize.",
 		    "This sign-in is not waited for any more: it was finished, or is older than "
-		    "ten minutes.",
-		    "Start again with frank authorize.", NULL);
+		    "ten minutes.");
 		return;
 	}
 	if (t->phase != WAITING) {
@@ -294,8 +292,7 @@ authorize_callback(struct attempts *all, struct client *c, const struct message 
 		return;
 	}
 	if (t->client != NULL && t->client != c)
-		client_done(
-		    t->client, EX_TEMPFAIL, "Another command finishes this sign-in.", NULL, NULL);
+		client_done(t->client, EX_TEMPFAIL, NULL, "Another command finishes this sign-in.");
 	t->client = c;
 	if (!attempt_conf_changed(t))
 		authorize_take_callback(t, m);

@@ -166,10 +166,9 @@ ask_code(struct attempt *t)
 
 	if (t->device_endpoint == NULL)
 		attempt_finish(t, EX_CONFIG,
-		    "The provider has no device endpoint, so nobody can sign in by a code.",
 		    "Sign in with a browser: frank authorize without --device, with grant = "
 		    "\"authorization-code\"; --paste does without a browser on this machine.",
-		    NULL);
+		    "The provider has no device endpoint, so nobody can sign in by a code.");
 	else
 		token_request_start(
 		    t->all->requests, t->account, M_DEVICE_REQUEST, t->device_endpoint, &ops, t, 0);

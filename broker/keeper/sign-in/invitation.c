@@ -243,7 +243,7 @@ invitation_answer(struct attempts *all, struct client *c, const struct message *
 	if (flaw != NULL) {
 		(void)snprintf(again, sizeof(again),
 		    "Make a new one: run `frank authorize --invite %.100s`.", a->conf->name);
-		client_done(c, EX_DATAERR, flaw, again, NULL);
+		client_done(c, EX_DATAERR, again, "%s", flaw);
 		return;
 	}
 	t = attempt_new(all, c, a, NULL, "An invitation is answered.");

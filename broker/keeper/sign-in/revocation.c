@@ -40,17 +40,26 @@ revocation_free(struct revocation *r)
 	free(r);
 }
 
-static void
-finish(struct revocation *r, int exit, const char *error, const char *next, const char *text)
-{
-	struct client *c = r->client;
+/* The end of a revocation: logged, reported to the client (as client_done), freed. */
+static void finish(struct revocation *r, int exit, const char *next, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 
-	log_line(error == NULL ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, error == NULL ? text : error,
+static void
+finish(struct revocation *r, int exit, const char *next, const char *format, ...)
+{
+	struct buf sentence CLEANUP_BUF = BUF_INIT(TEXT_MAX);
+	struct client *c = r->client;
+	va_list ap;
+
+	va_start(ap, format);
+	(void)buf_vprintf(&sentence, format, ap);
+	va_end(ap);
+	log_line(exit == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, buf_str(&sentence),
 	    LOG_PAIRS({LOG_ACCOUNT, r->account->conf->name},
-		{LOG_OUTCOME, error == NULL ? "revoked" : "not-revoked"}));
+		{LOG_OUTCOME, exit == 0 ? "revoked" : "not-revoked"}));
 	revocation_free(r);
 	if (c != NULL)
-		client_done(c, exit, error, next, text);
+		client_done(c, exit, next, "%s", buf_str(&sentence));
 }
 
 /* ---- forgetting ---- */
@@ -94,11 +103,11 @@ forget(struct revocations *rs, struct client *c, struct account *a)
 		{LOG_ACCOUNT, a->conf->name}, {LOG_OUTCOME, e == 0 ? "forgotten" : "failed"}));
 	if (e < 0) {
 		say_not_forgotten(e, &text);
-		client_done(c, e == -EBUSY ? EX_TEMPFAIL : EX_IOERR, buf_str(&text),
-		    "Try again in a moment.", NULL);
+		client_done(c, e == -EBUSY ? EX_TEMPFAIL : EX_IOERR, "Try again in a moment.", "%s",
+		    buf_str(&text));
 		return;
 	}
-	client_done(c, 0, NULL, NULL,
+	client_done(c, 0, NULL, "%s",
 	    !held    ? "Nothing is stored here for this account, so there was nothing to forget."
 	    : person ? "The sign-in is forgotten here. At the provider it is still valid until "
 		       "somebody removes it there."
@@ -124,7 +133,7 @@ revoked(void *arg, uint64_t tag, const struct fetch_answer *answer)
 		    "Try again later; to forget it here in any case: frank account revoke %s "
 		    "--local",
 		    a->conf->name);
-		finish(r, EX_TEMPFAIL, buf_str(&text), buf_str(&next), NULL);
+		finish(r, EX_TEMPFAIL, buf_str(&next), "%s", buf_str(&text));
 		return;
 	}
 	/* a newer sign-in since then is not what was revoked */
@@ -133,11 +142,11 @@ revoked(void *arg, uint64_t tag, const struct fetch_answer *answer)
 	if (e < 0) {
 		(void)buf_append_str(&text, "The server has revoked it. ");
 		say_not_forgotten(e, &text);
-		finish(r, EX_IOERR, buf_str(&text), "Mend the disk and call it again with --local.",
-		    NULL);
+		finish(r, EX_IOERR, "Mend the disk and call it again with --local.", "%s",
+		    buf_str(&text));
 		return;
 	}
-	finish(r, 0, NULL, NULL,
+	finish(r, 0, NULL, "%s",
 	    same ? "The grant is revoked at the server and forgotten here."
 		 : "The grant is revoked at the server. The account has changed meanwhile, so "
 		   "what is stored for it now is kept.");
@@ -178,10 +187,9 @@ say_no_endpoint(struct revocation *r)
 	    "or an administrator revokes the user's sessions); then: frank account revoke %s "
 	    "--local",
 	    r->account->conf->name);
-	finish(r, EX_UNAVAILABLE,
+	finish(r, EX_UNAVAILABLE, buf_str(&next),
 	    "This provider has no endpoint for revocation, so Frank cannot revoke the grant there. "
-	    "Nothing was forgotten.",
-	    buf_str(&next), NULL);
+	    "Nothing was forgotten.");
 }
 
 static void
@@ -190,18 +198,15 @@ discovered(void *arg, uint64_t tag, const struct fetch_answer *answer)
 	struct revocation *r = arg;
 	const char *endpoint =
 	    answer->message == NULL ? NULL : message_str(answer->message, F_REVOCATION_ENDPOINT);
-	struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX);
 
 	if (answer->fault != NULL) {
-		(void)buf_printf(&text,
+		finish(r, EX_TEMPFAIL, "Try again later, or set revocation-endpoint.",
 		    "The provider's metadata could not be read: %s. Nothing was forgotten.",
 		    answer->fault);
-		finish(r, EX_TEMPFAIL, buf_str(&text),
-		    "Try again later, or set revocation-endpoint.", NULL);
 	} else if (endpoint == NULL) {
 		say_no_endpoint(r);
 	} else if (text_copy(endpoint, &r->endpoint) < 0) {
-		finish(r, EX_TEMPFAIL, "Memory ran out.", NULL, NULL);
+		finish(r, EX_TEMPFAIL, NULL, "Memory ran out.");
 	} else {
 		ask_server(r);
 	}
@@ -241,27 +246,24 @@ refuse_start(const struct revocations *rs, struct client *c, const struct accoun
 	    "To forget what is stored here: run `frank account revoke %.100s --local`.",
 	    a->conf->name);
 	if (!grant_needs_person(a->conf->grant))
-		client_done(c, EX_UNAVAILABLE,
+		client_done(c, EX_UNAVAILABLE, a->conf->grant == GRANT_NONE ? NULL : local, "%s",
 		    a->conf->grant == GRANT_NONE ? "This account has no credential."
 		    : a->conf->grant == GRANT_PASSWORD
 			? "A password is not revoked but changed or deleted, at the provider."
 			: "Nobody signed in for this account: its secret or key is deleted at the "
-			  "provider, and its access tokens end by themselves.",
-		    a->conf->grant == GRANT_NONE ? NULL : local, NULL);
+			  "provider, and its access tokens end by themselves.");
 	else if (machine_standing(a->machine) == MACHINE_EMPTY)
-		client_done(
-		    c, EX_UNAVAILABLE, "Nobody has signed in for this account.", NULL, NULL);
+		client_done(c, EX_UNAVAILABLE, NULL, "Nobody has signed in for this account.");
 	else if (!account_tokens_fit(a))
 		client_done(c, EX_CONFIG,
+		    "Put the configuration back to revoke it, or forget it with --local.",
 		    "The stored sign-in is for another server, client or mailbox than the account "
-		    "names now, and goes to no other.",
-		    "Put the configuration back to revoke it, or forget it with --local.", NULL);
+		    "names now, and goes to no other.");
 	else if (is_under_way(rs, a)) /* its end would let the account refresh under this one */
 		client_done(
-		    c, EX_TEMPFAIL, "It is being revoked already.", "Try again in a moment.", NULL);
+		    c, EX_TEMPFAIL, "Try again in a moment.", "It is being revoked already.");
 	else if (machine_state(a->machine) == MACHINE_REFRESHING)
-		client_done(
-		    c, EX_TEMPFAIL, "A refresh is under way.", "Try again in a moment.", NULL);
+		client_done(c, EX_TEMPFAIL, "Try again in a moment.", "A refresh is under way.");
 	else
 		return false;
 	return true;
@@ -274,8 +276,8 @@ revocation_start(struct revocations *rs, struct client *c, const struct message 
 	struct revocation *r;
 
 	if (a == NULL) {
-		client_done(c, EX_NOUSER, "The configuration has no account of that name.",
-		    "See the names: frank status", NULL);
+		client_done(c, EX_NOUSER, "See the names: frank status",
+		    "The configuration has no account of that name.");
 		return;
 	}
 	if (message_u64(m, F_FLAGS, 0) != 0) {
@@ -320,8 +322,8 @@ revocations_forget_account(struct revocations *rs, const struct account *a)
 	for (r = LIST_FIRST(&rs->list); r != NULL; r = next) {
 		next = LIST_NEXT(r, entry);
 		if (r->account == a)
-			finish(r, EX_CONFIG, "The account was taken out of the configuration.",
-			    NULL, NULL);
+			finish(
+			    r, EX_CONFIG, NULL, "The account was taken out of the configuration.");
 	}
 }
 
