@@ -149,7 +149,7 @@ def by_password(w):
     r = w.password('grafana')
     secret = r.stdout.strip()
     check('a password: 160 bits that can be read, alone on standard output', r.returncode == 0 and re.fullmatch(r'([a-km-np-z2-9]{8}-){3}[a-km-np-z2-9]{8}', secret), r.stderr)
-    check('it is said once', 'shown once' in r.stderr and w.f.log().count('gets a password') == 1, r.stderr)
+    check('it is said once', 'shown once' in r.stderr and wait_for(lambda: w.f.log().count('gets a password') == 1, 10), (r.stderr, w.f.log()[-300:]))
     other = w.password('jenkins').stdout.strip()
     for listener in ('strict', 'start', 'tls'):
         for how in ('PLAIN', 'LOGIN'):
