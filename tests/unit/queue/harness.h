@@ -46,6 +46,9 @@ int harness_setup(void **state);
 int harness_teardown(void **state);
 #define HARNESS_TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
 
+/* The role's timers run so many times faster: 1. Before harness_start. */
+extern int harness_hurry;
+
 /* Sets the wall clock that the role sees so many seconds ahead of the system's. */
 void harness_set_clock(int64_t seconds);
 

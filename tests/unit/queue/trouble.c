@@ -305,5 +305,6 @@ main(void)
 	    HARNESS_TEST(test_clock_was_wrong_at_start),
 	};
 
+	harness_hurry = 10;
 	return cmocka_run_group_tests_name("queue/trouble", tests, NULL, NULL);
 }
