@@ -2,14 +2,13 @@
 /*
  * recode.c: see recode.h.
  *
- * A message is read as entities: a header section, and a body, which may hold entities in turn. Whether
- * the body needs anything is known only behind it, and its header stands before it: so every body that
- * may be encoded is. Boundaries of multipart entities (RFC 2046 section 5.1) stand in a stack, the
- * innermost on top: that of an outer one ends all inner ones.
+ * A message is read as entities: a header section, and a body, which may hold entities in turn. A header
+ * is written before its body is seen, so every body that may be encoded is encoded. The boundaries of
+ * multipart entities (RFC 2046 section 5.1) form a stack with the innermost on top; the boundary of an
+ * outer entity ends all inner ones.
  *
- * But for base64, which takes octets as they are, a body is lines: LF, CRLF and CR CR LF each end one,
- * and are written as CRLF. A CR that ends no line and a NUL are written where the way has words for
- * them. Quoted-printable (RFC 2045 section 6.7) lines are at most 76 octets with the soft break's "=";
+ * A body consists of lines: LF, CRLF and CR CR LF each end one, and are written as CRLF. Base64 alone takes
+ * octets as they are. A CR that ends no line, and a NUL, are written if the encoding can express them. Quoted-printable (RFC 2045 section 6.7) lines are at most 76 octets with the soft break's "=";
  * white space at the end of a line is encoded.
  */
 #include "broker/message/recode.h"

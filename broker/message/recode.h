@@ -3,16 +3,15 @@
  * recode.h: the second pass over a finished message that the wire would not take as it is. Pure,
  * streaming.
  *
- * Why it exists: that a body has a line over 998 octets (RFC 5321 section 4.5.3.1.6), a NUL, a CR that
- * ends no line, or text in octets above 0x7F without saying so, is known only when all of it was seen.
- * complete.h says so in its facts; recode_needed tells what is to be done; the owner then passes the
- * finished message, from its first octet, through a recoder. A server that takes 7 bits alone needs the
- * same of a message that others take.
+ * A line over 998 octets (RFC 5321 section 4.5.3.1.6), a NUL, a CR that ends no line, or unlabelled octets
+ * above 0x7F may stand at the very end of a body. So complete.h only reports them in its facts;
+ * recode_needed says what has to be done, and the owner then passes the finished message, from its first
+ * octet, through a recoder. A message for a server that takes 7 bits alone goes the same way.
  *
- * Nothing is lost. A part without an encoding becomes quoted-printable, or where it is no text base64;
- * one that is encoded keeps its encoding, and only its lines change. An attached message is recoded
- * within. What a signature or an encryption covers, and what is in an encoding not known here, stays
- * octet by octet, or is refused where the wire cannot take it.
+ * Nothing is lost. A part without an encoding becomes quoted-printable, or base64 if it is not text. A part
+ * with an encoding keeps it, and only its lines change. An attached message is recoded inside. What a
+ * signature or an encryption covers, and what is in an unknown encoding, stays octet by octet, or is refused
+ * where the wire cannot take it.
  */
 #ifndef FRANK_BROKER_MESSAGE_RECODE_H
 #define FRANK_BROKER_MESSAGE_RECODE_H
@@ -51,9 +50,9 @@ struct recode *recode_free(struct recode *r);
 
 /* Takes the next octets of a message that complete.h made. 0 or negative errno; errors last. */
 int recode_input(struct recode *r, const char *bytes, size_t len);
-/* The message is over. Updates size, header_size, longest_line, eight_bit_body and mime in `facts`.
- * -EILSEQ: what may not be changed holds what the wire does not take; *ret_signed tells whether a
- * signature, or an encryption, is the reason. */
+/* Ends the message. Updates size, header_size, longest_line, eight_bit_body and mime in `facts`.
+ * -EILSEQ: the wire does not take something that may not be changed; *ret_signed tells whether a signature
+ * or an encryption is the reason. */
 int recode_end(
     struct recode *r, struct complete_facts *facts, enum recode_way *ret_way, bool *ret_signed);
 

@@ -355,7 +355,7 @@ struct action_walk {
 };
 
 static int
-choose(void *arg, const struct spool_glance *g)
+choose(void *arg, const struct spool_row *g)
 {
 	struct action_walk *w = arg;
 

@@ -69,7 +69,7 @@ control_fail(struct client *c, const char *error, int status)
 /* ---- cursors ---- */
 
 static int
-choose(void *arg, const struct spool_glance *g)
+choose(void *arg, const struct spool_row *g)
 {
 	struct client *c = arg;
 

@@ -131,7 +131,7 @@ is_full(const struct listing *l)
 }
 
 static int
-choose(void *arg, const struct spool_glance *g)
+choose(void *arg, const struct spool_row *g)
 {
 	struct listing *l = arg;
 

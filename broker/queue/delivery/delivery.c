@@ -1138,7 +1138,7 @@ struct overdue {
 };
 
 static int
-look_for_overdue(void *arg, const struct spool_glance *g)
+look_for_overdue(void *arg, const struct spool_row *g)
 {
 	struct overdue *x = arg;
 	const struct queue_account *a;

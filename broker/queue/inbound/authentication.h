@@ -3,9 +3,9 @@
  * authentication.h: AUTH on a listener: a caller names a service by its password. One per session;
  * it lives as long as the session's engine.
  *
- * A failure is answered late, the third one of a session ends it, and who fails too often at all is
- * not listened to for a while (usage.h). Each is a line in the log, which never holds what was given
- * as a name unless a service has it.
+ * A failure is answered after two seconds, and the third one ends the session. A caller that fails too
+ * often is refused at once for a while (usage.h). Each failure is a line in the log. The line has the
+ * given name only if a service has that name: anything else may be a password in the wrong place.
  */
 #ifndef FRANK_BROKER_QUEUE_INBOUND_AUTHENTICATION_H
 #define FRANK_BROKER_QUEUE_INBOUND_AUTHENTICATION_H
@@ -32,8 +32,7 @@ void authentication_forget(struct authentication *a);
 
 /* The service that the caller logged in as; NULL: it did not. */
 const char *authentication_name(const struct authentication *a);
-/* The same as it runs now; NULL also where it is not configured any more, or its password is good no
- * more. */
+/* The service itself. NULL also where it is not configured any more, or has another password now. */
 struct service *authentication_service(const struct authentication *a);
 
 #endif

@@ -1,8 +1,8 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * connection.c: the submit sockets and the listeners. Who calls is what the kernel says of the
- * peer (caller.h). On a listener it is the uid that owns the other end of a loopback connection (peer-uid.h),
- * asked before a byte is read, or nobody, until AUTH names a service.
+ * connection.c: the submit sockets and the listeners. The kernel says who calls (role/caller.h). On a
+ * listener that is the uid which owns the other end of a loopback connection (peer-uid.h), asked before a
+ * byte is read, or nobody, until AUTH names a service.
  *
  * Where a listener has TLS the connection is handed over (handover.h), at once or after STARTTLS,
  * and what comes back takes its place.
@@ -11,12 +11,13 @@
  * (a caller that waits for the greeting gets it a millisecond later), and all its replies leave
  * together after the commit: it is woken once.
  *
- * Connections are bounded for each caller (usage.h), and in all. Whoever has all of its own gets
- * another by losing the one that has been silent longest outside a transaction. When all places are
- * taken, the caller that has most loses such a one to a caller that has fewer, else whoever has one
- * does; where nobody has one, the caller that has most loses the one that has been silent longest.
- * So those who say nothing, or write slowly, keep nobody out. A part of the places is for root and
- * administrators alone, who lose none to others.
+ * Connections are bounded for each caller (usage.h), and in all, so that callers who say nothing or
+ * write slowly keep nobody out. A connection is idle when it is outside a transaction.
+ *   - A caller that has as many as it may gets another by losing its idle one that was silent longest.
+ *   - When all places are taken, the caller with most connections loses an idle one to a caller with
+ *     fewer; or else any caller with an idle one does; or else the caller with most loses the one that
+ *     was silent longest.
+ *   - A part of the places is kept for root and administrators, who lose none to others.
  */
 #include "broker/queue/inbound/connection.h"
 #include "broker/queue/inbound/entrance.h"

@@ -9,16 +9,18 @@
 
 struct connections;
 
+/* NULL: no memory. */
 struct connections *connections_new(struct inbound *in);
-/* Takes the listening socket: of a service's own, of a listener, or (both NULL) the common one. */
+/* Takes a listening socket: that of `service`, that of `listener`, or (both NULL) the common one. 0 or
+ * -ENOMEM. */
 int connections_listen(struct connections *c, int fd, const char *service, const char *listener);
-/* Closes what the configuration in force does not name any more. */
+/* Closes sockets that the configuration in force does not name any more. */
 void connections_reconfigure(struct connections *c);
-/* Takes nothing more; those in the midst of a message may finish. */
+/* Accepts nothing more, and closes idle connections; those in the midst of a message may finish. */
 void connections_stop(struct connections *c);
 size_t connections_count(const struct connections *c);
-/* Where callers turned out to count as one and to have too many, those that have been silent
- * longest go. */
+/* Closes connections of callers that turned out to count as one and to have too many: those first that have
+ * been silent longest. */
 void connections_trim(struct connections *c);
 
 #endif

@@ -2,16 +2,14 @@
 /*
  * returned.h: mail of the drop directory that is refused goes back.
  *
- * Whoever handed it in was told that it was taken, since nobody was there to say otherwise. So it ends
- * like mail that a server refuses: with a report to its sender, or as `failed` in the queue where
- * nobody can be told. A message that was refused is never sent, whoever asks for another try: what a
- * retry does is to return it.
+ * sendmail told the caller that the mail was taken, since no daemon was there to refuse it. So the mail
+ * ends like mail that a server refuses: with a report to its sender, or as `failed` in the queue if
+ * nobody can get a report. It is never sent; a retry returns it.
  *
- * The report goes through the account that the message would have taken. Where no service is for the
- * caller, its word about the sender counts for nothing: the report goes to the user's own address or
- * the postmaster, through an account that tells people (notify.mail-accounts) or the first of any
- * service; no more than RETURNED_PER_HOUR of those, so that nobody without a service uses up what an
- * account may send.
+ * The report goes through the account that the message would have taken. A caller without a service may
+ * not choose where a report goes: that goes to the user's own address or the postmaster, through an
+ * account of notify.mail-accounts or the first account of any service. There are at most
+ * RETURNED_PER_HOUR of those, so that users without a service do not use up what an account may send.
  */
 #ifndef FRANK_BROKER_QUEUE_INBOUND_RETURNED_H
 #define FRANK_BROKER_QUEUE_INBOUND_RETURNED_H
@@ -29,9 +27,8 @@ struct returned_why {
 };
 
 /*
- * It is on record (r 0), and the file may go; or it is not: -EAGAIN where the user or the account has
- * to wait; -EFBIG where nobody can be told and it is larger than any message may be; else another
- * negative errno.
+ * r 0: the message is on record, and its file may go. -EAGAIN: the user or the account has to wait.
+ * -EFBIG: nobody can get a report, and the message is larger than any may be. Or another negative errno.
  */
 typedef void returned_done(void *arg, int r);
 

@@ -467,7 +467,7 @@ static int
 event_op_write(struct spool *spool, struct commit_op *op)
 {
 	struct event_op *x = (struct event_op *)op;
-	int r = spool_tell(spool, &x->event);
+	int r = spool_publish_event(spool, &x->event);
 
 	for (size_t i = 0; i < x->count && r == 0; i++) {
 		const struct note *note = &x->notes[i];

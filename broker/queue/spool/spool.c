@@ -328,7 +328,7 @@ uncount(struct spool *s, uint64_t id)
 }
 
 static int
-add_octets(void *arg, const struct spool_glance *g)
+add_octets(void *arg, const struct spool_row *g)
 {
 	struct spool *s = arg;
 
@@ -828,7 +828,7 @@ spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg)
 }
 
 int
-spool_scan(struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *visit, void *arg)
+spool_scan(struct spool *s, uint64_t *after, unsigned max, spool_row_visit *visit, void *arg)
 {
 	sqlite3_stmt *st = database_query(s->db,
 	    "SELECT id, size, account, service, uid, expires, flags, done IS NULL,"
@@ -838,7 +838,7 @@ spool_scan(struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *v
 	int stop = 0, r;
 
 	while (stop == 0 && database_next(st)) {
-		struct spool_glance g = {.id = (uint64_t)sqlite3_column_int64(st, 0),
+		struct spool_row g = {.id = (uint64_t)sqlite3_column_int64(st, 0),
 		    .received = sqlite3_column_int64(st, 0) / 1000000,
 		    .size = (uint64_t)sqlite3_column_int64(st, 1),
 		    .account = database_text(st, 2),
@@ -1068,7 +1068,7 @@ spool_add_event(struct spool *s, int64_t at, const char *kind, uint64_t id, cons
 }
 
 int
-spool_tell(struct spool *s, const struct spool_event *e)
+spool_publish_event(struct spool *s, const struct spool_event *e)
 {
 	return database_run(s->db,
 	    "INSERT INTO event (id, at, kind, message, account, text, next, told)"

@@ -2,14 +2,14 @@
 /*
  * spool.h: the messages on disk: an SQLite database and a folder of large bodies.
  *
- * Everything that changes the spool stands between spool_begin and spool_commit. A commit is one
- * fsync (WAL, synchronous=FULL), whatever the number of messages in it: so the owner collects what
- * one turn of its event loop brought, writes it in one transaction, and answers everybody
- * afterwards.
+ * Every change of the spool stands between spool_begin and spool_commit, except where a function says
+ * that it has a transaction of its own. A commit is one fsync, however many messages are in it: so
+ * commit.h collects what one turn of the event loop brought, writes it in one transaction, and answers
+ * everybody afterwards.
  *
  * Results are 0 or negative errno: -ENOSPC (disk full), -EIO, -ENOMEM, -EBADMSG (the file is
- * damaged), -ENOENT (no such message). After an error the transaction is to be rolled back: nothing
- * of it is stored. Calls block for the disk only.
+ * damaged), -ENOENT (no such message). After an error, roll the transaction back: nothing of it is
+ * stored. Calls block for the disk only.
  */
 #ifndef FRANK_BROKER_QUEUE_SPOOL_SPOOL_H
 #define FRANK_BROKER_QUEUE_SPOOL_SPOOL_H
@@ -122,18 +122,18 @@ int spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 struct spool *spool_close(struct spool *s);
 
 /*
- * After a crash: recipients that were being sent are queued again, and held at the third time, or
- * with `hold` at once, as in doubt; files of bodies that no message has are removed. Own
- * transaction. *ret_interrupted counts messages.
+ * Mends what a crash left. Recipients that were being sent are queued again; the third time, or with
+ * `hold` at once, they are held as in doubt. Files of bodies that no message has are removed. Has a
+ * transaction of its own. *ret_interrupted is the number of messages that were being sent.
  */
 int spool_recover(struct spool *s, int64_t now, bool hold, unsigned *ret_interrupted);
 /* Why such a recipient is held. */
 #define SPOOL_IN_DOUBT_WORDS "a process of Frank ended while the message was being sent"
 
 /*
- * The clock was set: times that this run wrote move along, so that no wait grows or ends, and no
- * lifetime is over, because of it; times of earlier runs stay, but nothing waits beyond `latest`.
- * Own transaction, that reads every open message. Ids stay.
+ * The system's clock was set. Times that this run wrote move along, so that no wait grows or ends, and
+ * no lifetime ends, because of it. Times of earlier runs stay, but nothing waits beyond `latest`. Ids
+ * stay. Has a transaction of its own, which reads every open message.
  */
 struct spool_step {
 	uint64_t first;       /* the id from which on messages are of this run */
@@ -143,7 +143,7 @@ struct spool_step {
 };
 int spool_shift(struct spool *s, const struct spool_step *step);
 
-/* An identity that no message has had: microseconds since 1970, moved on where taken. */
+/* An id that no message has had: microseconds since 1970, or the next free one. */
 uint64_t spool_new_id(struct spool *s, int64_t now_us);
 
 int spool_begin(struct spool *s);
@@ -157,12 +157,11 @@ bool spool_checkpoint(struct spool *s, bool idle);
 
 /* ---- space ---- */
 
-/* Sees to it that what the spool itself needs on a full disk is allocated (database.h). To be called
- * now and then; costs little where nothing changed. 0, or negative errno where there is not that much
- * space now. */
+/* Allocates what the spool itself needs on a full disk (database.h). Call it now and then: it costs little
+ * when nothing changed. Negative errno where there is not that much space now. */
 int spool_reserve(struct spool *s);
-/* The transaction failed with -ENOSPC and is rolled back: the log begins anew. True where another try
- * makes sense. */
+/* Call it when a transaction failed with -ENOSPC and was rolled back: the log begins anew. True when another
+ * try makes sense. */
 bool spool_make_room(struct spool *s);
 /* Is there so much unused space in the database that it should be given back? */
 bool spool_may_shrink(struct spool *s);
@@ -182,11 +181,11 @@ int spool_octets_step(struct spool *s);
 /* Creates the file of a message's body; the caller writes it, then calls spool_body_sync. Returns a
  * descriptor or negative errno. */
 int spool_body_create(struct spool *s, uint64_t id);
-/* The file's content reaches the disk; its name does with spool_bodies_sync, before the commit that
- * refers to it. */
+/* Syncs the file's content; and the names in the folder, which has to happen before the commit that refers
+ * to a new file. */
 int spool_body_sync(int fd);
 int spool_bodies_sync(struct spool *s);
-/* Read-only. */
+/* Opens the file for reading: a descriptor or negative errno. */
 int spool_body_open(struct spool *s, uint64_t id);
 void spool_body_remove(struct spool *s, uint64_t id);
 
@@ -222,7 +221,7 @@ int spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *
 int spool_add_event(struct spool *s, int64_t at, const char *kind, uint64_t id, const char *account,
     const char *text);
 
-/* What people are told. Texts are borrowed and may be NULL, but `kind`. */
+/* An event that people are notified of. Texts are borrowed; all but `kind` may be NULL. */
 struct spool_event {
 	uint64_t id; /* spool_new_id */
 	int64_t at;
@@ -230,8 +229,8 @@ struct spool_event {
 	uint64_t message; /* 0: about none */
 	const char *account, *text, *next;
 };
-int spool_tell(struct spool *s, const struct spool_event *e);
-/* Those after an id, in their order, at most `max`; a non-zero return of `visit` ends it and is
+int spool_publish_event(struct spool *s, const struct spool_event *e);
+/* Visits the events after an id in their order, at most `max`. A non-zero return of `visit` ends it and is
  * returned. */
 typedef int spool_event_visit(void *arg, const struct spool_event *e);
 int spool_each_event(
@@ -239,7 +238,7 @@ int spool_each_event(
 /* The id after which the last `count` come; 0: there are not more. */
 int spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret);
 
-/* What was told of an account: see notice.c. */
+/* What people were notified of about an account, and is still so (notify/notify.h). */
 struct spool_notice {
 	unsigned class;
 	const char *kind;
@@ -250,11 +249,12 @@ int spool_save_notice(struct spool *s, const char *account, const struct spool_n
 int spool_delete_notice(struct spool *s, const char *account, unsigned class);
 typedef void spool_notice_visit(void *arg, const struct spool_notice *n);
 int spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visit, void *arg);
-/* Has the account an open message, but of the service `but`, with a recipient in this state? 1, 0 or
- * negative errno. */
+/* Has the account an open message with a recipient in this state? Messages of the service `but` do not
+ * count. 1, 0 or negative errno. */
 int spool_has_state(struct spool *s, const char *account, enum spool_state state, const char *but);
 
-/* The ways by which an event has still to go. retry counts a try. */
+/* An event that has still to go out by one way ("command", "mail", "webhook NAME"). spool_retry_outbox counts
+ * a try. */
 struct spool_outbox {
 	struct spool_event event;
 	const char *way;
@@ -264,11 +264,11 @@ struct spool_outbox {
 int spool_add_outbox(struct spool *s, uint64_t event, const char *way, int64_t next);
 int spool_retry_outbox(struct spool *s, uint64_t event, const char *way, int64_t next);
 int spool_delete_outbox(struct spool *s, uint64_t event, const char *way);
-/* All of them, oldest event first; a positive return of `visit` ends it. */
+/* Visits all of them, the oldest event first. A positive return of `visit` ends it. */
 typedef int spool_outbox_visit(void *arg, const struct spool_outbox *o);
 int spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg);
 
-/* What must outlive us of an account's state. */
+/* What of an account's state outlives the role. */
 struct spool_account {
 	struct schedule_account schedule;
 	struct smtp_reply reply; /* that made it so; owned */
@@ -280,16 +280,15 @@ int spool_save_password(
     struct spool *s, const char *service, const uint8_t digest[SHA256_LEN], int64_t at);
 int spool_delete_password(struct spool *s, const char *service);
 
-/* Removes history older than `before`, at most some hundred messages: *ret_more says to call again.
- * Ids of removed bodies' files are unlinked at once: they belong to nothing that a reader could
- * want. */
+/* Removes history older than `before`, at most some hundred messages: *ret_more says whether to call again.
+ * Files of bodies are unlinked at once, before the commit: nobody can want them any more. */
 int spool_purge(struct spool *s, int64_t before, bool *ret_more);
-/* Keeps the newest transcripts, `most` octets of them all; of older attempts the rest stays. */
+/* Removes the oldest transcripts, so that `most` octets of them stay. The attempts themselves stay. */
 int spool_limit_transcripts(struct spool *s, uint64_t most);
 
 /* ---- reading ---- */
 
-/* -ENOENT where there is none. With `body`, a small body is loaded as well. */
+/* Loads a message, and with `body` its body unless that is in a file. -ENOENT: there is none. */
 int spool_load(struct spool *s, uint64_t id, bool body, struct spool_message *ret);
 
 /* Is a message with this submission id stored? 1, 0, or negative errno. */
@@ -306,8 +305,8 @@ typedef int spool_lane_visit(
     void *arg, const char *account, const char *service, uint64_t open, int64_t next);
 int spool_each_lane(struct spool *s, spool_lane_visit *visit, void *arg);
 
-/* What a walk over all messages is told of each; strings are borrowed for the call. */
-struct spool_glance {
+/* What a scan over all messages sees of each; strings are borrowed for the call. */
+struct spool_row {
 	uint64_t id, size;
 	const char *account, *service;
 	int64_t uid, received, expires;
@@ -316,11 +315,10 @@ struct spool_glance {
 	bool waits; /* a recipient waits to be tried */
 };
 /* A non-zero return stops behind this message. */
-typedef int spool_glance_visit(void *arg, const struct spool_glance *g);
-/* Visits messages in the order of their ids, which is that of their arrival: at most `max`, from
- * behind *after on, which moves along. 1 where there may be more, 0 after the last. */
-int spool_scan(
-    struct spool *s, uint64_t *after, unsigned max, spool_glance_visit *visit, void *arg);
+typedef int spool_row_visit(void *arg, const struct spool_row *g);
+/* Visits at most `max` messages with ids above *after, in the order of their ids, which is that of their
+ * arrival. *after becomes the last that was visited. 1 where there may be more, 0 after the last. */
+int spool_scan(struct spool *s, uint64_t *after, unsigned max, spool_row_visit *visit, void *arg);
 
 /* Attempts of a message, oldest first; their texts are "" where absent, and borrowed. */
 typedef int spool_attempt_visit(void *arg, const struct spool_attempt *a);
@@ -329,19 +327,19 @@ int spool_each_attempt(struct spool *s, uint64_t id, spool_attempt_visit *visit,
  * is not on record. */
 char *spool_load_endpoint(struct spool *s, uint64_t id, int64_t at);
 
-/* When mail was last delivered through an account, and the mechanism of that login ("" for none); within a
+/* When mail was last delivered through an account, and the mechanism of that login ("" for none). Within a
  * transaction. */
 int spool_save_used(struct spool *s, const char *name, int64_t at, const char *mechanism);
 /* -ENOENT: never. */
 int spool_load_used(
     struct spool *s, const char *name, int64_t *ret_at, char *mechanism, size_t mechanism_size);
 
-/* With which keys an account's mail is signed (dkim.h); saved within a transaction. Loaded: owned; NULL: nothing is
- * known. */
+/* The keys that an account's mail is signed with (dkim.h). Save within a transaction. What is loaded is the
+ * caller's; NULL: nothing is known. */
 int spool_save_signed(struct spool *s, const char *name, const char *keys);
 char *spool_load_signed(struct spool *s, const char *name);
 
-/* -ENOENT where nothing is known of it; the caller clears ret->reply and frees ret->learned_at. */
+/* -ENOENT: nothing is known of the account. The caller clears ret->reply and frees ret->learned_at. */
 int spool_load_account(struct spool *s, const char *name, struct spool_account *ret);
 
 /* Messages of this service that were handed in at or after `since` (seconds), oldest first: the
@@ -354,17 +352,17 @@ int spool_each_since(
 typedef void spool_tried_visit(void *arg, const char *account, int64_t at);
 int spool_each_attempt_since(struct spool *s, int64_t since, spool_tried_visit *visit, void *arg);
 
-/* The ways that events went by, as the configuration was last. spool_add_way: 1 where it is new, 0, or an error. */
+/* The ways that the last configuration had for events. spool_add_way: 1 where it is new, 0, or an error. */
 int spool_add_way(struct spool *s, const char *way);
 int spool_delete_way(struct spool *s, const char *way);
 typedef int spool_way_visit(void *arg, const char *way); /* 0: goes on */
 int spool_each_way(struct spool *s, spool_way_visit *visit, void *arg);
-/* What was told last of each condition that was not over when it was looked at last; `about`: the account's name, or
- * another as notice.h has it. Several may be in one event. */
+/* Visits the last event about each condition that lasts. `about` is the account's name, or one of the names that
+ * notify has for conditions of the host. Several conditions may be in one event. */
 typedef int spool_standing_visit(void *arg, const char *about, const struct spool_event *e);
 int spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg);
 
-/* The SHA-256 of a service's password, and when it was made. -ENOENT. */
+/* The SHA-256 of a service's password, and when it was made. -ENOENT: it has none. */
 int spool_load_password(
     struct spool *s, const char *service, uint8_t digest[SHA256_LEN], int64_t *ret_at);
 

@@ -307,7 +307,7 @@ struct stored {
 };
 
 static int
-collect(void *arg, const struct spool_glance *g)
+collect(void *arg, const struct spool_row *g)
 {
 	struct stored *s = arg;
 

@@ -314,7 +314,7 @@ test_message_comes_back(void **state)
 }
 
 static int
-count_glance(void *arg, const struct spool_glance *g)
+count_glance(void *arg, const struct spool_row *g)
 {
 	++*(unsigned *)arg;
 	return 0;
