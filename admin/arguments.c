@@ -8,7 +8,7 @@
 #include "base/attr.h"
 #include "base/grant.h"
 
-const struct option_def option_defs[OPTION_COUNT] = {
+const struct option_def arguments_options[OPTION_COUNT] = {
     [OPTION_ACCOUNT] = {"--account", "ACCOUNT", "only messages of this account"},
     [OPTION_ALL] = {"--all", NULL, "every message instead of one"},
     [OPTION_AUTHORIZE] = {"--authorize", NULL, "sign in right afterwards"},
@@ -73,8 +73,8 @@ static int
 find_option(const char *name, size_t len)
 {
 	for (int i = 0; i < OPTION_COUNT; i++)
-		if (strlen(option_defs[i].name) == len &&
-		    memcmp(option_defs[i].name, name, len) == 0)
+		if (strlen(arguments_options[i].name) == len &&
+		    memcmp(arguments_options[i].name, name, len) == 0)
 			return i;
 	if (len == 2 && memcmp(name, "-h", 2) == 0)
 		return OPTION_HELP;
@@ -92,7 +92,7 @@ take_option(int argc, char *const *argv, struct arguments *ret, int *at)
 		return ARGUMENTS_UNKNOWN;
 	if (ret->values[o] != NULL)
 		return ARGUMENTS_TWICE;
-	if (option_defs[o].value == NULL) {
+	if (arguments_options[o].value == NULL) {
 		ret->values[o] = "";
 		return equals == NULL ? 0 : ARGUMENTS_VALUE_TOO_MUCH;
 	}

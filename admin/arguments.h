@@ -65,7 +65,7 @@ struct option_def {
 	const char *value; /* what its value is called; NULL: it takes none */
 	const char *help;
 };
-extern const struct option_def option_defs[OPTION_COUNT];
+extern const struct option_def arguments_options[OPTION_COUNT];
 
 enum { ARGUMENTS_WORDS_MAX = 32 };
 

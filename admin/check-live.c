@@ -256,7 +256,7 @@ check_live(const struct cli *cli, const struct arguments *args)
 	if (account == NULL)
 		status = put_server(cli, args, m);
 	if (status == EX_OK && account != NULL)
-		status = status_of_account(cli, account, &l.o);
+		status = verb_status_of_account(cli, account, &l.o);
 	else if (status == EX_OK)
 		l.o = json_pack("{s:s}", "host", args->values[OPTION_HOST]);
 	l.steps = json_array();

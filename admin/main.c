@@ -142,10 +142,10 @@ print_options(FILE *f, uint64_t options)
 
 		if ((options & OPTION_BIT(o)) == 0)
 			continue;
-		(void)snprintf(name, sizeof(name), "%s%s%s", option_defs[o].name,
-		    option_defs[o].value == NULL ? "" : " ",
-		    option_defs[o].value == NULL ? "" : option_defs[o].value);
-		print_row(f, name, option_defs[o].help);
+		(void)snprintf(name, sizeof(name), "%s%s%s", arguments_options[o].name,
+		    arguments_options[o].value == NULL ? "" : " ",
+		    arguments_options[o].value == NULL ? "" : arguments_options[o].value);
+		print_row(f, name, arguments_options[o].help);
 	}
 }
 
@@ -280,7 +280,7 @@ fail_arguments(const struct cli *cli, int fault, const char *arg)
 		return cli_fail(cli, EX_USAGE, NULL, "there are too many arguments");
 	default:
 		for (int i = 0; i < OPTION_COUNT; i++)
-			names[i] = option_defs[i].name;
+			names[i] = arguments_options[i].name;
 		(void)snprintf(name, sizeof(name), "%.*s", option_name_length(arg), arg);
 		near = arguments_suggest(name, names, OPTION_COUNT);
 		if (near != NULL)
@@ -307,7 +307,7 @@ run_verb(const struct cli *cli, const struct verb *v, const struct arguments *a)
 	for (int o = 0; o < OPTION_COUNT; o++)
 		if (arguments_has(a, (enum option)o) && (v->options & OPTION_BIT(o)) == 0)
 			return cli_fail(cli, EX_USAGE, usage, "%s cannot be given with this verb",
-			    option_defs[o].name);
+			    arguments_options[o].name);
 	if (words < v->least || words > v->most)
 		return cli_fail(cli, EX_USAGE, usage,
 		    words < v->least ? "an argument is missing" : "there is an argument too many");

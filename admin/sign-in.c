@@ -257,7 +257,7 @@ sign_in_invite(const struct cli *cli, struct link *l, const char *account,
 		    json_pack("{s:s, s:s, s:I}", "account", account, "url", buf_str(&url), "until",
 			(json_int_t)message_u64(answer, F_UNTIL, 0)),
 		    EX_OK);
-	if (status_of_account(cli, account, &row) != EX_OK)
+	if (verb_status_of_account(cli, account, &row) != EX_OK)
 		row = NULL;
 	print_invitation(
 	    cli, account, cli_text(row, "mailbox"), buf_str(&url), message_u64(answer, F_UNTIL, 0));

@@ -125,7 +125,7 @@ take_option(struct add *a, enum part part)
 	enum option o = parts[part].option;
 
 	return arguments_has(a->args, o)
-		   ? take(a, option_defs[o].name, a->args->values[o], a->value[part])
+		   ? take(a, arguments_options[o].name, a->args->values[o], a->value[part])
 		   : EX_OK;
 }
 
@@ -133,7 +133,7 @@ take_option(struct add *a, enum part part)
 static int
 want(struct add *a, enum part part, const char *proposal, const char *why)
 {
-	const struct option_def *o = &option_defs[parts[part].option];
+	const struct option_def *o = &arguments_options[parts[part].option];
 	int status;
 
 	if (arguments_has(a->args, parts[part].option))
@@ -626,13 +626,13 @@ find_path(struct add *a, enum option o, char to[PATH_MOST])
 	if (*path != '/' && getcwd(here, sizeof(here)) == NULL)
 		return cli_fail(a->cli, EX_OSERR, NULL,
 		    "%s needs the whole path, because the working folder has no name: %s",
-		    option_defs[o].name, strerror(errno));
+		    arguments_options[o].name, strerror(errno));
 	len = snprintf(to, PATH_MOST, "%s%s%s", here, *here == '\0' ? "" : "/", path);
 	if (len >= PATH_MOST || !is_fit(to))
 		return cli_fail(a->cli, EX_USAGE, NULL,
 		    "the path of %s is too long, or holds a quote, a backslash, a dollar or a "
 		    "control character",
-		    option_defs[o].name);
+		    arguments_options[o].name);
 	return EX_OK;
 }
 

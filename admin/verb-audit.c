@@ -456,10 +456,10 @@ verb_audit(const struct cli *cli, const struct arguments *args)
 {
 	struct audit a = {.cli = cli, .now = (uint64_t)time(NULL), .findings = json_array()};
 	json_t *accounts = NULL, *services = NULL;
-	int status = status_of_accounts(cli, &accounts);
+	int status = verb_status_of_accounts(cli, &accounts);
 
 	if (status == EX_OK)
-		status = service_rows(cli, &services);
+		status = verb_service_rows(cli, &services);
 	if (status == EX_OK) {
 		a.accounts = accounts;
 		a.services = services;

@@ -253,7 +253,7 @@ print_diagnosis(const struct cli *cli, const struct context *c, const struct dia
 	if (cli->json) {
 		json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "cause", d->cause, "text",
 		    d->text, "fixer", d->fixer, "next", d->next, "retry",
-		    retry_class_name(d->retry), "known", d->known);
+		    diagnosis_retry_name(d->retry), "known", d->known);
 
 		if (o != NULL && json_array_size(c->passed_over) > 0)
 			(void)json_object_set(o, "passed_over", c->passed_over);
@@ -267,7 +267,7 @@ print_diagnosis(const struct cli *cli, const struct context *c, const struct dia
 	cli_put_field(cli, 0, "", 0, COLOUR_BOLD, d->text);
 	cli_put_field(cli, 0, "Next:", 9, COLOUR_NONE, d->next);
 	(void)printf("To fix:  %s\nMail:    %s\nCause:   %s%s\n", d->fixer,
-	    retry_class_name(d->retry), d->cause,
+	    diagnosis_retry_name(d->retry), d->cause,
 	    d->known ? "" : " (no rule for these words: judged by the code alone)");
 	return EX_OK;
 }
@@ -292,7 +292,7 @@ explain_reply(const struct cli *cli, const char *text, enum smtp_stage stage, st
 		f.reply = &reply;
 		if (challenge[0] != '\0')
 			f.challenge = challenge;
-		diagnose(&f, &d);
+		diagnosis_find(&f, &d);
 		status = print_diagnosis(cli, c, &d);
 	}
 	smtp_reply_clear(&reply);

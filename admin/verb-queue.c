@@ -201,7 +201,7 @@ print_attempt(const struct cli *cli, const json_t *a, bool transcript)
 }
 
 void
-queue_print(const struct cli *cli, const json_t *m)
+verb_queue_print(const struct cli *cli, const json_t *m)
 {
 	const json_t *attempts = json_object_get(m, "attempts"), *a;
 	static const struct table_column head[] = {
@@ -270,7 +270,7 @@ verb_queue_list(const struct cli *cli, const struct arguments *args)
 }
 
 int
-queue_load(const struct cli *cli, const char *id, json_t **ret)
+verb_queue_load(const struct cli *cli, const char *id, json_t **ret)
 {
 	struct message *request = message_new(M_QUEUE_SHOW);
 	json_t *messages;
@@ -293,13 +293,13 @@ int
 verb_queue_show(const struct cli *cli, const struct arguments *args)
 {
 	json_t *message;
-	int status = queue_load(cli, args->words[2], &message);
+	int status = verb_queue_load(cli, args->words[2], &message);
 
 	if (status != EX_OK)
 		return status;
 	if (cli->json)
 		return cli_print_json(message, EX_OK);
-	queue_print(cli, message);
+	verb_queue_print(cli, message);
 	json_decref(message);
 	return EX_OK;
 }
@@ -308,7 +308,7 @@ int
 verb_transcript(const struct cli *cli, const struct arguments *args)
 {
 	json_t *message, *attempts, *a;
-	int status = queue_load(cli, args->words[1], &message);
+	int status = verb_queue_load(cli, args->words[1], &message);
 	size_t i;
 
 	if (status != EX_OK)

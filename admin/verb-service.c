@@ -197,7 +197,7 @@ print_service(const struct cli *cli, const json_t *o)
 }
 
 int
-service_rows(const struct cli *cli, json_t **ret)
+verb_service_rows(const struct cli *cli, json_t **ret)
 {
 	*ret = json_array();
 	return link_ask(
@@ -208,7 +208,7 @@ int
 verb_service_list(const struct cli *cli, const struct arguments *args)
 {
 	json_t *services, *o;
-	int status = service_rows(cli, &services);
+	int status = verb_service_rows(cli, &services);
 	size_t i;
 
 	if (status == EX_OK && cli->json)

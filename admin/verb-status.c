@@ -271,7 +271,7 @@ verb_account_list(const struct cli *cli, const struct arguments *args)
 /* ---- everything, for `frank audit` ---- */
 
 int
-status_of_accounts(const struct cli *cli, json_t **ret)
+verb_status_of_accounts(const struct cli *cli, json_t **ret)
 {
 	struct gathered g;
 	int status = gather(cli, NULL, &g);
@@ -284,7 +284,7 @@ status_of_accounts(const struct cli *cli, json_t **ret)
 /* ---- one account, for `frank check` ---- */
 
 int
-status_of_account(const struct cli *cli, const char *account, json_t **ret)
+verb_status_of_account(const struct cli *cli, const char *account, json_t **ret)
 {
 	struct gathered g;
 	int status = gather(cli, account, &g);

@@ -222,7 +222,7 @@ follow(const struct cli *cli, const char *id, json_t **ret)
 	for (int i = 0; i < FOLLOW_SECONDS * 1000 / FOLLOW_PAUSE_MS; i++) {
 		json_decref(*ret);
 		*ret = NULL;
-		status = queue_load(cli, id, ret);
+		status = verb_queue_load(cli, id, ret);
 		if (status != EX_OK || !is_under_way(state_of(*ret)))
 			break;
 		if (show)
@@ -258,7 +258,7 @@ conclude(const struct cli *cli, json_t *message)
 	}
 	if (cli->json)
 		return cli_print_json(message, status);
-	queue_print(cli, message);
+	verb_queue_print(cli, message);
 	(void)puts(words);
 	if (status != EX_OK)
 		(void)printf(
@@ -290,7 +290,7 @@ verb_test(const struct cli *cli, const struct arguments *args)
 	const char *account = args->words[1], *mailbox, *recipient;
 	json_t *known = NULL, *message = NULL;
 	char id[ID_MAX];
-	int status = status_of_account(cli, account, &known);
+	int status = verb_status_of_account(cli, account, &known);
 
 	if (status != EX_OK)
 		return status;

@@ -40,19 +40,19 @@ verb_run verb_reload; /* verb-reload.c */
 
 /* What queue and keeper know of one account, as `frank status --json` prints it: *ret is the
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
-int status_of_account(const struct cli *cli, const char *account, json_t **ret);
+int verb_status_of_account(const struct cli *cli, const char *account, json_t **ret);
 
 /* All accounts as `frank status --json` prints them: *ret is the caller's. As below. verb-status.c */
-int status_of_accounts(const struct cli *cli, json_t **ret);
+int verb_status_of_accounts(const struct cli *cli, json_t **ret);
 /* The services as `frank service list --json` prints them. verb-service.c */
-int service_rows(const struct cli *cli, json_t **ret);
+int verb_service_rows(const struct cli *cli, json_t **ret);
 
 /* `frank check ACCOUNT` and `frank check --host SERVER`. check-live.c */
 int check_live(const struct cli *cli, const struct arguments *args);
 
 /* One message of the queue as `frank queue show --json` prints it: *ret is the caller's. EX_OK, or
  * the exit status after saying why not; and the same for people. verb-queue.c */
-int queue_load(const struct cli *cli, const char *id, json_t **ret);
-void queue_print(const struct cli *cli, const json_t *message);
+int verb_queue_load(const struct cli *cli, const char *id, json_t **ret);
+void verb_queue_print(const struct cli *cli, const json_t *message);
 
 #endif

@@ -7,7 +7,7 @@
 #include "diagnosis/rule.h"
 
 const char *
-retry_class_name(enum retry_class c)
+diagnosis_retry_name(enum retry_class c)
 {
 	static const char *const names[] = {
 	    [RETRY_TRANSIENT] = "transient",
@@ -48,7 +48,7 @@ is_class_only(const struct rule *r)
 static void
 let_nobody_sign_in(const struct diagnosis_facts *facts, struct diagnosis *d)
 {
-	if (diagnosis_grant(facts) != UNATTENDED || d->retry != RETRY_NEEDS_AUTHORIZATION)
+	if (step_grant(facts) != UNATTENDED || d->retry != RETRY_NEEDS_AUTHORIZATION)
 		return;
 	d->retry = RETRY_CONFIGURATION;
 	if (strcmp(d->fixer, fixer_name(OWNER)) == 0)
@@ -56,11 +56,11 @@ let_nobody_sign_in(const struct diagnosis_facts *facts, struct diagnosis *d)
 }
 
 void
-diagnose(const struct diagnosis_facts *facts, struct diagnosis *ret)
+diagnosis_find(const struct diagnosis_facts *facts, struct diagnosis *ret)
 {
 	struct diagnosis_match match;
 
-	diagnosis_match(facts, &match);
+	match_find(facts, &match);
 	ret->cause = match.rule->cause;
 	ret->fixer = fixer_name(match.rule->fixer);
 	ret->retry = match.rule->retry;

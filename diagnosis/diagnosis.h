@@ -20,7 +20,7 @@ enum retry_class {
 };
 
 /* "transient", "permanent-message", ... */
-const char *retry_class_name(enum retry_class c);
+const char *diagnosis_retry_name(enum retry_class c);
 
 /* Was the session logged in when the reply came? */
 enum diagnosis_login {
@@ -92,7 +92,7 @@ void diagnosis_step(
  * RETRY_PERMANENT_MESSAGE. The advice not to authorize again is given only if a login is known to have
  * succeeded.
  */
-void diagnose(const struct diagnosis_facts *facts, struct diagnosis *ret);
+void diagnosis_find(const struct diagnosis_facts *facts, struct diagnosis *ret);
 
 /*
  * Reads what a person pastes: a reply of one or more lines, also as a log joins them (" / ", or the

@@ -40,7 +40,7 @@ code_in(const char *codes, int code)
 	const char *item;
 	size_t len;
 
-	while (code > 0 && (len = diagnosis_next_word(&codes, &item)) > 0)
+	while (code > 0 && (len = words_next(&codes, &item)) > 0)
 		if (len <= 3 && strncmp(item, digits, len) == 0)
 			return true;
 	return false;
@@ -52,7 +52,7 @@ enhanced_in(const char *set, const char *enhanced)
 	const char *item;
 	size_t len;
 
-	while ((len = diagnosis_next_word(&set, &item)) > 0) {
+	while ((len = words_next(&set, &item)) > 0) {
 		bool open = item[len - 1] == '*';
 
 		if (open && strncmp(item, enhanced, len - 1) == 0)
@@ -64,7 +64,7 @@ enhanced_in(const char *set, const char *enhanced)
 }
 
 size_t
-diagnosis_enhanced_length(const char *s)
+match_enhanced_length(const char *s)
 {
 	size_t len = 1;
 
@@ -87,7 +87,7 @@ diagnosis_enhanced_length(const char *s)
 static size_t
 enhanced_at(const char *s)
 {
-	size_t len = diagnosis_enhanced_length(s);
+	size_t len = match_enhanced_length(s);
 
 	return s[len] == '\0' || s[len] == ' ' ? len : 0;
 }
@@ -167,7 +167,7 @@ listed(const char *list, const char *word)
 	const char *item;
 	size_t len;
 
-	while ((len = diagnosis_next_word(&list, &item)) > 0)
+	while ((len = words_next(&list, &item)) > 0)
 		if (strlen(word) == len && strncasecmp(item, word, len) == 0)
 			return true;
 	return false;
@@ -196,7 +196,7 @@ lacks_mail_scope(const char *scopes)
 {
 	static const char good[] = "SMTP.Send|mail.google.com|.default|SMTP.SendAsApp";
 
-	return scopes != NULL && !diagnosis_says(scopes, good);
+	return scopes != NULL && !words_say(scopes, good);
 }
 
 /* Codes of a recipient's address or mailbox (RFC 3463 sections 3.2 and 3.3). */
@@ -235,11 +235,10 @@ holds(enum condition when, const struct diagnosis_facts *f, const struct diagnos
 		return by_token(f);
 	case APP_ONLY:
 		return (f->grant != NULL && listed("client-credentials", f->grant)) ||
-		       (f->token_scopes != NULL &&
-			   diagnosis_says(f->token_scopes, "SMTP.SendAsApp"));
+		       (f->token_scopes != NULL && words_say(f->token_scopes, "SMTP.SendAsApp"));
 	case WRONG_AUDIENCE:
 		return f->token_audience != NULL &&
-		       !diagnosis_says(f->token_audience,
+		       !words_say(f->token_audience,
 			   "outlook.office|00000002-0000-0ff1-ce00-000000000000");
 	case WRONG_SCOPE:
 		return lacks_mail_scope(f->token_scopes);
@@ -255,14 +254,14 @@ holds(enum condition when, const struct diagnosis_facts *f, const struct diagnos
 						   ends_with(f->ehlo_name, ".localdomain", 12) ||
 						   ends_with(f->ehlo_name, ".local", 6));
 	case AT_MX:
-		return diagnosis_is_mx(f);
+		return provider_is_mx(f);
 	case DIRECT:
-		return diagnosis_is_mx(f) || (f->port == 25 && f->login != LOGIN_SUCCEEDED &&
-						 !by_token(f) && !by_password(f));
+		return provider_is_mx(f) || (f->port == 25 && f->login != LOGIN_SUCCEEDED &&
+						!by_token(f) && !by_password(f));
 	case CONSUMER:
-		return diagnosis_is_consumer(f);
+		return provider_is_consumer(f);
 	case WRONG_PORT:
-		return diagnosis_port_is_wrong(f);
+		return provider_port_is_wrong(f);
 	case TLS_TOO_EARLY:
 		return tls_mismatch(f, true);
 	case TLS_TOO_LATE:
@@ -274,7 +273,7 @@ holds(enum condition when, const struct diagnosis_facts *f, const struct diagnos
 	case NOT_RECIPIENTS:
 		return !is_recipients(m);
 	case FOREIGN_BANNER:
-		return diagnosis_banner_is_foreign(f);
+		return provider_banner_is_foreign(f);
 	}
 	return false;
 }
@@ -287,8 +286,8 @@ static bool
 is_about_more(const struct diagnosis_match *m)
 {
 	if (m->stage != SMTP_STAGE_RCPT)
-		return diagnosis_says(m->said, "@more-than-message");
-	return !is_recipients(m) && diagnosis_says(m->said, "@more-than-recipient");
+		return words_say(m->said, "@more-than-message");
+	return !is_recipients(m) && words_say(m->said, "@more-than-recipient");
 }
 
 /*
@@ -316,7 +315,7 @@ is_signed_in(const struct diagnosis_facts *f, const struct diagnosis_match *m)
 		return f->login == LOGIN_SUCCEEDED;
 	return m->stage >= SMTP_STAGE_MAIL && m->stage <= SMTP_STAGE_QUIT &&
 	       (by_token(f) || by_password(f)) &&
-	       !diagnosis_says(m->said, "@auth-wanted&!@domain-checks");
+	       !words_say(m->said, "@auth-wanted&!@domain-checks");
 }
 
 static enum rank
@@ -331,7 +330,7 @@ rank_of_fault(
 		return RANK_NONE;
 	if (!words_alone && !r->saying)
 		return RANK_FAULT;
-	if (r->words == NULL || !diagnosis_says(m->said, r->words))
+	if (r->words == NULL || !words_say(m->said, r->words))
 		return RANK_NONE;
 	return words_alone ? RANK_WORDS : RANK_FAULT_WORDS;
 }
@@ -352,7 +351,7 @@ rank_of_reply(
 	if (!bare && r->enhanced != NULL && !enhanced_in(r->enhanced, m->enhanced))
 		return RANK_NONE;
 	/* last, because it costs most */
-	if (r->words != NULL && !diagnosis_says(m->said, r->words))
+	if (r->words != NULL && !words_say(m->said, r->words))
 		return RANK_NONE;
 	/* of a token endpoint's rows the order decides: a phrase says more than a provider's error code */
 	if (r->words != NULL)
@@ -426,7 +425,7 @@ take_inner_reply(struct diagnosis_match *m)
 }
 
 void
-diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret)
+match_find(const struct diagnosis_facts *facts, struct diagnosis_match *ret)
 {
 	enum rank best = RANK_NONE;
 	bool more;
@@ -438,7 +437,7 @@ diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret
 	join_words(facts->reply->text, ret->words, sizeof(ret->words));
 	if (ret->stage == SMTP_STAGE_TOKEN || ret->stage == SMTP_STAGE_NONE)
 		diagnosis_token_words(ret);
-	ret->provider = diagnosis_provider(facts, ret);
+	ret->provider = provider_find(facts, ret);
 	if (ret->provider == MICROSOFT365)
 		take_inner_reply(ret);
 	if (ret->stage == SMTP_STAGE_TOKEN || ret->stage == SMTP_STAGE_API)

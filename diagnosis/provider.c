@@ -49,7 +49,7 @@ ends_in(const char *s, const char *words)
 	const char *item;
 	size_t len, all = s == NULL ? 0 : strlen(s);
 
-	while (s != NULL && words != NULL && (len = diagnosis_next_word(&words, &item)) > 0) {
+	while (s != NULL && words != NULL && (len = words_next(&words, &item)) > 0) {
 		if (all == len && strncasecmp(s, item, len) == 0)
 			return true;
 		if (item[0] == '.' && all >= len && strncasecmp(s + all - len, item, len) == 0)
@@ -70,7 +70,7 @@ family_of(unsigned bit)
 }
 
 const char *
-diagnosis_provider_name(unsigned provider)
+provider_title(unsigned provider)
 {
 	const struct family *f = family_of(provider);
 
@@ -78,7 +78,7 @@ diagnosis_provider_name(unsigned provider)
 }
 
 const char *
-diagnosis_provider_password(unsigned provider)
+provider_password(unsigned provider)
 {
 	const struct family *f = family_of(provider);
 
@@ -93,7 +93,7 @@ by_name(const char *name)
 		const char *names = families[i].names, *item;
 		size_t len;
 
-		while ((len = diagnosis_next_word(&names, &item)) > 0)
+		while ((len = words_next(&names, &item)) > 0)
 			if (strncasecmp(name, item, len) == 0 &&
 			    (name[len] == '\0' || name[len] == '-'))
 				return families[i].bit;
@@ -123,22 +123,21 @@ by_domain(const char *address)
 }
 
 unsigned
-diagnosis_provider(const struct diagnosis_facts *f, const struct diagnosis_match *m)
+provider_find(const struct diagnosis_facts *f, const struct diagnosis_match *m)
 {
 	unsigned bit = by_name(f->provider);
 
 	if (bit == 0)
 		bit = by_host(f->host);
 	for (size_t i = 0; bit == 0 && i < ARRAY_SIZE(families); i++)
-		if (families[i].marks != NULL &&
-		    (diagnosis_says(m->words, families[i].marks) ||
-			diagnosis_says(m->enhanced, families[i].marks)))
+		if (families[i].marks != NULL && (words_say(m->words, families[i].marks) ||
+						     words_say(m->enhanced, families[i].marks)))
 			bit = families[i].bit;
 	return bit;
 }
 
 bool
-diagnosis_is_mx(const struct diagnosis_facts *f)
+provider_is_mx(const struct diagnosis_facts *f)
 {
 	const char *h = f->host;
 
@@ -174,13 +173,13 @@ consumer_preset(const struct diagnosis_facts *f)
 }
 
 bool
-diagnosis_is_consumer(const struct diagnosis_facts *f)
+provider_is_consumer(const struct diagnosis_facts *f)
 {
 	return consumer_preset(f) != NULL;
 }
 
 bool
-diagnosis_port_is_wrong(const struct diagnosis_facts *f)
+provider_port_is_wrong(const struct diagnosis_facts *f)
 {
 	const struct family *family = family_of(by_host(f->host));
 	const char *ports, *item;
@@ -190,18 +189,18 @@ diagnosis_port_is_wrong(const struct diagnosis_facts *f)
 
 	if (family == NULL || f->port == 0 || family->ports == NULL)
 		return false;
-	if (diagnosis_is_mx(f))
+	if (provider_is_mx(f))
 		return f->port != 25;
 	ports = family->ports;
 	n = snprintf(text, sizeof(text), "%u", f->port);
-	while ((len = diagnosis_next_word(&ports, &item)) > 0)
+	while ((len = words_next(&ports, &item)) > 0)
 		if (len == (size_t)n && memcmp(item, text, len) == 0)
 			return false;
 	return true;
 }
 
 bool
-diagnosis_banner_is_foreign(const struct diagnosis_facts *f)
+provider_banner_is_foreign(const struct diagnosis_facts *f)
 {
 	const struct family *family = family_of(by_host(f->host));
 	const char *item, *hosts;
@@ -210,18 +209,18 @@ diagnosis_banner_is_foreign(const struct diagnosis_facts *f)
 	if (f->greeting == NULL || family == NULL)
 		return false;
 	hosts = family->hosts;
-	while ((len = diagnosis_next_word(&hosts, &item)) > 0) {
+	while ((len = words_next(&hosts, &item)) > 0) {
 		char end[64];
 
 		(void)snprintf(end, sizeof(end), "%.*s", (int)len - 1, item + 1);
-		if (diagnosis_says(f->greeting, end))
+		if (words_say(f->greeting, end))
 			return false;
 	}
-	return family->marks == NULL || !diagnosis_says(f->greeting, family->marks);
+	return family->marks == NULL || !words_say(f->greeting, family->marks);
 }
 
 const char *
-diagnosis_submission(const struct diagnosis_facts *f, unsigned provider, char *scratch, size_t size)
+provider_submission(const struct diagnosis_facts *f, unsigned provider, char *scratch, size_t size)
 {
 	const struct preset *of_sender = by_domain(f->mail_from), *consumer = consumer_preset(f);
 	const struct family *family = family_of(provider);
@@ -232,7 +231,7 @@ diagnosis_submission(const struct diagnosis_facts *f, unsigned provider, char *s
 		return NULL;
 	if (provider == MICROSOFT365 && consumer != NULL)
 		return consumer->submission;
-	if (by_name(f->provider) != 0 || !diagnosis_is_mx(f))
+	if (by_name(f->provider) != 0 || !provider_is_mx(f))
 		return family->submission;
 	/* whose host for incoming mail it is says little of where the sender belongs */
 	(void)snprintf(scratch, size, "%s, for mailboxes of %s", family->submission, family->title);

@@ -68,7 +68,7 @@ read_lines(const char *text, enum smtp_stage stage, struct smtp_reply *ret)
 static size_t
 enhanced_length(const char *s)
 {
-	size_t len = *s == '4' || *s == '5' ? diagnosis_enhanced_length(s) : 0;
+	size_t len = *s == '4' || *s == '5' ? match_enhanced_length(s) : 0;
 
 	return s[len] == '.' || isalnum((unsigned char)s[len]) ? 0 : len;
 }
@@ -177,7 +177,7 @@ find_stage(const char *text, const struct smtp_reply *r)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
-		if (diagnosis_says(text, stages[i].words))
+		if (words_say(text, stages[i].words))
 			return stages[i].stage;
 	return r->code == 535 || r->code == 534 || r->code == 538 ? SMTP_STAGE_AUTH
 								  : SMTP_STAGE_NONE;
@@ -188,7 +188,7 @@ find_stage(const char *text, const struct smtp_reply *r)
 static bool
 is_challenge(const char *json)
 {
-	return json[0] == '{' && diagnosis_says(json, "\"status\"");
+	return json[0] == '{' && words_say(json, "\"status\"");
 }
 
 /* Decodes the base64 at `at` if it is a challenge: true. */
@@ -216,8 +216,7 @@ find_challenge(const char *text, char *out, size_t size)
 	for (const char *at = text; (at = strstr(at, "ey")) != NULL; at++)
 		if (decode_challenge(at, strspn(at, alphabet), out, size))
 			return true;
-	if (is_challenge(text) && strlen(text) < size &&
-	    diagnosis_says(text, "\"schemes\"|\"scope\"")) {
+	if (is_challenge(text) && strlen(text) < size && words_say(text, "\"schemes\"|\"scope\"")) {
 		memcpy(out, text, strlen(text) + 1);
 		return true;
 	}

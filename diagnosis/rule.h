@@ -95,9 +95,9 @@ struct diagnosis_match {
 
 /* How many octets at the start of `s` have the form of an enhanced status code (RFC 3463), "5.7.139"; 0
  * if there is none. The caller judges what follows. */
-size_t diagnosis_enhanced_length(const char *s);
+size_t match_enhanced_length(const char *s);
 
-void diagnosis_match(const struct diagnosis_facts *facts, struct diagnosis_match *ret);
+void match_find(const struct diagnosis_facts *facts, struct diagnosis_match *ret);
 
 /* Fills in a template of the table. Always terminated; a text that is too long is cut at a character. */
 void diagnosis_text(const char *format, const struct diagnosis_facts *facts,
@@ -107,38 +107,38 @@ void diagnosis_text(const char *format, const struct diagnosis_facts *facts,
 void diagnosis_token_words(struct diagnosis_match *match);
 
 /* Where an account's credential comes from. */
-enum diagnosis_grant { UNKNOWN_GRANT, BY_PERSON, UNATTENDED, STORED_PASSWORD, NO_CREDENTIAL };
-enum diagnosis_grant diagnosis_grant(const struct diagnosis_facts *facts);
+enum step_grant { UNKNOWN_GRANT, BY_PERSON, UNATTENDED, STORED_PASSWORD, NO_CREDENTIAL };
+enum step_grant step_grant(const struct diagnosis_facts *facts);
 
 /* The command that a template's word stands for (step.c), as the account allows it, written to `scratch`
  * and cut to `size`; NULL if it is not such a word. */
-const char *diagnosis_step_word(
+const char *step_word(
     const char *name, size_t len, const struct diagnosis_facts *facts, char *scratch, size_t size);
 /* Does "?person", "?unattended" or "?password" hold for the account? */
-bool diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_facts *facts);
+bool step_grant_holds(const char *name, size_t len, const struct diagnosis_facts *facts);
 
 /* Takes the next word of a list separated by spaces; its length, or 0 at the end. */
-size_t diagnosis_next_word(const char **list, const char **ret);
+size_t words_next(const char **list, const char **ret);
 
 /* Does `text` say what `words` (struct rule) ask for? */
-bool diagnosis_says(const char *text, const char *words);
+bool words_say(const char *text, const char *words);
 
 /* ---- provider.c ---- */
 
 /* The provider's bit, by the preset, the host or the reply's words; 0: unknown. */
-unsigned diagnosis_provider(const struct diagnosis_facts *f, const struct diagnosis_match *m);
+unsigned provider_find(const struct diagnosis_facts *f, const struct diagnosis_match *m);
 /* The conditions AT_MX, CONSUMER, WRONG_PORT and FOREIGN_BANNER. */
-bool diagnosis_is_mx(const struct diagnosis_facts *f);
-bool diagnosis_is_consumer(const struct diagnosis_facts *f);
-bool diagnosis_port_is_wrong(const struct diagnosis_facts *f);
-bool diagnosis_banner_is_foreign(const struct diagnosis_facts *f);
+bool provider_is_mx(const struct diagnosis_facts *f);
+bool provider_is_consumer(const struct diagnosis_facts *f);
+bool provider_port_is_wrong(const struct diagnosis_facts *f);
+bool provider_banner_is_foreign(const struct diagnosis_facts *f);
 /* The submission server of this sender's provider, "host:port", by the sender's domain or else by
  * `provider`; NULL if unknown. It may be written to `scratch`. */
-const char *diagnosis_submission(
+const char *provider_submission(
     const struct diagnosis_facts *f, unsigned provider, char *scratch, size_t size);
 /* What the provider accepts as a password, for people; NULL if it is the ordinary one. */
-const char *diagnosis_provider_password(unsigned provider);
+const char *provider_password(unsigned provider);
 /* The name of a provider's bit for people: "Microsoft 365"; "the provider" for none. */
-const char *diagnosis_provider_name(unsigned provider);
+const char *provider_title(unsigned provider);
 
 #endif

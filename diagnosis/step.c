@@ -28,8 +28,8 @@
 /* A path that is longer is not repeated in a sentence. */
 enum { PLACE_MAX = 200 };
 
-enum diagnosis_grant
-diagnosis_grant(const struct diagnosis_facts *f)
+enum step_grant
+step_grant(const struct diagnosis_facts *f)
 {
 	enum grant grant = grant_by_name(f->grant);
 
@@ -75,7 +75,7 @@ put_store(const struct diagnosis_facts *f, char *out, size_t size)
 {
 	const char *file = place_of(f, "file:"), *credential = place_of(f, "credential:"),
 		   *command = place_of(f, "command:");
-	enum diagnosis_grant grant = diagnosis_grant(f);
+	enum step_grant grant = step_grant(f);
 
 	if (grant == NO_CREDENTIAL)
 		(void)snprintf(out, size,
@@ -97,7 +97,7 @@ put_store(const struct diagnosis_facts *f, char *out, size_t size)
 static void
 put_renew(const struct diagnosis_facts *f, char *out, size_t size)
 {
-	switch (diagnosis_grant(f)) {
+	switch (step_grant(f)) {
 	case BY_PERSON:
 		(void)snprintf(out, size, "run `frank authorize %s`", account_name(f));
 		break;
@@ -123,7 +123,7 @@ put_retry(const struct diagnosis_facts *f, char *out, size_t size)
 static void
 put_again(const struct diagnosis_facts *f, char *out, size_t size)
 {
-	if (diagnosis_grant(f) == UNATTENDED)
+	if (step_grant(f) == UNATTENDED)
 		put_retry(f, out, size);
 	else
 		put_renew(f, out, size);
@@ -135,7 +135,7 @@ put_sign_in(const struct diagnosis_facts *f, char *out, size_t size)
 	const char *user = f->auth_user;
 	size_t len;
 
-	switch (diagnosis_grant(f)) {
+	switch (step_grant(f)) {
 	case UNATTENDED:
 		(void)snprintf(out, size,
 		    "Nobody signs in for this account: check this machine's clock, the secret or "
@@ -156,7 +156,7 @@ put_sign_in(const struct diagnosis_facts *f, char *out, size_t size)
 		break;
 	}
 	len = strlen(out);
-	if (diagnosis_grant(f) == UNKNOWN_GRANT)
+	if (step_grant(f) == UNKNOWN_GRANT)
 		(void)snprintf(out + len, size - len, "run `frank authorize %s`", account_name(f));
 	else
 		put_renew(f, out + len, size - len);
@@ -171,8 +171,7 @@ is_word(const char *name, size_t len, const char *word)
 }
 
 const char *
-diagnosis_step_word(
-    const char *name, size_t len, const struct diagnosis_facts *f, char *scratch, size_t size)
+step_word(const char *name, size_t len, const struct diagnosis_facts *f, char *scratch, size_t size)
 {
 	static const struct {
 		const char *word;
@@ -191,9 +190,9 @@ diagnosis_step_word(
 }
 
 bool
-diagnosis_grant_holds(const char *name, size_t len, const struct diagnosis_facts *f)
+step_grant_holds(const char *name, size_t len, const struct diagnosis_facts *f)
 {
-	enum diagnosis_grant grant = diagnosis_grant(f);
+	enum step_grant grant = step_grant(f);
 
 	if (is_word(name, len, "?person"))
 		return grant == BY_PERSON || grant == UNKNOWN_GRANT;

@@ -141,11 +141,11 @@ make(enum made what, const struct diagnosis_facts *f, const struct diagnosis_mat
 	case SENDER_NAME:
 		return f->mail_from != NULL && f->mail_from[0] == '\0' ? "<>" : f->mail_from;
 	case PROVIDER_NAME:
-		return m->provider == 0 ? NULL : diagnosis_provider_name(m->provider);
+		return m->provider == 0 ? NULL : provider_title(m->provider);
 	case PASSWORD_NOTE:
-		return diagnosis_provider_password(m->provider);
+		return provider_password(m->provider);
 	case SUBMISSION:
-		return diagnosis_submission(f, m->provider, scratch, size);
+		return provider_submission(f, m->provider, scratch, size);
 	case CHALLENGE_SCOPE: /* members of a flat JSON object of strings */
 		return cut(behind(f->challenge, "\"scope\"", "\" :"), "\",}", scratch, size);
 	case CHALLENGE_STATUS:
@@ -215,8 +215,8 @@ fact(const char *name, size_t len, const struct diagnosis_facts *f, const struct
 	if (len == 10 && memcmp(name, "?signed-in", len) == 0)
 		return m->signed_in ? "" : NULL;
 	if (name[0] == '?')
-		return diagnosis_grant_holds(name, len, f) ? "" : NULL;
-	if (diagnosis_step_word(name, len, f, scratch, size) != NULL)
+		return step_grant_holds(name, len, f) ? "" : NULL;
+	if (step_word(name, len, f, scratch, size) != NULL)
 		return scratch;
 	for (size_t i = 0; i < ARRAY_SIZE(facts_by_name); i++) {
 		if (strlen(facts_by_name[i].name) != len ||

@@ -82,7 +82,7 @@ in_set(const char *text, const char *name, size_t len)
 		return has_ipv4(text);
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		if (strlen(sets[i].name) == len && memcmp(sets[i].name, name, len) == 0)
-			return diagnosis_says(text, sets[i].words);
+			return words_say(text, sets[i].words);
 	return false;
 }
 
@@ -108,7 +108,7 @@ has_all(const char *text, const char *fragment, size_t len)
 }
 
 size_t
-diagnosis_next_word(const char **list, const char **ret)
+words_next(const char **list, const char **ret)
 {
 	const char *s = *list + strspn(*list, " ");
 
@@ -118,7 +118,7 @@ diagnosis_next_word(const char **list, const char **ret)
 }
 
 bool
-diagnosis_says(const char *text, const char *words)
+words_say(const char *text, const char *words)
 {
 	while (*words != '\0') {
 		size_t len = strcspn(words, "|");

@@ -79,7 +79,7 @@ judge(const char *words, int code, enum smtp_fault fault, const struct diagnosis
 	struct diagnosis_facts facts = *whose;
 
 	facts.reply = &reply;
-	diagnose(&facts, &ret->d);
+	diagnosis_find(&facts, &ret->d);
 	ret->class = class_of(ret->d.retry);
 }
 

@@ -38,7 +38,7 @@ void
 verdict_on_facts(
     const struct queue_account *a, const struct diagnosis_facts *facts, struct diagnosis *ret)
 {
-	diagnose(facts, ret);
+	diagnosis_find(facts, ret);
 	if (a != NULL && facts->reply->fault == SMTP_FAULT_NO_CREDENTIAL &&
 	    or_null(a->keeper_next) != NULL)
 		(void)snprintf(ret->next, sizeof(ret->next), "%s", a->keeper_next);
@@ -89,7 +89,7 @@ verdict_at(const struct queue_account *a, const struct spool_message *m,
 	}
 	facts.host = host;
 	facts.tls = NULL;
-	diagnose(&facts, ret);
+	diagnosis_find(&facts, ret);
 	(void)snprintf(ret->next, sizeof(ret->next),
 	    "That was the server of then: the account submits to %s:%u now, and Frank tries there.",
 	    a->conf.host, a->conf.port);

@@ -428,7 +428,7 @@ make_verdict(const struct check *c, const struct message *m, int *ret_status)
 	message_put_str(out, F_STATE, *ret_status == EX_OK ? "ok" : "fail");
 	message_put_str(out, F_CAUSE, d.cause);
 	message_put_str(out, F_FIXER, d.fixer);
-	message_put_str(out, F_RETRY, *ret_status == EX_OK ? "" : retry_class_name(d.retry));
+	message_put_str(out, F_RETRY, *ret_status == EX_OK ? "" : diagnosis_retry_name(d.retry));
 	message_put_str(out, F_TEXT, d.text);
 	message_put_str(out, F_NEXT, buf_str(&next));
 	if (words.len > 0)

@@ -61,7 +61,7 @@ put_verdict(const struct diagnosis *d, bool next, struct message *out)
 {
 	message_put_str(out, F_CAUSE, d->cause);
 	message_put_str(out, F_FIXER, d->fixer);
-	message_put_str(out, F_RETRY, retry_class_name(d->retry));
+	message_put_str(out, F_RETRY, diagnosis_retry_name(d->retry));
 	message_put_str(out, F_TEXT, d->text);
 	if (next)
 		message_put_str(out, F_NEXT, d->next);

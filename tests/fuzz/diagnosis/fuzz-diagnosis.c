@@ -28,7 +28,7 @@ judge(const struct diagnosis_facts *facts)
 	struct diagnosis verdict;
 	const char *broken;
 
-	diagnose(facts, &verdict);
+	diagnosis_find(facts, &verdict);
 	if (memchr(verdict.text, '\0', sizeof(verdict.text)) == NULL ||
 	    memchr(verdict.next, '\0', sizeof(verdict.next)) == NULL)
 		abort();

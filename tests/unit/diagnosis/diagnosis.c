@@ -136,15 +136,15 @@ row_holds(const struct row *row)
 	struct diagnosis verdict;
 
 	reply.fault = row->fault;
-	diagnosis_match(&facts, &match);
-	diagnose(&facts, &verdict);
+	match_find(&facts, &match);
+	diagnosis_find(&facts, &verdict);
 	if (strcmp(match.rule->id, row->id) == 0 && strcmp(verdict.cause, row->cause) == 0 &&
 	    strcmp(verdict.fixer, row->fixer) == 0 && verdict.retry == row->retry &&
 	    verdict.delay == row->delay && verdict.text[0] != '\0' && verdict.next[0] != '\0' &&
 	    strpbrk(verdict.text, "{}[]") == NULL && strpbrk(verdict.next, "[]") == NULL)
 		return true;
 	print_message("%s: %s %s %s %s %u: %s %s\n", row->id, match.rule->id, verdict.cause,
-	    verdict.fixer, retry_class_name(verdict.retry), verdict.delay, verdict.text,
+	    verdict.fixer, diagnosis_retry_name(verdict.retry), verdict.delay, verdict.text,
 	    verdict.next);
 	return false;
 }
@@ -180,7 +180,7 @@ test_closed_where(void **state)
 		struct diagnosis_facts facts = {.reply = &reply, .host = "mx.test"};
 		struct diagnosis verdict;
 
-		diagnose(&facts, &verdict);
+		diagnosis_find(&facts, &verdict);
 		assert_non_null(strstr(verdict.text, lines[i].words));
 		assert_null(strstr(verdict.text, lines[i].not_words));
 	}
@@ -308,7 +308,7 @@ test_observed(void **state)
 		struct diagnosis_facts facts = {.reply = &reply, .provider = cases[i].provider};
 		struct diagnosis verdict;
 
-		diagnose(&facts, &verdict);
+		diagnosis_find(&facts, &verdict);
 		assert_string_equal(verdict.cause, cases[i].cause);
 		assert_int_equal(verdict.retry, cases[i].retry);
 		assert_true(verdict.known);
@@ -341,7 +341,7 @@ test_fallback(void **state)
 		struct diagnosis_facts facts = {.reply = &reply};
 		struct diagnosis verdict;
 
-		diagnose(&facts, &verdict);
+		diagnosis_find(&facts, &verdict);
 		assert_int_equal(verdict.retry, cases[i].retry);
 		assert_false(verdict.known);
 		/* at the greeting the stage alone says what is refused */
@@ -363,20 +363,20 @@ test_words_name_what_is_known(void **state)
 	    .mail_from = "ceo@example.com"};
 	struct diagnosis verdict;
 
-	diagnose(&facts, &verdict);
+	diagnosis_find(&facts, &verdict);
 	assert_string_equal(verdict.text,
 	    "Signing in as billing@example.com by XOAUTH2 succeeded; sending as ceo@example.com "
 	    "was refused, because billing@example.com has no "
 	    "Send As permission for it.");
 	facts = (struct diagnosis_facts){.reply = &reply, .provider = "microsoft365"};
-	diagnose(&facts, &verdict);
+	diagnosis_find(&facts, &verdict);
 	assert_string_equal(verdict.text, "Sending as the sender was refused, because the "
 					  "account's user has no Send As permission for it.");
 
 	reply = (struct smtp_reply){.fault = SMTP_FAULT_TLS_PLAINTEXT, .stage = SMTP_STAGE_TLS};
 	facts = (struct diagnosis_facts){
 	    .reply = &reply, .account = "billing", .host = "smtp.example.com", .port = 587};
-	diagnose(&facts, &verdict);
+	diagnosis_find(&facts, &verdict);
 	assert_non_null(strstr(verdict.text, "smtp.example.com:587"));
 	assert_non_null(strstr(verdict.next, "account billing"));
 }
@@ -444,7 +444,7 @@ test_token_answers(void **state)
 		struct diagnosis_facts facts = {.reply = &reply, .provider = cases[i].provider};
 		struct diagnosis verdict;
 
-		diagnose(&facts, &verdict);
+		diagnosis_find(&facts, &verdict);
 		if (strcmp(verdict.cause, cases[i].cause) != 0)
 			print_error("%s\n", cases[i].text);
 		assert_string_equal(verdict.cause, cases[i].cause);
@@ -489,7 +489,7 @@ test_mangled_token_answers(void **state)
 		}
 		mangled[len] = '\0';
 		reply = reply_of(0, "", i % 3 == 0 ? SMTP_STAGE_NONE : SMTP_STAGE_TOKEN, mangled);
-		diagnose(&facts, &verdict);
+		diagnosis_find(&facts, &verdict);
 		assert_true(verdict.text[0] != '\0' && verdict.next[0] != '\0');
 		assert_true(verdict.retry != RETRY_PERMANENT_MESSAGE || i % 3 == 0);
 	}
@@ -498,7 +498,7 @@ test_mangled_token_answers(void **state)
 static bool
 is_possible(const char *next, const struct diagnosis_facts *f)
 {
-	enum diagnosis_grant grant = diagnosis_grant(f);
+	enum step_grant grant = step_grant(f);
 	bool by_reference = f->secret_from != NULL;
 
 	if (strstr(next, "`frank authorize") != NULL && grant != BY_PERSON)
@@ -544,15 +544,14 @@ test_possible_steps(void **state)
 		facts.mechanism = NULL;
 		facts.grant = grants[rest % ARRAY_SIZE(grants)];
 		facts.secret_from = places[rest / ARRAY_SIZE(grants)];
-		diagnose(&facts, &verdict);
-		waits = row->stage == SMTP_STAGE_TOKEN &&
-			diagnosis_grant(&facts) != NO_CREDENTIAL &&
+		diagnosis_find(&facts, &verdict);
+		waits = row->stage == SMTP_STAGE_TOKEN && step_grant(&facts) != NO_CREDENTIAL &&
 			verdict.retry != RETRY_TRANSIENT && verdict.retry != RETRY_THROTTLED;
 		if (!is_possible(verdict.next, &facts) || (waits && !mends(verdict.next)))
 			print_error("%s by %s: %s\n", row->id, facts.grant, verdict.next);
 		assert_true(is_possible(verdict.next, &facts));
 		assert_true(!waits || mends(verdict.next));
-		if (row->stage == SMTP_STAGE_TOKEN && diagnosis_grant(&facts) == UNATTENDED)
+		if (row->stage == SMTP_STAGE_TOKEN && step_grant(&facts) == UNATTENDED)
 			assert_int_not_equal(verdict.retry, RETRY_NEEDS_AUTHORIZATION);
 		assert_true(strlen(verdict.next) + 1 < sizeof(verdict.next));
 		seen++;
@@ -575,7 +574,7 @@ test_long_words(void **state)
 	for (size_t at = 0; at < 2; at++) {
 		words[0] = at == 0 ? 'x' : words[0];
 		words[1] = at == 0 ? 'x' : words[1];
-		diagnose(&facts, &verdict);
+		diagnosis_find(&facts, &verdict);
 		assert_true(strlen(verdict.text) < sizeof(verdict.text));
 		assert_true(strlen(verdict.text) > sizeof(verdict.text) - 3);
 		assert_int_not_equal((unsigned char)verdict.text[strlen(verdict.text) - 1], 0xC3);

@@ -132,7 +132,7 @@ ask(struct diagnosis_facts f, int code, const char *with, const char *text, enum
 
 	(void)snprintf(reply.enhanced, sizeof(reply.enhanced), "%s", with);
 	f.reply = &reply;
-	diagnose(&f, ret);
+	diagnosis_find(&f, ret);
 	broken = broken_invariant(&f, ret, text != NULL && strpbrk(text, "{}[]") != NULL);
 	if (broken != NULL)
 		fail_msg("%s: %d %s %s at %s: %s | %s", broken, code, with,
