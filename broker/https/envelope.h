@@ -1,7 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * envelope.h: the recipients of an envelope as an API that knows none must be told them: by the
- * header section.
+ * envelope.h: an HTTP API has no envelope, so the header section has to name the recipients.
  *
  * Graph and Gmail send to whoever stands in To, Cc and Bcc. A recipient of the envelope who stands
  * in none of them is added as Bcc, which the provider takes out again; an address that is in the

@@ -10,8 +10,8 @@
  *   USERINFO, DEVICE_REQUEST, REVOKE_REQUEST
  *                                     ask ────────────────────────────────▶ answer
  *
- * Redirects are followed while discovering, within the origin; a token endpoint that redirects is a
- * fault, for what was posted there is for nobody else.
+ * Redirects are followed while discovering, within the origin. A token endpoint that redirects is a fault: what was
+ * posted there is meant for nobody else.
  */
 #include "broker/https/fetch.h"
 
@@ -213,7 +213,7 @@ on_userinfo_answer(struct fetch_job *j, const struct http_answer *a)
 		fail(j, a);
 		return;
 	}
-	if (claims_read(d, &claims) < 0) {
+	if (id_token_claims_read(d, &claims) < 0) {
 		say(j, "memory ran out");
 		fail(j, a);
 	} else {
@@ -222,7 +222,7 @@ on_userinfo_answer(struct fetch_job *j, const struct http_answer *a)
 		    request_userinfo_answer(j->request, &head, &claims));
 		job_free(j);
 	}
-	claims_clear(&claims);
+	id_token_claims_clear(&claims);
 }
 
 static void

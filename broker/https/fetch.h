@@ -4,8 +4,7 @@
  *
  * TOKEN_REQUEST, DISCOVER, USERINFO, DEVICE_REQUEST and REVOKE_REQUEST come from the keeper; each is answered exactly once, in any
  * order, told apart by ID. A refresh token, a client secret or a code is in this process only while
- * its request runs. Nothing is decided here: whether an error is transient and whether an identity
- * fits is the keeper's to say.
+ * its request runs. The role decides nothing: the keeper judges whether an error is transient and whether an identity fits.
  */
 #ifndef FRANK_BROKER_HTTPS_FETCH_H
 #define FRANK_BROKER_HTTPS_FETCH_H

@@ -81,18 +81,4 @@ typedef void http_done(void *arg, const struct http_answer *answer);
  */
 int http_start(struct http *h, const struct http_request *q, http_done *done, void *arg);
 
-/* A server that asks for more is not believed. */
-enum { HTTP_RETRY_AFTER_MAX = 24 * 60 * 60 };
-
-/* Seconds since 1970 of a Date field in any of HTTP's three formats; -1 for NULL or for what is no
- * date. */
-int64_t http_date(const char *value);
-
-/*
- * Seconds to wait by a Retry-After field: a number, or a date, taken against the same answer's Date
- * (`server_now`, -1 unknown), so that a wrong clock on either side does no harm; else against
- * `now`. 0 for a date gone by; -1 for NULL or nonsense.
- */
-int64_t http_retry_after(const char *value, int64_t server_now, int64_t now);
-
 #endif

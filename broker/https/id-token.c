@@ -11,7 +11,7 @@
 #include "broker/https/document.h"
 
 void
-claims_clear(struct claims *c)
+id_token_claims_clear(struct claims *c)
 {
 	for (size_t n = 0; n < c->count; n++)
 		free(c->pairs[n]);
@@ -67,7 +67,7 @@ add_list(struct claims *c, const json_t *object, const char *name)
 }
 
 int
-claims_read(const json_t *object, struct claims *ret)
+id_token_claims_read(const json_t *object, struct claims *ret)
 {
 	static const char *const texts[] = {"sub", "email", "preferred_username", "upn",
 	    "unique_name", "emailAddress", "mail", "userPrincipalName", "tid", "idp", "azp"};
@@ -92,7 +92,7 @@ id_token_clear(struct id_token *t)
 	for (size_t i = 0; i < t->audience_count; i++)
 		free(t->audiences[i]);
 	(void)secret_free(t->nonce);
-	claims_clear(&t->claims);
+	id_token_claims_clear(&t->claims);
 	*t = (struct id_token){.expires = -1};
 }
 
@@ -147,7 +147,7 @@ read_claims(const json_t *claims, struct id_token *t)
 
 	t->expires = read_expiry(claims);
 	if (r == 0)
-		r = claims_read(claims, &t->claims);
+		r = id_token_claims_read(claims, &t->claims);
 	if (r == 0 && issuer != NULL) {
 		t->issuer = document_plain(issuer, ID_TEXT_MAX);
 		if (t->issuer == NULL)

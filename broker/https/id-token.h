@@ -54,7 +54,7 @@ int64_t id_token_over(const struct id_token *t, int64_t now);
  * Gmail (emailAddress), Google (verified_email) and Graph (mail, userPrincipalName). A text that is
  * longer than ID_TEXT_MAX or holds a control character counts as absent. 0 or -ENOMEM.
  */
-int claims_read(const json_t *object, struct claims *ret);
-void claims_clear(struct claims *c);
+int id_token_claims_read(const json_t *object, struct claims *ret);
+void id_token_claims_clear(struct claims *c);
 
 #endif

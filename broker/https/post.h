@@ -7,7 +7,7 @@
  * is made once, and once more with a newer token where the first was refused as such (401). Whether
  * and when a message is tried again is queue's to decide.
  *
- * Knows no channel: whoever owns it hands it messages and takes its own (main.c in the program, a
+ * The role without its channels: its owner hands it messages and takes those that it sends (main.c in the program, a
  * double in the tests).
  */
 #ifndef FRANK_BROKER_HTTPS_POST_H
@@ -28,7 +28,7 @@ struct post *post_free(struct post *p);
  * taken. */
 void post_message(struct post *p, const struct message *m, int fd);
 
-/* The keeper is there, or gone: what it was asked and has not answered fails for now. */
+/* The keeper is there: sends what it could not be asked. Or it is gone: open requests fail, to be tried later. */
 void post_keeper_up(struct post *p, bool up);
 
 /* Begins no more; answers waiting jobs as untried; gives requests on their way up to three

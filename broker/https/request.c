@@ -26,7 +26,7 @@ request_free(struct request *r)
 	return NULL;
 }
 
-/* Remembers a secret for request_redact: the value behind the first '=' where there is a key in
+/* Remembers a secret for redact: the value behind the first '=' where there is a key in
  * front. */
 static int
 remember(struct request *r, const uint8_t *bytes, size_t len, bool keyed)
@@ -179,8 +179,9 @@ request_new(const struct message *m)
 
 /* ---- the answers ---- */
 
-char *
-request_redact(const struct request *r, const char *text)
+/* A copy of a server's text with every secret of the request taken out. NULL: no memory. */
+static char *
+redact(const struct request *r, const char *text)
 {
 	static const char stand_in[] = "[redacted]";
 	CLEANUP_BUF struct buf out = BUF_INIT_WIPE(REDACTED_MAX);
@@ -227,7 +228,7 @@ put_head(struct message *m, const struct answer_head *head)
 static void
 put_error(struct message *m, const struct request *r, const char *error, const char *description)
 {
-	CLEANUP_FREE char *text = description == NULL ? NULL : request_redact(r, description);
+	CLEANUP_FREE char *text = description == NULL ? NULL : redact(r, description);
 
 	message_put_str(m, F_OAUTH_ERROR, error);
 	message_put_str(m, F_TEXT, text);

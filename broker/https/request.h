@@ -63,8 +63,4 @@ struct message *request_revoke_answer(const struct request *r, const struct answ
 /* The answer of the request's own kind that bears but a fault. */
 struct message *request_fault(const struct request *r, const struct answer_head *head);
 
-/* Copies a server's text with every secret of the request taken out of it. NULL when memory is out.
- */
-char *request_redact(const struct request *r, const char *text);
-
 #endif

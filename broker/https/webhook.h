@@ -12,7 +12,7 @@
 
 struct webhook_call;
 
-/* The owner's; zero but for the first five members. */
+/* The events that are on their way. The owner sets the first five members, and `closed` to start no more. */
 struct webhook_calls {
 	struct http *http;
 	const struct post_table *table;
@@ -24,7 +24,7 @@ struct webhook_calls {
 	bool closed; /* nothing new is begun */
 };
 
-/* WEBHOOK: answered by one WEBHOOK_DONE. */
+/* Posts the event of a WEBHOOK; answers it by one WEBHOOK_DONE. */
 void webhook_start(struct webhook_calls *w, const struct message *m);
 /* Frees the calls, unanswered; `http` is not used. */
 void webhook_drop_all(struct webhook_calls *w);

@@ -136,7 +136,7 @@ on_readable(evutil_socket_t sock, short what, void *arg)
 		if (message_check(m, c->peer, c->self, fd >= 0, &why) < 0) {
 			log_line(LOG_LEVEL_ERROR,
 			    "A packet breaks the table of messages; its sender is cut off.",
-			    LOG_PAIRS({LOG_ROLE, role_name(c->peer)},
+			    LOG_PAIRS({LOG_ROLE, message_role_name(c->peer)},
 				{LOG_OUTCOME, message_type_name(message_type(m))},
 				{LOG_ERROR, why}));
 			if (fd >= 0)
@@ -164,7 +164,8 @@ on_writable(evutil_socket_t sock, short what, void *arg)
 			break; /* the reading side learns of the end and tells the owner */
 		if (r < 0) {
 			log_line(LOG_LEVEL_ERROR, "A packet cannot be sent; the channel is closed.",
-			    LOG_PAIRS({LOG_ROLE, role_name(c->peer)}, {LOG_ERROR, strerror(-r)}));
+			    LOG_PAIRS(
+				{LOG_ROLE, message_role_name(c->peer)}, {LOG_ERROR, strerror(-r)}));
 			c->dispatching = true;
 			close_channel(c);
 			leave_dispatch(c);

@@ -40,12 +40,12 @@ struct channel *channel_free(struct channel *c);
  */
 int channel_send(struct channel *c, struct message *m, int fd);
 
-/* Is the queue more than half full? `writable` is then called when it no longer is. Who has much to
- * send asks before each message, so that there stays room for an answer that must not be lost. */
+/* Is the queue more than half full? If so, `writable` is called when it no longer is. Ask before each message of a long
+ * list, so that there is room left for an answer that must not be lost. */
 bool channel_is_busy(struct channel *c);
 
-/* Handles what has arrived and was not read yet, now: for a decision that must not be older than what the peer has said
- * before. May end in `closed`. */
+/* Reads and handles now what has arrived: for a decision that must not miss what the peer has already sent. May end in
+ * `closed`. */
 void channel_poll(struct channel *c);
 
 /* Stops and restarts reading, for back-pressure. */

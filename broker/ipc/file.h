@@ -8,8 +8,8 @@
 #include "base/buf.h"
 
 /*
- * Reads it from its beginning to its end, whatever the descriptor's offset, which is shared with the other roles that main gave
- * it to. 0; -ENODATA for an empty file; -ENOBUFS where it is larger than the bound leaves room for; other negative errno.
+ * Reads the whole file. The descriptor's offset is not used: it is shared with the other roles that main gave the file to.
+ * 0; -ENODATA for an empty file; -ENOBUFS where the file is larger than the buffer's bound; other negative errno.
  */
 int file_read_whole(int fd, struct buf *b);
 

@@ -1,7 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * job.h: one message for some of its recipients, as queue asked a role that carries mail out (send,
- * post) for it, and the answer to that.
+ * job.h: a job: one message for some of its recipients, which queue gives to a transport (send, post), and its answer.
  */
 #ifndef FRANK_BROKER_IPC_JOB_H
 #define FRANK_BROKER_IPC_JOB_H
@@ -35,7 +34,7 @@ struct job *job_free(struct job *j);
 /* Frees every job of a list, and leaves it empty. */
 void job_list_free(struct job_list *l);
 
-/* What is known of the session that a job was done by, or was to be done by. NULLs are left out. */
+/* What is known of the session that did a job, or was meant to. NULLs are left out. */
 struct job_session {
 	const char *endpoint, *tls, *mechanism;
 	const char *transcript; /* the session's part */
@@ -43,15 +42,15 @@ struct job_session {
 };
 
 /*
- * JOB_DONE. `replies`: one per recipient, or where `one` is set a single one for all, or NULL where
- * there is nothing to say: untried for no fault of the server's. `transcript` is the job's own part,
- * or NULL. Texts are cut so that all fits in a packet. NULL when memory is out.
+ * Makes JOB_DONE. `replies`: one for each recipient; with `one`, a single one for all; NULL: there is none, since the job
+ * was not tried. `transcript` is the job's own part, or NULL. Texts are cut so that everything fits into a packet. NULL:
+ * no memory.
  */
 struct message *job_done(const struct job *j, const struct smtp_reply *replies, bool one,
     bool untried, const struct job_session *session, const char *transcript);
 
-/* The JOB_DONE that answers the JOB `m` where no job can be made of it: `words` say what failed here,
- * for each recipient; NULL: it is untried. NULL when memory is out. */
+/* Makes the JOB_DONE for a JOB `m` that could not even be read: `words` say what failed, for each recipient; with NULL the
+ * job counts as untried. NULL: no memory. */
 struct message *job_refused(const struct message *m, const char *words);
 
 #endif

@@ -74,7 +74,7 @@ struct message {
 };
 
 const char *
-role_name(enum role_id role)
+message_role_name(enum role_id role)
 {
 	static const char *const names[] = {
 	    "main", "queue", "keeper", "fetch", "send", "post", "tls", "client"};

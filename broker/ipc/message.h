@@ -31,7 +31,7 @@ enum role_id {
 };
 
 /* "main", "queue", ...; never NULL. */
-const char *role_name(enum role_id role);
+const char *message_role_name(enum role_id role);
 
 enum field {
 #define FIELD(name, number, type) F_##name = (number),

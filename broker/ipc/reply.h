@@ -20,11 +20,10 @@ int reply_get(const uint8_t *bytes, size_t len, struct smtp_reply *ret);
 
 /* Bits of FLAGS in JOB. */
 enum { JOB_8BIT = 1, JOB_SMTPUTF8 = 2, JOB_REQUIRETLS = 4 };
-/* Bits of FLAGS in CHECK and CHECK_RUN. SEND: a message goes out at the end. API: the server is that of an HTTP API. */
+/* Bits of FLAGS in CHECK and CHECK_RUN. SEND: a message is sent at the end. API: the server is an HTTP API's. */
 enum { CHECK_SEND = 1, CHECK_API = 2 };
-/* Bits of FLAGS in JOB_DONE. UNTRIED: nothing reached the server, no attempt counts; without a RESULT there is not even anything to learn
- * from it. DSN_PASSED: the
- * server offers DSN and took NOTIFY, so that success is its to report (RFC 3461 section 5.2.2). */
+/* Bits of FLAGS in JOB_DONE. UNTRIED: nothing reached the server, so no attempt is counted; a RESULT, where there is one,
+ * says why. DSN_PASSED: the server offers DSN and took NOTIFY, so it reports success (RFC 3461 section 5.2.2). */
 enum { JOB_UNTRIED = 1, JOB_DSN_PASSED = 2 };
 
 #endif

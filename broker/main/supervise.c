@@ -177,8 +177,8 @@ tell(struct child *c, struct message *m, int fd)
 	}
 	r = channel_send(c->channel, m, fd);
 	if (r < 0 && r != -EPIPE && c->pid > 0) {
-		log_error(
-		    "%s takes no messages (%s); it is ended.", role_name(c->role), strerror(-r));
+		log_error("%s takes no messages (%s); it is ended.", message_role_name(c->role),
+		    strerror(-r));
 		(void)kill(c->pid, SIGKILL);
 	}
 }
@@ -199,8 +199,8 @@ tell_listen(struct child *c, const char *name, const char *owner, int fd)
 	struct message *m;
 
 	if (copy < 0) {
-		log_error(
-		    "%s cannot be given \"%s\": %s.", role_name(c->role), name, strerror(errno));
+		log_error("%s cannot be given \"%s\": %s.", message_role_name(c->role), name,
+		    strerror(errno));
 		return;
 	}
 	m = message_new(M_LISTEN);
@@ -247,8 +247,8 @@ send_conf(struct child *c)
 	if (r == -EAGAIN)
 		return;
 	if (r < 0 && r != -EPIPE) {
-		log_error(
-		    "%s cannot be given the configuration: %s.", role_name(c->role), strerror(-r));
+		log_error("%s cannot be given the configuration: %s.", message_role_name(c->role),
+		    strerror(-r));
 		(void)kill(c->pid, SIGKILL);
 		return;
 	}
@@ -280,8 +280,8 @@ wire(struct supervisor *s, enum role_id a, enum role_id b)
 	if (x->pid == 0 || y->pid == 0)
 		return;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-		log_error("%s and %s cannot be connected: %s.", role_name(a), role_name(b),
-		    strerror(errno));
+		log_error("%s and %s cannot be connected: %s.", message_role_name(a),
+		    message_role_name(b), strerror(errno));
 		return;
 	}
 	give_peer(x, b, ends[0]);
@@ -337,7 +337,7 @@ start_wanted(struct supervisor *s, enum role_id user, enum role_id role)
 			break;
 		}
 	if (!its_user) {
-		log_error("%s asks for a role that it has no use for.", role_name(user));
+		log_error("%s asks for a role that it has no use for.", message_role_name(user));
 		return;
 	}
 	if (s->phase != RUNNING && s->phase != STARTING)
@@ -540,7 +540,7 @@ on_kill_timer(evutil_socket_t fd, short what, void *arg)
 
 	if (c->pid <= 0)
 		return;
-	log_warning("%s does not end by itself; it is killed.", role_name(c->role));
+	log_warning("%s does not end by itself; it is killed.", message_role_name(c->role));
 	(void)kill(c->pid, SIGKILL);
 }
 
@@ -565,7 +565,7 @@ run_child(struct child *c)
 	r = identity_of(c->role, s->def.one_user, &s->def.folders->owner, &who);
 	if (r < 0) {
 		log_error("The user database does not say which user %s runs as: %s.",
-		    role_name(c->role), strerror(-r));
+		    message_role_name(c->role), strerror(-r));
 		return r;
 	}
 	if (snprintf(state_path, sizeof(state_path), "%s%s", s->def.folders->path,
@@ -613,7 +613,7 @@ start_child(struct child *c)
 	int r = run_child(c);
 
 	if (r < 0) {
-		log_error("%s cannot be started: %s.", role_name(c->role), strerror(-r));
+		log_error("%s cannot be started: %s.", message_role_name(c->role), strerror(-r));
 		if (c->pid == 0 && !is_of_set(c->role)) {
 			c->deaths = count_death(c->deaths, c->started);
 			arm(c->start_timer, delay_after(c->deaths));
@@ -650,7 +650,8 @@ kill_all(struct supervisor *s)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
 		if (s->children[all_roles[i]].pid > 0) {
-			log_warning("%s has not ended; it is killed.", role_name(all_roles[i]));
+			log_warning(
+			    "%s has not ended; it is killed.", message_role_name(all_roles[i]));
 			(void)kill(s->children[all_roles[i]].pid, SIGKILL);
 		}
 }
@@ -725,7 +726,7 @@ log_end(const struct child *c, int status)
 	    is_of_set(c->role) && c->supervisor->phase != STARTING
 		? "A role died; queue and keeper are started anew."
 		: "A role died.",
-	    LOG_PAIRS({LOG_ROLE, role_name(c->role)}, {LOG_ERROR, how}));
+	    LOG_PAIRS({LOG_ROLE, message_role_name(c->role)}, {LOG_ERROR, how}));
 }
 
 static void
@@ -832,7 +833,7 @@ on_child_signal(evutil_socket_t number, short what, void *arg)
 static void
 give_up_on(struct child *c, const char *why)
 {
-	log_line(LOG_LEVEL_ERROR, why, LOG_PAIRS({LOG_ROLE, role_name(c->role)}));
+	log_line(LOG_LEVEL_ERROR, why, LOG_PAIRS({LOG_ROLE, message_role_name(c->role)}));
 	/* A trace of where it stands, where one is kept; else it ends as by any signal. */
 	(void)kill(c->pid, SIGABRT);
 	arm(c->kill_timer, LINGER_GRACE);

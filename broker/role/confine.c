@@ -67,11 +67,11 @@ confine(unsigned rights, const int *dirs, size_t count, const char **ret_step)
 	if (r < 0)
 		return r;
 	*ret_step = "Landlock";
-	r = confine_files(rights, dirs, count);
+	r = landlock_confine(rights, dirs, count);
 	if (r < 0)
 		return r;
 	*ret_step = "seccomp";
-	r = confine_syscalls(rights);
+	r = syscalls_confine(rights);
 #ifndef HAVE_CONFINE
 	if (r == -EOPNOTSUPP)
 		return 0; /* chosen when the program was built */

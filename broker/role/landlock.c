@@ -170,7 +170,7 @@ add_rules(int ruleset, int version, unsigned rights, const int *dirs, size_t cou
 }
 
 int
-confine_files(unsigned rights, const int *dirs, size_t count)
+landlock_confine(unsigned rights, const int *dirs, size_t count)
 {
 	int version = confine_landlock_version(), r;
 	struct ruleset_attr attr = {.handled_fs = known_fs(version)};

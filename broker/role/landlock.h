@@ -9,6 +9,6 @@
 
 /* Leaves the process the files that `rights` and `dirs` (borrowed) name. 0, also where the kernel
  * has no Landlock; negative errno. */
-int confine_files(unsigned rights, const int *dirs, size_t count);
+int landlock_confine(unsigned rights, const int *dirs, size_t count);
 
 #endif

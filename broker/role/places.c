@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * places.c: see places.h. A client whose uid main has not spoken of yet counts with those that have
- * no name, but is not turned away for their number: whoever has a name must not wait for them.
+ * places.c: see places.h. Until main has answered for a uid, its client counts among those without a name, but is not
+ * refused because of their number: a caller that has a name must not suffer from them.
  */
 #include "broker/role/places.h"
 

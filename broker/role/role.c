@@ -7,7 +7,7 @@
  * for role_dir; HELLO confines, calls `start` and answers READY; listening sockets are kept back
  * until the first configuration is complete, so that nobody is served without one.
  *
- * A role outlives neither its main nor, when it runs on demand, its user.
+ * A role ends when its channel to main closes; an on-demand role also when its user's does.
  */
 #include "broker/role/role.h"
 
@@ -134,8 +134,8 @@ role_answer(struct role *r, enum role_id peer, struct message *m, int fd)
 			(void)close(fd);
 	}
 	if (e < 0 && e != -EPIPE && e != -EMSGSIZE) {
-		log_error("The role %s cannot be answered, so this one ends: %s.", role_name(peer),
-		    strerror(-e));
+		log_error("The role %s cannot be answered, so this one ends: %s.",
+		    message_role_name(peer), strerror(-e));
 		role_exit(r, EX_SOFTWARE);
 	}
 	return e;
@@ -233,8 +233,8 @@ take_peer(struct role *r, const struct message *m, int fd)
 	r->asked_for[peer] = false;
 	r->peers[peer] = channel_new(r->base, fd, r->def->id, (enum role_id)peer, &peer_ops, r);
 	if (r->peers[peer] == NULL) {
-		log_error("A channel to %s cannot be made: %s.", role_name((enum role_id)peer),
-		    strerror(errno));
+		log_error("A channel to %s cannot be made: %s.",
+		    message_role_name((enum role_id)peer), strerror(errno));
 		role_exit(r, EX_OSERR);
 		return;
 	}

@@ -21,13 +21,13 @@ struct role;
 struct role_def {
 	enum role_id id;
 	const char *log_name; /* "frankd[queue]" */
-	/* After confinement and before the first message. 0 or negative errno: the role ends. */
+	/* Called after confinement, before the first message. 0; negative errno ends the role. */
 	int (*start)(struct role *r);
 	/* A message from main (not HELLO, PEER, SHUTDOWN, LISTEN) or from a peer. `fd` is the
 	 * callee's. */
 	void (*message)(struct role *r, struct channel *from, const struct message *m, int fd);
-	/* A listening socket of main's (directories are for role_dir); `fd` is the callee's. Called
-	 * first when the first CONF_END was handled. May be NULL for a role that is given none. */
+	/* A listening socket that main opened; `fd` is the callee's. The first call comes after the first CONF_END was
+	 * handled. May be NULL for a role that gets no sockets. */
 	void (*listen)(struct role *r, const char *name, const char *service, int fd);
 	/* A channel to a peer opened (`up`) or is gone. role_peer answers accordingly. May be NULL.
 	 */
@@ -35,7 +35,8 @@ struct role_def {
 	/* A channel whose queue was full (channel_send gave -EAGAIN) has room again. May be NULL.
 	 */
 	void (*writable)(struct role *r, struct channel *c);
-	/* The loop has ended, and is still there: frees what `start` made, also where that failed half-way. May be NULL. */
+	/* The loop has ended. Frees what `start` made, while the event base still exists. Called also where `start` failed.
+	 * May be NULL. */
 	void (*stop)(struct role *r);
 	/* SHUTDOWN: finish what is begun, then role_exit. NULL: exit at once. */
 	void (*shutdown)(struct role *r);
@@ -53,12 +54,14 @@ struct channel *role_peer(const struct role *r, enum role_id peer);
 void role_need(struct role *r, enum role_id peer);
 
 /*
- * Sends what a peer waits for; the message (NULL: memory was out for it) and `fd` (-1: none) are taken. A peer that is gone
- * waits no more: -EPIPE. -EMSGSIZE where it does not fit into a packet: another may be sent. Anything else ends the
- * role, for the peer would wait forever: it sees the closed channel instead.
+ * Sends an answer that a peer waits for. Takes the message (NULL: there was no memory for it) and `fd` (-1: none). 0; -EPIPE
+ * where the peer is gone; -EMSGSIZE where the answer does not fit into a packet, and a shorter one may be sent. Any other
+ * error ends the role: the peer would wait forever for an answer that we could not send, and sees the closed channel
+ * instead.
  */
 int role_answer(struct role *r, enum role_id peer, struct message *m, int fd);
-/* role_answer to queue, a question to keeper, role_exit: of a role that carries mail; the argument is the role. */
+/* What a transport (send, post) has from above; the argument is the role: role_answer to queue, a question to keeper,
+ * role_exit. */
 extern const struct transport_ops role_transport_ops;
 
 /* The directory that main opened for this role ("bodies", "tokens", "state", "drop"), or -1:
@@ -69,9 +72,9 @@ int role_dir(const struct role *r, const char *name);
  * open by path (SQLite). */
 const char *role_state_path(const struct role *r);
 
-/* Closes the channel to a peer. The user of an on-demand role (queue of send, keeper of fetch)
- * drops it when it has had no work for it for a minute; the role ends with status 0 when its user's
- * channel closes. So no request can be lost on the way out. */
+/* Closes the channel to a peer. An on-demand role has a user (queue uses send, keeper uses fetch), which drops it after a
+ * minute without work; the role ends with status 0 when that channel closes. Since the user decides, no request is lost
+ * while the role ends. */
 void role_drop(struct role *r, enum role_id peer);
 
 /* Ends the loop; role_main returns this status. */

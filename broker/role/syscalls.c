@@ -18,7 +18,7 @@
 #ifndef HAVE_CONFINE
 
 int
-confine_syscalls(unsigned rights)
+syscalls_confine(unsigned rights)
 {
 	return -EOPNOTSUPP;
 }
@@ -398,7 +398,7 @@ refuse_quietly(unsigned rights)
 }
 
 int
-confine_syscalls(unsigned rights)
+syscalls_confine(unsigned rights)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r;

@@ -7,6 +7,6 @@
 
 /* Leaves the process the system calls that `rights` name. 0; negative errno, -EOPNOTSUPP where this
  * build has no libseccomp. */
-int confine_syscalls(unsigned rights);
+int syscalls_confine(unsigned rights);
 
 #endif

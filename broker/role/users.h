@@ -1,11 +1,10 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * users.h: names and groups of callers. The user database is out of a role's reach (and may ask the
- * network), so main is asked by uid; answers are kept for some minutes.
+ * users.h: names and groups of callers. A role cannot reach the user database (which may ask the network), so it asks
+ * main by uid, and keeps answers for some minutes.
  *
- * Here is decided, too, whom a uid counts as where something is limited for each user: uids without
- * a name are one user, because whoever has a range of subordinate uids (subuid(5)) has as many as
- * there may be connections.
+ * It also decides whom a uid counts as where something is limited for each user: all uids without a name count as one
+ * user, because a user with a range of subordinate uids (subuid(5)) has as many uids as connections.
  */
 #ifndef FRANK_BROKER_ROLE_USERS_H
 #define FRANK_BROKER_ROLE_USERS_H
@@ -28,8 +27,7 @@ struct users *users_new(struct channel *to_main);
 /* Nobody may be waiting. Takes NULL; returns NULL. */
 struct users *users_free(struct users *u);
 
-/* What is known of this uid, or NULL: then `ready`, where that is not NULL, is called once it is
- * (never from within this call). */
+/* The user of this uid. NULL: not known yet; `ready` (may be NULL) is called later, when it is. */
 const struct user *users_get(struct users *u, uint32_t uid, users_ready *ready, void *arg);
 /* `arg` will not be called. */
 void users_forget(struct users *u, void *arg);

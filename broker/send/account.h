@@ -45,15 +45,16 @@ struct account_table;
 struct account_table *account_table_new(void);
 struct account_table *account_table_free(struct account_table *t);
 
-/* A new configuration; what its files hold moves out of it. `retired` is called for each account that is no longer as it was, with
- * what took its place or NULL; the account is still alive then. 0; -ENOMEM: the present one stays. */
+/* Takes a new configuration; what its files hold moves out of it. Calls `retired` for each account that changed or is gone,
+ * with the one that takes its place or NULL; until the call returns, the old account is alive. 0; -ENOMEM: the present
+ * configuration stays. */
 int account_table_take(struct account_table *t, struct conf *c,
     void (*retired)(void *arg, struct account *old, struct account *now), void *arg);
 
-/* Made when first needed, and the account's. NULL with a sentence in `why`. */
+/* The account's TLS context, made at the first call; borrowed. NULL with a sentence in `why`. */
 struct tls_context *account_tls_context(struct account *a, char *why, size_t why_size);
 
-/* "implicit", "none"; STARTTLS for any other word, and for NULL. */
+/* What the words of the key `tls` mean: "implicit", "none"; STARTTLS for any other, and for NULL. */
 enum smtp_tls account_tls_by_name(const char *name);
 
 /* Borrowed; NULL for an unknown name. */

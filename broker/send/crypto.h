@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * crypto.h: libcrypto behind what base/smtp/scram.h asks for.
+ * crypto.h: the random numbers, hashes and key stretching that base/smtp/scram.h needs, by libcrypto.
  */
 #ifndef FRANK_BROKER_SEND_CRYPTO_H
 #define FRANK_BROKER_SEND_CRYPTO_H

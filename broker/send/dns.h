@@ -51,9 +51,9 @@ struct dns_question {
 	void *arg;
 };
 
-/* Asks once for the records of `name`. `q` is borrowed until `done` is called, which happens once, also
- * for a channel that is destroyed, and may happen from within dns_ask. No server is asked about
- * localhost, which has no records, about invalid, which does not exist, or about names below them (RFC 6761). */
+/* Asks for the records of `name`, and calls `done` once: perhaps from within dns_ask, and also when the channel is
+ * destroyed. `q` is borrowed until then. No server is asked about localhost, which has no records, about invalid, which
+ * does not exist, or about names below them (RFC 6761). */
 void dns_ask(struct ares_channeldata *channel, const char *name, const struct dns_question *q);
 
 /* The records of one type in the octets of an answer (RFC 1035 section 4). dns_clear frees what `ret` gets. */

@@ -4,9 +4,8 @@
  *
  *     MX, SRV _submissions._tcp, SRV _submission._tcp (all at once) ─▶ one greeting ─▶ LOOKED_UP
  *
- * Asked for a greeting is the first service named, else smtp.DOMAIN at port 587: where the domain
- * names nothing, that is the usual name. With implicit TLS a server greets inside of TLS, so that it
- * takes connections is all that is learned there.
+ * The greeting is asked of the first service that the domain names, else of smtp.DOMAIN at port 587, the usual name.
+ * With implicit TLS a server greets inside TLS, so there the finder learns only that it takes connections.
  */
 #include "broker/send/finder.h"
 
@@ -23,7 +22,7 @@ enum { DEADLINE = 10, GREETING = 5 /* seconds */, NAMES_MAX = 16, BANNER_MAX = 2
 enum { MX, SUBMISSIONS, SUBMISSION, QUESTIONS };
 
 /* One question to DNS, and the names in its answer. */
-struct question {
+struct finder_question {
 	struct finder *finder;
 	struct lookup *lookup;
 	struct server names[NAMES_MAX]; /* the preferred first; of MX `port` is the preference */
@@ -37,7 +36,7 @@ struct finder {
 	void *arg;
 	uint64_t id;
 	char domain[256];
-	struct question questions[QUESTIONS];
+	struct finder_question questions[QUESTIONS];
 	unsigned open; /* questions without an answer */
 	struct event *deadline;
 	/* the greeting */
@@ -156,8 +155,8 @@ on_addresses(void *arg, const struct netaddr *addresses, size_t count, enum smtp
 static void
 choose_server(struct finder *f)
 {
-	const struct question *submissions = &f->questions[SUBMISSIONS],
-			      *submission = &f->questions[SUBMISSION];
+	const struct finder_question *submissions = &f->questions[SUBMISSIONS],
+				     *submission = &f->questions[SUBMISSION];
 
 	f->implicit = submissions->count > 0;
 	if (submissions->count > 0) {
@@ -173,7 +172,7 @@ choose_server(struct finder *f)
 /* ---- the questions ---- */
 
 static void
-answered(struct question *q)
+answered(struct finder_question *q)
 {
 	struct finder *f = q->finder;
 
@@ -190,7 +189,7 @@ static void
 on_servers(
     void *arg, const struct server *servers, size_t count, enum smtp_fault fault, const char *words)
 {
-	struct question *q = arg;
+	struct finder_question *q = arg;
 
 	memcpy(q->names, servers, count * sizeof(*servers));
 	q->count = count;
@@ -201,7 +200,7 @@ on_servers(
 static void
 on_mx(void *arg, const struct dns_answer *answer)
 {
-	struct question *q = arg;
+	struct finder_question *q = arg;
 
 	for (size_t i = 0; i < answer->count && q->count < NAMES_MAX; i++) {
 		const struct dns_record *r = &answer->records[i];
@@ -219,7 +218,7 @@ on_mx(void *arg, const struct dns_answer *answer)
 }
 
 static struct lookup *
-ask(struct question *q, unsigned which)
+ask(struct finder_question *q, unsigned which)
 {
 	const struct finder *f = q->finder;
 	char name[320];

@@ -12,7 +12,7 @@
 
 struct finder;
 
-/* LOOKED_UP (taken). Called once; the callee frees the finder. */
+/* The answer, LOOKED_UP: the callee takes it, and frees the finder. Called once, from the loop. */
 typedef void finder_done(void *arg, struct finder *f, struct message *m);
 
 /* Answers a LOOKUP, in ten seconds at most. NULL when memory is out. */

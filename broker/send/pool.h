@@ -4,9 +4,9 @@
  *
  * A job goes to the session with the least on its way that has room. While jobs wait, more sessions
  * are opened, up to the account's number: one for every few jobs, since a session carries several
- * messages a round trip. A session that cannot be opened fails the jobs that wait, unless others of
- * the account are open: then the server allows fewer than we wanted, and no more are tried for a
- * while.
+ * messages a round trip. When a session cannot be opened, the waiting jobs fail with its reason, unless other
+ * sessions of the account are open: then the server allows fewer than we wanted, and the pool tries no more for a
+ * minute.
  */
 #ifndef FRANK_BROKER_SEND_POOL_H
 #define FRANK_BROKER_SEND_POOL_H
@@ -20,7 +20,7 @@
 struct pool;
 LIST_HEAD(pool_list, pool);
 
-/* Called from the loop when a session was the pool's last thing: it may be freed in it. */
+/* The pool's last session ended, and no job waits. Called from the loop; the pool may be freed in it. */
 typedef void pool_emptied(void *arg, struct pool *p);
 
 /* The account's pool, made in `list` where there is none. NULL: no memory. */
@@ -36,7 +36,7 @@ struct session *pool_sessions(const struct pool *p);
 
 /* The job is taken. */
 void pool_submit(struct pool *p, struct job *j);
-/* Every waiting job moves to another pool, or where that is NULL is answered as untried. */
+/* Moves every waiting job to another pool; where that is NULL, answers each as untried. */
 void pool_move(struct pool *p, struct pool *to);
 /* No more jobs: sessions end when what is on its way is answered. */
 void pool_retire(struct pool *p);

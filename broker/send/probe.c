@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* probe.c: see probe.h. Whether the answer would lead to a session is not looked at, so nothing is
- * verified. */
+/* probe.c: see probe.h. The probe verifies nothing: it only looks at whether the answer is a TLS record, and no session
+ * follows. */
 #include "broker/send/probe.h"
 
 #include <errno.h>

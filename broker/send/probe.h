@@ -15,12 +15,11 @@
 
 struct probe;
 
-/* `done` is called once, not from within probe_new: `tls` when the server answered in TLS. NULL: it
- * cannot be tried. */
+/* Calls `done` once, from the loop: `tls` says whether the server answered in TLS. NULL: no memory, or no socket. */
 struct probe *probe_new(struct event_base *base, const struct netaddr *address,
     void (*done)(void *arg, bool tls), void *arg);
-/* `done` will not be called. Takes NULL; returns NULL. Not from within `done`: the probe frees
- * itself behind it. */
+/* `done` will not be called. Takes NULL; returns NULL. Don't call it from within `done`: the probe frees itself
+ * after that. */
 struct probe *probe_free(struct probe *p);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * resolver.c: see resolver.h.
  *
- * c-ares tells which of its sockets it wants watched; each gets an event. A timer drives its own
- * timeouts. It reads resolv.conf once, so after a failure it is set up anew as soon as nothing is
- * under way: the machine may have moved to another network.
+ * c-ares says which of its sockets to watch, and each gets an event; a timer drives c-ares' own timeouts. c-ares reads
+ * resolv.conf once, so after a failure it is set up again as soon as no query is open: the machine may have moved to
+ * another network.
  */
 #include "broker/send/resolver.h"
 

@@ -1,8 +1,8 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * resolver.h: names to addresses in the event loop, by c-ares (/etc/hosts, then DNS). localhost and
- * the names below it are loopback, those below invalid do not exist, and no server is asked about either
- * (RFC 6761 sections 6.3 and 6.4).
+ * resolver.h: looks up names in the event loop, by c-ares (/etc/hosts, then DNS): addresses, the servers of a service,
+ * and records of one type. localhost and the names below it are loopback, names below invalid do not exist, and no
+ * server is asked about either (RFC 6761 sections 6.3 and 6.4).
  */
 #ifndef FRANK_BROKER_SEND_RESOLVER_H
 #define FRANK_BROKER_SEND_RESOLVER_H
@@ -18,9 +18,8 @@ enum { RESOLVER_ADDRESSES_MAX = 16, RESOLVER_SERVERS_MAX = 8 };
 struct resolver;
 struct lookup;
 
-/* The end of a look-up: addresses in the order to try them (RFC 6724), or a fault, NO_HOST or DNS,
- * with a sentence. Never called from within resolver_lookup. Everything is borrowed for the call.
- */
+/* The end of a look-up: addresses in the order to try them (RFC 6724), or a fault, NO_HOST or DNS, with a sentence.
+ * Called from the loop, never from within resolver_lookup. Everything is borrowed for the call. */
 typedef void resolver_done(void *arg, const struct netaddr *addresses, size_t count,
     enum smtp_fault fault, const char *words);
 

@@ -2,7 +2,7 @@
 /*
  * send.h: the send role: jobs from queue, credentials from keeper, sessions to submission servers.
  *
- * Knows no channel: whoever owns it hands it messages and takes its own (main.c in the program, a
+ * The role without its channels: its owner hands it messages and takes those that it sends (main.c in the program, a
  * double in the tests).
  */
 #ifndef FRANK_BROKER_SEND_SEND_H
@@ -22,13 +22,13 @@ struct send *send_free(struct send *s);
  * over. `fd` (-1: none) is taken. */
 void send_message(struct send *s, const struct message *m, int fd);
 
-/* The keeper is there, or gone: what it was asked and has not answered fails for now. */
+/* The keeper is there: sends what it could not be asked. Or it is gone: open requests fail, to be tried later. */
 void send_keeper_up(struct send *s, bool up);
 
-/* Begins no more; answers waiting jobs as untried; gives those on their way up to three seconds. */
+/* Starts nothing new: answers waiting jobs as untried, gives those on their way three seconds, then calls `idle`. */
 void send_shut_down(struct send *s);
 
-/* The process ends now: idle servers are told, and nothing is waited for. */
+/* The process ends now: says QUIT to servers that stand idle, and waits for nothing. */
 void send_hang_up(struct send *s);
 
 #endif

@@ -21,7 +21,7 @@ LIST_HEAD(session_list, session);
 /* What the owner hears; called from the loop. */
 struct session_ops {
 	void (*ready)(void *arg, struct session *s);
-	/* A job is done (`untried`: it may go to another session). It is taken; the rest is borrowed. */
+	/* A job is done; the callee takes it. `untried`: it may go to another session. The rest is borrowed. */
 	void (*job_done)(void *arg, struct session *s, struct job *j,
 	    const struct smtp_reply *replies, bool untried, const char *transcript);
 	/* The session is over, and may be freed: it says nothing more. All of its jobs were done before that. `opened`: it

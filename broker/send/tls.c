@@ -1,12 +1,12 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * tls.c: see tls.h. OpenSSL says what is wrong with a certificate in its verify callback, while the
- * certificate is at hand; that is where the words for people are made.
+ * tls.c: see tls.h. OpenSSL's verify callback is the only place that has both the error and the certificate, so the
+ * sentence for people is made there.
  *
  * A session is resumed without its certificate being looked at again, so tickets are kept for an
- * hour only, by host, and never beyond the account's settings: the context goes with them. A ticket
- * of TLS 1.3 is used once (RFC 8446 appendix C.4), but for the last: that somebody on the way can
- * tell two connections of one client is no loss to one that stays at its address.
+ * hour only, by host, and no longer than the account's settings: the context goes with them. A ticket of TLS 1.3 is used
+ * once (RFC 8446 appendix C.4), except the last one: using it again lets an observer link two connections of one
+ * client, which the client's address tells anyway.
  */
 #include "broker/send/tls.h"
 

@@ -4,7 +4,7 @@
  *
  * TLS 1.2 at least; the chain must end at a certificate of the system or of the account's own CA
  * file, and the name must be the configured one (RFC 8314 section 5, RFC 6125). There is no way to
- * go on without. An account that pins the server's key trusts that key, whoever signed its
+ * go on without that. An account that pins the server's key trusts that key, whoever signed its
  * certificate, whatever names and days stand in it (as DANE-EE does, RFC 7671 section 5.1); with a CA
  * file beside the pin both must hold.
  */

@@ -2,8 +2,8 @@
 /*
  * relay.h: one connection: TLS on the client's side, plain octets on a socketpair to queue.
  *
- * Two small buffers, one each way: a side that is not read from fills its own socket, not our
- * memory. What either side has said before it ended still reaches the other.
+ * Two small buffers, one for each direction: a side that does not read fills its own socket, not our memory. What a side
+ * sent before it ended still reaches the other.
  */
 #ifndef FRANK_BROKER_TLS_RELAY_H
 #define FRANK_BROKER_TLS_RELAY_H

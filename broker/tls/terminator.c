@@ -2,9 +2,8 @@
 /*
  * terminator.c: see terminator.h.
  *
- * A configuration is taken whole at its end. A certificate that is no good does not end the service
- * of the one before: the listener goes on with that, and the log says so; at the first start it has
- * none, and handshakes fail with that reason.
+ * A configuration takes effect whole, at its end. Where a new certificate cannot be used, the listener keeps the one
+ * before, and the log says so; a listener that never had one fails every handshake, with that reason.
  */
 #include "broker/tls/terminator.h"
 

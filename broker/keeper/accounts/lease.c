@@ -115,7 +115,7 @@ static void
 audit(const struct account *a, enum role_id transport, const char *outcome)
 {
 	log_line(LOG_LEVEL_INFO, "A credential was asked for.",
-	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_ROLE, role_name(transport)},
+	    LOG_PAIRS({LOG_ACCOUNT, a->conf->name}, {LOG_ROLE, message_role_name(transport)},
 		{LOG_OUTCOME, outcome}));
 }
 
@@ -127,7 +127,7 @@ answer(const struct leases *l, enum role_id transport, struct message *m)
 	if (c == NULL)
 		(void)message_free(m);
 	else if (channel_send(c, m, -1) < 0)
-		log_error("An answer does not reach the %s role.", role_name(transport));
+		log_error("An answer does not reach the %s role.", message_role_name(transport));
 }
 
 static void
@@ -256,8 +256,8 @@ lease_get(struct leases *l, enum role_id transport, const struct message *m)
 		return;
 	}
 	log_line(LOG_LEVEL_WARNING, "A role asks for an account that is not leased to it.",
-	    LOG_PAIRS(
-		{LOG_ACCOUNT, name}, {LOG_ROLE, role_name(transport)}, {LOG_OUTCOME, "refused"}));
+	    LOG_PAIRS({LOG_ACCOUNT, name}, {LOG_ROLE, message_role_name(transport)},
+		{LOG_OUTCOME, "refused"}));
 	fail_credential(l, transport, message_u64(m, F_ID, 0), name, "configuration",
 	    "This account is not leased for sending.", 0);
 }

@@ -1225,8 +1225,8 @@ lose_transport(struct delivery *d, enum role_id transport)
 	unsigned count = end_all(d, transport, &result);
 
 	if (count > 0)
-		log_warning(
-		    "The %s role ended with %u jobs under way.", role_name(transport), count);
+		log_warning("The %s role ended with %u jobs under way.",
+		    message_role_name(transport), count);
 	for (size_t i = 0; i < all->count; i++)
 		if (account_transport(all->list[i]) == transport)
 			all->list[i]->window = 0;

@@ -36,7 +36,7 @@ enum source { SOURCE_GIVEN, SOURCE_PROVIDER, SOURCE_SEEN };
 
 struct key_place {
 	enum source source;
-	char selector[POLICY_NAME_MAX + 1], domain[POLICY_NAME_MAX + 1];
+	char selector[EMAIL_AUTH_NAME_MAX + 1], domain[EMAIL_AUTH_NAME_MAX + 1];
 	struct dkim_key key;
 };
 
@@ -49,12 +49,12 @@ struct check_domain {
 	check_domain_done *done;
 	void *arg;
 	enum stage stage;
-	char domain[POLICY_NAME_MAX + 1];
+	char domain[EMAIL_AUTH_NAME_MAX + 1];
 	const struct sender *sender;
 	struct spf spf;
 	bool spf_failed, dmarc_failed, dkim_failed; /* DNS did not answer */
 	struct dmarc dmarc;
-	char dmarc_domain[POLICY_NAME_MAX + 1];
+	char dmarc_domain[EMAIL_AUTH_NAME_MAX + 1];
 	struct key_place places[KEYS_MAX]; /* where DKIM keys are looked for */
 	size_t place_count, place_at;
 };
@@ -85,7 +85,7 @@ report_spf(struct check_domain *d)
 {
 	CLEANUP_BUF struct buf record = BUF_INIT(sizeof(d->spf.record) * 4);
 	const struct spf *s = &d->spf;
-	char term[POLICY_NAME_MAX] = "";
+	char term[EMAIL_AUTH_NAME_MAX] = "";
 
 	if (knows_spf(d))
 		(void)snprintf(term, sizeof(term), d->sender->spf_of == NULL ? "%s" : "%s (of %s)",
@@ -273,11 +273,11 @@ go_up(struct check_domain *d)
 static bool
 ask_next(struct check_domain *d)
 {
-	char name[2 * POLICY_NAME_MAX + 32];
+	char name[2 * EMAIL_AUTH_NAME_MAX + 32];
 	const char *of_spf;
 
 	if (d->stage == STAGE_SPF) {
-		of_spf = spf_next(&d->spf);
+		of_spf = email_auth_spf_next(&d->spf);
 		if (of_spf != NULL)
 			return ask(d, of_spf);
 		d->stage = STAGE_DMARC;
@@ -309,14 +309,14 @@ on_txt(void *arg, const struct dns_answer *answer)
 		const struct dns_record *r = &answer->records[i];
 
 		if (d->stage == STAGE_SPF)
-			spf_record(&d->spf, r->text, r->len);
+			email_auth_spf_record(&d->spf, r->text, r->len);
 		else if (d->stage == STAGE_DMARC)
-			dmarc_record(&d->dmarc, r->text, r->len);
+			email_auth_dmarc(&d->dmarc, r->text, r->len);
 		else
-			dkim_record(&d->places[d->place_at].key, r->text, r->len);
+			email_auth_dkim(&d->places[d->place_at].key, r->text, r->len);
 	}
 	if (d->stage == STAGE_SPF)
-		spf_end_of_records(&d->spf);
+		email_auth_spf_end(&d->spf);
 	else if (d->stage == STAGE_DKIM)
 		d->place_at++;
 	if (ask_next(d))
@@ -353,7 +353,8 @@ add_place(struct check_domain *d, enum source source, const char *selector, size
 {
 	struct key_place *p = &d->places[d->place_count];
 
-	if (d->place_count == KEYS_MAX || len > POLICY_NAME_MAX || strlen(domain) > POLICY_NAME_MAX)
+	if (d->place_count == KEYS_MAX || len > EMAIL_AUTH_NAME_MAX ||
+	    strlen(domain) > EMAIL_AUTH_NAME_MAX)
 		return;
 	for (size_t i = 0; i < d->place_count; i++)
 		if (strlen(d->places[i].selector) == len &&
@@ -405,7 +406,8 @@ check_domain_new(struct resolver *resolver, const char *domain, const char *prov
 	d->sender = sender_of(provider);
 	(void)snprintf(d->domain, sizeof(d->domain), "%s", domain);
 	(void)snprintf(d->dmarc_domain, sizeof(d->dmarc_domain), "%s", domain);
-	spf_begin(&d->spf, domain, knows_spf(d) ? d->sender->spf + strlen("include:") : "");
+	email_auth_spf_begin(
+	    &d->spf, domain, knows_spf(d) ? d->sender->spf + strlen("include:") : "");
 	choose_places(d, selector, seen, seen_count);
 	return ask_next(d) ? d : check_domain_free(d);
 }

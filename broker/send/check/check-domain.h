@@ -1,11 +1,11 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * check-domain.h: asks DNS what a sender's domain says of its mail (policy.h), for a check.
+ * check-domain.h: asks DNS what a sender's domain says of its mail (email-auth.h), for a check.
  */
 #ifndef FRANK_BROKER_SEND_CHECK_CHECK_DOMAIN_H
 #define FRANK_BROKER_SEND_CHECK_CHECK_DOMAIN_H
 
-#include "broker/send/policy.h"
+#include "broker/send/check/email-auth.h"
 #include "broker/send/resolver.h"
 
 struct check_domain;

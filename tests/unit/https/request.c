@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* Unit tests of broker/https/request.c, form.c, url.c, http.c (times) and discovery.c: what is asked,
+/* Unit tests of broker/https/request.c, form.c, url.c, http-time.c and discovery.c: what is asked,
  * where, and what is told. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include "base/issuer.h"
 #include "broker/https/discovery-cache.h"
 #include "broker/https/document.h"
-#include "broker/https/http.h"
+#include "broker/https/http-time.h"
 #include "broker/https/request.h"
 #include "broker/https/url.h"
 
@@ -127,17 +127,18 @@ test_redaction(void **state)
 {
 	struct message *m = token_request("client-identifier", "post", "s3cr3t-value");
 	struct request *r;
-	char *text;
+	const struct answer_head head = {.status = 400, .date = -1, .retry_after = -1};
+	struct message *answer;
 
 	add(m, "refresh_token=rt-0123456789");
 	add(m, "redirect_uri=http://127.0.0.1:99/");
 	r = request_new(m);
 	assert_non_null(r);
-	text = request_redact(r,
+	answer = request_revoke_answer(r, &head, "invalid_request",
 	    "bad rt-0123456789, s3cr3t-value for client-identifier at http://127.0.0.1:99/ rt-012");
-	assert_string_equal(text,
+	assert_string_equal(message_str(answer, F_TEXT),
 	    "bad [redacted], [redacted] for client-identifier at http://127.0.0.1:99/ rt-012");
-	free(text);
+	(void)message_free(answer);
 	(void)request_free(r);
 	(void)message_free(m);
 }

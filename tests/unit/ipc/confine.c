@@ -411,10 +411,11 @@ test_roles(void **state)
 			bool did = succeeds(a, roles[r], true);
 
 			if (did && !may) {
-				print_error("%s could %s\n", role_name(roles[r]), a->name);
+				print_error("%s could %s\n", message_role_name(roles[r]), a->name);
 				failed++;
 			} else if (!did && may && a->possible) {
-				print_error("%s could not %s\n", role_name(roles[r]), a->name);
+				print_error(
+				    "%s could not %s\n", message_role_name(roles[r]), a->name);
 				failed++;
 			}
 		}

@@ -192,7 +192,7 @@ on_listen(struct role *r, const char *name, const char *service, int fd)
 static void
 on_peer(struct role *r, enum role_id peer, bool up)
 {
-	log_notice("peer %s %s", role_name(peer), up ? "up" : "down");
+	log_notice("peer %s %s", message_role_name(peer), up ? "up" : "down");
 }
 
 static void

@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* Unit tests of broker/send/policy.c: SPF, DMARC and DKIM records. */
+/* Unit tests of broker/send/check/email-auth.c: SPF, DMARC and DKIM records. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/attr.h"
-#include "broker/send/policy.h"
+#include "broker/send/check/email-auth.h"
 
 /* ---- SPF ---- */
 
@@ -24,12 +24,12 @@ walk(struct spf *s, const struct zone *zone, size_t count, const char *wanted)
 {
 	const char *name;
 
-	spf_begin(s, "example.com", wanted);
-	while ((name = spf_next(s)) != NULL) {
+	email_auth_spf_begin(s, "example.com", wanted);
+	while ((name = email_auth_spf_next(s)) != NULL) {
 		for (size_t i = 0; i < count; i++)
 			if (strcmp(zone[i].name, name) == 0)
-				spf_record(s, zone[i].record, strlen(zone[i].record));
-		spf_end_of_records(s);
+				email_auth_spf_record(s, zone[i].record, strlen(zone[i].record));
+		email_auth_spf_end(s);
 	}
 }
 
@@ -107,13 +107,13 @@ test_dmarc(void **state)
 	    "v=DMARC1; p=quarantine;sp = reject ; adkim=s; rua=mailto:d@example.com;";
 	struct dmarc d = {0};
 
-	dmarc_record(&d, "v=spf1 -all", 11);
+	email_auth_dmarc(&d, "v=spf1 -all", 11);
 	assert_false(d.exists);
-	dmarc_record(&d, record, sizeof(record) - 1);
+	email_auth_dmarc(&d, record, sizeof(record) - 1);
 	assert_true(d.exists && d.strict_dkim && !d.strict_spf && d.reports);
 	assert_string_equal(d.policy, "quarantine");
 	assert_string_equal(d.subdomains, "reject");
-	dmarc_record(&d, record, sizeof(record) - 1);
+	email_auth_dmarc(&d, record, sizeof(record) - 1);
 	assert_true(d.several);
 }
 
@@ -128,14 +128,14 @@ test_dkim(void **state)
 	    "v=DKIM1; k=ed25519; t=y:s; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 	struct dkim_key k = {0};
 
-	dkim_record(&k, "v=spf1 -all", 11);
+	email_auth_dkim(&k, "v=spf1 -all", 11);
 	assert_false(k.exists);
-	dkim_record(&k, good, sizeof(good) - 1);
+	email_auth_dkim(&k, good, sizeof(good) - 1);
 	assert_true(k.exists && !k.revoked && !k.testing && !k.ed25519);
 	assert_int_equal(k.octets, 18);
-	dkim_record(&k, revoked, sizeof(revoked) - 1);
+	email_auth_dkim(&k, revoked, sizeof(revoked) - 1);
 	assert_true(k.exists && k.revoked);
-	dkim_record(&k, edwards, sizeof(edwards) - 1);
+	email_auth_dkim(&k, edwards, sizeof(edwards) - 1);
 	assert_true(k.ed25519 && k.testing);
 	assert_int_equal(k.octets, 32);
 }
@@ -150,5 +150,5 @@ main(void)
 	    cmocka_unit_test(test_dkim),
 	};
 
-	return cmocka_run_group_tests_name("send/policy", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("send/email-auth", tests, NULL, NULL);
 }

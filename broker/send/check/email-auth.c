@@ -1,12 +1,12 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * policy.c: see policy.h.
+ * email-auth.c: see email-auth.h.
  *
  * SPF: the records of included and redirected names are asked for too, so that what a receiver
  * counts is counted: include, a, mx, ptr, exists and redirect are a look-up each. Macros (section 7)
  * cannot be filled in without a client; a name that holds one counts and is not followed.
  */
-#include "broker/send/policy.h"
+#include "broker/send/check/email-auth.h"
 
 #include <string.h>
 #include <strings.h>
@@ -45,7 +45,7 @@ next_word(const char **at, const char *end, const char **ret)
 static bool
 is_name(const char *s, size_t len)
 {
-	if (len == 0 || len > POLICY_NAME_MAX)
+	if (len == 0 || len > EMAIL_AUTH_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)s[i] <= ' ' || (unsigned char)s[i] >= 0x7f)
@@ -79,7 +79,7 @@ copy(char *to, size_t size, const char *from, size_t len)
 static void
 add_name(struct spf *s, const char *name, size_t len)
 {
-	char plain[POLICY_NAME_MAX + 1];
+	char plain[EMAIL_AUTH_NAME_MAX + 1];
 
 	if (!is_name(name, len)) {
 		s->malformed = true;
@@ -98,7 +98,7 @@ add_name(struct spf *s, const char *name, size_t len)
 }
 
 void
-spf_begin(struct spf *s, const char *domain, const char *wanted)
+email_auth_spf_begin(struct spf *s, const char *domain, const char *wanted)
 {
 	memset(s, 0, sizeof(*s));
 	copy(s->wanted, sizeof(s->wanted), wanted, strlen(wanted));
@@ -106,7 +106,7 @@ spf_begin(struct spf *s, const char *domain, const char *wanted)
 }
 
 const char *
-spf_next(struct spf *s)
+email_auth_spf_next(struct spf *s)
 {
 	return s->asked < s->count ? s->names[s->asked++] : NULL;
 }
@@ -158,14 +158,14 @@ take_term(struct spf *s, const char *term, size_t len, bool own)
 }
 
 void
-spf_record(struct spf *s, const char *text, size_t len)
+email_auth_spf_record(struct spf *s, const char *text, size_t len)
 {
 	static const char version[] = "v=spf1";
 	const char *at = text, *end = text + len, *word;
 	bool own = s->asked == 1;
 	size_t n = next_word(&at, end, &word);
 
-	if (len > POLICY_RECORD_MAX || n != sizeof(version) - 1 || !begins(word, n, version))
+	if (len > EMAIL_AUTH_RECORD_MAX || n != sizeof(version) - 1 || !begins(word, n, version))
 		return;
 	if (own && s->exists) {
 		s->several = true;
@@ -180,7 +180,7 @@ spf_record(struct spf *s, const char *text, size_t len)
 }
 
 void
-spf_end_of_records(struct spf *s)
+email_auth_spf_end(struct spf *s)
 {
 	/* A domain without a record of its own names nobody else's. */
 	if (s->asked == 1 && !s->exists)
@@ -253,7 +253,7 @@ take_policy(char to[16], const struct tag *t)
 }
 
 void
-dmarc_record(struct dmarc *d, const char *text, size_t len)
+email_auth_dmarc(struct dmarc *d, const char *text, size_t len)
 {
 	const char *at = text, *end = text + len;
 	struct tag t;
@@ -293,7 +293,7 @@ decoded_size(const char *s, size_t len)
 }
 
 void
-dkim_record(struct dkim_key *k, const char *text, size_t len)
+email_auth_dkim(struct dkim_key *k, const char *text, size_t len)
 {
 	const char *at = text, *end = text + len;
 	struct dkim_key found = {0};

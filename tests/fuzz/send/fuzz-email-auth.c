@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/send/policy.h"
+#include "broker/send/check/email-auth.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,19 +30,19 @@ each_line(const uint8_t *data, size_t size, void (*record)(void *arg, const char
 static void
 on_spf(void *arg, const char *text, size_t len)
 {
-	spf_record(arg, text, len);
+	email_auth_spf_record(arg, text, len);
 }
 
 static void
 on_dmarc(void *arg, const char *text, size_t len)
 {
-	dmarc_record(arg, text, len);
+	email_auth_dmarc(arg, text, len);
 }
 
 static void
 on_dkim(void *arg, const char *text, size_t len)
 {
-	dkim_record(arg, text, len);
+	email_auth_dkim(arg, text, len);
 }
 
 int
@@ -53,12 +53,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dkim_key k = {0};
 	unsigned asked = 0;
 
-	spf_begin(&s, "example.com", "spf.example.net");
-	while (spf_next(&s) != NULL) {
+	email_auth_spf_begin(&s, "example.com", "spf.example.net");
+	while (email_auth_spf_next(&s) != NULL) {
 		if (++asked > SPF_NAMES_MAX)
 			abort();
 		each_line(data, size, on_spf, &s);
-		spf_end_of_records(&s);
+		email_auth_spf_end(&s);
 	}
 	if (strlen(s.record) >= sizeof(s.record) || (s.several && !s.exists))
 		abort();

@@ -1,21 +1,20 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * policy.h: what a domain says in DNS of the mail that bears its name: SPF (RFC 7208), DKIM keys
+ * email-auth.h: what a domain says in DNS of the mail that bears its name: SPF (RFC 7208), DKIM keys
  * (RFC 6376 section 3.6.1), DMARC (RFC 7489 section 6.3).
  *
- * Pure: records in, findings out; whoever owns it asks DNS. Nothing is judged as a receiver would,
- * who knows the client's address: for a sender the question is whether his provider is named at all
- * and whether the records hold.
+ * No I/O: records in, findings out; the owner asks DNS. A receiver would judge by the client's address, which is not
+ * known here: a sender wants to know whether his provider is named at all, and whether the records are valid.
  */
-#ifndef FRANK_BROKER_SEND_POLICY_H
-#define FRANK_BROKER_SEND_POLICY_H
+#ifndef FRANK_BROKER_SEND_CHECK_EMAIL_AUTH_H
+#define FRANK_BROKER_SEND_CHECK_EMAIL_AUTH_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 enum {
-	POLICY_NAME_MAX = 255,
-	POLICY_RECORD_MAX = 4096,
+	EMAIL_AUTH_NAME_MAX = 255,
+	EMAIL_AUTH_RECORD_MAX = 4096,
 	SPF_LOOKUPS_MAX = 10, /* RFC 7208 section 4.6.4 */
 	SPF_NAMES_MAX = 24,
 };
@@ -23,10 +22,10 @@ enum {
 /* ---- SPF ---- */
 
 struct spf {
-	char wanted[POLICY_NAME_MAX +
+	char wanted[EMAIL_AUTH_NAME_MAX +
 		    1]; /* the provider's name that should be included; "" for none */
 	char names[SPF_NAMES_MAX]
-		  [POLICY_NAME_MAX + 1]; /* whose records are needed, the domain first */
+		  [EMAIL_AUTH_NAME_MAX + 1]; /* whose records are needed, the domain first */
 	size_t count, asked;
 	unsigned lookups;  /* that a receiver would make, as far as seen */
 	bool exists;       /* the domain has a record */
@@ -38,13 +37,13 @@ struct spf {
 	char record[512];  /* the domain's own, cut, for people */
 };
 
-void spf_begin(struct spf *s, const char *domain, const char *wanted);
+void email_auth_spf_begin(struct spf *s, const char *domain, const char *wanted);
 /* The next name whose TXT records are needed; NULL when all is known. */
-const char *spf_next(struct spf *s);
-/* The records of the name that spf_next gave last, each joined to one string and given in turn; then
- * spf_end_of_records. */
-void spf_record(struct spf *s, const char *text, size_t len);
-void spf_end_of_records(struct spf *s);
+const char *email_auth_spf_next(struct spf *s);
+/* The records of the name that email_auth_spf_next gave last, each joined to one string and given in turn; then
+ * email_auth_spf_end. */
+void email_auth_spf_record(struct spf *s, const char *text, size_t len);
+void email_auth_spf_end(struct spf *s);
 
 /* ---- DMARC and DKIM ---- */
 
@@ -57,7 +56,7 @@ struct dmarc {
 };
 
 /* Reads a TXT record of _dmarc.DOMAIN; others are passed over. */
-void dmarc_record(struct dmarc *d, const char *text, size_t len);
+void email_auth_dmarc(struct dmarc *d, const char *text, size_t len);
 
 struct dkim_key {
 	bool exists;
@@ -68,6 +67,6 @@ struct dkim_key {
 };
 
 /* Reads a TXT record of SELECTOR._domainkey.DOMAIN. */
-void dkim_record(struct dkim_key *k, const char *text, size_t len);
+void email_auth_dkim(struct dkim_key *k, const char *text, size_t len);
 
 #endif
