@@ -26,7 +26,7 @@ enum { ACCOUNT_SHOWN_MAX = 64 /* octets of a name that is no account's */ };
 struct credential_rows {
 	LIST_ENTRY(credential_rows) entry;
 	struct client *client;
-	char *after; /* the last account that was told of */
+	char *after; /* the last account whose row was sent */
 	char *only;  /* the only one asked for; NULL: all */
 };
 
@@ -197,8 +197,8 @@ static void
 wait_for_token(struct command_desk *cmd, struct client *c, struct account *a, const char *service,
     const struct message *m)
 {
-	/* A command knows no generation: it means the token that was given out last. Where it says so
-	 * too often it is not heard, or whoever may have a token could keep it from all others. */
+	/* A command knows no generation: it means the token that was given out last. Frank ignores
+	 * that when it comes too often, or one caller could keep the token from all others. */
 	bool rejected = message_has(m, F_REJECTED) &&
 			machine_can_force(a->machine, accounts_now(cmd->parts.accounts));
 

@@ -30,7 +30,7 @@ struct keeper {
 	struct accounts_ops accounts_ops;
 	struct accounts *accounts;
 	struct leases *leases;
-	struct reports reports;
+	struct state_reports reports;
 	struct attempts attempts;
 	struct revocations *revocations;
 	struct token_keys *keys;
@@ -140,7 +140,7 @@ make_parts(struct keeper *k, int dir)
 	    (k->revocations = revocations_new(k->accounts, k->fetch, k->requests)) == NULL ||
 	    (k->keys = keys_new(base, k->files, dir, k->vault, k->accounts)) == NULL)
 		return -ENOMEM;
-	k->reports = (struct reports){.role = r, .accounts = k->accounts};
+	k->reports = (struct state_reports){.role = r, .accounts = k->accounts};
 	k->attempts = (struct attempts){.base = base,
 	    .files = k->files,
 	    .vault = k->vault,

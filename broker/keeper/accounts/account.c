@@ -138,7 +138,7 @@ record_clear_tokens(struct account_record *r)
 
 /* ---- the account ---- */
 
-/* What the machine is told of the configuration. */
+/* Gives the machine the parts of the configuration that it needs. */
 static void
 configure_machine(const struct account_conf *c, struct machine *m)
 {
@@ -477,7 +477,7 @@ account_configure(struct account *a, struct account_conf *conf)
 		a->endpoint = NULL;
 		machine_renew(a->machine, now_of(a));
 	} else {
-		/* Whoever reloads may have mended the client at the provider. */
+		/* A person who reloads may have mended the client at the provider. */
 		machine_reconsider(a->machine, now_of(a));
 	}
 	check_binding(a);
@@ -503,7 +503,7 @@ account_password(const struct account *a)
 	return derive_ses_password(key, a->conf->region == NULL ? "" : a->conf->region);
 }
 
-/* The client's secret or key in the store goes to nobody but whom it was given for. */
+/* A client's secret or key in the store goes only to the server that it was given for. */
 static struct secret *
 open_client(const struct account *a, const struct sealed *configured, const struct sealed *stored)
 {
@@ -761,7 +761,7 @@ drop_secret(struct account_record *r, enum account_secret kind)
 	free(r->client.key_id);
 }
 
-/* Notes the secret and whom it is for; what was there is not freed. 0 or -ENOMEM. */
+/* Puts the secret, and whom it belongs to, into the record. What was there is not freed. 0 or -ENOMEM. */
 static int
 put_secret(struct account *a, enum account_secret kind, struct sealed *sealed, const char *key_id)
 {
@@ -833,7 +833,7 @@ account_forget(struct account *a, bool all)
 	else
 		record_clear_tokens(&a->record);
 	check_binding(a);
-	/* a record has two places, written in turn: twice, and nothing is left */
+	/* A record has two places on disk, which are written in turn: two writes erase both. */
 	e = account_write(a);
 	if (e == 0)
 		e = account_write(a);

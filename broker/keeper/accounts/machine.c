@@ -51,7 +51,7 @@ enum {
 	SECOND = 1000,
 	MARGIN_MIN = 90 * SECOND,
 	WANT_MIN = 10 * SECOND,    /* a token must live long enough to be used at all */
-	LIFE_ABSENT = 300,         /* seconds, where the server does not tell */
+	LIFE_ABSENT = 300,         /* seconds, where the server does not say */
 	LIFE_MAX = 30 * 24 * 3600, /* seconds */
 	REFRESH_LIFE_MAX = 10 * 365 * 24 * 3600, /* seconds */
 	BACKOFF_FIRST = 5 * SECOND,
@@ -87,7 +87,7 @@ enum access {
 	ACCESS_REJECTED, /* a server refused it */
 };
 
-/* What the record on disk is to be written for. */
+/* Why the record on disk must be written. */
 enum writing {
 	WRITE_NONE,
 	WRITE_PLAIN,
@@ -102,10 +102,10 @@ enum intent {
 	INTENT_INTERRUPTED, /* ... and the server may have answered it, but no answer came */
 };
 
-/* What is asked for once not_before allows it. */
+/* What happens as soon as not_before allows a request. */
 enum due {
 	DUE_NOTHING,
-	DUE_REFRESH, /* somebody was sent away: it is tried again by itself */
+	DUE_REFRESH, /* a waiter was refused: the machine tries again by itself */
 	DUE_PROBE,   /* the same, also where the standing is a refusal */
 };
 
@@ -145,7 +145,7 @@ struct machine {
 	int64_t forced_at; /* last refresh for a rejected token */
 
 	unsigned failures, equal;
-	uint64_t last_failure; /* a hash: equal failures are told by it */
+	uint64_t last_failure; /* a hash, by which equal failures are recognised */
 	int64_t not_before;    /* nothing is asked until then */
 	int64_t probe_at;      /* when a refused client is tried again */
 
@@ -562,14 +562,14 @@ begin(struct machine *m, struct machine_now now)
 	if (m->access_state == ACCESS_REJECTED)
 		m->forced_at = now.boot;
 	if (m->unattended || (m->intent != INTENT_NONE && m->writing == WRITE_NONE)) {
-		refresh_to(m, REFRESH_READY); /* the record says already what is about to happen */
+		refresh_to(m, REFRESH_READY); /* the record says already that a refresh was begun */
 		return;
 	}
 	refresh_to(m, REFRESH_INTENT);
 	write_soon(m, now, WRITE_INTENT);
 }
 
-/* Somebody was sent away. */
+/* A waiter was refused, or a request must be repeated. */
 static void
 demand(struct machine *m)
 {

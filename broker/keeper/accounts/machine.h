@@ -46,7 +46,7 @@ enum machine_act {
 	MACHINE_ASK,     /* send the refresh token (machine_refresh_token) as `request`; then
 			    machine_answer */
 	MACHINE_GRANT,   /* give `waiter` the access token (machine_access_token) */
-	MACHINE_REFUSE,  /* tell `waiter` that there is none, and why */
+	MACHINE_REFUSE,  /* `waiter` gets no token (machine_report says why) */
 	MACHINE_CHANGED, /* what machine_standing, text, next and until say has changed */
 };
 
@@ -63,8 +63,8 @@ struct machine_answer {
 	uint64_t life; /* seconds */
 	bool has_refresh_life;
 	uint64_t refresh_life;   /* seconds until the refresh token ends; 0: it does not */
-	uint64_t retry_after;    /* seconds; 0: not told */
-	const char *scope;       /* granted; NULL: not told */
+	uint64_t retry_after;    /* seconds; 0: the server did not say */
+	const char *scope;       /* granted; NULL: the server did not say */
 	const char *lacking;     /* a scope that was asked for and not granted, or NULL */
 	const char *misdirected; /* whom the token is meant for, where that is another service */
 	uint64_t skew;           /* seconds by which the server's clock is away from ours */

@@ -33,7 +33,7 @@ put_ends(const struct account *a, struct message *m)
 
 /* False where queue's channel is full or not there. */
 static bool
-send_state(const struct reports *r, const struct account *a)
+send_state(const struct state_reports *r, const struct account *a)
 {
 	struct channel *c = role_peer(r->role, ROLE_QUEUE);
 	struct account_view v;
@@ -59,7 +59,7 @@ send_state(const struct reports *r, const struct account *a)
 }
 
 void
-report_writable(struct reports *r)
+report_writable(struct state_reports *r)
 {
 	if (!r->due)
 		return;
@@ -78,14 +78,14 @@ report_writable(struct reports *r)
 }
 
 void
-report_account(struct reports *r, struct account *a)
+report_account(struct state_reports *r, struct account *a)
 {
 	a->report_due = r->due = true;
 	report_writable(r);
 }
 
 void
-report_all(struct reports *r)
+report_all(struct state_reports *r)
 {
 	for (size_t i = 0; i < accounts_count(r->accounts); i++)
 		accounts_at(r->accounts, i)->report_due = true;
@@ -116,7 +116,7 @@ log_state(struct account *a)
 }
 
 void
-report_changed(struct reports *r, struct account *a)
+report_changed(struct state_reports *r, struct account *a)
 {
 	log_state(a);
 	/* Those that could not be reported before go first, in report_writable. An account that is

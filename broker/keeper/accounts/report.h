@@ -10,18 +10,18 @@
 
 #include "broker/keeper/accounts/accounts.h"
 
-struct reports {
+struct state_reports {
 	struct role *role;         /* borrowed */
 	struct accounts *accounts; /* borrowed */
 	bool due;                  /* some account is still to be reported (account.report_due) */
 };
 
 /* The account's state or its text may have changed: into the log, where it has, and to queue. */
-void report_changed(struct reports *r, struct account *a);
+void report_changed(struct state_reports *r, struct account *a);
 /* Reports one account to queue, changed or not. */
-void report_account(struct reports *r, struct account *a);
-void report_all(struct reports *r);
+void report_account(struct state_reports *r, struct account *a);
+void report_all(struct state_reports *r);
 /* The channel to queue has room again. */
-void report_writable(struct reports *r);
+void report_writable(struct state_reports *r);
 
 #endif

@@ -21,7 +21,7 @@ audience_fits(const char *wanted, const char *got)
 	return w == g && strncasecmp(wanted, got, w) == 0;
 }
 
-/* Whom the token is meant for, where the account names others only; else nothing. */
+/* Appends the audience of the access token if the account's audience does not name it. */
 static void
 find_misdirection(const struct message *m, const struct account_conf *c, struct buf *ret)
 {

@@ -186,8 +186,8 @@ token_request_put_text(struct message *m, const char *key, const char *text)
 
 /* ---- before it ---- */
 
-/* The account was configured anew, so what is learned is about a server that it may name no longer:
- * it is forgotten. True where the preparation has ended with it. */
+/* Ends a preparation whose account was configured anew: its answers are about a server that the account may
+ * not name any more. True where it has ended. */
 static bool
 is_stale(struct preparation *p)
 {

@@ -27,7 +27,6 @@ struct key_job {
 	enum job_kind kind;
 	struct event *timer;
 	bool blocked; /* the client's channel is full */
-	bool listed;  /* the files were gone through, and of a check the accounts follow */
 	char **files; /* sorted */
 	size_t count, room, at;
 	int fd;
@@ -141,10 +140,10 @@ finish_failed(struct key_job *j, const char *doing, int r)
 		key_job_done_failed(c, doing, r);
 }
 
-/* Tells the client of one record. False where its channel is full: to be told again. */
+/* Reports one record to the client. False where the channel is full: the record comes again. */
 static bool
-tell(struct key_job *j, const char *file, const char *account, const char *state, const char *text,
-    bool bad)
+report(struct key_job *j, const char *file, const char *account, const char *state,
+    const char *text, bool bad)
 {
 	struct message *m;
 	int r;
@@ -234,33 +233,28 @@ verify_one(struct key_job *j, const char *file)
 	const char *account = account_of(file, name), *state, *text;
 	struct store_account *a = NULL;
 	enum file_status status;
-	bool bad, told = true;
+	bool understandable, bad;
 
 	if (store_account_open_file(j->all->store, file, &a) < 0)
-		return tell(j, file, NULL, "aside",
+		return report(j, file, NULL, "aside",
 		    "The file is no record that is used: kept aside, or left by a write that did "
 		    "not finish.",
 		    false);
 	status = store_account_status(a);
 	payload = store_account_take(a);
 	(void)store_account_free(a);
-	bad = payload == NULL || !understood(payload);
+	understandable = payload != NULL && understood(payload);
 	state = store_file_status_name(status);
 	text = store_file_status_text(status);
-	if (payload != NULL && bad) {
+	if (payload != NULL && !understandable) {
 		state = "newer";
 		text = "The account's sealed record was written by a later release of Frank.";
 	}
-	if (bad || (status != FILE_GOOD && status != FILE_TORN))
-		told = tell(j, file, account, state, text, true);
-	else if (status == FILE_TORN)
-		told = tell(j, file, account, state, text, false);
-	if (!told)
+	bad = !understandable || (status != FILE_GOOD && status != FILE_TORN);
+	if ((bad || status == FILE_TORN) && !report(j, file, account, state, text, bad))
 		return false;
-	if (bad || (status != FILE_GOOD && status != FILE_TORN))
-		j->bad++;
-	else
-		j->done++;
+	j->bad += bad;
+	j->done += !bad;
 	return true;
 }
 
@@ -287,7 +281,7 @@ verify_account(struct key_job *j, const struct account *a)
 	(void)store_account_free(now);
 	if (status != FILE_LOST)
 		return true;
-	if (!tell(j, file, a->conf->name, store_file_status_name(status),
+	if (!report(j, file, a->conf->name, store_file_status_name(status),
 		store_file_status_text(status), true))
 		return false;
 	j->bad++;
@@ -326,7 +320,7 @@ backup_one(struct key_job *j, const char *file)
 	payload = store_account_take(a);
 	(void)store_account_free(a);
 	if (payload == NULL || account == NULL) {
-		if (!tell(j, file, account, store_file_status_name(status),
+		if (!report(j, file, account, store_file_status_name(status),
 			store_file_status_text(status), true))
 			return false;
 		j->bad++;
@@ -390,12 +384,12 @@ static bool
 check_record(struct key_job *j, const struct backup_record *record)
 {
 	if (!understood(record->payload)) {
-		if (!tell(j, NULL, record->name, "newer",
+		if (!report(j, NULL, record->name, "newer",
 			"The record was written by a later release of Frank.", true))
 			return false;
 		j->bad++;
 	} else if (j->write && !j->overwrite && in_the_way(j, record)) {
-		if (!tell(j, NULL, record->name, "in-the-way",
+		if (!report(j, NULL, record->name, "in-the-way",
 			"The token store holds another credential of this account.", true))
 			return false;
 		j->bad++;
@@ -502,7 +496,7 @@ backup_turn(struct key_job *j)
 
 	if (v == BACKUP_GOOD && j->kind == JOB_CHECK_BACKUP) {
 		on = check_record(j, &record);
-		if (!on) { /* to be told again */
+		if (!on) { /* it comes again */
 			j->backup.at = before.at;
 			j->backup.frames = before.frames;
 		}
@@ -534,37 +528,26 @@ backup_turn(struct key_job *j)
 static bool
 file_turn(struct key_job *j)
 {
-	static bool (*const one[])(struct key_job * j, const char *file) = {
-	    [JOB_RESEAL] = reseal_one, [JOB_VERIFY] = verify_one, [JOB_BACKUP] = backup_one};
+	static const struct {
+		bool (*one)(struct key_job *j, const char *file);
+		void (*end)(struct key_job *j);
+	} kinds[] = {[JOB_RESEAL] = {reseal_one, reseal_end},
+	    [JOB_VERIFY] = {verify_one, verify_end},
+	    [JOB_BACKUP] = {backup_one, backup_end}};
 	const struct accounts *accounts = j->all->accounts;
+	bool on;
 
-	if (!j->listed && j->at == j->count) {
-		j->listed = true;
-		j->at = 0;
+	/* A backup ends with its first error; after one, other records may still be resealed. */
+	if (j->at < j->count && (j->error == 0 || j->kind == JOB_RESEAL)) {
+		on = kinds[j->kind].one(j, j->files[j->at]);
+	} else if (j->kind == JOB_VERIFY && j->at - j->count < accounts_count(accounts)) {
+		on = verify_account(j, accounts_at(accounts, j->at - j->count));
+	} else {
+		kinds[j->kind].end(j);
+		return false;
 	}
-	if (!j->listed && j->error == 0) {
-		if (!one[j->kind](j, j->files[j->at]))
-			return false;
-		j->at++;
-		return true;
-	}
-	if (!j->listed && j->kind == JOB_RESEAL) { /* the others may still be possible */
-		(void)reseal_one(j, j->files[j->at++]);
-		return true;
-	}
-	if (j->kind == JOB_VERIFY && j->at < accounts_count(accounts)) {
-		if (!verify_account(j, accounts_at(accounts, j->at)))
-			return false;
-		j->at++;
-		return true;
-	}
-	if (j->kind == JOB_RESEAL)
-		reseal_end(j);
-	else if (j->kind == JOB_VERIFY)
-		verify_end(j);
-	else
-		backup_end(j);
-	return false;
+	j->at += on;
+	return on;
 }
 
 static void

@@ -133,7 +133,7 @@ list(struct token_keys *k, struct client *c)
 
 /* ---- add, remove ---- */
 
-/* What is to be added, and its kind. NULL after having said why not. */
+/* The key to add, and its kind. NULL after telling the client why there is none. */
 static struct secret *
 key_to_add(
     struct token_keys *k, struct client *c, const struct message *m, enum keyslot_kind *ret_kind)

@@ -242,7 +242,7 @@ attempt_new(struct attempts *all, struct client *c, struct account *a, const cha
 
 /* ---- the start ---- */
 
-/* What is configured counts before what was discovered. */
+/* A configured endpoint counts before a discovered one. */
 static int
 take_discovered(const struct message *m, enum field f, char **to)
 {

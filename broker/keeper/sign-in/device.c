@@ -17,7 +17,7 @@ enum { SLOWER = 5, SLOWEST = 300 /* seconds */ };
 
 static void poll_later(struct attempt *t, uint64_t seconds);
 
-/* What an answer to a poll means: true where it is to be asked again. */
+/* Must the server be polled again after this answer? Sets the interval. */
 static bool
 goes_on(struct attempt *t, const struct token_answer *a)
 {

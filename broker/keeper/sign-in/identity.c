@@ -52,7 +52,8 @@ quote(struct buf *b, const char *text)
 
 /* ---- the ID token as a whole ---- */
 
-/* The issuer that an ID token must name, where it can be told: the account's; else Microsoft's of its endpoint. */
+/* The issuer that an ID token must name: the account's, or else Microsoft's that belongs to the token endpoint. NULL where
+ * none is known. */
 static const char *
 expected_issuer(const struct identity_expected *e, struct buf *room)
 {

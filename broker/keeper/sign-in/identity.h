@@ -63,7 +63,7 @@ enum identity_verdict {
 	IDENTITY_MIXED,      /* the userinfo endpoint speaks of another person than the ID token */
 };
 
-/* Who signed in, by the claims of TOKEN_ANSWER or USERINFO_ANSWER; `k` is what the ID token told before, or empty.
+/* Who signed in, by the claims of TOKEN_ANSWER or USERINFO_ANSWER; `k` is what the ID token said before, or empty.
  * *ret_name points into the message: the name that fits, the other's, the unverified address; else NULL. */
 enum identity_verdict identity_judge(const struct message *m, const struct identity_expected *e,
     const struct identity_known *k, const char **ret_name);

@@ -1,5 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* revocation.c: see revocation.h. Many servers have no such endpoint: a person is told what to do there. */
+/* revocation.c: see revocation.h. Many servers have no such endpoint; the answer then says what a person can do
+ * at the provider. */
 #include "broker/keeper/sign-in/revocation.h"
 
 #include <errno.h>
