@@ -128,7 +128,7 @@ list(struct token_keys *k, struct client *c)
 	    keys.resealing
 		? "Not every record is under the newest master key yet; the one before is kept "
 		  "until then."
-		: NULL);
+		: "");
 }
 
 /* ---- add, remove ---- */
