@@ -10,7 +10,7 @@
 
 #include "base/address.h"
 #include "base/header.h"
-#include "base/log.h"
+#include "broker/queue/spool/message-log.h"
 #include "broker/queue/inbound/body.h"
 #include "broker/queue/inbound/drop-file.h"
 #include "broker/queue/inbound/envelope.h"
@@ -431,7 +431,8 @@ static void
 log_returned(const struct returned *x)
 {
 	const struct spool_message *m = x->message;
-	char id[SPOOL_ID_LEN], uid[16], who[LOG_LIMIT_WHO_MAX];
+	char uid[16], who[LOG_LIMIT_WHO_MAX];
+	struct message_log l;
 
 	usage_name(x->usage, who);
 	(void)snprintf(uid, sizeof(uid), "%" PRIu32, x->caller.uid);
@@ -446,11 +447,10 @@ log_returned(const struct returned *x)
 					"refused, and its sender wants no report."
 				      : "A message that was handed in while frankd was down is "
 					"refused, and nobody can be told; it waits for a person.",
-		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)},
-			{LOG_ACCOUNT, *m->account == '\0' ? NULL : m->account},
-			{LOG_SERVICE, *m->service == '\0' ? NULL : m->service}, {LOG_UID, uid},
-			{LOG_SENDER, m->sender}, {LOG_RECIPIENT, m->recipients[i].address},
-			{LOG_REPLY, buf_str(&reply)}));
+		    message_log_pairs(&l, m,
+			LOG_PAIRS({LOG_UID, uid}, {LOG_SENDER, m->sender},
+			    {LOG_RECIPIENT, m->recipients[i].address},
+			    {LOG_REPLY, buf_str(&reply)})));
 	}
 }
 

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/log.h"
+#include "broker/queue/spool/message-log.h"
 
 struct store {
 	struct commit_op op;
@@ -39,15 +39,12 @@ store_write(struct spool *spool, struct commit_op *op)
 static void
 log_stored(const struct spool_message *m)
 {
-	char id[SPOOL_ID_LEN], uid[24], recipients[LOG_RECIPIENTS_SIZE];
+	char uid[24];
 
 	(void)snprintf(uid, sizeof(uid), "%" PRId64, m->uid);
-	log_line(LOG_LEVEL_INFO,
-	    (m->flags & SPOOL_CAPTURE) != 0 ? "A message is captured." : "A message is queued.",
-	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)},
-		{LOG_ACCOUNT, *m->account == '\0' ? NULL : m->account}, {LOG_SERVICE, m->service},
-		{LOG_UID, uid}, {LOG_SENDER, m->sender},
-		{LOG_RECIPIENT, log_recipients(recipients, m->recipients[0].address, m->count)}));
+	message_log(LOG_LEVEL_INFO,
+	    (m->flags & SPOOL_CAPTURE) != 0 ? "A message is captured." : "A message is queued.", m,
+	    LOG_PAIRS({LOG_UID, uid}, {LOG_SENDER, m->sender}));
 }
 
 /* It is not stored, or was before: nothing of it stays. */

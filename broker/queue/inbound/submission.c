@@ -33,6 +33,7 @@
 #include "broker/queue/inbound/newaliases.h"
 #include "broker/queue/inbound/store.h"
 #include "broker/queue/inbound/usage.h"
+#include "broker/queue/spool/message-log.h"
 
 enum {
 	BAD_COMMANDS_MAX = 50,
@@ -393,11 +394,12 @@ on_mail(void *arg, const char *sender, const struct smtp_mail_params *p)
 		return refuse(s, 421, "4.3.2", "Frank is stopping: try again later");
 	if (name != NULL || (entrance_rights(s->in, s->caller) & CALLER_IS_LOOKED_UP) == 0) {
 		/* a service by itself, or nobody: nothing is known of the user */
-		struct user self = {.uid = s->caller->uid,
-		    .name = (char *)(uintptr_t)(name == NULL ? "" : name),
-		    .full_name = (char *)""};
+		CLEANUP_FREE char *own = strdup(name == NULL ? "" : name);
+		char no_name[1] = "";
+		const struct user self = {.uid = s->caller->uid, .name = own, .full_name = no_name};
 
-		return mail_with_user(s, sender, p, &self);
+		return own == NULL ? refuse(s, 452, "4.3.0", "Out of memory")
+				   : mail_with_user(s, sender, p, &self);
 	}
 	u = users_get(s->in->users, s->caller->uid, on_user, s);
 	if (u != NULL)
@@ -719,12 +721,15 @@ on_content(void *arg, const char *bytes, size_t len)
 
 /* A line about content, which is not stored yet. */
 static void
-note_content(const struct submission *s, const char *sentence, const struct log_pair *pairs)
+note_content(const struct submission *s, const char *sentence)
 {
+	const struct spool_message *m = s->t->message;
+	struct message_log l;
 	char who[LOG_LIMIT_WHO_MAX];
 
 	usage_name(s->usage, who);
-	log_limited(s->in->log, who, LOG_LEVEL_NOTICE, sentence, pairs);
+	log_limited(s->in->log, who, LOG_LEVEL_NOTICE, sentence,
+	    message_log_pairs(&l, m, LOG_PAIRS({LOG_SENDER, m->sender})));
 }
 
 /* The second pass, where the first one's facts ask for it: into a new body that replaces the old.
@@ -736,7 +741,6 @@ mend(struct submission *s, enum recode_need need)
 	struct body old = t->body;
 	struct recode *recode;
 	enum recode_way way;
-	char id[SPOOL_ID_LEN];
 	bool is_signed;
 	int r;
 
@@ -747,6 +751,7 @@ mend(struct submission *s, enum recode_need need)
 		r = recode_end(recode, &t->facts, &way, &is_signed);
 	(void)recode_free(recode);
 	body_clear(&old, false);
+	t->message->id = t->body.id;
 	if (r == -EILSEQ)
 		refuse_content(t, 554, "5.6.3",
 		    is_signed ? "The content holds octets that mail cannot carry, and a signature "
@@ -762,9 +767,7 @@ mend(struct submission *s, enum recode_need need)
 			? "A line of more than 998 octets between the parts of a message was split."
 			: "A signed message has a line of more than 998 octets, which servers may "
 			  "refuse; it is sent as it is, since any change would break the "
-			  "signature.",
-		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
-	t->message->id = t->body.id;
+			  "signature.");
 	return r;
 }
 
@@ -773,20 +776,14 @@ static void
 log_signature(const struct submission *s)
 {
 	const struct transaction *t = s->t;
-	char id[SPOOL_ID_LEN];
 
 	if (t->facts.signature_broken)
-		note_content(s,
-		    "A signature covers what is changed in the header: it goes out as "
-		    "X-Original-DKIM-Signature.",
-		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)},
-			{LOG_SERVICE, t->service->name}, {LOG_SENDER, t->message->sender}));
+		note_content(s, "A signature covers what is changed in the header: it goes out as "
+				"X-Original-DKIM-Signature.");
 	if (t->from_replaced && t->facts.content_signed)
 		note_content(s,
 		    "The content is signed by a sender whose From is replaced: who reads it may be "
-		    "warned that the two differ.",
-		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)},
-			{LOG_SERVICE, t->service->name}, {LOG_SENDER, t->message->sender}));
+		    "warned that the two differ.");
 }
 
 static int
@@ -796,8 +793,9 @@ complete_message(struct submission *s)
 	struct spool_message *m = t->message;
 	int r = complete_end(t->complete, &t->facts);
 	enum recode_need need = recode_needed(&t->facts);
-	char id[SPOOL_ID_LEN];
 
+	if (r == 0)
+		envelope_take(&t->recipients, m);
 	if (r == 0 && need != RECODE_NONE)
 		r = mend(s, need);
 	if (r < 0)
@@ -806,9 +804,7 @@ complete_message(struct submission *s)
 	if (t->facts.nuls > 0 || t->facts.header_mended)
 		note_content(s,
 		    "Octets that mail cannot carry (NUL, or CR alone) are taken out of a header or "
-		    "a plain text.",
-		    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->body.id, id)}));
-	envelope_take(&t->recipients, m);
+		    "a plain text.");
 	m->size = t->facts.size;
 	m->header_size = t->facts.header_size;
 	if (t->facts.eight_bit_body || t->facts.eight_bit_header)
@@ -859,14 +855,12 @@ static void
 log_rewrite(const struct submission *s)
 {
 	const struct transaction *t = s->t;
-	char uid[16], id[SPOOL_ID_LEN];
+	char uid[16];
 
-	if (t->rewritten == NULL)
-		return;
-	log_line(LOG_LEVEL_INFO, "The sender is rewritten.",
-	    LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(t->message->id, id)},
-		{LOG_SERVICE, t->service->name}, {LOG_UID, entrance_uid_text(s->caller, uid)},
-		{LOG_SENDER, t->message->sender}, {LOG_OUTCOME, t->rewritten}));
+	if (t->rewritten != NULL)
+		message_log(LOG_LEVEL_INFO, "The sender is rewritten.", t->message,
+		    LOG_PAIRS({LOG_UID, entrance_uid_text(s->caller, uid)},
+			{LOG_SENDER, t->message->sender}, {LOG_OUTCOME, t->rewritten}));
 }
 
 static enum smtp_decision

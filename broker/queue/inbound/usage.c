@@ -238,10 +238,17 @@ usage_drop(struct usage *u)
 }
 
 /* What the caller counts as, once that is known. */
-static struct usage *
+static const struct usage *
 judged(const struct usage *u)
 {
-	return u->nameless ? u->group : (struct usage *)(uintptr_t)u;
+	return u->nameless ? u->group : u;
+}
+
+/* Where what it does is counted. */
+static struct usage *
+counted(struct usage *u)
+{
+	return u->nameless ? u->group : u;
 }
 
 bool
@@ -372,7 +379,7 @@ void
 usage_message(struct usage *u)
 {
 	if (!u->exempt)
-		rate_limit_spend(&judged(u)->minute, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
+		rate_limit_spend(&counted(u)->minute, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
 }
 
 bool
@@ -385,7 +392,7 @@ usage_login_barred(const struct usage *u)
 bool
 usage_login_failed(struct usage *u)
 {
-	rate_limit_spend(&judged(u)->logins, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
+	rate_limit_spend(&counted(u)->logins, RATE_LIMIT_MINUTE, (int64_t)clock_ms(), 1);
 	return usage_login_barred(u);
 }
 
@@ -398,7 +405,7 @@ usage_check_barred(const struct usage *u)
 void
 usage_check(struct usage *u)
 {
-	rate_limit_spend(&judged(u)->checks, CHECK_PERIOD, (int64_t)clock_ms(), 1);
+	rate_limit_spend(&counted(u)->checks, CHECK_PERIOD, (int64_t)clock_ms(), 1);
 }
 
 void

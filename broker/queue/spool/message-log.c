@@ -2,6 +2,13 @@
 /* message-log.c: see message-log.h. */
 #include "broker/queue/spool/message-log.h"
 
+/* What is captured may have no account, and what is refused no service: the field is left out then. */
+static const char *
+filled(const char *text)
+{
+	return text == NULL || *text == '\0' ? NULL : text;
+}
+
 const struct log_pair *
 message_log_pairs(
     struct message_log *ret, const struct spool_message *m, const struct log_pair *more)
@@ -12,8 +19,8 @@ message_log_pairs(
 	for (size_t i = 0; more[i].field != LOG_END; i++)
 		recipient = recipient || more[i].field == LOG_RECIPIENT;
 	ret->pairs[n++] = (struct log_pair){LOG_QUEUE_ID, spool_id_text(m->id, ret->id)};
-	ret->pairs[n++] = (struct log_pair){LOG_ACCOUNT, m->account};
-	ret->pairs[n++] = (struct log_pair){LOG_SERVICE, m->service};
+	ret->pairs[n++] = (struct log_pair){LOG_ACCOUNT, filled(m->account)};
+	ret->pairs[n++] = (struct log_pair){LOG_SERVICE, filled(m->service)};
 	if (!recipient)
 		ret->pairs[n++] = (struct log_pair){LOG_RECIPIENT,
 		    log_recipients(ret->recipients, m->recipients[0].address, m->count)};
