@@ -24,6 +24,18 @@
 
 enum { NAMES_MAX = 1000 };
 
+const char *
+load_find_late(const struct conf *c)
+{
+	for (size_t i = 0; i < c->missing_users.count; i++)
+		if (getpwnam(c->missing_users.items[i]) != NULL)
+			return c->missing_users.items[i];
+	for (size_t i = 0; i < c->missing_groups.count; i++)
+		if (getgrnam(c->missing_groups.items[i]) != NULL)
+			return c->missing_groups.items[i];
+	return NULL;
+}
+
 int
 load_note_lapse(struct conf *c, const char *what, const char *why)
 {
@@ -473,6 +485,9 @@ load_conf(
 		l.conf->files = l.raw.files;
 		l.conf->stamp = l.raw.stamp;
 		l.raw.files = (struct conf_strings){0};
+		l.conf->missing_users = l.raw.missing_users;
+		l.conf->missing_groups = l.raw.missing_groups;
+		l.raw.missing_users = l.raw.missing_groups = (struct conf_strings){0};
 		*ret = TAKE_PTR(l.conf);
 	}
 	loader_clear(&l);

@@ -27,6 +27,9 @@ struct conf_environment {
  */
 int load_conf(
     const char *path, const struct conf_environment *env, struct conf **ret, struct buf *report);
+/* A user or group that the system did not know when `c` was loaded, and knows now (a directory server may answer late); NULL: none.
+ * Asks the system's databases. */
+const char *load_find_late(const struct conf *c);
 /* Something is out of force, which was found after the loading (conf_environment.lenient). 0 or -ENOMEM. */
 int load_note_lapse(struct conf *c, const char *what, const char *why);
 

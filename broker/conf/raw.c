@@ -124,6 +124,8 @@ raw_free(struct raw *raw)
 	}
 	free(raw->blocks);
 	conf_strings_free(&raw->files);
+	conf_strings_free(&raw->missing_users);
+	conf_strings_free(&raw->missing_groups);
 	*raw = (struct raw){0};
 }
 

@@ -36,7 +36,8 @@ struct raw {
 	struct raw_block *blocks; /* blocks[0] is the top level, of all files together */
 	size_t count;
 	struct conf_strings files;
-	uint64_t stamp; /* of the files: conf.stamp */
+	uint64_t stamp;                                    /* of the files: conf.stamp */
+	struct conf_strings missing_users, missing_groups; /* conf.missing_users */
 	struct buf *report;
 	unsigned errors;
 	/* Not NULL: what is wrong within a block that can be out of force (`in_block`) is no error, but put here, once more,

@@ -640,6 +640,8 @@ read_users(struct raw *raw, const struct raw_entry *e, void *target)
 		if (!value_number(item, 0, UINT32_MAX - 1, &uid)) {
 			pw = getpwnam(item);
 			if (pw == NULL) {
+				if (conf_strings_add(&raw->missing_users, item) < 0)
+					return -ENOMEM;
 				raw_missing(raw, e->place,
 				    "%s = \"%s\": this machine has no such user; give a login "
 				    "name, a uid or \"*\"",
@@ -690,6 +692,8 @@ read_groups(struct raw *raw, const struct raw_entry *e, void *target)
 		gid_t gid;
 
 		if (!find_group(item, &gid)) {
+			if (conf_strings_add(&raw->missing_groups, item) < 0)
+				return -ENOMEM;
 			raw_missing(raw, e->place, "%s = \"%s\": %s", e->key->name, item, no_group);
 			continue;
 		}

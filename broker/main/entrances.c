@@ -287,8 +287,23 @@ forget(struct entrances *e)
 	e->count = 0;
 }
 
+/* At a start, an address that cannot be had is out of force, and the others are there. */
 static int
-open_all(const struct entrances *old, struct entrances *next, struct buf *why)
+leave_out(struct entrances *e, size_t at, struct settings *s, const char *why)
+{
+	CLEANUP_BUF struct buf what = BUF_INIT(128);
+	int r = buf_printf(&what, "listener \"%s\"", e->items[at].owner);
+
+	log_error("Listener %s is out of force: %s.", e->items[at].owner, why);
+	entrance_clear(&e->items[at]);
+	e->count--;
+	memmove(&e->items[at], &e->items[at + 1], (e->count - at) * sizeof(*e->items));
+	return r < 0 ? r : settings_note_lapse(s, buf_str(&what), why);
+}
+
+static int
+open_all(
+    const struct entrances *old, struct entrances *next, struct settings *lenient, struct buf *why)
 {
 	bool listens = false;
 	int r = 0;
@@ -305,6 +320,10 @@ open_all(const struct entrances *old, struct entrances *next, struct buf *why)
 		}
 		r = e->kind == ENTRANCE_SERVICE ? open_service(e, why) : open_listener(e, why);
 		e->fresh = e->made = r == 0;
+		if (r < 0 && r != -ENOMEM && lenient != NULL && e->kind == ENTRANCE_LISTENER) {
+			r = leave_out(next, i--, lenient, buf_str(why));
+			buf_clear(why);
+		}
 	}
 	next->diag = old->diag;
 	if (r == 0 && listens && next->diag < 0)
@@ -327,15 +346,15 @@ entrances_check(const struct conf *c, struct buf *why)
 }
 
 int
-entrances_open(
-    const struct entrances *old, const struct conf *c, struct entrances *ret, struct buf *why)
+entrances_open(const struct entrances *old, const struct conf *c, struct settings *lenient,
+    struct entrances *ret, struct buf *why)
 {
 	int r;
 
 	*ret = (struct entrances)ENTRANCES_INIT;
 	r = list_wanted(c, ret);
 	if (r == 0)
-		r = open_all(old, ret, why);
+		r = open_all(old, ret, lenient, why);
 	if (r == 0)
 		return 0;
 	for (size_t i = 0; i < ret->count; i++)

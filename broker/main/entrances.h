@@ -10,7 +10,7 @@
 #ifndef FRANK_BROKER_MAIN_ENTRANCES_H
 #define FRANK_BROKER_MAIN_ENTRANCES_H
 
-#include "broker/conf/conf.h"
+#include "broker/main/settings.h"
 
 enum entrance_kind { ENTRANCE_SERVICE, ENTRANCE_LISTENER };
 
@@ -42,11 +42,12 @@ struct entrances {
 int entrances_check(const struct conf *c, struct buf *why);
 
 /*
- * What `c` names, in *ret; entrances of `old` that stay are in both until entrances_replace. 0;
- * negative errno with a sentence in `why`: nothing was changed.
+ * What `c` names, in *ret; entrances of `old` that stay are in both until entrances_replace. `lenient`: NULL, or at a start the settings
+ * that `c` belongs to: an address that cannot be listened at is noted there as out of force, and is no error. 0; negative errno with
+ * a sentence in `why`: nothing was changed.
  */
-int entrances_open(
-    const struct entrances *old, const struct conf *c, struct entrances *ret, struct buf *why);
+int entrances_open(const struct entrances *old, const struct conf *c, struct settings *lenient,
+    struct entrances *ret, struct buf *why);
 
 /* `next`, made from it, takes the place of *e: what it no longer has is closed and removed. */
 void entrances_replace(struct entrances *e, struct entrances *next);

@@ -41,7 +41,7 @@
 #include "broker/role/confine.h"
 #include "config.h"
 
-enum { REPORT_MAX = 256 * 1024, INHERITED_MAX = 1024 };
+enum { REPORT_MAX = 256 * 1024, INHERITED_MAX = 1024, LATE_FIRST = 4, LATE_MOST = 600 };
 
 struct options {
 	const char *config;
@@ -61,6 +61,8 @@ struct frankd {
 	struct programs programs;
 	struct event_base *base;
 	struct event *hangup, *terminate, *interrupt;
+	struct event *late;    /* for users who were not known */
+	unsigned late_seconds; /* until the next look */
 	struct supervisor *supervisor;
 	int launcher; /* pipe to the process that the shell waits for, or -1 */
 	bool ready, stopped;
@@ -351,7 +353,8 @@ take_settings(void *arg, struct settings *next, struct commands *commands, struc
 	if (r == 0)
 		r = key_read_again(next, old, &d->folders, commands, why);
 	if (r == 0)
-		r = entrances_open(&d->entrances, settings_conf(next), &entrances, why);
+		r = entrances_open(&d->entrances, settings_conf(next),
+		    settings_is_lenient(next) ? next : NULL, &entrances, why);
 	if (r < 0)
 		return r;
 	d->settings = next;
@@ -361,6 +364,32 @@ take_settings(void *arg, struct settings *next, struct commands *commands, struc
 	(void)settings_free(old);
 	(void)malloc_trim(0);
 	return 0;
+}
+
+/* A directory server may answer only after the start: users and groups who were not known are looked for again, less and less often. */
+static void
+watch_late(struct frankd *d)
+{
+	const struct conf *c = settings_conf(d->settings);
+	const struct timeval tv = {.tv_sec = (time_t)d->late_seconds};
+
+	if (c->missing_users.count + c->missing_groups.count > 0)
+		(void)event_add(d->late, &tv);
+	d->late_seconds = d->late_seconds * 2 < LATE_MOST ? d->late_seconds * 2 : LATE_MOST;
+}
+
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct frankd *d = arg;
+	const char *name = load_find_late(settings_conf(d->settings));
+
+	if (name == NULL) {
+		watch_late(d);
+		return;
+	}
+	log_notice("%s is known now: the configuration is looked at again.", name);
+	reload_look_again(d->reload);
 }
 
 static void
@@ -377,6 +406,7 @@ on_reload_end(void *arg, int r, const struct buf *why)
 		    settings_conf(d->settings)->account_count,
 		    settings_conf(d->settings)->service_count);
 	supervisor_reload_ends(d->supervisor, r, buf_str(why));
+	watch_late(d);
 	if (d->ready)
 		notify_send("READY=1");
 }
@@ -437,7 +467,7 @@ open_places(struct frankd *d)
 	if (r == 0)
 		r = sockets_open(&d->sockets, c->runtime_dir, &why);
 	if (r == 0)
-		r = entrances_open(&none, c, &d->entrances, &why);
+		r = entrances_open(&none, c, d->settings, &d->entrances, &why);
 	if (r < 0)
 		return give_up("frankd cannot start", &why, r);
 	r = key_read(d->settings, &d->folders, d->programs.keyring, &why);
@@ -582,7 +612,9 @@ make_loop(struct frankd *d)
 	d->hangup = evsignal_new(d->base, SIGHUP, on_hangup, d);
 	d->terminate = evsignal_new(d->base, SIGTERM, on_terminate, d);
 	d->interrupt = evsignal_new(d->base, SIGINT, on_terminate, d);
-	if (d->hangup == NULL || d->terminate == NULL || d->interrupt == NULL ||
+	d->late = evtimer_new(d->base, on_late, d);
+	d->late_seconds = LATE_FIRST;
+	if (d->hangup == NULL || d->terminate == NULL || d->interrupt == NULL || d->late == NULL ||
 	    event_add(d->hangup, NULL) < 0 || event_add(d->terminate, NULL) < 0 ||
 	    event_add(d->interrupt, NULL) < 0)
 		return -ENOMEM;
@@ -627,6 +659,7 @@ supervise(struct frankd *d)
 		log_error("The roles cannot be supervised: %s.", strerror(errno));
 		return EX_OSERR;
 	}
+	watch_late(d);
 	if (!d->stopped)
 		(void)event_base_dispatch(d->base);
 	return d->status;
@@ -671,6 +704,8 @@ clear(struct frankd *d)
 		event_free(d->terminate);
 	if (d->interrupt != NULL)
 		event_free(d->interrupt);
+	if (d->late != NULL)
+		event_free(d->late);
 	if (d->base != NULL)
 		event_base_free(d->base);
 	(void)settings_free(d->settings);

@@ -16,7 +16,7 @@ struct reload {
 	struct settings *next; /* while its commands run */
 	struct commands *commands;
 	struct buf why;
-	bool asked_again;
+	bool asked_again, lenient;
 };
 
 static uint64_t
@@ -53,6 +53,13 @@ complete(void *arg)
 	struct reload *r = arg;
 	int result = settings_complete(r->next, r->commands, &r->why);
 
+	if (r->lenient &&
+	    settings_conf(r->next)->stamp != settings_conf(r->def.current(r->def.arg))->stamp) {
+		buf_clear(&r->why);
+		(void)buf_append_str(&r->why,
+		    "the files of the configuration were changed; frank reload takes them");
+		result = -ESTALE;
+	}
 	if (result == 0)
 		result = r->def.take(r->def.arg, r->next, r->commands, &r->why);
 	finish(r, result);
@@ -62,13 +69,15 @@ static void
 begin(struct reload *r)
 {
 	const struct settings *old = r->def.current(r->def.arg);
+	struct conf_environment environment = *r->def.environment;
 	int result;
 
 	r->asked_again = false;
 	r->why = (struct buf)BUF_INIT(REPORT_MAX);
 	r->def.begin(r->def.arg);
+	environment.lenient = r->lenient;
 	result = settings_begin(
-	    r->def.config, r->def.environment, settings_generation(old) + 1, &r->next, &r->why);
+	    r->def.config, &environment, settings_generation(old) + 1, &r->next, &r->why);
 	if (result == 0) {
 		r->commands = commands_new(r->def.base);
 		result = r->commands == NULL ? -ENOMEM
@@ -97,8 +106,19 @@ reload_ask(struct reload *r)
 	    .tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
 
 	r->asked_again = is_under_way(r);
+	if (!r->asked_again)
+		r->lenient = false;
 	if (!r->asked_again && !event_pending(r->timer, EV_TIMEOUT, NULL))
 		(void)event_add(r->timer, &tv);
+}
+
+void
+reload_look_again(struct reload *r)
+{
+	if (is_under_way(r) || event_pending(r->timer, EV_TIMEOUT, NULL))
+		return;
+	r->lenient = true;
+	begin(r);
 }
 
 struct reload *

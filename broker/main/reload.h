@@ -17,7 +17,7 @@ struct reload_def {
 	struct event_base *base;
 	const char *config;
 	const struct conf_environment *environment;
-	/* A reload begins: every wish of before is answered by its end. */
+	/* A reload begins: everybody who asked before is answered by its end. */
 	void (*begin)(void *arg);
 	/* The settings in force. */
 	const struct settings *(*current)(void *arg);
@@ -34,7 +34,10 @@ struct reload *reload_new(const struct reload_def *def);
 /* Takes NULL; returns NULL. */
 struct reload *reload_free(struct reload *r);
 
-/* Now, or when the one that runs has ended and a second has passed. */
+/* Somebody asks for a reload: now, or when the one that runs has ended and a second has passed. */
 void reload_ask(struct reload *r);
+/* The same leniently (conf_environment.lenient), of files that are as they were: what was out of force may be in force now. Nothing
+ * where a reload is asked for or runs. */
+void reload_look_again(struct reload *r);
 
 #endif

@@ -41,6 +41,12 @@ settings_generation(const struct settings *s)
 	return s->generation;
 }
 
+bool
+settings_is_lenient(const struct settings *s)
+{
+	return s->lenient;
+}
+
 int
 settings_set_key(struct settings *s, struct secret *key, const char *from)
 {

@@ -35,6 +35,8 @@ struct settings *settings_free(struct settings *s);
 
 const struct conf *settings_conf(const struct settings *s);
 uint64_t settings_generation(const struct settings *s);
+/* conf_environment.lenient */
+bool settings_is_lenient(const struct settings *s);
 
 /* What proves an application's identity, read again from its files. */
 struct settings_key_files {

@@ -136,9 +136,13 @@ count_block(struct fake *f, const struct message *m)
 static void
 count(struct fake *f, const struct message *m, int fd)
 {
+	const char *lapse;
+
 	switch (message_type(m)) {
 	case M_CONF_BEGIN:
 		f->accounts = f->services = f->listeners = f->files = f->secrets = 0;
+		for (size_t at = 0; message_next_str(m, F_WARNING, &at, &lapse);)
+			log_notice("out of force: %s", lapse);
 		break;
 	case M_CONF_BLOCK:
 		count_block(f, m);

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
-"""frankd's supervision, with roles that only log: supervise.py FRANKD FAKE_ROLE [CLASS[.TEST]]
+"""frankd's supervision, with roles that only log: supervise.py FRANKD FAKE_ROLE FRANKD_WITH_A_LATE_USER [CLASS[.TEST]]
 
 Starts a private frankd beside copies of the fake role and looks at what the roles were given, what happens when one dies,
 and how it all stops."""
@@ -18,7 +18,7 @@ import tempfile
 import time
 import unittest
 
-FRANKD, FAKE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+FRANKD, FAKE, LATE_FRANKD = (os.path.abspath(a) for a in sys.argv[1:4])
 try:
     ME = pwd.getpwuid(os.geteuid()).pw_name
 except KeyError:
@@ -510,6 +510,45 @@ class Supervision(Daemon):
         self.assertEqual(os.stat(f'{self.dir}/run/services/one').st_ino, folder)
         self.assertFalse(os.path.exists(f'{self.dir}/run/services/one/submit.sock'))
 
+    def test_an_address_that_another_program_has(self):
+        """At a start that listener alone is out of force; a reload refuses the whole (test_entrances)."""
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            free = self.free_port()
+            self.entrances(f'listener "busy" {{ address = {{"127.0.0.1:{taken.getsockname()[1]}"}} }}\n'
+                           f'listener "local" {{ address = {{"127.0.0.1:{free}"}} }}\n')
+            self.start()
+            self.assertRegex(self.text(), 'Listener busy is out of force: cannot listen at 127.0.0.1:[0-9]+: Address already in use')
+            self.assertTrue(self.saw(r'\[queue\]: out of force: listener "busy": cannot listen'), self.text())
+            self.assertTrue(self.saw(r'listen listener of local\n'), self.text())
+            self.assertNotIn('listener of busy', self.text())
+            self.p.send_signal(signal.SIGHUP)
+            self.assertTrue(self.saw('the old one stays in force'), self.text())
+        self.reload('Configuration [0-9] is in force')
+        self.assertTrue(self.saw(r'listen listener of busy\n'), self.text())
+        self.stop()
+
+    def test_a_user_who_is_known_late(self):
+        """A directory server may answer only after the start: frankd looks again by itself."""
+        late = os.path.join(self.dir, 'late')
+        shutil.copy(LATE_FRANKD, os.path.join(self.bin, 'frankd'))
+        conf = CONF.format(dir=self.dir).replace('users = {"*"}', 'users = {"root", "late-user"}')
+        self.write('frank.conf', conf)
+        self.start(env={'FRANK_TEST_LATE': late})
+        self.assertRegex(self.text(), 'error: users = "late-user": this machine has no such user')
+        self.write('late', '')
+        self.assertTrue(self.saw('late-user is known now', seconds=20), self.text())
+        self.assertTrue(self.saw('Configuration 2 is in force'), self.text())
+        self.stop()
+        # what was edited meanwhile waits for somebody to reload it
+        os.unlink(late)
+        self.start(env={'FRANK_TEST_LATE': late})
+        self.write('frank.conf', conf + '# edited\n')
+        self.write('late', '')
+        self.assertTrue(self.saw('the files of the configuration were changed', seconds=20), self.text())
+        self.stop()
+
     def test_certificate_is_for_tls_alone(self):
         self.write('cert.pem', '-----BEGIN CERTIFICATE-----\n')
         self.write('key.pem', 'not-for-the-log\n', 0o600)
@@ -817,4 +856,4 @@ class AsRoot(Daemon):
 
 
 if __name__ == '__main__':
-    unittest.main(argv=sys.argv[:1] + (sys.argv[3:] or ['Supervision', 'RoleAlone']))
+    unittest.main(argv=sys.argv[:1] + (sys.argv[4:] or ['Supervision', 'RoleAlone']))
