@@ -2,15 +2,20 @@
 /*
  * supervise.c: see supervise.h.
  *
- * A child is gone when it was waited for; its channel may close before. Phases of the whole:
+ * A role's process has ended when it was waited for; its channel may close earlier. The supervisor as a whole is in one of
+ * these phases:
  *
- *   STARTING   until queue and keeper said READY for the first time; one that dies now ends frankd,
- * since whatever it died of would come again RUNNING RENEWING   one of the set died: the others are
- * told to end, and when all are gone the set starts after a delay STOPPING_NETWORK, STOPPING_SET,
- * STOPPING_KILL   see supervisor_stop
+ *   STARTING           Queue and keeper have not both said READY yet. If one of them dies now, frankd ends: whatever it
+ *                      died of would happen again.
+ *   RUNNING            Both are ready. A network role that dies is started again when somebody asks for it.
+ *   RENEWING           Queue or keeper died. The other roles are told to end; when all have, the set starts again after a
+ *                      delay.
+ *   STOPPING_NETWORK   supervisor_stop: fetch, send and post finish what they are doing.
+ *   STOPPING_SET       They have ended; queue and keeper are told to end.
+ *   STOPPING_KILL      Whoever is left is killed.
+ *   STOPPED            No role runs, and nothing more happens.
  *
- * Delays after deaths double from a quarter of a second to a minute, and begin anew after a minute
- * of peace.
+ * Delays after deaths double from a quarter of a second to a minute; after a minute without a death they begin anew.
  */
 #include "broker/main/supervise.h"
 
@@ -30,7 +35,7 @@
 #include "broker/main/conf-push.h"
 #include "broker/main/entrances.h"
 #include "broker/main/notify.h"
-#include "broker/main/teller.h"
+#include "broker/main/notify-command.h"
 
 enum {
 	DELAY_FIRST = 250, /* ms */
@@ -41,7 +46,7 @@ enum {
 	RENEW_GRACE = 3000,
 	REPORT_MAX = 32 * 1024, /* octets of a reload's errors: they go into one message */
 	LINGER_GRACE = 2000,    /* between the end of a channel and that of its process */
-	WISHES_MAX = 64,
+	REQUESTS_MAX = 64,
 	/* Looks at a role, of 20 s each: how many before it is ready (queue may have a large spool to
 	 * check), and how many without an answer. */
 	START_TICKS = 6,
@@ -68,9 +73,9 @@ struct child {
 };
 
 /* A person waits for the end of a reload. */
-struct wish {
+struct reload_request {
 	uint64_t id;
-	bool heard; /* by the reload that is under way */
+	bool received; /* by the reload that is under way */
 };
 
 struct supervisor {
@@ -78,11 +83,11 @@ struct supervisor {
 	const struct settings *settings;
 	enum phase phase;
 	struct child children[ROLE_COUNT];
-	struct teller *teller;
+	struct notify_command *command;
 	struct event *child_signal, *timer; /* of the phase */
 	struct event *watch;
-	struct wish wishes[WISHES_MAX];
-	size_t wish_count;
+	struct reload_request requests[REQUESTS_MAX];
+	size_t request_count;
 	unsigned deaths;
 	uint64_t started;
 	int status;
@@ -353,10 +358,10 @@ start_wanted(struct supervisor *s, enum role_id user, enum role_id role)
 	}
 }
 
-/* ---- wishes for a reload ---- */
+/* ---- requests for a reload ---- */
 
 static void
-answer_wish(struct child *c, uint64_t id, enum field field, const char *report)
+answer_request(struct child *c, uint64_t id, enum field field, const char *report)
 {
 	struct message *m = message_new(M_RELOAD_RESULT);
 	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX);
@@ -371,23 +376,23 @@ answer_wish(struct child *c, uint64_t id, enum field field, const char *report)
 }
 
 static void
-take_wish(struct child *c, uint64_t id)
+take_request(struct child *c, uint64_t id)
 {
 	struct supervisor *s = c->supervisor;
 
-	if (s->wish_count == WISHES_MAX) {
-		answer_wish(c, id, F_ERROR, "Too many wait for a reload.");
+	if (s->request_count == REQUESTS_MAX) {
+		answer_request(c, id, F_ERROR, "Too many wait for a reload.");
 		return;
 	}
-	s->wishes[s->wish_count++] = (struct wish){.id = id};
+	s->requests[s->request_count++] = (struct reload_request){.id = id};
 	s->def.reload(s->def.arg);
 }
 
 void
 supervisor_reload_begins(struct supervisor *s)
 {
-	for (size_t i = 0; i < s->wish_count; i++)
-		s->wishes[i].heard = true;
+	for (size_t i = 0; i < s->request_count; i++)
+		s->requests[i].received = true;
 }
 
 void
@@ -397,14 +402,14 @@ supervisor_reload_ends(struct supervisor *s, int r, const char *report)
 
 	if (r < 0 && *report == '\0')
 		report = strerror(-r);
-	for (size_t i = 0; i < s->wish_count; i++) {
-		if (s->wishes[i].heard)
-			answer_wish(&s->children[ROLE_QUEUE], s->wishes[i].id,
+	for (size_t i = 0; i < s->request_count; i++) {
+		if (s->requests[i].received)
+			answer_request(&s->children[ROLE_QUEUE], s->requests[i].id,
 			    r < 0 ? F_ERROR : F_WARNING, report);
 		else
-			s->wishes[kept++] = s->wishes[i];
+			s->requests[kept++] = s->requests[i];
 	}
-	s->wish_count = kept;
+	s->request_count = kept;
 }
 
 /* newaliases: the table goes to queue before the answer, so that whoever reads that may rely on it. */
@@ -432,10 +437,10 @@ answer_aliases(struct child *c, uint64_t id)
 	tell(c, m, -1);
 }
 
-/* ---- the command that tells people ---- */
+/* ---- the command that notifies people ---- */
 
 static void
-on_told(void *arg, uint64_t id, int status, const char *fault)
+on_notified(void *arg, uint64_t id, int status, const char *fault)
 {
 	struct supervisor *s = arg;
 	struct message *m = message_new(M_NOTIFY_DONE);
@@ -452,10 +457,10 @@ run_command(struct child *c, const struct message *m)
 {
 	struct supervisor *s = c->supervisor;
 	const struct conf_notify *n = &settings_conf(s->settings)->notify;
-	int r = teller_run(s->teller, n, s->def.one_user, m);
+	int r = notify_command_run(s->command, n, s->def.one_user, m);
 
 	if (r < 0)
-		on_told(s, message_u64(m, F_ID, 0), -1,
+		on_notified(s, message_u64(m, F_ID, 0), -1,
 		    r == -ENOENT
 			? "no command is configured, or command-user is root or does not exist"
 		    : r == -EBUSY ? "another one is still running"
@@ -500,7 +505,7 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		answer_aliases(c, message_u64(m, F_ID, 0));
 		break;
 	case M_RELOAD:
-		take_wish(c, message_u64(m, F_ID, 0));
+		take_request(c, message_u64(m, F_ID, 0));
 		break;
 	default:
 		break;
@@ -772,7 +777,7 @@ forget_process(struct child *c)
 	c->ready = false;
 	c->channel = channel_free(c->channel);
 	if (c->role == ROLE_QUEUE)
-		c->supervisor->wish_count = 0; /* and so do those who wished */
+		c->supervisor->request_count = 0; /* and so do those who asked */
 	(void)event_del(c->kill_timer);
 	for (int peer = 0; peer < ROLE_COUNT; peer++)
 		if (c->waiting_peers[peer] >= 0)
@@ -977,8 +982,8 @@ supervisor_new(const struct supervisor_def *def, const struct settings *settings
 		r = child_init(s, all_roles[i]);
 	if (r == 0)
 		r = watch_begin(s);
-	s->teller = teller_new(def->base, def->programs->null, on_told, s);
-	if (r < 0 || s->timer == NULL || s->child_signal == NULL || s->teller == NULL ||
+	s->command = notify_command_new(def->base, def->programs->null, on_notified, s);
+	if (r < 0 || s->timer == NULL || s->child_signal == NULL || s->command == NULL ||
 	    event_add(s->child_signal, NULL) < 0) {
 		errno = ENOMEM;
 		return supervisor_free(s);
@@ -1012,7 +1017,7 @@ supervisor_free(struct supervisor *s)
 	event_free_if(s->timer);
 	event_free_if(s->watch);
 	event_free_if(s->child_signal);
-	(void)teller_free(s->teller);
+	(void)notify_command_free(s->command);
 	free(s);
 	return NULL;
 }

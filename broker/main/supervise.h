@@ -1,12 +1,12 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * supervise.h: the roles at work: started, wired to each other, given the configuration, started
- * anew when they die, stopped.
+ * supervise.h: runs the roles: starts them, connects them with each other, sends them the configuration, starts those again
+ * that die, and stops them all.
  *
- * A role that does not get ready, or does not answer any more, is killed: it counts as dead then.
+ * Queue and keeper are the set: they always run, and when one of them dies both are started again. The other roles are
+ * started when queue or keeper asks for them, and end by themselves.
  *
- * Queue and keeper are the set: they run always, and when one dies the whole set is started anew.
- * Fetch and send are started when their user (keeper, queue) asks and end by themselves.
+ * A role that does not become ready, or does not answer any more, is killed and treated as one that died.
  */
 #ifndef FRANK_BROKER_MAIN_SUPERVISE_H
 #define FRANK_BROKER_MAIN_SUPERVISE_H
@@ -33,7 +33,7 @@ struct supervisor_def {
 	void (*ready)(void *arg);
 	/* All roles are gone; nothing happens any more. `status` is what main should end with. */
 	void (*stopped)(void *arg, int status);
-	/* Queue passes on a person's wish: supervisor_reload_begins and _ends follow. */
+	/* A person asks for a reload (through queue): supervisor_reload_begins and _ends follow. */
 	void (*reload)(void *arg);
 	/* The aliases file is to be read anew; the settings hold it then. `report` gets what is wrong in it. */
 	int (*aliases)(void *arg, struct buf *report);

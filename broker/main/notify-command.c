@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* teller.c: see teller.h. */
-#include "broker/main/teller.h"
+/* notify-command.c: see notify-command.h. */
+#include "broker/main/notify-command.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +20,10 @@ enum { LONGEST = 60 /* seconds */, VARIABLES = 8 };
 
 static const char usual_user[] = "nobody";
 
-struct teller {
+struct notify_command {
 	struct event_base *base;
 	int null;
-	teller_done *done;
+	notify_command_done *done;
 	void *arg;
 	pid_t pid; /* 0: none runs */
 	uint64_t id;
@@ -32,7 +32,7 @@ struct teller {
 };
 
 static void
-end(struct teller *t, int status, const char *fault)
+end(struct notify_command *t, int status, const char *fault)
 {
 	t->pid = 0;
 	(void)evtimer_del(t->timer);
@@ -42,7 +42,7 @@ end(struct teller *t, int status, const char *fault)
 static void
 on_child(evutil_socket_t number, short what, void *arg)
 {
-	struct teller *t = arg;
+	struct notify_command *t = arg;
 	char fault[96] = "";
 	int status;
 
@@ -63,30 +63,30 @@ on_child(evutil_socket_t number, short what, void *arg)
 static void
 on_late(evutil_socket_t fd, short what, void *arg)
 {
-	struct teller *t = arg;
+	struct notify_command *t = arg;
 
 	t->late = true;
 	if (t->pid > 0)
 		(void)kill(-t->pid, SIGKILL);
 }
 
-struct teller *
-teller_new(struct event_base *base, int null, teller_done *done, void *arg)
+struct notify_command *
+notify_command_new(struct event_base *base, int null, notify_command_done *done, void *arg)
 {
-	struct teller *t = calloc(1, sizeof(*t));
+	struct notify_command *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
-	*t = (struct teller){.base = base, .null = null, .done = done, .arg = arg};
+	*t = (struct notify_command){.base = base, .null = null, .done = done, .arg = arg};
 	t->child = evsignal_new(base, SIGCHLD, on_child, t);
 	t->timer = evtimer_new(base, on_late, t);
 	if (t->child == NULL || t->timer == NULL || event_add(t->child, NULL) < 0)
-		return teller_free(t);
+		return notify_command_free(t);
 	return t;
 }
 
-struct teller *
-teller_free(struct teller *t)
+struct notify_command *
+notify_command_free(struct notify_command *t)
 {
 	if (t == NULL)
 		return NULL;
@@ -143,7 +143,7 @@ make_environment(const struct message *m, char *ret[VARIABLES])
 }
 
 static _Noreturn void
-become_command(const struct teller *t, char *const *argv, char *const *environment,
+become_command(const struct notify_command *t, char *const *argv, char *const *environment,
     const struct identity *who, int in)
 {
 	sigset_t none;
@@ -186,7 +186,7 @@ fill_pipe(const struct message *m, int *ret)
 }
 
 static int
-start(struct teller *t, const struct conf_notify *n, const struct identity *who,
+start(struct notify_command *t, const struct conf_notify *n, const struct identity *who,
     const struct message *m, int in)
 {
 	CLEANUP_FREE char **argv = calloc(n->command.count + 1, sizeof(*argv));
@@ -215,7 +215,8 @@ start(struct teller *t, const struct conf_notify *n, const struct identity *who,
 }
 
 int
-teller_run(struct teller *t, const struct conf_notify *n, bool one_user, const struct message *m)
+notify_command_run(
+    struct notify_command *t, const struct conf_notify *n, bool one_user, const struct message *m)
 {
 	const struct timeval longest = {.tv_sec = LONGEST};
 	CLEANUP_CLOSE int in = -1;
