@@ -676,6 +676,28 @@ test_status_rows(void **state)
 	expect_done(w, 0, NULL);
 }
 
+/* The store, then its slots; and no text, which would mean that a rotation is not finished. */
+static void
+test_key_list(void **state)
+{
+	struct world *w = *state;
+	struct message *m = message_new(M_KEY_ACT);
+	unsigned rows = 0;
+
+	connect_client(w, 0);
+	message_put_str(m, F_ACTION, "list");
+	say(w, m);
+	for (; rows < 2; rows++) {
+		m = expect(w, M_ROW_KEY);
+		assert_int_equal(message_u64(m, F_COUNT, 99), rows);
+		(void)message_free(m);
+	}
+	m = expect(w, M_KEEPER_DONE);
+	assert_int_equal(message_u64(m, F_EXIT, 0), 0);
+	assert_false(message_has(m, F_TEXT));
+	(void)message_free(m);
+}
+
 static void
 test_reload_to_another_person(void **state)
 {
@@ -1025,6 +1047,7 @@ main(void)
 	    ROLE_TEST(test_invitation_of_another_server),
 	    ROLE_TEST(test_who_may),
 	    ROLE_TEST(test_status_rows),
+	    ROLE_TEST(test_key_list),
 	    ROLE_TEST(test_reload_to_another_person),
 	    ROLE_TEST(test_reload_to_another_server),
 	    ROLE_TEST(test_account_taken_out),
