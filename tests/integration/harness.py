@@ -461,7 +461,7 @@ class Watcher(threading.Thread):
 
     def run(self):
         while not self.done:
-            for d in glob.glob('/proc/[0-9]*'):
+            for d in glob.glob('/proc/[0-9]*') if check.group else ():  # before the first topic only the counterparts start
                 with contextlib.suppress(OSError):
                     line = open(d + '/cmdline', 'rb').read()
                     name = os.path.basename(line.split(b'\0')[0]).decode(errors='replace')

@@ -31,7 +31,7 @@ def lapses(ground, sink):
     f.accounts['gone']['password'] = 'file:' + secret
     f.services = {'all': dict(users=['*', 'no-such-user-here'], accounts=['a', 'gone'], senders=['*'], **{'from': 'keep'})}
     f.write_conf()
-    check('lapse: --check is strict', subprocess.run([program('frankd'), '-c', f.conf_file, '--check'], capture_output=True).returncode == 78)
+    check('lapse: --check is strict', subprocess.run([program('frankd'), '-c', f.conf_file, '--check'], capture_output=True, env=f.env).returncode == 78)
     if not check('lapse: frankd starts all the same', f.start(), f.log()[-800:]):
         return
     n = sink.stats()['messages']

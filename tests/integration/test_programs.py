@@ -236,8 +236,9 @@ def system(box, post):
     box.write('/var/log/auth.log', 'Nov 28 09:00:00 client sudo: www-data : command not allowed ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls\n')
     sends(box, 'logwatch', 'logwatch', '--output', 'mail', '--mailto', 'logwatch' + at, '--range', 'all', '--detail', 'high', '--service', 'sudo')
     post.expect('logwatch', 'logwatch', None, re.compile('www-data => root.*command not allowed ; /bin/ls.*Logwatch End', re.S), Subject='^Logwatch for client')
-    sends(box, 'mdadm', 'mdadm', '--monitor', '--test', '--oneshot', '--mail', 'mdadm' + at, '/dev/md99')
-    post.expect('mdadm', 'mdadm', 'root@client.example.test', re.compile('A TestMessage event had been detected on md device /dev/md99'), From='mdadm monitoring', Subject='^TestMessage event')
+    r = sends(box, 'mdadm', 'mdadm', '--monitor', '--test', '--oneshot', '--mail', 'mdadm' + at, '/dev/md99')
+    if b'error opening' not in r.stderr:  # version 4.4 sends nothing about an array that is not there
+        post.expect('mdadm', 'mdadm', 'root@client.example.test', re.compile('A TestMessage event had been detected on md device /dev/md99'), From='mdadm monitoring', Subject='^TestMessage event')
     smartd = {'MAILER': 'mail', 'ADDRESS': 'smartd' + at, 'MESSAGE': 'Device: /dev/sda, self-check failed', 'FAILTYPE': 'Health', 'TFIRST': 'now', 'TFIRSTEPOCH': '1795850000',
               'PREVCNT': '0', 'NEXTDAYS': '1', 'DEVICE': '/dev/sda', 'DEVICETYPE': 'sat', 'DEVICESTRING': '/dev/sda', 'DEVICEINFO': 'none'}
     sends(box, 'smartd', '/usr/share/smartmontools/smartd_warning.sh', env={'SMARTD_' + k: v for k, v in smartd.items()})
