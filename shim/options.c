@@ -2,20 +2,24 @@
 /*
  * options.c: the argument vector of sendmail.
  *
- * The rules are those of Sendmail 8's getopt: letters may be grouped behind one '-', a value stands
- * in the same word or in the next, "--" ends the options; -q and -d take a value only within their
- * word. Beyond it, as real callers need:
+ * The rules are those of Sendmail 8's getopt: letters may be grouped behind one '-', a value stands in
+ * the same word or in the next, "--" ends the options; -q and -d take a value only within their word.
+ * Real callers need more:
  *
- * -f and -r without an address (at the end, or before another option) mean the null sender: losing
- * the mail would be worse. The last -f or -r counts. Exim's -oM options take the next word.
+ *   -f, -r        without an address (at the end, or before another option) mean the null sender:
+ *                 losing the mail would be worse. The last of them counts.
+ *   -oMa ...      Exim's -oM options take the next word.
+ *   -M            is refused: Exim's acts on a message of its queue. Taken for a recipient, that message's
+ *                 id would get an empty message.
+ *   all others    that are unknown are refused: they belong to another program, and the caller means
+ *                 something that we do not know.
  *
- * An unknown option is refused: it belongs to another program, and the caller means something that
- * we do not know. So is Exim's -M, which acts on messages of its queue: taken for a recipient, the
- * message's id would get an empty message. No message repeats a value: it may be a password.
+ * No message repeats a value: it may be a password.
  */
 #include <string.h>
 #include <strings.h>
 
+#include "base/codec.h"
 #include "base/option.h"
 #include "shim/shim.h"
 
@@ -74,39 +78,31 @@ wrong_letter(struct shim_options *o, const char *what, char letter)
 static int
 parse_mode(struct shim_options *o, const char *value)
 {
+	static const struct {
+		char letter;
+		enum shim_mode mode;
+	} modes[] = {
+	    {'m', MODE_DELIVER},
+	    {'a', MODE_DELIVER}, /* the ARPANET's way of -bm */
+	    {'s', MODE_SMTP},
+	    {'p', MODE_LIST},
+	    {'i', MODE_ALIASES},
+	    {'v', MODE_VERIFY},
+	    {'t', MODE_VERIFY},
+	    {'d', MODE_DAEMON},
+	    {'D', MODE_DAEMON},
+	    {'h', MODE_NOTHING}, /* the state of hosts, to be shown or forgotten: none is kept */
+	    {'H', MODE_NOTHING},
+	    {'V', MODE_VERSION},
+	};
+
 	/* Exim spells variants of -bp with more letters. */
-	switch (value != NULL && (value[1] == '\0' || value[0] == 'p') ? value[0] : '\0') {
-	case 'a': /* the ARPANET's way of -bm */
-	case 'm':
-		o->mode = MODE_DELIVER;
-		return 0;
-	case 'h': /* the state of hosts, to be shown or forgotten: none is kept */
-	case 'H':
-		o->mode = MODE_NOTHING;
-		return 0;
-	case 's':
-		o->mode = MODE_SMTP;
-		return 0;
-	case 'p':
-		o->mode = MODE_LIST;
-		return 0;
-	case 'i':
-		o->mode = MODE_ALIASES;
-		return 0;
-	case 'v':
-	case 't':
-		o->mode = MODE_VERIFY;
-		return 0;
-	case 'd':
-	case 'D':
-		o->mode = MODE_DAEMON;
-		return 0;
-	case 'V':
-		o->mode = MODE_VERSION;
-		return 0;
-	default:
-		return wrong(o, "this mode of -b does not exist here", "");
-	}
+	for (size_t i = 0; value != NULL && i < ARRAY_SIZE(modes); i++)
+		if (value[0] == modes[i].letter && (value[1] == '\0' || value[0] == 'p')) {
+			o->mode = modes[i].mode;
+			return 0;
+		}
+	return wrong(o, "this mode of -b does not exist here", "");
 }
 
 static void
@@ -149,11 +145,11 @@ parse_long_option(struct shim_options *o, const char *value)
 	size_t name = strcspn(value, "=");
 	const char *setting = value[name] == '=' ? value + name + 1 : "";
 
-	if (name == 10 && strncasecmp(value, "IgnoreDots", name) == 0)
+	if (text_is(value, name, "IgnoreDots"))
 		o->ignore_dots = is_true(setting);
-	else if (name == 10 && strncasecmp(value, "RequireTLS", name) == 0)
+	else if (text_is(value, name, "RequireTLS"))
 		o->require_tls = is_true(setting);
-	else if (name == 9 && strncasecmp(value, "ErrorMode", name) == 0)
+	else if (text_is(value, name, "ErrorMode"))
 		parse_error_mode(o, setting);
 }
 
@@ -172,8 +168,7 @@ parse_notify(struct shim_options *o, const char *value)
 	do {
 		size_t len = strcspn(s, ","), i = 0;
 
-		while (i < ARRAY_SIZE(words) &&
-		       (strlen(words[i].word) != len || strncasecmp(words[i].word, s, len) != 0))
+		while (i < ARRAY_SIZE(words) && !text_is(s, len, words[i].word))
 			i++;
 		if (i == ARRAY_SIZE(words))
 			return wrong(o, "-N takes never, or a list of success, failure, delay", "");

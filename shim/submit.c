@@ -2,18 +2,18 @@
 /*
  * submit.c: hands one message in.
  *
- * The exit status is a promise: 0 only when the message is on disk, 75 only when it is not. The
- * message is read to its end first and kept whole (input.h), however long its writer takes: so no
- * session depends on the writer, and what is not promised can be handed in again.
+ * The exit status is a promise: 0 only when the message is on disk, 75 only when it is not. The message
+ * is read to its end first and kept whole (input.c), however long its writer takes. So no session
+ * depends on the writer, and what is not promised can be handed in again.
  *
- *   The daemon answers: its answer counts.
- *
- *   The connection is lost: where the whole message had been sent, it may have been stored, so the
- *   daemon is asked by the message's submission id. What is not known to be stored is sent again
- *   under the same id: a daemon which has it after all makes no second one.
- *
- *   The daemon is down, does not answer, or has no place for us: after a short wait the message
- *   goes to the drop directory, as the bytes that the socket would have got, under the same id.
+ *   the daemon answers       Its answer counts.
+ *   the connection is lost   Where the whole message had been sent, it may have been stored: the shim
+ *                            asks the daemon by the message's submission id. What is not known to be
+ *                            stored is sent again under the same id; a daemon which has it after all
+ *                            makes no second one.
+ *   the daemon is down,      After a short wait the message goes to the drop directory, as the bytes that
+ *   does not answer, or      the socket would have got, under the same id.
+ *   has no place for us
  */
 #include <errno.h>
 #include <poll.h>
