@@ -51,12 +51,13 @@ uint32_t address_hash(const char *s, uint32_t seed);
 bool address_equal_nocase(const char *a, const char *b);
 
 struct address_item {
-	const char *
-	    address; /* without comments and route, as address_read writes it; borrowed for the call */
-	const char *
-	    name; /* display name decoded from its quotes, or the comment behind a bare address, or "" ; borrowed for the call */
-	size_t
-	    local_end; /* offset in the list behind the local part: where "@domain" goes that is not there */
+	/* without comments and route, as address_read writes it; borrowed for the call */
+	const char *address;
+	/* display name decoded from its quotes, or the comment behind a bare address, or "";
+	 * borrowed for the call */
+	const char *name;
+	/* offset in the list behind the local part: where "@domain" goes that is not there */
+	size_t local_end;
 	size_t end; /* offset behind the whole */
 	/* It has no '@' and no angle brackets and is quoted, not ASCII, an encoded word, or one of several words: a list
 	 * of recipients may name local users so, but in From it is a display name without an address. */

@@ -30,8 +30,8 @@ struct aliases_host {
 	char *const *domains; /* those whose users are this host's */
 	size_t domain_count;
 	const char *mail_name; /* domain of a name without one */
-	const char *
-	    postmaster; /* for root, postmaster and mailer-daemon where no alias says otherwise; "": nobody */
+	/* for root, postmaster and mailer-daemon where no alias says otherwise; "": nobody */
+	const char *postmaster;
 };
 
 /*

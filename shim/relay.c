@@ -47,8 +47,8 @@ struct dialogue {
 	/* replies that the daemon owes; the first is its greeting */
 	unsigned owed;
 	bool greeted;
-	uint64_t
-	    since; /* of clock_ms: the daemon's last complete line, or the last that was for it */
+	/* of clock_ms: the daemon's last complete line, or the last that was for it */
+	uint64_t since;
 };
 
 /* A complete line of the content of DATA: is it the end? As the daemon has it: where the session's

@@ -17,14 +17,14 @@ enum credential_condition {
 /* All pointers are owned and may be NULL; times are seconds since 1970, 0 for none. */
 struct credential {
 	struct secret *refresh_token;
-	struct secret
-	    *previous_token; /* the refresh token before, until the present one has worked */
+	/* the refresh token before, until the present one has worked */
+	struct secret *previous_token;
 	struct secret *access_token;
 	struct secret *client_secret; /* given by a person for the OAuth client */
 	struct secret *password;      /* given by a person for a password account */
 	struct secret *signing_key;   /* PEM, given by a person for a client that signs */
-	struct secret
-	    *invitation; /* a sign-in that somebody was invited to, as the keeper packs it */
+	/* a sign-in that somebody was invited to, as the keeper packs it */
+	struct secret *invitation;
 
 	/* whom the tokens belong to */
 	char *issuer;

@@ -150,8 +150,8 @@ struct offer {
 struct auth {
 	enum sasl_mechanism mechanism;
 	unsigned tried; /* mechanisms that the server could not do */
-	struct buf
-	    raw[2]; /* responses, wiped; kept while AUTH lasts so that an echo can be blanked out */
+	/* responses, wiped; kept while AUTH lasts so that an echo can be blanked out */
+	struct buf raw[2];
 	struct buf encoded[2]; /* base64 of them, wiped */
 	size_t secret_at;      /* where the secret begins in the last of `raw` */
 	char said[2][320];     /* what the transcript says instead */

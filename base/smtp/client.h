@@ -42,11 +42,11 @@ struct smtp_client_config {
 	enum smtp_tls tls;
 	unsigned mechanisms; /* enum sasl_mechanism bits that the account's credential allows; 0: no
 				AUTH at all */
-	enum sasl_mechanism
-	    order[SMTP_CLIENT_MECHANISMS]; /* preference; ends at the first SASL_NONE */
-	bool secret_without_tls;           /* loopback, when the configuration says so */
-	const struct scram_crypto *scram;  /* borrowed for good; NULL: no SCRAM */
-	unsigned window;                   /* messages in flight at most, >= 1 */
+	/* preference; ends at the first SASL_NONE */
+	enum sasl_mechanism order[SMTP_CLIENT_MECHANISMS];
+	bool secret_without_tls;          /* loopback, when the configuration says so */
+	const struct scram_crypto *scram; /* borrowed for good; NULL: no SCRAM */
+	unsigned window;                  /* messages in flight at most, >= 1 */
 	uint64_t window_bytes; /* content in flight at most; one message is always allowed */
 	unsigned mails_max;    /* messages of one session at most; 0: only the server's own limit
 				  (LIMITS MAILMAX) */
@@ -103,12 +103,12 @@ enum smtp_client_event_type {
 
 struct smtp_client_event {
 	enum smtp_client_event_type type;
-	const struct smtp_reply
-	    *reply; /* AUTH_FAILED, CLOSED; borrowed until the next call of smtp_client_next */
+	/* AUTH_FAILED, CLOSED; borrowed until the next call of smtp_client_next */
+	const struct smtp_reply *reply;
 	enum sasl_mechanism mechanism; /* CREDENTIAL, AUTH_FAILED, READY */
 	uint64_t job;                  /* JOB_DONE */
-	const struct smtp_reply
-	    *replies; /* JOB_DONE: one per recipient, in order; borrowed likewise */
+	/* JOB_DONE: one per recipient, in order; borrowed likewise */
+	const struct smtp_reply *replies;
 	/* JOB_DONE: nothing of the job was sent, or the server provably took none of it for no
 	 * fault of the job's: give it to another session, no attempt counted. `replies` then say
 	 * what ended the session. */

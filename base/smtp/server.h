@@ -72,20 +72,21 @@ struct smtp_server_config {
 	const char *hostname;        /* in greeting and EHLO reply; borrowed */
 	const char *software;        /* word behind ESMTP in the greeting; borrowed */
 	const char *auth_mechanisms; /* "XOAUTH2 PLAIN", or NULL; borrowed */
-	unsigned
-	    extensions; /* SMTP_EXT_* offered; STARTTLS, AUTH and XFRANK need their callback as well */
+	/* SMTP_EXT_* offered; STARTTLS, AUTH and XFRANK need their callback as well */
+	unsigned extensions;
 	uint64_t size_max; /* octets of a message; 0: no limit */
-	unsigned
-	    recipients_max; /* per transaction; beyond 452 4.5.3, or 552 5.5.3 where it is all or nothing; 0: no limit */
+	/* per transaction; beyond 452 4.5.3, or 552 5.5.3 where it is all or nothing; 0: no
+	 * limit */
+	unsigned recipients_max;
 	unsigned bad_commands_max; /* 421 beyond; failed AUTH counts; 0: no limit */
-	bool
-	    lenient; /* the entrance of programs and devices: HELO may be missing or name nobody, UTF-8 addresses need
-				    * no SMTPUTF8 */
+	/* the entrance of programs and devices: HELO may be missing or name nobody, UTF-8
+	 * addresses need no SMTPUTF8 */
+	bool lenient;
 	bool bare_line_ends; /* bare CR and LF in content are passed on, for the owner to mend */
 	bool lf_sessions;    /* content ends in LF.LF where the DATA command itself ended in LF */
 	bool auth_required;  /* MAIL before AUTH is refused with 530 */
-	bool
-	    tls_required; /* AUTH and MAIL before STARTTLS are refused with 530; AUTH is not listed */
+	/* AUTH and MAIL before STARTTLS are refused with 530; AUTH is not listed */
+	bool tls_required;
 	bool tls_active; /* implicit TLS: the connection is already inside TLS */
 };
 

@@ -90,11 +90,12 @@ struct smtp_reply {
 	char enhanced[12]; /* "5.7.8", or "" */
 	enum smtp_stage stage;
 	enum smtp_fault fault;
-	unsigned
-	    retry_after; /* seconds that the server asked to be left alone for; 0: it did not */
+	/* seconds that the server asked to be left alone for; 0: it did not */
+	unsigned retry_after;
 	bool in_doubt; /* the whole content was sent and no reply came: it may have been accepted */
-	const char *
-	    text; /* lines joined by " / ", escaped, without codes; or a sentence about the fault. Owned; may be NULL */
+	/* lines joined by " / ", escaped, without codes; or a sentence about the fault. Owned;
+	 * may be NULL */
+	const char *text;
 };
 
 /* Frees the text and zeroes the struct. Takes NULL. */
