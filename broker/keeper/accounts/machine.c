@@ -2,39 +2,43 @@
 /*
  * machine.c: see machine.h.
  *
- * How the credential stands (only enter() changes it):
+ * The standing of the credential (only enter() changes it):
  *
- *     EMPTY ──a person signs in──▶ ACTIVE ◀──a person signs in── NEEDS_AUTHORIZATION
- *                                  ▲    │ │                          ▲
- *              a probe was answered │    │ └─the server wants a person─┘
- *                                  │    ▼
- *                  CLIENT_ERROR: the server refuses the client;  REFUSED_ELSEWHERE: it did so to another account
+ *     standing             left when
+ *     EMPTY                a person signs in                                        ─▶ ACTIVE
+ *     ACTIVE               the server wants a person again                          ─▶ NEEDS_AUTHORIZATION
+ *                          the server refuses the client, or our own key is at fault ─▶ CLIENT_ERROR
+ *                          the server refuses the client to another account          ─▶ REFUSED_ELSEWHERE
+ *     NEEDS_AUTHORIZATION  a person signs in, or a probe succeeds                    ─▶ ACTIVE
+ *     CLIENT_ERROR         a probe succeeds, or configuration or client may be mended ─▶ ACTIVE
+ *     REFUSED_ELSEWHERE    the same, or the server takes the client again            ─▶ ACTIVE
+ *     any                  the tokens are wiped                                      ─▶ EMPTY
  *
- * Where a refresh is (only refresh_to() changes it):
+ * A refresh (only refresh_to() changes it):
  *
- *     NONE ─▶ INTENT ─▶ READY ─▶ SENT ─▶ NONE
- *               │ cannot be    └─the configuration changes─▶ OUTDATED ─▶ NONE
- *               ▼ written
- *              NONE
+ *     REFRESH_NONE      begin()                                   ─▶ INTENT; READY where an intent is on disk
+ *     REFRESH_INTENT    the intent is on disk; cannot be written  ─▶ READY; NONE
+ *     REFRESH_READY     the request is handed out (MACHINE_ASK)   ─▶ SENT
+ *     REFRESH_SENT      the answer; the configuration changed     ─▶ NONE; OUTDATED
+ *     REFRESH_OUTDATED  the answer, whose access token is dropped ─▶ NONE
  *
  * Rotation, the only place where a crash can cost a person's consent:
  *
  *   INTENT    the credential with intent = 1 is written; it is complete, with the refresh token that is
  *             about to be sent
- *   READY     asked with the next action
- *   SENT      the answer brings a new refresh token: written, with the one before as previous_token and
- *             intent = 0 (WRITE_ROTATED)
- *   NONE      only when that is written the access token is given away
+ *   SENT      the server answers with a new refresh token. It is written, with the one before as
+ *             previous_token and intent = 0 (WRITE_ROTATED)
+ *   NONE      only when that is on disk the access token is given away
  *
- * A crash before the second write leaves an intent on disk. The refresh token in it may have been used up;
- * it is tried, and if the server refuses it the text says what happened. Where the second write fails the
- * tokens stay in memory and it is repeated until it succeeds. Where the first fails nothing is asked: what
- * cannot be stored must not be rotated.
+ * A crash before the second write leaves an intent on disk. The refresh token in that record may have been
+ * used up: it is tried, and if the server refuses it, the text says what happened. If the second write
+ * fails, the tokens stay in memory and the write is repeated until it succeeds. If the first write fails,
+ * nothing is asked: what cannot be stored must not be rotated.
  *
- * When to refresh: min(max(90 s, 10 % of life), half of life) before the end, a tenth more or less, if
- * the token was used since it came; else when somebody asks; and once a week, so that the refresh token
- * does not die of idleness. What a caller demands is capped at half of life as well, so that very short
- * tokens work.
+ * A token that was used since it came is refreshed min(max(90 s, 10 % of its life), half of its life)
+ * before its end, a tenth more or less; any other when somebody asks. A refresh token is used once a week,
+ * so that it does not die of idleness. The life that a caller demands is capped at half of the token's, so
+ * that very short tokens work.
  *
  * After a failure: 5 s to 15 min with full jitter; at least 30 s where the server itself answered, and
  * 15 min from the fifth equal answer on (Microsoft blocks clients that repeat a failing request:

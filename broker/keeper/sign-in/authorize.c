@@ -79,32 +79,41 @@ send_url(struct attempt *t)
 	client_release(t->client);
 }
 
-const char *
-authorize_redirect_uri(struct client *c, const struct message *m)
+/* Could a browser come back to this address? */
+static bool
+is_fit(const char *uri)
+{
+	return (strncmp(uri, "http://", 7) == 0 || strncmp(uri, "https://", 8) == 0) &&
+	       strlen(uri) <= REDIRECT_MAX &&
+	       uri[strspn(uri, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:"
+			       "/?[]@!$&'()*+,;=%")] == '\0';
+}
+
+void
+authorize_begin(struct attempts *all, struct client *c, const struct message *m,
+    const char *sentence, void (*next)(struct attempt *t))
 {
 	const char *uri = message_str(m, F_REDIRECT_URI);
+	struct account *a = attempt_account(all, c, m);
+	struct attempt *t;
 
-	if ((strncmp(uri, "http://", 7) == 0 || strncmp(uri, "https://", 8) == 0) &&
-	    strlen(uri) <= REDIRECT_MAX &&
-	    uri[strspn(uri, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:"
-			    "/?[]@!$&'()*+,;=%")] == '\0')
-		return uri;
-	client_done(c, EX_USAGE, NULL,
-	    "The redirect address is not one that a browser could come back to.");
-	return NULL;
+	if (a == NULL)
+		return;
+	if (!is_fit(uri)) {
+		client_done(c, EX_USAGE, NULL,
+		    "The redirect address is not one that a browser could come back to.");
+		return;
+	}
+	t = attempt_new(all, c, a, uri, sentence);
+	if (t != NULL)
+		attempt_discover(
+		    t, t->authorization_endpoint == NULL || t->token_endpoint == NULL, next);
 }
 
 void
 authorize_start(struct attempts *all, struct client *c, const struct message *m)
 {
-	struct account *a = attempt_account(all, c, m);
-	const char *uri = a == NULL ? NULL : authorize_redirect_uri(c, m);
-	struct attempt *t =
-	    uri == NULL ? NULL : attempt_new(all, c, a, uri, "Somebody begins to sign in.");
-
-	if (t != NULL)
-		attempt_discover(
-		    t, t->authorization_endpoint == NULL || t->token_endpoint == NULL, send_url);
+	authorize_begin(all, c, m, "Somebody begins to sign in.", send_url);
 }
 
 /* ---- the code ---- */

@@ -16,9 +16,10 @@ void authorize_callback(struct attempts *all, struct client *c, const struct mes
 
 /* ---- for invitations, which share these steps ---- */
 
-/* The redirect address that `m` names for a sign-in, or NULL after telling the client that no browser
- * could come back to it. */
-const char *authorize_redirect_uri(struct client *c, const struct message *m);
+/* Begins an attempt for account and redirect address of `m`, logs `sentence`, and calls `next` when the
+ * endpoints are known. Where that cannot be, the client learns why. */
+void authorize_begin(struct attempts *all, struct client *c, const struct message *m,
+    const char *sentence, void (*next)(struct attempt *t));
 /* Makes AUTHORIZE_URL, with the address to open. NULL: the attempt has ended for want of it. */
 struct message *authorize_make_url(struct attempt *t);
 /* What the browser came back with (CALLBACK of `m`); the attempt's client is the one that brings it. */

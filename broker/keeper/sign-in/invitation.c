@@ -196,14 +196,7 @@ invite(struct attempt *t)
 void
 invitation_start(struct attempts *all, struct client *c, const struct message *m)
 {
-	struct account *a = attempt_account(all, c, m);
-	const char *uri = a == NULL ? NULL : authorize_redirect_uri(c, m);
-	struct attempt *t =
-	    uri == NULL ? NULL : attempt_new(all, c, a, uri, "Somebody is invited to sign in.");
-
-	if (t != NULL)
-		attempt_discover(
-		    t, t->authorization_endpoint == NULL || t->token_endpoint == NULL, invite);
+	authorize_begin(all, c, m, "Somebody is invited to sign in.", invite);
 }
 
 /* ---- the answer ---- */
