@@ -125,6 +125,13 @@ struct complete {
 	const struct complete_ops *ops;
 	void *arg;
 	int error;
+	enum {
+		STAGE_FRONT, /* what may stand in front of the header section is not dropped yet */
+		STAGE_HEADER,
+		STAGE_PEEK, /* the body, while the header section waits for the charset of a part */
+		STAGE_BODY,
+		STAGE_RAW, /* the body, whose octets pass as they are */
+	} stage;
 	/* lines */
 	size_t crs;      /* CRs seen whose meaning the next octet decides */
 	bool line_begun; /* octets of an unended line were passed on */
@@ -132,15 +139,11 @@ struct complete {
 	struct buf header; /* whole lines, then the one that is being read */
 	size_t line;       /* where that one begins */
 	bool line_known;   /* that one is known to belong to the header section */
-	bool begun;        /* what may stand in front of it was dropped */
-	bool in_body;
-	/* the body, while the header section waits for the charset of a part: it lies in `header`, from
-	 * `line` on */
-	bool peeking, in_part;
+	/* STAGE_PEEK: the body lies in `header`, from `line` on */
+	bool in_part;
 	size_t peeked, part; /* where the next line of it begins, and the header of the part */
 	char part_charset[MIME_CHARSET_MAX + 1];
 	/* body */
-	bool raw; /* octets pass as they are */
 	uint64_t line_len;
 	char probe[PROBE_MAX]; /* the beginning of the line */
 	size_t probe_len;
@@ -892,9 +895,8 @@ end_header(struct complete *c)
 	}
 	if (r == 0) {
 		judge_signatures(c, &found, &plan);
-		c->raw = c->facts.mime && !c->facts.is_signed &&
-			 (found.binary || (found.binary_type && !found.encoded));
-		c->facts.raw_body = c->raw;
+		c->facts.raw_body = c->facts.mime && !c->facts.is_signed &&
+				    (found.binary || (found.binary_type && !found.encoded));
 		r = write_header(c, &found, &plan);
 	}
 	dkim_names_clear(&found.covered);
@@ -903,7 +905,7 @@ end_header(struct complete *c)
 	for (size_t i = 0; i < found.resent_count; i++)
 		free(found.resent[i]);
 	free(found.sender);
-	c->in_body = true;
+	c->stage = c->facts.raw_body ? STAGE_RAW : STAGE_BODY;
 	return r;
 }
 
@@ -950,8 +952,10 @@ probe_line(struct complete *c, const char *bytes, size_t len, bool ends)
 	c->probe_len += n < len ? n : len;
 	if (!ends)
 		return;
-	if (line_says_binary(c->probe, c->probe_len))
-		c->raw = c->facts.raw_body = true;
+	if (line_says_binary(c->probe, c->probe_len)) {
+		c->stage = STAGE_RAW;
+		c->facts.raw_body = true;
+	}
 	c->probe_len = 0;
 }
 
@@ -969,9 +973,9 @@ raw_body(struct complete *c, const char *bytes, size_t len)
 static int
 body(struct complete *c, const char *bytes, size_t len)
 {
-	if (c->peeking)
+	if (c->stage == STAGE_PEEK)
 		return peek(c, bytes, len);
-	if (c->raw)
+	if (c->stage == STAGE_RAW)
 		return raw_body(c, bytes, len);
 	for (size_t at = 0; at < len;) {
 		const char *lf = memchr(bytes + at, '\n', len - at);
@@ -988,7 +992,7 @@ body(struct complete *c, const char *bytes, size_t len)
 			c->facts.longest_line = line;
 		if (c->facts.mime && !c->facts.is_signed)
 			probe_line(c, bytes + at, end - at, lf != NULL);
-		if (c->raw)
+		if (c->stage == STAGE_RAW)
 			break; /* lines mean nothing any more */
 		at = end;
 	}
@@ -1067,7 +1071,6 @@ end_peek(struct complete *c)
 {
 	int r;
 
-	c->peeking = false;
 	r = end_header(c);
 	if (r == 0)
 		r = body(c, c->header.data + c->line, c->header.len - c->line);
@@ -1128,7 +1131,8 @@ begin_body(struct complete *c, bool whole)
 	if (blank)
 		c->header.len = c->line;
 	if (needs_part_charset(c)) {
-		c->in_body = c->peeking = c->facts.mime = true;
+		c->stage = STAGE_PEEK;
+		c->facts.mime = true;
 		c->peeked = c->line;
 	} else {
 		r = end_header(c);
@@ -1137,7 +1141,7 @@ begin_body(struct complete *c, bool whole)
 		if (c->header.data[i] == '\r' &&
 		    (i + 1 == c->header.len || c->header.data[i + 1] != '\n'))
 			c->facts.odd_octets = true;
-	if (c->peeking)
+	if (c->stage == STAGE_PEEK)
 		return peek_lines(c) ? end_peek(c) : 0;
 	if (r == 0)
 		r = body(c, c->header.data + c->line, c->header.len - c->line);
@@ -1154,7 +1158,7 @@ begin_header(struct complete *c, bool eof)
 
 	if (r == 0) {
 		buf_consume(&c->header, front);
-		c->begun = true;
+		c->stage = STAGE_HEADER;
 	}
 	return r;
 }
@@ -1165,7 +1169,7 @@ header_piece(struct complete *c, const char *bytes, size_t len, bool whole)
 {
 	int r = buf_append(&c->header, bytes, len);
 
-	if (r == 0 && !c->begun && begin_header(c, false) < 0)
+	if (r == 0 && c->stage == STAGE_FRONT && begin_header(c, false) < 0)
 		return 0;
 	if (r == 0 && !c->line_known) {
 		r = line_is_header(c, whole);
@@ -1200,7 +1204,7 @@ lines(struct complete *c, const char *bytes, size_t len)
 {
 	int r = 0;
 
-	while (len > 0 && !c->in_body && r == 0) {
+	while (len > 0 && c->stage < STAGE_PEEK && r == 0) {
 		const char *lf = memchr(bytes, '\n', len);
 		size_t n = lf == NULL ? len : (size_t)(lf - bytes) + 1;
 		size_t seen = c->header.len - c->line;
@@ -1227,10 +1231,10 @@ bare_crs(struct complete *c)
 	int r = 0;
 
 	for (; c->crs > 0 && r == 0; c->crs--) {
-		bool header = !c->in_body && (c->line > 0 || c->line_known);
+		bool header = c->stage < STAGE_PEEK && (c->line > 0 || c->line_known);
 
 		c->facts.header_mended = c->facts.header_mended || header;
-		c->facts.odd_octets = c->facts.odd_octets || c->in_body;
+		c->facts.odd_octets = c->facts.odd_octets || c->stage >= STAGE_PEEK;
 		c->line_begun = true;
 		r = lines(c, header ? " " : "\r", 1);
 	}
@@ -1240,14 +1244,14 @@ bare_crs(struct complete *c)
 static int
 nul(struct complete *c)
 {
-	if (c->in_body && c->facts.mime) {
+	if (c->stage >= STAGE_PEEK && c->facts.mime) {
 		int r = bare_crs(c);
 
 		c->facts.odd_octets = c->line_begun = true;
 		return r < 0 ? r : lines(c, "", 1);
 	}
 	c->facts.nuls++;
-	c->facts.header_mended = c->facts.header_mended || !c->in_body;
+	c->facts.header_mended = c->facts.header_mended || c->stage < STAGE_PEEK;
 	return 0;
 }
 
@@ -1275,7 +1279,7 @@ input(struct complete *c, const char *bytes, size_t len)
 	int r = 0;
 
 	for (size_t at = 0, run; at < len && r == 0; at += run) {
-		if (c->raw)
+		if (c->stage == STAGE_RAW)
 			return raw_body(c, bytes + at, len - at);
 		run = c->crs > 0 && (bytes[at] == '\r' || bytes[at] == '\n' || bytes[at] == '\0')
 			  ? 0
@@ -1312,15 +1316,15 @@ complete_input(struct complete *c, const char *bytes, size_t len)
 int
 complete_end(struct complete *c, struct complete_facts *ret)
 {
-	if (c->error == 0 && !c->raw && (c->line_begun || c->crs > 0)) {
+	if (c->error == 0 && c->stage != STAGE_RAW && (c->line_begun || c->crs > 0)) {
 		c->crs = 0;
 		c->error = lines(c, "\r\n", 2);
 	}
-	if (c->error == 0 && !c->in_body && !c->begun)
+	if (c->error == 0 && c->stage == STAGE_FRONT)
 		c->error = begin_header(c, true);
-	if (c->error == 0 && !c->in_body)
+	if (c->error == 0 && c->stage < STAGE_PEEK)
 		c->error = c->header.len > c->line ? begin_body(c, true) : end_header(c);
-	if (c->error == 0 && c->peeking)
+	if (c->error == 0 && c->stage == STAGE_PEEK)
 		c->error = end_peek(c);
 	if (c->error == 0)
 		c->error = flush(c);
