@@ -24,7 +24,7 @@ enum {
 };
 
 struct device_answer {
-	const char *fault; /* as in struct token_answer */
+	const char *fault; /* as in struct token_response */
 	char *error, *description;
 	struct secret *device_code;
 	char *user_code, *verification_uri;

@@ -5,24 +5,24 @@
 
 #include <string.h>
 
-struct entry {
+struct cached_document {
 	char *account, *issuer;
 	struct discovery document;
 	int64_t since;
 };
 
 struct discovery_cache {
-	struct entry entries[DISCOVERY_CACHE_MAX];
+	struct cached_document entries[DISCOVERY_CACHE_MAX];
 	size_t next;
 };
 
 static void
-entry_clear(struct entry *e)
+entry_clear(struct cached_document *e)
 {
 	free(e->account);
 	free(e->issuer);
 	discovery_clear(&e->document);
-	*e = (struct entry){0};
+	*e = (struct cached_document){0};
 }
 
 struct discovery_cache *
@@ -47,15 +47,15 @@ discovery_cache_free(struct discovery_cache *c)
 	return NULL;
 }
 
-static struct entry *
+static struct cached_document *
 find(const struct discovery_cache *c, const char *account, const char *issuer)
 {
 	for (size_t i = 0; i < DISCOVERY_CACHE_MAX; i++) {
-		const struct entry *e = &c->entries[i];
+		const struct cached_document *e = &c->entries[i];
 
 		if (e->account != NULL && strcmp(e->account, account) == 0 &&
 		    strcmp(e->issuer, issuer) == 0)
-			return (struct entry *)e;
+			return (struct cached_document *)e;
 	}
 	return NULL;
 }
@@ -64,7 +64,7 @@ const struct discovery *
 discovery_cache_get(
     const struct discovery_cache *c, const char *account, const char *issuer, int64_t now)
 {
-	const struct entry *e = find(c, account, issuer);
+	const struct cached_document *e = find(c, account, issuer);
 
 	return e == NULL || now - e->since >= DISCOVERY_CACHE_SECONDS ? NULL : &e->document;
 }
@@ -73,8 +73,9 @@ void
 discovery_cache_put(struct discovery_cache *c, const char *account, const char *issuer,
     const struct discovery *d, int64_t now)
 {
-	struct entry *e = find(c, account, issuer);
-	struct entry new = {.account = strdup(account), .issuer = strdup(issuer), .since = now};
+	struct cached_document *e = find(c, account, issuer);
+	struct cached_document new = {
+	    .account = strdup(account), .issuer = strdup(issuer), .since = now};
 
 	if (new.account == NULL || new.issuer == NULL || discovery_copy(&new.document, d) < 0) {
 		entry_clear(&new);

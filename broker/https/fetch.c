@@ -179,7 +179,7 @@ static void
 on_token_answer(struct fetch_job *j, const struct http_answer *a)
 {
 	struct answer_head head = head_of(a);
-	struct token_answer t;
+	struct token_response t;
 
 	if (token_answer_parse(a->status, a->body, a->body_len, &t) < 0) {
 		say(j, "memory ran out");
@@ -253,7 +253,7 @@ static void
 on_revoke_answer(struct fetch_job *j, const struct http_answer *a)
 {
 	struct answer_head head = head_of(a);
-	struct token_answer t;
+	struct token_response t;
 
 	if (a->status == 200) {
 		log_outcome(j->request, "revoked", NULL);

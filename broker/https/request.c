@@ -249,7 +249,7 @@ put_claims(struct message *m, const struct claims *c)
 }
 
 static void
-put_id_token(struct message *m, const struct token_answer *a, int64_t now)
+put_id_token(struct message *m, const struct token_response *a, int64_t now)
 {
 	const struct id_token *t = &a->id;
 	int64_t over = id_token_over(t, now);
@@ -266,7 +266,7 @@ put_id_token(struct message *m, const struct token_answer *a, int64_t now)
 
 struct message *
 request_token_answer(
-    const struct request *r, const struct answer_head *head, const struct token_answer *a)
+    const struct request *r, const struct answer_head *head, const struct token_response *a)
 {
 	struct message *m = begin(r, M_TOKEN_ANSWER);
 	int64_t now = head->date >= 0 ? head->date : head->now, life;

@@ -50,7 +50,7 @@ struct answer_head {
 
 /* The answers; never NULL but when memory is out. `a`, `d` and `c` may be NULL with a fault. */
 struct message *request_token_answer(
-    const struct request *r, const struct answer_head *head, const struct token_answer *a);
+    const struct request *r, const struct answer_head *head, const struct token_response *a);
 struct message *request_discovered(
     const struct request *r, const struct answer_head *head, const struct discovery *d);
 struct message *request_userinfo_answer(

@@ -8,14 +8,14 @@
 
 #include "broker/https/document.h"
 
-static const struct token_answer none = {.expires_in = -1,
+static const struct token_response none = {.expires_in = -1,
     .expires_on = -1,
     .refresh_expires_in = -1,
     .id.expires = -1,
     .access.expires = -1};
 
 void
-token_answer_clear(struct token_answer *a)
+token_answer_clear(struct token_response *a)
 {
 	free(a->error);
 	free(a->description);
@@ -105,7 +105,7 @@ read_text(const json_t *d, const char *key, size_t max, char **ret)
 }
 
 static int
-read_id(const json_t *d, struct token_answer *a)
+read_id(const json_t *d, struct token_response *a)
 {
 	const char *jwt = document_text(d, "id_token");
 	int r;
@@ -121,7 +121,7 @@ read_id(const json_t *d, struct token_answer *a)
 /* An access token is opaque to its client (RFC 6749 section 1.4); where it can be read all the same,
  * its audience tells a token for another service before a mail server refuses it without a reason. */
 static int
-read_access(struct token_answer *a)
+read_access(struct token_response *a)
 {
 	const char *why;
 
@@ -134,7 +134,7 @@ read_access(struct token_answer *a)
 }
 
 static int
-read_success(const json_t *d, struct token_answer *a)
+read_success(const json_t *d, struct token_response *a)
 {
 	int r = read_token(d, "access_token", &a->access_token, &a->fault);
 
@@ -165,7 +165,7 @@ read_success(const json_t *d, struct token_answer *a)
 }
 
 int
-token_answer_parse(long status, const char *body, size_t len, struct token_answer *ret)
+token_answer_parse(long status, const char *body, size_t len, struct token_response *ret)
 {
 	CLEANUP_DOCUMENT json_t *d = NULL;
 	int r = 0;
@@ -186,7 +186,7 @@ token_answer_parse(long status, const char *body, size_t len, struct token_answe
 }
 
 int64_t
-token_answer_life(const struct token_answer *a, int64_t now)
+token_answer_life(const struct token_response *a, int64_t now)
 {
 	if (a->expires_in >= 0 || a->expires_on < 0)
 		return a->expires_in;

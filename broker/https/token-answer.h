@@ -22,7 +22,7 @@ enum {
 };
 #define TOKEN_ANSWER_TIME_MAX INT64_C(253402300799) /* the end of the year 9999 */
 
-struct token_answer {
+struct token_response {
 	/* what came instead of an answer, as it goes on from "answered 200 with"; a constant; NULL:
 	 * one of the two below */
 	const char *fault;
@@ -49,11 +49,11 @@ struct token_answer {
 
 /* Reads a body that came with this HTTP status. 0 with `ret` filled, which the caller clears;
  * -ENOMEM. */
-int token_answer_parse(long status, const char *body, size_t len, struct token_answer *ret);
-void token_answer_clear(struct token_answer *a);
+int token_answer_parse(long status, const char *body, size_t len, struct token_response *ret);
+void token_answer_clear(struct token_response *a);
 
 /* Seconds that the access token lives from `now` (seconds since 1970, by the server's clock), as
  * expires_in says, else expires_on: 0..TOKEN_ANSWER_LIFE_MAX; -1: not told. */
-int64_t token_answer_life(const struct token_answer *a, int64_t now);
+int64_t token_answer_life(const struct token_response *a, int64_t now);
 
 #endif

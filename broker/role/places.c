@@ -8,10 +8,10 @@
 #include <string.h>
 
 void
-places_init(struct places *all, struct users *users, const struct places_config *config,
+places_init(struct client_places *all, struct users *users, const struct places_config *config,
     const struct places_ops *ops)
 {
-	*all = (struct places){.config = config, .ops = ops, .users = users};
+	*all = (struct client_places){.config = config, .ops = ops, .users = users};
 	all->last = &all->first;
 }
 
@@ -22,7 +22,7 @@ place_bucket(const struct place *p)
 }
 
 static unsigned
-count_of(const struct places *all, uint32_t bucket)
+count_of(const struct client_places *all, uint32_t bucket)
 {
 	unsigned n = 0;
 
@@ -33,7 +33,7 @@ count_of(const struct places *all, uint32_t bucket)
 
 /* Of those that are held to the limit of their bucket. */
 static unsigned
-count_known(const struct places *all, uint32_t bucket)
+count_known(const struct client_places *all, uint32_t bucket)
 {
 	unsigned n = 0;
 
@@ -47,7 +47,7 @@ enum choice { IDLE_KNOWN, ANY_KNOWN, IDLE, ANY };
 
 /* The one that has been without activity longest. */
 static struct place *
-find_silent(const struct places *all, uint32_t bucket, enum choice which)
+find_silent(const struct client_places *all, uint32_t bucket, enum choice which)
 {
 	bool any = which == ANY || which == ANY_KNOWN;
 	bool known = which == IDLE_KNOWN || which == ANY_KNOWN;
@@ -61,7 +61,7 @@ find_silent(const struct places *all, uint32_t bucket, enum choice which)
 
 /* The bucket that has most, where that is more than `few`: false where there is none. */
 static bool
-find_greediest(const struct places *all, unsigned few, uint32_t *ret)
+find_greediest(const struct client_places *all, unsigned few, uint32_t *ret)
 {
 	bool found = false;
 
@@ -79,7 +79,7 @@ find_greediest(const struct places *all, unsigned few, uint32_t *ret)
 
 /* One client of the bucket goes: false where none can. */
 static bool
-end_one(struct places *all, uint32_t bucket, enum choice which)
+end_one(struct client_places *all, uint32_t bucket, enum choice which)
 {
 	struct place *p = find_silent(all, bucket, which);
 
@@ -89,14 +89,14 @@ end_one(struct places *all, uint32_t bucket, enum choice which)
 }
 
 static bool
-is_full(const struct places *all, const struct place *p)
+is_full(const struct client_places *all, const struct place *p)
 {
 	return all->count >= all->config->most ||
 	       (!p->exempt && all->ordinary >= all->config->most - all->config->kept);
 }
 
 static bool
-find_room(struct places *all, const struct place *p)
+find_room(struct client_places *all, const struct place *p)
 {
 	uint32_t bucket = place_bucket(p);
 	unsigned few;
@@ -165,7 +165,7 @@ static void
 on_known(void *arg, const struct user *user)
 {
 	struct place *p = arg;
-	struct places *all = p->all;
+	struct client_places *all = p->all;
 	uint32_t bucket;
 
 	p->known = true;
@@ -177,8 +177,8 @@ on_known(void *arg, const struct user *user)
 }
 
 bool
-place_take(
-    struct places *all, struct place *p, struct event_base *base, uint32_t uid, unsigned rights)
+place_take(struct client_places *all, struct place *p, struct event_base *base, uint32_t uid,
+    unsigned rights)
 {
 	const struct user *user = NULL;
 

@@ -32,7 +32,7 @@ struct places_ops {
 	void (*end)(struct place *p);
 };
 
-struct places {
+struct client_places {
 	const struct places_config *config;
 	const struct places_ops *ops;
 	struct users *users;
@@ -43,7 +43,7 @@ struct places {
 /* Embedded in a client as its first member; zeroed before. */
 struct place {
 	struct place *next, **at;
-	struct places *all;
+	struct client_places *all;
 	struct event *timer;
 	uint32_t uid;
 	bool exempt;
@@ -52,13 +52,13 @@ struct place {
 };
 
 /* Everything is borrowed. */
-void places_init(struct places *all, struct users *users, const struct places_config *config,
+void places_init(struct client_places *all, struct users *users, const struct places_config *config,
     const struct places_ops *ops);
 
 /* A place for this caller, whose rights (enum caller_right) are known; others may be ended for it.
  * False: there is none, or no memory. */
-bool place_take(
-    struct places *all, struct place *p, struct event_base *base, uint32_t uid, unsigned rights);
+bool place_take(struct client_places *all, struct place *p, struct event_base *base, uint32_t uid,
+    unsigned rights);
 /* The client did something, or something was done for it. */
 void place_touch(struct place *p);
 /* Takes one that has none. */

@@ -9,7 +9,7 @@
 enum { SESSIONS_USUAL = 4, SESSIONS_MOST = 64 };
 
 struct set {
-	struct account **items;
+	struct smtp_account **items;
 	size_t count;
 };
 
@@ -17,15 +17,15 @@ struct account_table {
 	struct set now;
 };
 
-struct account *
-account_ref(struct account *a)
+struct smtp_account *
+account_ref(struct smtp_account *a)
 {
 	a->refs++;
 	return a;
 }
 
-struct account *
-account_unref(struct account *a)
+struct smtp_account *
+account_unref(struct smtp_account *a)
 {
 	if (a == NULL || --a->refs > 0)
 		return NULL;
@@ -48,7 +48,7 @@ set_clear(struct set *s)
 }
 
 struct tls_context *
-account_tls_context(struct account *a, char *why, size_t why_size)
+account_tls_context(struct smtp_account *a, char *why, size_t why_size)
 {
 	if (a->broken != NULL)
 		(void)snprintf(why, why_size, "%s", a->broken);
@@ -85,7 +85,7 @@ account_tls_by_name(const char *name)
 
 /* A token goes by the mechanisms for tokens alone, a password by those for passwords alone. */
 static void
-set_mechanisms(struct account *a, const struct conf_account *conf)
+set_mechanisms(struct smtp_account *a, const struct conf_account *conf)
 {
 	unsigned fit =
 	    conf->grant == GRANT_PASSWORD ? SASL_PASSWORD_MECHANISMS : SASL_TOKEN_MECHANISMS;
@@ -108,7 +108,7 @@ set_mechanisms(struct account *a, const struct conf_account *conf)
 
 /* What the account's files hold moves into its rules. */
 static void
-set_rules(struct account *a, struct conf_account *conf)
+set_rules(struct smtp_account *a, struct conf_account *conf)
 {
 	const struct {
 		struct conf_file *from;
@@ -132,10 +132,10 @@ set_rules(struct account *a, struct conf_account *conf)
 			a->broken = "The account's tls-pin is none.";
 }
 
-static struct account *
+static struct smtp_account *
 account_new(struct conf_account *conf)
 {
-	struct account *a = calloc(1, sizeof(*a));
+	struct smtp_account *a = calloc(1, sizeof(*a));
 
 	if (a == NULL)
 		return NULL;
@@ -162,7 +162,7 @@ account_new(struct conf_account *conf)
 }
 
 static bool
-account_same(const struct account *a, const struct account *b)
+account_same(const struct smtp_account *a, const struct smtp_account *b)
 {
 	return strcmp(a->host, b->host) == 0 && a->port == b->port && a->tls == b->tls &&
 	       a->mechanisms == b->mechanisms &&
@@ -177,34 +177,34 @@ account_same(const struct account *a, const struct account *b)
 static int
 by_name(const void *a, const void *b)
 {
-	const struct account *const *x = a, *const *y = b;
+	const struct smtp_account *const *x = a, *const *y = b;
 
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static struct account **
+static struct smtp_account **
 find(const struct set *s, const char *name)
 {
-	struct account key = {.name = (char *)(uintptr_t)name}, *wanted = &key;
+	struct smtp_account key = {.name = (char *)(uintptr_t)name}, *wanted = &key;
 
 	if (s->count == 0)
 		return NULL;
-	return bsearch(&wanted, s->items, s->count, sizeof(struct account *), by_name);
+	return bsearch(&wanted, s->items, s->count, sizeof(struct smtp_account *), by_name);
 }
 
-struct account *
+struct smtp_account *
 account_find(const struct account_table *t, const char *name)
 {
-	struct account **found = find(&t->now, name);
+	struct smtp_account **found = find(&t->now, name);
 
 	return found == NULL ? NULL : *found;
 }
 
 /* Keeps the object of an account that is as it was; only its limits are taken over. */
 static bool
-keep_if_same(struct account **slot, struct account *old)
+keep_if_same(struct smtp_account **slot, struct smtp_account *old)
 {
-	struct account *now = *slot;
+	struct smtp_account *now = *slot;
 
 	if (!account_same(old, now))
 		return false;
@@ -218,7 +218,7 @@ keep_if_same(struct account **slot, struct account *old)
 static int
 make_set(struct set *s, struct conf *c)
 {
-	s->items = calloc(c->account_count + 1, sizeof(struct account *));
+	s->items = calloc(c->account_count + 1, sizeof(struct smtp_account *));
 	if (s->items == NULL)
 		return -ENOMEM;
 	for (; s->count < c->account_count; s->count++) {
@@ -227,13 +227,13 @@ make_set(struct set *s, struct conf *c)
 			return -ENOMEM;
 	}
 	if (s->count > 0)
-		qsort(s->items, s->count, sizeof(struct account *), by_name);
+		qsort(s->items, s->count, sizeof(struct smtp_account *), by_name);
 	return 0;
 }
 
 int
 account_table_take(struct account_table *t, struct conf *c,
-    void (*retired)(void *arg, struct account *old, struct account *now), void *arg)
+    void (*retired)(void *arg, struct smtp_account *old, struct smtp_account *now), void *arg)
 {
 	struct set old = t->now, next = {0};
 	int r = make_set(&next, c);
@@ -244,7 +244,7 @@ account_table_take(struct account_table *t, struct conf *c,
 	}
 	t->now = next;
 	for (size_t i = 0; i < old.count; i++) {
-		struct account **slot = find(&t->now, old.items[i]->name);
+		struct smtp_account **slot = find(&t->now, old.items[i]->name);
 
 		if (slot != NULL && keep_if_same(slot, old.items[i]))
 			continue;

@@ -16,7 +16,7 @@
 
 struct pool;
 
-struct account {
+struct smtp_account {
 	unsigned refs;
 	bool retired; /* no longer in the table: no new session */
 	char *name, *host;
@@ -36,9 +36,9 @@ struct account {
 	struct pool *pool;               /* its jobs and sessions, while there are any */
 };
 
-struct account *account_ref(struct account *a);
+struct smtp_account *account_ref(struct smtp_account *a);
 /* Takes NULL; returns NULL. */
-struct account *account_unref(struct account *a);
+struct smtp_account *account_unref(struct smtp_account *a);
 
 struct account_table;
 
@@ -49,15 +49,15 @@ struct account_table *account_table_free(struct account_table *t);
  * with the one that takes its place or NULL; until the call returns, the old account is alive. 0; -ENOMEM: the present
  * configuration stays. */
 int account_table_take(struct account_table *t, struct conf *c,
-    void (*retired)(void *arg, struct account *old, struct account *now), void *arg);
+    void (*retired)(void *arg, struct smtp_account *old, struct smtp_account *now), void *arg);
 
 /* The account's TLS context, made at the first call; borrowed. NULL with a sentence in `why`. */
-struct tls_context *account_tls_context(struct account *a, char *why, size_t why_size);
+struct tls_context *account_tls_context(struct smtp_account *a, char *why, size_t why_size);
 
 /* What the words of the key `tls` mean: "implicit", "none"; STARTTLS for any other, and for NULL. */
 enum smtp_tls account_tls_by_name(const char *name);
 
 /* Borrowed; NULL for an unknown name. */
-struct account *account_find(const struct account_table *t, const char *name);
+struct smtp_account *account_find(const struct account_table *t, const char *name);
 
 #endif

@@ -17,7 +17,7 @@ enum {
 struct pool {
 	LIST_ENTRY(pool) link;
 	struct send_env *env;
-	struct account *account; /* a reference */
+	struct smtp_account *account; /* a reference */
 	pool_emptied *emptied;
 	void *arg;
 	struct job_list waiting, again; /* those that a session gave back go first */
@@ -31,7 +31,7 @@ struct pool {
 /* ---- life ---- */
 
 struct pool *
-pool_of(struct pool_list *list, struct send_env *env, struct account *a, pool_emptied *emptied,
+pool_of(struct pool_list *list, struct send_env *env, struct smtp_account *a, pool_emptied *emptied,
     void *arg)
 {
 	struct pool *p = a->pool;

@@ -24,7 +24,7 @@ LIST_HEAD(pool_list, pool);
 typedef void pool_emptied(void *arg, struct pool *p);
 
 /* The account's pool, made in `list` where there is none. NULL: no memory. */
-struct pool *pool_of(struct pool_list *list, struct send_env *env, struct account *a,
+struct pool *pool_of(struct pool_list *list, struct send_env *env, struct smtp_account *a,
     pool_emptied *emptied, void *arg);
 /* Frees it, with its sessions as they stand, and its jobs unanswered. */
 void pool_free(struct pool *p);

@@ -103,7 +103,7 @@ on_emptied(void *arg, struct pool *p)
 }
 
 static struct pool *
-pool_for(struct send *s, struct account *a)
+pool_for(struct send *s, struct smtp_account *a)
 {
 	return pool_of(&s->pools, &s->env, a, on_emptied, s);
 }
@@ -111,7 +111,7 @@ pool_for(struct send *s, struct account *a)
 /* ---- the configuration ---- */
 
 static void
-on_retired(void *arg, struct account *old, struct account *now)
+on_retired(void *arg, struct smtp_account *old, struct smtp_account *now)
 {
 	struct send *s = arg;
 	struct pool *p = old->pool, *to;
@@ -155,7 +155,7 @@ refuse_job(struct send *s, const struct message *m, const char *words)
 static void
 take_job(struct send *s, const struct message *m, int fd)
 {
-	struct account *a = account_find(s->accounts, message_str(m, F_ACCOUNT));
+	struct smtp_account *a = account_find(s->accounts, message_str(m, F_ACCOUNT));
 	struct job *j;
 	struct pool *p;
 
@@ -198,7 +198,7 @@ give_credential(const struct pool *p, uint64_t id, const struct message *m)
 static void
 take_credential(struct send *s, const struct message *m)
 {
-	const struct account *a = account_find(s->accounts, message_str(m, F_ACCOUNT));
+	const struct smtp_account *a = account_find(s->accounts, message_str(m, F_ACCOUNT));
 	uint64_t id = message_u64(m, F_ID, 0);
 
 	if (check_credential(&s->checks, id, m))

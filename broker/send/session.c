@@ -36,7 +36,7 @@ struct session {
 	const struct session_ops *ops;
 	void *arg;
 	struct send_env *env;
-	struct account *account;
+	struct smtp_account *account;
 	struct smtp_connection *connection;
 	enum state state;
 	bool retry_fits; /* see session_retry */
@@ -301,7 +301,7 @@ static const struct connection_ops connection_ops = {.tls_context = tls_context,
 static struct smtp_connection *
 begin(struct session *s)
 {
-	const struct account *a = s->account;
+	const struct smtp_account *a = s->account;
 	struct connection_config config = {.base = s->env->base,
 	    .resolver = s->env->resolver,
 	    .smtp = {.host = a->srv ? NULL : a->host,
@@ -324,8 +324,8 @@ begin(struct session *s)
 }
 
 struct session *
-session_new(struct session_list *list, struct send_env *env, struct account *a, uint64_t refused,
-    const struct session_ops *ops, void *arg)
+session_new(struct session_list *list, struct send_env *env, struct smtp_account *a,
+    uint64_t refused, const struct session_ops *ops, void *arg)
 {
 	struct session *s = calloc(1, sizeof(*s));
 

@@ -31,7 +31,7 @@ struct session_ops {
 
 /* Begins, and puts it into `list`. `refused`: the generation of a credential that the server refused before (0:
  * none): then keeper is asked for a newer one, and another refusal is final. NULL: no memory. */
-struct session *session_new(struct session_list *list, struct send_env *env, struct account *a,
+struct session *session_new(struct session_list *list, struct send_env *env, struct smtp_account *a,
     uint64_t refused, const struct session_ops *ops, void *arg);
 /* Takes it off its list and closes as it stands; nothing is told. */
 void session_free(struct session *s);

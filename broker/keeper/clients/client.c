@@ -31,7 +31,7 @@ struct clients {
 	struct role *role;
 	const struct clients_ops *ops;
 	LIST_HEAD(, client) list;
-	struct places places;
+	struct client_places places;
 	struct users *users;
 	struct log_limit *log; /* lines that clients cause */
 	struct event *listener;

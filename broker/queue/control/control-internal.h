@@ -58,7 +58,7 @@ struct control {
 	struct queue *q;
 	struct event *readable;
 	struct client *clients;
-	struct places places;
+	struct client_places places;
 	uint64_t reloads;
 	int fd;
 };

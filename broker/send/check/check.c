@@ -60,7 +60,7 @@ struct check_run {
 	LIST_ENTRY(check_run) link;
 	struct send_env *env;
 	uint64_t id;
-	struct account *account; /* a reference; NULL: a server alone */
+	struct smtp_account *account; /* a reference; NULL: a server alone */
 	char *host, *provider, *to, *selector, *body;
 	size_t body_len;
 	char **senders;
@@ -730,7 +730,7 @@ log_in(struct check_run *c)
 	static const struct smtp_reply no_memory = {.stage = SMTP_STAGE_TOKEN,
 	    .fault = SMTP_FAULT_CREDENTIAL_LATER,
 	    .text = "Out of memory."};
-	const struct account *a = c->account;
+	const struct smtp_account *a = c->account;
 	struct connection_config config = connection_config(c, c->port, c->tls);
 
 	c->login = LOGIN_OPENING;
@@ -989,7 +989,7 @@ prepare(struct check_run *c, const struct account_table *accounts, const struct 
 	size_t seen_count = 0, at = 0;
 
 	if (account != NULL) {
-		struct account *a = account_find(accounts, account);
+		struct smtp_account *a = account_find(accounts, account);
 
 		if (a == NULL || a->broken != NULL)
 			return a == NULL

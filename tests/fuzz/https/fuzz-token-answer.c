@@ -24,7 +24,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool ready;
-	struct token_answer a;
+	struct token_response a;
 
 	if (!ready)
 		document_init();

@@ -154,7 +154,7 @@ test_answer_messages(void **state)
 	struct message *m = token_request("id", "none", NULL);
 	struct request *r = request_new(m);
 	struct answer_head head = {.status = 200, .date = 1010, .retry_after = -1, .now = 1000};
-	struct token_answer a;
+	struct token_response a;
 	struct message *answer;
 	const char *why, *s;
 	size_t at = 0;

@@ -115,7 +115,7 @@ static const struct row rows[] = {
 static void
 check(const struct row *row)
 {
-	struct token_answer a;
+	struct token_response a;
 
 	assert_int_equal(token_answer_parse(row->status, row->body, strlen(row->body), &a), 0);
 	switch (row->outcome) {
@@ -172,7 +172,7 @@ test_refresh_life(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lives); i++) {
-		struct token_answer a;
+		struct token_response a;
 
 		assert_int_equal(
 		    token_answer_parse(200, lives[i].body, strlen(lives[i].body), &a), 0);
@@ -188,7 +188,7 @@ test_cut_anywhere(void **state)
 	const char *whole = rows[0].body;
 
 	for (size_t len = 0; len < strlen(whole); len++) {
-		struct token_answer a;
+		struct token_response a;
 
 		assert_int_equal(token_answer_parse(200, whole, len, &a), 0);
 		assert_non_null(a.fault);
@@ -201,7 +201,7 @@ static void
 test_bounds(void **state)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT(1024 * 1024);
-	struct token_answer a;
+	struct token_response a;
 
 	/* a token of exactly the limit, and one more */
 	for (size_t extra = 0; extra < 2; extra++) {
@@ -247,7 +247,7 @@ test_texts(void **state)
 	static const char body[] =
 	    "{\"error\":\"interaction_required\",\"error_description\":\"AADSTS50076:\\r\\n the "
 	    "user must\\tsign in (\\u00e9)\\u0007\"}";
-	struct token_answer a;
+	struct token_response a;
 	char *cut;
 
 	assert_int_equal(token_answer_parse(400, body, strlen(body), &a), 0);
@@ -380,7 +380,7 @@ test_expires_on(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(lives); i++) {
 		char body[256];
-		struct token_answer a;
+		struct token_response a;
 
 		(void)snprintf(
 		    body, sizeof(body), "{\"access_token\":\"at\",%s}", lives[i].members);
@@ -396,7 +396,7 @@ test_answer_with_id(void **state)
 {
 	CLEANUP_FREE char *t = jwt("{\"sub\":\"s\",\"email\":\"billing@example.com\"}");
 	char body[1024];
-	struct token_answer a;
+	struct token_response a;
 
 	(void)snprintf(body, sizeof(body), "{" AT ",\"id_token\":\"%s\"}", t);
 	assert_int_equal(token_answer_parse(200, body, strlen(body), &a), 0);
@@ -436,7 +436,7 @@ test_error_words(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct token_answer a;
+		struct token_response a;
 
 		assert_int_equal(
 		    token_answer_parse(400, cases[i].body, strlen(cases[i].body), &a), 0);

@@ -28,7 +28,7 @@ static struct world {
 	struct channel *to_main;
 	int main;
 	struct users *users;
-	struct places places;
+	struct client_places places;
 	struct client clients[CLIENTS];
 } w;
 

@@ -193,7 +193,7 @@ struct retirements {
 };
 
 static void
-on_retired(void *arg, struct account *old, struct account *now)
+on_retired(void *arg, struct smtp_account *old, struct smtp_account *now)
 {
 	struct retirements *r = arg;
 
@@ -245,7 +245,7 @@ test_reload_keeps_what_is_the_same(void **state)
 	struct account_table *t = account_table_new();
 	struct conf *c = calloc(1, sizeof(*c));
 	struct retirements r = {0};
-	const struct account *same, *changed;
+	const struct smtp_account *same, *changed;
 
 	add(c, "same", GRANT_PASSWORD, "h", NULL, "one");
 	add(c, "changed", GRANT_PASSWORD, "h", NULL, NULL);
