@@ -9,15 +9,22 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 
 #include "base/log.h"
 #include "config.h"
 
-enum { CHANNEL_FD = 3, FIRST_FREE = 10 };
+enum {
+	CHANNEL_FD = 3,
+	FIRST_FREE = 10,
+	PAIR_BAD = 1
+}; /* PAIR_BAD: an exit status of frank-tls --check-pair */
 
 /* The file of each role's program, and the name that it runs under where one program is two roles. */
 static const char *const names[ROLE_COUNT] = {
@@ -221,4 +228,66 @@ programs_run(const struct programs *p, enum role_id role, const struct identity 
 	}
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid < 0 ? -err : pid;
+}
+
+/* What frank-tls reads: the chain, a NUL, the key. */
+static int
+make_pair(const struct secret *chain, const struct secret *key)
+{
+	CLEANUP_CLOSE int fd = memfd_create("pair", MFD_CLOEXEC);
+
+	if (fd < 0 ||
+	    write(fd, secret_bytes(chain), secret_len(chain)) != (ssize_t)secret_len(chain) ||
+	    write(fd, "", 1) != 1 ||
+	    write(fd, secret_bytes(key), secret_len(key)) != (ssize_t)secret_len(key) ||
+	    lseek(fd, 0, SEEK_SET) != 0)
+		return -EIO;
+	return TAKE_FD(fd);
+}
+
+/* Runs `path` with these standard streams; its wait status, or negative errno. */
+static int
+run_check(const char *path, int in, int out)
+{
+	char name[] = "frank-tls", verb[] = "--check-pair", *const argv[] = {name, verb, NULL};
+	posix_spawn_file_actions_t actions;
+	int r = posix_spawn_file_actions_init(&actions), status;
+	pid_t pid = -1;
+
+	if (r != 0)
+		return -r;
+	if ((r = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO)) == 0 &&
+	    (r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO)) == 0 &&
+	    (r = posix_spawn_file_actions_addopen(
+		 &actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)) == 0)
+		r = posix_spawn(&pid, path, &actions, NULL, argv, environ);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	if (r != 0)
+		return -r;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return status;
+}
+
+int
+programs_check_pair(const struct secret *chain, const struct secret *key, struct buf *why)
+{
+	char path[PATH_MAX], said[200];
+	CLEANUP_CLOSE int program = find_program(names[ROLE_TLS], path, sizeof(path));
+	CLEANUP_CLOSE int pair = make_pair(chain, key);
+	CLEANUP_CLOSE int out = memfd_create("said", MFD_CLOEXEC);
+	int status;
+	ssize_t n;
+
+	if (program < 0 || pair < 0 || out < 0)
+		return 0;
+	status = run_check(path, pair, out);
+	if (status < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != PAIR_BAD)
+		return 0;
+	n = pread(out, said, sizeof(said), 0);
+	if (n <= 0)
+		return 0;
+	(void)buf_append(why, said, (size_t)n);
+	return -EINVAL;
 }

@@ -7,6 +7,7 @@
 #define FRANK_BROKER_MAIN_PROGRAMS_H
 
 #include "base/buf.h"
+#include "base/secret.h"
 #include "broker/main/identity.h"
 
 struct programs {
@@ -23,6 +24,12 @@ void programs_close(struct programs *p);
 /* The folder in which presets stand beside a build tree, else the installed one;
  * $FRANK_PROVIDER_DIR before both. Copied into `dir`. */
 void programs_provider_dir(char *dir, size_t size);
+
+/*
+ * Asks frank-tls whether the certificate and the key can be used together, since frankd links no TLS library. 0 where they can, or
+ * where nobody answers; -EINVAL with a sentence in `why`. Waits for it, ten seconds at most.
+ */
+int programs_check_pair(const struct secret *chain, const struct secret *key, struct buf *why);
 
 /* Starts a role as `who`, with `channel` (borrowed) as its descriptor 3. The pid or negative errno.
  */

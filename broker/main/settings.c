@@ -14,6 +14,7 @@
 #include "broker/conf/reference.h"
 #include "broker/conf/wire.h"
 #include "broker/main/permissions.h"
+#include "broker/main/programs.h"
 
 struct held_file {
 	char *path; /* owned: the block that named it first may be put out of force */
@@ -400,7 +401,8 @@ settings_same_key(const struct settings *s, const struct settings *old)
 	return strcmp(s->conf->master_key.text, old->conf->master_key.text) == 0;
 }
 
-static void
+/* Does the PEM file hold such a thing? */
+static bool
 look_into_pem(const struct conf_listener *n, const struct conf_reference *ref, const char *mark,
     const char *what, struct buf *report)
 {
@@ -408,22 +410,30 @@ look_into_pem(const struct conf_listener *n, const struct conf_reference *ref, c
 
 	if (text == NULL ||
 	    memmem(secret_bytes(text), secret_len(text), mark, strlen(mark)) != NULL)
-		return;
+		return text != NULL;
 	(void)buf_printf(report,
 	    "%s:%u: warning: listener \"%s\": %s holds no %s (PEM): no TLS is possible with it\n",
 	    ref->place.file, ref->place.line, n->name, ref->text, what);
+	return false;
 }
 
-/* Main links no library for TLS, so only what stands outside of the base64 is looked at. What lies
- * within, frank-tls finds, and logs it. */
+/* What clients of a listener would find. At a start frank-tls logs it itself. */
 static void
 look_into_certificates(const struct settings *s, struct buf *report)
 {
 	for (size_t i = 0; i < s->conf->listener_count; i++) {
 		const struct conf_listener *n = &s->conf->listeners[i];
+		CLEANUP_BUF struct buf why = BUF_INIT(256);
+		bool both =
+		    look_into_pem(n, &n->certificate, "CERTIFICATE-----", "certificate", report);
 
-		look_into_pem(n, &n->certificate, "CERTIFICATE-----", "certificate", report);
-		look_into_pem(n, &n->key, "PRIVATE KEY-----", "private key", report);
+		both = look_into_pem(n, &n->key, "PRIVATE KEY-----", "private key", report) && both;
+		if (both && !s->lenient &&
+		    programs_check_pair(n->certificate.secret, n->key.secret, &why) < 0)
+			(void)buf_printf(report,
+			    "%s:%u: warning: listener \"%s\": %s: no TLS is possible with it\n",
+			    n->certificate.place.file, n->certificate.place.line, n->name,
+			    buf_str(&why));
 	}
 }
 

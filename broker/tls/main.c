@@ -9,8 +9,10 @@
 #include <openssl/ssl.h>
 
 #include <errno.h>
+#include <string.h>
 
 #include "broker/role/role.h"
+#include "broker/tls/check-pair.h"
 #include "broker/tls/terminator.h"
 
 static void
@@ -67,5 +69,7 @@ main(int argc, char **argv)
 	};
 	struct terminator *terminator = NULL;
 
+	if (argc == 2 && strcmp(argv[1], "--check-pair") == 0)
+		return check_pair();
 	return role_main(&def, &terminator, argc, argv);
 }

@@ -333,6 +333,9 @@ def tls(w):
         f.write(good.replace('MII', 'XXX'))
     r = w.f.frank('reload')
     check('a certificate that is no good: the old one stays, and the log says so', wait_for(lambda: 'the certificate that it had stays in use' in w.f.log(), 10) and peer_name(w, 'tls') == 'second', w.f.log()[-600:])
+    r = subprocess.run([program('frankd'), '-c', w.f.conf_file, '--check'], capture_output=True, text=True, env=w.f.env, timeout=20)
+    check('a certificate that is damaged inside: --check says where', r.returncode == 0 and
+          re.search(r'frank\.conf:\d+: warning: listener "tls": the certificate file holds no certificate \(PEM\): no TLS is possible', r.stderr), r.stderr)
     with open(w.in_use, 'w') as f:
         f.write('no certificate\n')
     r = subprocess.run([program('frankd'), '-c', w.f.conf_file, '--check'], capture_output=True, text=True, env=w.f.env, timeout=20)

@@ -568,6 +568,21 @@ class Supervision(Daemon):
         self.stop()
         self.assertEqual(self.role('frank-tls'), 0)
 
+    def test_check_asks_about_the_certificate(self):
+        """frank-tls is asked whether certificate and key go together; what it says stands with file and line, in --check and a reload."""
+        self.write('cert.pem', '-----BEGIN CERTIFICATE-----\n')
+        self.write('key.pem', '-----BEGIN PRIVATE KEY-----\n', 0o600)
+        self.write('bin/frank-tls', '#!/bin/sh\n[ "$1" = --check-pair ] || exit 64\n'
+                   'tr "\\0" + | grep -q "CERTIFICATE-----+-----BEGIN" && printf "the key is not that of the certificate" && exit 1\n', 0o755)
+        self.entrances(f'listener "local" {{ address = {{"127.0.0.1:{self.free_port()}"}} certificate = "{self.dir}/cert.pem" key = "{self.dir}/key.pem" }}\n')
+        p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertRegex(p.stderr, r'frank.conf:[0-9]+: warning: listener "local": the key is not that of the certificate: no TLS is possible')
+        # one that does not answer says nothing
+        self.write('bin/frank-tls', '#!/bin/sh\nexit 64\n', 0o755)
+        p = subprocess.run(self.command('--check'), capture_output=True, text=True, timeout=20)
+        self.assertNotIn('no TLS is possible', p.stderr)
+
     def test_large_configuration(self):
         self.write('frank.conf', CONF.format(dir=self.dir) + ''.join(
             f'account "a{i}" {{\n provider = "generic"\n mailbox = "a{i}@example.test"\n grant = "none"\n submit = "localhost:2525"\n}}\n'
