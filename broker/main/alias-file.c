@@ -32,7 +32,7 @@ static int
 read_text(const char *path, bool needed, struct buf *text, struct buf *report)
 {
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
+	struct stat st = {0};
 	int r;
 
 	if (fd < 0 && errno == ENOENT && !needed)

@@ -113,6 +113,7 @@ static int
 unix_address(const char *path, struct sockaddr_un *ret, struct buf *why)
 {
 	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): an entrance has an address and an owner */
 	if (strlen(path) >= sizeof(ret->sun_path)) {
 		(void)buf_printf(why,
 		    "the socket's path %s is too long: it has at most %zu octets; shorten "
@@ -315,6 +316,7 @@ open_all(
 		listens = listens || e->kind == ENTRANCE_LISTENER;
 		if (there != NULL) {
 			e->fd = there->fd;
+			/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): the same */
 			e->fresh = there->fresh || strcmp(there->owner, e->owner) != 0;
 			continue;
 		}

@@ -1213,8 +1213,10 @@ lines(struct complete *c, const char *bytes, size_t len)
 			n = NAME_MAX_LEN;
 		if (!c->line_known && seen < NAME_MAX_LEN && n > NAME_MAX_LEN - seen)
 			n = NAME_MAX_LEN - seen;
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): n is not 0 */
 		if (bytes[n - 1] == '\r' && n < len && bytes[n] == '\n')
 			n++;
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 		r = header_piece(c, bytes, n, bytes[n - 1] == '\n');
 		bytes += n;
 		len -= n;

@@ -174,7 +174,7 @@ make_secrets(struct attempt *t)
 	const struct file_ops *files = t->all->files;
 	struct vault *v = t->all->vault;
 	uint8_t random[3 * AUTHORIZATION_REQUEST_RANDOM];
-	struct authorization_secrets s;
+	struct authorization_secrets s = {0};
 	int r = files->random(files->arg, random, sizeof(random));
 
 	if (r == 0)

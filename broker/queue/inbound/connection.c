@@ -191,7 +191,7 @@ is_loopback(const struct sockaddr_storage *a)
 static int
 tcp_peer_of(const struct inbound *in, int fd, const struct settings_listener *n, struct caller *ret)
 {
-	struct sockaddr_storage peer;
+	struct sockaddr_storage peer = {0};
 	socklen_t len = sizeof(peer);
 	uint32_t uid;
 

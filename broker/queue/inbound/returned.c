@@ -149,8 +149,9 @@ settle_recipients(const struct inbound *in, struct queue_account *a, struct spoo
 static int
 make_report(struct inbound *in, struct spool_message *m, struct spool_message **ret)
 {
-	struct queue_account *a =
-	    *m->account == '\0' ? NULL : accounts_find(in->accounts, m->account);
+	struct queue_account *a = m->account == NULL || *m->account == '\0'
+				      ? NULL
+				      : accounts_find(in->accounts, m->account);
 	size_t *which = calloc(m->count + 1, sizeof(*which)), n;
 
 	*ret = NULL;

@@ -740,8 +740,8 @@ mend(struct submission *s, enum recode_need need)
 	struct transaction *t = s->t;
 	struct body old = t->body;
 	struct recode *recode;
-	enum recode_way way;
-	bool is_signed;
+	enum recode_way way = 0;
+	bool is_signed = false;
 	int r;
 
 	body_init(&t->body, s->in->spool, s->in->clock);
