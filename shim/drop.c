@@ -56,7 +56,8 @@ drop_open(struct drop_file *d, const char *directory, const char *id)
 	int error;
 
 	d->file = -1;
-	/* A limit on the size of files is an error like a full disk, not our end with a file left over. */
+	/* A limit on the size of files then fails the write, as a full disk does: the signal would end us and
+	 * leave the file behind. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	d->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (d->directory < 0)

@@ -63,7 +63,7 @@ overflow_write(struct overflow *o, const char *bytes, size_t len)
 {
 	int r;
 
-	/* A limit on the size of files is an error like a full disk, not our end. */
+	/* A limit on the size of files then fails the write, as a full disk does: the signal would end us. */
 	if (o->tried == 0)
 		(void)signal(SIGXFSZ, SIG_IGN);
 	do {

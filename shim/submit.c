@@ -422,9 +422,9 @@ report_down(const struct shim_submission *s, int why, const char *drop, int drop
 /* ---- the drop directory ---- */
 
 /*
- * A file system may take any time, and cannot be interrupted. So a child of ours writes the file and
- * has it synced, and gives it its name only when we have said so, who may have given up meanwhile: it
- * ends with us, and what we have told our caller stays true.
+ * A write to a file system may take any time and cannot be interrupted. So a child writes and syncs the
+ * file, and renames it only when the parent says so: the parent may have given up meanwhile, and what
+ * it told its caller must stay true. The child ends with the parent.
  */
 
 /* The child. `parent`: -1 where there is none, and nobody to be asked. */

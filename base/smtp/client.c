@@ -1649,7 +1649,7 @@ put_stuffed(struct smtp_client *c, struct smtp_job *j, const char *p, size_t len
 	return true;
 }
 
-/* The next piece, or the end. */
+/* Sends the next piece of the content, or its end. */
 static bool
 stream(struct smtp_client *c, struct smtp_job *j)
 {
@@ -1843,7 +1843,7 @@ job_reply(struct smtp_client *c, struct smtp_job *j)
 	else
 		step_reply(c, j, step, &r);
 	smtp_reply_clear(&r);
-	/* Nobody is left: nothing more is sent, except what is on its way or asked for already. */
+	/* No recipient is left: send nothing more. What was sent already is still answered. */
 	if (j->state == JOB_ENVELOPE &&
 	    (job_is_refused(j) || (j->spec.trial && j->got == job_step_data(j))))
 		job_enter(c, j, JOB_CUT);
@@ -1866,8 +1866,7 @@ reply(struct smtp_client *c)
 		protocol_error(c, "The server sent a reply that nothing had asked for");
 }
 
-/* Refusals, and what became of the content, stand in a transcript also where there is hardly room.
- */
+/* A transcript always has room for refusals and for the reply to the content. */
 static bool
 must_be_shown(const struct smtp_job *j, const char *line, size_t len)
 {
@@ -1897,8 +1896,7 @@ take_line(struct smtp_client *c, const char *line, size_t len)
 		note_format(c, j, true, "%llu.%llu s later",
 		    (unsigned long long)(c->now - c->since) / 1000,
 		    (unsigned long long)(c->now - c->since) % 1000 / 100);
-	/* A challenge may hold anything, in base64: what it says is noted where it is understood.
-	 */
+	/* Don't note a challenge here: it may echo secrets. keep_challenge notes it after decoding. */
 	note(c, j, must_be_shown(j, line, len), "S: ", line,
 	    c->phase == PHASE_AUTH && len > 4 && line[0] == '3' ? 4 : len);
 	r = smtp_reply_parser_line(&c->parser, line, len);

@@ -7,8 +7,8 @@
  * how the stream was cut. Parsing also stops while much output is unwritten: a peer that sends
  * without reading fills its own socket, not our memory.
  *
- * COMMANDS are checked in this order: is it offered, is its turn come, is its syntax right, does the
- * owner agree. Replies are those of RFC 5321 section 4.3.2 with the enhanced codes of RFC 3463.
+ * COMMANDS are checked in this order: whether the command is offered, whether it is in sequence, whether
+ * its syntax is right, whether the owner agrees. Replies are those of RFC 5321 section 4.3.2 with the enhanced codes of RFC 3463.
  * mail() and reset() are called in turn: whatever comes of a transaction, reset() ends it.
  *
  * CONTENT behind DATA ends with CRLF "." CRLF alone: a server that also takes LF "." LF lets the
@@ -436,7 +436,7 @@ decide(struct smtp_server *s, enum server_pending what, enum smtp_decision decis
 
 /* ---- content ---- */
 
-/* The content is complete: the owner decides, unless that is done. */
+/* The content is complete: the owner decides, unless it has been refused already. */
 static void
 content_end(struct smtp_server *s)
 {
@@ -795,8 +795,8 @@ command_mail(struct smtp_server *s, const char *argument, size_t len)
 	decide(s, PENDING_MAIL, s->ops->mail(s->arg, address, &params));
 }
 
-/* Who may split it sends the rest by itself (RFC 5321 section 4.5.3.1.10). What is all or nothing never
- * fits. */
+/* 452: the client may split the message and send the rest by itself (RFC 5321 section 4.5.3.1.10). 552: a
+ * transaction that is all or nothing will never fit. */
 static void
 refuse_many(struct smtp_server *s)
 {
