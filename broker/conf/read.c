@@ -435,7 +435,7 @@ read_addresses(struct raw *raw, const struct raw_entry *e, void *target)
 	return 0;
 }
 
-/* Also the words that the queue gives to events (broker/queue/notify/notice.c). */
+/* Also the words that the queue gives to events (broker/queue/notify/notify.c). */
 static const char *const event_kinds[] = {"needs-authorization", "refused", "client-error",
     "configuration", "client-secret-expires", "certificate-expires", "consent-lapses",
     "mail-failed", "mail-held", "mail-returned", "drop-refused", "disk-full", "out-of-force",

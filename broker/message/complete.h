@@ -29,9 +29,9 @@
  *     covers as absent is not added. Where the owner's policy changes such a field the signature no
  *     longer holds: it becomes X-Original-DKIM-Signature, so that nobody counts it as failed.
  *
- * The body is streamed. What can be known only at its end (a line over 998 octets, octets that no line
- * may hold, text without MIME fields that is not ASCII) is mended by a second pass over the finished
- * message: recode.h.
+ * The body is streamed. Some faults are known only at its end: a line over 998 octets, octets that no line
+ * may hold, text without MIME fields that is not ASCII. A second pass over the finished message mends
+ * them: recode.h.
  */
 #ifndef FRANK_BROKER_MESSAGE_COMPLETE_H
 #define FRANK_BROKER_MESSAGE_COMPLETE_H
@@ -46,7 +46,7 @@ enum { COMPLETE_HEADER_MAX = 1024 * 1024, COMPLETE_SUBJECT_MAX = 200, COMPLETE_R
 
 struct complete;
 
-/* What the header says of its sender; borrowed for the call. Addresses are qualified. */
+/* What the header says about the sender; borrowed for the call. Addresses are qualified. */
 struct complete_claim {
 	const char *const *from; /* of all From fields, in order */
 	size_t from_count;
@@ -102,7 +102,7 @@ struct complete_facts {
 	char signed_with[DKIM_LIST]; /* dkim.h */
 };
 
-/* `mail_name` qualifies addresses without a domain; borrowed like `ops`. NULL: no memory. */
+/* `mail_name` is the domain for addresses without one; borrowed like `ops`. NULL: no memory. */
 struct complete *complete_new(const char *mail_name, const struct complete_ops *ops, void *arg);
 struct complete *complete_free(struct complete *c);
 
@@ -113,7 +113,7 @@ size_t complete_memory(const struct complete *c);
  * Errors last. */
 int complete_input(struct complete *c, const char *bytes, size_t len);
 
-/* The input is over. Fills `ret`. */
+/* Ends the input. Fills `ret`. Returns what complete_input would. */
 int complete_end(struct complete *c, struct complete_facts *ret);
 
 #endif

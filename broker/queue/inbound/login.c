@@ -80,3 +80,26 @@ login_take(struct login *l, const char *mechanism, const char *response, size_t 
 	*ret_prompt = "Password:";
 	return LOGIN_ASK;
 }
+
+/* ---- passwords of services ---- */
+
+enum { GROUP_LEN = 8 };
+
+void
+login_password_text(const unsigned char bytes[PASSWORD_BITS / 8], char text[PASSWORD_TEXT_LEN + 1])
+{
+	/* without l and o, 0 and 1 */
+	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+	unsigned held = 0, bits = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i < PASSWORD_BITS / 8; i++) {
+		held = held << 8 | bytes[i];
+		for (bits += 8; bits >= 5; bits -= 5) {
+			if (at % (GROUP_LEN + 1) == GROUP_LEN)
+				text[at++] = '-';
+			text[at++] = letters[held >> (bits - 5) & 31];
+		}
+	}
+	text[at] = '\0';
+}

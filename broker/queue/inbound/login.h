@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * login.h: what a client says in AUTH, as server: PLAIN (RFC 4616) and LOGIN (no RFC; its two
- * prompts are what every client takes). Pure: one exchange, step by step.
+ * login.h: AUTH from the server's side: PLAIN (RFC 4616) and LOGIN (no RFC; its two prompts are those that
+ * every client takes), one exchange, step by step; and how the password of a service is spelled. Pure.
  */
 #ifndef FRANK_BROKER_QUEUE_INBOUND_LOGIN_H
 #define FRANK_BROKER_QUEUE_INBOUND_LOGIN_H
@@ -30,5 +30,13 @@ enum login_step login_take(struct login *l, const char *mechanism, const char *r
 
 /* Forgets the exchange. */
 void login_clear(struct login *l);
+
+/* "abcdefgh-ijkmnpqr-...": four groups of eight out of 32 letters that are not mistaken for each
+ * other. */
+enum { PASSWORD_BITS = 160, PASSWORD_TEXT_LEN = 32 + 3 };
+
+/* Writes the text that stands for 20 random octets. */
+void login_password_text(
+    const unsigned char bytes[PASSWORD_BITS / 8], char text[PASSWORD_TEXT_LEN + 1]);
 
 #endif

@@ -6,26 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { GROUP_LEN = 8 };
-
-void
-password_text(const unsigned char bytes[PASSWORD_BITS / 8], char text[PASSWORD_TEXT_LEN + 1])
-{
-	/* without l and o, 0 and 1 */
-	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
-	unsigned held = 0, bits = 0;
-	size_t at = 0;
-
-	for (size_t i = 0; i < PASSWORD_BITS / 8; i++) {
-		held = held << 8 | bytes[i];
-		for (bits += 8; bits >= 5; bits -= 5) {
-			if (at % (GROUP_LEN + 1) == GROUP_LEN)
-				text[at++] = '-';
-			text[at++] = letters[held >> (bits - 5) & 31];
-		}
-	}
-	text[at] = '\0';
-}
+#include "broker/queue/inbound/login.h"
 
 static void
 digest_of(const struct secret *password, uint8_t digest[SHA256_LEN])
@@ -64,7 +45,7 @@ password_make(struct commit *c, struct spool *spool, const char *service, int64_
 	*ret_before = password_time(spool, service);
 	if (r < 0)
 		return r;
-	password_text(bytes, text);
+	login_password_text(bytes, text);
 	explicit_bzero(bytes, sizeof(bytes));
 	*ret = secret_new(text, strlen(text));
 	explicit_bzero(text, sizeof(text));

@@ -11,7 +11,6 @@
 
 #include "base/attr.h"
 #include "broker/queue/inbound/login.h"
-#include "broker/queue/inbound/password.h"
 
 #define BYTES(text) text, sizeof(text) - 1
 
@@ -87,19 +86,19 @@ test_spelling(void **state)
 	unsigned char bytes[PASSWORD_BITS / 8] = {0};
 	char text[PASSWORD_TEXT_LEN + 1], other[PASSWORD_TEXT_LEN + 1];
 
-	password_text(bytes, text);
+	login_password_text(bytes, text);
 	assert_string_equal(text, "aaaaaaaa-aaaaaaaa-aaaaaaaa-aaaaaaaa");
 	memset(bytes, 0xff, sizeof(bytes));
-	password_text(bytes, text);
+	login_password_text(bytes, text);
 	assert_string_equal(text, "99999999-99999999-99999999-99999999");
 	/* every bit counts, and in its place */
 	for (size_t bit = 0; bit < PASSWORD_BITS; bit++) {
 		size_t letter = bit / 5;
 
 		memset(bytes, 0, sizeof(bytes));
-		password_text(bytes, text);
+		login_password_text(bytes, text);
 		bytes[bit / 8] = (unsigned char)(0x80 >> bit % 8);
-		password_text(bytes, other);
+		login_password_text(bytes, other);
 		for (size_t i = 0; i < 32; i++)
 			assert_int_equal(text[i + i / 8] != other[i + i / 8], i == letter);
 	}
