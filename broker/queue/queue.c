@@ -93,6 +93,7 @@ take_settings(struct queue *q)
 		return;
 	}
 	notify_configure(q->notify, q->settings);
+	control_configure(q->control, q->settings);
 	inbound_configure(q->inbound, q->settings);
 	(void)settings_free(old);
 	for (size_t i = 0; i < q->settings->lapses.count; i++)
@@ -199,7 +200,7 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		break;
 	case M_CHECK_STEP:
 	case M_CHECK_DONE:
-		checks_answer(q, m);
+		control_check_answer(q->control, m);
 		break;
 	case M_NOTIFY_DONE:
 		notify_command_done(q->notify, m);
@@ -243,10 +244,8 @@ on_peer(struct role *r, enum role_id peer, bool up)
 {
 	struct queue *q = role_state(r);
 
-	if (peer == ROLE_SEND) {
-		checks_peer(q, up);
+	if (peer == ROLE_SEND)
 		control_send_peer(q->control, up);
-	}
 	if (peer == ROLE_TLS)
 		inbound_tls_peer(q->inbound, up);
 	else
@@ -527,19 +526,23 @@ static void *
 list(void *arg, const struct mail_owner *owner, struct buf *out,
     void (*done)(void *done_arg, bool good), void *done_arg)
 {
-	return listing_new(arg, owner, out, done, done_arg);
+	const struct queue *q = arg;
+
+	return control_list(q->control, owner, out, done, done_arg);
 }
 
 static void
 free_list(void *arg, void *listing)
 {
-	(void)listing_free(listing);
+	control_free_list(listing);
 }
 
 static void
 flush_queue(void *arg, const struct mail_owner *owner, uint32_t by)
 {
-	action_flush(arg, owner, by);
+	const struct queue *q = arg;
+
+	control_flush(q->control, owner, by);
 }
 
 static const struct inbound_ops inbound_ops = {
@@ -597,8 +600,7 @@ on_start(struct role *r)
 		return e;
 	q->users = users_new(role_main_channel(q->role));
 	q->log = log_limit_new(q->base);
-	q->control = control_new(q);
-	if (q->users == NULL || q->log == NULL || q->control == NULL)
+	if (q->users == NULL || q->log == NULL)
 		return -ENOMEM;
 	q->inbound = inbound_new(&(struct inbound_deps){.role = r,
 				     .base = q->base,
@@ -613,7 +615,23 @@ on_start(struct role *r)
 				     .ops = &inbound_ops,
 				     .ops_arg = q},
 	    drop);
-	return q->inbound == NULL ? -ENOMEM : 0;
+	if (q->inbound == NULL)
+		return -ENOMEM;
+	q->control = control_new(&(struct control_deps){.role = r,
+	    .base = q->base,
+	    .spool = q->spool,
+	    .commit = q->commit,
+	    .scans = q->scans,
+	    .space = q->space,
+	    .clock = &q->clock,
+	    .users = q->users,
+	    .log = q->log,
+	    .accounts = &q->accounts,
+	    .services = &q->services,
+	    .notify = q->notify,
+	    .delivery = q->delivery,
+	    .inbound = q->inbound});
+	return q->control == NULL ? -ENOMEM : 0;
 }
 
 void
@@ -655,6 +673,7 @@ on_shutdown(struct role *r)
 	q->stopping = true;
 	notify_stop(q->notify);
 	delivery_stop(q->delivery);
+	control_stop(q->control);
 	q->stop_at = clock_ms() + STOP_MS;
 	inbound_stop(q->inbound);
 	q->stop = evtimer_new(q->base, on_stop, q);

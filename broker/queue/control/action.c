@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "broker/queue/inbound/returned.h"
+#include "broker/queue/spool/message-log.h"
 
 static const char *const names[] = {
     [ACTION_RETRY] = "retry",
@@ -37,16 +38,10 @@ action_by_name(const char *name, enum action *ret)
 	return -EINVAL;
 }
 
-static bool
-waits(const struct spool_recipient *r)
-{
-	return r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED;
-}
-
 static void
 try_now(struct spool_recipient *r, int64_t now)
 {
-	if (!waits(r))
+	if (!spool_recipient_waits(r))
 		r->state = r->attempts == 0 ? SPOOL_QUEUED : SPOOL_DEFERRED;
 	r->next = now;
 }
@@ -57,12 +52,12 @@ apply(enum action action, struct spool_recipient *r, int64_t now)
 {
 	switch (action) {
 	case ACTION_RETRY:
-		if (!waits(r) && r->state != SPOOL_FAILED)
+		if (!spool_recipient_waits(r) && r->state != SPOOL_FAILED)
 			return false;
 		try_now(r, now);
 		return true;
 	case ACTION_HOLD:
-		if (!waits(r))
+		if (!spool_recipient_waits(r))
 			return false;
 		r->state = SPOOL_HELD;
 		r->next = SPOOL_NEVER;
@@ -74,7 +69,7 @@ apply(enum action action, struct spool_recipient *r, int64_t now)
 		try_now(r, now);
 		return true;
 	case ACTION_MOVE:
-		if (!waits(r) && r->state != SPOOL_HELD && r->state != SPOOL_FAILED)
+		if (!spool_recipient_waits(r) && r->state != SPOOL_HELD && r->state != SPOOL_FAILED)
 			return false;
 		try_now(r, now);
 		return true;
@@ -86,9 +81,10 @@ apply(enum action action, struct spool_recipient *r, int64_t now)
 /* May the message's service send through this account? The rule is that of every message: whoever
  * wants another changes the configuration. */
 static bool
-may_move(struct queue *q, const struct spool_message *m, const struct queue_account *to)
+may_move(
+    const struct control_deps *deps, const struct spool_message *m, const struct queue_account *to)
 {
-	const struct service *v = services_find(&q->services, m->service);
+	const struct service *v = services_find(deps->services, m->service);
 
 	for (size_t i = 0; v != NULL && i < v->account_count; i++)
 		if (v->accounts[i] == to)
@@ -98,74 +94,73 @@ may_move(struct queue *q, const struct spool_message *m, const struct queue_acco
 
 /* 0; -ENOENT for no such account; -EACCES; -ENOMEM. */
 static int
-change_account(struct queue *q, struct spool_message *m, const char *name)
+change_account(const struct control_deps *deps, struct spool_message *m, const char *name)
 {
-	struct queue_account *to = accounts_find(&q->accounts, name);
+	struct queue_account *to = accounts_find(deps->accounts, name);
 	char *copy;
 
 	if (to == NULL || !to->configured)
 		return -ENOENT;
-	if (!may_move(q, m, to))
+	if (!may_move(deps, m, to))
 		return -EACCES;
 	copy = strdup(name);
 	if (copy == NULL)
 		return -ENOMEM;
 	free(m->account);
 	m->account = copy;
-	return spool_update_account_of(q->spool, m);
+	return spool_update_account_of(deps->spool, m);
 }
 
 /* After being held, there must be time to try. */
 static void
-give_time(const struct queue *q, struct spool_message *m, int64_t now)
+give_time(const struct control_deps *deps, struct spool_message *m, int64_t now)
 {
-	int64_t left = schedule_after_hold(q->settings->lifetime);
+	int64_t left = schedule_after_hold(deps->settings->lifetime);
 
 	if (m->expires < now + left)
 		m->expires = now + left;
 }
 
 static int
-change(struct queue *q, enum action action, struct spool_message *m, bool *ret_changed)
+change(
+    const struct control_deps *deps, enum action action, struct spool_message *m, bool *ret_changed)
 {
-	int64_t now = clock_now(&q->clock);
+	int64_t now = clock_now(deps->clock);
 	int r = 0;
 
 	*ret_changed = false;
-	m->next = SPOOL_NEVER;
 	for (size_t i = 0; i < m->count && r == 0; i++) {
 		struct spool_recipient *p = &m->recipients[i];
 
 		if (apply(action, p, now)) {
 			*ret_changed = true;
-			r = spool_update_recipient(q->spool, m->id, i, p);
+			r = spool_update_recipient(deps->spool, m->id, i, p);
 		}
-		if (waits(p) && p->next < m->next)
-			m->next = p->next;
 	}
+	m->next = spool_earliest(m);
 	if (action == ACTION_RELEASE || action == ACTION_MOVE)
-		give_time(q, m, now);
-	return r < 0 || !*ret_changed ? r : spool_update_message(q->spool, m);
+		give_time(deps, m, now);
+	return r < 0 || !*ret_changed ? r : spool_update_message(deps->spool, m);
 }
 
 /* Of an administrator each; others may ask for the same again and again. */
 static void
-tell(const struct queue *q, const struct spool_message *m, enum action action,
+log_action(const struct control_deps *deps, const struct spool_message *m, enum action action,
     const struct action_scope *scope)
 {
 	static const char sentence[] = "A person acts on a message.";
-	char id[SPOOL_ID_LEN], uid[24], who[LOG_LIMIT_WHO_MAX];
+	char uid[24], who[LOG_LIMIT_WHO_MAX];
+	struct message_log log;
 	const struct log_pair *pairs;
 
 	(void)snprintf(uid, sizeof(uid), "%" PRId64, scope->by);
-	pairs = LOG_PAIRS({LOG_QUEUE_ID, spool_id_text(m->id, id)}, {LOG_ACCOUNT, m->account},
-	    {LOG_UID, uid}, {LOG_SERVICE, m->service}, {LOG_OUTCOME, names[action]});
+	pairs = message_log_pairs(&log, m, LOG_PAIRS({LOG_UID, uid}, {LOG_OUTCOME, names[action]}));
 	if (scope->owner.uid < 0) {
 		log_line(LOG_LEVEL_NOTICE, sentence, pairs);
 		return;
 	}
-	mail_owner_name(q->users, (uint32_t)scope->by, scope->owner.service, who);
-	log_limited(q->log, who, LOG_LEVEL_NOTICE, sentence, pairs);
+	mail_owner_name(deps->users, (uint32_t)scope->by, scope->owner.service, who);
+	log_limited(deps->log, who, LOG_LEVEL_NOTICE, sentence, pairs);
 }
 
 /* A message that an action concerned. */
@@ -183,16 +178,16 @@ acted_clear(struct acted *x)
 
 /* What was refused is never sent: to try it again is to return it. */
 static int
-act_on_refused(struct queue *q, enum action action, struct acted *x)
+act_on_refused(const struct control_deps *deps, enum action action, struct acted *x)
 {
 	switch (action) {
 	case ACTION_DELETE:
-		return spool_delete(q->spool, x->message.id) < 0 ? -EIO : 1;
+		return spool_delete(deps->spool, x->message.id) < 0 ? -EIO : 1;
 	case ACTION_RETRY:
 	case ACTION_RELEASE:
 		return spool_message_state(&x->message) != SPOOL_FAILED
 			   ? 0
-			   : returned_again(q->inbound, &x->message, &x->report);
+			   : returned_again(deps->inbound, &x->message, &x->report);
 	default:
 		return 0;
 	}
@@ -200,37 +195,37 @@ act_on_refused(struct queue *q, enum action action, struct acted *x)
 
 /* One message, within a transaction: 1 done, 0 nothing to do, -EBUSY being sent, or an error. */
 static int
-act_on_message(
-    struct queue *q, enum action action, struct acted *x, const struct action_scope *scope)
+act_on_message(const struct control_deps *deps, enum action action, struct acted *x,
+    const struct action_scope *scope)
 {
 	struct spool_message *m = &x->message;
 	bool changed = true;
 	int r = 0;
 
 	if ((m->flags & SPOOL_REFUSED) != 0)
-		return act_on_refused(q, action, x);
+		return act_on_refused(deps, action, x);
 	for (size_t i = 0; i < m->count; i++)
 		if (m->recipients[i].state == SPOOL_SENDING)
 			return action == ACTION_RETRY ? 0 : -EBUSY;
 	if (action == ACTION_MOVE) {
 		if (strcmp(m->account, scope->to) == 0)
 			return 0;
-		r = change_account(q, m, scope->to);
+		r = change_account(deps, m, scope->to);
 	}
 	if (r == 0)
-		r = action == ACTION_DELETE ? spool_delete(q->spool, m->id)
-					    : change(q, action, m, &changed);
+		r = action == ACTION_DELETE ? spool_delete(deps->spool, m->id)
+					    : change(deps, action, m, &changed);
 	return r < 0 ? r : changed;
 }
 
 /* A person wants it tried: whatever was learned of the account is put to the test. */
 static void
-wake_account(struct queue *q, struct queue_account *a)
+wake_account(const struct control_deps *deps, struct queue_account *a)
 {
-	struct channel *keeper = role_peer(q->role, ROLE_KEEPER);
+	struct channel *keeper = role_peer(deps->role, ROLE_KEEPER);
 	struct message *m;
 
-	schedule_account_retry(&a->schedule, clock_now(&q->clock));
+	schedule_account_retry(&a->schedule, clock_now(deps->clock));
 	if (keeper == NULL)
 		return;
 	m = message_new(M_PROBE);
@@ -239,33 +234,34 @@ wake_account(struct queue *q, struct queue_account *a)
 }
 
 static void
-after_commit(
-    struct queue *q, enum action action, const struct acted *x, const struct action_scope *scope)
+after_commit(const struct control_deps *deps, enum action action, const struct acted *x,
+    const struct action_scope *scope)
 {
 	bool by_admin = scope->owner.uid < 0;
 	const struct spool_message *m = &x->message, *report = x->report;
-	struct queue_account *a = accounts_find(&q->accounts, m->account);
+	struct queue_account *a = accounts_find(deps->accounts, m->account);
 
-	tell(q, m, action, scope);
+	log_action(deps, m, action, scope);
 	if (report != NULL)
-		delivery_wait(q->delivery, accounts_find(&q->accounts, report->account),
+		delivery_wait(deps->delivery, accounts_find(deps->accounts, report->account),
 		    report->service, report->next);
 	if ((action == ACTION_DELETE || (m->flags & SPOOL_REFUSED) != 0) &&
 	    (m->flags & SPOOL_BODY_FILE) != 0)
-		spool_body_remove(q->spool, m->id);
+		spool_body_remove(deps->spool, m->id);
 	if (a == NULL || action == ACTION_DELETE || m->next == SPOOL_NEVER)
 		return;
 	if (a->configured)
-		delivery_wait(q->delivery, a, m->service, m->next);
+		delivery_wait(deps->delivery, a, m->service, m->next);
 	/* Others may hurry their mail, but not a server that refuses the account. */
 	if (by_admin && (action == ACTION_RETRY || action == ACTION_RELEASE))
-		wake_account(q, a);
+		wake_account(deps, a);
 }
 
 static bool
-is_of(const struct queue *q, const struct spool_message *m, const struct action_scope *scope)
+is_of(const struct control_deps *deps, const struct spool_message *m,
+    const struct action_scope *scope)
 {
-	return mail_owner_has(&scope->owner, &q->services, m->uid, m->flags, m->service) &&
+	return mail_owner_has(&scope->owner, deps->services, m->uid, m->flags, m->service) &&
 	       (scope->account == NULL || strcmp(m->account, scope->account) == 0) &&
 	       (scope->service == NULL || strcmp(m->service, scope->service) == 0) &&
 	       m->received <= scope->before;
@@ -273,21 +269,21 @@ is_of(const struct queue *q, const struct spool_message *m, const struct action_
 
 /* In one transaction. */
 static int
-act_on_ids(struct queue *q, enum action action, const struct action_scope *scope,
+act_on_ids(const struct control_deps *deps, enum action action, const struct action_scope *scope,
     const uint64_t *ids, size_t count, unsigned *ret_done)
 {
 	struct acted *changed = calloc(count + 1, sizeof(*changed));
 	size_t n = 0;
-	int r = changed == NULL ? -ENOMEM : spool_begin(q->spool);
+	int r = changed == NULL ? -ENOMEM : spool_begin(deps->spool);
 	bool one = scope->id != 0;
 
 	for (size_t i = 0; i < count && r == 0; i++) {
 		struct acted *x = &changed[n];
-		int e = spool_load(q->spool, ids[i], false, &x->message);
+		int e = spool_load(deps->spool, ids[i], false, &x->message);
 
 		if (e == 0)
-			e = is_of(q, &x->message, scope) ? act_on_message(q, action, x, scope)
-							 : (one ? -EPERM : 0);
+			e = is_of(deps, &x->message, scope) ? act_on_message(deps, action, x, scope)
+							    : (one ? -EPERM : 0);
 		if (e == 1)
 			n++;
 		else
@@ -297,12 +293,12 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 			r = e;
 	}
 	if (r == 0)
-		r = spool_commit(q->spool);
+		r = spool_commit(deps->spool);
 	else
-		spool_rollback(q->spool);
+		spool_rollback(deps->spool);
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
-			after_commit(q, action, &changed[i], scope);
+			after_commit(deps, action, &changed[i], scope);
 		acted_clear(&changed[i]);
 	}
 	free(changed);
@@ -312,36 +308,36 @@ act_on_ids(struct queue *q, enum action action, const struct action_scope *scope
 
 /* What the turn has collected comes first, so that the spool shows the truth. */
 static int
-act_on_some(struct queue *q, enum action action, const struct action_scope *scope,
+act_on_some(const struct control_deps *deps, enum action action, const struct action_scope *scope,
     const uint64_t *ids, size_t count, unsigned *ret_done)
 {
 	int r;
 
 	/* What frees space is done also where results cannot be written; what they are about is being
 	 * sent, and is not touched. */
-	if (!commit_flush(q->commit) && commit_is_stuck(q->commit) && action != ACTION_DELETE)
+	if (!commit_flush(deps->commit) && commit_is_stuck(deps->commit) && action != ACTION_DELETE)
 		return -ENOSPC;
-	r = act_on_ids(q, action, scope, ids, count, ret_done);
-	if (r == -ENOSPC && spool_make_room(q->spool))
-		r = act_on_ids(q, action, scope, ids, count, ret_done);
-	(void)spool_checkpoint(q->spool, false);
-	delivery_run(q->delivery);
+	r = act_on_ids(deps, action, scope, ids, count, ret_done);
+	if (r == -ENOSPC && spool_make_room(deps->spool))
+		r = act_on_ids(deps, action, scope, ids, count, ret_done);
+	(void)spool_checkpoint(deps->spool, false);
+	delivery_run(deps->delivery);
 	return r;
 }
 
 int
-action_on_message(
-    struct queue *q, enum action action, const struct action_scope *scope, unsigned *ret_done)
+action_on_message(const struct control_deps *deps, enum action action,
+    const struct action_scope *scope, unsigned *ret_done)
 {
 	*ret_done = 0;
-	return act_on_some(q, action, scope, &scope->id, 1, ret_done);
+	return act_on_some(deps, action, scope, &scope->id, 1, ret_done);
 }
 
 /* ---- on all ---- */
 
 struct action_walk {
 	struct scan scan;
-	struct queue *q;
+	const struct control_deps *deps;
 	enum action action;
 	struct action_scope scope;
 	char *account, *service, *to, *owner; /* what the scope points to */
@@ -360,7 +356,7 @@ choose(void *arg, const struct spool_row *g)
 	struct action_walk *w = arg;
 
 	if (g->open &&
-	    mail_owner_has(&w->scope.owner, &w->q->services, g->uid, g->flags, g->service) &&
+	    mail_owner_has(&w->scope.owner, w->deps->services, g->uid, g->flags, g->service) &&
 	    (w->account == NULL || strcmp(g->account, w->account) == 0) &&
 	    (w->service == NULL || strcmp(g->service, w->service) == 0) &&
 	    g->received <= w->scope.before)
@@ -372,13 +368,13 @@ static bool
 step(void *arg)
 {
 	struct action_walk *w = arg;
-	struct queue *q = w->q;
+	const struct control_deps *deps = w->deps;
 	int more, r = 0;
 
 	w->count = 0;
-	more = spool_scan(q->spool, &w->after, SCAN_ROWS, choose, w);
+	more = spool_scan(deps->spool, &w->after, SCAN_ROWS, choose, w);
 	if (w->count > 0)
-		r = act_on_some(q, w->action, &w->scope, w->ids, w->count, &w->changed);
+		r = act_on_some(deps, w->action, &w->scope, w->ids, w->count, &w->changed);
 	if (more == 1 && r == 0)
 		return true;
 	w->done(w->arg, r < 0 ? r : more, w->changed);
@@ -394,14 +390,14 @@ copy_given(char **to, const char *from)
 }
 
 struct action_walk *
-action_walk_new(struct queue *q, enum action action, const struct action_scope *scope,
-    action_done *done, void *arg)
+action_walk_new(const struct control_deps *deps, enum action action,
+    const struct action_scope *scope, action_done *done, void *arg)
 {
 	struct action_walk *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return NULL;
-	w->q = q;
+	w->deps = deps;
 	w->action = action;
 	w->scope = *scope;
 	w->done = done;
@@ -413,7 +409,7 @@ action_walk_new(struct queue *q, enum action action, const struct action_scope *
 	w->scope.service = w->service;
 	w->scope.to = w->to;
 	w->scope.owner.service = w->owner;
-	scan_begin(q->scans, &w->scan, step, w);
+	scan_begin(deps->scans, &w->scan, step, w);
 	return w;
 }
 
@@ -432,9 +428,9 @@ action_walk_free(struct action_walk *w)
 }
 
 int
-action_on_account(struct queue *q, enum action action, const char *name)
+action_on_account(const struct control_deps *deps, enum action action, const char *name)
 {
-	struct queue_account *a = accounts_find(&q->accounts, name);
+	struct queue_account *a = accounts_find(deps->accounts, name);
 
 	if (a == NULL || !a->configured)
 		return -ENOENT;
@@ -443,20 +439,19 @@ action_on_account(struct queue *q, enum action action, const char *name)
 
 		if (a->schedule.held != held) {
 			a->schedule.held = held;
-			delivery_account_changed(q->delivery, a);
+			delivery_account_changed(deps->delivery, a);
 			/* What is taken out of the spool next has its new lifetime. */
-			(void)commit_flush(q->commit);
+			(void)commit_flush(deps->commit);
 		}
 	}
 	if (action == ACTION_RETRY || action == ACTION_RELEASE)
-		wake_account(q, a);
-	delivery_run(q->delivery);
+		wake_account(deps, a);
+	delivery_run(deps->delivery);
 	return 0;
 }
 
 struct flush {
-	struct flush *next;
-	struct queue *q;
+	LIST_ENTRY(flush) entry;
 	struct action_walk *walk;
 	struct mail_owner owner;
 	char *service; /* what `owner` borrows */
@@ -473,14 +468,12 @@ flush_free(struct flush *f)
 static void
 on_flushed(void *arg, int r, unsigned changed)
 {
-	struct flush *f = arg, **at = &f->q->flushes;
+	struct flush *f = arg;
 
 	if (r < 0)
 		log_line(LOG_LEVEL_ERROR, "The queue cannot be flushed.",
 		    LOG_PAIRS({LOG_ERROR, strerror(-r)}));
-	while (*at != f)
-		at = &(*at)->next;
-	*at = f->next;
+	LIST_REMOVE(f, entry);
 	flush_free(f);
 }
 
@@ -492,29 +485,27 @@ same_owner(const struct mail_owner *a, const struct mail_owner *b)
 }
 
 void
-action_flush(struct queue *q, const struct mail_owner *owner, uint32_t by)
+action_flush(const struct control_deps *deps, struct flushes *all, const struct mail_owner *owner,
+    uint32_t by)
 {
 	struct action_scope scope = {.owner = *owner, .by = by, .before = SCHEDULE_NEVER};
-	struct flush *f = q->flushes;
+	struct flush *f;
 
 	/* One that is under way tries what came since as well. */
-	while (f != NULL && !same_owner(&f->owner, owner))
-		f = f->next;
-	if (f != NULL)
-		return;
+	LIST_FOREACH (f, all, entry)
+		if (same_owner(&f->owner, owner))
+			return;
 	f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return;
-	f->q = q;
 	f->owner = *owner;
 	if (copy_given(&f->service, owner->service)) {
 		f->owner.service = f->service;
-		f->walk = action_walk_new(q, ACTION_RETRY, &scope, on_flushed, f);
+		f->walk = action_walk_new(deps, ACTION_RETRY, &scope, on_flushed, f);
 	}
 	if (f->walk == NULL) {
 		flush_free(f);
 		return;
 	}
-	f->next = q->flushes;
-	q->flushes = f;
+	LIST_INSERT_HEAD(all, f, entry);
 }

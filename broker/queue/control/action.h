@@ -5,7 +5,9 @@
 #ifndef FRANK_BROKER_QUEUE_CONTROL_ACTION_H
 #define FRANK_BROKER_QUEUE_CONTROL_ACTION_H
 
-#include "broker/queue/queue.h"
+#include <sys/queue.h>
+
+#include "broker/queue/control/control.h"
 
 enum action { ACTION_RETRY, ACTION_HOLD, ACTION_RELEASE, ACTION_DELETE, ACTION_MOVE };
 
@@ -25,18 +27,25 @@ struct action_scope {
 /* Acts on the message that the scope names. 0, also where nothing was to be done (*ret_done counts
  * what changed); -ENOENT; -EPERM; -EBUSY: it is being sent; -EACCES: its service may not send
  * through the account that it is to move to; -ENOSPC. */
-int action_on_message(
-    struct queue *q, enum action action, const struct action_scope *scope, unsigned *ret_done);
+int action_on_message(const struct control_deps *deps, enum action action,
+    const struct action_scope *scope, unsigned *ret_done);
 
 /* Acts on all open messages of the scope, in steps; then `done`, never from within this call, with
  * 0 or a negative errno, and how many changed. The scope's strings are copied. NULL: no memory. */
 typedef void action_done(void *arg, int r, unsigned changed);
-struct action_walk *action_walk_new(struct queue *q, enum action action,
+struct action_walk *action_walk_new(const struct control_deps *deps, enum action action,
     const struct action_scope *scope, action_done *done, void *arg);
 /* Goes no further; what was changed stays so. Takes NULL; returns NULL. */
 struct action_walk *action_walk_free(struct action_walk *w);
 
 /* Holds, releases or tries an account itself. -ENOENT where none of this name is configured. */
-int action_on_account(struct queue *q, enum action action, const char *name);
+int action_on_account(const struct control_deps *deps, enum action action, const char *name);
+
+/* Flushes that are under way, one for each owner. */
+LIST_HEAD(flushes, flush);
+/* What may be tried is tried now, or as soon as a scan comes to it. `owner` is copied; `by` is the uid
+ * that asks, for the log. */
+void action_flush(const struct control_deps *deps, struct flushes *all,
+    const struct mail_owner *owner, uint32_t by);
 
 #endif

@@ -6,19 +6,22 @@
  * A check borrows the account's credential as a job does, and keeps the network role from being let
  * go. It ends by itself within CHECK_SECONDS.
  */
-#include "broker/queue/queue.h"
+
+#include "broker/queue/control/check.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sysexits.h>
 
 #include "base/address.h"
 #include "base/log.h"
 #include "broker/ipc/reply.h"
 #include "broker/message/own-mail.h"
-#include "broker/queue/inbound/usage.h"
+#include "broker/queue/accounts/verdict.h"
 
 enum {
 	CHECKS_MAX = 4,
@@ -30,8 +33,8 @@ enum {
 };
 
 struct check {
-	struct check *next;
-	struct queue *q;
+	LIST_ENTRY(check) entry;
+	struct checks *all;
 	uint64_t id;
 	struct queue_account *account; /* NULL: a server alone */
 	unsigned round;                /* of its schedule when the check began */
@@ -45,20 +48,22 @@ struct check {
 	struct buf failed; /* the names of findings that are "fail", each once */
 };
 
+struct checks {
+	const struct control_deps *deps;
+	LIST_HEAD(, check) list;
+	uint64_t last_id;
+};
+
 static void
 check_end(struct check *c)
 {
-	struct queue *q = c->q;
+	const struct control_deps *deps = c->all->deps;
 
-	for (struct check **p = &q->checks; *p != NULL; p = &(*p)->next)
-		if (*p == c) {
-			*p = c->next;
-			break;
-		}
-	delivery_use(q->delivery, ROLE_SEND, -1);
+	LIST_REMOVE(c, entry);
+	delivery_use(deps->delivery, ROLE_SEND, -1);
 	usage_drop(c->usage);
 	if (c->account != NULL)
-		c->account->idle_since = clock_now(&q->clock);
+		c->account->idle_since = clock_now(deps->clock);
 	(void)message_free(c->request);
 	if (c->limit != NULL)
 		event_free(c->limit);
@@ -81,7 +86,7 @@ check_fail(struct check *c, const char *error, int status)
 void
 check_forget(struct check *c)
 {
-	struct channel *send = role_peer(c->q->role, ROLE_SEND);
+	struct channel *send = role_peer(c->all->deps->role, ROLE_SEND);
 
 	if (c->request == NULL && send != NULL) {
 		struct message *m = message_new(M_CHECK_CANCEL);
@@ -119,7 +124,8 @@ has_sender(const struct message *m, const char *sender)
 
 /* The mailbox, then whatever services may send as through this account. */
 static void
-put_senders(const struct queue *q, const struct queue_account *a, bool all, struct message *m)
+put_senders(
+    const struct control_deps *deps, const struct queue_account *a, bool all, struct message *m)
 {
 	size_t count = 0;
 
@@ -127,8 +133,8 @@ put_senders(const struct queue *q, const struct queue_account *a, bool all, stru
 		message_put_str(m, F_SENDERS, a->conf.mailbox);
 		count++;
 	}
-	for (size_t i = 0; all && i < q->services.count; i++) {
-		const struct service *v = q->services.list[i];
+	for (size_t i = 0; all && i < deps->services->count; i++) {
+		const struct service *v = deps->services->list[i];
 		bool uses = false;
 
 		for (size_t k = 0; k < v->account_count; k++)
@@ -190,7 +196,7 @@ is_api(const struct queue_account *a)
 }
 
 static struct message *
-make_request(const struct queue *q, const struct check *c, const struct check_ask *ask)
+make_request(const struct control_deps *deps, const struct check *c, const struct check_ask *ask)
 {
 	struct message *m = message_new(M_CHECK_RUN);
 	const struct queue_account *a = c->account;
@@ -210,7 +216,7 @@ make_request(const struct queue *q, const struct check *c, const struct check_as
 		message_put_str(m, F_ACCOUNT, a->name);
 		if (*a->conf.provider != '\0')
 			message_put_str(m, F_PROVIDER, a->conf.provider);
-		put_senders(q, a, ask->all_senders, m);
+		put_senders(deps, a, ask->all_senders, m);
 		if (send)
 			put_body(a, ask->to == NULL ? a->conf.mailbox : ask->to, m);
 	}
@@ -221,15 +227,15 @@ make_request(const struct queue *q, const struct check *c, const struct check_as
 static void
 check_send(struct check *c)
 {
-	struct channel *send = role_peer(c->q->role, ROLE_SEND);
+	struct channel *send = role_peer(c->all->deps->role, ROLE_SEND);
 	int r;
 
 	if (send == NULL) {
-		role_need(c->q->role, ROLE_SEND);
+		role_need(c->all->deps->role, ROLE_SEND);
 		return;
 	}
 	if (c->account != NULL)
-		delivery_lease(c->q->delivery, c->account);
+		delivery_lease(c->all->deps->delivery, c->account);
 	r = channel_send(send, TAKE_PTR(c->request), -1);
 	if (r < 0)
 		check_fail(c, "The network role cannot be asked.", EX_TEMPFAIL);
@@ -237,24 +243,26 @@ check_send(struct check *c)
 
 /* Slots: so many in all, some of them for administrators, and one for each other caller. */
 static bool
-has_slot(const struct queue *q, const struct usage *usage)
+has_slot(const struct checks *all, const struct usage *usage)
 {
+	const struct check *c;
 	unsigned count = 0;
 	bool own = false;
 
-	for (const struct check *c = q->checks; c != NULL; c = c->next) {
+	LIST_FOREACH (c, &all->list, entry) {
 		count++;
 		own = own || (usage != NULL && c->usage != NULL && usage_is_same(c->usage, usage));
 	}
-	return !q->stopping && !own && count < CHECKS_MAX - (usage == NULL ? 0 : CHECKS_KEPT);
+	return !all->deps->stopping && !own &&
+	       count < CHECKS_MAX - (usage == NULL ? 0 : CHECKS_KEPT);
 }
 
 const char *
-check_barred(const struct queue *q, const struct check_ask *ask)
+check_barred(const struct checks *all, const struct check_ask *ask)
 {
 	const struct queue_account *a = ask->account;
 
-	if (!has_slot(q, ask->usage))
+	if (!has_slot(all, ask->usage))
 		return "Too many checks are under way; try again in a minute.";
 	if (ask->usage == NULL)
 		return NULL;
@@ -263,7 +271,7 @@ check_barred(const struct queue *q, const struct check_ask *ask)
 		return "This was checked often enough in the last ten minutes: each check is a "
 		       "login. An administrator can check at any time.";
 	if (a != NULL && a->schedule.server != SCHEDULE_ACTIVE &&
-	    clock_now(&q->clock) < a->schedule.until)
+	    clock_now(all->deps->clock) < a->schedule.until)
 		return "The server refused this account, which waits before its next try: frank "
 		       "status says why, and until when. An administrator can check at any time.";
 	return NULL;
@@ -282,7 +290,7 @@ count_check(struct check *c, struct usage *usage)
 }
 
 int
-check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *ops, void *arg,
+check_new(struct checks *all, const struct check_ask *ask, const struct check_ops *ops, void *arg,
     struct check **ret)
 {
 	static const struct timeval limit = {CHECK_SECONDS, 0};
@@ -291,9 +299,9 @@ check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *
 
 	if (c == NULL)
 		return -ENOMEM;
-	c->q = q;
+	c->all = all;
 	buf_init(&c->failed, FAILED_NAMES_MAX);
-	c->id = ++q->last_check;
+	c->id = ++all->last_id;
 	c->ops = ops;
 	c->arg = arg;
 	c->account = ask->account;
@@ -301,12 +309,11 @@ check_new(struct queue *q, const struct check_ask *ask, const struct check_ops *
 	c->port = a == NULL ? ask->port : a->conf.port;
 	c->host = strdup(a == NULL ? ask->host : a->conf.host);
 	c->tls = strdup(a == NULL ? ask->tls : a->conf.tls);
-	c->limit = evtimer_new(q->base, on_limit, c);
-	c->next = q->checks;
-	q->checks = c;
-	delivery_use(q->delivery, ROLE_SEND, 1);
+	c->limit = evtimer_new(all->deps->base, on_limit, c);
+	LIST_INSERT_HEAD(&all->list, c, entry);
+	delivery_use(all->deps->delivery, ROLE_SEND, 1);
 	if (c->host != NULL && c->tls != NULL && c->limit != NULL)
-		c->request = make_request(q, c, ask);
+		c->request = make_request(all->deps, c, ask);
 	if (c->request == NULL || message_error(c->request) < 0) {
 		check_end(c);
 		return -ENOMEM;
@@ -395,7 +402,7 @@ count_login(const struct check *c, const struct smtp_reply *reply, const struct 
 		return;
 	v = schedule_verdict(reply, d);
 	if (v.account != SCHEDULE_ACTIVE)
-		delivery_settle_account(c->q->delivery, c->account, c->round, &v, reply);
+		delivery_settle_account(c->all->deps->delivery, c->account, c->round, &v, reply);
 }
 
 static struct message *
@@ -467,11 +474,13 @@ take_step(struct check *c, const struct message *m)
 }
 
 void
-checks_answer(struct queue *q, const struct message *m)
+checks_answer(struct checks *all, const struct message *m)
 {
 	uint64_t id = message_u64(m, F_ID, 0);
 
-	for (struct check *c = q->checks; c != NULL; c = c->next)
+	struct check *c;
+
+	LIST_FOREACH (c, &all->list, entry)
 		if (c->id == id) {
 			if (message_type(m) == M_CHECK_STEP)
 				take_step(c, m);
@@ -482,14 +491,26 @@ checks_answer(struct queue *q, const struct message *m)
 }
 
 void
-checks_peer(struct queue *q, bool up)
+checks_peer(struct checks *all, bool up)
 {
-	for (struct check *c = q->checks, *next; c != NULL; c = next) {
-		next = c->next;
+	for (struct check *next, *c = LIST_FIRST(&all->list); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
 		if (up && c->request != NULL)
 			check_send(c);
 		else if (!up && c->request == NULL)
 			check_fail(
 			    c, "The network role ended in the middle of the check.", EX_TEMPFAIL);
 	}
+}
+
+struct checks *
+checks_new(const struct control_deps *deps)
+{
+	struct checks *all = calloc(1, sizeof(*all));
+
+	if (all != NULL) {
+		all->deps = deps;
+		LIST_INIT(&all->list);
+	}
+	return all;
 }

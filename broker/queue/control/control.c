@@ -1,27 +1,96 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * control.c: control.sock, where `frank` asks about messages and accounts and acts on them
- * (messages.def, CLIENT to QUEUE).
+ * control.c: see control.h.
  *
  * An answer may be longer than a channel takes at once, and longer than others should wait for, so
  * each request is a cursor over rows that goes on in steps (scan.h): it sends until the channel is
- * full or the step is over, and pauses until there is room. One request at a time per client; the
- * next is read after it.
+ * full or the step is over, and pauses until there is room. A client has one request at a time; the
+ * next is read after its answer.
  */
-#include "broker/queue/control/control-internal.h"
+#include "broker/queue/control/control.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sysexits.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/log.h"
+#include "broker/ipc/reply.h"
+#include "broker/queue/control/action.h"
+#include "broker/queue/control/check.h"
+#include "broker/queue/control/explain.h"
+#include "broker/queue/control/listing.h"
+#include "broker/queue/control/problem.h"
+#include "broker/queue/control/row.h"
+#include "broker/queue/inbound/password.h"
+#include "broker/queue/inbound/usage.h"
+#include "broker/role/places.h"
+
+enum cursor_kind {
+	CURSOR_NONE,
+	CURSOR_LIST,
+	CURSOR_SHOW,
+	CURSOR_PROBLEMS,
+	CURSOR_ACCOUNTS,
+	CURSOR_SERVICES,
+	CURSOR_EXPLAIN,
+	/* answered by others */
+	CURSOR_ACTION,
+	CURSOR_RELOAD,
+	CURSOR_CHECK,
+	CURSOR_FIND /* `account` is the domain */
+};
+
+struct client {
+	struct place place;
+	struct scan scan;
+	LIST_ENTRY(client) entry;
+	struct control *control;
+	struct channel *channel;
+	struct caller_peer peer;
+	unsigned rights; /* enum caller_right */
+	/* the request being answered */
+	enum cursor_kind kind;
+	uint64_t ids[SCAN_MESSAGES]; /* CURSOR_LIST: of this part of it; CURSOR_SHOW: the one */
+	uint64_t after;              /* CURSOR_LIST: what was looked at; UINT64_MAX: all */
+	size_t count, at;
+	size_t row; /* of the message at `at`: 0 itself, then its recipients, then its attempts */
+	uint64_t most, sent;
+	int64_t before;          /* filter */
+	char *account, *service; /* filters */
+	struct action_walk *action;
+	uint64_t question; /* CURSOR_RELOAD, CURSOR_FIND */
+	struct check *check;
+	struct policy_caller who; /* CURSOR_EXPLAIN: the rules are for this one, */
+	uint32_t *who_groups;
+	char *who_socket, *sender, *recipient; /* and the decision for these */
+	size_t matched;
+};
+
+struct control {
+	struct control_deps deps;
+	struct checks *checks;
+	struct flushes flushes;
+	struct event *readable;
+	LIST_HEAD(, client) clients;
+	struct client_places places;
+	uint64_t questions; /* ids of reloads and look-ups */
+	int fd;
+};
 
 static const struct places_config places_config = {
     .most = 64, .kept = 16, .most_each = 8, .idle_seconds = 15 * 60};
 
 /* ---- answers ---- */
 
-void
-control_forget_explanation(struct client *c)
+static void
+forget_explanation(struct client *c)
 {
 	free(c->who_groups);
 	free(c->who_socket);
@@ -31,13 +100,13 @@ control_forget_explanation(struct client *c)
 	c->who_socket = c->sender = c->recipient = NULL;
 }
 
-void
-control_end(struct client *c)
+static void
+end(struct client *c)
 {
 	c->kind = CURSOR_NONE;
 	free(c->account);
 	free(c->service);
-	control_forget_explanation(c);
+	forget_explanation(c);
 	c->account = c->service = NULL;
 	c->action = action_walk_free(c->action);
 	if (c->check != NULL)
@@ -47,8 +116,8 @@ control_end(struct client *c)
 	channel_pause(c->channel, false);
 }
 
-int
-control_send_done(struct client *c, const char *error, int status, const char *text)
+static int
+send_done(struct client *c, const char *error, int status, const char *text)
 {
 	struct message *m = message_new(M_QUEUE_DONE);
 
@@ -59,11 +128,148 @@ control_send_done(struct client *c, const char *error, int status, const char *t
 	return channel_send(c->channel, m, -1);
 }
 
-void
-control_fail(struct client *c, const char *error, int status)
+static void
+fail(struct client *c, const char *error, int status)
 {
-	(void)control_send_done(c, error, status, NULL);
-	control_end(c);
+	(void)send_done(c, error, status, NULL);
+	end(c);
+}
+
+static bool
+is_admin(const struct client *c)
+{
+	return (c->rights & CALLER_MAY_ADMINISTER) != 0;
+}
+
+static struct mail_owner
+owner_of(const struct client *c)
+{
+	return (struct mail_owner){
+	    .uid = (c->rights & CALLER_MAY_SEE_ALL) != 0 ? -1 : (int64_t)c->peer.uid};
+}
+
+/* ---- rows ---- */
+
+static bool
+is_shown(const struct client *c, const struct spool_message *m)
+{
+	struct mail_owner owner = owner_of(c);
+
+	return mail_owner_has(&owner, c->control->deps.services, m->uid, m->flags, m->service) &&
+	       (c->account == NULL || strcmp(c->account, m->account) == 0) &&
+	       (c->service == NULL || strcmp(c->service, m->service) == 0);
+}
+
+struct attempt_cursor {
+	struct client *client;
+	const struct spool_message *message;
+	size_t skip, seen;
+};
+
+static int
+send_attempt(void *arg, const struct spool_attempt *a)
+{
+	struct attempt_cursor *x = arg;
+	int r;
+
+	if (x->seen++ < x->skip)
+		return 0;
+	r = channel_send(
+	    x->client->channel, row_attempt(&x->client->control->deps, x->message, a), -1);
+	if (r == 0)
+		x->client->row++;
+	return r;
+}
+
+static int
+rows_of_message(struct client *c)
+{
+	const struct control_deps *deps = &c->control->deps;
+	struct spool_message m;
+	int r = spool_load(deps->spool, c->ids[c->at], false, &m);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (is_shown(c, &m)) {
+		if (c->row == 0) {
+			r = channel_send(c->channel, row_message(&m), -1);
+			c->row += r == 0;
+		}
+		while (r == 0 && c->row <= m.count) {
+			r = channel_send(
+			    c->channel, row_recipient(deps, &m, &m.recipients[c->row - 1]), -1);
+			c->row += r == 0;
+		}
+		if (r == 0 && c->kind == CURSOR_SHOW) {
+			struct attempt_cursor x = {c, &m, c->row - 1 - m.count, 0};
+
+			r = spool_each_attempt(deps->spool, m.id, send_attempt, &x);
+		}
+		c->sent += r == 0;
+	}
+	spool_message_clear(&m);
+	return r;
+}
+
+static bool
+sees_account(const struct client *c, const struct queue_account *a)
+{
+	const struct control_deps *deps = &c->control->deps;
+	struct policy_caller who = {c->peer.uid, c->peer.groups, c->peer.group_count, NULL};
+	size_t i;
+
+	if (is_admin(c))
+		return true;
+	i = policy_match(deps->services->policies, deps->services->count, &who);
+	for (size_t k = 0; i < deps->services->count && k < deps->services->list[i]->account_count;
+	     k++)
+		if (deps->services->list[i]->accounts[k] == a)
+			return true;
+	return false;
+}
+
+static int
+row_of_status(struct client *c)
+{
+	const struct control_deps *deps = &c->control->deps;
+	int r = 0;
+
+	if (c->kind == CURSOR_PROBLEMS) {
+		struct message *m = problem_row(deps, c->at);
+
+		if (m == NULL)
+			c->count = c->at + 1; /* that was the last one */
+		else
+			r = channel_send(c->channel, m, -1);
+	} else if (c->kind == CURSOR_ACCOUNTS) {
+		const struct queue_account *a = deps->accounts->list[c->at];
+
+		if (a->configured && sees_account(c, a))
+			r = channel_send(c->channel, row_account(deps, a), -1);
+	} else if (is_admin(c)) {
+		r = channel_send(
+		    c->channel, explain_service(deps, deps->services->list[c->at]), -1);
+	}
+	return r;
+}
+
+static int
+row_of_explanation(struct client *c)
+{
+	const struct control_deps *deps = &c->control->deps;
+	struct message *m;
+
+	if (c->at < deps->services->count && c->at != c->matched && !is_admin(c))
+		return 0;
+	if (c->at < deps->services->count)
+		m = explain_rule(deps, c->at, c->matched, &c->who);
+	else
+		m = explain_decision(deps,
+		    c->matched < deps->services->count ? deps->services->list[c->matched] : NULL,
+		    c->who.uid, c->sender, c->recipient);
+	return channel_send(c->channel, m, -1);
 }
 
 /* ---- cursors ---- */
@@ -73,10 +279,10 @@ choose(void *arg, const struct spool_row *g)
 {
 	struct client *c = arg;
 
-	struct mail_owner owner = control_owner(c);
+	struct mail_owner owner = owner_of(c);
 
 	if (g->open &&
-	    mail_owner_has(&owner, &c->control->q->services, g->uid, g->flags, g->service) &&
+	    mail_owner_has(&owner, c->control->deps.services, g->uid, g->flags, g->service) &&
 	    (c->account == NULL || strcmp(c->account, g->account) == 0) &&
 	    (c->service == NULL || strcmp(c->service, g->service) == 0) && g->received <= c->before)
 		c->ids[c->count++] = g->id;
@@ -94,32 +300,32 @@ next_part(struct client *c)
 	case CURSOR_LIST:
 		if (c->after == UINT64_MAX)
 			return 0;
-		r = spool_scan(c->control->q->spool, &c->after, SCAN_ROWS, choose, c);
+		r = spool_scan(c->control->deps.spool, &c->after, SCAN_ROWS, choose, c);
 		if (r == 0)
 			c->after = UINT64_MAX;
 		return r < 0 ? r : 1;
 	case CURSOR_PROBLEMS:
 		c->kind = CURSOR_ACCOUNTS;
-		c->count = c->control->q->accounts.count;
+		c->count = c->control->deps.accounts->count;
 		return 1;
 	case CURSOR_ACCOUNTS:
 		c->kind = CURSOR_SERVICES;
-		c->count = c->control->q->services.count;
+		c->count = c->control->deps.services->count;
 		return 1;
 	default:
 		return 0;
 	}
 }
 
-void
-control_finish(struct client *c)
+static void
+finish(struct client *c)
 {
 	bool missing = c->kind == CURSOR_SHOW && c->sent == 0;
-	int r = missing ? control_send_done(c, "There is no such message.", EX_NOINPUT, NULL)
-			: control_send_done(c, NULL, EX_OK, NULL);
+	int r = missing ? send_done(c, "There is no such message.", EX_NOINPUT, NULL)
+			: send_done(c, NULL, EX_OK, NULL);
 
 	if (r != -EAGAIN)
-		control_end(c);
+		end(c);
 }
 
 static bool
@@ -143,13 +349,13 @@ step(void *arg)
 		/* there has to stay room for the end of the answer; on_writable goes on */
 		if (channel_is_busy(c->channel))
 			return false;
-		r = c->kind == CURSOR_LIST || c->kind == CURSOR_SHOW ? control_rows_of_message(c)
-		    : c->kind == CURSOR_EXPLAIN                      ? control_row_of_explanation(c)
-								     : control_row_of_status(c);
+		r = c->kind == CURSOR_LIST || c->kind == CURSOR_SHOW ? rows_of_message(c)
+		    : c->kind == CURSOR_EXPLAIN                      ? row_of_explanation(c)
+								     : row_of_status(c);
 		if (r == -EAGAIN)
 			return false; /* on_writable goes on */
 		if (r < 0) {
-			control_fail(c, "The spool cannot be read.", EX_IOERR);
+			fail(c, "The spool cannot be read.", EX_IOERR);
 			return false;
 		}
 		c->at++;
@@ -159,9 +365,9 @@ step(void *arg)
 		return true;
 	r = c->most > 0 && c->sent >= c->most ? 0 : next_part(c);
 	if (r < 0)
-		control_fail(c, "The spool cannot be read.", EX_IOERR);
+		fail(c, "The spool cannot be read.", EX_IOERR);
 	else if (r == 0)
-		control_finish(c);
+		finish(c);
 	return r > 0;
 }
 
@@ -169,7 +375,592 @@ static void
 go_on(struct client *c)
 {
 	if (is_cursor(c))
-		scan_begin(c->control->q->scans, &c->scan, step, c);
+		scan_begin(c->control->deps.scans, &c->scan, step, c);
+}
+
+/* ---- requests ---- */
+
+enum { EVENTS_MAX = 200 /* in one answer */ };
+
+static const char out_of_memory[] = "Out of memory.";
+
+/* Until when (seconds) messages must have been accepted; SCHEDULE_NEVER: at any time. */
+static int64_t
+older_than(const struct control_deps *deps, const struct message *m)
+{
+	uint64_t age = message_u64(m, F_OLDER, 0);
+
+	if (age == 0)
+		return SCHEDULE_NEVER;
+	return age > INT32_MAX ? 0 : clock_now(deps->clock) - (int64_t)age;
+}
+
+static char *
+copy_field(const struct message *m, enum field f)
+{
+	const char *text = message_str(m, f);
+
+	return text == NULL ? NULL : strdup(text);
+}
+
+static void
+ask_list(struct client *c, const struct message *m)
+{
+	c->after = 0;
+	c->account = copy_field(m, F_ACCOUNT);
+	c->service = copy_field(m, F_SERVICE);
+	c->most = message_u64(m, F_COUNT, 0);
+	c->before = older_than(&c->control->deps, m);
+	c->kind = CURSOR_LIST;
+}
+
+static void
+ask_show(struct client *c, const struct message *m)
+{
+	uint64_t id;
+
+	if (spool_id_parse(message_str(m, F_QUEUE_ID), &id) < 0) {
+		fail(c, "This is no queue id.", EX_USAGE);
+		return;
+	}
+	c->ids[0] = id;
+	c->count = 1;
+	c->most = 0;
+	c->kind = CURSOR_SHOW;
+}
+
+static void
+ask_status(struct client *c)
+{
+	const struct control_deps *deps = &c->control->deps;
+
+	if (delivery_count(deps->delivery) < 0) {
+		fail(c, "The spool cannot be read.", EX_IOERR);
+		return;
+	}
+	c->count = is_admin(c) ? SIZE_MAX : 0;
+	c->most = 0;
+	c->kind = CURSOR_PROBLEMS;
+}
+
+static int
+send_event(void *arg, const struct spool_event *e)
+{
+	struct client *c = arg;
+	int r = channel_send(c->channel, row_event(e), -1);
+
+	c->sent += r == 0;
+	return r == -EAGAIN ? 1 : r;
+}
+
+/* A part of them: whoever wants more asks again, after the last one. */
+static void
+ask_events(struct client *c, const struct message *m)
+{
+	const struct control_deps *deps = &c->control->deps;
+	uint64_t after = message_u64(m, F_ID, 0);
+	int r = 0;
+
+	if (!is_admin(c)) {
+		fail(c, "Only an administrator sees the events.", EX_NOPERM);
+		return;
+	}
+	if (after == 0 && message_has(m, F_COUNT))
+		r = spool_event_before_last(deps->spool, message_u64(m, F_COUNT, 0), &after);
+	if (r == 0)
+		r = spool_each_event(deps->spool, after, EVENTS_MAX, send_event, c);
+	if (r < 0)
+		fail(c, "The spool cannot be read.", EX_IOERR);
+	else
+		finish(c);
+}
+
+static void
+answer_action(struct client *c, int r, unsigned done)
+{
+	char text[64];
+
+	switch (r) {
+	case 0:
+		c->sent = done;
+		(void)snprintf(text, sizeof(text), "%u message%s", done, done == 1 ? "" : "s");
+		(void)send_done(c, NULL, EX_OK, text);
+		end(c);
+		break;
+	case -ENOENT:
+		fail(c, "There is no such message or account.", EX_NOINPUT);
+		break;
+	case -EPERM:
+		fail(c, "This message is not yours.", EX_NOPERM);
+		break;
+	case -EACCES:
+		fail(c,
+		    "The message's service may not send through that account: add the account to "
+		    "its accounts first.",
+		    EX_NOPERM);
+		break;
+	case -EBUSY:
+		fail(c, "The message is being sent right now; try again in a moment.", EX_TEMPFAIL);
+		break;
+	default:
+		fail(c, "The spool cannot be written.", EX_IOERR);
+		break;
+	}
+}
+
+static void
+on_action_done(void *arg, int r, unsigned changed)
+{
+	answer_action(arg, r, changed);
+}
+
+static void
+act(struct client *c, const struct message *m)
+{
+	const struct control_deps *deps = &c->control->deps;
+	const char *id = message_str(m, F_QUEUE_ID), *account = message_str(m, F_ACCOUNT);
+	bool some =
+	    message_has(m, F_SERVICE) || message_has(m, F_OLDER) || message_has(m, F_TO_ACCOUNT);
+	struct action_scope scope = {.account = account,
+	    .service = message_str(m, F_SERVICE),
+	    .before = older_than(deps, m),
+	    .to = message_str(m, F_TO_ACCOUNT),
+	    .owner = owner_of(c),
+	    .by = c->peer.uid};
+	enum action action;
+	unsigned done = 0;
+	int r = 0;
+
+	if (action_by_name(message_str(m, F_ACTION), &action) < 0) {
+		fail(c, "There is no such action.", EX_USAGE);
+		return;
+	}
+	if ((action == ACTION_MOVE) != (scope.to != NULL)) {
+		fail(c, "Messages are moved to an account.", EX_USAGE);
+		return;
+	}
+	if (scope.to != NULL && accounts_find(deps->accounts, scope.to) == NULL) {
+		fail(c, "There is no account of this name to move it to.", EX_NOINPUT);
+		return;
+	}
+	if (id != NULL && spool_id_parse(id, &scope.id) < 0) {
+		fail(c, "This is no queue id.", EX_USAGE);
+		return;
+	}
+	if (!is_admin(c) && (action == ACTION_HOLD || action == ACTION_RELEASE ||
+				(account != NULL && id == NULL))) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	/* An account as a whole: its own state, and for retry and delete its messages as well. */
+	if (account != NULL && id == NULL && !some && action != ACTION_DELETE)
+		r = action_on_account(deps, action, account);
+	if (r == 0 && id != NULL) {
+		r = action_on_message(deps, action, &scope, &done);
+	} else if (r == 0 &&
+		   (account == NULL || some || action == ACTION_RETRY || action == ACTION_DELETE)) {
+		c->action = action_walk_new(deps, action, &scope, on_action_done, c);
+		if (c->action != NULL) {
+			c->kind = CURSOR_ACTION;
+			return;
+		}
+		r = -ENOMEM;
+	}
+	answer_action(c, r, done);
+}
+
+/* The groups that an administrator asks about. False: no memory. */
+static bool
+copy_groups(struct client *c, const struct message *m)
+{
+	uint64_t group;
+	size_t count = 0;
+
+	for (size_t at = 0; message_next_u64(m, F_GROUP, &at, &group);)
+		count++;
+	c->who_groups = calloc(count + 1, sizeof(*c->who_groups));
+	if (c->who_groups == NULL)
+		return false;
+	c->who.groups = c->who_groups;
+	for (size_t at = 0; message_next_u64(m, F_GROUP, &at, &group);)
+		c->who_groups[c->who.group_count++] = (uint32_t)group;
+	return true;
+}
+
+/* Who would be answered, and how. Everybody may ask about himself, as the kernel knows him; what
+ * other services there are is for administrators. */
+static void
+ask_explain(struct client *c, const struct message *m)
+{
+	const struct control_deps *deps = &c->control->deps;
+	uint32_t uid = (uint32_t)message_u64(m, F_UID, CALLER_UID_OVERFLOW);
+	CLEANUP_BUF struct buf sender = BUF_INIT(ADDRESS_MAX);
+	bool admin = is_admin(c), good = true;
+
+	if (!admin && (uid != c->peer.uid || message_has(m, F_SOCKET_NAME))) {
+		fail(c,
+		    "Only administrators may ask about other users, or about callers of a socket.",
+		    EX_NOPERM);
+		return;
+	}
+	forget_explanation(c);
+	c->who_socket = copy_field(m, F_SOCKET_NAME);
+	c->sender = copy_field(m, F_SENDER);
+	if (c->sender != NULL && address_read(c->sender, strlen(c->sender), false, &sender) == 0) {
+		free(c->sender);
+		c->sender = buf_take(&sender);
+	}
+	c->recipient = copy_field(m, F_RCPT);
+	c->who = (struct policy_caller){.uid = uid, .socket = c->who_socket};
+	if (admin) {
+		good = copy_groups(c, m);
+	} else {
+		c->who.groups = c->peer.groups;
+		c->who.group_count = c->peer.group_count;
+	}
+	if (!good || c->sender == NULL) {
+		fail(c, out_of_memory, EX_OSERR);
+		return;
+	}
+	c->matched = policy_match(deps->services->policies, deps->services->count, &c->who);
+	c->kind = CURSOR_EXPLAIN;
+	c->at = 0;
+	c->count = deps->services->count + 1;
+	c->most = 0;
+}
+
+static void
+log_password(const struct client *c, const char *sentence, const char *service)
+{
+	char by[24];
+
+	(void)snprintf(by, sizeof(by), "%" PRIu32, c->peer.uid);
+	log_line(LOG_LEVEL_NOTICE, sentence, LOG_PAIRS({LOG_SERVICE, service}, {LOG_UID, by}));
+}
+
+static void
+send_password(struct client *c, const char *service)
+{
+	struct message *m = message_new(M_SERVICE_SECRET);
+	CLEANUP_SECRET struct secret *password = NULL;
+	int64_t before = 0;
+	int r = password_make(c->control->deps.commit, c->control->deps.spool, service,
+	    clock_now(c->control->deps.clock), &password, &before);
+
+	if (r < 0) {
+		(void)message_free(m);
+		fail(c, "The password cannot be kept: the spool cannot be written.", EX_IOERR);
+		return;
+	}
+	log_password(c, "A service gets a password.", service);
+	message_put_str(m, F_SERVICE, service);
+	message_put_secret(m, F_SECRET, password);
+	if (before > 0)
+		message_put_u64(m, F_PASSWORD_TIME, (uint64_t)before);
+	(void)channel_send(c->channel, m, -1);
+	(void)send_done(c, NULL, EX_OK, NULL);
+	end(c);
+}
+
+static void
+act_on_password(struct client *c, const struct message *m)
+{
+	const struct control_deps *deps = &c->control->deps;
+	const char *service = message_str(m, F_SERVICE), *action = message_str(m, F_ACTION);
+	bool revoke = strcmp(action, "revoke") == 0;
+	int r;
+
+	if (!is_admin(c)) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	/* also of a service that is not configured any more */
+	if (!revoke && services_find_login(deps->services, service) == NULL) {
+		fail(c, "No service of this name is configured with password = true.", EX_NOUSER);
+		return;
+	}
+	if (!revoke) {
+		send_password(c, service);
+		return;
+	}
+	r = password_revoke(deps->commit, deps->spool, service);
+	if (r == -ENOENT)
+		fail(c, "This service has no password.", EX_NOUSER);
+	else if (r < 0)
+		fail(c, "The password is still good: the spool cannot be written.", EX_IOERR);
+	if (r < 0)
+		return;
+	log_password(c, "A service's password is revoked.", service);
+	(void)send_done(c, NULL, EX_OK, "Its password is good no more.");
+	end(c);
+}
+
+static void
+check_row(void *arg, struct message *m)
+{
+	(void)channel_send(((struct client *)arg)->channel, m, -1);
+}
+
+static void
+check_ended(void *arg, const char *error, int status)
+{
+	struct client *c = arg;
+
+	c->check = NULL;
+	(void)send_done(c, error, status, NULL);
+	end(c);
+}
+
+static const struct check_ops check_ops = {.row = check_row, .end = check_ended};
+
+static void
+begin_check(struct client *c, struct check_ask *ask)
+{
+	const struct control_deps *deps = &c->control->deps;
+	const struct caller caller = {
+	    .uid = c->peer.uid, .groups = c->peer.groups, .group_count = c->peer.group_count};
+	const char *why = NULL;
+
+	if (!is_admin(c)) {
+		ask->usage = usage_take(deps->inbound, &caller);
+		if (ask->usage == NULL)
+			why = out_of_memory;
+	}
+	if (why == NULL)
+		why = check_barred(c->control->checks, ask);
+	c->kind = CURSOR_CHECK;
+	if (why == NULL && check_new(c->control->checks, ask, &check_ops, c, &c->check) < 0)
+		why = out_of_memory;
+	if (why == NULL)
+		return;
+	usage_drop(ask->usage);
+	fail(c, why, EX_TEMPFAIL);
+}
+
+/* Whoever sends through an account may look whether it works. What lets somebody speak to any server,
+ * or past the rules for senders, is for administrators. */
+static void
+ask_check(struct client *c, const struct message *m)
+{
+	CLEANUP_BUF struct buf to = BUF_INIT(ADDRESS_MAX);
+	const char *account = message_str(m, F_ACCOUNT), *tls = message_str(m, F_TLS);
+	struct check_ask ask = {
+	    .account = account == NULL ? NULL : accounts_find(c->control->deps.accounts, account),
+	    .host = message_str(m, F_HOST),
+	    .port = (unsigned)message_u64(m, F_PORT, 0),
+	    .tls = tls == NULL ? "starttls" : tls,
+	    .to = message_str(m, F_RCPT),
+	    .selector = message_str(m, F_SELECTOR),
+	    .all_senders = is_admin(c),
+	    .send = (message_u64(m, F_FLAGS, 0) & CHECK_SEND) != 0,
+	};
+
+	if (!is_admin(c) && (account == NULL || ask.send || ask.to != NULL)) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	if (account != NULL &&
+	    (ask.account == NULL || !ask.account->configured || !sees_account(c, ask.account))) {
+		fail(c, "There is no such account.", EX_NOINPUT);
+		return;
+	}
+	if ((account == NULL && (ask.host == NULL || ask.port == 0 || ask.port > 65535)) ||
+	    (ask.to != NULL && address_read(ask.to, strlen(ask.to), false, &to) < 0)) {
+		fail(c, "This is no server, or no address.", EX_USAGE);
+		return;
+	}
+	if (ask.to != NULL)
+		ask.to = to.data;
+	begin_check(c, &ask);
+}
+
+static void
+ask_reload(struct client *c)
+{
+	struct control *k = c->control;
+	struct message *m;
+
+	if (!is_admin(c)) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	c->question = ++k->questions;
+	c->kind = CURSOR_RELOAD;
+	m = message_new(M_RELOAD);
+	message_put_u64(m, F_ID, c->question);
+	if (channel_send(role_main_channel(k->deps.role), m, -1) < 0)
+		fail(c, "frankd cannot be asked.", EX_UNAVAILABLE);
+}
+
+void
+control_reload_result(struct control *k, const struct message *m)
+{
+	const char *error = message_str(m, F_ERROR);
+	uint64_t id = message_u64(m, F_ID, 0);
+
+	struct client *c;
+
+	LIST_FOREACH (c, &k->clients, entry) {
+		if (c->kind != CURSOR_RELOAD || c->question != id)
+			continue;
+		if (error != NULL) {
+			fail(c, error, EX_CONFIG);
+		} else {
+			struct message *done = message_new(M_QUEUE_DONE);
+
+			message_put_str(done, F_TEXT, "The new configuration is in force.");
+			message_put_str(done, F_WARNING, message_str(m, F_WARNING));
+			(void)channel_send(c->channel, done, -1);
+			end(c);
+		}
+		return;
+	}
+}
+
+/* ---- what a domain says of itself ---- */
+
+static void
+put_list(struct message *to, const struct message *from, enum field f)
+{
+	const char *s;
+	size_t at = 0;
+
+	while (message_next_str(from, f, &at, &s))
+		message_put_str(to, f, s);
+}
+
+static void
+answer_find(struct client *c, const struct message *m)
+{
+	struct message *found = message_new(M_FOUND);
+
+	put_list(found, m, F_MX);
+	put_list(found, m, F_SRV);
+	message_put_str(found, F_BANNER, message_str(m, F_BANNER));
+	(void)channel_send(c->channel, found, -1);
+	(void)send_done(c, NULL, EX_OK, NULL);
+	end(c);
+}
+
+/* Puts the question to the send role, which main starts where it is not there. */
+static void
+ask_send(struct client *c)
+{
+	const struct control_deps *deps = &c->control->deps;
+	struct channel *send = role_peer(deps->role, ROLE_SEND);
+	struct message *m;
+
+	if (send == NULL) {
+		role_need(deps->role, ROLE_SEND);
+		return; /* control_send_peer goes on */
+	}
+	m = message_new(M_LOOKUP);
+	message_put_u64(m, F_ID, c->question);
+	message_put_str(m, F_HOST, c->account);
+	if (channel_send(send, m, -1) < 0)
+		fail(c, "The send role cannot be asked.", EX_TEMPFAIL);
+}
+
+static bool
+is_domain(const char *s)
+{
+	size_t len = strlen(s);
+
+	return len > 0 && len <= 253 && s[0] != '.' && s[0] != '-' &&
+	       s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-")] ==
+		   '\0';
+}
+
+static void
+find(struct client *c, const struct message *m)
+{
+	const char *domain = message_str(m, F_HOST);
+
+	if (!is_admin(c)) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	if (!is_domain(domain)) {
+		fail(c, "That is no domain.", EX_USAGE);
+		return;
+	}
+	c->question = ++c->control->questions;
+	c->kind = CURSOR_FIND;
+	free(c->account);
+	c->account = strdup(domain);
+	if (c->account == NULL)
+		fail(c, "Memory ran out.", EX_TEMPFAIL);
+	else
+		ask_send(c);
+}
+
+void
+control_looked_up(struct control *k, const struct message *m)
+{
+	uint64_t id = message_u64(m, F_ID, 0);
+
+	struct client *c;
+
+	LIST_FOREACH (c, &k->clients, entry)
+		if (c->kind == CURSOR_FIND && c->question == id) {
+			answer_find(c, m);
+			return;
+		}
+}
+
+void
+control_send_peer(struct control *k, bool up)
+{
+	checks_peer(k->checks, up);
+	for (struct client *next, *c = LIST_FIRST(&k->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
+		if (c->kind != CURSOR_FIND)
+			continue;
+		if (up)
+			ask_send(c);
+		else
+			fail(c, "The send role ended in the middle.", EX_TEMPFAIL);
+	}
+}
+
+static void
+answer(struct client *c, const struct message *m)
+{
+	switch (message_type(m)) {
+	case M_QUEUE_LIST:
+		ask_list(c, m);
+		break;
+	case M_QUEUE_SHOW:
+		ask_show(c, m);
+		break;
+	case M_QUEUE_ACT:
+		act(c, m);
+		break;
+	case M_STATUS:
+		ask_status(c);
+		break;
+	case M_SERVICE_EXPLAIN:
+		ask_explain(c, m);
+		break;
+	case M_SERVICE_PASSWORD:
+		act_on_password(c, m);
+		break;
+	case M_EVENTS:
+		ask_events(c, m);
+		break;
+	case M_FIND_PROVIDER:
+		find(c, m);
+		break;
+	case M_CLIENT_RELOAD:
+		ask_reload(c);
+		break;
+	case M_CHECK:
+		ask_check(c, m);
+		break;
+	default:
+		fail(c, "This is not answered here.", EX_PROTOCOL);
+		break;
+	}
 }
 
 /* ---- clients ---- */
@@ -177,13 +968,7 @@ go_on(struct client *c)
 static void
 client_free(struct client *c)
 {
-	struct control *k = c->control;
-
-	for (struct client **at = &k->clients; *at != NULL; at = &(*at)->next)
-		if (*at == c) {
-			*at = c->next;
-			break;
-		}
+	LIST_REMOVE(c, entry);
 	place_leave(&c->place);
 	scan_end(&c->scan);
 	(void)action_walk_free(c->action);
@@ -191,7 +976,7 @@ client_free(struct client *c)
 		check_forget(c->check);
 	free(c->account);
 	free(c->service);
-	control_forget_explanation(c);
+	forget_explanation(c);
 	free(c->peer.groups);
 	(void)channel_free(c->channel);
 	free(c);
@@ -208,9 +993,9 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 	channel_pause(channel, true);
 	c->sent = 0;
 	if ((c->rights & CALLER_MAY_SEE_OWN) != 0)
-		control_ask(c, m);
+		answer(c, m);
 	else
-		control_fail(c, "Frank answers nothing to this user.", EX_NOPERM);
+		fail(c, "Frank answers nothing to this user.", EX_NOPERM);
 	go_on(c);
 }
 
@@ -232,19 +1017,6 @@ on_writable(void *arg, struct channel *channel)
 static const struct channel_ops client_ops = {
     .message = on_message, .closed = on_closed, .writable = on_writable};
 
-bool
-control_is_admin(const struct client *c)
-{
-	return (c->rights & CALLER_MAY_ADMINISTER) != 0;
-}
-
-struct mail_owner
-control_owner(const struct client *c)
-{
-	return (struct mail_owner){
-	    .uid = (c->rights & CALLER_MAY_SEE_ALL) != 0 ? -1 : (int64_t)c->peer.uid};
-}
-
 static int
 take_identity(struct client *c, int fd)
 {
@@ -253,7 +1025,7 @@ take_identity(struct client *c, int fd)
 	if (r == 0)
 		c->rights = caller_rights(
 		    CALLER_CONTROL, caller_kind(&c->peer, geteuid(),
-					settings_admin_group(c->control->q->settings)));
+					settings_admin_group(c->control->deps.settings)));
 	return r;
 }
 
@@ -285,15 +1057,14 @@ serve(struct control *k, int fd)
 	}
 	c->control = k;
 	if (take_identity(c, fd) < 0 ||
-	    !place_take(&k->places, &c->place, k->q->base, c->peer.uid, c->rights)) {
+	    !place_take(&k->places, &c->place, k->deps.base, c->peer.uid, c->rights)) {
 		(void)close(fd);
 		free(c->peer.groups);
 		free(c);
 		return;
 	}
-	c->next = k->clients;
-	k->clients = c;
-	c->channel = channel_new(k->q->base, fd, ROLE_QUEUE, ROLE_CLIENT, &client_ops, c);
+	LIST_INSERT_HEAD(&k->clients, c, entry);
+	c->channel = channel_new(k->deps.base, fd, ROLE_QUEUE, ROLE_CLIENT, &client_ops, c);
 	if (c->channel == NULL)
 		client_free(c);
 }
@@ -308,16 +1079,58 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 }
 
 struct control *
-control_new(struct queue *q)
+control_new(const struct control_deps *deps)
 {
 	struct control *k = calloc(1, sizeof(*k));
 
-	if (k != NULL) {
-		k->q = q;
-		k->fd = -1;
-		places_init(&k->places, q->users, &places_config, &places_ops);
+	if (k == NULL)
+		return NULL;
+	k->deps = *deps;
+	k->fd = -1;
+	k->checks = checks_new(&k->deps);
+	if (k->checks == NULL) {
+		free(k);
+		return NULL;
 	}
+	places_init(&k->places, deps->users, &places_config, &places_ops);
 	return k;
+}
+
+void
+control_configure(struct control *k, const struct settings *s)
+{
+	k->deps.settings = s;
+}
+
+void
+control_stop(struct control *k)
+{
+	k->deps.stopping = true;
+}
+
+void
+control_check_answer(struct control *k, const struct message *m)
+{
+	checks_answer(k->checks, m);
+}
+
+void *
+control_list(struct control *k, const struct mail_owner *owner, struct buf *out,
+    void (*done)(void *arg, bool good), void *arg)
+{
+	return listing_new(&k->deps, owner, out, done, arg);
+}
+
+void
+control_free_list(void *list)
+{
+	(void)listing_free(list);
+}
+
+void
+control_flush(struct control *k, const struct mail_owner *owner, uint32_t by)
+{
+	action_flush(&k->deps, &k->flushes, owner, by);
 }
 
 int
@@ -329,6 +1142,6 @@ control_listen(struct control *k, int fd)
 	}
 	k->fd = fd;
 	(void)evutil_make_socket_nonblocking(fd);
-	k->readable = event_new(k->q->base, fd, EV_READ | EV_PERSIST, on_accept, k);
+	k->readable = event_new(k->deps.base, fd, EV_READ | EV_PERSIST, on_accept, k);
 	return k->readable == NULL || event_add(k->readable, NULL) < 0 ? -ENOMEM : 0;
 }

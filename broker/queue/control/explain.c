@@ -4,15 +4,17 @@
  * comes from the functions that decide about mail: what is told here cannot be another rule than
  * the one that is applied.
  */
+#include "broker/queue/control/explain.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/address.h"
+#include "broker/queue/common/local.h"
 #include "broker/queue/inbound/envelope.h"
 #include "broker/queue/inbound/password.h"
-#include "broker/queue/queue.h"
 
 /* LISTED_MAX: octets of all lists of a service, so that they fit into one message. */
 enum {
@@ -64,12 +66,12 @@ from_name(enum policy_from from)
 }
 
 struct message *
-explain_service(struct queue *q, const struct service *v)
+explain_service(const struct control_deps *deps, const struct service *v)
 {
 	const struct policy_service *p = &v->policy;
 	struct message *m = message_new(M_ROW_SERVICE);
 	CLEANUP_BUF struct buf text = BUF_INIT(4096);
-	int64_t made = p->password ? password_time(q->spool, v->name) : 0;
+	int64_t made = p->password ? password_time(deps->spool, v->name) : 0;
 	size_t room = LISTED_MAX;
 
 	for (size_t i = 0; i < v->account_count; i++)
@@ -89,7 +91,7 @@ explain_service(struct queue *q, const struct service *v)
 	put_limit(m, F_RATE_DAY, p->rate_day);
 	put_limit(m, F_SIZE_LIMIT, p->size_max);
 	put_limit(m, F_QUEUE_LIMIT, p->queue_max);
-	message_put_u64(m, F_SIZE, spool_octets_of(q->spool, v->name));
+	message_put_u64(m, F_SIZE, spool_octets_of(deps->spool, v->name));
 	put_limit(m, F_RECIPIENTS_MAX, p->recipients_max);
 	put_strings(m, F_ACCOUNT, &p->accounts, &room);
 	put_strings(m, F_SENDERS, &p->senders, &room);
@@ -102,13 +104,14 @@ explain_service(struct queue *q, const struct service *v)
 /* ---- a rule ---- */
 
 struct message *
-explain_rule(const struct queue *q, size_t at, size_t matched, const struct policy_caller *who)
+explain_rule(
+    const struct control_deps *deps, size_t at, size_t matched, const struct policy_caller *who)
 {
 	struct message *m = message_new(M_ROW_RULE);
 	enum policy_reason reason;
 
-	(void)policy_takes(q->services.policies[at], who, &reason);
-	message_put_str(m, F_SERVICE, q->services.policies[at]->name);
+	(void)policy_takes(deps->services->policies[at], who, &reason);
+	message_put_str(m, F_SERVICE, deps->services->policies[at]->name);
 	message_put_str(m, F_STATE,
 	    at < matched    ? "passes"
 	    : at == matched ? "matches"
@@ -174,14 +177,14 @@ tell_limits(const struct service *v, struct buf *text)
 
 /* What RCPT would be answered, and in `to` where it leads. */
 static void
-take_recipient(struct queue *q, const struct service *v, const char *recipient, struct envelope *to,
-    struct envelope_refusal *ret)
+take_recipient(const struct control_deps *deps, const struct service *v, const char *recipient,
+    struct envelope *to, struct envelope_refusal *ret)
 {
 	static const struct smtp_rcpt_params none;
 
 	*ret = (struct envelope_refusal){0};
 	if (recipient != NULL)
-		envelope_add(q->settings, to, &v->policy, recipient, &none, ret);
+		envelope_add(deps->settings, to, &v->policy, recipient, &none, ret);
 }
 
 static void
@@ -212,7 +215,7 @@ put_refusal(
 }
 
 static void
-put_decision(struct queue *q, struct message *m, const struct service *v,
+put_decision(const struct control_deps *deps, struct message *m, const struct service *v,
     const struct policy_claim *c, const char *recipient)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
@@ -222,7 +225,7 @@ put_decision(struct queue *q, struct message *m, const struct service *v,
 	char reply[24];
 
 	service_decide(v, c, &d);
-	take_recipient(q, v, recipient, &to, &no);
+	take_recipient(deps, v, recipient, &to, &no);
 	if (d.refused != NULL) {
 		put_refusal(m, &text, "550 5.7.1", d.refused, d.culprit);
 	} else if (no.code != 0) {
@@ -247,16 +250,16 @@ put_decision(struct queue *q, struct message *m, const struct service *v,
 }
 
 struct message *
-explain_decision(struct queue *q, const struct service *v, uint32_t uid, const char *sender,
-    const char *recipient)
+explain_decision(const struct control_deps *deps, const struct service *v, uint32_t uid,
+    const char *sender, const char *recipient)
 {
 	struct message *m = message_new(M_ROW_DECISION);
-	CLEANUP_FREE char *from = local_qualify(q->settings, sender), *self = NULL;
+	CLEANUP_FREE char *from = local_qualify(deps->settings, sender), *self = NULL;
 	char name[32];
 	struct policy_claim c = {.envelope = POLICY_ENVELOPE_GIVEN, .from_count = 1};
 
 	(void)snprintf(name, sizeof(name), "uid%" PRIu32, uid);
-	self = local_qualify(q->settings, name);
+	self = local_qualify(deps->settings, name);
 	if (from == NULL || self == NULL)
 		return message_free(m);
 	if (v == NULL) {
@@ -273,6 +276,6 @@ explain_decision(struct queue *q, const struct service *v, uint32_t uid, const c
 		c.from_count = 0;
 	}
 	message_put_str(m, F_SERVICE, v->name);
-	put_decision(q, m, v, &c, recipient);
+	put_decision(deps, m, v, &c, recipient);
 	return m;
 }

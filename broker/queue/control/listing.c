@@ -13,7 +13,8 @@
  *
  * Behind the id stands '*' for a message being sent and '!' for one that is held.
  */
-#include "broker/queue/queue.h"
+
+#include "broker/queue/control/listing.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include <time.h>
 
 #include "base/codec.h"
+#include "broker/queue/accounts/verdict.h"
 
 enum { KEEP_FOR_SUM = 256 };
 
@@ -59,7 +61,7 @@ account_reason(const struct queue_account *a, struct buf *out)
 }
 
 static int
-list_recipients(struct queue *q, const struct spool_message *m, struct buf *out)
+list_recipients(const struct control_deps *deps, const struct spool_message *m, struct buf *out)
 {
 	CLEANUP_BUF struct buf reason = BUF_INIT(4096), shown = BUF_INIT(4096);
 	int r = 0;
@@ -72,7 +74,7 @@ list_recipients(struct queue *q, const struct spool_message *m, struct buf *out)
 		buf_clear(&reason);
 		verdict_reply_text(&p->reply, &reason);
 		if (reason.len == 0 && p->state == SPOOL_QUEUED)
-			account_reason(accounts_find(&q->accounts, m->account), &reason);
+			account_reason(accounts_find(deps->accounts, m->account), &reason);
 		/* Those that wait for the same reason stand together below it. */
 		if (reason.len > 0 && strcmp(buf_str(&shown), buf_str(&reason)) != 0) {
 			r = buf_printf(out, "(%s)\n", buf_str(&reason));
@@ -86,7 +88,7 @@ list_recipients(struct queue *q, const struct spool_message *m, struct buf *out)
 }
 
 static int
-list_message(struct queue *q, const struct spool_message *m, struct buf *out)
+list_message(const struct control_deps *deps, const struct spool_message *m, struct buf *out)
 {
 	char id[SPOOL_ID_LEN + 1], when[32];
 	time_t received = (time_t)m->received;
@@ -104,13 +106,13 @@ list_message(struct queue *q, const struct spool_message *m, struct buf *out)
 	r = buf_printf(out, "%-17s %8" PRIu64 " %-20s %s\n", id, m->size, when,
 	    *m->sender == '\0' ? "MAILER-DAEMON" : m->sender);
 	if (r == 0)
-		r = list_recipients(q, m, out);
+		r = list_recipients(deps, m, out);
 	return r < 0 ? r : buf_append_char(out, '\n');
 }
 
 struct listing {
 	struct scan scan;
-	struct queue *q;
+	const struct control_deps *deps;
 	struct mail_owner owner;
 	char *owner_service; /* what `owner` borrows */
 	struct buf *out;
@@ -135,7 +137,7 @@ choose(void *arg, const struct spool_row *g)
 {
 	struct listing *l = arg;
 
-	if (!g->open || !mail_owner_has(&l->owner, &l->q->services, g->uid, g->flags, g->service))
+	if (!g->open || !mail_owner_has(&l->owner, l->deps->services, g->uid, g->flags, g->service))
 		return 0;
 	l->shown++;
 	l->size += g->size;
@@ -153,13 +155,13 @@ show(struct listing *l, uint64_t id)
 	CLEANUP_BUF struct buf one = BUF_INIT(l->out->max), shown = BUF_INIT(l->out->max);
 	struct spool_message m;
 
-	if (spool_load(l->q->spool, id, false, &m) < 0)
+	if (spool_load(l->deps->spool, id, false, &m) < 0)
 		return;
 	if (l->out->len == 0)
 		(void)buf_printf(l->out, "%-17s %8s %-20s %s\n", "----Queue ID-----", "--Size--",
 		    "----Arrival Time----", "--Sender/Recipient------");
 	/* Addresses may hold characters that a terminal must not get. */
-	if (is_full(l) || list_message(l->q, &m, &one) < 0 ||
+	if (is_full(l) || list_message(l->deps, &m, &one) < 0 ||
 	    text_clean(&shown, buf_str(&one)) < 0 ||
 	    l->out->len + shown.len > l->out->max - KEEP_FOR_SUM)
 		l->full++;
@@ -186,7 +188,7 @@ step(void *arg)
 	int more;
 
 	l->count = 0;
-	more = spool_scan(l->q->spool, &l->after, SCAN_ROWS, choose, l);
+	more = spool_scan(l->deps->spool, &l->after, SCAN_ROWS, choose, l);
 	for (size_t i = 0; i < l->count; i++)
 		show(l, l->ids[i]);
 	if (more == 1)
@@ -196,14 +198,14 @@ step(void *arg)
 }
 
 struct listing *
-listing_new(
-    struct queue *q, const struct mail_owner *owner, struct buf *out, listing_done *done, void *arg)
+listing_new(const struct control_deps *deps, const struct mail_owner *owner, struct buf *out,
+    listing_done *done, void *arg)
 {
 	struct listing *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return NULL;
-	l->q = q;
+	l->deps = deps;
 	l->owner = *owner;
 	if (owner->service != NULL) {
 		l->owner.service = l->owner_service = strdup(owner->service);
@@ -215,7 +217,7 @@ listing_new(
 	l->out = out;
 	l->done = done;
 	l->arg = arg;
-	scan_begin(q->scans, &l->scan, step, l);
+	scan_begin(deps->scans, &l->scan, step, l);
 	return l;
 }
 

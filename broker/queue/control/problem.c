@@ -16,22 +16,22 @@ make_row(const char *kind, const char *text, const char *next)
 }
 
 static struct message *
-row_of_space(struct queue *q)
+row_of_space(const struct control_deps *deps)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
 
-	if (!space_is_low(q->space))
+	if (!space_is_low(deps->space))
 		return NULL;
 	(void)buf_append_str(&text, "The disk of the spool is nearly full: no mail is taken. ");
-	space_describe(q->space, &text);
+	space_describe(deps->space, &text);
 	return make_row("disk-full", buf_str(&text),
 	    "Free space there; mail that nobody needs goes by: frank queue delete");
 }
 
 static struct message *
-row_of_spool(struct queue *q)
+row_of_spool(const struct control_deps *deps)
 {
-	return !commit_is_stuck(q->commit)
+	return !commit_is_stuck(deps->commit)
 		   ? NULL
 		   : make_row("spool-error",
 			 "The spool cannot be written; nothing is sent or taken until it can.",
@@ -39,10 +39,10 @@ row_of_spool(struct queue *q)
 }
 
 static struct message *
-row_of_drop(struct queue *q)
+row_of_drop(const struct control_deps *deps)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
-	size_t aside = inbound_aside(q->inbound);
+	size_t aside = inbound_aside(deps->inbound);
 
 	if (aside == 0)
 		return NULL;
@@ -59,9 +59,9 @@ row_of_drop(struct queue *q)
 }
 
 static struct message *
-row_of_lapse(const struct queue *q, size_t i)
+row_of_lapse(const struct control_deps *deps, size_t i)
 {
-	const struct conf_strings *l = &q->settings->lapses;
+	const struct conf_strings *l = &deps->settings->lapses;
 
 	return i < l->count ? make_row("out-of-force", l->items[i],
 				  "Mend what is named there, then: frank reload")
@@ -69,17 +69,17 @@ row_of_lapse(const struct queue *q, size_t i)
 }
 
 struct message *
-problem_row(struct queue *q, size_t at)
+problem_row(const struct control_deps *deps, size_t at)
 {
-	static struct message *(*const rows[])(struct queue * q) = {
+	static struct message *(*const rows[])(const struct control_deps *deps) = {
 	    row_of_space, row_of_spool, row_of_drop};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct message *m = rows[i](q);
+		struct message *m = rows[i](deps);
 
 		if (m != NULL && at-- == 0)
 			return m;
 		(void)message_free(m);
 	}
-	return row_of_lapse(q, at);
+	return row_of_lapse(deps, at);
 }

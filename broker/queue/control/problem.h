@@ -6,9 +6,9 @@
 #ifndef FRANK_BROKER_QUEUE_CONTROL_PROBLEM_H
 #define FRANK_BROKER_QUEUE_CONTROL_PROBLEM_H
 
-#include "broker/queue/queue.h"
+#include "broker/queue/control/control.h"
 
 /* ROW_PROBLEM of the problem at this place, from 0; NULL behind the last one. */
-struct message *problem_row(struct queue *q, size_t at);
+struct message *problem_row(const struct control_deps *deps, size_t at);
 
 #endif

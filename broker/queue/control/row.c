@@ -1,17 +1,13 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
-/* control-row.c: what clients of control.sock are told, a row at a time; see control-internal.h. */
-#include "broker/queue/control/control-internal.h"
+/* row.c: see row.h. */
+#include "broker/queue/control/row.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "broker/ipc/reply.h"
-#include "broker/queue/queue.h"
-#include "broker/queue/control/problem.h"
+#include "broker/queue/accounts/verdict.h"
 
-static int
-row_message(struct client *c, const struct spool_message *m)
+struct message *
+row_message(const struct spool_message *m)
 {
 	struct message *out = message_new(M_ROW_MESSAGE);
 	char id[SPOOL_ID_LEN];
@@ -32,7 +28,7 @@ row_message(struct client *c, const struct spool_message *m)
 	message_put_str(out, F_SUBJECT, m->subject);
 	if (*m->envid != '\0')
 		message_put_str(out, F_ENVID, m->envid);
-	return channel_send(c->channel, out, -1);
+	return out;
 }
 
 /* When the recipient is tried next, as far as time alone decides it; SPOOL_NEVER where a person has
@@ -53,7 +49,7 @@ next_try(const struct queue_account *a, const struct spool_recipient *r)
 static bool
 waits_for_account(const struct queue_account *a, const struct spool_recipient *r)
 {
-	return (r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED) && account_is_at_fault(a);
+	return spool_recipient_waits(r) && account_is_at_fault(a);
 }
 
 static void
@@ -83,46 +79,40 @@ put_why(const struct queue_account *a, bool times, struct message *out)
 		message_put_str(out, F_NEXT, next);
 		return;
 	}
-	if (state == a->schedule.keeper && a->schedule.keeper != SCHEDULE_ACTIVE) {
-		message_put_str(out, F_TEXT, a->keeper_text);
-		message_put_str(out, F_NEXT, a->keeper_next);
-		return;
-	}
-	if (times) {
+	if (times && state != a->schedule.keeper) {
 		message_put_u64(out, F_TIME, (uint64_t)a->schedule.since);
 		message_put_u64(out, F_UNTIL, (uint64_t)a->schedule.until);
 	}
-	if (a->reply.code == 0 && a->reply.fault == SMTP_FAULT_NONE)
+	if (!verdict_on_account(a, &d))
 		return;
-	verdict_on_reply(a, NULL, &a->reply, &d);
 	message_put_str(out, F_CAUSE, d.cause);
 	message_put_str(out, F_FIXER, d.fixer);
 	message_put_str(out, F_TEXT, d.text);
-	message_put_str(out, F_NEXT, d.next);
+	message_put_str(out, F_NEXT, *d.next == '\0' ? NULL : d.next);
 }
 
 /* Why the recipient has not got it, and what to do: the account's trouble comes before what was said of
  * the message when it was last tried. */
 static void
-put_reason(struct queue *q, const struct queue_account *a, const struct spool_message *m,
+put_reason(struct spool *spool, const struct queue_account *a, const struct spool_message *m,
     const struct spool_recipient *r, struct message *out)
 {
-	bool refused = (r->reply.code != 0 || r->reply.fault != SMTP_FAULT_NONE) &&
-		       (r->reply.code < 200 || r->reply.code >= 300);
+	bool refused = verdict_has_reply(&r->reply) && !verdict_is_positive(&r->reply);
 	struct diagnosis d;
 
 	if (waits_for_account(a, r) || (!refused && r->state == SPOOL_QUEUED)) {
 		put_why(a, false, out);
 	} else if (refused) {
-		verdict_on_recipient(q->spool, a, m, r, &d);
+		verdict_on_recipient(spool, a, m, r, &d);
 		put_verdict(&d, true, out);
 	}
 }
 
-static int
-row_recipient(struct client *c, const struct spool_message *m, const struct spool_recipient *r)
+struct message *
+row_recipient(
+    const struct control_deps *deps, const struct spool_message *m, const struct spool_recipient *r)
 {
-	const struct queue_account *a = accounts_find(&c->control->q->accounts, m->account);
+	const struct queue_account *a = accounts_find(deps->accounts, m->account);
 	struct message *out = message_new(M_ROW_RECIPIENT);
 	CLEANUP_BUF struct buf reply = BUF_INIT(4096);
 
@@ -143,16 +133,10 @@ row_recipient(struct client *c, const struct spool_message *m, const struct spoo
 					       "retry) or delete it."
 					     : "It was returned to its sender.");
 	} else if (a != NULL) {
-		put_reason(c->control->q, a, m, r, out);
+		put_reason(deps->spool, a, m, r, out);
 	}
-	return channel_send(c->channel, out, -1);
+	return out;
 }
-
-struct attempt_cursor {
-	struct client *client;
-	const struct spool_message *message;
-	size_t skip, seen;
-};
 
 static void
 put_given(struct message *m, enum field f, const char *text)
@@ -163,109 +147,45 @@ put_given(struct message *m, enum field f, const char *text)
 
 /* What the reply that decided the attempt means, by the table as it is now. */
 static void
-put_attempt_verdict(struct attempt_cursor *x, const struct spool_attempt *a, struct message *out)
+put_attempt_verdict(const struct queue_account *account, const struct spool_message *m,
+    const struct spool_attempt *a, struct message *out)
 {
-	const struct queue_account *account =
-	    accounts_find(&x->client->control->q->accounts, x->message->account);
 	struct smtp_reply reply = {0};
-	struct diagnosis d;
+	struct diagnosis verdict;
 	bool waits = false;
 
+	if (account == NULL || *a->outcome == '\0')
+		return;
 	/* what to do for one that waits for a person is said of the recipient, as of today */
-	for (size_t i = 0; account != NULL && i < x->message->count; i++)
-		waits = waits || x->message->recipients[i].state == SPOOL_HELD ||
-			waits_for_account(account, &x->message->recipients[i]);
-	if (account != NULL && *a->outcome != '\0' &&
-	    verdict_reply_parse(a->outcome, a->stage, a->fault, &reply) == 0 &&
+	for (size_t i = 0; i < m->count; i++)
+		waits = waits || m->recipients[i].state == SPOOL_HELD ||
+			waits_for_account(account, &m->recipients[i]);
+	if (verdict_reply_parse(a->outcome, a->stage, a->fault, &reply) == 0 &&
 	    (reply.code >= 300 || reply.fault != SMTP_FAULT_NONE)) {
-		verdict_at(account, x->message, &reply, a->endpoint, &d);
-		put_verdict(&d, !waits, out);
+		verdict_at(account, m, &reply, a->endpoint, &verdict);
+		put_verdict(&verdict, !waits, out);
 	}
 	smtp_reply_clear(&reply);
 }
 
-static int
-row_attempt(void *arg, const struct spool_attempt *a)
+struct message *
+row_attempt(
+    const struct control_deps *deps, const struct spool_message *m, const struct spool_attempt *a)
 {
-	struct attempt_cursor *x = arg;
-	struct message *out;
-	int r;
+	struct message *out = message_new(M_ROW_ATTEMPT);
 
-	if (x->seen++ < x->skip)
-		return 0;
-	out = message_new(M_ROW_ATTEMPT);
 	message_put_u64(out, F_TIME, (uint64_t)a->at);
 	put_given(out, F_ENDPOINT, a->endpoint);
 	put_given(out, F_TLS, a->tls);
 	put_given(out, F_MECHANISM, a->mechanism);
 	put_given(out, F_TRANSCRIPT, a->transcript);
 	put_given(out, F_REPLY, a->outcome);
-	put_attempt_verdict(x, a, out);
-	r = channel_send(x->client->channel, out, -1);
-	if (r == 0)
-		x->client->row++;
-	return r;
+	put_attempt_verdict(accounts_find(deps->accounts, m->account), m, a, out);
+	return out;
 }
 
-static bool
-is_shown(const struct client *c, const struct spool_message *m)
-{
-	struct mail_owner owner = control_owner(c);
-
-	return mail_owner_has(&owner, &c->control->q->services, m->uid, m->flags, m->service) &&
-	       (c->account == NULL || strcmp(c->account, m->account) == 0) &&
-	       (c->service == NULL || strcmp(c->service, m->service) == 0);
-}
-
-int
-control_rows_of_message(struct client *c)
-{
-	struct queue *q = c->control->q;
-	struct spool_message m;
-	int r = spool_load(q->spool, c->ids[c->at], false, &m);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	if (is_shown(c, &m)) {
-		if (c->row == 0) {
-			r = row_message(c, &m);
-			c->row += r == 0;
-		}
-		while (r == 0 && c->row <= m.count) {
-			r = row_recipient(c, &m, &m.recipients[c->row - 1]);
-			c->row += r == 0;
-		}
-		if (r == 0 && c->kind == CURSOR_SHOW) {
-			struct attempt_cursor x = {c, &m, c->row - 1 - m.count, 0};
-
-			r = spool_each_attempt(q->spool, m.id, row_attempt, &x);
-		}
-		c->sent += r == 0;
-	}
-	spool_message_clear(&m);
-	return r;
-}
-
-bool
-control_sees_account(const struct client *c, const struct queue_account *a)
-{
-	const struct queue *q = c->control->q;
-	struct policy_caller who = {c->peer.uid, c->peer.groups, c->peer.group_count, NULL};
-	size_t i;
-
-	if (control_is_admin(c))
-		return true;
-	i = policy_match(q->services.policies, q->services.count, &who);
-	for (size_t k = 0; i < q->services.count && k < q->services.list[i]->account_count; k++)
-		if (q->services.list[i]->accounts[k] == a)
-			return true;
-	return false;
-}
-
-static int
-row_account(struct client *c, const struct queue_account *a, uint64_t waiting)
+struct message *
+row_account(const struct control_deps *deps, const struct queue_account *a)
 {
 	CLEANUP_BUF struct buf warning = BUF_INIT(4096);
 	struct message *out = message_new(M_ROW_ACCOUNT);
@@ -277,7 +197,7 @@ row_account(struct client *c, const struct queue_account *a, uint64_t waiting)
 		(void)snprintf(endpoint, sizeof(endpoint), "%s:%u", a->conf.host, a->conf.port);
 	message_put_str(out, F_ACCOUNT, a->name);
 	message_put_str(out, F_STATE, schedule_state_name(schedule_account_state(&a->schedule)));
-	notify_warning(c->control->q->notify, a, &warning);
+	notify_warning(deps->notify, a, &warning);
 	if (warning.len > 0)
 		message_put_str(out, F_WARNING, buf_str(&warning));
 	put_given(out, F_PROVIDER, a->conf.provider);
@@ -290,59 +210,16 @@ row_account(struct client *c, const struct queue_account *a, uint64_t waiting)
 	if (a->used > 0)
 		message_put_u64(out, F_USED, (uint64_t)a->used);
 	put_given(out, F_USED_BY, a->used_by);
-	message_put_u64(out, F_COUNT, waiting);
+	message_put_u64(out, F_COUNT, a->waiting);
 	put_why(a, true, out);
-	return channel_send(c->channel, out, -1);
+	return out;
 }
 
-int
-control_row_of_status(struct client *c)
+struct message *
+row_event(const struct spool_event *e)
 {
-	struct queue *q = c->control->q;
-	int r = 0;
-
-	if (c->kind == CURSOR_PROBLEMS) {
-		struct message *m = problem_row(q, c->at);
-
-		if (m == NULL)
-			c->count = c->at + 1; /* that was the last one */
-		else
-			r = channel_send(c->channel, m, -1);
-	} else if (c->kind == CURSOR_ACCOUNTS) {
-		const struct queue_account *a = q->accounts.list[c->at];
-
-		if (a->configured && control_sees_account(c, a))
-			r = row_account(c, a, a->waiting);
-	} else if (control_is_admin(c)) {
-		r = channel_send(c->channel, explain_service(q, q->services.list[c->at]), -1);
-	}
-	return r;
-}
-
-int
-control_row_of_explanation(struct client *c)
-{
-	struct queue *q = c->control->q;
-	struct message *m;
-
-	if (c->at < q->services.count && c->at != c->matched && !control_is_admin(c))
-		return 0;
-	if (c->at < q->services.count)
-		m = explain_rule(q, c->at, c->matched, &c->who);
-	else
-		m = explain_decision(q,
-		    c->matched < q->services.count ? q->services.list[c->matched] : NULL,
-		    c->who.uid, c->sender, c->recipient);
-	return channel_send(c->channel, m, -1);
-}
-
-int
-control_row_event(void *arg, const struct spool_event *e)
-{
-	struct client *c = arg;
 	struct message *m = message_new(M_ROW_EVENT);
 	char id[SPOOL_ID_LEN];
-	int r;
 
 	message_put_u64(m, F_ID, e->id);
 	message_put_u64(m, F_TIME, (uint64_t)e->at);
@@ -352,7 +229,5 @@ control_row_event(void *arg, const struct spool_event *e)
 	message_put_str(m, F_NEXT, e->next);
 	if (e->message != 0)
 		message_put_str(m, F_QUEUE_ID, spool_id_text(e->message, id));
-	r = channel_send(c->channel, m, -1);
-	c->sent += r == 0;
-	return r == -EAGAIN ? 1 : r;
+	return m;
 }
