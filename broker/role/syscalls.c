@@ -143,19 +143,10 @@ static const int everyone[] = {
 
 static const int accept_calls[] = {SCMP_SYS(accept4), SCMP_SYS(accept)};
 
+/* Beside reading_calls. */
 static const int state_calls[] = {
     SCMP_SYS(open),
     SCMP_SYS(openat),
-    SCMP_SYS(stat),
-    SCMP_SYS(stat64),
-    SCMP_SYS(lstat),
-    SCMP_SYS(lstat64),
-    SCMP_SYS(access),
-    SCMP_SYS(faccessat),
-    SCMP_SYS(faccessat2),
-    SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat),
-    SCMP_SYS(getdents64),
     SCMP_SYS(statfs),
     SCMP_SYS(statfs64),
     SCMP_SYS(fstatfs),
@@ -347,6 +338,8 @@ fill(scmp_filter_ctx filter, unsigned rights)
 		r = ADD_LIST(filter, SCMP_ACT_ALLOW, accept_calls);
 	if (r == 0 && (rights & ROLE_MAY_WRITE_STATE) != 0)
 		r = ADD_LIST(filter, SCMP_ACT_ALLOW, state_calls);
+	if (r == 0 && (rights & ROLE_MAY_WRITE_STATE) != 0)
+		r = ADD_LIST(filter, SCMP_ACT_ALLOW, reading_calls);
 	if (r == 0 && (rights & ROLE_MAY_CONNECT) != 0)
 		r = add_connecting(filter);
 	if (r == 0 && (rights & ROLE_MAY_READ_ETC) != 0)

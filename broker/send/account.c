@@ -182,14 +182,20 @@ by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
+static int
+name_against(const void *name, const void *b)
+{
+	const struct smtp_account *const *x = b;
+
+	return strcmp(name, (*x)->name);
+}
+
 static struct smtp_account **
 find(const struct set *s, const char *name)
 {
-	struct smtp_account key = {.name = (char *)(uintptr_t)name}, *wanted = &key;
-
 	if (s->count == 0)
 		return NULL;
-	return bsearch(&wanted, s->items, s->count, sizeof(struct smtp_account *), by_name);
+	return bsearch(name, s->items, s->count, sizeof(struct smtp_account *), name_against);
 }
 
 struct smtp_account *

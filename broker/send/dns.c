@@ -147,10 +147,9 @@ on_answer(void *arg, ares_status_t status, size_t timeouts, const ares_dns_recor
 }
 
 static void
-ask(ares_channel channel, const char *name, const struct dns_question *q)
+ask(ares_channel channel, const char *name, struct dns_question *q)
 {
-	(void)ares_query_dnsrec(
-	    channel, name, ARES_CLASS_IN, types[q->type], on_answer, (void *)(uintptr_t)q, NULL);
+	(void)ares_query_dnsrec(channel, name, ARES_CLASS_IN, types[q->type], on_answer, q, NULL);
 }
 
 void
@@ -279,15 +278,15 @@ on_answer(void *arg, int status, int timeouts, unsigned char *octets, int len)
 }
 
 static void
-ask(ares_channel channel, const char *name, const struct dns_question *q)
+ask(ares_channel channel, const char *name, struct dns_question *q)
 {
-	ares_query(channel, name, ns_c_in, types[q->type].type, on_answer, (void *)(uintptr_t)q);
+	ares_query(channel, name, ns_c_in, types[q->type].type, on_answer, q);
 }
 
 #endif
 
 void
-dns_ask(ares_channel channel, const char *name, const struct dns_question *q)
+dns_ask(ares_channel channel, const char *name, struct dns_question *q)
 {
 	struct dns_answer none = {0};
 

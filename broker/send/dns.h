@@ -54,7 +54,7 @@ struct dns_question {
 /* Asks for the records of `name`, and calls `done` once: perhaps from within dns_ask, and also when the channel is
  * destroyed. `q` is borrowed until then. No server is asked about localhost, which has no records, about invalid, which
  * does not exist, or about names below them (RFC 6761). */
-void dns_ask(struct ares_channeldata *channel, const char *name, const struct dns_question *q);
+void dns_ask(struct ares_channeldata *channel, const char *name, struct dns_question *q);
 
 /* The records of one type in the octets of an answer (RFC 1035 section 4). dns_clear frees what `ret` gets. */
 void dns_parse(enum dns_type type, const uint8_t *octets, size_t len, struct dns_answer *ret);
