@@ -10,7 +10,7 @@
 
 #include "broker/conf/conf.h"
 
-/* What conf_load is told about its surroundings. */
+/* What load_conf is told about its surroundings. */
 struct conf_environment {
 	const char *provider_dir; /* presets: *.conf */
 	bool check_files;         /* also open what the configuration names (ca-file, secrets) */
