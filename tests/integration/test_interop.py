@@ -196,6 +196,9 @@ service submission-login {{
   inet_listener submission {{
     port = {self.port}
   }}
+  inet_listener submissions {{
+    port = 0
+  }}
 }}
 ''')
         with open(f'{self.dir}/start', 'w') as out:  # no pipe: the daemon would keep it open
