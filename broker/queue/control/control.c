@@ -47,10 +47,10 @@ enum cursor_kind {
 	CURSOR_FIND /* `account` is the domain */
 };
 
-struct client {
+struct control_client {
 	struct place place;
 	struct scan scan;
-	LIST_ENTRY(client) entry;
+	LIST_ENTRY(control_client) entry;
 	struct control *control;
 	struct channel *channel;
 	struct caller_peer peer;
@@ -78,7 +78,7 @@ struct control {
 	struct checks *checks;
 	struct flushes flushes;
 	struct event *readable;
-	LIST_HEAD(, client) clients;
+	LIST_HEAD(, control_client) clients;
 	struct client_places places;
 	uint64_t questions; /* ids of reloads and look-ups */
 	int fd;
@@ -90,7 +90,7 @@ static const struct places_config places_config = {
 /* ---- answers ---- */
 
 static void
-forget_explanation(struct client *c)
+forget_explanation(struct control_client *c)
 {
 	free(c->who_groups);
 	free(c->who_socket);
@@ -101,7 +101,7 @@ forget_explanation(struct client *c)
 }
 
 static void
-end(struct client *c)
+end(struct control_client *c)
 {
 	c->kind = CURSOR_NONE;
 	free(c->account);
@@ -117,7 +117,7 @@ end(struct client *c)
 }
 
 static int
-send_done(struct client *c, const char *error, int status, const char *text)
+send_done(struct control_client *c, const char *error, int status, const char *text)
 {
 	struct message *m = message_new(M_QUEUE_DONE);
 
@@ -129,20 +129,20 @@ send_done(struct client *c, const char *error, int status, const char *text)
 }
 
 static void
-fail(struct client *c, const char *error, int status)
+fail(struct control_client *c, const char *error, int status)
 {
 	(void)send_done(c, error, status, NULL);
 	end(c);
 }
 
 static bool
-is_admin(const struct client *c)
+is_admin(const struct control_client *c)
 {
 	return (c->rights & CALLER_MAY_ADMINISTER) != 0;
 }
 
 static struct mail_owner
-owner_of(const struct client *c)
+owner_of(const struct control_client *c)
 {
 	return (struct mail_owner){
 	    .uid = (c->rights & CALLER_MAY_SEE_ALL) != 0 ? -1 : (int64_t)c->peer.uid};
@@ -151,7 +151,7 @@ owner_of(const struct client *c)
 /* ---- rows ---- */
 
 static bool
-is_shown(const struct client *c, const struct spool_message *m)
+is_shown(const struct control_client *c, const struct spool_message *m)
 {
 	struct mail_owner owner = owner_of(c);
 
@@ -161,7 +161,7 @@ is_shown(const struct client *c, const struct spool_message *m)
 }
 
 struct attempt_cursor {
-	struct client *client;
+	struct control_client *client;
 	const struct spool_message *message;
 	size_t skip, seen;
 };
@@ -182,7 +182,7 @@ send_attempt(void *arg, const struct spool_attempt *a)
 }
 
 static int
-rows_of_message(struct client *c)
+rows_of_message(struct control_client *c)
 {
 	const struct control_deps *deps = &c->control->deps;
 	struct spool_message m;
@@ -214,7 +214,7 @@ rows_of_message(struct client *c)
 }
 
 static bool
-sees_account(const struct client *c, const struct queue_account *a)
+sees_account(const struct control_client *c, const struct queue_account *a)
 {
 	const struct control_deps *deps = &c->control->deps;
 	struct policy_caller who = {c->peer.uid, c->peer.groups, c->peer.group_count, NULL};
@@ -231,7 +231,7 @@ sees_account(const struct client *c, const struct queue_account *a)
 }
 
 static int
-row_of_status(struct client *c)
+row_of_status(struct control_client *c)
 {
 	const struct control_deps *deps = &c->control->deps;
 	int r = 0;
@@ -256,7 +256,7 @@ row_of_status(struct client *c)
 }
 
 static int
-row_of_explanation(struct client *c)
+row_of_explanation(struct control_client *c)
 {
 	const struct control_deps *deps = &c->control->deps;
 	struct message *m;
@@ -277,7 +277,7 @@ row_of_explanation(struct client *c)
 static int
 choose(void *arg, const struct spool_row *g)
 {
-	struct client *c = arg;
+	struct control_client *c = arg;
 
 	struct mail_owner owner = owner_of(c);
 
@@ -291,7 +291,7 @@ choose(void *arg, const struct spool_row *g)
 
 /* The next part of what the cursor goes over: 1, 0 when it is through, or negative errno. */
 static int
-next_part(struct client *c)
+next_part(struct control_client *c)
 {
 	int r;
 
@@ -318,7 +318,7 @@ next_part(struct client *c)
 }
 
 static void
-finish(struct client *c)
+finish(struct control_client *c)
 {
 	bool missing = c->kind == CURSOR_SHOW && c->sent == 0;
 	int r = missing ? send_done(c, "There is no such message.", EX_NOINPUT, NULL)
@@ -329,7 +329,7 @@ finish(struct client *c)
 }
 
 static bool
-is_cursor(const struct client *c)
+is_cursor(const struct control_client *c)
 {
 	return c->kind != CURSOR_NONE && c->kind < CURSOR_ACTION;
 }
@@ -338,7 +338,7 @@ is_cursor(const struct client *c)
 static bool
 step(void *arg)
 {
-	struct client *c = arg;
+	struct control_client *c = arg;
 	int r = 0;
 
 	if (!is_cursor(c))
@@ -372,7 +372,7 @@ step(void *arg)
 }
 
 static void
-go_on(struct client *c)
+go_on(struct control_client *c)
 {
 	if (is_cursor(c))
 		scan_begin(c->control->deps.scans, &c->scan, step, c);
@@ -404,7 +404,7 @@ copy_field(const struct message *m, enum field f)
 }
 
 static void
-ask_list(struct client *c, const struct message *m)
+ask_list(struct control_client *c, const struct message *m)
 {
 	c->after = 0;
 	c->account = copy_field(m, F_ACCOUNT);
@@ -415,7 +415,7 @@ ask_list(struct client *c, const struct message *m)
 }
 
 static void
-ask_show(struct client *c, const struct message *m)
+ask_show(struct control_client *c, const struct message *m)
 {
 	uint64_t id;
 
@@ -430,7 +430,7 @@ ask_show(struct client *c, const struct message *m)
 }
 
 static void
-ask_status(struct client *c)
+ask_status(struct control_client *c)
 {
 	const struct control_deps *deps = &c->control->deps;
 
@@ -446,7 +446,7 @@ ask_status(struct client *c)
 static int
 send_event(void *arg, const struct spool_event *e)
 {
-	struct client *c = arg;
+	struct control_client *c = arg;
 	int r = channel_send(c->channel, row_event(e), -1);
 
 	c->sent += r == 0;
@@ -455,7 +455,7 @@ send_event(void *arg, const struct spool_event *e)
 
 /* A part of them: whoever wants more asks again, after the last one. */
 static void
-ask_events(struct client *c, const struct message *m)
+ask_events(struct control_client *c, const struct message *m)
 {
 	const struct control_deps *deps = &c->control->deps;
 	uint64_t after = message_u64(m, F_ID, 0);
@@ -476,7 +476,7 @@ ask_events(struct client *c, const struct message *m)
 }
 
 static void
-answer_action(struct client *c, int r, unsigned done)
+answer_action(struct control_client *c, int r, unsigned done)
 {
 	char text[64];
 
@@ -515,7 +515,7 @@ on_action_done(void *arg, int r, unsigned changed)
 }
 
 static void
-act(struct client *c, const struct message *m)
+act(struct control_client *c, const struct message *m)
 {
 	const struct control_deps *deps = &c->control->deps;
 	const char *id = message_str(m, F_QUEUE_ID), *account = message_str(m, F_ACCOUNT);
@@ -571,7 +571,7 @@ act(struct client *c, const struct message *m)
 
 /* The groups that an administrator asks about. False: no memory. */
 static bool
-copy_groups(struct client *c, const struct message *m)
+copy_groups(struct control_client *c, const struct message *m)
 {
 	uint64_t group;
 	size_t count = 0;
@@ -590,7 +590,7 @@ copy_groups(struct client *c, const struct message *m)
 /* Who would be answered, and how. Everybody may ask about himself, as the kernel knows him; what
  * other services there are is for administrators. */
 static void
-ask_explain(struct client *c, const struct message *m)
+ask_explain(struct control_client *c, const struct message *m)
 {
 	const struct control_deps *deps = &c->control->deps;
 	uint32_t uid = (uint32_t)message_u64(m, F_UID, CALLER_UID_OVERFLOW);
@@ -630,7 +630,7 @@ ask_explain(struct client *c, const struct message *m)
 }
 
 static void
-log_password(const struct client *c, const char *sentence, const char *service)
+log_password(const struct control_client *c, const char *sentence, const char *service)
 {
 	char by[24];
 
@@ -639,7 +639,7 @@ log_password(const struct client *c, const char *sentence, const char *service)
 }
 
 static void
-send_password(struct client *c, const char *service)
+send_password(struct control_client *c, const char *service)
 {
 	struct message *m = message_new(M_SERVICE_SECRET);
 	CLEANUP_SECRET struct secret *password = NULL;
@@ -663,7 +663,7 @@ send_password(struct client *c, const char *service)
 }
 
 static void
-act_on_password(struct client *c, const struct message *m)
+act_on_password(struct control_client *c, const struct message *m)
 {
 	const struct control_deps *deps = &c->control->deps;
 	const char *service = message_str(m, F_SERVICE), *action = message_str(m, F_ACTION);
@@ -698,13 +698,13 @@ act_on_password(struct client *c, const struct message *m)
 static void
 check_row(void *arg, struct message *m)
 {
-	(void)channel_send(((struct client *)arg)->channel, m, -1);
+	(void)channel_send(((struct control_client *)arg)->channel, m, -1);
 }
 
 static void
 check_ended(void *arg, const char *error, int status)
 {
-	struct client *c = arg;
+	struct control_client *c = arg;
 
 	c->check = NULL;
 	(void)send_done(c, error, status, NULL);
@@ -714,7 +714,7 @@ check_ended(void *arg, const char *error, int status)
 static const struct check_ops check_ops = {.row = check_row, .end = check_ended};
 
 static void
-begin_check(struct client *c, struct check_ask *ask)
+begin_check(struct control_client *c, struct check_ask *ask)
 {
 	const struct control_deps *deps = &c->control->deps;
 	const struct caller caller = {
@@ -740,7 +740,7 @@ begin_check(struct client *c, struct check_ask *ask)
 /* Whoever sends through an account may look whether it works. What lets somebody speak to any server,
  * or past the rules for senders, is for administrators. */
 static void
-ask_check(struct client *c, const struct message *m)
+ask_check(struct control_client *c, const struct message *m)
 {
 	CLEANUP_BUF struct buf to = BUF_INIT(ADDRESS_MAX);
 	const char *account = message_str(m, F_ACCOUNT), *tls = message_str(m, F_TLS);
@@ -775,7 +775,7 @@ ask_check(struct client *c, const struct message *m)
 }
 
 static void
-ask_reload(struct client *c)
+ask_reload(struct control_client *c)
 {
 	struct control *k = c->control;
 	struct message *m;
@@ -798,7 +798,7 @@ control_reload_result(struct control *k, const struct message *m)
 	const char *error = message_str(m, F_ERROR);
 	uint64_t id = message_u64(m, F_ID, 0);
 
-	struct client *c;
+	struct control_client *c;
 
 	LIST_FOREACH (c, &k->clients, entry) {
 		if (c->kind != CURSOR_RELOAD || c->question != id)
@@ -830,7 +830,7 @@ put_list(struct message *to, const struct message *from, enum field f)
 }
 
 static void
-answer_find(struct client *c, const struct message *m)
+answer_find(struct control_client *c, const struct message *m)
 {
 	struct message *found = message_new(M_FOUND);
 
@@ -844,7 +844,7 @@ answer_find(struct client *c, const struct message *m)
 
 /* Puts the question to the send role, which main starts where it is not there. */
 static void
-ask_send(struct client *c)
+ask_send(struct control_client *c)
 {
 	const struct control_deps *deps = &c->control->deps;
 	struct channel *send = role_peer(deps->role, ROLE_SEND);
@@ -872,7 +872,7 @@ is_domain(const char *s)
 }
 
 static void
-find(struct client *c, const struct message *m)
+find(struct control_client *c, const struct message *m)
 {
 	const char *domain = message_str(m, F_HOST);
 
@@ -899,7 +899,7 @@ control_looked_up(struct control *k, const struct message *m)
 {
 	uint64_t id = message_u64(m, F_ID, 0);
 
-	struct client *c;
+	struct control_client *c;
 
 	LIST_FOREACH (c, &k->clients, entry)
 		if (c->kind == CURSOR_FIND && c->question == id) {
@@ -912,7 +912,7 @@ void
 control_send_peer(struct control *k, bool up)
 {
 	checks_peer(k->checks, up);
-	for (struct client *next, *c = LIST_FIRST(&k->clients); c != NULL; c = next) {
+	for (struct control_client *next, *c = LIST_FIRST(&k->clients); c != NULL; c = next) {
 		next = LIST_NEXT(c, entry);
 		if (c->kind != CURSOR_FIND)
 			continue;
@@ -924,7 +924,7 @@ control_send_peer(struct control *k, bool up)
 }
 
 static void
-answer(struct client *c, const struct message *m)
+answer(struct control_client *c, const struct message *m)
 {
 	switch (message_type(m)) {
 	case M_QUEUE_LIST:
@@ -966,7 +966,7 @@ answer(struct client *c, const struct message *m)
 /* ---- clients ---- */
 
 static void
-client_free(struct client *c)
+client_free(struct control_client *c)
 {
 	LIST_REMOVE(c, entry);
 	place_leave(&c->place);
@@ -985,7 +985,7 @@ client_free(struct client *c)
 static void
 on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 {
-	struct client *c = arg;
+	struct control_client *c = arg;
 
 	if (fd >= 0)
 		(void)close(fd);
@@ -1008,7 +1008,7 @@ on_closed(void *arg, struct channel *channel)
 static void
 on_writable(void *arg, struct channel *channel)
 {
-	struct client *c = arg;
+	struct control_client *c = arg;
 
 	place_touch(&c->place);
 	go_on(c);
@@ -1018,7 +1018,7 @@ static const struct channel_ops client_ops = {
     .message = on_message, .closed = on_closed, .writable = on_writable};
 
 static int
-take_identity(struct client *c, int fd)
+take_identity(struct control_client *c, int fd)
 {
 	int r = caller_peer_of(fd, &c->peer);
 
@@ -1033,7 +1033,7 @@ take_identity(struct client *c, int fd)
 static bool
 place_is_idle(const struct place *p)
 {
-	const struct client *c = (const struct client *)p;
+	const struct control_client *c = (const struct control_client *)p;
 
 	return c->kind == CURSOR_NONE || (is_cursor(c) && !scan_is_under_way(&c->scan));
 }
@@ -1041,7 +1041,7 @@ place_is_idle(const struct place *p)
 static void
 place_end(struct place *p)
 {
-	client_free((struct client *)p);
+	client_free((struct control_client *)p);
 }
 
 static const struct places_ops places_ops = {place_is_idle, place_end};
@@ -1049,7 +1049,7 @@ static const struct places_ops places_ops = {place_is_idle, place_end};
 static void
 serve(struct control *k, int fd)
 {
-	struct client *c = calloc(1, sizeof(*c));
+	struct control_client *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
 		(void)close(fd);

@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * explain.c: what services are and why they answer as they do, in words for people. Every answer
- * comes from the functions that decide about mail: what is told here cannot be another rule than
+ * comes from the functions that decide about mail: what is said here cannot be another rule than
  * the one that is applied.
  */
 #include "broker/queue/control/explain.h"

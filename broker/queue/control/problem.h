@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * problem.h: what is wrong with this host and not with one account, as long as it is so: for `frank
- * status`. The same is told as events when it begins (notice.h).
+ * status`. The same makes an event when it begins (notify.h).
  */
 #ifndef FRANK_BROKER_QUEUE_CONTROL_PROBLEM_H
 #define FRANK_BROKER_QUEUE_CONTROL_PROBLEM_H

@@ -146,8 +146,9 @@ has_reply(const struct bounce_recipient *r)
 	return r->reply != NULL && (r->reply->code != 0 || r->reply->fault != SMTP_FAULT_NONE);
 }
 
-void
-bounce_status(enum bounce_kind kind, const struct bounce_recipient *r, char *ret)
+/* The enhanced status code of a report (RFC 3463), its class agreeing with the kind. */
+static void
+make_status(enum bounce_kind kind, const struct bounce_recipient *r, char ret[12])
 {
 	static const char classes[] = {'5', '4', '2'};
 	const char *from = r->reply != NULL ? r->reply->enhanced : "";
@@ -300,7 +301,7 @@ write_recipient(struct buf *out, const struct bounce *b, const struct bounce_rec
 	char status[12];
 	int r = buf_append_str(out, "\r\n");
 
-	bounce_status(b->kind, p, status);
+	make_status(b->kind, p, status);
 	if (r == 0 && p->orcpt != NULL)
 		r = write_original_recipient(out, p->orcpt);
 	if (r == 0)

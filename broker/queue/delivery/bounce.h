@@ -51,8 +51,4 @@ struct bounce {
 /* Appends the whole report, CRLF line ends. 0, -ENOMEM, -ENOBUFS. */
 int bounce_write(struct buf *out, const struct bounce *b);
 
-/* The enhanced status code of a report (RFC 3463), its class agreeing with the kind. `ret` holds 12
- * octets. */
-void bounce_status(enum bounce_kind kind, const struct bounce_recipient *r, char *ret);
-
 #endif

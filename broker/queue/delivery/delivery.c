@@ -191,7 +191,7 @@ log_recipient(
 	    [SPOOL_DELIVERED] = "A message is delivered.",
 	    [SPOOL_DEFERRED] = "A message is deferred.",
 	    [SPOOL_BOUNCED] = "A message is returned to its sender.",
-	    [SPOOL_FAILED] = "A message cannot be delivered, and nobody can be told.",
+	    [SPOOL_FAILED] = "A message cannot be delivered, and there is nobody to return it to.",
 	    [SPOOL_HELD] = "A message is held for a person.",
 	};
 	CLEANUP_BUF struct buf reply = BUF_INIT(4096);

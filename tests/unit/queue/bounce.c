@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/queue/delivery/bounce.h"
@@ -43,11 +44,31 @@ test_status(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct bounce_recipient r = {.reply = rows[i].reply, .expired = rows[i].expired};
-		char status[12];
+		struct bounce_recipient r = {.address = "gone@example.org",
+		    .reply = rows[i].reply,
+		    .expired = rows[i].expired};
+		struct bounce b = {.kind = rows[i].kind,
+		    .hostname = "host.example",
+		    .from = "box@example.com",
+		    .to = "sender@example.com",
+		    .message_id = "<r@example.com>",
+		    .date = "Tue, 24 Nov 2026 10:00:00 +0000",
+		    .boundary = "b0undary",
+		    .envid = "",
+		    .remote = "",
+		    .original_id = "",
+		    .queue_id = "3F2A",
+		    .recipients = &r,
+		    .count = 1,
+		    .original = "Subject: hi\r\n",
+		    .original_len = 13,
+		    .headers_only = true};
+		CLEANUP_BUF struct buf out = BUF_INIT(8192);
+		char line[32];
 
-		bounce_status(rows[i].kind, &r, status);
-		assert_string_equal(status, rows[i].status);
+		(void)snprintf(line, sizeof(line), "\r\nStatus: %s\r\n", rows[i].status);
+		assert_int_equal(bounce_write(&out, &b), 0);
+		assert_non_null(strstr(buf_str(&out), line));
 	}
 }
 
