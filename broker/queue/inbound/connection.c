@@ -173,10 +173,10 @@ address_text(const struct sockaddr_storage *a, char *text, size_t size)
 		(void)snprintf(text, size, "%s:%u",
 		    inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)), ntohs(v4->sin_port));
 	else
+		/* NOLINTBEGIN(clang-analyzer-core.CallAndMessage): the kernel filled it in */
 		(void)snprintf(text, size, "[%s]:%u",
-		    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)),
-		    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): the kernel filled it in */
-		    ntohs(v6->sin6_port));
+		    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)), ntohs(v6->sin6_port));
+	/* NOLINTEND(clang-analyzer-core.CallAndMessage) */
 }
 
 static bool
