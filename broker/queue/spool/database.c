@@ -387,6 +387,15 @@ say(struct buf *why, int r, const char *path, const char *what)
 	return r;
 }
 
+int
+database_explain(int r, const char *dir, const char *what, struct buf *why)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT(4096);
+
+	(void)buf_printf(&path, "%s/spool.db", dir);
+	return say(why, r, buf_str(&path), what);
+}
+
 /* The first complaint of SQLite's own check, or "ok". */
 static int
 check(struct database *db, const char *path, struct buf *why)

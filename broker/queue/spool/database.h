@@ -33,6 +33,8 @@ struct database;
 /* Opens DIR/spool.db. Makes or migrates its tables, and checks the file when it was not closed properly.
  * On error `why` has a sentence for a person, and *ret is NULL. */
 int database_open(const char *dir, struct database **ret, struct buf *why);
+/* Appends to `why`, for a person, what an error r of DIR/spool.db means and what to do. Returns r. */
+int database_explain(int r, const char *dir, const char *what, struct buf *why);
 /* Rolls back what is open, checkpoints, and closes. Takes NULL; returns NULL. */
 struct database *database_close(struct database *db);
 

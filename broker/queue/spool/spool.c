@@ -165,8 +165,7 @@ spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 	if (r == 0) {
 		r = database_number(s->db, "SELECT max(id) FROM message", &top);
 		if (r < 0)
-			(void)buf_printf(
-			    why, "%s/spool.db: the spool cannot be used: %s", dir, strerror(-r));
+			(void)database_explain(r, dir, "the spool cannot be used", why);
 	}
 	if (r < 0) {
 		(void)spool_close(s);

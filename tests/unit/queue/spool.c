@@ -805,6 +805,51 @@ test_damage_and_strangers(void **state)
 	open_spool(p);
 }
 
+/* A spool that was closed properly is not checked as a whole; what opening reads of it may be damaged. */
+static void
+test_damage_of_a_table(void **state)
+{
+	struct place *p = *state;
+	struct spool_message m = message(p->spool, 1);
+	CLEANUP_BUF struct buf why = BUF_INIT(1000);
+	unsigned char rubbish[65536];
+	struct spool *second = NULL;
+	sqlite3_int64 root, size;
+	sqlite3_stmt *st;
+	char path[100];
+	sqlite3 *db;
+	int fd;
+
+	(void)store(p, &m);
+	p->spool = spool_close(p->spool);
+	(void)snprintf(path, sizeof(path), "%s/spool.db", p->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db,
+			     "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size"
+			     " WHERE name='message'",
+			     -1, &st, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	root = sqlite3_column_int64(st, 0);
+	size = sqlite3_column_int64(st, 1);
+	sqlite3_finalize(st);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	assert_in_range(size, 512, sizeof(rubbish));
+	memset(rubbish, 0xff, sizeof(rubbish));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, rubbish, (size_t)size, (root - 1) * size), size);
+	close(fd);
+	assert_int_equal(spool_open(p->dir, p->bodies, &second, &why), -EBADMSG);
+	assert_null(second);
+	assert_non_null(strstr(buf_str(&why), "the spool is damaged"));
+	assert_non_null(strstr(buf_str(&why), ".dump"));
+	assert_null(strstr(buf_str(&why), "Bad message"));
+	assert_int_equal(unlink(path), 0);
+	open_spool(p);
+}
+
 /* One turn of the queue's loop: a result, then two new messages. */
 static int
 turn(struct place *p, uint64_t old, struct spool_message *a, struct spool_message *b)
@@ -990,6 +1035,7 @@ main(void)
 	    TEST(test_ids),
 	    TEST(test_ids_go_on_after_restart),
 	    TEST(test_damage_and_strangers),
+	    TEST(test_damage_of_a_table),
 	    TEST(test_lost_writes_fail_the_sync),
 	    TEST(test_every_write_fails_once),
 	    TEST(test_disk_full_from_any_write_on),
