@@ -74,8 +74,13 @@ take_settings(struct queue *q)
 	bool first = old == NULL;
 
 	if (settings_complete(q->coming) < 0) {
-		log_error("Memory ran out while a configuration was taken; the one before stays.");
+		log_error(first ? "Memory ran out while the first configuration was taken."
+				: "Memory ran out while a configuration was taken; the one before "
+				  "stays.");
 		q->coming = settings_free(q->coming);
+		/* Without any, callers would be accepted whom nothing is configured for. */
+		if (first)
+			role_exit(q->role, EX_OSERR);
 		return;
 	}
 	q->settings = q->coming;

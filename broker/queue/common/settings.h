@@ -26,7 +26,7 @@ struct settings_account {
  * settings alone. Appended to `out`. */
 void settings_server(const struct settings_account *a, struct buf *out);
 
-/* How people are told: notice.h. */
+/* How people are notified (notify/notify.h). */
 struct settings_notify {
 	int64_t after, repeat; /* seconds */
 	bool has_command;

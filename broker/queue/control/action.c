@@ -4,8 +4,7 @@
  *
  * Each action is a transaction of its own (on many messages: one for each step of a scan), after
  * what the turn has collected is written: so the spool shows the truth, and what is said to be done
- * is done. A message being sent can be neither
- * held nor deleted: its server may have it already.
+ * is done. A message being sent can be neither held nor deleted: its server may have it already.
  */
 #include "broker/queue/control/action.h"
 

@@ -67,7 +67,7 @@ struct found {
 	uint32_t uid;
 	uint32_t
 	    user; /* whom the uid counts as (users.h), at the end of the look; itself where nothing is known */
-	unsigned turn; /* it is the so-manieth of its user */
+	unsigned turn; /* its place among the files of its user, from 0 */
 	struct timespec at;
 };
 

@@ -23,7 +23,7 @@
  *              microseconds since 1970, and the same wherever the event goes.
  * notice       what people were told of an account and is still so: kind, since when, when
  *              they were told last, how many days were left then.
- * outbox       the ways ( "command", "mail", "webhook NAME") by which an event has still to go.
+ * outbox       the ways ("command", "mail", "webhook NAME") by which an event has still to go.
  * way          the ways that were configured last: one that is new hears what stands.
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account); learned_at: the settings of the server that it
