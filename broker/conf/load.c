@@ -172,6 +172,18 @@ check_listener(struct loader *l, const struct conf_listener *n)
 		    n->name);
 }
 
+/* Does a listener before `n`, or an address of `n` before this one, have it? */
+static bool
+is_listened_at(const struct loader *l, const struct conf_listener *n, size_t at)
+{
+	const char *address = n->addresses.items[at];
+
+	for (size_t i = 0; i < at; i++)
+		if (strcmp(n->addresses.items[i], address) == 0)
+			return true;
+	return name_set_get(&l->listen_addresses, address) != NULL;
+}
+
 static int
 add_listener(struct loader *l, const struct raw_block *b)
 {
@@ -195,11 +207,13 @@ add_listener(struct loader *l, const struct raw_block *b)
 	check_listener(l, n);
 	loader_check_reference(l, &n->key);
 	loader_check_reference(l, &n->certificate);
-	/* the set borrows them */
-	for (size_t i = 0; i < n->addresses.count && r == 0 && l->raw.block_errors == 0; i++)
-		if (name_set_add(&l->listen_addresses, n->addresses.items[i], n, &r) != NULL)
+	for (size_t i = 0; i < n->addresses.count && l->raw.block_errors == 0; i++)
+		if (is_listened_at(l, n, i))
 			raw_error(&l->raw, n->place, "address: %s is listened at twice",
 			    n->addresses.items[i]);
+	/* the set borrows them: those of a listener that is left out must not come into it */
+	for (size_t i = 0; i < n->addresses.count && r == 0 && l->raw.block_errors == 0; i++)
+		(void)name_set_add(&l->listen_addresses, n->addresses.items[i], n, &r);
 	if (loader_end_block(l) > 0 && l->raw.lapses != NULL)
 		conf_block_remove(l->conf, CONF_BLOCK_LISTENER, l->conf->listener_count - 1);
 	return r;

@@ -575,6 +575,16 @@ test_wrong_values_stay_in_their_block(void **state)
 	assert_int_equal(c->notify.mail_to.count, 0);
 	assert_true(c->lapses.count >= 7);
 	(void)conf_free(c);
+	/* the addresses of a listener that is left out are free for the next */
+	assert_int_equal(load_in(ACCOUNT "listener \"x\" {\n address = \"127.0.0.1:1\"\n}\n"
+					 "listener \"y\" {\n address = {\"127.0.0.1:2\", "
+					 "\"127.0.0.1:1\"}\n}\n"
+					 "listener \"z\" {\n address = \"127.0.0.1:2\"\n}\n",
+			     &lenient, &c, &report),
+	    0);
+	assert_int_equal(c->listener_count, 2);
+	assert_string_equal(c->listeners[1].name, "z");
+	(void)conf_free(c);
 	/* the form of the files, names given twice and what belongs to no block stop a start too */
 	assert_int_equal(load_in(ACCOUNT ACCOUNT, &lenient, &c, &report), -EINVAL);
 	assert_int_equal(
