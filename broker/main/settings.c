@@ -437,12 +437,39 @@ look_into_certificates(const struct settings *s, struct buf *report)
 	}
 }
 
-/* Does every block fit into a message? */
+/* Does the block fit into a message for each role that is sent it? 0; -EMSGSIZE; -ENOMEM. */
+static int
+check_packet(enum conf_block block, const void *of)
+{
+	int r = 0;
+
+	for (enum role_id role = ROLE_QUEUE; role < ROLE_CLIENT && r == 0; role++) {
+		CLEANUP_MESSAGE struct message *m = wire_role_has(role, block)
+							? wire_message(block, of, role)
+							: message_new(M_CONF_END);
+
+		r = message_error(m);
+	}
+	return r;
+}
+
+static const char too_large[] = "is too large; its lists together may have about 60 KB";
+
+/* Does every block fit into a message? 0; -EINVAL; -ENOMEM. */
 static int
 check_packets(const struct conf *c, struct buf *report)
 {
-	int status = 0;
+	int status = 0, r;
 
+	for (enum conf_block b = CONF_BLOCK_TOP; b <= CONF_BLOCK_NOTIFY; b++) {
+		r = check_packet(b, (const char *)c + conf_blocks[b].items);
+		if (r == -EMSGSIZE)
+			(void)buf_printf(report, "%s: error: %s %s\n", c->files.items[0],
+			    b == CONF_BLOCK_TOP ? "the top level" : conf_blocks[b].name, too_large);
+		if (r == -ENOMEM)
+			return r;
+		status = r < 0 ? -EINVAL : status;
+	}
 	for (enum conf_block b = CONF_BLOCK_ACCOUNT; b <= CONF_BLOCK_WEBHOOK; b++)
 		for (size_t i = 0; i < conf_block_count(c, b); i++) {
 			const void *of = conf_block_at(c, b, i);
@@ -450,21 +477,11 @@ check_packets(const struct conf *c, struct buf *report)
 			const char *name =
 			    *(char *const *)(const void *)((const char *)of +
 							   conf_blocks[b].keys[0].offset);
-			int r = 0;
 
-			for (enum role_id role = ROLE_QUEUE; role < ROLE_CLIENT && r == 0; role++) {
-				CLEANUP_MESSAGE struct message *m = wire_role_has(role, b)
-									? wire_message(b, of, role)
-									: message_new(M_CONF_END);
-
-				r = message_error(m);
-			}
+			r = check_packet(b, of);
 			if (r == -EMSGSIZE)
-				(void)buf_printf(report,
-				    "%s:%u: error: %s \"%s\" is too large; its lists together may "
-				    "have about 60 "
-				    "KB\n",
-				    place->file, place->line, conf_blocks[b].name, name);
+				(void)buf_printf(report, "%s:%u: error: %s \"%s\" %s\n",
+				    place->file, place->line, conf_blocks[b].name, name, too_large);
 			if (r == -ENOMEM)
 				return r;
 			status = r < 0 ? -EINVAL : status;

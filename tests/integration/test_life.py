@@ -172,6 +172,7 @@ def errors(f):
             ('an open section', 'account "a" {\n    mailbox = "a@example.test"\n', r'wrong\.conf:\d+: '),
             ('a wrong value names the allowed ones', 'account "a" {\n    mailbox = "a@example.test"\n    grant = "non"\n    submit = "localhost:25"\n    tls = "none"\n}\n', r'wrong\.conf:3: .*password'),
             ('a literal secret', 'account "a" {\n    mailbox = "a@example.test"\n    grant = "password"\n    submit = "localhost:25"\n    password = "hunter2"\n}\n', r'wrong\.conf:5: '),
+            ('a list that no role can be sent', 'local-domains = {%s}\n' % ', '.join(f'"{i:05}.customers.example.test"' for i in range(4000)), r'wrong\.conf: error: the top level is too large'),
             ('a service with an unknown account', 'service "s" {\n    users = {"*"}\n    accounts = {"nobody"}\n}\n', r'wrong\.conf:3: .*nobody')):
         with open(path, 'w') as c:
             c.write(text)
