@@ -444,8 +444,11 @@ accounts_configure(struct accounts *s, struct account_conf **confs, size_t count
 	struct account **before = s->items, **items = calloc(count + 1, sizeof(*items));
 	size_t before_count = s->count, n = 0;
 
-	if (items == NULL)
+	if (items == NULL) {
+		for (size_t i = 0; i < count; i++)
+			confs[i] = account_conf_free(confs[i]);
 		return -ENOMEM;
+	}
 	for (size_t i = 0; i < count; i++) {
 		items[n] = place_account(s, TAKE_PTR(confs[i]));
 		n += items[n] != NULL;
