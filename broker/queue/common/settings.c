@@ -70,8 +70,8 @@ settings_new(const struct message *m)
 	return s->conf == NULL ? settings_free(s) : s;
 }
 
-void
-settings_service_clear(struct policy_service *v)
+static void
+clear_service(struct policy_service *v)
 {
 	free(v->name);
 	free(v->socket);
@@ -82,8 +82,8 @@ settings_service_clear(struct policy_service *v)
 	conf_strings_free(&v->recipients);
 }
 
-void
-settings_account_clear(struct settings_account *a)
+static void
+clear_account(struct settings_account *a)
 {
 	free(a->name);
 	free(a->provider);
@@ -104,9 +104,9 @@ settings_free(struct settings *s)
 	if (s == NULL)
 		return NULL;
 	for (size_t i = 0; i < s->account_count; i++)
-		settings_account_clear(&s->accounts[i]);
+		clear_account(&s->accounts[i]);
 	for (size_t i = 0; i < s->service_count; i++)
-		settings_service_clear(&s->services[i]);
+		clear_service(&s->services[i]);
 	for (size_t i = 0; i < s->listener_count; i++) {
 		free(s->listeners[i].name);
 		conf_strings_free(&s->listeners[i].addresses);

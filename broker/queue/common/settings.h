@@ -88,8 +88,4 @@ uint64_t settings_admin_group(const struct settings *s);
 /* NULL: the configuration has none of this name. */
 const struct settings_listener *settings_find_listener(const struct settings *s, const char *name);
 
-/* Free what the struct holds; the struct is not to be used again. */
-void settings_account_clear(struct settings_account *a);
-void settings_service_clear(struct policy_service *v);
-
 #endif
