@@ -180,7 +180,7 @@ token_request_put(struct message *m, const char *key, const void *value, size_t 
 void
 token_request_put_text(struct message *m, const char *key, const char *text)
 {
-	if (text != NULL)
+	if (text != NULL && *text != '\0')
 		token_request_put(m, key, text, strlen(text));
 }
 

@@ -71,7 +71,7 @@ put(struct buf *url, const char *key, const void *value, size_t len)
 static void
 put_text(struct buf *url, const char *key, const char *value)
 {
-	if (value != NULL)
+	if (value != NULL && *value != '\0')
 		put(url, key, value, strlen(value));
 }
 

@@ -83,6 +83,11 @@ test_url(void **state)
 	c.extra_parameters.count = 1;
 	url_of(&c, "https://as.example/auth", &url);
 	assert_null(strstr(buf_str(&url), "login_hint"));
+	/* no scopes: the server's default, which an empty parameter is not */
+	buf_clear(&url);
+	c.scopes = (char *)"";
+	url_of(&c, "https://as.example/auth", &url);
+	assert_null(strstr(buf_str(&url), "scope="));
 }
 
 /* What an answer means to an account that somebody signed in for, and to one that nobody does. */
