@@ -326,7 +326,7 @@ def other_make(ground):
     check('one for the audience that the account names is taken', rc == 0, out)
     http(control + '/set?aud=https://graph.example.test')
     r = token_of(f, 'aimed', '--rejected')
-    check('and a refreshed one is looked at too', r.returncode != 0 and 'meant for' in r.stderr and f.account('aimed').get('state') == 'client-error', r.stderr)
+    check('and a refreshed one is looked at too', r.returncode != 0 and 'meant for' in r.stderr and wait_for(lambda: f.account('aimed').get('state') == 'client-error', 10), (r.stderr, f.account('aimed')))
     http(control + '/set?aud=&email=somebody@example.test')
     rc, out = walk('a')
     check('other make: another person is refused', rc == 77 and 'signed in, but' in out, out)
