@@ -9,7 +9,7 @@ def run(ground, options):
     if os.geteuid() != 0:
         return check.needs_root('unit programs')
     unit = os.path.join(build_dir(), 'tests/unit')
-    supervise = [sys.executable, os.path.join(TOP, 'tests/unit/main/supervise.py'), os.path.join(build_dir(), 'broker/frankd'), f'{unit}/main/fake-role', 'AsRoot']
+    supervise = [sys.executable, os.path.join(TOP, 'tests/unit/main/supervise.py'), os.path.join(build_dir(), 'broker/frankd'), f'{unit}/main/fake-role', f'{unit}/main/frankd-late', 'AsRoot']
     for name, command, ran in (('full disk', [f'{unit}/queue/test-queue-full-disk'], r'\[  PASSED  \] 1 test'),
                                ('frankd as root', supervise, r'^Ran 4 tests.*\n\nOK')):
         r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
