@@ -479,7 +479,8 @@ session_is_free(const struct smtp_client *c)
 		   c->phase == PHASE_READY);
 }
 
-/* The one place where the session's phase changes: the owner is told where it has to act. */
+/* The one place where the session's phase changes: the owner is told where it has to act. A refused login that it has not
+ * heard of yet is told before the end: a server may send 535 and 421 in one piece, and the 535 is the reason. */
 static void
 enter(struct smtp_client *c, enum phase phase)
 {
@@ -493,7 +494,8 @@ enter(struct smtp_client *c, enum phase phase)
 
 	smtp_reply_parser_free(&c->parser);
 	c->phase = phase;
-	c->event = events[phase];
+	if (phase != PHASE_CLOSED || c->event != SMTP_CLIENT_AUTH_FAILED)
+		c->event = events[phase];
 }
 
 /* Ends one job of a session that is over (see the head of this file). */

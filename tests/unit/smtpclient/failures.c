@@ -204,6 +204,18 @@ test_xoauth2_refused_at_once(void **state)
 			  "E: READY XOAUTH2\n");
 }
 
+/* Also where both replies come in one piece, the refusal is told: the end alone would pass for a failure that passes. */
+static void
+test_refusal_and_the_end_together(void **state)
+{
+	play(XOAUTH2_SENT "S: 535 5.7.8 Error: authentication failed\n"
+			  "S: 421 4.7.0 Error: too many errors\n"
+			  "E: AUTH_FAILED XOAUTH2 535 5.7.8/auth\n"
+			  "E: CLOSED 421 4.7.0/auth\n"
+			  "E=\n"
+			  "C=\n");
+}
+
 /* {"status":"401","schemes":"bearer","scope":"https://mail.google.com/"} */
 #define CHALLENGE                                                                                  \
 	"eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIiwic2NvcGUiOiJodHRwczovL21haWwuZ29vZ2xlLmNv" \
@@ -559,6 +571,7 @@ main(void)
 	    cmocka_unit_test(test_no_mechanism),
 	    cmocka_unit_test(test_not_secure),
 	    cmocka_unit_test(test_xoauth2_refused_at_once),
+	    cmocka_unit_test(test_refusal_and_the_end_together),
 	    cmocka_unit_test(test_xoauth2_challenge_gets_an_empty_line),
 	    cmocka_unit_test(test_oauthbearer_challenge_gets_one_octet),
 	    cmocka_unit_test(test_challenge_of_any_kind),
