@@ -46,15 +46,39 @@ finish(struct reload *r, int result)
 		reload_ask(r);
 }
 
+/* Would something go out of force that is in force now? The files are the same, so their services are. */
+static bool
+loses_something(const struct conf *next, const struct conf *now)
+{
+	if (next->listener_count < now->listener_count || next->webhook_count < now->webhook_count)
+		return true;
+	for (size_t i = 0; i < next->service_count && i < now->service_count; i++)
+		if (next->services[i].out_of_force && !now->services[i].out_of_force)
+			return true;
+	for (size_t i = 0; i < next->account_count; i++) {
+		const struct conf_account *before =
+		    next->accounts[i].lapse == NULL
+			? NULL
+			: conf_find_account(now, next->accounts[i].name);
+
+		if (before != NULL && before->lapse == NULL)
+			return true;
+	}
+	return false;
+}
+
 /* The commands have run, or there are none. */
 static void
 complete(void *arg)
 {
 	struct reload *r = arg;
+	const struct conf *next = settings_conf(r->next), *now;
 	int result = settings_complete(r->next, r->commands, &r->why);
 
-	if (r->lenient &&
-	    settings_conf(r->next)->stamp != settings_conf(r->def.current(r->def.arg))->stamp) {
+	now = settings_conf(r->def.current(r->def.arg));
+	if (r->lenient && result == 0 && loses_something(next, now))
+		result = -ESTALE; /* the report says what cannot be had just now */
+	if (r->lenient && next->stamp != now->stamp) {
 		buf_clear(&r->why);
 		(void)buf_append_str(&r->why,
 		    "the files of the configuration were changed; frank reload takes them");

@@ -36,8 +36,8 @@ struct reload *reload_free(struct reload *r);
 
 /* Somebody asks for a reload: now, or when the one that runs has ended and a second has passed. */
 void reload_ask(struct reload *r);
-/* The same leniently (conf_environment.lenient), of files that are as they were: what was out of force may be in force now. Nothing
- * where a reload is asked for or runs. */
+/* The same leniently (conf_environment.lenient), of files that are as they were: what was out of force may be in force now,
+ * and nothing goes out of force by it. Nothing happens where a reload is asked for or runs. */
 void reload_look_again(struct reload *r);
 
 #endif

@@ -549,6 +549,22 @@ class Supervision(Daemon):
         self.assertTrue(self.saw('the files of the configuration were changed', seconds=20), self.text())
         self.stop()
 
+    def test_a_look_for_late_users_takes_nothing_away(self):
+        """What cannot be read at that moment stays in force as it was, and frankd looks again."""
+        late = os.path.join(self.dir, 'late')
+        shutil.copy(LATE_FRANKD, os.path.join(self.bin, 'frankd'))
+        self.write('secret', 'not-for-the-log\n', 0o600)
+        self.write('frank.conf', CONF.format(dir=self.dir).replace('users = {"*"}', 'users = {"root", "late-user"}') +
+                   f'webhook "w" {{ url = "https://hooks.example.test/" secret = "file:{self.dir}/secret" }}\n')
+        self.start(env={'FRANK_TEST_LATE': late})
+        os.unlink(f'{self.dir}/secret')
+        self.write('late', '')
+        self.assertTrue(self.saw('the old one stays in force', seconds=20), self.text())
+        self.assertRegex(self.text(), 'secret cannot be read: No such file')
+        self.write('secret', 'not-for-the-log\n', 0o600)
+        self.assertTrue(self.saw('Configuration 2 is in force', seconds=20), self.text())
+        self.stop()
+
     def test_certificate_is_for_tls_alone(self):
         self.write('cert.pem', '-----BEGIN CERTIFICATE-----\n')
         self.write('key.pem', 'not-for-the-log\n', 0o600)
