@@ -124,7 +124,7 @@ exchanged(void *arg, uint64_t tag, const struct fetch_answer *answer)
 	struct attempt *t = arg;
 	struct token_answer a;
 
-	/* the secret may be of another client by now, and the endpoint of another server */
+	/* the tokens may be of another client, server or mailbox than the account names by now */
 	if (attempt_conf_changed(t))
 		return;
 	token_answer_read(answer, t->account->conf, &a);
