@@ -314,6 +314,8 @@ clients_close(struct clients *cs)
 	cs->listen_fd = -1;
 	while (!LIST_EMPTY(&cs->list))
 		client_free(LIST_FIRST(&cs->list));
+	if (cs->log != NULL)
+		log_limit_flush(cs->log); /* the role may end without clients_free */
 }
 
 struct clients *
