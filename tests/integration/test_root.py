@@ -2,7 +2,7 @@
 """Unit programs that need root, and so are no part of `meson test`: a disk that is full, and frankd without its users."""
 import os, re, subprocess, sys
 
-from harness import TOP, build_dir, check
+from harness import TOP, build_dir, check, clean_env
 
 
 def run(ground, options):
@@ -13,5 +13,5 @@ def run(ground, options):
     for name, command, ran in (('full disk', [f'{unit}/queue/test-queue-full-disk'], r'\[  PASSED  \] 1 test'),
                                ('frankd as root', supervise, r'^Ran 4 tests.*\n\nOK')):
         r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
-                           env={**os.environ, 'FRANK_PROVIDER_DIR': os.path.join(TOP, 'contrib/providers')})
+                           env={**clean_env(), 'FRANK_PROVIDER_DIR': os.path.join(TOP, 'contrib/providers')})
         check(name, r.returncode == 0 and re.search(ran, r.stdout, re.M), r.stdout[-4000:])

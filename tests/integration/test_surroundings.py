@@ -139,13 +139,13 @@ def containers(box, post, f):
     for name, folder in (("a service's socket", '/run/frank/services/container'), ('the common socket', '/run/frank')):
         sends(box, post, f'container with {name}', 'sh', '-c', f'mount --bind {folder} {root}/run/frank && unshare -m -p -n -i -u -f setpriv --no-new-privs '
               f'chroot --userspec={NOBODY}:{NOBODY} --groups= {root} /sendmail -i -t; rc=$?; umount {root}/run/frank; exit $rc', user=None)
-    services = {m[2]: m[1] for m in re.finditer(r'service=(\S+) uid=\d+ sender=\S+ recipient=container-with-(\S+)@', f.log())}
+    services = {m[2]: m[1] for m in re.finditer(r'service=(\S+) recipient=container-with-(\S+)@\S+ uid=\d+ ', f.log())}
     check('the socket says which service', services.get('a-service-s-socket') == 'container' and services.get('the-common-socket') == 'all', services)
     # root of a user namespace is its owner outside, for the service as well
     r = box.run('unshare', '-U', '-r', 'true', user=NOBODY)
     if r.returncode == 0:
         sends(box, post, 'container whose root is nobody outside', 'unshare', '-U', '-r', '-m', '-n', SENDMAIL, '-i', '-t')
-        is_named = lambda: re.search(r'service=all uid=54321 \S+ recipient=container-whose-root-is-nobody-outside@', f.log())
+        is_named = lambda: re.search(r'service=all recipient=container-whose-root-is-nobody-outside@\S+ uid=54321 ', f.log())
         check('its root is not taken for root', wait_for(is_named, 20), f.log()[-500:])
     else:
         check.skip('container whose root is nobody outside', 'users may not make user namespaces here')
