@@ -9,6 +9,7 @@
 #define FRANK_BROKER_CONF_LOADER_H
 
 #include "broker/conf/load.h"
+#include "broker/conf/name-set.h"
 #include "broker/conf/raw.h"
 
 struct loader {

@@ -64,16 +64,4 @@ void raw_warning(struct raw *raw, struct conf_place at, const char *format, ...)
 /* "; did you mean "NEAR"?", or "" for NULL: what ends an error about a word. Valid until the next call. */
 const char *raw_suggest(const char *near);
 
-/* A set of names, by hash: for duplicates. */
-struct name_set {
-	const char **slots; /* borrowed names */
-	const void **values;
-	size_t size, used;
-};
-/* Adds; returns the value already there for an equal name, or NULL when new or (with *ret =
- * -ENOMEM) when memory is out. */
-const void *name_set_add(struct name_set *s, const char *name, const void *value, int *ret);
-const void *name_set_get(const struct name_set *s, const char *name);
-void name_set_free(struct name_set *s);
-
 #endif
