@@ -1,7 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * frankd.c: the daemon's main(): options, configuration, folders, sockets; then it only supervises
- * (supervise.h) and acts on signals. It reads nothing that comes from outside but its
+ * (supervisor.h) and acts on signals. It reads nothing that comes from outside but its
  * configuration, and two kinds of question from queue.
  *
  * SIGHUP reloads, SIGTERM and SIGINT stop, a second one at once. Exit status: 0; 64 usage; 78
@@ -37,7 +37,7 @@
 #include "broker/main/reload.h"
 #include "broker/main/settings.h"
 #include "broker/main/sockets.h"
-#include "broker/main/supervise.h"
+#include "broker/main/supervisor.h"
 #include "broker/role/confine.h"
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * supervise.h: runs the roles: starts them, connects them with each other, sends them the configuration, starts those again
+ * supervisor.h: runs the roles: starts them, connects them with each other, sends them the configuration, starts those again
  * that die, and stops them all.
  *
  * Queue and keeper are the set: they always run, and when one of them dies both are started again. The other roles are
@@ -8,8 +8,8 @@
  *
  * A role that does not become ready, or does not answer any more, is killed and treated as one that died.
  */
-#ifndef FRANK_BROKER_MAIN_SUPERVISE_H
-#define FRANK_BROKER_MAIN_SUPERVISE_H
+#ifndef FRANK_BROKER_MAIN_SUPERVISOR_H
+#define FRANK_BROKER_MAIN_SUPERVISOR_H
 
 #include <event2/event.h>
 

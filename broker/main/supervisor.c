@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * supervise.c: see supervise.h.
+ * supervisor.c: see supervisor.h.
  *
  * A role's process has ended when it was waited for; its channel may close earlier. The supervisor as a whole is in one of
  * these phases:
@@ -17,7 +17,7 @@
  *
  * Delays after deaths double from a quarter of a second to a minute; after a minute without a death they begin anew.
  */
-#include "broker/main/supervise.h"
+#include "broker/main/supervisor.h"
 
 #include <errno.h>
 #include <limits.h>
