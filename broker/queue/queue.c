@@ -28,7 +28,7 @@ enum {
 /* Before anything of the spool is looked at: what the last run left under way. Here, not at the
  * start, because the configuration says what is to become of it. */
 static int
-recover_spool(struct queue *q, const struct settings *s)
+recover_spool(struct queue *q, const struct queue_settings *s)
 {
 	unsigned interrupted;
 	int e = spool_recover(q->spool, clock_now(&q->clock), s->hold_in_doubt, &interrupted);
@@ -49,7 +49,7 @@ recover_spool(struct queue *q, const struct settings *s)
 static void
 set_sweep(struct queue *q)
 {
-	const struct settings *s = q->settings;
+	const struct queue_settings *s = q->settings;
 	int64_t least = s->lifetime < s->warn_after ? s->lifetime : s->warn_after;
 	struct timeval every = {SWEEP_SECONDS, 0};
 
@@ -70,7 +70,7 @@ count_octets(void *arg)
 static void
 take_settings(struct queue *q)
 {
-	struct settings *old = q->settings;
+	struct queue_settings *old = q->settings;
 	bool first = old == NULL;
 
 	if (settings_complete(q->coming) < 0) {

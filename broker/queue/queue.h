@@ -56,7 +56,7 @@ struct queue {
 	struct role *role;
 	struct event_base *base;
 	struct spool *spool;
-	struct settings *settings,
+	struct queue_settings *settings,
 	    *coming; /* in force (its lists are moved out); being collected */
 	struct queue_accounts accounts;
 	struct services services;

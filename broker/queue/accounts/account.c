@@ -100,7 +100,8 @@ put_out_of_force(struct queue_account *a)
 }
 
 int
-accounts_take(struct queue_accounts *all, struct spool *spool, int64_t now, struct settings *s)
+accounts_take(
+    struct queue_accounts *all, struct spool *spool, int64_t now, struct queue_settings *s)
 {
 	struct queue_accounts before = *all;
 	int r = 0;

@@ -58,7 +58,7 @@ struct queue_accounts {
 /* Takes the accounts out of a complete configuration; those that it does not have are not configured
  * any more. What the spool remembers of a new one is read. 0 or -ENOMEM. */
 int accounts_take(
-    struct queue_accounts *all, struct spool *spool, int64_t now, struct settings *settings);
+    struct queue_accounts *all, struct spool *spool, int64_t now, struct queue_settings *settings);
 /* Once, at the start: what was tried in the last minute counts against the rates of the accounts. */
 void accounts_restore_rates(
     const struct queue_accounts *all, struct spool *spool, const struct clock *clock);

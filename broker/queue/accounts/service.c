@@ -157,7 +157,7 @@ resolve(struct service *v, const struct queue_accounts *all)
 
 int
 services_take(struct services *all, const struct queue_accounts *accounts, struct spool *spool,
-    const struct clock *clock, struct settings *settings)
+    const struct clock *clock, struct queue_settings *settings)
 {
 	size_t count = settings->service_count, room = count + all->total + 1, n = 0;
 	struct service **list = calloc(room, sizeof(struct service *));

@@ -32,7 +32,7 @@ struct services {
 /* Takes the services out of a complete configuration. The rates of a new one count what the spool has of
  * it. 0 or -ENOMEM. */
 int services_take(struct services *all, const struct queue_accounts *accounts, struct spool *spool,
-    const struct clock *clock, struct settings *settings);
+    const struct clock *clock, struct queue_settings *settings);
 /* NULL: there was never one of this name. */
 struct service *services_find(const struct services *all, const char *name);
 /* The service that callers may name by a password. NULL: none such is configured now. */

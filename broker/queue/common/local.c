@@ -5,7 +5,7 @@
 #include "base/address.h"
 
 static struct aliases_host
-host_of(const struct settings *s)
+host_of(const struct queue_settings *s)
 {
 	return (struct aliases_host){.domains = s->local_domains.items,
 	    .domain_count = s->local_domains.count,
@@ -14,7 +14,7 @@ host_of(const struct settings *s)
 }
 
 bool
-local_is_own(const struct settings *s, const char *address)
+local_is_own(const struct queue_settings *s, const char *address)
 {
 	struct aliases_host host = host_of(s);
 
@@ -22,8 +22,8 @@ local_is_own(const struct settings *s, const char *address)
 }
 
 enum aliases_result
-local_expand(
-    const struct settings *s, const char *address, aliases_visit *visit, void *arg, struct buf *why)
+local_expand(const struct queue_settings *s, const char *address, aliases_visit *visit, void *arg,
+    struct buf *why)
 {
 	struct aliases_host host = host_of(s);
 
@@ -31,7 +31,7 @@ local_expand(
 }
 
 char *
-local_qualify(const struct settings *s, const char *address)
+local_qualify(const struct queue_settings *s, const char *address)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(2 * ADDRESS_MAX + 2);
 	int r = buf_append_str(&out, address);

@@ -9,11 +9,11 @@
 #include "broker/queue/common/settings.h"
 
 /* Is the address without a domain, or with one of this host's? */
-bool local_is_own(const struct settings *s, const char *address);
+bool local_is_own(const struct queue_settings *s, const char *address);
 /* aliases_expand with the configuration's aliases. */
-enum aliases_result local_expand(const struct settings *s, const char *address,
+enum aliases_result local_expand(const struct queue_settings *s, const char *address,
     aliases_visit *visit, void *arg, struct buf *why);
 /* "local@domain": a name without a domain gets the mail domain. The caller frees. NULL: no memory. */
-char *local_qualify(const struct settings *s, const char *address);
+char *local_qualify(const struct queue_settings *s, const char *address);
 
 #endif

@@ -53,10 +53,10 @@ join(const struct conf_strings *list)
 	return all.len == 0 ? strdup("") : buf_take(&all);
 }
 
-struct settings *
+struct queue_settings *
 settings_new(const struct message *m)
 {
-	struct settings *s = calloc(1, sizeof(*s));
+	struct queue_settings *s = calloc(1, sizeof(*s));
 	const char *lapse;
 	size_t at = 0;
 
@@ -98,8 +98,8 @@ clear_account(struct settings_account *a)
 	free(a->lapse);
 }
 
-struct settings *
-settings_free(struct settings *s)
+struct queue_settings *
+settings_free(struct queue_settings *s)
 {
 	if (s == NULL)
 		return NULL;
@@ -216,7 +216,7 @@ make_notify(struct settings_notify *n, struct conf *c)
 }
 
 static int
-make_top(struct settings *s, struct conf *c)
+make_top(struct queue_settings *s, struct conf *c)
 {
 	s->hostname = take(&c->hostname);
 	s->mail_name = take(&c->mail_name);
@@ -238,7 +238,7 @@ make_top(struct settings *s, struct conf *c)
 }
 
 int
-settings_add(struct settings *s, const struct message *m)
+settings_add(struct queue_settings *s, const struct message *m)
 {
 	return wire_take(s->conf, ROLE_QUEUE, m, -1);
 }
@@ -252,7 +252,7 @@ compare(const void *a, const void *b)
 }
 
 int
-settings_complete(struct settings *s)
+settings_complete(struct queue_settings *s)
 {
 	struct conf *c = s->conf;
 	int r = make_top(s, c);
@@ -284,7 +284,7 @@ settings_complete(struct settings *s)
 }
 
 const struct settings_listener *
-settings_find_listener(const struct settings *s, const char *name)
+settings_find_listener(const struct queue_settings *s, const char *name)
 {
 	for (size_t i = 0; i < s->listener_count; i++)
 		if (strcmp(s->listeners[i].name, name) == 0)
@@ -293,7 +293,7 @@ settings_find_listener(const struct settings *s, const char *name)
 }
 
 int
-settings_take_aliases(struct settings *s, const struct message *m, int fd)
+settings_take_aliases(struct queue_settings *s, const struct message *m, int fd)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(ALIASES_TEXT_MAX), report = BUF_INIT(64 * 1024);
 	struct aliases *a = NULL;
@@ -318,7 +318,7 @@ settings_server(const struct settings_account *a, struct buf *out)
 }
 
 uint64_t
-settings_admin_group(const struct settings *s)
+settings_admin_group(const struct queue_settings *s)
 {
 	return s->has_admin_gid ? s->admin_gid : CALLER_NO_GROUP;
 }

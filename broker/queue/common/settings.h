@@ -46,7 +46,7 @@ struct settings_listener {
 	struct conf_strings addresses;
 };
 
-struct settings {
+struct queue_settings {
 	uint64_t generation;
 	struct conf *conf; /* as it arrives; NULL once it is complete */
 	char *hostname, *mail_name;
@@ -74,18 +74,19 @@ struct settings {
 };
 
 /* From CONF_BEGIN. NULL: no memory. */
-struct settings *settings_new(const struct message *begin);
+struct queue_settings *settings_new(const struct message *begin);
 /* CONF_BLOCK: 0, -ENOMEM, -EPROTO. */
-int settings_add(struct settings *s, const struct message *m);
+int settings_add(struct queue_settings *s, const struct message *m);
 /* CONF_ALIASES, alone or within a configuration; the descriptor, or -1, stays the caller's. 0 or negative errno. */
-int settings_take_aliases(struct settings *s, const struct message *m, int fd);
+int settings_take_aliases(struct queue_settings *s, const struct message *m, int fd);
 /* CONF_END. 0 or -ENOMEM. */
-int settings_complete(struct settings *s);
-struct settings *settings_free(struct settings *s);
+int settings_complete(struct queue_settings *s);
+struct queue_settings *settings_free(struct queue_settings *s);
 
 /* The group of administrators, or CALLER_NO_GROUP. */
-uint64_t settings_admin_group(const struct settings *s);
+uint64_t settings_admin_group(const struct queue_settings *s);
 /* NULL: the configuration has none of this name. */
-const struct settings_listener *settings_find_listener(const struct settings *s, const char *name);
+const struct settings_listener *settings_find_listener(
+    const struct queue_settings *s, const char *name);
 
 #endif

@@ -1097,7 +1097,7 @@ control_new(const struct control_deps *deps)
 }
 
 void
-control_configure(struct control *k, const struct settings *s)
+control_configure(struct control *k, const struct queue_settings *s)
 {
 	k->deps.settings = s;
 }

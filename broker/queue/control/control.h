@@ -37,14 +37,14 @@ struct control_deps {
 	struct notify *notify;
 	struct delivery *delivery;
 	struct inbound *inbound;
-	const struct settings *settings; /* in force: set by control_configure */
-	bool stopping;                   /* set by control_stop */
+	const struct queue_settings *settings; /* in force: set by control_configure */
+	bool stopping;                         /* set by control_stop */
 };
 
 /* NULL: no memory. */
 struct control *control_new(const struct control_deps *deps);
 /* A configuration is in force: `s` is borrowed until the next one is. */
-void control_configure(struct control *k, const struct settings *s);
+void control_configure(struct control *k, const struct queue_settings *s);
 /* The role ends: no check is begun any more. */
 void control_stop(struct control *k);
 /* Takes the listening socket. 0 or negative errno; the socket is closed where there is one already. */

@@ -37,7 +37,7 @@ static const enum role_id transports[] = {ROLE_SEND, ROLE_POST};
 
 struct delivery {
 	struct delivery_deps deps;
-	const struct settings *settings; /* NULL: none yet */
+	const struct queue_settings *settings; /* NULL: none yet */
 	struct reports reports;
 	bool stopping;
 	struct jobs jobs;
@@ -1339,7 +1339,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-delivery_configure(struct delivery *d, const struct settings *s)
+delivery_configure(struct delivery *d, const struct queue_settings *s)
 {
 	d->settings = s;
 	d->reports.settings = s;

@@ -30,7 +30,7 @@ struct delivery_deps {
 struct delivery *delivery_new(const struct delivery_deps *deps);
 /* A configuration is in force, and its accounts are taken: reads from the spool what waits. `s` is
  * borrowed until the next one is. 0 or negative errno. */
-int delivery_configure(struct delivery *d, const struct settings *s);
+int delivery_configure(struct delivery *d, const struct queue_settings *s);
 /* The role ends: nothing more is begun. */
 void delivery_stop(struct delivery *d);
 /* Are jobs under way? */

@@ -22,7 +22,7 @@ struct reports {
 	struct spool *spool;
 	struct commit *commit;
 	const struct clock *clock;
-	const struct settings *settings; /* in force */
+	const struct queue_settings *settings; /* in force */
 };
 
 /* The report on recipients of `m` (indices in `which`), ready to be stored; NULL where none can be made.

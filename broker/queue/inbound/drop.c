@@ -62,7 +62,7 @@ enum {
 	ASIDE_TRIES = 16, /* names that are taken */
 };
 
-struct found {
+struct drop_entry {
 	char *name; /* owned */
 	uint32_t uid;
 	uint32_t
@@ -86,7 +86,7 @@ struct drop {
 	unsigned looks;
 	DIR *scan;    /* while the directory is read */
 	bool partial; /* there is more than a look takes */
-	struct found *found;
+	struct drop_entry *found;
 	size_t count, room, at;
 	size_t aside, aside_seen; /* files that are not taken in: of the last look, of this one */
 	struct share shares[USERS_MAX];
@@ -542,7 +542,7 @@ count_share(struct drop *d, uint32_t uid)
 static void
 note_file(struct drop *d, const char *name)
 {
-	struct found *all = d->found;
+	struct drop_entry *all = d->found;
 	struct stat st;
 
 	if (fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -560,12 +560,13 @@ note_file(struct drop *d, const char *name)
 		d->partial = true;
 		return;
 	}
-	all[d->count] = (struct found){.name = strdup(name), .uid = st.st_uid, .at = st.st_mtim};
+	all[d->count] =
+	    (struct drop_entry){.name = strdup(name), .uid = st.st_uid, .at = st.st_mtim};
 	d->count += all[d->count].name != NULL;
 }
 
 static int
-compare_times(const struct found *a, const struct found *b)
+compare_times(const struct drop_entry *a, const struct drop_entry *b)
 {
 	if (a->at.tv_sec != b->at.tv_sec)
 		return a->at.tv_sec < b->at.tv_sec ? -1 : 1;
@@ -577,7 +578,7 @@ compare_times(const struct found *a, const struct found *b)
 static int
 compare_users(const void *a, const void *b)
 {
-	const struct found *x = a, *y = b;
+	const struct drop_entry *x = a, *y = b;
 
 	return x->user != y->user ? (x->user < y->user ? -1 : 1) : compare_times(x, y);
 }
@@ -585,7 +586,7 @@ compare_users(const void *a, const void *b)
 static int
 compare_turns(const void *a, const void *b)
 {
-	const struct found *x = a, *y = b;
+	const struct drop_entry *x = a, *y = b;
 
 	return x->turn != y->turn ? (x->turn < y->turn ? -1 : 1) : compare_times(x, y);
 }

@@ -192,7 +192,7 @@ write_original(const char *name, struct buf *out)
 }
 
 void
-envelope_add(const struct settings *s, struct envelope *e, const struct policy_service *v,
+envelope_add(const struct queue_settings *s, struct envelope *e, const struct policy_service *v,
     const char *recipient, const struct smtp_rcpt_params *p, struct envelope_refusal *ret)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(2048), original = BUF_INIT(ORCPT_MAX);

@@ -55,7 +55,7 @@ inbound_new(const struct inbound_deps *deps, int drop)
 }
 
 void
-inbound_configure(struct inbound *in, const struct settings *s)
+inbound_configure(struct inbound *in, const struct queue_settings *s)
 {
 	bool first = in->settings == NULL;
 

@@ -102,7 +102,7 @@ struct inbound {
 	const struct inbound_ops *ops;
 	void *ops_arg;
 
-	const struct settings *settings; /* in force; NULL: none yet */
+	const struct queue_settings *settings; /* in force; NULL: none yet */
 	struct usages *usages;
 	struct connections *connections;
 	struct handover *handover;
@@ -117,7 +117,7 @@ struct inbound {
 struct inbound *inbound_new(const struct inbound_deps *deps, int drop);
 /* A configuration is in force, and its accounts and services are taken: `s` is borrowed until the next
  * one is. */
-void inbound_configure(struct inbound *in, const struct settings *s);
+void inbound_configure(struct inbound *in, const struct queue_settings *s);
 /* Takes a socket of main: "submit" (`of`: the service whose own it is, or NULL), "listener" (`of`: its
  * name) or "sock-diag". 0; -ENOENT where the name is none of these and the socket still the caller's;
  * another negative errno. */

@@ -15,7 +15,7 @@
 
 #include "broker/queue/spool/message-log.h"
 
-struct store {
+struct pending_store {
 	struct commit_op op;
 	struct spool_message *message; /* the promise's, where there is one */
 	struct queue_account *account; /* NULL: what is captured may have none */
@@ -29,7 +29,7 @@ struct store {
 static int
 store_write(struct spool *spool, struct commit_op *op)
 {
-	struct store *s = (struct store *)op;
+	struct pending_store *s = (struct pending_store *)op;
 	int r = spool_insert(spool, s->message);
 
 	s->is_new = r == 0;
@@ -49,7 +49,7 @@ log_stored(const struct spool_message *m)
 
 /* It is not stored, or was before: nothing of it stays. */
 static void
-take_back(struct inbound *in, struct store *s)
+take_back(struct inbound *in, struct pending_store *s)
 {
 	const struct spool_message *m = s->message;
 
@@ -62,7 +62,7 @@ static void
 store_finish(struct commit_op *op, int r)
 {
 	struct inbound *in = op->arg;
-	struct store *s = (struct store *)op;
+	struct pending_store *s = (struct pending_store *)op;
 	const struct spool_message *m = s->message;
 	bool stored = r == 0 && s->is_new;
 
@@ -85,7 +85,7 @@ store_finish(struct commit_op *op, int r)
 }
 
 static void
-settle_states(struct inbound *in, struct store *s)
+settle_states(struct inbound *in, struct pending_store *s)
 {
 	struct spool_message *m = s->message;
 	bool capture = s->service->policy.capture;
@@ -106,16 +106,16 @@ settle_states(struct inbound *in, struct store *s)
 		s->promise = in->ops->promise(in->ops_arg, s->account, m);
 }
 
-struct store *
+struct pending_store *
 store_message(
     struct inbound *in, struct service *v, struct spool_message *m, store_done *done, void *arg)
 {
-	struct store *s = calloc(1, sizeof(*s));
+	struct pending_store *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return NULL;
 	service_spend(v);
-	*s = (struct store){
+	*s = (struct pending_store){
 	    .op = {.write = store_write, .done = store_finish, .arg = in},
 	    .message = m,
 	    .account = accounts_find(in->accounts, m->account),
@@ -166,7 +166,7 @@ store_signed(struct inbound *in, struct queue_account *a, const char *keys)
 }
 
 void
-store_forget(struct store *s)
+store_forget(struct pending_store *s)
 {
 	s->done = NULL;
 }

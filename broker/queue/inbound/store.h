@@ -7,7 +7,7 @@
 
 #include "broker/queue/inbound/inbound.h"
 
-struct store;
+struct pending_store;
 
 /* The commit is over. Negative errno: nothing is stored. With r 0, `is_new` false means that a message with
  * this submission id was stored before, and this one was not. */
@@ -18,11 +18,11 @@ typedef void store_done(void *arg, const struct spool_message *m, int r, bool is
  * is in memory, or in its file and synced. `done` is called once, later. NULL: no memory, and the message
  * is still the caller's.
  */
-struct store *store_message(
+struct pending_store *store_message(
     struct inbound *in, struct service *v, struct spool_message *m, store_done *done, void *arg);
 /* Mail of the account is signed with these keys (dkim.h): records those that are new. `a` may be NULL. */
 void store_signed(struct inbound *in, struct queue_account *a, const char *keys);
 /* `done` will not be called; the message is stored all the same. */
-void store_forget(struct store *s);
+void store_forget(struct pending_store *s);
 
 #endif

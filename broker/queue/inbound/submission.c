@@ -79,9 +79,9 @@ struct submission {
 	struct smtp_server *engine;
 	char *hostname, *mail_name; /* outlive the configuration they came from */
 	struct transaction *t;
-	struct store *storing;    /* the commit that is awaited */
-	void *list;               /* that is being made, of ops->list */
-	const struct buf *listed; /* what it is written to */
+	struct pending_store *storing; /* the commit that is awaited */
+	void *list;                    /* that is being made, of ops->list */
+	const struct buf *listed;      /* what it is written to */
 	uint64_t listed_memory; /* octets counted in usage, until the session ends or asks again */
 	struct authentication *authentication; /* of a listener; NULL elsewhere */
 	bool reading_aliases;
@@ -130,7 +130,7 @@ transaction_free(struct transaction *t)
 
 /* A name that is no local part is quoted by nobody, so the uid stands for it. */
 char *
-submission_user_address(const struct settings *s, const struct user *u)
+submission_user_address(const struct queue_settings *s, const struct user *u)
 {
 	char name[32];
 
@@ -480,7 +480,7 @@ random_id(struct buf *out, const char *domain, int64_t now)
 static int
 fill_texts(struct submission *s, const char *domain, struct plan_texts *x)
 {
-	const struct settings *c = s->in->settings;
+	const struct queue_settings *c = s->in->settings;
 	char id[SPOOL_ID_LEN];
 	int r = clock_date(&x->date);
 

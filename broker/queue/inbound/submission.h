@@ -31,6 +31,6 @@ struct smtp_server *submission_engine(struct submission *s);
 int submission_result(const struct submission *s, const char **words);
 
 /* A user's own address at the mail domain. The caller frees. NULL: no memory. */
-char *submission_user_address(const struct settings *s, const struct user *u);
+char *submission_user_address(const struct queue_settings *s, const struct user *u);
 
 #endif

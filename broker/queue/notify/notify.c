@@ -64,7 +64,7 @@ struct listener_certificate {
 
 struct notify {
 	struct notify_deps deps;
-	const struct settings *settings; /* NULL: none yet */
+	const struct queue_settings *settings; /* NULL: none yet */
 	bool stopping;
 	struct event *timer;
 	struct outbox *outbox;
@@ -802,7 +802,7 @@ notify_post_peer(struct notify *n, bool up)
 }
 
 void
-notify_configure(struct notify *n, const struct settings *s)
+notify_configure(struct notify *n, const struct queue_settings *s)
 {
 	n->settings = s;
 	notify_look(n);

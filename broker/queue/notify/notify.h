@@ -41,7 +41,7 @@ struct notify_deps {
 /* NULL: no memory. */
 struct notify *notify_new(const struct notify_deps *deps);
 /* A configuration is in force: `s` is borrowed until the next one is. */
-void notify_configure(struct notify *n, const struct settings *s);
+void notify_configure(struct notify *n, const struct queue_settings *s);
 /* The role ends: nothing more is begun. */
 void notify_stop(struct notify *n);
 

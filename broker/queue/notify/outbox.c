@@ -40,7 +40,7 @@ struct outbox {
 	struct notify_deps deps;
 	outbox_stands *stands;
 	void *notify;
-	const struct settings *settings; /* NULL: none yet */
+	const struct queue_settings *settings; /* NULL: none yet */
 	bool stopping;
 	struct event *timer;
 	LIST_HEAD(, transfer) transfers;
@@ -636,7 +636,7 @@ outbox_look(struct outbox *o)
 }
 
 void
-outbox_configure(struct outbox *o, const struct settings *s)
+outbox_configure(struct outbox *o, const struct queue_settings *s)
 {
 	struct commit_op *op = calloc(1, sizeof(*op));
 

@@ -24,7 +24,7 @@ struct outbox;
 typedef bool outbox_stands(void *notify, const char *about);
 struct outbox *outbox_new(const struct notify_deps *deps, outbox_stands *stands, void *notify);
 /* A configuration is in force: ways that it did not have before get what still stands. */
-void outbox_configure(struct outbox *o, const struct settings *s);
+void outbox_configure(struct outbox *o, const struct queue_settings *s);
 /* Nothing more is begun. */
 void outbox_stop(struct outbox *o);
 /* There is something to send. */

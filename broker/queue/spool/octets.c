@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/queue.h>
 
-struct record {
-	LIST_ENTRY(record) entry;
-	SLIST_ENTRY(record) changed;
+struct service_octets {
+	LIST_ENTRY(service_octets) entry;
+	SLIST_ENTRY(service_octets) changed;
 	uint64_t octets;
 	int64_t pending; /* of the transaction that is open */
 	bool is_changed; /* it is in the list `changed` */
@@ -16,8 +16,8 @@ struct record {
 };
 
 struct octets {
-	LIST_HEAD(, record) records;
-	SLIST_HEAD(, record) changed;
+	LIST_HEAD(, service_octets) records;
+	SLIST_HEAD(, service_octets) changed;
 };
 
 struct octets *
@@ -29,7 +29,7 @@ octets_new(void)
 struct octets *
 octets_free(struct octets *o)
 {
-	struct record *r;
+	struct service_octets *r;
 
 	while (o != NULL && (r = LIST_FIRST(&o->records)) != NULL) {
 		LIST_REMOVE(r, entry);
@@ -40,11 +40,11 @@ octets_free(struct octets *o)
 }
 
 /* NULL: there is none, and no memory or no wish to make one. */
-static struct record *
+static struct service_octets *
 find(struct octets *o, const char *service, bool make)
 {
 	size_t size = strlen(service) + 1;
-	struct record *r;
+	struct service_octets *r;
 
 	LIST_FOREACH (r, &o->records, entry)
 		if (strcmp(r->service, service) == 0)
@@ -64,7 +64,7 @@ find(struct octets *o, const char *service, bool make)
 void
 octets_change(struct octets *o, const char *service, int64_t by)
 {
-	struct record *r = find(o, service, true);
+	struct service_octets *r = find(o, service, true);
 
 	if (r == NULL)
 		return;
@@ -77,7 +77,7 @@ octets_change(struct octets *o, const char *service, int64_t by)
 void
 octets_settle(struct octets *o, bool committed)
 {
-	struct record *r;
+	struct service_octets *r;
 
 	while ((r = SLIST_FIRST(&o->changed)) != NULL) {
 		SLIST_REMOVE_HEAD(&o->changed, changed);
@@ -93,7 +93,7 @@ octets_settle(struct octets *o, bool committed)
 uint64_t
 octets_of(struct octets *o, const char *service)
 {
-	const struct record *r = find(o, service, false);
+	const struct service_octets *r = find(o, service, false);
 
 	return r == NULL ? 0 : r->octets;
 }

@@ -60,7 +60,7 @@ clock_random(void)
 
 static struct queue_accounts accounts;
 static struct services services;
-static struct settings *settings;
+static struct queue_settings *settings;
 static const struct clock the_clock;
 static struct inbound inbound;
 static char folder[] = "/tmp/fuzz-drop-XXXXXX";

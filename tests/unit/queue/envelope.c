@@ -12,7 +12,7 @@
 #include "broker/queue/inbound/envelope.h"
 
 static char *domains[] = {(char *)"localhost", (char *)"host.example"};
-static struct settings settings = {.hostname = (char *)"host.example",
+static struct queue_settings settings = {.hostname = (char *)"host.example",
     .mail_name = (char *)"host.example",
     .postmaster = (char *)"",
     .local_domains = {domains, 2}};
