@@ -15,6 +15,9 @@
  *   STOPPING_KILL      Whoever is left is killed.
  *   STOPPED            No role runs, and nothing more happens.
  *
+ * A new configuration goes to queue last, when the others have said CONF_TAKEN: queue tries at once what waited for it, and
+ * must not meet a keeper that still has the old password. Whoever asked for the reload is answered after that.
+ *
  * Delays after deaths double from a quarter of a second to a minute; after a minute without a death they begin anew.
  */
 #include "broker/main/supervisor.h"
@@ -47,6 +50,7 @@ enum {
 	REPORT_MAX = 32 * 1024, /* octets of a reload's errors: they go into one message */
 	LINGER_GRACE = 2000,    /* between the end of a channel and that of its process */
 	REQUESTS_MAX = 64,
+	TAKE_LONGEST = 3000, /* that queue waits for the others to take a configuration */
 	/* Looks at a role, of 20 s each: how many before it is ready (queue may have a large spool to
 	 * check), and how many without an answer. */
 	START_TICKS = 6,
@@ -63,6 +67,7 @@ struct child {
 	struct channel *channel;
 	bool ready, wanted, has_diag;
 	bool asked;     /* for a sign of life that has not come yet */
+	bool taking;    /* a configuration, while queue waits for that */
 	unsigned ticks; /* without it, or before it was ready */
 	struct conf_push push;
 	int waiting_peers[ROLE_COUNT]; /* ends of channels that go out after the configuration; -1:
@@ -86,8 +91,11 @@ struct supervisor {
 	struct notify_command *command;
 	struct event *child_signal, *timer; /* of the phase */
 	struct event *watch;
+	bool queue_waits; /* for the others to take the configuration */
+	struct event *take_timer;
 	struct reload_request requests[REQUESTS_MAX];
 	size_t request_count;
+	char *report; /* of a reload that ended while queue waits */
 	unsigned deaths;
 	uint64_t started;
 	int status;
@@ -243,12 +251,56 @@ give_entrances(struct child *c, bool all)
 	}
 }
 
+static void
+answer_request(struct child *c, uint64_t id, enum field field, const char *report)
+{
+	struct message *m = message_new(M_RELOAD_RESULT);
+	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX);
+
+	message_put_u64(m, F_ID, id);
+	if (*report != '\0') {
+		/* it goes into one message */
+		(void)buf_append(&text, report, strnlen(report, REPORT_MAX - 1));
+		message_put_str(m, field, buf_str(&text));
+	}
+	tell(c, m, -1);
+}
+
+static void
+answer_requests(struct supervisor *s, int r, const char *report)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->request_count; i++) {
+		if (s->requests[i].received)
+			answer_request(&s->children[ROLE_QUEUE], s->requests[i].id,
+			    r < 0 ? F_ERROR : F_WARNING, report);
+		else
+			s->requests[kept++] = s->requests[i];
+	}
+	s->request_count = kept;
+}
+
+static void
+answer_held_requests(struct supervisor *s)
+{
+	char *report = s->report;
+
+	s->report = NULL;
+	if (report != NULL)
+		answer_requests(s, 0, report);
+	free(report);
+}
+
 /* Goes on with the configuration; peers and new entrances follow when it is out. */
 static void
 send_conf(struct child *c)
 {
-	int r = c->channel == NULL ? 0 : conf_push_run(&c->push, c->role, c->channel);
+	int r;
 
+	if (c->role == ROLE_QUEUE && c->supervisor->queue_waits)
+		return;
+	r = c->channel == NULL ? 0 : conf_push_run(&c->push, c->role, c->channel);
 	if (r == -EAGAIN)
 		return;
 	if (r < 0 && r != -EPIPE) {
@@ -261,6 +313,44 @@ send_conf(struct child *c)
 		if (c->waiting_peers[peer] >= 0)
 			tell_peer(c, (enum role_id)peer, TAKE_FD(c->waiting_peers[peer]));
 	give_entrances(c, false);
+	if (c->role == ROLE_QUEUE)
+		answer_held_requests(c->supervisor);
+}
+
+static void
+let_queue_go_on(struct supervisor *s)
+{
+	struct child *queue = &s->children[ROLE_QUEUE];
+
+	s->queue_waits = false;
+	(void)event_del(s->take_timer);
+	if (queue->pid > 0) {
+		conf_push_start(&queue->push, s->settings);
+		send_conf(queue);
+	}
+}
+
+/* The role has taken its configuration, or is gone. */
+static void
+has_taken(struct child *c)
+{
+	struct supervisor *s = c->supervisor;
+
+	c->taking = false;
+	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++)
+		if (s->children[all_roles[i]].taking)
+			return;
+	if (s->queue_waits)
+		let_queue_go_on(s);
+}
+
+static void
+on_take_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervisor *s = arg;
+
+	if (s->queue_waits)
+		let_queue_go_on(s);
 }
 
 static void
@@ -361,21 +451,6 @@ start_wanted(struct supervisor *s, enum role_id user, enum role_id role)
 /* ---- requests for a reload ---- */
 
 static void
-answer_request(struct child *c, uint64_t id, enum field field, const char *report)
-{
-	struct message *m = message_new(M_RELOAD_RESULT);
-	CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX);
-
-	message_put_u64(m, F_ID, id);
-	if (*report != '\0') {
-		/* it goes into one message */
-		(void)buf_append(&text, report, strnlen(report, REPORT_MAX - 1));
-		message_put_str(m, field, buf_str(&text));
-	}
-	tell(c, m, -1);
-}
-
-static void
 take_request(struct child *c, uint64_t id)
 {
 	struct supervisor *s = c->supervisor;
@@ -391,6 +466,7 @@ take_request(struct child *c, uint64_t id)
 void
 supervisor_reload_begins(struct supervisor *s)
 {
+	answer_held_requests(s); /* those of the one before */
 	for (size_t i = 0; i < s->request_count; i++)
 		s->requests[i].received = true;
 }
@@ -398,18 +474,14 @@ supervisor_reload_begins(struct supervisor *s)
 void
 supervisor_reload_ends(struct supervisor *s, int r, const char *report)
 {
-	size_t kept = 0;
-
 	if (r < 0 && *report == '\0')
 		report = strerror(-r);
-	for (size_t i = 0; i < s->request_count; i++) {
-		if (s->requests[i].received)
-			answer_request(&s->children[ROLE_QUEUE], s->requests[i].id,
-			    r < 0 ? F_ERROR : F_WARNING, report);
-		else
-			s->requests[kept++] = s->requests[i];
+	if (r == 0 && s->queue_waits) {
+		free(s->report);
+		s->report = strdup(report);
 	}
-	s->request_count = kept;
+	if (r < 0 || !s->queue_waits || s->report == NULL)
+		answer_requests(s, r, report);
 }
 
 /* newaliases: the table goes to queue before the answer, so that whoever reads that may rely on it. */
@@ -477,6 +549,10 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 		c->ready = true;
 		c->ticks = 0;
 		set_is_ready(c->supervisor);
+		break;
+	case M_CONF_TAKEN:
+		if (message_u64(m, F_GENERATION, 0) == settings_generation(c->supervisor->settings))
+			has_taken(c);
 		break;
 	case M_PONG:
 		c->asked = false;
@@ -607,6 +683,8 @@ introduce(struct child *c)
 	m = message_new(M_HELLO);
 	message_put_bytes(m, F_TABLE, message_table_hash, MESSAGE_TABLE_HASH);
 	tell(c, m, -1);
+	if (c->role == ROLE_QUEUE)
+		c->supervisor->queue_waits = false; /* it gets the one in force now */
 	conf_push_start(&c->push, c->supervisor->settings);
 	send_conf(c);
 }
@@ -774,6 +852,7 @@ static void
 forget_process(struct child *c)
 {
 	c->pid = 0;
+	has_taken(c);
 	c->ready = false;
 	c->channel = channel_free(c->channel);
 	if (c->role == ROLE_QUEUE)
@@ -917,11 +996,15 @@ supervisor_reconfigure(struct supervisor *s, const struct settings *settings)
 	for (size_t i = 0; i < ARRAY_SIZE(all_roles); i++) {
 		struct child *c = &s->children[all_roles[i]];
 
-		if (c->pid > 0) {
+		c->taking = c->pid > 0 && c->role != ROLE_QUEUE;
+		if (c->taking) {
 			conf_push_start(&c->push, settings);
 			send_conf(c);
 		}
 	}
+	s->queue_waits = true;
+	arm(s->take_timer, TAKE_LONGEST);
+	has_taken(&s->children[ROLE_QUEUE]); /* where no other role runs */
 }
 
 void
@@ -977,14 +1060,15 @@ supervisor_new(const struct supervisor_def *def, const struct settings *settings
 	s->def = *def;
 	s->settings = settings;
 	s->timer = evtimer_new(def->base, on_timer, s);
+	s->take_timer = evtimer_new(def->base, on_take_timer, s);
 	s->child_signal = evsignal_new(def->base, SIGCHLD, on_child_signal, s);
 	for (size_t i = 0; i < ARRAY_SIZE(all_roles) && r == 0; i++)
 		r = child_init(s, all_roles[i]);
 	if (r == 0)
 		r = watch_begin(s);
 	s->command = notify_command_new(def->base, def->programs->null, on_notified, s);
-	if (r < 0 || s->timer == NULL || s->child_signal == NULL || s->command == NULL ||
-	    event_add(s->child_signal, NULL) < 0) {
+	if (r < 0 || s->timer == NULL || s->take_timer == NULL || s->child_signal == NULL ||
+	    s->command == NULL || event_add(s->child_signal, NULL) < 0) {
 		errno = ENOMEM;
 		return supervisor_free(s);
 	}
@@ -1016,6 +1100,8 @@ supervisor_free(struct supervisor *s)
 	}
 	event_free_if(s->timer);
 	event_free_if(s->watch);
+	event_free_if(s->take_timer);
+	free(s->report);
 	event_free_if(s->child_signal);
 	(void)notify_command_free(s->command);
 	free(s);

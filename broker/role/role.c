@@ -384,6 +384,15 @@ set_log_level(const struct role *r, const struct message *m)
 }
 
 static void
+say_conf_taken(struct role *r, const struct message *end)
+{
+	struct message *m = message_new(M_CONF_TAKEN);
+
+	message_put_u64(m, F_GENERATION, message_u64(end, F_GENERATION, 0));
+	(void)channel_send(r->to_main, m, -1);
+}
+
+static void
 on_main_message(void *arg, struct channel *c, const struct message *m, int fd)
 {
 	struct role *r = arg;
@@ -419,6 +428,8 @@ on_main_message(void *arg, struct channel *c, const struct message *m, int fd)
 			if (message_type(m) == M_CONF_BEGIN)
 				set_log_level(r, m);
 			r->def->message(r, c, m, fd);
+			if (message_type(m) == M_CONF_END)
+				say_conf_taken(r, m);
 			if (message_type(m) == M_CONF_END && !r->configured)
 				release_sockets(r);
 		}

@@ -486,7 +486,7 @@ class Supervision(Daemon):
         self.assertEqual([self.mode(n) for n in ('one', 'one/submit.sock', 'two', 'two/submit.sock')], [0o755, 0o666, 0o700, 0o600])
         folder = os.stat(f'{self.dir}/run/services/one').st_ino
         # one stays with other rights, two goes, three comes, the listener moves
-        self.entrances(own('one', '0600') + own('three', '0600') + listener(port + 1 if port < 65535 else port - 1))
+        self.entrances(own('one', '0600') + own('three', '0600') + listener(self.free_port()))
         self.reload('Configuration 2 is in force')
         self.assertTrue(self.saw(r'listen submit of three\n'), self.text())
         self.assertTrue(self.saw(r'listen listener of local\n', 2), self.text())
@@ -509,6 +509,24 @@ class Supervision(Daemon):
         # the folder is what a container has mounted
         self.assertEqual(os.stat(f'{self.dir}/run/services/one').st_ino, folder)
         self.assertFalse(os.path.exists(f'{self.dir}/run/services/one/submit.sock'))
+
+    def test_queue_has_a_configuration_last(self):
+        """Queue tries at once what waited for it, and asks keeper for the new password: so keeper has it before."""
+        self.start()
+        keeper = self.role('frank-keeper')
+        os.kill(keeper, signal.SIGSTOP)
+        self.reload('Configuration 2 is in force')
+        time.sleep(0.5)
+        self.assertNotIn('[queue]: configuration 2', self.text())
+        os.kill(keeper, signal.SIGCONT)
+        self.assertTrue(self.saw(r'\[queue\]: configuration 2'), self.text())
+        self.assertLess(self.text().index('[keeper]: configuration 2'), self.text().index('[queue]: configuration 2'))
+        # one that hangs does not keep it from queue
+        os.kill(keeper, signal.SIGSTOP)
+        self.reload('Configuration 3 is in force')
+        self.assertTrue(self.saw(r'\[queue\]: configuration 3'), self.text())
+        os.kill(keeper, signal.SIGCONT)
+        self.stop()
 
     def test_an_address_that_another_program_has(self):
         """At a start that listener alone is out of force; a reload refuses the whole (test_entrances)."""
