@@ -490,6 +490,8 @@ answer_main(struct harness *h)
 	if (message_read(h->to_main, &m, &fd) != 1)
 		return;
 	switch (message_type(m)) {
+	case M_CONF_TAKEN:
+		break;
 	case M_NEED_ROLE:
 		if (message_u64(m, F_ROLE, 0) == ROLE_TLS) {
 			h->tls_wanted = true;
