@@ -292,6 +292,9 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 	case M_PROBE:
 		probe(k, m);
 		break;
+	case M_STATES_GET:
+		report_all(&k->reports);
+		break;
 	case M_CREDENTIAL_GET:
 		lease_get(k->leases, channel_peer(from), m);
 		break;

@@ -67,6 +67,16 @@ count_octets(void *arg)
 	return spool_octets_step(q->spool) == 1;
 }
 
+/* What the keeper reported of accounts that were not known here yet is lost: it had the configuration earlier. */
+static void
+ask_states(const struct queue *q)
+{
+	struct channel *keeper = role_peer(q->role, ROLE_KEEPER);
+
+	if (keeper != NULL)
+		(void)channel_send(keeper, message_new(M_STATES_GET), -1);
+}
+
 static void
 take_settings(struct queue *q)
 {
@@ -120,6 +130,8 @@ take_settings(struct queue *q)
 			    &q->accounts.list[i]->schedule, clock_now(&q->clock));
 	}
 	set_sweep(q);
+	if (!first)
+		ask_states(q);
 	delivery_run(q->delivery);
 }
 
