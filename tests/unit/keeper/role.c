@@ -13,17 +13,16 @@
 #include "base/log.h"
 #include "tests/unit/keeper/world.h"
 
-static void
-test_states_at_the_start(void **state)
+/* How many reports there are, each of which is right. */
+static unsigned
+count_first_states(struct world *w)
 {
-	struct world *w = *state;
 	struct message *m;
 	unsigned seen = 0;
 
-	while ((m = fake_role_hear(&w->role, ROLE_QUEUE)) != NULL) {
+	for (; (m = fake_role_hear(&w->role, ROLE_QUEUE)) != NULL; seen++) {
 		const char *account = message_str(m, F_ACCOUNT);
 
-		seen++;
 		assert_string_equal(message_str(m, F_STATE),
 		    strcmp(account, "relay") == 0 ? "active" : "needs-authorization");
 		if (strcmp(account, "billing") == 0)
@@ -32,7 +31,19 @@ test_states_at_the_start(void **state)
 			assert_non_null(strstr(message_str(m, F_NEXT), "frank secret set scanner"));
 		(void)message_free(m);
 	}
-	assert_int_equal(seen, 3);
+	return seen;
+}
+
+static void
+test_states_at_the_start(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(count_first_states(w), 3);
+	assert_int_equal(count_first_states(w), 0);
+	/* queue has taken a configuration, and asks for all of them */
+	fake_role_say(&w->role, ROLE_QUEUE, message_new(M_STATES_GET));
+	assert_int_equal(count_first_states(w), 3);
 }
 
 static void
