@@ -479,8 +479,8 @@ session_is_free(const struct smtp_client *c)
 		   c->phase == PHASE_READY);
 }
 
-/* The one place where the session's phase changes: the owner is told where it has to act. A refused login that it has not
- * heard of yet is told before the end: a server may send 535 and 421 in one piece, and the 535 is the reason. */
+/* Changes the session's phase, which nothing else does, and tells the owner where it has to act. A refused login that the owner
+ * does not know of yet is reported before the end: a server may send 535 and 421 in one piece, and the 535 is the reason. */
 static void
 enter(struct smtp_client *c, enum phase phase)
 {
@@ -1014,7 +1014,7 @@ blank_secrets(const struct smtp_client *c, char *text, size_t len)
 		blank_runs(text, len, (const char *)secret_bytes(password), secret_len(password));
 		return;
 	}
-	/* The user, first of two responses, is no secret. */
+	/* Of two responses only the last is secret: the first is the user name. */
 	blank_runs(text, len, a->encoded[last].data, a->encoded[last].len);
 	blank_runs(text, len, a->raw[last].data + a->secret_at, a->raw[last].len - a->secret_at);
 }
@@ -1166,8 +1166,7 @@ smtp_client_credential(struct smtp_client *c, const char *user, struct secret *s
 		send_command(c, "AUTH %s", name);
 }
 
-/* Keeps what a challenge says, for people: JSON in practice, but whatever it is it is shown
- * escaped. */
+/* Keeps the text of a challenge for people to read. It is JSON in practice but may be anything, so it is escaped. */
 static void
 keep_challenge(struct smtp_client *c)
 {

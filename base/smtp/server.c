@@ -1017,8 +1017,8 @@ expand(struct smtp_server *s, const char *argument, size_t len, struct buf *out)
 	return false;
 }
 
-/* Whether a mailbox elsewhere exists is not known here: 252 (RFC 5321 section 3.5.3). What local names lead to is told within a
- * transaction alone, when it is known that the caller may send. */
+/* We cannot know whether a mailbox elsewhere exists, so the reply is 252 (RFC 5321 section 3.5.3). Where local names lead is told
+ * only within a transaction, because then the caller is known to be allowed to send. */
 static void
 command_vrfy(struct smtp_server *s, const char *argument, size_t len)
 {

@@ -50,8 +50,8 @@ struct conf_file {
 	bool unreadable; /* in a role: it is configured, and could not be read */
 };
 
-/* The words that a key may have, in the order of their lists in conf.c. A first value that is no word stands for a key that
- * is not given and has no fixed default. */
+/* The words that a key accepts, in the same order as the lists in conf.c. Where the first value has no word, the
+ * key is not set and has no fixed default. */
 enum conf_tls { CONF_TLS_EITHER, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT, CONF_TLS_NONE };
 enum conf_transport { CONF_TRANSPORT_SMTP, CONF_TRANSPORT_GRAPH, CONF_TRANSPORT_GMAIL };
 enum conf_client_auth {
@@ -224,7 +224,8 @@ void conf_block_remove(struct conf *c, enum conf_block block, size_t at);
 /* The account of that name, or NULL. */
 const struct conf_account *conf_find_account(const struct conf *c, const char *name);
 
-/* "authorization-code" of CONF_TYPE_grant; "" for a value that is no word. */
+/* The word for a value, as the configuration writes it: "authorization-code" for one of CONF_TYPE_grant. "" for a value without a
+ * word. A constant. */
 const char *conf_word(enum conf_type type, unsigned value);
 
 /* Takes NULL; returns NULL. */
