@@ -53,6 +53,7 @@ enum server_pending {
 	PENDING_AUTH,
 	PENDING_LIST,
 	PENDING_ALIASES,
+	PENDING_COMMAND, /* whether the line that comes next is looked at at all */
 };
 
 /* Where in a line of DATA the last octet stood. LINE_LF: a bare one, behind which no end of the content can stand. */
@@ -94,6 +95,8 @@ struct smtp_server {
 	int error; /* memory ran out: the connection is to be closed */
 	unsigned bad_commands;
 
+	bool command_decided, command_accepted; /* what was answered for PENDING_COMMAND */
+
 	bool hello, tls, authenticated;
 	char mechanism[32]; /* of the AUTH exchange under way */
 	bool challenged;    /* the owner gave a challenge in the callback that runs */
@@ -125,9 +128,18 @@ end_transaction(struct smtp_server *s)
 }
 
 static void
+trace(struct smtp_server *s, bool from_client, const char *text, size_t len)
+{
+	if (s->ops->trace != NULL)
+		s->ops->trace(s->arg, from_client, text, len);
+}
+
+static void
 reply_line(
     struct smtp_server *s, int code, const char *enhanced, const char *text, size_t len, bool last)
 {
+	size_t start = s->out.len;
+
 	(void)buf_printf(&s->out, "%03d%c", code, last ? ' ' : '-');
 	if (enhanced != NULL && *enhanced != '\0' &&
 	    (s->config.extensions & SMTP_EXT_ENHANCED) != 0)
@@ -136,6 +148,8 @@ reply_line(
 	for (size_t i = 0; i < len; i++)
 		(void)buf_append_char(
 		    &s->out, (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i]);
+	if (!s->out.failed)
+		trace(s, false, s->out.data + start, s->out.len - start);
 	(void)buf_append_str(&s->out, "\r\n");
 }
 
@@ -310,10 +324,9 @@ data_decided(struct smtp_server *s, bool accepted)
 		end_transaction(s);
 		return;
 	}
-	s->said.code = 0;
 	s->state = STATE_DATA;
 	s->line = LINE_START;
-	reply(s, 354, NULL, "Go ahead, end with CRLF.CRLF");
+	reply_accept(s, 354, NULL, "Go ahead, end with CRLF.CRLF");
 }
 
 static void content_end(struct smtp_server *s);
@@ -428,6 +441,10 @@ decide(struct smtp_server *s, enum server_pending what, enum smtp_decision decis
 		break;
 	case PENDING_ALIASES:
 		reply_refusal(s, 451, "4.3.0", "The aliases cannot be read now");
+		break;
+	case PENDING_COMMAND:
+		s->command_decided = true;
+		s->command_accepted = accepted;
 		break;
 	case PENDING_NOTHING:
 		break;
@@ -677,7 +694,7 @@ ehlo_reply(struct smtp_server *s)
 	CLEANUP_BUF struct buf text = BUF_INIT(4096);
 	unsigned offered = extensions(s);
 
-	(void)buf_append_str(&text, s->config.hostname);
+	(void)buf_append_str(&text, s->config.hello != NULL ? s->config.hello : s->config.hostname);
 	for (size_t i = 0; i < SMTP_KEYWORDS; i++) {
 		if ((offered & smtp_keywords[i].extension) == 0)
 			continue;
@@ -711,7 +728,7 @@ hello(struct smtp_server *s, const char *argument, size_t len, bool extended)
 	if (extended)
 		ehlo_reply(s);
 	else
-		reply(s, 250, NULL, s->config.hostname);
+		reply(s, 250, NULL, s->config.hello != NULL ? s->config.hello : s->config.hostname);
 }
 
 static void
@@ -962,6 +979,7 @@ static void
 auth_line(struct smtp_server *s, const char *line, size_t len)
 {
 	s->state = STATE_COMMAND;
+	trace(s, true, len <= 1 ? line : "***", len <= 1 ? len : 3);
 	if (len == 1 && *line == '*')
 		auth_abort(s, 501, "5.7.0", "Authentication cancelled");
 	else
@@ -1161,6 +1179,55 @@ static command_function *const commands[] = {
     [SMTP_VERB_XFRANK] = command_xfrank,
 };
 
+/* Shows a command to the owner, without what may be a secret: the response of AUTH, and lines that are no command, for such may be
+ * a response too, sent behind an AUTH that was refused. */
+static void
+trace_command(struct smtp_server *s, const struct smtp_command *c, const char *line, size_t len)
+{
+	char text[80];
+	const char *space;
+	int n;
+
+	if (s->ops->trace == NULL)
+		return;
+	if (c->verb == SMTP_VERB_UNKNOWN) {
+		n = snprintf(text, sizeof(text), "(%zu octets that are no command)", len);
+	} else if (c->verb == SMTP_VERB_AUTH &&
+		   (space = memchr(c->argument, ' ', c->argument_len)) != NULL) {
+		n = snprintf(text, sizeof(text), "AUTH %.*s ***",
+		    (int)(space - c->argument < 32 ? space - c->argument : 32), c->argument);
+	} else {
+		trace(s, true, line, len);
+		return;
+	}
+	trace(s, true, text, (size_t)n);
+}
+
+/* May the command be looked at? False: it was refused, or waits. */
+static bool
+command_allowed(struct smtp_server *s, const struct smtp_command *c, const char *line, size_t len)
+{
+	bool asked = s->command_decided, accepted = s->command_accepted;
+	enum smtp_decision d;
+
+	s->command_decided = false;
+	if (!asked) {
+		trace_command(s, c, line, len);
+		if (s->ops->command == NULL)
+			return true;
+		s->said.code = 0;
+		d = s->ops->command(s->arg, c->verb);
+		if (d == SMTP_LATER)
+			s->pending = PENDING_COMMAND;
+		if (d == SMTP_LATER || s->closing)
+			return false;
+		accepted = d == SMTP_ACCEPT;
+	}
+	if (!accepted)
+		reply_refusal(s, 451, "4.3.0", "Not now");
+	return accepted;
+}
+
 static void
 command(struct smtp_server *s, const char *line, size_t len)
 {
@@ -1171,6 +1238,8 @@ command(struct smtp_server *s, const char *line, size_t len)
 		return;
 	}
 	smtp_command_parse(line, len, &c);
+	if (!command_allowed(s, &c, line, len))
+		return;
 	if (len > COMMAND_MAX && c.verb != SMTP_VERB_AUTH)
 		reply_bad(s, 500, "5.5.2", "Line too long");
 	else if (c.verb != SMTP_VERB_UNKNOWN)
@@ -1222,6 +1291,8 @@ line_input(struct smtp_server *s, const char *bytes, size_t len)
 	} else {
 		s->line_bare = !cr;
 		command(s, bytes, line - cr);
+		if (s->pending == PENDING_COMMAND) /* the line comes again when it is decided */
+			return 0;
 	}
 	return line + 1;
 }
@@ -1391,10 +1462,15 @@ smtp_server_offer_size(struct smtp_server *s, uint64_t octets)
 void
 smtp_server_challenge(struct smtp_server *s, const void *bytes, size_t len)
 {
+	size_t start;
+
 	if (s->closing)
 		return;
+	start = s->out.len;
 	(void)buf_append_str(&s->out, "334 ");
 	(void)base64_encode(&s->out, bytes, len);
+	if (!s->out.failed)
+		trace(s, false, s->out.data + start, s->out.len - start);
 	(void)buf_append_str(&s->out, "\r\n");
 	s->challenged = true;
 	if (s->pending == PENDING_AUTH) {
@@ -1419,8 +1495,16 @@ smtp_server_tls_started(struct smtp_server *s)
 void
 smtp_server_close(struct smtp_server *s, const char *enhanced, const char *words)
 {
+	smtp_server_end(s, 421, enhanced, words);
+}
+
+void
+smtp_server_end(struct smtp_server *s, int code, const char *enhanced, const char *words)
+{
 	s->pending = PENDING_NOTHING;
-	reply(s, 421, enhanced, words);
+	reply(s, code, enhanced, words);
+	s->closing = true;
+	end_transaction(s);
 }
 
 /* ---- life ---- */
@@ -1444,6 +1528,8 @@ smtp_server_new(
 	s->out = (struct buf)BUF_INIT(OUTPUT_MAX);
 	(void)snprintf(
 	    greeting, sizeof(greeting), "%s ESMTP %s", config->hostname, config->software);
+	if (config->greeting != NULL)
+		(void)snprintf(greeting, sizeof(greeting), "%s", config->greeting);
 	reply(s, 220, NULL, greeting);
 	if (s->out.failed)
 		return smtp_server_free(s);

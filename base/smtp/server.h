@@ -54,6 +54,12 @@ struct smtp_server_ops {
 	void (*starttls)(void *arg);
 	/* XFRANK <id>: is a message with this submission id stored? NULL: extension not offered. */
 	bool (*known)(void *arg, const char *submission_id);
+	/* A command came, before it is looked at: SMTP_REFUSE answers it, SMTP_LATER lets it wait. For an owner that plays other servers'
+	 * faults. NULL: every command is looked at. */
+	enum smtp_decision (*command)(void *arg, enum smtp_verb verb);
+	/* A line of the conversation, without its line end, and without what a client proves itself with: "***" stands for it. The content
+	 * is not shown. Nothing may be called in here. NULL: nobody wants to know. */
+	void (*trace)(void *arg, bool from_client, const char *text, size_t len);
 	/* HELO or EHLO was given (after the engine checked it), and is answered next. May be NULL. */
 	void (*hello)(void *arg, const char *name);
 	/* XFRANK LIST: appends the listing that mailq prints to the caller to `out`, which is the engine's and lives until the
@@ -72,6 +78,8 @@ struct smtp_server_config {
 	const char *hostname;        /* in greeting and EHLO reply; borrowed */
 	const char *software;        /* word behind ESMTP in the greeting; borrowed */
 	const char *auth_mechanisms; /* "XOAUTH2 PLAIN", or NULL; borrowed */
+	const char *greeting; /* all words behind 220, or NULL: hostname ESMTP software; borrowed */
+	const char *hello;    /* first line of the EHLO reply, or NULL: hostname; borrowed */
 	/* SMTP_EXT_* offered; STARTTLS, AUTH and XFRANK need their callback as well */
 	unsigned extensions;
 	uint64_t size_max; /* octets of a message; 0: no limit */
@@ -133,5 +141,7 @@ void smtp_server_challenge(struct smtp_server *s, const void *bytes, size_t len)
 void smtp_server_tls_started(struct smtp_server *s);
 /* Ends the session: 421 with these words, then closing. */
 void smtp_server_close(struct smtp_server *s, const char *enhanced, const char *words);
+/* The same with another code (554: a server that talks to nobody). */
+void smtp_server_end(struct smtp_server *s, int code, const char *enhanced, const char *words);
 
 #endif

@@ -179,7 +179,31 @@ on_aliases(void *arg)
 	return SMTP_LATER;
 }
 
+/* NOOP waits, VRFY is refused. */
+static enum smtp_decision
+on_command(void *arg, enum smtp_verb verb)
+{
+	struct run *r = arg;
+
+	if (verb == SMTP_VERB_NOOP) {
+		r->later = true;
+		r->answer = SMTP_ACCEPT;
+		return SMTP_LATER;
+	}
+	return verb == SMTP_VERB_VRFY ? SMTP_REFUSE : SMTP_ACCEPT;
+}
+
+static void
+on_trace(void *arg, bool from_client, const char *text, size_t len)
+{
+	struct run *r = arg;
+
+	(void)buf_append(&r->calls, text, len);
+}
+
 static const struct smtp_server_ops ops = {
+    .command = on_command,
+    .trace = on_trace,
     .mail = on_mail,
     .rcpt = on_rcpt,
     .data = on_data,

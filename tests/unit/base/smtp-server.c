@@ -36,6 +36,7 @@ struct owner {
 	unsigned auth_step;
 	bool lines; /* the answer is one of lines */
 	bool tls_at_once;
+	bool asked; /* each command is asked for, and the conversation is noted */
 };
 
 static void note(struct owner *o, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -281,6 +282,39 @@ static const struct smtp_server_config strict = {
     .bad_commands_max = 3,
 };
 
+/* Refuses VRFY, at once or (HELP) later; NOOP waits. */
+static enum smtp_decision
+on_command(void *arg, enum smtp_verb verb)
+{
+	struct owner *o = arg;
+
+	o->later = verb == SMTP_VERB_NOOP || verb == SMTP_VERB_HELP;
+	o->answer = verb == SMTP_VERB_NOOP ? SMTP_ACCEPT : SMTP_REFUSE;
+	if (o->later)
+		return SMTP_LATER;
+	if (verb == SMTP_VERB_VRFY)
+		smtp_server_refuse(o->s, 454, "4.7.0", "Not today");
+	return verb == SMTP_VERB_VRFY ? SMTP_REFUSE : SMTP_ACCEPT;
+}
+
+static void
+on_trace(void *arg, bool from_client, const char *text, size_t len)
+{
+	note(arg, "%s%.*s\n", from_client ? ">" : "<", (int)len, text);
+}
+
+static const struct smtp_server_ops asking_ops = {
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .data = on_data,
+    .content = on_content,
+    .end = on_end,
+    .reset = on_reset,
+    .auth = on_auth,
+    .command = on_command,
+    .trace = on_trace,
+};
+
 /* Reads all output and gives all awaited decisions, as long as there are any. */
 static void
 pump(struct owner *o)
@@ -372,7 +406,8 @@ run_cut(const struct test_case *t, size_t first, size_t step)
 
 	buf_init(&o.log, 1 << 20);
 	buf_init(&o.out, 1 << 20);
-	o.s = smtp_server_new(t->config.hostname == NULL ? &strict : &t->config, &ops, &o);
+	o.s = smtp_server_new(
+	    t->config.hostname == NULL ? &strict : &t->config, o.asked ? &asking_ops : &ops, &o);
 	assert_non_null(o.s);
 	pump(&o);
 	while (at < len) {
@@ -410,6 +445,40 @@ run_all(const struct test_case *cases, size_t count)
 			run_cut(&cases[i], cut, len);
 		run_cut(&cases[i], 1, 1);
 	}
+}
+
+/* An owner that is asked before each command, and is shown the conversation. */
+static void
+test_asked(void **state)
+{
+	static const struct test_case cases[] = {
+	    {"commands wait, and are refused", "NOOP\r\nVRFY x\r\nHELP\r\n" HELO QUIT,
+		"250 2.0.0 OK\r\n454 4.7.0 Not today\r\n451 4.3.0 Not now\r\n" HELO_OUT BYE,
+		"<220 mx.test ESMTP Frank\n>NOOP\n<250 2.0.0 OK\n>VRFY x\n<454 4.7.0 Not today\n"
+		">HELP\n<451 4.3.0 Not now\n>HELO a\n<250 mx.test\n>QUIT\n<221 2.0.0 Bye\n",
+		.owner.asked = true, .closed = true},
+	    {"a transaction", BEGIN "DATA\r\nsecret\r\n.\r\n" QUIT, BEGIN_OUT DATA_OK QUEUED BYE,
+		"<220 mx.test ESMTP Frank\n>HELO a\n<250 mx.test\n>MAIL FROM:<me@a.test>\nmail "
+		"me@a.test\n<250 2.1.0 Sender accepted\n>RCPT TO:<you@b.test>\nrcpt "
+		"you@b.test\n<250 2.1.5 Recipient accepted\n>DATA\ndata\n<354 Go ahead, end with "
+		"CRLF.CRLF\n[secret\r\n]\nend\n<250 2.0.0 queued as 3F2A\nreset\n>QUIT\n<221 "
+		"2.0.0 Bye\n",
+		.owner.asked = true, .closed = true},
+	    {"what may be a secret is not shown",
+		HELO "AUTH NONE c2VjcmV0\r\nc2VjcmV0\r\nAUTH LOGIN\r\nc2VjcmV0\r\nc2VjcmV0\r\n"
+		     "auth PLAIN  c2VjcmV0\r\n",
+		HELO_OUT "504 5.5.4 The mechanism is not offered\r\n500 5.5.1 Command not "
+			 "recognized\r\n334 VXNlcg==\r\n334 UGFzcw==\r\n235 2.7.0 "
+			 "Authentication successful\r\n503 5.5.1 Not now\r\n",
+		"<220 mx.test ESMTP Frank\n>HELO a\n<250 mx.test\n>AUTH NONE ***\n<504 5.5.4 The "
+		"mechanism is not offered\n>(8 octets that are no command)\n<500 5.5.1 Command not "
+		"recognized\n>AUTH LOGIN\nauth LOGIN -\n<334 VXNlcg==\n>***\nauth LOGIN "
+		":secret\n<334 UGFzcw==\n>***\nauth LOGIN :secret\n<235 2.7.0 Authentication "
+		"successful\n>AUTH PLAIN ***\n<503 5.5.1 Not now\n",
+		.owner.asked = true},
+	};
+
+	run_all(cases, ARRAY_SIZE(cases));
 }
 
 static void
@@ -1019,6 +1088,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_session),
+	    cmocka_unit_test(test_asked),
 	    cmocka_unit_test(test_data),
 	    cmocka_unit_test(test_bdat),
 	    cmocka_unit_test(test_auth),
