@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 
@@ -28,7 +29,7 @@ struct token {
 	struct grant *grant;
 	enum kind kind;
 	bool used, revoked;
-	uint64_t until;
+	uint64_t since, until;
 	char *scope; /* of an access token */
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 };
@@ -142,8 +143,8 @@ find(struct grants *g, enum kind kind, const char *text)
 
 /* Makes a token of `bytes` random octets for a grant: the text goes to `ret`, its hash is kept. */
 static int
-issue(struct grants *g, struct grant *grant, enum kind kind, size_t bytes, uint64_t until,
-    const char *scope, struct buf *ret)
+issue(struct grants *g, struct grant *grant, enum kind kind, size_t bytes, uint64_t now,
+    uint64_t life, const char *scope, struct buf *ret)
 {
 	static const char *const prefix[] = {
 	    [KIND_CODE] = "fsc_", [KIND_REFRESH] = "fsr_", [KIND_ACCESS] = "fsa_"};
@@ -168,7 +169,8 @@ issue(struct grants *g, struct grant *grant, enum kind kind, size_t bytes, uint6
 	}
 	t->grant = grant;
 	t->kind = kind;
-	t->until = until;
+	t->since = now;
+	t->until = now + life;
 	hash_of(buf_str(ret), t->hash);
 	grant->tokens++;
 	TAILQ_INSERT_HEAD(&g->tokens, t, link);
@@ -203,7 +205,7 @@ grants_consent(struct grants *g, const struct grant_consent *c, uint64_t now, st
 	grant->nonce = copy(c->nonce, &failed);
 	TAILQ_INSERT_HEAD(&g->grants, grant, link);
 	r = failed ? -ENOMEM
-		   : issue(g, grant, KIND_CODE, 32, now + g->config.code_life, NULL, ret_code);
+		   : issue(g, grant, KIND_CODE, 32, now, g->config.code_life, NULL, ret_code);
 	if (r < 0)
 		grant_free(g, grant);
 	return r;
@@ -262,11 +264,11 @@ issue_pair(struct grants *g, struct grant *grant, const char *scope, bool refres
 {
 	int r;
 
-	r = issue(g, grant, KIND_ACCESS, g->config.access_bytes, now + g->config.access_life, scope,
+	r = issue(g, grant, KIND_ACCESS, g->config.access_bytes, now, g->config.access_life, scope,
 	    &ret->access);
 	if (r == 0 && refresh)
 		r = issue(
-		    g, grant, KIND_REFRESH, 48, now + g->config.refresh_life, NULL, &ret->refresh);
+		    g, grant, KIND_REFRESH, 48, now, g->config.refresh_life, NULL, &ret->refresh);
 	ret->expires_in = g->config.access_life;
 	ret->account = grant->account;
 	ret->client = grant->client;
@@ -340,7 +342,11 @@ grants_check(struct grants *g, const char *token, uint64_t now, struct grant_acc
 	*ret = (struct grant_access){.account = t->grant->account,
 	    .client = t->grant->client,
 	    .scope = t->scope,
+	    .grant = "authorization_code",
+	    .since = t->since,
 	    .until = t->until};
+	(void)snprintf(ret->id, sizeof(ret->id), "%02x%02x%02x%02x", t->hash[0], t->hash[1],
+	    t->hash[2], t->hash[3]);
 	return true;
 }
 

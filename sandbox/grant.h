@@ -58,7 +58,10 @@ struct grant_access {
 	const char *account;
 	const char *client;
 	const char *scope;
-	uint64_t until;
+	const char
+	    *grant; /* how it was got, as a grant_type of the token endpoint calls it; a constant */
+	uint64_t since, until; /* seconds */
+	char id[9];            /* the first digits of its SHA-256, to tell tokens apart */
 };
 
 enum grant_result {

@@ -162,6 +162,22 @@ maildir_link(struct maildir_message *m, const char *address)
 	return r;
 }
 
+int
+maildir_note(const struct maildir_message *m, const char *text)
+{
+	int dir CLEANUP_CLOSE = open_folder(m->root, ".smtp"), fd CLEANUP_CLOSE = -1, r;
+	char name[sizeof(m->name) + 8];
+
+	if (dir < 0)
+		return dir;
+	(void)snprintf(name, sizeof(name), "%s.json", m->name);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = io_write_all(fd, text, strlen(text));
+	return r == 0 && fsync(fd) < 0 ? -errno : r;
+}
+
 const char *
 maildir_name(const struct maildir_message *m)
 {

@@ -24,6 +24,9 @@ int maildir_write(struct maildir_message *m, const char *bytes, size_t len);
 int maildir_commit(struct maildir_message *m);
 int maildir_link(struct maildir_message *m, const char *address);
 
+/* Keeps `text` with the message, as ROOT/.smtp/NAME.json, synced. 0 or negative errno. */
+int maildir_note(const struct maildir_message *m, const char *text);
+
 /* Name of the message's files; borrowed. */
 const char *maildir_name(const struct maildir_message *m);
 

@@ -11,6 +11,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/codec.h"
 
@@ -78,6 +79,15 @@ sandbox_number(const char *text, unsigned least, unsigned most, unsigned *ret)
 		return false;
 	*ret = (unsigned)n;
 	return true;
+}
+
+uint64_t
+sandbox_clock(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 struct bufferevent *

@@ -73,6 +73,9 @@ int sandbox_random_text(struct buf *out, size_t bytes);
 /* A number from outside, decimal and within bounds; false: it is none, and *ret is unchanged. */
 bool sandbox_number(const char *text, unsigned least, unsigned most, unsigned *ret);
 
+/* Milliseconds of a clock that nobody sets. */
+uint64_t sandbox_clock(void);
+
 /* The server's end of a TLS connection on `fd`, which it takes (-1: to be set later). NULL: no memory, and `fd` is the caller's. */
 struct bufferevent *sandbox_tls_connection(const struct sandbox *s, evutil_socket_t fd);
 

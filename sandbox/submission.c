@@ -15,15 +15,19 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <time.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include "base/log.h"
 #include "base/smtp/server.h"
 #include "sandbox/maildir.h"
+#include "sandbox/record.h"
 #include "sandbox/sasl.h"
 
 enum {
@@ -44,7 +48,11 @@ struct smtp_session {
 	struct submission_server *server;
 	struct bufferevent *bev;
 	struct smtp_server *engine;
-	bool tls, wants_tls;
+	bool implicit, tls, wants_tls;
+	char address[INET6_ADDRSTRLEN];
+	unsigned port, server_port;
+	struct conversation *talk;
+	json_t *token; /* record_token of the one that signed in */
 	struct sasl_exchange exchange;
 	const struct sandbox_account *account; /* signed in */
 	enum sasl_mechanism mechanism;
@@ -94,9 +102,13 @@ check_token(void *arg, const char *user, const char *token)
 	struct smtp_session *s = arg;
 	struct grant_access access;
 
-	return grants_check(s->server->sandbox->grants, token, (uint64_t)time(NULL), &access) &&
-	       grant_scope_has(access.scope, "mail.send") &&
-	       address_equal_nocase(access.account, user);
+	if (!grants_check(s->server->sandbox->grants, token, (uint64_t)time(NULL), &access) ||
+	    !grant_scope_has(access.scope, "mail.send") ||
+	    !address_equal_nocase(access.account, user))
+		return false;
+	json_decref(s->token);
+	s->token = record_token(&access);
+	return s->token != NULL;
 }
 
 static bool
@@ -223,11 +235,11 @@ on_data(void *arg)
 		r = -EOVERFLOW;
 	if (r == 0)
 		r = buf_printf(&trace,
-		    "Return-Path: <%s>\r\nReceived: from %s (localhost [127.0.0.1])\r\n\tby "
+		    "Return-Path: <%s>\r\nReceived: from %s ([%s])\r\n\tby "
 		    "localhost (frank-sandbox) with ESMTPSA id %s\r\n"
 		    "\t(SASL %s as %s);\r\n\t%s\r\nX-Frank-Sandbox-Mechanism: "
 		    "%s\r\nX-Frank-Sandbox-Account: %s\r\n",
-		    s->sender, s->hello, maildir_name(s->message),
+		    s->sender, s->hello, s->address, maildir_name(s->message),
 		    sasl_mechanism_name(s->mechanism), s->account->address, date,
 		    sasl_mechanism_name(s->mechanism), s->account->address);
 	if (r == 0)
@@ -241,7 +253,46 @@ on_content(void *arg, const char *bytes, size_t len)
 	struct smtp_session *s = arg;
 	int r = maildir_write(s->message, bytes, len);
 
+	conversation_content(s->talk, len);
 	return r < 0 ? refuse_disk(s, r) : SMTP_ACCEPT;
+}
+
+/* How the message came, as one text. The caller frees it; NULL: no memory. */
+static char *
+record(struct smtp_session *s, const char *reply)
+{
+	SSL *ssl = s->tls ? bufferevent_openssl_get_ssl(s->bev) : NULL;
+	json_t *recipients = json_array(), *faults = json_array(), *record = NULL;
+	struct recipient *to;
+	struct record_facts f = {.address = s->address,
+	    .hello = s->hello,
+	    .port = s->port,
+	    .server_port = s->server_port,
+	    .personality = "standard",
+	    .tls_mode = s->implicit ? "implicit" : "starttls",
+	    .tls_version = ssl == NULL ? "" : SSL_get_version(ssl),
+	    .tls_cipher = ssl == NULL ? "" : SSL_get_cipher_name(ssl),
+	    .tls_name = ssl == NULL ? NULL : SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+	    .mechanism = sasl_mechanism_name(s->mechanism),
+	    .account = s->account->address,
+	    .token = s->token,
+	    .sender = s->sender,
+	    .recipients = recipients,
+	    .faults = faults,
+	    .now = (uint64_t)time(NULL)};
+	bool ok = recipients != NULL && faults != NULL;
+	char *text = NULL;
+
+	STAILQ_FOREACH (to, &s->recipients, link)
+		ok = ok && json_array_append_new(recipients, json_string(to->address)) == 0;
+	if (ok)
+		record = record_new(&f, conversation_lines(s->talk, sandbox_clock(), reply));
+	if (record != NULL)
+		text = json_dumps(record, JSON_COMPACT);
+	json_decref(record);
+	json_decref(recipients);
+	json_decref(faults);
+	return text;
 }
 
 static enum smtp_decision
@@ -249,9 +300,16 @@ on_end(void *arg)
 {
 	struct smtp_session *s = arg;
 	struct recipient *to;
-	struct buf text CLEANUP_BUF = BUF_INIT(256);
+	struct buf reply CLEANUP_BUF = BUF_INIT(256);
+	char *how CLEANUP_FREE = NULL;
 	int r = maildir_commit(s->message);
 
+	if (r == 0)
+		r = buf_printf(&reply, "250 2.0.0 Ok: stored as %s", maildir_name(s->message));
+	if (r == 0) {
+		how = record(s, buf_str(&reply));
+		r = how == NULL ? -ENOMEM : maildir_note(s->message, how);
+	}
 	STAILQ_FOREACH (to, &s->recipients, link)
 		if (r == 0)
 			r = maildir_link(s->message, to->address);
@@ -265,8 +323,7 @@ on_end(void *arg)
 			{LOG_ACCOUNT, s->account->address}, {LOG_RECIPIENT, to->address},
 			{LOG_MECHANISM, sasl_mechanism_name(s->mechanism)}));
 	}
-	if (buf_printf(&text, "Ok: stored as %s", maildir_name(s->message)) == 0)
-		smtp_server_reply_text(s->engine, buf_str(&text));
+	smtp_server_reply_text(s->engine, buf_str(&reply) + strlen("250 2.0.0 "));
 	return SMTP_ACCEPT;
 }
 
@@ -278,7 +335,17 @@ on_starttls(void *arg)
 	s->wants_tls = true;
 }
 
+static void
+on_trace(void *arg, bool from_client, const char *text, size_t len)
+{
+	struct smtp_session *s = arg;
+
+	conversation_add(s->talk, from_client ? CONVERSATION_CLIENT : CONVERSATION_SERVER,
+	    sandbox_clock(), text, len);
+}
+
 static const struct smtp_server_ops ops = {
+    .trace = on_trace,
     .mail = on_mail,
     .rcpt = on_rcpt,
     .data = on_data,
@@ -305,6 +372,8 @@ session_end(struct smtp_session *s)
 	on_reset(s);
 	if (s->bev != NULL)
 		bufferevent_free(s->bev);
+	json_decref(s->token);
+	(void)conversation_free(s->talk);
 	mem_wipe(s, sizeof(*s));
 	free(s);
 }
@@ -414,19 +483,73 @@ on_written(struct bufferevent *bev, void *arg)
 	on_read(bev, s);
 }
 
+/* The engine begins with the greeting. False: the session has ended. */
+static bool
+begin_engine(struct smtp_session *s)
+{
+	s->engine =
+	    smtp_server_new(s->implicit ? &s->server->config_tls : &s->server->config, &ops, s);
+	if (s->engine != NULL && drain(s))
+		return true;
+	session_end(s);
+	return false;
+}
+
+/* TLS is up. */
+static void
+on_tls(struct smtp_session *s)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(s->bev);
+	char text[128];
+	int n = snprintf(text, sizeof(text), "(%s: %s, %s)", s->implicit ? "TLS" : "STARTTLS",
+	    SSL_get_version(ssl), SSL_get_cipher_name(ssl));
+
+	conversation_add(s->talk, CONVERSATION_NOTE, sandbox_clock(), text, (size_t)n);
+	if (s->implicit)
+		(void)begin_engine(s);
+}
+
 static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct smtp_session *s = arg;
 
-	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
-		smtp_server_eof(s->engine);
+	if (what & BEV_EVENT_CONNECTED)
+		on_tls(s);
+	else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
+		if (s->engine != NULL)
+			smtp_server_eof(s->engine);
 		session_end(s);
 	}
 }
 
+/* Notes both ends of the connection. */
 static void
-accept_session(struct submission_server *server, evutil_socket_t fd, bool tls)
+note_peers(struct smtp_session *s, evutil_socket_t fd, const struct sockaddr *from)
+{
+	struct sockaddr_storage own = {0};
+	socklen_t len = sizeof(own);
+
+	if (getsockname(fd, (struct sockaddr *)&own, &len) == 0)
+		s->server_port =
+		    ntohs(own.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&own)->sin6_port
+						    : ((const struct sockaddr_in *)&own)->sin_port);
+	if (from->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)from;
+
+		s->port = ntohs(a->sin6_port);
+		(void)inet_ntop(AF_INET6, &a->sin6_addr, s->address, sizeof(s->address));
+	} else {
+		const struct sockaddr_in *a = (const struct sockaddr_in *)from;
+
+		s->port = ntohs(a->sin_port);
+		(void)inet_ntop(AF_INET, &a->sin_addr, s->address, sizeof(s->address));
+	}
+}
+
+static void
+accept_session(
+    struct submission_server *server, evutil_socket_t fd, const struct sockaddr *from, bool tls)
 {
 	struct smtp_session *s = server->sessions < SESSIONS_MAX ? calloc(1, sizeof(*s)) : NULL;
 
@@ -435,7 +558,9 @@ accept_session(struct submission_server *server, evutil_socket_t fd, bool tls)
 		return;
 	}
 	s->server = server;
-	s->tls = tls;
+	s->implicit = s->tls = tls;
+	s->talk = conversation_new(sandbox_clock());
+	note_peers(s, fd, from);
 	STAILQ_INIT(&s->recipients);
 	TAILQ_INSERT_HEAD(&server->list, s, link);
 	server->sessions++;
@@ -443,21 +568,22 @@ accept_session(struct submission_server *server, evutil_socket_t fd, bool tls)
 		     : bufferevent_socket_new(server->sandbox->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (s->bev == NULL)
 		(void)evutil_closesocket(fd);
-	s->engine = smtp_server_new(tls ? &server->config_tls : &server->config, &ops, s);
-	if (s->bev == NULL || s->engine == NULL || watch(s) < 0 || !drain(s))
+	if (s->bev == NULL || s->talk == NULL || watch(s) < 0)
 		session_end(s);
+	else if (!tls)
+		(void)begin_engine(s);
 }
 
 static void
 on_plain(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *from, int len, void *arg)
 {
-	accept_session(arg, fd, false);
+	accept_session(arg, fd, from, false);
 }
 
 static void
 on_implicit(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *from, int len, void *arg)
 {
-	accept_session(arg, fd, true);
+	accept_session(arg, fd, from, true);
 }
 
 static int
