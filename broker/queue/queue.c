@@ -330,14 +330,15 @@ follow_clock(struct queue *q)
 static void
 purge(struct queue *q)
 {
+	int64_t now = clock_now(&q->clock);
 	bool more = true;
 	int e = 0;
 
 	for (int i = 0; i < PURGES_PER_SWEEP && more && e == 0; i++) {
 		e = spool_begin(q->spool);
 		if (e == 0)
-			e = spool_purge(
-			    q->spool, clock_now(&q->clock) - q->settings->keep_history, &more);
+			e = spool_purge(q->spool, now - q->settings->keep_history,
+			    now - q->settings->keep_history, &more);
 		if (e == 0)
 			e = spool_commit(q->spool);
 		else
@@ -504,6 +505,14 @@ keep_promise(void *arg, void *promised, bool stored)
 		delivery_forget(q->delivery, promised);
 }
 
+static void
+on_captured(void *arg, uint64_t id)
+{
+	const struct queue *q = arg;
+
+	control_captured(q->control, id);
+}
+
 static enum spool_state
 refused_state(void *arg, const struct spool_message *m, const struct spool_recipient *r)
 {
@@ -566,6 +575,7 @@ static const struct inbound_ops inbound_ops = {
     .promise = promise,
     .keep_promise = keep_promise,
     .wait = on_own_mail,
+    .captured = on_captured,
     .refused_state = refused_state,
     .is_report_wanted = is_report_wanted,
     .make_report = make_report,

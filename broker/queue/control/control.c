@@ -24,12 +24,14 @@
 #include "broker/ipc/reply.h"
 #include "broker/queue/control/action.h"
 #include "broker/queue/control/check.h"
+#include "broker/queue/control/content.h"
 #include "broker/queue/control/explain.h"
 #include "broker/queue/control/listing.h"
 #include "broker/queue/control/problem.h"
 #include "broker/queue/control/row.h"
 #include "broker/queue/inbound/password.h"
 #include "broker/queue/inbound/usage.h"
+#include "broker/queue/spool/message-log.h"
 #include "broker/role/places.h"
 
 enum cursor_kind {
@@ -40,6 +42,8 @@ enum cursor_kind {
 	CURSOR_ACCOUNTS,
 	CURSOR_SERVICES,
 	CURSOR_EXPLAIN,
+	CURSOR_CAPTURED,
+	CURSOR_CONTENT,
 	/* answered by others */
 	CURSOR_ACTION,
 	CURSOR_RELOAD,
@@ -58,12 +62,17 @@ struct control_client {
 	/* the request being answered */
 	enum cursor_kind kind;
 	uint64_t ids[SCAN_MESSAGES]; /* CURSOR_LIST: of this part of it; CURSOR_SHOW: the one */
-	uint64_t after;              /* CURSOR_LIST: what was looked at; UINT64_MAX: all */
+	uint64_t after; /* CURSOR_LIST, CURSOR_CAPTURED: what was looked at; UINT64_MAX: all */
 	size_t count, at;
 	size_t row; /* of the message at `at`: 0 itself, then its recipients, then its attempts */
 	uint64_t most, sent;
 	int64_t before;          /* filter */
 	char *account, *service; /* filters */
+	bool captured_only;      /* CURSOR_LIST */
+	uint64_t since;          /* CURSOR_CAPTURED: those above it were asked for */
+	struct event *wait;      /* CURSOR_CAPTURED: until then, more may come; NULL: no longer */
+	bool is_waiting;         /* for them: all that there were is sent */
+	struct content *content;
 	struct action_walk *action;
 	uint64_t question; /* CURSOR_RELOAD, CURSOR_FIND */
 	struct check *check;
@@ -101,6 +110,14 @@ forget_explanation(struct control_client *c)
 }
 
 static void
+stop_waiting(struct control_client *c)
+{
+	if (c->wait != NULL)
+		event_free(TAKE_PTR(c->wait));
+	c->is_waiting = false;
+}
+
+static void
 end(struct control_client *c)
 {
 	c->kind = CURSOR_NONE;
@@ -109,6 +126,9 @@ end(struct control_client *c)
 	forget_explanation(c);
 	c->account = c->service = NULL;
 	c->action = action_walk_free(c->action);
+	c->content = content_free(c->content);
+	stop_waiting(c);
+	c->captured_only = false;
 	if (c->check != NULL)
 		check_forget(TAKE_PTR(c->check));
 	c->count = c->at = c->row = 0;
@@ -281,7 +301,7 @@ choose(void *arg, const struct spool_row *g)
 
 	struct mail_owner owner = owner_of(c);
 
-	if (g->open &&
+	if (g->open && (!c->captured_only || (g->flags & SPOOL_CAPTURE) != 0) &&
 	    mail_owner_has(&owner, c->control->deps.services, g->uid, g->flags, g->service) &&
 	    (c->account == NULL || strcmp(c->account, g->account) == 0) &&
 	    (c->service == NULL || strcmp(c->service, g->service) == 0) && g->received <= c->before)
@@ -304,6 +324,13 @@ next_part(struct control_client *c)
 		if (r == 0)
 			c->after = UINT64_MAX;
 		return r < 0 ? r : 1;
+	case CURSOR_CAPTURED:
+		r = spool_captured(c->control->deps.spool, c->after, c->ids, SCAN_MESSAGES);
+		if (r <= 0)
+			return r;
+		c->count = (size_t)r;
+		c->after = c->ids[c->count - 1];
+		return 1;
 	case CURSOR_PROBLEMS:
 		c->kind = CURSOR_ACCOUNTS;
 		c->count = c->control->deps.accounts->count;
@@ -321,17 +348,67 @@ static void
 finish(struct control_client *c)
 {
 	bool missing = c->kind == CURSOR_SHOW && c->sent == 0;
-	int r = missing ? send_done(c, "There is no such message.", EX_NOINPUT, NULL)
-			: send_done(c, NULL, EX_OK, NULL);
+	int r;
+
+	if (c->wait != NULL && (c->most == 0 || c->sent < c->most)) {
+		c->is_waiting = true;
+		channel_pause(c->channel, false); /* so that its end is seen */
+		return;
+	}
+	r = missing ? send_done(c, "There is no such message.", EX_NOINPUT, NULL)
+		    : send_done(c, NULL, EX_OK, NULL);
 
 	if (r != -EAGAIN)
 		end(c);
+}
+
+/* Sends pieces of the content until it is through or the channel is full. */
+static bool
+content_step(struct control_client *c)
+{
+	struct message *m = NULL;
+	int r = 0;
+
+	for (int i = 0; i < SCAN_MESSAGES; i++) {
+		if (channel_is_busy(c->channel))
+			return false;
+		r = content_piece(c->content, &m);
+		if (r <= 0)
+			break;
+		r = channel_send(c->channel, m, -1);
+		if (r < 0)
+			break;
+		content_advance(c->content);
+		r = 1;
+	}
+	if (r == -EAGAIN)
+		return false;
+	if (r < 0)
+		fail(c, "The spool cannot be read.", EX_IOERR);
+	else if (r == 0)
+		finish(c);
+	return r > 0;
 }
 
 static bool
 is_cursor(const struct control_client *c)
 {
 	return c->kind != CURSOR_NONE && c->kind < CURSOR_ACTION;
+}
+
+static int
+row_of(struct control_client *c)
+{
+	switch (c->kind) {
+	case CURSOR_LIST:
+	case CURSOR_SHOW:
+	case CURSOR_CAPTURED:
+		return rows_of_message(c);
+	case CURSOR_EXPLAIN:
+		return row_of_explanation(c);
+	default:
+		return row_of_status(c);
+	}
 }
 
 /* Sends the rows of one part. */
@@ -343,15 +420,15 @@ step(void *arg)
 
 	if (!is_cursor(c))
 		return false;
+	if (c->kind == CURSOR_CONTENT)
+		return content_step(c);
 	for (int i = 0; i < SCAN_MESSAGES && c->at < c->count; i++) {
 		if (c->most > 0 && c->sent >= c->most)
 			break;
 		/* there has to stay room for the end of the answer; on_writable goes on */
 		if (channel_is_busy(c->channel))
 			return false;
-		r = c->kind == CURSOR_LIST || c->kind == CURSOR_SHOW ? rows_of_message(c)
-		    : c->kind == CURSOR_EXPLAIN                      ? row_of_explanation(c)
-								     : row_of_status(c);
+		r = row_of(c);
 		if (r == -EAGAIN)
 			return false; /* on_writable goes on */
 		if (r < 0) {
@@ -380,7 +457,10 @@ go_on(struct control_client *c)
 
 /* ---- requests ---- */
 
-enum { EVENTS_MAX = 200 /* in one answer */ };
+enum {
+	EVENTS_MAX = 200,      /* in one answer */
+	WAIT_SECONDS_MAX = 600 /* for captured messages: who wants longer asks again */
+};
 
 static const char out_of_memory[] = "Out of memory.";
 
@@ -403,6 +483,12 @@ copy_field(const struct message *m, enum field f)
 	return text == NULL ? NULL : strdup(text);
 }
 
+static bool
+wants_captured(const struct message *m)
+{
+	return (message_u64(m, F_FLAGS, 0) & 1) != 0;
+}
+
 static void
 ask_list(struct control_client *c, const struct message *m)
 {
@@ -411,7 +497,107 @@ ask_list(struct control_client *c, const struct message *m)
 	c->service = copy_field(m, F_SERVICE);
 	c->most = message_u64(m, F_COUNT, 0);
 	c->before = older_than(&c->control->deps, m);
+	c->captured_only = wants_captured(m);
 	c->kind = CURSOR_LIST;
+}
+
+static void
+on_wait_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct control_client *c = arg;
+	bool is_waiting = c->is_waiting;
+
+	stop_waiting(c);
+	if (is_waiting)
+		finish(c);
+}
+
+/* False: no memory. */
+static bool
+wait_for(struct control_client *c, uint64_t seconds)
+{
+	const struct timeval end = {
+	    .tv_sec = (time_t)(seconds < WAIT_SECONDS_MAX ? seconds : WAIT_SECONDS_MAX)};
+
+	if (seconds == 0)
+		return true;
+	c->wait = evtimer_new(c->control->deps.base, on_wait_over, c);
+	return c->wait != NULL && evtimer_add(c->wait, &end) == 0;
+}
+
+static void
+ask_captured(struct control_client *c, const struct message *m)
+{
+	const struct control_deps *deps = &c->control->deps;
+	struct message *mark = message_new(M_CAPTURED_MARK);
+	uint64_t removed = 0;
+
+	c->since = c->after = message_u64(m, F_ID, 0);
+	c->service = copy_field(m, F_SERVICE);
+	c->most = message_u64(m, F_COUNT, 0);
+	message_put_u64(mark, F_ID, spool_new_id(deps->spool, clock_now_us(deps->clock)));
+	if (spool_captured_removed(deps->spool, &removed) == 0 && removed > 0)
+		message_put_u64(mark, F_REMOVED, removed);
+	c->kind = CURSOR_CAPTURED;
+	if (channel_send(c->channel, mark, -1) < 0 || !wait_for(c, message_u64(m, F_WAIT, 0)))
+		fail(c, out_of_memory, EX_OSERR);
+}
+
+/*
+ * May the client read what is in the message, and not only that it is there? What is captured reaches nobody, and
+ * whoever tests with it reads it. Other mail is between its sender and its recipients: whoever handed it in has it
+ * already, and nothing is hidden from root; but to administer does not mean to read people's mail.
+ */
+static bool
+may_read(const struct control_client *c, const struct spool_message *m)
+{
+	struct mail_owner self = {.uid = (int64_t)c->peer.uid};
+
+	return ((m->flags & SPOOL_CAPTURE) != 0 && is_shown(c, m)) || c->peer.uid == 0 ||
+	       mail_owner_has(&self, c->control->deps.services, m->uid, m->flags, m->service);
+}
+
+/* That somebody read what another has written and another gets. */
+static void
+log_reading(const struct control_client *c, const struct spool_message *m)
+{
+	char by[24];
+
+	if ((m->flags & SPOOL_CAPTURE) != 0 || m->uid == (int64_t)c->peer.uid)
+		return;
+	(void)snprintf(by, sizeof(by), "%" PRIu32, c->peer.uid);
+	message_log(LOG_LEVEL_NOTICE, "A person reads a message.", m, LOG_PAIRS({LOG_UID, by}));
+}
+
+static void
+ask_content(struct control_client *c, const struct message *m)
+{
+	struct spool *spool = c->control->deps.spool;
+	struct spool_message known = {0};
+	uint64_t id;
+	int r;
+
+	if (spool_id_parse(message_str(m, F_QUEUE_ID), &id) < 0) {
+		fail(c, "This is no queue id.", EX_USAGE);
+		return;
+	}
+	r = spool_load(spool, id, false, &known);
+	if (r == 0 && !is_shown(c, &known))
+		r = -ENOENT;
+	if (r == 0 && !may_read(c, &known))
+		r = -EPERM;
+	if (r == 0)
+		r = content_open(spool, id, message_u64(m, F_OFFSET, 0), &c->content);
+	if (r == 0)
+		log_reading(c, &known);
+	spool_message_clear(&known);
+	c->kind = CURSOR_CONTENT;
+	if (r == -EPERM)
+		fail(c, "Only who handed this message in, and root, may read it.", EX_NOPERM);
+	else if (r == -ENOENT)
+		fail(c, "There is no such message, or its content is gone.", EX_NOINPUT);
+	else if (r < 0)
+		fail(c, "The spool cannot be read.", EX_IOERR);
 }
 
 static void
@@ -933,6 +1119,12 @@ answer(struct control_client *c, const struct message *m)
 	case M_QUEUE_SHOW:
 		ask_show(c, m);
 		break;
+	case M_CAPTURED:
+		ask_captured(c, m);
+		break;
+	case M_CONTENT_GET:
+		ask_content(c, m);
+		break;
 	case M_QUEUE_ACT:
 		act(c, m);
 		break;
@@ -974,6 +1166,8 @@ client_free(struct control_client *c)
 	(void)action_walk_free(c->action);
 	if (c->check != NULL)
 		check_forget(c->check);
+	(void)content_free(c->content);
+	stop_waiting(c);
 	free(c->account);
 	free(c->service);
 	forget_explanation(c);
@@ -989,6 +1183,10 @@ on_message(void *arg, struct channel *channel, const struct message *m, int fd)
 
 	if (fd >= 0)
 		(void)close(fd);
+	if (c->is_waiting) {
+		client_free(c); /* it breaks off */
+		return;
+	}
 	place_touch(&c->place);
 	channel_pause(channel, true);
 	c->sent = 0;
@@ -1035,7 +1233,8 @@ place_is_idle(const struct place *p)
 {
 	const struct control_client *c = (const struct control_client *)p;
 
-	return c->kind == CURSOR_NONE || (is_cursor(c) && !scan_is_under_way(&c->scan));
+	return c->kind == CURSOR_NONE ||
+	       (is_cursor(c) && !c->is_waiting && !scan_is_under_way(&c->scan));
 }
 
 static void
@@ -1112,6 +1311,23 @@ void
 control_check_answer(struct control *k, const struct message *m)
 {
 	checks_answer(k->checks, m);
+}
+
+void
+control_captured(struct control *k, uint64_t id)
+{
+	struct control_client *c;
+
+	LIST_FOREACH (c, &k->clients, entry) {
+		if (c->kind != CURSOR_CAPTURED || id <= c->since)
+			continue;
+		/* One that began earlier may be stored later. */
+		if (c->after >= id)
+			c->after = id - 1;
+		c->is_waiting = false;
+		channel_pause(c->channel, true);
+		go_on(c);
+	}
 }
 
 void *

@@ -8,6 +8,7 @@
  *   action.c    what people do to messages and accounts
  *   listing.c   mailq's list
  *   check.c     checks of accounts and servers
+ *   content.c   the content of a message, in pieces
  *
  * Administrators (uid 0, our own uid, the configured group) see and do everything; others see the mail
  * they handed in and may retry or delete it, and see the accounts that a service of theirs sends
@@ -55,6 +56,9 @@ void control_reload_result(struct control *k, const struct message *m);
 void control_looked_up(struct control *k, const struct message *m);
 void control_check_answer(struct control *k, const struct message *m);
 void control_send_peer(struct control *k, bool up);
+
+/* A captured message is on disk: for those who wait for it. */
+void control_captured(struct control *k, uint64_t id);
 
 /* XFRANK LIST and FLUSH: inbound_ops.list, free_list, flush. */
 void *control_list(struct control *k, const struct mail_owner *owner, struct buf *out,

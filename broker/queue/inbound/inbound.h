@@ -45,6 +45,8 @@ struct inbound_ops {
 	void (*keep_promise)(void *arg, void *promise, bool stored);
 	/* A message that waits in the spool is to be tried at `next`. */
 	void (*wait)(void *arg, struct queue_account *a, const char *service, int64_t next);
+	/* A captured message is on disk. */
+	void (*captured)(void *arg, uint64_t id);
 	/* What becomes of a recipient that is refused for good: BOUNCED or FAILED. */
 	enum spool_state (*refused_state)(
 	    void *arg, const struct spool_message *m, const struct spool_recipient *r);

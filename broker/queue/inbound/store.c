@@ -73,6 +73,8 @@ store_finish(struct commit_op *op, int r)
 	if (stored) {
 		s->service->accepted++;
 		log_stored(m);
+		if ((m->flags & SPOOL_CAPTURE) != 0)
+			in->ops->captured(in->ops_arg, m->id);
 	}
 	if (s->promise != NULL) {
 		in->ops->keep_promise(in->ops_arg, s->promise, stored);

@@ -137,6 +137,8 @@ static const char *const migrations[] = {
     " keys TEXT NOT NULL) WITHOUT ROWID;",
     "ALTER TABLE account ADD COLUMN learned_at TEXT;",
     "CREATE TABLE way (name TEXT PRIMARY KEY) WITHOUT ROWID;",
+    /* 16: SPOOL_CAPTURE. meta has "captured_removed" where captured messages went by age or number. */
+    "CREATE INDEX message_captured ON message (id) WHERE flags & 16 <> 0;",
 };
 
 #endif

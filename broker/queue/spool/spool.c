@@ -531,14 +531,14 @@ spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a)
 
 /* ---- history ---- */
 
-/* Ids of finished (or captured) messages that were stored before `before`: their number, or
- * negative errno. */
+/* A captured message some of whose recipients get it is not removed while these wait for it. */
+#define IS_SETTLED \
+	"NOT EXISTS (SELECT 1 FROM recipient WHERE message = message.id AND state IN (0, 1, 3))"
+
+/* The ids that the query, which takes them first, gives: at most PURGE_STEP. Their number, or negative errno. */
 static int
-old_ids(struct spool *s, int64_t before, uint64_t *ids)
+take_ids(struct spool *s, sqlite3_stmt *st, uint64_t *ids)
 {
-	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT id FROM message WHERE id < ?1 AND (done < ?2 OR flags & 16 <> 0) LIMIT ?3",
-	    VALUES(NUMBER(before * 1000000), NUMBER(before), NUMBER(PURGE_STEP)));
 	int n = 0, r;
 
 	while (n < PURGE_STEP && database_next(st))
@@ -547,24 +547,96 @@ old_ids(struct spool *s, int64_t before, uint64_t *ids)
 	return r < 0 ? r : n;
 }
 
-int
-spool_purge(struct spool *s, int64_t before, bool *ret_more)
+/* Removes them. `captured`: the removal is remembered. */
+static int
+remove_ids(struct spool *s, const uint64_t *ids, int n, bool captured)
 {
-	uint64_t ids[PURGE_STEP] = {0};
-	int n = old_ids(s, before, ids), r = 0;
+	uint64_t top = 0;
+	int r = 0;
 
-	*ret_more = n == PURGE_STEP;
-	if (n < 0)
-		return n;
 	for (int i = 0; i < n && r == 0; i++) {
 		r = spool_delete(s, ids[i]);
 		spool_body_remove(s, ids[i]);
+		if (ids[i] > top)
+			top = ids[i];
+	}
+	if (r < 0 || !captured || n == 0)
+		return r;
+	return database_run(s->db,
+	    "INSERT INTO meta VALUES ('captured_removed', ?1)"
+	    " ON CONFLICT (key) DO UPDATE SET value = max(value, ?1)",
+	    VALUES(NUMBER(top)));
+}
+
+int
+spool_purge(struct spool *s, int64_t before, int64_t captured_before, bool *ret_more)
+{
+	uint64_t ids[PURGE_STEP] = {0};
+	int n = take_ids(s,
+	    database_query(s->db, "SELECT id FROM message WHERE id < ?1 AND done < ?2 LIMIT ?3",
+		VALUES(NUMBER(before * 1000000), NUMBER(before), NUMBER(PURGE_STEP))),
+	    ids);
+	int r = n < 0 ? n : remove_ids(s, ids, n, false);
+
+	*ret_more = n == PURGE_STEP;
+	if (r == 0) {
+		n = take_ids(s,
+		    database_query(s->db,
+			"SELECT id FROM message INDEXED BY message_captured"
+			" WHERE flags & 16 <> 0 AND id < ?1 AND " IS_SETTLED " LIMIT ?2",
+			VALUES(NUMBER(captured_before * 1000000), NUMBER(PURGE_STEP))),
+		    ids);
+		*ret_more = *ret_more || n == PURGE_STEP;
+		r = n < 0 ? n : remove_ids(s, ids, n, true);
 	}
 	return r < 0
 		   ? r
 		   : database_run(s->db,
 			 "DELETE FROM event WHERE at < ?1 AND id NOT IN (SELECT event FROM outbox)",
 			 VALUES(NUMBER(before)));
+}
+
+int
+spool_limit_captured(struct spool *s, uint64_t most, bool *ret_more)
+{
+	uint64_t ids[PURGE_STEP] = {0};
+	/* place: how many of its service are as new, or newer */
+	int n = take_ids(s,
+	    database_query(s->db,
+		"SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY service ORDER BY id"
+		" DESC) AS place FROM message INDEXED BY message_captured WHERE flags & 16 <> 0)"
+		" AS message WHERE place > ?1 AND " IS_SETTLED " LIMIT ?2",
+		VALUES(NUMBER(most), NUMBER(PURGE_STEP))),
+	    ids);
+
+	*ret_more = n == PURGE_STEP;
+	return n < 0 ? n : remove_ids(s, ids, n, true);
+}
+
+int
+spool_captured(struct spool *s, uint64_t after, uint64_t *ids, size_t max)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id FROM message INDEXED BY message_captured WHERE flags & 16 <> 0 AND id > ?1"
+	    " ORDER BY id LIMIT ?2",
+	    VALUES(NUMBER(after), NUMBER(max)));
+	int n = 0, r;
+
+	while ((size_t)n < max && database_next(st))
+		ids[n++] = (uint64_t)sqlite3_column_int64(st, 0);
+	r = database_end(s->db, st, 0);
+	return r < 0 ? r : n;
+}
+
+int
+spool_captured_removed(struct spool *s, uint64_t *ret)
+{
+	int64_t id = 0;
+	int r = database_number(
+	    s->db, "SELECT coalesce(max(value), 0) FROM meta WHERE key='captured_removed'", &id);
+
+	*ret = (uint64_t)id;
+	return r;
 }
 
 /* The attempt whose transcript, with all newer ones, is more than `most` octets; 0 for none. Looks at

@@ -280,9 +280,13 @@ int spool_save_password(
     struct spool *s, const char *service, const uint8_t digest[SHA256_LEN], int64_t at);
 int spool_delete_password(struct spool *s, const char *service);
 
-/* Removes history older than `before`, at most some hundred messages: *ret_more says whether to call again.
+/* Removes history older than `before`, and captured messages older than `captured_before`, at most some
+ * hundred messages: *ret_more says whether to call again.
  * Files of bodies are unlinked at once, before the commit: nobody can want them any more. */
-int spool_purge(struct spool *s, int64_t before, bool *ret_more);
+int spool_purge(struct spool *s, int64_t before, int64_t captured_before, bool *ret_more);
+/* Of each service that has more than `most` captured messages, removes some of the oldest: *ret_more as above.
+ * What is under way to a recipient stays. */
+int spool_limit_captured(struct spool *s, uint64_t most, bool *ret_more);
 /* Removes the oldest transcripts, so that `most` octets of them stay. The attempts themselves stay. */
 int spool_limit_transcripts(struct spool *s, uint64_t most);
 
@@ -319,6 +323,11 @@ typedef int spool_row_visit(void *arg, const struct spool_row *g);
 /* Visits at most `max` messages with ids above *after, in the order of their ids, which is that of their
  * arrival. *after becomes the last that was visited. 1 where there may be more, 0 after the last. */
 int spool_scan(struct spool *s, uint64_t *after, unsigned max, spool_row_visit *visit, void *arg);
+
+/* Ids of captured messages above `after`, oldest first: at most `max`. Returns their number. */
+int spool_captured(struct spool *s, uint64_t after, uint64_t *ids, size_t max);
+/* The highest id of the captured messages that spool_purge and spool_limit_captured removed; 0: none. */
+int spool_captured_removed(struct spool *s, uint64_t *ret);
 
 /* Attempts of a message, oldest first; their texts are "" where absent, and borrowed. */
 typedef int spool_attempt_visit(void *arg, const struct spool_attempt *a);

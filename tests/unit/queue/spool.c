@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "broker/queue/spool/vfs.h"
+#include "broker/queue/spool/schema.h"
 #include "broker/queue/spool/spool.h"
 
 /* ---- a VFS that fails ---- */
@@ -497,12 +498,12 @@ test_results_and_history(void **state)
 	assert_int_equal(back.done, m.received + 10);
 	spool_message_clear(&back);
 	assert_int_equal(spool_begin(p->spool), 0);
-	assert_int_equal(spool_purge(p->spool, m.received + 10, &more), 0);
+	assert_int_equal(spool_purge(p->spool, m.received + 10, m.received + 10, &more), 0);
 	assert_int_equal(spool_commit(p->spool), 0);
 	assert_int_equal(spool_load(p->spool, id, true, &back), 0);
 	spool_message_clear(&back);
 	assert_int_equal(spool_begin(p->spool), 0);
-	assert_int_equal(spool_purge(p->spool, m.received + 11, &more), 0);
+	assert_int_equal(spool_purge(p->spool, m.received + 11, m.received + 11, &more), 0);
 	assert_false(more);
 	assert_int_equal(spool_commit(p->spool), 0);
 	assert_int_equal(spool_load(p->spool, id, true, &back), -ENOENT);
@@ -510,6 +511,53 @@ test_results_and_history(void **state)
 	assert_int_equal(spool_each_attempt(p->spool, id, count_attempt, &attempts), 0);
 	assert_int_equal(attempts, 0);
 	spool_message_clear(&m);
+}
+
+static void
+limit_captured(struct spool *s, uint64_t most)
+{
+	bool more;
+
+	assert_int_equal(spool_begin(s), 0);
+	assert_int_equal(spool_limit_captured(s, most, &more), 0);
+	assert_false(more);
+	assert_int_equal(spool_commit(s), 0);
+}
+
+/* What is captured goes by number and by age, the oldest first, but not while a recipient waits for it. */
+static void
+test_captured_goes(void **state)
+{
+	struct place *p = *state;
+	uint64_t all[6], ids[6], removed;
+	bool more;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct spool_message m = message(p->spool, 2);
+
+		all[i] = m.id;
+		m.flags |= i == 5 ? 0 : SPOOL_CAPTURE;
+		for (size_t k = 0; k < 2; k++)
+			m.recipients[k].state = i == 0 && k == 0 ? SPOOL_DEFERRED : SPOOL_CAPTURED;
+		(void)store(p, &m);
+	}
+	assert_int_equal(spool_captured(p->spool, 0, ids, 6), 5);
+	assert_int_equal(spool_captured(p->spool, all[1], ids, 2), 2);
+	assert_int_equal(ids[0], all[2]);
+	assert_int_equal(spool_captured_removed(p->spool, &removed), 0);
+	assert_int_equal(removed, 0);
+	limit_captured(p->spool, 2);
+	assert_int_equal(spool_captured(p->spool, 0, ids, 6), 3);
+	assert_int_equal(ids[0], all[0]);
+	assert_int_equal(ids[1], all[3]);
+	assert_int_equal(spool_captured_removed(p->spool, &removed), 0);
+	assert_int_equal(removed, all[2]);
+	assert_int_equal(spool_begin(p->spool), 0);
+	assert_int_equal(spool_purge(p->spool, 0, (int64_t)(all[5] / 1000000) + 1, &more), 0);
+	assert_int_equal(spool_commit(p->spool), 0);
+	assert_int_equal(spool_captured(p->spool, 0, ids, 6), 1);
+	assert_int_equal(spool_captured_removed(p->spool, &removed), 0);
+	assert_int_equal(removed, all[4]);
 }
 
 static void
@@ -764,7 +812,7 @@ test_damage_and_strangers(void **state)
 	struct place *p = *state;
 	CLEANUP_BUF struct buf why = BUF_INIT(1000);
 	struct spool *second = NULL;
-	char path[100];
+	char path[100], pragma[40];
 	sqlite3 *db;
 	int fd;
 
@@ -792,7 +840,8 @@ test_damage_and_strangers(void **state)
 	assert_int_equal(unlink(path), 0);
 	/* what a dump of it makes where nothing can be read: a version, and no tables */
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=8", NULL, NULL, NULL), SQLITE_OK);
+	(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%zu", ARRAY_SIZE(migrations));
+	assert_int_equal(sqlite3_exec(db, pragma, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 	buf_clear(&why);
 	assert_int_equal(spool_open(p->dir, p->bodies, &second, &why), -EBADMSG);
@@ -1025,6 +1074,7 @@ main(void)
 	    TEST(test_a_submission_is_stored_once),
 	    TEST(test_due),
 	    TEST(test_results_and_history),
+	    TEST(test_captured_goes),
 	    TEST(test_crash_in_flight),
 	    TEST(test_crash_in_doubt),
 	    TEST(test_clock_steps),

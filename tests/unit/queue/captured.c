@@ -1,0 +1,289 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
+/*
+ * Captured mail through control.sock: who is told of it, and when; who may read it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "tests/unit/queue/view.h"
+
+enum { PATIENCE = 5000, OWNER = 1234, OTHER = 4321, LARGE = 100 * 1024, ROOM = 4 * LARGE };
+
+/* What one answer said. */
+struct told {
+	uint64_t mark, removed;
+	unsigned messages;
+	char id[32], subject[64];
+	struct buf content;
+};
+
+static void
+take(void *arg, const struct message *m)
+{
+	struct told *t = arg;
+	const uint8_t *bytes;
+	size_t len;
+
+	switch (message_type(m)) {
+	case M_CAPTURED_MARK:
+		t->mark = message_u64(m, F_ID, 0);
+		t->removed = message_u64(m, F_REMOVED, 0);
+		break;
+	case M_ROW_MESSAGE:
+		t->messages++;
+		view_copy_id(m, t->id);
+		(void)snprintf(t->subject, sizeof(t->subject), "%s",
+		    message_has(m, F_SUBJECT) ? message_str(m, F_SUBJECT) : "");
+		break;
+	case M_CONTENT:
+		bytes = message_bytes(m, F_BODY, &len);
+		assert_int_equal(buf_append(&t->content, (const char *)bytes, len), 0);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The exit status. */
+static unsigned
+ask(struct harness *h, uid_t uid, struct message *m, struct told *t)
+{
+	struct message *done = harness_ask(h, uid, m, take, t);
+	unsigned status;
+
+	assert_non_null(done);
+	status = (unsigned)message_u64(done, F_EXIT, 99);
+	(void)message_free(done);
+	return status;
+}
+
+static struct told
+captured(struct harness *h, uid_t uid, uint64_t since)
+{
+	struct message *m = message_new(M_CAPTURED);
+	struct told t = {0};
+
+	message_put_u64(m, F_ID, since);
+	assert_int_equal(ask(h, uid, m, &t), EX_OK);
+	return t;
+}
+
+static unsigned
+content(struct harness *h, uid_t uid, const char *id, uint64_t offset, struct told *t)
+{
+	struct message *m = message_new(M_CONTENT_GET);
+
+	*t = (struct told){.content = BUF_INIT(ROOM)};
+	message_put_str(m, F_QUEUE_ID, id);
+	if (offset > 0)
+		message_put_u64(m, F_OFFSET, offset);
+	return ask(h, uid, m, t);
+}
+
+/* Hands in a message with this subject as `uid`, `size` octets of text behind it. */
+static void
+hand_in(struct harness *h, uid_t uid, const char *subject, size_t size)
+{
+	struct buf in = BUF_INIT(ROOM);
+	char *replies;
+
+	(void)buf_printf(&in,
+	    "EHLO x\r\nMAIL FROM:<> XCALLER\r\nRCPT TO:<a@example.org>\r\nBDAT %zu LAST\r\n"
+	    "Subject: %s\r\n\r\n",
+	    strlen("Subject: \r\n\r\n") + strlen(subject) + size, subject);
+	for (size_t i = 0; i < size; i++)
+		(void)buf_append_char(&in, i % 70 == 69 ? '\n' : 'x');
+	(void)buf_append_str(&in, "QUIT\r\n");
+	replies = harness_submit(h, uid, buf_str(&in), in.len);
+	if (strstr(replies, "queued as") == NULL)
+		fail_msg("%s", replies);
+	free(replies);
+	buf_free(&in);
+}
+
+static void
+test_is_listed_since_a_mark(void **state)
+{
+	struct harness *h = *state;
+	struct told t;
+
+	h->mode = "capture";
+	harness_start(h);
+	hand_in(h, 0, "first", 10);
+	t = captured(h, 0, 0);
+	assert_int_equal(t.messages, 1);
+	assert_int_equal(t.removed, 0);
+	t = captured(h, 0, t.mark);
+	assert_int_equal(t.messages, 0);
+	hand_in(h, 0, "second", 10);
+	t = captured(h, 0, t.mark);
+	assert_int_equal(t.messages, 1);
+	assert_string_equal(t.subject, "second");
+	/* not what others have handed in */
+	hand_in(h, OWNER, "third", 10);
+	assert_int_equal(captured(h, OTHER, 0).messages, 0);
+	assert_int_equal(captured(h, OWNER, 0).messages, 1);
+	assert_int_equal(captured(h, 0, 0).messages, 3);
+}
+
+static void
+test_mail_on_its_way_is_not_captured(void **state)
+{
+	struct harness *h = *state;
+
+	harness_start(h);
+	hand_in(h, 0, "goes out", 10);
+	assert_int_equal(captured(h, 0, 0).messages, 0);
+}
+
+/* The next packet that the connection brings: the caller frees it. NULL: it is closed. */
+static struct message *
+next(struct harness *h, int fd)
+{
+	struct message *m = NULL;
+	int passed;
+
+	assert_true(harness_wait(h, fd, PATIENCE));
+	return message_read(fd, &m, &passed) == 1 ? m : NULL;
+}
+
+static void
+begin_wait(int fd, uint64_t seconds)
+{
+	CLEANUP_MESSAGE struct message *m = message_new(M_CAPTURED);
+
+	message_put_u64(m, F_WAIT, seconds);
+	assert_int_equal(message_write(fd, m, -1), 0);
+}
+
+static void
+expect(struct harness *h, int fd, enum message_type type)
+{
+	CLEANUP_MESSAGE struct message *m = next(h, fd);
+
+	assert_non_null(m);
+	assert_int_equal(message_type(m), type);
+}
+
+static void
+test_whoever_waits_is_told(void **state)
+{
+	struct harness *h = *state;
+	int fd, other;
+
+	h->mode = "capture";
+	harness_start(h);
+	fd = harness_connect_control(h, 0);
+	other = harness_connect_control(h, OTHER);
+	begin_wait(fd, 600);
+	begin_wait(other, 2);
+	expect(h, fd, M_CAPTURED_MARK);
+	expect(h, other, M_CAPTURED_MARK);
+	assert_false(harness_wait(h, fd, 100));
+	for (int i = 0; i < 3; i++) {
+		hand_in(h, OWNER, "awaited", 10);
+		expect(h, fd, M_ROW_MESSAGE);
+		expect(h, fd, M_ROW_RECIPIENT);
+		assert_false(harness_wait(h, fd, 50));
+	}
+	/* it is not the other's mail; his wait ends by itself */
+	expect(h, other, M_QUEUE_DONE);
+	/* whoever asks something else meanwhile breaks off */
+	begin_wait(fd, 1);
+	assert_null(next(h, fd));
+	close(fd);
+	close(other);
+}
+
+/* Who waits and goes leaves its place to others. */
+static void
+test_places_of_who_waited_are_free_again(void **state)
+{
+	struct harness *h = *state;
+	int fd;
+
+	h->mode = "capture";
+	harness_start(h);
+	for (int i = 0; i < 20; i++) {
+		fd = harness_connect_control(h, OWNER);
+		begin_wait(fd, 600);
+		expect(h, fd, M_CAPTURED_MARK);
+		harness_serve(h, 5);
+		close(fd);
+	}
+	assert_int_equal(captured(h, OWNER, 0).messages, 0);
+}
+
+static void
+test_content_comes_whole(void **state)
+{
+	static const size_t sizes[] = {10, LARGE};
+	struct harness *h = *state;
+	struct told t;
+	char id[32];
+
+	h->mode = "capture";
+	harness_start(h);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t whole;
+
+		hand_in(h, OWNER, "read me", sizes[i]);
+		(void)snprintf(id, sizeof(id), "%s", captured(h, 0, 0).id);
+		assert_int_equal(content(h, 0, id, 0, &t), EX_OK);
+		whole = t.content.len;
+		assert_true(whole > sizes[i]);
+		assert_non_null(strstr(buf_str(&t.content), "\r\nSubject: read me\r\n"));
+		assert_memory_equal(t.content.data + whole - 2, "\r\n", 2);
+		buf_free(&t.content);
+		assert_int_equal(content(h, 0, id, whole - 5, &t), EX_OK);
+		assert_int_equal(t.content.len, 5);
+		buf_free(&t.content);
+		assert_int_equal(content(h, 0, id, UINT64_MAX, &t), EX_OK);
+		assert_int_equal(t.content.len, 0);
+	}
+	assert_int_equal(content(h, 0, "zz", 0, &t), EX_USAGE);
+	assert_int_equal(content(h, 0, "5F", 0, &t), EX_NOINPUT);
+}
+
+static void
+test_who_may_read(void **state)
+{
+	struct harness *h = *state;
+	struct told t;
+	char id[32];
+
+	h->mode = "capture";
+	harness_start(h);
+	hand_in(h, OWNER, "private", 10);
+	(void)snprintf(id, sizeof(id), "%s", captured(h, 0, 0).id);
+	assert_int_equal(content(h, OTHER, id, 0, &t), EX_NOINPUT);
+	assert_int_equal(t.content.len, 0);
+	assert_int_equal(content(h, OWNER, id, 0, &t), EX_OK);
+	assert_true(t.content.len > 0);
+	buf_free(&t.content);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    HARNESS_TEST(test_is_listed_since_a_mark),
+	    HARNESS_TEST(test_mail_on_its_way_is_not_captured),
+	    HARNESS_TEST(test_whoever_waits_is_told),
+	    HARNESS_TEST(test_places_of_who_waited_are_free_again),
+	    HARNESS_TEST(test_content_comes_whole),
+	    HARNESS_TEST(test_who_may_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
