@@ -333,6 +333,31 @@ utf8_length(const char *s, size_t len, uint32_t *ret_point)
 	return n;
 }
 
+int
+utf8_append(struct buf *out, uint32_t c)
+{
+	char b[4];
+	size_t n = 0;
+
+	if (c == 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		c = 0xfffd;
+	if (c < 0x80) {
+		b[n++] = (char)c;
+	} else if (c < 0x800) {
+		b[n++] = (char)(0xc0 | c >> 6);
+	} else if (c < 0x10000) {
+		b[n++] = (char)(0xe0 | c >> 12);
+		b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+	} else {
+		b[n++] = (char)(0xf0 | c >> 18);
+		b[n++] = (char)(0x80 | (c >> 12 & 0x3f));
+		b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+	}
+	if (c >= 0x80)
+		b[n++] = (char)(0x80 | (c & 0x3f));
+	return buf_append(out, b, n);
+}
+
 /* Controls of either half, and the characters that end or turn round a line: they would let one
  * value pass for another on a terminal. */
 bool

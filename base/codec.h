@@ -48,6 +48,9 @@ bool text_has_eight_bit(const char *text, size_t len);
  * 0 where there is none. */
 size_t utf8_length(const char *s, size_t len, uint32_t *ret_point);
 
+/* Appends the character `point`, or U+FFFD for what is none (NUL, a surrogate, beyond U+10FFFF). */
+int utf8_append(struct buf *out, uint32_t point);
+
 /* May a terminal get this character as it is? Not a control, and nothing that ends or turns round a line. */
 bool text_is_printable(uint32_t point);
 
