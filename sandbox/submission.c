@@ -26,7 +26,7 @@
 
 #include "base/log.h"
 #include "base/smtp/server.h"
-#include "sandbox/maildir.h"
+#include "inbox/maildir.h"
 #include "sandbox/record.h"
 #include "sandbox/sasl.h"
 

@@ -23,7 +23,7 @@
 #include "base/codec.h"
 #include "sandbox/form.h"
 #include "sandbox/jwt.h"
-#include "sandbox/maildir.h"
+#include "inbox/maildir.h"
 #include "sandbox/pages.h"
 
 static void
