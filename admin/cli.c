@@ -269,6 +269,7 @@ cli_state_colour(const char *state)
 	    {"password", COLOUR_GOOD},
 	    {"refreshing", COLOUR_GOOD},
 	    {"queued", COLOUR_NONE},
+	    {"captured", COLOUR_NONE},
 	    {"sending", COLOUR_NONE},
 	    {"authorizing", COLOUR_WARN},
 	    {"deferred", COLOUR_WARN},

@@ -27,7 +27,8 @@ struct verb {
 
 #define OPT(name) OPTION_BIT(OPTION_##name)
 /* Which messages an action is for. */
-#define QUEUE_SOME (OPT(JSON) | OPT(ALL) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER))
+#define QUEUE_THESE (OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER) | OPT(CAPTURED))
+#define QUEUE_SOME (QUEUE_THESE | OPT(ALL))
 
 static const struct verb verbs[] = {
     {"authorize", NULL, "ACCOUNT", 1, 1,
@@ -47,15 +48,17 @@ static const struct verb verbs[] = {
 	"say what makes accounts and services weaker than necessary, and the fix"},
     {"test", NULL, "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
 	"send a test message and follow it"},
-    {"queue", "", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER), verb_queue_list,
-	"list the messages that wait"},
-    {"queue", "list", "", 0, 0, OPT(JSON) | OPT(ACCOUNT) | OPT(SERVICE) | OPT(OLDER),
-	verb_queue_list, "the same"},
-    {"queue", "show", "ID", 1, 1, OPT(JSON), verb_queue_show, "show everything about one message"},
-    {"queue", "retry", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "try to send it now"},
-    {"queue", "hold", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "keep it, and do not try to send it"},
-    {"queue", "release", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "end a hold"},
-    {"queue", "delete", "ID", 0, 1, QUEUE_SOME, verb_queue_act, "throw it away"},
+    {"queue", "", "", 0, 0, QUEUE_THESE, verb_queue_list,
+	"list the messages that wait, or are captured"},
+    {"queue", "list", "", 0, 0, QUEUE_THESE, verb_queue_list, "the same"},
+    {"queue", "show", "ID", 1, 1, OPT(JSON) | OPT(CONTENT), verb_queue_show,
+	"show everything about one message"},
+    {"queue", "retry", "ID...", 0, 30, QUEUE_SOME, verb_queue_act, "try to send it now"},
+    {"queue", "hold", "ID...", 0, 30, QUEUE_SOME, verb_queue_act,
+	"keep it, and do not try to send it"},
+    {"queue", "release", "ID...", 0, 30, QUEUE_SOME, verb_queue_act,
+	"end a hold, or deliver what was captured"},
+    {"queue", "delete", "ID...", 0, 30, QUEUE_SOME, verb_queue_act, "throw it away"},
     {"queue", "move", "ID|--all ACCOUNT", 1, 2, QUEUE_SOME, verb_queue_move,
 	"give it to another account that its service may use, and try now"},
     {"transcript", NULL, "ID", 1, 1, OPT(JSON), verb_transcript,

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/codec.h"
+
 enum { QUEUE_PATIENCE = 60 };
 
 static const struct column message_columns[] = {
@@ -232,7 +234,7 @@ verb_queue_print(const struct cli *cli, const json_t *m)
 
 /* ---- the verbs ---- */
 
-/* --service and --older. */
+/* --service, --older and --captured. */
 static int
 put_choice(const struct cli *cli, const struct arguments *args, struct message *m)
 {
@@ -244,6 +246,8 @@ put_choice(const struct cli *cli, const struct arguments *args, struct message *
 	message_put_str(m, F_SERVICE, args->values[OPTION_SERVICE]);
 	if (r == 0)
 		message_put_u64(m, F_OLDER, age);
+	if (arguments_has(args, OPTION_CAPTURED))
+		message_put_u64(m, F_FLAGS, 1);
 	return EX_OK;
 }
 
@@ -289,12 +293,60 @@ verb_queue_load(const struct cli *cli, const char *id, json_t **ret)
 	return status;
 }
 
+/* Lines that are escaped, their ends being LF. */
+static void
+put_escaped(const char *text, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		const char *lf = memchr(text + at, '\n', len - at);
+		size_t end = lf == NULL ? len : (size_t)(lf - text);
+		size_t shown = lf != NULL && end > at && text[end - 1] == '\r' ? end - 1 : end;
+		CLEANUP_BUF struct buf line = BUF_INIT(4 * MESSAGE_BODY_MAX + 1);
+
+		(void)text_escape(&line, text + at, shown - at, false);
+		(void)fputs(buf_str(&line), stdout);
+		if (lf != NULL)
+			(void)putchar('\n');
+		at = end + (lf != NULL);
+	}
+}
+
+/* A message as it is; a terminal does not get what would steer it. */
+static int
+print_content(void *arg, const struct message *m)
+{
+	size_t len;
+	const uint8_t *bytes = message_bytes(m, F_BODY, &len);
+
+	if (message_type(m) != M_CONTENT)
+		return EX_OK;
+	if (isatty(STDOUT_FILENO))
+		put_escaped((const char *)bytes, len);
+	else
+		(void)fwrite(bytes, 1, len, stdout);
+	return ferror(stdout) ? EX_IOERR : EX_OK;
+}
+
+static int
+show_content(const struct cli *cli, const char *id)
+{
+	struct message *request = message_new(M_CONTENT_GET);
+
+	message_put_str(request, F_QUEUE_ID, id);
+	return link_ask(cli, ROLE_QUEUE, QUEUE_PATIENCE, request, print_content, NULL, NULL);
+}
+
 int
 verb_queue_show(const struct cli *cli, const struct arguments *args)
 {
 	json_t *message;
-	int status = verb_queue_load(cli, args->words[2], &message);
+	int status;
 
+	if (arguments_has(args, OPTION_CONTENT))
+		return cli->json ? cli_fail(cli, EX_USAGE, NULL,
+				       "--content prints the message itself, not JSON")
+				 : show_content(cli, args->words[2]);
+	status = verb_queue_load(cli, args->words[2], &message);
 	if (status != EX_OK)
 		return status;
 	if (cli->json)
@@ -358,13 +410,13 @@ print_acted(const struct cli *cli, const char *action, const char *account, uint
 }
 
 /* Asks for the action: on the message `id`, or where that is NULL on all that the options choose; on
- * the account as a whole where these name one and nothing else. `to`: the account to move to. */
+ * the account as a whole where these name one and nothing else. `to`: the account to move to. Adds how many
+ * changed to *count. */
 static int
 act(const struct cli *cli, const struct arguments *args, const char *action, const char *id,
-    const char *account, const char *to)
+    const char *account, const char *to, uint64_t *count)
 {
 	CLEANUP_MESSAGE struct message *done = NULL, *m = message_new(M_QUEUE_ACT);
-	bool whole;
 	int status;
 
 	message_put_str(m, F_ACTION, action);
@@ -372,41 +424,55 @@ act(const struct cli *cli, const struct arguments *args, const char *action, con
 	message_put_str(m, F_ACCOUNT, account);
 	message_put_str(m, F_TO_ACCOUNT, to);
 	status = put_choice(cli, args, m);
-	if (status != EX_OK)
-		return status;
-	whole = !message_has(m, F_SERVICE) && !message_has(m, F_OLDER) && to == NULL;
-	status = link_ask(cli, ROLE_QUEUE, QUEUE_PATIENCE, TAKE_PTR(m), NULL, NULL, &done);
+	if (status == EX_OK)
+		status = link_ask(cli, ROLE_QUEUE, QUEUE_PATIENCE, TAKE_PTR(m), NULL, NULL, &done);
 	if (status == EX_OK)
 		status = link_done(cli, done);
-	return status != EX_OK ? status
-			       : print_acted(cli, action, whole ? account : NULL,
-				     message_u64(done, F_COUNT, 1));
+	if (status == EX_OK)
+		*count += message_u64(done, F_COUNT, 1);
+	return status;
+}
+
+/* Is the account acted on as a whole? */
+static bool
+is_whole(const struct arguments *args)
+{
+	return !arguments_has(args, OPTION_SERVICE) && !arguments_has(args, OPTION_OLDER) &&
+	       !arguments_has(args, OPTION_CAPTURED);
 }
 
 /* One of the two, so that nobody deletes everything by leaving a word out. */
 static int
-check_choice(const struct cli *cli, const struct arguments *args, const char *id)
+check_choice(const struct cli *cli, const struct arguments *args, bool has_id)
 {
-	if ((id != NULL) == arguments_has(args, OPTION_ALL))
+	if (has_id == arguments_has(args, OPTION_ALL))
 		return cli_fail(cli, EX_USAGE, NULL, "queue %s needs the ID of a message, or --all",
 		    args->words[1]);
-	if (id != NULL &&
-	    (arguments_has(args, OPTION_ACCOUNT) || arguments_has(args, OPTION_SERVICE) ||
-		arguments_has(args, OPTION_OLDER)))
+	if (has_id && (arguments_has(args, OPTION_ACCOUNT) || !is_whole(args)))
 		return cli_fail(cli, EX_USAGE, NULL,
-		    "--account, --service and --older can only be given with --all");
+		    "--account, --service, --older and --captured can only be given with --all");
 	return EX_OK;
 }
 
 int
 verb_queue_act(const struct cli *cli, const struct arguments *args)
 {
-	const char *id = args->count > 2 ? args->words[2] : NULL;
-	int status = check_choice(cli, args, id);
+	const char *action = args->words[1], *account = args->values[OPTION_ACCOUNT];
+	uint64_t count = 0;
+	int status = check_choice(cli, args, args->count > 2), r;
 
-	return status != EX_OK
-		   ? status
-		   : act(cli, args, args->words[1], id, args->values[OPTION_ACCOUNT], NULL);
+	if (status != EX_OK)
+		return status;
+	if (args->count == 2)
+		status = act(cli, args, action, NULL, account, NULL, &count);
+	/* Where one cannot be acted on, the others are. */
+	for (size_t i = 2; i < args->count; i++) {
+		r = act(cli, args, action, args->words[i], NULL, NULL, &count);
+		if (status == EX_OK)
+			status = r;
+	}
+	return status != EX_OK ? status
+			       : print_acted(cli, action, is_whole(args) ? account : NULL, count);
 }
 
 int
@@ -414,14 +480,19 @@ verb_queue_move(const struct cli *cli, const struct arguments *args)
 {
 	const char *id = args->count > 3 ? args->words[2] : NULL,
 		   *to = args->words[args->count - 1];
-	int status = check_choice(cli, args, id);
+	uint64_t count = 0;
+	int status = check_choice(cli, args, id != NULL);
 
-	return status != EX_OK ? status
-			       : act(cli, args, "move", id, args->values[OPTION_ACCOUNT], to);
+	if (status == EX_OK)
+		status = act(cli, args, "move", id, args->values[OPTION_ACCOUNT], to, &count);
+	return status != EX_OK ? status : print_acted(cli, "move", NULL, count);
 }
 
 int
 verb_account_act(const struct cli *cli, const struct arguments *args)
 {
-	return act(cli, args, args->words[1], NULL, args->words[2], NULL);
+	uint64_t count = 0;
+	int status = act(cli, args, args->words[1], NULL, args->words[2], NULL, &count);
+
+	return status != EX_OK ? status : print_acted(cli, args->words[1], args->words[2], count);
 }

@@ -45,10 +45,11 @@ try_now(struct spool_recipient *r, int64_t now)
 	r->next = now;
 }
 
-/* Does the action change this recipient? */
+/* Does the action change this recipient? `captured`: also one whose mail is captured. */
 static bool
-apply(enum action action, struct spool_recipient *r, int64_t now)
+apply(enum action action, bool captured, struct spool_recipient *r, int64_t now)
 {
+	captured = captured && r->state == SPOOL_CAPTURED;
 	switch (action) {
 	case ACTION_RETRY:
 		if (!spool_recipient_waits(r) && r->state != SPOOL_FAILED)
@@ -62,13 +63,14 @@ apply(enum action action, struct spool_recipient *r, int64_t now)
 		r->next = SPOOL_NEVER;
 		return true;
 	case ACTION_RELEASE:
-		if (r->state != SPOOL_HELD && r->state != SPOOL_FAILED)
+		if (r->state != SPOOL_HELD && r->state != SPOOL_FAILED && !captured)
 			return false;
 		r->interrupted = 0;
 		try_now(r, now);
 		return true;
 	case ACTION_MOVE:
-		if (!spool_recipient_waits(r) && r->state != SPOOL_HELD && r->state != SPOOL_FAILED)
+		if (!spool_recipient_waits(r) && r->state != SPOOL_HELD &&
+		    r->state != SPOOL_FAILED && !captured)
 			return false;
 		try_now(r, now);
 		return true;
@@ -120,25 +122,41 @@ give_time(const struct control_deps *deps, struct spool_message *m, int64_t now)
 		m->expires = now + left;
 }
 
+/* Is there an account that what was captured can go by? */
+static bool
+has_account(const struct control_deps *deps, const struct spool_message *m)
+{
+	const struct queue_account *a = accounts_find(deps->accounts, m->account);
+
+	return a != NULL && a->configured;
+}
+
 static int
-change(
-    const struct control_deps *deps, enum action action, struct spool_message *m, bool *ret_changed)
+change(const struct control_deps *deps, enum action action, bool captured, struct spool_message *m,
+    bool *ret_changed)
 {
 	int64_t now = clock_now(deps->clock);
 	int r = 0;
+
+	captured = captured && (m->flags & SPOOL_CAPTURE) != 0;
+	if (action == ACTION_RELEASE && captured && !has_account(deps, m))
+		return -ENXIO;
 
 	*ret_changed = false;
 	for (size_t i = 0; i < m->count && r == 0; i++) {
 		struct spool_recipient *p = &m->recipients[i];
 
-		if (apply(action, p, now)) {
+		if (apply(action, captured, p, now)) {
 			*ret_changed = true;
 			r = spool_update_recipient(deps->spool, m->id, i, p);
 		}
 	}
 	m->next = spool_earliest(m);
-	if (action == ACTION_RELEASE || action == ACTION_MOVE)
+	if (action == ACTION_RELEASE || action == ACTION_MOVE) {
 		give_time(deps, m, now);
+		if (captured)
+			m->flags &= ~(unsigned)SPOOL_CAPTURE;
+	}
 	return r < 0 || !*ret_changed ? r : spool_update_message(deps->spool, m);
 }
 
@@ -212,8 +230,9 @@ act_on_message(const struct control_deps *deps, enum action action, struct acted
 		r = change_account(deps, m, scope->to);
 	}
 	if (r == 0)
-		r = action == ACTION_DELETE ? spool_delete(deps->spool, m->id)
-					    : change(deps, action, m, &changed);
+		r = action == ACTION_DELETE
+			? spool_delete(deps->spool, m->id)
+			: change(deps, action, scope->captured || scope->id != 0, m, &changed);
 	return r < 0 ? r : changed;
 }
 
@@ -263,6 +282,7 @@ is_of(const struct control_deps *deps, const struct spool_message *m,
 	return mail_owner_has(&scope->owner, deps->services, m->uid, m->flags, m->service) &&
 	       (scope->account == NULL || strcmp(m->account, scope->account) == 0) &&
 	       (scope->service == NULL || strcmp(m->service, scope->service) == 0) &&
+	       (!scope->captured || (m->flags & SPOOL_CAPTURE) != 0) &&
 	       m->received <= scope->before;
 }
 
@@ -287,7 +307,7 @@ act_on_ids(const struct control_deps *deps, enum action action, const struct act
 			n++;
 		else
 			acted_clear(x);
-		if (e < 0 && (one || (e != -EBUSY && e != -EACCES &&
+		if (e < 0 && (one || (e != -EBUSY && e != -EACCES && e != -ENXIO &&
 					 (e != -ENOENT || action == ACTION_MOVE))))
 			r = e;
 	}
@@ -358,6 +378,7 @@ choose(void *arg, const struct spool_row *g)
 	    mail_owner_has(&w->scope.owner, w->deps->services, g->uid, g->flags, g->service) &&
 	    (w->account == NULL || strcmp(g->account, w->account) == 0) &&
 	    (w->service == NULL || strcmp(g->service, w->service) == 0) &&
+	    (!w->scope.captured || (g->flags & SPOOL_CAPTURE) != 0) &&
 	    g->received <= w->scope.before)
 		w->ids[w->count++] = g->id;
 	return w->count == SCAN_MESSAGES;

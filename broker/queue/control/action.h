@@ -15,10 +15,12 @@ int action_by_name(const char *name, enum action *ret);
 
 /* Which messages: all conditions hold. */
 struct action_scope {
-	uint64_t id;             /* 0: all that are open */
-	const char *account;     /* NULL: of any */
-	const char *service;     /* likewise */
-	int64_t before;          /* accepted until then (seconds); SCHEDULE_NEVER: at any time */
+	uint64_t id;         /* 0: all that are open */
+	const char *account; /* NULL: of any */
+	const char *service; /* likewise */
+	int64_t before;      /* accepted until then (seconds); SCHEDULE_NEVER: at any time */
+	bool
+	    captured; /* captured messages: of many, these alone. Release and move leave them out without it. */
 	const char *to;          /* ACTION_MOVE: the account that takes them over */
 	struct mail_owner owner; /* strings are copied as well */
 	int64_t by;              /* who acts, for the log */
@@ -26,7 +28,7 @@ struct action_scope {
 
 /* Acts on the message that the scope names. 0, also where nothing was to be done (*ret_done counts
  * what changed); -ENOENT; -EPERM; -EBUSY: it is being sent; -EACCES: its service may not send
- * through the account that it is to move to; -ENOSPC. */
+ * through the account that it is to move to; -ENXIO: it was captured, and has no account to be released to; -ENOSPC. */
 int action_on_message(const struct control_deps *deps, enum action action,
     const struct action_scope *scope, unsigned *ret_done);
 

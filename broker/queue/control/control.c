@@ -685,6 +685,12 @@ answer_action(struct control_client *c, int r, unsigned done)
 		    "its accounts first.",
 		    EX_NOPERM);
 		break;
+	case -ENXIO:
+		fail(c,
+		    "The message was captured without an account to send through: give it one with "
+		    "`frank queue move`.",
+		    EX_CONFIG);
+		break;
 	case -EBUSY:
 		fail(c, "The message is being sent right now; try again in a moment.", EX_TEMPFAIL);
 		break;
@@ -705,9 +711,10 @@ act(struct control_client *c, const struct message *m)
 {
 	const struct control_deps *deps = &c->control->deps;
 	const char *id = message_str(m, F_QUEUE_ID), *account = message_str(m, F_ACCOUNT);
-	bool some =
-	    message_has(m, F_SERVICE) || message_has(m, F_OLDER) || message_has(m, F_TO_ACCOUNT);
+	bool some = message_has(m, F_SERVICE) || message_has(m, F_OLDER) ||
+		    message_has(m, F_TO_ACCOUNT) || wants_captured(m);
 	struct action_scope scope = {.account = account,
+	    .captured = wants_captured(m),
 	    .service = message_str(m, F_SERVICE),
 	    .before = older_than(deps, m),
 	    .to = message_str(m, F_TO_ACCOUNT),

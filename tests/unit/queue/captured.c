@@ -273,6 +273,74 @@ test_who_may_read(void **state)
 	buf_free(&t.content);
 }
 
+/* ---- releasing ---- */
+
+static unsigned
+act(struct harness *h, uid_t uid, const char *action, const char *id, bool captured)
+{
+	struct message *m = message_new(M_QUEUE_ACT);
+	struct told t = {0};
+
+	message_put_str(m, F_ACTION, action);
+	message_put_str(m, F_QUEUE_ID, id);
+	if (captured)
+		message_put_u64(m, F_FLAGS, 1);
+	return ask(h, uid, m, &t);
+}
+
+static void
+expect_job(struct harness *h, const char *id)
+{
+	CLEANUP_MESSAGE struct message *job = harness_job(h, PATIENCE, NULL);
+
+	assert_non_null(job);
+	assert_string_equal(message_str(job, F_QUEUE_ID), id);
+	harness_job_done(h, job, &harness_ok);
+}
+
+static void
+test_one_is_released(void **state)
+{
+	struct harness *h = *state;
+	char id[32];
+
+	h->mode = "capture";
+	harness_start(h);
+	hand_in(h, OWNER, "for somebody after all", 10);
+	(void)snprintf(id, sizeof(id), "%s", captured(h, 0, 0).id);
+	/* the sender asks in vain; nobody who says "all" means captured mail */
+	assert_int_equal(act(h, OWNER, "release", id, false), EX_NOPERM);
+	assert_int_equal(act(h, 0, "release", NULL, false), EX_OK);
+	assert_int_equal(act(h, 0, "retry", id, false), EX_OK);
+	assert_int_equal(act(h, 0, "hold", id, false), EX_OK);
+	assert_string_equal(view_show(h, id).state, "captured");
+	assert_int_equal(act(h, 0, "release", id, false), EX_OK);
+	expect_job(h, id);
+	assert_int_equal(captured(h, 0, 0).messages, 0);
+}
+
+static void
+test_all_captured_are_released(void **state)
+{
+	struct harness *h = *state;
+	char id[32];
+
+	h->mode = "capture";
+	harness_start(h);
+	hand_in(h, 0, "first", 10);
+	(void)snprintf(id, sizeof(id), "%s", captured(h, 0, 0).id);
+	h->mode = "deliver";
+	harness_configure(h);
+	assert_int_equal(view_act(h, 0, "hold", NULL, "acct"), EX_OK);
+	hand_in(h, 0, "held", 10);
+	/* of those that wait for the account none goes with it */
+	assert_int_equal(act(h, 0, "hold", view_list(h, 0).id, false), EX_OK);
+	assert_int_equal(act(h, 0, "release", NULL, true), EX_OK);
+	assert_int_equal(view_act(h, 0, "release", NULL, "acct"), EX_OK);
+	expect_job(h, id);
+	assert_null(harness_job(h, 200, NULL));
+}
+
 int
 main(void)
 {
@@ -283,6 +351,8 @@ main(void)
 	    HARNESS_TEST(test_places_of_who_waited_are_free_again),
 	    HARNESS_TEST(test_content_comes_whole),
 	    HARNESS_TEST(test_who_may_read),
+	    HARNESS_TEST(test_one_is_released),
+	    HARNESS_TEST(test_all_captured_are_released),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
