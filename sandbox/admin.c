@@ -7,8 +7,8 @@
  */
 #include "sandbox/endpoints.h"
 
-static bool
-allowed(struct web_request *r)
+bool
+admin_allowed(struct web_request *r)
 {
 	const char *given = web_bearer(r);
 
@@ -33,7 +33,7 @@ stats_get(struct web_request *r)
 {
 	const struct sandbox_stats *t = &r->sandbox->stats;
 
-	if (!allowed(r))
+	if (!admin_allowed(r))
 		return;
 	web_reply_json(r, 200,
 	    json_pack("{s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}",
@@ -62,7 +62,7 @@ set_post(struct web_request *r)
 	unsigned rotate = next.rotate;
 	const struct form *f = r->body.count > 0 ? &r->body : &r->query;
 
-	if (!allowed(r))
+	if (!admin_allowed(r))
 		return;
 	if (!set_number(f, "code_life", 1, 3600, &next.code_life) ||
 	    !set_number(f, "access_token_life", 1, 7 * 86400, &next.access_life) ||
@@ -82,7 +82,7 @@ revoke_post(struct web_request *r)
 {
 	const struct form *f = r->body.count > 0 ? &r->body : &r->query;
 
-	if (!allowed(r))
+	if (!admin_allowed(r))
 		return;
 	web_reply_json(r, 200,
 	    json_pack("{s:i}", "revoked",

@@ -214,6 +214,8 @@ authorize_get(struct web_request *r)
 		   *uri = form_get(&r->query, "redirect_uri");
 	const char *error, *why = NULL;
 	struct authorization *a;
+	struct fault fault;
+	char *space;
 
 	if (client == NULL || sandbox_client(r->sandbox, client) == NULL) {
 		show_error(
@@ -223,6 +225,15 @@ authorize_get(struct web_request *r)
 	if (uri == NULL || !redirect_uri_allowed(uri)) {
 		show_error(r, 400, "Wrong return address",
 		    "The redirect_uri must be an http address on 127.0.0.1, [::1] or localhost.");
+		return;
+	}
+	if (web_fault(r, FAULT_AUTHORIZE, form_get(&r->query, "login_hint"), &fault))
+		return;
+	if (fault.action == FAULT_REPLY) {
+		space = strchr(fault.text, ' ');
+		if (space != NULL)
+			*space = '\0';
+		send_back(r, &r->query, "error", fault.text, space == NULL ? NULL : space + 1);
 		return;
 	}
 	error = fault_of(&r->query, &why);

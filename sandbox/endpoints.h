@@ -18,6 +18,12 @@ extern const struct web_route token_routes[];
 /* For tests and trials (admin.c). */
 extern const struct web_route admin_routes[];
 
+/* Faults on demand, for tests and trials (faults-api.c). */
+extern const struct web_route faults_routes[];
+
+/* Is the admin key given? False: refused, and answered. */
+bool admin_allowed(struct web_request *r);
+
 /* The authorization requests that people are looking at; in sandbox.authorizations before a request comes. NULL: no memory. */
 struct authorizations *authorize_new(void);
 struct authorizations *authorize_free(struct authorizations *a);

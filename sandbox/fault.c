@@ -416,6 +416,29 @@ faults_add(struct faults *f, const json_t *rule, unsigned *ret_id, char why[256]
 	return 0;
 }
 
+int
+faults_add_all(struct faults *f, const json_t *rules, json_t *ids, char why[256])
+{
+	size_t count = json_is_array(rules) ? json_array_size(rules) : 1,
+	       before = json_array_size(ids), i;
+	int error = 0;
+	unsigned id;
+
+	for (i = 0; error == 0 && i < count; i++) {
+		error = faults_add(
+		    f, json_is_array(rules) ? json_array_get(rules, i) : rules, &id, why);
+		if (error == 0 && json_array_append_new(ids, json_integer(id)) < 0)
+			error = faults_delete(f, id) ? -ENOMEM : -EIO;
+	}
+	while (error < 0 && json_array_size(ids) > before) {
+		size_t last = json_array_size(ids) - 1;
+
+		(void)faults_delete(f, (unsigned)json_integer_value(json_array_get(ids, last)));
+		(void)json_array_remove(ids, last);
+	}
+	return error;
+}
+
 json_t *
 faults_list(const struct faults *f)
 {

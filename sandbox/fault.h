@@ -93,6 +93,8 @@ struct faults *faults_free(struct faults *f);
 
 /* Adds a rule. 0, or -EINVAL, -ENOSPC, -ENOMEM with the reason in `why`. `*ret_id` names the rule. */
 int faults_add(struct faults *f, const json_t *rule, unsigned *ret_id, char why[256]);
+/* The same for one rule or an array of them, all or none; the ids are appended to the array `ids`. */
+int faults_add_all(struct faults *f, const json_t *rules, json_t *ids, char why[256]);
 /* The rules in their order, as they were given, with id, stage, action and "hits": a new reference; NULL: no memory. */
 json_t *faults_list(const struct faults *f);
 /* False: there is no such rule. */

@@ -39,6 +39,7 @@ struct grants {
 	grants_random *random;
 	TAILQ_HEAD(, grant) grants;
 	TAILQ_HEAD(, token) tokens;
+	struct buf narrow; /* the scope last given where one was withheld */
 };
 
 void
@@ -63,6 +64,7 @@ grants_new(const struct grants_config *config, grants_random *random)
 		return NULL;
 	g->config = *config;
 	g->random = random;
+	g->narrow = (struct buf)BUF_INIT(8192);
 	TAILQ_INIT(&g->grants);
 	TAILQ_INIT(&g->tokens);
 	return g;
@@ -100,6 +102,7 @@ grants_free(struct grants *g)
 		return NULL;
 	while ((t = TAILQ_FIRST(&g->tokens)) != NULL)
 		token_free(g, t);
+	buf_free(&g->narrow);
 	free(g);
 	return NULL;
 }
@@ -257,6 +260,29 @@ grant_scope_within(const char *asked, const char *granted)
 	return true;
 }
 
+/* The scope without the word that is withheld; NULL: no memory. */
+static const char *
+narrowed(struct grants *g, const char *scope)
+{
+	const char *word = g->config.withhold;
+	size_t n;
+
+	if (word == NULL)
+		return scope;
+	buf_clear(&g->narrow);
+	for (const char *at = scope; *at != '\0'; at += n) {
+		at += strspn(at, " ");
+		n = strcspn(at, " ");
+		if (n == 0 || (n == strlen(word) && memcmp(at, word, n) == 0))
+			continue;
+		if (g->narrow.len > 0)
+			(void)buf_append_char(&g->narrow, ' ');
+		(void)buf_append(&g->narrow, at, n);
+	}
+	(void)buf_append_str(&g->narrow, "");
+	return g->narrow.failed ? NULL : buf_str(&g->narrow);
+}
+
 /* The tokens of one answer. */
 static int
 issue_pair(struct grants *g, struct grant *grant, const char *scope, bool refresh, uint64_t now,
@@ -264,6 +290,9 @@ issue_pair(struct grants *g, struct grant *grant, const char *scope, bool refres
 {
 	int r;
 
+	scope = narrowed(g, scope);
+	if (scope == NULL)
+		return -ENOMEM;
 	r = issue(g, grant, KIND_ACCESS, g->config.access_bytes, now, g->config.access_life, scope,
 	    &ret->access);
 	if (r == 0 && refresh)
@@ -380,6 +409,16 @@ grants_revoke_account(struct grants *g, const char *account)
 		n++;
 	}
 	return n;
+}
+
+const char *
+grants_account(struct grants *g, const char *text)
+{
+	const struct token *t = find(g, KIND_REFRESH, text);
+
+	if (t == NULL)
+		t = find(g, KIND_CODE, text);
+	return t == NULL ? NULL : t->grant->account;
 }
 
 unsigned

@@ -25,6 +25,7 @@ struct grants_config {
 	unsigned access_life;  /* seconds */
 	unsigned refresh_life; /* seconds, from the last use */
 	unsigned access_bytes; /* random octets of an access token: 24 to 4096 */
+	const char *withhold;  /* a scope that is left out of what is given, or NULL; borrowed */
 	bool rotate;           /* each use of a refresh token brings a new one */
 };
 
@@ -97,6 +98,9 @@ bool grants_check(struct grants *g, const char *token, uint64_t now, struct gran
 bool grants_revoke(struct grants *g, const char *token, const char *client);
 /* Ends all grants of an account (NULL: of all). Returns how many were alive. */
 unsigned grants_revoke_account(struct grants *g, const char *account);
+
+/* The account that a live code or refresh token stands for; NULL: none. Borrowed until the next call. */
+const char *grants_account(struct grants *g, const char *text);
 
 /* Live grants, for people. */
 unsigned grants_count(const struct grants *g);

@@ -390,7 +390,7 @@ static int
 serve(struct program *p)
 {
 	static const struct web_route *const endpoints[] = {
-	    authorize_routes, token_routes, admin_routes, NULL};
+	    authorize_routes, token_routes, admin_routes, faults_routes, NULL};
 	struct sandbox *s = &p->sandbox;
 	struct event *term = evsignal_new(s->base, SIGTERM, on_signal, s->base),
 		     *intr = evsignal_new(s->base, SIGINT, on_signal, s->base);
@@ -436,12 +436,13 @@ start(struct program *p)
 
 	s->base = event_base_new();
 	s->grants = grants_new(&p->options.grants, fill_random);
+	s->faults = faults_new(fill_random);
 	s->authorizations = authorize_new();
 	s->key = jwt_key_new();
 	s->admin_key = make_secret(p->dir, "admin.key");
 	s->tls = ca_server_context(p->dir, &why);
-	if (s->base != NULL && s->grants != NULL && s->authorizations != NULL && s->key != NULL &&
-	    s->admin_key != NULL && s->tls != NULL)
+	if (s->base != NULL && s->grants != NULL && s->faults != NULL &&
+	    s->authorizations != NULL && s->key != NULL && s->admin_key != NULL && s->tls != NULL)
 		return serve(p);
 	(void)fprintf(stderr, "frank-sandbox: cannot start: %s\n", why);
 	return EX_OSERR;
@@ -455,6 +456,7 @@ clean_up(struct program *p)
 
 	(void)authorize_free(s->authorizations);
 	(void)grants_free(s->grants);
+	(void)faults_free(s->faults);
 	(void)jwt_key_free(s->key);
 	(void)secret_free(s->admin_key);
 	SSL_CTX_free(s->tls);

@@ -54,11 +54,11 @@ json_t *
 record_new(const struct record_facts *f, json_t *lines)
 {
 	return json_pack("{s:{s:s, s:i, s:s}, s:{s:i, s:s}, s:{s:s, s:s, s:s, s:s?}, s:{s:s, s:s, "
-			 "s:o}, s:{s:s, s:O}, s:O, s:o}",
+			 "s:o}, s:{s:s, s:O}, s:o, s:o}",
 	    "client", "address", f->address, "port", (int)f->port, "hello", f->hello, "server",
 	    "port", (int)f->server_port, "personality", f->personality, "tls", "mode", f->tls_mode,
 	    "version", f->tls_version, "cipher", f->tls_cipher, "name", f->tls_name, "auth",
 	    "mechanism", f->mechanism, "account", f->account, "token", token_now(f->token, f->now),
-	    "envelope", "sender", f->sender, "recipients", f->recipients, "faults", f->faults,
-	    "lines", lines);
+	    "envelope", "sender", f->sender, "recipients", f->recipients, "faults",
+	    f->faults == NULL ? json_array() : json_incref((json_t *)f->faults), "lines", lines);
 }

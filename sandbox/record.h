@@ -33,7 +33,7 @@ struct record_facts {
 	const json_t *token; /* record_token; NULL: by password */
 	const char *sender;
 	const json_t *recipients; /* an array of strings */
-	const json_t *faults;     /* likewise */
+	const json_t *faults;     /* likewise, or NULL */
 	uint64_t now;             /* seconds since 1970 */
 };
 

@@ -15,6 +15,7 @@
 
 #include "base/address.h"
 #include "base/secret.h"
+#include "sandbox/fault.h"
 #include "sandbox/grant.h"
 #include "sandbox/jwt.h"
 
@@ -44,7 +45,9 @@ struct sandbox {
 	struct event_base *base;
 	SSL_CTX *tls;
 	struct grants *grants;
+	struct faults *faults;
 	struct authorizations *authorizations; /* endpoints.h */
+	struct web *web;                       /* web.h */
 	struct jwt_key *key;
 	struct secret *admin_key;
 	char issuer[64];

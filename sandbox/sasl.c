@@ -210,7 +210,20 @@ sasl_exchange_step(struct sasl_exchange *x, const struct sasl_checks *checks, vo
 	default:
 		break;
 	}
-	if (next != SASL_NEXT_CHALLENGE)
+	if (next != SASL_NEXT_CHALLENGE) {
+		x->ended = x->mechanism;
 		x->mechanism = SASL_NONE;
+	}
 	return next;
+}
+
+bool
+sasl_exchange_refuse(struct sasl_exchange *x)
+{
+	if ((x->ended & SASL_TOKEN_MECHANISMS) == 0)
+		return false;
+	x->mechanism = x->ended;
+	x->challenged = true;
+	(void)snprintf(x->challenge, sizeof(x->challenge), "%s", REFUSED);
+	return true;
 }

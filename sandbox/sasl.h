@@ -32,6 +32,7 @@ enum sasl_next {
 
 struct sasl_exchange {
 	enum sasl_mechanism mechanism; /* SASL_NONE: no exchange is going on */
+	enum sasl_mechanism ended;     /* the mechanism of the last one */
 	bool challenged;               /* the error challenge was sent */
 	char user[ADDRESS_MAX + 1];
 	char challenge[128];
@@ -44,5 +45,9 @@ bool sasl_exchange_begin(struct sasl_exchange *x, const char *mechanism);
  * exchange unless the result is SASL_NEXT_CHALLENGE. */
 enum sasl_next sasl_exchange_step(struct sasl_exchange *x, const struct sasl_checks *checks,
     void *arg, const char *response, size_t len);
+
+/* Takes back SASL_NEXT_OK of a token mechanism: `challenge` is to be sent, and the next step refuses. False: the mechanism has no
+ * such challenge, and the exchange stays ended. */
+bool sasl_exchange_refuse(struct sasl_exchange *x);
 
 #endif

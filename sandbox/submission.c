@@ -43,6 +43,9 @@ struct recipient {
 	char address[];
 };
 
+struct smtp_session;
+typedef enum smtp_decision decide_function(struct smtp_session *s);
+
 struct smtp_session {
 	TAILQ_ENTRY(smtp_session) link;
 	struct submission_server *server;
@@ -52,12 +55,17 @@ struct smtp_session {
 	char address[INET6_ADDRSTRLEN];
 	unsigned port, server_port;
 	struct conversation *talk;
-	json_t *token; /* record_token of the one that signed in */
+	json_t *token;         /* record_token of the one that signed in */
+	struct fault fault;    /* what goes wrong now */
+	decide_function *next; /* what is decided where nothing does */
+	struct event *timer;   /* of a delay */
+	bool dropping;         /* the connection is to close without a word */
+	json_t *faults;        /* the names of those that met this transaction */
 	struct sasl_exchange exchange;
 	const struct sandbox_account *account; /* signed in */
 	enum sasl_mechanism mechanism;
 	char hello[256];
-	char sender[ADDRESS_MAX + 1];
+	char sender[ADDRESS_MAX + 1], rcpt[ADDRESS_MAX + 1];
 	STAILQ_HEAD(, recipient) recipients;
 	struct maildir_message *message;
 };
@@ -70,6 +78,115 @@ struct submission_server {
 	struct smtp_server_config config, config_tls;
 	TAILQ_HEAD(, smtp_session) list;
 };
+
+/* ---- faults ---- */
+
+static void note(struct smtp_session *s, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void
+note(struct smtp_session *s, const char *format, ...)
+{
+	char text[160];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	conversation_add(s->talk, CONVERSATION_NOTE, sandbox_clock(), text, strlen(text));
+}
+
+/* Asks for a fault at this stage, and notes the one that there is in s->fault. */
+static bool
+find_fault(struct smtp_session *s, enum fault_stage stage)
+{
+	const struct fault_event e = {.stage = stage,
+	    .account = s->account != NULL    ? s->account->address
+		       : stage == FAULT_AUTH ? s->exchange.user
+					     : NULL,
+	    .sender = stage >= FAULT_MAIL ? s->sender : NULL,
+	    .recipient = stage == FAULT_RCPT ? s->rcpt : NULL,
+	    .client = s->address};
+
+	if (!faults_find(s->server->sandbox->faults, &e, sandbox_clock(), &s->fault))
+		return false;
+	note(s, "(fault: %s)", s->fault.name);
+	log_line(LOG_LEVEL_NOTICE, "fault on demand",
+	    LOG_PAIRS({LOG_OUTCOME, s->fault.name}, {LOG_ACCOUNT, e.account},
+		{LOG_RECIPIENT, e.recipient}));
+	if (s->faults == NULL)
+		s->faults = json_array();
+	/* a name that is missing from the record for want of memory changes nothing else */
+	(void)json_array_append_new(s->faults, json_string(s->fault.name));
+	return true;
+}
+
+/* Does what the fault says, its delay being over; where it says nothing more, decides. */
+static enum smtp_decision
+perform(struct smtp_session *s)
+{
+	switch (s->fault.action) {
+	case FAULT_NONE:
+		return s->next(s);
+	case FAULT_CHALLENGE:
+		if (!sasl_exchange_refuse(&s->exchange))
+			break; /* a password: refused at once */
+		smtp_server_challenge(
+		    s->engine, s->exchange.challenge, strlen(s->exchange.challenge));
+		return SMTP_LATER;
+	case FAULT_HANG: /* until the client or the idle limit ends the session */
+		return SMTP_LATER;
+	case FAULT_REPLY:
+		break;
+	default:
+		s->dropping = true;
+		return SMTP_LATER;
+	}
+	smtp_server_refuse(s->engine, s->fault.code, s->fault.enhanced, "%s", s->fault.text);
+	return SMTP_REFUSE;
+}
+
+static void on_delayed(evutil_socket_t fd, short what, void *arg);
+
+/* Waits as the fault says. False: there is no memory to wait with. */
+static bool
+delay(struct smtp_session *s)
+{
+	const struct timeval wait = {
+	    .tv_sec = s->fault.delay_ms / 1000, .tv_usec = (s->fault.delay_ms % 1000) * 1000L};
+
+	if (s->timer == NULL)
+		s->timer = evtimer_new(s->server->sandbox->base, on_delayed, s);
+	return s->timer != NULL && event_add(s->timer, &wait) == 0;
+}
+
+/* Performs what find_fault found, at once or later. */
+static enum smtp_decision
+meet_fault(struct smtp_session *s, decide_function *next)
+{
+	s->next = next;
+	return s->fault.delay_ms > 0 && delay(s) ? SMTP_LATER : perform(s);
+}
+
+/* What is decided at this stage, by a fault or else by `next`. */
+static enum smtp_decision
+ask(struct smtp_session *s, enum fault_stage stage, decide_function *next)
+{
+	return find_fault(s, stage) ? meet_fault(s, next) : next(s);
+}
+
+static enum smtp_decision
+accept_it(struct smtp_session *s)
+{
+	return SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+on_command(void *arg, enum smtp_verb verb)
+{
+	if (verb == SMTP_VERB_EHLO || verb == SMTP_VERB_HELO)
+		return ask(arg, FAULT_EHLO, accept_it);
+	return verb == SMTP_VERB_STARTTLS ? ask(arg, FAULT_STARTTLS, accept_it) : SMTP_ACCEPT;
+}
 
 /* ---- decisions ---- */
 
@@ -85,6 +202,8 @@ on_reset(void *arg)
 	}
 	s->message = maildir_end(s->message);
 	s->sender[0] = '\0';
+	json_decref(s->faults);
+	s->faults = NULL;
 	s->exchange.mechanism = SASL_NONE; /* an exchange that was cancelled is over too */
 }
 
@@ -119,46 +238,77 @@ check_password(void *arg, const char *user, const char *password)
 	return sandbox_password_fits(s->server->sandbox, user, password);
 }
 
+/* What the exchange has come to, where it is over. */
+static enum smtp_decision
+sign_in(struct smtp_session *s)
+{
+	s->server->sandbox->stats.auth_ok++;
+	s->mechanism = s->exchange.ended;
+	s->account = sandbox_account(s->server->sandbox, s->exchange.user);
+	log_line(LOG_LEVEL_INFO, "signed in",
+	    LOG_PAIRS({LOG_ACCOUNT, s->account->address},
+		{LOG_MECHANISM, sasl_mechanism_name(s->mechanism)}));
+	return SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+refuse_sign_in(struct smtp_session *s)
+{
+	enum sasl_mechanism used = s->exchange.ended;
+
+	s->server->sandbox->stats.auth_refused++;
+	log_line(LOG_LEVEL_NOTICE, "sign-in refused",
+	    LOG_PAIRS({LOG_ACCOUNT, s->exchange.user}, {LOG_MECHANISM, sasl_mechanism_name(used)}));
+	if (s->fault.action == FAULT_CHALLENGE)
+		smtp_server_refuse(
+		    s->engine, s->fault.code, s->fault.enhanced, "%s", s->fault.text);
+	else
+		smtp_server_refuse(s->engine, 535, "5.7.8", "Authentication failed: the %s",
+		    used & SASL_TOKEN_MECHANISMS ? "token is wrong, expired or revoked"
+						 : "user name or password is wrong");
+	return SMTP_REFUSE;
+}
+
 static enum smtp_decision
 on_auth(void *arg, const char *mechanism, const char *response, size_t len)
 {
 	static const struct sasl_checks checks = {.token = check_token, .password = check_password};
 	struct smtp_session *s = arg;
-	struct sandbox_stats *stats = &s->server->sandbox->stats;
-	enum sasl_mechanism used;
-	const char *name;
 
-	if (s->exchange.mechanism == SASL_NONE && !sasl_exchange_begin(&s->exchange, mechanism)) {
-		smtp_server_refuse(s->engine, 504, "5.5.4", "this mechanism is not offered");
-		return SMTP_REFUSE;
+	if (s->exchange.mechanism == SASL_NONE) {
+		s->fault.action = FAULT_NONE;
+		if (!sasl_exchange_begin(&s->exchange, mechanism)) {
+			smtp_server_refuse(
+			    s->engine, 504, "5.5.4", "this mechanism is not offered");
+			return SMTP_REFUSE;
+		}
 	}
-	used = s->exchange.mechanism;
-	name = sasl_mechanism_name(used);
 	switch (sasl_exchange_step(&s->exchange, &checks, s, response, len)) {
 	case SASL_NEXT_CHALLENGE:
 		smtp_server_challenge(
 		    s->engine, s->exchange.challenge, strlen(s->exchange.challenge));
 		return SMTP_LATER;
 	case SASL_NEXT_OK:
-		stats->auth_ok++;
-		s->mechanism = used;
-		s->account = sandbox_account(s->server->sandbox, s->exchange.user);
-		log_line(LOG_LEVEL_INFO, "signed in",
-		    LOG_PAIRS({LOG_ACCOUNT, s->account->address}, {LOG_MECHANISM, name}));
-		return SMTP_ACCEPT;
+		return ask(s, FAULT_AUTH, sign_in);
 	case SASL_NEXT_REFUSED:
-		stats->auth_refused++;
-		log_line(LOG_LEVEL_NOTICE, "sign-in refused",
-		    LOG_PAIRS({LOG_ACCOUNT, s->exchange.user}, {LOG_MECHANISM, name}));
-		smtp_server_refuse(s->engine, 535, "5.7.8", "Authentication failed: the %s",
-		    used & SASL_TOKEN_MECHANISMS ? "token is wrong, expired or revoked"
-						 : "user name or password is wrong");
-		return SMTP_REFUSE;
+		return refuse_sign_in(s);
 	case SASL_NEXT_BAD:
 		break;
 	}
-	stats->auth_refused++;
-	smtp_server_refuse(s->engine, 501, "5.5.2", "The response does not follow %s", name);
+	s->server->sandbox->stats.auth_refused++;
+	smtp_server_refuse(s->engine, 501, "5.5.2", "The response does not follow %s",
+	    sasl_mechanism_name(s->exchange.ended));
+	return SMTP_REFUSE;
+}
+
+static enum smtp_decision
+decide_sender(struct smtp_session *s)
+{
+	/* the null sender of a bounce is anybody's */
+	if (s->sender[0] == '\0' || address_equal_nocase(s->sender, s->account->address))
+		return SMTP_ACCEPT;
+	smtp_server_refuse(s->engine, 553, "5.7.1",
+	    "<%s>: Sender address rejected: not owned by user %s", s->sender, s->account->address);
 	return SMTP_REFUSE;
 }
 
@@ -167,19 +317,12 @@ on_mail(void *arg, const char *sender, const struct smtp_mail_params *params)
 {
 	struct smtp_session *s = arg;
 
-	/* the null sender of a bounce is anybody's */
-	if (sender[0] != '\0' && !address_equal_nocase(sender, s->account->address)) {
-		smtp_server_refuse(s->engine, 553, "5.7.1",
-		    "<%s>: Sender address rejected: not owned by user %s", sender,
-		    s->account->address);
-		return SMTP_REFUSE;
-	}
 	(void)snprintf(s->sender, sizeof(s->sender), "%s", sender);
-	return SMTP_ACCEPT;
+	return ask(s, FAULT_MAIL, decide_sender);
 }
 
 static enum smtp_decision
-on_rcpt(void *arg, const char *address, const struct smtp_rcpt_params *params)
+decide_recipient(struct smtp_session *s)
 {
 	static const struct {
 		const char *start;
@@ -191,14 +334,13 @@ on_rcpt(void *arg, const char *address, const struct smtp_rcpt_params *params)
 	    {"greylist@", 450, "4.7.1", "Greylisted, try again later"},
 	    {"blocked@", 554, "5.7.1", "Not accepted"},
 	};
-	struct smtp_session *s = arg;
 	struct recipient *r;
-	size_t i, len = strlen(address);
+	size_t i, len = strlen(s->rcpt);
 
 	for (i = 0; i < ARRAY_SIZE(refusals); i++) {
-		if (strncasecmp(address, refusals[i].start, strlen(refusals[i].start)) == 0) {
+		if (strncasecmp(s->rcpt, refusals[i].start, strlen(refusals[i].start)) == 0) {
 			smtp_server_refuse(s->engine, refusals[i].code, refusals[i].enhanced,
-			    "<%s>: %s", address, refusals[i].words);
+			    "<%s>: %s", s->rcpt, refusals[i].words);
 			return SMTP_REFUSE;
 		}
 	}
@@ -207,9 +349,18 @@ on_rcpt(void *arg, const char *address, const struct smtp_rcpt_params *params)
 		smtp_server_refuse(s->engine, 451, "4.3.0", "No memory");
 		return SMTP_REFUSE;
 	}
-	memcpy(r->address, address, len + 1);
+	memcpy(r->address, s->rcpt, len + 1);
 	STAILQ_INSERT_TAIL(&s->recipients, r, link);
 	return SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+on_rcpt(void *arg, const char *address, const struct smtp_rcpt_params *params)
+{
+	struct smtp_session *s = arg;
+
+	(void)snprintf(s->rcpt, sizeof(s->rcpt), "%s", address);
+	return ask(s, FAULT_RCPT, decide_recipient);
 }
 
 static enum smtp_decision
@@ -221,9 +372,8 @@ refuse_disk(struct smtp_session *s, int error)
 }
 
 static enum smtp_decision
-on_data(void *arg)
+begin_content(struct smtp_session *s)
 {
-	struct smtp_session *s = arg;
 	struct buf trace CLEANUP_BUF = BUF_INIT(4096);
 	char date[64];
 	struct tm tm;
@@ -248,6 +398,12 @@ on_data(void *arg)
 }
 
 static enum smtp_decision
+on_data(void *arg)
+{
+	return ask(arg, FAULT_DATA, begin_content);
+}
+
+static enum smtp_decision
 on_content(void *arg, const char *bytes, size_t len)
 {
 	struct smtp_session *s = arg;
@@ -262,7 +418,7 @@ static char *
 record(struct smtp_session *s, const char *reply)
 {
 	SSL *ssl = s->tls ? bufferevent_openssl_get_ssl(s->bev) : NULL;
-	json_t *recipients = json_array(), *faults = json_array(), *record = NULL;
+	json_t *recipients = json_array(), *record = NULL;
 	struct recipient *to;
 	struct record_facts f = {.address = s->address,
 	    .hello = s->hello,
@@ -278,9 +434,9 @@ record(struct smtp_session *s, const char *reply)
 	    .token = s->token,
 	    .sender = s->sender,
 	    .recipients = recipients,
-	    .faults = faults,
+	    .faults = s->faults,
 	    .now = (uint64_t)time(NULL)};
-	bool ok = recipients != NULL && faults != NULL;
+	bool ok = recipients != NULL;
 	char *text = NULL;
 
 	STAILQ_FOREACH (to, &s->recipients, link)
@@ -291,15 +447,14 @@ record(struct smtp_session *s, const char *reply)
 		text = json_dumps(record, JSON_COMPACT);
 	json_decref(record);
 	json_decref(recipients);
-	json_decref(faults);
 	return text;
 }
 
 static enum smtp_decision
-on_end(void *arg)
+store(struct smtp_session *s)
 {
-	struct smtp_session *s = arg;
 	struct recipient *to;
+	bool found = find_fault(s, FAULT_STORED); /* so that the record says so */
 	struct buf reply CLEANUP_BUF = BUF_INIT(256);
 	char *how CLEANUP_FREE = NULL;
 	int r = maildir_commit(s->message);
@@ -324,7 +479,13 @@ on_end(void *arg)
 			{LOG_MECHANISM, sasl_mechanism_name(s->mechanism)}));
 	}
 	smtp_server_reply_text(s->engine, buf_str(&reply) + strlen("250 2.0.0 "));
-	return SMTP_ACCEPT;
+	return found ? meet_fault(s, accept_it) : SMTP_ACCEPT;
+}
+
+static enum smtp_decision
+on_end(void *arg)
+{
+	return ask(arg, FAULT_DOT, store);
 }
 
 static void
@@ -345,6 +506,7 @@ on_trace(void *arg, bool from_client, const char *text, size_t len)
 }
 
 static const struct smtp_server_ops ops = {
+    .command = on_command,
     .trace = on_trace,
     .mail = on_mail,
     .rcpt = on_rcpt,
@@ -372,6 +534,8 @@ session_end(struct smtp_session *s)
 	on_reset(s);
 	if (s->bev != NULL)
 		bufferevent_free(s->bev);
+	if (s->timer != NULL)
+		event_free(s->timer);
 	json_decref(s->token);
 	(void)conversation_free(s->talk);
 	mem_wipe(s, sizeof(*s));
@@ -442,6 +606,10 @@ move_on(struct smtp_session *s)
 {
 	if (evbuffer_get_length(bufferevent_get_output(s->bev)) > 0)
 		return;
+	if (s->dropping) {
+		session_end(s);
+		return;
+	}
 	if (smtp_server_closing(s->engine))
 		session_end(s);
 	else if (s->wants_tls)
@@ -453,9 +621,14 @@ on_read(struct bufferevent *bev, void *arg)
 {
 	struct smtp_session *s = arg;
 	char bytes[16 * 1024];
-	int n = 1, r = drain(s) ? 0 : -ENOMEM;
+	int n = 1, r;
 
-	while (r == 0 && n > 0 && !s->wants_tls && !smtp_server_closing(s->engine) && !is_full(s)) {
+	if (s->engine == NULL) /* before the greeting; what came waits */
+		return;
+	r = drain(s) ? 0 : -ENOMEM;
+
+	while (r == 0 && n > 0 && !s->wants_tls && !s->dropping &&
+	       !smtp_server_waiting(s->engine) && !smtp_server_closing(s->engine) && !is_full(s)) {
 		n = evbuffer_remove(bufferevent_get_input(bev), bytes, sizeof(bytes));
 		if (n > 0)
 			r = smtp_server_input(s->engine, bytes, (size_t)n);
@@ -472,27 +645,60 @@ on_read(struct bufferevent *bev, void *arg)
 	move_on(s);
 }
 
+/* The engine begins with the greeting, or with a fault in its place. May end the session. */
+static void
+begin_engine(struct smtp_session *s)
+{
+	s->engine =
+	    smtp_server_new(s->implicit ? &s->server->config_tls : &s->server->config, &ops, s);
+	if (s->engine == NULL || s->fault.action == FAULT_DROP) {
+		session_end(s);
+		return;
+	}
+	if (s->fault.action == FAULT_REPLY) {
+		smtp_server_wrote(s->engine, smtp_server_output(s->engine)->len);
+		smtp_server_end(s->engine, s->fault.code, s->fault.enhanced, s->fault.text);
+	}
+	on_read(s->bev, s);
+}
+
+/* The connection is there, and TLS where it comes first. May end the session. */
+static void
+greet(struct smtp_session *s)
+{
+	bool found = find_fault(s, FAULT_CONNECT);
+
+	if (found && (s->fault.action == FAULT_HANG || (s->fault.delay_ms > 0 && delay(s))))
+		return;
+	begin_engine(s);
+}
+
+/* A delay is over. */
+static void
+on_delayed(evutil_socket_t fd, short what, void *arg)
+{
+	struct smtp_session *s = arg;
+	enum smtp_decision d;
+
+	if (s->engine == NULL) {
+		begin_engine(s);
+		return;
+	}
+	d = perform(s);
+	if (d != SMTP_LATER)
+		smtp_server_answer(s->engine, d);
+	on_read(s->bev, s);
+}
+
 /* All output is out: what waited for it, input as well, goes on. */
 static void
 on_written(struct bufferevent *bev, void *arg)
 {
 	struct smtp_session *s = arg;
 
-	if (!smtp_server_closing(s->engine) && !s->wants_tls)
+	if (s->engine != NULL && !smtp_server_closing(s->engine) && !s->wants_tls)
 		(void)bufferevent_enable(bev, EV_READ);
 	on_read(bev, s);
-}
-
-/* The engine begins with the greeting. False: the session has ended. */
-static bool
-begin_engine(struct smtp_session *s)
-{
-	s->engine =
-	    smtp_server_new(s->implicit ? &s->server->config_tls : &s->server->config, &ops, s);
-	if (s->engine != NULL && drain(s))
-		return true;
-	session_end(s);
-	return false;
 }
 
 /* TLS is up. */
@@ -500,13 +706,11 @@ static void
 on_tls(struct smtp_session *s)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(s->bev);
-	char text[128];
-	int n = snprintf(text, sizeof(text), "(%s: %s, %s)", s->implicit ? "TLS" : "STARTTLS",
-	    SSL_get_version(ssl), SSL_get_cipher_name(ssl));
 
-	conversation_add(s->talk, CONVERSATION_NOTE, sandbox_clock(), text, (size_t)n);
+	note(s, "(%s: %s, %s)", s->implicit ? "TLS" : "STARTTLS", SSL_get_version(ssl),
+	    SSL_get_cipher_name(ssl));
 	if (s->implicit)
-		(void)begin_engine(s);
+		greet(s);
 }
 
 static void
@@ -571,7 +775,7 @@ accept_session(
 	if (s->bev == NULL || s->talk == NULL || watch(s) < 0)
 		session_end(s);
 	else if (!tls)
-		(void)begin_engine(s);
+		greet(s);
 }
 
 static void

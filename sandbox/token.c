@@ -85,7 +85,8 @@ static void
 reply_tokens(struct web_request *r, const struct grant_issue *issue)
 {
 	json_t *answer = json_pack("{s:s, s:s, s:i, s:s}", "access_token", buf_str(&issue->access),
-	    "token_type", "Bearer", "expires_in", (int)issue->expires_in, "scope", issue->scope);
+	    "token_type", "Bearer", "expires_in",
+	    (int)(issue->expires_in > 0 ? issue->expires_in : 3600), "scope", issue->scope);
 	bool ok = answer != NULL;
 
 	if (ok && issue->refresh.len > 0)
@@ -178,13 +179,10 @@ refresh(struct web_request *r, const struct sandbox_client *client)
 }
 
 static void
-token_post(struct web_request *r)
+serve_grant(struct web_request *r, const struct sandbox_client *client)
 {
 	const char *type = form_get(&r->body, "grant_type");
-	const struct sandbox_client *client = authenticate_client(r);
 
-	if (client == NULL)
-		return;
 	if (type != NULL && strcmp(type, "authorization_code") == 0) {
 		exchange_code(r, client);
 	} else if (type != NULL && strcmp(type, "refresh_token") == 0) {
@@ -194,6 +192,42 @@ token_post(struct web_request *r)
 		web_reply_error(r, 400, type == NULL ? "invalid_request" : "unsupported_grant_type",
 		    "grant_type must be authorization_code or refresh_token.");
 	}
+}
+
+/* Whom the request is about, as far as a fault may want to know; NULL: unknown. */
+static const char *
+account_of(const struct web_request *r)
+{
+	const char *text = form_get(&r->body, "refresh_token");
+
+	if (text == NULL)
+		text = form_get(&r->body, "code");
+	return text == NULL ? NULL : grants_account(r->sandbox->grants, text);
+}
+
+static void
+token_post(struct web_request *r)
+{
+	const struct sandbox_client *client = authenticate_client(r);
+	const char *account = client == NULL ? NULL : account_of(r);
+	struct grants_config *config = grants_config(r->sandbox->grants), kept = *config;
+	struct fault fault;
+
+	if (client == NULL)
+		return;
+	if (web_fault(r, FAULT_TOKEN, account, &fault)) {
+		r->sandbox->stats.token_errors++;
+		return;
+	}
+	if (fault.action == FAULT_REVOKE && account != NULL)
+		(void)grants_revoke_account(r->sandbox->grants, account);
+	if (fault.action == FAULT_EXPIRED)
+		config->access_life = 0;
+	if (fault.action == FAULT_NARROW)
+		config->withhold = "mail.send";
+	serve_grant(r, client);
+	config->access_life = kept.access_life;
+	config->withhold = NULL;
 }
 
 /* RFC 7009 section 2.2: an unknown token is no error. */

@@ -20,6 +20,8 @@ struct web_request {
 	struct evhttp_request *http;
 	struct form query;
 	struct form body;
+	json_t *json;                /* the body where it is JSON; else NULL */
+	const struct fault *resumed; /* the request waited for this one */
 };
 
 struct web_route {
@@ -38,9 +40,14 @@ struct web *web_stop(struct web *w);
 /* Answers. `page` is HTML from pages.h; `value` is taken, and NULL stands for "no memory". */
 void web_reply_page(struct web_request *r, int status, const struct buf *page);
 void web_reply_json(struct web_request *r, int status, json_t *value);
-/* An error in the form of RFC 6749 section 5.2. */
+/* An error in the form of RFC 6749 section 5.2; one of Microsoft's (AADSTS...) with the members that Microsoft adds. */
 void web_reply_error(struct web_request *r, int status, const char *error, const char *description);
 void web_reply_redirect(struct web_request *r, const char *location);
+
+/* Is there a fault for this request? True: it is answered, or will be. False: `ret->action` says what the handler is to do, which may
+ * be to go on (FAULT_NONE). A request that was delayed comes to its handler again. `account` may be NULL. */
+bool web_fault(
+    struct web_request *r, enum fault_stage stage, const char *account, struct fault *ret);
 
 /* The value of a request header, or NULL; borrowed. */
 const char *web_header(const struct web_request *r, const char *name);
