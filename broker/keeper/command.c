@@ -15,6 +15,7 @@
 #include <sysexits.h>
 
 #include "base/text.h"
+#include "broker/ipc/metric.h"
 #include "broker/keeper/accounts/assertion.h"
 #include "broker/keeper/sign-in/authorize.h"
 #include "broker/keeper/sign-in/device.h"
@@ -26,8 +27,9 @@ enum { ACCOUNT_SHOWN_MAX = 64 /* octets of a name that is no account's */ };
 struct credential_rows {
 	LIST_ENTRY(credential_rows) entry;
 	struct client *client;
-	char *after; /* the last account whose row was sent */
-	char *only;  /* the only one asked for; NULL: all */
+	char *after;  /* the last account whose row was sent */
+	char *only;   /* the only one asked for; NULL: all */
+	bool metrics; /* ROW_KEEPER_METRICS, not ROW_CREDENTIAL */
 };
 
 struct command_desk {
@@ -35,6 +37,7 @@ struct command_desk {
 	struct command_parts parts;
 	struct conf *conf; /* whose services give tokens; NULL: none yet */
 	LIST_HEAD(, credential_rows) listings;
+	int64_t started; /* seconds since 1970 */
 	struct clients_ops ops;
 };
 
@@ -384,6 +387,23 @@ make_row(const struct command_desk *cmd, const struct client *c, const struct ac
 	return m;
 }
 
+static struct message *
+make_metrics(const struct command_desk *cmd, const struct account *a)
+{
+	static const char *const results[ACCOUNT_REFRESHES] = {[REFRESH_SUCCESS] = "success",
+	    [REFRESH_FAILURE] = "failure",
+	    [REFRESH_REFUSED] = "refused"};
+	int64_t until = machine_expires_at(a->machine, accounts_now(cmd->parts.accounts));
+	struct message *m = message_new(M_ROW_KEEPER_METRICS);
+	bool known = grant_has_tokens(a->conf->grant) && until > 0;
+
+	message_put_str(m, F_ACCOUNT, a->conf->name);
+	metric_put(m, METRIC_TOKEN, NULL, known ? (uint64_t)until : METRIC_UNKNOWN);
+	for (size_t i = 0; i < ACCOUNT_REFRESHES; i++)
+		metric_put(m, METRIC_REFRESHES, results[i], a->refreshes[i]);
+	return m;
+}
+
 static struct credential_rows *
 find_listing(const struct command_desk *cmd, const struct client *c)
 {
@@ -422,7 +442,7 @@ send_rows(struct command_desk *cmd, struct credential_rows *l)
 		    (l->only != NULL && strcmp(name, l->only) != 0) ||
 		    !may_have_token(cmd, c, name, &service))
 			continue;
-		r = client_send(c, make_row(cmd, c, a));
+		r = client_send(c, l->metrics ? make_metrics(cmd, a) : make_row(cmd, c, a));
 		if (r == -EAGAIN)
 			return; /* on_writable goes on */
 		free(l->after);
@@ -434,10 +454,41 @@ send_rows(struct command_desk *cmd, struct credential_rows *l)
 }
 
 static void
+begin_rows(struct command_desk *cmd, struct client *c, const char *only, bool metrics)
+{
+	struct credential_rows *l = calloc(1, sizeof(*l));
+
+	if (l == NULL || text_copy(only, &l->only) < 0) {
+		free(l);
+		client_done_memory(c);
+		return;
+	}
+	l->client = c;
+	l->metrics = metrics;
+	LIST_INSERT_HEAD(&cmd->listings, l, entry);
+	client_occupy_reading(c);
+	send_rows(cmd, l);
+}
+
+static void
+keeper_metrics(struct command_desk *cmd, struct client *c)
+{
+	struct message *m;
+
+	if (!client_is_admin(c)) {
+		done_needs_administrator(c);
+		return;
+	}
+	m = message_new(M_ROW_KEEPER_METRICS);
+	metric_put(m, METRIC_ROLE_START, "keeper", (uint64_t)cmd->started);
+	(void)client_send(c, m);
+	begin_rows(cmd, c, NULL, true);
+}
+
+static void
 keeper_status(struct command_desk *cmd, struct client *c, const struct message *m)
 {
 	const char *only = message_str(m, F_ACCOUNT), *service;
-	struct credential_rows *l;
 
 	/* The answer is the same whether there is such an account or not: who may not see it does
 	 * not learn that. */
@@ -449,16 +500,7 @@ keeper_status(struct command_desk *cmd, struct client *c, const struct message *
 		no_such_account(c);
 		return;
 	}
-	l = calloc(1, sizeof(*l));
-	if (l == NULL || text_copy(only, &l->only) < 0) {
-		free(l);
-		client_done_memory(c);
-		return;
-	}
-	l->client = c;
-	LIST_INSERT_HEAD(&cmd->listings, l, entry);
-	client_occupy_reading(c);
-	send_rows(cmd, l);
+	begin_rows(cmd, c, only, false);
 }
 
 /* ---- what only administrators may ask for ---- */
@@ -527,6 +569,9 @@ on_message(void *arg, struct client *c, const struct message *m, int fd)
 	case M_KEEPER_STATUS:
 		keeper_status(cmd, c, m);
 		break;
+	case M_KEEPER_METRICS:
+		keeper_metrics(cmd, c);
+		break;
 	default:
 		on_administration(cmd, c, m);
 	}
@@ -577,6 +622,7 @@ commands_new(struct role *role, const struct command_parts *parts)
 	if (cmd == NULL)
 		return NULL;
 	cmd->parts = *parts;
+	cmd->started = accounts_now(parts->accounts).wall;
 	cmd->ops = (struct clients_ops){
 	    .message = on_message, .gone = on_gone, .writable = on_writable, .arg = cmd};
 	cmd->clients = clients_new(role, &cmd->ops);

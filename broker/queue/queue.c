@@ -58,13 +58,13 @@ set_sweep(struct queue *q)
 	(void)event_add(q->sweep, &every);
 }
 
-/* What services have on the disk, as far as it was there at the start. */
+/* What services and accounts have in the spool, as far as it was there at the start. */
 static bool
-count_octets(void *arg)
+tally(void *arg)
 {
 	const struct queue *q = arg;
 
-	return spool_octets_step(q->spool) == 1;
+	return spool_tally_step(q->spool) == 1;
 }
 
 /* What the keeper reported of accounts that were not known here yet is lost: it had the configuration earlier. */
@@ -116,7 +116,7 @@ take_settings(struct queue *q)
 		    q->settings->lapses.items[i], "Mend what is named there, then: frank reload");
 	if (first) {
 		space_was_low(q->space, notify_space_was_full(q->notify));
-		scan_begin(q->scans, &q->octets, count_octets, q);
+		scan_begin(q->scans, &q->tally, tally, q);
 	}
 	if (first)
 		accounts_restore_rates(&q->accounts, q->spool, &q->clock);
@@ -186,6 +186,15 @@ take_account_state(struct queue *q, const struct message *m)
 }
 
 static void
+count_session_of(const struct queue *q, const struct message *m)
+{
+	struct queue_account *a = accounts_find(&q->accounts, message_str(m, F_ACCOUNT));
+
+	if (a != NULL)
+		count_session(&a->count, message_str(m, F_STATE));
+}
+
+static void
 on_message(struct role *r, struct channel *from, const struct message *m, int fd)
 {
 	struct queue *q = role_state(r);
@@ -211,6 +220,9 @@ on_message(struct role *r, struct channel *from, const struct message *m, int fd
 		break;
 	case M_LOOKED_UP:
 		control_looked_up(q->control, m);
+		break;
+	case M_SESSION:
+		count_session_of(q, m);
 		break;
 	case M_JOB_DONE:
 		delivery_job_done(q->delivery, m);

@@ -67,8 +67,8 @@ struct queue {
 	struct log_limit *log; /* lines that callers cause */
 	struct inbound *inbound;
 	struct space *space;
-	struct scan octets, shrinking; /* counting what services have; giving space back */
-	bool shrinking_failed;         /* the last time, which was logged */
+	struct scan tally, shrinking; /* counting what is in the spool; giving space back */
+	bool shrinking_failed;        /* the last time, which was logged */
 	struct control *control;
 	struct notify *notify;
 	struct event *sweep, *tick, *stop;

@@ -267,12 +267,26 @@ on_job_done(void *arg, struct session *s, struct job *j, const struct smtp_reply
 	dispatch(p);
 }
 
+/* Queue counts them: this role comes and goes. Where memory is out for it, one is not counted. */
+static void
+report_session(const struct pool *p, const char *state)
+{
+	struct message *m = message_new(M_SESSION);
+
+	if (m == NULL)
+		return;
+	message_put_str(m, F_ACCOUNT, p->account->name);
+	message_put_str(m, F_STATE, state);
+	p->env->ops->to_queue(p->env->arg, m);
+}
+
 static void
 on_ready(void *arg, struct session *s)
 {
 	struct pool *p = arg;
 
 	p->opening--;
+	report_session(p, "opened");
 	if (is_ending(p))
 		session_quit(s);
 	else
@@ -311,6 +325,7 @@ on_ended(void *arg, struct session *s, bool opened, const struct smtp_reply *why
 	struct pool *p = arg;
 
 	p->count--;
+	report_session(p, opened ? "closed" : "failed");
 	if (!opened) {
 		p->opening--;
 		opening_failed(p, s, why);

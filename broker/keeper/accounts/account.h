@@ -47,6 +47,9 @@ struct account_ops {
 	void *arg;
 };
 
+/* What came of a request for an access token, as metrics tell it apart: it is there; try again later; a person has to see to it. */
+enum account_refresh { REFRESH_SUCCESS, REFRESH_FAILURE, REFRESH_REFUSED, ACCOUNT_REFRESHES };
+
 struct account {
 	struct account_conf *conf;
 	struct machine *machine;
@@ -70,6 +73,8 @@ struct account {
 	struct event *timer;
 	LIST_ENTRY(account) unlisted;
 	bool leased; /* lease.c: to the transports */
+	uint64_t refreshes
+	    [ACCOUNT_REFRESHES]; /* answers to the machine's requests, since this role began */
 	/* report.c */
 	bool report_due; /* queue does not know yet how it stands */
 	char *logged;    /* its last state in the log, with the text */

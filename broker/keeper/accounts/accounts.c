@@ -258,6 +258,9 @@ take_answer(struct accounts *s, struct account *a, uint64_t request, const struc
 	answer_judge(&t->answer.facts, &whose, &v);
 	if (!machine_answer(a->machine, accounts_now(s), request, &t->answer))
 		return;
+	a->refreshes[v.class == ANSWER_GOOD        ? REFRESH_SUCCESS
+		     : v.class == ANSWER_TRANSIENT ? REFRESH_FAILURE
+						   : REFRESH_REFUSED]++;
 	after = machine_standing(a->machine);
 	accounts_run(s, a);
 	if (v.d.whole_client && after == MACHINE_CLIENT_ERROR)

@@ -9,6 +9,7 @@
 #ifndef FRANK_BROKER_QUEUE_ACCOUNTS_ACCOUNT_H
 #define FRANK_BROKER_QUEUE_ACCOUNTS_ACCOUNT_H
 
+#include "broker/queue/accounts/count.h"
 #include "broker/queue/common/clock.h"
 #include "broker/queue/common/schedule.h"
 #include "broker/queue/common/rate-limit.h"
@@ -35,12 +36,14 @@ struct queue_account {
 	struct rate_limit rate; /* of messages begun, by the minute */
 	unsigned outstanding;   /* jobs promised or sent */
 	unsigned window;        /* how many may be, as far as successes have shown; 0: none yet */
-	bool leased;            /* a transport may get its credential */
-	int64_t idle_since;     /* no job since; meaningful while leased */
-	uint64_t waiting;       /* open messages, as they were counted last */
-	int64_t used;           /* when mail was last delivered through it, to the day; 0: never */
-	char used_by[32];       /* the mechanism of that login */
-	char *signed_with;      /* keys of its mail's DKIM signatures (dkim.h); NULL: never seen */
+	unsigned sending;       /* messages being sent, until what came of them is on disk */
+	struct count count;
+	bool leased;        /* a transport may get its credential */
+	int64_t idle_since; /* no job since; meaningful while leased */
+	uint64_t waiting;   /* open messages, as they were counted last */
+	int64_t used;       /* when mail was last delivered through it, to the day; 0: never */
+	char used_by[32];   /* the mechanism of that login */
+	char *signed_with;  /* keys of its mail's DKIM signatures (dkim.h); NULL: never seen */
 
 	/* Of notify: what people were told, by class. */
 	struct notification *notified;

@@ -20,7 +20,7 @@ struct service {
 	struct policy_account *names;    /* the same for policy_decide */
 	size_t account_count;
 	struct rate_limit minute, day;
-	uint64_t accepted; /* messages since the role began */
+	uint64_t accepted, refused; /* since the role began: messages; messages or recipients */
 };
 
 struct services {

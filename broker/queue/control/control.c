@@ -26,6 +26,7 @@
 #include "broker/queue/control/check.h"
 #include "broker/queue/control/content.h"
 #include "broker/queue/control/explain.h"
+#include "broker/queue/control/figures.h"
 #include "broker/queue/control/listing.h"
 #include "broker/queue/control/problem.h"
 #include "broker/queue/control/row.h"
@@ -44,6 +45,7 @@ enum cursor_kind {
 	CURSOR_EXPLAIN,
 	CURSOR_CAPTURED,
 	CURSOR_CONTENT,
+	CURSOR_FIGURES,
 	/* answered by others */
 	CURSOR_ACTION,
 	CURSOR_RELOAD,
@@ -80,6 +82,7 @@ struct control_client {
 	uint32_t *who_groups;
 	char *who_socket, *sender, *recipient; /* and the decision for these */
 	size_t matched;
+	const struct queue_settings *settings; /* CURSOR_FIGURES: that were in force */
 };
 
 struct control {
@@ -89,6 +92,7 @@ struct control {
 	struct event *readable;
 	LIST_HEAD(, control_client) clients;
 	struct client_places places;
+	int64_t started;    /* seconds: when counting began */
 	uint64_t questions; /* ids of reloads and look-ups */
 	int fd;
 };
@@ -292,6 +296,20 @@ row_of_explanation(struct control_client *c)
 	return channel_send(c->channel, m, -1);
 }
 
+static int
+row_of_figures(struct control_client *c)
+{
+	const struct control *k = c->control;
+	struct message *m;
+	int r;
+
+	/* the places of rows are those of the configuration */
+	if (k->deps.settings != c->settings)
+		return -ESTALE;
+	r = figures_row(&k->deps, c->at, k->started, &m);
+	return m == NULL ? r : channel_send(c->channel, m, -1);
+}
+
 /* ---- cursors ---- */
 
 static int
@@ -406,6 +424,8 @@ row_of(struct control_client *c)
 		return rows_of_message(c);
 	case CURSOR_EXPLAIN:
 		return row_of_explanation(c);
+	case CURSOR_FIGURES:
+		return row_of_figures(c);
 	default:
 		return row_of_status(c);
 	}
@@ -432,7 +452,10 @@ step(void *arg)
 		if (r == -EAGAIN)
 			return false; /* on_writable goes on */
 		if (r < 0) {
-			fail(c, "The spool cannot be read.", EX_IOERR);
+			fail(c,
+			    r == -ESTALE ? "The configuration has just changed: try again."
+					 : "The spool cannot be read.",
+			    r == -ESTALE ? EX_TEMPFAIL : EX_IOERR);
 			return false;
 		}
 		c->at++;
@@ -627,6 +650,25 @@ ask_status(struct control_client *c)
 	c->count = is_admin(c) ? SIZE_MAX : 0;
 	c->most = 0;
 	c->kind = CURSOR_PROBLEMS;
+}
+
+static void
+ask_figures(struct control_client *c)
+{
+	struct control *k = c->control;
+
+	if (!is_admin(c)) {
+		fail(c, "Only an administrator sees the metrics.", EX_NOPERM);
+		return;
+	}
+	if (k->deps.settings == NULL || !spool_is_tallied(k->deps.spool)) {
+		fail(c, "The spool is still being counted: try again in a moment.", EX_TEMPFAIL);
+		return;
+	}
+	c->settings = k->deps.settings;
+	c->count = figures_count(&k->deps);
+	c->most = 0;
+	c->kind = CURSOR_FIGURES;
 }
 
 static int
@@ -1138,6 +1180,9 @@ answer(struct control_client *c, const struct message *m)
 	case M_STATUS:
 		ask_status(c);
 		break;
+	case M_METRICS:
+		ask_figures(c);
+		break;
 	case M_SERVICE_EXPLAIN:
 		ask_explain(c, m);
 		break;
@@ -1293,6 +1338,7 @@ control_new(const struct control_deps *deps)
 		return NULL;
 	k->deps = *deps;
 	k->fd = -1;
+	k->started = clock_now(deps->clock);
 	k->checks = checks_new(&k->deps);
 	if (k->checks == NULL) {
 		free(k);

@@ -4,6 +4,29 @@
 
 enum { TEXT_MAX = 1024 };
 
+/* The kinds, in the order of their rows. */
+enum { DISK_FULL, SPOOL_ERROR, DROP_REFUSED, OUT_OF_FORCE };
+
+const char *const problem_kinds[PROBLEM_KINDS] = {[DISK_FULL] = "disk-full",
+    [SPOOL_ERROR] = "spool-error",
+    [DROP_REFUSED] = "drop-refused",
+    [OUT_OF_FORCE] = "out-of-force"};
+
+bool
+problem_is(const struct control_deps *deps, size_t kind)
+{
+	switch (kind) {
+	case DISK_FULL:
+		return space_is_low(deps->space);
+	case SPOOL_ERROR:
+		return commit_is_stuck(deps->commit);
+	case DROP_REFUSED:
+		return inbound_aside(deps->inbound) > 0;
+	default:
+		return deps->settings->lapses.count > 0;
+	}
+}
+
 static struct message *
 make_row(const char *kind, const char *text, const char *next)
 {
@@ -20,20 +43,20 @@ row_of_space(const struct control_deps *deps)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
 
-	if (!space_is_low(deps->space))
+	if (!problem_is(deps, DISK_FULL))
 		return NULL;
 	(void)buf_append_str(&text, "The disk of the spool is nearly full: no mail is taken. ");
 	space_describe(deps->space, &text);
-	return make_row("disk-full", buf_str(&text),
+	return make_row(problem_kinds[DISK_FULL], buf_str(&text),
 	    "Free space there; mail that nobody needs goes by: frank queue delete");
 }
 
 static struct message *
 row_of_spool(const struct control_deps *deps)
 {
-	return !commit_is_stuck(deps->commit)
+	return !problem_is(deps, SPOOL_ERROR)
 		   ? NULL
-		   : make_row("spool-error",
+		   : make_row(problem_kinds[SPOOL_ERROR],
 			 "The spool cannot be written; nothing is sent or taken until it can.",
 			 "Look at its disk: df, journalctl -k");
 }
@@ -52,7 +75,7 @@ row_of_drop(const struct control_deps *deps)
 	    "in .drop.",
 	    aside, aside == 1 ? "" : "s", aside == 1 ? "is" : "are",
 	    aside == 1 ? "it holds" : "they hold", aside == 1 ? "its" : "their");
-	return make_row("drop-refused", buf_str(&text),
+	return make_row(problem_kinds[DROP_REFUSED], buf_str(&text),
 	    "Look at the files in the folder \"drop\" of the state folder whose names do not end "
 	    "in "
 	    ".drop, and remove them, or rename what is a message.");
@@ -63,7 +86,7 @@ row_of_lapse(const struct control_deps *deps, size_t i)
 {
 	const struct conf_strings *l = &deps->settings->lapses;
 
-	return i < l->count ? make_row("out-of-force", l->items[i],
+	return i < l->count ? make_row(problem_kinds[OUT_OF_FORCE], l->items[i],
 				  "Mend what is named there, then: frank reload")
 			    : NULL;
 }

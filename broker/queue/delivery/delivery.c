@@ -214,6 +214,14 @@ log_recipient(
 }
 
 static void
+count_outcome_of(const struct delivery *d, const struct delivery_message *x,
+    const struct spool_recipient *r, enum count_cause cause)
+{
+	count_outcome(&x->account->count, r->state, cause,
+	    clock_now_us(d->deps.clock) - (int64_t)x->message->id);
+}
+
+static void
 defer(const struct delivery *d, const struct spool_message *m, struct spool_recipient *r,
     int64_t delay)
 {
@@ -540,6 +548,7 @@ apply_replies(struct delivery *d, const struct delivery_job *j, const struct smt
 		(void)smtp_reply_copy(&r->reply, &replies[i]);
 		apply_verdict(d, x->message, r, &v);
 		log_recipient(d, x, r);
+		count_outcome_of(d, x, r, count_cause(&v));
 		if (v.recipient == SCHEDULE_DELIVERED)
 			jobs_widen(x->account);
 		if (i == 0 ||
@@ -566,6 +575,7 @@ apply_silence(
 			continue;
 		}
 		log_recipient(d, j->delivery, r);
+		count_outcome_of(d, j->delivery, r, COUNT_INTERRUPTED);
 	}
 }
 
@@ -1124,6 +1134,7 @@ expire(struct delivery *d, uint64_t id)
 			r->state = report_refused_state(&d->reports, m, r);
 			r->next = SPOOL_NEVER;
 			log_recipient(d, x, r);
+			count_outcome_of(d, x, r, COUNT_TRANSIENT);
 		}
 	}
 	record_queue(rec, true);
@@ -1224,6 +1235,8 @@ lose_transport(struct delivery *d, enum role_id transport)
 	const struct queue_accounts *all = d->deps.accounts;
 	unsigned count = end_all(d, transport, &result);
 
+	for (size_t i = 0; i < all->count && transport == ROLE_SEND; i++)
+		all->list[i]->count.sessions = 0;
 	if (count > 0)
 		log_warning("The %s role ended with %u jobs under way.",
 		    message_role_name(transport), count);

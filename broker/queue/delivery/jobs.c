@@ -24,6 +24,7 @@ jobs_message_new(struct spool_message *m, struct queue_account *a)
 		return NULL;
 	d->message = m;
 	d->account = a;
+	a->sending++;
 	STAILQ_INIT(&d->planned);
 	return d;
 }
@@ -37,6 +38,7 @@ jobs_message_free(struct jobs *x, struct delivery_message *d, int64_t now)
 		STAILQ_REMOVE_HEAD(&d->planned, entry);
 		free(jobs_release(x, j, now));
 	}
+	d->account->sending--;
 	(void)spool_message_free(d->message);
 	free(d);
 }

@@ -117,3 +117,9 @@ inbound_aside(const struct inbound *in)
 {
 	return in->drop == NULL ? 0 : drop_aside(in->drop);
 }
+
+uint64_t
+inbound_refused(const struct inbound *in)
+{
+	return in->refused;
+}

@@ -112,6 +112,7 @@ struct inbound {
 	struct drop *drop;          /* NULL: there is no drop directory */
 	struct rate_limit returned; /* mail returned for callers that no service is for */
 	int diag;                   /* netlink socket for peer-uid.h, or -1 */
+	uint64_t refused;           /* since the role began, of callers that no service is for */
 	bool stopping;
 };
 
@@ -134,5 +135,7 @@ void inbound_stop(struct inbound *in);
 size_t inbound_connections(const struct inbound *in);
 /* How many files in the drop directory are not taken in. */
 size_t inbound_aside(const struct inbound *in);
+/* How many messages of callers that no service is for were refused since the role began. */
+uint64_t inbound_refused(const struct inbound *in);
 
 #endif

@@ -229,10 +229,15 @@ origin_text(const struct caller *c)
 
 /* The same with an audit line. `service` and `address` may be NULL. */
 static enum smtp_decision
-refuse_logged(struct submission *s, const struct service *service, const char *address, int code,
+refuse_logged(struct submission *s, struct service *service, const char *address, int code,
     const char *enhanced, const char *words)
 {
 	char uid[16], who[LOG_LIMIT_WHO_MAX];
+
+	if (service == NULL)
+		s->in->refused++;
+	else
+		service->refused++;
 
 	usage_name(s->usage, who);
 	log_limited(s->in->log, who, LOG_LEVEL_NOTICE, "A message is refused.",
@@ -315,7 +320,7 @@ refuse_sender(struct submission *s)
 }
 
 static enum smtp_decision
-refuse_size(struct submission *s, const struct service *v, const char *sender)
+refuse_size(struct submission *s, struct service *v, const char *sender)
 {
 	char words[sizeof(s->result_words)];
 

@@ -121,6 +121,14 @@ space_is_low(struct space *s)
 }
 
 void
+space_numbers(struct space *s, uint64_t *ret_free, uint64_t *ret_floor)
+{
+	ask(s);
+	*ret_free = s->total > 0 ? s->available : 0;
+	*ret_floor = floor_of(s);
+}
+
+void
 space_describe(struct space *s, struct buf *out)
 {
 	ask(s);

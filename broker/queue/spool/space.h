@@ -46,6 +46,8 @@ bool space_look(struct space *s, struct buf *ret_text);
 void space_was_low(struct space *s, bool low);
 /* Is mail refused for want of space? */
 bool space_is_low(struct space *s);
+/* Octets that are free, as far as the system says (0: it does not), and the floor. */
+void space_numbers(struct space *s, uint64_t *ret_free, uint64_t *ret_floor);
 /* Appends what is free, and the floor, in words for people. */
 void space_describe(struct space *s, struct buf *out);
 

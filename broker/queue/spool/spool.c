@@ -11,9 +11,9 @@
  * nobody wrote down. Its server may have the message: whether it is tried again, where a recipient
  * may get it twice, or held for a person, is the configuration's choice (in-doubt).
  *
- * What the open mail of each service takes is counted in memory (octets.h). The messages that were
- * there when the spool was opened are added in steps; until the steps are through, a message that
- * they have not reached counts neither when it is there nor when it goes.
+ * What the open mail of each service and of each account comes to is counted in memory (tally.h). The
+ * messages that were there when the spool was opened are added in steps; until the steps are through, a
+ * message that they have not reached counts neither when it is there nor when it goes.
  */
 #include "broker/queue/spool/spool.h"
 
@@ -27,17 +27,18 @@
 
 #include "base/address.h"
 #include "broker/queue/spool/database.h"
-#include "broker/queue/spool/octets.h"
+#include "broker/queue/spool/tally.h"
 
-enum { PURGE_STEP = 200, OCTETS_STEP = 256, SQL_MAX = 2048 };
+enum { PURGE_STEP = 200, TALLY_STEP = 256, OLDEST_STEP = 20000, SQL_MAX = 2048 };
 
 struct spool {
 	struct database *db;
 	int bodies; /* the folder */
 	uint64_t last_id;
-	struct octets *octets;
-	uint64_t first_top;   /* the last id when it was opened */
-	uint64_t octets_seen; /* of those, which are in `octets` already */
+	struct tally *services, *accounts;
+	uint64_t first_top; /* the last id when it was opened */
+	uint64_t tallied;   /* of those, which are in the tallies already */
+	uint64_t oldest;    /* no message before it is open, captured ones apart */
 };
 
 static const char *const state_names[SPOOL_STATE_COUNT] = {
@@ -159,8 +160,9 @@ spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 	if (s == NULL)
 		return r;
 	s->bodies = bodies;
-	s->octets = octets_new();
-	if (s->octets != NULL)
+	s->services = tally_new();
+	s->accounts = tally_new();
+	if (s->services != NULL && s->accounts != NULL)
 		r = database_open(dir, &s->db, why);
 	if (r == 0) {
 		r = database_number(s->db, "SELECT max(id) FROM message", &top);
@@ -181,7 +183,8 @@ spool_close(struct spool *s)
 {
 	if (s != NULL) {
 		(void)database_close(s->db);
-		(void)octets_free(s->octets);
+		(void)tally_free(s->services);
+		(void)tally_free(s->accounts);
 		free(s);
 	}
 	return NULL;
@@ -202,12 +205,19 @@ spool_begin(struct spool *s)
 	return database_begin(s->db);
 }
 
+static void
+settle(struct spool *s, bool committed)
+{
+	tally_settle(s->services, committed);
+	tally_settle(s->accounts, committed);
+}
+
 int
 spool_commit(struct spool *s)
 {
 	int r = database_commit(s->db);
 
-	octets_settle(s->octets, r == 0);
+	settle(s, r == 0);
 	return r;
 }
 
@@ -215,7 +225,7 @@ void
 spool_rollback(struct spool *s)
 {
 	database_rollback(s->db);
-	octets_settle(s->octets, false);
+	settle(s, false);
 }
 
 /* Ends a transaction of one function: commits it, or rolls it back where r is an error. */
@@ -302,62 +312,122 @@ spool_body_remove(struct spool *s, uint64_t id)
 	(void)unlinkat(s->bodies, spool_id_text(id, name), 0);
 }
 
-/* ---- octets ---- */
+/* ---- what open mail comes to ---- */
 
-/* A message is stored, or is gone: within a transaction. */
+/* A message is stored, changes, or is gone: within a transaction. */
 static void
-count(struct spool *s, uint64_t id, const char *service, uint64_t size, bool gone)
+count(struct spool *s, const struct spool_row *g, bool gone)
 {
-	int64_t by = (int64_t)(size + SPOOL_MESSAGE_OVERHEAD);
+	const struct tally_sums by = {.octets = (int64_t)(g->size + SPOOL_MESSAGE_OVERHEAD),
+	    .messages = 1,
+	    .waiting = g->waits,
+	    .captured = (g->flags & SPOOL_CAPTURE) != 0};
 
-	if (id > s->first_top || id <= s->octets_seen)
-		octets_change(s->octets, service, gone ? -by : by);
+	if (g->id <= s->first_top && g->id > s->tallied)
+		return;
+	tally_change(s->services, g->service, &by, gone);
+	tally_change(s->accounts, g->account, &by, gone);
 }
 
-/* An open message is about to go. */
+/* What is about to happen to a message. */
+struct change {
+	bool gone;
+	const char *account;             /* that it goes to; NULL: it stays */
+	const struct spool_message *row; /* whose next and flags it gets; NULL: they stay */
+};
+
+/* The message, if it is open, is about to change. */
 static void
-uncount(struct spool *s, uint64_t id)
+recount(struct spool *s, uint64_t id, const struct change *change)
 {
 	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT service, size FROM message WHERE id=?1 AND done IS NULL", VALUES(NUMBER(id)));
+	    "SELECT account, service, size, flags, next IS NOT NULL FROM message WHERE id=?1 AND "
+	    "done IS NULL",
+	    VALUES(NUMBER(id)));
 
-	if (database_next(st))
-		count(s, id, database_text(st, 0), (uint64_t)sqlite3_column_int64(st, 1), true);
+	if (database_next(st)) {
+		struct spool_row g = {.id = id,
+		    .account = database_text(st, 0),
+		    .service = database_text(st, 1),
+		    .size = (uint64_t)sqlite3_column_int64(st, 2),
+		    .flags = (unsigned)sqlite3_column_int64(st, 3),
+		    .waits = sqlite3_column_int(st, 4) != 0};
+
+		count(s, &g, true);
+		if (change->account != NULL)
+			g.account = change->account;
+		if (change->row != NULL) {
+			g.waits = change->row->next != SPOOL_NEVER;
+			g.flags = change->row->flags;
+		}
+		if (!change->gone)
+			count(s, &g, false);
+	}
 	(void)database_end(s->db, st, 0);
 }
 
 static int
-add_octets(void *arg, const struct spool_row *g)
+tally_row(void *arg, const struct spool_row *g)
 {
 	struct spool *s = arg;
 
 	if (g->id > s->first_top)
 		return 1;
-	s->octets_seen = g->id;
+	s->tallied = g->id;
 	if (g->open)
-		count(s, g->id, g->service, g->size, false);
+		count(s, g, false);
 	return 0;
 }
 
 int
-spool_octets_step(struct spool *s)
+spool_tally_step(struct spool *s)
 {
-	uint64_t after = s->octets_seen;
+	uint64_t after = s->tallied;
 	int more;
 
-	if (s->octets_seen >= s->first_top)
+	if (s->tallied >= s->first_top)
 		return 0;
-	more = spool_scan(s, &after, OCTETS_STEP, add_octets, s);
-	octets_settle(s->octets, true);
+	more = spool_scan(s, &after, TALLY_STEP, tally_row, s);
+	settle(s, true);
 	if (more != 1 || after >= s->first_top)
-		s->octets_seen = s->first_top;
-	return more < 0 ? more : s->octets_seen < s->first_top;
+		s->tallied = s->first_top;
+	return more < 0 ? more : s->tallied < s->first_top;
 }
 
 uint64_t
 spool_octets_of(struct spool *s, const char *service)
 {
-	return octets_of(s->octets, service);
+	return (uint64_t)tally_of(s->services, service).octets;
+}
+
+struct tally_sums
+spool_sums_of(struct spool *s, const char *account)
+{
+	return tally_of(s->accounts, account);
+}
+
+bool
+spool_is_tallied(const struct spool *s)
+{
+	return s->tallied >= s->first_top;
+}
+
+int
+spool_oldest(struct spool *s, uint64_t *ret)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT id, done IS NULL AND flags & 16 = 0 FROM message WHERE id >= ?1 ORDER BY id "
+	    "LIMIT ?2",
+	    VALUES(NUMBER(s->oldest), NUMBER(OLDEST_STEP)));
+	bool found = false;
+	int rows = 0;
+
+	for (; !found && database_next(st); rows++) {
+		s->oldest = (uint64_t)sqlite3_column_int64(st, 0);
+		found = sqlite3_column_int(st, 1) != 0;
+	}
+	*ret = found || rows == OLDEST_STEP ? s->oldest : 0;
+	return database_end(s->db, st, 0);
 }
 
 /* ---- writing messages ---- */
@@ -429,7 +499,14 @@ spool_insert(struct spool *s, const struct spool_message *m)
 	for (size_t i = 0; i < m->count && r == 0; i++)
 		r = insert_recipient(s, m->id, i, &m->recipients[i]);
 	if (r == 0 && m->done == 0)
-		count(s, m->id, m->service, m->size, false);
+		count(s,
+		    &(struct spool_row){.id = m->id,
+			.account = m->account,
+			.service = m->service,
+			.size = m->size,
+			.flags = m->flags,
+			.waits = m->next != SPOOL_NEVER},
+		    false);
 	return r;
 }
 
@@ -455,6 +532,7 @@ spool_update_recipient(struct spool *s, uint64_t id, size_t n, const struct spoo
 int
 spool_update_message(struct spool *s, const struct spool_message *m)
 {
+	recount(s, m->id, &(struct change){.row = m});
 	return database_run(s->db,
 	    "UPDATE message SET next=?2, expires=max(expires, ?3), flags=?4 WHERE id=?1",
 	    VALUES(NUMBER(m->id), NUMBER_OR(m->next, SPOOL_NEVER), NUMBER(m->expires),
@@ -464,6 +542,7 @@ spool_update_message(struct spool *s, const struct spool_message *m)
 int
 spool_update_account_of(struct spool *s, const struct spool_message *m)
 {
+	recount(s, m->id, &(struct change){.account = m->account});
 	return database_run(s->db, "UPDATE message SET account=?2 WHERE id=?1",
 	    VALUES(NUMBER(m->id), TEXT(m->account)));
 }
@@ -489,7 +568,7 @@ spool_finish(struct spool *s, const struct spool_message *m, int64_t now, bool k
 
 	if (!keep)
 		return spool_delete(s, m->id);
-	uncount(s, m->id);
+	recount(s, m->id, &(struct change){.gone = true});
 	r = (m->flags & SPOOL_BODY_FILE) != 0 ? 0 : delete_body(s, m->id);
 	return r < 0 ? r
 		     : database_run(s->db,
@@ -502,7 +581,7 @@ spool_delete(struct spool *s, uint64_t id)
 {
 	int r;
 
-	uncount(s, id);
+	recount(s, id, &(struct change){.gone = true});
 	r = database_run(s->db, "DELETE FROM recipient WHERE message=?1", VALUES(NUMBER(id)));
 	if (r == 0)
 		r = database_run(s->db, "DELETE FROM attempt WHERE message=?1", VALUES(NUMBER(id)));

@@ -18,6 +18,7 @@
 #include "base/sha256.h"
 #include "base/smtp/smtp.h"
 #include "broker/queue/common/schedule.h"
+#include "broker/queue/spool/tally.h"
 
 /* Bodies of up to this many octets lie in the database, and travel inside a job. */
 enum { SPOOL_INLINE_MAX = 30 * 1024 };
@@ -172,9 +173,16 @@ int spool_shrink(struct spool *s);
 enum { SPOOL_MESSAGE_OVERHEAD = 4096 };
 /* What the open messages of a service take on the disk, in octets. */
 uint64_t spool_octets_of(struct spool *s, const char *service);
+/* What the open messages of an account come to; kept in memory. */
+struct tally_sums spool_sums_of(struct spool *s, const char *account);
+/* Are all messages counted that were there at the start? */
+bool spool_is_tallied(const struct spool *s);
 /* Counts some of the messages that were there at the start: 1 where there are more, 0 when all are in
  * the numbers, or negative errno. */
-int spool_octets_step(struct spool *s);
+int spool_tally_step(struct spool *s);
+/* The id of the oldest open message that is not captured; 0: there is none. What was passed is not read again, and one call
+ * reads a bounded number of rows: where more than that were finished since the last one, *ret is an id that is too old. */
+int spool_oldest(struct spool *s, uint64_t *ret);
 
 /* ---- bodies in files ---- */
 

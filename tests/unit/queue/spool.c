@@ -561,6 +561,91 @@ test_captured_goes(void **state)
 }
 
 static void
+assert_sums(struct place *p, const char *account, int messages, int waiting, int captured)
+{
+	struct tally_sums sums = spool_sums_of(p->spool, account);
+
+	assert_int_equal(sums.messages, messages);
+	assert_int_equal(sums.waiting, waiting);
+	assert_int_equal(sums.captured, captured);
+	assert_int_equal(sums.octets, messages * (12 + SPOOL_MESSAGE_OVERHEAD));
+}
+
+/* What open mail comes to is right after every change, after one that was rolled back, and after a restart. */
+static void
+test_sums(void **state)
+{
+	struct place *p = *state;
+	struct spool_message m[3];
+	uint64_t oldest;
+
+	for (int i = 0; i < 3; i++) {
+		m[i] = message(p->spool, 1);
+		if (i == 0) {
+			m[i].flags |= SPOOL_CAPTURE;
+			m[i].next = SPOOL_NEVER;
+		}
+		assert_int_equal(spool_begin(p->spool), 0);
+		assert_int_equal(spool_insert(p->spool, &m[i]), 0);
+		assert_sums(p, "billing", i, i < 2 ? 0 : 1, i > 0);
+		assert_int_equal(spool_commit(p->spool), 0);
+	}
+	assert_sums(p, "billing", 3, 2, 1);
+	assert_int_equal(spool_octets_of(p->spool, "cron"), 3 * (12 + SPOOL_MESSAGE_OVERHEAD));
+	assert_int_equal(spool_oldest(p->spool, &oldest), 0);
+	assert_int_equal(oldest, m[1].id);
+	/* one is being sent, and comes back */
+	m[1].next = SPOOL_NEVER;
+	assert_int_equal(spool_begin(p->spool), 0);
+	assert_int_equal(spool_update_message(p->spool, &m[1]), 0);
+	spool_rollback(p->spool);
+	assert_sums(p, "billing", 3, 2, 1);
+	assert_int_equal(spool_begin(p->spool), 0);
+	assert_int_equal(spool_update_message(p->spool, &m[1]), 0);
+	assert_int_equal(spool_update_message(p->spool, &m[1]), 0);
+	assert_int_equal(spool_commit(p->spool), 0);
+	assert_sums(p, "billing", 3, 1, 1);
+	/* another goes to another account, first its account and then its time */
+	free(m[2].account);
+	m[2].account = strdup("other");
+	assert_int_equal(spool_begin(p->spool), 0);
+	m[2].next = SPOOL_NEVER;
+	assert_int_equal(spool_update_account_of(p->spool, &m[2]), 0);
+	m[2].next = 7;
+	assert_int_equal(spool_update_message(p->spool, &m[2]), 0);
+	assert_int_equal(spool_commit(p->spool), 0);
+	assert_sums(p, "billing", 2, 0, 1);
+	assert_sums(p, "other", 1, 1, 0);
+	assert_sums(p, "nobody", 0, 0, 0);
+	/* counted anew */
+	p->spool = spool_close(p->spool);
+	open_spool(p);
+	assert_false(spool_is_tallied(p->spool));
+	while (spool_tally_step(p->spool) == 1)
+		;
+	assert_true(spool_is_tallied(p->spool));
+	assert_sums(p, "billing", 2, 0, 1);
+	assert_sums(p, "other", 1, 1, 0);
+	/* and gone: one into history, one for good */
+	assert_int_equal(spool_begin(p->spool), 0);
+	assert_int_equal(spool_finish(p->spool, &m[1], 9, true), 0);
+	assert_int_equal(spool_delete(p->spool, m[0].id), 0);
+	assert_int_equal(spool_commit(p->spool), 0);
+	assert_sums(p, "billing", 0, 0, 0);
+	assert_int_equal(spool_oldest(p->spool, &oldest), 0);
+	assert_int_equal(oldest, m[2].id);
+	assert_int_equal(spool_begin(p->spool), 0);
+	assert_int_equal(spool_delete(p->spool, m[2].id), 0);
+	assert_int_equal(spool_commit(p->spool), 0);
+	assert_sums(p, "other", 0, 0, 0);
+	assert_int_equal(spool_octets_of(p->spool, "cron"), 0);
+	assert_int_equal(spool_oldest(p->spool, &oldest), 0);
+	assert_int_equal(oldest, 0);
+	for (int i = 0; i < 3; i++)
+		spool_message_clear(&m[i]);
+}
+
+static void
 test_crash_in_flight(void **state)
 {
 	struct place *p = *state;
@@ -1075,6 +1160,7 @@ main(void)
 	    TEST(test_due),
 	    TEST(test_results_and_history),
 	    TEST(test_captured_goes),
+	    TEST(test_sums),
 	    TEST(test_crash_in_flight),
 	    TEST(test_crash_in_doubt),
 	    TEST(test_clock_steps),
