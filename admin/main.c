@@ -100,6 +100,8 @@ static const struct verb verbs[] = {
 	"check that every record of the store, or of a backup, opens"},
     {"events", NULL, "", 0, 0, OPT(JSON) | OPT(FOLLOW), verb_events,
 	"list what people were notified of"},
+    {"metrics", NULL, "", 0, 0, OPT(JSON) | OPT(FORMAT) | OPT(TEXTFILE), verb_metrics,
+	"print what Frank counts, for Prometheus"},
     {"reload", NULL, "", 0, 0, OPT(JSON), verb_reload, "read the configuration again"},
     {"help", NULL, "[VERB]", 0, 2, 0, verb_help, "explain a verb"},
 };

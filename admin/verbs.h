@@ -33,10 +33,11 @@ verb_run verb_account_act;    /* words[1] is the action */
 verb_run verb_account_add;    /* verb-account-add.c */
 verb_run verb_account_revoke; /* verb-account.c */
 verb_run verb_transcript;
-verb_run verb_audit;  /* verb-audit.c */
-verb_run verb_check;  /* verb-check.c */
-verb_run verb_test;   /* verb-test.c */
-verb_run verb_reload; /* verb-reload.c */
+verb_run verb_audit;   /* verb-audit.c */
+verb_run verb_check;   /* verb-check.c */
+verb_run verb_test;    /* verb-test.c */
+verb_run verb_reload;  /* verb-reload.c */
+verb_run verb_metrics; /* verb-metrics.c */
 
 /* What queue and keeper know of one account, as `frank status --json` prints it: *ret is the
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
