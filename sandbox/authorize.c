@@ -168,7 +168,7 @@ send_back(struct web_request *r, const struct form *asked, const char *name, con
 
 /* What is wrong with a request whose redirect address may be used: an error's name, or NULL. */
 static const char *
-fault_of(const struct form *f, const char **ret_why)
+fault_of(const struct sandbox *s, const struct form *f, const char **ret_why)
 {
 	const char *type = form_get(f, "response_type"),
 		   *method = form_get(f, "code_challenge_method");
@@ -187,8 +187,8 @@ fault_of(const struct form *f, const char **ret_why)
 	if (challenge == NULL || strlen(challenge) != 43 || method == NULL ||
 	    strcmp(method, "S256") != 0)
 		return "invalid_request";
-	*ret_why = "this server knows the scopes openid, offline_access, email and mail.send";
-	if (scope == NULL || !grant_scope_within(scope, SANDBOX_SCOPES))
+	*ret_why = s->personality->scopes;
+	if (scope == NULL || !grant_scope_within(scope, s->personality->scopes))
 		return "invalid_scope";
 	*ret_why = "nobody is signed in here";
 	if (prompt != NULL && strcmp(prompt, "none") == 0)
@@ -236,7 +236,7 @@ authorize_get(struct web_request *r)
 		send_back(r, &r->query, "error", fault.text, space == NULL ? NULL : space + 1);
 		return;
 	}
-	error = fault_of(&r->query, &why);
+	error = fault_of(r->sandbox, &r->query, &why);
 	if (error != NULL) {
 		send_back(r, &r->query, "error", error, why);
 		return;

@@ -633,6 +633,21 @@ decide(const struct rule *r, const struct fault_event *e, struct fault *ret)
 	fill_in(r->text, e, ret->text, sizeof(ret->text));
 }
 
+bool
+faults_named(const char *name, const struct fault_event *e, struct fault *ret)
+{
+	struct rule r = {.seconds = -1};
+	char why[256];
+
+	*ret = (struct fault){.action = FAULT_NONE};
+	if (read_name(&r, name, why) < 0)
+		return false;
+	decide(&r, e, ret);
+	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
+	ret->stage = r.stage;
+	return true;
+}
+
 static bool
 find_chaos(const struct faults *f, const struct fault_event *e, struct fault *ret)
 {
@@ -659,7 +674,7 @@ faults_find(struct faults *f, const struct fault_event *e, uint64_t now_ms, stru
 {
 	struct rule *r;
 
-	*ret = (struct fault){.action = FAULT_NONE};
+	*ret = (struct fault){.action = FAULT_NONE, .stage = e->stage};
 	TAILQ_FOREACH (r, &f->rules, link) {
 		if (!applies(f, r, e, now_ms))
 			continue;

@@ -72,6 +72,7 @@ struct fault_event {
 struct fault {
 	enum fault_action
 	    action; /* never FAULT_GREYLIST or FAULT_DELAY, which become FAULT_REPLY and delay_ms */
+	enum fault_stage stage;
 	unsigned rule;        /* its id; 0: chaos, or a delay alone */
 	unsigned delay_ms;    /* before the action */
 	unsigned retry_after; /* seconds; 0: not said */
@@ -104,6 +105,9 @@ void faults_clear(struct faults *f);
 
 /* Does something go wrong here? Counts, and so is asked once for each event. */
 bool faults_find(struct faults *f, const struct fault_event *e, uint64_t now_ms, struct fault *ret);
+
+/* What the fault of this name says, filled in, whatever rules there are. False: there is no such name. */
+bool faults_named(const char *name, const struct fault_event *e, struct fault *ret);
 
 /* The names of faults.def with stage, action, reply and what they are about, as an array: a new reference; NULL: no memory. */
 json_t *faults_names(void);

@@ -324,8 +324,9 @@ grants_exchange(struct grants *g, const char *code, const char *client, const ch
 	}
 	/* a code serves once, also where the rest is wrong: whoever has it may not try verifiers */
 	t->used = true;
-	if (grant->revoked || strcmp(grant->client, client) != 0 ||
-	    strcmp(grant->redirect_uri, redirect_uri) != 0 ||
+	if (grant->revoked)
+		return GRANT_REVOKED;
+	if (strcmp(grant->client, client) != 0 || strcmp(grant->redirect_uri, redirect_uri) != 0 ||
 	    !verifier_fits(verifier, grant->challenge))
 		return GRANT_INVALID;
 	/* kept as long as what it gave, so that a later use is still seen */
@@ -345,8 +346,10 @@ grants_refresh(struct grants *g, const char *token, const char *client, const ch
 
 	prune(g, now);
 	t = find(g, KIND_REFRESH, token);
-	if (t == NULL || t->grant->revoked || t->revoked || strcmp(t->grant->client, client) != 0)
+	if (t == NULL || strcmp(t->grant->client, client) != 0)
 		return GRANT_INVALID;
+	if (t->grant->revoked || t->revoked)
+		return GRANT_REVOKED;
 	if (t->used) {
 		t->grant->revoked = true;
 		return GRANT_REUSED;

@@ -69,6 +69,7 @@ enum grant_result {
 	GRANT_OK,
 	GRANT_INVALID,       /* unknown, expired, used before, of another client, wrong verifier:
 				invalid_grant */
+	GRANT_REVOKED,       /* by a person or an administrator: also invalid_grant */
 	GRANT_REUSED,        /* used before: the family is revoked. Also invalid_grant */
 	GRANT_INVALID_SCOPE, /* more than was consented to */
 	GRANT_FAILED,        /* memory or random numbers */

@@ -38,6 +38,7 @@ struct sandbox_options {
 	const char *dir;
 	unsigned web_port, starttls_port, implicit_port;
 	struct grants_config grants;
+	const char *personality;
 	bool quiet;
 };
 
@@ -64,6 +65,8 @@ static const char usage[] =
     "  --access-token-bytes N     length of access tokens before encoding, 24 to 4096 (default "
     "32)\n"
     "  --no-rotation              a refresh token stays the same when it is used\n"
+    "  --personality NAME         standard (default), microsoft365 or google: whose words and "
+    "limits\n"
     "  --quiet                    no log\n"
     "  --help, --version\n";
 
@@ -246,6 +249,7 @@ enum {
 	OPT_REFRESH,
 	OPT_BYTES,
 	OPT_KEEP,
+	OPT_PERSONALITY,
 	OPT_QUIET,
 	OPT_HELP,
 	OPT_VERSION
@@ -262,6 +266,7 @@ static const struct option long_options[] = {
     {"refresh-token-life", required_argument, NULL, OPT_REFRESH},
     {"access-token-bytes", required_argument, NULL, OPT_BYTES},
     {"no-rotation", no_argument, NULL, OPT_KEEP},
+    {"personality", required_argument, NULL, OPT_PERSONALITY},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -308,6 +313,9 @@ read_options(struct sandbox_options *o, int argc, char **argv)
 			break;
 		case OPT_KEEP:
 			o->grants.rotate = false;
+			break;
+		case OPT_PERSONALITY:
+			o->personality = optarg;
 			break;
 		case OPT_QUIET:
 			o->quiet = true;
@@ -365,8 +373,8 @@ write_ready(const struct program *p)
 		ok = json_array_append_new(accounts, json_string(s->accounts[i].address)) == 0;
 	ready = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "pid",
 	    (int)getpid(), "issuer", s->issuer, "client_id", s->clients[0].id, "scopes",
-	    SANDBOX_SCOPES, "host", "localhost", "submission_port", (int)p->options.starttls_port,
-	    "submissions_port", (int)p->options.implicit_port, "ca",
+	    s->personality->scopes, "host", "localhost", "submission_port",
+	    (int)p->options.starttls_port, "submissions_port", (int)p->options.implicit_port, "ca",
 	    json_sprintf("%s/ca.pem", p->path), "mail", json_sprintf("%s/mail", p->path),
 	    "accounts", accounts);
 	ok = ok && ready != NULL && (unlinkat(p->dir, "ready.json.tmp", 0) == 0 || errno == ENOENT);
@@ -478,6 +486,7 @@ main(int argc, char **argv)
 	static struct program program = {
 	    .dir = -1,
 	    .sandbox.mail = -1,
+	    .options.personality = "standard",
 	    .options.grants = {.code_life = 60,
 		.access_life = 3600,
 		.refresh_life = 90 * 86400,
@@ -492,6 +501,13 @@ main(int argc, char **argv)
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return EX_OSERR;
 	status = EX_USAGE;
+	program.sandbox.personality = personality_find(program.options.personality);
+	if (program.sandbox.personality == NULL) {
+		(void)fprintf(stderr,
+		    "frank-sandbox: --personality is standard, microsoft365 or google, not %s\n",
+		    program.options.personality);
+		return status;
+	}
 	if (open_dir(&program) && read_accounts(&program, argc, argv))
 		status = start(&program);
 	clean_up(&program);

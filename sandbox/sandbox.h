@@ -18,11 +18,9 @@
 #include "sandbox/fault.h"
 #include "sandbox/grant.h"
 #include "sandbox/jwt.h"
+#include "sandbox/personality.h"
 
-enum { SANDBOX_ACCOUNTS_MAX = 64, SANDBOX_CLIENTS_MAX = 16 };
-
-/* Scopes that a client may ask for; mail.send is the one that the submission server wants. */
-#define SANDBOX_SCOPES "openid offline_access email mail.send"
+enum { SANDBOX_ACCOUNTS_MAX = 256, SANDBOX_CLIENTS_MAX = 16 };
 
 struct sandbox_account {
 	char address[ADDRESS_MAX + 1];
@@ -42,6 +40,7 @@ struct sandbox_stats {
 };
 
 struct sandbox {
+	const struct personality *personality;
 	struct event_base *base;
 	SSL_CTX *tls;
 	struct grants *grants;

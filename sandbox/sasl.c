@@ -14,9 +14,6 @@
 
 enum { TOKEN_MAX = 8192 };
 
-/* What RFC 7628 section 3.2.2 and Google's page let the server say about a refused token. */
-static const char REFUSED[] = "{\"status\":\"401\",\"schemes\":\"bearer\",\"scope\":\"mail.send\"}";
-
 bool
 sasl_exchange_begin(struct sasl_exchange *x, const char *mechanism)
 {
@@ -130,9 +127,11 @@ step_token(struct sasl_exchange *x, const struct sasl_checks *checks, void *arg,
 		next = SASL_NEXT_BAD;
 	} else if (checks->token(arg, x->user, token)) {
 		next = SASL_NEXT_OK;
+	} else if (checks->challenge == NULL) {
+		next = SASL_NEXT_REFUSED;
 	} else {
 		x->challenged = true;
-		(void)snprintf(x->challenge, sizeof(x->challenge), "%s", REFUSED);
+		(void)snprintf(x->challenge, sizeof(x->challenge), "%s", checks->challenge);
 	}
 	mem_wipe(token, sizeof(token));
 	return next;
@@ -218,12 +217,12 @@ sasl_exchange_step(struct sasl_exchange *x, const struct sasl_checks *checks, vo
 }
 
 bool
-sasl_exchange_refuse(struct sasl_exchange *x)
+sasl_exchange_refuse(struct sasl_exchange *x, const char *challenge)
 {
-	if ((x->ended & SASL_TOKEN_MECHANISMS) == 0)
+	if ((x->ended & SASL_TOKEN_MECHANISMS) == 0 || challenge == NULL)
 		return false;
 	x->mechanism = x->ended;
 	x->challenged = true;
-	(void)snprintf(x->challenge, sizeof(x->challenge), "%s", REFUSED);
+	(void)snprintf(x->challenge, sizeof(x->challenge), "%s", challenge);
 	return true;
 }

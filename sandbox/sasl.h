@@ -20,6 +20,8 @@ struct sasl_checks {
 	/* Is this access token good for sending as `user`? */
 	bool (*token)(void *arg, const char *user, const char *token);
 	bool (*password)(void *arg, const char *user, const char *password);
+	const char *
+	    challenge; /* JSON for a refused token; NULL: it is refused at once, as Microsoft does */
 };
 
 enum sasl_next {
@@ -35,7 +37,7 @@ struct sasl_exchange {
 	enum sasl_mechanism ended;     /* the mechanism of the last one */
 	bool challenged;               /* the error challenge was sent */
 	char user[ADDRESS_MAX + 1];
-	char challenge[128];
+	char challenge[160];
 };
 
 /* Begins an exchange; false for a mechanism that is not spoken. */
@@ -46,8 +48,8 @@ bool sasl_exchange_begin(struct sasl_exchange *x, const char *mechanism);
 enum sasl_next sasl_exchange_step(struct sasl_exchange *x, const struct sasl_checks *checks,
     void *arg, const char *response, size_t len);
 
-/* Takes back SASL_NEXT_OK of a token mechanism: `challenge` is to be sent, and the next step refuses. False: the mechanism has no
+/* Takes back SASL_NEXT_OK of a token mechanism: `challenge` is to be sent, and the next step refuses. False: the mechanism or the server has no
  * such challenge, and the exchange stays ended. */
-bool sasl_exchange_refuse(struct sasl_exchange *x);
+bool sasl_exchange_refuse(struct sasl_exchange *x, const char *challenge);
 
 #endif

@@ -31,8 +31,6 @@
 #include "sandbox/sasl.h"
 
 enum {
-	MESSAGE_MAX = 35 * 1024 * 1024,
-	RECIPIENTS_MAX = 100,
 	SESSIONS_MAX = 256,
 	WAITING_MAX = 64 * 1024, /* octets of input, and of output that the client does not read */
 	IDLE_SECONDS = 300
@@ -64,10 +62,11 @@ struct smtp_session {
 	struct sasl_exchange exchange;
 	const struct sandbox_account *account; /* signed in */
 	enum sasl_mechanism mechanism;
-	char hello[256];
+	char hello[256], greeting[160], ehlo[160];
 	char sender[ADDRESS_MAX + 1], rcpt[ADDRESS_MAX + 1];
 	STAILQ_HEAD(, recipient) recipients;
 	struct maildir_message *message;
+	uint64_t octets; /* of its content */
 };
 
 struct submission_server {
@@ -75,9 +74,22 @@ struct submission_server {
 	struct evconnlistener *listeners[4];
 	size_t listener_count;
 	unsigned sessions;
-	struct smtp_server_config config, config_tls;
+	struct smtp_server_config config;
 	TAILQ_HEAD(, smtp_session) list;
 };
+
+/* The date as a header field has it. 0 or negative errno. */
+static int
+date_now(char *ret, size_t size)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	return gmtime_r(&now, &tm) != NULL &&
+		       strftime(ret, size, "%a, %d %b %Y %H:%M:%S +0000", &tm) > 0
+		   ? 0
+		   : -EOVERFLOW;
+}
 
 /* ---- faults ---- */
 
@@ -128,7 +140,7 @@ perform(struct smtp_session *s)
 	case FAULT_NONE:
 		return s->next(s);
 	case FAULT_CHALLENGE:
-		if (!sasl_exchange_refuse(&s->exchange))
+		if (!sasl_exchange_refuse(&s->exchange, s->server->sandbox->personality->challenge))
 			break; /* a password: refused at once */
 		smtp_server_challenge(
 		    s->engine, s->exchange.challenge, strlen(s->exchange.challenge));
@@ -222,8 +234,9 @@ check_token(void *arg, const char *user, const char *token)
 	struct grant_access access;
 
 	if (!grants_check(s->server->sandbox->grants, token, (uint64_t)time(NULL), &access) ||
-	    !grant_scope_has(access.scope, "mail.send") ||
-	    !address_equal_nocase(access.account, user))
+	    !grant_scope_has(access.scope, s->server->sandbox->personality->send_scope) ||
+	    (access.account == NULL ? sandbox_account(s->server->sandbox, user) == NULL
+				    : !address_equal_nocase(access.account, user)))
 		return false;
 	json_decref(s->token);
 	s->token = record_token(&access);
@@ -238,6 +251,23 @@ check_password(void *arg, const char *user, const char *password)
 	return sandbox_password_fits(s->server->sandbox, user, password);
 }
 
+static struct sasl_checks
+sign_in_checks(const struct smtp_session *s)
+{
+	return (struct sasl_checks){.token = check_token,
+	    .password = check_password,
+	    .challenge = s->server->sandbox->personality->challenge};
+}
+
+/* Accepts in words of the provider that is played; NULL: the engine's. */
+static enum smtp_decision
+agree(struct smtp_session *s, int code, const char *enhanced, const char *words)
+{
+	if (words != NULL)
+		smtp_server_refuse(s->engine, code, enhanced, "%s", words);
+	return SMTP_ACCEPT;
+}
+
 /* What the exchange has come to, where it is over. */
 static enum smtp_decision
 sign_in(struct smtp_session *s)
@@ -248,7 +278,21 @@ sign_in(struct smtp_session *s)
 	log_line(LOG_LEVEL_INFO, "signed in",
 	    LOG_PAIRS({LOG_ACCOUNT, s->account->address},
 		{LOG_MECHANISM, sasl_mechanism_name(s->mechanism)}));
-	return SMTP_ACCEPT;
+	return agree(s, 235, "2.7.0", s->server->sandbox->personality->signed_in);
+}
+
+/* Refuses in the words of the provider that is played. */
+static enum smtp_decision
+refuse(struct smtp_session *s, enum personality_refusal what)
+{
+	const struct fault_event e = {.account = s->account == NULL ? NULL : s->account->address,
+	    .sender = s->sender,
+	    .recipient = s->rcpt};
+	struct fault f;
+
+	if (faults_named(s->server->sandbox->personality->refusals[what], &e, &f))
+		smtp_server_refuse(s->engine, f.code, f.enhanced, "%s", f.text);
+	return SMTP_REFUSE;
 }
 
 static enum smtp_decision
@@ -259,21 +303,17 @@ refuse_sign_in(struct smtp_session *s)
 	s->server->sandbox->stats.auth_refused++;
 	log_line(LOG_LEVEL_NOTICE, "sign-in refused",
 	    LOG_PAIRS({LOG_ACCOUNT, s->exchange.user}, {LOG_MECHANISM, sasl_mechanism_name(used)}));
-	if (s->fault.action == FAULT_CHALLENGE)
-		smtp_server_refuse(
-		    s->engine, s->fault.code, s->fault.enhanced, "%s", s->fault.text);
-	else
-		smtp_server_refuse(s->engine, 535, "5.7.8", "Authentication failed: the %s",
-		    used & SASL_TOKEN_MECHANISMS ? "token is wrong, expired or revoked"
-						 : "user name or password is wrong");
+	if (s->fault.action != FAULT_CHALLENGE)
+		return refuse(s, used & SASL_TOKEN_MECHANISMS ? REFUSE_TOKEN : REFUSE_PASSWORD);
+	smtp_server_refuse(s->engine, s->fault.code, s->fault.enhanced, "%s", s->fault.text);
 	return SMTP_REFUSE;
 }
 
 static enum smtp_decision
 on_auth(void *arg, const char *mechanism, const char *response, size_t len)
 {
-	static const struct sasl_checks checks = {.token = check_token, .password = check_password};
 	struct smtp_session *s = arg;
+	const struct sasl_checks checks = sign_in_checks(s);
 
 	if (s->exchange.mechanism == SASL_NONE) {
 		s->fault.action = FAULT_NONE;
@@ -301,15 +341,25 @@ on_auth(void *arg, const char *mechanism, const char *response, size_t len)
 	return SMTP_REFUSE;
 }
 
+/* Is the sender another's, in a way that the provider minds at this stage? The null sender of a bounce is anybody's. */
+static bool
+sender_is_refused(const struct smtp_session *s, enum fault_stage stage)
+{
+	const char *name = s->server->sandbox->personality->refusals[REFUSE_SENDER];
+	const struct fault_event e = {.account = NULL};
+	struct fault f;
+
+	return name != NULL && s->sender[0] != '\0' &&
+	       !address_equal_nocase(s->sender, s->account->address) &&
+	       faults_named(name, &e, &f) && f.stage == stage;
+}
+
 static enum smtp_decision
 decide_sender(struct smtp_session *s)
 {
-	/* the null sender of a bounce is anybody's */
-	if (s->sender[0] == '\0' || address_equal_nocase(s->sender, s->account->address))
-		return SMTP_ACCEPT;
-	smtp_server_refuse(s->engine, 553, "5.7.1",
-	    "<%s>: Sender address rejected: not owned by user %s", s->sender, s->account->address);
-	return SMTP_REFUSE;
+	if (!sender_is_refused(s, FAULT_MAIL))
+		return agree(s, 250, "2.1.0", s->server->sandbox->personality->sender_ok);
+	return refuse(s, REFUSE_SENDER);
 }
 
 static enum smtp_decision
@@ -351,7 +401,7 @@ decide_recipient(struct smtp_session *s)
 	}
 	memcpy(r->address, s->rcpt, len + 1);
 	STAILQ_INSERT_TAIL(&s->recipients, r, link);
-	return SMTP_ACCEPT;
+	return agree(s, 250, "2.1.5", s->server->sandbox->personality->recipient_ok);
 }
 
 static enum smtp_decision
@@ -376,13 +426,10 @@ begin_content(struct smtp_session *s)
 {
 	struct buf trace CLEANUP_BUF = BUF_INIT(4096);
 	char date[64];
-	struct tm tm;
-	time_t now = time(NULL);
 	int r = maildir_begin(s->server->sandbox->mail, &s->message);
 
-	if (r == 0 && (gmtime_r(&now, &tm) == NULL ||
-			  strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &tm) == 0))
-		r = -EOVERFLOW;
+	if (r == 0)
+		r = date_now(date, sizeof(date));
 	if (r == 0)
 		r = buf_printf(&trace,
 		    "Return-Path: <%s>\r\nReceived: from %s ([%s])\r\n\tby "
@@ -394,7 +441,9 @@ begin_content(struct smtp_session *s)
 		    sasl_mechanism_name(s->mechanism), s->account->address);
 	if (r == 0)
 		r = maildir_write(s->message, trace.data, trace.len);
-	return r < 0 ? refuse_disk(s, r) : SMTP_ACCEPT;
+	s->octets = 0;
+	return r < 0 ? refuse_disk(s, r)
+		     : agree(s, 354, NULL, s->server->sandbox->personality->go_ahead);
 }
 
 static enum smtp_decision
@@ -409,6 +458,7 @@ on_content(void *arg, const char *bytes, size_t len)
 	struct smtp_session *s = arg;
 	int r = maildir_write(s->message, bytes, len);
 
+	s->octets += len;
 	conversation_content(s->talk, len);
 	return r < 0 ? refuse_disk(s, r) : SMTP_ACCEPT;
 }
@@ -424,7 +474,7 @@ record(struct smtp_session *s, const char *reply)
 	    .hello = s->hello,
 	    .port = s->port,
 	    .server_port = s->server_port,
-	    .personality = "standard",
+	    .personality = s->server->sandbox->personality->name,
 	    .tls_mode = s->implicit ? "implicit" : "starttls",
 	    .tls_version = ssl == NULL ? "" : SSL_get_version(ssl),
 	    .tls_cipher = ssl == NULL ? "" : SSL_get_cipher_name(ssl),
@@ -450,6 +500,34 @@ record(struct smtp_session *s, const char *reply)
 	return text;
 }
 
+/* Sessions of the account that are open now. */
+static unsigned
+sessions_of(const struct smtp_session *of)
+{
+	const struct smtp_session *s;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (s, &of->server->list, link)
+		n += s->account == of->account;
+	return n;
+}
+
+/* The whole reply for a message that is stored. 0 or negative errno. */
+static int
+reply_stored(const struct smtp_session *s, struct buf *ret)
+{
+	const char *words = s->server->sandbox->personality->stored, *at,
+		   *name = maildir_name(s->message);
+
+	(void)buf_append_str(ret, "250 2.0.0 ");
+	if (words == NULL)
+		words = "Ok: stored as %s";
+	at = strstr(words, "%s");
+	(void)buf_append(ret, words, (size_t)(at - words));
+	(void)buf_append_str(ret, name);
+	return buf_append_str(ret, at + strlen("%s"));
+}
+
 static enum smtp_decision
 store(struct smtp_session *s)
 {
@@ -457,10 +535,19 @@ store(struct smtp_session *s)
 	bool found = find_fault(s, FAULT_STORED); /* so that the record says so */
 	struct buf reply CLEANUP_BUF = BUF_INIT(256);
 	char *how CLEANUP_FREE = NULL;
-	int r = maildir_commit(s->message);
+	const struct personality *p = s->server->sandbox->personality;
+	int r;
+
+	if (sender_is_refused(s, FAULT_DOT))
+		return refuse(s, REFUSE_SENDER);
+	if (p->sessions_max > 0 && sessions_of(s) > p->sessions_max)
+		return refuse(s, REFUSE_SESSIONS);
+	if (p->content_max > 0 && s->octets > p->content_max)
+		return refuse(s, REFUSE_SIZE);
+	r = maildir_commit(s->message);
 
 	if (r == 0)
-		r = buf_printf(&reply, "250 2.0.0 Ok: stored as %s", maildir_name(s->message));
+		r = reply_stored(s, &reply);
 	if (r == 0) {
 		how = record(s, buf_str(&reply));
 		r = how == NULL ? -ENOMEM : maildir_note(s->message, how);
@@ -645,12 +732,34 @@ on_read(struct bufferevent *bev, void *arg)
 	move_on(s);
 }
 
+/* The text with what stands in for its %s. Returns `ret`. */
+static const char *
+fill_in(char *ret, size_t size, const char *text, const char *value)
+{
+	const char *at = strstr(text, "%s");
+
+	if (at == NULL)
+		(void)snprintf(ret, size, "%s", text);
+	else
+		(void)snprintf(
+		    ret, size, "%.*s%s%s", (int)(at - text), text, value, at + strlen("%s"));
+	return ret;
+}
+
 /* The engine begins with the greeting, or with a fault in its place. May end the session. */
 static void
 begin_engine(struct smtp_session *s)
 {
-	s->engine =
-	    smtp_server_new(s->implicit ? &s->server->config_tls : &s->server->config, &ops, s);
+	const struct personality *p = s->server->sandbox->personality;
+	struct smtp_server_config config = s->server->config;
+	char date[64];
+
+	config.tls_active = s->implicit;
+	if (p->greeting != NULL && date_now(date, sizeof(date)) == 0)
+		config.greeting = fill_in(s->greeting, sizeof(s->greeting), p->greeting, date);
+	if (p->hello != NULL)
+		config.hello = fill_in(s->ehlo, sizeof(s->ehlo), p->hello, s->address);
+	s->engine = smtp_server_new(&config, &ops, s);
 	if (s->engine == NULL || s->fault.action == FAULT_DROP) {
 		session_end(s);
 		return;
@@ -826,20 +935,16 @@ submission_start(
 	s->sandbox = sandbox;
 	TAILQ_INIT(&s->list);
 	s->config = (struct smtp_server_config){
-	    .hostname = "localhost",
+	    .hostname = sandbox->personality->hostname,
 	    .software = "frank-sandbox",
-	    .auth_mechanisms = "XOAUTH2 OAUTHBEARER PLAIN LOGIN",
-	    .extensions = SMTP_EXT_PIPELINING | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |
-			  SMTP_EXT_CHUNKING | SMTP_EXT_SIZE | SMTP_EXT_ENHANCED | SMTP_EXT_AUTH |
-			  SMTP_EXT_STARTTLS,
-	    .size_max = MESSAGE_MAX,
-	    .recipients_max = RECIPIENTS_MAX,
+	    .auth_mechanisms = sandbox->personality->mechanisms,
+	    .extensions = sandbox->personality->extensions,
+	    .size_max = sandbox->personality->size_max,
+	    .recipients_max = sandbox->personality->recipients_max,
 	    .bad_commands_max = 20,
 	    .auth_required = true,
 	    .tls_required = true,
 	};
-	s->config_tls = s->config;
-	s->config_tls.tls_active = true;
 	*ret_error = listen_on(s, starttls_port, on_plain);
 	if (*ret_error == 0)
 		*ret_error = listen_on(s, implicit_port, on_implicit);

@@ -48,9 +48,8 @@ authenticate_client(struct web_request *r)
 	/* a header that a reply lacks for want of memory changes nothing for the client */
 	(void)evhttp_add_header(evhttp_request_get_output_headers(r->http), "WWW-Authenticate",
 	    "Basic realm=\"frank-sandbox\"");
-	web_reply_error(r, 401, "invalid_client",
-	    client == NULL ? "This client is not known here."
-			   : "The client's secret is missing or wrong.");
+	web_refuse(
+	    r, r->sandbox->personality->refusals[client == NULL ? REFUSE_CLIENT : REFUSE_SECRET]);
 	return NULL;
 }
 
@@ -102,27 +101,35 @@ reply_tokens(struct web_request *r, const struct grant_issue *issue)
 	web_reply_json(r, 200, answer);
 }
 
+/* Refuses in the words of the provider that is played. */
+static void
+refuse(struct web_request *r, enum personality_refusal what)
+{
+	r->sandbox->stats.token_errors++;
+	web_refuse(r, r->sandbox->personality->refusals[what]);
+}
+
 static void
 reply_refusal(struct web_request *r, enum grant_result result, const char *what)
 {
-	r->sandbox->stats.token_errors++;
 	switch (result) {
 	case GRANT_REUSED:
 		r->sandbox->stats.reuse_detected++;
 		log_warning("a %s was used twice: everything that came from it is revoked", what);
-		web_reply_error(r, 400, "invalid_grant",
-		    "It was used before, so everything that came from it has been revoked.");
+		refuse(r, REFUSE_REUSED);
 		break;
 	case GRANT_INVALID_SCOPE:
-		web_reply_error(
-		    r, 400, "invalid_scope", "More was asked for than the person consented to.");
+		refuse(r, REFUSE_SCOPE);
+		break;
+	case GRANT_REVOKED:
+		refuse(r, REFUSE_REVOKED);
 		break;
 	case GRANT_INVALID:
-		web_reply_error(r, 400, "invalid_grant",
-		    "It is unknown, expired, revoked, or was given to another client or verifier.");
+		refuse(r, REFUSE_GRANT);
 		break;
 	case GRANT_FAILED:
 	case GRANT_OK:
+		r->sandbox->stats.token_errors++;
 		web_reply_error(
 		    r, 503, "temporarily_unavailable", "There is no memory for a new token.");
 	}
@@ -224,7 +231,7 @@ token_post(struct web_request *r)
 	if (fault.action == FAULT_EXPIRED)
 		config->access_life = 0;
 	if (fault.action == FAULT_NARROW)
-		config->withhold = "mail.send";
+		config->withhold = r->sandbox->personality->send_scope;
 	serve_grant(r, client);
 	config->access_life = kept.access_life;
 	config->withhold = NULL;
@@ -276,7 +283,8 @@ discovery_get(struct web_request *r)
 	json_t *list = json_array();
 	size_t n;
 
-	for (const char *at = SANDBOX_SCOPES; list != NULL && *at != '\0'; at += n) {
+	for (const char *at = r->sandbox->personality->scopes; list != NULL && *at != '\0';
+	     at += n) {
 		at += strspn(at, " ");
 		n = strcspn(at, " ");
 		if (json_array_append_new(list, json_stringn(at, n)) < 0) {

@@ -289,6 +289,18 @@ reply_fault(struct web_request *r, struct fault *f)
 	web_reply_error(r, f->code, f->text, space == NULL ? "" : space + 1);
 }
 
+void
+web_refuse(struct web_request *r, const char *fault)
+{
+	const struct fault_event e = {.stage = FAULT_TOKEN};
+	struct fault f;
+
+	if (faults_named(fault, &e, &f))
+		reply_fault(r, &f);
+	else
+		web_reply_error(r, 400, "invalid_request", "");
+}
+
 static void
 reply_html(struct web_request *r, int status)
 {

@@ -44,6 +44,9 @@ void web_reply_json(struct web_request *r, int status, json_t *value);
 void web_reply_error(struct web_request *r, int status, const char *error, const char *description);
 void web_reply_redirect(struct web_request *r, const char *location);
 
+/* Refuses in the words of a fault of this name. */
+void web_refuse(struct web_request *r, const char *fault);
+
 /* Is there a fault for this request? True: it is answered, or will be. False: `ret->action` says what the handler is to do, which may
  * be to go on (FAULT_NONE). A request that was delayed comes to its handler again. `account` may be NULL. */
 bool web_fault(

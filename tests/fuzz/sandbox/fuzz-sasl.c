@@ -22,7 +22,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const names[] = {"XOAUTH2", "OAUTHBEARER", "PLAIN", "LOGIN"};
-	static const struct sasl_checks checks = {fits, fits};
+	static const struct sasl_checks checks = {fits, fits, "{}"};
 	struct sasl_exchange x;
 	enum sasl_next next = SASL_NEXT_CHALLENGE;
 

@@ -79,7 +79,7 @@ test_exchange(void **state)
 	    grants_exchange(g, buf_str(&code), "frank", URI, VERIFIER, 102, &again), GRANT_REUSED);
 	assert_false(grants_check(g, buf_str(&issue.access), 102, &access));
 	assert_int_equal(
-	    grants_refresh(g, buf_str(&issue.refresh), "frank", NULL, 102, &again), GRANT_INVALID);
+	    grants_refresh(g, buf_str(&issue.refresh), "frank", NULL, 102, &again), GRANT_REVOKED);
 	assert_int_equal(grants_count(g), 0);
 	(void)grants_free(g);
 }
@@ -148,7 +148,7 @@ test_rotation(void **state)
 	    grants_refresh(g, buf_str(&first.refresh), "frank", NULL, 201, &third), GRANT_REUSED);
 	assert_false(grants_check(g, buf_str(&second.access), 201, &access));
 	assert_int_equal(
-	    grants_refresh(g, buf_str(&second.refresh), "frank", NULL, 202, &third), GRANT_INVALID);
+	    grants_refresh(g, buf_str(&second.refresh), "frank", NULL, 202, &third), GRANT_REVOKED);
 	(void)grants_free(g);
 }
 
@@ -211,7 +211,7 @@ test_revocation(void **state)
 		assert_false(grants_check(g, buf_str(&issue.access), 102, &access));
 		assert_int_equal(
 		    grants_refresh(g, buf_str(&issue.refresh), "frank", NULL, 102, &again),
-		    way == 2 ? GRANT_OK : GRANT_INVALID);
+		    way == 2 ? GRANT_OK : GRANT_REVOKED);
 	}
 	(void)grants_free(g);
 }

@@ -24,7 +24,8 @@ password_good(void *arg, const char *user, const char *password)
 	return strcmp(user, "a@example.test") == 0 && strcmp(password, "pass word") == 0;
 }
 
-static const struct sasl_checks checks = {token_good, password_good};
+static const struct sasl_checks checks = {token_good, password_good,
+    "{\"status\":\"401\",\"schemes\":\"bearer\",\"scope\":\"mail.send\"}"};
 
 #define TEXT(s) s, sizeof(s) - 1
 
