@@ -359,14 +359,14 @@ weigh(struct notify *n, const struct subject *about, enum class class, struct fi
 }
 
 static void
-load(void *arg, const struct spool_notice *s)
+load(void *arg, const struct spool_condition *s)
 {
 	struct notification *notified = arg;
 
 	if (s->class < CLASS_COUNT) /* others are of a later release */
 		notified[s->class] = (struct notification){.kind = strdup(s->kind),
 		    .since = s->since,
-		    .notified = s->told,
+		    .notified = s->notified,
 		    .level = s->level};
 }
 
@@ -378,7 +378,7 @@ remember(struct notify *n, struct queue_account *a)
 		return true;
 	a->notified = calloc(CLASS_COUNT, sizeof(*a->notified));
 	if (a->notified != NULL)
-		(void)spool_each_notice(n->deps.spool, a->name, load, a->notified);
+		(void)spool_each_condition(n->deps.spool, a->name, load, a->notified);
 	return a->notified != NULL;
 }
 
@@ -445,7 +445,7 @@ struct event_op {
 	char *account, *text, *next; /* owned, of the event */
 	struct note {
 		char *name; /* of the subject; owned; NULL: memory ran out, it is not remembered */
-		struct spool_notice notice;
+		struct spool_condition condition;
 		bool end;
 	} * notes;
 	size_t count;
@@ -474,8 +474,8 @@ event_op_write(struct spool *spool, struct commit_op *op)
 
 		if (note->name == NULL)
 			continue;
-		r = note->end ? spool_delete_notice(spool, note->name, note->notice.class)
-			      : spool_save_notice(spool, note->name, &note->notice);
+		r = note->end ? spool_delete_condition(spool, note->name, note->condition.class)
+			      : spool_save_condition(spool, note->name, &note->condition);
 	}
 	return r < 0 ? r : outbox_add(x->notify->outbox, &x->event);
 }
@@ -522,9 +522,10 @@ event_op_new(struct notify *n, const char *kind, const char *account, const char
 }
 
 static void
-add_note(struct event_op *x, const char *name, bool end, const struct spool_notice *notice)
+add_note(struct event_op *x, const char *name, bool end, const struct spool_condition *condition)
 {
-	x->notes[x->count++] = (struct note){.name = strdup(name), .end = end, .notice = *notice};
+	x->notes[x->count++] =
+	    (struct note){.name = strdup(name), .end = end, .condition = *condition};
 }
 
 /* To the log, and to the disk. */
@@ -568,10 +569,10 @@ notify_of(struct notify *n, const struct due *first, size_t count)
 			known->level = first[i].level;
 		}
 		add_note(x, first[i].about.name, first[i].end,
-		    &(struct spool_notice){.class = first[i].class,
+		    &(struct spool_condition){.class = first[i].class,
 			.kind = first[i].kind,
 			.since = known->since,
-			.told = x->event.at,
+			.notified = x->event.at,
 			.level = first[i].level});
 	}
 	event_op_queue(x);
@@ -603,15 +604,15 @@ notify_space(struct notify *n, bool full, const char *text, const char *next)
 	if (x == NULL)
 		return;
 	add_note(x, host_record, !full,
-	    &(struct spool_notice){.class = CLASS_SPACE,
+	    &(struct spool_condition){.class = CLASS_SPACE,
 		.kind = "disk-full",
 		.since = x->event.at,
-		.told = x->event.at});
+		.notified = x->event.at});
 	event_op_queue(x);
 }
 
 static void
-see_space(void *arg, const struct spool_notice *s)
+see_space(void *arg, const struct spool_condition *s)
 {
 	bool *full = arg;
 
@@ -623,7 +624,7 @@ notify_space_was_full(struct notify *n)
 {
 	bool full = false;
 
-	(void)spool_each_notice(n->deps.spool, host_record, see_space, &full);
+	(void)spool_each_condition(n->deps.spool, host_record, see_space, &full);
 	return full;
 }
 
@@ -724,7 +725,7 @@ add_listener(struct notify *n, const char *name)
 		free(l);
 		return NULL;
 	}
-	(void)spool_each_notice(n->deps.spool, l->record, load, l->notified);
+	(void)spool_each_condition(n->deps.spool, l->record, load, l->notified);
 	SLIST_INSERT_HEAD(&n->listeners, l, entry);
 	n->listener_count++;
 	return l;

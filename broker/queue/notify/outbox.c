@@ -16,14 +16,15 @@ enum {
 	RETRY_FIRST = 5, /* seconds */
 	RETRY_MAX = 3600,
 	GIVE_UP = 3 * 24 * 3600,
-	WAY_MAX = 96,
+	RECEIVER_MAX = 96,
 	JSON_MAX = 30 * 1024, /* of a packet */
 	COMMAND_AGAIN = 75,   /* EX_TEMPFAIL */
-	ANSWER_LONGEST = 120, /* seconds; then a way counts as free again */
+	ANSWER_LONGEST = 120, /* seconds; then a receiver counts as free again */
 	STARTS_MAX = 32,      /* transfers begun in one look */
 };
 
-static const char command_way[] = "command", mail_way[] = "mail", webhook_prefix[] = "webhook ";
+static const char command_receiver[] = "command", mail_receiver[] = "mail",
+		  webhook_prefix[] = "webhook ";
 
 /* An event on its way: from its start until what became of it is on record. */
 struct transfer {
@@ -33,7 +34,7 @@ struct transfer {
 	int64_t event_at, begun;
 	unsigned tries;
 	bool settled; /* what became of it is being written */
-	char way[WAY_MAX];
+	char receiver[RECEIVER_MAX];
 };
 
 struct outbox {
@@ -61,9 +62,9 @@ transfer_free(struct transfer *t)
 }
 
 static bool
-is_webhook(const char *way)
+is_webhook(const char *receiver)
 {
-	return strncmp(way, webhook_prefix, strlen(webhook_prefix)) == 0;
+	return strncmp(receiver, webhook_prefix, strlen(webhook_prefix)) == 0;
 }
 
 /* ---- what became of it ---- */
@@ -86,8 +87,8 @@ settlement_write(struct spool *spool, struct commit_op *op)
 
 	if (r < 0)
 		return r;
-	return s->next > 0 ? spool_retry_outbox(spool, t->event, t->way, s->next)
-			   : spool_delete_outbox(spool, t->event, t->way);
+	return s->next > 0 ? spool_retry_outbox(spool, t->event, t->receiver, s->next)
+			   : spool_delete_outbox(spool, t->event, t->receiver);
 }
 
 static void
@@ -143,7 +144,7 @@ put_off(struct outbox *o, struct transfer *t, int64_t wait, const char *why)
 	log_line(given_up ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
 	    given_up ? "An event could not be delivered for three days, and is given up."
 		     : "An event cannot be delivered yet; it is tried again.",
-	    LOG_PAIRS({LOG_SERVICE, t->way}, {LOG_ERROR, why}));
+	    LOG_PAIRS({LOG_SERVICE, t->receiver}, {LOG_ERROR, why}));
 	settle(o, t, given_up ? 0 : now + schedule_jitter(delay, clock_random()), NULL, NULL);
 }
 
@@ -157,7 +158,8 @@ find_answered(const struct outbox *o, const struct message *m, bool command)
 	struct transfer *t;
 
 	LIST_FOREACH (t, &o->transfers, entry)
-		if (t->id == id && !t->settled && (strcmp(t->way, command_way) == 0) == command)
+		if (t->id == id && !t->settled &&
+		    (strcmp(t->receiver, command_receiver) == 0) == command)
 			return t;
 	return NULL;
 }
@@ -186,7 +188,7 @@ outbox_command_done(struct outbox *o, const struct message *m)
 	}
 	if (status != 0)
 		log_line(LOG_LEVEL_WARNING, "The command that notifies people failed.",
-		    LOG_PAIRS({LOG_SERVICE, t->way}, {LOG_ERROR, text}));
+		    LOG_PAIRS({LOG_SERVICE, t->receiver}, {LOG_ERROR, text}));
 	settle(o, t, 0, NULL, NULL);
 }
 
@@ -217,9 +219,10 @@ end_unanswered(struct outbox *o, bool webhooks, int64_t begun_before, const char
 
 	for (struct transfer *t = LIST_FIRST(&o->transfers); t != NULL; t = next) {
 		next = LIST_NEXT(t, entry);
-		if (t->settled || (webhooks && !is_webhook(t->way)) || t->begun >= begun_before)
+		if (t->settled || (webhooks && !is_webhook(t->receiver)) ||
+		    t->begun >= begun_before)
 			continue;
-		if (is_webhook(t->way))
+		if (is_webhook(t->receiver))
 			count_webhooks(o, -1);
 		put_off(o, t, 0, why);
 	}
@@ -233,7 +236,7 @@ outbox_post_peer(struct outbox *o, bool up)
 	outbox_look(o);
 }
 
-/* ---- the ways ---- */
+/* ---- the receivers ---- */
 
 static bool
 is_wanted(const struct outbox *o, const char *kind)
@@ -246,50 +249,51 @@ is_wanted(const struct outbox *o, const char *kind)
 	return kinds->count == 0;
 }
 
-typedef int each_way(void *arg, const char *way);
+typedef int each_receiver(void *arg, const char *receiver);
 
-/* Calls `each` for every way that is configured, until it returns other than 0, which is returned. */
+/* Calls `each` for every receiver that is configured, until it returns other than 0, which is returned. */
 static int
-for_each_way(const struct outbox *o, each_way *each, void *arg)
+for_each_receiver(const struct outbox *o, each_receiver *each, void *arg)
 {
 	const struct settings_notify *n = &o->settings->notify;
-	char way[WAY_MAX];
-	int r = n->has_command ? each(arg, command_way) : 0;
+	char receiver[RECEIVER_MAX];
+	int r = n->has_command ? each(arg, command_receiver) : 0;
 
 	if (r == 0 && n->mail_to.count > 0)
-		r = each(arg, mail_way);
+		r = each(arg, mail_receiver);
 	for (size_t i = 0; i < n->webhooks.count && r == 0; i++) {
-		(void)snprintf(way, sizeof(way), "%s%s", webhook_prefix, n->webhooks.items[i]);
-		r = each(arg, way);
+		(void)snprintf(
+		    receiver, sizeof(receiver), "%s%s", webhook_prefix, n->webhooks.items[i]);
+		r = each(arg, receiver);
 	}
 	return r;
 }
 
 static int
-is_same_way(void *arg, const char *way)
+is_same_receiver(void *arg, const char *receiver)
 {
-	return strcmp(arg, way) == 0;
+	return strcmp(arg, receiver) == 0;
 }
 
 static bool
-is_configured(const struct outbox *o, char *way)
+is_configured(const struct outbox *o, char *receiver)
 {
-	return for_each_way(o, is_same_way, way) != 0;
+	return for_each_receiver(o, is_same_receiver, receiver) != 0;
 }
 
 struct addition {
 	const struct outbox *outbox;
 	const struct spool_event *event;
-	const char *way;
+	const char *receiver;
 	int64_t at;
 };
 
 static int
-add_way_of_event(void *arg, const char *way)
+add_receiver_of_event(void *arg, const char *receiver)
 {
 	const struct addition *x = arg;
 
-	return spool_add_outbox(x->outbox->deps.spool, x->event->id, way, x->at);
+	return spool_add_outbox(x->outbox->deps.spool, x->event->id, receiver, x->at);
 }
 
 int
@@ -297,11 +301,12 @@ outbox_add(struct outbox *o, const struct spool_event *e)
 {
 	struct addition x = {.outbox = o, .event = e, .at = e->at};
 
-	return o->settings != NULL && is_wanted(o, e->kind) ? for_each_way(o, add_way_of_event, &x)
-							    : 0;
+	return o->settings != NULL && is_wanted(o, e->kind)
+		   ? for_each_receiver(o, add_receiver_of_event, &x)
+		   : 0;
 }
 
-/* ---- ways that are new get what stands ---- */
+/* ---- receivers that are new get what stands ---- */
 
 static int
 add_standing(void *arg, const char *about, const struct spool_event *e)
@@ -312,60 +317,59 @@ add_standing(void *arg, const char *about, const struct spool_event *e)
 	/* the spool also remembers what was said of accounts that are not configured now */
 	if (!o->stands(o->notify, about) || !is_wanted(o, e->kind))
 		return 0;
-	return spool_add_outbox(o->deps.spool, e->id, x->way, x->at);
+	return spool_add_outbox(o->deps.spool, e->id, x->receiver, x->at);
 }
 
 static int
-note_way(void *arg, const char *way)
+note_receiver(void *arg, const char *receiver)
 {
 	struct outbox *o = arg;
-	struct addition x = {.outbox = o, .way = way, .at = now_of(o)};
-	int r = spool_add_way(o->deps.spool, way);
+	struct addition x = {.outbox = o, .receiver = receiver, .at = now_of(o)};
+	int r = spool_add_receiver(o->deps.spool, receiver);
 
 	return r > 0 ? spool_each_standing(o->deps.spool, add_standing, &x) : r;
 }
 
-struct gone_way {
+struct gone_receiver {
 	const struct outbox *outbox;
-	char *way; /* owned */
+	char *receiver; /* owned */
 };
 
 static int
-find_gone(void *arg, const char *way)
+find_gone(void *arg, const char *receiver)
 {
-	struct gone_way *g = arg;
+	struct gone_receiver *g = arg;
 
-	g->way = strdup(way);
-	if (g->way == NULL)
+	g->receiver = strdup(receiver);
+	if (g->receiver == NULL)
 		return -ENOMEM;
-	if (!is_configured(g->outbox, g->way))
+	if (!is_configured(g->outbox, g->receiver))
 		return 1;
-	free(TAKE_PTR(g->way));
+	free(TAKE_PTR(g->receiver));
 	return 0;
 }
 
 static int
-ways_write(struct spool *spool, struct commit_op *op)
+receivers_write(struct spool *spool, struct commit_op *op)
 {
 	struct outbox *o = op->arg;
-	struct gone_way g = {.outbox = o};
-	int r = o->settings == NULL ? 0 : for_each_way(o, note_way, o), found = 1;
+	struct gone_receiver g = {.outbox = o};
+	int r = o->settings == NULL ? 0 : for_each_receiver(o, note_receiver, o), found = 1;
 
 	while (r == 0 && found > 0 && o->settings != NULL) {
-		found = spool_each_way(spool, find_gone, &g);
-		r = found <= 0 ? found : spool_delete_way(spool, g.way);
-		free(TAKE_PTR(g.way));
+		found = spool_each_receiver(spool, find_gone, &g);
+		r = found <= 0 ? found : spool_delete_receiver(spool, g.receiver);
+		free(TAKE_PTR(g.receiver));
 	}
 	return r;
 }
 
 static void
-ways_done(struct commit_op *op, int r)
+receivers_done(struct commit_op *op, int r)
 {
 	if (r < 0)
-		log_warning(
-		    "The spool does not take the ways by which people are notified (%s): one "
-		    "that is new does not get what began before.",
+		log_warning("The spool does not take who is notified (%s): a receiver "
+			    "that is new does not get what began before.",
 		    strerror(-r));
 	else
 		outbox_look(op->arg);
@@ -382,12 +386,12 @@ transfer_new(struct outbox *o, const struct spool_outbox *what)
 	if (t == NULL)
 		return NULL;
 	*t = (struct transfer){
-	    .id = strcmp(what->way, command_way) == 0 ? what->event.id : ++o->last_id,
+	    .id = strcmp(what->receiver, command_receiver) == 0 ? what->event.id : ++o->last_id,
 	    .event = what->event.id,
 	    .event_at = what->event.at,
 	    .begun = now_of(o),
 	    .tries = what->tries};
-	(void)snprintf(t->way, sizeof(t->way), "%s", what->way);
+	(void)snprintf(t->receiver, sizeof(t->receiver), "%s", what->receiver);
 	LIST_INSERT_HEAD(&o->transfers, t, entry);
 	return t;
 }
@@ -430,7 +434,7 @@ start_webhook(struct outbox *o, const struct spool_outbox *what)
 	count_webhooks(o, 1);
 	m = message_new(M_WEBHOOK);
 	message_put_u64(m, F_ID, t->id);
-	message_put_str(m, F_NAME, what->way + strlen(webhook_prefix));
+	message_put_str(m, F_NAME, what->receiver + strlen(webhook_prefix));
 	message_put_bytes(m, F_BODY, json.data, json.len);
 	(void)channel_send(post, m, -1);
 }
@@ -500,7 +504,7 @@ start_mail(struct outbox *o, const struct spool_outbox *what)
 /* What is found in the spool: its texts are copied, since what is done with it writes into the spool. */
 struct outbox_find {
 	struct spool_outbox outbox;
-	char *way, *kind, *account, *text, *next; /* owned, or NULL */
+	char *receiver, *kind, *account, *text, *next; /* owned, or NULL */
 };
 
 struct finds {
@@ -510,17 +514,17 @@ struct finds {
 	size_t count;
 };
 
-/* Does an event before this one take the way? So each way keeps their order. */
+/* Does the receiver get an event before this one? So each receiver keeps their order. */
 static bool
-is_taken(const struct finds *l, const char *way)
+is_taken(const struct finds *l, const char *receiver)
 {
 	const struct transfer *t;
 
 	for (size_t i = 0; i < l->count; i++)
-		if (strcmp(l->list[i].way, way) == 0)
+		if (strcmp(l->list[i].receiver, receiver) == 0)
 			return true;
 	LIST_FOREACH (t, &l->outbox->transfers, entry)
-		if (strcmp(t->way, way) == 0)
+		if (strcmp(t->receiver, receiver) == 0)
 			return true;
 	return false;
 }
@@ -534,41 +538,41 @@ copy_text(const char *text)
 static void
 found_clear(struct outbox_find *f)
 {
-	free(f->way);
+	free(f->receiver);
 	free(f->kind);
 	free(f->account);
 	free(f->text);
 	free(f->next);
 }
 
-/* The first of each way that is due. */
+/* The first of each receiver that is due. */
 static int
 consider(void *arg, const struct spool_outbox *what)
 {
 	struct finds *l = arg;
-	struct outbox_find f = {.outbox = *what, .way = copy_text(what->way)};
+	struct outbox_find f = {.outbox = *what, .receiver = copy_text(what->receiver)};
 
-	if (f.way == NULL)
+	if (f.receiver == NULL)
 		return -ENOMEM;
-	if (is_taken(l, f.way)) {
-		free(f.way);
+	if (is_taken(l, f.receiver)) {
+		free(f.receiver);
 		return 0;
 	}
-	if (what->next > now_of(l->outbox) && is_configured(l->outbox, f.way)) {
+	if (what->next > now_of(l->outbox) && is_configured(l->outbox, f.receiver)) {
 		if (what->next < l->next)
 			l->next = what->next;
-		free(f.way);
+		free(f.receiver);
 		return 0;
 	}
 	if (l->count == STARTS_MAX) {
-		free(f.way);
+		free(f.receiver);
 		return 1;
 	}
 	f.kind = copy_text(what->event.kind);
 	f.account = copy_text(what->event.account);
 	f.text = copy_text(what->event.text);
 	f.next = copy_text(what->event.next);
-	f.outbox.way = f.way;
+	f.outbox.receiver = f.receiver;
 	f.outbox.event.kind = f.kind;
 	f.outbox.event.account = f.account;
 	f.outbox.event.text = f.text;
@@ -583,13 +587,13 @@ start(struct outbox *o, const struct outbox_find *f)
 	const struct spool_outbox *what = &f->outbox;
 	struct transfer *t;
 
-	if (!is_configured(o, f->way)) {
+	if (!is_configured(o, f->receiver)) {
 		t = transfer_new(o, what); /* it is struck out */
 		if (t != NULL)
 			settle(o, t, 0, NULL, NULL);
-	} else if (is_webhook(f->way)) {
+	} else if (is_webhook(f->receiver)) {
 		start_webhook(o, what);
-	} else if (strcmp(f->way, mail_way) == 0) {
+	} else if (strcmp(f->receiver, mail_receiver) == 0) {
 		start_mail(o, what);
 	} else {
 		start_command(o, what);
@@ -606,7 +610,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
 
 	if (l == NULL)
 		return;
-	/* One whose answer is lost (a packet that did not fit) must not close its way for ever. */
+	/* One whose answer is lost (a packet that did not fit) must not close its receiver for ever. */
 	end_unanswered(o, false, now - ANSWER_LONGEST, "no answer came");
 	*l = (struct finds){
 	    .outbox = o, .next = LIST_EMPTY(&o->transfers) ? INT64_MAX : now + ANSWER_LONGEST};
@@ -644,7 +648,7 @@ outbox_configure(struct outbox *o, const struct queue_settings *s)
 	outbox_look(o);
 	if (op == NULL)
 		return;
-	*op = (struct commit_op){.write = ways_write, .done = ways_done, .arg = o};
+	*op = (struct commit_op){.write = receivers_write, .done = receivers_done, .arg = o};
 	commit_add(o->deps.commit, op);
 }
 

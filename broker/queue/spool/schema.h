@@ -19,12 +19,12 @@
  *              `params`: the parameters of RCPT as they go on the wire.
  * attempt      one row per try of a message in one session, with the redacted transcript (a blob). `outcome`: what decided it, in words;
  *              `stage`, `fault`: of that (struct smtp_reply).
- * event        decisions worth remembering. `told`: 1 for what people are told; the id of such is in
- *              microseconds since 1970, and the same wherever the event goes.
- * notice       what people were told of an account and is still so: kind, since when, when
- *              they were told last, how many days were left then.
- * outbox       the ways ("command", "mail", "webhook NAME") by which an event has still to go.
- * way          the ways that were configured last: one that is new hears what stands.
+ * event        decisions worth remembering. `notified`: 1 for what people are notified of; the id of such is
+ *              in microseconds since 1970, and the same wherever the event goes.
+ * condition    what people were notified of about an account and is still so: kind, since when, when
+ *              they were notified last, how many days were left then.
+ * outbox       the receivers ("command", "mail", "webhook NAME") that an event has still to go to.
+ * receiver     the receivers that were configured last: one that is new gets what stands.
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account); learned_at: the settings of the server that it
  *              was learned at (settings_server).
@@ -139,6 +139,11 @@ static const char *const migrations[] = {
     "CREATE TABLE way (name TEXT PRIMARY KEY) WITHOUT ROWID;",
     /* 16: SPOOL_CAPTURE. meta has "captured_removed" where captured messages went by age or number. */
     "CREATE INDEX message_captured ON message (id) WHERE flags & 16 <> 0;",
+    "ALTER TABLE way RENAME TO receiver;"
+    "ALTER TABLE outbox RENAME COLUMN way TO receiver;"
+    "ALTER TABLE notice RENAME TO condition;"
+    "ALTER TABLE condition RENAME COLUMN told TO notified;"
+    "ALTER TABLE event RENAME COLUMN told TO notified;",
 };
 
 #endif

@@ -1221,7 +1221,7 @@ int
 spool_publish_event(struct spool *s, const struct spool_event *e)
 {
 	return database_run(s->db,
-	    "INSERT INTO event (id, at, kind, message, account, text, next, told)"
+	    "INSERT INTO event (id, at, kind, message, account, text, next, notified)"
 	    " VALUES (?1,?2,?3,?4,?5,?6,?7,1)",
 	    VALUES(NUMBER(e->id), NUMBER(e->at), TEXT(e->kind), NUMBER_OR(e->message, 0),
 		FILLED(e->account), FILLED(e->text), FILLED(e->next)));
@@ -1250,7 +1250,7 @@ spool_each_event(struct spool *s, uint64_t after, unsigned max, spool_event_visi
 {
 	sqlite3_stmt *st = database_query(s->db,
 	    "SELECT id, at, kind, message, account, text, next FROM event"
-	    " WHERE id > ?1 AND told=1 ORDER BY id LIMIT ?2",
+	    " WHERE id > ?1 AND notified=1 ORDER BY id LIMIT ?2",
 	    VALUES(NUMBER(after), NUMBER(max)));
 	int r = 0;
 
@@ -1266,7 +1266,7 @@ int
 spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret)
 {
 	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT id FROM event WHERE told=1 ORDER BY id DESC LIMIT 1 OFFSET ?1",
+	    "SELECT id FROM event WHERE notified=1 ORDER BY id DESC LIMIT 1 OFFSET ?1",
 	    VALUES(NUMBER(count)));
 
 	*ret = database_next(st) ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
@@ -1276,10 +1276,10 @@ spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret)
 int
 spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg)
 {
-	/* an event is told and noted in the same moment, also one about several accounts */
+	/* an event is made and its condition noted in the same moment, also one about several accounts */
 	sqlite3_stmt *st = database_query(s->db,
 	    "SELECT e.id, e.at, e.kind, e.message, e.account, e.text, e.next, n.account"
-	    " FROM notice n JOIN event e ON e.at=n.told AND e.kind=n.kind AND e.told=1"
+	    " FROM condition n JOIN event e ON e.at=n.notified AND e.kind=n.kind AND e.notified=1"
 	    " ORDER BY e.id",
 	    NULL, 0);
 	int r = 0;
@@ -1293,34 +1293,34 @@ spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg)
 }
 
 int
-spool_save_notice(struct spool *s, const char *account, const struct spool_notice *n)
+spool_save_condition(struct spool *s, const char *account, const struct spool_condition *n)
 {
 	return database_run(s->db,
-	    "INSERT OR REPLACE INTO notice (account, class, kind, since, told, level)"
+	    "INSERT OR REPLACE INTO condition (account, class, kind, since, notified, level)"
 	    " VALUES (?1,?2,?3,?4,?5,?6)",
 	    VALUES(TEXT(account), NUMBER(n->class), TEXT(n->kind), NUMBER(n->since),
-		NUMBER(n->told), NUMBER(n->level)));
+		NUMBER(n->notified), NUMBER(n->level)));
 }
 
 int
-spool_delete_notice(struct spool *s, const char *account, unsigned class)
+spool_delete_condition(struct spool *s, const char *account, unsigned class)
 {
-	return database_run(s->db, "DELETE FROM notice WHERE account=?1 AND class=?2",
+	return database_run(s->db, "DELETE FROM condition WHERE account=?1 AND class=?2",
 	    VALUES(TEXT(account), NUMBER(class)));
 }
 
 int
-spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visit, void *arg)
+spool_each_condition(struct spool *s, const char *account, spool_condition_visit *visit, void *arg)
 {
 	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT class, kind, since, told, level FROM notice WHERE account=?1",
+	    "SELECT class, kind, since, notified, level FROM condition WHERE account=?1",
 	    VALUES(TEXT(account)));
 
 	while (database_next(st)) {
-		struct spool_notice n = {.class = (unsigned)sqlite3_column_int(st, 0),
+		struct spool_condition n = {.class = (unsigned)sqlite3_column_int(st, 0),
 		    .kind = text_or_null(st, 1),
 		    .since = sqlite3_column_int64(st, 2),
-		    .told = sqlite3_column_int64(st, 3),
+		    .notified = sqlite3_column_int64(st, 3),
 		    .level = (unsigned)sqlite3_column_int(st, 4)};
 
 		visit(arg, &n);
@@ -1331,40 +1331,40 @@ spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visi
 /* ---- the outbox ---- */
 
 int
-spool_add_outbox(struct spool *s, uint64_t event, const char *way, int64_t next)
+spool_add_outbox(struct spool *s, uint64_t event, const char *receiver, int64_t next)
 {
 	return database_run(s->db,
-	    "INSERT OR REPLACE INTO outbox (event, way, tries, next) VALUES (?1,?2,0,?3)",
-	    VALUES(NUMBER(event), TEXT(way), NUMBER(next)));
+	    "INSERT OR REPLACE INTO outbox (event, receiver, tries, next) VALUES (?1,?2,0,?3)",
+	    VALUES(NUMBER(event), TEXT(receiver), NUMBER(next)));
 }
 
 int
-spool_retry_outbox(struct spool *s, uint64_t event, const char *way, int64_t next)
+spool_retry_outbox(struct spool *s, uint64_t event, const char *receiver, int64_t next)
 {
 	return database_run(s->db,
-	    "UPDATE outbox SET tries=tries+1, next=?3 WHERE event=?1 AND way=?2",
-	    VALUES(NUMBER(event), TEXT(way), NUMBER(next)));
+	    "UPDATE outbox SET tries=tries+1, next=?3 WHERE event=?1 AND receiver=?2",
+	    VALUES(NUMBER(event), TEXT(receiver), NUMBER(next)));
 }
 
 int
-spool_delete_outbox(struct spool *s, uint64_t event, const char *way)
+spool_delete_outbox(struct spool *s, uint64_t event, const char *receiver)
 {
-	return database_run(s->db, "DELETE FROM outbox WHERE event=?1 AND way=?2",
-	    VALUES(NUMBER(event), TEXT(way)));
+	return database_run(s->db, "DELETE FROM outbox WHERE event=?1 AND receiver=?2",
+	    VALUES(NUMBER(event), TEXT(receiver)));
 }
 
 int
 spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg)
 {
 	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT e.id, e.at, e.kind, e.message, e.account, e.text, e.next, o.way, o.tries,"
+	    "SELECT e.id, e.at, e.kind, e.message, e.account, e.text, e.next, o.receiver, o.tries,"
 	    " o.next FROM outbox o JOIN event e ON e.id = o.event ORDER BY o.event",
 	    NULL, 0);
 	int r = 0;
 
 	while (r == 0 && database_next(st)) {
 		struct spool_outbox o = {.event = read_event(st),
-		    .way = text_or_null(st, 7),
+		    .receiver = text_or_null(st, 7),
 		    .tries = (unsigned)sqlite3_column_int(st, 8),
 		    .next = sqlite3_column_int64(st, 9)};
 
@@ -1375,24 +1375,24 @@ spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg)
 }
 
 int
-spool_add_way(struct spool *s, const char *way)
+spool_add_receiver(struct spool *s, const char *receiver)
 {
-	int r =
-	    database_run(s->db, "INSERT OR IGNORE INTO way (name) VALUES (?1)", VALUES(TEXT(way)));
+	int r = database_run(
+	    s->db, "INSERT OR IGNORE INTO receiver (name) VALUES (?1)", VALUES(TEXT(receiver)));
 
 	return r < 0 ? r : database_changes(s->db) > 0;
 }
 
 int
-spool_delete_way(struct spool *s, const char *way)
+spool_delete_receiver(struct spool *s, const char *receiver)
 {
-	return database_run(s->db, "DELETE FROM way WHERE name=?1", VALUES(TEXT(way)));
+	return database_run(s->db, "DELETE FROM receiver WHERE name=?1", VALUES(TEXT(receiver)));
 }
 
 int
-spool_each_way(struct spool *s, spool_way_visit *visit, void *arg)
+spool_each_receiver(struct spool *s, spool_receiver_visit *visit, void *arg)
 {
-	sqlite3_stmt *st = database_query(s->db, "SELECT name FROM way", NULL, 0);
+	sqlite3_stmt *st = database_query(s->db, "SELECT name FROM receiver", NULL, 0);
 	int r = 0;
 
 	while (r == 0 && database_next(st))

@@ -247,31 +247,32 @@ int spool_each_event(
 int spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret);
 
 /* What people were notified of about an account, and is still so (notify/notify.h). */
-struct spool_notice {
+struct spool_condition {
 	unsigned class;
 	const char *kind;
-	int64_t since, told;
+	int64_t since, notified;
 	unsigned level;
 };
-int spool_save_notice(struct spool *s, const char *account, const struct spool_notice *n);
-int spool_delete_notice(struct spool *s, const char *account, unsigned class);
-typedef void spool_notice_visit(void *arg, const struct spool_notice *n);
-int spool_each_notice(struct spool *s, const char *account, spool_notice_visit *visit, void *arg);
+int spool_save_condition(struct spool *s, const char *account, const struct spool_condition *n);
+int spool_delete_condition(struct spool *s, const char *account, unsigned class);
+typedef void spool_condition_visit(void *arg, const struct spool_condition *n);
+int spool_each_condition(
+    struct spool *s, const char *account, spool_condition_visit *visit, void *arg);
 /* Has the account an open message with a recipient in this state? Messages of the service `but` do not
  * count. 1, 0 or negative errno. */
 int spool_has_state(struct spool *s, const char *account, enum spool_state state, const char *but);
 
-/* An event that has still to go out by one way ("command", "mail", "webhook NAME"). spool_retry_outbox counts
+/* An event that has still to go to one receiver ("command", "mail", "webhook NAME"). spool_retry_outbox counts
  * a try. */
 struct spool_outbox {
 	struct spool_event event;
-	const char *way;
+	const char *receiver;
 	unsigned tries;
 	int64_t next;
 };
-int spool_add_outbox(struct spool *s, uint64_t event, const char *way, int64_t next);
-int spool_retry_outbox(struct spool *s, uint64_t event, const char *way, int64_t next);
-int spool_delete_outbox(struct spool *s, uint64_t event, const char *way);
+int spool_add_outbox(struct spool *s, uint64_t event, const char *receiver, int64_t next);
+int spool_retry_outbox(struct spool *s, uint64_t event, const char *receiver, int64_t next);
+int spool_delete_outbox(struct spool *s, uint64_t event, const char *receiver);
 /* Visits all of them, the oldest event first. A positive return of `visit` ends it. */
 typedef int spool_outbox_visit(void *arg, const struct spool_outbox *o);
 int spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg);
@@ -369,11 +370,11 @@ int spool_each_since(
 typedef void spool_tried_visit(void *arg, const char *account, int64_t at);
 int spool_each_attempt_since(struct spool *s, int64_t since, spool_tried_visit *visit, void *arg);
 
-/* The ways that the last configuration had for events. spool_add_way: 1 where it is new, 0, or an error. */
-int spool_add_way(struct spool *s, const char *way);
-int spool_delete_way(struct spool *s, const char *way);
-typedef int spool_way_visit(void *arg, const char *way); /* 0: goes on */
-int spool_each_way(struct spool *s, spool_way_visit *visit, void *arg);
+/* The receivers that the last configuration had for events. spool_add_receiver: 1 where it is new, 0, or an error. */
+int spool_add_receiver(struct spool *s, const char *receiver);
+int spool_delete_receiver(struct spool *s, const char *receiver);
+typedef int spool_receiver_visit(void *arg, const char *receiver); /* 0: goes on */
+int spool_each_receiver(struct spool *s, spool_receiver_visit *visit, void *arg);
 /* Visits the last event about each condition that lasts. `about` is the account's name, or one of the names that
  * notify has for conditions of the host. Several conditions may be in one event. */
 typedef int spool_standing_visit(void *arg, const char *about, const struct spool_event *e);
