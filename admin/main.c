@@ -46,8 +46,14 @@ static const struct verb verbs[] = {
 	verb_check, "say what is wrong with an account or a server, or what a reply means"},
     {"audit", NULL, "", 0, 0, OPT(JSON), verb_audit,
 	"say what makes accounts and services weaker than necessary, and the fix"},
-    {"test", NULL, "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
+    {"test", "", "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
 	"send a test message and follow it"},
+    {"test", "mark", "", 0, 0, OPT(JSON), verb_test_mark,
+	"print the place in time to wait from, before a test sends something"},
+    {"test", "wait", "[CONDITION...]", 0, 28,
+	OPT(JSON) | OPT(TO) | OPT(FROM) | OPT(SUBJECT) | OPT(SERVICE) | OPT(SINCE) | OPT(COUNTED) |
+	    OPT(EXACTLY) | OPT(NONE) | OPT(FOR) | OPT(TIMEOUT),
+	verb_test_wait, "wait for captured mail: 0 it is there, 1 time is up, 2 wrong use"},
     {"queue", "", "", 0, 0, QUEUE_THESE, verb_queue_list,
 	"list the messages that wait, or are captured"},
     {"queue", "list", "", 0, 0, QUEUE_THESE, verb_queue_list, "the same"},
@@ -263,7 +269,7 @@ find_verb(const struct arguments *a, const char **ret_known)
 		else if (a->count > 1 && strcmp(v->second, a->words[1]) == 0)
 			return v;
 	}
-	return a->count == 1 ? alone : NULL;
+	return a->count == 1 || (alone != NULL && alone->most > 0) ? alone : NULL;
 }
 
 static int
@@ -344,6 +350,16 @@ find_sockets(struct cli *cli)
 	cli->submit = beside(control, "submit.sock", &cli->submit_path);
 }
 
+/* Scripts take the status of `frank test` for the answer, as that of test(1): 2 is wrong use. */
+static int
+status_of(const struct arguments *a, int status)
+{
+	bool is_test = a->count > 1 && strcmp(a->words[0], "test") == 0 &&
+		       (strcmp(a->words[1], "wait") == 0 || strcmp(a->words[1], "release") == 0);
+
+	return is_test && status == EX_USAGE ? 2 : status;
+}
+
 static int
 run(struct cli *cli, int argc, char **argv)
 {
@@ -355,7 +371,7 @@ run(struct cli *cli, int argc, char **argv)
 	cli->json = arguments_has(&a, OPTION_JSON);
 	cli->colour = isatty(STDOUT_FILENO) && (no_colour == NULL || *no_colour == '\0');
 	if (fault != 0)
-		return fail_arguments(cli, fault, argv[at]);
+		return status_of(&a, fail_arguments(cli, fault, argv[at]));
 	if (arguments_has(&a, OPTION_VERSION)) {
 		(void)puts("frank " FRANK_VERSION);
 		return EX_OK;
@@ -372,7 +388,7 @@ run(struct cli *cli, int argc, char **argv)
 	}
 	if (v == NULL)
 		return fail_unknown(cli, known, a.words[known == NULL ? 0 : 1]);
-	return run_verb(cli, v, &a);
+	return status_of(&a, run_verb(cli, v, &a));
 }
 
 int

@@ -74,6 +74,28 @@ append_to_last(json_t *messages, const char *key, const struct message *m,
 	return cli_add_row(json_object_get(last, key), m, columns, count, NULL);
 }
 
+int
+verb_queue_row(const struct message *m, json_t **ret)
+{
+	*ret = json_object();
+	return *ret == NULL ||
+		       cli_json_fields(*ret, m, message_columns, ARRAY_SIZE(message_columns)) < 0
+		   ? EX_OSERR
+		   : EX_OK;
+}
+
+int
+verb_queue_recipient(const struct message *m, json_t *message)
+{
+	json_t *list = json_object_get(message, "recipients");
+
+	if (list == NULL) {
+		list = json_array();
+		(void)json_object_set_new(message, "recipients", list);
+	}
+	return cli_add_row(list, m, recipient_columns, ARRAY_SIZE(recipient_columns), NULL);
+}
+
 static int
 take_row(void *arg, const struct message *m)
 {

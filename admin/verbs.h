@@ -33,9 +33,11 @@ verb_run verb_account_act;    /* words[1] is the action */
 verb_run verb_account_add;    /* verb-account-add.c */
 verb_run verb_account_revoke; /* verb-account.c */
 verb_run verb_transcript;
-verb_run verb_audit;   /* verb-audit.c */
-verb_run verb_check;   /* verb-check.c */
-verb_run verb_test;    /* verb-test.c */
+verb_run verb_audit;     /* verb-audit.c */
+verb_run verb_check;     /* verb-check.c */
+verb_run verb_test;      /* verb-test.c */
+verb_run verb_test_mark; /* verb-test-wait.c */
+verb_run verb_test_wait;
 verb_run verb_reload;  /* verb-reload.c */
 verb_run verb_metrics; /* verb-metrics.c */
 
@@ -55,5 +57,9 @@ int check_live(const struct cli *cli, const struct arguments *args);
  * the exit status after saying why not; and the same for people. verb-queue.c */
 int verb_queue_load(const struct cli *cli, const char *id, json_t **ret);
 void verb_queue_print(const struct cli *cli, const json_t *message);
+/* The rows of an answer about messages: ROW_MESSAGE as such an object (the caller's), and ROW_RECIPIENT added to it.
+ * EX_OK or EX_OSERR. verb-queue.c */
+int verb_queue_row(const struct message *m, json_t **ret);
+int verb_queue_recipient(const struct message *m, json_t *message);
 
 #endif

@@ -2,6 +2,7 @@
 /* mime.c: see mime.h. */
 #include "broker/message/mime.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -123,6 +124,118 @@ mime_charset(const struct header_field *type, char *ret)
 	    ret[strspn(ret, plain)] != '\0' || strcasecmp(ret, "us-ascii") == 0 ||
 	    strncasecmp(ret, "utf-", 4) == 0 || strncasecmp(ret, "iso-2022-", 9) == 0)
 		ret[0] = '\0';
+}
+
+/* ---- what is encoded ---- */
+
+/* Quoted-printable; `word`: the Q encoding of encoded words. */
+static int
+decode_q(const char *s, size_t len, bool word, struct buf *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		char c = word && s[i] == '_' ? ' ' : s[i];
+
+		if (c == '=' && i + 2 < len && hex_value(s[i + 1]) >= 0 &&
+		    hex_value(s[i + 2]) >= 0) {
+			c = (char)(hex_value(s[i + 1]) << 4 | hex_value(s[i + 2]));
+			i += 2;
+		}
+		r = buf_append_char(out, c);
+	}
+	return r;
+}
+
+int
+mime_next_word(const char *at, const char *end, struct mime_word *w)
+{
+	const char *q[4];
+	size_t n, len;
+
+	buf_clear(&w->text);
+	for (; (at = memmem(at, (size_t)(end - at), "=?", 2)) != NULL; at += 2) {
+		q[0] = at + 1;
+		for (n = 0; n < 3; n++) {
+			q[n + 1] = memchr(q[n] + 1, '?', (size_t)(end - q[n] - 1));
+			if (q[n + 1] == NULL)
+				return 0;
+		}
+		if (q[2] - q[1] != 2 || q[3] + 1 == end || q[3][1] != '=' ||
+		    strchr("bBqQ", q[1][1]) == NULL)
+			continue;
+		len = (size_t)(q[1] - q[0]) - 1;
+		if (len > MIME_CHARSET_MAX)
+			return -EBADMSG;
+		memcpy(w->charset, q[0] + 1, len);
+		w->charset[len] = '\0';
+		w->begin = at;
+		w->end = q[3] + 2;
+		len = (size_t)(q[3] - q[2]) - 1;
+		n = (size_t)(q[1][1] == 'b' || q[1][1] == 'B'
+				 ? base64_decode(&w->text, q[2] + 1, len)
+				 : decode_q(q[2] + 1, len, true, &w->text));
+		return n == 0 ? 1 : -EBADMSG;
+	}
+	return 0;
+}
+
+static int
+decode_base64(const char *s, size_t len, struct buf *out)
+{
+	static const char alphabet[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint32_t bits = 0;
+	unsigned count = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0 && s[i] != '='; i++) {
+		const char *at = s[i] == '\0' ? NULL : strchr(alphabet, s[i]);
+
+		if (at == NULL)
+			continue;
+		bits = bits << 6 | (uint32_t)(at - alphabet);
+		count += 6;
+		if (count >= 8) {
+			count -= 8;
+			r = buf_append_char(out, (char)(bits >> count & 0xff));
+		}
+	}
+	return r;
+}
+
+/* Lines, whose white space at the end is no part of them, and a "=" there joins with the next (RFC 2045 section
+ * 6.7). */
+static int
+decode_lines(const char *s, size_t len, struct buf *out)
+{
+	int r = 0;
+
+	while (len > 0 && r == 0) {
+		const char *lf = memchr(s, '\n', len);
+		size_t whole = lf == NULL ? len : (size_t)(lf - s) + 1, n = whole;
+		bool soft;
+
+		while (n > 0 && is_space(s[n - 1]))
+			n--;
+		soft = n > 0 && s[n - 1] == '=';
+		r = decode_q(s, n - soft, false, out);
+		if (r == 0 && lf != NULL && !soft)
+			r = buf_append_str(out, "\r\n");
+		s += whole;
+		len -= whole;
+	}
+	return r;
+}
+
+int
+mime_decode(const struct header_field *encoding, const char *content, size_t len, struct buf *out)
+{
+	if (encoding != NULL && mime_value_begins(encoding, "base64"))
+		return decode_base64(content, len, out);
+	if (encoding != NULL && mime_value_begins(encoding, "quoted-printable"))
+		return decode_lines(content, len, out);
+	return buf_append(out, content, len);
 }
 
 /* ---- characters of several octets ---- */

@@ -5,6 +5,7 @@
 #ifndef FRANK_BROKER_MESSAGE_MIME_H
 #define FRANK_BROKER_MESSAGE_MIME_H
 
+#include "base/buf.h"
 #include "base/header.h"
 
 enum { MIME_CHARSET_MAX = 40 };
@@ -29,5 +30,23 @@ void mime_charset(const struct header_field *type, char *ret);
 /* The octets of the character at `s`, of which `len` >= 1 are there: at least 1, at most `len`. Of an ISO-2022
  * charset a run of double octets counts as one, with the escapes around it. */
 size_t mime_char_length(const char *charset, const char *s, size_t len);
+
+/* An encoded word (RFC 2047). */
+struct mime_word {
+	char charset[MIME_CHARSET_MAX + 1];
+	struct buf text;   /* decoded; the caller gives it a bound, and frees it */
+	const char *begin; /* its first octet, */
+	const char *end;   /* and behind its last */
+};
+
+/* The next "=?charset?B?text?=" in [at, end): 1, 0 where there is none, or a negative errno for one that cannot be
+ * decoded. */
+int mime_next_word(const char *at, const char *end, struct mime_word *w);
+
+/* Appends what the content is without its transfer encoding (`encoding` is that of the field, or NULL; an unknown
+ * one is none). Octets that the encoding has no meaning for are passed over, as readers of mail do. 0 or negative
+ * errno. */
+int mime_decode(
+    const struct header_field *encoding, const char *content, size_t len, struct buf *out);
 
 #endif

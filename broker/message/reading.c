@@ -51,64 +51,6 @@ is_address(const char *text, size_t len, const char *address)
 
 /* ---- encoded words ---- */
 
-struct word {
-	char charset[MIME_CHARSET_MAX + 1];
-	struct buf text; /* decoded */
-	const char *end; /* behind it */
-};
-
-static int
-decode_q(const char *s, size_t len, struct buf *out)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < len && r == 0; i++) {
-		char c = s[i] == '_' ? ' ' : s[i];
-
-		if (c == '=' && i + 2 < len && hex_value(s[i + 1]) >= 0 &&
-		    hex_value(s[i + 2]) >= 0) {
-			c = (char)(hex_value(s[i + 1]) << 4 | hex_value(s[i + 2]));
-			i += 2;
-		}
-		r = buf_append_char(out, c);
-	}
-	return r;
-}
-
-/* The next "=?charset?B?text?=" in [at, end): 1, 0 where there is none, or a negative errno for one that cannot be
- * decoded. */
-static int
-next_word(const char *at, const char *end, struct word *w)
-{
-	const char *q[4];
-	size_t n, len;
-
-	buf_clear(&w->text);
-	for (; (at = memmem(at, (size_t)(end - at), "=?", 2)) != NULL; at += 2) {
-		q[0] = at + 1;
-		for (n = 0; n < 3; n++) {
-			q[n + 1] = memchr(q[n] + 1, '?', (size_t)(end - q[n] - 1));
-			if (q[n + 1] == NULL)
-				return 0;
-		}
-		if (q[2] - q[1] != 2 || q[3] + 1 == end || q[3][1] != '=' ||
-		    strchr("bBqQ", q[1][1]) == NULL)
-			continue;
-		len = (size_t)(q[1] - q[0]) - 1;
-		if (len > MIME_CHARSET_MAX)
-			return -EBADMSG;
-		memcpy(w->charset, q[0] + 1, len);
-		w->charset[len] = '\0';
-		w->end = q[3] + 2;
-		len = (size_t)(q[3] - q[2]) - 1;
-		n = (size_t)(q[1][1] == 'b' || q[1][1] == 'B'
-				 ? base64_decode(&w->text, q[2] + 1, len)
-				 : decode_q(q[2] + 1, len, &w->text));
-		return n == 0 ? 1 : -EBADMSG;
-	}
-	return 0;
-}
-
 /* Charsets in which ASCII octets may stand for other characters, an '@' among them. */
 static bool
 hides_ascii(const char *charset)
@@ -124,7 +66,7 @@ hides_ascii(const char *charset)
 
 /* Does the word hold an address other than `address`, or a control character? */
 static bool
-word_is_suspect(const struct word *w, const char *address)
+word_is_suspect(const struct mime_word *w, const char *address)
 {
 	const char *s = buf_str(&w->text);
 	size_t found = 0, n;
@@ -145,11 +87,11 @@ word_is_suspect(const struct word *w, const char *address)
 static bool
 words_are_suspect(const char *s, size_t len, const char *address)
 {
-	struct word w = {.text = BUF_INIT(len)};
+	struct mime_word w = {.text = BUF_INIT(len)};
 	bool suspect = false;
 	int r = 0;
 
-	for (const char *at = s; !suspect && (r = next_word(at, s + len, &w)) == 1; at = w.end)
+	for (const char *at = s; !suspect && (r = mime_next_word(at, s + len, &w)) == 1; at = w.end)
 		suspect = word_is_suspect(&w, address);
 	buf_free(&w.text);
 	return suspect || r < 0;

@@ -73,7 +73,8 @@ struct control_client {
 	bool captured_only;      /* CURSOR_LIST */
 	uint64_t since;          /* CURSOR_CAPTURED: those above it were asked for */
 	struct event *wait;      /* CURSOR_CAPTURED: until then, more may come; NULL: no longer */
-	bool is_waiting;         /* for them: all that there were is sent */
+	bool is_waiting;         /* for them: all that there are is sent; */
+	bool is_caught_up;       /* it was, and the client knows */
 	struct content *content;
 	struct action_walk *action;
 	uint64_t question; /* CURSOR_RELOAD, CURSOR_FIND */
@@ -118,7 +119,7 @@ stop_waiting(struct control_client *c)
 {
 	if (c->wait != NULL)
 		event_free(TAKE_PTR(c->wait));
-	c->is_waiting = false;
+	c->is_waiting = c->is_caught_up = false;
 }
 
 static void
@@ -362,6 +363,31 @@ next_part(struct control_client *c)
 	}
 }
 
+static int
+send_mark(struct control_client *c)
+{
+	const struct control_deps *deps = &c->control->deps;
+	struct message *m = message_new(M_CAPTURED_MARK);
+	uint64_t removed = 0;
+
+	message_put_u64(m, F_ID, spool_new_id(deps->spool, clock_now_us(deps->clock)));
+	if (spool_captured_removed(deps->spool, &removed) == 0 && removed > 0)
+		message_put_u64(m, F_REMOVED, removed);
+	return channel_send(c->channel, m, -1);
+}
+
+/* All that were there are sent: what is captured from now on is waited for. */
+static void
+wait_for_more(struct control_client *c)
+{
+	int r = c->is_caught_up ? 0 : send_mark(c);
+
+	if (r == -EAGAIN)
+		return; /* on_writable goes on */
+	c->is_waiting = c->is_caught_up = true;
+	channel_pause(c->channel, false); /* so that its end is seen */
+}
+
 static void
 finish(struct control_client *c)
 {
@@ -369,8 +395,7 @@ finish(struct control_client *c)
 	int r;
 
 	if (c->wait != NULL && (c->most == 0 || c->sent < c->most)) {
-		c->is_waiting = true;
-		channel_pause(c->channel, false); /* so that its end is seen */
+		wait_for_more(c);
 		return;
 	}
 	r = missing ? send_done(c, "There is no such message.", EX_NOINPUT, NULL)
@@ -551,18 +576,11 @@ wait_for(struct control_client *c, uint64_t seconds)
 static void
 ask_captured(struct control_client *c, const struct message *m)
 {
-	const struct control_deps *deps = &c->control->deps;
-	struct message *mark = message_new(M_CAPTURED_MARK);
-	uint64_t removed = 0;
-
 	c->since = c->after = message_u64(m, F_ID, 0);
 	c->service = copy_field(m, F_SERVICE);
 	c->most = message_u64(m, F_COUNT, 0);
-	message_put_u64(mark, F_ID, spool_new_id(deps->spool, clock_now_us(deps->clock)));
-	if (spool_captured_removed(deps->spool, &removed) == 0 && removed > 0)
-		message_put_u64(mark, F_REMOVED, removed);
 	c->kind = CURSOR_CAPTURED;
-	if (channel_send(c->channel, mark, -1) < 0 || !wait_for(c, message_u64(m, F_WAIT, 0)))
+	if (send_mark(c) < 0 || !wait_for(c, message_u64(m, F_WAIT, 0)))
 		fail(c, out_of_memory, EX_OSERR);
 }
 

@@ -26,6 +26,7 @@ row_message(const struct spool_message *m)
 	if (m->next != SPOOL_NEVER)
 		message_put_u64(out, F_UNTIL, (uint64_t)m->expires);
 	message_put_str(out, F_SUBJECT, m->subject);
+	message_put_u64(out, F_COUNT, m->count);
 	if (*m->envid != '\0')
 		message_put_str(out, F_ENVID, m->envid);
 	return out;

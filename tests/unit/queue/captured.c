@@ -189,6 +189,9 @@ test_whoever_waits_is_told(void **state)
 	begin_wait(other, 2);
 	expect(h, fd, M_CAPTURED_MARK);
 	expect(h, other, M_CAPTURED_MARK);
+	/* and again, since nothing was there */
+	expect(h, fd, M_CAPTURED_MARK);
+	expect(h, other, M_CAPTURED_MARK);
 	assert_false(harness_wait(h, fd, 100));
 	for (int i = 0; i < 3; i++) {
 		hand_in(h, OWNER, "awaited", 10);

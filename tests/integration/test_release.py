@@ -1,0 +1,141 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
+"""Trial without users: captured mail is read, waited for, released and expires; release tests with their table and JUnit file."""
+from harness import *
+
+CODE = 'Subject: =?utf-8?B?' + 'SWhyZSBSZWNobnVuZyDDvGJlciA0MiDigqw=' + '?=\n'  # "Ihre Rechnung über 42 €"
+
+
+def run(ground, options):
+    f = Frank('release', {'a': password_account(ground)},
+              {'staging': dict(users=['root', '*'] if os.getuid() else ['*'], accounts=['a'], senders=['*'], mode='capture', **{'from': 'keep'})})
+    if not check('frankd starts', f.start(), f.log()[-800:]):
+        return
+    f.frank('secret', 'set', 'a', input=ground.password + '\n')
+    waiting(f)
+    conditions(f)
+    reading(f)
+    release(f, ground)
+    f.stop()
+
+
+def hand_in(f, subject, to='buyer@example.test', body='hello', head='', sender='shop@example.test'):
+    r = f.sendmail('-i', '-f', sender, '--', to, body=f'From: Shop <{sender}>\nTo: {to}\nSubject: {subject}\n{head}\n{body}\n')
+    if r.returncode:
+        print(f'     sendmail: {r.returncode}: {r.stderr.decode(errors="replace").strip()}', flush=True)
+
+
+def mark(f):
+    return f.frank('test', 'mark').stdout.strip()
+
+
+def wait(f, *args):
+    r = f.frank('test', 'wait', *args, '--json')
+    try:
+        return r.returncode, json.loads(r.stdout)
+    except ValueError:
+        return r.returncode, dict(error=r.stdout + r.stderr)
+
+
+def waiting(f):
+    m = mark(f)
+    check('a mark is a time', re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z', m), m)
+    code, got = wait(f, '--since', m, '--timeout', '0')
+    check('nothing came: 1, and it says so', code == 1 and got['found'] is False and 'no message was captured since the mark' in got['reason'], got)
+    hand_in(f, 'first')
+    code, got = wait(f, '--since', m, '--timeout', '0')
+    check('what is there already is found at once', code == 0 and got['messages'][0]['subject'] == 'first' and got['messages'][0]['state'] == 'captured', got)
+    code, got = wait(f, '--since', got['messages'][0]['id'], '--timeout', '0')
+    check('an ID is a mark as well', code == 1, got)
+    code, got = wait(f, '--timeout', '0')
+    check('without a mark, what came earlier does not count', code == 1 and '--since' in got['reason'], got)
+    # The answer comes with the message and not by the next look at a clock: beside it, one that waits for something else.
+    began = time.monotonic()
+    p = subprocess.Popen([program('frank'), 'test', 'wait', '--since', mark(f), '--timeout', '60', '--subject', 'awaited'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=f.env)
+    time.sleep(1.5)
+    check('it waits', p.poll() is None)
+    hand_in(f, 'another')
+    before = time.monotonic()
+    hand_in(f, 'awaited')
+    out, err = p.communicate(timeout=60)
+    answered = time.monotonic() - before
+    check('and answers as soon as the message is there', p.returncode == 0 and 'awaited' in out and answered < 10 and answered < (before - began) * 2, (answered, out, err))
+    m = mark(f)
+    for i in range(3):
+        hand_in(f, f'one of three {i}')
+    code, got = wait(f, '--since', m, '--subject', 'three', '--count', '3', '--timeout', '20')
+    check('--count', code == 0 and len(got['messages']) == 3, got)
+    code, got = wait(f, '--since', m, '--subject', 'three', '--count', '4', '--timeout', '1')
+    check('--count, and one is missing', code == 1 and '3 of 4' in got['reason'], got)
+    code, got = wait(f, '--since', m, '--subject', 'three', '--count', '2', '--exactly')
+    check('--exactly, and one is too many', code == 1 and '1 came that should not have' in got['reason'], got)
+    code, got = wait(f, '--since', m, '--subject', 'three', '--count', '3', '--exactly', '--for', '1')
+    check('--exactly', code == 0, got)
+    code, got = wait(f, '--since', m, '--subject', 'nothing like it', '--none', '--for', '1')
+    check('--none', code == 0 and got['arrived'] == 3, got)
+    code, got = wait(f, '--since', m, '--subject', 'three', '--none', '--for', '30')
+    check('--none, and there are', code == 1, got)
+    for args in (['--count', 'x'], ['--for', '3'], ['--none', '--count', '2'], ['colour=red'], ['subject~('], ['--since', 'yesterday'], ['--bogus'], ['subject'], ['header=x']):
+        r = f.frank('test', 'wait', *args)
+        check(f'wrong use is 2: {args}', r.returncode == 2 and r.stderr.strip() and 'frank' in r.stderr, r)
+
+
+def conditions(f):
+    m = mark(f)
+    boundary = 'Content-Type: multipart/mixed; boundary="=_b"\nMIME-Version: 1.0\nX-Order: 4711\n'
+    parts = ('--=_b\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nGr=FC=DFe, your code is 123=\n456.\n'
+             '--=_b\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: base64\n\nPGI+aGlkZGVuIGlu\nIEhUTUw8L2I+\n'
+             "--=_b\nContent-Type: application/pdf\nContent-Disposition: attachment; filename*=utf-8''Rechnung%20%C3%BC.pdf\n\nx\n--=_b--")
+    r = f.sendmail('-i', '-f', 'shop@example.test', '--', 'buyer@example.test', 'secret@example.test',
+                   body='From: Shop <shop@example.test>\nTo: Buyer <Buyer@Example.Test>\n' + CODE + boundary + '\n' + parts + '\n')
+    check('a message in parts is captured', r.returncode == 0, r)
+    met = ['subject=rechnung über', 'subject==Ihre Rechnung über 42 €', 'subject~^ihre .* [0-9]+ €$', 'to=buyer@', 'to==buyer@example.test', 'to==secret@example.test', 'from=Shop',
+           'from==SHOP@example.test', 'text=123456', 'text=Grüße', 'text=hidden in html', 'attachment==Rechnung ü.pdf', 'header:X-Order==4711', 'header:x-order=71', 'service==staging',
+           'header:X-Other!=x', 'subject!=invoice', 'text!~[0-9]{7}', f'uid=={os.getuid()}']
+    unmet = ['subject=rechnung uber', 'subject==rechnung', 'subject~^rechnung', 'to==buyer', 'from=buyer', 'text=1234567', 'attachment=xls', 'header:X-Order==471', 'service=prod', 'subject!=rechnung',
+             'header:X-Order!~^47', 'to!=buyer', 'header:X-None=']
+    for c in met:
+        code, got = wait(f, '--since', m, '--timeout', '0', c)
+        check(f'met: {c}', code == 0, got)
+    for c in unmet:
+        code, got = wait(f, '--since', m, '--timeout', '0', c)
+        check(f'not met: {c}', code == 1 and got['nearest'][0]['missed'] == [c], got)
+    code, got = wait(f, '--since', m, '--timeout', '0', *met)
+    check('all at once', code == 0, got)
+    hand_in(f, 'quite another', to='x@example.test')
+    r = f.frank('test', 'wait', '--since', m, '--timeout', '0', '--to', 'buyer@example.test', '--subject', 'Invoice')
+    check('where none matched, the nearest comes first, with what it misses', r.returncode == 1 and '2 arrived, and none' in r.stderr and
+          r.stdout.index('buyer@') < r.stdout.index('x@example.test') and 'missed: subject=Invoice' in r.stdout, r)
+
+
+def reading(f):
+    code, got = wait(f, '--since', '2000-01-01T00:00:00Z', '--timeout', '0', '--subject', 'awaited')
+    id = got['messages'][0]['id']
+    r = f.frank('queue', 'show', id, '--content')
+    check('the content can be read', r.returncode == 0 and 'Subject: awaited' in r.stdout and r.stdout.rstrip().endswith('hello'), r)
+    large = 'y' * 70 + '\n'
+    m = mark(f)
+    hand_in(f, 'large', body=large * 4000 + 'the end')
+    code, got = wait(f, '--since', m, 'text=the end', '--timeout', '20')
+    r = f.frank('queue', 'show', got['messages'][0]['id'], '--content')
+    check('also of a large one, whole', r.returncode == 0 and r.stdout.count('y' * 70) == 4000 and r.stdout.endswith('the end\n'), len(r.stdout))
+    r = f.frank('queue', 'show', 'ABC', '--content')
+    check('there is none of that ID', r.returncode == 66 and 'no such message' in r.stderr, r)
+    r = f.frank('queue', '--captured')
+    check('the captured ones are a list of their own', r.returncode == 0 and 'captured' in r.stdout, r)
+
+
+def release(f, ground):
+    one, two, three = (marker(x) for x in ('rel-one', 'rel-two', 'rel-three'))
+    m = mark(f)
+    for subject in (one, two, three):
+        hand_in(f, subject, to='inbox@example.test', sender='billing@example.test')
+    code, got = wait(f, '--since', m, '--count', '3', '--timeout', '20')
+    ids = {x['subject']: x['id'] for x in got['messages']}
+    r = f.frank('queue', 'release', '--all')
+    check('release --all is not about captured mail', r.returncode == 0 and '0 messages' in r.stdout, r)
+    r = f.frank('queue', 'release', ids[one], ids[two])
+    check('two are released', r.returncode == 0 and '2 messages are released' in r.stdout, r)
+    check('and arrive', len(ground.arrived('inbox@example.test', one)) == 1 and len(ground.arrived('inbox@example.test', two)) == 1, f.shown())
+    check('the third does not', not ground.arrived('inbox@example.test', three, seconds=0.5))
+    r = f.frank('queue', 'delete', ids[three])
+    check('it is deleted', r.returncode == 0, r)
