@@ -20,6 +20,7 @@
 
 #include "admin/account-file.h"
 #include "admin/providers.h"
+#include "admin/start.h"
 #include "base/address.h"
 #include "base/grant.h"
 
@@ -488,6 +489,19 @@ reload(const struct cli *cli)
 		   NULL) == EX_OK;
 }
 
+/* With the first configuration of this system the service starts as well. One that was there before and
+ * has no frankd was left so by somebody, who is told. */
+static bool
+take_into_force(const struct add *a)
+{
+	if (reload(a->cli))
+		return true;
+	if (a->file.count < 2 || *a->config != '\0' || !start_is_possible())
+		return false;
+	(void)fputs("Starting frankd (systemctl enable --now frank).\n", stderr);
+	return start_frankd() == 0 && reload(a->cli);
+}
+
 /* A frankd that runs goes on with a configuration without accounts, but with none at all it could
  * not take the account out of force. */
 static void
@@ -530,8 +544,27 @@ report(const struct add *a, bool running)
 	(void)fflush(stdout);
 }
 
+static bool
+says_yes(struct add *a, const char *question)
+{
+	char answer[VALUE_MAX] = "";
+
+	return ask(a, question, "yes", answer) == EX_OK && (*answer == 'y' || *answer == 'Y');
+}
+
+/* A message to the mailbox itself shows that all of it works. */
 static int
-sign_in_now(const struct add *a, bool secret)
+offer_test(struct add *a)
+{
+	const struct arguments test = {.words = {"test", a->name}, .count = 2};
+
+	return a->asks && says_yes(a, "Send a test message to this mailbox? yes or no")
+		   ? verb_test(a->cli, &test)
+		   : EX_OK;
+}
+
+static int
+sign_in_now(struct add *a, bool secret)
 {
 	const struct arguments set = {.words = {"secret", "set", a->name}, .count = 3},
 			       authorize = {.words = {"authorize", a->name}, .count = 2};
@@ -542,7 +575,9 @@ sign_in_now(const struct add *a, bool secret)
 		    "The client has a secret, which the provider shows beside its id.\n", stderr);
 		status = verb_secret_set(a->cli, &set);
 	}
-	return status != EX_OK ? status : verb_authorize(a->cli, &authorize);
+	if (status == EX_OK)
+		status = verb_authorize(a->cli, &authorize);
+	return status != EX_OK ? status : offer_test(a);
 }
 
 /* The next step: the command that gives the account its credential, or a test. */
@@ -563,7 +598,7 @@ go_on(struct add *a, bool running)
 	report(a, running);
 	if (strcmp(a->value[GRANT], "none") == 0) {
 		(void)printf("Next: frank test %s\n", a->name);
-		return EX_OK;
+		return running ? offer_test(a) : EX_OK;
 	}
 	if (person && running && a->asks && !arguments_has(a->args, OPTION_AUTHORIZE) &&
 	    ask(a, "Sign in now? yes or no", "yes", answer) != EX_OK)
@@ -609,7 +644,7 @@ add(struct add *a)
 	status = account_file_write(a->cli, &a->providers, a->name, &block, &a->file);
 	if (status == EX_OK)
 		status = check_file(a);
-	return status != EX_OK ? status : go_on(a, reload(a->cli));
+	return status != EX_OK ? status : go_on(a, take_into_force(a));
 }
 
 /* The whole path of a file that an option names: frankd runs in another folder, and takes no other

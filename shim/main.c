@@ -26,6 +26,7 @@ find_places(void)
 		p.drop = NULL;
 	if (p.socket == NULL || p.socket[0] == '\0') {
 		p.socket = FRANK_SUBMIT_SOCKET;
+		p.config = FRANK_CONFIG_FILE;
 		p.drop = p.drop != NULL ? p.drop : FRANK_DROP_DIR;
 	}
 	return p;

@@ -74,6 +74,11 @@ mode_list(const struct shim_places *where)
 
 	session_close(&s);
 	flush(&p);
+	if (r < 0 && places_are_new(where)) {
+		say("queue report unavailable: Frank has no account yet; what was handed in is "
+		    "kept: frank account add");
+		return EX_UNAVAILABLE;
+	}
 	if (r < 0) {
 		say("queue report unavailable: the mail system is down (", strerror(-r),
 		    "); start frankd");

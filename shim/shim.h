@@ -149,7 +149,12 @@ void input_free(struct input *in);
 struct shim_places {
 	const char *socket; /* FRANK_SUBMIT_SOCKET */
 	const char *drop;   /* FRANK_DROP_DIR; NULL: none */
+	const char
+	    *config; /* of the daemon behind the built-in socket; NULL: another socket is used */
 };
+
+/* Does Frank wait for its first configuration? Then no daemon runs, and none is about to. */
+bool places_are_new(const struct shim_places *where);
 
 /* Hands in the message on `in`, and returns the exit status. */
 int submit(const struct shim_options *o, const struct shim_places *where,

@@ -59,6 +59,12 @@ struct shim_submission {
 	char id[33];
 };
 
+bool
+places_are_new(const struct shim_places *where)
+{
+	return where->config != NULL && access(where->config, F_OK) < 0 && errno == ENOENT;
+}
+
 enum outcome { STORED, REFUSED, LOST, BUSY, SILENT };
 
 static int
@@ -515,7 +521,12 @@ drop_message(struct shim_submission *s, int why)
 	if (ends[1] >= 0)
 		(void)close(ends[1]);
 	r = pid < 0 ? write_drop(s, -1) : watch_drop(s, ends[0], pid);
-	return r < 0 ? report_down(s, why, s->where->drop, r) : EX_OK;
+	if (r < 0)
+		return report_down(s, why, s->where->drop, r);
+	if (!s->quiet && places_are_new(s->where))
+		say("the message is kept, and goes as soon as Frank has an account: frank account "
+		    "add");
+	return EX_OK;
 }
 
 /* Tries to connect: -1 with a session, else the exit status; *ret_why says why there is none, where
@@ -523,7 +534,9 @@ drop_message(struct shim_submission *s, int why)
 static int
 connect_session(struct shim_submission *s, int *ret_why)
 {
-	*ret_why = session_open(&s->session, s->where->socket, DOWN_PATIENCE);
+	*ret_why = session_open(&s->session, s->where->socket, 0);
+	if ((*ret_why == -ENOENT || *ret_why == -ECONNREFUSED) && !places_are_new(s->where))
+		*ret_why = session_open(&s->session, s->where->socket, DOWN_PATIENCE);
 	if (*ret_why == -EACCES || *ret_why == -EPERM)
 		return report(s, EX_NOPERM, "the mail system's socket may not be used by this user",
 		    "nothing was stored");
