@@ -16,6 +16,9 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "config.h"
 
 enum {
 	UNREAD_PATIENCE = 10, /* seconds until a request must have been read */
@@ -46,6 +49,11 @@ fail_connect(const struct link *l, int error)
 	switch (error) {
 	case ENOENT:
 	case ECONNREFUSED:
+		/* installed, and no more than that */
+		if (strcmp(cli->control, FRANK_CONTROL_SOCKET) == 0 &&
+		    access(FRANK_CONFIG_FILE, F_OK) < 0 && errno == ENOENT)
+			return cli_fail(cli, EX_UNAVAILABLE, "frank account add",
+			    "Frank has no account yet; mail that programs hand in is kept");
 		return cli_fail(cli, EX_UNAVAILABLE,
 		    "start it (systemctl start frank), or name its socket in FRANK_CONTROL_SOCKET",
 		    "frankd is not running: %s: %s", path, strerror(error));
