@@ -1,0 +1,242 @@
+# Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
+"""`frank metrics`: promtool and a real Prometheus read it, what it says is true, and everything in contrib/monitoring is in it."""
+from harness import *
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+MAILBOX, OTHER, GONE = 'billing@example.test', 'other@example.test', 'alerts@example.test'
+MONITORING = os.path.join(TOP, 'contrib', 'monitoring')
+
+
+def run(ground, options):
+    refuser = Fault('smtp', '--tls', 'none')
+    relay = {'provider': 'generic', 'mailbox': OTHER, 'grant': 'none', 'submit': f'127.0.0.1:{refuser.port}', 'tls': 'none'}
+    f = Frank('metrics', {'billing': oauth_account(ground), 'gone': oauth_account(ground, mailbox_=GONE), 'other': relay},
+              {'all': dict(users=['*'], accounts=['billing', 'gone', 'other'], senders=[MAILBOX, GONE, OTHER], **{'from': 'refuse'}),
+               'kept': dict(socket=True, accounts=['other'], senders=[OTHER], mode='capture', **{'socket-mode': '0666'})})
+    try:
+        if check('frankd starts', f.start(), f.log()[-800:]):
+            from_the_start(f)
+            truth(ground, f, refuser)
+            files(f)
+            monitoring(f)
+            prometheus(f)
+            refused(f)
+    finally:
+        f.stop()
+        refuser.stop()
+
+
+class Samples(dict):
+    """{(name, sorted labels): value} of a text; raises where one series comes twice."""
+
+    def __init__(self, text):
+        super().__init__()
+        for line in text.splitlines():
+            m = re.fullmatch(r'([a-zA-Z_]\w*)(?:\{(.*)\})? (\S+)', line)
+            if line.startswith('#'):
+                continue
+            labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', m[2] or ''))
+            key = (m[1], tuple(sorted(labels.items())))
+            if key in self:
+                raise ValueError(f'twice: {line}')
+            self[key] = float(m[3])
+
+    def of(self, name, **labels):
+        return self.get((name, tuple(sorted(labels.items()))))
+
+
+def text_of(f, *args):
+    # what was there at the start is counted in a moment
+    r = wait_for(lambda: (lambda r: r if r.returncode != 75 else None)(f.frank('metrics', *args)), 10)
+    return r.stdout
+
+
+def samples(f):
+    return Samples(text_of(f))
+
+
+def promtool(*args, **more):
+    r = subprocess.run(['promtool', *args], capture_output=True, text=True, timeout=60, **more)
+    return r.returncode == 0, r.stdout + r.stderr
+
+
+def from_the_start(f):
+    text, old = text_of(f), text_of(f, '--format', 'prometheus')
+    good, said = promtool('check', 'metrics', input=old)
+    check('promtool check metrics has nothing to say', good and not said.strip(), said)
+    check('OpenMetrics ends with # EOF', text.endswith('\n# EOF\n') and text.count('# EOF') == 1, text[-100:])
+    families = re.findall(r'^# TYPE (\S+)', text, re.M)
+    check('a family comes once', len(families) == len(set(families)) > 20, families)
+    mixed = [line for line, family in ((l, re.findall(r'^# TYPE (\S+)', text[:text.index(l)], re.M)[-1]) for l in text.splitlines() if l[0] != '#')
+             if not line.startswith(family)]
+    check('each sample is in its family', not mixed, mixed)
+    s = Samples(text)
+    check('every series is there before anything happened', s.of('frank_deferred_total', account='other', cause='throttled') == 0
+          and s.of('frank_accepted_total', service='kept') == 0 and s.of('frank_token_refreshes_total', account='billing', result='refused') == 0
+          and s.of('frank_delivery_seconds_bucket', account='other', le='+Inf') == 0, text)
+    check('an account that nobody signed in for', s.of('frank_account_state', account='billing', frank_account_state='needs-authorization') == 1
+          and s.of('frank_account_state', account='billing', frank_account_state='active') == 0, text)
+    check('no token: NaN', str(s.of('frank_token_expires_seconds', account='billing')) == 'nan', text)
+    check('it began just now', 0 <= time.time() - s.of('process_start_time_seconds') < 120, s.of('process_start_time_seconds'))
+    order = [k for k in s]
+    check('the order stays', order == [k for k in samples(f)])
+
+
+def truth(ground, f, refuser):
+    before = samples(f)
+    status, out = f.authorize(ground, 'billing', MAILBOX)
+    check('authorized', status == 0, out)
+    marks = [marker('metrics') for _ in range(5)]
+    codes = [f.send(MAILBOX, f'metrics{i}@example.test', m) for i, m in enumerate(marks)]
+    arrived = [m for i, m in enumerate(marks) if ground.arrived(f'metrics{i}@example.test', m)]
+    check('five messages arrive', codes == [0] * 5 and len(arrived) == 5, (codes, arrived, f.log()[-800:]))
+    refused = [f.sendmail('-i', '-f', 'nobody@else.test', 'x@example.test', body='From: nobody@else.test\nSubject: x\n\nx\n').returncode for _ in range(3)]
+    check('three are refused', all(refused), refused)
+    # one message: two recipients get it, the third is refused for good, and the report goes back through the same account
+    f.send(OTHER, ['one@example.test', 'two@example.test', 'r550-x@example.test'], marker('bounce'))
+    env = dict(f.env, FRANK_SUBMIT_SOCKET=f.path('run/services/kept/submit.sock'))
+    kept = subprocess.run([program('sendmail'), '-i', '-f', OTHER, 'x@example.test'], input=f'From: {OTHER}\nSubject: x\n\nx\n'.encode(), env=env, timeout=60)
+    check('one is captured', kept.returncode == 0, kept)
+    check('the queue is empty but for that', wait_for(lambda: len(f.queue()) == 1, 20), f.shown())
+    s = samples(f)
+    check('accepted, by service', (s.of('frank_accepted_total', service='all'), s.of('frank_accepted_total', service='kept')) == (6, 1), dict(s))
+    check('refused, by service', s.of('frank_refused_total', service='all') == 3, dict(s))
+    check('delivered, by account', s.of('frank_delivered_total', account='billing') == 5, dict(s))
+    check('delivered: the report as well', s.of('frank_delivered_total', account='other') == 3, dict(s))
+    check('bounced', s.of('frank_bounced_total', account='other') == 1 and s.of('frank_bounced_total', account='billing') == 0, dict(s))
+    check('deferred: none', sum(v for k, v in s.items() if k[0] == 'frank_deferred_total') == 0, dict(s))
+    count = s.of('frank_delivery_seconds_count', account='billing')
+    check('as many times as deliveries', count == 5 == s.of('frank_delivery_seconds_bucket', account='billing', le='+Inf')
+          and 0 < s.of('frank_delivery_seconds_sum', account='billing') < 5 * 60, dict(s))
+    check('queue, by state', [s.of('frank_queue_messages', account='other', state=x) for x in ('queued', 'sending', 'held', 'captured')] == [0, 0, 0, 1], dict(s))
+    check('what is captured is no old mail', s.of('frank_queue_oldest_seconds') == 0, dict(s))
+    check('it takes space', s.of('frank_spool_bytes', service='kept') > 0 and s.of('frank_spool_bytes', service='all') == 0, dict(s))
+    free = os.statvfs(f.path('state'))
+    check('free space', abs(s.of('frank_spool_free_bytes') - free.f_bavail * free.f_frsize) < 2**31, dict(s))
+    check('sessions', s.of('frank_sessions_opened_total', account='billing') >= 1 and s.of('frank_sessions_failed_total', account='billing') == 0, dict(s))
+    check('the account is active now', s.of('frank_account_state', account='billing', frank_account_state='active') == 1, dict(s))
+    left = s.of('frank_token_expires_seconds', account='billing') - time.time()
+    check('the token has a life', 0 < left <= 24 * 3600, left)
+    # a token that is wanted anew, and a server that is not there
+    secrets.add(f.frank('token', 'billing', '--rejected').stdout.strip())
+    check('a refresh is counted', samples(f).of('frank_token_refreshes_total', account='billing', result='success')
+          == before.of('frank_token_refreshes_total', account='billing', result='success') + 1, text_of(f))
+    status, out = f.authorize(ground, 'gone', GONE)
+    check('authorized, and revoked', status == 0, out)
+    ground.remember()
+    ground.revoke(GONE)
+    f.send(GONE, 'one@example.test', marker('revoked'))
+    check('a grant that was revoked is a request that is refused', wait_for(lambda: (lambda s: s.of('frank_token_refreshes_total', account='gone', result='refused') >= 1
+          and s.of('frank_account_state', account='gone', frank_account_state='needs-authorization') == 1
+          and s.of('frank_queue_messages', account='gone', state='queued') == 1)(samples(f)), 20, 0.3), text_of(f))
+    refuser.stop()
+    f.send(OTHER, 'one@example.test', marker('later'))
+    check('a server that is gone: the message waits, and its age counts', wait_for(lambda: (lambda s: s.of('frank_queue_messages', account='other', state='queued') == 1
+          and s.of('frank_deferred_total', account='other', cause='unreachable') >= 1 and s.of('frank_queue_oldest_seconds') >= 1
+          and s.of('frank_account_state', account='other', frank_account_state='unreachable') == 1)(samples(f)), 20, 0.3), text_of(f) + f.shown())
+    check('a session that could not be opened', samples(f).of('frank_sessions_failed_total', account='other') >= 1, text_of(f))
+    text = text_of(f)
+    check('neither address nor id nor recipient is in it', '@' not in text and not any(str(m.get('queue_id')) in text for m in f.queue()), text)
+
+
+def files(f):
+    path = f.path('frank.prom')
+    r = f.frank('metrics', '--textfile', path)
+    text = open(path).read() if r.returncode == 0 else ''
+    good, said = promtool('check', 'metrics', input=text)
+    check('--textfile writes what node_exporter reads', good and text and os.stat(path).st_mode & 0o777 == 0o644, (r, said))
+    check('and leaves nothing else', [n for n in os.listdir(f.dir) if n.startswith('frank.prom')] == ['frank.prom'], os.listdir(f.dir))
+    r = f.frank('metrics', '--textfile', f.path('no/frank.prom'))
+    check('a folder that is not there', r.returncode == 73 and 'no/frank.prom' in r.stderr, r)
+    r = f.frank('metrics', '--format', 'xml')
+    check('a format that is none', r.returncode == 64 and 'openmetrics or prometheus' in r.stderr, r)
+
+
+def monitoring(f):
+    """Every metric that the rules and the dashboard name is there, with the labels that they use."""
+    s = samples(f)
+    names, values = {k[0] for k in s}, {(k[0], label): set() for k in s for label, _ in k[1]}
+    names.add('frank_events_total')  # its series come with the first event
+    for (name, labels) in s:
+        for label, value in labels:
+            values[(name, label)].add(value)
+    rules = os.path.join(MONITORING, 'frank-rules.yml')
+    good, said = promtool('check', 'rules', rules)
+    check('promtool check rules', good and 'SUCCESS' in said, said)
+    board = json.load(open(os.path.join(MONITORING, 'frank-dashboard.json')))
+    text = open(rules).read() + '\n'.join(t['expr'] for p in board['panels'] for t in p['targets']) + '\n'.join(str(v['query']) for v in board['templating']['list'])
+    used = set(re.findall(r'\b(?:frank|process)_[a-z_]+\b(?!["=])', text)) - {'frank_account_state"'}
+    check('every metric that they name exists', used and used <= names, used - names)
+    wrong = [(name, label, v) for name, body in re.findall(r'\b(frank_[a-z_]+)\{([^}]*)\}', text) for label, v in re.findall(r'(\w+)(?:=|=~|!=)"([^"]*)"', body)
+             if '$' not in v and label not in ('job', 'instance') for v in v.split('|') if v not in values.get((name, label), ())]
+    check('so does every value of a label', not wrong, wrong)
+    missing = {re.sub(r'_(bucket|sum|count)$', '', n) for n in names if n.startswith('frank_')} - {re.sub(r'_bucket$', '', u) for u in used}
+    check('nothing is counted that the dashboard does not show', missing <= {'frank_role_start_seconds'}, missing)
+    ids = [p['id'] for p in board['panels']]
+    check('panels have ids of their own', len(ids) == len(set(ids)), ids)
+
+
+class Exporter(BaseHTTPRequestHandler):
+    """Gives Prometheus what frank prints, in the format that it asks for first."""
+    frank = None
+    accepted = []
+
+    def do_GET(self):
+        accept = self.headers.get('Accept', '')
+        Exporter.accepted.append(accept)
+        openmetrics = 'application/openmetrics-text' in accept
+        body = text_of(self.frank, '--format', 'openmetrics' if openmetrics else 'prometheus').encode()
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/openmetrics-text; version=1.0.0; charset=utf-8' if openmetrics else 'text/plain; version=0.0.4; charset=utf-8')
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *a):
+        pass
+
+
+def prometheus(f):
+    Exporter.frank = f
+    server = ThreadingHTTPServer(('127.0.0.1', 0), Exporter)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    folder, port = tempfile.mkdtemp(prefix='prometheus-', dir=harness_dir()), free_port()
+    config = os.path.join(folder, 'prometheus.yml')
+    with open(config, 'w') as c:
+        c.write(f'global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ["{MONITORING}/frank-rules.yml"]\n'
+                f'scrape_configs:\n  - job_name: frank\n    static_configs: [{{targets: ["127.0.0.1:{server.server_port}"]}}]\n')
+    p = subprocess.Popen(['prometheus', f'--config.file={config}', f'--storage.tsdb.path={folder}/data', f'--web.listen-address=127.0.0.1:{port}'],
+                         stdout=open(os.path.join(folder, 'log'), 'w'), stderr=subprocess.STDOUT, cwd=folder, env=clean_env())
+
+    def query(expression):
+        status, text = http(f'http://127.0.0.1:{port}/api/v1/query?' + urllib.parse.urlencode(dict(query=expression)))
+        return [(r['metric'], r['value'][1]) for r in json.loads(text)['data']['result']] if status == 200 else []
+
+    try:
+        target = f'http://127.0.0.1:{port}/api/v1/targets'
+        up = wait_for(lambda: query('up{job="frank"}') and query('up{job="frank"}')[0][1] == '1', 40, 0.5)
+        check('Prometheus scrapes it', up, http(target)[1][:1500])
+        s = samples(f)
+        check('in OpenMetrics', any('openmetrics' in a for a in Exporter.accepted), Exporter.accepted[:2])
+        for name, labels in (('frank_delivered_total', dict(account='billing')), ('frank_accepted_total', dict(service='all')), ('frank_bounced_total', dict(account='other')),
+                             ('frank_delivery_seconds_count', dict(account='billing')), ('frank_queue_messages', dict(account='other', state='captured'))):
+            selector = name + '{' + ','.join(f'{k}="{v}"' for k, v in labels.items()) + '}'
+            got = query(selector)
+            check(f'its answer to {selector} is ours', len(got) == 1 and float(got[0][1]) == s.of(name, **labels), (got, s.of(name, **labels)))
+        got = query('frank_build_info')
+        check('the version', got and got[0][0].get('version') and got[0][1] == '1', got)
+        status, text = http(f'http://127.0.0.1:{port}/api/v1/metadata?metric=frank_delivery_seconds')
+        check('types and help arrive', '"histogram"' in text, text)
+        pending = wait_for(lambda: [a for a in json.loads(http(f'http://127.0.0.1:{port}/api/v1/alerts')[1])['data']['alerts']
+                                    if a['labels']['alertname'] == 'FrankAccountNeedsPerson'], 20, 0.5)
+        check('the alert for the account whose grant was revoked', pending and pending[0]['labels']['account'] == 'gone', pending)
+    finally:
+        p.terminate()
+        p.wait(20)
+        server.shutdown()
+
+
+def refused(f):
+    """While frankd is down, or does not answer, there is no text: a part of it is an error."""
+    f.stop()
+    r = f.frank('metrics')
+    check('frankd is down: nothing is printed', r.returncode == 69 and r.stdout == '' and 'not running' in r.stderr, r)
