@@ -23,9 +23,10 @@ settings(const struct sandbox *s)
 {
 	const struct grants_config *c = grants_config(s->grants);
 
-	return json_pack("{s:i, s:i, s:i, s:i, s:b}", "code_life", (int)c->code_life,
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "code_life", (int)c->code_life,
 	    "access_token_life", (int)c->access_life, "refresh_token_life", (int)c->refresh_life,
-	    "access_token_bytes", (int)c->access_bytes, "rotate", (int)c->rotate);
+	    "access_token_bytes", (int)c->access_bytes, "device_life", (int)c->device_life,
+	    "device_interval", (int)c->device_interval, "rotate", (int)c->rotate);
 }
 
 static void
@@ -68,6 +69,8 @@ set_post(struct web_request *r)
 	    !set_number(f, "access_token_life", 1, 7 * 86400, &next.access_life) ||
 	    !set_number(f, "refresh_token_life", 1, 400 * 86400, &next.refresh_life) ||
 	    !set_number(f, "access_token_bytes", 24, 4096, &next.access_bytes) ||
+	    !set_number(f, "device_life", 1, 86400, &next.device_life) ||
+	    !set_number(f, "device_interval", 0, 60, &next.device_interval) ||
 	    !set_number(f, "rotate", 0, 1, &rotate)) {
 		web_reply_error(r, 400, "invalid_request", "A value is out of bounds.");
 		return;

@@ -8,6 +8,7 @@
  * given (RFC 6749 section 4.1.2.1); all others go back with `error`, `state` and `iss`.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 
@@ -23,7 +24,9 @@ struct authorization {
 	char name[48];
 	uint64_t until;
 	const struct sandbox_account *account; /* once signed in */
-	struct form form;                      /* the parameters of the request */
+	char user_code
+	    [DEVICE_USER_CODE_SIZE]; /* of the device that it is for; empty: it came by a redirect */
+	struct form form;            /* the parameters of the request */
 };
 
 struct authorizations {
@@ -289,6 +292,31 @@ consent_get(struct web_request *r)
 }
 
 static void
+show_done(struct web_request *r, const char *title, const char *text)
+{
+	struct buf page CLEANUP_BUF = BUF_INIT(PAGE_MAX);
+
+	page_done(&page, title, text);
+	web_reply_page(r, 200, &page);
+}
+
+/* The person's answer to a device; `account` NULL: no. */
+static void
+answer_device(struct web_request *r, struct authorization *a, const char *account)
+{
+	bool known = devices_answer(r->sandbox->devices, a->user_code, account, web_now());
+
+	forget(r->sandbox->authorizations, a);
+	if (!known)
+		show_gone(r);
+	else if (account != NULL)
+		show_done(r, "The device is connected",
+		    "You can close this window and go back to your device.");
+	else
+		show_done(r, "Nothing was connected", "You said no, and the device is told so.");
+}
+
+static void
 consent_post(struct web_request *r)
 {
 	struct authorization *a = find(r, &r->body);
@@ -297,6 +325,11 @@ consent_post(struct web_request *r)
 
 	if (a == NULL || a->account == NULL) {
 		show_gone(r);
+		return;
+	}
+	if (a->user_code[0] != '\0') {
+		r->sandbox->stats.consents++;
+		answer_device(r, a, a->account->address);
 		return;
 	}
 	consent = (struct grant_consent){
@@ -328,11 +361,76 @@ deny_post(struct web_request *r)
 		return;
 	}
 	r->sandbox->stats.denials++;
+	if (a->user_code[0] != '\0') {
+		answer_device(r, a, NULL);
+		return;
+	}
 	send_back(r, &a->form, "error", "access_denied", "the person said no");
 	forget(r->sandbox->authorizations, a);
 }
 
+static void
+show_device(struct web_request *r, const char *code, const char *error)
+{
+	struct buf page CLEANUP_BUF = BUF_INIT(PAGE_MAX);
+
+	page_device(&page, code == NULL ? "" : code, error);
+	web_reply_page(r, 200, &page);
+}
+
+static void
+device_get(struct web_request *r)
+{
+	show_device(r, form_get(&r->query, "user_code"), NULL);
+}
+
+/* Makes the parameters of a request out of what the device asked for. False: no memory. */
+static bool
+device_form(struct form *f, const char *client, const char *scope)
+{
+	const char *pairs[][2] = {{"client_id", client}, {"scope", scope}};
+
+	for (f->count = 0; f->count < ARRAY_SIZE(pairs); f->count++) {
+		struct form_field *field = &f->fields[f->count];
+
+		field->name = strdup(pairs[f->count][0]);
+		field->value = strdup(pairs[f->count][1]);
+		if (field->name == NULL || field->value == NULL) {
+			free(field->name);
+			free(field->value);
+			form_clear(f);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+device_post(struct web_request *r)
+{
+	const char *typed = form_get(&r->body, "user_code"), *code, *client, *scope;
+	struct authorization *a = NULL;
+	struct form form = {.count = 0};
+
+	if (typed == NULL ||
+	    !devices_find(r->sandbox->devices, typed, web_now(), &code, &client, &scope)) {
+		show_device(r, typed, "There is no such code, or it is too old.");
+		return;
+	}
+	if (device_form(&form, client, scope))
+		a = keep(r->sandbox->authorizations, &form, web_now());
+	form_clear(&form);
+	if (a == NULL) {
+		show_error(r, 500, "Something went wrong", "There is no memory for this request.");
+		return;
+	}
+	(void)snprintf(a->user_code, sizeof(a->user_code), "%s", code);
+	show_sign_in(r, a, NULL, NULL);
+}
+
 const struct web_route authorize_routes[] = {
+    {"/device", EVHTTP_REQ_GET, device_get},
+    {"/device", EVHTTP_REQ_POST, device_post},
     {"/authorize", EVHTTP_REQ_GET, authorize_get},
     {"/sign-in", EVHTTP_REQ_POST, sign_in_post},
     {"/consent", EVHTTP_REQ_GET, consent_get},

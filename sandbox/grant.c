@@ -21,6 +21,7 @@ struct grant {
 	TAILQ_ENTRY(grant) link;
 	unsigned tokens; /* records that point here */
 	bool revoked;
+	const char *how; /* the grant type, a constant */
 	char *account, *client, *redirect_uri, *scope, *challenge, *nonce;
 };
 
@@ -190,16 +191,16 @@ copy(const char *s, bool *failed)
 	return c;
 }
 
-int
-grants_consent(struct grants *g, const struct grant_consent *c, uint64_t now, struct buf *ret_code)
+/* A grant that no token points to yet. NULL: no memory. */
+static struct grant *
+grant_new(struct grants *g, const struct grant_consent *c, const char *how)
 {
 	struct grant *grant = calloc(1, sizeof(*grant));
 	bool failed = false;
-	int r;
 
 	if (grant == NULL)
-		return -ENOMEM;
-	prune(g, now);
+		return NULL;
+	grant->how = how;
 	grant->account = copy(c->account, &failed);
 	grant->client = copy(c->client, &failed);
 	grant->redirect_uri = copy(c->redirect_uri, &failed);
@@ -207,9 +208,23 @@ grants_consent(struct grants *g, const struct grant_consent *c, uint64_t now, st
 	grant->challenge = copy(c->challenge, &failed);
 	grant->nonce = copy(c->nonce, &failed);
 	TAILQ_INSERT_HEAD(&g->grants, grant, link);
-	r = failed ? -ENOMEM
-		   : issue(g, grant, KIND_CODE, 32, now, g->config.code_life, NULL, ret_code);
-	if (r < 0)
+	if (!failed)
+		return grant;
+	grant_free(g, grant);
+	return NULL;
+}
+
+int
+grants_consent(struct grants *g, const struct grant_consent *c, uint64_t now, struct buf *ret_code)
+{
+	struct grant *grant;
+	int r = -ENOMEM;
+
+	prune(g, now);
+	grant = grant_new(g, c, "authorization_code");
+	if (grant != NULL)
+		r = issue(g, grant, KIND_CODE, 32, now, g->config.code_life, NULL, ret_code);
+	if (r < 0 && grant != NULL)
 		grant_free(g, grant);
 	return r;
 }
@@ -364,6 +379,25 @@ grants_refresh(struct grants *g, const char *token, const char *client, const ch
 	return GRANT_OK;
 }
 
+enum grant_result
+grants_give(struct grants *g, const struct grant_consent *c, const char *how, uint64_t now,
+    struct grant_issue *ret)
+{
+	struct grant *grant;
+
+	prune(g, now);
+	grant = grant_new(g, c, how);
+	if (grant == NULL)
+		return GRANT_FAILED;
+	if (issue_pair(g, grant, grant->scope,
+		c->account != NULL && grant_scope_has(grant->scope, "offline_access"), now,
+		ret) == 0)
+		return GRANT_OK;
+	if (grant->tokens == 0)
+		grant_free(g, grant);
+	return GRANT_FAILED;
+}
+
 bool
 grants_check(struct grants *g, const char *token, uint64_t now, struct grant_access *ret)
 {
@@ -374,7 +408,7 @@ grants_check(struct grants *g, const char *token, uint64_t now, struct grant_acc
 	*ret = (struct grant_access){.account = t->grant->account,
 	    .client = t->grant->client,
 	    .scope = t->scope,
-	    .grant = "authorization_code",
+	    .grant = t->grant->how,
 	    .since = t->since,
 	    .until = t->until};
 	(void)snprintf(ret->id, sizeof(ret->id), "%02x%02x%02x%02x", t->hash[0], t->hash[1],
@@ -406,7 +440,9 @@ grants_revoke_account(struct grants *g, const char *account)
 	unsigned n = 0;
 
 	TAILQ_FOREACH (grant, &g->grants, link) {
-		if (grant->revoked || (account != NULL && strcasecmp(grant->account, account) != 0))
+		if (grant->revoked ||
+		    (account != NULL &&
+			(grant->account == NULL || strcasecmp(grant->account, account) != 0)))
 			continue;
 		grant->revoked = true;
 		n++;

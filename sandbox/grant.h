@@ -26,7 +26,8 @@ struct grants_config {
 	unsigned refresh_life; /* seconds, from the last use */
 	unsigned access_bytes; /* random octets of an access token: 24 to 4096 */
 	const char *withhold;  /* a scope that is left out of what is given, or NULL; borrowed */
-	bool rotate;           /* each use of a refresh token brings a new one */
+	unsigned device_life, device_interval; /* seconds: of the device flow */
+	bool rotate;                           /* each use of a refresh token brings a new one */
 };
 
 /* Fills `len` octets; 0 or negative errno. */
@@ -34,7 +35,7 @@ typedef int grants_random(void *bytes, size_t len);
 
 /* What a person consented to. */
 struct grant_consent {
-	const char *account;
+	const char *account; /* NULL: none in particular */
 	const char *client;
 	const char *redirect_uri;
 	const char *scope;
@@ -56,7 +57,7 @@ struct grant_issue {
 
 /* An access token's meaning. */
 struct grant_access {
-	const char *account;
+	const char *account; /* NULL: any, of a client's own token */
 	const char *client;
 	const char *scope;
 	const char
@@ -90,6 +91,11 @@ enum grant_result grants_exchange(struct grants *g, const char *code, const char
 /* `scope` NULL: as consented. */
 enum grant_result grants_refresh(struct grants *g, const char *token, const char *client,
     const char *scope, uint64_t now, struct grant_issue *ret);
+
+/* Gives tokens for a consent without a code: a device's, or a client's own, whose `account` is NULL and which may act for any. `how` is
+ * the grant type, a constant; redirect_uri and challenge count for nothing. */
+enum grant_result grants_give(struct grants *g, const struct grant_consent *c, const char *how,
+    uint64_t now, struct grant_issue *ret);
 
 /* Is this access token good now? */
 bool grants_check(struct grants *g, const char *token, uint64_t now, struct grant_access *ret);

@@ -6,6 +6,7 @@
 #define FRANK_SANDBOX_JWT_H
 
 #include <jansson.h>
+#include <openssl/evp.h>
 
 #include "base/buf.h"
 
@@ -21,5 +22,9 @@ json_t *jwt_key_set(const struct jwt_key *k);
 /* Makes HEADER.CLAIMS.SIGNATURE in `out`, which must be empty. `claims` is borrowed. 0, -ENOMEM,
  * -ENOBUFS or -EIO (the crypto library refused). */
 int jwt_sign(const struct jwt_key *k, const json_t *claims, struct buf *out);
+
+/* Checks HEADER.CLAIMS.SIGNATURE (RS256, PS256 or ES256, as fits the key) and returns the claims, a new reference; NULL: it is not
+ * signed by this key, or is none. What the claims say is the caller's to check. */
+json_t *jwt_verify(EVP_PKEY *key, const char *text);
 
 #endif

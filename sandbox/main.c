@@ -17,6 +17,8 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
@@ -163,6 +165,24 @@ add_account(struct program *p, const char *text)
 	return true;
 }
 
+/* The public key of a PEM file, also of a certificate; NULL: it is none. */
+static EVP_PKEY *
+read_public_key(const char *path)
+{
+	BIO *in = BIO_new_file(path, "re");
+	EVP_PKEY *key = in == NULL ? NULL : PEM_read_bio_PUBKEY(in, NULL, NULL, NULL);
+	X509 *certificate = NULL;
+
+	if (in != NULL && key == NULL && BIO_seek(in, 0) == 0) {
+		certificate = PEM_read_bio_X509(in, NULL, NULL, NULL);
+		key = certificate == NULL ? NULL : X509_get_pubkey(certificate);
+	}
+	ERR_clear_error();
+	X509_free(certificate);
+	(void)BIO_free(in);
+	return key;
+}
+
 static bool
 add_client(struct sandbox *s, const char *text)
 {
@@ -183,8 +203,9 @@ add_client(struct sandbox *s, const char *text)
 		return false;
 	}
 	(void)snprintf(c->id, sizeof(c->id), "%.*s", (int)sizeof(c->id) - 1, copy);
-	c->secret = file == NULL ? NULL : read_secret(AT_FDCWD, file);
-	if (file != NULL && c->secret == NULL) {
+	c->key = file == NULL ? NULL : read_public_key(file);
+	c->secret = file == NULL || c->key != NULL ? NULL : read_secret(AT_FDCWD, file);
+	if (file != NULL && c->secret == NULL && c->key == NULL) {
 		(void)fprintf(stderr, "frank-sandbox: no secret for client %s: %s: %s\n", c->id,
 		    file, strerror(errno));
 		return false;
@@ -445,11 +466,12 @@ start(struct program *p)
 	s->base = event_base_new();
 	s->grants = grants_new(&p->options.grants, fill_random);
 	s->faults = faults_new(fill_random);
+	s->devices = devices_new(fill_random);
 	s->authorizations = authorize_new();
 	s->key = jwt_key_new();
 	s->admin_key = make_secret(p->dir, "admin.key");
 	s->tls = ca_server_context(p->dir, &why);
-	if (s->base != NULL && s->grants != NULL && s->faults != NULL &&
+	if (s->base != NULL && s->grants != NULL && s->devices != NULL && s->faults != NULL &&
 	    s->authorizations != NULL && s->key != NULL && s->admin_key != NULL && s->tls != NULL)
 		return serve(p);
 	(void)fprintf(stderr, "frank-sandbox: cannot start: %s\n", why);
@@ -465,6 +487,7 @@ clean_up(struct program *p)
 	(void)authorize_free(s->authorizations);
 	(void)grants_free(s->grants);
 	(void)faults_free(s->faults);
+	(void)devices_free(s->devices);
 	(void)jwt_key_free(s->key);
 	(void)secret_free(s->admin_key);
 	SSL_CTX_free(s->tls);
@@ -472,8 +495,10 @@ clean_up(struct program *p)
 		event_base_free(s->base);
 	for (i = 0; i < s->account_count; i++)
 		(void)secret_free(s->accounts[i].password);
-	for (i = 0; i < s->client_count; i++)
+	for (i = 0; i < s->client_count; i++) {
 		(void)secret_free(s->clients[i].secret);
+		EVP_PKEY_free(s->clients[i].key);
+	}
 	if (s->mail >= 0)
 		(void)close(s->mail);
 	if (p->dir >= 0)
@@ -491,6 +516,8 @@ main(int argc, char **argv)
 		.access_life = 3600,
 		.refresh_life = 90 * 86400,
 		.access_bytes = 32,
+		.device_life = 600,
+		.device_interval = 5,
 		.rotate = true},
 	};
 	int status = read_options(&program.options, argc, argv);

@@ -167,6 +167,28 @@ page_consent(struct buf *out, const char *client, const char *account, const cha
 }
 
 void
+page_device(struct buf *out, const char *code, const char *error)
+{
+	begin(out, "Connect a device");
+	COMPOSE(out, "<p>Enter the code that your device shows.</p>\n");
+	if (error != NULL)
+		COMPOSE(out, "<p class=\"err\" role=\"alert\">", error, "</p>\n");
+	COMPOSE(out,
+	    "<form method=\"post\" action=\"/device\"><label>Code <input name=\"user_code\" "
+	    "autocomplete=\"off\" "
+	    "spellcheck=\"false\" required autofocus value=\"",
+	    code, "\"></label>\n<button name=\"continue\" value=\"1\">Continue</button></form>\n",
+	    "", FOOT);
+}
+
+void
+page_done(struct buf *out, const char *title, const char *text)
+{
+	begin(out, title);
+	COMPOSE(out, "<p>", text, "</p>\n", "", FOOT);
+}
+
+void
 page_error(struct buf *out, const char *title, const char *text)
 {
 	begin(out, title);

@@ -17,6 +17,10 @@ void page_sign_in(
     struct buf *out, const char *client, const char *login, const char *request, const char *error);
 void page_consent(struct buf *out, const char *client, const char *account, const char *scope,
     const char *request);
+/* Asks for the code that a device shows. `code` may be empty; `error` NULL: none. */
+void page_device(struct buf *out, const char *code, const char *error);
+/* That something is done. */
+void page_done(struct buf *out, const char *title, const char *text);
 /* What went wrong, where the browser cannot be sent back to the program that sent it. */
 void page_error(struct buf *out, const char *title, const char *text);
 

@@ -15,6 +15,7 @@
 
 #include "base/address.h"
 #include "base/secret.h"
+#include "sandbox/device.h"
 #include "sandbox/fault.h"
 #include "sandbox/grant.h"
 #include "sandbox/jwt.h"
@@ -29,7 +30,8 @@ struct sandbox_account {
 
 struct sandbox_client {
 	char id[128];
-	struct secret *secret; /* NULL: a public client */
+	struct secret *secret; /* NULL: none */
+	EVP_PKEY *key; /* of private_key_jwt; NULL: none. With neither it is a public client */
 };
 
 /* Counters for people and tests; read at /admin/stats. */
@@ -44,6 +46,7 @@ struct sandbox {
 	struct event_base *base;
 	SSL_CTX *tls;
 	struct grants *grants;
+	struct devices *devices;
 	struct faults *faults;
 	struct authorizations *authorizations; /* endpoints.h */
 	struct web *web;                       /* web.h */

@@ -25,6 +25,60 @@ basic_credentials(const char *value, struct buf *id, struct buf *secret)
 	       form_decode(secret, colon + 1, both.len - (size_t)(colon + 1 - both.data)) == 0;
 }
 
+/* Is the audience, a text or an array of them, the issuer or the token endpoint (RFC 7523 section 3)? */
+static bool
+audience_fits(const struct sandbox *s, const json_t *audience)
+{
+	size_t count = json_is_array(audience) ? json_array_size(audience) : 1,
+	       n = strlen(s->issuer);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *text = json_string_value(
+		    json_is_array(audience) ? json_array_get(audience, i) : audience);
+
+		if (text != NULL && strncmp(text, s->issuer, n) == 0 &&
+		    (text[n] == '\0' || strcmp(text + n, "/") == 0 ||
+			strcmp(text + n, "/token") == 0))
+			return true;
+	}
+	return false;
+}
+
+/* The assertion of private_key_jwt (RFC 7523 section 3): signed by the client's key, by and about the client, for us, and in time. */
+static bool
+assertion_fits(const struct web_request *r, const struct sandbox_client *client)
+{
+	const char *text = form_get(&r->body, "client_assertion"),
+		   *type = form_get(&r->body, "client_assertion_type");
+	json_t *claims = NULL;
+	json_int_t now = (json_int_t)web_now(), until;
+	const char *iss, *sub;
+	bool ok;
+
+	if (text != NULL && type != NULL &&
+	    strcmp(type, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer") == 0)
+		claims = jwt_verify(client->key, text);
+	iss = json_string_value(json_object_get(claims, "iss"));
+	sub = json_string_value(json_object_get(claims, "sub"));
+	until = json_integer_value(json_object_get(claims, "exp"));
+	ok = iss != NULL && sub != NULL && strcmp(iss, client->id) == 0 &&
+	     strcmp(sub, client->id) == 0 && until > now && until <= now + 3600 &&
+	     audience_fits(r->sandbox, json_object_get(claims, "aud"));
+	json_decref(claims);
+	return ok;
+}
+
+/* The client that an assertion belongs to, where nothing else names it (RFC 7521 section 4.2); NULL: none. */
+static const struct sandbox_client *
+assertion_client(const struct web_request *r)
+{
+	for (size_t i = 0; i < r->sandbox->client_count; i++)
+		if (r->sandbox->clients[i].key != NULL &&
+		    assertion_fits(r, &r->sandbox->clients[i]))
+			return &r->sandbox->clients[i];
+	return NULL;
+}
+
 /* The client that asks, proven where it has a secret; NULL when the answer has been given. */
 static const struct sandbox_client *
 authenticate_client(struct web_request *r)
@@ -40,9 +94,12 @@ authenticate_client(struct web_request *r)
 		given_id = buf_str(&id);
 		given = buf_str(&secret);
 	}
-	client = given_id == NULL ? NULL : sandbox_client(r->sandbox, given_id);
-	if (client != NULL && (client->secret == NULL ||
-				  (given != NULL && sandbox_secret_fits(client->secret, given))))
+	client = given_id == NULL ? assertion_client(r) : sandbox_client(r->sandbox, given_id);
+	if (client != NULL && client->secret == NULL && client->key == NULL)
+		return client;
+	if (client != NULL &&
+	    (client->key != NULL ? assertion_fits(r, client)
+				 : given != NULL && sandbox_secret_fits(client->secret, given)))
 		return client;
 	r->sandbox->stats.token_errors++;
 	/* a header that a reply lacks for want of memory changes nothing for the client */
@@ -185,6 +242,92 @@ refresh(struct web_request *r, const struct sandbox_client *client)
 	reply_tokens(r, &issue);
 }
 
+/* A client's own token (RFC 6749 section 4.4), for any account here: as a tenant's permission for all mailboxes is. */
+static void
+client_credentials(struct web_request *r, const struct sandbox_client *client)
+{
+	const struct personality *p = r->sandbox->personality;
+	const char *scope = form_get(&r->body, "scope");
+	const struct grant_consent consent = {.client = client->id, .scope = p->send_scope};
+	struct grant_issue issue CLEANUP_ISSUE;
+
+	grant_issue_init(&issue);
+	if (client->secret == NULL && client->key == NULL) {
+		r->sandbox->stats.token_errors++;
+		web_reply_error(r, 400, "unauthorized_client",
+		    "A client without a secret or key cannot ask by itself.");
+	} else if (scope != NULL && strcmp(scope, p->app_scope) != 0) {
+		refuse(r, REFUSE_SCOPE);
+	} else if (grants_give(r->sandbox->grants, &consent, "client_credentials", web_now(),
+		       &issue) != GRANT_OK) {
+		reply_refusal(r, GRANT_FAILED, "client");
+	} else {
+		reply_tokens(r, &issue);
+	}
+}
+
+static void
+device_poll(struct web_request *r, const struct sandbox_client *client)
+{
+	static const enum personality_refusal refusals[] = {[DEVICE_PENDING] = REFUSE_PENDING,
+	    [DEVICE_SLOW_DOWN] = REFUSE_SLOW_DOWN,
+	    [DEVICE_DENIED] = REFUSE_DENIED,
+	    [DEVICE_EXPIRED] = REFUSE_EXPIRED,
+	    [DEVICE_UNKNOWN] = REFUSE_GRANT};
+	const char *code = form_get(&r->body, "device_code"), *account, *scope;
+	struct grant_issue issue CLEANUP_ISSUE;
+	enum device_result result;
+
+	grant_issue_init(&issue);
+	result = code == NULL ? DEVICE_UNKNOWN
+			      : devices_poll(r->sandbox->devices, code, client->id, web_now(),
+				    &account, &scope);
+	if (result != DEVICE_GRANTED) {
+		refuse(r, refusals[result]);
+		return;
+	}
+	if (grants_give(r->sandbox->grants,
+		&(struct grant_consent){.account = account, .client = client->id, .scope = scope},
+		"device_code", web_now(), &issue) != GRANT_OK) {
+		reply_refusal(r, GRANT_FAILED, "device code");
+		return;
+	}
+	r->sandbox->stats.codes_exchanged++;
+	log_line(LOG_LEVEL_INFO, "device connected", LOG_PAIRS({LOG_ACCOUNT, issue.account}));
+	reply_tokens(r, &issue);
+}
+
+/* RFC 8628 section 3.1 and 3.2. */
+static void
+device_authorization_post(struct web_request *r)
+{
+	const struct sandbox_client *client = authenticate_client(r);
+	const struct grants_config *config = grants_config(r->sandbox->grants);
+	const char *scope = form_get(&r->body, "scope");
+	struct buf code CLEANUP_BUF = BUF_INIT_WIPE(128);
+	char user_code[DEVICE_USER_CODE_SIZE];
+	struct fault fault;
+
+	if (client == NULL || web_fault(r, FAULT_DEVICE, NULL, &fault))
+		return;
+	if (scope == NULL || !grant_scope_within(scope, r->sandbox->personality->scopes)) {
+		refuse(r, REFUSE_SCOPE);
+		return;
+	}
+	if (devices_begin(r->sandbox->devices, client->id, scope, config->device_life,
+		config->device_interval, web_now(), &code, user_code) < 0) {
+		web_reply_error(
+		    r, 503, "temporarily_unavailable", "There is no memory for a device.");
+		return;
+	}
+	web_reply_json(r, 200,
+	    json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "device_code", buf_str(&code), "user_code",
+		user_code, "verification_uri", json_sprintf("%s/device", r->sandbox->issuer),
+		"verification_uri_complete",
+		json_sprintf("%s/device?user_code=%s", r->sandbox->issuer, user_code), "expires_in",
+		(int)config->device_life, "interval", (int)config->device_interval));
+}
+
 static void
 serve_grant(struct web_request *r, const struct sandbox_client *client)
 {
@@ -194,10 +337,16 @@ serve_grant(struct web_request *r, const struct sandbox_client *client)
 		exchange_code(r, client);
 	} else if (type != NULL && strcmp(type, "refresh_token") == 0) {
 		refresh(r, client);
+	} else if (type != NULL && strcmp(type, "client_credentials") == 0) {
+		client_credentials(r, client);
+	} else if (type != NULL &&
+		   strcmp(type, "urn:ietf:params:oauth:grant-type:device_code") == 0) {
+		device_poll(r, client);
 	} else {
 		r->sandbox->stats.token_errors++;
 		web_reply_error(r, 400, type == NULL ? "invalid_request" : "unsupported_grant_type",
-		    "grant_type must be authorization_code or refresh_token.");
+		    "grant_type must be authorization_code, refresh_token, client_credentials or "
+		    "the device code's.");
 	}
 }
 
@@ -293,17 +442,20 @@ discovery_get(struct web_request *r)
 		}
 	}
 	web_reply_json(r, 200,
-	    json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:[s], s:[s,s], s:[s], s:[s], "
-		      "s:[s,s,s], s:[s], s:[s], s:b}",
+	    json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:[s], s:[s,s,s,s], s:[s], s:[s], "
+		      "s:[s,s,s,s], s:[s,s,s], s:[s], s:[s], s:o, s:b}",
 		"issuer", r->sandbox->issuer, "authorization_endpoint", endpoint(r, "/authorize"),
 		"token_endpoint", endpoint(r, "/token"), "revocation_endpoint",
 		endpoint(r, "/revoke"), "userinfo_endpoint", endpoint(r, "/userinfo"), "jwks_uri",
 		endpoint(r, "/jwks"), "scopes_supported", list, "response_types_supported", "code",
 		"grant_types_supported", "authorization_code", "refresh_token",
+		"client_credentials", "urn:ietf:params:oauth:grant-type:device_code",
 		"response_modes_supported", "query", "code_challenge_methods_supported", "S256",
 		"token_endpoint_auth_methods_supported", "none", "client_secret_post",
-		"client_secret_basic", "subject_types_supported", "public",
-		"id_token_signing_alg_values_supported", "ES256",
+		"client_secret_basic", "private_key_jwt",
+		"token_endpoint_auth_signing_alg_values_supported", "RS256", "PS256", "ES256",
+		"subject_types_supported", "public", "id_token_signing_alg_values_supported",
+		"ES256", "device_authorization_endpoint", endpoint(r, "/device_authorization"),
 		"authorization_response_iss_parameter_supported", 1));
 }
 
@@ -315,6 +467,7 @@ jwks_get(struct web_request *r)
 
 const struct web_route token_routes[] = {
     {"/token", EVHTTP_REQ_POST, token_post},
+    {"/device_authorization", EVHTTP_REQ_POST, device_authorization_post},
     {"/revoke", EVHTTP_REQ_POST, revoke_post},
     {"/userinfo", EVHTTP_REQ_GET, userinfo_get},
     {"/userinfo", EVHTTP_REQ_POST, userinfo_get},

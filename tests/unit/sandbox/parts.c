@@ -132,7 +132,7 @@ test_jwt(void **state)
 {
 	struct jwt_key *key = jwt_key_new(), *other = jwt_key_new();
 	struct buf token CLEANUP_BUF = BUF_INIT(4096), claims CLEANUP_BUF = BUF_INIT(4096);
-	json_t *set, *in = json_pack("{s:s}", "sub", "a@example.test");
+	json_t *set, *out, *in = json_pack("{s:s}", "sub", "a@example.test");
 	EVP_PKEY *public;
 	const char *dot, *second;
 
@@ -146,11 +146,26 @@ test_jwt(void **state)
 	set = jwt_key_set(key);
 	public = key_from_set(set);
 	assert_true(verifies(public, buf_str(&token), (size_t)(second - token.data)));
+	out = jwt_verify(public, buf_str(&token));
+	assert_true(json_equal(in, out));
+	json_decref(out);
+	/* no octet may be changed; the last one of the signature's base64 holds bits that count for nothing */
+	for (size_t i = 0; i + 1 < token.len; i++) {
+		char kept = token.data[i];
+
+		token.data[i] = kept == 'A' ? 'B' : 'A';
+		assert_null(jwt_verify(public, buf_str(&token)));
+		token.data[i] = kept;
+	}
 	EVP_PKEY_free(public);
 	json_decref(set);
 	set = jwt_key_set(other);
 	public = key_from_set(set);
 	assert_false(verifies(public, buf_str(&token), (size_t)(second - token.data)));
+	assert_null(jwt_verify(public, buf_str(&token)));
+	assert_null(jwt_verify(public, ""));
+	assert_null(jwt_verify(public, "a.b"));
+	assert_null(jwt_verify(public, ".."));
 	EVP_PKEY_free(public);
 	json_decref(set);
 	json_decref(in);
