@@ -9,7 +9,7 @@
 #include <event2/http.h>
 #include <jansson.h>
 
-#include "sandbox/form.h"
+#include "httpd/form.h"
 #include "sandbox/sandbox.h"
 
 struct web;

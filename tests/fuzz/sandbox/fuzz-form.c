@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sandbox/form.h"
+#include "httpd/form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

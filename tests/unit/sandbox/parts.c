@@ -21,7 +21,7 @@
 #include <openssl/param_build.h>
 
 #include "base/codec.h"
-#include "sandbox/form.h"
+#include "httpd/form.h"
 #include "sandbox/jwt.h"
 #include "inbox/maildir.h"
 #include "sandbox/pages.h"

@@ -2,7 +2,7 @@
 /*
  * form.c: see form.h. Values may be passwords and codes, so they are wiped when released.
  */
-#include "sandbox/form.h"
+#include "httpd/form.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * Strict where OAuth is (RFC 6749 section 3.1): a parameter that comes twice, a NUL or a bad escape
  * makes the whole invalid.
  */
-#ifndef FRANK_SANDBOX_FORM_H
-#define FRANK_SANDBOX_FORM_H
+#ifndef FRANK_HTTPD_FORM_H
+#define FRANK_HTTPD_FORM_H
 
 #include <stddef.h>
 
