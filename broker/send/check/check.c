@@ -81,6 +81,7 @@ struct check_run {
 
 	enum login_state login;
 	struct smtp_connection *connection; /* of the login */
+	bool reopened;                      /* it is the second: the server closed the first */
 	struct auth_secret auth;
 	size_t sender_at; /* the one that is tried */
 	struct smtp_client_recipient recipient;
@@ -667,12 +668,32 @@ logged_in(struct check_run *c, const struct smtp_client_event *e)
 	next_trial(c);
 }
 
+static int open_login(struct check_run *c);
+
+/* The server refused a token and closed. As a session does, the check takes the newer one to a new connection. */
+static bool
+opens_again(struct check_run *c)
+{
+	if (c->login != LOGIN_WAITING || !c->auth.renewed || c->reopened)
+		return false;
+	c->reopened = true;
+	keep_transcript(c, "logging in", connection_transcript(c->connection));
+	c->connection = connection_free(c->connection);
+	c->login = LOGIN_OPENING;
+	if (open_login(c) == 0)
+		return true;
+	c->login = LOGIN_WAITING;
+	return false;
+}
+
 static void
 login_ended(struct check_run *c, const struct smtp_reply *why)
 {
 	bool ready = c->login == LOGIN_TRYING || c->login == LOGIN_SENDING;
 	char text[600];
 
+	if (opens_again(c))
+		return;
 	if (!ready)
 		keep_transcript(c, "logging in", connection_transcript(c->connection));
 	/* A QUIT of ours ends in 221, and is said behind a login only. */
@@ -723,15 +744,29 @@ login_context(void *arg, char *why, size_t why_size)
 	return ((struct check_run *)arg)->login_context;
 }
 
+static int
+open_login(struct check_run *c)
+{
+	static const struct connection_ops ops = {.tls_context = login_context, .event = on_login};
+	const struct smtp_account *a = c->account;
+	struct connection_config config = connection_config(c, c->port, c->tls);
+
+	config.smtp.mechanisms = a->mechanisms;
+	config.smtp.secret_without_tls = a->secret_without_tls;
+	memcpy(config.smtp.order, a->order, sizeof(a->order));
+	config.ops = &ops;
+	config.arg = c;
+	c->connection = connection_new(&config);
+	return c->connection == NULL ? -ENOMEM : 0;
+}
+
 static void
 log_in(struct check_run *c)
 {
-	static const struct connection_ops ops = {.tls_context = login_context, .event = on_login};
 	static const struct smtp_reply no_memory = {.stage = SMTP_STAGE_TOKEN,
 	    .fault = SMTP_FAULT_CREDENTIAL_LATER,
 	    .text = "Out of memory."};
 	const struct smtp_account *a = c->account;
-	struct connection_config config = connection_config(c, c->port, c->tls);
 
 	c->login = LOGIN_OPENING;
 	c->auth = (struct auth_secret){.to_keeper = c->env->ops->to_keeper,
@@ -739,17 +774,9 @@ log_in(struct check_run *c)
 	    .account = a->name,
 	    .min_valid = a->min_valid,
 	    .last_id = &c->env->last_id};
-	if ((c->flags & CHECK_API) == 0) {
-		config.smtp.mechanisms = a->mechanisms;
-		config.smtp.secret_without_tls = a->secret_without_tls;
-		memcpy(config.smtp.order, a->order, sizeof(a->order));
-		config.ops = &ops;
-		config.arg = c;
-		c->connection = connection_new(&config);
-		if (c->connection == NULL) {
-			credential_failed(c, &no_memory);
-			return;
-		}
+	if ((c->flags & CHECK_API) == 0 && open_login(c) < 0) {
+		credential_failed(c, &no_memory);
+		return;
 	}
 	if (a->mechanisms != 0 || (c->flags & CHECK_API) != 0)
 		auth_secret_ask(&c->auth);
