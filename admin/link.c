@@ -73,7 +73,8 @@ int
 link_open(struct link *l, const struct cli *cli, enum role_id peer, unsigned patience)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	const struct timeval limit = {.tv_sec = UNREAD_PATIENCE};
+	const struct timeval limit = {
+	    .tv_sec = patience < UNREAD_PATIENCE ? (time_t)patience : UNREAD_PATIENCE};
 	const char *path;
 
 	*l = (struct link){.cli = cli, .peer = peer, .sock = -1, .patience = patience};

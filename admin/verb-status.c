@@ -11,7 +11,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { STATUS_PATIENCE = 30 };
+enum {
+	STATUS_PATIENCE = 30,
+	HEALTH_PATIENCE = 5, /* seconds: who watches waits for an answer itself */
+};
+
+/* --exit-code: the statuses of a plug-in of Nagios (Monitoring Plugins guidelines, 2.3). */
+enum { HEALTH_OK, HEALTH_DEGRADED, HEALTH_DOWN, HEALTH_UNKNOWN };
 
 static const struct column account_columns[] = {
     {F_ACCOUNT, "account", false},
@@ -109,7 +115,7 @@ take_row(void *arg, const struct message *m)
 }
 
 static int
-gather(const struct cli *cli, const char *account, struct gathered *g)
+gather(const struct cli *cli, const char *account, unsigned patience, struct gathered *g)
 {
 	CLEANUP_MESSAGE struct message *done = NULL;
 	struct message *m;
@@ -118,15 +124,14 @@ gather(const struct cli *cli, const char *account, struct gathered *g)
 	*g = (struct gathered){json_array(), json_array(), json_array(), json_object()};
 	if (g->problems == NULL || g->accounts == NULL || g->services == NULL || g->by_name == NULL)
 		return cli_fail(cli, EX_OSERR, NULL, "memory ran out");
-	status =
-	    link_ask(cli, ROLE_QUEUE, STATUS_PATIENCE, message_new(M_STATUS), take_row, g, NULL);
+	status = link_ask(cli, ROLE_QUEUE, patience, message_new(M_STATUS), take_row, g, NULL);
 	if (status != EX_OK)
 		return status;
 	m = message_new(M_KEEPER_STATUS);
 	message_put_str(m, F_ACCOUNT, account);
 	/* where keeper refuses (the caller has no right, or the account went meanwhile), what queue
 	 * said is shown all the same */
-	return link_ask(cli, ROLE_KEEPER, STATUS_PATIENCE, m, take_row, g, &done);
+	return link_ask(cli, ROLE_KEEPER, patience, m, take_row, g, &done);
 }
 
 static void
@@ -228,11 +233,33 @@ print_services(const struct cli *cli, const json_t *services)
 
 /* ---- the verbs ---- */
 
+/* What the exit status says of an answer that ended with `status`. */
 static int
-show(const struct cli *cli, bool services)
+health_of(const struct gathered *g, int status)
+{
+	const json_t *o;
+	size_t i;
+
+	if (status == EX_UNAVAILABLE || status == EX_TEMPFAIL)
+		return HEALTH_DOWN;
+	if (status != EX_OK)
+		return HEALTH_UNKNOWN;
+	if (json_array_size(g->problems) > 0)
+		return HEALTH_DEGRADED;
+	json_array_foreach(g->accounts, i, o)
+	{
+		if (strcmp(cli_text(o, "state"), "active") != 0)
+			return HEALTH_DEGRADED;
+	}
+	return HEALTH_OK;
+}
+
+static int
+show(const struct cli *cli, bool services, bool health)
 {
 	struct gathered g;
-	int status = gather(cli, NULL, &g);
+	int status = gather(cli, NULL, health ? HEALTH_PATIENCE : STATUS_PATIENCE, &g);
+	int ret = health ? health_of(&g, status) : status;
 	json_t *o;
 
 	if (status == EX_OK && cli->json) {
@@ -242,7 +269,7 @@ show(const struct cli *cli, bool services)
 			(void)json_object_set(o, "services", g.services);
 		if (services)
 			(void)json_object_set(o, "problems", g.problems);
-		status = cli_print_json(o, EX_OK);
+		ret = cli_print_json(o, ret);
 	} else if (status == EX_OK) {
 		if (services)
 			print_problems(cli, g.problems);
@@ -253,19 +280,19 @@ show(const struct cli *cli, bool services)
 			print_services(cli, g.services);
 	}
 	gathered_clear(&g);
-	return status;
+	return ret;
 }
 
 int
 verb_status(const struct cli *cli, const struct arguments *args)
 {
-	return show(cli, true);
+	return show(cli, true, arguments_has(args, OPTION_EXIT_CODE));
 }
 
 int
 verb_account_list(const struct cli *cli, const struct arguments *args)
 {
-	return show(cli, false);
+	return show(cli, false, false);
 }
 
 /* ---- everything, for `frank audit` ---- */
@@ -274,7 +301,7 @@ int
 verb_status_of_accounts(const struct cli *cli, json_t **ret)
 {
 	struct gathered g;
-	int status = gather(cli, NULL, &g);
+	int status = gather(cli, NULL, STATUS_PATIENCE, &g);
 
 	*ret = status == EX_OK ? json_incref(g.accounts) : NULL;
 	gathered_clear(&g);
@@ -287,7 +314,7 @@ int
 verb_status_of_account(const struct cli *cli, const char *account, json_t **ret)
 {
 	struct gathered g;
-	int status = gather(cli, account, &g);
+	int status = gather(cli, account, STATUS_PATIENCE, &g);
 
 	*ret = NULL;
 	if (status == EX_OK) {

@@ -21,6 +21,7 @@ def run(ground, options):
             monitoring(f)
             prometheus(f)
             refused(f)
+            health()
     finally:
         f.stop()
         refuser.stop()
@@ -240,3 +241,39 @@ def refused(f):
     f.stop()
     r = f.frank('metrics')
     check('frankd is down: nothing is printed', r.returncode == 69 and r.stdout == '' and 'not running' in r.stderr, r)
+
+
+def health():
+    """frank status --exit-code: 0 well, 1 something is not, 2 no answer, 3 cannot be told; in bounded time."""
+    relay = {'provider': 'generic', 'mailbox': OTHER, 'grant': 'none', 'submit': '127.0.0.1:9', 'tls': 'none'}
+    f = Frank('health', {'other': relay})
+    ask = lambda *args: f.frank('status', '--exit-code', *args)
+    r = ask()
+    check('health: not running: 2', r.returncode == 2 and 'not running' in r.stderr, r)
+    f.start()
+    r = ask()
+    check('health: all well: 0', r.returncode == 0 and 'other' in r.stdout, r)
+    f.frank('account', 'hold', 'other')
+    r = ask('--json')
+    check('health: an account that does not send: 1', r.returncode == 1 and json.loads(r.stdout)['accounts'][0]['state'] == 'held', r)
+    f.frank('account', 'release', 'other')
+    check('health: well again: 0', ask().returncode == 0)
+    queue = [p for p in f.pids() if 'frank-queue' in open(f'/proc/{p}/comm').read()]
+    for p in queue:
+        os.kill(p, signal.SIGSTOP)
+    t = time.monotonic()
+    r = ask()
+    check('health: one that hangs: 2, within its bound', r.returncode == 2 and time.monotonic() - t < 25, (r, time.monotonic() - t))
+    r = f.frank('metrics')
+    check('metrics of one that hangs: an error, and no text', r.returncode == 75 and r.stdout == '', r)
+    for p in queue:
+        os.kill(p, signal.SIGCONT)
+    check('health: and it goes on', wait_for(lambda: ask().returncode == 0, 10, 0.3))
+    if os.geteuid() == 0:
+        copy = f.path('frank')
+        shutil.copy(program('frank'), copy)
+        r = subprocess.run([copy, 'metrics'], capture_output=True, text=True, env=f.env, timeout=60, user=64101, group=64101, extra_groups=[])
+        check('metrics are for administrators', r.returncode == 77 and r.stdout == '' and 'administrator' in r.stderr, r)
+    else:
+        check.needs_root('metrics are for administrators')
+    f.stop()
