@@ -19,6 +19,8 @@ const struct option_def arguments_options[OPTION_COUNT] = {
     [OPTION_CAPTURED] = {"--captured", NULL, "captured messages alone"},
     [OPTION_CLIENT_ID] = {"--client-id", "ID",
 	"client ID of the application registered at the provider"},
+    [OPTION_COMPARE] = {"--compare", NULL,
+	"say in what two accounts differ; a file that frank check --json made stands for one"},
     [OPTION_CONFIG] = {"--config", "FILE", "the configuration, instead of the usual one"},
     [OPTION_CONTENT] = {"--content", NULL, "print the message itself"},
     [OPTION_CONTEXT] = {"--context", "JSON",
@@ -27,6 +29,9 @@ const struct option_def arguments_options[OPTION_COUNT] = {
     [OPTION_COUNTED] = {"--count", "N", "so many messages, and not one"},
     [OPTION_DEVICE] = {"--device", NULL, "sign in with a code that is typed in on another device"},
     [OPTION_EXACTLY] = {"--exactly", NULL, "and no more than --count, for the time of --for"},
+    [OPTION_EXIT_CODE] = {"--exit-code", NULL,
+	"exit with 0 if all is well, 1 if something is not, 2 if frankd does not answer, 3 if that "
+	"cannot be told"},
     [OPTION_EXPLAIN] = {"--explain", "REPLY", "explain a server's reply, without asking anyone"},
     [OPTION_FINISH] = {"--finish", NULL,
 	"take the address that the owner sent back after --invite"},

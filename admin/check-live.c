@@ -19,6 +19,7 @@ struct live {
 	json_t *aside; /* findings that wait for those on the way of a message */
 	bool failed;   /* the verdict is bad */
 	bool whole;    /* the transcript is wanted in any case */
+	bool silent;   /* what is found is for the caller alone */
 };
 
 /* ---- findings ---- */
@@ -56,7 +57,7 @@ place_aside(const char *name)
 static int
 add_step(struct live *l, json_t *step)
 {
-	if (!l->cli->json)
+	if (!l->cli->json && !l->silent)
 		print_step(l->cli, step);
 	return json_array_append(l->steps, step) < 0 ? EX_OSERR : EX_OK;
 }
@@ -140,7 +141,7 @@ take_verdict(struct live *l, const struct message *m)
 	if (cli_json_fields(l->o, m, columns, ARRAY_SIZE(columns)) < 0 ||
 	    json_object_set_new(l->o, "ok", json_boolean(!l->failed)) < 0)
 		return EX_OSERR;
-	if (!l->cli->json)
+	if (!l->cli->json && !l->silent)
 		print_verdict(l);
 	return EX_OK;
 }
@@ -227,6 +228,29 @@ print_head(const struct cli *cli, const json_t *o, const char *server)
 	(void)fflush(stdout);
 }
 
+/* Which services may send through the account, as far as the caller may see them: who compares two hosts has it in what was saved. */
+static int
+add_services(const struct cli *cli, json_t *o, const char *account)
+{
+	json_t *all = NULL, *list = json_array(), *service, *name;
+	int status = verb_service_rows(cli, &all);
+	size_t i, k;
+
+	json_array_foreach(all, i, service)
+	{
+		json_array_foreach(json_object_get(service, "accounts"), k, name)
+		{
+			if (strcmp(json_string_value(name), account) == 0)
+				(void)json_array_append(list, service);
+		}
+	}
+	if (status == EX_OK && json_array_size(all) > 0)
+		(void)json_object_set(o, "services", list);
+	json_decref(all);
+	json_decref(list);
+	return status;
+}
+
 static int
 run(struct live *l, struct message *request)
 {
@@ -238,14 +262,14 @@ run(struct live *l, struct message *request)
 	if (message_has(done, F_ERROR))
 		return link_done(l->cli, done);
 	status = (int)message_u64(done, F_EXIT, EX_OK);
-	return l->cli->json ? cli_print_json(json_incref(l->o), status) : status;
+	return l->cli->json && !l->silent ? cli_print_json(json_incref(l->o), status) : status;
 }
 
-int
-check_live(const struct cli *cli, const struct arguments *args)
+/* `l` has what the findings go to; the caller drops l->o, steps and aside. */
+static int
+look(struct live *l, const struct arguments *args, const char *account)
 {
-	const char *account = args->count > 1 ? args->words[1] : NULL;
-	struct live l = {.cli = cli, .whole = arguments_has(args, OPTION_TRANSCRIPT)};
+	const struct cli *cli = l->cli;
 	struct message *m = message_new(M_CHECK);
 	int status = EX_OK;
 
@@ -256,19 +280,45 @@ check_live(const struct cli *cli, const struct arguments *args)
 	if (account == NULL)
 		status = put_server(cli, args, m);
 	if (status == EX_OK && account != NULL)
-		status = verb_status_of_account(cli, account, &l.o);
+		status = verb_status_of_account(cli, account, &l->o);
 	else if (status == EX_OK)
-		l.o = json_pack("{s:s}", "host", args->values[OPTION_HOST]);
-	l.steps = json_array();
-	l.aside = json_array();
+		l->o = json_pack("{s:s}", "host", args->values[OPTION_HOST]);
+	l->steps = json_array();
+	l->aside = json_array();
 	if (status == EX_OK &&
-	    (l.o == NULL || l.aside == NULL || json_object_set(l.o, "steps", l.steps) < 0))
+	    (l->o == NULL || l->aside == NULL || json_object_set(l->o, "steps", l->steps) < 0))
 		status = cli_fail(cli, EX_OSERR, NULL, "memory ran out");
-	if (status == EX_OK && !cli->json)
-		print_head(cli, l.o, account == NULL ? args->values[OPTION_HOST] : NULL);
-	status = status == EX_OK ? run(&l, m) : (message_free(m), status);
+	if (status == EX_OK && account != NULL && (cli->json || l->silent))
+		status = add_services(cli, l->o, account);
+	if (status == EX_OK && !cli->json && !l->silent)
+		print_head(cli, l->o, account == NULL ? args->values[OPTION_HOST] : NULL);
+	return status == EX_OK ? run(l, m) : (message_free(m), status);
+}
+
+int
+check_live(const struct cli *cli, const struct arguments *args)
+{
+	struct live l = {.cli = cli, .whole = arguments_has(args, OPTION_TRANSCRIPT)};
+	int status = look(&l, args, args->count > 1 ? args->words[1] : NULL);
+
 	json_decref(l.steps);
 	json_decref(l.aside);
 	json_decref(l.o);
 	return status;
+}
+
+int
+check_live_silent(
+    const struct cli *cli, const struct arguments *args, const char *account, json_t **ret)
+{
+	struct live l = {.cli = cli, .silent = true};
+	int status = look(&l, args, account);
+	/* a verdict that is bad is a finding, and no error of this command */
+	bool done = l.o != NULL && json_object_get(l.o, "ok") != NULL;
+
+	*ret = done ? json_incref(l.o) : NULL;
+	json_decref(l.steps);
+	json_decref(l.aside);
+	json_decref(l.o);
+	return done ? EX_OK : status;
 }

@@ -39,10 +39,11 @@ static const struct verb verbs[] = {
 	"store a password, asked for or read from standard input"},
     {"token", NULL, "ACCOUNT", 1, 1, OPT(JSON) | OPT(MIN_VALID) | OPT(REJECTED), verb_token,
 	"print an access token for another program"},
-    {"status", NULL, "", 0, 0, OPT(JSON), verb_status, "show the state of accounts and services"},
-    {"check", NULL, "[ACCOUNT]", 0, 1,
-	OPT(JSON) | OPT(EXPLAIN) | OPT(PROVIDER) | OPT(STAGE) | OPT(CONTEXT) | OPT(HOST) |
-	    OPT(TLS) | OPT(TO) | OPT(SEND) | OPT(SELECTOR) | OPT(TRANSCRIPT),
+    {"status", NULL, "", 0, 0, OPT(JSON) | OPT(EXIT_CODE), verb_status,
+	"show the state of accounts and services"},
+    {"check", NULL, "[ACCOUNT [ACCOUNT]]", 0, 2,
+	OPT(JSON) | OPT(COMPARE) | OPT(EXPLAIN) | OPT(PROVIDER) | OPT(STAGE) | OPT(CONTEXT) |
+	    OPT(HOST) | OPT(TLS) | OPT(TO) | OPT(SEND) | OPT(SELECTOR) | OPT(TRANSCRIPT),
 	verb_check, "say what is wrong with an account or a server, or what a reply means"},
     {"audit", NULL, "", 0, 0, OPT(JSON), verb_audit,
 	"say what makes accounts and services weaker than necessary, and the fix"},

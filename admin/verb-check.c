@@ -330,6 +330,12 @@ verb_check(const struct cli *cli, const struct arguments *args)
 		return args->count > 1 ? cli_fail(cli, EX_USAGE, NULL,
 					     "check takes an account or --explain, not both")
 				       : explain(cli, args);
+	if (arguments_has(args, OPTION_COMPARE))
+		return args->count == 3 && !arguments_has(args, OPTION_HOST)
+			   ? check_compare(cli, args)
+			   : cli_fail(cli, EX_USAGE, NULL,
+				 "check --compare needs two accounts, or files of frank check "
+				 "--json");
 	if (arguments_has(args, OPTION_HOST) ? args->count != 1 : args->count != 2)
 		return cli_fail(cli, EX_USAGE, NULL,
 		    "check needs an ACCOUNT, --host SERVER, or --explain REPLY");

@@ -52,6 +52,12 @@ int verb_service_rows(const struct cli *cli, json_t **ret);
 
 /* `frank check ACCOUNT` and `frank check --host SERVER`. check-live.c */
 int check_live(const struct cli *cli, const struct arguments *args);
+/* The same of an account without printing anything: *ret is the object that --json prints, the caller's. EX_OK, whatever the verdict
+ * is; or the exit status after saying why nothing was found out. */
+int check_live_silent(
+    const struct cli *cli, const struct arguments *args, const char *account, json_t **ret);
+/* `frank check --compare A B`. check-compare.c */
+int check_compare(const struct cli *cli, const struct arguments *args);
 
 /* One message of the queue as `frank queue show --json` prints it: *ret is the caller's. EX_OK, or
  * the exit status after saying why not; and the same for people. verb-queue.c */

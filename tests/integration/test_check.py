@@ -57,6 +57,8 @@ def run(ground, options):
     revoked(ground, f, shown)
     check('nothing was delivered', before == [len(ground.messages(a)) for a in ('billing@example.test', 'alerts@example.test')], '')
     check('no secret is in what was printed', not any(secrets.found_in(s.encode()) for s in shown.values()), '')
+    closes(ground, f)
+    compares(ground, f)
     tester(ground, f, servers)
     sends(ground, f)
     audit(ground)
@@ -81,6 +83,62 @@ def revoked(ground, f, shown):
     check('revoked: somebody must sign in', r.returncode == 77 and o.get('retry') == 'needs-authorization', r)
     check('revoked: the next step is named', 'frank authorize token' in o.get('next', ''), o)
     shown['revoked-token'] = f.frank('check', 'token').stdout
+
+
+def closes(ground, f):
+    """A server that refuses a token and closes: the newer token goes over a second connection, as a session would take it."""
+    server = Fault('smtp', '--tls', 'starttls')
+    g = Frank('check-closes', {n: oauth_account(ground, submit=f'localhost:{server.port}') for n in ('token', 'other')})
+    if not check('closes: frankd starts', g.start(), g.log()[-800:]):
+        return
+    status, out = g.authorize(ground, 'token', 'billing@example.test')
+    server.mode('auth_fail_first=1,auth_fail_closes')
+    http(server.control + '/reset', b'')
+    r = g.frank('check', 'token', '--json')
+    o = json.loads(r.stdout) if r.stdout.startswith('{') else {}
+    auth = [(s['state'], s['text']) for s in o.get('steps', []) if s['name'] == 'auth']
+    check('closes: the newer token is tried on a new connection, and works', r.returncode == 0 and [a[0] for a in auth] == ['warn', 'ok'], (status, out, r))
+    g.authorize(ground, 'other', 'billing@example.test')
+    server.mode('auth_fail,auth_fail_closes')
+    http(server.control + '/reset', b'')
+    r = g.frank('check', 'other', '--json')
+    o = json.loads(r.stdout) if r.stdout.startswith('{') else {}
+    auth = [s['state'] for s in o.get('steps', []) if s['name'] == 'auth']
+    check('closes: one that refuses each of them is asked twice, and no more', r.returncode == 77 and auth == ['warn', 'fail'] and server.stats()['auth_fail'] == 2, (r, server.stats()))
+    g.stop()
+    server.stop()
+
+
+def compares(ground, f):
+    """--compare: in what two accounts, or two hosts, differ, and what follows."""
+    r = f.frank('check', '--compare', 'healthy', 'healthy')
+    check('compare: an account does not differ from itself', r.returncode == 0 and 'do not differ' in r.stdout, r)
+    r = f.frank('check', '--compare', 'healthy', 'wrong-password', '--json')
+    o = json.loads(r.stdout) if r.stdout.startswith('{') else {}
+    items = {d['item']: d for d in o.get('differences', [])}
+    check('compare: one password is wrong: that is all', r.returncode == 1 and set(items) == {'account state', 'auth', 'verdict'} and items['auth']['a'].startswith('ok: ')
+          and items['auth']['b'].startswith('fail: ') and items['verdict']['b'] == 'password-refused' and items['auth']['means'], r)
+    r = f.frank('check', '--compare', 'healthy', 'starttls-on-465')
+    check('compare: for people: both values, and what follows', r.returncode == 1 and re.search(r'^server\n +healthy +localhost:\d+\n +starttls-on-465 +localhost:\d+\n  Two servers', r.stdout, re.M)
+          and 'the login is never reached' in r.stdout, r)
+    saved, other = f.path('production.json'), f.path('other.json')
+    text = f.frank('check', 'healthy', '--json').stdout
+    open(saved, 'w').write(text)
+    open(other, 'w').write('{"hello": 1}')
+    r = f.frank('check', '--compare', 'healthy', saved)
+    check('compare: with a file of another day or host', r.returncode == 0, r)
+    check('compare: policy is in such a file', json.loads(text).get('services', [{}])[0].get('service') == 'all', text[:400])
+    narrow = json.loads(text)
+    narrow['services'][0]['senders'] = ['only@example.test']
+    open(saved, 'w').write(json.dumps(narrow))
+    r = f.frank('check', '--compare', 'healthy', saved)
+    check('compare: a sender that only one of them may use', r.returncode == 1 and 'senders (service all)' in r.stdout and 'only here: only@' in r.stdout, r)
+    r = f.frank('check', '--compare', 'healthy', other)
+    check('compare: a file that is something else', r.returncode == 65 and 'frank check' in r.stderr, r)
+    r = f.frank('check', '--compare', 'healthy', f.path('none.json'))
+    check('compare: a file that is not there', r.returncode == 66 and 'none.json' in r.stderr, r)
+    r = f.frank('check', '--compare', 'healthy')
+    check('compare: two are needed', r.returncode == 64, r)
 
 
 def tester(ground, f, servers):
