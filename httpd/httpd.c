@@ -208,6 +208,12 @@ httpd_query(const struct httpd_request *r, const char *name)
 	return form_get(&r->query, name);
 }
 
+const struct form *
+httpd_query_form(const struct httpd_request *r)
+{
+	return &r->query;
+}
+
 const char *
 httpd_header(const struct httpd_request *r, const char *name)
 {

@@ -82,6 +82,8 @@ const char *httpd_path(const struct httpd_request *r);
 const char *httpd_parameter(const struct httpd_request *r, const char *name);
 /* A value of the query; NULL: absent or empty. */
 const char *httpd_query(const struct httpd_request *r, const char *name);
+/* All of the query. */
+const struct form *httpd_query_form(const struct httpd_request *r);
 const char *httpd_header(const struct httpd_request *r, const char *name);
 /* The body, not ended by a NUL. */
 const char *httpd_body(struct httpd_request *r, size_t *len);
