@@ -21,7 +21,7 @@
 
 enum { PART_ID_SIZE = INBOX_DEPTH_MAX * 5 };
 
-struct part {
+struct mime_part {
 	char id[PART_ID_SIZE];
 	char *name, *type, *cid;
 	bool attachment;
@@ -35,7 +35,7 @@ struct inbox_message {
 	char *subject, *id, *text, *html;
 	size_t html_len;
 	bool has_text; /* a plain part was seen */
-	struct part *parts;
+	struct mime_part *parts;
 	size_t part_count;
 	size_t attachments, inlines; /* as Mailpit's summary counts: with a name or not */
 	size_t seen;                 /* parts looked at */
@@ -128,11 +128,12 @@ part_text(GMimeObject *object)
 	const char *charset = g_mime_object_get_content_type_parameter(object, "charset");
 	GByteArray *bytes;
 
-	if (charset != NULL && g_ascii_strcasecmp(charset, "utf-8") != 0 &&
-	    g_ascii_strcasecmp(charset, "us-ascii") != 0)
+	if (charset != NULL && g_ascii_strcasecmp(charset, "utf-8") == 0)
+		return tidy(decode(object, NULL));
+	if (charset != NULL && g_ascii_strcasecmp(charset, "us-ascii") != 0)
 		return tidy(decode(object, charset));
 	bytes = decode(object, NULL);
-	/* nothing is said, or it is wrong: what most such mail was written in */
+	/* nothing is said, and it is not UTF-8: what most such mail was written in */
 	if (!g_utf8_validate((const char *)bytes->data, bytes->len, NULL) &&
 	    memchr(bytes->data, '\0', bytes->len) == NULL) {
 		g_byte_array_free(bytes, TRUE);
@@ -211,7 +212,7 @@ take_leaf(struct inbox_message *m, GMimeObject *object, const char *id)
 	GMimeContentDisposition *disposition = g_mime_object_get_content_disposition(object);
 	const char *word =
 	    disposition == NULL ? "" : g_mime_content_disposition_get_disposition(disposition);
-	struct part p = {.object = object};
+	struct mime_part p = {.object = object};
 	bool attached = g_ascii_strcasecmp(word, "attachment") == 0 ||
 			g_mime_content_type_is_type(type, "application", "octet-stream");
 
@@ -236,7 +237,7 @@ take_leaf(struct inbox_message *m, GMimeObject *object, const char *id)
 		p.name = g_strdup(p.cid);
 	}
 	(void)g_strlcpy(p.id, id, sizeof(p.id));
-	m->parts = g_renew(struct part, m->parts, m->part_count + 1);
+	m->parts = g_renew(struct mime_part, m->parts, m->part_count + 1);
 	m->parts[m->part_count++] = p;
 }
 
@@ -610,7 +611,7 @@ checksum(GChecksumType type, const GByteArray *bytes)
 }
 
 static json_t *
-part_json(const struct part *p)
+part_json(const struct mime_part *p)
 {
 	GByteArray *bytes = decode(p->object, NULL);
 	json_t *value = json_pack("{s:s, s:s, s:s, s:s, s:I, s:{s:o, s:o, s:o}}", "PartID", p->id,
@@ -775,7 +776,7 @@ inbox_message_header_text(const struct inbox_message *m)
 /* ---- parts ---- */
 
 static void
-describe(const struct part *p, struct inbox_part *ret)
+describe(const struct mime_part *p, struct inbox_part *ret)
 {
 	*ret = (struct inbox_part){.id = p->id,
 	    .name = p->name,
@@ -799,7 +800,7 @@ inbox_message_part(const struct inbox_message *m, size_t n, struct inbox_part *r
 	return true;
 }
 
-static const struct part *
+static const struct mime_part *
 find(const struct inbox_message *m, const char *id)
 {
 	size_t i;
@@ -813,7 +814,7 @@ find(const struct inbox_message *m, const char *id)
 bool
 inbox_message_part_find(const struct inbox_message *m, const char *id, struct inbox_part *ret)
 {
-	const struct part *p = find(m, id);
+	const struct mime_part *p = find(m, id);
 
 	if (p != NULL)
 		describe(p, ret);
@@ -837,7 +838,7 @@ inbox_message_part_by_cid(const struct inbox_message *m, const char *cid, struct
 char *
 inbox_message_part_content(const struct inbox_message *m, const char *id, size_t *ret_len)
 {
-	const struct part *p = find(m, id);
+	const struct mime_part *p = find(m, id);
 	GByteArray *bytes;
 
 	if (p == NULL)

@@ -62,7 +62,7 @@ inbox_query_clean(const char *text, size_t len)
 	}
 	if (out.failed)
 		return NULL;
-	return out.data == NULL ? strdup("") : buf_take(&out);
+	return out.len == 0 ? strdup("") : buf_take(&out);
 }
 
 /* Digits at `*at`, at most `most` of them and at least one. */
