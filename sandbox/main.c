@@ -9,6 +9,7 @@
  *   admin.key            what /admin wants, new at every start
  *   ADDRESS.password     a password made up for an account that was given none
  *   mail/ADDRESS/Maildir what arrived
+ *   inbox.db             its index, which can be built anew
  * Grants and tokens live as long as the program: after a restart every account has to be authorized
  * again.
  */
@@ -32,6 +33,7 @@
 #include "config.h"
 #include "sandbox/ca.h"
 #include "sandbox/endpoints.h"
+#include "sandbox/inbox-server.h"
 #include "sandbox/submission.h"
 
 enum { FILE_MAX = 4096 };
@@ -41,6 +43,8 @@ struct sandbox_options {
 	unsigned web_port, starttls_port, implicit_port;
 	struct grants_config grants;
 	const char *personality;
+	struct inbox_server_options inbox;
+	const char *login_file;
 	bool quiet;
 };
 
@@ -49,6 +53,7 @@ struct program {
 	struct sandbox_options options;
 	int dir;
 	char path[PATH_MAX]; /* of the folder, absolute */
+	char index[PATH_MAX + 16];
 };
 
 static const char usage[] =
@@ -69,6 +74,12 @@ static const char usage[] =
     "  --no-rotation              a refresh token stays the same when it is used\n"
     "  --personality NAME         standard (default), microsoft365 or google: whose words and "
     "limits\n"
+    "  --http-port N              port of the inbox and its API (0: a free one)\n"
+    "  --http-host NAME           a further name that clients may call the inbox by\n"
+    "  --http-login FILE          user:password, in FILE, that the inbox asks for\n"
+    "  --max-messages N           the oldest messages beyond N are removed (default: none)\n"
+    "  --release-command FILE     a sendmail that delivers released messages\n"
+    "  --release-allow PATTERN    who may get them, as in *@example.test (default: anybody)\n"
     "  --quiet                    no log\n"
     "  --help, --version\n";
 
@@ -271,6 +282,12 @@ enum {
 	OPT_BYTES,
 	OPT_KEEP,
 	OPT_PERSONALITY,
+	OPT_HTTP,
+	OPT_HTTP_HOST,
+	OPT_HTTP_LOGIN,
+	OPT_MESSAGES,
+	OPT_RELEASE,
+	OPT_RELEASE_ALLOW,
 	OPT_QUIET,
 	OPT_HELP,
 	OPT_VERSION
@@ -288,11 +305,65 @@ static const struct option long_options[] = {
     {"access-token-bytes", required_argument, NULL, OPT_BYTES},
     {"no-rotation", no_argument, NULL, OPT_KEEP},
     {"personality", required_argument, NULL, OPT_PERSONALITY},
+    {"http-port", required_argument, NULL, OPT_HTTP},
+    {"http-host", required_argument, NULL, OPT_HTTP_HOST},
+    {"http-login", required_argument, NULL, OPT_HTTP_LOGIN},
+    {"max-messages", required_argument, NULL, OPT_MESSAGES},
+    {"release-command", required_argument, NULL, OPT_RELEASE},
+    {"release-allow", required_argument, NULL, OPT_RELEASE_ALLOW},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
 };
+
+/* Adds to a list that an option may be given for several times. */
+static bool
+add_to(const char *option, const char **list, size_t *count, size_t most, const char *value)
+{
+	if (*count < most) {
+		list[(*count)++] = value;
+		return true;
+	}
+	(void)fprintf(stderr, "frank-sandbox: --%s is given more than %zu times\n", option, most);
+	return false;
+}
+
+/* The options of the inbox. False: it is none of them, or is wrong (`*ret_ok`). */
+static bool
+read_inbox_option(struct sandbox_options *o, int c, bool *ret_ok)
+{
+	struct inbox_server_options *i = &o->inbox;
+
+	switch (c) {
+	case OPT_HTTP:
+		*ret_ok = number("http-port", optarg, 0, 65535, &i->port);
+		return true;
+	case OPT_HTTP_HOST:
+		*ret_ok = add_to("http-host", i->hosts, &i->host_count, INBOX_HOSTS_MAX, optarg);
+		return true;
+	case OPT_HTTP_LOGIN:
+		o->login_file = optarg;
+		return true;
+	case OPT_MESSAGES:
+		*ret_ok = number("max-messages", optarg, 0, 100000000, &i->keep);
+		return true;
+	case OPT_RELEASE:
+		i->release_command = optarg;
+		*ret_ok = optarg[0] == '/';
+		if (!*ret_ok)
+			(void)fprintf(stderr,
+			    "frank-sandbox: --release-command wants a whole path, not %s\n",
+			    optarg);
+		return true;
+	case OPT_RELEASE_ALLOW:
+		*ret_ok = add_to("release-allow", i->release_allow, &i->release_allow_count,
+		    INBOX_ALLOW_MAX, optarg);
+		return true;
+	default:
+		return false;
+	}
+}
 
 /* First pass: everything but accounts and clients, which need the folder. Returns -1 to go on, else
  * an exit status. */
@@ -346,6 +417,8 @@ read_options(struct sandbox_options *o, int argc, char **argv)
 		case OPT_VERSION:
 			return puts("frank-sandbox " FRANK_VERSION) < 0 ? EX_IOERR : EX_OK;
 		default:
+			if (read_inbox_option(o, c, &ok))
+				break;
 			(void)fprintf(stderr,
 			    "frank-sandbox: the option %.*s is unknown, or is not used so\n",
 			    option_name_length(argv[optind - 1]), argv[optind - 1]);
@@ -392,12 +465,12 @@ write_ready(const struct program *p)
 
 	for (i = 0; ok && i < s->account_count; i++)
 		ok = json_array_append_new(accounts, json_string(s->accounts[i].address)) == 0;
-	ready = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "pid",
+	ready = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "pid",
 	    (int)getpid(), "issuer", s->issuer, "client_id", s->clients[0].id, "scopes",
 	    s->personality->scopes, "host", "localhost", "submission_port",
 	    (int)p->options.starttls_port, "submissions_port", (int)p->options.implicit_port, "ca",
-	    json_sprintf("%s/ca.pem", p->path), "mail", json_sprintf("%s/mail", p->path),
-	    "accounts", accounts);
+	    json_sprintf("%s/ca.pem", p->path), "mail", json_sprintf("%s/mail", p->path), "api",
+	    json_sprintf("http://localhost:%u", p->options.inbox.port), "accounts", accounts);
 	ok = ok && ready != NULL && (unlinkat(p->dir, "ready.json.tmp", 0) == 0 || errno == ENOENT);
 	if (ok)
 		fd =
@@ -431,6 +504,8 @@ serve(struct program *p)
 	    event_add(intr, NULL) == 0) {
 		web = web_start(s, endpoints, &p->options.web_port, &error);
 		if (web != NULL)
+			s->inbox = inbox_server_start(s, &p->options.inbox, &error);
+		if (s->inbox != NULL)
 			submission = submission_start(
 			    s, &p->options.starttls_port, &p->options.implicit_port, &error);
 	}
@@ -440,21 +515,41 @@ serve(struct program *p)
 		(void)fprintf(
 		    stderr, "frank-sandbox: cannot write ready.json: %s\n", strerror(errno));
 	} else {
-		(void)printf("frank-sandbox ready: issuer %s, submission localhost:%u (STARTTLS) "
-			     "and localhost:%u (TLS), see %s/ready.json\n",
-		    s->issuer, p->options.starttls_port, p->options.implicit_port, p->path);
+		(void)printf(
+		    "frank-sandbox ready: issuer %s, submission localhost:%u (STARTTLS) "
+		    "and localhost:%u (TLS), inbox http://localhost:%u, see %s/ready.json\n",
+		    s->issuer, p->options.starttls_port, p->options.implicit_port,
+		    p->options.inbox.port, p->path);
 		status =
 		    fflush(stdout) == 0 && event_base_dispatch(s->base) >= 0 ? EX_OK : EX_OSERR;
 		(void)unlinkat(p->dir, "ready.json", 0);
 		(void)unlinkat(p->dir, "admin.key", 0);
 	}
 	(void)submission_stop(submission);
+	s->inbox = inbox_server_stop(s->inbox);
 	(void)web_stop(web);
 	if (term != NULL)
 		event_free(term);
 	if (intr != NULL)
 		event_free(intr);
 	return status;
+}
+
+/* Where the index is, and who may ask. */
+static bool
+prepare_inbox(struct program *p)
+{
+	struct inbox_server_options *o = &p->options.inbox;
+	const char *file = p->options.login_file;
+
+	(void)snprintf(p->index, sizeof(p->index), "%s/inbox.db", p->path);
+	o->index = p->index;
+	if (file == NULL)
+		return true;
+	o->login = read_secret(AT_FDCWD, file);
+	if (o->login == NULL)
+		(void)fprintf(stderr, "frank-sandbox: %s: %s\n", file, strerror(errno));
+	return o->login != NULL;
 }
 
 static int
@@ -490,6 +585,7 @@ clean_up(struct program *p)
 	(void)devices_free(s->devices);
 	(void)jwt_key_free(s->key);
 	(void)secret_free(s->admin_key);
+	(void)secret_free(p->options.inbox.login);
 	SSL_CTX_free(s->tls);
 	if (s->base != NULL)
 		event_base_free(s->base);
@@ -535,7 +631,7 @@ main(int argc, char **argv)
 		    program.options.personality);
 		return status;
 	}
-	if (open_dir(&program) && read_accounts(&program, argc, argv))
+	if (open_dir(&program) && read_accounts(&program, argc, argv) && prepare_inbox(&program))
 		status = start(&program);
 	clean_up(&program);
 	return status;

@@ -50,6 +50,7 @@ struct sandbox {
 	struct faults *faults;
 	struct authorizations *authorizations; /* endpoints.h */
 	struct web *web;                       /* web.h */
+	struct inbox_server *inbox;            /* inbox-server.h */
 	struct jwt_key *key;
 	struct secret *admin_key;
 	char issuer[64];

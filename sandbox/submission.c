@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/smtp/server.h"
 #include "inbox/maildir.h"
+#include "sandbox/inbox-server.h"
 #include "sandbox/record.h"
 #include "sandbox/sasl.h"
 
@@ -528,6 +529,26 @@ reply_stored(const struct smtp_session *s, struct buf *ret)
 	return buf_append_str(ret, at + strlen("%s"));
 }
 
+/* The message is in its Maildirs: the inbox gets it. One without memory for that is found at the next start. */
+static void
+take(struct smtp_session *s)
+{
+	struct inbox_arrival a = {.name = maildir_name(s->message), .account = s->account->address};
+	const char **recipients CLEANUP_FREE = NULL;
+	const struct recipient *to;
+	size_t count = 0;
+
+	STAILQ_FOREACH (to, &s->recipients, link)
+		count++;
+	recipients = calloc(count, sizeof(*recipients));
+	if (recipients == NULL)
+		return;
+	STAILQ_FOREACH (to, &s->recipients, link)
+		recipients[a.recipient_count++] = to->address;
+	a.recipients = recipients;
+	inbox_server_take(s->server->sandbox->inbox, &a);
+}
+
 static enum smtp_decision
 store(struct smtp_session *s)
 {
@@ -557,6 +578,7 @@ store(struct smtp_session *s)
 			r = maildir_link(s->message, to->address);
 	if (r < 0)
 		return refuse_disk(s, r);
+	take(s);
 	s->server->sandbox->stats.messages++;
 	STAILQ_FOREACH (to, &s->recipients, link) {
 		s->server->sandbox->stats.recipients++;
