@@ -5,16 +5,16 @@
  */
 #include "broker/conf/raw.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/tokens.h"
 #include "broker/conf/values.h"
 
-enum { FILE_MAX = 32 * 1024 * 1024, VALUE_MAX = 1024 * 1024, NAMES_MAX = 96 };
+enum { FILE_MAX = 32 * 1024 * 1024, NAMES_MAX = 96 };
 
 static void
 entries_free(struct raw_block *b)
@@ -134,158 +134,11 @@ raw_suggest(const char *near)
 	return text;
 }
 
-/* ---- tokens ---- */
-
-enum token {
-	TOKEN_END,
-	TOKEN_WORD,
-	TOKEN_STRING,
-	TOKEN_EQUALS = '=',
-	TOKEN_OPEN = '{',
-	TOKEN_CLOSE = '}',
-	TOKEN_COMMA = ',',
-};
-
 struct raw_parser {
 	struct raw *raw;
 	const char *file; /* lives in raw->files */
-	const char *at, *end;
-	unsigned line;
-	enum token token; /* the next one, and its line */
-	unsigned token_line;
-	struct buf value; /* of a word or a string */
-	bool failed;      /* an error of form was reported */
+	struct tokens tokens;
 };
-
-PRINTF_LIKE(3, 4)
-static void
-fail(struct raw_parser *p, unsigned line, const char *format, ...)
-{
-	CLEANUP_BUF struct buf text = BUF_INIT(4096);
-	va_list ap;
-
-	va_start(ap, format);
-	(void)buf_vprintf(&text, format, ap);
-	va_end(ap);
-	if (!p->failed)
-		raw_error(p->raw, (struct conf_place){p->file, line}, "%s", buf_str(&text));
-	p->failed = true;
-	p->token = TOKEN_END;
-}
-
-static bool
-begins(const struct raw_parser *p, const char *text)
-{
-	size_t len = strlen(text);
-
-	return (size_t)(p->end - p->at) >= len && memcmp(p->at, text, len) == 0;
-}
-
-static void
-skip_comment(struct raw_parser *p)
-{
-	unsigned line = p->line;
-
-	for (p->at += 2; p->at < p->end && !begins(p, "*/"); p->at++)
-		p->line += *p->at == '\n';
-	if (p->at == p->end)
-		fail(p, line, "a comment that begins here is never closed with */");
-	else
-		p->at += 2;
-}
-
-static void
-skip_space(struct raw_parser *p)
-{
-	while (p->at < p->end) {
-		if (*p->at == '#' || begins(p, "//")) {
-			while (p->at < p->end && *p->at != '\n')
-				p->at++;
-		} else if (begins(p, "/*")) {
-			skip_comment(p);
-		} else if (isspace((unsigned char)*p->at)) {
-			p->line += *p->at++ == '\n';
-		} else {
-			return;
-		}
-	}
-}
-
-/* The character that a backslash and `c` stand for; '\0' for none. */
-static char
-unescape(char quote, char c)
-{
-	if (quote == '\'' || ispunct((unsigned char)c) || c == ' ')
-		return c;
-	return c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : '\0';
-}
-
-/* No value holds a line end, so that a quote that is missing is reported on its line. */
-static void
-read_string(struct raw_parser *p)
-{
-	char quote = *p->at++;
-
-	for (; p->at < p->end && *p->at != quote && *p->at != '\n'; p->at++) {
-		char c = *p->at;
-
-		if (c == '\\' && p->at + 1 < p->end && p->at[1] != '\n' &&
-		    (quote == '"' || p->at[1] == quote || p->at[1] == c)) {
-			c = unescape(quote, *++p->at);
-			if (c == '\0') {
-				fail(p, p->line,
-				    "\"\\%c\" means nothing in a string; a backslash itself is "
-				    "written \"\\\\\"",
-				    *p->at);
-				return;
-			}
-		} else if (quote == '"' && begins(p, "${")) {
-			fail(p, p->line,
-			    "\"${\" is not replaced from the environment; write it in single "
-			    "quotes if it "
-			    "is meant as it stands");
-			return;
-		}
-		(void)buf_append_char(&p->value, c);
-	}
-	if (p->at == p->end || *p->at != quote)
-		fail(p, p->line, "a string that begins here is never closed with %c", quote);
-	else
-		p->at++;
-}
-
-/* Steps to the next token. */
-static void
-next(struct raw_parser *p)
-{
-	if (p->failed)
-		return;
-	skip_space(p);
-	if (p->failed)
-		return;
-	buf_clear(&p->value);
-	p->token_line = p->line;
-	if (p->at == p->end) {
-		p->token = TOKEN_END;
-	} else if (strchr("={},", *p->at) != NULL) {
-		p->token = (enum token) * p->at++;
-	} else if (*p->at == '"' || *p->at == '\'') {
-		p->token = TOKEN_STRING;
-		read_string(p);
-	} else {
-		p->token = TOKEN_WORD;
-		for (; p->at < p->end && strchr("={},\"' \t\r\n\v\f", *p->at) == NULL; p->at++)
-			(void)buf_append_char(&p->value, *p->at);
-	}
-	if (p->value.failed)
-		fail(p, p->line, "a value of more than %d octets", VALUE_MAX);
-}
-
-static bool
-is_value(const struct raw_parser *p)
-{
-	return p->token == TOKEN_WORD || p->token == TOKEN_STRING;
-}
 
 /* ---- the grammar ---- */
 
@@ -361,34 +214,36 @@ static int
 parse_values(
     struct raw_parser *p, const char *name, const struct conf_key *key, struct conf_strings *ret)
 {
-	bool list = p->token == TOKEN_OPEN;
+	bool list = p->tokens.token == TOKEN_OPEN;
 	int r = 0;
 
 	if (list && key != NULL && !conf_types[key->type].list)
-		fail(p, p->token_line, "\"%s\" takes one value, not a list", name);
+		tokens_fail(
+		    &p->tokens, p->tokens.token_line, "\"%s\" takes one value, not a list", name);
 	if (list)
-		next(p);
-	while (r == 0 && is_value(p)) {
-		r = conf_strings_add(ret, buf_str(&p->value));
-		next(p);
-		if (!list || p->token != TOKEN_COMMA)
+		tokens_next(&p->tokens);
+	while (r == 0 && tokens_is_value(&p->tokens)) {
+		r = conf_strings_add(ret, buf_str(&p->tokens.value));
+		tokens_next(&p->tokens);
+		if (!list || p->tokens.token != TOKEN_COMMA)
 			break;
-		next(p);
+		tokens_next(&p->tokens);
 	}
-	if (p->failed || r < 0)
+	if (p->tokens.failed || r < 0)
 		return r;
-	if (list ? p->token != TOKEN_CLOSE : ret->count == 0) {
-		if (p->token == TOKEN_END)
-			fail(p, p->token_line,
+	if (list ? p->tokens.token != TOKEN_CLOSE : ret->count == 0) {
+		if (p->tokens.token == TOKEN_END)
+			tokens_fail(&p->tokens, p->tokens.token_line,
 			    "\"%s\": its value is missing at the end of the file", name);
-		else if (is_value(p))
-			fail(p, p->token_line, "\"%s\": a comma is missing before \"%s\"", name,
-			    buf_str(&p->value));
+		else if (tokens_is_value(&p->tokens))
+			tokens_fail(&p->tokens, p->tokens.token_line,
+			    "\"%s\": a comma is missing before \"%s\"", name,
+			    buf_str(&p->tokens.value));
 		else
-			fail(p, p->token_line, "\"%s\": unexpected token '%c'", name,
-			    (char)p->token);
+			tokens_fail(&p->tokens, p->tokens.token_line,
+			    "\"%s\": unexpected token '%c'", name, (char)p->tokens.token);
 	} else if (list) {
-		next(p);
+		tokens_next(&p->tokens);
 	}
 	return 0;
 }
@@ -400,10 +255,10 @@ skip_block(struct raw_parser *p)
 	unsigned depth = 0;
 
 	do {
-		depth += p->token == TOKEN_OPEN;
-		depth -= p->token == TOKEN_CLOSE;
-		next(p);
-	} while (depth > 0 && p->token != TOKEN_END);
+		depth += p->tokens.token == TOKEN_OPEN;
+		depth -= p->tokens.token == TOKEN_CLOSE;
+		tokens_next(&p->tokens);
+	} while (depth > 0 && p->tokens.token != TOKEN_END);
 }
 
 static int
@@ -416,20 +271,20 @@ parse_key(struct raw_parser *p, enum conf_block block, struct raw_block *b, cons
 
 	if (key == NULL)
 		report_unknown(p, block, name, line);
-	if (key == NULL && p->token != TOKEN_EQUALS) {
-		if (is_value(p))
-			next(p);
-		if (p->token == TOKEN_OPEN)
+	if (key == NULL && p->tokens.token != TOKEN_EQUALS) {
+		if (tokens_is_value(&p->tokens))
+			tokens_next(&p->tokens);
+		if (p->tokens.token == TOKEN_OPEN)
 			skip_block(p);
 		return 0;
 	}
-	if (p->token != TOKEN_EQUALS) {
-		fail(p, line, "\"%s\" is a key: write %s = ...", name, name);
+	if (p->tokens.token != TOKEN_EQUALS) {
+		tokens_fail(&p->tokens, line, "\"%s\" is a key: write %s = ...", name, name);
 		return 0;
 	}
-	next(p);
+	tokens_next(&p->tokens);
 	r = parse_values(p, name, key, &values);
-	if (r == 0 && key != NULL && !p->failed)
+	if (r == 0 && key != NULL && !p->tokens.failed)
 		r = add_entry(p, b, key, line, &values);
 	conf_strings_free(&values);
 	return r;
@@ -441,22 +296,22 @@ parse_keys(struct raw_parser *p, enum conf_block block, struct raw_block *b, uns
 {
 	int r = 0;
 
-	while (r == 0 && p->token == TOKEN_WORD) {
-		CLEANUP_FREE char *name = strdup(buf_str(&p->value));
-		unsigned line = p->token_line;
+	while (r == 0 && p->tokens.token == TOKEN_WORD) {
+		CLEANUP_FREE char *name = strdup(buf_str(&p->tokens.value));
+		unsigned line = p->tokens.token_line;
 
-		next(p);
+		tokens_next(&p->tokens);
 		r = name == NULL ? -ENOMEM : parse_key(p, block, b, name, line);
 	}
-	if (p->failed || r < 0)
+	if (p->tokens.failed || r < 0)
 		return r;
-	if (p->token == TOKEN_END)
-		fail(p, opened, "the block that opens here is never closed with }");
-	else if (p->token != TOKEN_CLOSE)
-		fail(p, p->token_line, "a key is missing before %s",
-		    is_value(p) ? "this string" : "this");
+	if (p->tokens.token == TOKEN_END)
+		tokens_fail(&p->tokens, opened, "the block that opens here is never closed with }");
+	else if (p->tokens.token != TOKEN_CLOSE)
+		tokens_fail(&p->tokens, p->tokens.token_line, "a key is missing before %s",
+		    tokens_is_value(&p->tokens) ? "this string" : "this");
 	else
-		next(p);
+		tokens_next(&p->tokens);
 	return 0;
 }
 
@@ -484,22 +339,23 @@ parse_block(struct raw_parser *p, enum conf_block kind, unsigned line)
 	unsigned opened;
 	int r;
 
-	if (is_value(p) && conf_block_is_titled(kind)) {
-		b.title = strdup(buf_str(&p->value));
+	if (tokens_is_value(&p->tokens) && conf_block_is_titled(kind)) {
+		b.title = strdup(buf_str(&p->tokens.value));
 		if (b.title == NULL)
 			return -ENOMEM;
-		next(p);
+		tokens_next(&p->tokens);
 	} else if (conf_block_is_titled(kind)) {
-		fail(p, line, "%s needs a name: %s \"NAME\" { ... }", name, name);
-	} else if (is_value(p)) {
-		fail(p, line, "%s has no name: %s { ... }", name, name);
+		tokens_fail(&p->tokens, line, "%s needs a name: %s \"NAME\" { ... }", name, name);
+	} else if (tokens_is_value(&p->tokens)) {
+		tokens_fail(&p->tokens, line, "%s has no name: %s { ... }", name, name);
 	}
-	if (!p->failed && p->token != TOKEN_OPEN)
-		fail(p, line, "%s is a block: its keys stand between { and }", name);
-	opened = p->token_line;
-	next(p);
-	r = p->failed ? 0 : parse_keys(p, kind, &b, opened);
-	if (r == 0 && !p->failed)
+	if (!p->tokens.failed && p->tokens.token != TOKEN_OPEN)
+		tokens_fail(
+		    &p->tokens, line, "%s is a block: its keys stand between { and }", name);
+	opened = p->tokens.token_line;
+	tokens_next(&p->tokens);
+	r = p->tokens.failed ? 0 : parse_keys(p, kind, &b, opened);
+	if (r == 0 && !p->tokens.failed)
 		r = add_block(p->raw, &b);
 	free(b.title);
 	entries_free(&b);
@@ -511,22 +367,23 @@ parse_file(struct raw_parser *p)
 {
 	int r = 0;
 
-	next(p);
-	while (r == 0 && p->token == TOKEN_WORD) {
-		CLEANUP_FREE char *name = strdup(buf_str(&p->value));
-		unsigned line = p->token_line;
+	tokens_next(&p->tokens);
+	while (r == 0 && p->tokens.token == TOKEN_WORD) {
+		CLEANUP_FREE char *name = strdup(buf_str(&p->tokens.value));
+		unsigned line = p->tokens.token_line;
 		enum conf_block kind;
 
 		if (name == NULL)
 			return -ENOMEM;
 		kind = find_block(name);
-		next(p);
+		tokens_next(&p->tokens);
 		r = kind == CONF_BLOCK_TOP ? parse_key(p, kind, &p->raw->blocks[0], name, line)
 					   : parse_block(p, kind, line);
 	}
-	if (r == 0 && !p->failed && p->token != TOKEN_END)
-		fail(p, p->token_line, "a key or a block is missing before %s",
-		    is_value(p) ? "this string" : "this");
+	if (r == 0 && !p->tokens.failed && p->tokens.token != TOKEN_END)
+		tokens_fail(&p->tokens, p->tokens.token_line,
+		    "a key or a block is missing before %s",
+		    tokens_is_value(&p->tokens) ? "this string" : "this");
 	return r;
 }
 
@@ -558,7 +415,7 @@ int
 raw_read_file(struct raw *raw, const char *path)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(FILE_MAX + 1);
-	struct raw_parser p = {.raw = raw, .line = 1, .value = BUF_INIT(VALUE_MAX)};
+	struct raw_parser p = {.raw = raw};
 	struct stat st = {0};
 	int r = conf_strings_add(&raw->files, path);
 
@@ -573,12 +430,14 @@ raw_read_file(struct raw *raw, const char *path)
 	}
 	raw->stamp = raw->stamp * 31 + (uint64_t)st.st_ino +
 		     (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
-	p.at = text.data;
-	p.end = text.data + text.len;
+	tokens_init(&p.tokens, text.data, text.len);
 	if (memchr(text.data, '\0', text.len) != NULL)
 		raw_error(raw, (struct conf_place){p.file, 0}, "a NUL octet: this is no text file");
 	else
 		r = parse_file(&p);
-	buf_free(&p.value);
+	if (p.tokens.failed)
+		raw_error(raw, (struct conf_place){p.file, p.tokens.error_line}, "%s",
+		    buf_str(&p.tokens.error));
+	tokens_clear(&p.tokens);
 	return r;
 }
