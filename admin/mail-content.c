@@ -92,7 +92,7 @@ decode_value(struct buf *out, const struct header_field *f)
 	bool behind_word = false;
 	int r = 0;
 
-	while (at < end && *at == ' ')
+	while (at < end && (*at == ' ' || *at == '\t'))
 		at++;
 	while (r == 0 && mime_next_word(at, end, &w) == 1) {
 		if (!behind_word || !is_blank(at, w.begin))
@@ -201,7 +201,9 @@ static int
 visit_text(struct reader *x, const struct header_field *type, const struct header_field *encoding,
     const char *content, size_t len)
 {
-	CLEANUP_BUF struct buf octets = BUF_INIT(len + 16), text = BUF_INIT(4 * len + 16);
+	CLEANUP_BUF struct buf octets =
+				   BUF_INIT(2 * len + 16), /* lines may end in LF, and get CRLF */
+	    text = BUF_INIT(8 * len + 16);
 	char charset[MIME_CHARSET_MAX + 1] = "";
 	int r;
 
@@ -212,6 +214,9 @@ visit_text(struct reader *x, const struct header_field *type, const struct heade
 		(void)mime_parameter(type, "charset", charset, sizeof(charset));
 	if (r == 0)
 		r = append_text(&text, charset, buf_str(&octets), octets.len);
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] == '\0')
+			text.data[i] = ' '; /* nobody hides what is behind it */
 	return r < 0 ? r : x->visit->text(x->arg, buf_str(&text), text.len);
 }
 

@@ -51,6 +51,8 @@ static const struct verb verbs[] = {
 	"send a test message and follow it"},
     {"test", "mark", "", 0, 0, OPT(JSON), verb_test_mark,
 	"print the place in time to wait from, before a test sends something"},
+    {"test", "release", "FILE", 1, 1, OPT(JSON) | OPT(JUNIT), verb_test_release,
+	"run the tests of a file: 0 all are as expected, 1 not, 2 wrong use"},
     {"test", "wait", "[CONDITION...]", 0, 28,
 	OPT(JSON) | OPT(TO) | OPT(FROM) | OPT(SUBJECT) | OPT(SERVICE) | OPT(SINCE) | OPT(COUNTED) |
 	    OPT(EXACTLY) | OPT(NONE) | OPT(FOR) | OPT(TIMEOUT),

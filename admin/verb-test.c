@@ -5,145 +5,23 @@
  * and the caller needs a service that allows it. It names the account to use, since several may have
  * the same mailbox (XACCOUNT, base/smtp/smtp.h).
  */
-#include "admin/verbs.h"
-
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <time.h>
 
-#include "base/codec.h"
-#include "base/smtp/smtp.h"
+#include "admin/hand-in.h"
+#include "admin/verbs.h"
 #include "broker/message/own-mail.h"
 
-enum {
-	CONNECT_PATIENCE = 10,
-	SUBMIT_PATIENCE = 60, /* seconds for the whole session */
-	FOLLOW_SECONDS = 120,
-	FOLLOW_PAUSE_MS = 300,
-	ID_MAX = 64,
-	TEST_MAX = 16 * 1024
-};
+enum { FOLLOW_SECONDS = 120, FOLLOW_PAUSE_MS = 300, TEST_MAX = 16 * 1024 };
 
 /* ---- handing it in ---- */
 
-struct test_session {
-	const struct cli *cli;
-	int sock;     /* owned; -1: none */
-	uint64_t end; /* of link_clock */
-	size_t held;  /* octets of replies that were read */
-	char input[SMTP_REPLY_LINE_MAX];
-};
-
 static int
-open_session(struct test_session *s, const struct cli *cli)
+submit(const struct cli *cli, const char *account, const char *sender, const char *recipient,
+    struct hand_in_answer *ret)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	const struct timeval limit = {.tv_sec = CONNECT_PATIENCE};
-
-	*s = (struct test_session){
-	    .cli = cli, .sock = -1, .end = link_clock() + SUBMIT_PATIENCE * UINT64_C(1000)};
-	if (strlen(cli->submit) >= sizeof(a.sun_path))
-		return cli_fail(
-		    cli, EX_CONFIG, NULL, "%s: the path is too long for a socket", cli->submit);
-	memcpy(a.sun_path, cli->submit, strlen(cli->submit));
-	s->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* the limit bounds connect as well */
-	if (s->sock < 0 ||
-	    setsockopt(s->sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
-	    connect(s->sock, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return cli_fail(cli, EX_UNAVAILABLE, "start it (systemctl start frank)",
-		    "frankd accepts no mail: %s: %s", cli->submit, strerror(errno));
-	return EX_OK;
-}
-
-/* One line without its end, into SMTP_REPLY_LINE_MAX octets: its length, or negative errno. */
-static int
-read_line(struct test_session *s, char *line)
-{
-	const char *lf;
-	size_t len;
-
-	while ((lf = memchr(s->input, '\n', s->held)) == NULL) {
-		int r = link_wait(s->sock, s->end);
-		ssize_t n;
-
-		if (r <= 0 || s->held == sizeof(s->input))
-			return r < 0 ? r : r == 0 ? -ETIMEDOUT : -EPROTO;
-		n = recv(s->sock, s->input + s->held, sizeof(s->input) - s->held, 0);
-		if (n <= 0)
-			return -EPIPE;
-		s->held += (size_t)n;
-	}
-	len = (size_t)(lf - s->input);
-	memcpy(line, s->input, len);
-	s->held -= len + 1;
-	memmove(s->input, lf + 1, s->held);
-	return (int)(len > 0 && line[len - 1] == '\r' ? len - 1 : len);
-}
-
-static int
-read_reply(struct test_session *s, struct smtp_reply *ret)
-{
-	struct smtp_reply_parser p = {0};
-	char line[SMTP_REPLY_LINE_MAX];
-	int r = 0;
-
-	while (r == 0) {
-		r = read_line(s, line);
-		if (r >= 0)
-			r = smtp_reply_parser_line(&p, line, (size_t)r);
-	}
-	if (r > 0)
-		r = smtp_reply_parser_take(&p, SMTP_STAGE_NONE, ret);
-	smtp_reply_parser_free(&p);
-	if (r == -ETIMEDOUT)
-		return cli_fail(s->cli, EX_TEMPFAIL, "read the log of frankd",
-		    "frankd does not answer on %s", s->cli->submit);
-	return r < 0 ? cli_fail(s->cli, EX_TEMPFAIL, "read the log of frankd",
-			   "frankd broke off the session")
-		     : EX_OK;
-}
-
-/* Writes one command (NULL: none) and wants a reply of 2xx. *ret_text (may be NULL) is the
- * caller's. */
-static int
-command(struct test_session *s, const char *text, char **ret_text)
-{
-	struct smtp_reply reply = {0};
+	CLEANUP_BUF struct buf content = BUF_INIT(TEST_MAX);
 	int status;
-
-	if (text != NULL &&
-	    send(s->sock, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text))
-		return cli_fail(
-		    s->cli, EX_TEMPFAIL, "read the log of frankd", "frankd broke off the session");
-	status = read_reply(s, &reply);
-	if (status == EX_OK && (reply.code < 200 || reply.code >= 300))
-		status = cli_fail(s->cli, reply.code >= 500 ? EX_NOPERM : EX_TEMPFAIL,
-		    "frank service list shows which service is yours; its block in the "
-		    "configuration says what it may send",
-		    "frankd did not take the message: %d %s %s", reply.code, reply.enhanced,
-		    reply.text == NULL ? "" : reply.text);
-	if (status == EX_OK && ret_text != NULL)
-		*ret_text = reply.text == NULL ? NULL : strdup(reply.text);
-	smtp_reply_clear(&reply);
-	return status;
-}
-
-static bool
-is_plain(const char *address)
-{
-	return address[strcspn(address, "<> \t\r\n")] == '\0' && *address != '\0';
-}
-
-static int
-hand_in(struct test_session *s, const char *account, const char *sender, const char *recipient,
-    char **ret_text)
-{
-	CLEANUP_BUF struct buf content = BUF_INIT(TEST_MAX), line = BUF_INIT(TEST_MAX);
-	int status = command(s, NULL, NULL);
 
 	(void)own_mail_header(&content, &(struct own_mail){.name = "",
 					    .from = sender,
@@ -154,45 +32,22 @@ hand_in(struct test_session *s, const char *account, const char *sender, const c
 	(void)buf_append_str(&content,
 	    "This message was sent by `frank test`. That it arrived shows that the account "
 	    "works.\r\n");
-	if (status == EX_OK)
-		status = command(s, "EHLO frank\r\n", NULL);
-	(void)buf_printf(&line, "MAIL FROM:<%s> XACCOUNT=", sender);
-	(void)xtext_encode(&line, account, strlen(account));
-	(void)buf_append_str(&line, "\r\n");
-	if (status == EX_OK)
-		status = command(s, buf_str(&line), NULL);
-	buf_clear(&line);
-	(void)buf_printf(&line, "RCPT TO:<%s>\r\n", recipient);
-	if (status == EX_OK)
-		status = command(s, buf_str(&line), NULL);
-	buf_clear(&line);
-	(void)buf_printf(&line, "BDAT %zu LAST\r\n%s", content.len, buf_str(&content));
-	if (status == EX_OK)
-		status = command(s, buf_str(&line), ret_text);
+	status = hand_in(cli,
+	    &(struct hand_in){.socket = cli->submit,
+		.account = account,
+		.sender = sender,
+		.recipients = &recipient,
+		.count = 1,
+		.content = buf_str(&content),
+		.len = content.len},
+	    ret);
+	if (status == EX_OK && *ret->id == '\0')
+		status = cli_fail(cli, ret->code >= 500 ? EX_NOPERM : EX_TEMPFAIL,
+		    "frank service list shows which service is yours; its block in the "
+		    "configuration says what it may send",
+		    "frankd did not take the message: %d %s %s", ret->code, ret->enhanced,
+		    ret->text == NULL ? "" : ret->text);
 	return status;
-}
-
-/* "queued as 5F3A": the words behind "as" are the message's name. */
-static int
-submit(const struct cli *cli, const char *account, const char *sender, const char *recipient,
-    char *ret_id, size_t size)
-{
-	CLEANUP_FREE char *text = NULL;
-	const char *as;
-	struct test_session s;
-	int status = open_session(&s, cli);
-
-	if (status == EX_OK)
-		status = hand_in(&s, account, sender, recipient, &text);
-	cleanup_close(&s.sock);
-	if (status != EX_OK)
-		return status;
-	as = text == NULL ? NULL : strstr(text, " as ");
-	if (as == NULL)
-		return cli_fail(cli, EX_PROTOCOL, "look at frank queue",
-		    "frankd took the message, but did not say under which ID");
-	(void)snprintf(ret_id, size, "%.*s", (int)strcspn(as + 4, " "), as + 4);
-	return EX_OK;
 }
 
 /* ---- following it ---- */
@@ -204,6 +59,14 @@ state_of(const json_t *message)
 	const char *state = cli_text(recipient, "state");
 
 	return state == NULL ? "" : state;
+}
+
+static const char *
+account_of(const json_t *message)
+{
+	const char *account = cli_text(message, "account");
+
+	return account == NULL ? "no account" : account;
 }
 
 static bool
@@ -245,6 +108,10 @@ conclude(const struct cli *cli, json_t *message)
 	    {"bounced", "The message was refused for good, and its sender got a report.",
 		EX_UNAVAILABLE},
 	    {"failed", "The message was refused for good.", EX_UNAVAILABLE},
+	    {"captured",
+		"The service of this caller captures its mail (mode = \"capture\"), so the account "
+		"has sent nothing.",
+		EX_CONFIG},
 	    {"deferred", "The message is kept, and Frank will try again.", EX_TEMPFAIL},
 	};
 	const char *state = state_of(message), *words = "The message is kept.";
@@ -260,7 +127,10 @@ conclude(const struct cli *cli, json_t *message)
 		return cli_print_json(message, status);
 	verb_queue_print(cli, message);
 	(void)puts(words);
-	if (status != EX_OK)
+	if (status == EX_CONFIG)
+		(void)printf("Next: frank queue release %s delivers it all the same.\n",
+		    cli_text(message, "id"));
+	else if (status != EX_OK)
 		(void)printf(
 		    "Next: frank transcript %s shows what was said.\n", cli_text(message, "id"));
 	json_decref(message);
@@ -289,25 +159,30 @@ verb_test(const struct cli *cli, const struct arguments *args)
 {
 	const char *account = args->words[1], *mailbox, *recipient;
 	json_t *known = NULL, *message = NULL;
-	char id[ID_MAX];
+	struct hand_in_answer answer = {0};
 	int status = verb_status_of_account(cli, account, &known);
 
 	if (status != EX_OK)
 		return status;
 	mailbox = cli_text(known, "mailbox");
 	recipient = args->count > 2 ? args->words[2] : mailbox;
-	if (mailbox == NULL || !is_plain(mailbox))
+	if (mailbox == NULL || !hand_in_is_plain(mailbox))
 		status = cli_fail(cli, EX_CONFIG, "set mailbox in its block of the configuration",
 		    "%s has no mailbox to send from", account);
-	else if (!is_plain(recipient))
+	else if (!hand_in_is_plain(recipient))
 		status = cli_fail(cli, EX_USAGE, NULL, "%s is not an address", recipient);
 	else
 		status = refuse_waiting(cli, known);
 	if (status == EX_OK)
-		status = submit(cli, account, mailbox, recipient, id, sizeof(id));
+		status = submit(cli, account, mailbox, recipient, &answer);
 	json_decref(known);
 	if (status == EX_OK)
-		status = follow(cli, id, &message);
+		status = follow(cli, answer.id, &message);
+	hand_in_answer_clear(&answer);
+	/* it was handed in for this account, and nobody else's success is its own */
+	if (status == EX_OK && strcmp(account_of(message), account) != 0)
+		status = cli_fail(cli, EX_SOFTWARE, "frank queue show says more",
+		    "the message went by %s, and not by %s", account_of(message), account);
 	if (status != EX_OK) {
 		json_decref(message);
 		return status;

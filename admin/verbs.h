@@ -38,8 +38,9 @@ verb_run verb_check;     /* verb-check.c */
 verb_run verb_test;      /* verb-test.c */
 verb_run verb_test_mark; /* verb-test-wait.c */
 verb_run verb_test_wait;
-verb_run verb_reload;  /* verb-reload.c */
-verb_run verb_metrics; /* verb-metrics.c */
+verb_run verb_test_release; /* verb-test-release.c */
+verb_run verb_reload;       /* verb-reload.c */
+verb_run verb_metrics;      /* verb-metrics.c */
 
 /* What queue and keeper know of one account, as `frank status --json` prints it: *ret is the
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */

@@ -7,7 +7,8 @@ CODE = 'Subject: =?utf-8?B?' + 'SWhyZSBSZWNobnVuZyDDvGJlciA0MiDigqw=' + '?=\n'  
 
 def run(ground, options):
     f = Frank('release', {'a': password_account(ground)},
-              {'staging': dict(users=['root', '*'] if os.getuid() else ['*'], accounts=['a'], senders=['*'], mode='capture', **{'from': 'keep'})})
+              {'staging': dict(users=['*'], accounts=['a'], senders=['*'], mode='capture', **{'from': 'keep'}),
+               'live': dict(socket=True, accounts=['a'], senders=['billing@example.test'], recipients=['*@example.test'], **{'from': 'refuse'})})
     if not check('frankd starts', f.start(), f.log()[-800:]):
         return
     f.frank('secret', 'set', 'a', input=ground.password + '\n')
@@ -15,6 +16,8 @@ def run(ground, options):
     conditions(f)
     reading(f)
     release(f, ground)
+    tests(f, ground)
+    wrong_files(f)
     f.stop()
 
 
@@ -122,6 +125,107 @@ def reading(f):
     check('there is none of that ID', r.returncode == 66 and 'no such message' in r.stderr, r)
     r = f.frank('queue', '--captured')
     check('the captured ones are a list of their own', r.returncode == 0 and 'captured' in r.stdout, r)
+
+
+JUNIT = '''
+import json, sys, junitparser
+xml = junitparser.JUnitXml.fromfile(sys.argv[1])
+suites = [xml] if isinstance(xml, junitparser.TestSuite) else list(xml)
+print(json.dumps([dict(tests=s.tests, failures=s.failures, errors=s.errors, time=s.time,
+    cases={c.name: dict(time=c.time, classname=c.classname, result=[type(r).__name__ for r in c.result], message=[r.message for r in c.result], out=c.system_out) for c in s}) for s in suites]))
+'''
+
+
+def junit(path):
+    """What a reader of JUnit files makes of it."""
+    r = subprocess.run(['/usr/bin/python3', '-c', JUNIT, path], capture_output=True, text=True)
+    return json.loads(r.stdout) if r.returncode == 0 else r
+
+
+def tests(f, ground):
+    mark_ = marker('live')
+    with open(f.path('welcome.eml'), 'w') as out:
+        out.write('From: shop@example.test\nTo: buyer@example.test\nSubject: Welcome\n\nYour code is 4711.\n')
+    good = f'''# what must hold before a release
+timeout = 40
+test "the welcome mail is captured" {{
+    from = "shop@example.test"
+    to = {{"buyer@example.test", "second@example.test"}}
+    content-file = "welcome.eml"
+    expect = "captured"
+    match = {{"subject==Welcome", "text~code is [0-9]+", "to==second@example.test"}}
+}}
+test "billing <may> send & \\"quote\\"" {{
+    service = "live"
+    from = "billing@example.test"
+    to = "inbox@example.test"
+    subject = "{mark_}"
+    body = "Grüße"
+    expect = "delivered"
+}}
+test "nobody else may" {{ service = "live" from = "other@example.test" to = "inbox@example.test" expect = "refused" code = 550 }}
+test "not to the world" {{ service = "live" from = "billing@example.test" to = "x@example.org" expect = "refused" code = "5.7.1" }}
+test "the server refuses" {{
+    service = "live" account = "a" from = "billing@example.test" to = "nouser@example.test"
+    expect = "refused" code = "550" verdict = "no-such-recipient"
+}}
+test "a program sends" {{
+    run = {{"sh", "-c", "printf 'To: run@example.test\\\\nSubject: from a program\\\\n\\\\nx\\\\n' | {program('sendmail')} -i -f shop@example.test -t"}}
+    expect = "captured"
+    match = {{"to==run@example.test", "subject=program"}}
+}}
+'''
+    path = f.path('good.tests')
+    with open(path, 'w') as out:
+        out.write(good)
+    r = f.frank('test', 'release', path, '--junit', f.path('good.xml'), timeout=300)
+    check('all as expected: 0, and a line each', r.returncode == 0 and '6 passed, 0 failed' in r.stdout and r.stdout.count('ok ') == 6, r)
+    check('it was really sent', len(ground.arrived('inbox@example.test', mark_)) == 1, f.shown())
+    x = junit(f.path('good.xml'))
+    check('a reader of JUnit files reads it', isinstance(x, list) and x[0]['tests'] == 6 and x[0]['failures'] == 0 and x[0]['errors'] == 0 and 'billing <may> send & "quote"' in x[0]['cases'], x)
+    if isinstance(x, list):
+        check('with times', abs(x[0]['time'] - sum(c['time'] for c in x[0]['cases'].values())) < 0.01 and all(c['classname'] == 'good.tests' for c in x[0]['cases'].values()), x)
+    bad = '''
+test "captured, but another text" { from = "shop@example.test" to = "b@example.test" body = "x" expect = "captured" match = {"text=yz", "subject~^captured"} }
+test "delivered, but it is not" { from = "shop@example.test" to = "b@example.test" expect = "delivered" }
+test "refused, but it is not" { service = "live" from = "billing@example.test" to = "inbox@example.test" expect = "refused" }
+test "refused with another code" { service = "live" from = "billing@example.test" to = "x@example.org" expect = "refused" code = "5.1.1" }
+test "another verdict" { service = "live" from = "billing@example.test" to = "nouser@example.test" expect = "refused" verdict = "message-too-large" }
+test "no such service" { service = "gone" from = "billing@example.test" to = "x@example.test" expect = "captured" }
+test "a program fails \x07" { run = {"sh", "-c", "exit 3"} expect = "captured" }
+test "a program hangs" { run = {"sleep", "60"} expect = "captured" timeout = 1 }
+test "a program sends nothing" { run = "true" expect = "captured" timeout = 1 }
+'''
+    path = f.path('bad.tests')
+    with open(path, 'w') as out:
+        out.write(bad)
+    r = f.frank('test', 'release', path, '--json', '--junit', f.path('bad.xml'), timeout=300)
+    got = {t['name']: t for t in json.loads(r.stdout)['tests']} if r.returncode == 1 else {}
+    check('nothing as expected: 1', len(got) == 9 and all(t['result'] != 'passed' for t in got.values()), r)
+    for name, text in (('captured, but another text', 'captured, but not as it should be: text=yz'), ('delivered, but it is not', 'expected delivered: it is not: b@example.test is captured'),
+                       ('refused, but it is not', 'inbox@example.test is delivered'), ('refused with another code', 'refused, but not with 5.1.1: 550 5.7.1'),
+                       ('another verdict', 'the verdict is another one'), ('no such service', 'services/gone/submit.sock'), ('a program hangs', 'did not end in its time'),
+                       ('a program sends nothing', '0 captured'), ('a program fails \x07', 'ended with status 3')):
+        check(f'it says why: {name}', text in got.get(name, {}).get('message', ''), got.get(name))
+    x = junit(f.path('bad.xml'))
+    check('failures and errors are told apart', isinstance(x, list) and x[0]['failures'] == 8 and x[0]['errors'] == 1 and
+          x[0]['cases']['another verdict']['result'] == ['Failure'] and x[0]['cases']['no such service']['result'] == ['Error'] and 'a program fails \ufffd' in x[0]['cases'], x)
+
+
+def wrong_files(f):
+    for text, line, said in (('', 1, 'there is no test'), ('test "x" {\n  colour = red\n}', 2, 'unknown key "colour"'), ('test "x" {\n  exepct = captured }', 2, 'did you mean "expect"'),
+                             ('test "x" {\n to = a@b\n', 1, 'never closed'), ('test "x" { from = a@b to = c@d }', 1, 'expects something'), ('\n\ntest "x" { expect = captured }', 3, 'needs from and to'),
+                             ('test "x" { from = "a@b\n" }', 1, 'never closed with "'), ('test "x" {\n from = a@b to = c@d\n expect = maybe }', 3, 'not "maybe"'),
+                             ('test "x" { from = a@b to = c@d expect = captured\n match = "nonsense" }', 2, 'is no condition'), ('timeout = 0\n', 1, 'from 1 to'),
+                             ('test "x" { from = a@b from = c@d to = e@f expect = captured }', 1, 'set twice'), ('nonsense', 1, 'neither a test block'),
+                             ('test "x" { from = a@b to = c@d expect = delivered match = "to=c" }', 1, 'match is for')):
+        path = f.path('wrong.tests')
+        with open(path, 'w') as out:
+            out.write(text)
+        r = f.frank('test', 'release', path)
+        check(f'an error has its line: {said}', r.returncode == 2 and f'{path}:{line}: error: ' in r.stderr and said in r.stderr, (text, r))
+    r = f.frank('test', 'release', f.path('nowhere'))
+    check('a file that is not there is wrong use', r.returncode == 2 and 'No such file' in r.stderr, r)
 
 
 def release(f, ground):

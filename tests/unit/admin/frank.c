@@ -66,6 +66,7 @@ message_row(const char *sender)
 	struct message *m = message_new(M_ROW_MESSAGE);
 
 	message_put_str(m, F_QUEUE_ID, "3F2A");
+	message_put_str(m, F_ACCOUNT, "billing");
 	message_put_str(m, F_SENDER, sender);
 	message_put_u64(m, F_SIZE, 2345);
 	message_put_u64(m, F_TIME, 1700000000);
