@@ -1,7 +1,6 @@
 # Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """`frank metrics`: promtool and a real Prometheus read it, what it says is true, and everything in contrib/monitoring is in it."""
 from harness import *
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MAILBOX, OTHER, GONE = 'billing@example.test', 'other@example.test', 'alerts@example.test'
 MONITORING = os.path.join(TOP, 'contrib', 'monitoring')
@@ -177,34 +176,58 @@ def monitoring(f):
     check('panels have ids of their own', len(ids) == len(set(ids)), ids)
 
 
-class Exporter(BaseHTTPRequestHandler):
-    """Gives Prometheus what frank prints, in the format that it asks for first."""
-    frank = None
-    accepted = []
+class Exporter:
+    """frank metrics --listen."""
 
-    def do_GET(self):
-        accept = self.headers.get('Accept', '')
-        Exporter.accepted.append(accept)
-        openmetrics = 'application/openmetrics-text' in accept
-        body = text_of(self.frank, '--format', 'openmetrics' if openmetrics else 'prometheus').encode()
-        self.send_response(200)
-        self.send_header('Content-Type', 'application/openmetrics-text; version=1.0.0; charset=utf-8' if openmetrics else 'text/plain; version=0.0.4; charset=utf-8')
-        self.end_headers()
-        self.wfile.write(body)
+    def __init__(self, f, where):
+        self.p = subprocess.Popen([program('frank'), 'metrics', '--listen', where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=f.env)
+        self.url = self.p.stdout.readline().strip()
 
-    def log_message(self, *a):
-        pass
+    def stop(self):
+        if self.p.poll() is None:
+            self.p.terminate()
+        return self.p.communicate(timeout=20)
+
+
+def ask(url, path, **headers):
+    """(status, media type, text) of one GET."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(urllib.request.Request(url.removesuffix('/metrics') + path, headers=headers), timeout=30) as r:
+            return r.status, r.headers.get('Content-Type'), r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.headers.get('Content-Type'), e.read().decode()
+
+
+def served(f):
+    x = Exporter(f, '127.0.0.1:0')
+    if not check('--listen says where', re.fullmatch(r'http://127\.0\.0\.1:\d+/metrics', x.url), x.url or x.stop()):
+        return x
+    plain = ask(x.url, '/metrics')
+    good, said = promtool('check', 'metrics', input=plain[2])
+    check('GET /metrics: Prometheus\' format', plain[:2] == (200, 'text/plain; version=0.0.4; charset=utf-8') and good, (plain[:2], said))
+    newer = ask(x.url, '/metrics', Accept='application/openmetrics-text;version=1.0.0,text/plain;q=0.5')
+    check('OpenMetrics for who takes it', newer[:2] == (200, 'application/openmetrics-text; version=1.0.0; charset=utf-8') and newer[2].endswith('# EOF\n'), newer)
+    check('/livez and /readyz', (ask(x.url, '/livez')[0], ask(x.url, '/readyz')[0], ask(x.url, '/')[0]) == (200, 200, 404))
+    check('a page of another name gets nothing', ask(x.url, '/metrics', Host='evil.example')[0] == 421, ask(x.url, '/metrics', Host='evil.example'))
+    path = f.path('metrics.sock')
+    y = Exporter(f, path)
+    r = subprocess.run(['curl', '-sS', '--unix-socket', path, 'http://frank/metrics'], capture_output=True, text=True, timeout=30)
+    check('at a Unix socket', y.url == path and 'frank_accepted_total' in r.stdout, (y.url, r))
+    y.stop()
+    check('which goes with it', y.p.returncode == 0 and not os.path.exists(path), y.p.returncode)
+    for where in ('0.0.0.0:0', '192.0.2.1:80', 'localhost', '127.0.0.1'):
+        r = f.frank('metrics', '--listen', where, timeout=20)
+        check(f'--listen {where} is refused', r.returncode == 64 and where in r.stderr, r)
+    return x
 
 
 def prometheus(f):
-    Exporter.frank = f
-    server = ThreadingHTTPServer(('127.0.0.1', 0), Exporter)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    exporter = served(f)
     folder, port = tempfile.mkdtemp(prefix='prometheus-', dir=harness_dir()), free_port()
     config = os.path.join(folder, 'prometheus.yml')
     with open(config, 'w') as c:
         c.write(f'global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ["{MONITORING}/frank-rules.yml"]\n'
-                f'scrape_configs:\n  - job_name: frank\n    static_configs: [{{targets: ["127.0.0.1:{server.server_port}"]}}]\n')
+                f'scrape_configs:\n  - job_name: frank\n    static_configs: [{{targets: ["{urllib.parse.urlsplit(exporter.url).netloc}"]}}]\n')
     p = subprocess.Popen(['prometheus', f'--config.file={config}', f'--storage.tsdb.path={folder}/data', f'--web.listen-address=127.0.0.1:{port}'],
                          stdout=open(os.path.join(folder, 'log'), 'w'), stderr=subprocess.STDOUT, cwd=folder, env=clean_env())
 
@@ -217,7 +240,6 @@ def prometheus(f):
         up = wait_for(lambda: query('up{job="frank"}') and query('up{job="frank"}')[0][1] == '1', 40, 0.5)
         check('Prometheus scrapes it', up, http(target)[1][:1500])
         s = samples(f)
-        check('in OpenMetrics', any('openmetrics' in a for a in Exporter.accepted), Exporter.accepted[:2])
         for name, labels in (('frank_delivered_total', dict(account='billing')), ('frank_accepted_total', dict(service='all')), ('frank_bounced_total', dict(account='other')),
                              ('frank_delivery_seconds_count', dict(account='billing')), ('frank_queue_messages', dict(account='other', state='captured'))):
             selector = name + '{' + ','.join(f'{k}="{v}"' for k, v in labels.items()) + '}'
@@ -233,7 +255,12 @@ def prometheus(f):
     finally:
         p.terminate()
         p.wait(20)
-        server.shutdown()
+    f.stop()
+    check('frankd is down: 503 for metrics and /readyz, 200 for /livez', [ask(exporter.url, x)[0] for x in ('/metrics', '/readyz', '/livez')] == [503, 503, 200])
+    f.start()
+    check('and again when it is there', wait_for(lambda: ask(exporter.url, '/readyz')[0] == 200, 15, 0.3))
+    out, err = exporter.stop()
+    check('it ends when it is told to, and its log says what was wrong', exporter.p.returncode == 0 and 'not running' in err, (exporter.p.returncode, err))
 
 
 def refused(f):
