@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/attr.h"
@@ -80,16 +81,23 @@ make_ca(EVP_PKEY *key)
 }
 
 static X509 *
-make_server(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key)
+make_server(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, const char *host)
 {
 	X509 *cert = X509_new();
+	char names[400];
+	int n = snprintf(names, sizeof(names), "DNS:localhost,IP:127.0.0.1,IP:::1%s%s",
+	    strcmp(host, "localhost") == 0                                           ? ""
+	    : host[strspn(host, "0123456789.")] == '\0' || strchr(host, ':') != NULL ? ",IP:"
+										     : ",DNS:",
+	    strcmp(host, "localhost") == 0 ? "" : host);
 
-	if (cert != NULL && name_and_date(cert, key, "localhost", SERVER_DAYS) &&
+	if (cert != NULL && n > 0 && (size_t)n < sizeof(names) &&
+	    name_and_date(cert, key, host, SERVER_DAYS) &&
 	    X509_set_issuer_name(cert, X509_get_subject_name(ca)) == 1 &&
 	    extend(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
 	    extend(cert, ca, NID_key_usage, "critical,digitalSignature") &&
 	    extend(cert, ca, NID_ext_key_usage, "serverAuth") &&
-	    extend(cert, ca, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1") &&
+	    extend(cert, ca, NID_subject_alt_name, names) &&
 	    extend(cert, ca, NID_subject_key_identifier, "hash") &&
 	    extend(cert, ca, NID_authority_key_identifier, "keyid:always") &&
 	    X509_sign(cert, ca_key, EVP_sha256()) > 0)
@@ -153,7 +161,7 @@ make_context(X509 *cert, EVP_PKEY *key)
 }
 
 SSL_CTX *
-ca_server_context(int dir, const char **ret_why)
+ca_server_context(int dir, const char *host, const char **ret_why)
 {
 	EVP_PKEY *ca_key = NULL, *key = EVP_EC_gen("P-256");
 	X509 *ca = NULL, *cert = NULL;
@@ -174,7 +182,7 @@ ca_server_context(int dir, const char **ret_why)
 	}
 	if (have && key != NULL) {
 		*ret_why = "cannot make the servers' certificate";
-		cert = make_server(key, ca, ca_key);
+		cert = make_server(key, ca, ca_key, host);
 		if (cert != NULL)
 			ctx = make_context(cert, key);
 	}

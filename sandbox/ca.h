@@ -12,8 +12,8 @@
 #include <openssl/ssl.h>
 
 /* Reads ca.pem and ca.key in the folder `dir`, or makes them (the key with mode 0600), and returns
- * a context for TLS servers with a certificate of this authority. NULL: `*ret_why` says what
+ * a context for TLS servers with a certificate of this authority, for localhost and `host`, a name or an address. NULL: `*ret_why` says what
  * failed, a constant. */
-SSL_CTX *ca_server_context(int dir, const char **ret_why);
+SSL_CTX *ca_server_context(int dir, const char *host, const char **ret_why);
 
 #endif

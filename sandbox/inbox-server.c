@@ -24,7 +24,7 @@ struct inbox_server {
 	struct inbox_api *api;
 	struct httpd *http;
 	struct event *flush;
-	const char *hosts[INBOX_HOSTS_MAX + 4];
+	const char *hosts[INBOX_HOSTS_MAX + 5];
 };
 
 static bool
@@ -81,7 +81,7 @@ inbox_server_take(struct inbox_server *i, const struct inbox_arrival *a)
 static int
 listen_http(struct inbox_server *i, unsigned *port)
 {
-	int fds[2] = {-1, -1}, r = sandbox_listen(port, fds);
+	int fds[2] = {-1, -1}, r = sandbox_listen(i->sandbox, port, fds);
 	size_t n;
 
 	for (n = 0; n < ARRAY_SIZE(fds); n++)
@@ -102,6 +102,7 @@ start_http(struct inbox_server *i, unsigned *port)
 	size_t n = 0, k;
 
 	i->hosts[n++] = "localhost";
+	i->hosts[n++] = i->sandbox->host;
 	i->hosts[n++] = "127.0.0.1";
 	i->hosts[n++] = "[::1]";
 	for (k = 0; k < i->options->host_count; k++)

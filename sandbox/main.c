@@ -33,16 +33,19 @@
 #include "config.h"
 #include "sandbox/ca.h"
 #include "sandbox/endpoints.h"
+#include "sandbox/environment.h"
 #include "sandbox/inbox-server.h"
 #include "sandbox/submission.h"
 
-enum { FILE_MAX = 4096 };
+enum { FILE_MAX = 4096, FAULTS_FILE_MAX = 1024 * 1024 };
+
+#define HOST_OCTETS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-:"
 
 struct sandbox_options {
 	const char *dir;
 	unsigned web_port, starttls_port, implicit_port;
 	struct grants_config grants;
-	const char *personality;
+	const char *personality, *listen, *host;
 	struct inbox_server_options inbox;
 	const char *login_file;
 	bool quiet;
@@ -74,6 +77,11 @@ static const char usage[] =
     "  --no-rotation              a refresh token stays the same when it is used\n"
     "  --personality NAME         standard (default), microsoft365 or google: whose words and "
     "limits\n"
+    "  --listen ADDRESS           where to listen (default: loopback); 0.0.0.0 lets every machine "
+    "in\n"
+    "  --host NAME                the name that clients know this by (default: localhost)\n"
+    "  --fault NAME|JSON          a fault from the start on; the manual has the names\n"
+    "  --faults FILE              the same, an array of rules as JSON\n"
     "  --http-port N              port of the inbox and its API (0: a free one)\n"
     "  --http-host NAME           a further name that clients may call the inbox by\n"
     "  --http-login FILE          user:password, in FILE, that the inbox asks for\n"
@@ -81,7 +89,8 @@ static const char usage[] =
     "  --release-command FILE     a sendmail that delivers released messages\n"
     "  --release-allow PATTERN    who may get them, as in *@example.test (default: anybody)\n"
     "  --quiet                    no log\n"
-    "  --help, --version\n";
+    "  --help, --version\n\n"
+    "Each option can be in the environment, as in FRANK_SANDBOX_SUBMISSION_PORT=587.\n";
 
 /* The first line of a file, as a secret. NULL with errno. */
 static struct secret *
@@ -282,6 +291,10 @@ enum {
 	OPT_BYTES,
 	OPT_KEEP,
 	OPT_PERSONALITY,
+	OPT_LISTEN,
+	OPT_HOST,
+	OPT_FAULT,
+	OPT_FAULTS,
 	OPT_HTTP,
 	OPT_HTTP_HOST,
 	OPT_HTTP_LOGIN,
@@ -305,6 +318,10 @@ static const struct option long_options[] = {
     {"access-token-bytes", required_argument, NULL, OPT_BYTES},
     {"no-rotation", no_argument, NULL, OPT_KEEP},
     {"personality", required_argument, NULL, OPT_PERSONALITY},
+    {"listen", required_argument, NULL, OPT_LISTEN},
+    {"host", required_argument, NULL, OPT_HOST},
+    {"fault", required_argument, NULL, OPT_FAULT},
+    {"faults", required_argument, NULL, OPT_FAULTS},
     {"http-port", required_argument, NULL, OPT_HTTP},
     {"http-host", required_argument, NULL, OPT_HTTP_HOST},
     {"http-login", required_argument, NULL, OPT_HTTP_LOGIN},
@@ -381,6 +398,27 @@ read_options(struct sandbox_options *o, int argc, char **argv)
 			break;
 		case OPT_ACCOUNT:
 		case OPT_CLIENT:
+		case OPT_FAULT:
+		case OPT_FAULTS:
+			break;
+		case OPT_LISTEN:
+			o->listen = optarg;
+			ok = sandbox_address(optarg);
+			if (!ok)
+				(void)fprintf(stderr,
+				    "frank-sandbox: --listen wants an IPv4 or IPv6 address, not "
+				    "%s\n",
+				    optarg);
+			break;
+		case OPT_HOST:
+			o->host = optarg;
+			ok = optarg[0] != '\0' && strlen(optarg) < 254 &&
+			     strspn(optarg, HOST_OCTETS) == strlen(optarg);
+			if (!ok)
+				(void)fprintf(stderr,
+				    "frank-sandbox: --host wants a host name or an address, not "
+				    "%s\n",
+				    optarg);
 			break;
 		case OPT_WEB:
 			ok = number("issuer-port", optarg, 0, 65535, &o->web_port);
@@ -432,25 +470,65 @@ read_options(struct sandbox_options *o, int argc, char **argv)
 	return ok ? -1 : EX_USAGE;
 }
 
+static int
+fill_random(void *bytes, size_t len)
+{
+	return RAND_bytes(bytes, (int)len) == 1 ? 0 : -EIO;
+}
+
+/* A name of faults.def, or a rule as JSON. */
+static bool
+add_fault(struct sandbox *s, const char *text)
+{
+	json_t *rule = text[0] == '{' ? json_loads(text, JSON_REJECT_DUPLICATES, NULL)
+				      : json_pack("{s:s}", "fault", text);
+	char why[256] = "no JSON";
+	unsigned id;
+	bool ok = rule != NULL && faults_add(s->faults, rule, &id, why) == 0;
+
+	if (!ok)
+		(void)fprintf(stderr, "frank-sandbox: --fault %s: %s\n", text, why);
+	json_decref(rule);
+	return ok;
+}
+
+static bool
+add_faults_of(struct sandbox *s, const char *path)
+{
+	json_error_t error = {.text = "no memory"};
+	json_t *rules = json_load_file(path, JSON_REJECT_DUPLICATES, &error), *ids = json_array();
+	char why[256];
+	bool ok = rules != NULL && ids != NULL;
+
+	if (!ok)
+		(void)fprintf(stderr, "frank-sandbox: %s:%d: %s\n", path, error.line, error.text);
+	else if (faults_add_all(s->faults, rules, ids, why) < 0) {
+		(void)fprintf(stderr, "frank-sandbox: %s: %s\n", path, why);
+		ok = false;
+	}
+	json_decref(rules);
+	json_decref(ids);
+	return ok;
+}
+
 static bool
 read_accounts(struct program *p, int argc, char **argv)
 {
 	int c;
 
 	optind = 1;
+	p->sandbox.faults = faults_new(fill_random);
+	if (p->sandbox.faults == NULL)
+		return false;
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-		if ((c == OPT_ACCOUNT && !add_account(p, optarg)) ||
+		if ((c == OPT_FAULT && !add_fault(&p->sandbox, optarg)) ||
+		    (c == OPT_FAULTS && !add_faults_of(&p->sandbox, optarg)) ||
+		    (c == OPT_ACCOUNT && !add_account(p, optarg)) ||
 		    (c == OPT_CLIENT && !add_client(&p->sandbox, optarg)))
 			return false;
 	if (p->sandbox.account_count == 0 && !add_account(p, "someone@example.test"))
 		return false;
 	return p->sandbox.client_count > 0 || add_client(&p->sandbox, "frank");
-}
-
-static int
-fill_random(void *bytes, size_t len)
-{
-	return RAND_bytes(bytes, (int)len) == 1 ? 0 : -EIO;
 }
 
 /* Everything a script needs to know, in one file that appears whole. */
@@ -467,10 +545,10 @@ write_ready(const struct program *p)
 		ok = json_array_append_new(accounts, json_string(s->accounts[i].address)) == 0;
 	ready = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "pid",
 	    (int)getpid(), "issuer", s->issuer, "client_id", s->clients[0].id, "scopes",
-	    s->personality->scopes, "host", "localhost", "submission_port",
+	    s->personality->scopes, "host", s->host, "submission_port",
 	    (int)p->options.starttls_port, "submissions_port", (int)p->options.implicit_port, "ca",
 	    json_sprintf("%s/ca.pem", p->path), "mail", json_sprintf("%s/mail", p->path), "api",
-	    json_sprintf("http://localhost:%u", p->options.inbox.port), "accounts", accounts);
+	    json_sprintf("http://%s:%u", s->host, p->options.inbox.port), "accounts", accounts);
 	ok = ok && ready != NULL && (unlinkat(p->dir, "ready.json.tmp", 0) == 0 || errno == ENOENT);
 	if (ok)
 		fd =
@@ -515,11 +593,10 @@ serve(struct program *p)
 		(void)fprintf(
 		    stderr, "frank-sandbox: cannot write ready.json: %s\n", strerror(errno));
 	} else {
-		(void)printf(
-		    "frank-sandbox ready: issuer %s, submission localhost:%u (STARTTLS) "
-		    "and localhost:%u (TLS), inbox http://localhost:%u, see %s/ready.json\n",
-		    s->issuer, p->options.starttls_port, p->options.implicit_port,
-		    p->options.inbox.port, p->path);
+		(void)printf("frank-sandbox ready: issuer %s, submission %s:%u (STARTTLS) "
+			     "and %s:%u (TLS), inbox http://%s:%u, see %s/ready.json\n",
+		    s->issuer, s->host, p->options.starttls_port, s->host, p->options.implicit_port,
+		    s->host, p->options.inbox.port, p->path);
 		status =
 		    fflush(stdout) == 0 && event_base_dispatch(s->base) >= 0 ? EX_OK : EX_OSERR;
 		(void)unlinkat(p->dir, "ready.json", 0);
@@ -560,13 +637,12 @@ start(struct program *p)
 
 	s->base = event_base_new();
 	s->grants = grants_new(&p->options.grants, fill_random);
-	s->faults = faults_new(fill_random);
 	s->devices = devices_new(fill_random);
 	s->authorizations = authorize_new();
 	s->key = jwt_key_new();
 	s->admin_key = make_secret(p->dir, "admin.key");
-	s->tls = ca_server_context(p->dir, &why);
-	if (s->base != NULL && s->grants != NULL && s->devices != NULL && s->faults != NULL &&
+	s->tls = ca_server_context(p->dir, s->host, &why);
+	if (s->base != NULL && s->grants != NULL && s->devices != NULL &&
 	    s->authorizations != NULL && s->key != NULL && s->admin_key != NULL && s->tls != NULL)
 		return serve(p);
 	(void)fprintf(stderr, "frank-sandbox: cannot start: %s\n", why);
@@ -601,6 +677,33 @@ clean_up(struct program *p)
 		(void)close(p->dir);
 }
 
+static int
+run(struct program *p, int argc, char **argv)
+{
+	struct sandbox *s = &p->sandbox;
+	int status = read_options(&p->options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	log_open("frank-sandbox", p->options.quiet ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return EX_OSERR;
+	s->listen = p->options.listen;
+	s->host = p->options.host;
+	s->personality = personality_find(p->options.personality);
+	if (s->personality == NULL) {
+		(void)fprintf(stderr,
+		    "frank-sandbox: --personality is standard, microsoft365 or google, not %s\n",
+		    p->options.personality);
+		return EX_USAGE;
+	}
+	status = EX_USAGE;
+	if (open_dir(p) && read_accounts(p, argc, argv) && prepare_inbox(p))
+		status = start(p);
+	clean_up(p);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -608,6 +711,7 @@ main(int argc, char **argv)
 	    .dir = -1,
 	    .sandbox.mail = -1,
 	    .options.personality = "standard",
+	    .options.host = "localhost",
 	    .options.grants = {.code_life = 60,
 		.access_life = 3600,
 		.refresh_life = 90 * 86400,
@@ -616,23 +720,20 @@ main(int argc, char **argv)
 		.device_interval = 5,
 		.rotate = true},
 	};
-	int status = read_options(&program.options, argc, argv);
+	static const char *const several[] = {
+	    "account", "client", "fault", "http-host", "release-allow", NULL};
+	char **arguments = NULL;
+	const char *wrong = "";
+	int count = 0, status, error;
 
-	if (status >= 0)
-		return status;
-	log_open("frank-sandbox", program.options.quiet ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return EX_OSERR;
-	status = EX_USAGE;
-	program.sandbox.personality = personality_find(program.options.personality);
-	if (program.sandbox.personality == NULL) {
-		(void)fprintf(stderr,
-		    "frank-sandbox: --personality is standard, microsoft365 or google, not %s\n",
-		    program.options.personality);
-		return status;
+	error = environment_arguments(
+	    environ, long_options, several, argc, argv, &arguments, &count, &wrong);
+	if (error < 0) {
+		(void)fprintf(stderr, "frank-sandbox: in the environment: %s\n",
+		    error == -EINVAL ? wrong : strerror(-error));
+		return EX_USAGE;
 	}
-	if (open_dir(&program) && read_accounts(&program, argc, argv) && prepare_inbox(&program))
-		status = start(&program);
-	clean_up(&program);
+	status = run(&program, count, arguments);
+	environment_free(arguments);
 	return status;
 }

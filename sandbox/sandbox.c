@@ -123,8 +123,38 @@ listen_at(const struct sockaddr *address, socklen_t len)
 	return TAKE_FD(fd);
 }
 
+bool
+sandbox_address(const char *text)
+{
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+/* Listens on one address. The socket, or negative errno. */
+static int
+listen_on(const char *text, unsigned *port)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)*port)};
+	bool is_v4 = inet_pton(AF_INET, text, &v4.sin_addr) == 1;
+	struct sockaddr *address = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+	socklen_t len = is_v4 ? sizeof(v4) : sizeof(v6);
+	int fd CLEANUP_CLOSE = -1;
+
+	if (!is_v4 && inet_pton(AF_INET6, text, &v6.sin6_addr) != 1)
+		return -EINVAL;
+	fd = listen_at(address, len);
+	if (fd < 0)
+		return fd;
+	if (getsockname(fd, address, &len) < 0)
+		return -errno;
+	*port = ntohs(is_v4 ? v4.sin_port : v6.sin6_port);
+	return TAKE_FD(fd);
+}
+
 int
-sandbox_listen(unsigned *port, int fds[2])
+sandbox_listen(const struct sandbox *s, unsigned *port, int fds[2])
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET,
 	    .sin_port = htons((uint16_t)*port),
@@ -133,6 +163,10 @@ sandbox_listen(unsigned *port, int fds[2])
 	socklen_t len = sizeof(v4);
 
 	fds[1] = -1;
+	if (s->listen != NULL) {
+		fds[0] = listen_on(s->listen, port);
+		return fds[0] < 0 ? fds[0] : 0;
+	}
 	fds[0] = listen_at((const struct sockaddr *)&v4, sizeof(v4));
 	if (fds[0] < 0)
 		return fds[0];

@@ -43,6 +43,10 @@ struct sandbox_stats {
 
 struct sandbox {
 	const struct personality *personality;
+	const char
+	    *host; /* the name that clients know this by; in the issuer and the certificate */
+	const char
+	    *listen; /* an address to listen on, checked by sandbox_address; NULL: loopback */
 	struct event_base *base;
 	SSL_CTX *tls;
 	struct grants *grants;
@@ -53,7 +57,7 @@ struct sandbox {
 	struct inbox_server *inbox;            /* inbox-server.h */
 	struct jwt_key *key;
 	struct secret *admin_key;
-	char issuer[64];
+	char issuer[300];
 	int mail; /* the folder of Maildirs */
 	struct sandbox_account accounts[SANDBOX_ACCOUNTS_MAX];
 	size_t account_count;
@@ -79,14 +83,17 @@ int sandbox_random_text(struct buf *out, size_t bytes);
 /* A number from outside, decimal and within bounds; false: it is none, and *ret is unchanged. */
 bool sandbox_number(const char *text, unsigned least, unsigned most, unsigned *ret);
 
+/* Is it an IPv4 or IPv6 address? */
+bool sandbox_address(const char *text);
+
 /* Milliseconds of a clock that nobody sets. */
 uint64_t sandbox_clock(void);
 
 /* The server's end of a TLS connection on `fd`, which it takes (-1: to be set later). NULL: no memory, and `fd` is the caller's. */
 struct bufferevent *sandbox_tls_connection(const struct sandbox *s, evutil_socket_t fd);
 
-/* Listens on 127.0.0.1 and, where it can, on the same port of ::1. `*port` 0 takes a free one and
+/* Listens on s->listen, or on 127.0.0.1 and, where it can, on the same port of ::1. `*port` 0 takes a free one and
  * is set. Fills `fds`, -1 for none. 0 or negative errno. */
-int sandbox_listen(unsigned *port, int fds[2]);
+int sandbox_listen(const struct sandbox *s, unsigned *port, int fds[2]);
 
 #endif

@@ -926,7 +926,7 @@ listen_on(struct submission_server *s, unsigned *port, evconnlistener_cb accepte
 {
 	int fds[2];
 	size_t i;
-	int r = sandbox_listen(port, fds);
+	int r = sandbox_listen(s->sandbox, port, fds);
 
 	for (i = 0; r == 0 && i < ARRAY_SIZE(fds); i++) {
 		struct evconnlistener *l;
