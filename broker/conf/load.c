@@ -117,6 +117,11 @@ check_service(struct loader *l, const struct conf_service *s, const struct raw_b
 	if (s->accounts.count == 0 && s->mode != CONF_MODE_CAPTURE)
 		raw_error(&l->raw, s->place,
 		    "service \"%s\" needs accounts: whose credentials it may use", s->name);
+	if (s->deliver_to.count > 0 && (s->mode != CONF_MODE_CAPTURE || s->accounts.count == 0))
+		raw_error(&l->raw, s->place,
+		    "service \"%s\": deliver-to goes with mode = \"capture\", and with accounts to "
+		    "deliver by",
+		    s->name);
 	for (size_t i = 0; i < s->accounts.count; i++) {
 		const char *names[NAMES_MAX + 1];
 		size_t n = 0;

@@ -343,14 +343,19 @@ static void
 purge(struct queue *q)
 {
 	int64_t now = clock_now(&q->clock);
-	bool more = true;
+	bool more = true, more_captured = false;
 	int e = 0;
 
 	for (int i = 0; i < PURGES_PER_SWEEP && more && e == 0; i++) {
 		e = spool_begin(q->spool);
 		if (e == 0)
 			e = spool_purge(q->spool, now - q->settings->keep_history,
-			    now - q->settings->keep_history, &more);
+			    now - q->settings->keep_captured, &more);
+		for (size_t k = 0; k < q->services.total && e == 0; k++) {
+			e = spool_limit_captured(q->spool, q->services.list[k]->name,
+			    q->settings->captured_max, &more_captured);
+			more = more || more_captured;
+		}
 		if (e == 0)
 			e = spool_commit(q->spool);
 		else

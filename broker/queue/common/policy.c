@@ -121,6 +121,12 @@ policy_recipient_allowed(const struct policy_service *s, const char *address)
 	return s->recipients.count == 0 || policy_pattern_match(&s->recipients, address);
 }
 
+bool
+policy_is_captured(const struct policy_service *s, const char *address)
+{
+	return s->capture && !policy_pattern_match(&s->deliver_to, address);
+}
+
 /* What a decision is made from. */
 struct decider {
 	const struct policy_service *s;

@@ -34,13 +34,14 @@ struct policy_service {
 	size_t group_count;
 	struct conf_strings accounts, senders, recipients;
 	enum policy_from from;
-	bool password;           /* a caller of a listener may name it with its password */
-	bool capture;            /* stored, never sent */
-	unsigned rate_minute;    /* messages; 0: no limit */
-	unsigned rate_day;       /* messages; 0: no limit */
-	unsigned recipients_max; /* of a message; 0: no limit of its own */
-	uint64_t size_max;       /* octets; 0: no limit of its own */
-	uint64_t queue_max;      /* octets of the disk that its mail may take; 0: none is set */
+	bool password;                  /* a caller of a listener may name it with its password */
+	bool capture;                   /* stored, never sent, */
+	struct conf_strings deliver_to; /* but to these recipients */
+	unsigned rate_minute;           /* messages; 0: no limit */
+	unsigned rate_day;              /* messages; 0: no limit */
+	unsigned recipients_max;        /* of a message; 0: no limit of its own */
+	uint64_t size_max;              /* octets; 0: no limit of its own */
+	uint64_t queue_max; /* octets of the disk that its mail may take; 0: none is set */
 };
 
 /* A caller that the kernel vouches for. */
@@ -80,6 +81,8 @@ bool policy_pattern_match(const struct conf_strings *patterns, const char *addre
 
 /* An empty list of `recipients` allows all. */
 bool policy_recipient_allowed(const struct policy_service *s, const char *address);
+/* Is what the recipient would get captured? */
+bool policy_is_captured(const struct policy_service *s, const char *address);
 
 /* An account of the service, as policy_decide needs it. */
 struct policy_account {

@@ -80,6 +80,7 @@ clear_service(struct policy_service *v)
 	conf_strings_free(&v->accounts);
 	conf_strings_free(&v->senders);
 	conf_strings_free(&v->recipients);
+	conf_strings_free(&v->deliver_to);
 }
 
 static void
@@ -181,6 +182,7 @@ make_service(struct policy_service *v, struct conf_service *c)
 	v->accounts = take_strings(&c->accounts);
 	v->senders = take_strings(&c->senders);
 	v->recipients = take_strings(&c->recipients);
+	v->deliver_to = take_strings(&c->deliver_to);
 	return v->name == NULL || (c->socket && v->socket == NULL) ? -ENOMEM : 0;
 }
 
@@ -227,6 +229,8 @@ make_top(struct queue_settings *s, struct conf *c)
 	s->lifetime = c->lifetime;
 	s->warn_after = c->warn_after;
 	s->keep_history = (c->keep_transcripts + (int64_t)DAY - 1) / DAY * DAY; /* whole days */
+	s->keep_captured = c->keep_captured;
+	s->captured_max = c->captured_max;
 	s->transcripts_size = c->transcripts_size;
 	s->hold_in_doubt = c->in_doubt == CONF_IN_DOUBT_HOLD;
 	s->has_admin_gid = c->has_admin_gid;

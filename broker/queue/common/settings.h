@@ -59,8 +59,9 @@ struct queue_settings {
 	uint64_t user_in_flight;              /* octets of messages being handed in */
 	uint64_t size_max;
 	uint64_t min_free; /* octets that are left free on the disk; 0: by its size */
-	int64_t lifetime, warn_after, keep_history; /* seconds */
-	uint64_t transcripts_size;                  /* octets that are kept of them */
+	int64_t lifetime, warn_after, keep_history, keep_captured; /* seconds */
+	unsigned captured_max;     /* captured messages of a service that are kept */
+	uint64_t transcripts_size; /* octets that are kept of them */
 	bool hold_in_doubt;
 	bool has_admin_gid;
 	uint32_t admin_gid;

@@ -214,6 +214,14 @@ put_refusal(
 	message_put_str(m, F_REPLY, reply);
 }
 
+/* Without a recipient: is it what the service does with all others? */
+static bool
+is_captured(const struct service *v, const struct envelope *to)
+{
+	return to->count == 0 ? v->policy.capture
+			      : policy_is_captured(&v->policy, to->list[0].address);
+}
+
 static void
 put_decision(const struct control_deps *deps, struct message *m, const struct service *v,
     const struct policy_claim *c, const char *recipient)
@@ -243,7 +251,7 @@ put_decision(const struct control_deps *deps, struct message *m, const struct se
 		    d.from != NULL      ? d.from
 		    : c->from_count > 0 ? c->from[0]
 					: d.sender);
-		message_put_str(m, F_MODE, v->policy.capture ? "capture" : "deliver");
+		message_put_str(m, F_MODE, is_captured(v, &to) ? "capture" : "deliver");
 	}
 	message_put_str(m, F_TEXT, buf_str(&text));
 	envelope_clear(&to);

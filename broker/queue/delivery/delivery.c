@@ -1041,6 +1041,8 @@ delivery_promise(struct delivery *d, struct queue_account *a, struct spool_messa
 	if (jobs_plan(&d->jobs, x, now) < 0 || x->jobs == 0) {
 		x->message = NULL;
 		for (size_t i = 0; i < m->count; i++) {
+			if (m->recipients[i].state != SPOOL_SENDING)
+				continue;
 			m->recipients[i].state = SPOOL_QUEUED;
 			m->recipients[i].next = now;
 		}

@@ -90,20 +90,25 @@ static void
 settle_states(struct inbound *in, struct pending_store *s)
 {
 	struct spool_message *m = s->message;
-	bool capture = s->service->policy.capture;
 	int64_t now = clock_now(in->clock);
+	bool deliver = false;
 
 	m->received = (int64_t)(m->id / 1000000);
 	m->expires = now + in->settings->lifetime;
-	m->next = capture ? SPOOL_NEVER : now;
 	for (size_t i = 0; i < m->count; i++) {
-		m->recipients[i].state = capture ? SPOOL_CAPTURED : SPOOL_QUEUED;
-		m->recipients[i].next = m->next;
+		struct spool_recipient *r = &m->recipients[i];
+		bool capture = policy_is_captured(&s->service->policy, r->address);
+
+		r->state = capture ? SPOOL_CAPTURED : SPOOL_QUEUED;
+		r->next = capture ? SPOOL_NEVER : now;
+		if (capture)
+			m->flags |= SPOOL_CAPTURE;
+		else
+			deliver = true;
 	}
-	if (capture) {
-		m->flags |= SPOOL_CAPTURE;
+	m->next = deliver ? now : SPOOL_NEVER;
+	if (!deliver)
 		return;
-	}
 	if (s->account != NULL)
 		s->promise = in->ops->promise(in->ops_arg, s->account, m);
 }

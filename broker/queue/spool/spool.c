@@ -676,19 +676,20 @@ spool_purge(struct spool *s, int64_t before, int64_t captured_before, bool *ret_
 }
 
 int
-spool_limit_captured(struct spool *s, uint64_t most, bool *ret_more)
+spool_limit_captured(struct spool *s, const char *service, uint64_t most, bool *ret_more)
 {
 	uint64_t ids[PURGE_STEP] = {0};
-	/* place: how many of its service are as new, or newer */
-	int n = take_ids(s,
-	    database_query(s->db,
-		"SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY service ORDER BY id"
-		" DESC) AS place FROM message INDEXED BY message_captured WHERE flags & 16 <> 0)"
-		" AS message WHERE place > ?1 AND " IS_SETTLED " LIMIT ?2",
-		VALUES(NUMBER(most), NUMBER(PURGE_STEP))),
-	    ids);
+	int64_t over = tally_of(s->services, service).captured - (int64_t)most;
+	int n = 0;
 
-	*ret_more = n == PURGE_STEP;
+	*ret_more = over > PURGE_STEP;
+	if (over > 0)
+		n = take_ids(s,
+		    database_query(s->db,
+			"SELECT id FROM message INDEXED BY message_captured WHERE flags & 16 <> 0"
+			" AND service=?1 AND " IS_SETTLED " ORDER BY id LIMIT ?2",
+			VALUES(TEXT(service), NUMBER(over < PURGE_STEP ? over : PURGE_STEP))),
+		    ids);
 	return n < 0 ? n : remove_ids(s, ids, n, true);
 }
 

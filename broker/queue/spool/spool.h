@@ -293,9 +293,9 @@ int spool_delete_password(struct spool *s, const char *service);
  * hundred messages: *ret_more says whether to call again.
  * Files of bodies are unlinked at once, before the commit: nobody can want them any more. */
 int spool_purge(struct spool *s, int64_t before, int64_t captured_before, bool *ret_more);
-/* Of each service that has more than `most` captured messages, removes some of the oldest: *ret_more as above.
+/* Where the service has more than `most` captured messages, removes some of the oldest: *ret_more as above.
  * What is under way to a recipient stays. */
-int spool_limit_captured(struct spool *s, uint64_t most, bool *ret_more);
+int spool_limit_captured(struct spool *s, const char *service, uint64_t most, bool *ret_more);
 /* Removes the oldest transcripts, so that `most` octets of them stay. The attempts themselves stay. */
 int spool_limit_transcripts(struct spool *s, uint64_t most);
 

@@ -344,6 +344,68 @@ test_all_captured_are_released(void **state)
 	assert_null(harness_job(h, 200, NULL));
 }
 
+/* A rule lets some recipients have their mail; that of the others stays, and can be released later. */
+static void
+test_some_recipients_get_theirs(void **state)
+{
+	struct harness *h = *state;
+	CLEANUP_MESSAGE struct message *job = NULL;
+	const char *rcpt;
+	char id[32];
+	size_t at = 0;
+
+	h->mode = "capture";
+	h->deliver_to = "*@team.example";
+	harness_start(h);
+	assert_int_equal(harness_mail(h, "<x@example.com>", "a@example.org", "\nx\n"), 250);
+	assert_null(harness_job(h, 200, NULL));
+	assert_int_equal(harness_mail(h, "<x@example.com>", "b@team.example", "\nx\n"), 250);
+	(void)snprintf(id, sizeof(id), "%s", view_list(h, 0).id);
+	expect_job(h, id);
+	assert_int_equal(captured(h, 0, 0).messages, 1);
+	assert_int_equal(
+	    harness_mail(h, "<x@example.com>", "a@example.org b@team.example", "\nx\n"), 250);
+	job = harness_job(h, PATIENCE, NULL);
+	assert_non_null(job);
+	view_copy_id(job, id);
+	assert_true(message_next_str(job, F_RCPT, &at, &rcpt));
+	assert_string_equal(rcpt, "b@team.example");
+	assert_false(message_next_str(job, F_RCPT, &at, &rcpt));
+	harness_job_done(h, job, &harness_ok);
+	assert_string_equal(view_settled(h, id, "captured").state, "captured");
+	assert_int_equal(captured(h, 0, 0).messages, 2);
+	assert_int_equal(act(h, 0, "release", id, false), EX_OK);
+	expect_job(h, id);
+	assert_int_equal(captured(h, 0, 0).messages, 1);
+}
+
+static void
+test_the_oldest_go(void **state)
+{
+	struct harness *h = *state;
+	struct told t;
+
+	h->mode = "capture";
+	h->captured_max = 2;
+	harness_hurry = 100;
+	harness_start(h);
+	for (int i = 0; i < 5; i++)
+		hand_in(h, 0, i < 3 ? "old" : "new", 10);
+	for (int i = 0; i < 100 && captured(h, 0, 0).messages > 2; i++)
+		harness_serve(h, 50);
+	t = captured(h, 0, 0);
+	assert_int_equal(t.messages, 2);
+	assert_string_equal(t.subject, "new");
+	assert_true(t.removed > 0);
+	h->keep_captured = 1;
+	harness_configure(h);
+	for (int i = 0; i < 100 && captured(h, 0, 0).messages > 0; i++)
+		harness_serve(h, 50);
+	assert_int_equal(captured(h, 0, 0).messages, 0);
+	assert_true(captured(h, 0, 0).removed > t.removed);
+	harness_hurry = 1;
+}
+
 int
 main(void)
 {
@@ -356,6 +418,8 @@ main(void)
 	    HARNESS_TEST(test_who_may_read),
 	    HARNESS_TEST(test_one_is_released),
 	    HARNESS_TEST(test_all_captured_are_released),
+	    HARNESS_TEST(test_some_recipients_get_theirs),
+	    HARNESS_TEST(test_the_oldest_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,8 @@ harness_init(struct harness *h)
 	    .service = "svc",
 	    .from_policy = "keep",
 	    .mode = "deliver",
+	    .keep_captured = 24 * 3600,
+	    .captured_max = 100,
 	    .in_doubt = "retry",
 	    .senders = "*",
 	    .host = "smtp.example.com",
@@ -262,7 +264,8 @@ configure_listener(struct harness *h)
 static void
 configure_service(struct harness *h)
 {
-	char *account = (char *)"acct", *senders = (char *)h->senders;
+	char *account = (char *)"acct", *senders = (char *)h->senders,
+	     *deliver_to = (char *)h->deliver_to;
 	uint32_t user = h->only_user;
 	struct conf_service v = {.name = (char *)h->service,
 	    .from = strcmp(h->from_policy, "rewrite") == 0  ? CONF_FROM_REWRITE
@@ -274,7 +277,8 @@ configure_service(struct harness *h)
 	    .password = h->listener >= 0,
 	    .rate_minute = h->rate,
 	    .accounts = list_of(&account),
-	    .senders = list_of(&senders)};
+	    .senders = list_of(&senders),
+	    .deliver_to = list_of(&deliver_to)};
 
 	send_block(h, CONF_BLOCK_SERVICE, &v);
 }
@@ -294,6 +298,8 @@ harness_configure(struct harness *h)
 	    .lifetime = (unsigned)h->lifetime,
 	    .warn_after = 4 * 3600,
 	    .keep_transcripts = (unsigned)h->history_days * 24 * 3600,
+	    .keep_captured = h->keep_captured,
+	    .captured_max = h->captured_max,
 	    .transcripts_size = UINT64_MAX,
 	    .in_doubt = strcmp(h->in_doubt, "hold") == 0 ? CONF_IN_DOUBT_HOLD : CONF_IN_DOUBT_RETRY,
 	    .notify = {.after = 60, .repeat = 24 * 3600}};

@@ -34,8 +34,10 @@ struct harness {
 	const char *service, *from_policy, *mode, *in_doubt, *senders;
 	const char *host; /* that the account submits to, port 587 */
 	unsigned rate, account_rate, lifetime, history_days;
-	unsigned user_rate, user_in_flight; /* 0: the default */
-	uid_t only_user;                    /* whom the service is for; 0: for everybody */
+	unsigned keep_captured, captured_max; /* seconds; messages */
+	const char *deliver_to;               /* NULL: nobody */
+	unsigned user_rate, user_in_flight;   /* 0: the default */
+	uid_t only_user;                      /* whom the service is for; 0: for everybody */
 };
 
 /* What a server says. */
