@@ -47,6 +47,8 @@ const struct option_def arguments_options[OPTION_COUNT] = {
     [OPTION_ISSUER] = {"--issuer", "URL", "address of the authorization server"},
     [OPTION_JSON] = {"--json", NULL, "print JSON for a program"},
     [OPTION_JUNIT] = {"--junit", "FILE", "write the results there, as JUnit XML"},
+    [OPTION_LISTEN] = {"--listen", "ADDRESS|PATH",
+	"serve it by HTTP at a loopback address with a port, or at a Unix socket"},
     [OPTION_LOCAL] = {"--local", NULL, "forget it here only, without asking the provider"},
     [OPTION_MAILBOX] = {"--mailbox", "ADDRESS", "the address that mail is sent from"},
     [OPTION_MIN_VALID] = {"--min-valid", "SECONDS",

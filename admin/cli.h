@@ -115,6 +115,11 @@ cleanup_link(struct link *l)
 }
 #define CLEANUP_LINK CLEANUP(cleanup_link)
 
+/* Names frankd's sockets: control.sock is where FRANK_CONTROL_SOCKET says, or compiled in; the others are beside it. The variable gives
+ * no right that a caller had not: whoever can name a socket could connect to it. */
+void link_find_sockets(struct cli *cli);
+void link_forget_sockets(struct cli *cli);
+
 /* Milliseconds of a clock that nobody sets. */
 uint64_t link_clock(void);
 /* Waits until there is something to read: 1, 0 when link_clock() has come to `end`, negative errno. */

@@ -116,7 +116,7 @@ static const struct {
     {"dmarc", false, "Receivers judge mail of the two domains differently: the DMARC policy."},
 };
 
-struct comparison {
+struct difference_search {
 	const json_t *sides[SIDES];
 	json_t *result;
 	bool failed; /* no memory */
@@ -239,7 +239,7 @@ text_or_null(const char *text)
 }
 
 static void
-add(struct comparison *c, const char *item, const char *a, const char *b, const char *means)
+add(struct difference_search *c, const char *item, const char *a, const char *b, const char *means)
 {
 	json_t *row = json_pack("{s:s, s:o, s:o, s:s}", "item", item, "a", text_or_null(a), "b",
 	    text_or_null(b), "means", means);
@@ -250,7 +250,7 @@ add(struct comparison *c, const char *item, const char *a, const char *b, const 
 
 static void
 compare_texts(
-    struct comparison *c, const char *item, const char *a, const char *b, const char *means)
+    struct difference_search *c, const char *item, const char *a, const char *b, const char *means)
 {
 	if (strcmp(a, b) != 0)
 		add(c, item, a, b, means);
@@ -259,7 +259,7 @@ compare_texts(
 /* Shows of a set what the other has not: the rest is the same. */
 static void
 compare_sets(
-    struct comparison *c, const char *item, const char *a, const char *b, const char *means)
+    struct difference_search *c, const char *item, const char *a, const char *b, const char *means)
 {
 	CLEANUP_BUF struct buf only_a = BUF_INIT(TEXT_MAX), only_b = BUF_INIT(TEXT_MAX);
 	CLEANUP_BUF struct buf text_a = BUF_INIT(TEXT_MAX), text_b = BUF_INIT(TEXT_MAX);
@@ -276,7 +276,7 @@ compare_sets(
 }
 
 static void
-compare_values(struct comparison *c, const char *item, const json_t *a, const json_t *b,
+compare_values(struct difference_search *c, const char *item, const json_t *a, const json_t *b,
     enum how how, const char *means)
 {
 	CLEANUP_BUF struct buf text_a = BUF_INIT(TEXT_MAX), text_b = BUF_INIT(TEXT_MAX);
@@ -302,7 +302,7 @@ service_of(const json_t *side, size_t i)
 }
 
 static void
-compare_policy(struct comparison *c)
+compare_policy(struct difference_search *c)
 {
 	const json_t *a = json_object_get(c->sides[0], "services"),
 		     *b = json_object_get(c->sides[1], "services");
@@ -359,7 +359,7 @@ finding_of(const json_t *side, const char *name, struct buf *text)
 }
 
 static void
-compare_finding(struct comparison *c, const char *name, bool texts, const char *means)
+compare_finding(struct difference_search *c, const char *name, bool texts, const char *means)
 {
 	CLEANUP_BUF struct buf a = BUF_INIT(TEXT_MAX), b = BUF_INIT(TEXT_MAX);
 	CLEANUP_BUF struct buf shown_a = BUF_INIT(TEXT_MAX), shown_b = BUF_INIT(TEXT_MAX);
@@ -390,7 +390,7 @@ is_known(const char *name)
 }
 
 static void
-compare_findings(struct comparison *c)
+compare_findings(struct difference_search *c)
 {
 	const json_t *step;
 	size_t i;
@@ -411,7 +411,7 @@ compare_findings(struct comparison *c)
 json_t *
 difference_find(const json_t *a, const json_t *b)
 {
-	struct comparison c = {.sides = {a, b}, .result = json_array()};
+	struct difference_search c = {.sides = {a, b}, .result = json_array()};
 	CLEANUP_FREE char *server_a = server_of(a), *server_b = server_of(b);
 
 	if (c.result == NULL)

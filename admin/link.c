@@ -34,6 +34,38 @@ link_clock(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* The path of a socket in the folder of control.sock. */
+static const char *
+beside(const char *control, const char *name, struct buf *path)
+{
+	const char *slash = strrchr(control, '/');
+
+	(void)buf_append(path, control, slash == NULL ? 0 : (size_t)(slash + 1 - control));
+	(void)buf_append_str(path, name);
+	return buf_str(path);
+}
+
+void
+link_find_sockets(struct cli *cli)
+{
+	const char *control = secure_getenv("FRANK_CONTROL_SOCKET");
+
+	buf_init(&cli->keeper_path, 4096);
+	buf_init(&cli->submit_path, 4096);
+	if (control == NULL || *control == '\0')
+		control = FRANK_CONTROL_SOCKET;
+	cli->control = control;
+	cli->keeper = beside(control, "keeper.sock", &cli->keeper_path);
+	cli->submit = beside(control, "submit.sock", &cli->submit_path);
+}
+
+void
+link_forget_sockets(struct cli *cli)
+{
+	buf_free(&cli->keeper_path);
+	buf_free(&cli->submit_path);
+}
+
 static const char *
 path_of(const struct link *l)
 {

@@ -109,7 +109,7 @@ static const struct verb verbs[] = {
 	"check that every record of the store, or of a backup, opens"},
     {"events", NULL, "", 0, 0, OPT(JSON) | OPT(FOLLOW), verb_events,
 	"list what people were notified of"},
-    {"metrics", NULL, "", 0, 0, OPT(JSON) | OPT(FORMAT) | OPT(TEXTFILE), verb_metrics,
+    {"metrics", NULL, "", 0, 0, OPT(JSON) | OPT(FORMAT) | OPT(LISTEN) | OPT(TEXTFILE), verb_metrics,
 	"print what Frank counts, for Prometheus"},
     {"reload", NULL, "", 0, 0, OPT(JSON), verb_reload, "read the configuration again"},
     {"help", NULL, "[VERB]", 0, 2, 0, verb_help, "explain a verb"},
@@ -328,31 +328,6 @@ run_verb(const struct cli *cli, const struct verb *v, const struct arguments *a)
 	return v->run(cli, a);
 }
 
-/* The path of a socket in the folder of control.sock. */
-static const char *
-beside(const char *control, const char *name, struct buf *path)
-{
-	const char *slash = strrchr(control, '/');
-
-	(void)buf_append(path, control, slash == NULL ? 0 : (size_t)(slash + 1 - control));
-	(void)buf_append_str(path, name);
-	return buf_str(path);
-}
-
-/* control.sock is where FRANK_CONTROL_SOCKET says, or compiled in; the others are beside it. The
- * variable gives no right that a caller had not: whoever can name a socket could connect to it. */
-static void
-find_sockets(struct cli *cli)
-{
-	const char *control = secure_getenv("FRANK_CONTROL_SOCKET");
-
-	if (control == NULL || *control == '\0')
-		control = FRANK_CONTROL_SOCKET;
-	cli->control = control;
-	cli->keeper = beside(control, "keeper.sock", &cli->keeper_path);
-	cli->submit = beside(control, "submit.sock", &cli->submit_path);
-}
-
 /* Scripts take the status of `frank test` for the answer, as that of test(1): 2 is wrong use. */
 static int
 status_of(const struct arguments *a, int status)
@@ -383,7 +358,7 @@ run(struct cli *cli, int argc, char **argv)
 		print_overview(arguments_has(&a, OPTION_HELP) ? stdout : stderr);
 		return arguments_has(&a, OPTION_HELP) ? EX_OK : EX_USAGE;
 	}
-	find_sockets(cli);
+	link_find_sockets(cli);
 	v = find_verb(&a, &known);
 	if (v == NULL && known != NULL && a.count == 1) {
 		(void)print_group(arguments_has(&a, OPTION_HELP) ? stdout : stderr, known);
@@ -397,11 +372,10 @@ run(struct cli *cli, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct cli cli = {.keeper_path = BUF_INIT(4096), .submit_path = BUF_INIT(4096)};
+	struct cli cli = {0};
 	int status = run(&cli, argc, argv);
 
-	buf_free(&cli.keeper_path);
-	buf_free(&cli.submit_path);
+	link_forget_sockets(&cli);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EX_OK)
 		status = EX_IOERR;
 	return status;

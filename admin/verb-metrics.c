@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * verb-metrics.c: `frank metrics`: the metrics on standard output, or in a file for node_exporter's textfile collector.
+ * verb-metrics.c: `frank metrics`: the metrics on standard output, or in a file for node_exporter's textfile collector,
+ * or served by HTTP by a program of its own, so that frank itself links no event loop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "admin/metrics.h"
+#include "admin/program.h"
 #include "admin/verbs.h"
 #include "base/io.h"
 
@@ -41,10 +43,16 @@ int
 verb_metrics(const struct cli *cli, const struct arguments *args)
 {
 	const char *format = args->values[OPTION_FORMAT], *file = args->values[OPTION_TEXTFILE];
+	const char *listen = args->values[OPTION_LISTEN];
 	enum openmetrics_format f = file == NULL ? OPENMETRICS_1_0 : OPENMETRICS_PROMETHEUS;
 	CLEANUP_BUF struct buf text = BUF_INIT(METRICS_MAX);
 	int status;
 
+	if (listen != NULL && (format != NULL || file != NULL))
+		return cli_fail(cli, EX_USAGE, NULL,
+		    "--listen goes alone: whoever asks by HTTP says which format it takes");
+	if (listen != NULL)
+		return program_become(cli, "frank-exporter", "console", listen);
 	if (format != NULL && file != NULL)
 		return cli_fail(cli, EX_USAGE, NULL,
 		    "--format cannot be given with --textfile: node_exporter reads Prometheus' "

@@ -27,6 +27,7 @@
 #include "inbox/openapi.h"
 #include "inbox/release.h"
 #include "inbox/wait.h"
+#include "web/serve.h"
 
 enum {
 	LIMIT = 50,
@@ -675,6 +676,12 @@ get_webui(void *arg, struct httpd_request *r)
 }
 
 static void
+get_page(void *arg, struct httpd_request *r)
+{
+	web_serve(r, "inbox.html");
+}
+
+static void
 get_live(void *arg, struct httpd_request *r)
 {
 	answer_text(r, 200, "ok");
@@ -1094,6 +1101,9 @@ const struct httpd_route inbox_api_routes[] = {
     {HTTPD_GET, "/api/v1/swagger.json", get_openapi},
     {HTTPD_GET, "/api/events", get_events},
     {HTTPD_GET, "/view/{file}", get_view},
+    {HTTPD_GET, "/", get_page},
+    {HTTPD_GET, "/inbox", get_page},
+    {HTTPD_GET, "/web/{name}", web_serve_named},
     {HTTPD_GET, "/livez", get_live},
     {HTTPD_GET, "/readyz", get_live},
     {0},

@@ -51,8 +51,8 @@ struct memory {
 	char key[];
 };
 
-struct rule {
-	TAILQ_ENTRY(rule) link;
+struct fault_rule {
+	TAILQ_ENTRY(fault_rule) link;
 	unsigned id, hits;
 	bool endless; /* has no count */
 	unsigned left;
@@ -73,12 +73,12 @@ struct rule {
 struct faults {
 	fault_random *random;
 	unsigned last_id, count;
-	TAILQ_HEAD(, rule) rules;
+	TAILQ_HEAD(, fault_rule) rules;
 	struct fault_chaos chaos[FAULT_TRIGGERS];
 };
 
 static void
-forget(struct rule *r, struct memory *m)
+forget(struct fault_rule *r, struct memory *m)
 {
 	TAILQ_REMOVE(&r->memory, m, link);
 	r->memories--;
@@ -87,7 +87,7 @@ forget(struct rule *r, struct memory *m)
 }
 
 static void
-rule_free(struct rule *r)
+rule_free(struct fault_rule *r)
 {
 	struct memory *m;
 
@@ -119,7 +119,7 @@ faults_new(fault_random *random)
 }
 
 static void
-remove_rule(struct faults *f, struct rule *r)
+remove_rule(struct faults *f, struct fault_rule *r)
 {
 	TAILQ_REMOVE(&f->rules, r, link);
 	f->count--;
@@ -129,7 +129,7 @@ remove_rule(struct faults *f, struct rule *r)
 void
 faults_clear(struct faults *f)
 {
-	struct rule *r;
+	struct fault_rule *r;
 
 	while ((r = TAILQ_FIRST(&f->rules)) != NULL)
 		remove_rule(f, r);
@@ -149,7 +149,7 @@ faults_free(struct faults *f)
 bool
 faults_delete(struct faults *f, unsigned id)
 {
-	struct rule *r;
+	struct fault_rule *r;
 
 	TAILQ_FOREACH (r, &f->rules, link)
 		if (r->id == id) {
@@ -210,7 +210,7 @@ number(const json_t *v, double least, double most, double *ret)
 }
 
 static bool
-read_rate(struct rule *r, const char *text)
+read_rate(struct fault_rule *r, const char *text)
 {
 	static const struct {
 		const char *unit;
@@ -231,7 +231,7 @@ read_rate(struct rule *r, const char *text)
 }
 
 static int
-read_name(struct rule *r, const char *name, char why[256])
+read_name(struct fault_rule *r, const char *name, char why[256])
 {
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct named *n = &names[i];
@@ -250,7 +250,7 @@ read_name(struct rule *r, const char *name, char why[256])
 }
 
 static int
-read_word(struct rule *r, const char *key, const char *value, char why[256])
+read_word(struct fault_rule *r, const char *key, const char *value, char why[256])
 {
 	int i;
 
@@ -269,7 +269,7 @@ read_word(struct rule *r, const char *key, const char *value, char why[256])
 }
 
 static int
-read_text(struct rule *r, const char *key, const char *value, char why[256])
+read_text(struct fault_rule *r, const char *key, const char *value, char why[256])
 {
 	const struct {
 		const char *key;
@@ -299,7 +299,7 @@ read_text(struct rule *r, const char *key, const char *value, char why[256])
 }
 
 static int
-read_member(struct rule *r, const char *key, const json_t *value, char why[256])
+read_member(struct fault_rule *r, const char *key, const json_t *value, char why[256])
 {
 	static const struct {
 		const char *key;
@@ -339,7 +339,7 @@ is_http(enum fault_stage s)
 
 /* Does the action mean something at the stage, and has it what it needs? */
 static int
-check_rule(const struct rule *r, char why[256])
+check_rule(const struct fault_rule *r, char why[256])
 {
 	enum fault_action a = r->action;
 	bool fits = true;
@@ -366,7 +366,7 @@ check_rule(const struct rule *r, char why[256])
 }
 
 static int
-read_rule(struct rule *r, char why[256])
+read_rule(struct fault_rule *r, char why[256])
 {
 	const json_t *name = json_object_get(r->given, "fault");
 	const char *key;
@@ -387,7 +387,7 @@ read_rule(struct rule *r, char why[256])
 int
 faults_add(struct faults *f, const json_t *rule, unsigned *ret_id, char why[256])
 {
-	struct rule *r;
+	struct fault_rule *r;
 	int error;
 
 	if (f->count == FAULT_RULES_MAX) {
@@ -443,7 +443,7 @@ json_t *
 faults_list(const struct faults *f)
 {
 	json_t *list = json_array(), *o;
-	const struct rule *r;
+	const struct fault_rule *r;
 
 	TAILQ_FOREACH (r, &f->rules, link) {
 		o = json_pack("{s:i, s:s, s:s, s:i}", "id", (int)r->id, "stage", stages[r->stage],
@@ -499,7 +499,7 @@ chance(const struct faults *f, unsigned percent)
 }
 
 static struct memory *
-remembered(struct rule *r, const char *key)
+remembered(struct fault_rule *r, const char *key)
 {
 	struct memory *m;
 
@@ -511,7 +511,7 @@ remembered(struct rule *r, const char *key)
 
 /* A new memory; the oldest gives way. NULL: no memory. */
 static struct memory *
-remember(struct rule *r, const char *key, uint64_t now)
+remember(struct fault_rule *r, const char *key, uint64_t now)
 {
 	size_t len = strlen(key);
 	struct memory *m = calloc(1, sizeof(*m) + len + 1);
@@ -533,7 +533,7 @@ remember(struct rule *r, const char *key, uint64_t now)
 
 /* Is one event more within the rate of this account? It is counted if so. */
 static bool
-within_rate(struct rule *r, const char *account, uint64_t now)
+within_rate(struct fault_rule *r, const char *account, uint64_t now)
 {
 	struct memory *m;
 	uint64_t *oldest;
@@ -555,7 +555,7 @@ within_rate(struct rule *r, const char *account, uint64_t now)
 
 /* Is the first try of this triple long enough ago? */
 static bool
-passed_greylist(struct rule *r, const struct fault_event *e, uint64_t now)
+passed_greylist(struct fault_rule *r, const struct fault_event *e, uint64_t now)
 {
 	struct buf key CLEANUP_BUF = BUF_INIT(2048);
 	struct memory *m;
@@ -572,7 +572,7 @@ passed_greylist(struct rule *r, const struct fault_event *e, uint64_t now)
 }
 
 static bool
-applies(const struct faults *f, struct rule *r, const struct fault_event *e, uint64_t now)
+applies(const struct faults *f, struct fault_rule *r, const struct fault_event *e, uint64_t now)
 {
 	if (r->stage != e->stage || (!r->endless && r->left == 0) ||
 	    !fits(r->account, e->account) || !fits(r->sender, e->sender) ||
@@ -616,13 +616,13 @@ fill_in(const char *text, const struct fault_event *e, char *ret, size_t size)
 }
 
 static unsigned
-delay_of(const struct rule *r)
+delay_of(const struct fault_rule *r)
 {
 	return (unsigned)((r->seconds < 0 ? DEFAULT_SECONDS : r->seconds) * 1000);
 }
 
 static void
-decide(const struct rule *r, const struct fault_event *e, struct fault *ret)
+decide(const struct fault_rule *r, const struct fault_event *e, struct fault *ret)
 {
 	ret->action = r->action == FAULT_GREYLIST ? FAULT_REPLY : r->action;
 	ret->rule = r->id;
@@ -636,7 +636,7 @@ decide(const struct rule *r, const struct fault_event *e, struct fault *ret)
 bool
 faults_named(const char *name, const struct fault_event *e, struct fault *ret)
 {
-	struct rule r = {.seconds = -1};
+	struct fault_rule r = {.seconds = -1};
 	char why[256];
 
 	*ret = (struct fault){.action = FAULT_NONE};
@@ -672,7 +672,7 @@ find_chaos(const struct faults *f, const struct fault_event *e, struct fault *re
 bool
 faults_find(struct faults *f, const struct fault_event *e, uint64_t now_ms, struct fault *ret)
 {
-	struct rule *r;
+	struct fault_rule *r;
 
 	*ret = (struct fault){.action = FAULT_NONE, .stage = e->stage};
 	TAILQ_FOREACH (r, &f->rules, link) {

@@ -21,7 +21,7 @@ struct web {
 	struct sandbox *sandbox;
 	struct evhttp *http;
 	const struct web_route *const *tables;
-	TAILQ_HEAD(, waiting) waiting; /* requests that a fault lets wait */
+	TAILQ_HEAD(, web_wait) waiting; /* requests that a fault lets wait */
 };
 
 enum { HANG_SECONDS = 300 };
@@ -208,8 +208,8 @@ on_request(struct evhttp_request *http, void *arg)
 /* ---- faults ---- */
 
 /* A request that waits. */
-struct waiting {
-	TAILQ_ENTRY(waiting) link;
+struct web_wait {
+	TAILQ_ENTRY(web_wait) link;
 	struct web *web;
 	struct evhttp_request *http;
 	struct event *timer;
@@ -217,7 +217,7 @@ struct waiting {
 };
 
 static void
-waiting_free(struct waiting *w)
+waiting_free(struct web_wait *w)
 {
 	TAILQ_REMOVE(&w->web->waiting, w, link);
 	if (w->timer != NULL)
@@ -234,7 +234,7 @@ on_gone(struct evhttp_connection *connection, void *arg)
 static void
 on_waited(evutil_socket_t fd, short what, void *arg)
 {
-	struct waiting *w = arg;
+	struct web_wait *w = arg;
 	struct evhttp_connection *c = evhttp_request_get_connection(w->http);
 	struct evhttp_request *http = w->http;
 	struct fault fault = w->fault;
@@ -252,7 +252,7 @@ on_waited(evutil_socket_t fd, short what, void *arg)
 static bool
 wait_for(struct web_request *r, const struct fault *f)
 {
-	struct waiting *w = calloc(1, sizeof(*w));
+	struct web_wait *w = calloc(1, sizeof(*w));
 	unsigned ms = f->delay_ms + (f->action == FAULT_HANG ? HANG_SECONDS * 1000U : 0);
 	const struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
 
@@ -344,7 +344,7 @@ new_connection(struct event_base *base, void *arg)
 }
 
 static void
-drop(struct waiting *w)
+drop(struct web_wait *w)
 {
 	struct evhttp_connection *c = evhttp_request_get_connection(w->http);
 

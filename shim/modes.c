@@ -74,7 +74,7 @@ mode_list(const struct shim_places *where)
 
 	session_close(&s);
 	flush(&p);
-	if (r < 0 && places_are_new(where)) {
+	if (r < 0 && submit_waits_for_config(where)) {
 		say("queue report unavailable: Frank has no account yet; what was handed in is "
 		    "kept: frank account add");
 		return EX_UNAVAILABLE;

@@ -154,7 +154,7 @@ struct shim_places {
 };
 
 /* Does Frank wait for its first configuration? Then no daemon runs, and none is about to. */
-bool places_are_new(const struct shim_places *where);
+bool submit_waits_for_config(const struct shim_places *where);
 
 /* Hands in the message on `in`, and returns the exit status. */
 int submit(const struct shim_options *o, const struct shim_places *where,

@@ -60,7 +60,7 @@ struct shim_submission {
 };
 
 bool
-places_are_new(const struct shim_places *where)
+submit_waits_for_config(const struct shim_places *where)
 {
 	return where->config != NULL && access(where->config, F_OK) < 0 && errno == ENOENT;
 }
@@ -523,7 +523,7 @@ drop_message(struct shim_submission *s, int why)
 	r = pid < 0 ? write_drop(s, -1) : watch_drop(s, ends[0], pid);
 	if (r < 0)
 		return report_down(s, why, s->where->drop, r);
-	if (!s->quiet && places_are_new(s->where))
+	if (!s->quiet && submit_waits_for_config(s->where))
 		say("the message is kept, and goes as soon as Frank has an account: frank account "
 		    "add");
 	return EX_OK;
@@ -535,7 +535,8 @@ static int
 connect_session(struct shim_submission *s, int *ret_why)
 {
 	*ret_why = session_open(&s->session, s->where->socket, 0);
-	if ((*ret_why == -ENOENT || *ret_why == -ECONNREFUSED) && !places_are_new(s->where))
+	if ((*ret_why == -ENOENT || *ret_why == -ECONNREFUSED) &&
+	    !submit_waits_for_config(s->where))
 		*ret_why = session_open(&s->session, s->where->socket, DOWN_PATIENCE);
 	if (*ret_why == -EACCES || *ret_why == -EPERM)
 		return report(s, EX_NOPERM, "the mail system's socket may not be used by this user",
