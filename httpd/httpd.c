@@ -584,6 +584,7 @@ static void
 on_request(struct evhttp_request *http, void *arg)
 {
 	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(http));
+	const char *uri = evhttp_request_get_uri(http);
 	struct httpd_request *r = calloc(1, sizeof(*r));
 
 	if (r == NULL) {
@@ -596,6 +597,9 @@ on_request(struct evhttp_request *http, void *arg)
 		httpd_reply_error(r, 421, "this server has another name");
 	else if (!origin_is_ours(r))
 		httpd_reply_error(r, 403, "a page of another origin may not ask for this");
+	else if (strncmp(uri, "//", 2) ==
+		 0) /* clients paste such together; evhttp reads a host there */
+		httpd_reply_redirect(r, uri + strspn(uri, "/") - 1);
 	else if (query != NULL && form_parse(&r->query, query, strlen(query)) < 0)
 		httpd_reply_error(r, 400, "the query is malformed, or has a name twice");
 	else

@@ -27,6 +27,7 @@
 #include "base/buf.h"
 #include "base/codec.h"
 #include "base/sha256.h"
+#include "inbox/html.h"
 #include "inbox/maildir.h"
 #include "inbox/select.h"
 
@@ -426,8 +427,8 @@ store_row(struct inbox *i, uint64_t seq, const char *id, const char *name, const
 static int
 store_text(struct inbox *i, uint64_t seq, const struct inbox_message *m, struct buf *all)
 {
-	const char *text = inbox_message_text(m);
-	size_t len = strlen(text), room = all->max - all->len, n;
+	const char *text = inbox_message_text(m), *html = inbox_message_html(m);
+	size_t len = strlen(text), room, n;
 	struct inbox_part part;
 	char *clean CLEANUP_FREE = NULL;
 	sqlite3_stmt *s;
@@ -437,6 +438,8 @@ store_text(struct inbox *i, uint64_t seq, const struct inbox_message *m, struct 
 			(void)buf_printf(all, "%s ", part.name);
 	room = all->max - all->len;
 	(void)buf_append(all, text, len < room ? len : room);
+	(void)buf_append_char(all, ' ');
+	(void)html_to_text(all, html, strlen(html)); /* as much as has room */
 	clean = inbox_query_clean(buf_str(all), all->len);
 	if (clean == NULL)
 		return -ENOMEM;
