@@ -172,6 +172,10 @@ def monitoring(f):
     check('so does every value of a label', not wrong, wrong)
     missing = {re.sub(r'_(bucket|sum|count)$', '', n) for n in names if n.startswith('frank_')} - {re.sub(r'_bucket$', '', u) for u in used}
     check('nothing is counted that the dashboard does not show', missing <= {'frank_role_start_seconds'}, missing)
+    page = open(os.path.join(TOP, 'man', 'frank.1')).read()
+    said = set(re.findall(r'^\.It Li (\w+)', page[page.index('.Sh METRICS'):], re.M))
+    told = {re.sub(r'_(bucket|sum|count)$', '', n) for n in names}
+    check('frank(1) has them all, and no other', said == told, (said ^ told))
     ids = [p['id'] for p in board['panels']]
     check('panels have ids of their own', len(ids) == len(set(ids)), ids)
 
