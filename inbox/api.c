@@ -1102,7 +1102,6 @@ const struct httpd_route inbox_api_routes[] = {
     {HTTPD_GET, "/api/events", get_events},
     {HTTPD_GET, "/view/{file}", get_view},
     {HTTPD_GET, "/", get_page},
-    {HTTPD_GET, "/inbox", get_page},
     {HTTPD_GET, "/web/{name}", web_serve_named},
     {HTTPD_GET, "/livez", get_live},
     {HTTPD_GET, "/readyz", get_live},

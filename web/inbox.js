@@ -372,8 +372,10 @@ function onKey(e) {
 }
 
 async function begin() {
-  const key = document.querySelector('meta[name=guard]');
-  if (key) setGuard('X-Frank-Guard', key.content);
+  if (location.pathname === '/inbox') { // served by the console
+    setGuard('X-Frank-Guard', (await ask('/api/console/session')).token);
+    $('console').hidden = false;
+  }
   let typing = null;
   $('search').addEventListener('submit', (e) => { e.preventDefault(); load(); });
   $('query').addEventListener('input', () => { clearTimeout(typing); typing = setTimeout(() => load(), 200); });
