@@ -13,6 +13,7 @@
 #include "admin/cli.h"
 #include "admin/mail-content.h"
 #include "base/address.h"
+#include "base/codec.h"
 
 enum what { TO, FROM, SUBJECT, TEXT, ATTACHMENT, SERVICE, UID, HEADER };
 
@@ -176,6 +177,34 @@ conditions_add(struct conditions *c, const char *where, const char *text, struct
 	}
 	c->list[c->count++] = n;
 	return 0;
+}
+
+/* ---- for a sandbox ---- */
+
+int
+conditions_query(const struct conditions *c, struct buf *out, struct buf *why)
+{
+	static const char *const ways[] = {
+	    [CONTAINS] = "contains", [EQUALS] = "equals", [MATCHES] = "regex"};
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct condition *x = c->list[i];
+
+		if (x->what == SERVICE || x->what == UID) {
+			(void)buf_printf(
+			    why, "%s: a sandbox does not know this of its mail", x->given);
+			return -EINVAL;
+		}
+		/* each name once, so they are numbered */
+		(void)buf_printf(out, "&%s%s.%s.%zu=", names[x->what], x->not ? ".not" : "",
+		    ways[x->how], i + 1);
+		if (x->what == HEADER) {
+			(void)form_encode(out, x->field, strlen(x->field));
+			(void)buf_append_str(out, "%3A%20");
+		}
+		(void)form_encode(out, x->value, strlen(x->value));
+	}
+	return out->failed;
 }
 
 /* ---- looking at a message ---- */

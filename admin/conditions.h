@@ -35,6 +35,10 @@ void conditions_free(struct conditions *c);
 /* As it was given, for people. */
 const char *conditions_text(const struct conditions *c, size_t at);
 
+/* Appends them as parameters of the sandbox's /api/v1/wait, each with a & in front. 0; -EINVAL with a sentence in `why` where a
+ * sandbox does not know such a thing. */
+int conditions_query(const struct conditions *c, struct buf *out, struct buf *why);
+
 /* Must the content be known, and not the row alone? */
 bool conditions_want_content(const struct conditions *c);
 

@@ -74,7 +74,6 @@ static const struct key {
     {"expect", KIND_OUTCOME, offsetof(struct release_test, expect)},
     {"code", KIND_TEXT, offsetof(struct release_test, code)},
     {"verdict", KIND_TEXT, offsetof(struct release_test, verdict)},
-    {"webhook", KIND_TEXT, offsetof(struct release_test, webhook)},
     {"match", KIND_CONDITIONS, offsetof(struct release_test, match)},
     {"timeout", KIND_SECONDS, offsetof(struct release_test, timeout)},
 };
@@ -253,16 +252,18 @@ check_test(struct file_parser *p, const struct release_test *t)
 		report(p, line,
 		    "run sends what it wants: no service, user, account, from, subject, body or "
 		    "content-file beside it");
-	if (t->run.count > 0 && t->expect != RELEASE_CAPTURED)
-		report(p, line, "what a program of run sends can be expected to be captured alone");
+	if (t->run.count > 0 && t->expect != RELEASE_CAPTURED && t->expect != RELEASE_DELIVERED)
+		report(p, line,
+		    "what a program of run sends can be expected to be captured or delivered "
+		    "alone");
 	if (t->service != NULL && t->user != NULL)
 		report(p, line, "service and user exclude each other");
 	if (t->content_file != NULL && (t->body != NULL || t->subject != NULL))
 		report(p, line, "content-file has its own subject and body");
-	if (t->expect == RELEASE_ANY && t->verdict == NULL && t->webhook == NULL)
-		report(p, line, "a test expects something: expect, verdict or webhook");
-	if (t->match.count > 0 && t->expect != RELEASE_CAPTURED)
-		report(p, line, "match is for expect = captured");
+	if (t->expect == RELEASE_ANY && t->verdict == NULL)
+		report(p, line, "a test expects something: expect or verdict");
+	if (t->match.count > 0 && t->expect != RELEASE_CAPTURED && t->expect != RELEASE_DELIVERED)
+		report(p, line, "match is for expect = captured or delivered");
 	if (t->code != NULL && t->expect != RELEASE_REFUSED && t->expect != RELEASE_DEFERRED)
 		report(p, line, "code is for expect = refused or deferred");
 }
@@ -271,7 +272,7 @@ static void
 test_free(struct release_test *t)
 {
 	char **texts[] = {&t->name, &t->service, &t->user, &t->account, &t->from, &t->subject,
-	    &t->body, &t->content_file, &t->code, &t->verdict, &t->webhook};
+	    &t->body, &t->content_file, &t->code, &t->verdict};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(*texts[i]);

@@ -22,7 +22,7 @@ enum {
 };
 
 enum release_outcome {
-	RELEASE_ANY, /* not given: `verdict` or `webhook` is */
+	RELEASE_ANY, /* not given: `verdict` is */
 	RELEASE_CAPTURED,
 	RELEASE_DELIVERED,
 	RELEASE_DEFERRED, /* tried, and to be tried again */
@@ -46,7 +46,7 @@ struct release_test {
 	struct release_list run; /* a program and its arguments, in place of a message of ours */
 	/* what must come of it */
 	enum release_outcome expect;
-	char *code, *verdict, *webhook;
+	char *code, *verdict;
 	struct conditions match;
 	unsigned timeout; /* seconds */
 };

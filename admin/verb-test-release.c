@@ -16,6 +16,7 @@
 
 #include "admin/captured.h"
 #include "admin/hand-in.h"
+#include "admin/inbox-client.h"
 #include "admin/junit.h"
 #include "admin/release-file.h"
 #include "admin/verbs.h"
@@ -42,6 +43,8 @@ struct result {
 
 struct trial {
 	const struct cli *cli; /* speaks to people alone */
+	const struct inbox_client
+	    *inbox; /* where what is delivered can be looked at; NULL: nowhere */
 	const char *path;
 	const struct release_test *test;
 	struct result *result;
@@ -316,6 +319,35 @@ match(struct trial *r, const json_t *message)
 	captured_close(&c);
 }
 
+/* Milliseconds until the test's time is over. */
+static uint64_t
+time_left(const struct trial *r)
+{
+	uint64_t now = link_clock();
+
+	return now < r->end ? r->end - now : 0;
+}
+
+/* What is delivered has to arrive at the sandbox as it should be. */
+static void
+await_arrival(struct trial *r)
+{
+	const struct inbox_ask ask = {
+	    .since = r->mark, .conditions = &r->test->match, .count = 1, .timeout = time_left(r)};
+	const char *reason;
+	json_t *answer;
+
+	if (inbox_client_wait(r->inbox, &ask, &answer) != EX_OK) {
+		conclude(r, NOT_RUN, "the sandbox cannot be asked what arrived");
+		return;
+	}
+	reason = cli_text(answer, "reason");
+	if (!json_is_true(json_object_get(answer, "found")))
+		conclude(r, FAILED, "it did not arrive at the sandbox as it should be: %s",
+		    reason == NULL ? "" : reason);
+	json_decref(answer);
+}
+
 static void
 follow(struct trial *r)
 {
@@ -334,8 +366,12 @@ follow(struct trial *r)
 			return;
 		}
 		over = judge_message(r, message) || link_clock() >= r->end;
-		if (over && r->result->result == PASSED && r->test->match.count > 0)
-			match(r, message);
+		if (over && r->result->result == PASSED && r->test->match.count > 0) {
+			if (r->test->expect == RELEASE_DELIVERED)
+				await_arrival(r);
+			else
+				match(r, message);
+		}
 		json_decref(message);
 		if (over)
 			return;
@@ -433,6 +469,10 @@ run_and_wait(struct trial *r)
 
 	if (!run_program(r))
 		return;
+	if (r->test->expect == RELEASE_DELIVERED) {
+		await_arrival(r);
+		return;
+	}
 	status = captured_open(&c, r->cli, r->mark, r->end);
 	while (status == EX_OK && !found) {
 		json_t *row;
@@ -452,23 +492,48 @@ run_and_wait(struct trial *r)
 
 /* ---- all of them ---- */
 
+/* What comes from now on is of this test. */
+static bool
+take_mark(struct trial *r)
+{
+	bool delivered = r->test->expect == RELEASE_DELIVERED;
+	int status = EX_OK;
+
+	if (delivered && (r->test->match.count > 0 || r->test->run.count > 0)) {
+		if (r->inbox == NULL) {
+			conclude(r, NOT_RUN,
+			    "what is delivered can be looked at in a sandbox alone: --api");
+			return false;
+		}
+		status = inbox_client_mark(r->inbox, &r->mark);
+	} else if (r->test->run.count > 0) {
+		status = captured_mark(r->cli, &r->mark);
+	}
+	if (status != EX_OK)
+		conclude(r, NOT_RUN, "%s cannot be asked for a mark",
+		    delivered ? "the sandbox" : "frankd");
+	return status == EX_OK;
+}
+
 static void
-run_test(const struct cli *cli, const char *path, const struct release_test *t, struct result *ret)
+run_test(const struct cli *cli, const struct inbox_client *inbox, const char *path,
+    const struct release_test *t, struct result *ret)
 {
 	uint64_t begin = link_clock();
 	struct trial r = {.cli = cli,
+	    .inbox = inbox,
 	    .path = path,
 	    .test = t,
 	    .result = ret,
 	    .end = begin + (uint64_t)t->timeout * 1000};
 
 	*ret = (struct result){.test = t, .message = BUF_INIT(MESSAGE_TEXT_MAX)};
-	if (t->run.count > 0 && captured_mark(cli, &r.mark) != EX_OK)
-		conclude(&r, NOT_RUN, "frankd cannot be asked for a mark");
-	else if (t->run.count > 0)
-		run_and_wait(&r);
-	else
-		run_message(&r);
+	if (take_mark(&r)) {
+		if (t->run.count > 0)
+			run_and_wait(&r);
+		else
+			run_message(&r);
+	}
 	ret->milliseconds = link_clock() - begin;
 }
 
@@ -581,18 +646,23 @@ int
 verb_test_release(const struct cli *cli, const struct arguments *args)
 {
 	struct release_file file = {0};
+	const char *api = args->values[OPTION_API];
+	struct inbox_client inbox;
 	struct cli inner = *cli;
 	CLEANUP_FREE struct result *results = NULL;
 	int64_t when = (int64_t)time(NULL);
 	int status = read_file(cli, args->words[2], &file);
 
 	inner.json = false;
+	if (status == EX_OK && api != NULL)
+		status = inbox_client_init(&inbox, cli, api);
 	if (status == EX_OK) {
 		results = calloc(file.count + 1, sizeof(*results));
 		status = results == NULL ? cli_fail(cli, EX_OSERR, NULL, "memory ran out") : EX_OK;
 	}
 	for (size_t i = 0; i < file.count && status == EX_OK; i++) {
-		run_test(&inner, args->words[2], &file.tests[i], &results[i]);
+		run_test(&inner, api == NULL ? NULL : &inbox, args->words[2], &file.tests[i],
+		    &results[i]);
 		if (!cli->json)
 			print_result(cli, &results[i]);
 	}

@@ -5,11 +5,13 @@
  * it says what came instead.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "admin/captured.h"
 #include "admin/conditions.h"
+#include "admin/inbox-client.h"
 #include "admin/table.h"
 #include "admin/verbs.h"
 
@@ -24,12 +26,35 @@ enum {
 	NEAREST_MAX = 3
 };
 
+/* The sandbox that is to be asked in place of frankd; NULL: frankd. */
+static const char *
+api_of(const struct arguments *args)
+{
+	const char *api = args->values[OPTION_API];
+
+	if (api == NULL)
+		api = secure_getenv("FRANK_TEST_API");
+	return api == NULL || *api == '\0' ? NULL : api;
+}
+
+static int
+take_mark(const struct cli *cli, const struct arguments *args, uint64_t *ret)
+{
+	struct inbox_client inbox;
+	int status;
+
+	if (api_of(args) == NULL)
+		return captured_mark(cli, ret);
+	status = inbox_client_init(&inbox, cli, api_of(args));
+	return status == EX_OK ? inbox_client_mark(&inbox, ret) : status;
+}
+
 int
 verb_test_mark(const struct cli *cli, const struct arguments *args)
 {
 	char text[CAPTURED_MARK_SIZE];
 	uint64_t mark;
-	int status = captured_mark(cli, &mark);
+	int status = take_mark(cli, args, &mark);
 
 	if (status != EX_OK)
 		return status;
@@ -46,8 +71,9 @@ struct wait {
 	struct captured captured;
 	uint64_t since, count, timeout, quiet; /* the last two in milliseconds */
 	bool has_since, exactly, none;
-	json_t *found; /* messages that match */
-	json_t *near;  /* others, the nearest first, with "missed" */
+	bool incomplete; /* of what came since, some is gone */
+	json_t *found;   /* messages that match */
+	json_t *near;    /* others, the nearest first, with "missed" */
 	uint64_t arrived;
 };
 
@@ -228,8 +254,40 @@ await(struct wait *w, int *ret_answer)
 		}
 		json_decref(row);
 	}
+	w->incomplete = w->has_since && w->captured.removed > w->since;
 	captured_close(&w->captured);
 	return status;
+}
+
+/* The same of a sandbox, which waits itself. *ret_reason is the caller's. */
+static int
+await_inbox(struct wait *w, const char *api, int *ret_answer, char **ret_reason)
+{
+	const struct inbox_ask ask = {.since = w->since,
+	    .conditions = &w->conditions,
+	    .count = w->count,
+	    .timeout = w->timeout,
+	    .quiet = w->quiet,
+	    .exactly = w->exactly,
+	    .none = w->none};
+	struct inbox_client inbox;
+	json_t *answer = NULL;
+	const char *reason;
+	int status = inbox_client_init(&inbox, w->cli, api);
+
+	if (status == EX_OK)
+		status = inbox_client_wait(&inbox, &ask, &answer);
+	if (status != EX_OK)
+		return status;
+	*ret_answer = json_is_true(json_object_get(answer, "found")) ? FOUND : TIME_IS_UP;
+	reason = cli_text(answer, "reason");
+	*ret_reason = reason == NULL ? NULL : strdup(reason);
+	w->arrived = cli_number(answer, "arrived");
+	w->incomplete = json_object_get(answer, "warning") != NULL;
+	(void)json_array_extend(w->found, json_object_get(answer, "messages"));
+	(void)json_array_extend(w->near, json_object_get(answer, "nearest"));
+	json_decref(answer);
+	return EX_OK;
 }
 
 /* ---- saying ---- */
@@ -290,25 +348,26 @@ explain(const struct wait *w, char *text, size_t size)
 static void
 warn_removed(const struct wait *w)
 {
-	if (w->captured.removed > w->since && w->has_since)
+	if (w->incomplete)
 		cli_note(
 		    "Some messages that were captured after this mark are gone by their age or "
 		    "number (keep-captured, captured-max): they are not counted.");
 }
 
 static int
-print_answer(const struct wait *w, int answer)
+print_answer(const struct wait *w, int answer, const char *reason)
 {
-	char why[200] = "";
+	char why[400] = "";
 
-	if (answer != FOUND)
+	if (reason != NULL)
+		(void)snprintf(why, sizeof(why), "%s", reason);
+	else if (answer != FOUND)
 		explain(w, why, sizeof(why));
 	if (w->cli->json)
 		return cli_print_json(
 		    json_pack("{s:b, s:s*, s:O, s:I, s:O, s:b}", "found", answer == FOUND, "reason",
 			answer == FOUND ? NULL : why, "messages", w->found, "arrived",
-			(json_int_t)w->arrived, "nearest", w->near, "incomplete",
-			w->has_since && w->captured.removed > w->since),
+			(json_int_t)w->arrived, "nearest", w->near, "incomplete", w->incomplete),
 		    answer);
 	warn_removed(w);
 	if (answer != FOUND)
@@ -328,14 +387,17 @@ verb_test_wait(const struct cli *cli, const struct arguments *args)
 	    .quiet = QUIET_SECONDS * UINT64_C(1000),
 	    .found = json_array(),
 	    .near = json_array()};
+	CLEANUP_FREE char *reason = NULL;
 	int answer = TIME_IS_UP, status = read_arguments(&w, args);
 
 	if (status == EX_OK && !w.has_since)
-		status = captured_mark(cli, &w.since);
-	if (status == EX_OK)
+		status = take_mark(cli, args, &w.since);
+	if (status == EX_OK && api_of(args) != NULL)
+		status = await_inbox(&w, api_of(args), &answer, &reason);
+	else if (status == EX_OK)
 		status = await(&w, &answer);
 	if (status == EX_OK)
-		status = print_answer(&w, answer);
+		status = print_answer(&w, answer, reason);
 	conditions_free(&w.conditions);
 	json_decref(w.found);
 	json_decref(w.near);

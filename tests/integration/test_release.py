@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Trial without users: captured mail is read, waited for, released and expires; release tests with their table and JUnit file."""
 from harness import *
+from test_sandbox import Sandbox
 
 CODE = 'Subject: =?utf-8?B?' + 'SWhyZSBSZWNobnVuZyDDvGJlciA0MiDigqw=' + '?=\n'  # "Ihre Rechnung über 42 €"
 
@@ -19,6 +20,47 @@ def run(ground, options):
     tests(f, ground)
     wrong_files(f)
     f.stop()
+    sandbox()
+
+
+def sandbox():
+    """The form that CI has: an application's mail goes through frankd to a sandbox, and the tests look there."""
+    with Sandbox('--account', 'shop@example.test') as s:
+        api = s.ready['api']
+        f = Frank('release-sandbox', {'shop': s.account('shop@example.test', auth=['plain'], grant='password', issuer=None, scopes=None, **{'client-id': None})})
+        if not check('frankd starts beside a sandbox', f.start(), f.log()[-800:]):
+            return
+        f.frank('secret', 'set', 'shop', input=s.password('shop@example.test') + '\n')
+        m = f.frank('test', 'mark', '--api', api).stdout.strip()
+        check('a sandbox gives a mark', re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z', m), m)
+        code, got = wait(f, '--api', api, '--since', m, '--timeout', '0')
+        check('sandbox: nothing came', code == 1 and got['found'] is False and got['reason'], got)
+        p = subprocess.Popen([program('frank'), 'test', 'wait', '--api', f"{s.dir}/ready.json", '--since', m, '--timeout', '60', 'subject==Your order', 'header:X-Order=4711'],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=f.env)
+        r = f.sendmail('-i', '-f', 'shop@example.test', '--', 'buyer@example.test', body='From: shop@example.test\nTo: buyer@example.test\nSubject: Your order\nX-Order: 4711\n\nThank you & bye\n')
+        out, err = p.communicate(timeout=90)
+        check('sandbox: it waits until the message arrives', r.returncode == 0 and p.returncode == 0 and 'Your order' in out and 'buyer@example.test' in out, (r, out, err, f.shown()))
+        for c, met in (('to==buyer@example.test', True), ('subject!=order', False), ('text=you & bye', True), ('from~^shop@', True), ('attachment=x', False), ('header:X-Order==4711', True), ('header:X-Order==47', False)):
+            code, got = wait(f, '--api', api, '--since', m, '--timeout', '0', c)
+            check(f'sandbox: {c} is {met}', code == (0 if met else 1), got)
+        code, got = wait(f, '--api', api, '--since', m, '--none', '--for', '1', '--subject', 'invoice')
+        check('sandbox: --none', code == 0, got)
+        code, got = wait(f, '--api', api, '--since', m, '--count', '1', '--exactly', '--for', '1')
+        check('sandbox: --exactly', code == 0, got)
+        path = f.path('ci.tests')
+        with open(path, 'w') as o:
+            o.write('test "it arrives" { from = "shop@example.test" to = "buyer@example.test" subject = "From CI" expect = delivered match = {"subject==From CI", "to==buyer@example.test"} }\n'
+                    'test "not like this" { from = "shop@example.test" to = "buyer@example.test" expect = delivered match = "subject=never" timeout = 5 }\n')
+        r = f.frank('test', 'release', path, '--api', api, timeout=120)
+        check('what is delivered is looked at in the sandbox', r.returncode == 1 and '1 passed, 1 failed' in r.stdout and 'did not arrive at the sandbox as it should be' in r.stdout, r)
+        r = f.frank('test', 'release', path, timeout=120)
+        check('and cannot be without one', r.returncode == 1 and 'in a sandbox alone: --api' in r.stdout, r)
+        for bad in ('https://localhost:1', 'http://localhost', 'http://:1', '/nowhere/ready.json'):
+            r = f.frank('test', 'wait', '--api', bad)
+            check(f'no API: {bad}', r.returncode == 2 and 'neither' in r.stderr, r)
+        f.stop()
+    r = f.frank('test', 'mark', '--api', api)
+    check('a sandbox that is gone', r.returncode == 69 and 'Connection refused' in r.stderr, r)
 
 
 def hand_in(f, subject, to='buyer@example.test', body='hello', head='', sender='shop@example.test'):
@@ -218,7 +260,7 @@ def wrong_files(f):
                              ('test "x" { from = "a@b\n" }', 1, 'never closed with "'), ('test "x" {\n from = a@b to = c@d\n expect = maybe }', 3, 'not "maybe"'),
                              ('test "x" { from = a@b to = c@d expect = captured\n match = "nonsense" }', 2, 'is no condition'), ('timeout = 0\n', 1, 'from 1 to'),
                              ('test "x" { from = a@b from = c@d to = e@f expect = captured }', 1, 'set twice'), ('nonsense', 1, 'neither a test block'),
-                             ('test "x" { from = a@b to = c@d expect = delivered match = "to=c" }', 1, 'match is for')):
+                             ('test "x" { from = a@b to = c@d expect = refused match = "to=c" }', 1, 'match is for')):
         path = f.path('wrong.tests')
         with open(path, 'w') as out:
             out.write(text)
