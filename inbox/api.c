@@ -662,17 +662,20 @@ get_webui(void *arg, struct httpd_request *r)
 	struct inbox_api *a = arg;
 	const char *command = a->c.release_command;
 	json_t *allow = json_array();
+	json_t *submission = a->c.submission == NULL ? NULL : a->c.submission(a->c.submission_arg);
 	size_t n;
 
 	for (n = 0; n < a->c.release_allow_count; n++)
 		(void)json_array_append_new(allow, json_string(a->c.release_allow[n]));
 	httpd_reply_json(r, 200,
-	    json_pack("{s:s, s:{s:b, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:o}, s:b, s:b, s:b, s:b}",
+	    json_pack(
+		"{s:s, s:{s:b, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:o}, s:b, s:b, s:b, s:b, s:o*}",
 		"Label", "frank-sandbox", "MessageRelay", "Enabled", (int)(command != NULL),
 		"SMTPServer", command == NULL ? "" : command, "ReturnPath", "", "AllowedRecipients",
 		"", "BlockedRecipients", "", "OverrideFrom", "", "PreserveMessageIDs", 1,
 		"RecipientAllowlist", "", "Allow", allow, "SpamAssassin", 0, "ChaosEnabled",
-		(int)(a->c.chaos_get != NULL), "DuplicatesIgnored", 0, "HideDeleteAllButton", 0));
+		(int)(a->c.chaos_get != NULL), "DuplicatesIgnored", 0, "HideDeleteAllButton", 0,
+		"Submission", submission));
 }
 
 static void

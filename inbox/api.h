@@ -36,6 +36,9 @@ struct inbox_api_config {
 	/* Asked by inbox_api_admit: false, and it has answered. NULL: everybody may. */
 	bool (*admit)(void *arg, struct httpd_request *r);
 	void *admit_arg;
+	/* Where mail for this inbox is submitted: {"Host", "Port", "Account"}, a new reference; NULL: not told. */
+	json_t *(*submission)(void *arg);
+	void *submission_arg;
 	/* Mailpit's chaos; NULL: "not enabled". `put` returns 0 or says why not. */
 	json_t *(*chaos_get)(void *arg);
 	int (*chaos_put)(void *arg, const json_t *body, const char **ret_why);

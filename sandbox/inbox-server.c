@@ -58,6 +58,18 @@ set_chaos(void *arg, const json_t *body, const char **ret_why)
 	return chaos_put(arg, body, ret_why);
 }
 
+/* The first account stands for all. */
+static json_t *
+submission(void *arg)
+{
+	const struct inbox_server *i = arg;
+	const struct sandbox *s = i->sandbox;
+
+	return json_pack("{s:s, s:i, s:s*}", "Host", s->host, "Port",
+	    (int)*i->options->submission_port, "Account",
+	    s->account_count == 0 ? NULL : s->accounts[0].address);
+}
+
 static void
 on_flush(evutil_socket_t fd, short what, void *arg)
 {
@@ -125,6 +137,8 @@ new_api(struct inbox_server *i)
 	    .release_allow_count = o->release_allow_count,
 	    .admit = admit,
 	    .admit_arg = i,
+	    .submission = submission,
+	    .submission_arg = i,
 	    .chaos_get = chaos,
 	    .chaos_put = set_chaos,
 	    .chaos_arg = i->sandbox->faults};

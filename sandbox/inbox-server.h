@@ -11,10 +11,11 @@
 enum { INBOX_ALLOW_MAX = 32, INBOX_HOSTS_MAX = 16 };
 
 struct inbox_server_options {
-	const char *index;           /* path of its file */
-	unsigned port;               /* 0: a free one, which is set */
-	unsigned keep;               /* messages; 0: all */
-	const char *release_command; /* NULL: nothing is released */
+	const char *index;               /* path of its file */
+	unsigned port;                   /* 0: a free one, which is set */
+	unsigned keep;                   /* messages; 0: all */
+	const unsigned *submission_port; /* borrowed: known later */
+	const char *release_command;     /* NULL: nothing is released */
 	const char *release_allow[INBOX_ALLOW_MAX];
 	size_t release_allow_count;
 	const char *hosts[INBOX_HOSTS_MAX]; /* further names that a client may call it by */

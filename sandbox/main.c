@@ -580,6 +580,7 @@ serve(struct program *p)
 
 	if (term != NULL && intr != NULL && event_add(term, NULL) == 0 &&
 	    event_add(intr, NULL) == 0) {
+		p->options.inbox.submission_port = &p->options.starttls_port;
 		web = web_start(s, endpoints, &p->options.web_port, &error);
 		if (web != NULL)
 			s->inbox = inbox_server_start(s, &p->options.inbox, &error);

@@ -68,8 +68,19 @@ export function links(text) {
   return out;
 }
 
-// A source's header is what stands before the first empty line.
+// The first digit of a reply's code, or 0: "550 5.1.1 No" is 5.
 export function reply(line) {
-  const m = /^([2-5])\d\d/.exec(line);
+  const m = /^([2-5])\d\d[ -]/.exec(line);
   return m ? Number(m[1]) : 0;
+}
+
+// Lines of a conversation put together as long as one side speaks: [{ from, at, lines }].
+export function turns(lines) {
+  const out = [];
+  for (const l of lines) {
+    const last = out[out.length - 1];
+    if (last && last.from === l.from) last.lines.push(l.text);
+    else out.push({ from: l.from, at: l.at, lines: [l.text] });
+  }
+  return out;
 }

@@ -5,7 +5,7 @@
 //   search, mailbox            ──▶ load() ──▶ the list
 //   /api/events                ──▶ changes of the list, without moving the focus
 import { $, ask, confirm, el, follow, setGuard, table } from './page.js';
-import { links, moment, people, person, plural, reply, search, size, span, when } from './format.js';
+import { links, moment, people, person, plural, reply, search, size, span, turns, when } from './format.js';
 
 const PAGE = 50;
 const VIEWS = ['HTML', 'Text', 'Headers', 'Source', 'Attachments', 'Session'];
@@ -30,7 +30,7 @@ function row(m) {
       el('span', { class: 'from' }, m.Read ? '' : el('span', { class: 'hidden' }, 'Unread. '), from),
       el('time', { datetime: m.Created, title: moment(m.Created) }, when(m.Created)),
       el('span', { class: 'subject' }, m.Subject || '(no subject)'),
-      el('span', { class: 'clip' }, m.Attachments ? plural(m.Attachments, 'attachment') : ''),
+      m.Attachments ? el('span', { class: 'clip' }, plural(m.Attachments, 'attachment')) : null,
       el('span', { class: 'snippet' }, `to ${people(m.To) || '(nobody)'} · ${m.Snippet || ''}`)));
 }
 
@@ -39,9 +39,9 @@ function rowOf(id) {
 }
 
 function showCount() {
-  const shown = terms() ? `${plural(state.total, 'match', 'matches')} of ${state.all.toLocaleString('en')}` : plural(state.total, 'message');
+  const shown = terms() ? `${state.total.toLocaleString('en')} of ${state.all.toLocaleString('en')}` : state.total.toLocaleString('en');
   $('count').classList.remove('bad');
-  $('count').textContent = state.unread ? `${shown}, ${state.unread.toLocaleString('en')} unread` : shown;
+  $('count').textContent = state.unread ? `${shown}, ${state.unread.toLocaleString('en')} unread` : `${shown}, none unread`;
   document.title = `${state.unread ? `(${state.unread}) ` : ''}Inbox · Frank`;
   $('more').hidden = state.messages.length >= state.total;
   $('read-all').disabled = state.unread === 0;
@@ -54,8 +54,9 @@ function emptyText() {
   if (terms()) return [el('p', {}, el('strong', {}, 'Nothing matches.')), el('p', {}, 'Messages that arrive and match will appear here by themselves.')];
   const smtp = state.about && state.about.Submission;
   return [el('p', {}, el('strong', {}, 'No message yet.')),
-    el('p', {}, 'Send one, and it appears here by itself.'),
-    smtp ? el('pre', {}, `swaks --server ${smtp.Host}:${smtp.Port} -tls --auth PLAIN \\\n  --auth-user ${smtp.Account} --from ${smtp.Account} \\\n  --to you@example.test`) : null].filter(Boolean);
+    el('p', {}, smtp ? `Send one to port ${smtp.Port} of ${smtp.Host}, and it appears here by itself:` : 'It will appear here by itself.'),
+    smtp ? el('pre', {}, `swaks --server ${smtp.Host}:${smtp.Port} -tls \\\n  --auth PLAIN --auth-user ${smtp.Account} \\\n  --from ${smtp.Account} --to you@example.org`) : null,
+    smtp ? el('p', {}, 'Its password is in the sandbox’s folder; a program with an OAuth token can use XOAUTH2 instead.') : null].filter(Boolean);
 }
 
 async function load(start = 0) {
@@ -210,9 +211,9 @@ function session(s) {
   ].filter(([, v]) => v);
   const speakers = { client: 'Client', server: 'Server', note: 'Note' };
   return el('div', { class: 'session' }, table(['What', 'How'], rows, 'How the message came'),
-    el('ol', { class: 'talk', 'aria-label': 'SMTP conversation' }, (s.lines || []).map((l) =>
-      el('li', { class: `${l.from} ${l.from === 'server' && reply(l.text) >= 4 ? 'refused' : ''}`, title: `${l.at.toFixed(3)} s` },
-        el('span', {}, speakers[l.from] || l.from), el('span', {}, l.text)))));
+    el('ol', { class: 'talk', 'aria-label': 'SMTP conversation' }, turns(s.lines || []).map((t) =>
+      el('li', { class: `${t.from} ${t.from === 'server' && reply(t.lines[0]) >= 4 ? 'refused' : ''}` },
+        el('span', {}, speakers[t.from] || t.from), el('span', {}, t.lines.join('\n')), el('span', { class: 'at' }, `${t.at.toFixed(3)} s`)))));
 }
 
 function count(m, view) {
