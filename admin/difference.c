@@ -294,42 +294,84 @@ compare_values(struct difference_search *c, const char *item, const json_t *a, c
 
 /* ---- policy ---- */
 
-/* The account's service of this place; most have one. NULL: there are fewer, or it is not known. */
-static const json_t *
-service_of(const json_t *side, size_t i)
+static const char *
+name_of(const json_t *service)
 {
-	return json_array_get(json_object_get(side, "services"), i);
+	const char *name = json_string_value(json_object_get(service, "service"));
+
+	return name == NULL ? "?" : name;
+}
+
+/* NULL: there is none of this name. */
+static const json_t *
+find_service(const json_t *services, const char *name)
+{
+	const json_t *service;
+	size_t i;
+
+	json_array_foreach(services, i, service)
+	{
+		if (strcmp(name_of(service), name) == 0)
+			return service;
+	}
+	return NULL;
+}
+
+static void
+compare_services(struct difference_search *c, const json_t *a, const json_t *b)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		CLEANUP_BUF struct buf item = BUF_INIT(TEXT_MAX);
+
+		(void)buf_printf(&item, "%s (service %s)", policies[i].item, name_of(a));
+		compare_values(c, buf_str(&item), json_object_get(a, policies[i].key),
+		    json_object_get(b, policies[i].key), policies[i].how, policies[i].means);
+	}
+}
+
+/* The services of one side that the other has not. */
+static void
+add_missing(struct difference_search *c, const json_t *here, const json_t *there, bool first)
+{
+	static const char means[] =
+	    "Callers of this service can send through the account on one side only.";
+	const json_t *service;
+	size_t i;
+
+	json_array_foreach(here, i, service)
+	{
+		if (find_service(there, name_of(service)) == NULL)
+			add(c, "service", first ? name_of(service) : NULL,
+			    first ? NULL : name_of(service), means);
+	}
 }
 
 static void
 compare_policy(struct difference_search *c)
 {
 	const json_t *a = json_object_get(c->sides[0], "services"),
-		     *b = json_object_get(c->sides[1], "services");
-	char text[SIDES][32];
+		     *b = json_object_get(c->sides[1], "services"), *service;
+	size_t i;
 
 	/* a server alone, and a check of somebody who may not see services, say nothing of policy */
 	if (a == NULL || b == NULL)
 		return;
-	for (int i = 0; i < SIDES; i++)
-		(void)snprintf(text[i], sizeof(text[i]), "%zu", json_array_size(i == 0 ? a : b));
-	compare_texts(c, "services", text[0], text[1],
-	    "An account that no service names sends nothing; with several, the first that fits the "
-	    "caller decides.");
-	for (size_t s = 0; service_of(c->sides[0], s) != NULL && service_of(c->sides[1], s) != NULL;
-	     s++)
-		for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
-			char item[96];
-			const char *name = json_string_value(
-			    json_object_get(service_of(c->sides[0], s), "service"));
+	/* one each: they are compared whatever they are called */
+	if (json_array_size(a) == 1 && json_array_size(b) == 1) {
+		compare_services(c, json_array_get(a, 0), json_array_get(b, 0));
+		return;
+	}
+	add_missing(c, a, b, true);
+	add_missing(c, b, a, false);
+	json_array_foreach(a, i, service)
+	{
+		const json_t *other = json_array_get(b, i);
 
-			(void)snprintf(item, sizeof(item), "%s (service %s)", policies[i].item,
-			    name == NULL ? "?" : name);
-			compare_values(c, item,
-			    json_object_get(service_of(c->sides[0], s), policies[i].key),
-			    json_object_get(service_of(c->sides[1], s), policies[i].key),
-			    policies[i].how, policies[i].means);
-		}
+		if (other == NULL || strcmp(name_of(other), name_of(service)) != 0)
+			other = find_service(b, name_of(service));
+		if (other != NULL)
+			compare_services(c, service, other);
+	}
 }
 
 /* ---- findings ---- */

@@ -137,6 +137,33 @@ test_one_difference(void **state)
 	}
 }
 
+/* Several services are paired by their names; those that only one side has are named. */
+static void
+test_services(void **state)
+{
+	json_t *a = json_pack("{s:[{s:s, s:s}, {s:s, s:s}]}", "services", "service", "web", "mode",
+		   "capture", "service", "cron", "mode", "deliver"),
+	       *b = json_pack("{s:[{s:s, s:s}, {s:s, s:s}]}", "services", "service", "cron", "mode",
+		   "capture", "service", "mail", "mode", "deliver"),
+	       *rows = difference_find(a, b);
+	char text[200] = "";
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		const char *in_a = json_string_value(json_object_get(row, "a")),
+			   *in_b = json_string_value(json_object_get(row, "b"));
+
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s: %s %s; ",
+		    json_string_value(json_object_get(row, "item")), in_a == NULL ? "-" : in_a,
+		    in_b == NULL ? "-" : in_b);
+	}
+	assert_string_equal(
+	    text, "service: web -; service: - mail; mode (service cron): deliver capture; ");
+	json_decref(rows);
+	json_decref(a);
+	json_decref(b);
+}
+
 /* What one side does not know is no difference: a server without an account, a file from elsewhere. */
 static void
 test_partial(void **state)
@@ -165,6 +192,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_same),
 	    cmocka_unit_test(test_one_difference),
+	    cmocka_unit_test(test_services),
 	    cmocka_unit_test(test_partial),
 	};
 
