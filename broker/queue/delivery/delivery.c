@@ -1091,13 +1091,18 @@ count_lane(void *arg, const char *account, const char *service, uint64_t open, i
 int
 delivery_count(struct delivery *d)
 {
+	const struct queue_accounts *all = d->deps.accounts;
 	uint64_t begin = clock_ms();
 	int r;
 
-	if (begin < d->count_after)
+	for (size_t i = 0; spool_is_tallied(d->deps.spool) && i < all->count; i++)
+		all->list[i]->waiting =
+		    (uint64_t)spool_sums_of(d->deps.spool, all->list[i]->name).messages;
+	/* until then, by reading: right after the start, and not often */
+	if (spool_is_tallied(d->deps.spool) || begin < d->count_after)
 		return 0;
-	for (size_t i = 0; i < d->deps.accounts->count; i++)
-		d->deps.accounts->list[i]->waiting = 0;
+	for (size_t i = 0; i < all->count; i++)
+		all->list[i]->waiting = 0;
 	r = spool_each_lane(d->deps.spool, count_lane, d->deps.accounts);
 	/* At most a twentieth of the time goes into counting. */
 	d->count_after = r < 0 ? 0 : clock_ms() + (clock_ms() - begin) * COUNT_REST;

@@ -59,8 +59,8 @@ void delivery_forget(struct delivery *d, struct delivery_message *x);
 /* Looks, in steps, for messages that wait for longer than their lifetime, or long enough for a
  * warning. */
 void delivery_sweep(struct delivery *d);
-/* Counts the open messages of each account (queue_account.waiting), unless that was done just now: with
- * many it takes a while, and anybody may ask. 0 or negative errno. */
+/* Counts the open messages of each account (queue_account.waiting): from memory, once all that was there at the start is counted; by
+ * reading before, unless that was done just now, since it takes a while. 0 or negative errno. */
 int delivery_count(struct delivery *d);
 
 /* ---- transports ---- */
