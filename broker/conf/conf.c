@@ -40,6 +40,7 @@ const struct conf_words conf_words[CONF_TYPE_COUNT] = {
     [CONF_TYPE_mode] = WORDS(0, "deliver", "capture"),
     [CONF_TYPE_in_doubt] = WORDS(0, "retry", "hold"),
     [CONF_TYPE_listener_auth] = WORDS(1, "", "optional", "required"),
+    [CONF_TYPE_webhook_format] = WORDS(0, "single", "array", "ndjson"),
     [CONF_TYPE_line_ends] = WORDS(1, "", "any", "crlf"),
     [CONF_TYPE_log_level] =
 	WORDS(LOG_LEVEL_ERROR, "", "", "", "error", "warning", "notice", "info", "debug"),

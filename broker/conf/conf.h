@@ -77,6 +77,11 @@ enum conf_listener_auth {
 	CONF_LISTENER_AUTH_OPTIONAL,
 	CONF_LISTENER_AUTH_REQUIRED,
 };
+enum conf_webhook_format {
+	CONF_WEBHOOK_FORMAT_SINGLE,
+	CONF_WEBHOOK_FORMAT_ARRAY,
+	CONF_WEBHOOK_FORMAT_NDJSON,
+};
 enum conf_line_ends { CONF_LINE_ENDS_UNSET, CONF_LINE_ENDS_ANY, CONF_LINE_ENDS_CRLF };
 
 #define CONF_TYPEDEF(type, kind, in_c, list) typedef in_c conf_type_##type;

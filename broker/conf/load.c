@@ -286,7 +286,18 @@ read_notify(struct loader *l, const struct raw_block *b)
 	return r;
 }
 
-/* After all accounts are known. */
+/* The names of accounts or services in a webhook's filter. */
+static void
+check_names(struct loader *l, const struct conf_webhook *w, const struct conf_strings *names,
+    enum conf_block block, const char *what)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (name_set_get(&l->names[block], names->items[i]) == NULL)
+			raw_error(&l->raw, w->place, "webhook \"%s\": there is no %s \"%s\"",
+			    w->name, what, names->items[i]);
+}
+
+/* After all accounts and services are known. */
 static void
 check_notify(struct loader *l)
 {
@@ -294,6 +305,12 @@ check_notify(struct loader *l)
 
 	loader_begin_block(l);
 	check_command_user(l, n);
+	for (size_t i = 0; i < l->conf->webhook_count; i++) {
+		const struct conf_webhook *w = &l->conf->webhooks[i];
+
+		check_names(l, w, &w->accounts, CONF_BLOCK_ACCOUNT, "account");
+		check_names(l, w, &w->services, CONF_BLOCK_SERVICE, "service");
+	}
 	for (size_t i = 0; i < n->mail_accounts.count; i++)
 		if (name_set_get(&l->names[CONF_BLOCK_ACCOUNT], n->mail_accounts.items[i]) == NULL)
 			raw_error(&l->raw, n->place, "mail-accounts: there is no account \"%s\"",

@@ -435,11 +435,14 @@ read_addresses(struct raw *raw, const struct raw_entry *e, void *target)
 	return 0;
 }
 
-/* Also the words that the queue gives to events (broker/queue/notify/notify.c). */
+/* Also the words that the queue gives to events (broker/queue/notify/notify.c, message-event.c), and those for
+ * several of them (outbox.c). */
 static const char *const event_kinds[] = {"needs-authorization", "refused", "client-error",
     "configuration", "client-secret-expires", "certificate-expires", "consent-lapses",
     "mail-failed", "mail-held", "mail-returned", "drop-refused", "disk-full", "out-of-force",
-    "spool-error", "recovered", NULL};
+    "spool-error", "recovered", "events-dropped", "accepted", "delivered", "deferred", "bounced",
+    "rejected", "failed", "in-doubt", "captured", "released", "all", "messages", "conditions",
+    NULL};
 
 static int
 read_events(struct raw *raw, const struct raw_entry *e, void *target)

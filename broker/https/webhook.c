@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * webhook.c: one event on its way to a webhook: a JSON document, posted once.
+ * webhook.c: one request on its way to a webhook: an event as a JSON document, or several, posted once.
  *
  * Where the webhook has a key, the receiver can tell that the document is ours and when it was made:
  * X-Frank-Signature: t=SECONDS,v1=HEX with HEX = HMAC-SHA256(key, "SECONDS.BODY"). The address and
@@ -113,7 +113,9 @@ start_request(struct webhook_call *c, const struct conf_webhook *w)
 	CLEANUP_BUF struct buf signature = BUF_INIT(200);
 	struct http_request q = {.url = (const char *)secret_bytes(w->url.secret),
 	    .upload = &c->upload,
-	    .headers = {"Content-Type: application/json"},
+	    .headers = {w->format == CONF_WEBHOOK_FORMAT_NDJSON
+			    ? "Content-Type: application/x-ndjson"
+			    : "Content-Type: application/json"},
 	    .ca = w->ca_file.text.len > 0 ? &w->ca_file.text : NULL};
 	size_t n = 1;
 	int r = sign(w->secret.secret, &c->body, &signature);

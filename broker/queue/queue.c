@@ -28,10 +28,25 @@ enum {
 /* Before anything of the spool is looked at: what the last run left under way. Here, not at the
  * start, because the configuration says what is to become of it. */
 static int
+on_interrupted(void *arg, uint64_t id)
+{
+	const struct queue *q = arg;
+	struct spool_message m;
+	int e = spool_load(q->spool, id, false, &m);
+
+	if (e < 0)
+		return e;
+	e = message_event_interrupted(notify_messages(q->notify), &m);
+	spool_message_clear(&m);
+	return e;
+}
+
+static int
 recover_spool(struct queue *q, const struct queue_settings *s)
 {
 	unsigned interrupted;
-	int e = spool_recover(q->spool, clock_now(&q->clock), s->hold_in_doubt, &interrupted);
+	int e = spool_recover(
+	    q->spool, clock_now(&q->clock), s->hold_in_doubt, on_interrupted, q, &interrupted);
 
 	if (e < 0) {
 		log_error("The spool cannot be mended after a crash: %s.", strerror(-e));
@@ -95,6 +110,7 @@ take_settings(struct queue *q)
 	}
 	q->settings = q->coming;
 	q->coming = NULL;
+	notify_configure(q->notify, q->settings);
 	if (first && recover_spool(q, q->settings) < 0) {
 		role_exit(q->role, EX_OSERR);
 		return;
@@ -107,7 +123,6 @@ take_settings(struct queue *q)
 		role_exit(q->role, EX_OSERR);
 		return;
 	}
-	notify_configure(q->notify, q->settings);
 	control_configure(q->control, q->settings);
 	inbound_configure(q->inbound, q->settings);
 	(void)settings_free(old);
@@ -377,6 +392,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	(void)commit_flush(q->commit);
 	delivery_sweep(q->delivery);
 	purge(q);
+	notify_sweep(q->notify);
 	delivery_run(q->delivery);
 }
 
@@ -458,6 +474,7 @@ after_commit(void *arg)
 {
 	const struct queue *q = arg;
 
+	notify_committed(q->notify);
 	delivery_run(q->delivery);
 }
 
@@ -520,6 +537,42 @@ keep_promise(void *arg, void *promised, bool stored)
 		delivery_begin(q->delivery, promised);
 	else
 		delivery_forget(q->delivery, promised);
+}
+
+static int
+on_stored(void *arg, const struct spool_message *m)
+{
+	const struct queue *q = arg;
+
+	return message_event_stored(notify_messages(q->notify), m);
+}
+
+static int
+on_settled(void *arg, const struct spool_message *m)
+{
+	const struct queue *q = arg;
+	CLEANUP_FREE size_t *all = calloc(m->count + 1, sizeof(*all));
+
+	for (size_t i = 0; all != NULL && i < m->count; i++)
+		all[i] = i;
+	return all == NULL ? -ENOMEM
+			   : message_event_outcome(
+				 notify_messages(q->notify), m, all, m->count, false, false);
+}
+
+static void
+on_rejected(void *arg, const char *service, const char *sender, const char *recipient, int code,
+    const char *enhanced, const char *words)
+{
+	const struct queue *q = arg;
+
+	message_event_rejected(
+	    notify_messages(q->notify), &(struct message_rejection){.service = service,
+					    .sender = sender,
+					    .recipient = recipient,
+					    .code = code,
+					    .enhanced = enhanced,
+					    .words = words});
 }
 
 static void
@@ -592,6 +645,9 @@ static const struct inbound_ops inbound_ops = {
     .promise = promise,
     .keep_promise = keep_promise,
     .wait = on_own_mail,
+    .stored = on_stored,
+    .settled = on_settled,
+    .rejected = on_rejected,
     .captured = on_captured,
     .refused_state = refused_state,
     .is_report_wanted = is_report_wanted,

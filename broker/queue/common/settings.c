@@ -118,7 +118,10 @@ settings_free(struct queue_settings *s)
 	conf_strings_free(&s->notify.mail_to);
 	conf_strings_free(&s->notify.mail_accounts);
 	conf_strings_free(&s->notify.events);
-	conf_strings_free(&s->notify.webhooks);
+	conf_strings_free(&s->notify.record);
+	for (size_t i = 0; i < s->notify.webhook_count; i++)
+		conf_block_clear(CONF_BLOCK_WEBHOOK, &s->notify.webhooks[i]);
+	free(s->notify.webhooks);
 	free(s->hostname);
 	free(s->mail_name);
 	free(s->postmaster);
@@ -201,20 +204,21 @@ make_listener(struct settings_listener *n, struct conf_listener *c)
 	return n->name == NULL ? -ENOMEM : 0;
 }
 
-static int
+static void
 make_notify(struct settings_notify *n, struct conf *c)
 {
-	int r = 0;
-
 	n->after = c->notify.after;
 	n->repeat = c->notify.repeat == 0 ? DAY : c->notify.repeat;
 	n->has_command = c->notify.has_command;
 	n->mail_to = take_strings(&c->notify.mail_to);
 	n->mail_accounts = take_strings(&c->notify.mail_accounts);
 	n->events = take_strings(&c->notify.events);
-	for (size_t i = 0; i < c->webhook_count && r == 0; i++)
-		r = conf_strings_add(&n->webhooks, c->webhooks[i].name);
-	return r;
+	n->record = take_strings(&c->notify.record);
+	n->keep_events = c->notify.keep_events;
+	n->events_max = c->notify.events_max;
+	n->webhooks = TAKE_PTR(c->webhooks);
+	n->webhook_count = c->webhook_count;
+	c->webhook_count = 0;
 }
 
 static int
@@ -262,7 +266,7 @@ settings_complete(struct queue_settings *s)
 	int r = make_top(s, c);
 
 	if (r == 0)
-		r = make_notify(&s->notify, c);
+		make_notify(&s->notify, c);
 	s->accounts = calloc(c->account_count + 1, sizeof(*s->accounts));
 	s->services = calloc(c->service_count + 1, sizeof(*s->services));
 	s->listeners = calloc(c->listener_count + 1, sizeof(*s->listeners));

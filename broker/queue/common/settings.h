@@ -6,6 +6,7 @@
 #define FRANK_BROKER_QUEUE_COMMON_SETTINGS_H
 
 #include "base/aliases.h"
+#include "broker/conf/conf.h"
 #include "broker/ipc/message.h"
 #include "broker/queue/common/policy.h"
 
@@ -30,7 +31,11 @@ void settings_server(const struct settings_account *a, struct buf *out);
 struct settings_notify {
 	int64_t after, repeat; /* seconds */
 	bool has_command;
-	struct conf_strings mail_to, mail_accounts, events, webhooks;
+	struct conf_strings mail_to, mail_accounts, events, record;
+	int64_t keep_events; /* seconds */
+	unsigned events_max;
+	struct conf_webhook *webhooks;
+	size_t webhook_count;
 };
 
 enum settings_tls { SETTINGS_TLS_NONE, SETTINGS_TLS_STARTTLS, SETTINGS_TLS_IMPLICIT };

@@ -157,7 +157,11 @@ change(const struct control_deps *deps, enum action action, bool captured, struc
 		if (captured)
 			m->flags &= ~(unsigned)SPOOL_CAPTURE;
 	}
-	return r < 0 || !*ret_changed ? r : spool_update_message(deps->spool, m);
+	if (r == 0 && *ret_changed)
+		r = spool_update_message(deps->spool, m);
+	if (r == 0 && *ret_changed && action == ACTION_RELEASE)
+		r = message_event_released(notify_messages(deps->notify), m);
+	return r;
 }
 
 /* Of an administrator each; others may ask for the same again and again. */

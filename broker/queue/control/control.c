@@ -50,6 +50,7 @@ enum cursor_kind {
 	CURSOR_ACTION,
 	CURSOR_RELOAD,
 	CURSOR_CHECK,
+	CURSOR_TEST,
 	CURSOR_FIND /* `account` is the domain */
 };
 
@@ -125,6 +126,8 @@ stop_waiting(struct control_client *c)
 static void
 end(struct control_client *c)
 {
+	if (c->kind == CURSOR_TEST)
+		notify_test_forget(c->control->deps.notify, c);
 	c->kind = CURSOR_NONE;
 	free(c->account);
 	free(c->service);
@@ -693,10 +696,39 @@ static int
 send_event(void *arg, const struct spool_event *e)
 {
 	struct control_client *c = arg;
-	int r = channel_send(c->channel, row_event(e), -1);
+	int r = channel_send(c->channel, row_event(&c->control->deps, e), -1);
 
-	c->sent += r == 0;
+	if (r == 0) {
+		c->after = e->id;
+		c->sent++;
+	}
 	return r == -EAGAIN ? 1 : r;
+}
+
+/* The kinds of a request as spool_event_filter has them. False: no memory. */
+static bool
+read_kinds(const struct message *m, struct buf *kinds, struct spool_event_filter *filter)
+{
+	bool messages = false, conditions = false, some = false;
+	const char *kind;
+	size_t at = 0;
+
+	while (message_next_str(m, F_KIND, &at, &kind)) {
+		bool all = strcmp(kind, "all") == 0;
+
+		messages = messages || all || strcmp(kind, "messages") == 0;
+		conditions = conditions || all || strcmp(kind, "conditions") == 0;
+		some = true;
+		(void)buf_printf(kinds, " %s ", kind);
+	}
+	if (messages || conditions) {
+		/* a kind that is named beside such a word is of the other sort, or is in it */
+		filter->no_messages = !messages;
+		filter->no_accounts = !conditions;
+	} else if (some) {
+		filter->kinds = buf_str(kinds);
+	}
+	return !kinds->failed;
 }
 
 /* A part of them: whoever wants more asks again, after the last one. */
@@ -704,21 +736,98 @@ static void
 ask_events(struct control_client *c, const struct message *m)
 {
 	const struct control_deps *deps = &c->control->deps;
-	uint64_t after = message_u64(m, F_ID, 0);
+	CLEANUP_BUF struct buf kinds = BUF_INIT(4096);
+	struct spool_event_filter filter = {
+	    .account = message_str(m, F_ACCOUNT), .service = message_str(m, F_SERVICE)};
+	struct message *done;
 	int r = 0;
 
 	if (!is_admin(c)) {
 		fail(c, "Only an administrator sees the events.", EX_NOPERM);
 		return;
 	}
-	if (after == 0 && message_has(m, F_COUNT))
-		r = spool_event_before_last(deps->spool, message_u64(m, F_COUNT, 0), &after);
+	if (deps->settings == NULL || !read_kinds(m, &kinds, &filter)) {
+		fail(c, out_of_memory, EX_TEMPFAIL);
+		return;
+	}
+	c->after = message_u64(m, F_ID, 0);
+	if (c->after == 0 && message_has(m, F_COUNT))
+		r = spool_event_before_last(
+		    deps->spool, &filter, message_u64(m, F_COUNT, 0), &c->after);
 	if (r == 0)
-		r = spool_each_event(deps->spool, after, EVENTS_MAX, send_event, c);
-	if (r < 0)
+		r = spool_each_event(deps->spool, &filter, c->after, EVENTS_MAX, send_event, c);
+	if (r < 0) {
 		fail(c, "The spool cannot be read.", EX_IOERR);
-	else
-		finish(c);
+		return;
+	}
+	done = message_new(M_QUEUE_DONE);
+	message_put_u64(done, F_EXIT, EX_OK);
+	message_put_u64(done, F_COUNT, c->sent);
+	/* what was not sent yet is behind the last; else all up to now was looked at */
+	message_put_u64(
+	    done, F_ID, r == 1 || c->sent == EVENTS_MAX ? c->after : spool_last_id(deps->spool));
+	(void)channel_send(c->channel, done, -1);
+	end(c);
+}
+
+static void
+replay_events(struct control_client *c, const struct message *m)
+{
+	const char *webhook = message_str(m, F_NAME);
+	char text[96];
+	int r;
+
+	if (!is_admin(c)) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	r = notify_replay(c->control->deps.notify, message_u64(m, F_ID, 0), webhook);
+	if (r == -ENOENT)
+		fail(c,
+		    webhook == NULL ? "No webhook is configured."
+				    : "No webhook of this name is configured.",
+		    EX_NOUSER);
+	else if (r < 0)
+		fail(c, "The spool cannot be written.", EX_IOERR);
+	if (r < 0)
+		return;
+	(void)snprintf(
+	    text, sizeof(text), "%d webhook%s: what it takes is sent again.", r, r == 1 ? "" : "s");
+	(void)send_done(c, NULL, EX_OK, text);
+	end(c);
+}
+
+static void
+event_tested(void *arg, uint64_t id, unsigned status, const char *fault)
+{
+	struct control_client *c = arg;
+	struct message *m = message_new(M_ROW_TESTED);
+
+	message_put_u64(m, F_ID, id);
+	if (status > 0)
+		message_put_u64(m, F_HTTP_STATUS, status);
+	message_put_str(m, F_FAULT, fault);
+	(void)channel_send(c->channel, m, -1);
+	(void)send_done(c, NULL, EX_OK, NULL);
+	c->kind = CURSOR_NONE;
+	end(c);
+}
+
+static void
+test_events(struct control_client *c, const struct message *m)
+{
+	int r;
+
+	if (!is_admin(c)) {
+		fail(c, "Only administrators may do this.", EX_NOPERM);
+		return;
+	}
+	c->kind = CURSOR_TEST;
+	r = notify_test(c->control->deps.notify, message_str(m, F_NAME), event_tested, c);
+	if (r == -ENOENT)
+		fail(c, "No webhook of this name is configured.", EX_NOUSER);
+	else if (r < 0)
+		fail(c, out_of_memory, EX_TEMPFAIL);
 }
 
 static void
@@ -1209,6 +1318,12 @@ answer(struct control_client *c, const struct message *m)
 		break;
 	case M_EVENTS:
 		ask_events(c, m);
+		break;
+	case M_EVENTS_REPLAY:
+		replay_events(c, m);
+		break;
+	case M_EVENTS_TEST:
+		test_events(c, m);
 		break;
 	case M_FIND_PROVIDER:
 		find(c, m);

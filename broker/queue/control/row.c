@@ -5,6 +5,9 @@
 #include <stdio.h>
 
 #include "broker/queue/accounts/verdict.h"
+#include "broker/queue/notify/event.h"
+
+enum { EVENT_MAX = 60 * 1024 };
 
 struct message *
 row_message(const struct spool_message *m)
@@ -217,18 +220,13 @@ row_account(const struct control_deps *deps, const struct queue_account *a)
 }
 
 struct message *
-row_event(const struct spool_event *e)
+row_event(const struct control_deps *deps, const struct spool_event *e)
 {
+	CLEANUP_BUF struct buf json = BUF_INIT(EVENT_MAX);
 	struct message *m = message_new(M_ROW_EVENT);
-	char id[SPOOL_ID_LEN];
 
+	(void)event_json(e, deps->settings->hostname, true, &json);
 	message_put_u64(m, F_ID, e->id);
-	message_put_u64(m, F_TIME, (uint64_t)e->at);
-	message_put_str(m, F_KIND, e->kind);
-	message_put_str(m, F_ACCOUNT, e->account);
-	message_put_str(m, F_TEXT, e->text);
-	message_put_str(m, F_NEXT, e->next);
-	if (e->message != 0)
-		message_put_str(m, F_QUEUE_ID, spool_id_text(e->message, id));
+	message_put_bytes(m, F_BODY, json.len > 0 ? json.data : "", json.len);
 	return m;
 }

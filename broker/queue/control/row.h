@@ -16,6 +16,6 @@ struct message *row_recipient(const struct control_deps *deps, const struct spoo
 struct message *row_attempt(
     const struct control_deps *deps, const struct spool_message *m, const struct spool_attempt *a);
 struct message *row_account(const struct control_deps *deps, const struct queue_account *a);
-struct message *row_event(const struct spool_event *e);
+struct message *row_event(const struct control_deps *deps, const struct spool_event *e);
 
 #endif

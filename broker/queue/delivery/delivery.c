@@ -332,10 +332,11 @@ struct record {
 	struct delivery_message *delivery;
 	size_t *index; /* recipients; owned */
 	size_t count;
-	bool attempt;  /* there is one to be written */
-	bool last;     /* no job of the delivery is left: the message's own row follows */
-	bool used;     /* its account is in use: that is noted once a day */
-	bool finished; /* nothing is left to do for it */
+	bool attempt;     /* there is one to be written */
+	bool interrupted; /* it ended without an answer */
+	bool last;        /* no job of the delivery is left: the message's own row follows */
+	bool used;        /* its account is in use: that is noted once a day */
+	bool finished;    /* nothing is left to do for it */
 	int64_t at;
 	char *endpoint, *tls, *mechanism, *transcript, *words;
 	enum smtp_stage stage; /* of what `words` say */
@@ -371,6 +372,7 @@ record_write(struct spool *spool, struct commit_op *op)
 	    .outcome = rec->words,
 	    .stage = (int)rec->stage,
 	    .fault = (int)rec->fault};
+	struct message_events *events = notify_messages(rec->owner->deps.notify);
 	bool keep = rec->owner->settings->keep_history > 0;
 	int r = 0;
 
@@ -382,15 +384,22 @@ record_write(struct spool *spool, struct commit_op *op)
 		if (r == 0 && rec->attempt)
 			r = spool_add_attempt(spool, m->id, &attempt);
 	}
+	if (r == 0)
+		r = message_event_outcome(
+		    events, m, rec->index, rec->count, rec->attempt, rec->interrupted);
 	if (r == 0 && rec->used)
 		r = spool_save_used(spool, m->account, rec->at, rec->mechanism);
 	if (r == 0 && rec->finished)
 		r = spool_finish(spool, m, rec->at, keep);
 	else if (r == 0 && rec->last)
 		r = spool_update_message(spool, m);
-	for (size_t i = 0; i < REPORT_KINDS && r == 0; i++)
-		if (rec->reports[i] != NULL)
-			r = spool_insert(spool, rec->reports[i]);
+	for (size_t i = 0; i < REPORT_KINDS && r == 0; i++) {
+		if (rec->reports[i] == NULL)
+			continue;
+		r = spool_insert(spool, rec->reports[i]);
+		if (r == 0)
+			r = message_event_stored(events, rec->reports[i]);
+	}
 	return r;
 }
 
@@ -616,6 +625,7 @@ end_job(struct delivery *d, struct delivery_job *j, const struct job_result *res
 		return;
 	}
 	rec->attempt = result->how == JOB_ANSWERED || result->how == JOB_INTERRUPTED;
+	rec->interrupted = result->how == JOB_INTERRUPTED;
 	rec->endpoint = copy(result->endpoint);
 	rec->tls = copy(result->tls);
 	rec->mechanism = copy(result->mechanism);

@@ -45,6 +45,13 @@ struct inbound_ops {
 	void (*keep_promise)(void *arg, void *promise, bool stored);
 	/* A message that waits in the spool is to be tried at `next`. */
 	void (*wait)(void *arg, struct queue_account *a, const char *service, int64_t next);
+	/* The message is stored, within the transaction: its event. 0 or negative errno. */
+	int (*stored)(void *arg, const struct spool_message *m);
+	/* What became of all its recipients, likewise. */
+	int (*settled)(void *arg, const struct spool_message *m);
+	/* A caller's message is refused. Texts may be NULL. */
+	void (*rejected)(void *arg, const char *service, const char *sender, const char *recipient,
+	    int code, const char *enhanced, const char *words);
 	/* A captured message is on disk. */
 	void (*captured)(void *arg, uint64_t id);
 	/* What becomes of a recipient that is refused for good: BOUNCED or FAILED. */

@@ -411,7 +411,17 @@ write_message(struct inbound *in, struct spool_message *m)
 
 	for (size_t i = 0; i < m->count && r == 0; i++)
 		r = spool_update_recipient(in->spool, m->id, i, &m->recipients[i]);
+	if (r == 0)
+		r = in->ops->settled(in->ops_arg, m);
 	return r == 0 && is_settled(m) ? spool_finish(in->spool, m, clock_now(in->clock), keep) : r;
+}
+
+static int
+insert_report(struct inbound *in, const struct spool_message *report)
+{
+	int r = spool_insert(in->spool, report);
+
+	return r == 0 ? in->ops->stored(in->ops_arg, report) : r;
 }
 
 static int
@@ -424,7 +434,7 @@ returned_write(struct spool *spool, struct commit_op *op)
 	/* the submission was stored, or returned, before */
 	x->known = r == 1;
 	if (r == 0 && x->report != NULL)
-		r = spool_insert(spool, x->report);
+		r = insert_report(in, x->report);
 	return r < 0 ? r : 0;
 }
 
@@ -667,7 +677,9 @@ returned_again(struct inbound *in, struct spool_message *m, struct spool_message
 	if (r == 0)
 		r = spool_finish(
 		    in->spool, m, clock_now(in->clock), in->settings->keep_history > 0);
+	if (r == 0)
+		r = in->ops->settled(in->ops_arg, m);
 	if (r == 0 && *ret_report != NULL)
-		r = spool_insert(in->spool, *ret_report);
+		r = insert_report(in, *ret_report);
 	return r < 0 ? r : 1;
 }

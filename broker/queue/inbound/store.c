@@ -30,9 +30,12 @@ static int
 store_write(struct spool *spool, struct commit_op *op)
 {
 	struct pending_store *s = (struct pending_store *)op;
+	struct inbound *in = op->arg;
 	int r = spool_insert(spool, s->message);
 
 	s->is_new = r == 0;
+	if (r == 0)
+		r = in->ops->stored(in->ops_arg, s->message);
 	return r < 0 ? r : 0;
 }
 

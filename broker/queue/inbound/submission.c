@@ -227,11 +227,13 @@ origin_text(const struct caller *c)
 	return c->origin[0] == '\0' ? NULL : c->origin;
 }
 
-/* The same with an audit line. `service` and `address` may be NULL. */
+/* The same with an audit line and an event. `service` and `address`, a sender or a recipient, may be NULL. */
 static enum smtp_decision
 refuse_logged(struct submission *s, struct service *service, const char *address, int code,
     const char *enhanced, const char *words)
 {
+	const struct transaction *t = s->t;
+	bool is_recipient = t != NULL && address != t->sender && address != t->caller;
 	char uid[16], who[LOG_LIMIT_WHO_MAX];
 
 	if (service == NULL)
@@ -244,6 +246,9 @@ refuse_logged(struct submission *s, struct service *service, const char *address
 	    LOG_PAIRS({LOG_OUTCOME, words}, {LOG_UID, entrance_uid_text(s->caller, uid)},
 		{LOG_SERVICE, service == NULL ? NULL : service->name}, {LOG_SENDER, address},
 		{LOG_ENDPOINT, origin_text(s->caller)}));
+	s->in->ops->rejected(s->in->ops_arg, service == NULL ? NULL : service->name,
+	    is_recipient ? t->sender : address, is_recipient ? address : NULL, code, enhanced,
+	    words);
 	return refuse(s, code, enhanced, words);
 }
 

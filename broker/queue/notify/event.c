@@ -13,6 +13,8 @@
 
 const char event_service[] = "(notice)"; /* a name on disk */
 
+enum { TEXT_MAX = 16 * 1024 };
+
 /* ---- JSON ---- */
 
 /* Octets that are no UTF-8 become U+FFFD: a receiver would refuse the whole document. */
@@ -39,6 +41,27 @@ put_text(struct buf *out, const char *text)
 	(void)buf_append_char(out, '"');
 }
 
+/* "jane@example.com" becomes "*@example.com", also within other words: the local part ends where no mailbox, quoted
+ * or not, can go on (RFC 5321 section 4.1.2). */
+static void
+redact(const char *text, struct buf *out)
+{
+	const char *at;
+
+	for (; (at = strchr(text, '@')) != NULL; text = at + 1) {
+		const char *from = at;
+
+		if (from > text && from[-1] == '"')
+			for (from--; from > text && from[-1] != '"';)
+				from--;
+		while (from > text && strchr(" \t\n<>()[],;:=", from[-1]) == NULL)
+			from--;
+		(void)buf_append(out, text, (size_t)(from - text));
+		(void)buf_append_str(out, from == at ? "@" : "*@");
+	}
+	(void)buf_append_str(out, text);
+}
+
 static void
 put_field(struct buf *out, const char *key, const char *value)
 {
@@ -48,8 +71,72 @@ put_field(struct buf *out, const char *key, const char *value)
 	put_text(out, value);
 }
 
+/* A text that may have addresses in it. */
+static void
+put_words(struct buf *out, const char *key, const char *value, bool addresses)
+{
+	CLEANUP_BUF struct buf redacted = BUF_INIT(TEXT_MAX);
+
+	if (!addresses && value != NULL)
+		redact(value, &redacted);
+	put_field(out, key, addresses || redacted.failed ? value : buf_str(&redacted));
+	if (redacted.failed)
+		out->failed = true;
+}
+
+static void
+put_number(struct buf *out, const char *key, uint64_t value)
+{
+	if (value > 0)
+		(void)buf_printf(out, ",\"%s\":%" PRIu64, key, value);
+}
+
+static void
+put_recipients(struct buf *out, const char *lines, bool addresses)
+{
+	CLEANUP_BUF struct buf all = BUF_INIT(TEXT_MAX);
+	const char *separator = ",\"recipients\":[";
+	char *rest, *name;
+
+	if (lines == NULL)
+		return;
+	if (addresses)
+		(void)buf_append_str(&all, lines);
+	else
+		redact(lines, &all);
+	if (all.failed) {
+		out->failed = true;
+		return;
+	}
+	rest = all.data;
+	while ((name = strsep(&rest, "\n")) != NULL) {
+		(void)buf_append_str(out, separator);
+		put_text(out, name);
+		separator = ",";
+	}
+	(void)buf_append_char(out, ']');
+}
+
+/* What events of messages have besides. */
+static void
+put_message(const struct spool_event *e, bool addresses, struct buf *out)
+{
+	put_field(out, "service", e->service);
+	if (e->sender != NULL && *e->sender == '\0')
+		(void)buf_append_str(out, ",\"sender\":\"\""); /* the null sender */
+	put_words(out, "sender", e->sender, addresses);
+	put_recipients(out, e->recipients, addresses);
+	put_number(out, "recipient_count", e->recipient_count);
+	put_field(out, "message_id", e->message_id);
+	put_number(out, "attempt", e->attempt);
+	put_number(out, "code", e->code);
+	put_field(out, "enhanced", e->enhanced);
+	put_words(out, "reply", e->reply, addresses);
+	put_field(out, "verdict", e->verdict);
+}
+
 int
-event_json(const struct spool_event *e, const char *host, struct buf *out)
+event_json(const struct spool_event *e, const char *host, bool addresses, struct buf *out)
 {
 	char id[SPOOL_ID_LEN];
 
@@ -57,10 +144,15 @@ event_json(const struct spool_event *e, const char *host, struct buf *out)
 	put_field(out, "host", host);
 	put_field(out, "kind", e->kind);
 	put_field(out, "account", e->account);
-	put_field(out, "text", e->text == NULL ? "" : e->text);
+	if (e->of_message)
+		put_words(out, "text", e->text, addresses);
+	else
+		put_field(out, "text", e->text == NULL ? "" : e->text);
 	put_field(out, "next", e->next);
 	if (e->message != 0)
 		put_field(out, "queue_id", spool_id_text(e->message, id));
+	if (e->of_message)
+		put_message(e, addresses, out);
 	(void)buf_append_str(out, "}\n");
 	return out->failed ? -ENOMEM : 0;
 }

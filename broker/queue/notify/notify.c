@@ -29,6 +29,7 @@ enum {
 	TEXT_MAX = 4096,
 	LISTENERS_MAX = 1000,
 	NAMED_MAX = 10,        /* accounts named in one event */
+	SPARE_EVENTS = 1000,   /* of messages, over the limit until they are removed */
 	NEVER_NOTIFIED = 1000, /* a level above all */
 };
 
@@ -68,6 +69,7 @@ struct notify {
 	bool stopping;
 	struct event *timer;
 	struct outbox *outbox;
+	struct message_events messages;
 	struct rate_limit happened[NOTIFY_HAPPENINGS];
 	SLIST_HEAD(, listener_certificate) listeners;
 	size_t listener_count;
@@ -467,7 +469,7 @@ static int
 event_op_write(struct spool *spool, struct commit_op *op)
 {
 	struct event_op *x = (struct event_op *)op;
-	int r = spool_publish_event(spool, &x->event);
+	int r = spool_publish_event(spool, clock_now_us(x->notify->deps.clock), &x->event);
 
 	for (size_t i = 0; i < x->count && r == 0; i++) {
 		const struct note *note = &x->notes[i];
@@ -477,7 +479,7 @@ event_op_write(struct spool *spool, struct commit_op *op)
 		r = note->end ? spool_delete_condition(spool, note->name, note->condition.class)
 			      : spool_save_condition(spool, note->name, &note->condition);
 	}
-	return r < 0 ? r : outbox_add(x->notify->outbox, &x->event);
+	return r;
 }
 
 static void
@@ -511,13 +513,8 @@ event_op_new(struct notify *n, const char *kind, const char *account, const char
 		event_op_free(x);
 		return NULL;
 	}
-	x->event =
-	    (struct spool_event){.id = spool_new_id(n->deps.spool, clock_now_us(n->deps.clock)),
-		.at = now_of(n),
-		.kind = kind,
-		.account = x->account,
-		.text = x->text,
-		.next = x->next};
+	x->event = (struct spool_event){
+	    .at = now_of(n), .kind = kind, .account = x->account, .text = x->text, .next = x->next};
 	return x;
 }
 
@@ -782,6 +779,64 @@ notify_warning(const struct notify *n, const struct queue_account *a, struct buf
 	}
 }
 
+/* ---- events of messages ---- */
+
+struct message_events *
+notify_messages(struct notify *n)
+{
+	return &n->messages;
+}
+
+void
+notify_committed(struct notify *n)
+{
+	if (!n->messages.written || n->settings == NULL)
+		return;
+	n->messages.written = false;
+	outbox_look_soon(n->outbox);
+	if (spool_message_events(n->deps.spool) > n->settings->notify.events_max + SPARE_EVENTS)
+		outbox_trim(n->outbox);
+}
+
+void
+notify_sweep(struct notify *n)
+{
+	outbox_trim(n->outbox);
+}
+
+/* A receiver lost events. */
+static void
+dropped(void *arg, const char *receiver, uint64_t count)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
+
+	(void)buf_printf(&text,
+	    "Events are lost to the %s: it takes none, and there are more than are kept, or older "
+	    "ones. The oldest are dropped.",
+	    receiver);
+	notify_happened(arg, NOTIFY_DROPPED, "events-dropped", 0, buf_str(&text),
+	    "See what the receiver answers: frank events test. notify's events-max and "
+	    "keep-events say how many are kept");
+}
+
+int
+notify_replay(struct notify *n, uint64_t since, const char *webhook)
+{
+	return outbox_replay(n->outbox, since, webhook);
+}
+
+int
+notify_test(struct notify *n, const char *webhook, notify_tested *done, void *arg)
+{
+	return outbox_test(n->outbox, webhook, done, arg);
+}
+
+void
+notify_test_forget(struct notify *n, void *arg)
+{
+	outbox_test_forget(n->outbox, arg);
+}
+
 /* ---- the part ---- */
 
 void
@@ -805,7 +860,7 @@ notify_post_peer(struct notify *n, bool up)
 void
 notify_configure(struct notify *n, const struct queue_settings *s)
 {
-	n->settings = s;
+	n->settings = n->messages.settings = s;
 	notify_look(n);
 	outbox_configure(n->outbox, s);
 }
@@ -817,6 +872,8 @@ notify_stop(struct notify *n)
 	outbox_stop(n->outbox);
 }
 
+static const struct outbox_ops outbox_ops = {stands, dropped};
+
 struct notify *
 notify_new(const struct notify_deps *deps)
 {
@@ -825,9 +882,13 @@ notify_new(const struct notify_deps *deps)
 	if (n == NULL)
 		return NULL;
 	n->deps = *deps;
+	n->messages = (struct message_events){.spool = deps->spool,
+	    .commit = deps->commit,
+	    .clock = deps->clock,
+	    .accounts = deps->accounts};
 	SLIST_INIT(&n->listeners);
 	n->timer = evtimer_new(deps->base, on_look, n);
-	n->outbox = outbox_new(deps, stands, n);
+	n->outbox = outbox_new(deps, &outbox_ops, n);
 	if (n->timer != NULL && n->outbox != NULL)
 		return n;
 	if (n->timer != NULL)

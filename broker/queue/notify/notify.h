@@ -13,6 +13,7 @@
 
 #include "broker/queue/accounts/account.h"
 #include "broker/queue/common/clock.h"
+#include "broker/queue/notify/message-event.h"
 #include "broker/queue/spool/commit.h"
 #include "broker/role/role.h"
 
@@ -60,6 +61,7 @@ enum notify_happening {
 	NOTIFY_ASIDE,   /* files of the drop directory that hold no message */
 	NOTIFY_LAPSE,   /* a part of the configuration is out of force */
 	NOTIFY_SPOOL,   /* the spool cannot be written, or can be again */
+	NOTIFY_DROPPED, /* a receiver takes no events, and the oldest are gone */
 	NOTIFY_HAPPENINGS
 };
 /* Makes an event at once. `id` 0: about no message. `next` may be NULL. */
@@ -69,6 +71,22 @@ void notify_happened(struct notify *n, enum notify_happening what, const char *k
 void notify_space(struct notify *n, bool full, const char *text, const char *next);
 /* Was it full when the last run ended, and did people hear of it? */
 bool notify_space_was_full(struct notify *n);
+
+/* For the events of messages (message-event.h). Borrowed. */
+struct message_events *notify_messages(struct notify *n);
+/* A commit is over; and from time to time: old events go. */
+void notify_committed(struct notify *n);
+void notify_sweep(struct notify *n);
+
+/* Webhooks (NULL: all) get what they take of the kept events from this id on once more, or for the first time.
+ * Their number, -ENOENT where there is none, or another negative errno. */
+int notify_replay(struct notify *n, uint64_t since, const char *webhook);
+/* Sends a test event, which is not kept, to a webhook. `done` gets its id and the answer: `status` of HTTP, or 0 and
+ * a sentence in `fault`; never from within this call. 0; -ENOENT, -ENOMEM: it is not called. */
+typedef void notify_tested(void *arg, uint64_t id, unsigned status, const char *fault);
+int notify_test(struct notify *n, const char *webhook, notify_tested *done, void *arg);
+/* `done` is not called for this `arg` any more. */
+void notify_test_forget(struct notify *n, void *arg);
 
 /* Appends what a person should know of an account that works: an end that is near. */
 void notify_warning(const struct notify *n, const struct queue_account *a, struct buf *ret);

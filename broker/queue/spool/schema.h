@@ -23,8 +23,12 @@
  *              in microseconds since 1970, and the same wherever the event goes.
  * condition    what people were notified of about an account and is still so: kind, since when, when
  *              they were notified last, how many days were left then.
- * outbox       the receivers ("command", "mail", "webhook NAME") that an event has still to go to.
- * receiver     the receivers that were configured last: one that is new gets what stands.
+ * outbox       events that a receiver ("command", "mail", "webhook NAME") did not take, or gets beside the others:
+ *              each is tried by itself.
+ * message_event  what became of messages, for receivers that take it; ids as those of `event`, and no id is in
+ *              both. `recipients`: one address a line, of `recipient_count` the first ones.
+ * receiver     the receivers that were configured last: one that is new gets what stands. `position`: of the
+ *              events up to this id it has what it takes, but for those in `outbox`.
  * account      what must outlive a restart of an account's state: held by a person, refused,
  *              throttled (struct schedule_account); learned_at: the settings of the server that it
  *              was learned at (settings_server).
@@ -144,6 +148,26 @@ static const char *const migrations[] = {
     "ALTER TABLE notice RENAME TO condition;"
     "ALTER TABLE condition RENAME COLUMN told TO notified;"
     "ALTER TABLE event RENAME COLUMN told TO notified;",
+    "CREATE TABLE message_event ("
+    " id INTEGER PRIMARY KEY,"
+    " at INTEGER NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " message INTEGER,"
+    " account TEXT,"
+    " service TEXT,"
+    " sender TEXT,"
+    " recipients TEXT,"
+    " recipient_count INTEGER,"
+    " message_id TEXT,"
+    " attempt INTEGER,"
+    " code INTEGER,"
+    " enhanced TEXT,"
+    " reply TEXT,"
+    " verdict TEXT,"
+    " text TEXT,"
+    " next TEXT);"
+    "ALTER TABLE receiver ADD COLUMN position INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE receiver SET position = (SELECT ifnull(max(id), 0) FROM event);",
 };
 
 #endif

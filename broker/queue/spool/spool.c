@@ -29,12 +29,13 @@
 #include "broker/queue/spool/database.h"
 #include "broker/queue/spool/tally.h"
 
-enum { PURGE_STEP = 200, TALLY_STEP = 256, OLDEST_STEP = 20000, SQL_MAX = 2048 };
+enum { PURGE_STEP = 200, TRIM_STEP = 2000, TALLY_STEP = 256, OLDEST_STEP = 20000, SQL_MAX = 2048 };
 
 struct spool {
 	struct database *db;
 	int bodies; /* the folder */
 	uint64_t last_id;
+	uint64_t message_events, message_events_before; /* now, and by the last commit */
 	struct tally *services, *accounts;
 	uint64_t first_top; /* the last id when it was opened */
 	uint64_t tallied;   /* of those, which are in the tallies already */
@@ -153,7 +154,7 @@ int
 spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 {
 	struct spool *s = calloc(1, sizeof(*s));
-	int64_t top = 0;
+	int64_t top = 0, events = 0;
 	int r = -ENOMEM;
 
 	*ret = NULL;
@@ -165,7 +166,13 @@ spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 	if (s->services != NULL && s->accounts != NULL)
 		r = database_open(dir, &s->db, why);
 	if (r == 0) {
-		r = database_number(s->db, "SELECT max(id) FROM message", &top);
+		r = database_number(s->db,
+		    "SELECT max(ifnull((SELECT max(id) FROM message), 0),"
+		    " ifnull((SELECT max(id) FROM event), 0),"
+		    " ifnull((SELECT max(id) FROM message_event), 0))",
+		    &top);
+		if (r == 0)
+			r = database_number(s->db, "SELECT count(*) FROM message_event", &events);
 		if (r < 0)
 			(void)database_explain(r, dir, "the spool cannot be used", why);
 	}
@@ -174,6 +181,7 @@ spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 		return r;
 	}
 	s->last_id = s->first_top = (uint64_t)top;
+	s->message_events = s->message_events_before = (uint64_t)events;
 	*ret = s;
 	return 0;
 }
@@ -210,6 +218,10 @@ settle(struct spool *s, bool committed)
 {
 	tally_settle(s->services, committed);
 	tally_settle(s->accounts, committed);
+	if (committed)
+		s->message_events_before = s->message_events;
+	else
+		s->message_events = s->message_events_before;
 }
 
 int
@@ -1214,18 +1226,32 @@ spool_add_event(struct spool *s, int64_t at, const char *kind, uint64_t id, cons
     const char *text)
 {
 	return database_run(s->db,
-	    "INSERT INTO event (at, kind, message, account, text) VALUES (?1,?2,?3,?4,?5)",
-	    VALUES(NUMBER(at), TEXT(kind), NUMBER_OR(id, 0), FILLED(account), FILLED(text)));
+	    "INSERT INTO event (id, at, kind, message, account, text) VALUES (?1,?2,?3,?4,?5,?6)",
+	    VALUES(NUMBER(spool_new_id(s, at * 1000000)), NUMBER(at), TEXT(kind), NUMBER_OR(id, 0),
+		FILLED(account), FILLED(text)));
 }
 
 int
-spool_publish_event(struct spool *s, const struct spool_event *e)
+spool_publish_event(struct spool *s, int64_t now_us, struct spool_event *e)
 {
+	e->id = spool_new_id(s, now_us);
+	if (!e->of_message)
+		return database_run(s->db,
+		    "INSERT INTO event (id, at, kind, message, account, text, next, notified)"
+		    " VALUES (?1,?2,?3,?4,?5,?6,?7,1)",
+		    VALUES(NUMBER(e->id), NUMBER(e->at), TEXT(e->kind), NUMBER_OR(e->message, 0),
+			FILLED(e->account), FILLED(e->text), FILLED(e->next)));
+	s->message_events++;
 	return database_run(s->db,
-	    "INSERT INTO event (id, at, kind, message, account, text, next, notified)"
-	    " VALUES (?1,?2,?3,?4,?5,?6,?7,1)",
+	    "INSERT INTO message_event (id, at, kind, message, account, text, next, service, "
+	    "sender,"
+	    " recipients, recipient_count, message_id, attempt, code, enhanced, reply, verdict)"
+	    " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
 	    VALUES(NUMBER(e->id), NUMBER(e->at), TEXT(e->kind), NUMBER_OR(e->message, 0),
-		FILLED(e->account), FILLED(e->text), FILLED(e->next)));
+		FILLED(e->account), FILLED(e->text), FILLED(e->next), FILLED(e->service),
+		TEXT(e->sender), FILLED(e->recipients), NUMBER(e->recipient_count),
+		FILLED(e->message_id), NUMBER_OR(e->attempt, 0), NUMBER_OR(e->code, 0),
+		FILLED(e->enhanced), FILLED(e->reply), FILLED(e->verdict)));
 }
 
 static const char *
@@ -1233,6 +1259,16 @@ text_or_null(sqlite3_stmt *st, int n)
 {
 	return (const char *)sqlite3_column_text(st, n);
 }
+
+/* The columns of an event, in the order of read_event. */
+#define CONDITION_COLUMNS                                                                         \
+	"e.id, e.at, e.kind, e.message, e.account, e.text, e.next, 0, NULL, NULL, NULL, 0, NULL," \
+	" 0, 0, NULL, NULL, NULL"
+#define MESSAGE_COLUMNS                                                                           \
+	"e.id, e.at, e.kind, e.message, e.account, e.text, e.next, 1, e.service, e.sender,"       \
+	" e.recipients, e.recipient_count, e.message_id, e.attempt, e.code, e.enhanced, e.reply," \
+	" e.verdict"
+enum { EVENT_COLUMNS = 18 };
 
 static struct spool_event
 read_event(sqlite3_stmt *st)
@@ -1243,16 +1279,41 @@ read_event(sqlite3_stmt *st)
 	    .message = (uint64_t)sqlite3_column_int64(st, 3),
 	    .account = text_or_null(st, 4),
 	    .text = text_or_null(st, 5),
-	    .next = text_or_null(st, 6)};
+	    .next = text_or_null(st, 6),
+	    .of_message = sqlite3_column_int(st, 7) != 0,
+	    .service = text_or_null(st, 8),
+	    .sender = text_or_null(st, 9),
+	    .recipients = text_or_null(st, 10),
+	    .recipient_count = (size_t)sqlite3_column_int64(st, 11),
+	    .message_id = text_or_null(st, 12),
+	    .attempt = (unsigned)sqlite3_column_int(st, 13),
+	    .code = (unsigned)sqlite3_column_int(st, 14),
+	    .enhanced = text_or_null(st, 15),
+	    .reply = text_or_null(st, 16),
+	    .verdict = text_or_null(st, 17)};
 }
 
+/* ?1 is the first id that is not meant, ?3 to ?7 the filter. Both parts come in the order of their ids, so SQLite
+ * merges them and sorts nothing. */
+#define EVENTS_FILTERED(columns_of_conditions, columns_of_messages)                    \
+	"SELECT " columns_of_conditions " FROM event e"                                \
+	" WHERE e.id > ?1 AND e.notified=1 AND NOT ?5 AND (?3 IS NULL OR instr(?3, ' " \
+	"'||e.kind||' '))"                                                             \
+	" AND (?6 IS NULL OR e.account=?6) AND ?7 IS NULL"                             \
+	" UNION ALL SELECT " columns_of_messages " FROM message_event e"               \
+	" WHERE e.id > ?1 AND NOT ?4 AND (?3 IS NULL OR instr(?3, ' '||e.kind||' '))"  \
+	" AND (?6 IS NULL OR e.account=?6) AND (?7 IS NULL OR e.service=?7)"
+#define FILTER_VALUES(f)                                                                          \
+	TEXT((f)->kinds), NUMBER((f)->no_messages), NUMBER((f)->no_accounts), TEXT((f)->account), \
+	    TEXT((f)->service)
+
 int
-spool_each_event(struct spool *s, uint64_t after, unsigned max, spool_event_visit *visit, void *arg)
+spool_each_event(struct spool *s, const struct spool_event_filter *filter, uint64_t after,
+    unsigned max, spool_event_visit *visit, void *arg)
 {
 	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT id, at, kind, message, account, text, next FROM event"
-	    " WHERE id > ?1 AND notified=1 ORDER BY id LIMIT ?2",
-	    VALUES(NUMBER(after), NUMBER(max)));
+	    EVENTS_FILTERED(CONDITION_COLUMNS, MESSAGE_COLUMNS) " ORDER BY 1 LIMIT ?2",
+	    VALUES(NUMBER(after), NUMBER(max), FILTER_VALUES(filter)));
 	int r = 0;
 
 	while (r == 0 && database_next(st)) {
@@ -1264,14 +1325,59 @@ spool_each_event(struct spool *s, uint64_t after, unsigned max, spool_event_visi
 }
 
 int
-spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret)
+spool_event_before_last(
+    struct spool *s, const struct spool_event_filter *filter, uint64_t count, uint64_t *ret)
 {
 	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT id FROM event WHERE notified=1 ORDER BY id DESC LIMIT 1 OFFSET ?1",
-	    VALUES(NUMBER(count)));
+	    EVENTS_FILTERED("e.id", "e.id") " ORDER BY 1 DESC LIMIT 1 OFFSET ?2",
+	    VALUES(NUMBER(0), NUMBER(count), FILTER_VALUES(filter)));
 
 	*ret = database_next(st) ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
 	return database_end(s->db, st, 0);
+}
+
+uint64_t
+spool_last_id(const struct spool *s)
+{
+	return s->last_id;
+}
+
+uint64_t
+spool_message_events(const struct spool *s)
+{
+	return s->message_events;
+}
+
+int
+spool_trim_events(struct spool *s, int64_t before, uint64_t most, spool_event_visit *visit,
+    void *arg, unsigned *ret)
+{
+	uint64_t over = s->message_events > most ? s->message_events - most : 0, top = 0;
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT " MESSAGE_COLUMNS " FROM message_event e ORDER BY e.id LIMIT ?1",
+	    VALUES(NUMBER(TRIM_STEP)));
+	int r = 0;
+
+	*ret = 0;
+	while (r == 0 && database_next(st)) {
+		struct spool_event e = read_event(st);
+
+		if (*ret >= over && e.at >= before)
+			break;
+		top = e.id;
+		++*ret;
+		r = visit(arg, &e);
+	}
+	r = database_end(s->db, st, r);
+	if (r < 0 || *ret == 0)
+		return r;
+	s->message_events -= *ret < s->message_events ? *ret : s->message_events;
+	r = database_run(s->db, "DELETE FROM message_event WHERE id <= ?1", VALUES(NUMBER(top)));
+	return r < 0 ? r
+		     : database_run(s->db,
+			   "DELETE FROM outbox WHERE event <= ?1 AND event NOT IN (SELECT id FROM "
+			   "event)",
+			   VALUES(NUMBER(top)));
 }
 
 int
@@ -1279,7 +1385,7 @@ spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg)
 {
 	/* an event is made and its condition noted in the same moment, also one about several accounts */
 	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT e.id, e.at, e.kind, e.message, e.account, e.text, e.next, n.account"
+	    "SELECT " CONDITION_COLUMNS ", n.account"
 	    " FROM condition n JOIN event e ON e.at=n.notified AND e.kind=n.kind AND e.notified=1"
 	    " ORDER BY e.id",
 	    NULL, 0);
@@ -1288,7 +1394,7 @@ spool_each_standing(struct spool *s, spool_standing_visit *visit, void *arg)
 	while (r == 0 && database_next(st)) {
 		struct spool_event e = read_event(st);
 
-		r = visit(arg, text_or_null(st, 7), &e);
+		r = visit(arg, text_or_null(st, EVENT_COLUMNS), &e);
 	}
 	return database_end(s->db, st, r);
 }
@@ -1332,19 +1438,12 @@ spool_each_condition(struct spool *s, const char *account, spool_condition_visit
 /* ---- the outbox ---- */
 
 int
-spool_add_outbox(struct spool *s, uint64_t event, const char *receiver, int64_t next)
+spool_add_outbox(
+    struct spool *s, uint64_t event, const char *receiver, unsigned tries, int64_t next)
 {
 	return database_run(s->db,
-	    "INSERT OR REPLACE INTO outbox (event, receiver, tries, next) VALUES (?1,?2,0,?3)",
-	    VALUES(NUMBER(event), TEXT(receiver), NUMBER(next)));
-}
-
-int
-spool_retry_outbox(struct spool *s, uint64_t event, const char *receiver, int64_t next)
-{
-	return database_run(s->db,
-	    "UPDATE outbox SET tries=tries+1, next=?3 WHERE event=?1 AND receiver=?2",
-	    VALUES(NUMBER(event), TEXT(receiver), NUMBER(next)));
+	    "INSERT OR REPLACE INTO outbox (event, receiver, tries, next) VALUES (?1,?2,?3,?4)",
+	    VALUES(NUMBER(event), TEXT(receiver), NUMBER(tries), NUMBER(next)));
 }
 
 int
@@ -1355,19 +1454,21 @@ spool_delete_outbox(struct spool *s, uint64_t event, const char *receiver)
 }
 
 int
-spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg)
+spool_each_outbox(struct spool *s, const char *receiver, spool_outbox_visit *visit, void *arg)
 {
 	sqlite3_stmt *st = database_query(s->db,
-	    "SELECT e.id, e.at, e.kind, e.message, e.account, e.text, e.next, o.receiver, o.tries,"
-	    " o.next FROM outbox o JOIN event e ON e.id = o.event ORDER BY o.event",
-	    NULL, 0);
+	    "SELECT " CONDITION_COLUMNS ", o.tries, o.next FROM outbox o JOIN event e"
+	    " ON e.id = o.event WHERE o.receiver=?1"
+	    " UNION ALL SELECT " MESSAGE_COLUMNS
+	    ", o.tries, o.next FROM outbox o JOIN message_event e"
+	    " ON e.id = o.event WHERE o.receiver=?1 ORDER BY 1",
+	    VALUES(TEXT(receiver)));
 	int r = 0;
 
 	while (r == 0 && database_next(st)) {
 		struct spool_outbox o = {.event = read_event(st),
-		    .receiver = text_or_null(st, 7),
-		    .tries = (unsigned)sqlite3_column_int(st, 8),
-		    .next = sqlite3_column_int64(st, 9)};
+		    .tries = (unsigned)sqlite3_column_int(st, EVENT_COLUMNS),
+		    .next = sqlite3_column_int64(st, EVENT_COLUMNS + 1)};
 
 		r = visit(arg, &o);
 	}
@@ -1378,8 +1479,9 @@ spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg)
 int
 spool_add_receiver(struct spool *s, const char *receiver)
 {
-	int r = database_run(
-	    s->db, "INSERT OR IGNORE INTO receiver (name) VALUES (?1)", VALUES(TEXT(receiver)));
+	int r =
+	    database_run(s->db, "INSERT OR IGNORE INTO receiver (name, position) VALUES (?1,?2)",
+		VALUES(TEXT(receiver), NUMBER(s->last_id)));
 
 	return r < 0 ? r : database_changes(s->db) > 0;
 }
@@ -1387,17 +1489,28 @@ spool_add_receiver(struct spool *s, const char *receiver)
 int
 spool_delete_receiver(struct spool *s, const char *receiver)
 {
-	return database_run(s->db, "DELETE FROM receiver WHERE name=?1", VALUES(TEXT(receiver)));
+	int r = database_run(s->db, "DELETE FROM outbox WHERE receiver=?1", VALUES(TEXT(receiver)));
+
+	return r < 0 ? r
+		     : database_run(
+			   s->db, "DELETE FROM receiver WHERE name=?1", VALUES(TEXT(receiver)));
+}
+
+int
+spool_move_receiver(struct spool *s, const char *receiver, uint64_t position)
+{
+	return database_run(s->db, "UPDATE receiver SET position=?2 WHERE name=?1",
+	    VALUES(TEXT(receiver), NUMBER(position)));
 }
 
 int
 spool_each_receiver(struct spool *s, spool_receiver_visit *visit, void *arg)
 {
-	sqlite3_stmt *st = database_query(s->db, "SELECT name FROM receiver", NULL, 0);
+	sqlite3_stmt *st = database_query(s->db, "SELECT name, position FROM receiver", NULL, 0);
 	int r = 0;
 
 	while (r == 0 && database_next(st))
-		r = visit(arg, text_or_null(st, 0));
+		r = visit(arg, text_or_null(st, 0), (uint64_t)sqlite3_column_int64(st, 1));
 	return database_end(s->db, st, r);
 }
 
@@ -1457,8 +1570,23 @@ format_held(char *to, size_t size, int64_t now)
 	    SPOOL_HELD, now, SMTP_STAGE_EOM, SMTP_FAULT_LOCAL, SPOOL_IN_DOUBT_WORDS);
 }
 
+static int
+visit_interrupted(struct spool *s, spool_interrupted_visit *visit, void *arg)
+{
+	sqlite3_stmt *st = database_query(s->db,
+	    "SELECT DISTINCT message FROM recipient WHERE state=1"
+	    " AND message IN (SELECT id FROM message WHERE done IS NULL)",
+	    NULL, 0);
+	int r = 0;
+
+	while (r == 0 && database_next(st))
+		r = visit(arg, (uint64_t)sqlite3_column_int64(st, 0));
+	return database_end(s->db, st, r);
+}
+
 int
-spool_recover(struct spool *s, int64_t now, bool hold, unsigned *ret_interrupted)
+spool_recover(struct spool *s, int64_t now, bool hold, spool_interrupted_visit *visit, void *arg,
+    unsigned *ret_interrupted)
 {
 	static const char sending[] =
 	    "message IN (SELECT id FROM message WHERE done IS NULL) AND state=1";
@@ -1483,6 +1611,8 @@ spool_recover(struct spool *s, int64_t now, bool hold, unsigned *ret_interrupted
 	    "UPDATE message SET next=(SELECT min(next) FROM recipient WHERE message=id"
 	    " AND state IN (0, 3)) WHERE done IS NULL AND next IS NULL;",
 	    now, sending, sending, becomes, sending);
+	if (r == 0 && count > 0)
+		r = visit_interrupted(s, visit, arg);
 	if (r == 0 && count > 0)
 		r = database_script(s->db, sql);
 	r = end_transaction(s, r);

@@ -125,9 +125,12 @@ struct spool *spool_close(struct spool *s);
 /*
  * Mends what a crash left. Recipients that were being sent are queued again; the third time, or with
  * `hold` at once, they are held as in doubt. Files of bodies that no message has are removed. Has a
- * transaction of its own. *ret_interrupted is the number of messages that were being sent.
+ * transaction of its own, in which each message that was being sent is visited, as it was then; *ret_interrupted
+ * is their number.
  */
-int spool_recover(struct spool *s, int64_t now, bool hold, unsigned *ret_interrupted);
+typedef int spool_interrupted_visit(void *arg, uint64_t id);
+int spool_recover(struct spool *s, int64_t now, bool hold, spool_interrupted_visit *visit,
+    void *arg, unsigned *ret_interrupted);
 /* Why such a recipient is held. */
 #define SPOOL_IN_DOUBT_WORDS "a process of Frank ended while the message was being sent"
 
@@ -229,22 +232,51 @@ int spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *
 int spool_add_event(struct spool *s, int64_t at, const char *kind, uint64_t id, const char *account,
     const char *text);
 
-/* An event that people are notified of. Texts are borrowed; all but `kind` may be NULL. */
+/*
+ * An event that goes to receivers. Texts are borrowed; all but `kind` may be NULL.
+ *
+ * Its id is given while it is written, so later ones are committed later: who has read up to an id
+ * misses none. Microseconds since 1970, or the next free number; message ids come from the same count.
+ */
 struct spool_event {
-	uint64_t id; /* spool_new_id */
+	uint64_t id;
 	int64_t at;
 	const char *kind;
 	uint64_t message; /* 0: about none */
 	const char *account, *text, *next;
+	bool of_message; /* what became of a message: the rest is for these alone */
+	const char *service, *sender, *message_id;
+	const char *recipients; /* one address a line */
+	size_t recipient_count; /* of all, also where not all are in `recipients` */
+	unsigned attempt;       /* 0: none was made */
+	unsigned code;          /* of the reply that decided; 0: none */
+	const char *enhanced, *reply, *verdict;
 };
-int spool_publish_event(struct spool *s, const struct spool_event *e);
+/* Gives the event its id, and writes it. */
+int spool_publish_event(struct spool *s, int64_t now_us, struct spool_event *e);
+
+/* Which events. Zeroed: all. Texts are borrowed. */
+struct spool_event_filter {
+	const char *kinds;             /* " accepted failed ", each between spaces; NULL: all */
+	bool no_messages, no_accounts; /* without those that are of messages; without all others */
+	const char *account, *service; /* NULL: any */
+};
 /* Visits the events after an id in their order, at most `max`. A non-zero return of `visit` ends it and is
  * returned. */
 typedef int spool_event_visit(void *arg, const struct spool_event *e);
-int spool_each_event(
-    struct spool *s, uint64_t after, unsigned max, spool_event_visit *visit, void *arg);
+int spool_each_event(struct spool *s, const struct spool_event_filter *filter, uint64_t after,
+    unsigned max, spool_event_visit *visit, void *arg);
 /* The id after which the last `count` come; 0: there are not more. */
-int spool_event_before_last(struct spool *s, uint64_t count, uint64_t *ret);
+int spool_event_before_last(
+    struct spool *s, const struct spool_event_filter *filter, uint64_t count, uint64_t *ret);
+/* All events with an id up to this one are on record, or never will be; between transactions. */
+uint64_t spool_last_id(const struct spool *s);
+/* How many events of messages are kept. */
+uint64_t spool_message_events(const struct spool *s);
+/* Deletes the oldest events of messages: those before the time `before`, and those over `most`; at most some
+ * thousand. Visits each first. *ret is their number. */
+int spool_trim_events(struct spool *s, int64_t before, uint64_t most, spool_event_visit *visit,
+    void *arg, unsigned *ret);
 
 /* What people were notified of about an account, and is still so (notify/notify.h). */
 struct spool_condition {
@@ -262,20 +294,19 @@ int spool_each_condition(
  * count. 1, 0 or negative errno. */
 int spool_has_state(struct spool *s, const char *account, enum spool_state state, const char *but);
 
-/* An event that has still to go to one receiver ("command", "mail", "webhook NAME"). spool_retry_outbox counts
- * a try. */
+/* An event that goes to one receiver ("command", "mail", "webhook NAME") by itself, whatever the receiver has of
+ * those before and after it. */
 struct spool_outbox {
 	struct spool_event event;
-	const char *receiver;
 	unsigned tries;
 	int64_t next;
 };
-int spool_add_outbox(struct spool *s, uint64_t event, const char *receiver, int64_t next);
-int spool_retry_outbox(struct spool *s, uint64_t event, const char *receiver, int64_t next);
+int spool_add_outbox(
+    struct spool *s, uint64_t event, const char *receiver, unsigned tries, int64_t next);
 int spool_delete_outbox(struct spool *s, uint64_t event, const char *receiver);
-/* Visits all of them, the oldest event first. A positive return of `visit` ends it. */
+/* Visits those of the receiver, the oldest event first. A positive return of `visit` ends it. */
 typedef int spool_outbox_visit(void *arg, const struct spool_outbox *o);
-int spool_each_outbox(struct spool *s, spool_outbox_visit *visit, void *arg);
+int spool_each_outbox(struct spool *s, const char *receiver, spool_outbox_visit *visit, void *arg);
 
 /* What of an account's state outlives the role. */
 struct spool_account {
@@ -370,10 +401,15 @@ int spool_each_since(
 typedef void spool_tried_visit(void *arg, const char *account, int64_t at);
 int spool_each_attempt_since(struct spool *s, int64_t since, spool_tried_visit *visit, void *arg);
 
-/* The receivers that the last configuration had for events. spool_add_receiver: 1 where it is new, 0, or an error. */
+/* The receivers that the last configuration had for events. spool_add_receiver: 1 where it is new, and begins behind
+ * the last event; 0, or an error. */
 int spool_add_receiver(struct spool *s, const char *receiver);
+/* With its outbox. */
 int spool_delete_receiver(struct spool *s, const char *receiver);
-typedef int spool_receiver_visit(void *arg, const char *receiver); /* 0: goes on */
+/* It has what it takes of the events up to this id, but for its outbox. */
+int spool_move_receiver(struct spool *s, const char *receiver, uint64_t position);
+typedef int spool_receiver_visit(
+    void *arg, const char *receiver, uint64_t position); /* 0: goes on */
 int spool_each_receiver(struct spool *s, spool_receiver_visit *visit, void *arg);
 /* Visits the last event about each condition that lasts. `about` is the account's name, or one of the names that
  * notify has for conditions of the host. Several conditions may be in one event. */

@@ -26,15 +26,29 @@ struct events {
 	char last[64], text[256];
 };
 
+/* The text of a field that has no quotes in it; "" where there is none. */
+static void
+take_field(const char *json, const char *name, char *to, size_t size)
+{
+	char key[32];
+	const char *at;
+
+	(void)snprintf(key, sizeof(key), "\"%s\":\"", name);
+	at = strstr(json, key);
+	at = at == NULL ? "" : at + strlen(key);
+	(void)snprintf(to, size, "%.*s", (int)strcspn(at, "\""), at);
+}
+
 static void
 on_event(void *arg, const struct message *m)
 {
 	struct events *e = arg;
-	const char *text = message_str(m, F_TEXT);
+	size_t len;
+	const char *json = (const char *)message_bytes(m, F_BODY, &len);
 
 	e->count++;
-	(void)snprintf(e->last, sizeof(e->last), "%s", message_str(m, F_KIND));
-	(void)snprintf(e->text, sizeof(e->text), "%s", text == NULL ? "" : text);
+	take_field(json, "kind", e->last, sizeof(e->last));
+	take_field(json, "text", e->text, sizeof(e->text));
 	e->recovered += strcmp(e->last, "recovered") == 0;
 }
 

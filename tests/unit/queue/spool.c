@@ -49,6 +49,12 @@ fails(void)
 #define REAL(f) (((struct faulty_file *)(f))->real)
 
 static int
+on_interrupted(void *arg, uint64_t id)
+{
+	return 0;
+}
+
+static int
 f_close(sqlite3_file *f)
 {
 	return REAL(f)->pMethods->xClose(REAL(f));
@@ -659,7 +665,8 @@ test_crash_in_flight(void **state)
 	id = store(p, &m);
 	for (unsigned i = 1; i <= 3; i++) {
 		crash(p);
-		assert_int_equal(spool_recover(p->spool, 100 + i, false, &interrupted), 0);
+		assert_int_equal(
+		    spool_recover(p->spool, 100 + i, false, on_interrupted, NULL, &interrupted), 0);
 		assert_int_equal(interrupted, 1);
 		assert_int_equal(spool_load(p->spool, id, false, &back), 0);
 		assert_int_equal(back.recipients[0].interrupted, i);
@@ -677,7 +684,8 @@ test_crash_in_flight(void **state)
 		}
 		spool_message_clear(&back);
 	}
-	assert_int_equal(spool_recover(p->spool, 200, false, &interrupted), 0);
+	assert_int_equal(
+	    spool_recover(p->spool, 200, false, on_interrupted, NULL, &interrupted), 0);
 	assert_int_equal(interrupted, 0);
 }
 
@@ -704,7 +712,8 @@ test_crash_leaves_siblings_waiting(void **state)
 	assert_int_equal(spool_commit(p->spool), 0);
 	spool_message_clear(&m);
 	crash(p);
-	assert_int_equal(spool_recover(p->spool, 100, false, &interrupted), 0);
+	assert_int_equal(
+	    spool_recover(p->spool, 100, false, on_interrupted, NULL, &interrupted), 0);
 	assert_int_equal(interrupted, 1);
 	assert_int_equal(spool_load(p->spool, id, false, &back), 0);
 	assert_int_equal(back.recipients[0].state, SPOOL_HELD);
@@ -726,7 +735,7 @@ test_crash_in_doubt(void **state)
 	m.recipients[0].next = SPOOL_NEVER;
 	id = store(p, &m);
 	crash(p);
-	assert_int_equal(spool_recover(p->spool, 100, true, &interrupted), 0);
+	assert_int_equal(spool_recover(p->spool, 100, true, on_interrupted, NULL, &interrupted), 0);
 	assert_int_equal(interrupted, 1);
 	assert_int_equal(spool_load(p->spool, id, false, &back), 0);
 	assert_int_equal(back.recipients[0].state, SPOOL_HELD);
@@ -812,7 +821,7 @@ test_bodies_in_files(void **state)
 	m.flags = SPOOL_BODY_FILE;
 	(void)store(p, &m);
 	crash(p);
-	assert_int_equal(spool_recover(p->spool, 0, false, &interrupted), 0);
+	assert_int_equal(spool_recover(p->spool, 0, false, on_interrupted, NULL, &interrupted), 0);
 	fd = spool_body_open(p->spool, id);
 	assert_true(fd >= 0);
 	assert_int_equal(read(fd, bytes, sizeof(bytes)), 5);
@@ -1063,7 +1072,8 @@ fail_every_operation(struct place *p, bool lasting, int code)
 		(void)spool_checkpoint(p->spool, true);
 		fail_at(0, false, 0);
 		crash(p);
-		assert_int_equal(spool_recover(p->spool, 9, false, &interrupted), 0);
+		assert_int_equal(
+		    spool_recover(p->spool, 9, false, on_interrupted, NULL, &interrupted), 0);
 		count_stored(p, ids[0], ids[1], ids[2], &finished, &new);
 		assert_true(finished);
 		assert_int_equal(new, 2);

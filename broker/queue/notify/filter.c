@@ -1,0 +1,60 @@
+/* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
+/* filter.c: see filter.h. */
+#include "broker/queue/notify/filter.h"
+
+#include <string.h>
+
+static bool
+has(const struct conf_strings *list, const char *word)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], word) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_kind(const struct conf_strings *kinds, const struct spool_event *e)
+{
+	if (kinds->count == 0)
+		return !e->of_message;
+	return has(kinds, e->kind) || has(kinds, e->of_message ? "messages" : "conditions") ||
+	       has(kinds, "all");
+}
+
+bool
+filter_mail(const struct settings_notify *n, const struct spool_event *e)
+{
+	return !e->of_message && has_kind(&n->events, e);
+}
+
+bool
+filter_command(const struct settings_notify *n, const struct spool_event *e)
+{
+	return has_kind(&n->events, e);
+}
+
+bool
+filter_webhook(
+    const struct settings_notify *n, const struct conf_webhook *w, const struct spool_event *e)
+{
+	if (!has_kind(w->events.count > 0 ? &w->events : &n->events, e))
+		return false;
+	if (w->accounts.count > 0 && (e->account != NULL || e->of_message) &&
+	    (e->account == NULL || !has(&w->accounts, e->account)))
+		return false;
+	return w->services.count == 0 || !e->of_message ||
+	       (e->service != NULL && has(&w->services, e->service));
+}
+
+bool
+filter_keeps(const struct settings_notify *n, const struct spool_event *e)
+{
+	if (!e->of_message || (n->record.count > 0 && has_kind(&n->record, e)) ||
+	    (n->has_command && filter_command(n, e)))
+		return true;
+	for (size_t i = 0; i < n->webhook_count; i++)
+		if (filter_webhook(n, &n->webhooks[i], e))
+			return true;
+	return false;
+}
