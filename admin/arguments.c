@@ -46,6 +46,8 @@ const struct option_def arguments_options[OPTION_COUNT] = {
 	"print a text for the mailbox's owner, who signs in elsewhere"},
     [OPTION_ISSUER] = {"--issuer", "URL", "address of the authorization server"},
     [OPTION_JSON] = {"--json", NULL, "print JSON for a program"},
+    [OPTION_KIND] = {"--kind", "KIND,...",
+	"events of these kinds: accepted, failed, ..., messages, conditions"},
     [OPTION_JUNIT] = {"--junit", "FILE", "write the results there, as JUnit XML"},
     [OPTION_LISTEN] = {"--listen", "ADDRESS|PATH",
 	"serve it by HTTP at a loopback address with a port, or at a Unix socket"},
@@ -70,7 +72,7 @@ const struct option_def arguments_options[OPTION_COUNT] = {
     [OPTION_SEND] = {"--send", NULL,
 	"also send a message, to the address of --to or to the mailbox"},
     [OPTION_SERVICE] = {"--service", "SERVICE", "only messages of this service"},
-    [OPTION_SINCE] = {"--since", "MARK", "what was captured after this mark, this ID or this time"},
+    [OPTION_SINCE] = {"--since", "MARK", "what came after this mark, ID or time"},
     [OPTION_SOCKET] = {"--socket", "SERVICE",
 	"judge the caller as one of that service's own socket"},
     [OPTION_SCOPES] = {"--scopes", "SCOPES", "scopes to ask the provider for, separated by spaces"},
@@ -88,6 +90,7 @@ const struct option_def arguments_options[OPTION_COUNT] = {
 	"write them into this file, for the textfile collector of node_exporter"},
     [OPTION_USERS] = {"--users", "USERS",
 	"who may send through it, separated by spaces; \"*\" is everybody, \"\" is nobody yet"},
+    [OPTION_WEBHOOK] = {"--webhook", "NAME", "this webhook alone"},
     [OPTION_VERSION] = {"--version", NULL, "print the version"},
 };
 

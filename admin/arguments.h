@@ -42,6 +42,7 @@ enum option {
 	OPTION_ISSUER,
 	OPTION_JSON,
 	OPTION_JUNIT,
+	OPTION_KIND,
 	OPTION_LISTEN,
 	OPTION_LOCAL,
 	OPTION_MAILBOX,
@@ -73,6 +74,7 @@ enum option {
 	OPTION_TEXTFILE,
 	OPTION_USERS,
 	OPTION_VERSION,
+	OPTION_WEBHOOK,
 	OPTION_COUNT,
 };
 #define OPTION_BIT(option) (1ull << (option)) /* in a uint64_t */

@@ -24,8 +24,8 @@ verb_run verb_account_list;
 verb_run verb_service_list; /* verb-service.c */
 verb_run verb_service_explain;
 verb_run verb_service_password;
-verb_run verb_events;     /* verb-events.c */
-verb_run verb_queue_list; /* verb-queue.c */
+verb_run verb_events, verb_events_replay, verb_events_test; /* verb-events.c */
+verb_run verb_queue_list;                                   /* verb-queue.c */
 verb_run verb_queue_show;
 verb_run verb_queue_act; /* words[1] is the action */
 verb_run verb_queue_move;
