@@ -238,12 +238,23 @@ parse_key(struct file_parser *p, struct release_test *t, uint64_t *seen)
 	list_free(&v);
 }
 
+/* What would end the command that it stands in. */
+static void
+check_address(struct file_parser *p, unsigned line, const char *address)
+{
+	if (address != NULL && strpbrk(address, "<>\r\n") != NULL)
+		report(p, line, "an address has no <, > or line end in it");
+}
+
 /* What one key demands of another. */
 static void
 check_test(struct file_parser *p, const struct release_test *t)
 {
 	unsigned line = t->line;
 
+	check_address(p, line, t->from);
+	for (size_t i = 0; i < t->to.count; i++)
+		check_address(p, line, t->to.items[i]);
 	if (t->run.count == 0 && (t->from == NULL || t->to.count == 0))
 		report(p, line, "a test needs from and to, or run");
 	if (t->run.count > 0 &&

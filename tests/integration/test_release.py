@@ -21,6 +21,28 @@ def run(ground, options):
     wrong_files(f)
     f.stop()
     sandbox()
+    ci()
+
+
+def ci():
+    """The example for CI services, as it stands but for its paths."""
+    here = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), 'contrib/examples')
+    f = Frank('release-ci', {}, {})
+    shutil.copytree(here + '/ci', f.path('ci'))
+    with open(f.path('ci/frank.conf')) as text:
+        conf = text.read()
+    with open(f.path('ci/frank.conf'), 'w') as out:
+        out.write(f'runtime-dir = {quote(f.path("run"))}\nstate-dir = {quote(f.path("state"))}\naliases = none\n' + conf)
+    path = os.pathsep.join(sorted({os.path.dirname(program(x)) for x in ('frank', 'frankd')}) + [os.environ['PATH']])
+    r = subprocess.run([f.path('ci/run')], env={**f.env, 'PATH': path, 'SENDMAIL': program('sendmail')}, capture_output=True, text=True, timeout=120)
+    x = junit(f.path('ci/release.xml'))
+    check('the example for CI runs', r.returncode == 0 and '3 passed, 0 failed' in r.stdout, r)
+    check('and leaves what CI services read', isinstance(x, list) and x[0]['tests'] == 3 and x[0]['failures'] == 0, x)
+    for name in ('github-actions.yml', 'gitlab-ci.yml'):
+        r = subprocess.run(['/usr/bin/python3', '-c', 'import sys, yaml; print(len(yaml.safe_load(open(sys.argv[1]))))', f'{here}/ci/{name}'], capture_output=True, text=True)
+        check(f'{name} is YAML', r.returncode == 0 and int(r.stdout) >= 1, r)
+    r = subprocess.run([program('frankd'), '--check', '-c', here + '/staging.conf'], capture_output=True, text=True, env=f.env)
+    check('staging.conf has no error', r.returncode == 0 and 'error' not in r.stderr, r)
 
 
 def sandbox():
@@ -258,7 +280,7 @@ def wrong_files(f):
     for text, line, said in (('', 1, 'there is no test'), ('test "x" {\n  colour = red\n}', 2, 'unknown key "colour"'), ('test "x" {\n  exepct = captured }', 2, 'did you mean "expect"'),
                              ('test "x" {\n to = a@b\n', 1, 'never closed'), ('test "x" { from = a@b to = c@d }', 1, 'expects something'), ('\n\ntest "x" { expect = captured }', 3, 'needs from and to'),
                              ('test "x" { from = "a@b\n" }', 1, 'never closed with "'), ('test "x" {\n from = a@b to = c@d\n expect = maybe }', 3, 'not "maybe"'),
-                             ('test "x" { from = a@b to = c@d expect = captured\n match = "nonsense" }', 2, 'is no condition'), ('timeout = 0\n', 1, 'from 1 to'),
+                             ('test "x" { from = a@b to = c@d expect = captured\n match = "nonsense" }', 2, 'is no condition'), ('timeout = 0\n', 1, 'from 1 to'), ('test "x" { from = a@b to = "c@d>\\r\\nQUIT" expect = captured }', 1, 'no <, > or line end'),
                              ('test "x" { from = a@b from = c@d to = e@f expect = captured }', 1, 'set twice'), ('nonsense', 1, 'neither a test block'),
                              ('test "x" { from = a@b to = c@d expect = refused match = "to=c" }', 1, 'match is for')):
         path = f.path('wrong.tests')
