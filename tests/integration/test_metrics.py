@@ -163,6 +163,11 @@ def monitoring(f):
     rules = os.path.join(MONITORING, 'frank-rules.yml')
     good, said = promtool('check', 'rules', rules)
     check('promtool check rules', good and 'SUCCESS' in said, said)
+    cases = os.path.join(tempfile.mkdtemp(prefix='rules-', dir=harness_dir()), 'rules.yml')
+    with open(cases, 'w') as c:
+        c.write(open(os.path.join(HERE, 'metrics-rules.yml')).read().replace('[RULES]', json.dumps([rules])))
+    good, said = promtool('test', 'rules', cases)
+    check('promtool test rules: alerts fire when they should, and only then', good and 'SUCCESS' in said, said)
     board = json.load(open(os.path.join(MONITORING, 'frank-dashboard.json')))
     text = open(rules).read() + '\n'.join(t['expr'] for p in board['panels'] for t in p['targets']) + '\n'.join(str(v['query']) for v in board['templating']['list'])
     used = set(re.findall(r'\b(?:frank|process)_[a-z_]+\b(?!["=])', text)) - {'frank_account_state"'}
@@ -256,6 +261,9 @@ def prometheus(f):
         pending = wait_for(lambda: [a for a in json.loads(http(f'http://127.0.0.1:{port}/api/v1/alerts')[1])['data']['alerts']
                                     if a['labels']['alertname'] == 'FrankAccountNeedsPerson'], 20, 0.5)
         check('the alert for the account whose grant was revoked', pending and pending[0]['labels']['account'] == 'gone', pending)
+        alerts = {a['labels']['alertname'] for a in json.loads(http(f'http://127.0.0.1:{port}/api/v1/alerts')[1])['data']['alerts']}
+        check('an end that is not known raises none', 'FrankConsentExpires' not in alerts and 'FrankCertificateExpires' not in alerts
+              and query('frank_consent_expires_seconds{account="billing"}')[0][1] == 'NaN', alerts)
     finally:
         p.terminate()
         p.wait(20)
