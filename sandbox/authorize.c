@@ -322,6 +322,7 @@ consent_post(struct web_request *r)
 	struct authorization *a = find(r, &r->body);
 	struct buf code CLEANUP_BUF = BUF_INIT_WIPE(128);
 	struct grant_consent consent;
+	const char *access;
 
 	if (a == NULL || a->account == NULL) {
 		show_gone(r);
@@ -332,6 +333,7 @@ consent_post(struct web_request *r)
 		answer_device(r, a, a->account->address);
 		return;
 	}
+	access = form_get(&a->form, "access_type");
 	consent = (struct grant_consent){
 	    .account = a->account->address,
 	    .client = form_get(&a->form, "client_id"),
@@ -339,6 +341,8 @@ consent_post(struct web_request *r)
 	    .scope = form_get(&a->form, "scope"),
 	    .challenge = form_get(&a->form, "code_challenge"),
 	    .nonce = form_get(&a->form, "nonce"),
+	    .offline = r->sandbox->personality->offline_by_parameter && access != NULL &&
+		       strcmp(access, "offline") == 0,
 	};
 	if (grants_consent(r->sandbox->grants, &consent, web_now(), &code) < 0) {
 		send_back(r, &a->form, "error", "server_error", "no memory or no random numbers");

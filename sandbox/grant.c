@@ -20,7 +20,7 @@ enum kind { KIND_CODE, KIND_REFRESH, KIND_ACCESS };
 struct grant {
 	TAILQ_ENTRY(grant) link;
 	unsigned tokens; /* records that point here */
-	bool revoked;
+	bool revoked, offline;
 	const char *how; /* the grant type, a constant */
 	char *account, *client, *redirect_uri, *scope, *challenge, *nonce;
 };
@@ -201,6 +201,7 @@ grant_new(struct grants *g, const struct grant_consent *c, const char *how)
 	if (grant == NULL)
 		return NULL;
 	grant->how = how;
+	grant->offline = c->offline || grant_scope_has(c->scope, "offline_access");
 	grant->account = copy(c->account, &failed);
 	grant->client = copy(c->client, &failed);
 	grant->redirect_uri = copy(c->redirect_uri, &failed);
@@ -346,8 +347,7 @@ grants_exchange(struct grants *g, const char *code, const char *client, const ch
 		return GRANT_INVALID;
 	/* kept as long as what it gave, so that a later use is still seen */
 	t->until = now + g->config.refresh_life;
-	if (issue_pair(g, grant, grant->scope, grant_scope_has(grant->scope, "offline_access"), now,
-		ret) < 0)
+	if (issue_pair(g, grant, grant->scope, grant->offline, now, ret) < 0)
 		return GRANT_FAILED;
 	ret->nonce = grant->nonce;
 	return GRANT_OK;
@@ -389,9 +389,7 @@ grants_give(struct grants *g, const struct grant_consent *c, const char *how, ui
 	grant = grant_new(g, c, how);
 	if (grant == NULL)
 		return GRANT_FAILED;
-	if (issue_pair(g, grant, grant->scope,
-		c->account != NULL && grant_scope_has(grant->scope, "offline_access"), now,
-		ret) == 0)
+	if (issue_pair(g, grant, grant->scope, c->account != NULL && grant->offline, now, ret) == 0)
 		return GRANT_OK;
 	if (grant->tokens == 0)
 		grant_free(g, grant);

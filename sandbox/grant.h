@@ -41,6 +41,7 @@ struct grant_consent {
 	const char *scope;
 	const char *challenge; /* PKCE S256 */
 	const char *nonce;     /* or NULL */
+	bool offline; /* a refresh token is wanted; so it is where the scope has offline_access */
 };
 
 /* What a token endpoint hands out. Buffers are wiped by grant_issue_clear. */

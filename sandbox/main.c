@@ -382,6 +382,33 @@ read_inbox_option(struct sandbox_options *o, int c, bool *ret_ok)
 	}
 }
 
+/* Where to listen, and under which name. As above. */
+static bool
+read_place_option(struct sandbox_options *o, int c, bool *ret_ok)
+{
+	switch (c) {
+	case OPT_LISTEN:
+		o->listen = optarg;
+		*ret_ok = sandbox_address(optarg);
+		if (!*ret_ok)
+			(void)fprintf(stderr,
+			    "frank-sandbox: --listen wants an IPv4 or IPv6 address, not %s\n",
+			    optarg);
+		return true;
+	case OPT_HOST:
+		o->host = optarg;
+		*ret_ok = optarg[0] != '\0' && strlen(optarg) < 254 &&
+			  strspn(optarg, HOST_OCTETS) == strlen(optarg);
+		if (!*ret_ok)
+			(void)fprintf(stderr,
+			    "frank-sandbox: --host wants a host name or an address, not %s\n",
+			    optarg);
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* First pass: everything but accounts and clients, which need the folder. Returns -1 to go on, else
  * an exit status. */
 static int
@@ -400,25 +427,6 @@ read_options(struct sandbox_options *o, int argc, char **argv)
 		case OPT_CLIENT:
 		case OPT_FAULT:
 		case OPT_FAULTS:
-			break;
-		case OPT_LISTEN:
-			o->listen = optarg;
-			ok = sandbox_address(optarg);
-			if (!ok)
-				(void)fprintf(stderr,
-				    "frank-sandbox: --listen wants an IPv4 or IPv6 address, not "
-				    "%s\n",
-				    optarg);
-			break;
-		case OPT_HOST:
-			o->host = optarg;
-			ok = optarg[0] != '\0' && strlen(optarg) < 254 &&
-			     strspn(optarg, HOST_OCTETS) == strlen(optarg);
-			if (!ok)
-				(void)fprintf(stderr,
-				    "frank-sandbox: --host wants a host name or an address, not "
-				    "%s\n",
-				    optarg);
 			break;
 		case OPT_WEB:
 			ok = number("issuer-port", optarg, 0, 65535, &o->web_port);
@@ -455,7 +463,7 @@ read_options(struct sandbox_options *o, int argc, char **argv)
 		case OPT_VERSION:
 			return puts("frank-sandbox " FRANK_VERSION) < 0 ? EX_IOERR : EX_OK;
 		default:
-			if (read_inbox_option(o, c, &ok))
+			if (read_inbox_option(o, c, &ok) || read_place_option(o, c, &ok))
 				break;
 			(void)fprintf(stderr,
 			    "frank-sandbox: the option %.*s is unknown, or is not used so\n",

@@ -90,6 +90,7 @@ static const struct personality all[] = {
 	.scopes = "openid email profile https://mail.google.com/",
 	.send_scope = "https://mail.google.com/",
 	.app_scope = "https://mail.google.com/",
+	.offline_by_parameter = true,
 	.challenge =
 	    "{\"status\":\"400\",\"schemes\":\"Bearer\",\"scope\":\"https://mail.google.com/\"}",
 	.refusals = {[REFUSE_TOKEN] = "google-token-refused",

@@ -47,6 +47,8 @@ struct personality {
 	const char *scopes;     /* that a client may ask for */
 	const char *send_scope; /* the one that the submission server wants */
 	const char *app_scope; /* the same as a client asks for it by itself (client credentials) */
+	bool
+	    offline_by_parameter; /* a refresh token comes with access_type=offline, not with a scope */
 	const char *challenge; /* JSON before 535 for a refused token; NULL: 535 at once */
 	const char *refusals[PERSONALITY_REFUSALS];
 	/* Words behind the code; NULL: the engine's. `stored`: %s is the message's name. */

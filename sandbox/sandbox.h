@@ -21,7 +21,7 @@
 #include "sandbox/jwt.h"
 #include "sandbox/personality.h"
 
-enum { SANDBOX_ACCOUNTS_MAX = 256, SANDBOX_CLIENTS_MAX = 16 };
+enum { SANDBOX_ACCOUNTS_MAX = 256, SANDBOX_CLIENTS_MAX = 256 };
 
 struct sandbox_account {
 	char address[ADDRESS_MAX + 1];

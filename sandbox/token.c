@@ -287,7 +287,10 @@ device_poll(struct web_request *r, const struct sandbox_client *client)
 		return;
 	}
 	if (grants_give(r->sandbox->grants,
-		&(struct grant_consent){.account = account, .client = client->id, .scope = scope},
+		&(struct grant_consent){.account = account,
+		    .client = client->id,
+		    .scope = scope,
+		    .offline = r->sandbox->personality->offline_by_parameter},
 		"device_code", web_now(), &issue) != GRANT_OK) {
 		reply_refusal(r, GRANT_FAILED, "device code");
 		return;
