@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/codec.h"
 #include "base/smtp/sasl.h"
+#include "broker/conf/event-kinds.h"
 #include "broker/conf/values.h"
 
 enum { WORDS_MAX = 16 };
@@ -435,14 +436,8 @@ read_addresses(struct raw *raw, const struct raw_entry *e, void *target)
 	return 0;
 }
 
-/* Also the words that the queue gives to events (broker/queue/notify/notify.c, message-event.c), and those for
- * several of them (outbox.c). */
-static const char *const event_kinds[] = {"needs-authorization", "refused", "client-error",
-    "configuration", "client-secret-expires", "certificate-expires", "consent-lapses",
-    "mail-failed", "mail-held", "mail-returned", "drop-refused", "disk-full", "out-of-force",
-    "spool-error", "recovered", "events-dropped", "accepted", "delivered", "deferred", "bounced",
-    "rejected", "failed", "in-doubt", "captured", "released", "all", "messages", "conditions",
-    NULL};
+/* And the words for several of them (outbox.c). */
+static const char *const event_kinds[] = {EVENT_KINDS, "all", "messages", "conditions", NULL};
 
 static int
 read_events(struct raw *raw, const struct raw_entry *e, void *target)

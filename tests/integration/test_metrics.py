@@ -12,6 +12,8 @@ def run(ground, options):
     f = Frank('metrics', {'billing': oauth_account(ground), 'gone': oauth_account(ground, mailbox_=GONE), 'other': relay},
               {'all': dict(users=['*'], accounts=['billing', 'gone', 'other'], senders=[MAILBOX, GONE, OTHER], **{'from': 'refuse'}),
                'kept': dict(socket=True, accounts=['other'], senders=[OTHER], mode='capture', **{'socket-mode': '0666'})})
+    with open(f.conf_file, 'a') as c:
+        c.write(block('notify', None, {'record': ['delivered', 'bounced']}))
     try:
         if check('frankd starts', f.start(), f.log()[-800:]):
             from_the_start(f)
@@ -105,6 +107,9 @@ def truth(ground, f, refuser):
     check('delivered: the report as well', s.of('frank_delivered_total', account='other') == 3, dict(s))
     check('bounced', s.of('frank_bounced_total', account='other') == 1 and s.of('frank_bounced_total', account='billing') == 0, dict(s))
     check('deferred: none', sum(v for k, v in s.items() if k[0] == 'frank_deferred_total') == 0, dict(s))
+    kinds = [json.loads(line)['kind'] for line in f.frank('events', '--json').stdout.splitlines()]
+    check('events, by kind', kinds.count('delivered') >= 6 and kinds.count('bounced') == 1 and all(s.of('frank_events_total', kind=k) == kinds.count(k)
+          for k in ('delivered', 'bounced', 'accepted', 'disk-full')), (kinds, dict(s)))
     count = s.of('frank_delivery_seconds_count', account='billing')
     check('as many times as deliveries', count == 5 == s.of('frank_delivery_seconds_bucket', account='billing', le='+Inf')
           and 0 < s.of('frank_delivery_seconds_sum', account='billing') < 5 * 60, dict(s))
@@ -156,7 +161,6 @@ def monitoring(f):
     """Every metric that the rules and the dashboard name is there, with the labels that they use."""
     s = samples(f)
     names, values = {k[0] for k in s}, {(k[0], label): set() for k in s for label, _ in k[1]}
-    names.add('frank_events_total')  # its series come with the first event
     for (name, labels) in s:
         for label, value in labels:
             values[(name, label)].add(value)

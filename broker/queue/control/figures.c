@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "broker/conf/event-kinds.h"
 #include "broker/queue/control/problem.h"
 
 /* Gauges, all of them times: 0 is not known. */
@@ -23,6 +24,15 @@ put_space(const struct control_deps *deps, struct message *row)
 	metric_put(row, METRIC_FLOOR, NULL, floor);
 }
 
+static void
+put_events(const struct control_deps *deps, struct message *row)
+{
+	static const char *const kinds[] = {EVENT_KINDS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		metric_put(row, METRIC_EVENTS, kinds[i], spool_events_of(deps->spool, kinds[i]));
+}
+
 static int
 row_of_host(const struct control_deps *deps, int64_t started, struct message *row)
 {
@@ -39,6 +49,7 @@ row_of_host(const struct control_deps *deps, int64_t started, struct message *ro
 	metric_put(row, METRIC_REFUSED, NULL, inbound_refused(deps->inbound));
 	metric_put(row, METRIC_OLDEST, NULL, age < 0 ? 0 : (uint64_t)age);
 	put_space(deps, row);
+	put_events(deps, row);
 	return r;
 }
 

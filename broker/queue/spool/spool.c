@@ -36,10 +36,11 @@ struct spool {
 	int bodies; /* the folder */
 	uint64_t last_id;
 	uint64_t message_events, message_events_before; /* now, and by the last commit */
-	struct tally *services, *accounts;
-	uint64_t first_top; /* the last id when it was opened */
-	uint64_t tallied;   /* of those, which are in the tallies already */
-	uint64_t oldest;    /* no message before it is open, captured ones apart */
+	struct tally *services, *accounts;              /* open messages */
+	struct tally *events;                           /* stored since it was opened, by kind */
+	uint64_t first_top;                             /* the last id when it was opened */
+	uint64_t tallied; /* of those, which are in the tallies already */
+	uint64_t oldest;  /* no message before it is open, captured ones apart */
 };
 
 static const char *const state_names[SPOOL_STATE_COUNT] = {
@@ -163,7 +164,8 @@ spool_open(const char *dir, int bodies, struct spool **ret, struct buf *why)
 	s->bodies = bodies;
 	s->services = tally_new();
 	s->accounts = tally_new();
-	if (s->services != NULL && s->accounts != NULL)
+	s->events = tally_new();
+	if (s->services != NULL && s->accounts != NULL && s->events != NULL)
 		r = database_open(dir, &s->db, why);
 	if (r == 0) {
 		r = database_number(s->db,
@@ -193,6 +195,7 @@ spool_close(struct spool *s)
 		(void)database_close(s->db);
 		(void)tally_free(s->services);
 		(void)tally_free(s->accounts);
+		(void)tally_free(s->events);
 		free(s);
 	}
 	return NULL;
@@ -218,6 +221,7 @@ settle(struct spool *s, bool committed)
 {
 	tally_settle(s->services, committed);
 	tally_settle(s->accounts, committed);
+	tally_settle(s->events, committed);
 	if (committed)
 		s->message_events_before = s->message_events;
 	else
@@ -416,6 +420,12 @@ struct tally_sums
 spool_sums_of(struct spool *s, const char *account)
 {
 	return tally_of(s->accounts, account);
+}
+
+uint64_t
+spool_events_of(struct spool *s, const char *kind)
+{
+	return (uint64_t)tally_of(s->events, kind).messages;
 }
 
 bool
@@ -1235,6 +1245,7 @@ int
 spool_publish_event(struct spool *s, int64_t now_us, struct spool_event *e)
 {
 	e->id = spool_new_id(s, now_us);
+	tally_change(s->events, e->kind, &(struct tally_sums){.messages = 1}, false);
 	if (!e->of_message)
 		return database_run(s->db,
 		    "INSERT INTO event (id, at, kind, message, account, text, next, notified)"

@@ -178,6 +178,8 @@ enum { SPOOL_MESSAGE_OVERHEAD = 4096 };
 uint64_t spool_octets_of(struct spool *s, const char *service);
 /* What the open messages of an account come to; kept in memory. */
 struct tally_sums spool_sums_of(struct spool *s, const char *account);
+/* How many events of this kind were stored since the spool was opened. */
+uint64_t spool_events_of(struct spool *s, const char *kind);
 /* Are all messages counted that were there at the start? */
 bool spool_is_tallied(const struct spool *s);
 /* Counts some of the messages that were there at the start: 1 where there are more, 0 when all are in
