@@ -35,6 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer.allow_reuse_address = True
 server = http.server.ThreadingHTTPServer(('127.0.0.1', port), Handler)
+server.handle_error = lambda *a: None  # frankd is killed, too
 print('ready', flush=True)
 server.serve_forever()
 '''

@@ -286,7 +286,8 @@ put_off(struct outbox *o, struct transfer *t, int64_t wait, bool server, const c
 
 	if (wait > DAY)
 		wait = DAY;
-	if (server || ++r->refusals >= REFUSED_MAX) {
+	/* requests that were under way when it went away fail together: that counts once */
+	if ((server || ++r->refusals >= REFUSED_MAX) && now >= r->pause) {
 		int64_t pause = delay_after(r->failures++, PAUSE_MAX);
 
 		r->pause = now + (wait > pause ? wait : pause);
