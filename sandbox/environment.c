@@ -14,7 +14,7 @@
 
 static const char PREFIX[] = "FRANK_SANDBOX_";
 
-struct arguments {
+struct option_list {
 	char **items;
 	size_t count;
 };
@@ -29,7 +29,7 @@ environment_free(char **arguments)
 
 /* Adds a text, which is taken; NULL stands for "no memory". */
 static int
-add(struct arguments *l, char *text)
+add(struct option_list *l, char *text)
 {
 	char **more = text == NULL ? NULL : reallocarray(l->items, l->count + 2, sizeof(*more));
 
@@ -44,7 +44,7 @@ add(struct arguments *l, char *text)
 }
 
 static int
-add_value(struct arguments *l, const char *option, const char *value, size_t len)
+add_value(struct option_list *l, const char *option, const char *value, size_t len)
 {
 	char *text;
 
@@ -52,7 +52,7 @@ add_value(struct arguments *l, const char *option, const char *value, size_t len
 }
 
 static int
-add_flag(struct arguments *l, const char *option)
+add_flag(struct option_list *l, const char *option)
 {
 	char *text;
 
@@ -87,7 +87,7 @@ is_one_of(const char *const *words, const char *word)
 }
 
 static int
-take(struct arguments *l, const struct option *o, const char *value, bool several)
+take(struct option_list *l, const struct option *o, const char *value, bool several)
 {
 	static const char *const yes[] = {"yes", "true", "1", NULL}, *const no[] = {"no", "false",
 									 "0", "", NULL};
@@ -115,7 +115,7 @@ environment_arguments(char *const *environment, const struct option *options,
     const char *const *several, int argc, char *const *argv, char ***ret, int *ret_count,
     const char **ret_wrong)
 {
-	struct arguments l = {.count = 0};
+	struct option_list l = {.count = 0};
 	int r = add(&l, strdup(argc > 0 ? argv[0] : "frank-sandbox"));
 
 	for (; r == 0 && *environment != NULL; environment++) {

@@ -346,6 +346,8 @@ def container(folder):
     check('a restart keeps port, CA and accounts', len(seen) == 2 and seen[0] == seen[1] and seen[0][0] == int(env['FRANK_SANDBOX_SUBMISSION_PORT']) and len(seen[0][3]) == 2, seen)
     check('and the mail', len(glob.glob(folder + '/stay/mail/kept@example.org/Maildir/new/*')) == 2)
     check('a fault of the environment is played', seen and seen[0][4] == ['gone@example.org'], seen)
+    with Sandbox('--faults', TOP + '/contrib/examples/sandbox/faults.json') as s:
+        check('the example of rules is one', [r.get('fault') for r in faults(s, 'GET').get('faults', ())] == ['greylist', 'no-such-user', 'rate-limit'], s.line)
     r = subprocess.run([program('frank-sandbox')], env=dict(env, FRANK_SANDBOX_PROT='1'), capture_output=True, text=True)
     check('a variable that means nothing is refused', r.returncode == 64 and 'FRANK_SANDBOX_PROT=1' in r.stderr, r.stderr)
 
