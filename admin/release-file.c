@@ -74,6 +74,7 @@ static const struct key {
     {"expect", KIND_OUTCOME, offsetof(struct release_test, expect)},
     {"code", KIND_TEXT, offsetof(struct release_test, code)},
     {"verdict", KIND_TEXT, offsetof(struct release_test, verdict)},
+    {"webhook", KIND_TEXT, offsetof(struct release_test, webhook)},
     {"match", KIND_CONDITIONS, offsetof(struct release_test, match)},
     {"timeout", KIND_SECONDS, offsetof(struct release_test, timeout)},
 };
@@ -273,6 +274,8 @@ check_test(struct file_parser *p, const struct release_test *t)
 		report(p, line, "content-file has its own subject and body");
 	if (t->expect == RELEASE_ANY && t->verdict == NULL)
 		report(p, line, "a test expects something: expect or verdict");
+	if (t->webhook != NULL && t->run.count > 0)
+		report(p, line, "webhook is about a message of the test, and not of run");
 	if (t->match.count > 0 && t->expect != RELEASE_CAPTURED && t->expect != RELEASE_DELIVERED)
 		report(p, line, "match is for expect = captured or delivered");
 	if (t->code != NULL && t->expect != RELEASE_REFUSED && t->expect != RELEASE_DEFERRED)
@@ -283,7 +286,7 @@ static void
 test_free(struct release_test *t)
 {
 	char **texts[] = {&t->name, &t->service, &t->user, &t->account, &t->from, &t->subject,
-	    &t->body, &t->content_file, &t->code, &t->verdict};
+	    &t->body, &t->content_file, &t->code, &t->verdict, &t->webhook};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(*texts[i]);

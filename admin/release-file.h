@@ -47,6 +47,7 @@ struct release_test {
 	/* what must come of it */
 	enum release_outcome expect;
 	char *code, *verdict;
+	char *webhook; /* has got the event of what becomes of the message */
 	struct conditions match;
 	unsigned timeout; /* seconds */
 };

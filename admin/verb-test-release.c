@@ -380,6 +380,55 @@ follow(struct trial *r)
 	}
 }
 
+/* ---- what the webhook got ---- */
+
+struct received {
+	unsigned got, waiting;
+};
+
+static int
+count_received(void *arg, const struct message *m)
+{
+	struct received *x = arg;
+
+	if (message_type(m) != M_ROW_RECEIVED)
+		return EX_OK;
+	if (strcmp(message_str(m, F_STATE), "received") == 0)
+		x->got++;
+	else
+		x->waiting++;
+	return EX_OK;
+}
+
+/* The webhook has to get what it takes of the message's events. */
+static void
+await_webhook(struct trial *r)
+{
+	struct received x;
+	unsigned pause = PAUSE_FIRST_MS;
+
+	do {
+		CLEANUP_MESSAGE struct message *m = message_new(M_RECEIVED);
+
+		x = (struct received){0};
+		message_put_str(m, F_NAME, r->test->webhook);
+		message_put_str(m, F_QUEUE_ID, r->result->id);
+		if (link_ask(r->cli, ROLE_QUEUE, QUEUE_PATIENCE, TAKE_PTR(m), count_received, &x,
+			NULL) != EX_OK) {
+			conclude(r, NOT_RUN, "webhook %s cannot be asked about", r->test->webhook);
+			return;
+		}
+		if (x.got > 0 && x.waiting == 0)
+			return;
+		(void)poll(NULL, 0, (int)pause);
+		pause = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS;
+	} while (time_left(r) > 0);
+	conclude(r, FAILED,
+	    x.waiting > 0 ? "webhook %s has not got all of it"
+			  : "webhook %s takes no event of it (its events name none)",
+	    r->test->webhook);
+}
+
 static void
 run_message(struct trial *r)
 {
@@ -391,6 +440,14 @@ run_message(struct trial *r)
 			judge_refusal(r, &answer);
 		else
 			follow(r);
+		if (r->result->result == PASSED && r->test->webhook != NULL) {
+			if (*answer.id == '\0')
+				conclude(r, FAILED,
+				    "no message was taken, so webhook %s gets nothing",
+				    r->test->webhook);
+			else
+				await_webhook(r);
+		}
 	}
 	hand_in_answer_clear(&answer);
 }

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Trial without users: captured mail is read, waited for, released and expires; release tests with their table and JUnit file."""
 from harness import *
+from test_notify import Hook
 from test_sandbox import Sandbox
 
 CODE = 'Subject: =?utf-8?B?' + 'SWhyZSBSZWNobnVuZyDDvGJlciA0MiDigqw=' + '?=\n'  # "Ihre Rechnung über 42 €"
@@ -23,6 +24,32 @@ def run(ground, options):
     f.stop()
     sandbox()
     ci()
+    webhook()
+
+
+def webhook():
+    """A release test that says a webhook gets the event of what becomes of the message, exactly once by its id."""
+    hook, silent = Hook(), Hook()
+    f = Frank('release-hook', {}, {'all': dict(users=['*'], mode='capture')})
+    with open(f.conf_file, 'a') as out:
+        out.write(f'webhook "shop" {{ url = "http://127.0.0.1:{hook.port}/" events = {{"messages"}} }}\nwebhook "ops" {{ url = "http://127.0.0.1:{silent.port}/" }}\n')
+    if not check('frankd starts with webhooks', f.start(), f.log()[-800:]):
+        return
+    hook.answers = [503]
+    test = 'test "%s" { from = "a@example.test" to = "b@example.test" expect = captured webhook = %s timeout = %d }\n'
+    path = f.path('hook.tests')
+    with open(path, 'w') as out:
+        out.write(test % ('got', 'shop', 60) + test % ('takes none', 'ops', 2) + test % ('unknown', 'nobody', 5))
+    r = f.frank('test', 'release', path, '--json', timeout=120)
+    got = {t['name']: t for t in json.loads(r.stdout)['tests']} if r.returncode == 1 else {}
+    check('the webhook got it, though its server failed at first', got.get('got', {}).get('result') == 'passed' and 503 in [s for s, _, _ in hook.got], r)
+    events = [e for e in hook.events() if e.get('queue_id') == got.get('got', {}).get('id')]
+    check('it is the event of the message, once', len(events) == len({e['id'] for e in events}) == 1 and events[0]['kind'] == 'captured', hook.got)
+    check('a webhook that takes no such event', 'takes no event of it' in got.get('takes none', {}).get('message', ''), got)
+    check('a webhook that is not configured', got.get('unknown', {}).get('result') == 'error', got)
+    f.stop()
+    hook.stop()
+    silent.stop()
 
 
 def ci():

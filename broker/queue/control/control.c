@@ -29,6 +29,7 @@
 #include "broker/queue/control/figures.h"
 #include "broker/queue/control/listing.h"
 #include "broker/queue/control/problem.h"
+#include "broker/queue/control/received.h"
 #include "broker/queue/control/row.h"
 #include "broker/queue/inbound/password.h"
 #include "broker/queue/inbound/usage.h"
@@ -770,6 +771,40 @@ ask_events(struct control_client *c, const struct message *m)
 	end(c);
 }
 
+static int
+send_received(void *arg, const struct spool_event *e, bool got)
+{
+	const struct control_client *c = arg;
+	struct message *m = message_new(M_ROW_RECEIVED);
+
+	message_put_str(m, F_KIND, e->kind);
+	message_put_str(m, F_STATE, got ? "received" : "waits");
+	return channel_send(c->channel, m, -1);
+}
+
+static void
+ask_received(struct control_client *c, const struct message *m)
+{
+	uint64_t id;
+	int r;
+
+	if (!is_admin(c)) {
+		fail(c, "Only an administrator sees the events.", EX_NOPERM);
+		return;
+	}
+	if (spool_id_parse(message_str(m, F_QUEUE_ID), &id) < 0) {
+		fail(c, "This is no queue id.", EX_USAGE);
+		return;
+	}
+	r = received_each(&c->control->deps, message_str(m, F_NAME), id, send_received, c);
+	if (r == -ENOENT)
+		fail(c, "No webhook of this name is configured.", EX_NOINPUT);
+	else if (r < 0)
+		fail(c, "The spool cannot be read.", EX_IOERR);
+	else
+		finish(c);
+}
+
 static void
 replay_events(struct control_client *c, const struct message *m)
 {
@@ -1318,6 +1353,9 @@ answer(struct control_client *c, const struct message *m)
 		break;
 	case M_EVENTS:
 		ask_events(c, m);
+		break;
+	case M_RECEIVED:
+		ask_received(c, m);
 		break;
 	case M_EVENTS_REPLAY:
 		replay_events(c, m);

@@ -9,6 +9,7 @@
  *   listing.c   mailq's list
  *   check.c     checks of accounts and servers
  *   content.c   the content of a message, in pieces
+ *   received.c  what a webhook has got of a message's events
  *
  * Administrators (uid 0, our own uid, the configured group) see and do everything; others see the mail
  * they handed in and may retry or delete it, and see the accounts that a service of theirs sends
