@@ -37,7 +37,9 @@ enum option {
 	OPTION_FROM,
 	OPTION_GRANT,
 	OPTION_HELP,
+	OPTION_HISTORY,
 	OPTION_HOST,
+	OPTION_IMAP,
 	OPTION_INVITE,
 	OPTION_ISSUER,
 	OPTION_JSON,
@@ -51,6 +53,7 @@ enum option {
 	OPTION_NO_BROWSER,
 	OPTION_OLDER,
 	OPTION_OVERWRITE,
+	OPTION_PASSWORD_FILE,
 	OPTION_PASTE,
 	OPTION_PORT,
 	OPTION_PROVIDER,
@@ -77,7 +80,10 @@ enum option {
 	OPTION_WEBHOOK,
 	OPTION_COUNT,
 };
-#define OPTION_BIT(option) (1ull << (option)) /* in a uint64_t */
+/* A set of options. */
+typedef unsigned __int128 option_set;
+_Static_assert(OPTION_COUNT <= 128, "a set of options is too small");
+#define OPTION_BIT(option) ((option_set)1 << (option))
 
 struct option_def {
 	const char *name;  /* "--port" */

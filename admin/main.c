@@ -20,7 +20,7 @@ struct verb {
 	    *second; /* second: NULL for a verb of one word, "" for what the first alone means */
 	const char *arguments; /* for people */
 	unsigned least, most;  /* words behind the verb */
-	uint64_t options;
+	option_set options;
 	verb_run *run;
 	const char *summary;
 };
@@ -49,6 +49,11 @@ static const struct verb verbs[] = {
 	"say what makes accounts and services weaker than necessary, and the fix"},
     {"test", "", "ACCOUNT [RECIPIENT]", 1, 2, OPT(JSON), verb_test,
 	"send a test message and follow it"},
+    {"test", "deliver", "ACCOUNT --to SEED", 0, 1,
+	OPT(JSON) | OPT(TO) | OPT(IMAP) | OPT(CA_FILE) | OPT(PASSWORD_FILE) | OPT(TIMEOUT) |
+	    OPT(HISTORY),
+	verb_test_deliver,
+	"send to a seed mailbox, and say where it arrived and how it was judged"},
     {"test", "mark", "", 0, 0, OPT(JSON) | OPT(API), verb_test_mark,
 	"print the place in time to wait from, before a test sends something"},
     {"test", "release", "FILE", 1, 1, OPT(JSON) | OPT(JUNIT) | OPT(API), verb_test_release,
@@ -154,7 +159,7 @@ print_verb(FILE *f, const struct verb *v)
 }
 
 static void
-print_options(FILE *f, uint64_t options)
+print_options(FILE *f, option_set options)
 {
 	for (int o = 0; o < OPTION_COUNT; o++) {
 		char name[64];
@@ -197,7 +202,7 @@ print_help(FILE *f, const struct verb *v)
 static bool
 print_group(FILE *f, const char *word)
 {
-	uint64_t options = 0;
+	option_set options = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (strcmp(verbs[i].word, word) == 0) {

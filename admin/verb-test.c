@@ -75,8 +75,8 @@ is_under_way(const char *state)
 	return strcmp(state, "queued") == 0 || strcmp(state, "sending") == 0;
 }
 
-static int
-follow(const struct cli *cli, const char *id, json_t **ret)
+int
+verb_test_follow(const struct cli *cli, const char *id, json_t **ret)
 {
 	const struct timespec pause = {.tv_nsec = FOLLOW_PAUSE_MS * 1000000L};
 	bool show = !cli->json && isatty(STDERR_FILENO);
@@ -177,7 +177,7 @@ verb_test(const struct cli *cli, const struct arguments *args)
 		status = submit(cli, account, mailbox, recipient, &answer);
 	json_decref(known);
 	if (status == EX_OK)
-		status = follow(cli, answer.id, &message);
+		status = verb_test_follow(cli, answer.id, &message);
 	hand_in_answer_clear(&answer);
 	/* it was handed in for this account, and nobody else's success is its own */
 	if (status == EX_OK && strcmp(account_of(message), account) != 0)

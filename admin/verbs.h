@@ -33,10 +33,11 @@ verb_run verb_account_act;    /* words[1] is the action */
 verb_run verb_account_add;    /* verb-account-add.c */
 verb_run verb_account_revoke; /* verb-account.c */
 verb_run verb_transcript;
-verb_run verb_audit;     /* verb-audit.c */
-verb_run verb_check;     /* verb-check.c */
-verb_run verb_test;      /* verb-test.c */
-verb_run verb_test_mark; /* verb-test-wait.c */
+verb_run verb_audit;        /* verb-audit.c */
+verb_run verb_check;        /* verb-check.c */
+verb_run verb_test;         /* verb-test.c */
+verb_run verb_test_deliver; /* verb-test-deliver.c */
+verb_run verb_test_mark;    /* verb-test-wait.c */
 verb_run verb_test_wait;
 verb_run verb_test_release; /* verb-test-release.c */
 verb_run verb_reload;       /* verb-reload.c */
@@ -45,6 +46,9 @@ verb_run verb_metrics;      /* verb-metrics.c */
 /* What queue and keeper know of one account, as `frank status --json` prints it: *ret is the
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
 int verb_status_of_account(const struct cli *cli, const char *account, json_t **ret);
+
+/* Waits, within bounds, until a message is no longer under way: *ret is the caller's, as of verb_queue_load. verb-test.c */
+int verb_test_follow(const struct cli *cli, const char *id, json_t **ret);
 
 /* All accounts as `frank status --json` prints them: *ret is the caller's. As below. verb-status.c */
 int verb_status_of_accounts(const struct cli *cli, json_t **ret);

@@ -4,13 +4,13 @@
 
 FAMILY(id, title, names, hosts, marks, domains, mx, ports, password, submit): presets that say `family = "NAME"` belong to NAME's
 family; all lists are those of the whole family. A list is words between spaces; ".example.org" is that name and whatever ends in it.
-PRESET(name, id of its family, submit, domains, grants, scopes, registration, password-ends, graph-endpoint, spf, spf-of, selector...)
+PRESET(name, id of its family, submit, domains, grants, scopes, registration, password-ends, graph-endpoint, imap, spf, spf-of, selector...)
 
 frank.conf(5), PROVIDERS, says what the keys mean.
 """
 import re, sys
 
-INHERITED = ('password-ends', 'spf', 'dkim-selectors')  # from the preset that names the family
+INHERITED = ('password-ends', 'imap', 'spf', 'dkim-selectors')  # from the preset that names the family
 
 
 def value(text):
@@ -56,7 +56,7 @@ def family_row(name, members):
 def preset_row(name, p, family, main):
     p = {**{k: main[k] for k in INHERITED if k in main}, **p}
     return [c(name), identifier(family), c(submit(p)), words(p.get('domains', [])), words(p.get('grants', [])),
-            words(p.get('scopes', [])), *(c(first(p, k)) for k in ('registration', 'password-ends', 'graph-endpoint', 'spf', 'spf-of')),
+            words(p.get('scopes', [])), *(c(first(p, k)) for k in ('registration', 'password-ends', 'graph-endpoint', 'imap', 'spf', 'spf-of')),
             *(c(s) for s in p.get('dkim-selectors', [None]))]
 
 

@@ -23,8 +23,8 @@ static const struct sender {
 	const char *selectors[SELECTORS_MAX];
 } senders[] = {
 #define FAMILY(...)
-#define PRESET(                                                                             \
-    name, family, submit, domains, grants, scopes, registration, ends, graph, spf, of, ...) \
+#define PRESET(                                                                                   \
+    name, family, submit, domains, grants, scopes, registration, ends, graph, imap, spf, of, ...) \
 	{name, spf, of, {__VA_ARGS__}},
 #include "contrib/providers/facts.def"
 #undef FAMILY
