@@ -78,7 +78,7 @@ on_answer(void *arg, const struct http_answer *a)
 	char status[16];
 
 	(void)snprintf(status, sizeof(status), "%ld", a->status);
-	log_line(fine ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+	log_line(fine ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
 	    fine ? "A webhook took an event." : "A webhook did not take an event.",
 	    LOG_PAIRS({LOG_SERVICE, c->name}, {LOG_REPLY, a->fault == NULL ? status : NULL},
 		{LOG_ERROR, a->fault}));

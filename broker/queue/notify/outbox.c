@@ -31,7 +31,7 @@ enum {
 	UNDER_WAY_MAX = 8,    /* requests to one webhook */
 	COMMAND_AGAIN = 75,   /* EX_TEMPFAIL */
 	ANSWER_LONGEST = 120, /* seconds; then a receiver counts as free again */
-	SOON_MS = 20,
+	SOON_MS = 50,         /* for company: more events in a request */
 };
 
 static const char webhook_prefix[] = "webhook ";
