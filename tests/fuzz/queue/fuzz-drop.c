@@ -117,8 +117,25 @@ flush_queue(void *arg, const struct mail_owner *owner, uint32_t by)
 {
 }
 
-static const struct inbound_ops inbound_ops = {
-    .promise = promise, .wait = wait_in_spool, .list = list, .flush = flush_queue};
+static int
+on_stored(void *arg, const struct spool_message *m)
+{
+	return 0;
+}
+
+static void
+on_rejected(void *arg, const char *service, const char *sender, const char *recipient, int code,
+    const char *enhanced, const char *words)
+{
+}
+
+static const struct inbound_ops inbound_ops = {.promise = promise,
+    .stored = on_stored,
+    .settled = on_stored,
+    .rejected = on_rejected,
+    .wait = wait_in_spool,
+    .list = list,
+    .flush = flush_queue};
 
 static const struct commit_ops commit_ops = {after_commit, on_stuck, on_recovered};
 
