@@ -42,7 +42,7 @@ enum {
 
 extern char **environ;
 
-struct delivery {
+struct deliver_test {
 	const struct cli *cli;
 	const struct arguments *args;
 	json_t *account, *seed; /* as frank status shows them */
@@ -70,7 +70,7 @@ static const struct {
 
 /* "imaps://HOST:PORT": of --imap, or the one that the provider is known to have. */
 static int
-find_server(struct delivery *d)
+find_server(struct deliver_test *d)
 {
 	const char *server = d->args->values[OPTION_IMAP],
 		   *provider = cli_text(d->seed, "provider");
@@ -91,7 +91,7 @@ find_server(struct delivery *d)
 }
 
 static int
-read_password(struct delivery *d, const char *path)
+read_password(struct deliver_test *d, const char *path)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT_WIPE(PASSWORD_MAX);
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -112,7 +112,7 @@ read_password(struct delivery *d, const char *path)
 }
 
 static int
-get_secret(struct delivery *d)
+get_secret(struct deliver_test *d)
 {
 	CLEANUP_LINK struct link l = LINK_INIT;
 	CLEANUP_MESSAGE struct message *answer = NULL;
@@ -138,7 +138,7 @@ get_secret(struct delivery *d)
 /* ---- the message ---- */
 
 static int
-name_it(struct delivery *d)
+name_it(struct deliver_test *d)
 {
 	CLEANUP_BUF struct buf hex = BUF_INIT(sizeof(d->probe)), id = BUF_INIT(TEXT_MAX);
 	unsigned char random[(sizeof(d->probe) - 1) / 2];
@@ -156,7 +156,7 @@ name_it(struct delivery *d)
 }
 
 static int
-send_it(struct delivery *d)
+send_it(struct deliver_test *d)
 {
 	CLEANUP_BUF struct buf content = BUF_INIT(MAIL_MAX);
 	char extra[TEXT_MAX];
@@ -228,7 +228,7 @@ find_program(char ret[PATH_MAX])
 }
 
 static int
-spawn(const struct delivery *d, int ends[2], pid_t *pid)
+spawn(const struct deliver_test *d, int ends[2], pid_t *pid)
 {
 	char path[PATH_MAX];
 	char *argv[] = {path, NULL};
@@ -266,7 +266,7 @@ spawn(const struct delivery *d, int ends[2], pid_t *pid)
 
 /* The secret is written by itself, on the first line: nothing else holds it. */
 static int
-write_request(const struct delivery *d, int fd, uint64_t seconds)
+write_request(const struct deliver_test *d, int fd, uint64_t seconds)
 {
 	const char *user = cli_text(d->seed, "auth_user");
 	json_t *request = json_pack("{s:s, s:s, s:b, s:s?, s:s, s:I, s:s, s:s, s:s, s:I}", "url",
@@ -308,7 +308,7 @@ read_answer(int fd)
 }
 
 static int
-look_for_it(struct delivery *d, uint64_t seconds)
+look_for_it(struct deliver_test *d, uint64_t seconds)
 {
 	int ends[2], status, result = 0;
 	pid_t pid = -1;
@@ -494,7 +494,7 @@ print_way(const json_t *arrival)
 }
 
 static int
-conclude(struct delivery *d)
+conclude(struct deliver_test *d)
 {
 	const json_t *verdict = json_object_get(d->answer, "verdict"),
 		     *arrival = json_object_get(d->answer, "arrival");
@@ -522,7 +522,7 @@ conclude(struct delivery *d)
 }
 
 static int
-run(struct delivery *d, uint64_t seconds)
+run(struct deliver_test *d, uint64_t seconds)
 {
 	int status;
 
@@ -551,7 +551,7 @@ run(struct delivery *d, uint64_t seconds)
 int
 verb_test_deliver(const struct cli *cli, const struct arguments *args)
 {
-	struct delivery d = {.cli = cli, .args = args};
+	struct deliver_test d = {.cli = cli, .args = args};
 	uint64_t seconds = WAIT_SECONDS;
 	int status;
 

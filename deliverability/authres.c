@@ -10,13 +10,13 @@
 
 #include "base/attr.h"
 
-struct input {
+struct authres_input {
 	const char *at, *end;
 };
 
 /* Spaces, line ends and comments. */
 static void
-skip(struct input *in)
+skip(struct authres_input *in)
 {
 	unsigned depth = 0;
 
@@ -35,7 +35,7 @@ skip(struct input *in)
 }
 
 static bool
-take(struct input *in, char c)
+take(struct authres_input *in, char c)
 {
 	skip(in);
 	if (in->at == in->end || *in->at != c)
@@ -47,7 +47,7 @@ take(struct input *in, char c)
 /* A word up to a space, a comment, ';' or one of `stops`, or a quoted string; one that is longer than `size` is cut to nothing. False:
  * there is none. */
 static bool
-take_word(struct input *in, const char *stops, char *out, size_t size)
+take_word(struct authres_input *in, const char *stops, char *out, size_t size)
 {
 	const char *start;
 	size_t len = 0;
@@ -83,7 +83,7 @@ lower(char *s)
 
 /* "name=value", the name without a version ("dkim/1"). */
 static bool
-take_pair(struct input *in, char name[AUTHRES_NAME_MAX], char *value, size_t size)
+take_pair(struct authres_input *in, char name[AUTHRES_NAME_MAX], char *value, size_t size)
 {
 	char version[AUTHRES_NAME_MAX];
 
@@ -96,7 +96,7 @@ take_pair(struct input *in, char name[AUTHRES_NAME_MAX], char *value, size_t siz
 }
 
 static void
-take_properties(struct input *in, struct authres_result *r)
+take_properties(struct authres_input *in, struct authres_result *r)
 {
 	char name[AUTHRES_NAME_MAX], value[AUTHRES_VALUE_MAX];
 
@@ -121,9 +121,9 @@ take_properties(struct input *in, struct authres_result *r)
 
 /* The first part is the id, unless it is a result already (Microsoft). */
 static void
-take_id(struct input *in, struct authres *ret)
+take_id(struct authres_input *in, struct authres *ret)
 {
-	struct input ahead = *in;
+	struct authres_input ahead = *in;
 	char name[AUTHRES_NAME_MAX], value[AUTHRES_NAME_MAX];
 
 	if (take_pair(&ahead, name, value, sizeof(value)))
@@ -140,7 +140,7 @@ take_id(struct input *in, struct authres *ret)
 int
 authres_parse(const char *value, size_t len, struct authres *ret)
 {
-	struct input in = {.at = value, .end = value + len};
+	struct authres_input in = {.at = value, .end = value + len};
 
 	*ret = (struct authres){.count = 0};
 	take_id(&in, ret);
