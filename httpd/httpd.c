@@ -389,6 +389,14 @@ httpd_later(struct httpd_request *r, unsigned ms, httpd_end *end, void *arg)
 	return keep(r, &limit, on_late);
 }
 
+void
+httpd_drop(struct httpd_request *r)
+{
+	r->end = NULL; /* the owner knows */
+	r->stream.gone = NULL;
+	drop(r);
+}
+
 /* ---- streams ---- */
 
 struct httpd_stream *

@@ -108,6 +108,9 @@ void httpd_reply_redirect(struct httpd_request *r, const char *location);
 /* `len` octets of a file from its start. The descriptor is taken. */
 void httpd_reply_file(struct httpd_request *r, int status, const char *type, int fd, size_t len);
 
+/* Ends the connection without an answer. Not in a handler: from the `end` of httpd_later, or later. */
+void httpd_drop(struct httpd_request *r);
+
 /*
  * Keeps the request after its handler has returned. The owner answers when there is something to say.
  * If `ms` go by before, `end` is called with `gone` false, and has to answer; if the client goes away
