@@ -61,7 +61,7 @@ set_post(struct web_request *r)
 {
 	struct grants_config next = *grants_config(r->sandbox->grants);
 	unsigned rotate = next.rotate;
-	const struct form *f = r->body.count > 0 ? &r->body : &r->query;
+	const struct form *f = r->body.count > 0 ? &r->body : r->query;
 
 	if (!admin_allowed(r))
 		return;
@@ -83,7 +83,7 @@ set_post(struct web_request *r)
 static void
 revoke_post(struct web_request *r)
 {
-	const struct form *f = r->body.count > 0 ? &r->body : &r->query;
+	const struct form *f = r->body.count > 0 ? &r->body : r->query;
 
 	if (!admin_allowed(r))
 		return;
@@ -93,8 +93,8 @@ revoke_post(struct web_request *r)
 }
 
 const struct web_route admin_routes[] = {
-    {"/admin/stats", EVHTTP_REQ_GET, stats_get},
-    {"/admin/set", EVHTTP_REQ_POST, set_post},
-    {"/admin/revoke", EVHTTP_REQ_POST, revoke_post},
+    {"/admin/stats", HTTPD_GET, stats_get},
+    {"/admin/set", HTTPD_POST, set_post},
+    {"/admin/revoke", HTTPD_POST, revoke_post},
     {NULL},
 };

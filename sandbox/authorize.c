@@ -66,14 +66,33 @@ authorize_free(struct authorizations *all)
 	return NULL;
 }
 
-/* Keeps a request; takes the parameters out of `form`. The oldest give way to new ones. */
+/* False: no memory, and `to` is empty. */
+static bool
+copy_form(struct form *to, const struct form *from)
+{
+	for (to->count = 0; to->count < from->count; to->count++) {
+		struct form_field *field = &to->fields[to->count];
+
+		field->name = strdup(from->fields[to->count].name);
+		field->value = strdup(from->fields[to->count].value);
+		if (field->name == NULL || field->value == NULL) {
+			free(field->name);
+			free(field->value);
+			form_clear(to);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Keeps a request with a copy of its parameters. The oldest give way to new ones. */
 static struct authorization *
-keep(struct authorizations *all, struct form *form, uint64_t now)
+keep(struct authorizations *all, const struct form *form, uint64_t now)
 {
 	struct authorization *a = calloc(1, sizeof(*a));
 	struct buf name CLEANUP_BUF = BUF_INIT(sizeof(a->name) - 1);
 
-	if (a == NULL || sandbox_random_text(&name, 24) < 0) {
+	if (a == NULL || sandbox_random_text(&name, 24) < 0 || !copy_form(&a->form, form)) {
 		free(a);
 		return NULL;
 	}
@@ -81,8 +100,6 @@ keep(struct authorizations *all, struct form *form, uint64_t now)
 		forget(all, TAILQ_FIRST(&all->list));
 	memcpy(a->name, name.data, name.len + 1);
 	a->until = now + REQUEST_LIFE;
-	a->form = *form;
-	form->count = 0;
 	TAILQ_INSERT_TAIL(&all->list, a, link);
 	all->count++;
 	return a;
@@ -213,8 +230,8 @@ show_sign_in(
 static void
 authorize_get(struct web_request *r)
 {
-	const char *client = form_get(&r->query, "client_id"),
-		   *uri = form_get(&r->query, "redirect_uri");
+	const char *client = form_get(r->query, "client_id"),
+		   *uri = form_get(r->query, "redirect_uri");
 	const char *error, *why = NULL;
 	struct authorization *a;
 	struct fault fault;
@@ -230,21 +247,21 @@ authorize_get(struct web_request *r)
 		    "The redirect_uri must be an http address on 127.0.0.1, [::1] or localhost.");
 		return;
 	}
-	if (web_fault(r, FAULT_AUTHORIZE, form_get(&r->query, "login_hint"), &fault))
+	if (web_fault(r, FAULT_AUTHORIZE, form_get(r->query, "login_hint"), &fault))
 		return;
 	if (fault.action == FAULT_REPLY) {
 		space = strchr(fault.text, ' ');
 		if (space != NULL)
 			*space = '\0';
-		send_back(r, &r->query, "error", fault.text, space == NULL ? NULL : space + 1);
+		send_back(r, r->query, "error", fault.text, space == NULL ? NULL : space + 1);
 		return;
 	}
-	error = fault_of(r->sandbox, &r->query, &why);
+	error = fault_of(r->sandbox, r->query, &why);
 	if (error != NULL) {
-		send_back(r, &r->query, "error", error, why);
+		send_back(r, r->query, "error", error, why);
 		return;
 	}
-	a = keep(r->sandbox->authorizations, &r->query, web_now());
+	a = keep(r->sandbox->authorizations, r->query, web_now());
 	if (a == NULL)
 		show_error(r, 500, "Something went wrong", "There is no memory for this request.");
 	else
@@ -279,7 +296,7 @@ sign_in_post(struct web_request *r)
 static void
 consent_get(struct web_request *r)
 {
-	struct authorization *a = find(r, &r->query);
+	struct authorization *a = find(r, r->query);
 	struct buf page CLEANUP_BUF = BUF_INIT(PAGE_MAX);
 
 	if (a == NULL || a->account == NULL) {
@@ -385,45 +402,25 @@ show_device(struct web_request *r, const char *code, const char *error)
 static void
 device_get(struct web_request *r)
 {
-	show_device(r, form_get(&r->query, "user_code"), NULL);
-}
-
-/* Makes the parameters of a request out of what the device asked for. False: no memory. */
-static bool
-device_form(struct form *f, const char *client, const char *scope)
-{
-	const char *pairs[][2] = {{"client_id", client}, {"scope", scope}};
-
-	for (f->count = 0; f->count < ARRAY_SIZE(pairs); f->count++) {
-		struct form_field *field = &f->fields[f->count];
-
-		field->name = strdup(pairs[f->count][0]);
-		field->value = strdup(pairs[f->count][1]);
-		if (field->name == NULL || field->value == NULL) {
-			free(field->name);
-			free(field->value);
-			form_clear(f);
-			return false;
-		}
-	}
-	return true;
+	show_device(r, form_get(r->query, "user_code"), NULL);
 }
 
 static void
 device_post(struct web_request *r)
 {
 	const char *typed = form_get(&r->body, "user_code"), *code, *client, *scope;
-	struct authorization *a = NULL;
-	struct form form = {.count = 0};
+	struct authorization *a;
+	struct form form;
 
 	if (typed == NULL ||
 	    !devices_find(r->sandbox->devices, typed, web_now(), &code, &client, &scope)) {
 		show_device(r, typed, "There is no such code, or it is too old.");
 		return;
 	}
-	if (device_form(&form, client, scope))
-		a = keep(r->sandbox->authorizations, &form, web_now());
-	form_clear(&form);
+	/* what the device asked for, as the parameters of a request; the strings are copied */
+	form = (struct form){.count = 2,
+	    .fields = {{(char *)"client_id", (char *)client}, {(char *)"scope", (char *)scope}}};
+	a = keep(r->sandbox->authorizations, &form, web_now());
 	if (a == NULL) {
 		show_error(r, 500, "Something went wrong", "There is no memory for this request.");
 		return;
@@ -433,12 +430,12 @@ device_post(struct web_request *r)
 }
 
 const struct web_route authorize_routes[] = {
-    {"/device", EVHTTP_REQ_GET, device_get},
-    {"/device", EVHTTP_REQ_POST, device_post},
-    {"/authorize", EVHTTP_REQ_GET, authorize_get},
-    {"/sign-in", EVHTTP_REQ_POST, sign_in_post},
-    {"/consent", EVHTTP_REQ_GET, consent_get},
-    {"/consent", EVHTTP_REQ_POST, consent_post},
-    {"/deny", EVHTTP_REQ_POST, deny_post},
+    {"/device", HTTPD_GET, device_get},
+    {"/device", HTTPD_POST, device_post},
+    {"/authorize", HTTPD_GET, authorize_get},
+    {"/sign-in", HTTPD_POST, sign_in_post},
+    {"/consent", HTTPD_GET, consent_get},
+    {"/consent", HTTPD_POST, consent_post},
+    {"/deny", HTTPD_POST, deny_post},
     {NULL},
 };

@@ -32,7 +32,7 @@ names_get(struct web_request *r)
 static json_t *
 given(const struct web_request *r)
 {
-	const struct form *f = r->body.count > 0 ? &r->body : &r->query;
+	const struct form *f = r->body.count > 0 ? &r->body : r->query;
 	json_t *rule;
 
 	if (r->json != NULL)
@@ -86,7 +86,7 @@ list_put(struct web_request *r)
 static void
 list_delete(struct web_request *r)
 {
-	const char *text = form_get(&r->query, "id");
+	const char *text = form_get(r->query, "id");
 	unsigned id = 0;
 
 	if (!admin_allowed(r))
@@ -102,10 +102,10 @@ list_delete(struct web_request *r)
 }
 
 const struct web_route faults_routes[] = {
-    {"/admin/faults", EVHTTP_REQ_GET, list_get},
-    {"/admin/faults", EVHTTP_REQ_POST, list_post},
-    {"/admin/faults", EVHTTP_REQ_PUT, list_put},
-    {"/admin/faults", EVHTTP_REQ_DELETE, list_delete},
-    {"/admin/faults/names", EVHTTP_REQ_GET, names_get},
+    {"/admin/faults", HTTPD_GET, list_get},
+    {"/admin/faults", HTTPD_POST, list_post},
+    {"/admin/faults", HTTPD_PUT, list_put},
+    {"/admin/faults", HTTPD_DELETE, list_delete},
+    {"/admin/faults/names", HTTPD_GET, names_get},
     {NULL},
 };

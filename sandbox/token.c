@@ -102,9 +102,7 @@ authenticate_client(struct web_request *r)
 				 : given != NULL && sandbox_secret_fits(client->secret, given)))
 		return client;
 	r->sandbox->stats.token_errors++;
-	/* a header that a reply lacks for want of memory changes nothing for the client */
-	(void)evhttp_add_header(evhttp_request_get_output_headers(r->http), "WWW-Authenticate",
-	    "Basic realm=\"frank-sandbox\"");
+	httpd_set_header(r->http, "WWW-Authenticate", "Basic realm=\"frank-sandbox\"");
 	web_refuse(
 	    r, r->sandbox->personality->refusals[client == NULL ? REFUSE_CLIENT : REFUSE_SECRET]);
 	return NULL;
@@ -417,7 +415,7 @@ userinfo_get(struct web_request *r)
 		web_reply_json(r, 200, identity_claims(access.account));
 		return;
 	}
-	(void)evhttp_add_header(evhttp_request_get_output_headers(r->http), "WWW-Authenticate",
+	httpd_set_header(r->http, "WWW-Authenticate",
 	    token == NULL ? "Bearer" : "Bearer error=\"invalid_token\"");
 	web_reply_error(
 	    r, 401, "invalid_token", "A valid access token with the scope openid is needed.");
@@ -469,13 +467,13 @@ jwks_get(struct web_request *r)
 }
 
 const struct web_route token_routes[] = {
-    {"/token", EVHTTP_REQ_POST, token_post},
-    {"/device_authorization", EVHTTP_REQ_POST, device_authorization_post},
-    {"/revoke", EVHTTP_REQ_POST, revoke_post},
-    {"/userinfo", EVHTTP_REQ_GET, userinfo_get},
-    {"/userinfo", EVHTTP_REQ_POST, userinfo_get},
-    {"/.well-known/openid-configuration", EVHTTP_REQ_GET, discovery_get},
-    {"/.well-known/oauth-authorization-server", EVHTTP_REQ_GET, discovery_get},
-    {"/jwks", EVHTTP_REQ_GET, jwks_get},
+    {"/token", HTTPD_POST, token_post},
+    {"/device_authorization", HTTPD_POST, device_authorization_post},
+    {"/revoke", HTTPD_POST, revoke_post},
+    {"/userinfo", HTTPD_GET, userinfo_get},
+    {"/userinfo", HTTPD_POST, userinfo_get},
+    {"/.well-known/openid-configuration", HTTPD_GET, discovery_get},
+    {"/.well-known/oauth-authorization-server", HTTPD_GET, discovery_get},
+    {"/jwks", HTTPD_GET, jwks_get},
     {NULL},
 };

@@ -1,30 +1,27 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * web.c: see web.h. libevent's HTTP server over its OpenSSL bufferevents; every connection is TLS.
+ * web.c: see web.h. The server is httpd's, over TLS: every route of the tables leads to on_request, which takes the body apart.
  *
  * Nothing of a query or a body is logged: they carry codes, passwords and tokens.
  */
 #include "sandbox/web.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "sandbox/pages.h"
 
+enum { ROUTES_MAX = 48, HANG_SECONDS = 300 };
+
 struct web {
 	struct sandbox *sandbox;
-	struct evhttp *http;
+	struct httpd *http;
 	const struct web_route *const *tables;
-	TAILQ_HEAD(, web_wait) waiting; /* requests that a fault lets wait */
+	struct httpd_route routes[ROUTES_MAX + 1];
 };
-
-enum { HANG_SECONDS = 300 };
 
 uint64_t
 web_now(void)
@@ -35,7 +32,7 @@ web_now(void)
 const char *
 web_header(const struct web_request *r, const char *name)
 {
-	return evhttp_find_header(evhttp_request_get_input_headers(r->http), name);
+	return httpd_header(r->http, name);
 }
 
 const char *
@@ -46,50 +43,24 @@ web_bearer(const struct web_request *r)
 	return value != NULL && strncasecmp(value, "Bearer ", 7) == 0 ? value + 7 : NULL;
 }
 
-static void
-reply(struct web_request *r, int status, const char *type, const char *bytes, size_t len)
-{
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(r->http);
-	struct evbuffer *out = evbuffer_new();
-
-	/* a header that does not fit into memory is left out; the answer itself is checked below */
-	(void)evhttp_add_header(headers, "Content-Type", type);
-	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
-	(void)evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	(void)evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
-	(void)evhttp_add_header(headers, "Content-Security-Policy",
-	    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri "
-	    "'none'");
-	if (out == NULL || evbuffer_add(out, bytes, len) < 0)
-		evhttp_send_error(r->http, HTTP_INTERNAL, NULL);
-	else
-		evhttp_send_reply(r->http, status, NULL, out);
-	if (out != NULL)
-		evbuffer_free(out);
-}
+/* ---- answers ---- */
 
 void
 web_reply_page(struct web_request *r, int status, const struct buf *page)
 {
+	httpd_set_header(r->http, "Content-Security-Policy",
+	    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri "
+	    "'none'");
 	if (page->failed)
-		evhttp_send_error(r->http, HTTP_INTERNAL, NULL);
+		httpd_reply_error(r->http, 500, "no memory");
 	else
-		reply(r, status, "text/html; charset=utf-8", buf_str(page), page->len);
+		httpd_reply(r->http, status, "text/html; charset=utf-8", buf_str(page), page->len);
 }
 
 void
 web_reply_json(struct web_request *r, int status, json_t *value)
 {
-	char *text = value == NULL ? NULL : json_dumps(value, JSON_COMPACT);
-
-	if (text == NULL) {
-		evhttp_send_error(r->http, HTTP_INTERNAL, NULL);
-	} else {
-		reply(r, status, "application/json", text, strlen(text));
-		mem_wipe(text, strlen(text));
-	}
-	free(text);
-	json_decref(value);
+	httpd_reply_json(r->http, status, value);
 }
 
 /* As Microsoft's token endpoint answers: ids for its support, and the number of the error by itself. */
@@ -125,151 +96,103 @@ web_reply_error(struct web_request *r, int status, const char *error, const char
 void
 web_reply_redirect(struct web_request *r, const char *location)
 {
-	struct buf page CLEANUP_BUF = BUF_INIT(16);
-
-	if (evhttp_add_header(evhttp_request_get_output_headers(r->http), "Location", location) < 0)
-		evhttp_send_error(r->http, HTTP_INTERNAL, NULL);
-	else
-		web_reply_page(r, 303, &page);
+	httpd_reply_redirect(r->http, location);
 }
 
+/* ---- requests ---- */
+
+/* Takes the body apart, where there is one. 0 or negative errno. */
 static int
-parse_forms(struct web_request *r)
+parse_body(struct web_request *r)
 {
-	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(r->http));
 	const char *type = web_header(r, "Content-Type");
-	struct evbuffer *in = evhttp_request_get_input_buffer(r->http);
-	size_t len = evbuffer_get_length(in);
-	int error = 0;
+	size_t len;
+	const char *bytes = httpd_body(r->http, &len);
 
-	if (query != NULL)
-		error = form_parse(&r->query, query, strlen(query));
-	if (error == 0 && len > 0) {
-		const unsigned char *bytes = evbuffer_pullup(in, -1);
-
-		if (type != NULL && strncasecmp(type, "application/json", 16) == 0) {
-			r->json = bytes == NULL ? NULL
-						: json_loadb((const char *)bytes, len,
-						      JSON_REJECT_DUPLICATES, NULL);
-			return r->json == NULL ? -EBADMSG : 0;
-		}
-		if (type == NULL || strncasecmp(type, "application/x-www-form-urlencoded", 33) != 0)
-			return -EBADMSG;
-		error = bytes == NULL ? -ENOMEM : form_parse(&r->body, (const char *)bytes, len);
+	if (len == 0)
+		return 0;
+	if (type != NULL && strncasecmp(type, "application/json", 16) == 0) {
+		r->json = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, NULL);
+		return r->json == NULL ? -EBADMSG : 0;
 	}
-	return error;
+	if (type == NULL || strncasecmp(type, "application/x-www-form-urlencoded", 33) != 0)
+		return -EBADMSG;
+	return form_parse(&r->body, bytes, len);
 }
 
-static void
-dispatch(struct web *w, struct web_request *r, const char *path)
+static const struct web_route *
+find_route(const struct web *w, const char *path, enum httpd_method method)
 {
-	enum evhttp_cmd_type method = evhttp_request_get_command(r->http);
-	bool found = false;
-
 	for (const struct web_route *const *table = w->tables; *table != NULL; table++)
-		for (const struct web_route *route = *table; route->path != NULL; route++) {
-			if (strcmp(route->path, path) != 0)
-				continue;
-			found = true;
-			if (route->method == method) {
-				route->handle(r);
-				return;
-			}
-		}
-	if (found)
-		web_reply_error(
-		    r, 405, "invalid_request", "This address does not take this method.");
-	else
-		web_reply_error(r, 404, "invalid_request", "There is nothing at this address.");
+		for (const struct web_route *route = *table; route->path != NULL; route++)
+			if (strcmp(route->path, path) == 0 && route->method == method)
+				return route;
+	return NULL;
 }
 
 static void
-serve(struct web *w, struct evhttp_request *http, const struct fault *resumed)
+serve(struct web *w, struct httpd_request *http, const struct fault *resumed)
 {
-	struct web_request r = {.sandbox = w->sandbox, .http = http, .resumed = resumed};
-	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(http));
+	struct web_request r = {.sandbox = w->sandbox,
+	    .http = http,
+	    .query = httpd_query_form(http),
+	    .resumed = resumed};
+	const struct web_route *route = find_route(w, httpd_path(http), httpd_method(http));
 
-	if (parse_forms(&r) < 0)
+	if (parse_body(&r) < 0 || route == NULL)
 		web_reply_error(&r, 400, "invalid_request",
 		    "The parameters are malformed, or one is given twice.");
 	else
-		dispatch(w, &r, path == NULL ? "" : path);
-	form_clear(&r.query);
+		route->handle(&r);
 	form_clear(&r.body);
 	json_decref(r.json);
 }
 
 static void
-on_request(struct evhttp_request *http, void *arg)
+on_request(void *arg, struct httpd_request *http)
 {
 	serve(arg, http, NULL);
 }
 
 /* ---- faults ---- */
 
-/* A request that waits. */
+/* What a request waits for. */
 struct web_wait {
-	TAILQ_ENTRY(web_wait) link;
 	struct web *web;
-	struct evhttp_request *http;
-	struct event *timer;
 	struct fault fault;
 };
 
 static void
-waiting_free(struct web_wait *w)
-{
-	TAILQ_REMOVE(&w->web->waiting, w, link);
-	if (w->timer != NULL)
-		event_free(w->timer);
-	free(w);
-}
-
-static void
-on_gone(struct evhttp_connection *connection, void *arg)
-{
-	waiting_free(arg);
-}
-
-static void
-on_waited(evutil_socket_t fd, short what, void *arg)
+on_waited(void *arg, struct httpd_request *http, bool gone)
 {
 	struct web_wait *w = arg;
-	struct evhttp_connection *c = evhttp_request_get_connection(w->http);
-	struct evhttp_request *http = w->http;
-	struct fault fault = w->fault;
-	struct web *web = w->web;
+	struct web_wait it = *w;
 
-	evhttp_connection_set_closecb(c, NULL, NULL);
-	waiting_free(w);
-	if (fault.action == FAULT_DROP || fault.action == FAULT_HANG)
-		evhttp_connection_free(c);
+	free(w);
+	if (gone)
+		return;
+	if (it.fault.action == FAULT_DROP || it.fault.action == FAULT_HANG)
+		httpd_drop(http);
 	else
-		serve(web, http, &fault);
+		serve(it.web, http, &it.fault);
 }
 
-/* Lets the request wait; its connection is not read meanwhile. False: no memory. */
+/* Lets the request wait. False: no memory. */
 static bool
 wait_for(struct web_request *r, const struct fault *f)
 {
 	struct web_wait *w = calloc(1, sizeof(*w));
-	unsigned ms = f->delay_ms + (f->action == FAULT_HANG ? HANG_SECONDS * 1000U : 0);
-	const struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
 
 	if (w == NULL)
 		return false;
 	w->web = r->sandbox->web;
-	w->http = r->http;
 	w->fault = *f;
 	w->fault.delay_ms = 0;
-	TAILQ_INSERT_TAIL(&w->web->waiting, w, link);
-	w->timer = evtimer_new(r->sandbox->base, on_waited, w);
-	if (w->timer == NULL || event_add(w->timer, &limit) < 0) {
-		waiting_free(w);
-		return false;
-	}
-	evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), on_gone, w);
-	return true;
+	if (httpd_later(r->http, f->delay_ms + (f->action == FAULT_HANG ? HANG_SECONDS * 1000U : 0),
+		on_waited, w) == 0)
+		return true;
+	free(w);
+	return false;
 }
 
 /* Answers with the status and words of the fault: "error description". */
@@ -280,9 +203,7 @@ reply_fault(struct web_request *r, struct fault *f)
 
 	if (f->retry_after > 0) {
 		(void)snprintf(seconds, sizeof(seconds), "%u", f->retry_after);
-		/* a header that a reply lacks for want of memory changes little for the client */
-		(void)evhttp_add_header(
-		    evhttp_request_get_output_headers(r->http), "Retry-After", seconds);
+		httpd_set_header(r->http, "Retry-After", seconds);
 	}
 	if (space != NULL)
 		*space = '\0';
@@ -335,6 +256,8 @@ web_fault(struct web_request *r, enum fault_stage stage, const char *account, st
 	return true;
 }
 
+/* ---- the server ---- */
+
 static struct bufferevent *
 new_connection(struct event_base *base, void *arg)
 {
@@ -343,31 +266,41 @@ new_connection(struct event_base *base, void *arg)
 	return sandbox_tls_connection(w->sandbox, -1);
 }
 
+/* httpd's table, out of ours. */
 static void
-drop(struct web_wait *w)
+make_routes(struct web *w)
 {
-	struct evhttp_connection *c = evhttp_request_get_connection(w->http);
+	size_t n = 0;
 
-	evhttp_connection_set_closecb(c, NULL, NULL);
-	waiting_free(w);
-	evhttp_connection_free(c);
+	for (const struct web_route *const *table = w->tables; *table != NULL; table++)
+		for (const struct web_route *route = *table; route->path != NULL && n < ROUTES_MAX;
+		     route++)
+			w->routes[n++] = (struct httpd_route){
+			    .methods = route->method, .path = route->path, .handle = on_request};
 }
 
 struct web *
 web_start(struct sandbox *s, const struct web_route *const *tables, unsigned *port, int *ret_error)
 {
 	struct web *w = calloc(1, sizeof(*w));
+	/* A browser says "Origin: null" with the forms of pages that send no referrer; what these forms do hangs on a random name. */
+	struct httpd_options o = {.base = s->base,
+	    .arg = w,
+	    .tls = new_connection,
+	    .tls_arg = w,
+	    .body_max = FORM_BYTES_MAX,
+	    .any_origin = true};
 	int fds[2] = {-1, -1};
-	size_t i;
 
 	*ret_error = -ENOMEM;
 	if (w == NULL)
 		return NULL;
 	w->sandbox = s;
 	s->web = w;
-	TAILQ_INIT(&w->waiting);
-	w->http = evhttp_new(s->base);
 	w->tables = tables;
+	make_routes(w);
+	o.routes = w->routes;
+	w->http = httpd_new(&o);
 	if (w->http == NULL)
 		return web_stop(w);
 	*ret_error = sandbox_listen(s, port, fds);
@@ -375,25 +308,10 @@ web_start(struct sandbox *s, const struct web_route *const *tables, unsigned *po
 		return web_stop(w);
 	(void)snprintf(s->issuer, sizeof(s->issuer),
 	    strchr(s->host, ':') != NULL ? "https://[%s]:%u" : "https://%s:%u", s->host, *port);
-	evhttp_set_bevcb(w->http, new_connection, w);
-	evhttp_set_gencb(w->http, on_request, w);
-	evhttp_set_max_body_size(w->http, FORM_BYTES_MAX);
-	evhttp_set_max_headers_size(w->http, 32 * 1024);
-	evhttp_set_timeout(w->http, 60);
-	evhttp_set_allowed_methods(w->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
-						EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE);
-	for (i = 0; i < ARRAY_SIZE(fds); i++) {
-		if (fds[i] < 0)
-			continue;
-		if (evhttp_accept_socket(w->http, fds[i]) < 0) {
-			(void)close(fds[i]);
-			*ret_error = -ENOMEM;
-			if (i == 0)
-				return web_stop(w);
-		}
-	}
-	*ret_error = 0;
-	return w;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0 && *ret_error == 0)
+			*ret_error = httpd_listen(w->http, fds[i]);
+	return *ret_error == 0 ? w : web_stop(w);
 }
 
 struct web *
@@ -401,10 +319,7 @@ web_stop(struct web *w)
 {
 	if (w == NULL)
 		return NULL;
-	while (!TAILQ_EMPTY(&w->waiting))
-		drop(TAILQ_FIRST(&w->waiting));
-	if (w->http != NULL)
-		evhttp_free(w->http);
+	(void)httpd_free(w->http);
 	free(w);
 	return NULL;
 }

@@ -6,10 +6,10 @@
 #ifndef FRANK_SANDBOX_WEB_H
 #define FRANK_SANDBOX_WEB_H
 
-#include <event2/http.h>
 #include <jansson.h>
 
 #include "httpd/form.h"
+#include "httpd/httpd.h"
 #include "sandbox/sandbox.h"
 
 struct web;
@@ -17,8 +17,8 @@ struct web;
 /* One request, as a handler gets it. */
 struct web_request {
 	struct sandbox *sandbox;
-	struct evhttp_request *http;
-	struct form query;
+	struct httpd_request *http;
+	const struct form *query;
 	struct form body;
 	json_t *json;                /* the body where it is JSON; else NULL */
 	const struct fault *resumed; /* the request waited for this one */
@@ -26,7 +26,7 @@ struct web_request {
 
 struct web_route {
 	const char *path; /* NULL: the end of a table */
-	enum evhttp_cmd_type method;
+	enum httpd_method method;
 	void (*handle)(struct web_request *r);
 };
 
