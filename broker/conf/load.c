@@ -350,7 +350,7 @@ derive_names(struct conf *c, const struct conf_environment *env)
 {
 	CLEANUP_BUF struct buf key = BUF_INIT(4096);
 	char host[256] = "localhost", mailname[256];
-	const struct group *admin;
+	const struct group *admin, *monitor;
 	const char *runtime_dir = env->runtime_dir == NULL ? FRANK_RUNTIME_DIR : env->runtime_dir;
 	const char *state_dir = env->state_dir == NULL ? FRANK_STATE_DIR : env->state_dir;
 	int r;
@@ -366,6 +366,9 @@ derive_names(struct conf *c, const struct conf_environment *env)
 	admin = getgrnam(c->admin_group);
 	c->has_admin_gid = admin != NULL;
 	c->admin_gid = admin == NULL ? 0 : admin->gr_gid;
+	monitor = getgrnam(c->monitor_group);
+	c->has_monitor_gid = monitor != NULL;
+	c->monitor_gid = monitor == NULL ? 0 : monitor->gr_gid;
 	r = loader_default_string(&c->mail_name, *mailname != '\0' ? mailname : c->hostname);
 	if (r == 0)
 		r = buf_printf(&key, "file:%s/master.key", c->state_dir);

@@ -61,15 +61,6 @@ audit(const struct command_desk *cmd, const struct client *c, const char *accoun
 /* ---- who may ---- */
 
 static bool
-is_member(const struct caller_peer *who, gid_t gid)
-{
-	for (size_t i = 0; i < who->group_count; i++)
-		if (who->groups[i] == gid)
-			return true;
-	return false;
-}
-
-static bool
 service_matches(const struct conf_service *s, const struct caller_peer *who)
 {
 	if (s->any_user)
@@ -78,7 +69,7 @@ service_matches(const struct conf_service *s, const struct caller_peer *who)
 		if (s->users.items[i] == who->uid)
 			return true;
 	for (size_t i = 0; i < s->groups.count; i++)
-		if (is_member(who, s->groups.items[i]))
+		if (caller_is_member(who, s->groups.items[i]))
 			return true;
 	return false;
 }
@@ -440,7 +431,7 @@ send_rows(struct command_desk *cmd, struct credential_rows *l)
 
 		if ((l->after != NULL && strcmp(name, l->after) <= 0) ||
 		    (l->only != NULL && strcmp(name, l->only) != 0) ||
-		    !may_have_token(cmd, c, name, &service))
+		    (!l->metrics && !may_have_token(cmd, c, name, &service)))
 			continue;
 		r = client_send(c, l->metrics ? make_metrics(cmd, a) : make_row(cmd, c, a));
 		if (r == -EAGAIN)
@@ -470,12 +461,19 @@ begin_rows(struct command_desk *cmd, struct client *c, const char *only, bool me
 	send_rows(cmd, l);
 }
 
+static bool
+is_monitor(const struct command_desk *cmd, const struct client *c)
+{
+	return cmd->conf != NULL && cmd->conf->has_monitor_gid &&
+	       caller_is_member(client_peer(c), cmd->conf->monitor_gid);
+}
+
 static void
 keeper_metrics(struct command_desk *cmd, struct client *c)
 {
 	struct message *m;
 
-	if (!client_is_admin(c)) {
+	if (!client_is_admin(c) && !is_monitor(cmd, c)) {
 		done_needs_administrator(c);
 		return;
 	}

@@ -69,6 +69,15 @@ caller_rights(enum caller_entrance entrance, enum caller_kind kind)
 		   : 0;
 }
 
+bool
+caller_is_member(const struct caller_peer *who, uint64_t group)
+{
+	for (size_t i = 0; group != CALLER_NO_GROUP && i < who->group_count; i++)
+		if (who->groups[i] == group)
+			return true;
+	return false;
+}
+
 enum caller_kind
 caller_kind(const struct caller_peer *who, uint32_t self, uint64_t admin_group)
 {
@@ -78,10 +87,7 @@ caller_kind(const struct caller_peer *who, uint32_t self, uint64_t admin_group)
 		return CALLER_NOBODY;
 	if (who->uid == self)
 		return CALLER_SELF;
-	for (size_t i = 0; admin_group != CALLER_NO_GROUP && i < who->group_count; i++)
-		if (who->groups[i] == admin_group)
-			return CALLER_ADMIN;
-	return CALLER_USER;
+	return caller_is_member(who, admin_group) ? CALLER_ADMIN : CALLER_USER;
 }
 
 int

@@ -65,6 +65,9 @@ struct caller_peer {
  * pid, which may be somebody else's by now. 0; negative errno, and nothing is owned. */
 int caller_peer_of(int fd, struct caller_peer *ret);
 
+/* Is it in this group? Never in CALLER_NO_GROUP. */
+bool caller_is_member(const struct caller_peer *who, uint64_t group);
+
 /*
  * `self` is the uid of the role, `admin_group` the configured group or CALLER_NO_GROUP. A uid that
  * is not known to have a name is CALLER_USER here: whether it has one takes a look into the user

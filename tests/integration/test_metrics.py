@@ -1,5 +1,7 @@
 # Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """`frank metrics`: promtool and a real Prometheus read it, what it says is true, and everything in contrib/monitoring is in it."""
+import grp
+
 from harness import *
 
 MAILBOX, OTHER, GONE = 'billing@example.test', 'other@example.test', 'alerts@example.test'
@@ -289,7 +291,7 @@ def refused(f):
 def health():
     """frank status --exit-code: 0 well, 1 something is not, 2 no answer, 3 cannot be told; in bounded time."""
     relay = {'provider': 'generic', 'mailbox': OTHER, 'grant': 'none', 'submit': '127.0.0.1:9', 'tls': 'none'}
-    f = Frank('health', {'other': relay})
+    f = Frank('health', {'other': relay}, {'all': dict(users=['root'], accounts=['other'], senders=[OTHER])}, top={'monitor-group': 'games'})
     ask = lambda *args: f.frank('status', '--exit-code', *args)
     r = ask()
     check('health: not running: 2', r.returncode == 2 and 'not running' in r.stderr, r)
@@ -315,8 +317,18 @@ def health():
     if os.geteuid() == 0:
         copy = f.path('frank')
         shutil.copy(program('frank'), copy)
-        r = subprocess.run([copy, 'metrics'], capture_output=True, text=True, env=f.env, timeout=60, user=64101, group=64101, extra_groups=[])
+        other = lambda groups, *args: subprocess.run([copy, *args], capture_output=True, text=True, env=f.env, timeout=60, user=64101, group=64101, extra_groups=groups)
+        r = other([], 'metrics')
         check('metrics are for administrators', r.returncode == 77 and r.stdout == '' and 'administrator' in r.stderr, r)
+        games = [grp.getgrnam('games').gr_gid]
+        r = other(games, 'metrics')
+        check('and for members of monitor-group', r.returncode == 0 and Samples(r.stdout).keys() == samples(f).keys() and 'frank_token_expires_seconds{account="other"}' in r.stdout, r)
+        f.send(OTHER, 'x@example.test', marker('seen'))
+        seen = [other(games, *args) for args in (['queue'], ['status'], ['events'], ['reload'], ['service', 'list'], ['check', 'other'], ['key', 'list'], ['token', 'other'],
+                                                 ['account', 'hold', 'other'], ['queue', 'delete', '--all'])]
+        text = ''.join(r.stdout for r in seen)
+        check('who see and do nothing else', '@' not in text and not re.search(r'\bother\b', text) and len(f.queue()) == 1 and f.account('other').get('state') != 'held'
+              and [r.returncode for r in seen][2] == 77, [(r.args[1:], r.returncode, r.stdout, r.stderr) for r in seen])
     else:
         check.needs_root('metrics are for administrators')
     f.stop()

@@ -239,6 +239,8 @@ make_top(struct queue_settings *s, struct conf *c)
 	s->hold_in_doubt = c->in_doubt == CONF_IN_DOUBT_HOLD;
 	s->has_admin_gid = c->has_admin_gid;
 	s->admin_gid = c->admin_gid;
+	s->has_monitor_gid = c->has_monitor_gid;
+	s->monitor_gid = c->monitor_gid;
 	s->user_connections = c->user_connections;
 	s->user_rate = c->user_rate;
 	s->user_in_flight = c->user_in_flight;
@@ -329,4 +331,10 @@ uint64_t
 settings_admin_group(const struct queue_settings *s)
 {
 	return s->has_admin_gid ? s->admin_gid : CALLER_NO_GROUP;
+}
+
+uint64_t
+settings_monitor_group(const struct queue_settings *s)
+{
+	return s->has_monitor_gid ? s->monitor_gid : CALLER_NO_GROUP;
 }

@@ -70,6 +70,8 @@ struct queue_settings {
 	bool hold_in_doubt;
 	bool has_admin_gid;
 	uint32_t admin_gid;
+	bool has_monitor_gid;
+	uint32_t monitor_gid;
 	struct settings_account *accounts; /* sorted by name once complete */
 	size_t account_count;
 	struct policy_service *services; /* in file order */
@@ -91,6 +93,7 @@ struct queue_settings *settings_free(struct queue_settings *s);
 
 /* The group of administrators, or CALLER_NO_GROUP. */
 uint64_t settings_admin_group(const struct queue_settings *s);
+uint64_t settings_monitor_group(const struct queue_settings *s);
 /* NULL: the configuration has none of this name. */
 const struct settings_listener *settings_find_listener(
     const struct queue_settings *s, const char *name);

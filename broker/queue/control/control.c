@@ -679,8 +679,11 @@ ask_figures(struct control_client *c)
 {
 	struct control *k = c->control;
 
-	if (!is_admin(c)) {
-		fail(c, "Only an administrator sees the metrics.", EX_NOPERM);
+	if (!is_admin(c) &&
+	    (k->deps.settings == NULL ||
+		!caller_is_member(&c->peer, settings_monitor_group(k->deps.settings)))) {
+		fail(c, "Only an administrator or a member of monitor-group sees the metrics.",
+		    EX_NOPERM);
 		return;
 	}
 	if (k->deps.settings == NULL || !spool_is_tallied(k->deps.spool)) {
