@@ -13,6 +13,8 @@
 #include <event2/http.h>
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -645,6 +647,10 @@ httpd_new(const struct httpd_options *o)
 int
 httpd_listen(struct httpd *h, evutil_socket_t fd)
 {
+	const int on = 1;
+
+	/* inherited by what is accepted: head and body of an answer go out in two writes */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (evhttp_accept_socket(h->http, fd) == 0)
 		return 0;
 	(void)close(fd);

@@ -40,6 +40,7 @@ struct pending {
 	TAILQ_ENTRY(pending) link;
 	struct inbox_api *api;
 	struct httpd_request *request;
+	bool detached;
 	struct inbox_wait *wait;     /* of /wait */
 	struct release *release;     /* of /release */
 	struct httpd_stream *stream; /* of /events */
@@ -792,11 +793,21 @@ post_send(void *arg, struct httpd_request *r)
 
 /* ---- what is answered later ---- */
 
+/* Takes it out of the list: what arrives from now on is none of its business. */
+static void
+pending_detach(struct pending *p)
+{
+	if (!p->detached) {
+		TAILQ_REMOVE(&p->api->pending, p, link);
+		p->api->count--;
+	}
+	p->detached = true;
+}
+
 static void
 pending_free(struct pending *p)
 {
-	TAILQ_REMOVE(&p->api->pending, p, link);
-	p->api->count--;
+	pending_detach(p);
 	(void)wait_free(p->wait);
 	(void)release_cancel(p->release);
 	free(p);
@@ -823,8 +834,10 @@ static void
 wait_done(struct pending *p, bool found)
 {
 	struct httpd_request *r = p->request;
-	json_t *json = wait_answer(p->wait, p->api->c.inbox, found);
+	json_t *json;
 
+	pending_detach(p); /* making the answer looks into the inbox, which may tell of arrivals */
+	json = wait_answer(p->wait, p->api->c.inbox, found);
 	pending_free(p);
 	httpd_reply_json(r, found ? 200 : 408, json);
 }
@@ -874,7 +887,11 @@ get_wait(void *arg, struct httpd_request *r)
 {
 	struct inbox_api *a = arg;
 	struct inbox_wait *w = read_wait(a, r);
-	struct pending *p = w == NULL ? NULL : pending_new(a, r);
+	struct pending *p;
+
+	/* tell of what is there before this one listens: wait_begin finds it */
+	(void)inbox_flush(a->c.inbox);
+	p = w == NULL ? NULL : pending_new(a, r);
 
 	if (p == NULL) {
 		(void)wait_free(w);

@@ -245,6 +245,10 @@ html_for_view(struct buf *out, const char *html, size_t len, html_cid *resolve, 
 	while (at < end && !out->failed) {
 		if (*at == '<' && is_one_of(at, end, dropped)) {
 			at = tag_end(at, end);
+			/* what is on both sides must not become such a tag */
+			if (out->len > 0 && !is_space(out->data[out->len - 1]) &&
+			    out->data[out->len - 1] != '>')
+				(void)buf_append_char(out, ' ');
 			continue;
 		}
 		if ((*at == 'c' || *at == 'C') && end - at > 4 && strncasecmp(at, "cid:", 4) == 0 &&

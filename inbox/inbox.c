@@ -9,6 +9,10 @@
  * Files go before rows: after a crash in between, opening finds rows without files and forgets them. The other way round
  * what was deleted would come back.
  *
+ * The full text costs more than all else of a message. A new one stands in table `fresh`, where it is found by looking through it, until there
+ * is time to index it (inbox_settle).
+ *
+ * A transaction goes on over many messages: what is in it is seen by our own queries, and what a crash takes of it is in the Maildirs.
  * Nothing is synced at a commit: the index can be built anew. What SQLite finds damaged is rebuilt at the next call.
  */
 #include "inbox/inbox.h"
@@ -39,6 +43,7 @@ enum {
 	SINGLE_MAX = 200,       /* more changes than this are told as one */
 	ADD_BATCH = 1000,       /* messages of a transaction while the index is built */
 	BUSY_MS = 2000,
+	SETTLE = 20, /* messages that one inbox_settle indexes */
 };
 
 #define TRUNCATE_BODY                \
@@ -46,8 +51,7 @@ enum {
 	"CREATE VIRTUAL TABLE body USING fts5(text, tokenize='trigram', detail=none);"
 
 static const char schema[] =
-    "CREATE TABLE message(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL "
-    "UNIQUE,"
+    "CREATE TABLE message(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
     " read INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, attachments INTEGER NOT NULL,"
     " inline INTEGER NOT NULL, message_id TEXT NOT NULL, subject TEXT NOT NULL, sender TEXT NOT "
     "NULL,"
@@ -61,13 +65,16 @@ static const char schema[] =
     "CREATE TABLE tag(name TEXT NOT NULL COLLATE NOCASE, seq INTEGER NOT NULL, PRIMARY KEY(seq, "
     "name)) WITHOUT ROWID;"
     "CREATE INDEX tag_name ON tag(name, seq);"
+    "CREATE TABLE fresh(seq INTEGER PRIMARY KEY, text TEXT NOT NULL);"
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL);" TRUNCATE_BODY
     "PRAGMA user_version=1;";
 
 enum statement {
 	ADD_MESSAGE,
 	ADD_SUMMARY,
-	ADD_BODY,
+	ADD_FRESH,
+	GET_FRESH,
+	INDEX_FRESH,
 	ADD_MAILBOX,
 	ADD_TAG,
 	GET_TAGS,
@@ -78,6 +85,7 @@ enum statement {
 	SET_READ,
 	DELETE_MESSAGE,
 	DELETE_SUMMARY,
+	DELETE_FRESH,
 	DELETE_BODY,
 	DELETE_MAILBOXES,
 	DELETE_TAGS,
@@ -92,7 +100,10 @@ static const char *const sql[STATEMENTS] = {
 	"sender, to_list,"
 	" cc_list, bcc_list, reply_list) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
     [ADD_SUMMARY] = "INSERT INTO summary(seq, json) VALUES(?1, ?2)",
-    [ADD_BODY] = "INSERT INTO body(rowid, text) VALUES(?1, ?2)",
+    [ADD_FRESH] = "INSERT INTO fresh(seq, text) VALUES(?1, ?2)",
+    [GET_FRESH] = "SELECT seq FROM fresh ORDER BY seq LIMIT ?1",
+    [INDEX_FRESH] = "INSERT INTO body(rowid, text) SELECT seq, text FROM fresh WHERE seq = ?1",
+    [DELETE_FRESH] = "DELETE FROM fresh WHERE seq = ?1",
     [ADD_MAILBOX] = "INSERT OR IGNORE INTO mailbox(name, seq) VALUES(?2, ?1)",
     [ADD_TAG] = "INSERT OR IGNORE INTO tag(name, seq) VALUES(?2, ?1)",
     [GET_TAGS] = "SELECT name FROM tag WHERE seq = ?1 ORDER BY name",
@@ -117,11 +128,12 @@ struct inbox {
 	uint64_t keep;
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];
-	bool open;     /* a transaction */
-	bool damaged;  /* to be built anew */
-	bool building; /* nothing is told */
-	uint64_t last; /* the newest mark */
-	json_t *news;  /* summaries that are not told yet */
+	bool open;        /* a transaction */
+	bool damaged;     /* to be built anew */
+	bool building;    /* nothing is told */
+	unsigned unsaved; /* messages of the open transaction */
+	uint64_t last;    /* the newest mark */
+	json_t *news;     /* summaries that are not told yet */
 	struct inbox_stats stats;
 	inbox_changed *changed;
 	void *arg;
@@ -228,6 +240,7 @@ count_all(struct inbox *i)
 static int
 end(struct inbox *i, int r)
 {
+	i->unsaved = 0;
 	if (r == 0)
 		return commit(i);
 	if (i->open)
@@ -399,12 +412,13 @@ searchable(const json_t *value, struct buf *all)
 	return inbox_query_clean(buf_str(&text), text.len);
 }
 
+/* What a search looks at, in the order of the table's columns. */
+static const char *const columns[] = {"MessageID", "Subject", "From", "To", "Cc", "Bcc", "ReplyTo"};
+
 static int
 store_row(struct inbox *i, uint64_t seq, const char *id, const char *name, const json_t *summary,
     struct buf *all)
 {
-	static const char *const columns[] = {
-	    "MessageID", "Subject", "From", "To", "Cc", "Bcc", "ReplyTo"};
 	sqlite3_stmt *s = statement(i, ADD_MESSAGE, seq);
 	size_t n;
 
@@ -443,7 +457,7 @@ store_text(struct inbox *i, uint64_t seq, const struct inbox_message *m, struct 
 	clean = inbox_query_clean(buf_str(all), all->len);
 	if (clean == NULL)
 		return -ENOMEM;
-	s = statement(i, ADD_BODY, seq);
+	s = statement(i, ADD_FRESH, seq);
 	set_text(s, 2, clean);
 	return run(i, s);
 }
@@ -598,6 +612,30 @@ store(struct inbox *i, uint64_t seq, const char *id, const struct inbox_arrival 
 	return r;
 }
 
+/* Removes a message's rows. */
+static int
+remove_rows(struct inbox *i, uint64_t seq)
+{
+	static const enum statement parts[] = {
+	    DELETE_SUMMARY, DELETE_FRESH, DELETE_BODY, DELETE_MAILBOXES, DELETE_TAGS};
+	sqlite3_stmt *s = statement(i, DELETE_MESSAGE, seq);
+	bool found, unread;
+	size_t n;
+	int code = sqlite3_step(s), r = failed(i, code);
+
+	found = code == SQLITE_ROW;
+	unread = found && sqlite3_column_int(s, 0) == 0;
+	(void)sqlite3_reset(s);
+	for (n = 0; n < ARRAY_SIZE(parts) && r == 0; n++)
+		r = run(i, statement(i, parts[n], seq));
+	if (r == 0 && found) {
+		i->stats.total--;
+		i->stats.unread -= unread;
+		i->stats.deleted++;
+	}
+	return r;
+}
+
 static struct inbox_message *
 read_from(struct inbox *i, const char *folder, const char *name, int *ret_error)
 {
@@ -621,17 +659,16 @@ add_at(struct inbox *i, uint64_t seq, const struct inbox_arrival *a, const char 
 	id_of(a->name, id);
 	summary = inbox_message_summary(m);
 	r = summary == NULL ? -ENOMEM : begin(i);
-	if (r == 0)
-		r = script(i, "SAVEPOINT one");
 	if (r == 0) {
 		r = store(i, seq, id, a, m, summary);
-		if (r < 0)
-			(void)script(i, "ROLLBACK TO one");
-		(void)script(i, "RELEASE one");
+		if (r <
+		    0) /* no savepoint: at each the full-text table would write out what it has gathered */
+			(void)remove_rows(i, seq);
 	}
 	if (r == 0) {
 		size_t len;
 
+		i->unsaved++;
 		(void)inbox_message_raw(m, &len);
 		i->stats.total++;
 		i->stats.unread++;
@@ -678,30 +715,6 @@ remove_files(struct inbox *i, uint64_t seq)
 		(void)maildir_remove(i->root, (const char *)sqlite3_column_text(boxes, 0), name);
 	(void)sqlite3_reset(boxes);
 	(void)maildir_note_remove(i->root, name);
-}
-
-/* Removes a message's rows. */
-static int
-remove_rows(struct inbox *i, uint64_t seq)
-{
-	static const enum statement parts[] = {
-	    DELETE_SUMMARY, DELETE_BODY, DELETE_MAILBOXES, DELETE_TAGS};
-	sqlite3_stmt *s = statement(i, DELETE_MESSAGE, seq);
-	bool found, unread;
-	size_t n;
-	int code = sqlite3_step(s), r = failed(i, code);
-
-	found = code == SQLITE_ROW;
-	unread = found && sqlite3_column_int(s, 0) == 0;
-	(void)sqlite3_reset(s);
-	for (n = 0; n < ARRAY_SIZE(parts) && r == 0; n++)
-		r = run(i, statement(i, parts[n], seq));
-	if (r == 0 && found) {
-		i->stats.total--;
-		i->stats.unread -= unread;
-		i->stats.deleted++;
-	}
-	return r;
 }
 
 /* Removes the oldest messages beyond `keep`. True: there were some. */
@@ -941,8 +954,10 @@ inbox_close(struct inbox *i)
 {
 	if (i == NULL)
 		return NULL;
-	if (i->db != NULL)
+	if (i->db != NULL) {
 		(void)inbox_flush(i);
+		(void)inbox_sync(i);
+	}
 	close_database(i);
 	json_decref(i->news);
 	free(i->path);
@@ -966,25 +981,59 @@ tell(struct inbox *i, enum inbox_change change, json_t *value)
 }
 
 int
+inbox_sync(struct inbox *i)
+{
+	int r = commit(i);
+
+	i->unsaved = 0;
+	if (r < 0) /* the messages are in their Maildirs: the index is built anew */
+		i->damaged = true;
+	return r;
+}
+
+bool
+inbox_settle(struct inbox *i)
+{
+	sqlite3_stmt *s = statement(i, GET_FRESH, SETTLE);
+	uint64_t fresh[SETTLE];
+	size_t count = 0, n;
+	int r = 0;
+
+	while (count < SETTLE && sqlite3_step(s) == SQLITE_ROW)
+		fresh[count++] = (uint64_t)sqlite3_column_int64(s, 0);
+	(void)sqlite3_reset(s);
+	if (count > 0)
+		r = begin(i);
+	for (n = 0; n < count && r == 0; n++) {
+		r = run(i, statement(i, INDEX_FRESH, fresh[n]));
+		if (r == 0)
+			r = run(i, statement(i, DELETE_FRESH, fresh[n]));
+	}
+	return r == 0 && count == SETTLE;
+}
+
+int
 inbox_flush(struct inbox *i)
 {
 	json_t *news = i->news, *value;
 	bool pruned;
 	size_t n;
-	int r;
 
 	repair(i);
 	if (!i->open)
 		return 0;
 	pruned = prune(i);
-	r = commit(i);
-	if (r < 0) { /* the messages are in their Maildirs */
-		i->damaged = true;
-		return r;
+	if (i->unsaved >= ADD_BATCH) {
+		int r = inbox_sync(i);
+
+		if (r < 0)
+			return r;
 	}
-	i->news = json_array();
-	json_array_foreach(news, n, value) tell(i, INBOX_NEW, json_incref(value));
-	json_decref(news);
+	if (json_array_size(news) > 0) {
+		i->news = json_array();
+		json_array_foreach(news, n, value) tell(i, INBOX_NEW, json_incref(value));
+		json_decref(news);
+	}
 	if (pruned)
 		tell(i, INBOX_PRUNE, NULL);
 	return i->news == NULL ? -ENOMEM : 0;
@@ -1237,8 +1286,9 @@ choose(struct inbox *i, const struct inbox_selection *s, int *ret_error)
 {
 	GArray *all = g_array_new(FALSE, FALSE, sizeof(struct chosen));
 	int code;
-	sqlite3_stmt *stmt =
-	    select_prepare(i->db, "SELECT m.seq, m.id FROM message m", s, "", &code);
+	sqlite3_stmt *stmt;
+
+	stmt = select_prepare(i->db, "SELECT m.seq, m.id FROM message m", s, "", &code);
 
 	while (stmt != NULL && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
 		struct chosen c = {.seq = (uint64_t)sqlite3_column_int64(stmt, 0)};
@@ -1308,16 +1358,16 @@ empty(struct inbox *i, GArray *all)
 	r = begin(i);
 	if (r == 0)
 		r = script(i, "DELETE FROM message; DELETE FROM summary; DELETE FROM mailbox; "
-			      "DELETE FROM tag;");
-	(void)sqlite3_finalize(i->statements[ADD_BODY]);
+			      "DELETE FROM tag; DELETE FROM fresh;");
+	(void)sqlite3_finalize(i->statements[INDEX_FRESH]);
 	(void)sqlite3_finalize(i->statements[DELETE_BODY]);
-	i->statements[ADD_BODY] = i->statements[DELETE_BODY] = NULL;
+	i->statements[INDEX_FRESH] = i->statements[DELETE_BODY] = NULL;
 	if (r == 0)
 		r = script(i, TRUNCATE_BODY);
 	r = end(i, r);
 	if (r == 0)
-		r = failed(i, sqlite3_prepare_v3(i->db, sql[ADD_BODY], -1,
-				  SQLITE_PREPARE_PERSISTENT, &i->statements[ADD_BODY], NULL));
+		r = failed(i, sqlite3_prepare_v3(i->db, sql[INDEX_FRESH], -1,
+				  SQLITE_PREPARE_PERSISTENT, &i->statements[INDEX_FRESH], NULL));
 	if (r == 0)
 		r = failed(i, sqlite3_prepare_v3(i->db, sql[DELETE_BODY], -1,
 				  SQLITE_PREPARE_PERSISTENT, &i->statements[DELETE_BODY], NULL));

@@ -6,8 +6,8 @@
  * search needs, what was read, and tags. One that is missing, damaged, or of another version is built anew from the
  * Maildirs; read state and tags are then gone. Messages that a crash has kept out of the index are added when it is opened.
  *
- * One thread. A message is seen by others after inbox_flush, which the owner calls once for all the messages of one turn
- * of its loop: a transaction for each would not carry thousands a second.
+ * One thread. The listener hears of a message by inbox_flush, which the owner calls once for all the messages of one turn of its loop. They
+ * are committed by inbox_sync, which it calls some time later: a transaction for each would not carry thousands a second.
  *
  * A mark is a moment between two arrivals, in microseconds since 1970; every message has one of its own, ascending.
  */
@@ -66,11 +66,16 @@ struct inbox *inbox_close(struct inbox *i);
 /* Whom to call for each change, after it is stored; one listener, which does not change the inbox in the call. */
 void inbox_listen(struct inbox *i, inbox_changed *changed, void *arg);
 
-/* Adds a message that is in its Maildirs; the next inbox_flush stores it. 0 or negative errno: the message stays in the
+/* Adds a message that is in its Maildirs. 0 or negative errno: the message stays in the
  * Maildirs, and is found when the inbox is next opened. `ret_id` (may be NULL) gets its ID. */
 int inbox_add(struct inbox *i, const struct inbox_arrival *a, char ret_id[INBOX_ID_SIZE]);
-/* Stores what was added, removes what is beyond `keep`, and tells the listener. 0 or negative errno. */
+/* Removes what is beyond `keep`, and tells the listener what was added. Whatever looks or changes does it first. 0 or negative errno. */
 int inbox_flush(struct inbox *i);
+/* Commits what was added. 0 or negative errno: the index is built anew at the next call. */
+int inbox_sync(struct inbox *i);
+
+/* Does some of the work on full text that a burst has left, for when nothing else is to be done. True: there is more. */
+bool inbox_settle(struct inbox *i);
 
 /* A new mark: what arrives from now on is behind it. */
 uint64_t inbox_mark(struct inbox *i);

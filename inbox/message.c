@@ -159,10 +159,21 @@ file_name(GMimeObject *object)
 		name = g_mime_part_get_filename(GMIME_PART(object));
 	if (name == NULL)
 		name = g_mime_object_get_content_disposition_parameter(object, "filename");
+	if (name == NULL || name[0] == '\0') /* as Mailpit */
+		name = g_mime_object_get_content_id(object);
 	valid = valid_copy(name);
 	for (at = valid; *at != '\0'; at++)
 		if ((unsigned char)*at < 0x20 || *at == '/' || *at == '\\' || *at == 0x7f)
 			*at = '_';
+	return valid;
+}
+
+static char *
+mime_type(GMimeContentType *type)
+{
+	char *text = g_mime_content_type_get_mime_type(type), *valid = valid_copy(text);
+
+	g_free(text);
 	return valid;
 }
 
@@ -224,17 +235,13 @@ take_leaf(struct inbox_message *m, GMimeObject *object, const char *id)
 		m->inlines++;
 	p.name = file_name(object);
 	p.cid = valid_copy(g_mime_object_get_content_id(object));
-	p.type = g_mime_content_type_get_mime_type(type);
+	p.type = mime_type(type);
 	p.attachment = attached;
 	if (p.name[0] == '\0' && p.cid[0] == '\0' && !attached) {
 		g_free(p.name);
 		g_free(p.cid);
 		g_free(p.type);
 		return;
-	}
-	if (p.name[0] == '\0') {
-		g_free(p.name);
-		p.name = g_strdup(p.cid);
 	}
 	(void)g_strlcpy(p.id, id, sizeof(p.id));
 	m->parts = g_renew(struct mime_part, m->parts, m->part_count + 1);

@@ -76,8 +76,9 @@ static void
 add_full_text(struct builder *b, const struct inbox_term *t)
 {
 	(void)buf_printf(&b->sql,
-	    " AND m.seq %s (SELECT rowid FROM body WHERE text LIKE ?%d AND instr(text, ?%d) > 0)",
-	    t->exclude ? "NOT IN" : "IN", b->count + 1, b->count + 2);
+	    " AND m.seq %s (SELECT rowid FROM body WHERE text LIKE ?%d AND instr(text, ?%d) > 0"
+	    " UNION ALL SELECT seq FROM fresh WHERE instr(text, ?%d) > 0)",
+	    t->exclude ? "NOT IN" : "IN", b->count + 1, b->count + 2, b->count + 2);
 	add_text(b, t->text, true);
 	add_text(b, t->text, false);
 }

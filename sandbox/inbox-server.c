@@ -17,13 +17,16 @@
 #include "inbox/api.h"
 #include "sandbox/chaos.h"
 
+enum { BUSY_MS = 100, QUIET_MS = 5 };
+
 struct inbox_server {
 	struct sandbox *sandbox;
 	const struct inbox_server_options *options;
 	struct inbox *inbox;
 	struct inbox_api *api;
 	struct httpd *http;
-	struct event *flush;
+	struct event *flush, *tidy;
+	bool busy; /* messages have arrived since the last tidying */
 	const char *hosts[INBOX_HOSTS_MAX + 5];
 };
 
@@ -71,13 +74,43 @@ submission(void *arg)
 }
 
 static void
+report(int r)
+{
+	if (r < 0)
+		log_error("the index of the inbox cannot be written: %s", strerror(-r));
+}
+
+static void
+tidy_later(struct inbox_server *i, unsigned ms)
+{
+	const struct timeval t = {.tv_usec = (suseconds_t)ms * 1000};
+
+	(void)evtimer_add(i->tidy, &t);
+}
+
+static void
 on_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct inbox_server *i = arg;
-	int r = inbox_flush(i->inbox);
 
-	if (r < 0)
-		log_error("the index of the inbox cannot be written: %s", strerror(-r));
+	report(inbox_flush(i->inbox));
+	i->busy = true;
+	if (!evtimer_pending(i->tidy, NULL))
+		tidy_later(i, BUSY_MS);
+}
+
+/* Commits, and does in a quiet time what arrivals have put off. */
+static void
+on_tidy(evutil_socket_t fd, short what, void *arg)
+{
+	struct inbox_server *i = arg;
+	bool settling = !i->busy && inbox_settle(i->inbox);
+
+	if (!settling)
+		report(inbox_sync(i->inbox));
+	if (settling || i->busy)
+		tidy_later(i, settling ? QUIET_MS : BUSY_MS);
+	i->busy = false;
 }
 
 void
@@ -157,12 +190,16 @@ inbox_server_start(struct sandbox *s, struct inbox_server_options *o, int *ret_e
 	i->sandbox = s;
 	i->options = o;
 	i->flush = evtimer_new(s->base, on_flush, i);
+	i->tidy = evtimer_new(s->base, on_tidy, i);
 	i->inbox = inbox_open(s->mail, o->index, o->keep, ret_error);
-	if (i->inbox != NULL && i->flush != NULL) {
+	if (i->inbox != NULL && i->flush != NULL && i->tidy != NULL) {
 		i->api = new_api(i);
 		*ret_error = i->api == NULL ? -ENOMEM : start_http(i, &o->port);
 	}
-	return *ret_error == 0 ? i : inbox_server_stop(i);
+	if (*ret_error < 0)
+		return inbox_server_stop(i);
+	tidy_later(i, BUSY_MS); /* what the last run has left */
+	return i;
 }
 
 struct inbox_server *
@@ -175,6 +212,8 @@ inbox_server_stop(struct inbox_server *i)
 	(void)inbox_close(i->inbox);
 	if (i->flush != NULL)
 		event_free(i->flush);
+	if (i->tidy != NULL)
+		event_free(i->tidy);
 	free(i);
 	return NULL;
 }

@@ -166,8 +166,25 @@ def over_and_done(s):
     check('what is left of a count is told', left['mail-later']['left'] == 0 and left['mail-later']['hits'] == 2 and left['rate-limit']['hits'] >= 1, left)
     check('a message says which fault it met', any('slow' in r['faults'] for r in records(s)), [r['faults'] for r in records(s)])
     f.stop()
+    chaos(s)
     faults(s, 'DELETE')
     check('all rules are gone', faults(s, 'GET')['faults'] == [])
+
+
+def chaos(s):
+    """Mailpit's way to the same faults."""
+    import smtplib
+    put = lambda **triggers: subprocess.run(['curl', '-sS', '-X', 'PUT', s.ready['api'] + '/api/v1/chaos', '-H', 'Content-Type: application/json', '-d', json.dumps(triggers)],
+                                            capture_output=True, text=True, env=clean_env()).stdout
+    put(Recipient=dict(ErrorCode=457, Probability=100))
+    with smtplib.SMTP('localhost', s.ready['submission_port'], timeout=20) as c:
+        c.starttls(context=ssl.create_default_context(cafile=s.ready['ca']))
+        c.login('late@example.test', s.password('late@example.test'))
+        c.mail('late@example.test')
+        refused, _ = c.rcpt('you@example.org')
+        put()
+        taken, _ = c.rcpt('you@example.org')
+    check('chaos: a recipient is refused with its code, until it is reset', (refused, taken) == (457, 250), (refused, taken))
 
 
 def records(s):

@@ -3,6 +3,7 @@
 import grp
 
 from harness import *
+from test_listener import certificate
 
 MAILBOX, OTHER, GONE = 'billing@example.test', 'other@example.test', 'alerts@example.test'
 MONITORING = os.path.join(TOP, 'contrib', 'monitoring')
@@ -13,7 +14,8 @@ def run(ground, options):
     relay = {'provider': 'generic', 'mailbox': OTHER, 'grant': 'none', 'submit': f'127.0.0.1:{refuser.port}', 'tls': 'none'}
     f = Frank('metrics', {'billing': oauth_account(ground), 'gone': oauth_account(ground, mailbox_=GONE), 'other': relay},
               {'all': dict(users=['*'], accounts=['billing', 'gone', 'other'], senders=[MAILBOX, GONE, OTHER], **{'from': 'refuse'}),
-               'kept': dict(socket=True, accounts=['other'], senders=[OTHER], mode='capture', **{'socket-mode': '0666'})})
+               'kept': dict(socket=True, accounts=['other'], senders=[OTHER], mode='capture', **{'socket-mode': '0666'})},
+              listeners={'tls': dict(address=[f'127.0.0.1:{free_port()}'], tls='implicit', certificate=certificate(tempfile.mkdtemp(dir=harness_dir()), 'tls', 20))})
     with open(f.conf_file, 'a') as c:
         c.write(block('notify', None, {'record': ['delivered', 'bounced']}))
     try:
@@ -78,11 +80,15 @@ def from_the_start(f):
     check('every series is there before anything happened', s.of('frank_deferred_total', account='other', cause='throttled') == 0
           and s.of('frank_accepted_total', service='kept') == 0 and s.of('frank_token_refreshes_total', account='billing', result='refused') == 0
           and s.of('frank_delivery_seconds_bucket', account='other', le='+Inf') == 0, text)
+    # the keeper has spoken of it
+    s = wait_for(lambda: (lambda s: s if s.of('frank_account_state', account='billing', frank_account_state='active') == 0 else None)(samples(f)), 10) or s
     check('an account that nobody signed in for', s.of('frank_account_state', account='billing', frank_account_state='needs-authorization') == 1
           and s.of('frank_account_state', account='billing', frank_account_state='active') == 0, text)
     check('no token: NaN', str(s.of('frank_token_expires_seconds', account='billing')) == 'nan', text)
     check('it began just now', 0 <= time.time() - s.of('process_start_time_seconds') < 120, s.of('process_start_time_seconds'))
     order = [k for k in s]
+    check('a listener\'s certificate', wait_for(lambda: abs((samples(f).of('frank_listener_certificate_expires_seconds', listener='tls') or 0) - time.time() - 20 * 86400) < 7200, 15, 0.3),
+          text_of(f))
     check('the order stays', order == [k for k in samples(f)])
 
 

@@ -9,9 +9,9 @@
 
 /* Gauges, all of them times: 0 is not known. */
 static void
-put_time(struct message *row, enum metric metric, int64_t at)
+put_time(struct message *row, enum metric metric, const char *label, int64_t at)
 {
-	metric_put(row, metric, NULL, at > 0 ? (uint64_t)at : METRIC_UNKNOWN);
+	metric_put(row, metric, label, at > 0 ? (uint64_t)at : METRIC_UNKNOWN);
 }
 
 static void
@@ -33,6 +33,16 @@ put_events(const struct control_deps *deps, struct message *row)
 		metric_put(row, METRIC_EVENTS, kinds[i], spool_events_of(deps->spool, kinds[i]));
 }
 
+static void
+put_listeners(const struct control_deps *deps, struct message *row)
+{
+	for (size_t i = 0; i < deps->settings->listener_count; i++) {
+		const char *name = deps->settings->listeners[i].name;
+
+		put_time(row, METRIC_LISTENER, name, notify_listener_expires(deps->notify, name));
+	}
+}
+
 static int
 row_of_host(const struct control_deps *deps, int64_t started, struct message *row)
 {
@@ -50,6 +60,7 @@ row_of_host(const struct control_deps *deps, int64_t started, struct message *ro
 	metric_put(row, METRIC_OLDEST, NULL, age < 0 ? 0 : (uint64_t)age);
 	put_space(deps, row);
 	put_events(deps, row);
+	put_listeners(deps, row);
 	return r;
 }
 
@@ -69,8 +80,8 @@ row_of_account(const struct control_deps *deps, const struct queue_account *a, s
 	metric_put(row, METRIC_QUEUE, "captured", (uint64_t)sums.captured);
 	for (unsigned i = 0; i < SCHEDULE_STATE_COUNT; i++)
 		metric_put(row, METRIC_ACCOUNT, schedule_state_name(i), i == state);
-	put_time(row, METRIC_CERTIFICATE, a->certificate_expires);
-	put_time(row, METRIC_CONSENT, a->consent_lapses);
+	put_time(row, METRIC_CERTIFICATE, NULL, a->certificate_expires);
+	put_time(row, METRIC_CONSENT, NULL, a->consent_lapses);
 }
 
 static void

@@ -747,6 +747,17 @@ notify_listener(struct notify *n, const struct message *m)
 	notify_look(n);
 }
 
+int64_t
+notify_listener_expires(const struct notify *n, const char *listener)
+{
+	const struct listener_certificate *l;
+
+	SLIST_FOREACH(l, &n->listeners, entry)
+	if (strcmp(l->name, listener) == 0)
+		return l->expires;
+	return 0;
+}
+
 void
 notify_mail(struct notify *n, struct queue_account *a, const struct spool_message *m,
     enum spool_state state)

@@ -53,6 +53,8 @@ void notify_mail(struct notify *n, struct queue_account *a, const struct spool_m
     enum spool_state state);
 /* LISTENER_CERTIFICATE: the role that ends TLS shows this certificate. */
 void notify_listener(struct notify *n, const struct message *m);
+/* When it expires, in seconds; 0: that role has not spoken of this listener. */
+int64_t notify_listener_expires(const struct notify *n, const char *listener);
 
 /* What happens to this host and not to an account. Of each at most 20 events are made in an hour: a
  * flood of one hides no other. */

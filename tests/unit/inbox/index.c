@@ -381,7 +381,7 @@ test_kill(void **state)
 			deliver(w, "x@example.test", "Subject: many\n\nmany\n");
 			(void)!write(pipes[1], "", 1);
 			if (++count % 7 == 0)
-				(void)inbox_flush(w->inbox);
+				(void)inbox_sync(w->inbox);
 		}
 	}
 	(void)close(pipes[1]);
@@ -395,6 +395,7 @@ test_kill(void **state)
 	open_inbox(w, 0);
 	assert_true(total(w) >= count); /* one may be linked and not yet counted */
 	assert_true(total(w) <= count + 1);
+	assert_int_equal(found(w, "many"), total(w)); /* what was stored and not yet indexed, too */
 }
 
 int

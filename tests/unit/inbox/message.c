@@ -258,8 +258,9 @@ test_view(void **state)
 	    {"<img src=CID:logo@x>", "<img src=/part/1>"},
 	    {"<p style='background:url(cid:logo@x)'>", "<p style='background:url(/part/1)'>"},
 	    {"<img src=\"cid:other\">acid:logo@x", "<img src=\"cid:other\">acid:logo@x"},
-	    {"a<META http-equiv=refresh content='0;url=http://x>'>b", "ab"},
-	    {"a<base href=http://x/>b<link rel=dns-prefetch href=//x>c", "abc"},
+	    {"a<META http-equiv=refresh content='0;url=http://x>'>b", "a b"},
+	    {"<me<meta >ta http-equiv=refresh>", "<me ta http-equiv=refresh>"},
+	    {"a<base href=http://x/>b<link rel=dns-prefetch href=//x>c", "a b c"},
 	    {"<metal>", "<metal>"},
 	};
 	size_t n;

@@ -14,6 +14,7 @@
 
 #include "base/attr.h"
 #include "sandbox/chaos.h"
+#include "sandbox/personality.h"
 
 static uint32_t next_random;
 
@@ -321,6 +322,36 @@ test_chaos(void **state)
 	(void)faults_free(f);
 }
 
+/* What a provider refuses with are names that there are, at stages where it can say them. */
+static void
+test_personalities(void **state)
+{
+	static const char *const personalities[] = {"standard", "microsoft365", "google"};
+	const struct fault_event e = {.account = "a@x.test"};
+
+	assert_null(personality_find("yahoo"));
+	for (size_t i = 0; i < ARRAY_SIZE(personalities); i++) {
+		const struct personality *p = personality_find(personalities[i]);
+
+		assert_non_null(p);
+		for (int what = 0; what < PERSONALITY_REFUSALS; what++) {
+			enum fault_stage most = what >= REFUSE_CLIENT ? FAULT_TOKEN : FAULT_DOT;
+			struct fault f;
+
+			if (p->refusals[what] == NULL) {
+				assert_true(what == REFUSE_SENDER ||
+					    (what == REFUSE_SESSIONS && p->sessions_max == 0));
+				continue;
+			}
+			if (!faults_named(p->refusals[what], &e, &f) || f.code < 400 ||
+			    f.stage > most || (most == FAULT_TOKEN && f.stage != FAULT_TOKEN))
+				fail_msg("%s: %s", p->name, p->refusals[what]);
+		}
+		assert_non_null(strstr(p->scopes, p->send_scope));
+		assert_true(p->stored == NULL || strstr(p->stored, "%s") != NULL);
+	}
+}
+
 int
 main(void)
 {
@@ -335,6 +366,7 @@ main(void)
 	    cmocka_unit_test(test_probability),
 	    cmocka_unit_test(test_all_or_none),
 	    cmocka_unit_test(test_chaos),
+	    cmocka_unit_test(test_personalities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
