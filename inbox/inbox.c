@@ -43,7 +43,7 @@ enum {
 	SINGLE_MAX = 200,       /* more changes than this are told as one */
 	ADD_BATCH = 1000,       /* messages of a transaction while the index is built */
 	BUSY_MS = 2000,
-	SETTLE = 20, /* messages that one inbox_settle indexes */
+	SETTLE = 10, /* messages that one inbox_settle indexes */
 };
 
 #define TRUNCATE_BODY                \
@@ -1187,8 +1187,9 @@ inbox_latest(struct inbox *i, const struct inbox_selection *s, char ret_id[INBOX
 	return found;
 }
 
-int
-inbox_open_file(struct inbox *i, const char *id)
+/* The file of a message, where a mailbox still has it. Negative errno. */
+static int
+open_file(struct inbox *i, const char *id)
 {
 	uint64_t seq = inbox_mark_of(i, id);
 	sqlite3_stmt *s = statement(i, GET_NAME, seq);
@@ -1210,7 +1211,7 @@ inbox_open_file(struct inbox *i, const char *id)
 struct inbox_message *
 inbox_read(struct inbox *i, const char *id, int *ret_error)
 {
-	int fd CLEANUP_CLOSE = inbox_open_file(i, id);
+	int fd CLEANUP_CLOSE = open_file(i, id);
 
 	*ret_error = fd;
 	return fd < 0 ? NULL : inbox_message_read(fd, ret_error);

@@ -105,8 +105,6 @@ uint64_t inbox_mark_of(struct inbox *i, const char *id);
 struct inbox_message *inbox_read(struct inbox *i, const char *id, int *ret_error);
 /* How it came, as JSON text (the sandbox writes it). 0 or negative errno. */
 int inbox_session(struct inbox *i, const char *id, struct buf *ret);
-/* Its file, "ADDRESS/Maildir/new/NAME" below the root where it stands; open for reading. Negative errno. */
-int inbox_open_file(struct inbox *i, const char *id);
 
 /* Changes of one message: what is so already, or of a message that there is not, is no error. */
 int inbox_set_read(struct inbox *i, const char *id, bool read);

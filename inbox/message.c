@@ -472,18 +472,6 @@ inbox_message_raw(const struct inbox_message *m, size_t *ret_len)
 }
 
 const char *
-inbox_message_subject(const struct inbox_message *m)
-{
-	return m->subject;
-}
-
-const char *
-inbox_message_id(const struct inbox_message *m)
-{
-	return m->id;
-}
-
-const char *
 inbox_message_text(const struct inbox_message *m)
 {
 	return m->text;
@@ -790,12 +778,6 @@ describe(const struct mime_part *p, struct inbox_part *ret)
 	    .type = p->type,
 	    .cid = p->cid,
 	    .attachment = p->attachment};
-}
-
-size_t
-inbox_message_part_count(const struct inbox_message *m)
-{
-	return m->part_count;
 }
 
 bool

@@ -40,11 +40,6 @@ struct inbox_message *inbox_message_free(struct inbox_message *m);
 /* Its octets, and how many; borrowed. */
 const char *inbox_message_raw(const struct inbox_message *m, size_t *ret_len);
 
-/* One field, decoded; "" where there is none. Borrowed. */
-const char *inbox_message_subject(const struct inbox_message *m);
-/* Without <>. */
-const char *inbox_message_id(const struct inbox_message *m);
-
 /* The text for people: the plain parts, or what the HTML says. The HTML part as it is, "" where there is none. Both UTF-8,
  * at most INBOX_BODY_MAX, borrowed. */
 const char *inbox_message_text(const struct inbox_message *m);
@@ -73,8 +68,7 @@ struct inbox_part {
 	bool attachment;  /* else inline */
 };
 
-/* How many, and one of them. Pointers live as long as the message. */
-size_t inbox_message_part_count(const struct inbox_message *m);
+/* One of them, from 0; false: there are no more. Pointers live as long as the message. */
 bool inbox_message_part(const struct inbox_message *m, size_t n, struct inbox_part *ret);
 /* The part with this id, or this Content-ID; false: there is none. */
 bool inbox_message_part_find(const struct inbox_message *m, const char *id, struct inbox_part *ret);

@@ -17,7 +17,8 @@
 #include "inbox/api.h"
 #include "sandbox/chaos.h"
 
-enum { BUSY_MS = 100, QUIET_MS = 5 };
+/* How long to wait before the next piece of tidying: while mail comes in, while requests do, and in between. */
+enum { BUSY_MS = 100, ASKED_MS = 40, QUIET_MS = 5 };
 
 struct inbox_server {
 	struct sandbox *sandbox;
@@ -26,18 +27,19 @@ struct inbox_server {
 	struct inbox_api *api;
 	struct httpd *http;
 	struct event *flush, *tidy;
-	bool busy; /* messages have arrived since the last tidying */
+	bool busy, asked; /* messages, requests have come since the last tidying */
 	const char *hosts[INBOX_HOSTS_MAX + 5];
 };
 
 static bool
 admit(void *arg, struct httpd_request *r)
 {
-	const struct inbox_server *i = arg;
+	struct inbox_server *i = arg;
 	const struct secret *login = i->options->login;
 	const char *given = httpd_header(r, "Authorization");
 	struct buf text CLEANUP_BUF = BUF_INIT_WIPE(1024);
 
+	i->asked = true;
 	if (login == NULL)
 		return true;
 	if (given != NULL && strncasecmp(given, "Basic ", 6) == 0 &&
@@ -109,8 +111,8 @@ on_tidy(evutil_socket_t fd, short what, void *arg)
 	if (!settling)
 		report(inbox_sync(i->inbox));
 	if (settling || i->busy)
-		tidy_later(i, settling ? QUIET_MS : BUSY_MS);
-	i->busy = false;
+		tidy_later(i, i->busy ? BUSY_MS : i->asked ? ASKED_MS : QUIET_MS);
+	i->busy = i->asked = false;
 }
 
 void

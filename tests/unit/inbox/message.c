@@ -78,9 +78,9 @@ test_mixed(void **state)
 	size_t len;
 	char *content;
 
-	assert_string_equal(inbox_message_subject(m), "Gr\xC3\xBC\xC3\x9F"
-						      "e aus Wien");
-	assert_string_equal(inbox_message_id(m), "1@example.test");
+	assert_string_equal(json_string_value(json_object_get(s, "Subject")), "Gr\xC3\xBC\xC3\x9F"
+									      "e aus Wien");
+	assert_string_equal(json_string_value(json_object_get(s, "MessageID")), "1@example.test");
 	assert_string_equal(json_string_value(json_object_get(json_object_get(s, "From"), "Name")),
 	    "J\xC3\xBCrgen");
 	assert_int_equal(json_array_size(json_object_get(s, "To")), 3);
@@ -138,7 +138,7 @@ check_any(const char *bytes, size_t len)
 
 		free(inbox_message_part_content(m, part.id, &size));
 	}
-	assert_true(inbox_message_part_count(m) <= INBOX_PARTS_MAX);
+	assert_true(n <= INBOX_PARTS_MAX);
 	free(text);
 	json_decref(s);
 	json_decref(d);
