@@ -1,5 +1,7 @@
 # Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 """Trial without users: captured mail is read, waited for, released and expires; release tests with their table and JUnit file."""
+import grp
+
 from harness import *
 from test_notify import Hook
 from test_sandbox import Sandbox
@@ -11,7 +13,8 @@ def run(ground, options):
     f = Frank('release', {'a': password_account(ground)},
               {'games': dict(users=['games'], accounts=['a'], senders=['billing@example.test'], **{'from': 'refuse'}),
                'staging': dict(users=['*'], accounts=['a'], senders=['*'], mode='capture', **{'from': 'keep'}),
-               'live': dict(socket=True, accounts=['a'], senders=['billing@example.test'], recipients=['*@example.test'], **{'from': 'refuse'})})
+               'live': dict(socket=True, **{'socket-mode': '0666'}, accounts=['a'], senders=['billing@example.test'], recipients=['*@example.test'], **{'from': 'refuse'})},
+              top={'admin-group': 'games'})
     if not check('frankd starts', f.start(), f.log()[-800:]):
         return
     f.frank('secret', 'set', 'a', input=ground.password + '\n')
@@ -46,6 +49,8 @@ def webhook():
     events = [e for e in hook.events() if e.get('queue_id') == got.get('got', {}).get('id')]
     check('it is the event of the message, once', len(events) == len({e['id'] for e in events}) == 1 and events[0]['kind'] == 'captured', hook.got)
     check('a webhook that takes no such event', 'takes no event of it' in got.get('takes none', {}).get('message', ''), got)
+    r = f.frank('queue', 'release', got.get('got', {}).get('id', '0'))
+    check('what was captured without an account cannot be released', r.returncode == 78 and 'captured without an account' in r.stderr, r)
     check('a webhook that is not configured', got.get('unknown', {}).get('result') == 'error', got)
     f.stop()
     hook.stop()
@@ -215,8 +220,33 @@ def reading(f):
     check('also of a large one, whole', r.returncode == 0 and r.stdout.count('y' * 70) == 4000 and r.stdout.endswith('the end\n'), len(r.stdout))
     r = f.frank('queue', 'show', 'ABC', '--content')
     check('there is none of that ID', r.returncode == 66 and 'no such message' in r.stderr, r)
+    if os.getuid() == 0:
+        who_reads(f, id)
     r = f.frank('queue', '--captured')
     check('the captured ones are a list of their own', r.returncode == 0 and 'captured' in r.stdout, r)
+
+
+def who_reads(f, captured):
+    """An administrator sees everybody's mail, and reads what is captured; what people write to each other is theirs, and root's."""
+    f.frank('account', 'hold', 'a')
+    for name in ('frank', 'sendmail'):  # the build folder may be closed to others
+        shutil.copy(program(name), f.path(name))
+        os.chmod(f.path(name), 0o755)
+    subprocess.run([f.path('sendmail'), '-i', '-f', 'billing@example.test', '--', 'inbox@example.test'], input=b'Subject: a letter\n\nprivate\n', capture_output=True,
+                   env={**f.env, 'FRANK_SUBMIT_SOCKET': f.path('run/services/live/submit.sock')}, timeout=60, user='bin', group='bin', extra_groups=[], cwd='/')
+    letter = next((m['id'] for m in f.queue() if m.get('subject') == 'a letter'), '')
+    as_admin = lambda *a: subprocess.run([f.path('frank'), *a], capture_output=True, text=True, env=dict(f.env, ASAN_OPTIONS='detect_leaks=0'), user='daemon', group='daemon',
+                                         extra_groups=[grp.getgrnam('games').gr_gid], timeout=60, cwd='/')
+    r = as_admin('queue', 'show', letter)
+    check('an administrator sees that there is a letter', r.returncode == 0 and 'a letter' in r.stdout, r)
+    r = as_admin('queue', 'show', letter, '--content')
+    check('and does not read it', r.returncode == 77 and 'may read it' in r.stderr and 'private' not in r.stdout, r)
+    r = as_admin('queue', 'show', captured, '--content')
+    check('but what is captured', r.returncode == 0 and 'hello' in r.stdout, r)
+    r = f.frank('queue', 'show', letter, '--content')
+    check('root reads it, which is logged', r.returncode == 0 and 'private' in r.stdout and 'A person reads a message.' in f.log(), r)
+    f.frank('queue', 'delete', letter)
+    f.frank('account', 'release', 'a')
 
 
 JUNIT = '''

@@ -208,6 +208,41 @@ test_whoever_waits_is_told(void **state)
 	close(other);
 }
 
+/* A message that began before another is stored behind it, and is told of all the same. */
+static void
+test_one_that_was_slow_is_told(void **state)
+{
+	static const char begin[] = "EHLO x\r\nMAIL FROM:<> XCALLER\r\nRCPT TO:<a@example.org>\r\n"
+				    "BDAT 15\r\nSubject: slow\r\n";
+	static const char end[] = "BDAT 3 LAST\r\n\nx\nQUIT\r\n";
+	struct harness *h = *state;
+	struct told t;
+	char *replies;
+	int fd, slow;
+
+	h->mode = "capture";
+	harness_start(h);
+	t = captured(h, 0, 0);
+	fd = harness_connect_control(h, 0);
+	slow = harness_connect(h, 0);
+	assert_int_equal(write(slow, begin, strlen(begin)), strlen(begin));
+	harness_serve(h, 100);
+	begin_wait(fd, 600);
+	expect(h, fd, M_CAPTURED_MARK);
+	expect(h, fd, M_CAPTURED_MARK);
+	hand_in(h, 0, "quick", 10);
+	expect(h, fd, M_ROW_MESSAGE);
+	expect(h, fd, M_ROW_RECIPIENT);
+	assert_int_equal(write(slow, end, strlen(end)), strlen(end));
+	replies = harness_replies(h, slow);
+	assert_non_null(strstr(replies, "queued as"));
+	free(replies);
+	/* its id is the lower one */
+	assert_string_equal(captured(h, 0, t.mark).subject, "quick");
+	expect(h, fd, M_ROW_MESSAGE);
+	close(fd);
+}
+
 /* Who waits and goes leaves its place to others. */
 static void
 test_places_of_who_waited_are_free_again(void **state)
@@ -274,6 +309,18 @@ test_who_may_read(void **state)
 	assert_int_equal(content(h, OWNER, id, 0, &t), EX_OK);
 	assert_true(t.content.len > 0);
 	buf_free(&t.content);
+	/* what goes out: who handed it in, and root */
+	h->mode = "deliver";
+	harness_configure(h);
+	assert_int_equal(view_act(h, 0, "hold", NULL, "acct"), EX_OK);
+	hand_in(h, OWNER, "a letter", 10);
+	(void)snprintf(id, sizeof(id), "%s", view_list(h, 0).id);
+	assert_int_equal(content(h, OTHER, id, 0, &t), EX_NOINPUT);
+	for (uid_t uid = 0; uid <= OWNER; uid += OWNER) {
+		assert_int_equal(content(h, uid, id, 0, &t), EX_OK);
+		assert_non_null(strstr(buf_str(&t.content), "a letter"));
+		buf_free(&t.content);
+	}
 }
 
 /* ---- releasing ---- */
@@ -413,6 +460,7 @@ main(void)
 	    HARNESS_TEST(test_is_listed_since_a_mark),
 	    HARNESS_TEST(test_mail_on_its_way_is_not_captured),
 	    HARNESS_TEST(test_whoever_waits_is_told),
+	    HARNESS_TEST(test_one_that_was_slow_is_told),
 	    HARNESS_TEST(test_places_of_who_waited_are_free_again),
 	    HARNESS_TEST(test_content_comes_whole),
 	    HARNESS_TEST(test_who_may_read),
