@@ -41,7 +41,7 @@ function rowOf(id) {
 function showCount() {
   const shown = terms() ? `${state.total.toLocaleString('en')} of ${state.all.toLocaleString('en')}` : state.total.toLocaleString('en');
   $('count').classList.remove('bad');
-  $('count').textContent = state.unread ? `${shown}, ${state.unread.toLocaleString('en')} unread` : `${shown}, none unread`;
+  $('count').textContent = state.unread ? `${shown}, ${state.unread.toLocaleString('en')} unread` : state.total ? `${shown}, all read` : '';
   document.title = `${state.unread ? `(${state.unread}) ` : ''}Inbox · Frank`;
   $('more').hidden = state.messages.length >= state.total;
   $('read-all').disabled = state.unread === 0;
@@ -55,7 +55,7 @@ function emptyText() {
   const smtp = state.about && state.about.Submission;
   return [el('p', {}, el('strong', {}, 'No message yet.')),
     el('p', {}, smtp ? `Send one to port ${smtp.Port} of ${smtp.Host}, and it appears here by itself:` : 'It will appear here by itself.'),
-    smtp ? el('pre', {}, `swaks --server ${smtp.Host}:${smtp.Port} -tls \\\n  --auth PLAIN --auth-user ${smtp.Account} \\\n  --from ${smtp.Account} --to you@example.org`) : null,
+    smtp ? el('pre', {}, `swaks --server ${smtp.Host}:${smtp.Port} -tls \\\n  --auth PLAIN \\\n  --auth-user ${smtp.Account} \\\n  --from ${smtp.Account} \\\n  --to you@example.org`) : null,
     smtp ? el('p', {}, 'Its password is in the sandbox’s folder; a program with an OAuth token can use XOAUTH2 instead.') : null].filter(Boolean);
 }
 
@@ -311,7 +311,9 @@ function drop() {
   confirm({ title: 'Delete this message?', text: m.Subject || '(no subject)', yes: 'Delete', act: async () => {
     await ask(api('messages'), { method: 'DELETE', body: { IDs: [m.ID] } });
     remove(m.ID);
-    if (next) rowOf(next.ID)?.firstChild.focus();
+  }, after: () => {
+    close();
+    (next && rowOf(next.ID)?.firstChild || $('query')).focus();
   } });
 }
 

@@ -63,8 +63,8 @@ export function follow(path, names, handle, again) {
   return source;
 }
 
-// A question with two answers, and perhaps a line to fill in; `act` may fail, which is shown, and the question stays.
-export function confirm({ title, text, yes, field, act }) {
+// A question with two answers, and perhaps a line to fill in; `act` may fail, which is shown, and the question stays; `after` comes when it is closed.
+export function confirm({ title, text, yes, field, act, after = () => {} }) {
   const dialog = $('ask');
   $('ask-title').textContent = title;
   $('ask-text').textContent = text;
@@ -78,6 +78,7 @@ export function confirm({ title, text, yes, field, act }) {
     try {
       await act($('ask-to').value);
       dialog.close();
+      after();
     } catch (error) {
       $('ask-error').textContent = error.message;
     } finally {
