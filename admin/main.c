@@ -121,6 +121,8 @@ static const struct verb verbs[] = {
 	"send a webhook a test event, and say what it answers"},
     {"metrics", NULL, "", 0, 0, OPT(JSON) | OPT(FORMAT) | OPT(LISTEN) | OPT(TEXTFILE), verb_metrics,
 	"print what Frank counts, for Prometheus"},
+    {"console", NULL, "", 0, 0, OPT(JSON) | OPT(LISTEN) | OPT(NO_BROWSER), verb_console,
+	"serve a page that shows accounts, queue and captured mail, under your rights"},
     {"reload", NULL, "", 0, 0, OPT(JSON), verb_reload, "read the configuration again"},
     {"help", NULL, "[VERB]", 0, 2, 0, verb_help, "explain a verb"},
 };

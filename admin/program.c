@@ -10,17 +10,17 @@
 #include "config.h"
 
 int
-program_become(const struct cli *cli, const char *name, const char *built, const char *argument)
+program_become(
+    const struct cli *cli, const char *name, const char *built, const char *const *arguments)
 {
-	char path[PATH_MAX] = "", own_name[64], own_argument[PATH_MAX];
-	char *const argv[] = {own_name, own_argument, NULL};
+	char path[PATH_MAX] = "";
+	const char *argv[PROGRAM_ARGUMENTS_MAX + 2] = {name};
+	char *const *given = (char *const *)(uintptr_t)argv;
 	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) / 2);
 	char *slash;
 
-	(void)snprintf(own_name, sizeof(own_name), "%s", name);
-	if ((size_t)snprintf(own_argument, sizeof(own_argument), "%s", argument) >=
-	    sizeof(own_argument))
-		return cli_fail(cli, EX_USAGE, NULL, "an argument is too long");
+	for (size_t i = 0; i < PROGRAM_ARGUMENTS_MAX && arguments[i] != NULL; i++)
+		argv[i + 1] = arguments[i];
 	path[len < 0 ? 0 : len] = '\0';
 	slash = strrchr(path, '/');
 	if (slash != NULL)
@@ -28,8 +28,8 @@ program_become(const struct cli *cli, const char *name, const char *built, const
 		    slash, sizeof(path) - (size_t)(slash - path), "/../%s/%s", built, name);
 	(void)fflush(stdout);
 	if (slash != NULL)
-		(void)execv(path, argv);
+		(void)execv(path, given);
 	(void)snprintf(path, sizeof(path), "%s/%s", FRANK_LIBEXEC_DIR, name);
-	(void)execv(path, argv);
+	(void)execv(path, given);
 	return cli_fail(cli, EX_OSFILE, "install Frank whole", "%s: %s", path, strerror(errno));
 }

@@ -52,7 +52,8 @@ verb_metrics(const struct cli *cli, const struct arguments *args)
 		return cli_fail(cli, EX_USAGE, NULL,
 		    "--listen goes alone: whoever asks by HTTP says which format it takes");
 	if (listen != NULL)
-		return program_become(cli, "frank-exporter", "console", listen);
+		return program_become(
+		    cli, "frank-exporter", "console", (const char *const[]){listen, NULL});
 	if (format != NULL && file != NULL)
 		return cli_fail(cli, EX_USAGE, NULL,
 		    "--format cannot be given with --textfile: node_exporter reads Prometheus' "

@@ -43,6 +43,8 @@ verb_run verb_test_release; /* verb-test-release.c */
 verb_run verb_reload;       /* verb-reload.c */
 verb_run verb_metrics;      /* verb-metrics.c */
 
+verb_run verb_console; /* verb-console.c */
+
 /* What queue and keeper know of one account, as `frank status --json` prints it: *ret is the
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
 int verb_status_of_account(const struct cli *cli, const char *account, json_t **ret);

@@ -11,21 +11,12 @@
  * it prints names accounts and services, and there is no TLS here. Asking blocks for a moment (metrics.h bounds it), which is
  * why a hanging frankd makes a second client wait.
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "admin/metrics.h"
+#include "console/listen.h"
 #include "httpd/httpd.h"
-
-enum { BACKLOG = 16 };
 
 struct exporter {
 	struct cli cli;
@@ -96,113 +87,6 @@ static const struct httpd_route routes[] = {
     {0},
 };
 
-/* ---- the socket ---- */
-
-static int
-fail(const struct cli *cli, const char *where, int error)
-{
-	return cli_fail(cli, EX_UNAVAILABLE, NULL, "%s: %s", where, strerror(error));
-}
-
-/* A socket of this name that nobody listens on any more is removed. */
-static void
-remove_stale(const struct sockaddr_un *a)
-{
-	CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct stat st;
-
-	if (lstat(a->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) && fd >= 0 &&
-	    connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 && errno == ECONNREFUSED)
-		(void)unlink(a->sun_path);
-}
-
-static int
-listen_at_path(const struct cli *cli, const char *path, int *ret)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-
-	if (strlen(path) >= sizeof(a.sun_path))
-		return cli_fail(cli, EX_USAGE, NULL, "%s: the path is too long for a socket", path);
-	memcpy(a.sun_path, path, strlen(path));
-	remove_stale(&a);
-	*ret = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* who may connect is decided by the folder, and by the umask */
-	if (*ret < 0 || bind(*ret, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    listen(*ret, BACKLOG) < 0)
-		return fail(cli, path, errno);
-	(void)printf("%s\n", path);
-	return EX_OK;
-}
-
-static bool
-is_loopback(const struct sockaddr_storage *a)
-{
-	const struct sockaddr_in *four = (const struct sockaddr_in *)a;
-	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)a;
-
-	return a->ss_family == AF_INET ? ntohl(four->sin_addr.s_addr) >> 24 == 127
-				       : IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
-}
-
-/* "127.0.0.1:9776", "[::1]:0": the caller frees. NULL: it is none. */
-static struct addrinfo *
-parse_address(const char *text)
-{
-	static const struct addrinfo hints = {.ai_family = AF_UNSPEC,
-	    .ai_socktype = SOCK_STREAM,
-	    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-	const char *colon = strrchr(text, ':');
-	bool bracket = *text == '[' && colon != NULL && colon > text && colon[-1] == ']';
-	struct addrinfo *ret = NULL;
-	char host[INET6_ADDRSTRLEN];
-
-	if (colon == NULL || (size_t)snprintf(host, sizeof(host), "%.*s",
-				 (int)(colon - text) - 2 * bracket, text + bracket) >= sizeof(host))
-		return NULL;
-	return *host != '\0' && getaddrinfo(host, colon + 1, &hints, &ret) == 0 ? ret : NULL;
-}
-
-static int
-bind_to(const struct cli *cli, const char *text, const struct addrinfo *at, int *ret)
-{
-	struct sockaddr_storage a = {0};
-	socklen_t len = sizeof(a);
-	int one = 1;
-
-	memcpy(&a, at->ai_addr, at->ai_addrlen);
-	if (!is_loopback(&a))
-		return cli_fail(cli, EX_USAGE,
-		    "for others: a Unix socket, or this port behind a web server that asks who "
-		    "they "
-		    "are",
-		    "%s is no address of loopback", text);
-	*ret = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (*ret < 0 || setsockopt(*ret, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    bind(*ret, at->ai_addr, at->ai_addrlen) < 0 || listen(*ret, BACKLOG) < 0 ||
-	    getsockname(*ret, (struct sockaddr *)&a, &len) < 0)
-		return fail(cli, text, errno);
-	/* both kinds have the port at one place */
-	(void)printf("http://%.*s:%u/metrics\n", (int)(strrchr(text, ':') - text), text,
-	    ntohs(((const struct sockaddr_in *)&a)->sin_port));
-	return EX_OK;
-}
-
-static int
-listen_at_address(const struct cli *cli, const char *text, int *ret)
-{
-	struct addrinfo *at = parse_address(text);
-	int status;
-
-	if (at == NULL)
-		return cli_fail(cli, EX_USAGE, NULL,
-		    "--listen needs a path, or an address with a port (127.0.0.1:9776, "
-		    "[::1]:9776), not %s",
-		    text);
-	status = bind_to(cli, text, at, ret);
-	freeaddrinfo(at);
-	return status;
-}
-
 /* ---- the program ---- */
 
 static void
@@ -211,22 +95,21 @@ on_signal(evutil_socket_t number, short what, void *arg)
 	(void)event_base_loopbreak(arg);
 }
 
-/* Serves until somebody ends it. `fd` is taken. */
+/* Serves until somebody ends it. */
 static int
-serve(struct exporter *x, int fd, bool by_name)
+serve(struct exporter *x, struct listening *at)
 {
-	/* a page of another name that leads here may not read account names (DNS rebinding) */
-	static const char *const hosts[] = {"127.0.0.1", "::1", "[::1]", "localhost", NULL};
-	struct httpd *h = httpd_new(&(struct httpd_options){
-	    .base = x->base, .routes = routes, .arg = x, .hosts = by_name ? hosts : NULL});
+	struct httpd *h = httpd_new(&(struct httpd_options){.base = x->base,
+	    .routes = routes,
+	    .arg = x,
+	    .hosts = at->path == NULL ? listen_hosts : NULL});
 	struct event *term = evsignal_new(x->base, SIGTERM, on_signal, x->base),
 		     *interrupt = evsignal_new(x->base, SIGINT, on_signal, x->base);
 	bool good = h != NULL && term != NULL && interrupt != NULL && event_add(term, NULL) == 0 &&
-		    event_add(interrupt, NULL) == 0;
+		    event_add(interrupt, NULL) == 0 && listen_serve(at, h) == 0;
 
-	if (h == NULL || httpd_listen(h, fd) < 0)
-		good = false;
 	if (good) {
+		(void)printf(at->path != NULL ? "%s\n" : "%s/metrics\n", at->address);
 		(void)fflush(stdout);
 		(void)event_base_dispatch(x->base);
 	}
@@ -242,8 +125,8 @@ int
 main(int argc, char **argv)
 {
 	struct exporter x = {.base = event_base_new()};
-	bool path = argc == 2 && *argv[1] == '/';
-	int fd = -1, status;
+	struct listening at = LISTENING_INIT;
+	int status;
 
 	if (argc != 2)
 		return cli_fail(
@@ -252,15 +135,11 @@ main(int argc, char **argv)
 		return cli_fail(&x.cli, EX_OSERR, NULL, "memory ran out");
 	(void)signal(SIGPIPE, SIG_IGN);
 	link_find_sockets(&x.cli);
-	status =
-	    path ? listen_at_path(&x.cli, argv[1], &fd) : listen_at_address(&x.cli, argv[1], &fd);
-	if (status == EX_OK) {
-		status = serve(&x, fd, !path);
-		if (path)
-			(void)unlink(argv[1]);
-	} else if (fd >= 0) {
-		(void)close(fd);
-	}
+	/* who may connect to a socket is decided by its folder, and by the umask */
+	status = listen_at(&x.cli, argv[1], &at);
+	if (status == EX_OK)
+		status = serve(&x, &at);
+	listen_end(&at);
 	link_forget_sockets(&x.cli);
 	event_base_free(x.base);
 	return status;

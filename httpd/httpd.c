@@ -28,6 +28,11 @@
 
 struct httpd {
 	struct httpd_options options;
+	struct {
+		const struct httpd_route *routes;
+		void *arg;
+	} tables[HTTPD_TABLES_MAX];
+	size_t table_count;
 	struct evhttp *http;
 	TAILQ_HEAD(, httpd_request) requests; /* those that were kept, streams among them */
 };
@@ -185,6 +190,19 @@ httpd_method(const struct httpd_request *r)
 	default:
 		return HTTPD_GET;
 	}
+}
+
+bool
+httpd_is_head(const struct httpd_request *r)
+{
+	return evhttp_request_get_command(r->http) == EVHTTP_REQ_HEAD;
+}
+
+evutil_socket_t
+httpd_socket(const struct httpd_request *r)
+{
+	return bufferevent_getfd(
+	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(r->http)));
 }
 
 const char *
@@ -529,25 +547,37 @@ refuse_method(struct httpd_request *r, unsigned methods)
 		httpd_reply_error(r, 405, "this address does not take this method");
 }
 
-static void
-dispatch(struct httpd_request *r)
+/* Hands the request to the route that takes it, and returns true; else adds to *methods what the address takes. */
+static bool
+try_routes(struct httpd_request *r, const struct httpd_route *routes, void *arg, unsigned *methods)
 {
 	const struct httpd_options *o = &r->server->options;
 	bool options = evhttp_request_get_command(r->http) == EVHTTP_REQ_OPTIONS;
-	unsigned methods = 0;
 
-	for (const struct httpd_route *route = o->routes; route->path != NULL; route++) {
+	for (const struct httpd_route *route = routes; route->path != NULL; route++) {
 		if (!route_fits(r, route->path, httpd_path(r)))
 			continue;
-		methods |= route->methods;
+		*methods |= route->methods;
 		if (!options && (route->methods & httpd_method(r)) != 0) {
 			if (o->admit == NULL || o->admit(o->arg, r))
-				route->handle(o->arg, r);
-			return;
+				route->handle(arg, r);
+			return true;
 		}
 		while (r->parameter_count > 0)
 			free(r->parameters[--r->parameter_count].value);
 	}
+	return false;
+}
+
+static void
+dispatch(struct httpd_request *r)
+{
+	const struct httpd *h = r->server;
+	unsigned methods = 0;
+
+	for (size_t i = 0; i < h->table_count; i++)
+		if (try_routes(r, h->tables[i].routes, h->tables[i].arg, &methods))
+			return;
 	if (methods != 0)
 		refuse_method(r, methods);
 	else
@@ -627,6 +657,8 @@ httpd_new(const struct httpd_options *o)
 		return NULL;
 	h->options = *o;
 	TAILQ_INIT(&h->requests);
+	if (o->routes != NULL)
+		(void)httpd_add_routes(h, o->routes, o->arg);
 	h->http = evhttp_new(o->base);
 	if (h->http == NULL) {
 		free(h);
@@ -642,6 +674,16 @@ httpd_new(const struct httpd_options *o)
 						EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
 						EVHTTP_REQ_OPTIONS);
 	return h;
+}
+
+int
+httpd_add_routes(struct httpd *h, const struct httpd_route *routes, void *arg)
+{
+	if (h->table_count == HTTPD_TABLES_MAX)
+		return -E2BIG;
+	h->tables[h->table_count].routes = routes;
+	h->tables[h->table_count++].arg = arg;
+	return 0;
 }
 
 int

@@ -30,12 +30,13 @@ enum {
 	HTTPD_HEADERS_MAX = 32 * 1024,
 	HTTPD_IDLE_SECONDS = 60,
 	HTTPD_PARAMETERS_MAX = 4,
+	HTTPD_TABLES_MAX = 8,
 	HTTPD_STREAM_PING_SECONDS = 20,
 	HTTPD_STREAM_UNREAD_MAX =
 	    1024 * 1024 /* octets; a client that is so far behind is dropped */
 };
 
-/* Answers `r`, or keeps it (httpd_later, httpd_stream). `arg` is httpd_options.arg. */
+/* Answers `r`, or keeps it (httpd_later, httpd_stream). `arg` is what came with the table: httpd_options.arg for that of the options. */
 typedef void httpd_handler(void *arg, struct httpd_request *r);
 
 struct httpd_route {
@@ -48,7 +49,7 @@ struct httpd_route {
 
 struct httpd_options {
 	struct event_base *base;
-	const struct httpd_route *routes; /* borrowed */
+	const struct httpd_route *routes; /* borrowed; NULL: httpd_add_routes gives them */
 	void *arg;
 	/* A connection's end for TLS, made by the owner; NULL: plain. `tls_arg` is its own. */
 	struct bufferevent *(*tls)(struct event_base *base, void *tls_arg);
@@ -66,6 +67,9 @@ struct httpd_options {
 
 /* NULL: no memory. */
 struct httpd *httpd_new(const struct httpd_options *o);
+/* Adds a table of routes (borrowed), whose handlers get `arg`; of two that fit, the one added first answers. 0 or -E2BIG: there are
+ * HTTPD_TABLES_MAX. */
+int httpd_add_routes(struct httpd *h, const struct httpd_route *routes, void *arg);
 /* Serves what comes in on a listening socket, which it takes; may be called for several. 0 or
  * -ENOMEM, the socket then being closed. */
 int httpd_listen(struct httpd *h, evutil_socket_t fd);
@@ -76,6 +80,10 @@ struct httpd *httpd_free(struct httpd *h);
 /* ---- what is asked; all strings are borrowed and live as long as the request ---- */
 
 enum httpd_method httpd_method(const struct httpd_request *r);
+/* Is it a HEAD, which is handled as a GET, and ought to change nothing? */
+bool httpd_is_head(const struct httpd_request *r);
+/* The connection's descriptor, borrowed: to ask the kernel who is at its other end. */
+evutil_socket_t httpd_socket(const struct httpd_request *r);
 /* The path as it was sent, without query. */
 const char *httpd_path(const struct httpd_request *r);
 /* A "{name}" of the route, its escapes decoded; NULL: the route has none of that name. */
