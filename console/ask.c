@@ -23,7 +23,10 @@ http_status(int exit)
 	case EX_NOPERM:
 		return 403;
 	case EX_NOUSER:
+	case EX_NOINPUT:
 		return 404;
+	case EX_SOFTWARE: /* frankd refused what was asked, and says why */
+		return 409;
 	case EX_PROTOCOL:
 		return 502;
 	case EX_UNAVAILABLE:

@@ -64,6 +64,21 @@ describe(const struct sign_in *s)
 	return o;
 }
 
+/* There is no address: what frank said, and its next step if there is one. */
+static void
+answer_failed(const struct sign_in *s, struct httpd_request *r)
+{
+	static const char mark[] = "\nNext: ";
+	const char *text = s->text.len > 0 ? buf_str(&s->text) : "the sign-in could not be begun",
+		   *next = strstr(text, mark);
+	int status = s->status == EX_NOPERM ? 403 : s->status == EX_NOUSER ? 404 : 502;
+
+	httpd_reply_json(r, status,
+	    json_pack("{s:s%, s:s*}", "error", text,
+		next == NULL ? strlen(text) : (size_t)(next - text), "next",
+		next == NULL ? NULL : next + strlen(mark)));
+}
+
 /* The first answer: the address, or why there is none. */
 static void
 answer_begun(struct sign_in *s)
@@ -75,12 +90,7 @@ answer_begun(struct sign_in *s)
 	if (s->url != NULL)
 		httpd_reply_json(r, 200, describe(s));
 	else
-		httpd_reply_json(r,
-		    s->status == EX_NOPERM   ? 403
-		    : s->status == EX_NOUSER ? 404
-					     : 502,
-		    json_pack("{s:s}", "error",
-			s->text.len > 0 ? buf_str(&s->text) : "the sign-in could not be begun"));
+		answer_failed(s, r);
 }
 
 /* Its time has come: the address is there, or the client has gone, or nothing came in time. */

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import harness
 from harness import check
 
-TOPICS = ['send', 'connect', 'check', 'api', 'sandbox', 'faults', 'inbox', 'path', 'authorize', 'identity', 'tokens', 'grants', 'outcomes', 'steps', 'accounts', 'clients', 'failures', 'verdicts', 'bounce', 'disk', 'root', 'life', 'load', 'waits', 'wire', 'interop', 'services', 'rights', 'listener', 'local', 'door', 'release', 'deliver', 'content', 'hostile', 'keyring', 'usermode', 'memory', 'keys', 'notify', 'events', 'metrics', 'page', 'programs', 'surroundings', 'crash', 'secrets']
+TOPICS = ['send', 'connect', 'check', 'api', 'sandbox', 'faults', 'inbox', 'path', 'authorize', 'identity', 'tokens', 'grants', 'outcomes', 'steps', 'accounts', 'clients', 'failures', 'verdicts', 'bounce', 'disk', 'root', 'life', 'load', 'waits', 'wire', 'interop', 'services', 'rights', 'listener', 'local', 'door', 'release', 'deliver', 'content', 'hostile', 'keyring', 'usermode', 'memory', 'keys', 'notify', 'events', 'metrics', 'console', 'page', 'programs', 'surroundings', 'crash', 'secrets']
 
 ONLINE = ['interop', 'programs', 'surroundings']  # these install other mail programs, or have a private root of their own
 
