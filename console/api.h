@@ -14,8 +14,8 @@ struct console_api;
 
 /* What it stands on, all borrowed. */
 struct console_api_parts {
-	struct runner *runner;
-	struct entry *entry;
+	struct run_pool *runner;
+	struct gatekeeper *entry;
 	struct feed *feed;
 	struct figures *figures;
 	struct captured_mail *captured;

@@ -7,7 +7,7 @@
 
 struct question {
 	struct httpd_request *request;
-	struct run *run;
+	struct run_process *run;
 	const char *type; /* NULL: JSON */
 	asked *then;
 	void *arg;
@@ -85,7 +85,7 @@ on_end(void *arg, struct httpd_request *r, bool gone)
 }
 
 static void
-begin(struct runner *runner, struct httpd_request *r, const char *const *arguments,
+begin(struct run_pool *runner, struct httpd_request *r, const char *const *arguments,
     unsigned seconds, const struct question *what)
 {
 	struct question *q = malloc(sizeof(*q));
@@ -110,14 +110,14 @@ begin(struct runner *runner, struct httpd_request *r, const char *const *argumen
 }
 
 void
-ask(struct runner *runner, struct httpd_request *r, const char *const *arguments, unsigned seconds,
-    asked *then, void *arg)
+ask(struct run_pool *runner, struct httpd_request *r, const char *const *arguments,
+    unsigned seconds, asked *then, void *arg)
 {
 	begin(runner, r, arguments, seconds, &(struct question){.then = then, .arg = arg});
 }
 
 void
-ask_plain(struct runner *runner, struct httpd_request *r, const char *const *arguments,
+ask_plain(struct run_pool *runner, struct httpd_request *r, const char *const *arguments,
     unsigned seconds, const char *type)
 {
 	begin(runner, r, arguments, seconds, &(struct question){.type = type});

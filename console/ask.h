@@ -14,10 +14,10 @@ typedef void asked(void *arg, bool ok, const json_t *answer);
  * status that goes with its exit status. After `seconds` 503 is answered; if the client goes away the run is ended. `then` (may be
  * NULL) is called after the answer, but not where the client went away.
  */
-void ask(struct runner *runner, struct httpd_request *r, const char *const *arguments,
+void ask(struct run_pool *runner, struct httpd_request *r, const char *const *arguments,
     unsigned seconds, asked *then, void *arg);
 /* The same for what is not JSON: answered as `type`. */
-void ask_plain(struct runner *runner, struct httpd_request *r, const char *const *arguments,
+void ask_plain(struct run_pool *runner, struct httpd_request *r, const char *const *arguments,
     unsigned seconds, const char *type);
 
 #endif

@@ -29,8 +29,8 @@ enum { LOOK_SECONDS = 30, FOLDER_SIZE = 4096, RECIPIENTS_MAX = 200, AT_ONCE = 28
 
 struct captured_mail {
 	struct event_base *base;
-	struct runner *runner;
-	struct run *run;
+	struct run_pool *runner;
+	struct run_process *run;
 	struct event *timer;
 	char folder[FOLDER_SIZE], index[FOLDER_SIZE + 16];
 	int root; /* -1: none */
@@ -318,7 +318,7 @@ make_folder(struct captured_mail *c)
 }
 
 struct captured_mail *
-captured_mail_new(struct event_base *base, struct runner *runner, int *ret_error)
+captured_mail_new(struct event_base *base, struct run_pool *runner, int *ret_error)
 {
 	struct captured_mail *c = calloc(1, sizeof(*c));
 	struct inbox_api_config config = {.base = base, .version = FRANK_VERSION};

@@ -18,7 +18,7 @@ struct captured_mail;
 
 /* Makes the folder. NULL: *ret_error is a negative errno. */
 struct captured_mail *captured_mail_new(
-    struct event_base *base, struct runner *runner, int *ret_error);
+    struct event_base *base, struct run_pool *runner, int *ret_error);
 /* After the server has ended. Removes the folder. Takes and returns NULL. */
 struct captured_mail *captured_mail_free(struct captured_mail *c);
 /* Adds the routes of the API, and those that reach into the queue. 0 or negative errno. */

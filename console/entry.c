@@ -19,7 +19,7 @@ enum { SECRET_OCTETS = 32, SECRET_SIZE = 44, USERS_MAX = 4 };
 
 #define ENTER "/enter/"
 
-struct entry {
+struct gatekeeper {
 	char path[sizeof(ENTER) + SECRET_SIZE];
 	char cookie[SECRET_SIZE], guard[SECRET_SIZE];
 	char name[32]; /* of the cookie: consoles on other ports have others */
@@ -44,10 +44,10 @@ draw(char *ret, size_t size, size_t octets)
 	return 0;
 }
 
-struct entry *
+struct gatekeeper *
 entry_new(bool by_port, int *ret_error)
 {
-	struct entry *e = calloc(1, sizeof(*e));
+	struct gatekeeper *e = calloc(1, sizeof(*e));
 	char secret[SECRET_SIZE], number[8];
 
 	*ret_error = -ENOMEM;
@@ -72,8 +72,8 @@ entry_new(bool by_port, int *ret_error)
 	return e;
 }
 
-struct entry *
-entry_free(struct entry *e)
+struct gatekeeper *
+entry_free(struct gatekeeper *e)
 {
 	if (e == NULL)
 		return NULL;
@@ -84,13 +84,13 @@ entry_free(struct entry *e)
 }
 
 const char *
-entry_path(const struct entry *e)
+entry_path(const struct gatekeeper *e)
 {
 	return e->path;
 }
 
 const char *
-entry_guard(const struct entry *e)
+entry_guard(const struct gatekeeper *e)
 {
 	return e->guard;
 }
@@ -107,7 +107,7 @@ is_secret(const char *given, const char *secret)
 
 /* Is the connection one of the caller's? */
 static bool
-is_callers(const struct entry *e, const struct httpd_request *r)
+is_callers(const struct gatekeeper *e, const struct httpd_request *r)
 {
 	uint32_t uid;
 
@@ -123,7 +123,7 @@ is_callers(const struct entry *e, const struct httpd_request *r)
 
 /* Is our cookie among those of the request? */
 static bool
-has_cookie(const struct entry *e, const struct httpd_request *r)
+has_cookie(const struct gatekeeper *e, const struct httpd_request *r)
 {
 	const char *at = httpd_header(r, "Cookie");
 	size_t name = strlen(e->name), value = strlen(e->cookie);
@@ -149,7 +149,7 @@ refuse(struct httpd_request *r, int status, const char *error, const char *next)
 }
 
 bool
-entry_admit(struct entry *e, struct httpd_request *r)
+entry_admit(struct gatekeeper *e, struct httpd_request *r)
 {
 	bool enters = strncmp(httpd_path(r), ENTER, strlen(ENTER)) == 0;
 
@@ -174,7 +174,7 @@ entry_admit(struct entry *e, struct httpd_request *r)
 static void
 enter(void *arg, struct httpd_request *r)
 {
-	struct entry *e = arg;
+	struct gatekeeper *e = arg;
 	const char *purpose = httpd_header(r, "Sec-Purpose");
 	char cookie[160];
 

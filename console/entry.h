@@ -17,22 +17,22 @@
 
 #include "httpd/httpd.h"
 
-struct entry;
+struct gatekeeper;
 
 /* Draws the secrets. `by_port`: it listens at an address, not at a Unix socket, whose mode says who may connect. NULL:
  * *ret_error is a negative errno. */
-struct entry *entry_new(bool by_port, int *ret_error);
+struct gatekeeper *entry_new(bool by_port, int *ret_error);
 /* Takes and returns NULL. */
-struct entry *entry_free(struct entry *e);
+struct gatekeeper *entry_free(struct gatekeeper *e);
 
 /* The path of the one-time address, "/enter/..."; and what the header X-Frank-Guard has to be. Borrowed. */
-const char *entry_path(const struct entry *e);
-const char *entry_guard(const struct entry *e);
+const char *entry_path(const struct gatekeeper *e);
+const char *entry_guard(const struct gatekeeper *e);
 
 /* May this request be handled? False: it was answered. */
-bool entry_admit(struct entry *e, struct httpd_request *r);
+bool entry_admit(struct gatekeeper *e, struct httpd_request *r);
 
-/* The exchange; their argument is the struct entry. */
+/* The exchange; their argument is the struct gatekeeper. */
 extern const struct httpd_route entry_routes[];
 
 #endif

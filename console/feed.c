@@ -9,13 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sysexits.h>
 
 #include "base/attr.h"
 
-enum { AGAIN_SECONDS = 5, TOGETHER_MS = 300 };
+enum {
+	AGAIN_SECONDS = 5,
+	REFUSED_SECONDS = 300, /* who may not is asked for again: rights change */
+	TOGETHER_MS = 300,
+};
 
-struct listener {
-	TAILQ_ENTRY(listener) link;
+struct feed_page {
+	TAILQ_ENTRY(feed_page) link;
 	struct feed *feed;
 	struct httpd_stream *stream;
 };
@@ -27,10 +32,10 @@ struct kept {
 
 struct feed {
 	struct event_base *base;
-	struct runner *runner;
-	struct run *run;
+	struct run_pool *runner;
+	struct run_process *run;
 	struct event *again, *together;
-	TAILQ_HEAD(, listener) listeners;
+	TAILQ_HEAD(, feed_page) listeners;
 	unsigned count;
 	struct kept kept[FEED_KEPT]; /* a ring */
 	size_t first, kept_count;
@@ -41,7 +46,7 @@ struct feed {
 static void
 send_all(struct feed *f, const char *type, const char *id, const char *text)
 {
-	struct listener *l;
+	struct feed_page *l;
 
 	TAILQ_FOREACH (l, &f->listeners, link)
 		httpd_stream_send(l->stream, type, id, text);
@@ -125,7 +130,8 @@ on_line(void *arg, const char *line)
 static void
 on_end(void *arg, int status, const char *text, size_t len)
 {
-	const struct timeval again = {.tv_sec = AGAIN_SECONDS};
+	const struct timeval again = {
+	    .tv_sec = status == EX_NOPERM ? REFUSED_SECONDS : AGAIN_SECONDS};
 	struct feed *f = arg;
 
 	f->run = NULL;
@@ -150,7 +156,7 @@ start(evutil_socket_t fd, short what, void *arg)
 static void
 on_gone(void *arg)
 {
-	struct listener *l = arg;
+	struct feed_page *l = arg;
 
 	TAILQ_REMOVE(&l->feed->listeners, l, link);
 	l->feed->count--;
@@ -162,7 +168,7 @@ feed_serve(void *arg, struct httpd_request *r)
 {
 	struct feed *f = arg;
 	const char *since = httpd_header(r, "Last-Event-ID");
-	struct listener *l = f->count < FEED_STREAMS ? calloc(1, sizeof(*l)) : NULL;
+	struct feed_page *l = f->count < FEED_STREAMS ? calloc(1, sizeof(*l)) : NULL;
 	uint64_t after;
 	char id[24];
 
@@ -191,7 +197,7 @@ feed_serve(void *arg, struct httpd_request *r)
 }
 
 struct feed *
-feed_new(struct event_base *base, struct runner *runner)
+feed_new(struct event_base *base, struct run_pool *runner)
 {
 	struct feed *f = calloc(1, sizeof(*f));
 

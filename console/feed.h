@@ -15,7 +15,7 @@ enum {
 struct feed;
 
 /* NULL: no memory. */
-struct feed *feed_new(struct event_base *base, struct runner *runner);
+struct feed *feed_new(struct event_base *base, struct run_pool *runner);
 /* Takes and returns NULL. */
 struct feed *feed_free(struct feed *f);
 

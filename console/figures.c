@@ -1,8 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
- * figures.c: see figures.h. A sample is taken in two steps, so that it is small for who is no administrator: `frank status` gives
- * what everybody may see of their own, `frank metrics` the rest. frankd refuses metrics to others (EX_NOPERM), and that is how the console
- * knows whom it serves.
+ * figures.c: see figures.h. A sample is taken in steps: `frank status` gives what everybody may see of their own, `frank metrics` the
+ * rest. Events are for administrators alone, to others frankd refuses them (EX_NOPERM): that is how the console knows whom it serves.
  */
 #include "console/figures.h"
 
@@ -17,15 +16,26 @@ enum { STATUS_SECONDS = 20 };
 
 struct figures {
 	struct event_base *base;
-	struct runner *runner;
-	struct run *run;
+	struct run_pool *runner;
+	struct run_process *run;
 	struct event *timer;
 	void (*sampled)(void *arg);
 	void *arg;
 	json_t *samples, *tokens;
 	json_t *sample; /* under way */
-	bool administrator, known;
+	bool administrator;
 };
+
+/* Runs frank for the next step of a sample. */
+static void
+next_step(struct figures *f, const char *const *arguments, run_done *done)
+{
+	f->run = run_start(f->runner,
+	    &(struct run_options){
+		.arguments = arguments, .seconds = STATUS_SECONDS, .done = done, .arg = f});
+	if (f->run == NULL)
+		done(f, RUN_ENDED, "", 0);
+}
 
 /* ---- metrics ---- */
 
@@ -79,26 +89,31 @@ keep_sample(struct figures *f)
 }
 
 static void
-on_metrics(void *arg, int status, const char *text, size_t len)
+on_events(void *arg, int status, const char *text, size_t len)
 {
 	struct figures *f = arg;
-	CLEANUP_FREE char *copy = strndup(text, len);
-	char *rest = copy, *line;
 
 	f->run = NULL;
-	/* EX_TEMPFAIL: frankd counts, but cannot say yet */
-	if (status == EX_OK || status == EX_TEMPFAIL || status == EX_NOPERM) {
-		f->administrator = status != EX_NOPERM;
-		f->known = true;
-	}
-	if (status == EX_OK && copy != NULL) {
+	if (status == EX_OK || status == EX_NOPERM)
+		f->administrator = status == EX_OK;
+	keep_sample(f);
+}
+
+static void
+on_metrics(void *arg, int status, const char *text, size_t len)
+{
+	static const char *const arguments[] = {"events", "--json", NULL};
+	struct figures *f = arg;
+	CLEANUP_FREE char *copy = status == EX_OK ? strndup(text, len) : NULL;
+	char *rest = copy, *line;
+
+	if (copy != NULL)
 		/* the sums begin anew */
 		for (size_t i = 0; i < ARRAY_SIZE(families); i++)
 			(void)json_object_del(f->sample, families[i].figure);
-		while ((line = strsep(&rest, "\n")) != NULL)
-			add_line(f->sample, line);
-	}
-	keep_sample(f);
+	while ((line = strsep(&rest, "\n")) != NULL)
+		add_line(f->sample, line);
+	next_step(f, arguments, on_events);
 }
 
 /* ---- status ---- */
@@ -140,15 +155,10 @@ on_status(void *arg, int status, const char *text, size_t len)
 	struct figures *f = arg;
 	json_t *answer = status == EX_OK ? json_loadb(text, len, 0, NULL) : NULL;
 
-	f->run = NULL;
 	if (answer != NULL)
 		take_status(f, answer);
 	json_decref(answer);
-	f->run = run_start(f->runner,
-	    &(struct run_options){
-		.arguments = arguments, .seconds = STATUS_SECONDS, .done = on_metrics, .arg = f});
-	if (f->run == NULL)
-		on_metrics(f, RUN_ENDED, "", 0);
+	next_step(f, arguments, on_metrics);
 }
 
 static void
@@ -158,11 +168,7 @@ on_time(evutil_socket_t fd, short what, void *arg)
 	struct figures *f = arg;
 
 	f->sample = json_pack("{s:I}", "time", (json_int_t)time(NULL));
-	f->run = run_start(f->runner,
-	    &(struct run_options){
-		.arguments = arguments, .seconds = STATUS_SECONDS, .done = on_status, .arg = f});
-	if (f->run == NULL)
-		on_status(f, RUN_ENDED, "", 0);
+	next_step(f, arguments, on_status);
 }
 
 /* ---- for others ---- */
@@ -171,12 +177,6 @@ bool
 figures_administrator(const struct figures *f)
 {
 	return f->administrator;
-}
-
-bool
-figures_known(const struct figures *f)
-{
-	return f->known;
 }
 
 void
@@ -190,7 +190,7 @@ figures_serve(void *arg, struct httpd_request *r)
 }
 
 struct figures *
-figures_new(struct event_base *base, struct runner *runner, void (*sampled)(void *arg), void *arg)
+figures_new(struct event_base *base, struct run_pool *runner, void (*sampled)(void *arg), void *arg)
 {
 	struct figures *f = calloc(1, sizeof(*f));
 

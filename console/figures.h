@@ -12,14 +12,12 @@ struct figures;
 
 /* Begins to take samples. `sampled` is called after each. NULL: no memory. */
 struct figures *figures_new(
-    struct event_base *base, struct runner *runner, void (*sampled)(void *arg), void *arg);
+    struct event_base *base, struct run_pool *runner, void (*sampled)(void *arg), void *arg);
 /* Takes and returns NULL. */
 struct figures *figures_free(struct figures *f);
 
 /* Did frankd take the caller for an administrator when it was last asked? */
 bool figures_administrator(const struct figures *f);
-/* Has it been asked yet? */
-bool figures_known(const struct figures *f);
 
 /* GET /api/console/figures; the argument is the figures. */
 void figures_serve(void *arg, struct httpd_request *r);

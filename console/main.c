@@ -141,7 +141,7 @@ open_parts(struct console *c, const char *frank)
 	struct console_api_parts *p = &c->parts;
 	int error = -ENOMEM;
 
-	p->runner = runner_new(c->base, frank);
+	p->runner = run_pool_new(c->base, frank);
 	if (p->runner != NULL)
 		p->entry = entry_new(c->at.path == NULL, &error);
 	if (p->entry != NULL)
@@ -183,7 +183,7 @@ console_end(struct console *c)
 	(void)feed_free(c->parts.feed);
 	(void)captured_mail_free(c->parts.captured);
 	(void)entry_free(c->parts.entry);
-	(void)runner_free(c->parts.runner);
+	(void)run_pool_free(c->parts.runner);
 	for (size_t i = 0; i < ARRAY_SIZE(c->signals); i++)
 		if (c->signals[i] != NULL)
 			event_free(c->signals[i]);

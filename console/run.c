@@ -23,9 +23,9 @@
 
 enum { CHUNK = 64 * 1024 };
 
-struct run {
-	TAILQ_ENTRY(run) link;
-	struct runner *runner;
+struct run_process {
+	TAILQ_ENTRY(run_process) link;
+	struct run_pool *runner;
 	struct run_options o; /* `arguments` is not kept */
 	pid_t pid;            /* 0: waited for */
 	int status;
@@ -36,16 +36,16 @@ struct run {
 	struct buf text;
 };
 
-struct runner {
+struct run_pool {
 	struct event_base *base;
 	const char *frank;
 	struct event *child;
-	TAILQ_HEAD(, run) runs;
+	TAILQ_HEAD(, run_process) runs;
 	unsigned count;
 };
 
 static void
-run_free(struct run *r)
+run_free(struct run_process *r)
 {
 	TAILQ_REMOVE(&r->runner->runs, r, link);
 	r->runner->count--;
@@ -62,7 +62,7 @@ run_free(struct run *r)
 
 /* Is it over? Then whoever started it hears so. */
 static void
-settle(struct run *r)
+settle(struct run_process *r)
 {
 	int status = r->status;
 
@@ -74,7 +74,7 @@ settle(struct run *r)
 }
 
 static void
-stop_output(struct run *r)
+stop_output(struct run_process *r)
 {
 	if (r->out == NULL)
 		return;
@@ -86,7 +86,7 @@ stop_output(struct run *r)
 
 /* Too long, or too much. */
 static void
-stop(struct run *r)
+stop(struct run_process *r)
 {
 	r->status = RUN_ENDED;
 	stop_output(r);
@@ -103,7 +103,7 @@ on_late(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-take_lines(struct run *r)
+take_lines(struct run_process *r)
 {
 	size_t at = 0;
 	char *end;
@@ -120,7 +120,7 @@ take_lines(struct run *r)
 static void
 on_output(evutil_socket_t fd, short what, void *arg)
 {
-	struct run *r = arg;
+	struct run_process *r = arg;
 	char chunk[CHUNK];
 	ssize_t n = read(fd, chunk, sizeof(chunk));
 
@@ -141,8 +141,8 @@ on_output(evutil_socket_t fd, short what, void *arg)
 static void
 on_child(evutil_socket_t number, short what, void *arg)
 {
-	struct runner *runner = arg;
-	struct run *r, *next;
+	struct run_pool *runner = arg;
+	struct run_process *r, *next;
 
 	for (r = TAILQ_FIRST(&runner->runs); r != NULL; r = next) {
 		int status;
@@ -157,10 +157,10 @@ on_child(evutil_socket_t number, short what, void *arg)
 	}
 }
 
-struct runner *
-runner_new(struct event_base *base, const char *frank)
+struct run_pool *
+run_pool_new(struct event_base *base, const char *frank)
 {
-	struct runner *r = calloc(1, sizeof(*r));
+	struct run_pool *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return NULL;
@@ -169,14 +169,14 @@ runner_new(struct event_base *base, const char *frank)
 	r->frank = frank;
 	r->child = evsignal_new(base, SIGCHLD, on_child, r);
 	if (r->child == NULL || event_add(r->child, NULL) < 0)
-		return runner_free(r);
+		return run_pool_free(r);
 	return r;
 }
 
-struct runner *
-runner_free(struct runner *r)
+struct run_pool *
+run_pool_free(struct run_pool *r)
 {
-	struct run *run;
+	struct run_process *run;
 
 	if (r == NULL)
 		return NULL;
@@ -195,7 +195,7 @@ runner_free(struct runner *r)
 
 /* In the child: never returns. */
 __attribute__((noreturn)) static void
-become(const struct runner *runner, const struct run_options *o, int in, int out, pid_t parent)
+become(const struct run_pool *runner, const struct run_options *o, int in, int out, pid_t parent)
 {
 	const char *argv[RUN_ARGUMENTS_MAX + 2] = {"frank"};
 	CLEANUP_CLOSE int null = -1;
@@ -218,7 +218,7 @@ become(const struct runner *runner, const struct run_options *o, int in, int out
 
 /* Starts the process; on success the parent's ends are in fds[0] (output) and *in (-1: none). */
 static pid_t
-start_process(const struct runner *runner, const struct run_options *o, int fds[2], int *in)
+start_process(const struct run_pool *runner, const struct run_options *o, int fds[2], int *in)
 {
 	int input[2] = {-1, -1};
 	pid_t pid, parent = getpid();
@@ -243,11 +243,11 @@ start_process(const struct runner *runner, const struct run_options *o, int fds[
 	return pid;
 }
 
-struct run *
-run_start(struct runner *runner, const struct run_options *o)
+struct run_process *
+run_start(struct run_pool *runner, const struct run_options *o)
 {
 	const struct timeval limit = {.tv_sec = o->seconds};
-	struct run *r = runner->count < RUN_MAX ? calloc(1, sizeof(*r)) : NULL;
+	struct run_process *r = runner->count < RUN_MAX ? calloc(1, sizeof(*r)) : NULL;
 	int fds[2];
 
 	if (r == NULL)
@@ -274,7 +274,7 @@ run_start(struct runner *runner, const struct run_options *o)
 }
 
 int
-run_write(struct run *r, const char *text, size_t len)
+run_write(struct run_process *r, const char *text, size_t len)
 {
 	/* a pipe takes this much at once */
 	if (r->in < 0 || len > RUN_INPUT_MAX || io_write_all(r->in, text, len) < 0)
@@ -282,8 +282,8 @@ run_write(struct run *r, const char *text, size_t len)
 	return 0;
 }
 
-struct run *
-run_cancel(struct run *r)
+struct run_process *
+run_cancel(struct run_process *r)
 {
 	if (r == NULL)
 		return NULL;

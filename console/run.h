@@ -22,13 +22,13 @@ enum {
 /* In place of an exit status. */
 enum { RUN_ENDED = -1 /* by a signal, by its time, or for printing too much */ };
 
-struct runner;
-struct run;
+struct run_pool;
+struct run_process;
 
 /* `frank` is the program's path, borrowed. NULL: no memory. */
-struct runner *runner_new(struct event_base *base, const char *frank);
+struct run_pool *run_pool_new(struct event_base *base, const char *frank);
 /* Ends all runs; nobody is called. Takes and returns NULL. */
-struct runner *runner_free(struct runner *r);
+struct run_pool *run_pool_free(struct run_pool *r);
 
 /* It has ended: `text` is what it printed and has not been taken line by line, with a NUL behind it. The run is gone afterwards. */
 typedef void run_done(void *arg, int status, const char *text, size_t len);
@@ -46,10 +46,10 @@ struct run_options {
 };
 
 /* NULL: it cannot be started (RUN_MAX, memory, processes). */
-struct run *run_start(struct runner *r, const struct run_options *o);
+struct run_process *run_start(struct run_pool *r, const struct run_options *o);
 /* Gives it a line to read. 0, or -EPIPE: it does not read, or nothing any more. */
-int run_write(struct run *r, const char *text, size_t len);
+int run_write(struct run_process *r, const char *text, size_t len);
 /* Ends it; `done` is not called. Takes and returns NULL. */
-struct run *run_cancel(struct run *r);
+struct run_process *run_cancel(struct run_process *r);
 
 #endif

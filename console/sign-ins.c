@@ -16,28 +16,28 @@
 
 enum { FIRST_SECONDS = 60, TEXT_MAX = 16 * 1024, CODE_MAX = 64 };
 
-struct sign_in {
-	TAILQ_ENTRY(sign_in) link;
+struct page_sign_in {
+	TAILQ_ENTRY(page_sign_in) link;
 	struct sign_ins *all;
 	unsigned id;
 	char *account, *url, *code;
-	struct buf text; /* what was said else */
-	struct run *run; /* NULL: it has ended */
+	struct buf text;         /* what was said else */
+	struct run_process *run; /* NULL: it has ended */
 	int status;
 	bool paste, url_came_last;   /* the line before was the address */
 	struct httpd_request *begun; /* waits for the address; NULL: it was answered */
 };
 
 struct sign_ins {
-	struct runner *runner;
+	struct run_pool *runner;
 	void (*ended)(void *arg, const json_t *sign_in);
 	void *arg;
-	TAILQ_HEAD(, sign_in) list;
+	TAILQ_HEAD(, page_sign_in) list;
 	unsigned count, last_id;
 };
 
 static void
-sign_in_free(struct sign_in *s)
+sign_in_free(struct page_sign_in *s)
 {
 	TAILQ_REMOVE(&s->all->list, s, link);
 	s->all->count--;
@@ -50,7 +50,7 @@ sign_in_free(struct sign_in *s)
 }
 
 static json_t *
-describe(const struct sign_in *s)
+describe(const struct page_sign_in *s)
 {
 	json_t *o = json_pack("{s:o, s:s, s:s, s:s*, s:s*, s:b}", "id", json_sprintf("%u", s->id),
 	    "account", s->account, "state",
@@ -66,7 +66,7 @@ describe(const struct sign_in *s)
 
 /* There is no address: what frank said, and its next step if there is one. */
 static void
-answer_failed(const struct sign_in *s, struct httpd_request *r)
+answer_failed(const struct page_sign_in *s, struct httpd_request *r)
 {
 	static const char mark[] = "\nNext: ";
 	const char *text = s->text.len > 0 ? buf_str(&s->text) : "the sign-in could not be begun",
@@ -81,7 +81,7 @@ answer_failed(const struct sign_in *s, struct httpd_request *r)
 
 /* The first answer: the address, or why there is none. */
 static void
-answer_begun(struct sign_in *s)
+answer_begun(struct page_sign_in *s)
 {
 	struct httpd_request *r = TAKE_PTR(s->begun);
 
@@ -97,7 +97,7 @@ answer_begun(struct sign_in *s)
 static void
 on_begun(void *arg, struct httpd_request *r, bool gone)
 {
-	struct sign_in *s = arg;
+	struct page_sign_in *s = arg;
 
 	if (gone)
 		s->begun = NULL;
@@ -115,7 +115,7 @@ is_address(const char *line)
 static void
 on_line(void *arg, const char *line)
 {
-	struct sign_in *s = arg;
+	struct page_sign_in *s = arg;
 	bool first = s->url == NULL && is_address(line);
 
 	if (first) {
@@ -136,7 +136,7 @@ on_line(void *arg, const char *line)
 static void
 on_done(void *arg, int status, const char *text, size_t len)
 {
-	struct sign_in *s = arg;
+	struct page_sign_in *s = arg;
 	json_t *o;
 
 	s->run = NULL;
@@ -147,10 +147,10 @@ on_done(void *arg, int status, const char *text, size_t len)
 	json_decref(o);
 }
 
-static struct sign_in *
+static struct page_sign_in *
 new_sign_in(struct sign_ins *all, const char *account, bool paste)
 {
-	struct sign_in *s, *oldest = TAILQ_FIRST(&all->list);
+	struct page_sign_in *s, *oldest = TAILQ_FIRST(&all->list);
 
 	if (all->count == SIGN_INS_KEPT) {
 		while (oldest != NULL && oldest->run != NULL)
@@ -177,7 +177,7 @@ sign_ins_begin(struct sign_ins *all, struct httpd_request *r, const char *accoun
 {
 	const char *arguments[] = {
 	    "authorize", paste ? "--paste" : "--no-browser", "--", account, NULL};
-	struct sign_in *s = new_sign_in(all, account, paste);
+	struct page_sign_in *s = new_sign_in(all, account, paste);
 
 	if (s != NULL)
 		s->run = run_start(all->runner, &(struct run_options){.arguments = arguments,
@@ -200,11 +200,11 @@ sign_ins_begin(struct sign_ins *all, struct httpd_request *r, const char *accoun
 
 /* ---- later ---- */
 
-static struct sign_in *
+static struct page_sign_in *
 find(struct sign_ins *all, struct httpd_request *r)
 {
 	const char *id = httpd_parameter(r, "id");
-	struct sign_in *s;
+	struct page_sign_in *s;
 	char number[16];
 
 	TAILQ_FOREACH (s, &all->list, link) {
@@ -219,7 +219,7 @@ find(struct sign_ins *all, struct httpd_request *r)
 void
 sign_ins_serve(void *arg, struct httpd_request *r)
 {
-	struct sign_in *s = find(arg, r);
+	struct page_sign_in *s = find(arg, r);
 
 	if (s != NULL)
 		httpd_reply_json(r, 200, describe(s));
@@ -228,7 +228,7 @@ sign_ins_serve(void *arg, struct httpd_request *r)
 void
 sign_ins_answer(void *arg, struct httpd_request *r)
 {
-	struct sign_in *s = find(arg, r);
+	struct page_sign_in *s = find(arg, r);
 	json_t *body = s == NULL ? NULL : httpd_body_json(r);
 	const char *address = json_string_value(json_object_get(body, "address"));
 	struct buf line CLEANUP_BUF = BUF_INIT_WIPE(RUN_INPUT_MAX);
@@ -249,7 +249,7 @@ sign_ins_answer(void *arg, struct httpd_request *r)
 void
 sign_ins_cancel(void *arg, struct httpd_request *r)
 {
-	struct sign_in *s = find(arg, r);
+	struct page_sign_in *s = find(arg, r);
 
 	if (s == NULL)
 		return;
@@ -264,7 +264,7 @@ sign_ins_cancel(void *arg, struct httpd_request *r)
 }
 
 struct sign_ins *
-sign_ins_new(struct runner *runner, void (*ended)(void *arg, const json_t *sign_in), void *arg)
+sign_ins_new(struct run_pool *runner, void (*ended)(void *arg, const json_t *sign_in), void *arg)
 {
 	struct sign_ins *s = calloc(1, sizeof(*s));
 

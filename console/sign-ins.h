@@ -15,7 +15,7 @@ struct sign_ins;
 
 /* `ended` is called with each that has ended, as GET would answer; borrowed. NULL: no memory. */
 struct sign_ins *sign_ins_new(
-    struct runner *runner, void (*ended)(void *arg, const json_t *sign_in), void *arg);
+    struct run_pool *runner, void (*ended)(void *arg, const json_t *sign_in), void *arg);
 /* Cancels those under way. Takes and returns NULL. */
 struct sign_ins *sign_ins_free(struct sign_ins *s);
 
