@@ -176,8 +176,8 @@ take_hop(struct reading *r, const struct header_field *f)
 	received_word(value, "by", by, sizeof(by));
 	date = strrchr(value, ';');
 	at = date == NULL ? -1 : (int64_t)curl_getdate(date + 1, NULL);
-	if (is_number(by))
-		; /* a machine inside says nothing of whose it is */
+	if (is_number(by) || strcasestr(value, " with LMTP") != NULL)
+		; /* a machine inside, or local delivery, says nothing of whose it is */
 	else if (r->host[0] == '\0')
 		(void)snprintf(r->host, sizeof(r->host), "%s", by);
 	else if (!is_aligned(by, r->host))

@@ -4,7 +4,7 @@
  * address that people see, which hosts it passed and when, and what changed since it was sent. Pure.
  *
  * Anybody can write a field Authentication-Results. Only those count that stand above what the first foreign host has written (RFC
- * 8601 sections 5 and 7.1): reading from the top, the host of the first Received field that has a name is the mailbox's own, with all
+ * 8601 sections 5 and 7.1): reading from the top, the host of the first Received field that has a name and is not of local delivery (LMTP) is the mailbox's own, with all
  * hosts of its organizational domain, and what comes below a Received field of any other host does not count. Of those above,
  * one with an authserv-id of another organization does not count either.
  */
