@@ -66,7 +66,7 @@ static const char usage[] =
     "  --account ADDRESS[:FILE]   an account; its password is the first line of FILE, else one is "
     "made up\n"
     "  --client ID[:FILE]         a client (default: frank, without a secret); FILE holds its "
-    "secret\n"
+    "secret or public key\n"
     "  --issuer-port N            port of the authorization server (0: a free one)\n"
     "  --submission-port N        port with STARTTLS (0: a free one)\n"
     "  --submissions-port N       port with implicit TLS (0: a free one)\n"

@@ -293,12 +293,34 @@ def personality(name, preset, cause, more):
         f.send('other@example.test', 'them@example.org', 'alias')
         if name == 'microsoft365':
             check(f'{name}: a sender without Send As comes back', wait_for(lambda: any('SendAsDenied' in m for m in s.inbox('other@example.test')) or not [m for m in f.queue() if m.get('subject') == 'alias'], 20, 0.2) and not s.inbox('them@example.org'), f.shown())
+        if name == 'microsoft365':
+            four_sessions(s)
         s.admin('revoke', account='billing@example.test')
         f.stop()
         f.start()
         f.send('billing@example.test', 'you@example.org', 'again')
         check(f'{name}: a revoked consent: {cause}', wait_for(lambda: f.account('a').get('credential', {}).get('cause') in cause, 20, 0.3) and f.account('a').get('state') == 'needs-authorization', f.account('a'))
         f.stop()
+
+
+def four_sessions(s):
+    """Microsoft lets three sessions of a mailbox send at a time."""
+    import smtplib
+    ctx, open_ones, codes = ssl.create_default_context(cafile=s.ready['ca']), [], []
+    for _ in range(4):
+        c = smtplib.SMTP('localhost', s.ready['submission_port'], timeout=20)
+        open_ones.append(c)
+        c.starttls(context=ctx)
+        c.login('billing@example.test', s.password('billing@example.test'))
+        try:
+            c.sendmail('billing@example.test', ['three@example.org'], 'Subject: x\n\nx\n')
+            codes.append(250)
+        except smtplib.SMTPResponseException as e:
+            codes.append(e.smtp_code)
+    for c in open_ones:
+        c.close()
+    # frankd may have one open as well
+    check('microsoft365: the fourth session that sends at a time gets 432', codes[:2] == [250, 250] and codes[3] == 432, codes)
 
 
 def clients(s):
