@@ -131,7 +131,14 @@ def kinds(server, receiver):
     hooks = [every.block(events=['all'], addresses=True), failures.block(events=['bounced', 'failed', 'deferred', 'rejected'], accounts=['a']),
              ndjson.block(events=['messages'], format='ndjson'), array.block(events=['delivered', 'conditions'], format='array'),
              shop.block(events=['messages'], services=['shop'])]
-    configure(f, 'notify {\n after = "0s"\n}\n', *hooks)
+    command, ran = f.path('command'), f.path('ran')
+    os.mkdir(ran)
+    os.chmod(ran, 0o777)
+    with open(command, 'w') as c:
+        c.write(f'#!/bin/sh\ncat > {ran}/$FRANK_EVENT_ID\n')
+    os.chmod(command, 0o755)
+    notify = f'notify {{\n after = "0s"\n command = {{"{command}"}}\n events = {{"captured", "released"}}\n}}\n'
+    configure(f, notify, *hooks)
     r = subprocess.run([program('frankd'), '-c', f.conf_file, '--check'], capture_output=True, text=True, env=f.env)
     check('the configuration is good', r.returncode == 0, r.stderr)
     for wrong, words in (('events = {"delivred"}', 'did you mean "delivered"'), ('accounts = {"c"}', 'there is no account "c"'), ('services = {"x"}', 'there is no service "x"'), ('format = "xml"', 'ndjson')):
@@ -176,6 +183,8 @@ def kinds(server, receiver):
     captured = (of(every, 'captured') or [{}])[0]
     r = f.frank('queue', 'release', captured.get('queue_id', '0'))
     check('released, then delivered', wait_for(lambda: of(shop, 'released') and of(shop, 'delivered'), 20), (r, shop.requests(), f.log()[-800:]))
+    check('the command gets the kinds of its list, with addresses', wait_for(lambda: len(os.listdir(ran)) == 2, 20) and
+          [json.load(open(os.path.join(ran, x))) for x in sorted(os.listdir(ran))] == of(every, 'captured') + of(every, 'released'), os.listdir(ran))
     server.mode('drop_before_answer')
     f.send(MAILBOX, 'doubt@example.test', marker('doubt'))
     check('in doubt', wait_for(lambda: of(every, 'in-doubt'), 20) and of(every, 'in-doubt')[0].get('verdict') == 'in-doubt', (every.requests(), f.log()[-800:]))
@@ -196,9 +205,16 @@ def kinds(server, receiver):
     check('--since an id', rows('--since', bounced['id'])[0] == bounced, rows('--since', bounced['id'])[:1])
     check('--since an age', len(rows('--since', '1h')) >= len(every.events()), len(rows('--since', '1h')))
     check('--since a wrong word', f.frank('events', '--since', 'yesterday').returncode == 64)
+    with open(f.path('followed'), 'w') as out:
+        follow = subprocess.Popen([program('frank'), 'events', '--follow', '--json', '--kind', 'bounced', '--since', '1h'], stdout=out, env=f.env)
+    f.send(MAILBOX, 'r550-followed@example.test', marker('followed'))
+    followed = lambda: [json.loads(x) for x in open(f.path('followed')).read().splitlines()]
+    check('--follow with a filter', wait_for(lambda: len(followed()) == 2, 20) and {e['kind'] for e in followed()} == {'bounced'}, followed())
+    follow.terminate()
+    follow.wait(10)
     text = f.frank('events').stdout
     check('for people', 'bounced' in text and 'Reply:' in text and 'one@example.test' in text, text)
-    people(f, every, failures, ndjson, hooks, receiver, rows)
+    people(f, every, failures, ndjson, [notify, *hooks], receiver, rows)
     for r in (every, failures, ndjson, array, shop):
         check(f'{r.name}: every request is signed, a moment ago', all(q[1] and q[2] for q in r.requests()), [q for q in r.requests() if not (q[1] and q[2])][:2])
     f.stop()
@@ -231,7 +247,7 @@ def people(f, every, failures, ndjson, hooks, receiver, rows):
     check('of no webhook', f.frank('events', 'test', 'none').returncode == 67)
 
     late = receiver('late')
-    configure(f, 'notify {\n after = "0s"\n}\n', *hooks, late.block(events=['all']))
+    configure(f, *hooks, late.block(events=['all']))
     f.frank('reload')
     mark = marker('late')
     f.send(MAILBOX, 'late@example.test', mark)

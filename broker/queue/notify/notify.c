@@ -70,6 +70,8 @@ struct notify {
 	struct event *timer;
 	struct outbox *outbox;
 	struct message_events messages;
+	uint64_t
+	    most_when_full; /* events of messages; on a full disk they are no more than they were */
 	struct rate_limit happened[NOTIFY_HAPPENINGS];
 	SLIST_HEAD(, listener_certificate) listeners;
 	size_t listener_count;
@@ -598,6 +600,7 @@ notify_space(struct notify *n, bool full, const char *text, const char *next)
 {
 	struct event_op *x = event_op_new(n, full ? "disk-full" : "recovered", NULL, text, next, 1);
 
+	n->most_when_full = full ? spool_message_events(n->deps.spool) : UINT64_MAX;
 	if (x == NULL)
 		return;
 	add_note(x, host_record, !full,
@@ -622,6 +625,8 @@ notify_space_was_full(struct notify *n)
 	bool full = false;
 
 	(void)spool_each_condition(n->deps.spool, host_record, see_space, &full);
+	if (full)
+		n->most_when_full = spool_message_events(n->deps.spool);
 	return full;
 }
 
@@ -798,21 +803,35 @@ notify_messages(struct notify *n)
 	return &n->messages;
 }
 
+/* How many events of messages may be kept now. */
+static uint64_t
+most_messages(const struct notify *n)
+{
+	uint64_t most = n->settings->notify.events_max;
+
+	return most < n->most_when_full ? most : n->most_when_full;
+}
+
 void
 notify_committed(struct notify *n)
 {
+	uint64_t most;
+
 	if (!n->messages.written || n->settings == NULL)
 		return;
 	n->messages.written = false;
 	outbox_look_soon(n->outbox);
-	if (spool_message_events(n->deps.spool) > n->settings->notify.events_max + SPARE_EVENTS)
-		outbox_trim(n->outbox);
+	most = most_messages(n);
+	if (spool_message_events(n->deps.spool) >
+	    most + (most == n->most_when_full ? 0 : SPARE_EVENTS))
+		outbox_trim(n->outbox, most);
 }
 
 void
 notify_sweep(struct notify *n)
 {
-	outbox_trim(n->outbox);
+	if (n->settings != NULL)
+		outbox_trim(n->outbox, most_messages(n));
 }
 
 /* A receiver lost events. */
@@ -893,6 +912,7 @@ notify_new(const struct notify_deps *deps)
 	if (n == NULL)
 		return NULL;
 	n->deps = *deps;
+	n->most_when_full = UINT64_MAX;
 	n->messages = (struct message_events){.spool = deps->spool,
 	    .commit = deps->commit,
 	    .clock = deps->clock,

@@ -838,6 +838,7 @@ outbox_post_peer(struct outbox *o, bool up)
 
 struct trim_op {
 	struct commit_op op;
+	uint64_t most;
 	unsigned count;
 };
 
@@ -864,7 +865,7 @@ trim_write(struct spool *spool, struct commit_op *op)
 	LIST_FOREACH (r, &o->receivers, entry)
 		r->dropping = 0;
 	return spool_trim_events(
-	    spool, now_of(o) - n->keep_events, n->events_max, count_dropped, o, &x->count);
+	    spool, now_of(o) - n->keep_events, x->most, count_dropped, o, &x->count);
 }
 
 static void
@@ -883,18 +884,19 @@ trim_done(struct commit_op *op, int r)
 		to->dropping = 0;
 	}
 	if (r == 0 && ((struct trim_op *)op)->count > 0)
-		outbox_trim(o);
+		outbox_trim(o, ((struct trim_op *)op)->most);
 	free(op);
 }
 
 void
-outbox_trim(struct outbox *o)
+outbox_trim(struct outbox *o, uint64_t most)
 {
 	struct trim_op *x = o->settings == NULL || o->trimming ? NULL : calloc(1, sizeof(*x));
 
 	if (x == NULL)
 		return;
 	o->trimming = true;
+	x->most = most;
 	x->op =
 	    (struct commit_op){.write = trim_write, .done = trim_done, .arg = o, .patient = true};
 	commit_add(o->deps.commit, &x->op);
@@ -1127,7 +1129,12 @@ outbox_test_forget(struct outbox *o, void *arg)
 void
 outbox_stop(struct outbox *o)
 {
+	struct receiver *r;
+
 	o->stopping = true;
+	LIST_FOREACH (r, &o->receivers, entry)
+		if (r->known && r->configured && position_of(o, r) != r->saved)
+			save_position(o, r);
 }
 
 struct outbox *

@@ -38,13 +38,13 @@ struct outbox *outbox_new(
     const struct notify_deps *deps, const struct outbox_ops *ops, void *ops_arg);
 /* A configuration is in force: receivers that it did not have before get what still stands. */
 void outbox_configure(struct outbox *o, const struct queue_settings *s);
-/* Nothing more is begun. */
+/* Nothing more is begun; how far each receiver got is written with what is written last. */
 void outbox_stop(struct outbox *o);
 /* There is something to send; in a moment, where there may soon be more. */
 void outbox_look(struct outbox *o);
 void outbox_look_soon(struct outbox *o);
-/* Removes events of messages that are too old, or too many. */
-void outbox_trim(struct outbox *o);
+/* Removes events of messages that are too old, and the oldest of more than `most`. */
+void outbox_trim(struct outbox *o, uint64_t most);
 void outbox_command_done(struct outbox *o, const struct message *m);
 void outbox_webhook_done(struct outbox *o, const struct message *m);
 /* The role of webhooks came or went. */

@@ -29,7 +29,14 @@
 #include "broker/queue/spool/database.h"
 #include "broker/queue/spool/tally.h"
 
-enum { PURGE_STEP = 200, TRIM_STEP = 2000, TALLY_STEP = 256, OLDEST_STEP = 20000, SQL_MAX = 2048 };
+enum {
+	PURGE_STEP = 200,
+	TRIM_STEP = 2000,
+	UNREAD_LONGEST = 14 * 24 * 3600,
+	TALLY_STEP = 256,
+	OLDEST_STEP = 20000,
+	SQL_MAX = 2048
+};
 
 struct spool {
 	struct database *db;
@@ -693,8 +700,12 @@ spool_purge(struct spool *s, int64_t before, int64_t captured_before, bool *ret_
 	return r < 0
 		   ? r
 		   : database_run(s->db,
-			 "DELETE FROM event WHERE at < ?1 AND id NOT IN (SELECT event FROM outbox)",
-			 VALUES(NUMBER(before)));
+			 /* what a receiver has not got stays, though not for ever */
+			 "DELETE FROM event WHERE at < ?1 AND id NOT IN (SELECT event FROM outbox)"
+			 " AND (notified IS NULL OR at < ?2"
+			 " OR id <= (SELECT ifnull(min(position), ?3) FROM receiver))",
+			 VALUES(
+			     NUMBER(before), NUMBER(before - UNREAD_LONGEST), NUMBER(INT64_MAX)));
 }
 
 int
