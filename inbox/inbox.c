@@ -96,9 +96,9 @@ enum statement {
 
 static const char *const sql[STATEMENTS] = {
     [ADD_MESSAGE] =
-	"INSERT INTO message(seq, id, name, size, attachments, inline, message_id, subject, "
-	"sender, to_list,"
-	" cc_list, bcc_list, reply_list) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+	("INSERT INTO message(seq, id, name, size, attachments, inline, message_id, subject, "
+	 "sender, to_list,"
+	 " cc_list, bcc_list, reply_list) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"),
     [ADD_SUMMARY] = "INSERT INTO summary(seq, json) VALUES(?1, ?2)",
     [ADD_FRESH] = "INSERT INTO fresh(seq, text) VALUES(?1, ?2)",
     [GET_FRESH] = "SELECT seq FROM fresh ORDER BY seq LIMIT ?1",
@@ -107,8 +107,8 @@ static const char *const sql[STATEMENTS] = {
     [ADD_MAILBOX] = "INSERT OR IGNORE INTO mailbox(name, seq) VALUES(?2, ?1)",
     [ADD_TAG] = "INSERT OR IGNORE INTO tag(name, seq) VALUES(?2, ?1)",
     [GET_TAGS] = "SELECT name FROM tag WHERE seq = ?1 ORDER BY name",
-    [GET_SUMMARY] = "SELECT m.seq, m.id, m.read, s.json FROM message m JOIN summary s USING(seq) "
-		    "WHERE m.seq = ?1",
+    [GET_SUMMARY] = ("SELECT m.seq, m.id, m.read, s.json FROM message m JOIN summary s USING(seq) "
+		     "WHERE m.seq = ?1"),
     [GET_SEQ] = "SELECT seq FROM message WHERE id = ?1",
     [GET_NAME] = "SELECT name FROM message WHERE seq = ?1",
     [GET_MAILBOXES] = "SELECT name FROM mailbox WHERE seq = ?1",
