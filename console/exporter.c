@@ -113,7 +113,7 @@ serve(struct exporter *x, struct listening *at)
 		(void)fflush(stdout);
 		(void)event_base_dispatch(x->base);
 	}
-	h = httpd_free(h);
+	(void)httpd_free(h);
 	if (term != NULL)
 		event_free(term);
 	if (interrupt != NULL)

@@ -133,6 +133,13 @@ def compares(ground, f):
     open(saved, 'w').write(json.dumps(narrow))
     r = f.frank('check', '--compare', 'healthy', saved)
     check('compare: a sender that only one of them may use', r.returncode == 1 and 'senders (service all)' in r.stdout and 'only here: only@' in r.stdout, r)
+    hosts = []
+    for port in (ground.starttls, ground.implicit):
+        hosts.append(f.path(f'host-{port}.json'))
+        open(hosts[-1], 'w').write(f.frank('check', '--host', f'localhost:{port}', *(() if port == ground.starttls else ('--tls', 'implicit')), '--json').stdout)
+    r = f.frank('check', '--compare', *hosts, '--json')
+    items = [d['item'] for d in json.loads(r.stdout)['differences']] if r.stdout.startswith('{') else r
+    check('compare: two servers without accounts, as they were saved', r.returncode == 1 and items[:2] == ['server', 'tls'] and 'grant' not in items, r)
     r = f.frank('check', '--compare', 'healthy', other)
     check('compare: a file that is something else', r.returncode == 65 and 'frank check' in r.stderr, r)
     r = f.frank('check', '--compare', 'healthy', f.path('none.json'))
