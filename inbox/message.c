@@ -394,20 +394,6 @@ from_bytes(char *raw, size_t len)
 }
 
 struct inbox_message *
-inbox_message_new(const char *bytes, size_t len, int *ret_error)
-{
-	char *raw = len > INBOX_MESSAGE_MAX ? NULL : g_try_malloc(len + 1);
-
-	*ret_error = len > INBOX_MESSAGE_MAX ? -EFBIG : -ENOMEM;
-	if (raw == NULL)
-		return NULL;
-	if (len > 0)
-		memcpy(raw, bytes, len);
-	raw[len] = '\0';
-	return from_bytes(raw, len);
-}
-
-struct inbox_message *
 inbox_message_read(int fd, int *ret_error)
 {
 	struct stat st;

@@ -3,7 +3,7 @@
  * message.h: reads a message for people and tests, by GMime: its summary, text, HTML, fields, parts, and attachments, in
  * the JSON of Mailpit's API.
  *
- * It wants bytes or a descriptor and knows nothing of an inbox, so that captured mail is shown by it as well. Text
+ * It wants a descriptor and knows nothing of an inbox. Text
  * in other character sets comes out as UTF-8, and what is broken as U+FFFD. What hostile mail could make endless is bounded:
  * parts below INBOX_DEPTH_MAX levels are not looked at, nor those after the first INBOX_PARTS_MAX; of a message with
  * more header than INBOX_HEADER_MAX, or more lines that could begin a part than INBOX_BOUNDARIES_MAX, only what
@@ -30,9 +30,8 @@ enum {
 
 struct inbox_message;
 
-/* Reads a message of `len` octets, which are copied, or what `fd` holds from its start. NULL: *ret_error is -EFBIG (more than
- * INBOX_MESSAGE_MAX), -ENOMEM or what reading said. Any octets are a message. */
-struct inbox_message *inbox_message_new(const char *bytes, size_t len, int *ret_error);
+/* Reads what `fd` holds from its start; any octets are a message. NULL: *ret_error is -EFBIG (more than INBOX_MESSAGE_MAX), -ENOMEM, or what reading
+ * said. */
 struct inbox_message *inbox_message_read(int fd, int *ret_error);
 /* Takes and returns NULL. */
 struct inbox_message *inbox_message_free(struct inbox_message *m);

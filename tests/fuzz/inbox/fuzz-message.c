@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "inbox/html.h"
 #include "inbox/message.h"
@@ -30,13 +32,15 @@ need(json_t *json)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int error;
-	struct inbox_message *m = inbox_message_new((const char *)data, size, &error);
+	int error, fd = memfd_create("message", MFD_CLOEXEC);
+	struct inbox_message *m =
+	    write(fd, data, size) == (ssize_t)size ? inbox_message_read(fd, &error) : NULL;
 	struct buf view = BUF_INIT(4 * INBOX_BODY_MAX);
 	struct inbox_part part;
 	char *text;
 	size_t n, len;
 
+	(void)close(fd);
 	if (m == NULL)
 		abort();
 	need(inbox_message_summary(m));

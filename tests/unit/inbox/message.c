@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -54,8 +55,12 @@ static const char mixed[] =
 static struct inbox_message *
 read_text(const char *text, size_t len)
 {
-	int error = 0;
-	struct inbox_message *m = inbox_message_new(text, len, &error);
+	int error = 0, fd = memfd_create("message", MFD_CLOEXEC);
+	struct inbox_message *m;
+
+	assert_int_equal(write(fd, text, len), len);
+	m = inbox_message_read(fd, &error);
+	(void)close(fd);
 
 	assert_non_null(m);
 	return m;
