@@ -7,31 +7,20 @@
 
 #include "broker/conf/wire.h"
 
-enum { SESSIONS_USUAL = 4 };
-
 struct post_table {
 	struct post_account *accounts;
 	struct conf *conf, *coming; /* NULL: none yet */
 };
 
 static void
-clear_settings(struct post_account *a)
+free_accounts(struct post_account *a)
 {
-	free(a->endpoint);
-	free(a->mailbox);
-	buf_free(&a->ca);
-}
+	while (a != NULL) {
+		struct post_account *next = a->next;
 
-static void
-free_accounts(struct post_account **list)
-{
-	while (*list != NULL) {
-		struct post_account *a = *list;
-
-		*list = a->next;
-		clear_settings(a);
-		free(a->name);
+		conf_block_clear(CONF_BLOCK_ACCOUNT, &a->conf);
 		free(a);
+		a = next;
 	}
 }
 
@@ -45,7 +34,7 @@ struct post_table *
 post_table_free(struct post_table *t)
 {
 	if (t != NULL) {
-		free_accounts(&t->accounts);
+		free_accounts(t->accounts);
 		(void)conf_free(t->conf);
 		(void)conf_free(t->coming);
 		free(t);
@@ -53,81 +42,71 @@ post_table_free(struct post_table *t)
 	return NULL;
 }
 
-/* The strings and the certificates move out of `conf`. */
+static struct post_account *
+find(const struct post_table *t, const char *name)
+{
+	struct post_account *a = t->accounts;
+
+	while (a != NULL && strcmp(a->conf.name, name) != 0)
+		a = a->next;
+	return a;
+}
+
+static bool
+has_api(const struct conf_account *c)
+{
+	return c->transport != CONF_TRANSPORT_SMTP && c->api_endpoint != NULL;
+}
+
+/* An object for each account that has none yet: from here on nothing can fail. */
 static int
-add_account(struct post_account **list, struct conf_account *conf)
+add_accounts(struct post_table *t)
 {
-	struct post_account *a;
+	for (size_t i = 0; i < t->coming->account_count; i++) {
+		const struct conf_account *c = &t->coming->accounts[i];
+		struct post_account *a;
 
-	if (conf->transport == CONF_TRANSPORT_SMTP || conf->api_endpoint == NULL)
-		return 0;
-	a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		return -ENOMEM;
-	a->next = *list;
-	*list = a;
-	a->api = api_by_transport(conf_word(CONF_TYPE_transport, conf->transport));
-	a->name = strdup(conf->name);
-	a->endpoint = TAKE_PTR(conf->api_endpoint);
-	a->sessions = conf->sessions == 0 ? SESSIONS_USUAL : conf->sessions;
-	a->min_valid = conf->min_valid;
-	a->ca = conf->ca_file.text;
-	conf->ca_file.text = (struct buf){0};
-	a->ca_broken = conf->ca_file.unreadable;
-	/* A token that belongs to no person names no mailbox: the path has to. */
-	if (conf->grant == GRANT_CLIENT_CREDENTIALS)
-		a->mailbox = TAKE_PTR(conf->mailbox);
-	return a->name == NULL || (conf->grant == GRANT_CLIENT_CREDENTIALS && a->mailbox == NULL)
-		   ? -ENOMEM
-		   : 0;
+		if (!has_api(c) || find(t, c->name) != NULL)
+			continue;
+		a = calloc(1, sizeof(*a));
+		if (a != NULL)
+			a->conf.name = strdup(c->name);
+		if (a == NULL || a->conf.name == NULL) {
+			free(a);
+			return -ENOMEM;
+		}
+		STAILQ_INIT(&a->waiting);
+		a->next = t->accounts;
+		t->accounts = a;
+	}
+	return 0;
 }
 
-/* The new settings move into the object that jobs know. */
-static void
-renew(struct post_account *a, struct post_account *from)
-{
-	struct post_account old = *a;
-
-	a->api = from->api;
-	a->endpoint = from->endpoint;
-	a->mailbox = from->mailbox;
-	a->sessions = from->sessions;
-	a->min_valid = from->min_valid;
-	a->ca = from->ca;
-	a->ca_broken = from->ca_broken;
-	clear_settings(&old);
-	free(from->name);
-	free(from);
-}
-
+/* What the objects had goes into `coming`, and with it. */
 static int
 take_over(struct post_table *t)
 {
-	struct post_account *fresh = NULL;
-	int r = 0;
+	int r = add_accounts(t);
 
-	for (size_t i = 0; i < t->coming->account_count && r == 0; i++)
-		r = add_account(&fresh, &t->coming->accounts[i]);
 	if (r < 0) {
-		free_accounts(&fresh);
 		t->coming = conf_free(t->coming);
 		return r;
 	}
 	for (struct post_account *a = t->accounts; a != NULL; a = a->next)
 		a->api = NULL;
-	while (fresh != NULL) {
-		struct post_account *from = fresh, *a = t->accounts;
+	for (size_t i = 0; i < t->coming->account_count; i++) {
+		struct conf_account *c = &t->coming->accounts[i], old;
+		struct post_account *a = has_api(c) ? find(t, c->name) : NULL;
 
-		fresh = from->next;
-		while (a != NULL && strcmp(a->name, from->name) != 0)
-			a = a->next;
-		if (a != NULL) {
-			renew(a, from);
-		} else {
-			STAILQ_INIT(&from->waiting);
-			from->next = t->accounts;
-			t->accounts = from;
-		}
+		if (a == NULL)
+			continue;
+		old = a->conf;
+		a->conf = *c;
+		/* jobs borrow the name */
+		a->conf.name = TAKE_PTR(old.name);
+		old.name = c->name;
+		*c = old;
+		a->api = api_by_transport(conf_word(CONF_TYPE_transport, a->conf.transport));
 	}
 	(void)conf_free(t->conf);
 	t->conf = TAKE_PTR(t->coming);
@@ -145,10 +124,9 @@ post_table_message(struct post_table *t, const struct message *m, int fd)
 struct post_account *
 post_table_find(const struct post_table *t, const char *name)
 {
-	for (struct post_account *a = t->accounts; a != NULL; a = a->next)
-		if (a->api != NULL && strcmp(a->name, name) == 0)
-			return a;
-	return NULL;
+	struct post_account *a = find(t, name);
+
+	return a != NULL && a->api != NULL ? a : NULL;
 }
 
 const struct conf_webhook *

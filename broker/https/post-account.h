@@ -18,14 +18,8 @@
 struct post_job;
 
 struct post_account {
-	char *name;
-	const struct api *api; /* NULL: no longer configured */
-	char *endpoint;
-	char *mailbox;      /* whose address stands in the path; NULL: the token's own */
-	unsigned sessions;  /* requests at once, >= 1 */
-	unsigned min_valid; /* seconds */
-	struct buf ca;      /* PEM of its own CA file; empty: the system's */
-	bool ca_broken;
+	struct conf_account conf; /* as it was configured last */
+	const struct api *api;    /* NULL: no longer configured */
 	/* post.c's */
 	unsigned active;
 	bool starting; /* jobs are being started: one that ends at once starts no others */

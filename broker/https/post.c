@@ -124,7 +124,7 @@ log_outcome(const struct post_job *j, const struct smtp_reply *r)
 	log_line(r->code == 250 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE,
 	    r->code == 250 ? "The mail API took a message."
 			   : "The mail API did not take a message.",
-	    LOG_PAIRS({LOG_QUEUE_ID, j->job->queue_id}, {LOG_ACCOUNT, j->account->name},
+	    LOG_PAIRS({LOG_QUEUE_ID, j->job->queue_id}, {LOG_ACCOUNT, j->account->conf.name},
 		{LOG_RECIPIENT, log_recipients(recipients, j->job->recipients[0].address,
 				    j->job->spec.recipient_count)},
 		{LOG_ENDPOINT, j->endpoint},
@@ -255,7 +255,7 @@ send_request(struct post_job *j)
 	    .upload = &j->upload,
 	    .headers = {api->content_type},
 	    .wanted_header = api->id_header,
-	    .ca = j->account->ca.len > 0 ? &j->account->ca : NULL,
+	    .ca = j->account->conf.ca_file.text.len > 0 ? &j->account->conf.ca_file.text : NULL,
 	    .keep = true};
 	uint64_t seconds;
 	int r;
@@ -339,6 +339,9 @@ fit_envelope(struct post_job *j, struct buf *why)
 static void
 post_job_start(struct post_job *j)
 {
+	const struct conf_account *c = &j->account->conf;
+	/* a token that belongs to no person names no mailbox: the path has to */
+	const char *mailbox = c->grant == GRANT_CLIENT_CREDENTIALS ? c->mailbox : NULL;
 	const struct api *api = j->account->api;
 	const struct smtp_client_job *spec = &j->job->spec;
 	CLEANUP_BUF struct buf why = BUF_INIT(4096);
@@ -347,13 +350,13 @@ post_job_start(struct post_job *j)
 	j->api = api;
 	j->token = (struct auth_secret){.to_keeper = j->post->ops->to_keeper,
 	    .arg = j->post->arg,
-	    .account = j->account->name,
-	    .min_valid = j->account->min_valid,
+	    .account = j->account->conf.name,
+	    .min_valid = j->account->conf.min_valid,
 	    .last_id = &j->post->last_id};
 	j->bcc = (struct buf)BUF_INIT(BCC_MAX);
 	j->url = (struct buf)BUF_INIT(URL_MAX);
 	j->transcript = (struct buf)BUF_INIT(SMTP_CLIENT_TRANSCRIPT_MAX);
-	r = api_url(api, j->account->endpoint, j->account->mailbox, &j->url);
+	r = api_url(api, c->api_endpoint, mailbox, &j->url);
 	url_authority(buf_str(&j->url), j->host, sizeof(j->host));
 	(void)snprintf(j->endpoint, sizeof(j->endpoint), "%s", j->host);
 	note(j, "* %s at %s", api->name, j->host);
@@ -364,7 +367,7 @@ post_job_start(struct post_job *j)
 		r = fit_envelope(j, &why);
 	if (r == -EBADMSG) {
 		fail(j, SMTP_STAGE_API, SMTP_FAULT_API_ENVELOPE, buf_str(&why), false);
-	} else if (r < 0 || j->account->ca_broken) {
+	} else if (r < 0 || j->account->conf.ca_file.unreadable) {
 		fail(j, SMTP_STAGE_API, SMTP_FAULT_LOCAL,
 		    r < 0 ? "out of memory" : "the account's ca-file could not be read", false);
 	} else if (spec->requiretls) {
@@ -459,7 +462,7 @@ run_account(struct post_account *a)
 	if (a->starting)
 		return;
 	a->starting = true;
-	while (a->active < a->sessions && (j = take_waiting(a)) != NULL) {
+	while (a->active < a->conf.sessions && (j = take_waiting(a)) != NULL) {
 		LIST_INSERT_HEAD(&j->post->active, j, active);
 		a->active++;
 		post_job_start(j);
