@@ -10,6 +10,7 @@ import glob, os, re, sys
 TOP = sys.argv[1]
 ROLES = {'QUEUE': ['broker/queue/**/*.c'], 'KEEPER': ['broker/keeper/**/*.c'], 'FETCH': ['broker/https/fetch.c'],
          'POST': ['broker/https/post*.c', 'broker/https/webhook.c'], 'SEND': ['broker/send/**/*.c'], 'TLS': ['broker/tls/*.c']}
+STRUCTS = {b: 'conf_' + b.lower() for b in ('NOTIFY', 'SERVICE', 'LISTENER', 'WEBHOOK')} | {'ACCOUNT': '(?:conf_account|account_conf)'}
 # conf.c's helpers read a name for whoever asks for an account or a listener by it.
 BY_NAME = {'FETCH': 'conf_find_account'}
 
@@ -17,6 +18,9 @@ BY_NAME = {'FETCH': 'conf_find_account'}
 def read(path):
     with open(os.path.join(TOP, path), encoding='utf-8') as f:
         return f.read()
+
+
+HEADERS = ''.join(read(os.path.relpath(p, TOP)) for p in glob.glob(os.path.join(TOP, 'broker/**/*.h'), recursive=True))
 
 
 def rows():
@@ -38,6 +42,21 @@ def manual():
     return sections
 
 
+def names_of(struct, text):
+    """What is declared as this struct, or as a pointer to it."""
+    return set(re.findall(rf'\bstruct {struct} (?:\*|const )*(\w+)', text))
+
+
+def reads(files, block, member):
+    """Does one of the files take the member out of something that is declared as the block's struct, there or in a header?"""
+    struct = STRUCTS.get(block, 'conf')
+    for text in files:
+        names = names_of(struct, text) | names_of(struct, HEADERS)
+        if re.search(rf'\b(?:{"|".join(sorted(names))})(?:\[[^]]*\])?(?:->|\.){member}\b', text):
+            return True
+    return False
+
+
 def main():
     table, page, bad = list(rows()), manual(), []
     if len(table) < 120:
@@ -49,13 +68,13 @@ def main():
     providers = re.search(r'(?s)\n\.Sh PROVIDERS\n(.*?)\n\.Sh ', read('man/frank.conf.5')).group(1)
     bad += [f'provider: {k} is not explained in frank.conf(5), PROVIDERS' for b, k, *_ in table
             if b == 'PROVIDER' and not re.search(rf'(?<![\w-]){k}(?![\w-])', providers)]
-    sources = {role: ''.join(read(os.path.relpath(p, TOP)) for g in globs for p in glob.glob(os.path.join(TOP, g), recursive=True))
+    sources = {role: [read(os.path.relpath(p, TOP)) for g in globs for p in glob.glob(os.path.join(TOP, g), recursive=True)]
                for role, globs in ROLES.items()}
     for block, key, member, roles in table:
         for role in sorted(roles):
             if role not in sources:
                 bad.append(f'{block.lower()}: {member}: there is no role {role}')
-            elif not re.search(rf'(->|\.){member}\b', sources[role]) and not (member == 'name' and BY_NAME.get(role, '\n') in sources[role]):
+            elif not reads(sources[role], block, member) and not (member == 'name' and BY_NAME.get(role, '\n') in ''.join(sources[role])):
                 bad.append(f'{block.lower()}: {member} is sent to {role.lower()}, which does not read it')
     print('\n'.join(bad) or f'{len(table)} rows agree with frank.conf(5) and with what roles read.')
     return 1 if bad else 0
