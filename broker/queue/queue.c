@@ -15,6 +15,7 @@
 #include "broker/queue/inbound/inbound.h"
 
 enum {
+	DAY = 24 * 3600,
 	SWEEP_SECONDS = 120,
 	PURGES_PER_SWEEP = 20,
 	CLOCK_FLUSHES = 4,
@@ -45,8 +46,8 @@ static int
 recover_spool(struct queue *q, const struct queue_settings *s)
 {
 	unsigned interrupted;
-	int e = spool_recover(
-	    q->spool, clock_now(&q->clock), s->hold_in_doubt, on_interrupted, q, &interrupted);
+	int e = spool_recover(q->spool, clock_now(&q->clock),
+	    s->conf->in_doubt == CONF_IN_DOUBT_HOLD, on_interrupted, q, &interrupted);
 
 	if (e < 0) {
 		log_error("The spool cannot be mended after a crash: %s.", strerror(-e));
@@ -56,15 +57,23 @@ recover_spool(struct queue *q, const struct queue_settings *s)
 		log_warning(
 		    "Messages that were being sent when the last run ended: %u. They are %s.",
 		    interrupted,
-		    s->hold_in_doubt ? "held, since they may have arrived" : "tried again");
+		    s->conf->in_doubt == CONF_IN_DOUBT_HOLD ? "held, since they may have arrived"
+							    : "tried again");
 	return 0;
+}
+
+/* Of seconds, rounded up. */
+static int64_t
+whole_days(int64_t seconds)
+{
+	return (seconds + DAY - 1) / DAY * DAY;
 }
 
 /* A lifetime that is shorter than the time between two sweeps is kept as well. */
 static void
 set_sweep(struct queue *q)
 {
-	const struct queue_settings *s = q->settings;
+	const struct conf *s = q->settings->conf;
 	int64_t least = s->lifetime < s->warn_after ? s->lifetime : s->warn_after;
 	struct timeval every = {SWEEP_SECONDS, 0};
 
@@ -126,16 +135,17 @@ take_settings(struct queue *q)
 	control_configure(q->control, q->settings);
 	inbound_configure(q->inbound, q->settings);
 	(void)settings_free(old);
-	for (size_t i = 0; i < q->settings->lapses.count; i++)
+	for (size_t i = 0; i < q->settings->conf->lapses.count; i++)
 		notify_happened(q->notify, NOTIFY_LAPSE, "out-of-force", 0,
-		    q->settings->lapses.items[i], "Mend what is named there, then: frank reload");
+		    q->settings->conf->lapses.items[i],
+		    "Mend what is named there, then: frank reload");
 	if (first) {
 		space_was_low(q->space, notify_space_was_full(q->notify));
 		scan_begin(q->scans, &q->tally, tally, q);
 	}
 	if (first)
 		accounts_restore_rates(&q->accounts, q->spool, &q->clock);
-	space_configure(q->space, q->settings->min_free, q->services.count);
+	space_configure(q->space, q->settings->conf->min_free, q->services.count);
 	/* Whoever edits the configuration has mended something: the next message shows. */
 	for (size_t i = 0; i < q->accounts.count; i++) {
 		if (account_moved(q->accounts.list[i]))
@@ -364,11 +374,12 @@ purge(struct queue *q)
 	for (int i = 0; i < PURGES_PER_SWEEP && more && e == 0; i++) {
 		e = spool_begin(q->spool);
 		if (e == 0)
-			e = spool_purge(q->spool, now - q->settings->keep_history,
-			    now - q->settings->keep_captured, &more);
+			e = spool_purge(q->spool,
+			    now - whole_days(q->settings->conf->keep_transcripts),
+			    now - q->settings->conf->keep_captured, &more);
 		for (size_t k = 0; k < q->services.total && e == 0; k++) {
 			e = spool_limit_captured(q->spool, q->services.list[k]->name,
-			    q->settings->captured_max, &more_captured);
+			    q->settings->conf->captured_max, &more_captured);
 			more = more || more_captured;
 		}
 		if (e == 0)
@@ -377,7 +388,7 @@ purge(struct queue *q)
 			spool_rollback(q->spool);
 	}
 	if (e == 0)
-		e = spool_limit_transcripts(q->spool, q->settings->transcripts_size);
+		e = spool_limit_transcripts(q->spool, q->settings->conf->transcripts_size);
 	if (e < 0)
 		log_warning("Old history cannot be removed: %s.", strerror(-e));
 }

@@ -106,10 +106,10 @@ accounts_take(
 	struct queue_accounts before = *all;
 	int r = 0;
 
-	for (size_t i = 0; i < s->account_count && r == 0; i++) {
+	for (size_t i = 0; i < s->conf->account_count && r == 0; i++) {
 		before.list = all->list;
-		if (accounts_find(&before, s->accounts[i].name) == NULL)
-			r = add(all, spool, now, s->accounts[i].name);
+		if (accounts_find(&before, s->conf->accounts[i].name) == NULL)
+			r = add(all, spool, now, s->conf->accounts[i].name);
 	}
 	if (all->count > 0)
 		qsort(all->list, all->count, sizeof(*all->list), compare);
@@ -117,16 +117,16 @@ accounts_take(
 		return r;
 	for (size_t i = 0; i < all->count; i++)
 		all->list[i]->configured = false;
-	for (size_t i = 0; i < s->account_count; i++) {
-		struct queue_account *a = accounts_find(all, s->accounts[i].name);
-		struct settings_account old;
+	for (size_t i = 0; i < s->conf->account_count; i++) {
+		struct queue_account *a = accounts_find(all, s->conf->accounts[i].name);
+		struct conf_account old;
 
 		if (a == NULL)
 			return -ENOMEM; /* it was added above, or this was not reached */
 		/* The old strings go with the new settings. */
 		old = a->conf;
-		a->conf = s->accounts[i];
-		s->accounts[i] = old;
+		a->conf = s->conf->accounts[i];
+		s->conf->accounts[i] = old;
 		a->configured = true;
 		if (*a->conf.lapse != '\0')
 			put_out_of_force(a);
@@ -192,8 +192,7 @@ account_signed(struct queue_account *a, const char *keys)
 enum role_id
 account_transport(const struct queue_account *a)
 {
-	return *a->conf.transport == '\0' || strcmp(a->conf.transport, "smtp") == 0 ? ROLE_SEND
-										    : ROLE_POST;
+	return a->conf.transport == CONF_TRANSPORT_SMTP ? ROLE_SEND : ROLE_POST;
 }
 
 /* ---- rates over a restart ---- */

@@ -20,8 +20,8 @@ struct notification;
 
 struct queue_account {
 	char *name;
-	struct settings_account conf; /* as it was configured last */
-	bool configured;              /* it is now */
+	struct conf_account conf; /* as it was configured last */
+	bool configured;          /* it is now */
 	struct schedule_account schedule;
 	struct smtp_reply reply; /* of the server, that made the schedule's state; for people */
 	char *learned_at;        /* settings_server() that it was learned with; NULL: nothing was */

@@ -14,7 +14,7 @@ may_be_of_either(const struct services *services, unsigned flags, const char *se
 
 	if ((flags & (SPOOL_OF_USER | SPOOL_OF_SOCKET)) == 0)
 		v = services_find(services, service);
-	return v != NULL && v->policy.socket != NULL;
+	return v != NULL && v->policy.socket;
 }
 
 bool

@@ -31,14 +31,14 @@ service_decide(
     const struct service *v, const struct policy_claim *claim, struct policy_decision *ret)
 {
 	static const struct policy_account nameless = {.name = "", .mailbox = ""};
-	struct policy_service p = v->policy;
+	struct conf_service p = v->policy;
 
 	if (v->account_count > 0) {
 		policy_decide(&p, v->names, v->account_count, claim, ret);
-	} else if (p.capture) {
+	} else if (p.mode == CONF_MODE_CAPTURE) {
 		/* What is captured needs no account; where no sender is named either, all may be. */
 		if (p.senders.count == 0)
-			p.from = POLICY_KEEP;
+			p.from = CONF_FROM_KEEP;
 		policy_decide(&p, &nameless, 1, claim, ret);
 	} else {
 		*ret = (struct policy_decision){
@@ -159,25 +159,25 @@ int
 services_take(struct services *all, const struct queue_accounts *accounts, struct spool *spool,
     const struct clock *clock, struct queue_settings *settings)
 {
-	size_t count = settings->service_count, room = count + all->total + 1, n = 0;
+	size_t count = settings->conf->service_count, room = count + all->total + 1, n = 0;
 	struct service **list = calloc(room, sizeof(struct service *));
-	const struct policy_service **policies = calloc(room, sizeof(*policies));
+	const struct conf_service **policies = calloc(room, sizeof(*policies));
 	int r = list == NULL || policies == NULL ? -ENOMEM : 0;
 
 	for (; n < count && r == 0; n++) {
-		struct service *v = services_find(all, settings->services[n].name);
+		struct service *v = services_find(all, settings->conf->services[n].name);
 		bool is_new = v == NULL;
-		struct policy_service old;
+		struct conf_service old;
 
 		if (is_new)
-			v = new_service(settings->services[n].name);
+			v = new_service(settings->conf->services[n].name);
 		if (v == NULL) {
 			r = -ENOMEM;
 			break;
 		}
 		old = v->policy;
-		v->policy = settings->services[n];
-		settings->services[n] = old;
+		v->policy = settings->conf->services[n];
+		settings->conf->services[n] = old;
 		policies[n] = &v->policy;
 		list[n] = v;
 		if (is_new || (old.rate_day == 0 && v->policy.rate_day > 0))

@@ -15,7 +15,7 @@
 
 struct service {
 	char *name;
-	struct policy_service policy;
+	struct conf_service policy;
 	struct queue_account **accounts; /* those of the policy that exist, in its order */
 	struct policy_account *names;    /* the same for policy_decide */
 	size_t account_count;
@@ -26,7 +26,7 @@ struct service {
 struct services {
 	struct service **list; /* those configured, in file order, then those that were */
 	size_t count, total;   /* configured; all */
-	const struct policy_service **policies; /* of those configured, for policy_match */
+	const struct conf_service **policies; /* of those configured, for policy_match */
 };
 
 /* Takes the services out of a complete configuration. The rates of a new one count what the spool has of

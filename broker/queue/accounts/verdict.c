@@ -26,10 +26,10 @@ facts_of(
 	    .account = a->name,
 	    .host = or_null(a->conf.host),
 	    .port = a->conf.port,
-	    .tls = or_null(a->conf.tls),
+	    .tls = or_null(conf_word(CONF_TYPE_tls, a->conf.tls)),
 	    .auth_user = user != NULL ? user : or_null(a->conf.mailbox),
 	    .mail_from = m == NULL ? NULL : m->sender,
-	    .grant = or_null(a->conf.grant),
+	    .grant = or_null(conf_word(CONF_TYPE_grant, a->conf.grant)),
 	    .secret_from = or_null(a->conf.secret_from),
 	};
 }

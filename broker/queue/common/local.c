@@ -7,10 +7,10 @@
 static struct aliases_host
 host_of(const struct queue_settings *s)
 {
-	return (struct aliases_host){.domains = s->local_domains.items,
-	    .domain_count = s->local_domains.count,
-	    .mail_name = s->mail_name,
-	    .postmaster = s->postmaster};
+	return (struct aliases_host){.domains = s->conf->local_domains.items,
+	    .domain_count = s->conf->local_domains.count,
+	    .mail_name = s->conf->mail_name,
+	    .postmaster = s->conf->postmaster};
 }
 
 bool
@@ -37,6 +37,6 @@ local_qualify(const struct queue_settings *s, const char *address)
 	int r = buf_append_str(&out, address);
 
 	if (r == 0 && address_domain(address) == NULL)
-		r = buf_printf(&out, "@%s", s->mail_name);
+		r = buf_printf(&out, "@%s", s->conf->mail_name);
 	return r < 0 ? NULL : buf_take(&out);
 }

@@ -15,29 +15,28 @@
 #include "broker/role/caller.h"
 
 static bool
-has_number(const uint32_t *list, size_t count, uint32_t number)
+has_number(const struct conf_ids *list, uint32_t number)
 {
-	for (size_t i = 0; i < count; i++)
-		if (list[i] == number)
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i] == number)
 			return true;
 	return false;
 }
 
 bool
-policy_takes(const struct policy_service *s, const struct policy_caller *c, enum policy_reason *ret)
+policy_takes(const struct conf_service *s, const struct policy_caller *c, enum policy_reason *ret)
 {
-	bool own_socket = s->socket != NULL && *s->socket != '\0';
-	bool names_callers = s->any_user || s->user_count > 0 || s->group_count > 0;
+	bool names_callers = s->any_user || s->users.count > 0 || s->groups.count > 0;
 
-	if (own_socket && (c->socket == NULL || strcmp(s->socket, c->socket) != 0)) {
+	if (s->socket && (c->socket == NULL || strcmp(s->name, c->socket) != 0)) {
 		*ret = POLICY_OWN_SOCKET;
 		return false;
 	}
-	if (!own_socket && c->socket != NULL) {
+	if (!s->socket && c->socket != NULL) {
 		*ret = POLICY_OTHER_SOCKET;
 		return false;
 	}
-	if (own_socket && !names_callers) {
+	if (s->socket && !names_callers) {
 		*ret = POLICY_ANY_OF_SOCKET;
 		return true;
 	}
@@ -45,16 +44,16 @@ policy_takes(const struct policy_service *s, const struct policy_caller *c, enum
 		*ret = POLICY_PASSWORD_ONLY;
 		return false;
 	}
-	if (c->uid == CALLER_UID_OVERFLOW && !own_socket) {
+	if (c->uid == CALLER_UID_OVERFLOW && !s->socket) {
 		*ret = POLICY_NOBODY;
 		return false;
 	}
-	if (s->any_user || has_number(s->users, s->user_count, c->uid)) {
+	if (s->any_user || has_number(&s->users, c->uid)) {
 		*ret = s->any_user ? POLICY_ANY_USER : POLICY_USER;
 		return true;
 	}
 	for (size_t i = 0; i < c->group_count; i++)
-		if (has_number(s->groups, s->group_count, c->groups[i])) {
+		if (has_number(&s->groups, c->groups[i])) {
 			*ret = POLICY_GROUP;
 			return true;
 		}
@@ -82,7 +81,7 @@ policy_reason_text(enum policy_reason reason)
 
 size_t
 policy_match(
-    const struct policy_service *const *services, size_t count, const struct policy_caller *caller)
+    const struct conf_service *const *services, size_t count, const struct policy_caller *caller)
 {
 	enum policy_reason reason;
 	size_t i = 0;
@@ -116,20 +115,20 @@ policy_pattern_match(const struct conf_strings *patterns, const char *address)
 }
 
 bool
-policy_recipient_allowed(const struct policy_service *s, const char *address)
+policy_recipient_allowed(const struct conf_service *s, const char *address)
 {
 	return s->recipients.count == 0 || policy_pattern_match(&s->recipients, address);
 }
 
 bool
-policy_is_captured(const struct policy_service *s, const char *address)
+policy_is_captured(const struct conf_service *s, const char *address)
 {
-	return s->capture && !policy_pattern_match(&s->deliver_to, address);
+	return s->mode == CONF_MODE_CAPTURE && !policy_pattern_match(&s->deliver_to, address);
 }
 
 /* What a decision is made from. */
 struct decider {
-	const struct policy_service *s;
+	const struct conf_service *s;
 	const struct policy_account *accounts;
 	size_t account_count;
 };
@@ -147,7 +146,7 @@ account_of(const struct decider *d, const char *address)
 static bool
 sender_allowed(const struct decider *d, const char *address)
 {
-	if (d->s->from == POLICY_KEEP)
+	if (d->s->from == CONF_FROM_KEEP)
 		return true;
 	if (d->s->senders.count > 0)
 		return policy_pattern_match(&d->s->senders, address);
@@ -178,7 +177,7 @@ refuse(struct policy_decision *ret, const char *why, const char *culprit)
 static const char *
 forbidden_from(const struct decider *d, const struct policy_claim *claim)
 {
-	if (claim->from_unreadable && d->s->from != POLICY_KEEP)
+	if (claim->from_unreadable && d->s->from != CONF_FROM_KEEP)
 		return "(unreadable)";
 	for (size_t i = 0; i < claim->from_count; i++)
 		if (!sender_allowed(d, claim->from[i]))
@@ -216,13 +215,13 @@ settle(const struct decider *d, const struct policy_claim *claim, bool sender_ok
 		fallback = claim->caller;
 	if (written == NULL && !(claim->from_unreadable && from_ok))
 		ret->from = given != NULL ? given : fallback;
-	else if (claim->from_double && d->s->from == POLICY_REWRITE)
+	else if (claim->from_double && d->s->from == CONF_FROM_REWRITE)
 		ret->from = written;
 	ret->from_replaced = !from_ok || (written != NULL && ret->from == written);
 	ret->sender_replaced = claim->envelope == POLICY_ENVELOPE_GIVEN && !sender_ok;
 	if (given != NULL)
 		ret->sender = given;
-	else if (claim->envelope == POLICY_ENVELOPE_NULL && d->s->from == POLICY_KEEP)
+	else if (claim->envelope == POLICY_ENVELOPE_NULL && d->s->from == CONF_FROM_KEEP)
 		ret->sender = "";
 	else
 		ret->sender = written != NULL ? written : fallback;
@@ -240,7 +239,7 @@ policy_account(const struct policy_account *accounts, size_t count, const char *
 }
 
 void
-policy_decide(const struct policy_service *s, const struct policy_account *accounts,
+policy_decide(const struct conf_service *s, const struct policy_account *accounts,
     size_t account_count, const struct policy_claim *claim, struct policy_decision *ret)
 {
 	struct decider d = {s, accounts, account_count};
@@ -252,13 +251,13 @@ policy_decide(const struct policy_service *s, const struct policy_account *accou
 	if (claim->account != NULL &&
 	    policy_account(accounts, account_count, claim->account) == NULL)
 		return refuse(ret, "the service does not send by this account", claim->account);
-	if (s->from == POLICY_REFUSE && !sender_ok) {
+	if (s->from == CONF_FROM_REFUSE && !sender_ok) {
 		ret->sender_refused = true;
 		return refuse(ret, "this envelope sender is not allowed", claim->sender);
 	}
-	if (s->from == POLICY_REFUSE && forbidden != NULL)
+	if (s->from == CONF_FROM_REFUSE && forbidden != NULL)
 		return refuse(ret, "this From address is not allowed", forbidden);
-	if (s->from == POLICY_REFUSE && claim->from_double)
+	if (s->from == CONF_FROM_REFUSE && claim->from_double)
 		return refuse(ret, "this From can be read in two ways",
 		    claim->from_count > 0 ? claim->from[0] : "(unreadable)");
 	settle(&d, claim, sender_ok, forbidden == NULL, ret);

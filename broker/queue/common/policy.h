@@ -18,32 +18,6 @@
 
 #include "broker/conf/conf.h"
 
-enum policy_from {
-	POLICY_REWRITE, /* another From is replaced by one that is allowed */
-	POLICY_REFUSE,  /* another From is refused */
-	POLICY_KEEP,    /* whatever the caller wrote goes out */
-};
-
-struct policy_service {
-	char *name;
-	char *socket; /* the name of its own socket; NULL: the common one */
-	bool any_user;
-	uint32_t *users;
-	size_t user_count;
-	uint32_t *groups;
-	size_t group_count;
-	struct conf_strings accounts, senders, recipients;
-	enum policy_from from;
-	bool password;                  /* a caller of a listener may name it with its password */
-	bool capture;                   /* stored, never sent, */
-	struct conf_strings deliver_to; /* but to these recipients */
-	unsigned rate_minute;           /* messages; 0: no limit */
-	unsigned rate_day;              /* messages; 0: no limit */
-	unsigned recipients_max;        /* of a message; 0: no limit of its own */
-	uint64_t size_max;              /* octets; 0: no limit of its own */
-	uint64_t queue_max; /* octets of the disk that its mail may take; 0: none is set */
-};
-
 /* A caller that the kernel vouches for. */
 struct policy_caller {
 	uint32_t uid; /* CALLER_UID_OVERFLOW matches only a service with a socket of its own */
@@ -67,22 +41,22 @@ enum policy_reason {
 
 /* Is the service for this caller? */
 bool policy_takes(
-    const struct policy_service *s, const struct policy_caller *c, enum policy_reason *ret);
+    const struct conf_service *s, const struct policy_caller *c, enum policy_reason *ret);
 /* "the user is one of its users" */
 const char *policy_reason_text(enum policy_reason reason);
 
 /* The index of the first service that is for this caller, or `count`. A service with its own socket
  * takes callers of that socket alone, all of them where it names no user and no group. */
 size_t policy_match(
-    const struct policy_service *const *services, size_t count, const struct policy_caller *caller);
+    const struct conf_service *const *services, size_t count, const struct policy_caller *caller);
 
 /* Does one of the patterns match? Never for an empty list. */
 bool policy_pattern_match(const struct conf_strings *patterns, const char *address);
 
 /* An empty list of `recipients` allows all. */
-bool policy_recipient_allowed(const struct policy_service *s, const char *address);
+bool policy_recipient_allowed(const struct conf_service *s, const char *address);
 /* Is what the recipient would get captured? */
-bool policy_is_captured(const struct policy_service *s, const char *address);
+bool policy_is_captured(const struct conf_service *s, const char *address);
 
 /* An account of the service, as policy_decide needs it. */
 struct policy_account {
@@ -129,19 +103,19 @@ struct policy_decision {
  * least one. Strings in `ret` are borrowed from the arguments.
  *
  * Senders allowed are those of the service's `senders`, or where it lists none the mailboxes of its
- * accounts. Under POLICY_REWRITE, a From or envelope sender that is not allowed becomes the other
+ * accounts. Under CONF_FROM_REWRITE, a From or envelope sender that is not allowed becomes the other
  * one where that was given and is allowed, else the first address of `senders` that is no pattern,
  * else the mailbox of the service's first account. The account is the one whose mailbox is the
  * final sender, else the one whose mailbox is the final From, else the first; the one that is
  * claimed, where one is: a claim of none of the accounts is refused.
  *
- * A From that can be read in two ways is refused under POLICY_REFUSE, and under POLICY_REWRITE
+ * A From that can be read in two ways is refused under CONF_FROM_REFUSE, and under CONF_FROM_REWRITE
  * becomes its first address alone, where that is allowed.
  *
  * Reports go to the sender that was claimed, also where another was put in its place; to the
  * postmaster where the service may not send to it and it is neither in `senders` nor a mailbox.
  */
-void policy_decide(const struct policy_service *s, const struct policy_account *accounts,
+void policy_decide(const struct conf_service *s, const struct policy_account *accounts,
     size_t account_count, const struct policy_claim *claim, struct policy_decision *ret);
 
 #endif

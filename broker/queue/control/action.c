@@ -116,7 +116,7 @@ change_account(const struct control_deps *deps, struct spool_message *m, const c
 static void
 give_time(const struct control_deps *deps, struct spool_message *m, int64_t now)
 {
-	int64_t left = schedule_after_hold(deps->settings->lifetime);
+	int64_t left = schedule_after_hold(deps->settings->conf->lifetime);
 
 	if (m->expires < now + left)
 		m->expires = now + left;

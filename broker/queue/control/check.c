@@ -308,7 +308,7 @@ check_new(struct checks *all, const struct check_ask *ask, const struct check_op
 	c->round = a == NULL ? 0 : a->schedule.round;
 	c->port = a == NULL ? ask->port : a->conf.port;
 	c->host = strdup(a == NULL ? ask->host : a->conf.host);
-	c->tls = strdup(a == NULL ? ask->tls : a->conf.tls);
+	c->tls = strdup(a == NULL ? ask->tls : conf_word(CONF_TYPE_tls, a->conf.tls));
 	c->limit = evtimer_new(all->deps->base, on_limit, c);
 	LIST_INSERT_HEAD(&all->list, c, entry);
 	delivery_use(all->deps->delivery, ROLE_SEND, 1);
@@ -364,7 +364,7 @@ judge(const struct check *c, const struct message *m, const struct smtp_reply *r
 	if (a != NULL) {
 		facts.account = a->name;
 		facts.provider = or_null(a->conf.provider);
-		facts.grant = or_null(a->conf.grant);
+		facts.grant = or_null(conf_word(CONF_TYPE_grant, a->conf.grant));
 		facts.secret_from = or_null(a->conf.secret_from);
 		facts.auth_user =
 		    *a->conf.auth_user != '\0' ? a->conf.auth_user : or_null(a->conf.mailbox);

@@ -28,10 +28,10 @@ enum {
 /* ---- a service ---- */
 
 static void
-put_numbers(struct message *m, enum field f, const uint32_t *list, size_t count, size_t *room)
+put_numbers(struct message *m, enum field f, const struct conf_ids *list, size_t *room)
 {
-	for (size_t i = 0; i < count && *room >= NUMBER_COST; i++) {
-		message_put_u64(m, f, list[i]);
+	for (size_t i = 0; i < list->count && *room >= NUMBER_COST; i++) {
+		message_put_u64(m, f, list->items[i]);
 		*room -= NUMBER_COST;
 	}
 }
@@ -56,19 +56,10 @@ put_limit(struct message *m, enum field f, uint64_t limit)
 		message_put_u64(m, f, limit);
 }
 
-static const char *
-from_name(enum policy_from from)
-{
-	static const char *const names[] = {
-	    [POLICY_REWRITE] = "rewrite", [POLICY_REFUSE] = "refuse", [POLICY_KEEP] = "keep"};
-
-	return names[from];
-}
-
 struct message *
 explain_service(const struct control_deps *deps, const struct service *v)
 {
-	const struct policy_service *p = &v->policy;
+	const struct conf_service *p = &v->policy;
 	struct message *m = message_new(M_ROW_SERVICE);
 	CLEANUP_BUF struct buf text = BUF_INIT(4096);
 	int64_t made = p->password ? password_time(deps->spool, v->name) : 0;
@@ -77,13 +68,13 @@ explain_service(const struct control_deps *deps, const struct service *v)
 	for (size_t i = 0; i < v->account_count; i++)
 		(void)buf_printf(&text, "%s%s", i > 0 ? ", " : "accounts: ", v->accounts[i]->name);
 	message_put_str(m, F_SERVICE, v->name);
-	message_put_str(m, F_MODE, p->capture ? "capture" : "deliver");
+	message_put_str(m, F_MODE, conf_word(CONF_TYPE_mode, p->mode));
 	message_put_u64(m, F_COUNT, v->accepted);
 	if (text.len > 0)
 		message_put_str(m, F_TEXT, buf_str(&text));
-	message_put_str(m, F_FROM_POLICY, from_name(p->from));
+	message_put_str(m, F_FROM_POLICY, conf_word(CONF_TYPE_from, p->from));
 	message_put_u64(m, F_ANY_USER, p->any_user);
-	message_put_str(m, F_SOCKET_NAME, p->socket);
+	message_put_str(m, F_SOCKET_NAME, p->socket ? p->name : NULL);
 	message_put_u64(m, F_PASSWORD_ALLOWED, p->password);
 	if (made > 0)
 		message_put_u64(m, F_PASSWORD_TIME, (uint64_t)made);
@@ -96,8 +87,8 @@ explain_service(const struct control_deps *deps, const struct service *v)
 	put_strings(m, F_ACCOUNT, &p->accounts, &room);
 	put_strings(m, F_SENDERS, &p->senders, &room);
 	put_strings(m, F_RECIPIENTS, &p->recipients, &room);
-	put_numbers(m, F_USER, p->users, p->user_count, &room);
-	put_numbers(m, F_GROUP, p->groups, p->group_count, &room);
+	put_numbers(m, F_USER, &p->users, &room);
+	put_numbers(m, F_GROUP, &p->groups, &room);
 	return m;
 }
 
@@ -145,7 +136,7 @@ tell_sender(const struct service *v, const struct policy_claim *c, const struct 
 			    "the old From is kept in X-Original-From, and in Reply-To where there "
 			    "is none",
 			    "");
-	} else if (v->policy.from == POLICY_KEEP) {
+	} else if (v->policy.from == CONF_FROM_KEEP) {
 		line(text, "from = \"keep\": any sender may be used", "");
 	} else if (c->envelope == POLICY_ENVELOPE_NULL) {
 		line(text, "the null sender gets the service's own: ", d->sender);
@@ -218,7 +209,7 @@ put_refusal(
 static bool
 is_captured(const struct service *v, const struct envelope *to)
 {
-	return to->count == 0 ? v->policy.capture
+	return to->count == 0 ? v->policy.mode == CONF_MODE_CAPTURE
 			      : policy_is_captured(&v->policy, to->list[0].address);
 }
 

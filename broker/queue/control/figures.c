@@ -36,8 +36,8 @@ put_events(const struct control_deps *deps, struct message *row)
 static void
 put_listeners(const struct control_deps *deps, struct message *row)
 {
-	for (size_t i = 0; i < deps->settings->listener_count; i++) {
-		const char *name = deps->settings->listeners[i].name;
+	for (size_t i = 0; i < deps->settings->conf->listener_count; i++) {
+		const char *name = deps->settings->conf->listeners[i].name;
 
 		put_time(row, METRIC_LISTENER, name, notify_listener_expires(deps->notify, name));
 	}

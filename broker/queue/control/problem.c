@@ -23,7 +23,7 @@ problem_is(const struct control_deps *deps, size_t kind)
 	case DROP_REFUSED:
 		return inbound_aside(deps->inbound) > 0;
 	default:
-		return deps->settings->lapses.count > 0;
+		return deps->settings->conf->lapses.count > 0;
 	}
 }
 
@@ -84,7 +84,7 @@ row_of_drop(const struct control_deps *deps)
 static struct message *
 row_of_lapse(const struct control_deps *deps, size_t i)
 {
-	const struct conf_strings *l = &deps->settings->lapses;
+	const struct conf_strings *l = &deps->settings->conf->lapses;
 
 	return i < l->count ? make_row(problem_kinds[OUT_OF_FORCE], l->items[i],
 				  "Mend what is named there, then: frank reload")

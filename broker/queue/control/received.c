@@ -25,11 +25,11 @@ struct question {
 static const struct conf_webhook *
 find_webhook(const struct control_deps *deps, const char *name)
 {
-	const struct settings_notify *n = &deps->settings->notify;
+	const struct conf *c = deps->settings->conf;
 
-	for (size_t i = 0; i < n->webhook_count; i++)
-		if (strcmp(n->webhooks[i].name, name) == 0)
-			return &n->webhooks[i];
+	for (size_t i = 0; i < c->webhook_count; i++)
+		if (strcmp(c->webhooks[i].name, name) == 0)
+			return &c->webhooks[i];
 	return NULL;
 }
 
@@ -58,7 +58,7 @@ on_event(void *arg, const struct spool_event *e)
 	struct question *q = arg;
 	int r = 0;
 
-	if (e->message != q->message || !filter_webhook(&q->deps->settings->notify, q->webhook, e))
+	if (e->message != q->message || !filter_webhook(q->deps->settings->conf, q->webhook, e))
 		return 0;
 	q->event = e->id;
 	q->waits = e->id > q->position;

@@ -191,7 +191,7 @@ row_attempt(
 struct message *
 row_account(const struct control_deps *deps, const struct queue_account *a)
 {
-	CLEANUP_BUF struct buf warning = BUF_INIT(4096);
+	CLEANUP_BUF struct buf warning = BUF_INIT(4096), mechanisms = BUF_INIT(1024);
 	struct message *out = message_new(M_ROW_ACCOUNT);
 	char endpoint[300];
 
@@ -206,11 +206,12 @@ row_account(const struct control_deps *deps, const struct queue_account *a)
 		message_put_str(out, F_WARNING, buf_str(&warning));
 	put_given(out, F_PROVIDER, a->conf.provider);
 	put_given(out, F_MAILBOX, a->conf.mailbox);
-	put_given(out, F_GRANT, a->conf.grant);
+	put_given(out, F_GRANT, conf_word(CONF_TYPE_grant, a->conf.grant));
 	message_put_str(out, F_ENDPOINT, endpoint);
-	put_given(out, F_TRANSPORT, a->conf.transport);
-	put_given(out, F_TLS, a->conf.tls);
-	put_given(out, F_MECHANISM, a->conf.mechanisms);
+	put_given(out, F_TRANSPORT, conf_word(CONF_TYPE_transport, a->conf.transport));
+	put_given(out, F_TLS, conf_word(CONF_TYPE_tls, a->conf.tls));
+	settings_mechanisms(&a->conf, &mechanisms);
+	put_given(out, F_MECHANISM, buf_str(&mechanisms));
 	if (a->used > 0)
 		message_put_u64(out, F_USED, (uint64_t)a->used);
 	put_given(out, F_USED_BY, a->used_by);
@@ -225,7 +226,7 @@ row_event(const struct control_deps *deps, const struct spool_event *e)
 	CLEANUP_BUF struct buf json = BUF_INIT(EVENT_MAX);
 	struct message *m = message_new(M_ROW_EVENT);
 
-	(void)event_json(e, deps->settings->hostname, true, &json);
+	(void)event_json(e, deps->settings->conf->hostname, true, &json);
 	message_put_u64(m, F_ID, e->id);
 	message_put_bytes(m, F_BODY, json.len > 0 ? json.data : "", json.len);
 	return m;

@@ -159,7 +159,7 @@ delivery_account_changed(struct delivery *d, struct queue_account *a)
 	    .account = a,
 	    .at = now_of(d)};
 	if (was_at_fault && !a->at_fault)
-		x->keep_until = x->at + schedule_after_hold(d->settings->lifetime);
+		x->keep_until = x->at + schedule_after_hold(d->settings->conf->lifetime);
 	commit_add(d->deps.commit, &x->op);
 }
 
@@ -266,7 +266,7 @@ apply_verdict(const struct delivery *d, const struct spool_message *m, struct sp
 		r->state = report_refused_state(&d->reports, m, r);
 		break;
 	case SCHEDULE_IN_DOUBT:
-		if (d->settings->hold_in_doubt)
+		if (d->settings->conf->in_doubt == CONF_IN_DOUBT_HOLD)
 			r->state = SPOOL_HELD;
 		else
 			defer(d, m, r, schedule_jitter(SCHEDULE_IN_DOUBT_DELAY, clock_random()));
@@ -301,7 +301,7 @@ apply_interruption(const struct delivery *d, struct spool_recipient *r)
 	int64_t delay;
 
 	r->interrupted++;
-	if (d->settings->hold_in_doubt) {
+	if (d->settings->conf->in_doubt == CONF_IN_DOUBT_HOLD) {
 		hold_in_doubt(d, r);
 		return;
 	}
@@ -373,7 +373,7 @@ record_write(struct spool *spool, struct commit_op *op)
 	    .stage = (int)rec->stage,
 	    .fault = (int)rec->fault};
 	struct message_events *events = notify_messages(rec->owner->deps.notify);
-	bool keep = rec->owner->settings->keep_history > 0;
+	bool keep = rec->owner->settings->conf->keep_transcripts > 0;
 	int r = 0;
 
 	/* What will be deleted at once need not be written first. */
@@ -577,7 +577,8 @@ apply_silence(
 
 		if (result->how == JOB_INTERRUPTED) {
 			apply_interruption(d, r);
-		} else if (result->how == JOB_UNANSWERED && d->settings->hold_in_doubt) {
+		} else if (result->how == JOB_UNANSWERED &&
+			   d->settings->conf->in_doubt == CONF_IN_DOUBT_HOLD) {
 			hold_in_doubt(d, r);
 		} else {
 			requeue(d, r);
@@ -1190,7 +1191,7 @@ sweep_step(void *arg)
 {
 	struct delivery *d = arg;
 	struct overdue x = {
-	    .delivery = d, .now = now_of(d), .warn = now_of(d) - d->settings->warn_after};
+	    .delivery = d, .now = now_of(d), .warn = now_of(d) - d->settings->conf->warn_after};
 	int more;
 
 	/* What was taken out to be sent may not be taken twice: so it is marked in the spool first, and

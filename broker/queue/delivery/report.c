@@ -81,7 +81,7 @@ find_returns(const struct reports *x, const struct spool_message *m, struct retu
 	*ret = (struct returns){.count = 0};
 	if (m->return_to != NULL && (*m->return_to == '\0' || expand_return(x, m->return_to, ret)))
 		return ret->count > 0;
-	if (expand_return(x, x->settings->postmaster, ret))
+	if (expand_return(x, x->settings->conf->postmaster, ret))
 		return true;
 	return aliases_has(x->settings->aliases, "postmaster") &&
 	       expand_return(x, "postmaster", ret);
@@ -93,8 +93,8 @@ own_address(const struct reports *x, const struct queue_account *a)
 {
 	if (a->conf.mailbox != NULL && *a->conf.mailbox != '\0')
 		return strdup(a->conf.mailbox);
-	return *x->settings->postmaster != '\0' ? strdup(x->settings->postmaster)
-						: local_qualify(x->settings, "postmaster");
+	return *x->settings->conf->postmaster != '\0' ? strdup(x->settings->conf->postmaster)
+						      : local_qualify(x->settings, "postmaster");
 }
 
 bool
@@ -227,7 +227,7 @@ write_report(const struct reports *x, const struct queue_account *a, const char 
 	time_t now = time(NULL);
 	struct tm tm = {0};
 	struct bounce b = {.kind = (enum bounce_kind)kind,
-	    .hostname = x->settings->hostname,
+	    .hostname = x->settings->conf->hostname,
 	    .from = from,
 	    .to = to,
 	    .envid = m->envid == NULL ? "" : m->envid,
@@ -252,7 +252,7 @@ write_report(const struct reports *x, const struct queue_account *a, const char 
 	if (r == 0)
 		r = random_hex(&unique);
 	if (r == 0)
-		r = own_mail_id(id, buf_str(&unique), from, x->settings->hostname);
+		r = own_mail_id(id, buf_str(&unique), from, x->settings->conf->hostname);
 	if (r == 0)
 		r = read_original(x, m, len, &original);
 	if (r < 0)
@@ -281,7 +281,7 @@ make_message(const struct reports *x, const struct queue_account *a, const char 
 	    .subject = "Mail delivery report",
 	    .id = buf_str(id),
 	    .now_us = clock_now_us(x->clock),
-	    .lifetime = x->settings->lifetime};
+	    .lifetime = x->settings->conf->lifetime};
 
 	return own_message_make(x->spool, x->commit, &own, text, ret);
 }

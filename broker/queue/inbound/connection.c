@@ -191,7 +191,7 @@ is_loopback(const struct sockaddr_storage *a)
 
 /* 0 also where nobody can be named: that is what AUTH is for. */
 static int
-tcp_peer_of(const struct inbound *in, int fd, const struct settings_listener *n, struct caller *ret)
+tcp_peer_of(const struct inbound *in, int fd, const struct conf_listener *n, struct caller *ret)
 {
 	struct sockaddr_storage peer = {0};
 	socklen_t len = sizeof(peer);
@@ -201,10 +201,10 @@ tcp_peer_of(const struct inbound *in, int fd, const struct settings_listener *n,
 		return -errno;
 	address_text(&peer, ret->origin, sizeof(ret->origin));
 	ret->tls = n->tls;
-	ret->auth_required = n->auth_required;
+	ret->auth_required = n->remote || n->auth == CONF_LISTENER_AUTH_REQUIRED;
 	ret->remote = n->remote;
-	ret->bare_line_ends =
-	    is_loopback(&peer) ? n->bare_line_ends_local : n->bare_line_ends_remote;
+	ret->bare_line_ends = is_loopback(&peer) ? n->line_ends != CONF_LINE_ENDS_CRLF
+						 : n->line_ends == CONF_LINE_ENDS_ANY;
 	ret->uid = CALLER_UID_OVERFLOW;
 	ret->unknown = true;
 	ret->groups_by_name = true;
@@ -625,7 +625,7 @@ tell_full(struct connections *all, const struct connection *c)
 static int
 identify(const struct listener *l, struct connection *c)
 {
-	const struct settings_listener *n;
+	const struct conf_listener *n;
 
 	if (l->service != NULL)
 		c->caller.socket = c->service = strdup(l->service);
@@ -666,7 +666,7 @@ serve(struct listener *l, int fd)
 	TAILQ_INSERT_TAIL(&all->list, c, entry);
 	c->listed = true;
 	all->count++;
-	if (c->caller.tls == SETTINGS_TLS_IMPLICIT) {
+	if (c->caller.tls == CONF_TLS_IMPLICIT) {
 		if (!hand_over(c))
 			(void)connection_free(c);
 		return;
@@ -715,12 +715,12 @@ static bool
 is_configured(const struct listener *l)
 {
 	const struct inbound *in = l->all->in;
-	const struct settings_listener *n;
+	const struct conf_listener *n;
 
 	if (l->service != NULL)
 		for (size_t i = 0; i < in->services->count; i++)
-			if (in->services->policies[i]->socket != NULL &&
-			    strcmp(in->services->policies[i]->socket, l->service) == 0)
+			if (in->services->policies[i]->socket &&
+			    strcmp(in->services->policies[i]->name, l->service) == 0)
 				return true;
 	if (l->name == NULL)
 		return l->service == NULL;

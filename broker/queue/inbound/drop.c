@@ -258,7 +258,7 @@ begin_return(struct drop *d)
 static bool
 is_overdue(const struct drop *d)
 {
-	return d->since < clock_now(d->in->clock) - d->in->settings->lifetime;
+	return d->since < clock_now(d->in->clock) - d->in->settings->conf->lifetime;
 }
 
 enum progress {

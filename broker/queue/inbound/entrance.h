@@ -21,7 +21,7 @@ struct caller {
 	/* Came over TCP through this listener; NULL: by a Unix socket or as a file. The rest is for
 	 * such alone. */
 	const char *listener;
-	enum settings_tls tls;
+	enum conf_tls tls;
 	bool auth_required, remote;
 	bool bare_line_ends; /* are taken from it */
 	bool tls_active;     /* TLS was there before SMTP began */

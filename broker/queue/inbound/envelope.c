@@ -138,7 +138,7 @@ refuse(struct envelope_refusal *ret, int code, const char *enhanced, const char 
 
 struct adding {
 	struct envelope *e;
-	const struct policy_service *v;
+	const struct conf_service *v;
 	const char *name;     /* the recipient with its domain where it is a local one, else NULL */
 	const char *original; /* ORCPT for what is not `name` itself; "" for none */
 	const struct smtp_rcpt_params *params;
@@ -192,7 +192,7 @@ write_original(const char *name, struct buf *out)
 }
 
 void
-envelope_add(const struct queue_settings *s, struct envelope *e, const struct policy_service *v,
+envelope_add(const struct queue_settings *s, struct envelope *e, const struct conf_service *v,
     const char *recipient, const struct smtp_rcpt_params *p, struct envelope_refusal *ret)
 {
 	CLEANUP_BUF struct buf why = BUF_INIT(2048), original = BUF_INIT(ORCPT_MAX);

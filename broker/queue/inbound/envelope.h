@@ -37,9 +37,8 @@ struct envelope_refusal {
  * address that is there already is not added again; the first NOTIFY and ORCPT count. What an alias leads to keeps the name that
  * the caller used as its ORCPT, unless the caller gave one (RFC 3461 section 4.2).
  */
-void envelope_add(const struct queue_settings *s, struct envelope *e,
-    const struct policy_service *v, const char *recipient, const struct smtp_rcpt_params *p,
-    struct envelope_refusal *ret);
+void envelope_add(const struct queue_settings *s, struct envelope *e, const struct conf_service *v,
+    const char *recipient, const struct smtp_rcpt_params *p, struct envelope_refusal *ret);
 /* Octets of memory that it takes. */
 size_t envelope_memory(const struct envelope *e);
 /* Moves the recipients into the message. */

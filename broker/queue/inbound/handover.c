@@ -165,8 +165,8 @@ handover_release(struct inbound *in)
 void
 handover_prepare(struct inbound *in)
 {
-	for (size_t i = 0; i < in->settings->listener_count; i++)
-		if (in->settings->listeners[i].tls != SETTINGS_TLS_NONE) {
+	for (size_t i = 0; i < in->settings->conf->listener_count; i++)
+		if (in->settings->conf->listeners[i].tls != CONF_TLS_NONE) {
 			role_need(in->role, ROLE_TLS);
 			return;
 		}

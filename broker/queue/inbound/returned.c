@@ -73,7 +73,7 @@ can_report(const struct queue_account *a)
 static struct queue_account *
 any_account(struct inbound *in)
 {
-	const struct conf_strings *names = &in->settings->notify.mail_accounts;
+	const struct conf_strings *names = &in->settings->conf->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
 		struct queue_account *a = accounts_find(in->accounts, names->items[i]);
@@ -82,7 +82,7 @@ any_account(struct inbound *in)
 			return a;
 	}
 	for (size_t i = 0; i < in->services->count; i++)
-		if (!in->services->list[i]->policy.capture &&
+		if (in->services->list[i]->policy.mode != CONF_MODE_CAPTURE &&
 		    in->services->list[i]->account_count > 0)
 			return in->services->list[i]->accounts[0];
 	return NULL;
@@ -311,7 +311,7 @@ begin_content(struct returned *x)
 	x->brief =
 	    settle_recipients(x->in, accounts_find(x->in->accounts, m->account), m, which, &n);
 	free(which);
-	return x->brief || x->file_size <= x->in->settings->size_max ? 0 : -EFBIG;
+	return x->brief || x->file_size <= x->in->settings->conf->size_max ? 0 : -EFBIG;
 }
 
 /* The content, fit to be returned: lines end in CRLF and are no longer than they may be, and there is
@@ -406,7 +406,7 @@ take_body(struct returned *x)
 static int
 write_message(struct inbound *in, struct spool_message *m)
 {
-	bool keep = in->settings->keep_history > 0;
+	bool keep = in->settings->conf->keep_transcripts > 0;
 	int r = spool_insert(in->spool, m);
 
 	for (size_t i = 0; i < m->count && r == 0; i++)
@@ -619,7 +619,7 @@ returned_new(struct inbound *in, int fd, uint32_t uid, const struct returned_why
 	}
 	x->message->uid = uid;
 	x->message->flags = SPOOL_OF_USER;
-	x->message->expires = clock_now(in->clock) + in->settings->lifetime;
+	x->message->expires = clock_now(in->clock) + in->settings->conf->lifetime;
 	x->message->next = SPOOL_NEVER;
 	(void)event_add(x->start, &now);
 	return x;
@@ -676,7 +676,7 @@ returned_again(struct inbound *in, struct spool_message *m, struct spool_message
 		r = spool_update_account_of(in->spool, m);
 	if (r == 0)
 		r = spool_finish(
-		    in->spool, m, clock_now(in->clock), in->settings->keep_history > 0);
+		    in->spool, m, clock_now(in->clock), in->settings->conf->keep_transcripts > 0);
 	if (r == 0)
 		r = in->ops->settled(in->ops_arg, m);
 	if (r == 0 && *ret_report != NULL)

@@ -97,7 +97,7 @@ settle_states(struct inbound *in, struct pending_store *s)
 	bool deliver = false;
 
 	m->received = (int64_t)(m->id / 1000000);
-	m->expires = now + in->settings->lifetime;
+	m->expires = now + in->settings->conf->lifetime;
 	for (size_t i = 0; i < m->count; i++) {
 		struct spool_recipient *r = &m->recipients[i];
 		bool capture = policy_is_captured(&s->service->policy, r->address);

@@ -343,7 +343,7 @@ mail_with_user(struct submission *s, const char *sender, const struct smtp_mail_
 
 	if (v == NULL)
 		return refuse_nobody(s, p->caller ? u->name : sender);
-	if (v->account_count == 0 && !v->policy.capture)
+	if (v->account_count == 0 && v->policy.mode != CONF_MODE_CAPTURE)
 		return refuse_logged(
 		    s, v, sender, 550, "5.7.1", "The service has no account to send through");
 	if (*p->account != '\0' && policy_account(v->names, v->account_count, p->account) == NULL)
@@ -490,7 +490,7 @@ random_id(struct buf *out, const char *domain, int64_t now)
 static int
 fill_texts(struct submission *s, const char *domain, struct plan_texts *x)
 {
-	const struct queue_settings *c = s->in->settings;
+	const struct conf *c = s->in->settings->conf;
 	char id[SPOOL_ID_LEN];
 	int r = clock_date(&x->date);
 
@@ -544,12 +544,13 @@ decide_sender(struct submission *s, const struct complete_claim *claim, struct p
 static bool
 sender_field_allowed(const struct transaction *t, const char *sender)
 {
-	const struct policy_service *p = &t->service->policy;
+	const struct conf_service *p = &t->service->policy;
 
 	/* What is captured by a service that names nobody may be from anybody. */
 	if (p->senders.count == 0 && t->service->account_count == 0)
 		return true;
-	if (sender == NULL || p->from == POLICY_KEEP || policy_pattern_match(&p->senders, sender))
+	if (sender == NULL || p->from == CONF_FROM_KEEP ||
+	    policy_pattern_match(&p->senders, sender))
 		return true;
 	for (size_t i = 0; i < t->service->account_count; i++)
 		if (t->service->names[i].mailbox != NULL &&
@@ -562,7 +563,7 @@ sender_field_allowed(const struct transaction *t, const char *sender)
 static const char *
 forbidden_resent(const struct transaction *t, const struct complete_claim *claim)
 {
-	if (t->service->policy.from == POLICY_KEEP)
+	if (t->service->policy.from == CONF_FROM_KEEP)
 		return NULL;
 	for (size_t i = 0; i < claim->resent_count; i++)
 		if (!sender_field_allowed(t, claim->resent[i]))
@@ -580,7 +581,7 @@ decide_resent(struct transaction *t, const struct complete_claim *claim,
 	*ret = NULL;
 	if (forbidden == NULL)
 		return 0;
-	if (t->service->policy.from == POLICY_REFUSE) {
+	if (t->service->policy.from == CONF_FROM_REFUSE) {
 		refuse_content(
 		    t, 550, "5.7.1", "this Resent-From or Resent-Sender is not allowed", forbidden);
 		return -EPERM;
@@ -1074,7 +1075,7 @@ on_hello(void *arg, const char *name)
 {
 	struct submission *s = arg;
 	const struct user nobody = {.uid = s->caller->uid};
-	uint64_t size = s->in->settings->size_max;
+	uint64_t size = s->in->settings->conf->size_max;
 	const struct service *v = NULL;
 
 	if (service_name(s) != NULL || !s->caller->groups_by_name)
@@ -1118,7 +1119,7 @@ configure_listener(const struct caller *c, struct smtp_server_config *config)
 {
 	config->extensions &= ~(unsigned)SMTP_EXT_XFRANK;
 	config->extensions |= SMTP_EXT_AUTH;
-	if (c->tls == SETTINGS_TLS_STARTTLS)
+	if (c->tls == CONF_TLS_STARTTLS)
 		config->extensions |= SMTP_EXT_STARTTLS;
 	config->auth_mechanisms = "PLAIN LOGIN";
 	config->auth_required = c->auth_required;
@@ -1141,7 +1142,7 @@ submission_new(
 	    .extensions = SMTP_EXT_PIPELINING | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |
 			  SMTP_EXT_DSN | SMTP_EXT_CHUNKING | SMTP_EXT_XFRANK | SMTP_EXT_SIZE |
 			  SMTP_EXT_ENHANCED | SMTP_EXT_REQUIRETLS,
-	    .size_max = in->settings->size_max,
+	    .size_max = in->settings->conf->size_max,
 	    .recipients_max = ENVELOPE_RECIPIENTS_MAX,
 	    .bad_commands_max = BAD_COMMANDS_MAX,
 	    .lenient = true,
@@ -1155,8 +1156,8 @@ submission_new(
 	s->caller = caller;
 	s->ops = ops;
 	s->arg = arg;
-	s->hostname = strdup(in->settings->hostname);
-	s->mail_name = strdup(in->settings->mail_name);
+	s->hostname = strdup(in->settings->conf->hostname);
+	s->mail_name = strdup(in->settings->conf->mail_name);
 	config.hostname = s->hostname;
 	s->usage = usage_take(in, caller);
 	if (s->hostname == NULL || s->mail_name == NULL || s->usage == NULL)

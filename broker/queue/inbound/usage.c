@@ -268,7 +268,7 @@ usage_has_place(const struct usage *u)
 static unsigned
 most_connections(const struct usage *u)
 {
-	return u->in->settings->user_connections * (u->exempt ? ROOT_FACTOR : 1);
+	return u->in->settings->conf->user_connections * (u->exempt ? ROOT_FACTOR : 1);
 }
 
 /* Where the group counts those of this member. */
@@ -325,7 +325,7 @@ usage_grow(struct usage *u, uint64_t octets)
 	u->in_flight += octets;
 	if (u->nameless)
 		u->group->in_flight += octets;
-	return u->exempt || judged(u)->in_flight <= u->in->settings->user_in_flight;
+	return u->exempt || judged(u)->in_flight <= u->in->settings->conf->user_in_flight;
 }
 
 void
@@ -351,7 +351,7 @@ bool
 usage_holds_too_much(const struct usage *u)
 {
 	return !u->exempt && (judged(u)->memory > USAGE_MEMORY_MAX ||
-				 judged(u)->in_flight > u->in->settings->user_in_flight);
+				 judged(u)->in_flight > u->in->settings->conf->user_in_flight);
 }
 
 void
@@ -371,7 +371,7 @@ uint64_t
 usage_wait(const struct usage *u)
 {
 	return u->exempt ? 0
-			 : rate_limit_wait(&judged(u)->minute, u->in->settings->user_rate,
+			 : rate_limit_wait(&judged(u)->minute, u->in->settings->conf->user_rate,
 			       RATE_LIMIT_MINUTE, clock_ms());
 }
 

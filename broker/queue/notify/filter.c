@@ -23,22 +23,21 @@ has_kind(const struct conf_strings *kinds, const struct spool_event *e)
 }
 
 bool
-filter_mail(const struct settings_notify *n, const struct spool_event *e)
+filter_mail(const struct conf *c, const struct spool_event *e)
 {
-	return !e->of_message && has_kind(&n->events, e);
+	return !e->of_message && has_kind(&c->notify.events, e);
 }
 
 bool
-filter_command(const struct settings_notify *n, const struct spool_event *e)
+filter_command(const struct conf *c, const struct spool_event *e)
 {
-	return has_kind(&n->events, e);
+	return has_kind(&c->notify.events, e);
 }
 
 bool
-filter_webhook(
-    const struct settings_notify *n, const struct conf_webhook *w, const struct spool_event *e)
+filter_webhook(const struct conf *c, const struct conf_webhook *w, const struct spool_event *e)
 {
-	if (!has_kind(w->events.count > 0 ? &w->events : &n->events, e))
+	if (!has_kind(w->events.count > 0 ? &w->events : &c->notify.events, e))
 		return false;
 	if (w->accounts.count > 0 && (e->account != NULL || e->of_message) &&
 	    (e->account == NULL || !has(&w->accounts, e->account)))
@@ -48,13 +47,13 @@ filter_webhook(
 }
 
 bool
-filter_keeps(const struct settings_notify *n, const struct spool_event *e)
+filter_keeps(const struct conf *c, const struct spool_event *e)
 {
-	if (!e->of_message || (n->record.count > 0 && has_kind(&n->record, e)) ||
-	    (n->has_command && filter_command(n, e)))
+	if (!e->of_message || (c->notify.record.count > 0 && has_kind(&c->notify.record, e)) ||
+	    (c->notify.has_command && filter_command(c, e)))
 		return true;
-	for (size_t i = 0; i < n->webhook_count; i++)
-		if (filter_webhook(n, &n->webhooks[i], e))
+	for (size_t i = 0; i < c->webhook_count; i++)
+		if (filter_webhook(c, &c->webhooks[i], e))
 			return true;
 	return false;
 }

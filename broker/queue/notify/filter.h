@@ -14,11 +14,11 @@
 #include "broker/queue/spool/spool.h"
 
 /* What is about messages goes by no mail: each would bring the next. */
-bool filter_mail(const struct settings_notify *n, const struct spool_event *e);
-bool filter_command(const struct settings_notify *n, const struct spool_event *e);
+bool filter_mail(const struct conf *c, const struct spool_event *e);
+bool filter_command(const struct conf *c, const struct spool_event *e);
 bool filter_webhook(
-    const struct settings_notify *n, const struct conf_webhook *w, const struct spool_event *e);
+    const struct conf *c, const struct conf_webhook *w, const struct spool_event *e);
 /* Is it to be kept at all? Events of messages are where a receiver takes them or `record` names them. */
-bool filter_keeps(const struct settings_notify *n, const struct spool_event *e);
+bool filter_keeps(const struct conf *c, const struct spool_event *e);
 
 #endif

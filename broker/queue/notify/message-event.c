@@ -36,7 +36,7 @@ event_of(const struct message_events *x, const char *kind, const struct spool_me
 static bool
 is_wanted(const struct message_events *x, const struct spool_event *e)
 {
-	return x->settings != NULL && filter_keeps(&x->settings->notify, e) &&
+	return x->settings != NULL && filter_keeps(x->settings->conf, e) &&
 	       (e->service == NULL || strcmp(e->service, event_service) != 0);
 }
 

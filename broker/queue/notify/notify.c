@@ -292,7 +292,7 @@ static void
 weigh_present(struct notify *n, const struct subject *about, enum class class, struct finding *f,
     struct dues *dues)
 {
-	const struct settings_notify *s = &n->settings->notify;
+	const struct conf_notify *s = &n->settings->conf->notify;
 	struct notification *x = &about->notified[class];
 	int64_t now = now_of(n);
 
@@ -328,7 +328,7 @@ weigh_past(struct notify *n, const struct subject *about, enum class class, stru
 {
 	struct notification *x = &about->notified[class];
 	struct finding f = FINDING_INIT;
-	int64_t now = now_of(n), after = n->settings->notify.after;
+	int64_t now = now_of(n), after = n->settings->conf->notify.after;
 
 	if (x->kind == NULL)
 		return;
@@ -420,10 +420,10 @@ look_at_account(struct notify *n, struct queue_account *a, struct dues *dues)
 static void
 look_at_listener(struct notify *n, struct listener_certificate *l, struct dues *dues)
 {
-	const struct settings_listener *conf = settings_find_listener(n->settings, l->name);
+	const struct conf_listener *conf = settings_find_listener(n->settings, l->name);
 	const struct subject about = {.name = l->record,
 	    .notified = l->notified,
-	    .configured = conf != NULL && conf->tls != SETTINGS_TLS_NONE};
+	    .configured = conf != NULL && conf->tls != CONF_TLS_NONE};
 	struct finding f = FINDING_INIT;
 	CLEANUP_BUF struct buf what = BUF_INIT(TEXT_MAX);
 	int days = days_left(l->expires, now_of(n), l->lifetime);
@@ -807,7 +807,7 @@ notify_messages(struct notify *n)
 static uint64_t
 most_messages(const struct notify *n)
 {
-	uint64_t most = n->settings->notify.events_max;
+	uint64_t most = n->settings->conf->notify.events_max;
 
 	return most < n->most_when_full ? most : n->most_when_full;
 }

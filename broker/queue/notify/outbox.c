@@ -102,13 +102,13 @@ now_of(const struct outbox *o)
 static bool
 takes(const struct outbox *o, const struct receiver *r, const struct spool_event *e)
 {
-	const struct settings_notify *n = &o->settings->notify;
+	const struct conf *c = o->settings->conf;
 
 	if (!r->configured)
 		return false;
-	return r->kind == COMMAND ? filter_command(n, e)
-	       : r->kind == MAIL  ? filter_mail(n, e)
-				  : filter_webhook(n, r->webhook, e);
+	return r->kind == COMMAND ? filter_command(c, e)
+	       : r->kind == MAIL  ? filter_mail(c, e)
+				  : filter_webhook(c, r->webhook, e);
 }
 
 static struct receiver *
@@ -125,11 +125,11 @@ find_receiver(const struct outbox *o, const char *name)
 static const struct conf_webhook *
 find_webhook(const struct outbox *o, const char *name)
 {
-	const struct settings_notify *n = &o->settings->notify;
+	const struct conf *c = o->settings->conf;
 
-	for (size_t i = 0; i < n->webhook_count; i++)
-		if (strcmp(n->webhooks[i].name, name) == 0)
-			return &n->webhooks[i];
+	for (size_t i = 0; i < c->webhook_count; i++)
+		if (strcmp(c->webhooks[i].name, name) == 0)
+			return &c->webhooks[i];
 	return NULL;
 }
 
@@ -433,7 +433,7 @@ send_command(struct outbox *o, struct transfer *t, const struct spool_event *e)
 	CLEANUP_BUF struct buf json = BUF_INIT(JSON_MAX);
 	struct message *m;
 
-	if (event_json(e, o->settings->hostname, true, &json) < 0)
+	if (event_json(e, o->settings->conf->hostname, true, &json) < 0)
 		return -ENOMEM;
 	t->id = e->id;
 	m = message_new(M_NOTIFY_RUN);
@@ -469,7 +469,7 @@ send_webhook(struct outbox *o, uint64_t id, const char *name, const struct buf *
 static struct queue_account *
 mail_account(const struct outbox *o, const char *about)
 {
-	const struct conf_strings *names = &o->settings->notify.mail_accounts;
+	const struct conf_strings *names = &o->settings->conf->notify.mail_accounts;
 
 	for (size_t i = 0; i < names->count; i++) {
 		struct queue_account *a = accounts_find(o->deps.accounts, names->items[i]);
@@ -487,7 +487,7 @@ static struct spool_message *
 make_mail(struct outbox *o, const struct queue_account *a, const struct spool_event *e)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(SPOOL_INLINE_MAX), id = BUF_INIT(512);
-	const struct conf_strings *to = &o->settings->notify.mail_to;
+	const struct conf_strings *to = &o->settings->conf->notify.mail_to;
 	struct spool_message *m = calloc(1, sizeof(*m));
 	struct own_message own = {.account = a->name,
 	    .service = event_service,
@@ -497,10 +497,10 @@ make_mail(struct outbox *o, const struct queue_account *a, const struct spool_ev
 	    .to_count = to->count,
 	    .subject = "What an administrator should know",
 	    .now_us = clock_now_us(o->deps.clock),
-	    .lifetime = o->settings->lifetime};
+	    .lifetime = o->settings->conf->lifetime};
 
-	if (m == NULL || event_mail(e, o->settings->hostname, a->conf.mailbox, to->items, to->count,
-			     &text, &id) < 0)
+	if (m == NULL || event_mail(e, o->settings->conf->hostname, a->conf.mailbox, to->items,
+			     to->count, &text, &id) < 0)
 		return spool_message_free(m);
 	own.id = buf_str(&id);
 	return own_message_make(o->deps.spool, o->deps.commit, &own, &text, m) < 0
@@ -551,7 +551,7 @@ append(struct gathering *g, const struct spool_event *e)
 
 	if (array)
 		(void)buf_append_char(g->json, before == 0 ? '[' : ',');
-	if (event_json(e, g->outbox->settings->hostname, w->addresses, g->json) < 0)
+	if (event_json(e, g->outbox->settings->conf->hostname, w->addresses, g->json) < 0)
 		return -ENOMEM;
 	if (before == 0 || g->json->len <= BATCH_MAX)
 		return 1;
@@ -774,7 +774,7 @@ begin_test(struct outbox *o, struct test *t)
 
 	if (w != NULL && w->format == CONF_WEBHOOK_FORMAT_ARRAY)
 		(void)buf_append_char(&json, '[');
-	(void)event_json(&e, o->settings->hostname, false, &json);
+	(void)event_json(&e, o->settings->conf->hostname, false, &json);
 	if (w != NULL && w->format == CONF_WEBHOOK_FORMAT_ARRAY)
 		(void)buf_append_str(&json, "]\n");
 	t->sent = !json.failed && send_webhook(o, t->id, t->webhook, &json) == 0;
@@ -859,13 +859,13 @@ trim_write(struct spool *spool, struct commit_op *op)
 {
 	struct trim_op *x = (struct trim_op *)op;
 	struct outbox *o = op->arg;
-	const struct settings_notify *n = &o->settings->notify;
+	const struct conf *c = o->settings->conf;
 	struct receiver *r;
 
 	LIST_FOREACH (r, &o->receivers, entry)
 		r->dropping = 0;
 	return spool_trim_events(
-	    spool, now_of(o) - n->keep_events, x->most, count_dropped, o, &x->count);
+	    spool, now_of(o) - c->notify.keep_events, x->most, count_dropped, o, &x->count);
 }
 
 static void
@@ -910,14 +910,14 @@ typedef int each_receiver(void *arg, const char *name);
 static int
 for_each_configured(const struct outbox *o, each_receiver *each, void *arg)
 {
-	const struct settings_notify *n = &o->settings->notify;
+	const struct conf *c = o->settings->conf;
 	char name[RECEIVER_MAX];
-	int r = n->has_command ? each(arg, "command") : 0;
+	int r = c->notify.has_command ? each(arg, "command") : 0;
 
-	if (r == 0 && n->mail_to.count > 0)
+	if (r == 0 && c->notify.mail_to.count > 0)
 		r = each(arg, "mail");
-	for (size_t i = 0; i < n->webhook_count && r == 0; i++) {
-		(void)snprintf(name, sizeof(name), "%s%s", webhook_prefix, n->webhooks[i].name);
+	for (size_t i = 0; i < c->webhook_count && r == 0; i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", webhook_prefix, c->webhooks[i].name);
 		r = each(arg, name);
 	}
 	return r;

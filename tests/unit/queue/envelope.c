@@ -12,10 +12,11 @@
 #include "broker/queue/inbound/envelope.h"
 
 static char *domains[] = {(char *)"localhost", (char *)"host.example"};
-static struct queue_settings settings = {.hostname = (char *)"host.example",
+static struct conf conf = {.hostname = (char *)"host.example",
     .mail_name = (char *)"host.example",
     .postmaster = (char *)"",
     .local_domains = {domains, 2}};
+static struct queue_settings settings = {.conf = &conf};
 
 static const char aliases[] = "root: a@x.example, b@x.example\n"
 			      "ops: root, c@x.example\n"
@@ -38,7 +39,7 @@ teardown(void **state)
 }
 
 static int
-add(struct envelope *e, const struct policy_service *v, const char *recipient, const char *orcpt,
+add(struct envelope *e, const struct conf_service *v, const char *recipient, const char *orcpt,
     unsigned notify)
 {
 	struct smtp_rcpt_params p = {.notify = notify};
@@ -60,7 +61,7 @@ assert_is(const struct envelope *e, size_t i, const char *address, const char *o
 static void
 test_each_once(void **state)
 {
-	struct policy_service v = {.name = (char *)"v"};
+	struct conf_service v = {.name = (char *)"v"};
 	struct envelope e = {0};
 
 	assert_int_equal(add(&e, &v, "B@x.example", "", SMTP_NOTIFY_NEVER), 0);
@@ -81,7 +82,7 @@ test_each_once(void **state)
 static void
 test_original(void **state)
 {
-	struct policy_service v = {.name = (char *)"v"};
+	struct conf_service v = {.name = (char *)"v"};
 	struct envelope e = {0};
 
 	assert_int_equal(add(&e, &v, "root", "rfc822;list@z", 0), 0);
@@ -93,7 +94,7 @@ static void
 test_all_or_nothing(void **state)
 {
 	char *allowed[] = {(char *)"*@x.example"};
-	struct policy_service v = {
+	struct conf_service v = {
 	    .name = (char *)"v", .recipients = {allowed, 1}, .recipients_max = 3};
 	struct envelope e = {0};
 	struct spool_message m = {0};
@@ -124,7 +125,7 @@ test_all_or_nothing(void **state)
 static void
 test_many(void **state)
 {
-	struct policy_service v = {.name = (char *)"v"};
+	struct conf_service v = {.name = (char *)"v"};
 	struct envelope e = {0};
 	char address[64];
 	int code = 0;

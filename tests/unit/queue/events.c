@@ -131,24 +131,24 @@ test_filters(void **state)
 	    {&shop, &disk, true},
 	    {&shop, &refused, false},
 	};
-	struct settings_notify n = {0};
+	struct conf c = {0};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (filter_webhook(&n, rows[i].webhook, rows[i].event) != rows[i].takes)
+		if (filter_webhook(&c, rows[i].webhook, rows[i].event) != rows[i].takes)
 			fail_msg("row %zu", i);
-	assert_true(filter_keeps(&n, &disk));
-	assert_false(filter_keeps(&n, &bounced_a)); /* nobody wants it */
-	n.record = (struct conf_strings)LIST("bounced");
-	assert_true(filter_keeps(&n, &bounced_a));
-	assert_false(filter_keeps(&n, &rejected));
-	n.record = (struct conf_strings){0};
-	n.events = (struct conf_strings)LIST("bounced");
-	assert_false(filter_keeps(&n, &bounced_a)); /* there is no command */
-	n.has_command = true;
-	assert_true(filter_keeps(&n, &bounced_a));
-	assert_true(filter_command(&n, &bounced_a));
-	assert_false(filter_mail(&n, &bounced_a));           /* never by mail */
-	assert_true(filter_webhook(&n, &plain, &bounced_a)); /* notify's own list */
+	assert_true(filter_keeps(&c, &disk));
+	assert_false(filter_keeps(&c, &bounced_a)); /* nobody wants it */
+	c.notify.record = (struct conf_strings)LIST("bounced");
+	assert_true(filter_keeps(&c, &bounced_a));
+	assert_false(filter_keeps(&c, &rejected));
+	c.notify.record = (struct conf_strings){0};
+	c.notify.events = (struct conf_strings)LIST("bounced");
+	assert_false(filter_keeps(&c, &bounced_a)); /* there is no command */
+	c.notify.has_command = true;
+	assert_true(filter_keeps(&c, &bounced_a));
+	assert_true(filter_command(&c, &bounced_a));
+	assert_false(filter_mail(&c, &bounced_a));           /* never by mail */
+	assert_true(filter_webhook(&c, &plain, &bounced_a)); /* notify's own list */
 }
 
 /* ---- the log ---- */
@@ -397,8 +397,8 @@ static void
 test_outcomes(void **state)
 {
 	struct place *p = *state;
-	struct queue_settings settings = {
-	    .notify = {.record = LIST("delivered", "bounced", "in-doubt")}};
+	struct conf conf = {.notify = {.record = LIST("delivered", "bounced", "in-doubt")}};
+	struct queue_settings settings = {.conf = &conf};
 	struct queue_accounts accounts = {0};
 	struct clock clock;
 	struct message_events x = {

@@ -16,19 +16,19 @@
 static uint32_t cron_users[] = {0, 33};
 static uint32_t web_groups[] = {50, 60};
 
-static const struct policy_service services[] = {
-    {.name = "cron", .users = cron_users, .user_count = 2},
-    {.name = "web", .groups = web_groups, .group_count = 2},
-    {.name = "box", .socket = (char *)"box"},
-    {.name = "picky", .socket = (char *)"picky", .users = cron_users, .user_count = 2},
-    {.name = "all", .any_user = true},
+static const struct conf_service services[] = {
+    {.name = (char *)"cron", .users = {cron_users, 2}},
+    {.name = (char *)"web", .groups = {web_groups, 2}},
+    {.name = (char *)"box", .socket = true},
+    {.name = (char *)"picky", .socket = true, .users = {cron_users, 2}},
+    {.name = (char *)"all", .any_user = true},
 };
 
 /* The name of the service that is for this caller; NULL for none. */
 static const char *
 match(const struct policy_caller *c)
 {
-	const struct policy_service *all[ARRAY_SIZE(services)];
+	const struct conf_service *all[ARRAY_SIZE(services)];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(services); i++)
@@ -72,7 +72,7 @@ test_match(void **state)
 static void
 test_reasons(void **state)
 {
-	static const struct policy_service by_password = {.name = "login", .password = true};
+	static const struct conf_service by_password = {.name = (char *)"login", .password = true};
 	static const struct {
 		size_t service; /* of the table; beyond it: by_password */
 		uint32_t uid, group;
@@ -96,9 +96,9 @@ test_reasons(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct policy_service *s = rows[i].service < ARRAY_SIZE(services)
-						     ? &services[rows[i].service]
-						     : &by_password;
+		const struct conf_service *s = rows[i].service < ARRAY_SIZE(services)
+						   ? &services[rows[i].service]
+						   : &by_password;
 		struct policy_caller c = {rows[i].uid, &rows[i].group, 1, rows[i].socket};
 		enum policy_reason reason;
 
@@ -170,8 +170,8 @@ test_reports_keep_to_the_recipients(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct policy_service s = {
-		    .from = POLICY_KEEP, .recipients = {recipients, 1}, .senders = {senders, 2}};
+		struct conf_service s = {
+		    .from = CONF_FROM_KEEP, .recipients = {recipients, 1}, .senders = {senders, 2}};
 		struct policy_claim claim = {
 		    .envelope = GIVEN, .sender = rows[i].claimed, .caller = "root@host.example"};
 		struct policy_decision d;
@@ -191,7 +191,7 @@ test_from_with_two_readings(void **state)
 {
 	static char *senders[] = {(char *)"billing@example.com", (char *)"shop@example.com"};
 	static const char *const own[] = {"shop@example.com"}, *const other[] = {"x@else.example"};
-	struct policy_service s = {.senders = {senders, 2}};
+	struct conf_service s = {.senders = {senders, 2}};
 	struct policy_claim claim = {.envelope = CALLER,
 	    .caller = "root@host.example",
 	    .from = own,
@@ -208,11 +208,11 @@ test_from_with_two_readings(void **state)
 	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
 	assert_string_equal(d.from, "billing@example.com");
 	claim.from = own;
-	s.from = POLICY_KEEP;
+	s.from = CONF_FROM_KEEP;
 	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
 	assert_null(d.from);
 	assert_false(d.from_replaced);
-	s.from = POLICY_REFUSE;
+	s.from = CONF_FROM_REFUSE;
 	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
 	assert_non_null(d.refused);
 	claim.from_double = false;
@@ -230,7 +230,7 @@ test_decide(void **state)
 	/* what is claimed: envelope, sender, From; then refused?, account, sender, From set,
 	 * return_to */
 	static const struct {
-		enum policy_from from_policy;
+		enum conf_from from_policy;
 		const struct conf_strings *senders;
 		enum policy_envelope envelope;
 		const char *sender, *from;
@@ -238,59 +238,58 @@ test_decide(void **state)
 		const char *account, *wire, *set, *return_to;
 	} rows[] = {
 	    /* the caller claims nothing */
-	    {POLICY_REWRITE, &listed, CALLER, NULL, NULL, false, "billing", "billing@example.com",
+	    {CONF_FROM_REWRITE, &listed, CALLER, NULL, NULL, false, "billing",
+		"billing@example.com", "billing@example.com", NULL},
+	    {CONF_FROM_REFUSE, &listed, CALLER, NULL, NULL, false, "billing", "billing@example.com",
 		"billing@example.com", NULL},
-	    {POLICY_REFUSE, &listed, CALLER, NULL, NULL, false, "billing", "billing@example.com",
-		"billing@example.com", NULL},
-	    {POLICY_KEEP, &listed, CALLER, NULL, NULL, false, "relay", "root@host.example",
+	    {CONF_FROM_KEEP, &listed, CALLER, NULL, NULL, false, "relay", "root@host.example",
 		"root@host.example", NULL},
-	    {POLICY_REFUSE, &all, CALLER, NULL, NULL, false, "relay", "root@host.example",
+	    {CONF_FROM_REFUSE, &all, CALLER, NULL, NULL, false, "relay", "root@host.example",
 		"root@host.example", NULL},
-	    {POLICY_REWRITE, &none, CALLER, NULL, NULL, false, "billing", "billing@example.com",
+	    {CONF_FROM_REWRITE, &none, CALLER, NULL, NULL, false, "billing", "billing@example.com",
 		"billing@example.com", NULL},
 	    /* an allowed From is the sender where the envelope was left open */
-	    {POLICY_REWRITE, &listed, CALLER, NULL, "shop@example.com", false, "shop",
+	    {CONF_FROM_REWRITE, &listed, CALLER, NULL, "shop@example.com", false, "shop",
 		"shop@example.com", NULL, "shop@example.com"},
-	    {POLICY_REWRITE, &listed, CALLER, NULL, "x@lists.example", false, "relay",
+	    {CONF_FROM_REWRITE, &listed, CALLER, NULL, "x@lists.example", false, "relay",
 		"x@lists.example", NULL, "x@lists.example"},
 	    /* another From */
-	    {POLICY_REWRITE, &listed, CALLER, NULL, "evil@else.example", false, "billing",
+	    {CONF_FROM_REWRITE, &listed, CALLER, NULL, "evil@else.example", false, "billing",
 		"billing@example.com", "billing@example.com", NULL},
-	    {POLICY_REFUSE, &listed, CALLER, NULL, "evil@else.example", true, NULL, NULL, NULL,
+	    {CONF_FROM_REFUSE, &listed, CALLER, NULL, "evil@else.example", true, NULL, NULL, NULL,
 		NULL},
-	    {POLICY_KEEP, &listed, CALLER, NULL, "evil@else.example", false, "relay",
+	    {CONF_FROM_KEEP, &listed, CALLER, NULL, "evil@else.example", false, "relay",
 		"evil@else.example", NULL, "evil@else.example"},
-	    {POLICY_REWRITE, &none, CALLER, NULL, "SHOP@example.com", false, "shop",
+	    {CONF_FROM_REWRITE, &none, CALLER, NULL, "SHOP@example.com", false, "shop",
 		"SHOP@example.com", NULL, "SHOP@example.com"},
 	    /* a given envelope sender */
-	    {POLICY_REWRITE, &listed, GIVEN, "shop@example.com", NULL, false, "shop",
+	    {CONF_FROM_REWRITE, &listed, GIVEN, "shop@example.com", NULL, false, "shop",
 		"shop@example.com", "shop@example.com", "shop@example.com"},
-	    {POLICY_REWRITE, &listed, GIVEN, "shop@example.com", "evil@else.example", false, "shop",
-		"shop@example.com", "shop@example.com", "shop@example.com"},
-	    {POLICY_REWRITE, &listed, GIVEN, "www@host.example", "shop@example.com", false, "shop",
-		"shop@example.com", NULL, "www@host.example"},
-	    {POLICY_REWRITE, &listed, GIVEN, "www@host.example", "x@host.example", false, "billing",
-		"billing@example.com", "billing@example.com", "www@host.example"},
-	    {POLICY_REFUSE, &listed, GIVEN, "www@host.example", "shop@example.com", true, NULL,
+	    {CONF_FROM_REWRITE, &listed, GIVEN, "shop@example.com", "evil@else.example", false,
+		"shop", "shop@example.com", "shop@example.com", "shop@example.com"},
+	    {CONF_FROM_REWRITE, &listed, GIVEN, "www@host.example", "shop@example.com", false,
+		"shop", "shop@example.com", NULL, "www@host.example"},
+	    {CONF_FROM_REWRITE, &listed, GIVEN, "www@host.example", "x@host.example", false,
+		"billing", "billing@example.com", "billing@example.com", "www@host.example"},
+	    {CONF_FROM_REFUSE, &listed, GIVEN, "www@host.example", "shop@example.com", true, NULL,
 		NULL, NULL, NULL},
-	    {POLICY_REFUSE, &listed, GIVEN, "shop@example.com", "x@host.example", true, NULL, NULL,
-		NULL, NULL},
-	    {POLICY_REFUSE, &listed, GIVEN, "shop@example.com", "x@lists.example", false, "shop",
+	    {CONF_FROM_REFUSE, &listed, GIVEN, "shop@example.com", "x@host.example", true, NULL,
+		NULL, NULL, NULL},
+	    {CONF_FROM_REFUSE, &listed, GIVEN, "shop@example.com", "x@lists.example", false, "shop",
 		"shop@example.com", NULL, "shop@example.com"},
-	    {POLICY_KEEP, &none, GIVEN, "a@else.example", "billing@example.com", false, "billing",
-		"a@else.example", NULL, "a@else.example"},
+	    {CONF_FROM_KEEP, &none, GIVEN, "a@else.example", "billing@example.com", false,
+		"billing", "a@else.example", NULL, "a@else.example"},
 	    /* the null sender: no reports, but providers want an address of the account */
-	    {POLICY_REWRITE, &listed, NULL_SENDER, NULL, "shop@example.com", false, "shop",
+	    {CONF_FROM_REWRITE, &listed, NULL_SENDER, NULL, "shop@example.com", false, "shop",
 		"shop@example.com", NULL, ""},
-	    {POLICY_REWRITE, &listed, NULL_SENDER, NULL, NULL, false, "billing",
+	    {CONF_FROM_REWRITE, &listed, NULL_SENDER, NULL, NULL, false, "billing",
 		"billing@example.com", "billing@example.com", ""},
-	    {POLICY_KEEP, &listed, NULL_SENDER, NULL, "shop@example.com", false, "shop", "", NULL,
-		""},
+	    {CONF_FROM_KEEP, &listed, NULL_SENDER, NULL, "shop@example.com", false, "shop", "",
+		NULL, ""},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct policy_service s = {
-		    .from = rows[i].from_policy, .senders = *rows[i].senders};
+		struct conf_service s = {.from = rows[i].from_policy, .senders = *rows[i].senders};
 		struct policy_claim claim = {.envelope = rows[i].envelope,
 		    .sender = rows[i].sender,
 		    .caller = "root@host.example",
@@ -316,18 +315,18 @@ test_decide(void **state)
 static void
 test_unreadable_from(void **state)
 {
-	struct policy_service s = {.from = POLICY_REFUSE};
+	struct conf_service s = {.from = CONF_FROM_REFUSE};
 	struct policy_claim claim = {.caller = "root@host.example", .from_unreadable = true};
 	struct policy_decision d;
 
 	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
 	assert_non_null(d.refused);
-	s.from = POLICY_REWRITE;
+	s.from = CONF_FROM_REWRITE;
 	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
 	assert_null(d.refused);
 	assert_true(d.from_replaced);
 	assert_string_equal(d.from, "billing@example.com");
-	s.from = POLICY_KEEP;
+	s.from = CONF_FROM_KEEP;
 	policy_decide(&s, accounts, ARRAY_SIZE(accounts), &claim, &d);
 	assert_null(d.refused);
 	assert_null(d.from);
@@ -338,7 +337,7 @@ static void
 test_nothing_to_rewrite_to(void **state)
 {
 	static char *pattern[] = {(char *)"*@example.com"};
-	struct policy_service s = {.from = POLICY_REWRITE, .senders = {pattern, 1}};
+	struct conf_service s = {.from = CONF_FROM_REWRITE, .senders = {pattern, 1}};
 	struct policy_claim claim = {.caller = "root@host.example"};
 	struct policy_decision d;
 
@@ -350,7 +349,7 @@ static void
 test_several_from(void **state)
 {
 	const char *from[] = {"shop@example.com", "evil@else.example"};
-	struct policy_service s = {.from = POLICY_REFUSE};
+	struct conf_service s = {.from = CONF_FROM_REFUSE};
 	struct policy_claim claim = {
 	    .caller = "root@host.example", .from = from, .from_count = ARRAY_SIZE(from)};
 	struct policy_decision d;

@@ -47,6 +47,7 @@ on_crowded(void *arg)
 
 struct bench {
 	struct inbound in;
+	struct conf conf;
 	struct queue_settings settings;
 	struct event_base *base;
 	struct channel *channel;
@@ -65,8 +66,8 @@ setup(void **state)
 	b->main = ends[1];
 	b->channel = channel_new(b->base, ends[0], ROLE_QUEUE, ROLE_MAIN, &channel_ops, b);
 	assert_non_null(b->channel);
-	b->settings = (struct queue_settings){
-	    .user_connections = 10, .user_rate = 10, .user_in_flight = 1000};
+	b->conf = (struct conf){.user_connections = 10, .user_rate = 10, .user_in_flight = 1000};
+	b->settings.conf = &b->conf;
 	b->in.settings = &b->settings;
 	b->in.users = users_new(b->channel);
 	b->in.usages = usages_new(on_crowded, NULL);
