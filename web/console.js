@@ -4,7 +4,7 @@
 //   the address (#/queue/ID) ──▶ VIEWS ──▶ a view loads what it shows and draws it
 //   /api/console/events      ──▶ the view is drawn again; focus and opened details stay
 import { $, ask, confirm, el, follow, setGuard, table } from './page.js';
-import { moment, plural, size, span, when } from './format.js';
+import { moment, pieces, plural, size, span, when } from './format.js';
 import { lines, rates } from './plot.js';
 
 const SECTIONS = [['overview', 'Overview'], ['accounts', 'Accounts'], ['queue', 'Queue'], ['captured', 'Captured'], ['services', 'Services'], ['checks', 'Checks']];
@@ -31,8 +31,10 @@ function chip(name) {
   return el('span', { class: `state ${kind}` }, el('span', { 'aria-hidden': 'true' }, MARKS[kind]), text);
 }
 
+const prose = (text) => pieces(text).map((p, i) => (i % 2 ? el('code', {}, p) : p));
+
 function step(text) {
-  return text ? el('p', { class: 'next' }, el('b', {}, 'Next step'), el('span', {}, text)) : null;
+  return text ? el('p', { class: 'next' }, el('b', {}, 'Next step'), el('span', {}, prose(text))) : null;
 }
 
 function facts(rows) {
@@ -77,7 +79,7 @@ const doing = (...args) => async () => { try { await perform(...args); } catch (
 function credential(a) {
   const c = a.credential || {};
   return facts([['Provider', a.provider], ['Grant', a.grant], ['Server', a.endpoint], ['Signed in as', c.identity], ['Scope', c.scope],
-    ['Credential', c.state && c.state !== 'valid' ? c.state.replace(/-/g, ' ') : c.since && `given ${ago(c.since)}`],
+    ['Credential', c.state && !['valid', 'active'].includes(c.state) ? c.state.replace(/-/g, ' ') : c.since && `given ${ago(c.since)}`],
     ['Access token', c.until && `${c.until > now() ? 'ends' : 'ended'} ${left(c.until)}`], ['In the queue', a.queued ? plural(a.queued, 'message') : 'nothing'],
     ['Since', a.since && a.state !== 'active' && ago(a.since)], ['Tries again', a.until && a.until > now() && left(a.until)]]);
 }
@@ -185,7 +187,7 @@ function messageRow(m) {
   const r = (m.recipients || []).find((x) => x.text || x.reply) || (m.recipients || [])[0] || {};
   const others = (m.recipients || []).length - 1;
   return [el('a', { href: `#/queue/${encodeURIComponent(m.id)}`, 'data-key': `message-${m.id}`, class: 'id entry' }, m.id), chip(m.state), el('span', {}, m.sender || '<>', el('small', {}, `to ${r.recipient || ''}${others > 0 ? ` and ${others} more` : ''}`)),
-    el('span', { class: 'wide' }, reason(r) || (m.subject || ''), r.next ? el('small', {}, r.next) : null), m.account || '', el('span', {}, time(m.time), el('small', {}, m.until && m.until > now() ? `again ${left(m.until)}` : ''))];
+    el('span', { class: 'wide' }, reason(r) || (m.subject || ''), r.next ? el('small', {}, prose(r.next)) : null), m.account || '', el('span', {}, time(m.time), el('small', {}, r.until && r.until > now() ? `again ${left(r.until)}` : ''))];
 }
 
 async function queue(id) {
@@ -206,8 +208,8 @@ async function message(id) {
   const path = (what) => api('queue', id, what), captured = m.state === 'captured', held = m.state === 'held';
   const over = ['delivered', 'bounced'].includes(m.state);
   return { title: m.subject || '(no subject)', back: captured ? 'captured' : 'queue', nodes: [
-    el('section', { class: 'card cards' }, el('header', {}, el('h3', { class: 'mono' }, m.id), chip(m.state)),
-      facts([['Sender', m.sender || '<>'], ['Account', m.account], ['Service', m.service], ['Size', m.size && size(m.size)], ['Accepted', m.time && ago(m.time)], ['Next try', m.until && m.until > now() && left(m.until)], ['User', m.uid !== undefined && `uid ${m.uid}`]]),
+    el('section', { class: 'card single' }, el('header', {}, el('h3', { class: 'mono' }, m.id), chip(m.state)),
+      facts([['Sender', m.sender || '<>'], ['Account', m.account], ['Service', m.service], ['Size', m.size && size(m.size)], ['Accepted', m.time && ago(m.time)], ['Given up', m.until && m.until > now() && left(m.until)], ['User', m.uid !== undefined && `uid ${m.uid}`]]),
       over ? null : el('div', { class: 'actions' }, captured ? button('Release to delivery…', 'release', () => release(m), 'primary') : button('Retry now', 'retry', doing(path('retry'), 'It is tried now.'), held ? '' : 'primary'),
         captured ? null : held ? button('End the hold', 'unhold', doing(path('release'), 'The hold has ended.'), 'primary') : button('Hold', 'hold', doing(path('hold'), 'The message is held.')),
         button('Delete…', 'delete', () => drop(m), 'danger'))),
@@ -264,7 +266,7 @@ async function checks() {
   const [{ checks: all = [] }, { accounts: names = [] }] = await Promise.all([ask(api('checks')), ask(api('status'))]);
   const rows = names.map((a) => {
     const c = all.find((x) => x.account === a.account);
-    return [el('a', { href: `#/accounts/${encodeURIComponent(a.account)}`, 'data-key': `account-${a.account}`, class: 'entry' }, a.account), c ? chip(c.result.ok ? 'ok' : 'fail') : 'not checked', c ? el('span', {}, c.result.text || (c.result.ok ? 'Everything that was tried works.' : ''), c.result.next ? el('small', {}, c.result.next) : null) : '',
+    return [el('a', { href: `#/accounts/${encodeURIComponent(a.account)}`, 'data-key': `account-${a.account}`, class: 'entry' }, a.account), c ? chip(c.result.ok ? 'ok' : 'fail') : 'not checked', c ? el('span', {}, c.result.text || (c.result.ok ? 'Everything that was tried works.' : ''), c.result.next ? el('small', {}, prose(c.result.next)) : null) : '',
       c ? time(c.time) : '', state.checking.has(a.account) ? 'Checking…' : button('Check now', `check-${a.account}`, () => check(a.account))];
   });
   return { title: 'Checks', lead: 'A check signs in at the provider and tries each step, without sending a message.', nodes: [rows.length ? sheet(['Account', 'Result', 'Verdict', 'When', 'Action'], rows, 'Results of checks') : SETUP()] };
@@ -288,7 +290,8 @@ function plot(options, key, about) {
   const times = [...new Set(series.flatMap((s) => s.points.map(([t]) => t)))].sort((a, b) => b - a).slice(0, 60);
   const at = (s, t) => { const p = s.points.find(([x]) => x === t); return p && p[1] !== null ? show(p[1]) : ''; };
   return el('section', { class: 'card' }, el('h4', {}, title), el('p', {}, about),
-    any ? [draw_(lines(options)), legend, details('As a table', `table-${key}`, table(['Time', ...series.map((s) => s.name)], times.map((t) => [moment(t * 1000), ...series.map((s) => at(s, t))]), title))]
+    any ? [draw_(lines({ ...options, width: innerWidth < 640 ? 340 : 560 })), legend, details('As a table', `table-${key}`, el('div', { class: 'figures-table', tabindex: '0', role: 'group', 'aria-label': `${title}, as a table` },
+      table(['Time', ...series.map((s) => s.name)], times.map((t) => [moment(t * 1000), ...series.map((s) => at(s, t))]), title)))]
       : el('p', { class: 'empty' }, 'The first figures come within a minute.'));
 }
 
@@ -299,7 +302,7 @@ function plots(f) {
   return el('div', { class: 'plots' },
     plot({ title: 'Throughput', series: [['accepted', 'Accepted'], ['delivered', 'Delivered'], ['deferred', 'Deferred'], ['bounced', 'Bounced']].map(([k, name]) => ({ name, points: rates(of(k)) })), show: perMinute }, 'throughput', 'Messages a minute'),
     plot({ title: 'Queue age', series: [{ name: 'Oldest message', points: of('oldest') }], show: span, isClock: true }, 'age', 'How long the oldest message waits'),
-    plot({ title: 'Queue length', series: [{ name: 'In the queue', points: of('queued') }], show: (v) => String(Math.round(v)) }, 'length', 'Messages'),
+    plot({ title: 'Queue length', series: [{ name: 'In the queue', points: of('queued') }], whole: true }, 'length', 'Messages'),
     tokens.length ? plot({ title: 'Token age', series: tokens.slice(0, 4).map((t) => ({ name: t.account, points: t.since ? [[t.since, 0], [now(), now() - t.since]] : [] })), show: span, isClock: true }, 'tokens',
       tokens.map((t) => `${t.account}: ${t.until ? `token ${t.until > now() ? 'ends' : 'ended'} ${left(t.until)}` : `given ${ago(t.since)}`}`).join('; ')) : null);
 }

@@ -29,7 +29,7 @@ export function moment(date, locale = undefined) {
 export function span(seconds) {
   const s = Math.max(0, Math.round(seconds));
   if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 3600) return `${Math.floor(s / 60)} min${s < 600 && s % 60 ? ` ${s % 60} s` : ''}`;
   if (s < 86400) return `${Math.floor(s / 3600)} h${Math.floor(s % 3600 / 60) ? ` ${Math.floor(s % 3600 / 60)} min` : ''}`;
   return `${Math.floor(s / 86400)} d${Math.floor(s % 86400 / 3600) ? ` ${Math.floor(s % 86400 / 3600)} h` : ''}`;
 }
@@ -83,4 +83,10 @@ export function turns(lines) {
     else out.push({ from: l.from, at: l.at, lines: [l.text] });
   }
   return out;
+}
+
+// Text with commands in backquotes, cut at them: every second piece is a command.
+export function pieces(text) {
+  const parts = text.split('`');
+  return parts.length % 2 ? parts : [text];
 }

@@ -2,12 +2,12 @@
 // plot.js: figures over time as drawings. Without a document: what comes out is a tree of [name, attributes, ...children], which
 // console.js makes into SVG and tests look at in node.
 
-const WIDTH = 640, HEIGHT = 200, LEFT = 56, RIGHT = 12, TOP = 12, BOTTOM = 26;
+const HEIGHT = 200, LEFT = 56, RIGHT = 12, TOP = 12, BOTTOM = 26;
 
 // At most `most` round values from 0 to at least `top`: 1, 2 or 5 times a power of ten apart.
-export function ticks(top, most = 5) {
+export function ticks(top, most = 5, whole = false) {
   if (!(top > 0)) return [0, 1];
-  const least = top / (most - 1);
+  const least = Math.max(top / (most - 1), whole ? 1 : 0);
   const power = 10 ** Math.floor(Math.log10(least));
   const step = [1, 2, 5, 10].map((n) => n * power).find((s) => s >= least * (1 - 1e-9));
   const out = [];
@@ -43,23 +43,23 @@ export function clock(seconds, long, locale = undefined) {
 
 /*
  * Lines over time. `series`: [{ name, points: [[seconds, value], ...] }], at most four, told apart by dashes as well as by colour;
- * a value of null makes a gap. `show` writes a value, `isClock` says that values are seconds, `dots` draws points without a line.
+ * a value of null makes a gap. `show` writes a value, `isClock` says that values are seconds, `whole` that they are whole numbers, `dots` draws points without a line.
  */
-export function lines({ title, series, show = String, isClock = false, dots = false, from, to }) {
+export function lines({ title, series, show = String, isClock = false, whole = false, dots = false, width = 640 }) {
   const all = series.flatMap((s) => s.points).filter(([, v]) => v !== null);
-  const first = from ?? Math.min(...all.map(([t]) => t)), last = to ?? Math.max(...all.map(([t]) => t));
-  const values = (isClock ? clockTicks : ticks)(Math.max(0, ...all.map(([, v]) => v)));
+  const first = Math.min(...all.map(([t]) => t)), last = Math.max(...all.map(([t]) => t)), right = width - RIGHT;
+  const most = Math.max(0, ...all.map(([, v]) => v)), values = isClock ? clockTicks(most) : ticks(most, 5, whole);
   const top = values[values.length - 1], range = Math.max(1, last - first);
-  const x = (t) => round(LEFT + (WIDTH - LEFT - RIGHT) * (t - first) / range);
+  const x = (t) => round(LEFT + (right - LEFT) * (t - first) / range);
   const y = (v) => round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * v / top);
   const what = series.map((s) => `${s.name}: ${summary(s.points, show)}`).join('; ');
-  return ['svg', { class: 'plot', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': `${title}. ${what}` },
+  return ['svg', { class: 'plot', viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': `${title}. ${what}` },
     ['title', {}, title],
     ['desc', {}, what],
     ...values.map((v) => ['g', { class: 'grid' },
-      ['line', { x1: LEFT, x2: WIDTH - RIGHT, y1: y(v), y2: y(v) }],
+      ['line', { x1: LEFT, x2: right, y1: y(v), y2: y(v) }],
       ['text', { x: LEFT - 8, y: y(v) + 4, 'text-anchor': 'end' }, show(v)]]),
-    ...(all.length ? timeTicks(first, last).map((t) => ['text', { class: 'time', x: x(t), y: HEIGHT - 6, 'text-anchor': anchor(x(t)) },
+    ...(all.length ? timeTicks(first, last, width / 100).map((t) => ['text', { class: 'time', x: x(t), y: HEIGHT - 6, 'text-anchor': anchor(x(t), right) },
       clock(t, range > 2 * 86400)]) : []),
     ...series.map((s, i) => dots
       ? ['g', { class: `series s${i}` }, ...s.points.filter(([, v]) => v !== null).map(([t, v]) => mark(i, x(t), y(v)))]
@@ -68,7 +68,7 @@ export function lines({ title, series, show = String, isClock = false, dots = fa
 
 function round(n) { return Math.round(n * 10) / 10; }
 
-function anchor(at) { return at < LEFT + 20 ? 'start' : at > WIDTH - RIGHT - 20 ? 'end' : 'middle'; }
+function anchor(at, right) { return at < LEFT + 20 ? 'start' : at > right - 20 ? 'end' : 'middle'; }
 
 // Circle, square, diamond, triangle: series differ without colour too.
 function mark(i, x, y) {

@@ -20,6 +20,7 @@ def run(ground, options):
         return
     with Sandbox('--account', SENDER) as s:
         inbox(s)
+    console(ground)
 
 
 def node_env(**more):
@@ -39,11 +40,13 @@ def drive(script, options, **can):
     """Runs page/SCRIPT.mjs; its results become ours, and what it asks for is done by `can`."""
     shots = os.path.join(build_dir(), 'screenshots')
     os.makedirs(shots, exist_ok=True)
-    node, env = node_env(PAGE_OPTIONS=json.dumps(options), PAGE_SHOTS=shots)
+    node, env = node_env(PAGE_SHOTS=shots)
     p = subprocess.Popen([node, os.path.join(HERE, 'page', script + '.mjs')], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     timer = threading.Timer(240, p.kill)
     timer.start()
     try:
+        p.stdin.write(json.dumps(options) + '\n')
+        p.stdin.flush()
         for line in p.stdout:
             said = json.loads(line)
             if 'check' in said:
@@ -144,3 +147,49 @@ def inbox(s):
               asked=lambda: dict(count=len(Listener.paths), paths=Listener.paths))
     finally:
         server.shutdown()
+
+
+READER = 64405
+
+
+def console(ground):
+    f = Frank('page', {'gone': oauth_account(ground), 'refused': password_account(ground, mailbox_='alerts@example.test')},
+              {'root': dict(users=['0'], accounts=['refused'], senders=['alerts@example.test'], **{'from': 'keep'}),
+               'staging': dict(socket=True, accounts=['gone'], senders=[SENDER], mode='capture', **{'socket-mode': '0666'}),
+               'own': dict(users=[str(READER)], accounts=['gone'], senders=[SENDER])})
+    consoles = []
+
+    def opened(user=None):
+        words = ['setpriv', '--reuid', str(user), '--regid', str(user), '--clear-groups', '--'] if user else []
+        consoles.append(subprocess.Popen([*words, program('frank'), 'console', '--no-browser'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=f.env))
+        link = consoles[-1].stdout.readline().strip()
+        secrets.add(link.rpartition('/')[2])
+        return link
+
+    def send(account, subject):
+        return dict(status=f.send('alerts@example.test', 'someone@example.org', subject))
+
+    def shown(id):
+        return dict(state=f.json('queue', 'show', id).get('state'))
+
+    try:
+        if os.getuid() != 0:
+            check.needs_root('the console page')
+            return
+        if not check('frankd starts', f.start(), f.log()[-800:]):
+            return
+        f.frank('secret', 'set', 'refused', input='wrong\n')
+        send('refused', 'Waits for a person')
+        check('an account is refused', wait_for(lambda: f.account('refused').get('cause') == 'password-refused', 20), f.account('refused'))
+        env = dict(f.env, FRANK_SUBMIT_SOCKET=f.path('run/services/staging/submit.sock'))
+        r = subprocess.run([program('sendmail'), '-f', SENDER, 'mira@example.test'], input=b'Subject: Welcome aboard\n\nHello Welcome aboard\n', env=env, capture_output=True)
+        check('a message is captured', r.returncode == 0 and wait_for(lambda: f.json('queue', '--captured')['messages'], 10), r)
+        waiting = next(m['id'] for m in f.queue() if m['state'] != 'captured')
+        drive('console', dict(link=opened(), reader=opened(READER), waiting=waiting, login=SENDER, password=ground.password, mailbox=SENDER), send=send, state=shown,
+              arrived=lambda subject: dict(arrived=bool(ground.arrived('mira@example.test', subject))))
+    finally:
+        for c in consoles:
+            c.terminate()
+            c.wait(20)
+            c.stdout.close()
+        f.stop()

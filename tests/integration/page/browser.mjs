@@ -1,6 +1,6 @@
 // Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 // browser.mjs: what the scripts here share: Chromium, and a conversation in lines of JSON with test_page.py. {check, good, info} is a
-// result; {ask, ...} wants something done over there, and one line of JSON comes back.
+// result; {ask, ...} wants something done over there, and one line of JSON comes back. The first line has the options.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,7 +13,7 @@ const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const shots = process.env.PAGE_SHOTS;
 const answers = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-export const options = JSON.parse(process.env.PAGE_OPTIONS);
+export const options = JSON.parse((await answers.next()).value);
 
 export function check(name, good, info = '') {
   console.log(JSON.stringify({ check: name, good: Boolean(good), info: good ? '' : String(typeof info === 'string' ? info : JSON.stringify(info)).slice(0, 1500) }));
@@ -75,6 +75,15 @@ export async function gallery(page, name) {
     }
   await page.setViewportSize(before);
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: null });
+}
+
+export async function until(f, ms = 10000) {
+  const end = Date.now() + ms;
+  do {
+    if (await f().catch(() => false)) return true;
+    await new Promise((r) => setTimeout(r, 50));
+  } while (Date.now() < end);
+  return false;
 }
 
 export const text = (page, selector) => page.locator(selector).innerText();

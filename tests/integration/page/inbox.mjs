@@ -1,10 +1,9 @@
 // Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC
 // inbox.mjs: the inbox page of frank-sandbox.
-import { check, focused, gallery, options, run, text, want } from './browser.mjs';
+import { check, focused, gallery, options, run, text, until, want } from './browser.mjs';
 
 const rows = (page) => page.locator('#messages li');
 const subjects = (page) => page.locator('#messages .subject').allInnerTexts();
-const until = async (f, ms = 10000) => { for (let n = 0; n < ms / 50; n++) { if (await f().catch(() => false)) return true; await new Promise((r) => setTimeout(r, 50)); } return false; };
 
 run(async (make, faults) => {
   const page = await make();

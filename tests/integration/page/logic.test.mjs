@@ -19,7 +19,7 @@ test('moments', () => {
 });
 
 test('spans', () => {
-  assert.deepEqual([-3, 0, 59.4, 60, 3599, 3600, 5400, 86399, 86400, 200000].map(f.span), ['0 s', '0 s', '59 s', '1 min', '59 min', '1 h', '1 h 30 min', '23 h 59 min', '1 d', '2 d 7 h']);
+  assert.deepEqual([-3, 0, 59.4, 60, 90, 3599, 3600, 5400, 86399, 86400, 200000].map(f.span), ['0 s', '0 s', '59 s', '1 min', '1 min 30 s', '59 min', '1 h', '1 h 30 min', '23 h 59 min', '1 d', '2 d 7 h']);
 });
 
 test('people', () => {
@@ -45,6 +45,8 @@ test('addresses in text', () => {
   assert.deepEqual(f.links(''), []);
 });
 
+test('commands in text', () => assert.deepEqual([f.pieces('Run `frank x`.'), f.pieces('a ` b')], [['Run ', 'frank x', '.'], ['a ` b']]));
+
 test('replies', () => assert.deepEqual(['250 ok', '550-5.1.1 no', '354 go', '150 x', 'EHLO 250 x', '2500'].map(f.reply), [2, 5, 3, 0, 0, 0]));
 
 test('a conversation, by who speaks', () => {
@@ -60,6 +62,7 @@ test('round values of an axis', () => {
     const t = p.ticks(top);
     assert.ok(t.length >= 2 && t.length <= 6 && t.at(-1) >= top * 0.999999 && t.at(-2) < top, `${top}: ${t}`);
   }
+  assert.deepEqual(p.ticks(2, 5, true), [0, 1, 2]);
   assert.deepEqual(p.clockTicks(100), [0, 30, 60, 90, 120]);
   assert.deepEqual(p.clockTicks(0), [0, 1]);
   for (const top of [1, 59, 60, 3601, 86400, 3e6, 1e9]) assert.ok(p.clockTicks(top).at(-1) >= top && p.clockTicks(top).length <= 6, `${top}: ${p.clockTicks(top)}`);
