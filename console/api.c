@@ -11,6 +11,7 @@
 #include "base/attr.h"
 #include "config.h"
 #include "console/ask.h"
+#include "console-openapi.h"
 #include "web/serve.h"
 
 enum { ASK_SECONDS = 60, CHECK_SECONDS = 300, NAME_SIZE = 256 };
@@ -285,6 +286,12 @@ get_webui(void *arg, struct httpd_request *r)
 }
 
 static void
+get_openapi(void *arg, struct httpd_request *r)
+{
+	httpd_reply(r, 200, "application/json", openapi, sizeof(openapi) - 1);
+}
+
+static void
 get_page(void *arg, struct httpd_request *r)
 {
 	web_serve(r, "console.html");
@@ -316,6 +323,7 @@ static const struct httpd_route routes[] = {
     {HTTPD_POST, "/api/console/authorizations/{id}/answer", post_answer},
     {HTTPD_GET, "/api/console/figures", get_figures},
     {HTTPD_GET, "/api/console/events", get_events},
+    {HTTPD_GET, "/api/console/openapi.json", get_openapi},
     {HTTPD_GET, "/api/v1/webui", get_webui},
     {0},
 };

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-struct question {
+struct page_question {
 	struct httpd_request *request;
 	struct run_process *run;
 	const char *type; /* NULL: JSON */
@@ -55,7 +55,7 @@ answer_error(struct httpd_request *r, int status, const json_t *answer)
 static void
 on_done(void *arg, int status, const char *text, size_t len)
 {
-	struct question *q = arg;
+	struct page_question *q = arg;
 	json_t *answer =
 	    q->type == NULL || status != EX_OK ? json_loadb(text, len, JSON_ALLOW_NUL, NULL) : NULL;
 	/* a verdict of `frank check` is an answer, whatever its exit status */
@@ -76,7 +76,7 @@ on_done(void *arg, int status, const char *text, size_t len)
 static void
 on_end(void *arg, struct httpd_request *r, bool gone)
 {
-	struct question *q = arg;
+	struct page_question *q = arg;
 
 	(void)run_cancel(q->run);
 	if (!gone)
@@ -86,9 +86,9 @@ on_end(void *arg, struct httpd_request *r, bool gone)
 
 static void
 begin(struct run_pool *runner, struct httpd_request *r, const char *const *arguments,
-    unsigned seconds, const struct question *what)
+    unsigned seconds, const struct page_question *what)
 {
-	struct question *q = malloc(sizeof(*q));
+	struct page_question *q = malloc(sizeof(*q));
 
 	if (q == NULL) {
 		httpd_reply_json(r, 500, NULL);
@@ -113,12 +113,12 @@ void
 ask(struct run_pool *runner, struct httpd_request *r, const char *const *arguments,
     unsigned seconds, asked *then, void *arg)
 {
-	begin(runner, r, arguments, seconds, &(struct question){.then = then, .arg = arg});
+	begin(runner, r, arguments, seconds, &(struct page_question){.then = then, .arg = arg});
 }
 
 void
 ask_plain(struct run_pool *runner, struct httpd_request *r, const char *const *arguments,
     unsigned seconds, const char *type)
 {
-	begin(runner, r, arguments, seconds, &(struct question){.type = type});
+	begin(runner, r, arguments, seconds, &(struct page_question){.type = type});
 }

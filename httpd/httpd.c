@@ -267,21 +267,6 @@ httpd_body_json(struct httpd_request *r)
 	return value;
 }
 
-bool
-httpd_body_form(struct httpd_request *r, struct form *f)
-{
-	static const char expected[] = "application/x-www-form-urlencoded";
-	const char *type = httpd_header(r, "Content-Type");
-	size_t len;
-	const char *bytes = httpd_body(r, &len);
-
-	if (type != NULL && strncasecmp(type, expected, sizeof(expected) - 1) == 0 &&
-	    form_parse(f, bytes, len) == 0)
-		return true;
-	httpd_reply_error(r, 400, "the body is no form, or a field of it is given twice");
-	return false;
-}
-
 /* ---- answers ---- */
 
 void
@@ -383,22 +368,6 @@ httpd_reply_redirect(struct httpd_request *r, const char *location)
 	httpd_reply(r, 303, NULL, "", 0);
 }
 
-void
-httpd_reply_file(struct httpd_request *r, int status, const char *type, int fd, size_t len)
-{
-	struct evbuffer *out = evbuffer_new();
-
-	if (out == NULL || (len > 0 && evbuffer_add_file(out, fd, 0, (ev_off_t)len) < 0)) {
-		if (out != NULL)
-			evbuffer_free(out);
-		out = NULL;
-		(void)close(fd);
-	} else if (len == 0) {
-		(void)close(fd);
-	}
-	send_whole(r, status, type, out);
-}
-
 int
 httpd_later(struct httpd_request *r, unsigned ms, httpd_end *end, void *arg)
 {
@@ -469,19 +438,6 @@ httpd_stream_send(struct httpd_stream *s, const char *type, const char *id, cons
 	}
 	if (out != NULL)
 		evbuffer_free(out);
-}
-
-struct httpd_stream *
-httpd_stream_end(struct httpd_stream *s)
-{
-	struct evhttp_request *http;
-
-	if (s == NULL)
-		return NULL;
-	http = s->request->http;
-	request_free(s->request);
-	evhttp_send_reply_end(http);
-	return NULL;
 }
 
 /* ---- routes ---- */

@@ -97,8 +97,6 @@ const char *httpd_header(const struct httpd_request *r, const char *name);
 const char *httpd_body(struct httpd_request *r, size_t *len);
 /* The body as JSON, whatever its Content-Type; new, the caller's. NULL: it is none, and 400 has been answered. */
 json_t *httpd_body_json(struct httpd_request *r);
-/* The body as a form, into an empty one. False: it is none, and 400 has been answered. */
-bool httpd_body_form(struct httpd_request *r, struct form *f);
 
 /* ---- the answer: one of these ends the request, which is not to be used afterwards ---- */
 
@@ -113,8 +111,6 @@ void httpd_reply_json(struct httpd_request *r, int status, json_t *value);
 void httpd_reply_error(struct httpd_request *r, int status, const char *text);
 /* 303. */
 void httpd_reply_redirect(struct httpd_request *r, const char *location);
-/* `len` octets of a file from its start. The descriptor is taken. */
-void httpd_reply_file(struct httpd_request *r, int status, const char *type, int fd, size_t len);
 
 /* Ends the connection without an answer. Not in a handler: from the `end` of httpd_later, or later. */
 void httpd_drop(struct httpd_request *r);
@@ -137,7 +133,5 @@ struct httpd_stream *httpd_stream(struct httpd_request *r, void (*gone)(void *ar
 /* One event. `type` and `id` may be NULL, and have no line ends; `data` may have some. Of a client that is
  * dropped by this, `gone` is called from the loop, not from here. */
 void httpd_stream_send(struct httpd_stream *s, const char *type, const char *id, const char *data);
-/* Ends it from this side; `gone` is not called. Takes and returns NULL. */
-struct httpd_stream *httpd_stream_end(struct httpd_stream *s);
 
 #endif

@@ -123,6 +123,11 @@ def asks(f):
         check('status is that of the command', c.get('status')['accounts'] == f.json('status')['accounts'], c.get('status'))
         check('services too', [s['service'] for s in c.get('services')['services']] == ['late', 'staging', 'direct', 'own'], c.get('services'))
         figures = wait_for(lambda: (lambda x: x if x['samples'] else None)(c.get('figures')), 30)
+        spec = c.get('openapi.json')
+        paths = {p: set(m) & {'get', 'post', 'delete'} for p, m in spec['paths'].items()}
+        absent = [(p, m) for p, ms in paths.items() for m in ms
+                  if c.ask(re.sub(r'{\w+}', 'retry', p), 'PATCH' if m else '')[0] == 404 or m.upper() not in c.ask(re.sub(r'{\w+}', 'retry', p), 'OPTIONS')[2].get('Allow', '')]
+        check('each address of its description is there, with its methods', len(paths) > 12 and not absent, absent)
         check('figures', figures and figures['interval'] == 10 and {'time', 'accepted', 'queued'} <= set(figures['samples'][0]), figures)
         s, r = c.ask('/api/console/queue/1')[:2]
         check('no such message: 404 with the error of the command', s == 404 and 'no such message' in r['error'], (s, r))
