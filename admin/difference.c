@@ -59,6 +59,8 @@ static const struct {
 } policies[] = {
     {"mode", "mode", AS_TEXT,
 	"capture stores mail and never sends it: what worked there has not met a server."},
+    {"delivered all the same", "deliver_to", AS_SET,
+	"A recipient that only one of them lists gets the mail there, though it is captured."},
     {"senders", "senders", AS_SET,
 	"A sender that only one of them lists is refused (550 5.7.1) or rewritten by the other."},
     {"recipients", "recipients", AS_SET,

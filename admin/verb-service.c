@@ -82,6 +82,7 @@ take_service(void *arg, const struct message *m)
 		json_object_set_new(o, "accounts", list_of(m, F_ACCOUNT)) < 0 ||
 		json_object_set_new(o, "senders", list_of(m, F_SENDERS)) < 0 ||
 		json_object_set_new(o, "recipients", list_of(m, F_RECIPIENTS)) < 0 ||
+		json_object_set_new(o, "deliver_to", list_of(m, F_DELIVER_TO)) < 0 ||
 		json_object_set_new(
 		    o, "password", json_boolean(message_u64(m, F_PASSWORD_ALLOWED, 0) != 0)) < 0))
 		return EX_OSERR;
@@ -180,7 +181,8 @@ print_limits(const struct cli *cli, const json_t *o)
 static void
 print_service(const struct cli *cli, const json_t *o)
 {
-	CLEANUP_BUF struct buf accounts = BUF_INIT(16 * 1024), recipients = BUF_INIT(16 * 1024);
+	CLEANUP_BUF struct buf accounts = BUF_INIT(16 * 1024), recipients = BUF_INIT(16 * 1024),
+			       deliver_to = BUF_INIT(16 * 1024);
 	const char *mode = cli_text(o, "mode");
 	uint64_t accepted = cli_number(o, "accepted");
 
@@ -193,6 +195,8 @@ print_service(const struct cli *cli, const json_t *o)
 	print_senders(cli, o);
 	join(&recipients, "", json_object_get(o, "recipients"));
 	put_line(cli, "recipients", &recipients);
+	join(&deliver_to, "", json_object_get(o, "deliver_to"));
+	put_line(cli, "deliver-to", &deliver_to);
 	print_limits(cli, o);
 }
 

@@ -222,6 +222,14 @@ def reading(f):
     check('there is none of that ID', r.returncode == 66 and 'no such message' in r.stderr, r)
     if os.getuid() == 0:
         who_reads(f, id)
+    f.services['staging']['deliver-to'] = ['*@team.example.test']
+    f.write_conf()
+    r = f.frank('reload')
+    r = f.frank('service', 'list')
+    check('service list says who gets mail all the same', 'deliver-to' in r.stdout and '*@team.example.test' in r.stdout, r)
+    for to, word in (('x@team.example.test', False), ('x@example.test', True)):
+        r = f.frank('service', 'explain', 'root', 'shop@example.test', to)
+        check(f'service explain: mail to {to} is captured: {word}', r.returncode == 0 and ('captured, not sent' in r.stdout) == word, r)
     r = f.frank('queue', '--captured')
     check('the captured ones are a list of their own', r.returncode == 0 and 'captured' in r.stdout, r)
 

@@ -87,6 +87,7 @@ explain_service(const struct control_deps *deps, const struct service *v)
 	put_strings(m, F_ACCOUNT, &p->accounts, &room);
 	put_strings(m, F_SENDERS, &p->senders, &room);
 	put_strings(m, F_RECIPIENTS, &p->recipients, &room);
+	put_strings(m, F_DELIVER_TO, &p->deliver_to, &room);
 	put_numbers(m, F_USER, &p->users, &room);
 	put_numbers(m, F_GROUP, &p->groups, &room);
 	return m;
