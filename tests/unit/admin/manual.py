@@ -58,8 +58,8 @@ for page in pages:
             continue
         seen += 1
         r = run(*words)
-        # at a terminal it asks for what is missing
-        if r is not None and r.returncode == WRONG_USE and words != ['account', 'add']:
+        # without arguments it may be the verb alone that is meant
+        if r is not None and r.returncode == WRONG_USE and (len(words) > 2 or run(*words, '--help').returncode != 0):
             report(page, words, (r.stdout + r.stderr).strip())
     for words in named(page, text):
         words = [w for w in words if not w.startswith('-') and w.islower()]
