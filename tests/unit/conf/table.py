@@ -3,9 +3,9 @@
 """table.py SOURCE: keys.def, the one table of the configuration, against what stands elsewhere.
 
 The keys of each block are those that frank.conf(5) explains in its section. Each role that a row names reads the row's member in its
-sources: a role is sent what it uses and no more.
+sources: a role is sent what it uses and no more. The same for the names of grants, which stand in base/grant.def.
 """
-import glob, os, re, sys
+import functools, glob, os, re, sys
 
 TOP = sys.argv[1]
 ROLES = {'QUEUE': ['broker/queue/**/*.c'], 'KEEPER': ['broker/keeper/**/*.c'], 'FETCH': ['broker/https/fetch.c'],
@@ -42,6 +42,7 @@ def manual():
     return sections
 
 
+@functools.cache
 def names_of(struct, text):
     """What is declared as this struct, or as a pointer to it."""
     return set(re.findall(rf'\bstruct {struct} (?:\*|const )*(\w+)', text))
@@ -57,8 +58,23 @@ def reads(files, block, member):
     return False
 
 
+def grants():
+    """base/grant.def's names against the sentence with all of them, and what the shells complete."""
+    names = re.findall(r'(?m)^GRANT\(\w+, "([^"]+)"', read('base/grant.def'))
+    said = {'GRANT_NAMES of base/grant.h': re.search(r'#define GRANT_NAMES\s*\\\s*"([^"]*)"', read('base/grant.h')),
+            '_frank.in': re.search(r'--grant\[[^]]*\]:grant:\(([^)]*)\)', read('contrib/completions/_frank.in')),
+            'frank.bash.in': re.search(r"(?s)\n\t--grant\)\n.*?'([^']*)'", read('contrib/completions/frank.bash.in')),
+            'frank.fish.in': re.search(r"-l grant -x -a '([^']*)'", read('contrib/completions/frank.fish.in'))}
+    bad = [] if len(names) > 4 else ['no grants were found in grant.def']
+    for where, found in said.items():
+        words = set(re.split(r', | or | ', found.group(1))) if found else set()
+        bad += [f'the grant {n} is not in {where}' for n in sorted(set(names) - words)]
+        bad += [f'{where} has {n}, which is no grant' for n in sorted(words - set(names))]
+    return bad
+
+
 def main():
-    table, page, bad = list(rows()), manual(), []
+    table, page, bad = list(rows()), manual(), grants()
     if len(table) < 120:
         bad.append(f'only {len(table)} rows were found in keys.def')
     for block in sorted({b for b, *_ in table} - {'PROVIDER'}):
