@@ -157,11 +157,18 @@ test_every_row(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		held += row_holds(&rows[i]);
 	assert_int_equal(held, ARRAY_SIZE(rows));
-	/* no row without a test, and no two of one name */
-	assert_int_equal(held, diagnosis_rules_count);
-	for (size_t i = 0; i < diagnosis_rules_count; i++)
+	/* no rule without a row, and no two of one name */
+	for (size_t i = 0; i < diagnosis_rules_count; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_SIZE(rows) && strcmp(rows[k].id, diagnosis_rules[i].id) != 0)
+			k++;
+		if (k == ARRAY_SIZE(rows))
+			fail_msg("the rule %s has no row in rows.def", diagnosis_rules[i].id);
 		for (size_t j = 0; j < i; j++)
 			assert_string_not_equal(diagnosis_rules[i].id, diagnosis_rules[j].id);
+	}
+	assert_int_equal(held, diagnosis_rules_count);
 }
 
 /* What a server did is told at the stage where it did it. */
