@@ -78,6 +78,15 @@ get_services(void *arg, struct httpd_request *r)
 }
 
 static void
+get_deliveries(void *arg, struct httpd_request *r)
+{
+	static const char *const arguments[] = {"test", "deliver", "--history", "--json", NULL};
+	const struct console_api *a = arg;
+
+	ask(a->parts.runner, r, arguments, ASK_SECONDS, NULL, NULL);
+}
+
+static void
 get_queue(void *arg, struct httpd_request *r)
 {
 	const struct console_api *a = arg;
@@ -318,6 +327,7 @@ static const struct httpd_route routes[] = {
     {HTTPD_POST, "/api/console/accounts/{account}/check", post_check},
     {HTTPD_POST, "/api/console/accounts/{account}/{action}", post_account},
     {HTTPD_GET, "/api/console/checks", get_checks},
+    {HTTPD_GET, "/api/console/deliveries", get_deliveries},
     {HTTPD_GET, "/api/console/authorizations/{id}", get_sign_in},
     {HTTPD_DELETE, "/api/console/authorizations/{id}", delete_sign_in},
     {HTTPD_POST, "/api/console/authorizations/{id}/answer", post_answer},

@@ -5,7 +5,7 @@
 //   /api/console/events      ──▶ the view is drawn again; focus and opened details stay
 import { $, ask, confirm, el, follow, setGuard, table } from './page.js';
 import { moment, pieces, plural, size, span, when } from './format.js';
-import { lines, rates } from './plot.js';
+import { lines, mark, rates } from './plot.js';
 
 const SECTIONS = [['overview', 'Overview'], ['accounts', 'Accounts'], ['queue', 'Queue'], ['captured', 'Captured'], ['services', 'Services'], ['checks', 'Checks']];
 const state = { me: null, turn: 0, filters: {}, signIns: {}, checking: new Set() };
@@ -20,6 +20,7 @@ const time = (seconds) => el('time', { datetime: new Date(seconds * 1000).toISOS
 
 const STATES = {
   active: ['good', 'Active'], delivered: ['good', 'Delivered'], valid: ['good', 'Valid'], ok: ['good', 'Works'], pass: ['good', 'Passed'], passes: ['good', 'Passed'],
+  good: ['good', 'Inbox'], weak: ['warn', 'Inbox, weakly authenticated'], junk: ['bad', 'Junk'], missing: ['bad', 'Not found'], info: ['', 'Note'],
   queued: ['', 'Queued'], sending: ['', 'Sending'], captured: ['', 'Captured'], held: ['warn', 'Held'], deferred: ['warn', 'Deferred'], throttled: ['warn', 'Throttled'],
   unreachable: ['warn', 'Unreachable'], warn: ['warn', 'Warning'], skip: ['', 'Skipped'], note: ['', 'Note'], bounced: ['bad', 'Bounced'], failed: ['bad', 'Failed'], fail: ['bad', 'Failed'],
   refused: ['bad', 'Refused'], configuration: ['bad', 'Configuration'], 'needs-authorization': ['bad', 'Needs authorization'], 'client-error': ['bad', 'Client refused'],
@@ -161,7 +162,7 @@ async function accounts() {
 
 function checkResult(r, at) {
   return el('section', { class: 'card' }, el('header', {}, el('h3', {}, 'Last check'), el('span', { class: 'faint' }, at ? ago(at) : ''), chip(r.ok ? 'ok' : 'fail')),
-    r.text ? el('p', { class: 'text' }, r.text) : null, r.reply ? el('pre', {}, r.reply) : null, step(r.next),
+    r.text ? el('p', { class: 'text' }, r.text) : null, r.reply ? el('pre', {}, r.reply) : null, r.ok ? null : step(r.next),
     el('ol', { class: 'steps' }, (r.steps || []).map((s) => el('li', {}, chip(s.state), el('span', { class: 'name' }, s.name), el('span', {}, s.text)))),
     r.transcript ? details('Conversation', 'check-transcript', el('pre', { tabindex: '0' }, r.transcript)) : null);
 }
@@ -262,14 +263,24 @@ async function services() {
     : empty('No service yet.', 'A service says who may send, as whom and through which account: a block in frank.conf.')] };
 }
 
+const ARRIVED = ['good', 'weak', 'junk', 'missing'];
+
+function deliveries(runs) {
+  if (!runs.length) return empty('No message was followed to a mailbox yet.', 'This sends one, finds it there, and says how it was judged:', el('pre', {}, 'frank test deliver ACCOUNT --to SEED'));
+  const series = ARRIVED.map((v) => ({ name: STATES[v][1], points: runs.filter((r) => r.verdict === v).map((r) => [r.time, v === 'missing' ? 0 : r.seconds]) }));
+  return el('div', {}, el('div', { class: 'plots' }, plot({ title: 'Time to arrive', series, show: span, isClock: true, dots: true }, 'deliveries', 'Each message that was followed, and how it was judged')),
+    sheet(['Account', 'Verdict', 'Seed', 'Folder', 'After', 'When'], runs.slice(-50).reverse().map((r) => [r.account, chip(r.verdict), r.seed, r.folder || 'none', r.verdict === 'missing' ? 'never' : span(r.seconds), time(r.time)]), 'Messages that were followed'));
+}
+
 async function checks() {
-  const [{ checks: all = [] }, { accounts: names = [] }] = await Promise.all([ask(api('checks')), ask(api('status'))]);
+  const [{ checks: all = [] }, { accounts: names = [] }, { runs = [] }] = await Promise.all([ask(api('checks')), ask(api('status')), ask(api('deliveries'))]);
   const rows = names.map((a) => {
     const c = all.find((x) => x.account === a.account);
     return [el('a', { href: `#/accounts/${encodeURIComponent(a.account)}`, 'data-key': `account-${a.account}`, class: 'entry' }, a.account), c ? chip(c.result.ok ? 'ok' : 'fail') : 'not checked', c ? el('span', {}, c.result.text || (c.result.ok ? 'Everything that was tried works.' : ''), c.result.next ? el('small', {}, prose(c.result.next)) : null) : '',
-      c ? time(c.time) : '', state.checking.has(a.account) ? 'Checking…' : button('Check now', `check-${a.account}`, () => check(a.account))];
+      c ? time(c.time) : '', !state.me.administrator ? '' : state.checking.has(a.account) ? 'Checking…' : button('Check now', `check-${a.account}`, () => check(a.account))];
   });
-  return { title: 'Checks', lead: 'A check signs in at the provider and tries each step, without sending a message.', nodes: [rows.length ? sheet(['Account', 'Result', 'Verdict', 'When', 'Action'], rows, 'Results of checks') : SETUP()] };
+  return { title: 'Checks', lead: 'A check signs in at the provider and tries each step, without sending a message.', nodes: [rows.length ? sheet(['Account', 'Result', 'Verdict', 'When', 'Action'], rows, 'Results of checks') : SETUP(),
+    el('h3', {}, 'Deliverability'), deliveries(runs)] };
 }
 
 // ---- overview ----
@@ -286,7 +297,7 @@ function plot(options, key, about) {
   const { title, series, show = String } = options;
   const any = series.some((s) => s.points.length);
   const legend = series.length > 1 ? el('ul', { class: 'legend' }, series.map((s, i) => el('li', {},
-    draw_(['svg', { class: 'plot', viewBox: '0 0 26 10', 'aria-hidden': 'true' }, ['path', { class: `series s${i}`, d: 'M1 5H25' }]]), s.name))) : null;
+    draw_(['svg', { class: 'plot', viewBox: '0 0 26 10', 'aria-hidden': 'true' }, options.dots ? ['g', { class: `series s${i}` }, mark(i, 13, 5)] : ['path', { class: `series s${i}`, d: 'M1 5H25' }]]), s.name))) : null;
   const times = [...new Set(series.flatMap((s) => s.points.map(([t]) => t)))].sort((a, b) => b - a).slice(0, 60);
   const at = (s, t) => { const p = s.points.find(([x]) => x === t); return p && p[1] !== null ? show(p[1]) : ''; };
   return el('section', { class: 'card' }, el('h4', {}, title), el('p', {}, about),
@@ -414,6 +425,7 @@ async function begin() {
   $('help-open').addEventListener('click', () => $('help').showModal());
   addEventListener('hashchange', draw);
   addEventListener('keydown', onKey);
+  matchMedia('(max-width: 640px)').addEventListener('change', drawSoon); // plots
   follow('/api/console/events', ['event', 'authorization', 'check', 'change'], onEvent, drawSoon);
   setInterval(() => { if (!document.hidden) drawSoon(); }, 15000); // ages, plots
   await draw();

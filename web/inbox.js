@@ -12,6 +12,8 @@ const VIEWS = ['HTML', 'Text', 'Headers', 'Source', 'Attachments', 'Session'];
 
 const state = { messages: [], total: 0, unread: 0, all: 0, current: null, view: null, remote: false, about: null, loads: 0 };
 
+const inConsole = location.pathname === '/inbox'; // else in the sandbox
+
 const api = (path) => `/api/v1/${path}`;
 const about = (id, rest = '') => api(`message/${encodeURIComponent(id)}${rest}`);
 const terms = () => search($('mailbox').value, $('query').value);
@@ -31,7 +33,7 @@ function row(m) {
       el('time', { datetime: m.Created, title: moment(m.Created) }, when(m.Created)),
       el('span', { class: 'subject' }, m.Subject || '(no subject)'),
       m.Attachments ? el('span', { class: 'clip' }, plural(m.Attachments, 'attachment')) : null,
-      el('span', { class: 'snippet' }, `to ${people(m.To) || '(nobody)'} · ${m.Snippet || ''}`)));
+      el('span', { class: 'snippet' }, `to ${people(m.To) || people(m.Bcc) || '(nobody)'} · ${m.Snippet || ''}`)));
 }
 
 function rowOf(id) {
@@ -45,7 +47,7 @@ function showCount() {
   document.title = `${state.unread ? `(${state.unread}) ` : ''}Inbox · Frank`;
   $('more').hidden = state.messages.length >= state.total;
   $('read-all').disabled = state.unread === 0;
-  $('delete-all').disabled = state.total === 0;
+  $('delete-all').disabled = state.total === 0 || (inConsole && terms() !== ''); // the console deletes by ID, or all
   $('empty').hidden = state.messages.length > 0;
   if (state.messages.length === 0) $('empty').replaceChildren(...emptyText());
 }
@@ -319,6 +321,10 @@ function drop() {
 
 function release() {
   const m = state.current;
+  if (inConsole) { // queued there, with its recipients
+    confirm({ title: 'Release to delivery?', text: 'It is sent for real, to the recipients that it was accepted for.', yes: 'Release', act: () => ask(about(m.ID, '/release'), { method: 'POST', body: {} }) });
+    return;
+  }
   confirm({ title: 'Release this message', text: 'It is sent to these addresses, really.', yes: 'Send', field: true, act: async (to) => {
     const list = to.split(',').map((a) => a.trim()).filter(Boolean);
     if (!list.length) throw new Error('An address is needed.');
@@ -375,7 +381,7 @@ function onKey(e) {
 }
 
 async function begin() {
-  if (location.pathname === '/inbox') { // served by the console
+  if (inConsole) {
     setGuard('X-Frank-Guard', (await ask('/api/console/session')).token);
     $('console').hidden = false;
   }

@@ -2,7 +2,7 @@
 // plot.js: figures over time as drawings. Without a document: what comes out is a tree of [name, attributes, ...children], which
 // console.js makes into SVG and tests look at in node.
 
-const HEIGHT = 200, LEFT = 56, RIGHT = 12, TOP = 12, BOTTOM = 26;
+const HEIGHT = 200, LEFT = 72, RIGHT = 12, TOP = 12, BOTTOM = 26;
 
 // At most `most` round values from 0 to at least `top`: 1, 2 or 5 times a power of ten apart.
 export function ticks(top, most = 5, whole = false) {
@@ -71,7 +71,7 @@ function round(n) { return Math.round(n * 10) / 10; }
 function anchor(at, right) { return at < LEFT + 20 ? 'start' : at > right - 20 ? 'end' : 'middle'; }
 
 // Circle, square, diamond, triangle: series differ without colour too.
-function mark(i, x, y) {
+export function mark(i, x, y) {
   const d = [`M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0-8 0`, `M${x - 4} ${y - 4}h8v8h-8z`, `M${x} ${y - 5}l5 5l-5 5l-5-5z`, `M${x} ${y - 5}l5 9h-10z`];
   return ['path', { d: d[i % d.length] }];
 }

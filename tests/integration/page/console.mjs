@@ -49,6 +49,8 @@ async function administrator(make, faults) {
   await gallery(page, 'console-check');
   await page.keyboard.press('6');
   check('and stands among the checks', await has(page, 'Checks', 'Works', 'not checked'), await main(page));
+  check('deliverability: a table and a plot with marks for each verdict', await has(page, 'Deliverability', 'Junk', 'weakly', 'never') && await page.locator('svg.plot[role=img] g.series path').count() === 6, await main(page));
+  await page.locator('#main h3', { hasText: 'Deliverability' }).scrollIntoViewIfNeeded();
   await gallery(page, 'console-checks');
 
   // the queue: live, reasons, transcript, retry, hold, delete
@@ -99,6 +101,7 @@ async function administrator(make, faults) {
   await page.locator('#main a.entry').first().click();
   await page.locator('[data-key="release"]').click();
   await page.locator('#ask-yes').click();
+  await page.waitForSelector('#ask', { state: 'hidden' });
   check('a captured message is released, and arrives', (await want('arrived', { subject: 'Welcome aboard' })).arrived, await main(page));
 
   await go(page, '5', 'Services');
