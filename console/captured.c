@@ -5,17 +5,21 @@
  *   every CAPTURED_SECONDS: frank queue --captured --json ──▶ what is new: frank queue show ID --content ──▶ a Maildir, and the index
  *                                                          └▶ what is gone: out of both
  *
- * One content is fetched at a time. A message whose content cannot be had (gone meanwhile) is asked for again at the next look.
+ * The folder is locked while its console lives, so that the next one can tell what a killed one left. One content is fetched at a time. A message whose content cannot be had (gone meanwhile) is asked for again at the next look.
  */
 #include "console/captured.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/attr.h"
 #include "base/buf.h"
@@ -25,7 +29,14 @@
 #include "inbox/inbox.h"
 #include "inbox/maildir.h"
 
-enum { LOOK_SECONDS = 30, FOLDER_SIZE = 4096, RECIPIENTS_MAX = 200, AT_ONCE = 28, DEPTH = 16 };
+enum {
+	LOOK_SECONDS = 30,
+	FOLDER_SIZE = 4096,
+	RECIPIENTS_MAX = 200,
+	AT_ONCE = 28,
+	DEPTH = 16,
+	NEW_SECONDS = 10 /* a folder may have no lock yet */
+};
 
 struct captured_mail {
 	struct event_base *base;
@@ -296,6 +307,41 @@ captured_mail_routes(struct captured_mail *c, struct httpd *h)
 
 /* ---- the folder ---- */
 
+#define FOLDER "frank-console."
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)remove(path);
+	return 0;
+}
+
+/* Removes the folders that consoles of this user left when they were killed: nobody holds their lock. In a folder like /tmp others can
+ * neither rename nor replace what is ours. */
+static void
+remove_left(const char *parent)
+{
+	DIR *d = opendir(parent);
+	const struct dirent *e;
+	char path[FOLDER_SIZE];
+	struct stat st;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		CLEANUP_CLOSE int fd = -1;
+
+		if (strncmp(e->d_name, FOLDER, strlen(FOLDER)) != 0 ||
+		    (size_t)snprintf(path, sizeof(path), "%s/%s", parent, e->d_name) >=
+			sizeof(path))
+			continue;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+		    st.st_mtime + NEW_SECONDS < time(NULL) && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			(void)nftw(path, remove_one, DEPTH, FTW_DEPTH | FTW_PHYS);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+}
+
 static int
 make_folder(struct captured_mail *c)
 {
@@ -305,16 +351,17 @@ make_folder(struct captured_mail *c)
 		parent = secure_getenv("TMPDIR");
 	if (parent == NULL || *parent != '/')
 		parent = "/tmp";
-	if ((size_t)snprintf(c->folder, sizeof(c->folder), "%s/frank-console.XXXXXX", parent) >=
+	if ((size_t)snprintf(c->folder, sizeof(c->folder), "%s/" FOLDER "XXXXXX", parent) >=
 	    sizeof(c->folder))
 		return -ENAMETOOLONG;
+	remove_left(parent);
 	if (mkdtemp(c->folder) == NULL) {
 		*c->folder = '\0';
 		return -errno;
 	}
 	(void)snprintf(c->index, sizeof(c->index), "%s/index", c->folder);
 	c->root = open(c->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return c->root < 0 ? -errno : 0;
+	return c->root < 0 || flock(c->root, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
 struct captured_mail *
@@ -344,13 +391,6 @@ captured_mail_new(struct event_base *base, struct run_pool *runner, int *ret_err
 		return c;
 	*ret_error = -ENOMEM;
 	return captured_mail_free(c);
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)remove(path);
-	return 0;
 }
 
 struct captured_mail *
