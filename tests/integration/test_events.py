@@ -126,7 +126,7 @@ def run(ground, options):
 def kinds(server, receiver):
     every, failures, ndjson, array, shop = (receiver(n) for n in ('every', 'failures', 'lines', 'array', 'shop'))
     f = Frank('events', {'a': relay(server.port), 'b': relay(server.port)},
-              {'all': dict(users=['*'], accounts=['a'], senders=[MAILBOX], recipients=['*@example.test', '*@example.net'], **{'from': 'keep'}),
+              {'all': dict(users=['*'], accounts=['a'], senders=[MAILBOX, 'r550-me@example.test'], recipients=['*@example.test', '*@example.net'], **{'from': 'keep'}),
                'shop': dict(socket=True, accounts=['b'], senders=['*'], mode='capture', **{'socket-mode': '0666'})})
     hooks = [every.block(events=['all'], addresses=True), failures.block(events=['bounced', 'failed', 'deferred', 'rejected'], accounts=['a']),
              ndjson.block(events=['messages'], format='ndjson'), array.block(events=['delivered', 'conditions'], format='array'),
@@ -170,6 +170,10 @@ def kinds(server, receiver):
     bounced = (of(every, 'bounced') or [{}])[0]
     check('with code, verdict and next step', bounced.get('code') == 550 and bounced.get('verdict') and bounced.get('text') and bounced.get('recipients') == ['r550-x@example.test'], bounced)
     check('without addresses where none are asked for', wait_for(lambda: of(failures, 'bounced'), 20) and 'r550-x' not in json.dumps(failures.events()), failures.requests())
+    f.send('r550-me@example.test', 'r550-you@example.test', marker('failed'))
+    check('failed: the report cannot be delivered either', wait_for(lambda: of(every, 'failed'), 20) and of(every, 'failed')[0].get('recipients') == ['r550-me@example.test'],
+          (every.requests(), f.log()[-800:]))
+    check('its report is accepted, like other mail', [e for e in of(every, 'accepted') if e['recipients'] == ['r550-me@example.test']], of(every, 'accepted'))
     f.send(MAILBOX, 'r451-x@example.test', marker('deferred'))
     check('deferred', wait_for(lambda: of(every, 'deferred'), 20) and of(every, 'deferred')[0].get('code') == 451, (every.requests(), f.log()[-800:]))
     r = f.sendmail('-i', '-f', MAILBOX, '--', 'x@example.org', body='Subject: x\n\nx\n')
@@ -191,11 +195,11 @@ def kinds(server, receiver):
     server.mode('')
 
     # filters
-    check('a filter by kind', {e['kind'] for e in failures.events()} == {'bounced', 'deferred'}, [e['kind'] for e in failures.events()])
+    check('a filter by kind', {e['kind'] for e in failures.events()} == {'bounced', 'deferred', 'failed'}, [e['kind'] for e in failures.events()])
     check('by account: what has none is passed over', 'rejected' not in {e['kind'] for e in failures.events()}, failures.events())
     check('by service', {e.get('service') for e in shop.events()} == {'shop'}, shop.events())
     check('the formats come as they are asked for', {r[3] for r in ndjson.requests()} == {'application/x-ndjson'} and {r[3] for r in array.requests()} == {'application/json'}, ndjson.requests())
-    check('a list of kinds and a word', wait_for(lambda: {e['kind'] for e in array.events()} == {'delivered'}, 10), array.events())
+    check('a list of kinds and a word', wait_for(lambda: {e['kind'] for e in array.events()} == {'delivered', 'mail-failed'}, 10), array.events())
     rows = lambda *args: [json.loads(line) for line in f.frank('events', '--json', *args).stdout.splitlines()]
     check('frank events lists them', {e['id'] for e in every.events()} <= {e['id'] for e in rows()}, rows())
     check('--kind', {e['kind'] for e in rows('--kind', 'bounced,deferred')} == {'bounced', 'deferred'}, rows('--kind', 'bounced,deferred'))
@@ -209,7 +213,7 @@ def kinds(server, receiver):
         follow = subprocess.Popen([program('frank'), 'events', '--follow', '--json', '--kind', 'bounced', '--since', '1h'], stdout=out, env=f.env)
     f.send(MAILBOX, 'r550-followed@example.test', marker('followed'))
     followed = lambda: [json.loads(x) for x in open(f.path('followed')).read().splitlines()]
-    check('--follow with a filter', wait_for(lambda: len(followed()) == 2, 20) and {e['kind'] for e in followed()} == {'bounced'}, followed())
+    check('--follow with a filter', wait_for(lambda: len(followed()) == 3, 20) and {e['kind'] for e in followed()} == {'bounced'}, followed())
     follow.terminate()
     follow.wait(10)
     text = f.frank('events').stdout
