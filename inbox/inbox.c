@@ -43,7 +43,7 @@ enum {
 	SINGLE_MAX = 200,       /* more changes than this are told as one */
 	ADD_BATCH = 1000,       /* messages of a transaction while the index is built */
 	BUSY_MS = 2000,
-	SETTLE = 10, /* messages that one inbox_settle indexes */
+	SETTLE = 50, /* messages that one inbox_settle indexes */
 };
 
 #define TRUNCATE_BODY                \
@@ -279,7 +279,7 @@ open_database(struct inbox *i)
 	(void)sqlite3_db_config(i->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	r = script(i,
 	    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-	    " PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY");
+	    " PRAGMA cache_size=-65536; PRAGMA mmap_size=1073741824; PRAGMA temp_store=MEMORY");
 	if (r == 0)
 		r = failed(i, sqlite3_prepare_v2(i->db, "PRAGMA user_version", -1, &s, NULL));
 	if (r == 0 && sqlite3_step(s) == SQLITE_ROW)
@@ -724,7 +724,7 @@ prune(struct inbox *i)
 	uint64_t *oldest, count = 0, n;
 	sqlite3_stmt *s;
 
-	if (i->keep == 0 || i->stats.total <= i->keep)
+	if (i->keep == 0 || i->stats.total <= i->keep || begin(i) < 0)
 		return false;
 	count = i->stats.total - i->keep;
 	oldest = calloc(count, sizeof(*oldest));
@@ -1009,6 +1009,9 @@ inbox_settle(struct inbox *i)
 		if (r == 0)
 			r = run(i, statement(i, DELETE_FRESH, fresh[n]));
 	}
+	i->unsaved += (unsigned)n;
+	if (r == 0 && i->unsaved >= ADD_BATCH)
+		r = inbox_sync(i);
 	return r == 0 && count == SETTLE;
 }
 
@@ -1020,8 +1023,7 @@ inbox_flush(struct inbox *i)
 	size_t n;
 
 	repair(i);
-	if (!i->open)
-		return 0;
+	/* a commit may have come in between: what is told does not depend on it */
 	pruned = prune(i);
 	if (i->unsaved >= ADD_BATCH) {
 		int r = inbox_sync(i);

@@ -18,7 +18,7 @@
 #include "sandbox/chaos.h"
 
 /* How long to wait before the next piece of tidying: while mail comes in, while requests do, and in between. */
-enum { BUSY_MS = 100, ASKED_MS = 40, QUIET_MS = 5 };
+enum { BUSY_MS = 100, ASKED_MS = 10, QUIET_MS = 5 };
 
 struct inbox_server {
 	struct sandbox *sandbox;

@@ -313,6 +313,21 @@ test_marks(void **state)
 	json_decref(list);
 }
 
+/* A commit between arrival and flush: the listener hears of the message all the same. */
+static void
+test_told(void **state)
+{
+	struct world *w = *state;
+
+	deliver(w, "x@example.test", "Subject: told\n\n");
+	assert_int_equal(inbox_sync(w->inbox), 0);
+	assert_int_equal(w->told[INBOX_NEW], 0);
+	assert_int_equal(inbox_flush(w->inbox), 0);
+	assert_int_equal(w->told[INBOX_NEW], 1);
+	assert_int_equal(inbox_flush(w->inbox), 0);
+	assert_int_equal(w->told[INBOX_NEW], 1);
+}
+
 /* Built anew from the Maildirs: the same messages under the same IDs. */
 static void
 test_rebuild(void **state)
@@ -407,6 +422,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_prune, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_marks, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_told, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_rebuild, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_kill, setup, teardown),
