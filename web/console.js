@@ -263,7 +263,7 @@ async function services() {
     : empty('No service yet.', 'A service says who may send, as whom and through which account: a block in frank.conf.')] };
 }
 
-const ARRIVED = ['good', 'weak', 'junk', 'missing'];
+const ARRIVED = ['missing', 'good', 'weak', 'junk']; // in the order of the plot's colours
 
 function deliveries(runs) {
   if (!runs.length) return empty('No message was followed to a mailbox yet.', 'This sends one, finds it there, and says how it was judged:', el('pre', {}, 'frank test deliver ACCOUNT --to SEED'));
@@ -276,7 +276,7 @@ async function checks() {
   const [{ checks: all = [] }, { accounts: names = [] }, { runs = [] }] = await Promise.all([ask(api('checks')), ask(api('status')), ask(api('deliveries'))]);
   const rows = names.map((a) => {
     const c = all.find((x) => x.account === a.account);
-    return [el('a', { href: `#/accounts/${encodeURIComponent(a.account)}`, 'data-key': `account-${a.account}`, class: 'entry' }, a.account), c ? chip(c.result.ok ? 'ok' : 'fail') : 'not checked', c ? el('span', {}, c.result.text || (c.result.ok ? 'Everything that was tried works.' : ''), c.result.next ? el('small', {}, prose(c.result.next)) : null) : '',
+    return [el('a', { href: `#/accounts/${encodeURIComponent(a.account)}`, 'data-key': `account-${a.account}`, class: 'entry' }, a.account), c ? chip(c.result.ok ? 'ok' : 'fail') : 'not checked', c ? el('span', {}, c.result.text || (c.result.ok ? 'Everything that was tried works.' : ''), !c.result.ok && c.result.next ? el('small', {}, prose(c.result.next)) : null) : '',
       c ? time(c.time) : '', !state.me.administrator ? '' : state.checking.has(a.account) ? 'Checking…' : button('Check now', `check-${a.account}`, () => check(a.account))];
   });
   return { title: 'Checks', lead: 'A check signs in at the provider and tries each step, without sending a message.', nodes: [rows.length ? sheet(['Account', 'Result', 'Verdict', 'When', 'Action'], rows, 'Results of checks') : SETUP(),
