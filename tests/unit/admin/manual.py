@@ -39,7 +39,7 @@ def named(page, text):
 
 def run(*words):
     try:
-        return subprocess.run([frank, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, timeout=30)
+        return subprocess.run([frank, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, timeout=5)
     except subprocess.TimeoutExpired:
         return None  # it does what it was asked for
 
