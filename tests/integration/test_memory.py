@@ -102,7 +102,7 @@ def run(ground, options):
         pid = pids.get(name)
         if pid is None or not alive(pid):
             continue
-        wait_for(lambda: status(pid, 'Seccomp')[0] == '2', 10)  # one that has just been started confines itself in a moment
+        wait_for(lambda: status(pid, 'Seccomp') == ['2'], 10)  # one that has just been started confines itself in a moment
         uid, gid = int(status(pid, 'Uid')[0]), int(status(pid, 'Gid')[0])
         # the same done to a process that does nothing against it
         victim = subprocess.Popen(['setpriv', f'--reuid={uid}', f'--regid={gid}', '--clear-groups', '--', 'sleep', '60'])
