@@ -19,7 +19,7 @@ struct web_asset {
 	size_t len;
 };
 
-/* The file of this name, or NULL. */
-const struct web_asset *web_asset(const char *name);
+/* All files; one without a name ends them. embed.py writes them. */
+extern const struct web_asset web_assets[];
 
 #endif

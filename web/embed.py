@@ -6,7 +6,7 @@ import hashlib, os, sys
 TYPES = {'.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.svg': 'image/svg+xml'}
 output, *files = sys.argv[1:]
 with open(output, 'w') as c:
-    c.write('#include "web/assets.h"\n\n#include <string.h>\n\n')
+    c.write('#include "web/assets.h"\n\n')
     rows = []
     for i, path in enumerate(files):
         with open(path, 'rb') as f:
@@ -17,6 +17,4 @@ with open(output, 'w') as c:
         c.write('0};\n')
         name = os.path.basename(path)
         rows.append(f'    {{"{name}", "{TYPES[os.path.splitext(name)[1]]}", "\\"{hashlib.sha256(data).hexdigest()[:16]}\\"", file_{i}, sizeof(file_{i}) - 1}},\n')
-    c.write('static const struct web_asset assets[] = {\n' + ''.join(rows) + '};\n\n')
-    c.write('const struct web_asset *\nweb_asset(const char *name)\n{\n\tfor (size_t i = 0; i < sizeof(assets) / sizeof(assets[0]); i++)\n'
-            '\t\tif (strcmp(assets[i].name, name) == 0)\n\t\t\treturn &assets[i];\n\treturn NULL;\n}\n')
+    c.write('const struct web_asset web_assets[] = {\n' + ''.join(rows) + '    {0},\n};\n')

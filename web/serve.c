@@ -9,10 +9,12 @@
 void
 web_serve(struct httpd_request *r, const char *name)
 {
-	const struct web_asset *a = web_asset(name);
 	const char *has = httpd_header(r, "If-None-Match");
+	const struct web_asset *a = web_assets;
 
-	if (a == NULL) {
+	while (a->name != NULL && strcmp(a->name, name) != 0)
+		a++;
+	if (a->name == NULL) {
 		httpd_reply_error(r, 404, "There is no such file.");
 		return;
 	}
