@@ -66,10 +66,12 @@ confine(unsigned rights, const int *dirs, size_t count, const char **ret_step)
 	r = drop_capabilities();
 	if (r < 0)
 		return r;
+#ifndef FRANK_COVERAGE /* gcov writes its counts by their paths, as a process ends */
 	*ret_step = "Landlock";
 	r = landlock_confine(rights, dirs, count);
 	if (r < 0)
 		return r;
+#endif
 	*ret_step = "seccomp";
 	r = syscalls_confine(rights);
 #ifndef HAVE_CONFINE
