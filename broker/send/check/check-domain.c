@@ -85,19 +85,19 @@ report_spf(struct check_domain *d)
 {
 	CLEANUP_BUF struct buf record = BUF_INIT(sizeof(d->spf.record) * 4);
 	const struct spf *s = &d->spf;
-	char term[EMAIL_AUTH_NAME_MAX] = "";
+	const char *term = knows_spf(d) ? d->sender->spf : "";
+	char of[100] = ""; /* whose record, where it is not the sender's */
 
-	if (knows_spf(d))
-		(void)snprintf(term, sizeof(term), d->sender->spf_of == NULL ? "%s" : "%s (of %s)",
-		    d->sender->spf, d->sender->spf_of);
+	if (knows_spf(d) && d->sender->spf_of != NULL)
+		(void)snprintf(of, sizeof(of), " (for %s)", d->sender->spf_of);
 	(void)text_escape(&record, s->record, strlen(s->record), false);
 	if (d->spf_failed && !s->exists)
 		tell(d, "spf", "warn", "DNS did not answer for the records of %s", d->domain);
 	else if (!s->exists)
 		tell(d, "spf", "warn",
-		    "%s has no SPF record: receivers cannot tell who may send for it%s%s%s",
+		    "%s has no SPF record: receivers cannot tell who may send for it%s%s%s%s",
 		    d->domain, *term == '\0' ? "" : "; publish \"v=spf1 ", term,
-		    *term == '\0' ? "" : " -all\"");
+		    *term == '\0' ? "" : " -all\"", of);
 	else if (s->several)
 		tell(d, "spf", "fail",
 		    "%s has more than one SPF record, which counts as none: make them one",
@@ -107,8 +107,8 @@ report_spf(struct check_domain *d)
 		    "more than 10 look-ups (%u seen), which receivers take for an error: %s",
 		    s->lookups, buf_str(&record));
 	else if (knows_spf(d) && !s->names_wanted)
-		tell(d, "spf", "warn", "the provider is not in it: add %s to \"%s\"", term,
-		    buf_str(&record));
+		tell(d, "spf", "warn", "the provider is not in it: add %s to \"%s\"%s", term,
+		    buf_str(&record), of);
 	else if (s->malformed)
 		tell(d, "spf", "warn", "part of it cannot be read: %s", buf_str(&record));
 	else if (s->all == '+' || s->all == '?')

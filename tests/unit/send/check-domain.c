@@ -192,6 +192,8 @@ test_nothing_published(void **state)
 	says("publish \"v=spf1 include:_spf.google.com -all\"");
 	says("dkim warn no key under the selectors that the provider uses (google, ");
 	says("dmarc warn example.com has no DMARC record");
+	look("example.com", "amazon-ses", NULL, NULL, 0);
+	says("publish \"v=spf1 include:amazonses.com -all\" (for the MAIL FROM domain)");
 	look("example.com", "generic", NULL, NULL, 0);
 	says("dkim info not looked for: give --selector");
 	look("example.com", "generic", "s2026", NULL, 0);
@@ -212,6 +214,8 @@ test_wrong_records(void **state)
 	says("spf warn the provider is not in it: add include:_spf.google.com");
 	says("dkim warn old._domainkey.example.com: the key is revoked");
 	says("dmarc warn policy reject, and neither SPF nor DKIM");
+	look("example.com", "amazon-ses", "old", zone, ARRAY_SIZE(zone));
+	says("add include:amazonses.com to \"v=spf1 mx +all\" (for the MAIL FROM domain)");
 	look("example.com", "generic", "weak", zone, ARRAY_SIZE(zone));
 	says("spf warn it ends in \"+all\"");
 	says("an RSA key of 1024 bits or less: make one of 2048, in test mode");
