@@ -52,8 +52,7 @@ read_text(const char *path, bool needed, struct buf *text, struct buf *report)
 	    r == -EINVAL    ? "it is no regular file"
 	    : r == -ENOBUFS ? "it is larger than 4 MiB"
 			    : strerror(-r));
-	/* What nobody asked for must not keep frankd from starting. */
-	return needed ? r : 1;
+	return r;
 }
 
 static int
@@ -103,6 +102,10 @@ alias_file_read(const struct conf *c, struct alias_file *ret, struct buf *report
 	if (ret->path == NULL)
 		return -ENOMEM;
 	r = strcmp(ret->path, "none") == 0 ? 1 : read_text(ret->path, needed, &text, report);
+	/* What nobody asked for must not keep frankd from starting. */
+	ret->unreadable = r < 0;
+	if (r < 0 && !needed)
+		r = 1;
 	if (r == 0)
 		r = aliases_parse(buf_str(&text), text.len, ret->path, &a, report);
 	if (r == 0 && text.len > 0) {
@@ -114,7 +117,5 @@ alias_file_read(const struct conf *c, struct alias_file *ret, struct buf *report
 		check_root(c, a, &host, report);
 	ret->count = aliases_count(a);
 	(void)aliases_free(a);
-	if (r < 0)
-		alias_file_clear(ret);
 	return r < 0 ? r : 0;
 }

@@ -8,9 +8,10 @@
 #include "broker/conf/conf.h"
 
 struct alias_file {
-	char *path;   /* owned; "/etc/aliases" where the configuration names none */
-	int fd;       /* owned: the text, sealed; -1: there is none */
-	size_t count; /* of aliases */
+	char *path;      /* owned; "/etc/aliases" where the configuration names none */
+	int fd;          /* owned: the text, sealed; -1: there is none */
+	bool unreadable; /* there is one that cannot be read, and no alias is in force */
+	size_t count;    /* of aliases */
 };
 
 /*

@@ -48,8 +48,12 @@ finish(struct reload *r, int result)
 
 /* Would something go out of force that is in force now? The files are the same, so their services are. */
 static bool
-loses_something(const struct conf *next, const struct conf *now)
+loses_something(const struct settings *s, const struct settings *in_force)
 {
+	const struct conf *next = settings_conf(s), *now = settings_conf(in_force);
+
+	if (settings_aliases(s)->unreadable && !settings_aliases(in_force)->unreadable)
+		return true;
 	if (next->listener_count < now->listener_count || next->webhook_count < now->webhook_count)
 		return true;
 	for (size_t i = 0; i < next->service_count && i < now->service_count; i++)
@@ -72,13 +76,12 @@ static void
 complete(void *arg)
 {
 	struct reload *r = arg;
-	const struct conf *next = settings_conf(r->next), *now;
+	const struct settings *now = r->def.current(r->def.arg);
 	int result = settings_complete(r->next, r->commands, &r->why);
 
-	now = settings_conf(r->def.current(r->def.arg));
-	if (r->lenient && result == 0 && loses_something(next, now))
+	if (r->lenient && result == 0 && loses_something(r->next, now))
 		result = -ESTALE; /* the report says what cannot be had just now */
-	if (r->lenient && next->stamp != now->stamp) {
+	if (r->lenient && settings_conf(r->next)->stamp != settings_conf(now)->stamp) {
 		buf_clear(&r->why);
 		(void)buf_append_str(&r->why,
 		    "the files of the configuration were changed; frank reload takes them");

@@ -168,8 +168,12 @@ settings_aliases_read(struct settings *s, struct buf *report)
 	struct alias_file next;
 	int r = alias_file_read(s->conf, &next, report);
 
-	if (r < 0)
+	if (r < 0) {
+		alias_file_clear(&next);
+		/* of a new configuration, which may go without */
+		s->aliases.unreadable = s->aliases.path == NULL;
 		return r;
+	}
 	alias_file_clear(&s->aliases);
 	s->aliases = next;
 	return 0;

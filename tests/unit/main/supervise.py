@@ -583,6 +583,21 @@ class Supervision(Daemon):
         self.assertTrue(self.saw('Configuration 2 is in force', seconds=20), self.text())
         self.stop()
 
+    def test_a_look_for_late_users_keeps_the_aliases(self):
+        late = os.path.join(self.dir, 'late')
+        shutil.copy(LATE_FRANKD, os.path.join(self.bin, 'frankd'))
+        self.write('aliases', 'root: a@example.test\n')
+        self.write('frank.conf', CONF.format(dir=self.dir).replace('users = {"*"}', 'users = {"root", "late-user"}')
+                   .replace('aliases = "none"', f'aliases = "{self.dir}/aliases"'))
+        self.start(env={'FRANK_TEST_LATE': late})
+        os.unlink(f'{self.dir}/aliases')
+        self.write('late', '')
+        self.assertTrue(self.saw('the old one stays in force', seconds=20), self.text())
+        self.assertRegex(self.text(), 'aliases cannot be read: No such file')
+        self.write('aliases', 'root: a@example.test\n')
+        self.assertTrue(self.saw('Configuration 2 is in force', seconds=20), self.text())
+        self.stop()
+
     def test_certificate_is_for_tls_alone(self):
         self.write('cert.pem', '-----BEGIN CERTIFICATE-----\n')
         self.write('key.pem', 'not-for-the-log\n', 0o600)
