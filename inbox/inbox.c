@@ -43,7 +43,7 @@ enum {
 	SINGLE_MAX = 200,       /* more changes than this are told as one */
 	ADD_BATCH = 1000,       /* messages of a transaction while the index is built */
 	BUSY_MS = 2000,
-	SETTLE = 50, /* messages that one inbox_settle indexes */
+	SETTLE = 8, /* messages that one inbox_settle indexes */
 };
 
 #define TRUNCATE_BODY                \
