@@ -69,19 +69,7 @@ ops_forget(void *arg, struct account *a)
 
 /* ---- begin and end ---- */
 
-struct keeper *
-keeper_new(const struct file_ops *files)
-{
-	struct keeper *k = calloc(1, sizeof(*k));
-
-	if (k == NULL)
-		return NULL;
-	k->files = files;
-	k->vault = vault_new(files->random, files->arg);
-	return k->vault == NULL ? keeper_free(k) : k;
-}
-
-struct keeper *
+static struct keeper *
 keeper_free(struct keeper *k)
 {
 	int error = errno;
@@ -103,6 +91,18 @@ keeper_free(struct keeper *k)
 	free(k);
 	errno = error;
 	return NULL;
+}
+
+struct keeper *
+keeper_new(const struct file_ops *files)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	k->files = files;
+	k->vault = vault_new(files->random, files->arg);
+	return k->vault == NULL ? keeper_free(k) : k;
 }
 
 /*
@@ -355,6 +355,12 @@ on_writable(struct role *r, struct channel *c)
 		fetch_request_peer(k->fetch, true);
 }
 
+static void
+stop(struct role *r)
+{
+	(void)keeper_free(role_state(r));
+}
+
 const struct role_def keeper_role = {
     .id = ROLE_KEEPER,
     .log_name = "frankd[keeper]",
@@ -363,5 +369,6 @@ const struct role_def keeper_role = {
     .listen = on_listen,
     .peer = on_peer,
     .writable = on_writable,
+    .stop = stop,
     .shutdown = on_shutdown,
 };

@@ -32,9 +32,7 @@ struct keeper;
 /* The state of the role is a struct keeper. */
 extern const struct role_def keeper_role;
 
-/* `files` is borrowed. NULL with errno. */
+/* `files` is borrowed. The role's stop frees it. NULL with errno. */
 struct keeper *keeper_new(const struct file_ops *files);
-/* Lets go of everything. Takes NULL; returns NULL. */
-struct keeper *keeper_free(struct keeper *k);
 
 #endif

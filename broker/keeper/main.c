@@ -1,8 +1,7 @@
 /* Copyright (c) 2026 The Frank authors. SPDX-License-Identifier: ISC */
 /*
  * main.c: the program frank-keeper. libcrypto is readied before the role confines itself, since it
- * loads what it needs at its first use. Nothing is freed at the end: the event loop is gone by
- * then, and the kernel wipes.
+ * loads what it needs at its first use. The role frees the keeper when its loop has ended.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -126,7 +126,7 @@ fake_role_open(struct role *r, int dir, const struct file_ops *files)
 void
 fake_role_close(struct role *r)
 {
-	r->state = keeper_free(r->state);
+	keeper_role.stop(r);
 	for (size_t i = 0; i < ROLE_COUNT; i++) {
 		r->channels[i] = channel_free(r->channels[i]);
 		if (r->ends[i] >= 0)
