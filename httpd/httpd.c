@@ -99,9 +99,13 @@ static void
 on_connection_end(struct evhttp_connection *c, void *arg)
 {
 	struct httpd_request *r = arg;
+	struct evhttp_request *http = r->http;
 
 	tell_gone(r);
 	request_free(r);
+	/* one that was not answered to its end has been parted from its connection by then, and is ours */
+	if (evhttp_request_get_connection(http) == NULL)
+		evhttp_request_free(http);
 }
 
 /* Ends connection and request from here. */

@@ -433,6 +433,26 @@ test_stream(void **state)
 	(void)close(fd);
 }
 
+/* Streams whose clients reset the connection, while something is being written, leave nothing behind: the
+ * sanitizer looks when the server ends. */
+static void
+test_stream_reset(void **state)
+{
+	const struct linger reset = {.l_onoff = 1};
+
+	for (int i = 0; i < 20; i++) {
+		int fd = open_client();
+
+		put(fd, "GET /stream" HOST "\r\n\r\n", strlen("GET /stream" HOST "\r\n\r\n"));
+		(void)take(fd, "\r\n\r\n");
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+		(void)kill(server, SIGSTOP);
+		(void)close(fd);
+		(void)kill(server, SIGCONT);
+		(void)ask("GET /flood" HOST, "");
+	}
+}
+
 /* What nobody should send is refused, and the server lives. */
 static void
 test_hostile(void **state)
@@ -484,6 +504,7 @@ main(void)
 	    cmocka_unit_test(test_pieces),
 	    cmocka_unit_test(test_later),
 	    cmocka_unit_test(test_stream),
+	    cmocka_unit_test(test_stream_reset),
 	    cmocka_unit_test(test_hostile),
 	};
 
