@@ -112,6 +112,17 @@ settings_find_listener(const struct queue_settings *s, const char *name)
 	return NULL;
 }
 
+const struct conf_webhook *
+settings_find_webhook(const struct queue_settings *s, const char *name)
+{
+	const struct conf *c = s->conf;
+
+	for (size_t i = 0; i < c->webhook_count; i++)
+		if (strcmp(c->webhooks[i].name, name) == 0)
+			return &c->webhooks[i];
+	return NULL;
+}
+
 int
 settings_take_aliases(struct queue_settings *s, const struct message *m, int fd)
 {

@@ -36,6 +36,7 @@ uint64_t settings_monitor_group(const struct queue_settings *s);
 /* NULL: the configuration has none of this name. */
 const struct conf_listener *settings_find_listener(
     const struct queue_settings *s, const char *name);
+const struct conf_webhook *settings_find_webhook(const struct queue_settings *s, const char *name);
 
 /* The mechanisms that the account's login may use, separated by spaces, are appended. */
 void settings_mechanisms(const struct conf_account *a, struct buf *out);

@@ -22,17 +22,6 @@ struct question {
 	bool waits;     /* it is there */
 };
 
-static const struct conf_webhook *
-find_webhook(const struct control_deps *deps, const char *name)
-{
-	const struct conf *c = deps->settings->conf;
-
-	for (size_t i = 0; i < c->webhook_count; i++)
-		if (strcmp(c->webhooks[i].name, name) == 0)
-			return &c->webhooks[i];
-	return NULL;
-}
-
 static int
 take_position(void *arg, const char *receiver, uint64_t position)
 {
@@ -73,7 +62,8 @@ received_each(const struct control_deps *deps, const char *webhook, uint64_t mes
 {
 	const struct spool_event_filter all = {0};
 	struct question q = {.deps = deps,
-	    .webhook = deps->settings == NULL ? NULL : find_webhook(deps, webhook),
+	    .webhook =
+		deps->settings == NULL ? NULL : settings_find_webhook(deps->settings, webhook),
 	    .message = message,
 	    .visit = visit,
 	    .arg = arg};

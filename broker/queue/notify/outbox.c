@@ -122,17 +122,6 @@ find_receiver(const struct outbox *o, const char *name)
 	return NULL;
 }
 
-static const struct conf_webhook *
-find_webhook(const struct outbox *o, const char *name)
-{
-	const struct conf *c = o->settings->conf;
-
-	for (size_t i = 0; i < c->webhook_count; i++)
-		if (strcmp(c->webhooks[i].name, name) == 0)
-			return &c->webhooks[i];
-	return NULL;
-}
-
 /* How far it got: all of the log up to there is through or in the outbox, once what is settled is on record. */
 static uint64_t
 position_of(const struct outbox *o, const struct receiver *r)
@@ -766,7 +755,7 @@ static void
 begin_test(struct outbox *o, struct test *t)
 {
 	CLEANUP_BUF struct buf json = BUF_INIT(JSON_MAX);
-	const struct conf_webhook *w = find_webhook(o, t->webhook);
+	const struct conf_webhook *w = settings_find_webhook(o->settings, t->webhook);
 	struct spool_event e = {.id = t->id,
 	    .at = now_of(o),
 	    .kind = "test",
@@ -945,7 +934,7 @@ set_receiver(void *arg, const char *name)
 	r->failures = r->refusals = 0;
 	r->pause = 0;
 	if (r->kind == WEBHOOK)
-		r->webhook = find_webhook(o, name + strlen(webhook_prefix));
+		r->webhook = settings_find_webhook(o->settings, name + strlen(webhook_prefix));
 	return 0;
 }
 
@@ -1093,7 +1082,7 @@ outbox_test(struct outbox *o, const char *webhook, notify_tested *done, void *ar
 {
 	struct test *t;
 
-	if (o->settings == NULL || find_webhook(o, webhook) == NULL)
+	if (o->settings == NULL || settings_find_webhook(o->settings, webhook) == NULL)
 		return -ENOENT;
 	t = calloc(1, sizeof(*t));
 	if (t != NULL)
