@@ -24,6 +24,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
@@ -266,6 +267,14 @@ open_dir(struct program *p)
 	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
 		(void)fprintf(stderr,
 		    "frank-sandbox: %s must belong to you and to nobody else (chmod 700)\n",
+		    p->options.dir);
+		return false;
+	}
+	/* Two in one folder would write over each other's files; some file systems know no locks. */
+	if (flock(p->dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		(void)fprintf(stderr,
+		    "frank-sandbox: %s is in use by another frank-sandbox: stop that one (pid in "
+		    "ready.json), or name another folder\n",
 		    p->options.dir);
 		return false;
 	}

@@ -57,6 +57,9 @@ def run(ground, options):
     with Sandbox('--account', 'billing@example.test', '--account', 'alerts@example.test') as s:
         if not check('starts and says where', 'ready' in s.line and s.ready.get('issuer', '').startswith('https://localhost:'), s.line):
             return
+        again = subprocess.run([program('frank-sandbox'), '--dir', s.dir], env=clean_env(), capture_output=True, text=True, timeout=30)
+        check('a second one in the same folder says so, and leaves the first alone', again.returncode == 64 and 'is in use by another' in again.stderr and
+              all(os.path.exists(f'{s.dir}/{f}') for f in ('ready.json', 'admin.key')), again.stderr)
         provider(s)
         submission(s)
         files(s)
