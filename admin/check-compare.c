@@ -25,8 +25,9 @@ read_file(const struct cli *cli, const char *path, json_t **ret)
 
 	*ret = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
 	if (*ret == NULL)
-		return cli_fail(cli, why.line < 0 ? EX_NOINPUT : EX_DATAERR, NULL, "%s%s%s", path,
-		    why.line < 0 ? ": " : ": not JSON: ", why.text);
+		return why.line < 0
+			   ? cli_fail(cli, EX_NOINPUT, NULL, "%s", why.text)
+			   : cli_fail(cli, EX_DATAERR, NULL, "%s: not JSON: %s", path, why.text);
 	if (json_is_array(json_object_get(*ret, "steps")))
 		return EX_OK;
 	json_decref(*ret);

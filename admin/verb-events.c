@@ -238,10 +238,13 @@ verb_events_replay(const struct cli *cli, const struct arguments *args)
 	status = link_ask(cli, ROLE_QUEUE, EVENTS_PATIENCE, m, no_row, NULL, &done);
 	if (status == EX_OK)
 		status = link_done(cli, done);
-	if (status == EX_OK && cli->json)
-		status = cli_print_json(
+	if (status != EX_OK)
+		return status;
+	if (cli->json)
+		return cli_print_json(
 		    json_pack("{s:o}", "since", json_sprintf("%" PRIu64, since)), EX_OK);
-	return status;
+	(void)puts("What is kept of that time goes out again, where a webhook takes it.");
+	return EX_OK;
 }
 
 /* What an answer means, and what to do. */

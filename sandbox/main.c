@@ -747,8 +747,9 @@ main(int argc, char **argv)
 	error = environment_arguments(
 	    environ, long_options, several, argc, argv, &arguments, &count, &wrong);
 	if (error < 0) {
-		(void)fprintf(stderr, "frank-sandbox: in the environment: %s\n",
-		    error == -EINVAL ? wrong : strerror(-error));
+		(void)fprintf(stderr, "frank-sandbox: in the environment: %s%s\n",
+		    error == -EINVAL ? wrong : strerror(-error),
+		    error == -EINVAL ? " names no option, or its value is not possible" : "");
 		return EX_USAGE;
 	}
 	status = run(&program, count, arguments);

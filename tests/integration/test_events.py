@@ -229,7 +229,7 @@ def people(f, every, failures, ndjson, hooks, receiver, rows):
     before = {e['id'] for e in ndjson.events()}
     count = len(ndjson.taken())
     r = f.frank('events', 'replay', '--since', '1h', '--webhook', 'lines')
-    check('frank events replay sends them again', r.returncode == 0 and wait_for(lambda: len(ndjson.taken()) >= count + len(before), 20), (r, len(ndjson.taken()), count, len(before)))
+    check('frank events replay says so, and sends them again', r.returncode == 0 and 'goes out again' in r.stdout and wait_for(lambda: len(ndjson.taken()) >= count + len(before), 20), (r, len(ndjson.taken()), count, len(before)))
     time.sleep(0.5)
     check('with the same ids, and no others', {e['id'] for e in ndjson.events()} == before and len(ndjson.taken()) == count + len(before), (len(ndjson.taken()), count, len(before)))
     check('to that webhook alone', len(every.taken()) == len(every.events()), len(every.taken()))
