@@ -132,6 +132,8 @@ take_values(struct file_parser *p, struct release_test *t, const struct key *k,
 {
 	void *to = (char *)t + k->at;
 
+	if (v->items[0] == NULL && k->kind != KIND_LIST && k->kind != KIND_CONDITIONS)
+		return; /* there is none, which has been said */
 	switch (k->kind) {
 	case KIND_TEXT:
 		free(*(char **)to);

@@ -237,12 +237,11 @@ spawn(const struct deliver_test *d, int ends[2], pid_t *pid)
 
 	find_program(path);
 	if (pipe2(in, O_CLOEXEC) < 0)
-		return -errno;
+		return cli_fail(d->cli, EX_OSERR, NULL, "there is no pipe: %s", strerror(errno));
 	if (pipe2(out, O_CLOEXEC) < 0) {
-		r = -errno;
 		(void)close(in[0]);
 		(void)close(in[1]);
-		return r;
+		return cli_fail(d->cli, EX_OSERR, NULL, "there is no pipe: %s", strerror(errno));
 	}
 	r = posix_spawn_file_actions_init(&actions);
 	if (r == 0)
@@ -310,7 +309,7 @@ read_answer(int fd)
 static int
 look_for_it(struct deliver_test *d, uint64_t seconds)
 {
-	int ends[2], status, result = 0;
+	int ends[2] = {-1, -1}, status, result = 0;
 	pid_t pid = -1;
 
 	status = spawn(d, ends, &pid);

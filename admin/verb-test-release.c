@@ -481,6 +481,8 @@ run_program(struct trial *r)
 
 	for (size_t i = 0; i < r->test->run.count; i++)
 		argv[i] = r->test->run.items[i];
+	if (argv[0] == NULL)
+		return true; /* no program is given */
 	(void)fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
@@ -715,15 +717,16 @@ verb_test_release(const struct cli *cli, const struct arguments *args)
 		status = inbox_client_init(&inbox, cli, api);
 	if (status == EX_OK) {
 		results = calloc(file.count + 1, sizeof(*results));
-		status = results == NULL ? cli_fail(cli, EX_OSERR, NULL, "memory ran out") : EX_OK;
+		if (results == NULL)
+			status = cli_fail(cli, EX_OSERR, NULL, "memory ran out");
 	}
-	for (size_t i = 0; i < file.count && status == EX_OK; i++) {
+	for (size_t i = 0; results != NULL && i < file.count; i++) {
 		run_test(&inner, api == NULL ? NULL : &inbox, args->words[2], &file.tests[i],
 		    &results[i]);
 		if (!cli->json)
 			print_result(cli, &results[i]);
 	}
-	if (status == EX_OK) {
+	if (results != NULL) {
 		status = report(cli, args, when, results, file.count);
 		for (size_t i = 0; i < file.count; i++)
 			buf_free(&results[i].message);
