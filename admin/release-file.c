@@ -88,9 +88,8 @@ list_free(struct release_list *l)
 }
 
 static void
-read_seconds(struct file_parser *p, const struct release_list *v, unsigned line, unsigned *ret)
+read_seconds(struct file_parser *p, const char *text, unsigned line, unsigned *ret)
 {
-	const char *text = v->items[0];
 	uint64_t n;
 
 	if (!text_number(text, strlen(text), &n) || n == 0 || n > RELEASE_TIMEOUT_MAX)
@@ -131,13 +130,14 @@ take_values(struct file_parser *p, struct release_test *t, const struct key *k,
     struct release_list *v, unsigned line)
 {
 	void *to = (char *)t + k->at;
+	char *first = v->items[0];
 
-	if (v->items[0] == NULL && k->kind != KIND_LIST && k->kind != KIND_CONDITIONS)
+	if (first == NULL && k->kind != KIND_LIST && k->kind != KIND_CONDITIONS)
 		return; /* there is none, which has been said */
 	switch (k->kind) {
 	case KIND_TEXT:
 		free(*(char **)to);
-		*(char **)to = v->items[0];
+		*(char **)to = first;
 		v->items[0] = NULL;
 		break;
 	case KIND_LIST:
@@ -149,10 +149,10 @@ take_values(struct file_parser *p, struct release_test *t, const struct key *k,
 		read_conditions(p, v, line, to);
 		break;
 	case KIND_OUTCOME:
-		read_outcome(p, v->items[0], line, to);
+		read_outcome(p, first, line, to);
 		break;
 	case KIND_SECONDS:
-		read_seconds(p, v, line, to);
+		read_seconds(p, first, line, to);
 		break;
 	}
 }
@@ -368,8 +368,8 @@ parse_top(struct file_parser *p, const char *name, unsigned line)
 	}
 	tokens_next(&p->tokens);
 	parse_values(p, name, false, &v);
-	if (!p->tokens.failed)
-		read_seconds(p, &v, line, &p->timeout);
+	if (!p->tokens.failed && v.items[0] != NULL)
+		read_seconds(p, v.items[0], line, &p->timeout);
 	list_free(&v);
 }
 

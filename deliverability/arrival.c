@@ -54,18 +54,18 @@ static void
 unfold(const struct header_field *f, char *out, size_t size)
 {
 	size_t n = 0;
+	char before = ' ';
 
 	for (size_t i = 0; i < f->value_len && n < size - 1; i++) {
-		char c = f->value[i];
+		char c = f->value[i] == '\t' ? ' ' : f->value[i];
 
-		if (c == '\r' || c == '\n')
-			continue;
-		if ((c == ' ' || c == '\t') && (n == 0 || out[n - 1] == ' '))
+		if (c == '\r' || c == '\n' || (c == ' ' && before == ' '))
 			continue;
 		/* 8-bit text is shown, not interpreted */
-		out[n++] = c == '\t' ? ' ' : (unsigned char)c >= 0x80 || c == '\0' ? '?' : c;
+		out[n++] = (unsigned char)c >= 0x80 || c == '\0' ? '?' : c;
+		before = c;
 	}
-	while (n > 0 && out[n - 1] == ' ')
+	if (n > 0 && before == ' ')
 		n--;
 	out[n] = '\0';
 }

@@ -1387,6 +1387,8 @@ static void
 client_free(struct control_client *c)
 {
 	LIST_REMOVE(c, entry);
+	if (c->kind == CURSOR_TEST)
+		notify_test_forget(c->control->deps.notify, c);
 	place_leave(&c->place);
 	scan_end(&c->scan);
 	(void)action_walk_free(c->action);

@@ -43,9 +43,10 @@ struct receiver {
 	enum { COMMAND, MAIL, WEBHOOK } kind;
 	const struct conf_webhook *webhook; /* of the configuration in force; NULL: none */
 	bool configured;
-	bool known;     /* `read` is right */
-	uint64_t read;  /* what of the log was looked at */
-	uint64_t saved; /* its position in the spool */
+	bool known;       /* `read` is right */
+	uint64_t read;    /* what of the log was looked at */
+	uint64_t saved;   /* its position in the spool */
+	unsigned unsaved; /* events that were looked at since it was written */
 	unsigned under_way;
 	bool in_order;               /* what is under way goes alone */
 	bool has_rest;               /* there may be something in its outbox */
@@ -518,8 +519,10 @@ struct gathering {
 	struct outbox *outbox;
 	struct receiver *receiver;
 	struct transfer *transfer; /* NULL: nothing yet */
-	struct buf *json;          /* for a webhook */
-	int64_t next;              /* of the outbox: when the first is due */
+	const struct spool_outbox
+	    *rest;        /* the row of the outbox that is looked at; NULL: the log is */
+	struct buf *json; /* for a webhook */
+	int64_t next;     /* of the outbox: when the first is due */
 	unsigned seen;
 	int error; /* it did not leave */
 };
@@ -564,10 +567,13 @@ take(struct gathering *g, const struct spool_event *e)
 	n = r->kind == WEBHOOK ? append(g, e) : 1;
 	if (n <= 0)
 		return n == 0 ? -EXFULL : n;
-	if (g->transfer == NULL)
+	if (g->transfer == NULL) {
 		g->transfer = transfer_new(o, r);
-	if (g->transfer == NULL)
-		return -ENOMEM;
+		if (g->transfer == NULL)
+			return -ENOMEM;
+		g->transfer->is_rest = g->rest != NULL;
+		g->transfer->tries = g->rest == NULL ? 0 : g->rest->tries;
+	}
 	transfer_add(g->transfer, e);
 	if (r->kind == MAIL)
 		send_mail(o, g->transfer, e);
@@ -618,6 +624,7 @@ consider_new(void *arg, const struct spool_event *e)
 	if (n < 0)
 		return n == -EXFULL ? 1 : n;
 	r->read = e->id;
+	r->unsaved++;
 	return n;
 }
 
@@ -647,12 +654,10 @@ consider_rest(void *arg, const struct spool_outbox *what)
 			g->next = what->next;
 		return 0;
 	}
+	g->rest = what;
 	n = take(g, &what->event);
-	if (n < 0)
-		return n == -EXFULL ? 1 : n;
-	g->transfer->is_rest = true;
-	g->transfer->tries = what->tries;
-	return 1;
+	g->rest = NULL;
+	return n < 0 && n != -EXFULL ? n : 1;
 }
 
 /* ---- positions ---- */
@@ -684,7 +689,7 @@ position_done(struct commit_op *op, int r)
 }
 
 static void
-save_position(struct outbox *o, const struct receiver *r)
+save_position(struct outbox *o, struct receiver *r)
 {
 	struct position_op *x = calloc(1, sizeof(*x));
 
@@ -695,6 +700,7 @@ save_position(struct outbox *o, const struct receiver *r)
 	    .outbox = o,
 	    .position = position_of(o, r)};
 	(void)snprintf(x->receiver, sizeof(x->receiver), "%s", r->name);
+	r->unsaved = 0;
 	commit_add(o->deps.commit, &x->op);
 }
 
@@ -730,7 +736,7 @@ begin_one(struct outbox *o, struct receiver *r, int64_t *next)
 	}
 	if (e < 0 || g.error < 0)
 		sooner(next, now_of(o) + RETRY_FIRST);
-	if (r->under_way == 0 && r->read > r->saved + UNSAVED_MAX)
+	if (r->under_way == 0 && r->unsaved > UNSAVED_MAX)
 		save_position(o, r);
 	return begun || (e >= 0 && g.error == 0 && g.seen == READ_MAX);
 }

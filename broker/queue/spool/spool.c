@@ -639,9 +639,11 @@ spool_add_attempt(struct spool *s, uint64_t id, const struct spool_attempt *a)
 
 /* ---- history ---- */
 
-/* A captured message some of whose recipients get it is not removed while these wait for it. */
-#define IS_SETTLED \
-	"NOT EXISTS (SELECT 1 FROM recipient WHERE message = message.id AND state IN (0, 1, 3))"
+/* A captured message some of whose recipients get it is not removed while these wait for it, or a person
+ * has to see to them (SPOOL_FAILED, SPOOL_HELD). */
+#define IS_SETTLED                                                                               \
+	"NOT EXISTS (SELECT 1 FROM recipient WHERE message = message.id AND state IN (0, 1, 3, " \
+	"5, 6))"
 
 /* The ids that the query, which takes them first, gives: at most PURGE_STEP. Their number, or negative errno. */
 static int

@@ -530,11 +530,11 @@ limit_captured(struct spool *s, uint64_t most)
 	assert_int_equal(spool_commit(s), 0);
 }
 
-/* What is captured goes by number and by age, the oldest first, but not while a recipient waits for it. */
+/* What is captured goes by number and by age, the oldest first, but not while a recipient waits for it, or a person has to see to
+ * one. */
 static void
-test_captured_goes(void **state)
+captured_goes(struct place *p, enum spool_state waits)
 {
-	struct place *p = *state;
 	uint64_t all[6], ids[6], removed;
 	bool more;
 
@@ -544,7 +544,7 @@ test_captured_goes(void **state)
 		all[i] = m.id;
 		m.flags |= i == 5 ? 0 : SPOOL_CAPTURE;
 		for (size_t k = 0; k < 2; k++)
-			m.recipients[k].state = i == 0 && k == 0 ? SPOOL_DEFERRED : SPOOL_CAPTURED;
+			m.recipients[k].state = i == 0 && k == 0 ? waits : SPOOL_CAPTURED;
 		(void)store(p, &m);
 	}
 	assert_int_equal(spool_captured(p->spool, 0, ids, 6), 5);
@@ -564,6 +564,24 @@ test_captured_goes(void **state)
 	assert_int_equal(spool_captured(p->spool, 0, ids, 6), 1);
 	assert_int_equal(spool_captured_removed(p->spool, &removed), 0);
 	assert_int_equal(removed, all[4]);
+}
+
+static void
+test_captured_goes(void **state)
+{
+	captured_goes(*state, SPOOL_DEFERRED);
+}
+
+static void
+test_captured_stays_held(void **state)
+{
+	captured_goes(*state, SPOOL_HELD);
+}
+
+static void
+test_captured_stays_failed(void **state)
+{
+	captured_goes(*state, SPOOL_FAILED);
 }
 
 static void
@@ -1170,6 +1188,8 @@ main(void)
 	    TEST(test_due),
 	    TEST(test_results_and_history),
 	    TEST(test_captured_goes),
+	    TEST(test_captured_stays_held),
+	    TEST(test_captured_stays_failed),
 	    TEST(test_sums),
 	    TEST(test_crash_in_flight),
 	    TEST(test_crash_in_doubt),
