@@ -79,6 +79,7 @@ def programs(ground, box):
         return
     for source, path in (('run', '/run/frank'), ('state/drop', '/var/lib/frank/drop')):
         box.bind(f.path(source), path)
+    box.write('/etc/frank/frank.conf', '')  # without one sendmail would say that there is no account yet
     box.write('/opt/programs/body', BODY)
     for name in os.listdir(os.path.join(HERE, 'programs')):
         box.copy(os.path.join(HERE, 'programs', name), '/opt/programs/' + name)

@@ -28,6 +28,7 @@ def run(ground, options):
             return
         box.bind(f.path('run'), '/run/frank')
         box.bind(f.path('state/drop'), '/var/lib/frank/drop')
+        box.write('/etc/frank/frank.conf', '')  # without one sendmail would say that there is no account yet
         post = Post(ground)
         programs = {'sanitized': os.path.join(build_dir(), 'shim/sendmail'), 'static': os.path.join(build_dir(), 'shim/sendmail-static')}
         if not os.path.exists(programs['static']):
