@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,6 +316,7 @@ look_for_it(struct deliver_test *d, uint64_t seconds)
 	status = spawn(d, ends, &pid);
 	if (status != EX_OK)
 		return status;
+	(void)signal(SIGPIPE, SIG_IGN); /* it may end before it has read all */
 	if (write_request(d, ends[1], seconds) < 0)
 		status = EX_IOERR;
 	(void)close(ends[1]);
@@ -432,10 +434,14 @@ show_history(const struct cli *cli)
 	int status = history_path(cli, path, false);
 	json_t *rows = json_array(), *row;
 	FILE *f = status == EX_OK ? fopen(path, "re") : NULL;
+	char *line = NULL;
+	size_t size = 0;
 
-	/* a line that a full disk cut short ends the reading */
-	while (f != NULL && (row = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL)) != NULL)
-		(void)json_array_append_new(rows, row);
+	/* a line that a full disk cut short is passed over */
+	while (f != NULL && getline(&line, &size, f) > 0)
+		if ((row = json_loads(line, 0, NULL)) != NULL)
+			(void)json_array_append_new(rows, row);
+	free(line);
 	if (f != NULL)
 		(void)fclose(f);
 	if (status == EX_OK && cli->json)
@@ -457,7 +463,7 @@ print_authentication(const struct cli *cli, const json_t *a)
 
 	if (cli_text(a, "host") == NULL)
 		return;
-	(void)printf("    judged by %s\n", cli_text(a, "host"));
+	cli_put_field(cli, 4, "judged by", 10, COLOUR_NONE, cli_text(a, "host"));
 	if (json_is_object(spf)) {
 		(void)snprintf(line, sizeof(line), "%s, %s%s", cli_text(spf, "result"),
 		    cli_text(spf, "domain"),
@@ -480,16 +486,23 @@ print_authentication(const struct cli *cli, const json_t *a)
 }
 
 static void
-print_way(const json_t *arrival)
+print_way(const struct cli *cli, const json_t *arrival)
 {
 	const json_t *one;
+	char label[TEXT_MAX];
 	size_t i;
 
-	json_array_foreach(json_object_get(arrival, "hops"), i, one)(void) printf(
-	    "    %+6lld s  %s\n", (long long)json_integer_value(json_object_get(one, "seconds")),
-	    cli_text(one, "by"));
-	json_array_foreach(json_object_get(arrival, "changed"), i, one)(void)
-	    printf("    %s was changed: %s\n", cli_text(one, "field"), cli_text(one, "received"));
+	json_array_foreach(json_object_get(arrival, "hops"), i, one)
+	{
+		(void)snprintf(label, sizeof(label), "%+6lld s ",
+		    (long long)json_integer_value(json_object_get(one, "seconds")));
+		cli_put_field(cli, 4, label, 10, COLOUR_NONE, cli_text(one, "by"));
+	}
+	json_array_foreach(json_object_get(arrival, "changed"), i, one)
+	{
+		(void)snprintf(label, sizeof(label), "%s was changed:", cli_text(one, "field"));
+		cli_put_field(cli, 4, label, 10, COLOUR_NONE, cli_text(one, "received"));
+	}
 }
 
 static int
@@ -500,6 +513,7 @@ conclude(struct deliver_test *d)
 	const char *name = cli_text(verdict, "verdict"),
 		   *folder = cli_text(json_object_get(d->answer, "found"), "folder");
 	int status = name != NULL && strcmp(name, "good") == 0 ? EX_OK : 1;
+	char line[2 * TEXT_MAX];
 	json_t *row = json_pack("{s:I, s:s, s:s, s:s?, s:s?, s:I}", "time", (json_int_t)d->sent,
 	    "account", cli_text(d->account, "account"), "seed", cli_text(d->seed, "account"),
 	    "verdict", name, "folder", folder, "seconds",
@@ -510,12 +524,15 @@ conclude(struct deliver_test *d)
 	json_decref(row);
 	if (d->cli->json)
 		return cli_print_json(json_incref(d->answer), status);
-	(void)printf("%s to %s: %s\n", d->from, d->to, cli_text(verdict, "text"));
+	(void)snprintf(
+	    line, sizeof(line), "%s to %s: %s", d->from, d->to, cli_text(verdict, "text"));
+	cli_put_lines(d->cli, line, 0);
+	(void)snprintf(line, sizeof(line), "folder %s, after %lld s", folder,
+	    (long long)json_integer_value(json_object_get(d->answer, "seconds")));
 	if (folder != NULL)
-		(void)printf("    folder %s, after %lld s\n", folder,
-		    (long long)json_integer_value(json_object_get(d->answer, "seconds")));
+		cli_put_lines(d->cli, line, 4);
 	print_authentication(d->cli, json_object_get(arrival, "authentication"));
-	print_way(arrival);
+	print_way(d->cli, arrival);
 	cli_put_field(d->cli, 4, "Next:", 6, COLOUR_BOLD, cli_text(verdict, "next"));
 	return status;
 }

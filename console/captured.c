@@ -267,6 +267,11 @@ static void delete (void *arg, struct httpd_request *r)
 			return;
 	}
 	list = json_object_get(body, "IDs");
+	if (list != NULL && !json_is_array(list)) {
+		httpd_reply_error(r, 400, "IDs is a list of messages");
+		json_decref(body);
+		return;
+	}
 	if (json_array_size(list) == 0) {
 		arguments[n++] = "--all";
 		arguments[n++] = "--captured";

@@ -13,6 +13,7 @@
 #include <event2/http.h>
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -34,6 +35,9 @@ struct httpd {
 	} tables[HTTPD_TABLES_MAX];
 	size_t table_count;
 	struct evhttp *http;
+	struct evconnlistener *listeners[HTTPD_LISTENERS_MAX]; /* evhttp's own */
+	size_t listener_count;
+	struct event *rest;                   /* after a failure to accept */
 	TAILQ_HEAD(, httpd_request) requests; /* those that were kept, streams among them */
 };
 
@@ -608,6 +612,27 @@ on_request(struct evhttp_request *http, void *arg)
 
 /* ---- the server ---- */
 
+/* Accepting fails where there is no descriptor left. The connection stays in the backlog, and the listener would be called
+ * again at once: it rests instead. */
+static void
+on_accept_error(struct evconnlistener *l, void *arg)
+{
+	const struct timeval rest = {.tv_sec = 1};
+	struct httpd *h = arg;
+
+	if (event_add(h->rest, &rest) == 0)
+		(void)evconnlistener_disable(l);
+}
+
+static void
+on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct httpd *h = arg;
+
+	for (size_t i = 0; i < h->listener_count; i++)
+		(void)evconnlistener_enable(h->listeners[i]);
+}
+
 struct httpd *
 httpd_new(const struct httpd_options *o)
 {
@@ -620,10 +645,9 @@ httpd_new(const struct httpd_options *o)
 	if (o->routes != NULL)
 		(void)httpd_add_routes(h, o->routes, o->arg);
 	h->http = evhttp_new(o->base);
-	if (h->http == NULL) {
-		free(h);
-		return NULL;
-	}
+	h->rest = evtimer_new(o->base, on_rested, h);
+	if (h->http == NULL || h->rest == NULL)
+		return httpd_free(h);
 	if (o->tls != NULL)
 		evhttp_set_bevcb(h->http, o->tls, o->tls_arg);
 	evhttp_set_gencb(h->http, on_request, h);
@@ -649,14 +673,22 @@ httpd_add_routes(struct httpd *h, const struct httpd_route *routes, void *arg)
 int
 httpd_listen(struct httpd *h, evutil_socket_t fd)
 {
-	const int on = 1;
+	struct evconnlistener *l = NULL;
 
-	/* inherited by what is accepted: head and body of an answer go out in two writes */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (evhttp_accept_socket(h->http, fd) == 0)
-		return 0;
-	(void)close(fd);
-	return -ENOMEM;
+	if (evutil_make_socket_nonblocking(fd) == 0 && h->listener_count < HTTPD_LISTENERS_MAX)
+		l = evconnlistener_new(h->options.base, NULL, NULL,
+		    LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE, 0, fd);
+	if (l == NULL) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	if (evhttp_bind_listener(h->http, l) == NULL) {
+		evconnlistener_free(l);
+		return -ENOMEM;
+	}
+	evconnlistener_set_error_cb(l, on_accept_error);
+	h->listeners[h->listener_count++] = l;
+	return 0;
 }
 
 struct httpd *
@@ -666,7 +698,10 @@ httpd_free(struct httpd *h)
 		return NULL;
 	while (!TAILQ_EMPTY(&h->requests))
 		drop(TAILQ_FIRST(&h->requests));
-	evhttp_free(h->http);
+	if (h->rest != NULL)
+		event_free(h->rest);
+	if (h->http != NULL)
+		evhttp_free(h->http);
 	free(h);
 	return NULL;
 }

@@ -747,7 +747,9 @@ main(int argc, char **argv)
 	error = environment_arguments(
 	    environ, long_options, several, argc, argv, &arguments, &count, &wrong);
 	if (error < 0) {
-		(void)fprintf(stderr, "frank-sandbox: in the environment: %s%s\n",
+		/* the name alone: the value may be a secret that should stand in a file */
+		(void)fprintf(stderr, "frank-sandbox: in the environment: %.*s%s\n",
+		    error == -EINVAL ? (int)strcspn(wrong, "=") : INT_MAX,
 		    error == -EINVAL ? wrong : strerror(-error),
 		    error == -EINVAL ? " names no option, or its value is not possible" : "");
 		return EX_USAGE;
