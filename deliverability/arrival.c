@@ -167,7 +167,7 @@ take_results(struct reading *r, const struct header_field *f)
 static void
 take_hop(struct reading *r, const struct header_field *f)
 {
-	char value[4 * TEXT_MAX], from[TEXT_MAX], by[TEXT_MAX];
+	char value[4 * TEXT_MAX] = "", from[TEXT_MAX], by[TEXT_MAX];
 	const char *date;
 	int64_t at;
 

@@ -543,7 +543,7 @@ within_rate(struct fault_rule *r, const char *account, uint64_t now)
 	m = remembered(r, account == NULL ? "" : account);
 	if (m == NULL)
 		m = remember(r, account == NULL ? "" : account, now);
-	if (m == NULL)
+	if (m == NULL || m->times == NULL)
 		return true;
 	oldest = &m->times[m->next];
 	if (*oldest != 0 && now - (*oldest - 1) < r->rate_ms)

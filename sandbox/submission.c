@@ -540,7 +540,7 @@ take(struct smtp_session *s)
 
 	STAILQ_FOREACH (to, &s->recipients, link)
 		count++;
-	recipients = calloc(count, sizeof(*recipients));
+	recipients = count == 0 ? NULL : calloc(count, sizeof(*recipients));
 	if (recipients == NULL)
 		return;
 	STAILQ_FOREACH (to, &s->recipients, link)
@@ -862,13 +862,12 @@ on_event(struct bufferevent *bev, short what, void *arg)
 static void
 note_peers(struct smtp_session *s, evutil_socket_t fd, const struct sockaddr *from)
 {
-	struct sockaddr_storage own = {0};
+	struct sockaddr_in6 own = {0};
 	socklen_t len = sizeof(own);
 
+	/* both kinds have the port at one place */
 	if (getsockname(fd, (struct sockaddr *)&own, &len) == 0)
-		s->server_port =
-		    ntohs(own.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&own)->sin6_port
-						    : ((const struct sockaddr_in *)&own)->sin_port);
+		s->server_port = ntohs(own.sin6_port);
 	if (from->sa_family == AF_INET6) {
 		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)from;
 
