@@ -410,7 +410,7 @@ compare_finding(struct difference_search *c, const char *name, bool texts, const
 	const char *state_a = finding_of(c->sides[0], name, &a),
 		   *state_b = finding_of(c->sides[1], name, &b);
 
-	/* one that was not come to is told by the step that failed before it */
+	/* a step that was never reached is explained by the one that failed before it */
 	if (*state_a == '\0' || *state_b == '\0')
 		return;
 	if (strcmp(state_a, state_b) != 0) {

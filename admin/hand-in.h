@@ -29,7 +29,8 @@ struct hand_in_answer {
 
 /* May the address stand in a command as it is? */
 bool hand_in_is_plain(const char *address);
-/* EX_OK where frankd answered, whatever it said; or the exit status after saying why not. */
+/* Hands the message in. EX_OK if frankd answered, with its answer, also a refusal, in *ret; otherwise the exit status, and
+ * the user has been told why. */
 int hand_in(const struct cli *cli, const struct hand_in *what, struct hand_in_answer *ret);
 void hand_in_answer_clear(struct hand_in_answer *a);
 

@@ -83,7 +83,7 @@ append_unfolded(struct buf *out, const char *s, const char *end)
 	return r;
 }
 
-/* White space between two encoded words is no part of the text (RFC 2047 section 6.2). */
+/* White space between two encoded words is dropped (RFC 2047 section 6.2). */
 static int
 decode_value(struct buf *out, const struct header_field *f)
 {

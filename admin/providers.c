@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin/program.h"
 #include "config.h"
 
 enum { OUTPUT_MAX = 512 * 1024 };
@@ -72,24 +73,6 @@ parse(struct buf *text, struct providers *ret)
 
 /* ---- frankd ---- */
 
-/* In the build tree it stands beside this program's folder. */
-static void
-find_frankd(char ret[PATH_MAX])
-{
-	ssize_t len = readlink("/proc/self/exe", ret, PATH_MAX - 32);
-	char *slash;
-
-	if (len > 0) {
-		ret[len] = '\0';
-		slash = strrchr(ret, '/');
-		slash = slash == NULL ? ret : slash;
-		(void)snprintf(slash, PATH_MAX - (size_t)(slash - ret), "/../broker/frankd");
-		if (access(ret, X_OK) == 0)
-			return;
-	}
-	(void)snprintf(ret, PATH_MAX, "%s/frankd", FRANK_SBIN_DIR);
-}
-
 /* `out` -1: standard output is standard error. Its status, or negative errno. */
 static int
 spawn(char *what, char *config, int out, pid_t *pid)
@@ -99,7 +82,7 @@ spawn(char *what, char *config, int out, pid_t *pid)
 	posix_spawn_file_actions_t actions;
 	int r;
 
-	find_frankd(path);
+	program_find(path, "frankd", "broker", FRANK_SBIN_DIR);
 	r = posix_spawn_file_actions_init(&actions);
 	if (r != 0)
 		return -r;

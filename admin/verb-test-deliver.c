@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "admin/hand-in.h"
+#include "admin/program.h"
 #include "admin/table.h"
 #include "admin/verbs.h"
 #include "base/codec.h"
@@ -209,25 +210,6 @@ was_delivered(const json_t *message)
 
 /* ---- frank-deliverability ---- */
 
-/* In the build tree it stands beside this program's folder. */
-static void
-find_program(char ret[PATH_MAX])
-{
-	ssize_t len = readlink("/proc/self/exe", ret, PATH_MAX - 64);
-	char *slash;
-
-	if (len > 0) {
-		ret[len] = '\0';
-		slash = strrchr(ret, '/');
-		slash = slash == NULL ? ret : slash;
-		(void)snprintf(slash, PATH_MAX - (size_t)(slash - ret),
-		    "/../deliverability/frank-deliverability");
-		if (access(ret, X_OK) == 0)
-			return;
-	}
-	(void)snprintf(ret, PATH_MAX, "%s/frank-deliverability", FRANK_LIBEXEC_DIR);
-}
-
 static int
 spawn(const struct deliver_test *d, int ends[2], pid_t *pid)
 {
@@ -236,7 +218,7 @@ spawn(const struct deliver_test *d, int ends[2], pid_t *pid)
 	int in[2], out[2], r;
 	posix_spawn_file_actions_t actions;
 
-	find_program(path);
+	program_find(path, "frank-deliverability", "deliverability", FRANK_LIBEXEC_DIR);
 	if (pipe2(in, O_CLOEXEC) < 0)
 		return cli_fail(d->cli, EX_OSERR, NULL, "there is no pipe: %s", strerror(errno));
 	if (pipe2(out, O_CLOEXEC) < 0) {

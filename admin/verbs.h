@@ -49,7 +49,8 @@ verb_run verb_console; /* verb-console.c */
  * caller's. EX_OK, or the exit status after saying why not. verb-status.c */
 int verb_status_of_account(const struct cli *cli, const char *account, json_t **ret);
 
-/* Waits, within bounds, until a message is no longer under way: *ret is the caller's, as of verb_queue_load. verb-test.c */
+/* Waits until a message is neither queued nor being sent, but two minutes at most. *ret gets the message as verb_queue_load gives it;
+ * the caller frees it. EX_OK, or the exit status after saying why not. verb-test.c */
 int verb_test_follow(const struct cli *cli, const char *id, json_t **ret);
 
 /* All accounts as `frank status --json` prints them: *ret is the caller's. As below. verb-status.c */

@@ -1035,8 +1035,8 @@ expand(struct smtp_server *s, const char *argument, size_t len, struct buf *out)
 	return false;
 }
 
-/* We cannot know whether a mailbox elsewhere exists, so the reply is 252 (RFC 5321 section 3.5.3). Where local names lead is told
- * only within a transaction, because then the caller is known to be allowed to send. */
+/* Whether a mailbox elsewhere exists cannot be known here, so the reply is 252 (RFC 5321 section 3.5.3). What a local name expands to
+ * is shown only within a transaction, because then the caller is known to be allowed to send. */
 static void
 command_vrfy(struct smtp_server *s, const char *argument, size_t len)
 {

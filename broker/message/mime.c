@@ -204,8 +204,8 @@ decode_base64(const char *s, size_t len, struct buf *out)
 	return r;
 }
 
-/* Lines, whose white space at the end is no part of them, and a "=" there joins with the next (RFC 2045 section
- * 6.7). */
+/* Decodes quoted-printable line by line: white space at the end of a line is dropped, and a "=" there joins it with the next (RFC
+ * 2045 section 6.7). */
 static int
 decode_lines(const char *s, size_t len, struct buf *out)
 {
