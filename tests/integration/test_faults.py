@@ -389,8 +389,9 @@ def container(folder):
     check('a fault of the environment is played', seen and seen[0][4] == ['gone@example.org'], seen)
     with Sandbox('--faults', TOP + '/contrib/examples/sandbox/faults.json') as s:
         check('the example of rules is one', [r.get('fault') for r in faults(s, 'GET').get('faults', ())] == ['greylist', 'no-such-user', 'rate-limit'], s.line)
-    r = subprocess.run([program('frank-sandbox')], env=dict(env, FRANK_SANDBOX_PROT='1'), capture_output=True, text=True)
-    check('a variable that means nothing is refused', r.returncode == 64 and 'FRANK_SANDBOX_PROT=1' in r.stderr, r.stderr)
+    r = subprocess.run([program('frank-sandbox')], env=dict(env, FRANK_SANDBOX_PROT='sesame'), capture_output=True, text=True)
+    check('a variable that means nothing is refused by its name', r.returncode == 64 and 'FRANK_SANDBOX_PROT names no option' in r.stderr, r.stderr)
+    check('and its value, which may be a secret, stays unsaid', 'sesame' not in r.stderr, r.stderr)
 
 
 def run(ground, options):
